@@ -1,0 +1,118 @@
+//! What stands in the parentheses of the attribute.
+
+use super::parts::{setting, split_at_commas};
+use crate::diagnostics::{all, both, mistake};
+use proc_macro2::{Ident, Span, TokenStream};
+use syn::{
+    Error, LitStr, Result, bracketed,
+    parse::{ParseStream, Parser},
+    parse2,
+};
+
+/// The arguments of the attribute. What their texts mean is judged by the runtime, where the registration uses them.
+///
+/// ```text
+/// "issue.created", version = "v1"
+/// "issue.created", version = "v1", timeout = "5s", scopes = ["issues:read", "issues:write"]
+/// ```
+pub(super) struct Args {
+    pub(super) event: LitStr,
+    pub(super) version: LitStr,
+    pub(super) timeout: Option<LitStr>,
+    pub(super) scopes: Option<Vec<LitStr>>,
+}
+
+/// The keys; each is a field of [`Found`].
+pub(super) const KEYS: [&str; 3] = ["version", "timeout", "scopes"];
+
+const EMPTY: &str =
+    "a webhook names its event and the event's version, like `\"issue.created\", version = \"v1\"`";
+const EVENT: &str = "the name of the event comes first, as a string literal like `\"issue.created\"`";
+const NO_VERSION: &str = "a webhook names the version of its event, like `version = \"v1\"`";
+const VERSION: &str = "the version of an event is a string literal, like `version = \"v1\"`";
+const TIMEOUT: &str = "a timeout is a string literal, like `timeout = \"5s\"`";
+const SCOPES: &str = "scopes are an array of string literals, like `scopes = [\"issues:read\"]`";
+const KEYLESS: &str = "what follows the name of the event has a key, like `version = \"v1\"`";
+
+impl Args {
+    pub(crate) fn read(tokens: TokenStream) -> Result<Self> {
+        if tokens.is_empty() {
+            return Err(Error::new(Span::call_site(), EMPTY));
+        }
+        let mut found = Found::default();
+        let strays =
+            all(split_at_commas(tokens).into_iter().enumerate().map(|(at, part)| found.take(at, &part)));
+        both(found.complete(), strays).map(|(args, _)| args)
+    }
+}
+
+/// The arguments found so far, each as it was read first.
+#[derive(Default)]
+struct Found {
+    event: Option<Result<LitStr>>,
+    version: Option<Result<LitStr>>,
+    timeout: Option<Result<LitStr>>,
+    scopes: Option<Result<Vec<LitStr>>>,
+}
+
+impl Found {
+    /// Puts one part where it belongs; a part that belongs nowhere is a mistake.
+    fn take(&mut self, at: usize, part: &TokenStream) -> Result<()> {
+        let Some((key, value)) = setting(part) else { return self.take_keyless(at, part) };
+        let name = key.to_string();
+        match name.as_str() {
+            "version" => fill(&mut self.version, &key, value.and_then(|value| string(&value, VERSION))),
+            "timeout" => fill(&mut self.timeout, &key, value.and_then(|value| string(&value, TIMEOUT))),
+            "scopes" => fill(&mut self.scopes, &key, value.and_then(|value| strings(&value, SCOPES))),
+            _ => Err(mistake(
+                key,
+                &format!("the keys of a webhook are `version`, `timeout` and `scopes`, not `{name}`"),
+            )),
+        }
+    }
+
+    /// The event comes first. A later text is taken for the version, so that only its key is missed.
+    fn take_keyless(&mut self, at: usize, part: &TokenStream) -> Result<()> {
+        let event = string(part, EVENT);
+        let keyless = mistake(part, KEYLESS);
+        match (&self.event, &self.version) {
+            (None, _) if at == 0 => self.event = Some(event),
+            (None, _) => self.event = Some(Err(mistake(part, EVENT))),
+            (Some(_), None) if event.is_ok() => self.version = Some(Err(keyless)),
+            (Some(_), _) => return Err(keyless),
+        }
+        Ok(())
+    }
+
+    fn complete(self) -> Result<Args> {
+        let missing = |rule| Err(Error::new(Span::call_site(), rule));
+        let event = self.event.unwrap_or_else(|| missing(EVENT));
+        let version = self.version.unwrap_or_else(|| missing(NO_VERSION));
+        let options = both(self.timeout.transpose(), self.scopes.transpose());
+        let ((event, version), (timeout, scopes)) = both(both(event, version), options)?;
+        Ok(Args { event, version, timeout, scopes })
+    }
+}
+
+/// Fills what is still empty; a key that comes again is a mistake.
+fn fill<T>(slot: &mut Option<T>, key: &Ident, value: T) -> Result<()> {
+    if slot.is_some() {
+        return Err(mistake(key, &format!("a key is given once, and this is `{key}` again")));
+    }
+    *slot = Some(value);
+    Ok(())
+}
+
+fn string(tokens: &TokenStream, rule: &str) -> Result<LitStr> {
+    parse2(tokens.clone()).map_err(|_| mistake(tokens, rule))
+}
+
+fn strings(tokens: &TokenStream, rule: &str) -> Result<Vec<LitStr>> {
+    let elements = |input: ParseStream| {
+        let content;
+        bracketed!(content in input);
+        content.parse::<TokenStream>()
+    };
+    let elements = elements.parse2(tokens.clone()).map_err(|_| mistake(tokens, rule))?;
+    all(split_at_commas(elements).iter().map(|element| string(element, rule)))
+}

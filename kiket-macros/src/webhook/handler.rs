@@ -1,0 +1,115 @@
+//! The annotated function, up to its body.
+
+use crate::diagnostics::{all, both, mistake, refuse};
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{
+    Attribute, FnArg, LitStr, Result, ReturnType, Safety, Signature, Token, Type, Visibility,
+    parse::{Parse, ParseStream},
+};
+
+/// What the registration says about the function. The body is not read.
+pub(super) struct Handler {
+    /// The `#[cfg(..)]` attributes: where there is no function, there is no registration.
+    pub(super) conditions: Vec<Attribute>,
+    /// Whether others are warned off calling it; the registration is not.
+    pub(super) deprecated: bool,
+    pub(super) name: Ident,
+    pub(super) arguments: Vec<Type>,
+    pub(super) answer: ReturnType,
+}
+
+/// The most arguments of a handler.
+const ARGUMENTS: usize = 8;
+
+const FUNCTION: &str = "a webhook handler is a function, like `async fn on_issue_created(payload: Payload)`";
+const BODY: &str = "a webhook handler has a body, like `async fn on_issue_created(payload: Payload) { .. }`";
+const ASYNC: &str = "a webhook handler is an `async fn`, like `async fn on_issue_created(payload: Payload)`";
+const CONST: &str = "a webhook handler runs when a delivery arrives, it is an `async fn` without `const`";
+const SAFE: &str = "a webhook handler is safe to call, it is an `async fn` without `unsafe`";
+const ABI: &str = "a webhook handler is called from Rust, it is an `async fn` without `extern`";
+const GENERICS: &str = "a webhook handler is not generic, its arguments name types like `Payload<Issue>` and lifetimes like `'_`";
+const WHERE: &str = "a webhook handler is not generic, it is an `async fn` without `where`";
+const VARIADIC: &str = "a webhook handler names all its arguments, like `payload: Payload`";
+const EIGHT: &str = "a webhook handler has at most eight arguments, one can stand for several when its type implements `FromDelivery`";
+const SELF: &str =
+    "a webhook handler is a free function, it has arguments like `state: State<Database>` instead of `self`";
+const NAMED: &str = "an argument of a webhook handler names its type, like `payload: Payload<Issue>`";
+const CONDITION: &str =
+    "an argument of a webhook handler is always there, a `#[cfg(..)]` stands above the function";
+
+impl Parse for Handler {
+    fn parse(input: ParseStream) -> Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        input.parse::<Visibility>()?;
+        if !is_function(input) {
+            return Err(input.error(FUNCTION));
+        }
+        let signature: Signature = input.parse()?;
+        let body = refuse(input.parse::<Option<Token![;]>>()?, BODY);
+        input.parse::<TokenStream>()?;
+
+        let qualities = all(qualities(&signature));
+        let arguments = all(signature.inputs.into_iter().map(argument));
+        let ((_, arguments), ()) = both(both(qualities, arguments), body)?;
+        let deprecated = attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"));
+        let conditions = attributes.into_iter().filter(is_condition).collect();
+        Ok(Self { conditions, deprecated, name: signature.ident, arguments, answer: signature.output })
+    }
+}
+
+/// Whether a function begins here, a right one or not.
+fn is_function(input: ParseStream) -> bool {
+    let ahead = input.fork();
+    let is_qualifier = |ahead: ParseStream| {
+        ahead.peek(Token![const])
+            || ahead.peek(Token![async])
+            || ahead.peek(Token![unsafe])
+            || ahead.peek(Token![extern])
+            || ahead.peek(LitStr)
+    };
+    while is_qualifier(&ahead) && ahead.parse::<TokenTree>().is_ok() {}
+    ahead.peek(Token![fn])
+}
+
+/// What the function as a whole must be or must not be.
+fn qualities(signature: &Signature) -> [Result<()>; 8] {
+    let Signature { constness, asyncness, safety, abi, fn_token, generics, inputs, variadic, .. } = signature;
+    let sync = asyncness.is_none().then_some(fn_token);
+    let unsafety = if let Safety::Unsafe(token) = safety { Some(token) } else { None };
+    let parameters = (!generics.params.is_empty()).then_some(generics);
+    [
+        refuse(constness.as_ref(), CONST),
+        refuse(sync, ASYNC),
+        refuse(unsafety, SAFE),
+        refuse(abi.as_ref(), ABI),
+        refuse(parameters, GENERICS),
+        refuse(inputs.iter().nth(ARGUMENTS), EIGHT),
+        refuse(variadic.as_ref().map(|variadic| &variadic.dots), VARIADIC),
+        refuse(generics.where_clause.as_ref(), WHERE),
+    ]
+}
+
+/// The type of one argument.
+fn argument(argument: FnArg) -> Result<Type> {
+    let argument = match argument {
+        FnArg::Receiver(receiver) => return Err(mistake(receiver.self_token, SELF)),
+        FnArg::Typed(argument) => argument,
+    };
+    let condition = refuse(argument.attrs.iter().find(|attribute| is_condition(attribute)), CONDITION);
+    let hidden = refuse(hidden(argument.ty.to_token_stream()), NAMED);
+    both(condition, hidden).map(|_| *argument.ty)
+}
+
+fn is_condition(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg")
+}
+
+/// The `impl` of a type that has no name.
+fn hidden(r#type: TokenStream) -> Option<Ident> {
+    r#type.into_iter().find_map(|token| match token {
+        TokenTree::Ident(word) => (word == "impl").then_some(word),
+        TokenTree::Group(group) => hidden(group.stream()),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => None,
+    })
+}

@@ -1,0 +1,26 @@
+//! `#[kiket::webhook(..)]`: tokens → [`Args`] and [`Handler`], both checked → tokens.
+
+mod args;
+mod expand;
+mod handler;
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use self::{args::Args, handler::Handler};
+use crate::diagnostics::both;
+use proc_macro2::TokenStream;
+use syn::{Error, parse2};
+
+/// The item as it was written, and beside it the registration, or all mistakes.
+///
+/// With a mistake the item stays too: the rest of the program may name it, and one mistake must not be followed by
+/// `cannot find function`.
+pub(crate) fn webhook(args: TokenStream, mut item: TokenStream) -> TokenStream {
+    let beside = match both(Args::read(args), parse2::<Handler>(item.clone())) {
+        Ok((args, handler)) => expand::registration(&args, &handler),
+        Err(mistakes) => Error::into_compile_error(mistakes),
+    };
+    item.extend(beside);
+    item
+}

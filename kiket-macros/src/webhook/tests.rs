@@ -1,0 +1,383 @@
+//! Is the generated code what we meant? `UPDATE_EXPECT=1 cargo test -p kiket-macros` writes the snapshots anew.
+
+use super::webhook;
+use expect_test::{Expect, expect};
+use proc_macro2::TokenStream;
+use syn::{Expr, File, Item, Macro, parse_quote};
+
+fn expand(args: &str, item: &str) -> TokenStream {
+    webhook(args.parse().unwrap(), item.parse().unwrap())
+}
+
+/// Compares the expansion as a person reads it: what `submit!` is given stands as the value of `const SUBMIT`.
+#[track_caller]
+fn check(args: &str, item: &str, expected: Expect) {
+    let mut file: File = syn::parse2(expand(args, item)).unwrap();
+    for item in &mut file.items {
+        if let Item::Macro(submit) = item
+            && submit.mac.path.segments.iter().any(|segment| segment.ident == "submit")
+        {
+            let attributes = &submit.attrs;
+            let value: Expr = submit.mac.parse_body().unwrap();
+            *item = parse_quote!(#(#attributes)* const SUBMIT: _ = #value;);
+        }
+    }
+    expected.assert_eq(&prettyplease::unparse(&file));
+}
+
+/// Compares the messages, and looks whether the item is still there, as it was written.
+#[track_caller]
+fn check_mistakes(args: &str, item: &str, expected: &[&str]) {
+    let output = expand(args, item).to_string();
+    let item = item.parse::<TokenStream>().unwrap().to_string();
+    let beside = output.strip_prefix(&item).unwrap_or_else(|| panic!("{item} is gone: {output}"));
+    let file: File = syn::parse_str(beside).unwrap();
+    let messages = file.items.iter().map(|item| match item {
+        Item::Macro(error) => message(&error.mac),
+        _ => panic!("beside the item stands {beside}"),
+    });
+    assert_eq!(messages.collect::<Vec<_>>(), expected);
+}
+
+#[track_caller]
+fn message(error: &Macro) -> String {
+    assert!(error.path.segments.iter().any(|segment| segment.ident == "compile_error"));
+    error.parse_body::<syn::LitStr>().unwrap().value()
+}
+
+const ARGS: &str = r#""issue.created", version = "v1""#;
+const HANDLER: &str = "async fn on_issue_created() {}";
+
+#[test]
+fn the_simplest_handler() {
+    check(
+        ARGS,
+        "async fn on_issue_created(payload: Payload<IssueCreated>, context: Context) -> kiket::Result<Reply> { Ok(Reply::ok()) }",
+        expect![[r#"
+            async fn on_issue_created(
+                payload: Payload<IssueCreated>,
+                context: Context,
+            ) -> kiket::Result<Reply> {
+                Ok(Reply::ok())
+            }
+            const SUBMIT: _ = ::kiket::__private::Registration::new(
+                ::kiket::__private::EventName::from_static("issue.created"),
+                ::kiket::__private::EventVersion::from_static("v1"),
+                ::core::concat!(::core::module_path!(), "::", ::core::stringify!(on_issue_created)),
+                |__needs| {
+                    <Payload<IssueCreated> as ::kiket::FromDelivery<'_>>::declare(__needs);
+                    <Context as ::kiket::FromDelivery<'_>>::declare(__needs);
+                },
+                |__delivery| {
+                    let __a0 = <Payload<
+                        IssueCreated,
+                    > as ::kiket::FromDelivery<'_>>::from_delivery(__delivery)?;
+                    let __a1 = <Context as ::kiket::FromDelivery<'_>>::from_delivery(__delivery)?;
+                    let __handler = on_issue_created;
+                    ::core::result::Result::Ok(
+                        ::kiket::__private::spawnable(async move {
+                            ::kiket::IntoReply::into_reply(__handler(__a0, __a1).await)
+                        }),
+                    )
+                },
+            );
+        "#]],
+    );
+}
+
+#[test]
+fn no_arguments_need_no_delivery() {
+    check(
+        ARGS,
+        HANDLER,
+        expect![[r#"
+        async fn on_issue_created() {}
+        const SUBMIT: _ = ::kiket::__private::Registration::new(
+            ::kiket::__private::EventName::from_static("issue.created"),
+            ::kiket::__private::EventVersion::from_static("v1"),
+            ::core::concat!(::core::module_path!(), "::", ::core::stringify!(on_issue_created)),
+            |_| {},
+            |_| {
+                let __handler = on_issue_created;
+                ::core::result::Result::Ok(
+                    ::kiket::__private::spawnable(async move {
+                        ::kiket::IntoReply::into_reply(__handler().await)
+                    }),
+                )
+            },
+        );
+    "#]],
+    );
+}
+
+#[test]
+fn all_keys() {
+    check(
+        r#""issue.created", scopes = ["issues:read", "issues:write"], timeout = "5s", version = "v1","#,
+        HANDLER,
+        expect![[r#"
+            async fn on_issue_created() {}
+            const SUBMIT: _ = ::kiket::__private::Registration::new(
+                    ::kiket::__private::EventName::from_static("issue.created"),
+                    ::kiket::__private::EventVersion::from_static("v1"),
+                    ::core::concat!(
+                        ::core::module_path!(), "::", ::core::stringify!(on_issue_created)
+                    ),
+                    |_| {},
+                    |_| {
+                        let __handler = on_issue_created;
+                        ::core::result::Result::Ok(
+                            ::kiket::__private::spawnable(async move {
+                                ::kiket::IntoReply::into_reply(__handler().await)
+                            }),
+                        )
+                    },
+                )
+                .timeout(::kiket::__private::Timeout::from_static("5s"))
+                .scopes(const {
+                    &[
+                        ::kiket::__private::Scope::from_static("issues:read"),
+                        ::kiket::__private::Scope::from_static("issues:write"),
+                    ]
+                });
+        "#]],
+    );
+}
+
+#[test]
+fn conditions_hold_for_the_registration_too() {
+    check(
+        ARGS,
+        "/// Reads mail. \n #[cfg(feature = \"mail\")] #[allow(dead_code)] #[cfg(unix)] pub async fn on_issue_created() {}",
+        expect![[r#"
+            /// Reads mail.
+            #[cfg(feature = "mail")]
+            #[allow(dead_code)]
+            #[cfg(unix)]
+            pub async fn on_issue_created() {}
+            #[cfg(feature = "mail")]
+            #[cfg(unix)]
+            const SUBMIT: _ = ::kiket::__private::Registration::new(
+                ::kiket::__private::EventName::from_static("issue.created"),
+                ::kiket::__private::EventVersion::from_static("v1"),
+                ::core::concat!(::core::module_path!(), "::", ::core::stringify!(on_issue_created)),
+                |_| {},
+                |_| {
+                    let __handler = on_issue_created;
+                    ::core::result::Result::Ok(
+                        ::kiket::__private::spawnable(async move {
+                            ::kiket::IntoReply::into_reply(__handler().await)
+                        }),
+                    )
+                },
+            );
+        "#]],
+    );
+}
+
+#[test]
+fn a_second_attribute_is_left_for_its_turn() {
+    check(
+        ARGS,
+        r#"#[kiket::webhook("issue.updated", version = "v1")] async fn on_issue_created() {}"#,
+        expect![[r##"
+            #[kiket::webhook("issue.updated", version = "v1")]
+            async fn on_issue_created() {}
+            const SUBMIT: _ = ::kiket::__private::Registration::new(
+                ::kiket::__private::EventName::from_static("issue.created"),
+                ::kiket::__private::EventVersion::from_static("v1"),
+                ::core::concat!(::core::module_path!(), "::", ::core::stringify!(on_issue_created)),
+                |_| {},
+                |_| {
+                    let __handler = on_issue_created;
+                    ::core::result::Result::Ok(
+                        ::kiket::__private::spawnable(async move {
+                            ::kiket::IntoReply::into_reply(__handler().await)
+                        }),
+                    )
+                },
+            );
+        "##]],
+    );
+}
+
+#[test]
+fn a_deprecated_handler_is_registered_without_a_warning() {
+    check(
+        ARGS,
+        "#[deprecated] async fn on_issue_created() {}",
+        expect![[r##"
+        #[deprecated]
+        async fn on_issue_created() {}
+        const SUBMIT: _ = ::kiket::__private::Registration::new(
+            ::kiket::__private::EventName::from_static("issue.created"),
+            ::kiket::__private::EventVersion::from_static("v1"),
+            ::core::concat!(::core::module_path!(), "::", ::core::stringify!(on_issue_created)),
+            |_| {},
+            |_| {
+                #[allow(deprecated)]
+                let __handler = on_issue_created;
+                ::core::result::Result::Ok(
+                    ::kiket::__private::spawnable(async move {
+                        ::kiket::IntoReply::into_reply(__handler().await)
+                    }),
+                )
+            },
+        );
+    "##]],
+    );
+}
+
+#[test]
+fn mistakes_stand_beside_the_function() {
+    check(
+        "version = 1",
+        "fn on_issue_created() {}",
+        expect![[r#"
+        fn on_issue_created() {}
+        ::core::compile_error! {
+            "the name of the event comes first, as a string literal like `\"issue.created\"`"
+        }
+        ::core::compile_error! {
+            "the version of an event is a string literal, like `version = \"v1\"`"
+        }
+        ::core::compile_error! {
+            "a webhook handler is an `async fn`, like `async fn on_issue_created(payload: Payload)`"
+        }
+    "#]],
+    );
+}
+
+#[test]
+fn patterns_attributes_and_modifiers_of_arguments_do_not_matter() {
+    check(
+        ARGS,
+        "async fn r#async(#[allow(unused)] Payload(issue): Payload<Issue<'_>>, mut context: Context,) -> impl IntoReply {}",
+        expect![[r#"
+            async fn r#async(
+                #[allow(unused)]
+                Payload(issue): Payload<Issue<'_>>,
+                mut context: Context,
+            ) -> impl IntoReply {}
+            const SUBMIT: _ = ::kiket::__private::Registration::new(
+                ::kiket::__private::EventName::from_static("issue.created"),
+                ::kiket::__private::EventVersion::from_static("v1"),
+                ::core::concat!(::core::module_path!(), "::", ::core::stringify!(r#async)),
+                |__needs| {
+                    <Payload<Issue<'_>> as ::kiket::FromDelivery<'_>>::declare(__needs);
+                    <Context as ::kiket::FromDelivery<'_>>::declare(__needs);
+                },
+                |__delivery| {
+                    let __a0 = <Payload<
+                        Issue<'_>,
+                    > as ::kiket::FromDelivery<'_>>::from_delivery(__delivery)?;
+                    let __a1 = <Context as ::kiket::FromDelivery<'_>>::from_delivery(__delivery)?;
+                    let __handler = r#async;
+                    ::core::result::Result::Ok(
+                        ::kiket::__private::spawnable(async move {
+                            ::kiket::IntoReply::into_reply(__handler(__a0, __a1).await)
+                        }),
+                    )
+                },
+            );
+        "#]],
+    );
+}
+
+#[test]
+fn bodies_are_not_parsed() {
+    let output = expand(ARGS, "async fn on_issue_created() { what syntax ~ is ==> this? }").to_string();
+    assert!(output.contains("what syntax") && output.contains("submit"), "{output}");
+}
+
+#[test]
+fn c_variadics_are_refused() {
+    check_mistakes(
+        ARGS,
+        "async fn on_issue_created(first: u8, ...) {}",
+        &["a webhook handler names all its arguments, like `payload: Payload`"],
+    );
+}
+
+#[test]
+fn keys_come_in_any_order_and_the_last_comma_is_free() {
+    for args in [
+        r#""a", version = "v1","#,
+        r#""a", version = "v1", timeout = "5s""#,
+        r#""a", timeout = "5s", version = "v1""#,
+        r#""a", scopes = [], version = "v1""#,
+        r#""a", scopes = ["b",], version = r"v1""#,
+    ] {
+        assert!(!expand(args, HANDLER).to_string().contains("compile_error"), "{args}");
+    }
+}
+
+#[test]
+fn each_part_of_the_attribute_is_judged_alone() {
+    let event = "the name of the event comes first, as a string literal like `\"issue.created\"`";
+    let key = "what follows the name of the event has a key, like `version = \"v1\"`";
+    let value = "a key and its value are joined by `=`, like `version = \"v1\"`";
+    let version = "the version of an event is a string literal, like `version = \"v1\"`";
+    let scopes = "scopes are an array of string literals, like `scopes = [\"issues:read\"]`";
+    for (args, mistakes) in [
+        (r#"EVENT, version = "v1""#, &[event][..]),
+        (r#"true, version = "v1""#, &[event]),
+        (r#"b"a", version = "v1""#, &[event]),
+        (r#""a" "b", version = "v1""#, &[event]),
+        (r#"concat!("a"), version = "v1""#, &[event]),
+        (r#"version = "v1", "a""#, &[event]),
+        (r#"version = "v1", timeout = "5s""#, &[event]),
+        (r#", version = "v1""#, &[event]),
+        (r#""a", "v1""#, &[key]),
+        (r#""a", "b", version = "v1""#, &[key, "a key is given once, and this is `version` again"]),
+        (r#""a", version = "v1", "b", 7"#, &[key, key]),
+        (r#""a", version"#, &[value]),
+        (r#""a", version ="#, &[value]),
+        (r#""a", version: "v1""#, &[value]),
+        (r#""a", version == "v1""#, &[version]),
+        (r#""a", version = -1"#, &[version]),
+        (r#""a", version = VERSION, scopes = "b""#, &[version, scopes]),
+        (r#""a", version = "v1", scopes = ["b", 1, 2]"#, &[scopes, scopes]),
+        (r#""a", version = "v1", scopes = ("b", "c")"#, &[scopes]),
+        (r#""a", version = "v1", scopes = ["b",, "c"]"#, &[scopes]),
+    ] {
+        check_mistakes(args, HANDLER, mistakes);
+    }
+}
+
+/// Every attribute on every item, also those that the compiler would not let through.
+#[test]
+fn no_input_panics() {
+    let args =
+        ["", "=", ",", ",,", "\"a\"", "'a'", "version", "version =", "= =", "[", "scopes = [[,]]", "a::b<c>"];
+    let items = [
+        "",
+        ";",
+        "#",
+        "#[a]",
+        "pub",
+        "pub(in",
+        "fn",
+        "async fn",
+        "async fn f",
+        "async fn f()",
+        "async fn f() ->",
+        "async fn f(self: Box<Self>) {}",
+        "async fn f(a) {}",
+        "async fn f(_: ) {}",
+        "async fn f(..., _: u8) {}",
+        "async fn f<'a, T, const N: usize>() where {}",
+        "extern \"C\" { }",
+        "macro_rules! m { () => {} }",
+        "unsafe impl A for B {}",
+        "async move {}",
+        "const _: () = {};",
+        "1 + 1",
+        "async fn r#fn(_: r#impl) {}",
+    ];
+    for args in args.iter().filter_map(|args| args.parse().ok()).chain([ARGS.parse().unwrap()]) {
+        for item in items.iter().filter_map(|item| item.parse().ok()) {
+            let _: TokenStream = webhook(TokenStream::clone(&args), item);
+        }
+    }
+}
