@@ -1,0 +1,61 @@
+//! The wall clock, behind one type that tests replace.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// Tells the time of day: the system's, or one that a test sets.
+///
+/// ```
+/// use std::time::Duration;
+/// use kiket_runtime::Clock;
+///
+/// let clock = Clock::fixed(1_700_000_000);
+/// clock.advance(Duration::from_secs(301));
+/// assert_eq!(clock.unix_seconds(), 1_700_000_301);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone, Default)]
+enum Source {
+    #[default]
+    System,
+    Fixed(Arc<AtomicU64>),
+}
+
+impl Clock {
+    /// The system's clock.
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that stands at `unix_seconds` until it is advanced. Its clones stand together.
+    pub fn fixed(unix_seconds: u64) -> Self {
+        Self(Source::Fixed(Arc::new(AtomicU64::new(unix_seconds))))
+    }
+
+    /// Whether it is the system's.
+    pub(crate) fn is_system(&self) -> bool {
+        matches!(self.0, Source::System)
+    }
+
+    /// Moves a fixed clock; whole seconds count. The system's clock does not move by it.
+    pub fn advance(&self, by: Duration) {
+        if let Source::Fixed(seconds) = &self.0 {
+            seconds.fetch_add(by.as_secs(), Ordering::Relaxed);
+        }
+    }
+
+    /// Whole seconds since 1970-01-01 00:00 UTC; 0 before that.
+    pub fn unix_seconds(&self) -> u64 {
+        match &self.0 {
+            Source::System => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            Source::Fixed(seconds) => seconds.load(Ordering::Relaxed),
+        }
+    }
+}

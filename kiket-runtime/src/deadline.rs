@@ -1,0 +1,91 @@
+//! How long a handler may run.
+
+use std::time::Duration;
+
+/// How long a handler may run, as the attribute writes it: `"5s"`, `"250ms"`, `"2m"`.
+///
+/// ```
+/// use std::time::Duration;
+/// use kiket_runtime::Timeout;
+///
+/// assert_eq!(Timeout::from_static("250ms").duration(), Duration::from_millis(250));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeout(Duration);
+
+/// The longest a handler may run. A sender that waits longer does not exist, and a retry comes before.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+impl Timeout {
+    /// A timeout known when the program is compiled.
+    ///
+    /// ```text
+    /// timeout = 1*7DIGIT ( "ms" / "s" / "m" )      more than nothing, at most an hour
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When `text` is not a timeout. In a `const` or a `static`, where the attribute puts it, that is a compile
+    /// error under the literal.
+    #[must_use]
+    pub const fn from_static(text: &'static str) -> Self {
+        match read(text.as_bytes()) {
+            Some(duration) => Self(duration),
+            None => {
+                panic!("a timeout is a whole number and `ms`, `s` or `m`, from 1 ms to an hour, like \"5s\"")
+            }
+        }
+    }
+
+    /// The same as a duration.
+    #[must_use]
+    pub const fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+const fn read(text: &[u8]) -> Option<Duration> {
+    let mut number: u64 = 0;
+    let mut at = 0;
+    while at < text.len() && text[at].is_ascii_digit() {
+        if at == 7 {
+            return None; // an hour in milliseconds has seven digits
+        }
+        number = number * 10 + (text[at] - b'0') as u64;
+        at += 1;
+    }
+    let digits = at;
+    let milliseconds = match text.len() - digits {
+        1 if text[at] == b's' => number * 1000,
+        1 if text[at] == b'm' => number * 60_000,
+        2 if text[at] == b'm' && text[at + 1] == b's' => number,
+        _ => return None,
+    };
+    if milliseconds == 0 || milliseconds > LONGEST.as_millis() as u64 {
+        return None;
+    }
+    Some(Duration::from_millis(milliseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read() {
+        for (text, milliseconds) in
+            [("1ms", 1), ("5s", 5_000), ("2m", 120_000), ("60m", 3_600_000), ("3600000ms", 3_600_000)]
+        {
+            assert_eq!(read(text.as_bytes()), Some(Duration::from_millis(milliseconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_not_timeouts() {
+        for text in
+            ["", "5", "s", "0s", "-1s", "1.5s", "5 s", "5h", "61m", "3601s", "99999999ms", "5sec", "5S", "ms"]
+        {
+            assert_eq!(read(text.as_bytes()), None, "{text}");
+        }
+    }
+}

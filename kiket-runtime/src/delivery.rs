@@ -1,0 +1,296 @@
+//! What arrives: one verified, routed delivery on its way to a handler.
+
+use std::{
+    any::{Any, TypeId},
+    borrow::Cow,
+    collections::HashMap,
+    fmt,
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytestring::ByteString;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use crate::{
+    envelope::{self, Envelope},
+    error::Rejection,
+    event::{EventName, EventVersion},
+    headers::Headers,
+    settings::Settings,
+};
+
+/// One delivery, verified and routed, from which the arguments of its handler are made.
+///
+/// It is what [`FromDelivery`](crate::FromDelivery) reads. Its clones are the same delivery.
+#[derive(Clone)]
+pub struct Delivery(Arc<Contents>);
+
+pub(crate) struct Contents {
+    pub(crate) premises: Arc<Premises>,
+    pub(crate) subject: Arc<Subject>,
+    pub(crate) headers: Headers,
+    pub(crate) body: JsonText,
+    /// Unix seconds, as signed.
+    pub(crate) signed_at: u64,
+    /// Which of the live secrets signed it, by position.
+    pub(crate) secret: usize,
+    pub(crate) deadline: Instant,
+    /// Found when the payload is decoded, or when somebody asks.
+    pub(crate) envelope: OnceLock<Envelope>,
+}
+
+/// What a handler is registered for, as it was registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Subject {
+    pub(crate) event: EventName,
+    pub(crate) version: EventVersion,
+}
+
+/// What holds for every delivery of an extension.
+#[derive(Default)]
+pub(crate) struct Premises {
+    pub(crate) extension_id: Option<String>,
+    pub(crate) extension_version: Option<String>,
+    pub(crate) settings: Settings,
+    pub(crate) states: States,
+}
+
+/// The values that handlers ask for with `State<T>`, one of a type.
+#[derive(Default)]
+pub(crate) struct States(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl States {
+    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, state: Arc<T>) {
+        self.0.insert(TypeId::of::<T>(), state);
+    }
+
+    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.0.get(&TypeId::of::<T>()).and_then(|state| Arc::clone(state).downcast().ok())
+    }
+
+    pub(crate) fn contains(&self, id: TypeId) -> bool {
+        self.0.contains_key(&id)
+    }
+}
+
+/// A body that may be a JSON object: UTF-8, and its first character is `{`. The rest is found out when it is
+/// decoded.
+#[derive(Clone)]
+pub(crate) struct JsonText(ByteString);
+
+impl JsonText {
+    pub(crate) fn new(body: bytes::Bytes) -> Result<Self, Rejection> {
+        let text = ByteString::try_from(body)
+            .map_err(|invalid| Rejection::not_json(format_args!("not UTF-8 after byte {}", invalid.valid_up_to())))?;
+        match text.trim_ascii_start().as_bytes().first() {
+            Some(b'{') => Ok(Self(text)),
+            None => Err(Rejection::not_json("it is empty")),
+            Some(_) => match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+                Ok(_) => Err(Rejection::not_an_object()),
+                Err(error) => Err(Rejection::not_json(error)),
+            },
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn bytes(&self) -> &bytes::Bytes {
+        self.0.as_bytes()
+    }
+}
+
+impl Delivery {
+    pub(crate) fn new(contents: Contents) -> Self {
+        Self(Arc::new(contents))
+    }
+
+    pub(crate) fn premises(&self) -> &Premises {
+        &self.0.premises
+    }
+
+    /// The event, as its handler is registered.
+    pub fn event(&self) -> &EventName {
+        &self.0.subject.event
+    }
+
+    /// The version, as its handler is registered.
+    pub fn version(&self) -> &EventVersion {
+        &self.0.subject.version
+    }
+
+    /// The headers of the request.
+    pub fn headers(&self) -> &Headers {
+        &self.0.headers
+    }
+
+    /// The body: verified bytes, valid UTF-8, and known to start like a JSON object.
+    pub fn body(&self) -> &str {
+        self.0.body.as_str()
+    }
+
+    pub(crate) fn body_bytes(&self) -> &bytes::Bytes {
+        self.0.body.bytes()
+    }
+
+    /// The body as a `T`, which may borrow from the delivery.
+    ///
+    /// # Errors
+    ///
+    /// `serde_json`'s, without the path of the field; [`Payload`](crate::Payload) finds that.
+    pub(crate) fn decode<'d, T: Deserialize<'d>>(&'d self) -> serde_json::Result<T> {
+        let (decoded, envelope) = envelope::decode(self.body());
+        if let Ok(envelope) = envelope {
+            let _ = self.0.envelope.set(envelope); // a second payload argument finds the same
+        }
+        decoded
+    }
+
+    /// The plumbing, read now unless a payload was decoded before.
+    pub(crate) fn envelope(&self) -> serde_json::Result<&Envelope> {
+        if let Some(envelope) = self.0.envelope.get() {
+            return Ok(envelope);
+        }
+        let envelope = Envelope::read(self.body())?;
+        Ok(self.0.envelope.get_or_init(|| envelope))
+    }
+
+    /// The id of the delivery: body `id`, else `delivery_id`, else header `X-Kiket-Invocation`, else
+    /// `X-Kiket-Delivery`. Only the body is signed: use [`key`](Self::key) to tell deliveries apart.
+    pub fn id(&self) -> Option<Cow<'_, str>> {
+        self.signed_id().or_else(|| unsigned_id(self.headers()))
+    }
+
+    fn signed_id(&self) -> Option<Cow<'_, str>> {
+        self.envelope().ok().and_then(|envelope| envelope.delivery_id(self.body()))
+    }
+
+    /// What makes this delivery the same as another one, from signed text only: the body's `id`, else its
+    /// `delivery_id`, else the SHA-256 of time and body. Every attempt at a delivery that has an id has the same.
+    pub fn key(&self) -> String {
+        match self.signed_id() {
+            Some(id) => format!("id:{id}"),
+            None => {
+                let hash = Sha256::new()
+                    .chain_update(self.0.signed_at.to_string())
+                    .chain_update(".")
+                    .chain_update(self.body())
+                    .finalize();
+                let mut hex = [0; 64];
+                format!("sha256:{}", base16ct::lower::encode_str(&hash, &mut hex).unwrap_or_default())
+            }
+        }
+    }
+
+    /// When it happened: `timestamp`, `occurred_at`, `createdAt` or `received_at` in the body, as RFC 3339 text or
+    /// Unix seconds, also with a fraction, or Unix milliseconds. `None` where there is none or another text.
+    pub fn occurred_at(&self) -> Option<SystemTime> {
+        read_time(self.envelope().ok()?.time(self.body())?)
+    }
+
+    /// When it was signed: the time of `X-Kiket-Timestamp`.
+    pub fn signed_at(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.0.signed_at)
+    }
+
+    /// Which of the live webhook secrets signed it, by position: 0 is the current one.
+    pub fn secret_position(&self) -> usize {
+        self.0.secret
+    }
+
+    /// How long the handler may still run; zero when its deadline has passed.
+    pub fn remaining(&self) -> Duration {
+        self.0.deadline.saturating_duration_since(Instant::now())
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.0.deadline
+    }
+}
+
+/// The id that the headers give, which nobody signed.
+pub(crate) fn unsigned_id(headers: &Headers) -> Option<Cow<'_, str>> {
+    ["x-kiket-invocation", "x-kiket-delivery"]
+        .into_iter()
+        .find_map(|name| headers.get(name).map(str::trim).filter(|id| !id.is_empty()))
+        .map(Cow::Borrowed)
+}
+
+/// Numbers above this are milliseconds: as seconds they would be past the year 5000.
+const LATEST_SECONDS: f64 = 1e11;
+
+fn read_time(json: &str) -> Option<SystemTime> {
+    if json.starts_with('"') {
+        let text: String = serde_json::from_str(json).ok()?;
+        return read_rfc3339(&text).or_else(|| read_number(&text));
+    }
+    read_number(json)
+}
+
+fn read_rfc3339(text: &str) -> Option<SystemTime> {
+    let time: jiff::Timestamp = text.trim().parse().ok()?;
+    let seconds = Duration::from_secs(u64::try_from(time.as_second()).ok()?);
+    UNIX_EPOCH.checked_add(seconds)?.checked_add(Duration::from_nanos(time.subsec_nanosecond().try_into().ok()?))
+}
+
+fn read_number(text: &str) -> Option<SystemTime> {
+    let number: f64 = text.trim().parse().ok()?;
+    let seconds = if number > LATEST_SECONDS { number / 1000.0 } else { number };
+    UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?)
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("event", self.event())
+            .field("version", self.version())
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_every_spelling() {
+        #[track_caller]
+        fn check(json: &str, expected: Option<(u64, u32)>) {
+            let expected = expected.map(|(seconds, nanos)| UNIX_EPOCH + Duration::new(seconds, nanos));
+            assert_eq!(read_time(json), expected, "{json}");
+        }
+        check(r#""2026-04-14T10:00:00Z""#, Some((1_776_160_800, 0)));
+        check(r#""2026-04-14T12:00:00.500+02:00""#, Some((1_776_160_800, 500_000_000)));
+        check("1700000000", Some((1_700_000_000, 0)));
+        check("1700000000.5", Some((1_700_000_000, 500_000_000)));
+        check("1700000000000", Some((1_700_000_000, 0)));
+        check(r#""1700000000""#, Some((1_700_000_000, 0)));
+        for json in [r#""soon""#, r#""""#, "true", "{}", "-1e300", "1e300", r#""NaN""#] {
+            check(json, None);
+        }
+    }
+
+    #[test]
+    fn a_body_is_an_object_or_rejected() {
+        #[track_caller]
+        fn check(body: &'static [u8], code: Option<&str>) {
+            let rejected = JsonText::new(bytes::Bytes::from_static(body)).err();
+            assert_eq!(rejected.and_then(|rejection| rejection.code), code);
+        }
+        check(b"{}", None);
+        check(b" \r\n\t{\"a\":1}", None);
+        check(b"", Some("not_json"));
+        check(b"  ", Some("not_json"));
+        check(b"[]", Some("not_an_object"));
+        check(b"null", Some("not_an_object"));
+        check(b"\"{}\"", Some("not_an_object"));
+        check(b"[[[", Some("not_json"));
+        check(b"hello", Some("not_json"));
+        check(b"{\"a\":\"\xff\"}", Some("not_json"));
+    }
+}

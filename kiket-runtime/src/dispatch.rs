@@ -1,0 +1,223 @@
+//! The way of a delivery: verified, routed, decoded, run, answered.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::time::Instant;
+use tracing::{Instrument as _, Span, field};
+
+use crate::{
+    clock::Clock,
+    counters::Counters,
+    delivery::{self, Contents, Delivery, JsonText, Premises},
+    envelope::Envelope,
+    error::{Error, Rejection, Result},
+    event::{EventName, InvalidEventName},
+    gate::{Gate, Pass},
+    handler::{
+        Reply,
+        guard::{Interrupted, bounded, caught, detached},
+    },
+    headers::Headers,
+    registry::{Entry, Registry},
+    routing::Target,
+    signature::Verifier,
+};
+
+/// Everything that deliveries pass through; one for an extension.
+pub(crate) struct Dispatcher {
+    pub(crate) registry: Registry,
+    pub(crate) verifier: Verifier,
+    pub(crate) premises: Arc<Premises>,
+    pub(crate) clock: Clock,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) counters: Counters,
+    /// The status of a payload that does not decode: 500, or 422.
+    pub(crate) undecodable: StatusCode,
+}
+
+/// A delivery whose body has arrived, and of which nothing is known to be true.
+pub(crate) struct Incoming<'r> {
+    pub(crate) target: Target<'r>,
+    pub(crate) headers: Headers,
+    pub(crate) body: Bytes,
+}
+
+/// What is sent back, whatever the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Answer {
+    pub(crate) fn rejection(rejection: &Rejection, delivery_id: Option<&str>) -> Self {
+        Self {
+            status: rejection.status,
+            body: rejection.body(delivery_id).into(),
+            retry_after: rejection.retry_after,
+        }
+    }
+}
+
+/// A delivery that is verified and has a handler.
+struct Routed {
+    delivery: Delivery,
+    entry: Arc<Entry>,
+    /// The event is the path's, and the body must not name another one.
+    event_in_path: bool,
+    pass: Pass,
+}
+
+/// A delivery that goes no further, and its id if it is known.
+struct Refusal {
+    rejection: Rejection,
+    delivery_id: Option<String>,
+}
+
+impl Dispatcher {
+    /// Answers a delivery. Dropping the answer's future does not stop a handler that has begun.
+    pub(crate) async fn answer(&self, incoming: Incoming<'_>) -> Answer {
+        match self.route(incoming) {
+            Ok(routed) => {
+                let span = span(&routed);
+                let running = Box::pin(run(routed, self.undecodable).instrument(span));
+                detached(running).await.unwrap_or_else(|| Answer::rejection(&Rejection::handler_panicked(), None))
+            }
+            Err(Refusal { rejection, delivery_id }) => {
+                tracing::debug!(status = rejection.status.as_u16(), code = rejection.code, "delivery refused");
+                Answer::rejection(&rejection, delivery_id.as_deref())
+            }
+        }
+    }
+
+    /// Contract 1.4, rows 4 to 7: what must hold before anything is decoded.
+    fn route(&self, incoming: Incoming<'_>) -> Result<Routed, Refusal> {
+        let Incoming { target, headers, body } = incoming;
+        let now = self.clock.unix_seconds();
+        let verified = self.verifier.verify(&headers, &body, now).map_err(|cause| {
+            if let Some(count) = self.counters.refused(cause, now) {
+                tracing::warn!(cause = cause.code(), count, "signature refused: {cause}");
+            }
+            Refusal { rejection: Rejection::unsigned(), delivery_id: None }
+        })?;
+        let placed = self.gate.run().and_then(|pass| Ok((pass, self.find(&target, &headers, body.clone())?)));
+        let (pass, (entry, body)) = placed.map_err(|rejection| {
+            let delivery_id = delivery_id(body, &headers);
+            tracing::warn!(code = rejection.code, delivery_id, "delivery refused: {}", rejection.text);
+            Refusal { rejection, delivery_id }
+        })?;
+        let delivery = Delivery::new(Contents {
+            premises: Arc::clone(&self.premises),
+            subject: Arc::clone(&entry.subject),
+            headers,
+            body,
+            signed_at: verified.timestamp(),
+            secret: verified.secret(),
+            deadline: Instant::now() + entry.timeout,
+            envelope: OnceLock::new(),
+        });
+        Ok(Routed { delivery, entry: Arc::clone(entry), event_in_path: target.event.is_some(), pass })
+    }
+
+    fn find(
+        &self,
+        target: &Target<'_>,
+        headers: &Headers,
+        body: Bytes,
+    ) -> Result<(&Arc<Entry>, JsonText), Rejection> {
+        let version = target.version(headers)?;
+        let find = |event: &str| {
+            let entry = self.registry.find(event, version.key);
+            entry.ok_or_else(|| Rejection::no_handler(event, &version.written))
+        };
+        if let Some(event) = target.event()? {
+            return Ok((find(&event)?, JsonText::new(body)?));
+        }
+        let body = JsonText::new(body)?;
+        let envelope = Envelope::read(body.as_str()).map_err(Rejection::not_json)?;
+        let event = envelope.routed_event(body.as_str()).ok_or_else(Rejection::event_missing)?;
+        if !EventName::is_valid(&event) {
+            return Err(InvalidEventName.into());
+        }
+        Ok((find(&event)?, body))
+    }
+}
+
+/// The id of a delivery that was refused.
+fn delivery_id(body: Bytes, headers: &Headers) -> Option<String> {
+    let text = JsonText::new(body).ok();
+    let signed = text.as_ref().and_then(|text| Envelope::read(text.as_str()).ok()?.delivery_id(text.as_str()));
+    signed.or_else(|| delivery::unsigned_id(headers)).map(std::borrow::Cow::into_owned)
+}
+
+/// The span of a delivery: its fields are part of the documented log format.
+fn span(routed: &Routed) -> Span {
+    let subject = &routed.entry.subject;
+    tracing::info_span!(
+        "delivery",
+        event = subject.event.as_str(),
+        version = subject.version.as_str(),
+        delivery_id = field::Empty,
+        handler = &*routed.entry.function,
+    )
+}
+
+/// Runs the handler of a delivery, and tells the log how it went.
+async fn run(routed: Routed, undecodable: StatusCode) -> Answer {
+    let Routed { delivery, entry, event_in_path, pass } = routed;
+    let started = Instant::now();
+    let outcome = outcome(&delivery, &entry, event_in_path).await;
+    let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+    let span = Span::current();
+    if !span.is_disabled() {
+        span.record("delivery_id", delivery.id().as_deref());
+    }
+    let (rejection, cause) = match outcome {
+        Ok(body) => {
+            tracing::info!(status = 200, duration_ms, "delivery answered");
+            drop(pass);
+            return Answer { status: StatusCode::OK, body, retry_after: None };
+        }
+        Err(Failure::Refused(rejection)) => (rejection, None),
+        Err(Failure::Handler(error)) => (Rejection::of_handler(&error, undecodable), Some(format!("{error:?}"))),
+        Err(Failure::Interrupted(Interrupted::DeadlineExceeded)) => (Rejection::deadline_exceeded(), None),
+        Err(Failure::Interrupted(Interrupted::Panicked(text))) => {
+            (Rejection::handler_panicked(), Some(format!("panicked: {text}")))
+        }
+    };
+    let (status, code) = (rejection.status.as_u16(), rejection.code);
+    let error = cause.as_deref().unwrap_or(&rejection.text);
+    if rejection.status.is_server_error() {
+        tracing::error!(status, code, duration_ms, error, "delivery failed");
+    } else {
+        tracing::warn!(status, code, duration_ms, error, "delivery rejected");
+    }
+    drop(pass);
+    Answer::rejection(&rejection, delivery.id().as_deref())
+}
+
+/// Why a delivery that had a handler was not answered by it.
+enum Failure {
+    Refused(Rejection),
+    Handler(Error),
+    Interrupted(Interrupted),
+}
+
+/// Contract 1.4, rows 7 to 17.
+async fn outcome(delivery: &Delivery, entry: &Entry, event_in_path: bool) -> Result<Bytes, Failure> {
+    // The arguments first: decoding the payload finds the envelope in the same pass.
+    let prepared = caught(|| (entry.prepare)(delivery)).map_err(Failure::Interrupted)?;
+    let envelope = delivery.envelope().map_err(|error| Failure::Refused(Rejection::not_json(error)))?;
+    if event_in_path && envelope.event(delivery.body()).is_some_and(|event| event != delivery.event().as_str()) {
+        return Err(Failure::Refused(Rejection::event_mismatch(delivery.event().as_str())));
+    }
+    let answering = prepared.map_err(Failure::Handler)?;
+    let reply = bounded(answering, delivery.deadline()).await.map_err(Failure::Interrupted)?;
+    reply.and_then(Reply::into_bytes).map_err(Failure::Handler)
+}

@@ -1,0 +1,401 @@
+//! An extension: all its handlers and everything they share.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use serde_json::Value;
+
+use crate::{
+    clock::Clock,
+    config::{Config, Environment, Overrides},
+    delivery::States,
+    dispatch::Dispatcher,
+    error::StartupError,
+    event::{EventName, EventVersion},
+    handler::{Binding, Handler},
+    secret::Secret,
+    startup::{self, Report},
+};
+
+/// An extension that is ready to answer: handlers, secrets and settings are known and checked.
+///
+/// [`kiket::main!`](https://docs.rs/kiket/latest/kiket/macro.main.html) makes and serves one. By hand it can be
+/// served with [`serve`](Self::serve), mounted into an actix-web `App` with [`routes`](Self::routes), or tested in
+/// process with [`TestExtension`](crate::testing::TestExtension). Its clones are the same extension.
+///
+/// ```
+/// use kiket_runtime::{Extension, Reply};
+///
+/// async fn on_issue_created() -> Reply {
+///     Reply::ok()
+/// }
+///
+/// let extension = Extension::builder()
+///     .webhook_secret("sh_123")
+///     .handler("issue.created", "v1", on_issue_created)
+///     .build()?;
+/// assert_eq!(extension.events(), ["issue.created"]);
+/// # Ok::<(), kiket_runtime::StartupError>(())
+/// ```
+#[derive(Clone)]
+pub struct Extension(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) config: Config,
+    pub(crate) limits: Limits,
+    pub(crate) report: Report,
+}
+
+/// What an extension allows itself and its senders.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) prefix: String,
+    pub(crate) body: usize,
+    pub(crate) body_wait: Duration,
+    pub(crate) head_wait: Duration,
+    pub(crate) in_flight: usize,
+    pub(crate) handler_timeout: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) workers: Option<usize>,
+    pub(crate) give_up_undecodable: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            prefix: String::new(),
+            body: 1024 * 1024,
+            body_wait: Duration::from_secs(10),
+            head_wait: Duration::from_secs(5),
+            in_flight: 512,
+            handler_timeout: Duration::from_secs(10),
+            grace: Duration::from_secs(30),
+            workers: None,
+            give_up_undecodable: false,
+        }
+    }
+}
+
+impl Extension {
+    /// Starts to describe an extension.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.0.dispatcher
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// What was found at the start: the handlers, and what is odd.
+    pub fn report(&self) -> &Report {
+        &self.0.report
+    }
+
+    /// What it is configured with, from whichever layer it came.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The id, when builder or manifest gave one.
+    pub fn id(&self) -> Option<&str> {
+        self.0.config.extension_id()
+    }
+
+    /// The version, when builder or manifest gave one.
+    pub fn version(&self) -> Option<&str> {
+        self.0.config.extension_version()
+    }
+
+    /// The events that have a handler, sorted, each once.
+    pub fn events(&self) -> Vec<&str> {
+        let mut events: Vec<_> =
+            self.0.dispatcher.registry.entries().iter().map(|entry| entry.subject.event.as_str()).collect();
+        events.dedup();
+        events
+    }
+
+    /// How many deliveries run now.
+    pub fn in_flight(&self) -> usize {
+        self.0.dispatcher.gate.running()
+    }
+
+    /// From now on every new delivery is answered with 503 and readiness is false; those that run go on.
+    ///
+    /// [`serve`](Self::serve) does it on SIGTERM and SIGINT. Call it where an extension is mounted into your own
+    /// server, before that stops.
+    pub fn drain(&self) {
+        self.0.dispatcher.gate.drain();
+    }
+
+    /// Whether [`drain`](Self::drain) was called.
+    pub fn is_draining(&self) -> bool {
+        self.0.dispatcher.gate.is_draining()
+    }
+
+    /// Waits until a drained extension has answered what was under way.
+    pub async fn drained(&self) {
+        self.0.dispatcher.gate.emptied().await;
+    }
+
+    /// How many signatures were refused since the start, by the code of the cause, like `signature_mismatch`.
+    pub fn signature_refusals(&self) -> Vec<(&'static str, u64)> {
+        self.0.dispatcher.counters.signature_refusals()
+    }
+}
+
+impl fmt::Debug for Extension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extension")
+            .field("id", &self.id())
+            .field("version", &self.version())
+            .field("events", &self.events())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Describes an extension: what is said here goes before the environment, the manifest and the defaults.
+#[derive(Default)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder {
+    pub(crate) overrides: Overrides,
+    pub(crate) environment: Environment,
+    pub(crate) manifest: ManifestSource,
+    pub(crate) collected: Collected,
+    pub(crate) bindings: Vec<Binding>,
+    pub(crate) malformed: Vec<crate::error::Problem>,
+    pub(crate) states: States,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+    pub(crate) strict: bool,
+}
+
+/// Where the manifest is.
+#[derive(Debug, Default)]
+pub(crate) enum ManifestSource {
+    /// In the working directory, under one of its names, or nowhere.
+    #[default]
+    Searched,
+    At(PathBuf),
+    None,
+}
+
+/// Which of the annotated functions of the program belong to the extension.
+#[derive(Debug, Default)]
+pub(crate) enum Collected {
+    /// Those of the one crate that has any.
+    #[default]
+    OfOneCrate,
+    /// Those of these crates.
+    OfCrates(Vec<String>),
+    /// None: only what the builder was given.
+    None,
+}
+
+impl Builder {
+    /// The id of the extension, like `com.example.marketing`.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.overrides.id = Some(id.into());
+        self
+    }
+
+    /// The version of the extension, like `1.0.0`.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.overrides.version = Some(version.into());
+        self
+    }
+
+    /// Adds a live webhook secret; the first is the current one. Without any here, `KIKET_WEBHOOK_SECRET` or the
+    /// manifest gives it.
+    pub fn webhook_secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.overrides.secrets.push(secret.into());
+        self
+    }
+
+    /// The token of calls to Kiket, instead of `KIKET_WORKSPACE_TOKEN`.
+    pub fn workspace_token(mut self, token: impl Into<Secret>) -> Self {
+        self.overrides.workspace_token = Some(token.into());
+        self
+    }
+
+    /// The key of calls below `/api/v1/ext`, instead of `KIKET_EXTENSION_API_KEY`.
+    pub fn extension_api_key(mut self, key: impl Into<Secret>) -> Self {
+        self.overrides.extension_api_key = Some(key.into());
+        self
+    }
+
+    /// Where Kiket is, instead of `KIKET_BASE_URL` and `https://kiket.dev`.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.overrides.base_url = Some(url.into());
+        self
+    }
+
+    /// Where telemetry goes, instead of `KIKET_SDK_TELEMETRY_URL`.
+    pub fn telemetry_url(mut self, url: impl Into<String>) -> Self {
+        self.overrides.telemetry_url = Some(url.into());
+        self
+    }
+
+    /// Whether telemetry goes anywhere, instead of `KIKET_SDK_TELEMETRY_OPTOUT`.
+    pub fn telemetry(mut self, on: bool) -> Self {
+        self.overrides.telemetry = Some(on);
+        self
+    }
+
+    /// The name or address to listen on, instead of `HOST` and `127.0.0.1`.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.overrides.host = Some(host.into());
+        self
+    }
+
+    /// The port to listen on, instead of `PORT` and 8000; 0 is any free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.overrides.port = Some(port);
+        self
+    }
+
+    /// Sets a setting, whatever the manifest's default.
+    pub fn setting(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.overrides.settings.push((key.into(), value.into()));
+        self
+    }
+
+    /// The manifest's path, instead of a search in the working directory. It must exist.
+    pub fn manifest(mut self, path: impl Into<PathBuf>) -> Self {
+        self.manifest = ManifestSource::At(path.into());
+        self
+    }
+
+    /// Reads no manifest.
+    pub fn without_manifest(mut self) -> Self {
+        self.manifest = ManifestSource::None;
+        self
+    }
+
+    /// Variables to use instead of the process's, for tests.
+    pub fn environment<K, V>(mut self, variables: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<String>,
+        V: Into<String>,
+    {
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        self.environment = Environment::given(variables);
+        self
+    }
+
+    /// A value for the handlers that ask for `State<T>`; a second of the same type takes its place.
+    pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
+        self.states.insert(Arc::new(state));
+        self
+    }
+
+    /// A handler without the attribute. `event` and `version` are checked by [`build`](Self::build).
+    #[track_caller]
+    pub fn handler<A, H: Handler<A>>(mut self, event: &str, version: &str, handler: H) -> Self {
+        let place = std::panic::Location::caller();
+        let mut malformed = |what: String| {
+            self.malformed.push(crate::error::Problem::new(what).at(place.into()));
+        };
+        let event = event.parse::<EventName>().map_err(|error| malformed(format!("`{event}`: {error}")));
+        let version = version.parse::<EventVersion>().map_err(|error| malformed(format!("`{version}`: {error}")));
+        if let (Ok(event), Ok(version)) = (event, version) {
+            self.bindings.push(Binding::new(event, version, handler));
+        }
+        self
+    }
+
+    /// The crates whose annotated functions belong to the extension. Functions of any other crate that is linked
+    /// stop the start: a dependency must not add routes in silence. Unless this is called, one crate may have them.
+    pub fn crates<S: Into<String>>(mut self, crates: impl IntoIterator<Item = S>) -> Self {
+        self.collected = Collected::OfCrates(crates.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Leaves annotated functions out: only what [`handler`](Self::handler) was given answers.
+    pub fn without_collected(mut self) -> Self {
+        self.collected = Collected::None;
+        self
+    }
+
+    /// Whether handlers and manifest must agree: what is otherwise a warning then stops the start.
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
+    }
+
+    /// A prefix of all paths, like `/kiket`.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.limits.prefix = prefix.into();
+        self
+    }
+
+    /// The largest body in bytes; 1 MiB unless set, at most 64 MiB. A larger one is answered with 413.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.limits.body = bytes.min(64 * 1024 * 1024);
+        self
+    }
+
+    /// How long a body may take to arrive; 10 s unless set. A slower one is answered with 408.
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.body_wait = timeout;
+        self
+    }
+
+    /// How long a request's head may take to arrive; 5 s unless set.
+    pub fn head_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.head_wait = timeout;
+        self
+    }
+
+    /// How many deliveries may run at once; 512 unless set, at least 1. One more is answered with 503.
+    pub fn in_flight_limit(mut self, deliveries: usize) -> Self {
+        self.limits.in_flight = deliveries.max(1);
+        self
+    }
+
+    /// How long a handler may run for which neither attribute nor manifest says it; 10 s unless set.
+    pub fn handler_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.handler_timeout = timeout;
+        self
+    }
+
+    /// How long running deliveries may go on after SIGTERM; 30 s unless set.
+    pub fn grace_period(mut self, grace: Duration) -> Self {
+        self.limits.grace = grace;
+        self
+    }
+
+    /// How many threads answer; one for each core unless set.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.limits.workers = Some(workers.max(1));
+        self
+    }
+
+    /// Whether a payload that does not decode is given up with 422, instead of retried for half a day with 500.
+    pub fn give_up_undecodable(mut self, give_up: bool) -> Self {
+        self.limits.give_up_undecodable = give_up;
+        self
+    }
+
+    /// The clock that signatures are checked against, for tests.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Reads the manifest, layers the configuration, collects the handlers, and checks that all fit together.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, at once.
+    pub fn build(self) -> Result<Extension, StartupError> {
+        startup::build(self)
+    }
+}

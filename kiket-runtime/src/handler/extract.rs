@@ -1,0 +1,235 @@
+//! The arguments of a handler: what can be made from a delivery.
+
+use std::{any::TypeId, ops::Deref, sync::Arc};
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, error::Category};
+
+use crate::{
+    context::Context,
+    delivery::Delivery,
+    error::{Error, Result},
+    headers::Headers,
+    settings::Settings,
+};
+
+/// What can be an argument of a handler.
+///
+/// It is implemented for [`Payload<T>`](Payload), [`Context`], [`State<T>`](State), [`Settings`], [`Headers`] and
+/// [`RawBody`]. Implement it for your own type to use that as an argument:
+///
+/// ```
+/// use kiket_runtime::{Delivery, Error, FromDelivery, Result, StatusCode};
+///
+/// struct Tenant(String);
+///
+/// impl FromDelivery<'_> for Tenant {
+///     fn from_delivery(delivery: &Delivery) -> Result<Self> {
+///         let tenant = delivery.headers().get("x-tenant");
+///         tenant.map(|tenant| Self(tenant.to_owned())).ok_or(Error::reject(StatusCode::BAD_REQUEST, "no tenant"))
+///     }
+/// }
+/// ```
+///
+/// `'d` is the life of the delivery, from which an argument may borrow.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a webhook handler",
+    label = "not an argument of a handler",
+    note = "arguments are `Payload<T>`, `Context`, `State<T>`, `Settings`, `Headers`, `RawBody`, and types that implement `kiket::FromDelivery`",
+    note = "a payload's own type goes into `Payload<…>`, and it needs `serde::Deserialize`"
+)]
+pub trait FromDelivery<'d>: Sized {
+    /// Tells, before the first delivery, what has to be there.
+    fn declare(needs: &mut Needs) {
+        let _ = needs;
+    }
+
+    /// Makes the argument.
+    ///
+    /// # Errors
+    ///
+    /// The delivery is answered with the error, and the handler does not run.
+    fn from_delivery(delivery: &'d Delivery) -> Result<Self>;
+}
+
+/// What the arguments of a handler need before the first delivery.
+#[derive(Debug, Default)]
+pub struct Needs {
+    pub(crate) states: Vec<(TypeId, &'static str)>,
+}
+
+impl Needs {
+    /// A value of type `T`, given to the builder with `state`.
+    pub fn state<T: Send + Sync + 'static>(&mut self) {
+        self.states.push((TypeId::of::<T>(), std::any::type_name::<T>()));
+    }
+}
+
+/// The body of the delivery as a `T`; [`Payload`] alone is the JSON value.
+///
+/// It is decoded straight from the verified bytes, may borrow from them, and derefs to `T`. What does not decode
+/// is answered with 500 and the path of the field, like ``issue.title: missing field `title` ``, so that a
+/// corrected build can still catch the retry.
+///
+/// ```
+/// use kiket_runtime::Payload;
+///
+/// #[derive(serde::Deserialize)]
+/// struct IssueCreated { title: String }
+///
+/// async fn on_issue_created(payload: Payload<IssueCreated>) {
+///     println!("{}", payload.title);
+/// }
+///
+/// on_issue_created(Payload(IssueCreated { title: "T".into() })); // in a test
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Payload<T = Value>(pub T);
+
+impl<'d, T: Deserialize<'d>> FromDelivery<'d> for Payload<T> {
+    fn from_delivery(delivery: &'d Delivery) -> Result<Self> {
+        delivery.decode().map(Self).map_err(|error| undecodable::<T>(delivery.body(), error))
+    }
+}
+
+/// Says which field does not decode: decodes once more, slowly.
+fn undecodable<'d, T: Deserialize<'d>>(body: &'d str, error: serde_json::Error) -> Error {
+    if error.classify() != Category::Data {
+        return Error::not_json(error);
+    }
+    let mut json = serde_json::Deserializer::from_str(body);
+    match serde_path_to_error::deserialize::<_, T>(&mut json) {
+        Err(at) if at.path().iter().next().is_some() => {
+            let text = format!("{}: {}", at.path(), without_place(at.inner()));
+            Error::undecodable(text, at.into_inner())
+        }
+        _ => Error::undecodable(without_place(&error), error),
+    }
+}
+
+/// The text of an error without line and column, which mean nothing in a body that nobody sees in lines.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((what, _)) if error.line() > 0 => what.to_owned(),
+        _ => text,
+    }
+}
+
+impl Error {
+    fn not_json(error: serde_json::Error) -> Self {
+        let message = format!("the body is not JSON: {error}");
+        Self::reject(http::StatusCode::BAD_REQUEST, message).with_code("not_json").because(error)
+    }
+}
+
+impl<T> Deref for Payload<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl FromDelivery<'_> for Context {
+    fn from_delivery(delivery: &Delivery) -> Result<Self> {
+        Ok(Self::new(delivery.clone()))
+    }
+}
+
+/// A value that all deliveries share: a pool, a client, a counter.
+///
+/// Give it to the builder with `state`. A handler that asks for one that was never given stops the start.
+///
+/// ```
+/// use kiket_runtime::State;
+///
+/// struct Pool;
+/// async fn on_issue_created(pool: State<Pool>) {}
+///
+/// on_issue_created(State::new(Pool)); // in a test
+/// ```
+#[derive(Debug)]
+pub struct State<T>(Arc<T>);
+
+impl<T> State<T> {
+    /// A state for a handler that is called by hand.
+    pub fn new(state: T) -> Self {
+        Self(Arc::new(state))
+    }
+
+    /// The shared value, to keep.
+    pub fn into_inner(self) -> Arc<T> {
+        self.0
+    }
+}
+
+impl<T> Clone for State<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for State<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Send + Sync + 'static> FromDelivery<'_> for State<T> {
+    fn declare(needs: &mut Needs) {
+        needs.state::<T>();
+    }
+
+    fn from_delivery(delivery: &Delivery) -> Result<Self> {
+        let state = delivery.premises().states.get::<T>();
+        // Only a delivery that was made by hand comes here: the start checks what handlers declare.
+        state.map(Self).ok_or_else(|| {
+            Error::retry("a state is missing").because(MissingState(std::any::type_name::<T>()))
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no state of type `{0}` was given to the builder")]
+struct MissingState(&'static str);
+
+impl FromDelivery<'_> for Settings {
+    fn from_delivery(delivery: &Delivery) -> Result<Self> {
+        Ok(delivery.premises().settings.clone())
+    }
+}
+
+impl FromDelivery<'_> for Headers {
+    fn from_delivery(delivery: &Delivery) -> Result<Self> {
+        Ok(delivery.headers().clone())
+    }
+}
+
+/// The body as it came over the wire: the bytes that were signed. Derefs to `[u8]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawBody(Bytes);
+
+impl RawBody {
+    /// A body for a handler that is called by hand.
+    pub fn new(body: impl Into<Vec<u8>>) -> Self {
+        Self(Bytes::from(body.into()))
+    }
+}
+
+impl Deref for RawBody {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl FromDelivery<'_> for RawBody {
+    fn from_delivery(delivery: &Delivery) -> Result<Self> {
+        Ok(Self(delivery.body_bytes().clone()))
+    }
+}

@@ -1,0 +1,174 @@
+//! Runs a handler so that nothing it does harms anybody else: not a panic, not an endless wait, not a sender who
+//! hangs up.
+
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// Why a handler did not come to its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Interrupted {
+    /// It panicked with this message.
+    Panicked(String),
+    /// Its time was over.
+    DeadlineExceeded,
+}
+
+/// How long a handler may keep its thread before it is told to await something; other deliveries wait meanwhile.
+const BLOCKING: Duration = Duration::from_millis(100);
+
+/// Runs `future` until it ends, panics, or `deadline` has passed.
+///
+/// At the deadline it is dropped at the await point it has come to. One that kept the thread past the deadline is
+/// late all the same.
+pub(crate) async fn bounded<T>(
+    future: Pin<Box<dyn Future<Output = T> + Send + '_>>,
+    deadline: Instant,
+) -> Result<T, Interrupted> {
+    let mut future = Some(future);
+    let mut alarm = pin!(tokio::time::sleep_until(deadline));
+    let ended = poll_fn(|context| {
+        let Some(running) = &mut future else { return Poll::Pending };
+        match poll_caught(running, context, deadline) {
+            Poll::Pending => {
+                ready!(alarm.as_mut().poll(context));
+                Poll::Ready(Err(Interrupted::DeadlineExceeded))
+            }
+            ended => ended,
+        }
+    })
+    .await;
+    // What the handler held may panic when it is dropped, too.
+    match (ended, caught(|| drop(future.take()))) {
+        (Ok(_), Err(panicked)) => Err(panicked),
+        (ended, _) => ended,
+    }
+}
+
+fn poll_caught<T>(
+    running: &mut Pin<Box<dyn Future<Output = T> + Send + '_>>,
+    context: &mut Context<'_>,
+    deadline: Instant,
+) -> Poll<Result<T, Interrupted>> {
+    let from = Instant::now();
+    let polled = caught(|| running.as_mut().poll(context));
+    let to = Instant::now();
+    let kept = to.saturating_duration_since(from);
+    if kept > BLOCKING {
+        let kept_ms = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(
+            kept_ms,
+            "the handler blocked its thread: move blocking work into `tokio::task::spawn_blocking`"
+        );
+    }
+    match polled {
+        Err(panicked) => Poll::Ready(Err(panicked)),
+        Ok(Poll::Ready(_)) if to > deadline => Poll::Ready(Err(Interrupted::DeadlineExceeded)),
+        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+        Ok(Poll::Pending) => Poll::Pending,
+    }
+}
+
+/// Runs `f`, and takes a panic for an answer.
+pub(crate) fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Interrupted> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Interrupted::Panicked(text.unwrap_or_else(|| "a panic without a text".to_owned()))
+    })
+}
+
+/// Runs `future` to its end, also when whoever waits for it goes away.
+///
+/// It is polled once in place, for most handlers that touch nothing slow are done then. One that waits moves into
+/// a task of its own.
+pub(crate) async fn detached<T: Send + 'static>(
+    mut future: Pin<Box<dyn Future<Output = T> + Send>>,
+) -> Option<T> {
+    match poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => tokio::spawn(future).await.ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use super::*;
+
+    fn in_seconds(seconds: u64) -> Instant {
+        Instant::now() + Duration::from_secs(seconds)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_ends_gives_its_value() {
+        assert_eq!(bounded(Box::pin(async { 1 }), in_seconds(1)).await, Ok(1));
+        let slow = Box::pin(async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            2
+        });
+        assert_eq!(bounded(slow, in_seconds(2)).await, Ok(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endless_wait_ends_at_the_deadline() {
+        let from = Instant::now();
+        let ended = bounded(Box::pin(std::future::pending::<()>()), in_seconds(3)).await;
+        assert_eq!(ended, Err(Interrupted::DeadlineExceeded));
+        assert_eq!(from.elapsed().as_secs(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_before_and_after_a_wait_and_in_a_drop() {
+        struct PanicsWhenDropped;
+        impl Drop for PanicsWhenDropped {
+            fn drop(&mut self) {
+                panic!("dropped");
+            }
+        }
+        let panicked = |text: &str| Err::<(), _>(Interrupted::Panicked(text.to_owned()));
+        assert_eq!(bounded(Box::pin(async { panic!("early") }), in_seconds(9)).await, panicked("early"));
+        let late = Box::pin(async {
+            tokio::task::yield_now().await;
+            panic!("late {}", 1)
+        });
+        assert_eq!(bounded(late, in_seconds(9)).await, panicked("late 1"));
+        let held = PanicsWhenDropped;
+        let keeps = Box::pin(async move {
+            let _held = &held;
+            std::future::pending::<()>().await;
+        });
+        assert_eq!(bounded(keeps, Instant::now()).await, Err(Interrupted::DeadlineExceeded));
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_waits_runs_on_when_nobody_waits_for_it() {
+        let done = Arc::new(AtomicBool::new(false));
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        let running = Box::pin({
+            let done = Arc::clone(&done);
+            async move {
+                let _ = receiver.await;
+                done.store(true, Ordering::SeqCst);
+            }
+        });
+        let mut waiting = Box::pin(detached(running));
+        let polled = waiting.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
+        assert!(polled.is_pending());
+        drop(waiting);
+        sender.send(()).unwrap();
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        assert!(done.load(Ordering::SeqCst));
+    }
+}

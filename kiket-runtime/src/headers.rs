@@ -1,0 +1,148 @@
+//! The headers of a delivery, free of any web framework.
+
+use std::fmt;
+
+/// The headers of a delivery, in the order they arrived.
+///
+/// Names are compared without case. A header that arrived twice is there twice.
+///
+/// ```
+/// use kiket_runtime::Headers;
+///
+/// let headers: Headers = [("X-Kiket-Delivery", "d-1"), ("Accept", "*/*")].into_iter().collect();
+/// assert_eq!(headers.get("x-kiket-delivery"), Some("d-1"));
+/// assert_eq!(headers.get("missing"), None);
+/// ```
+///
+/// As an argument of a handler it asks for the headers of the delivery. Signatures, tokens and cookies are in
+/// there too, so `Debug` prints the names only.
+#[derive(Clone, Default)]
+pub struct Headers {
+    /// Names and values, one behind the other.
+    text: Vec<u8>,
+    fields: Vec<Field>,
+}
+
+/// Where a name and its value end in the text; both start where the one before ends.
+#[derive(Clone, Copy)]
+struct Field {
+    name_end: usize,
+    value_end: usize,
+}
+
+/// How many headers there are of a name that may be there once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Occurrence<'h> {
+    Absent,
+    Once(&'h [u8]),
+    Repeated,
+}
+
+impl Headers {
+    /// No headers yet, with room for `fields` of them, which take `bytes` together.
+    pub(crate) fn with_capacity(fields: usize, bytes: usize) -> Self {
+        Self { text: Vec::with_capacity(bytes), fields: Vec::with_capacity(fields) }
+    }
+
+    /// Adds a header at the end.
+    pub(crate) fn push(&mut self, name: &str, value: &[u8]) {
+        self.text.extend_from_slice(name.as_bytes());
+        let name_end = self.text.len();
+        self.text.extend_from_slice(value);
+        self.fields.push(Field { name_end, value_end: self.text.len() });
+    }
+
+    /// The value of the first header `name` that is valid UTF-8.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).find_map(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The bytes of every header `name`.
+    pub fn all<'h, 'n>(&'h self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
+        self.fields().filter(move |(field, _)| field.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+
+    /// Every name and the bytes of its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields().map(|(name, value)| (std::str::from_utf8(name).unwrap_or_default(), value))
+    }
+
+    /// The header `name`, which may be there once.
+    pub(crate) fn only(&self, name: &str) -> Occurrence<'_> {
+        let mut found = Occurrence::Absent;
+        for (field, value) in self.fields() {
+            if field.eq_ignore_ascii_case(name.as_bytes()) {
+                match found {
+                    Occurrence::Absent => found = Occurrence::Once(value),
+                    _ => return Occurrence::Repeated,
+                }
+            }
+        }
+        found
+    }
+
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut start = 0;
+        self.fields.iter().map(move |field| {
+            let name = self.text.get(start..field.name_end).unwrap_or_default();
+            let value = self.text.get(field.name_end..field.value_end).unwrap_or_default();
+            start = field.value_end;
+            (name, value)
+        })
+    }
+}
+
+impl<N: AsRef<str>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
+        let mut all = Self::default();
+        for (name, value) in headers {
+            all.push(name.as_ref(), value.as_ref());
+        }
+        all
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers() -> Headers {
+        [("A", "1"), ("b", ""), ("a", "2"), ("C", "3")].into_iter().collect()
+    }
+
+    #[test]
+    fn names_are_compared_without_case_and_order_is_kept() {
+        let headers = headers();
+        assert_eq!(headers.get("A"), Some("1"));
+        assert_eq!(headers.all("a").collect::<Vec<_>>(), [b"1", b"2"]);
+        assert_eq!(headers.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["A", "b", "a", "C"]);
+    }
+
+    #[test]
+    fn a_repeated_header_is_not_taken_for_one() {
+        let headers = headers();
+        assert_eq!(headers.only("a"), Occurrence::Repeated);
+        assert_eq!(headers.only("B"), Occurrence::Once(b""));
+        assert_eq!(headers.only("c"), Occurrence::Once(b"3"));
+        assert_eq!(headers.only("d"), Occurrence::Absent);
+    }
+
+    #[test]
+    fn values_that_are_not_utf8_are_kept_as_bytes() {
+        let headers: Headers = [("a", b"\xff".as_slice()), ("a", b"ok")].into_iter().collect();
+        assert_eq!(headers.get("a"), Some("ok"));
+        assert_eq!(headers.all("a").next(), Some(b"\xff".as_slice()));
+    }
+
+    #[test]
+    fn values_are_not_printed() {
+        let headers: Headers = [("Authorization", "canary")].into_iter().collect();
+        assert_eq!(format!("{headers:?}"), r#"["Authorization"]"#);
+    }
+}

@@ -1,0 +1,66 @@
+//! A body off the wire: as it was sent, within a size and a time.
+
+use std::time::Duration;
+
+use actix_web::{
+    error::PayloadError,
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap},
+    web::{Bytes, BytesMut, Payload},
+};
+use futures_core::Stream as _;
+
+use crate::error::Rejection;
+
+/// How large a body may be, and how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) bytes: usize,
+    pub(super) wait: Duration,
+}
+
+/// Reads a body to its end.
+pub(super) async fn read(headers: &HeaderMap, payload: Payload, bounds: Bounds) -> Result<Bytes, Rejection> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > bounds.bytes) {
+        return Err(Rejection::body_too_large(bounds.bytes));
+    }
+    let arriving = collect(payload, announced.unwrap_or_default(), bounds.bytes);
+    let body = tokio::time::timeout(bounds.wait, arriving).await.unwrap_or(Err(Rejection::body_too_slow()))?;
+    if is_encoded(headers) { Err(Rejection::encoded_body()) } else { Ok(body) }
+}
+
+async fn collect(mut payload: Payload, announced: usize, limit: usize) -> Result<Bytes, Rejection> {
+    let Some(first) = next(&mut payload).await? else { return Ok(Bytes::new()) };
+    if first.len() > limit {
+        return Err(Rejection::body_too_large(limit));
+    }
+    // Most bodies arrive in one piece, which needs no copy.
+    let Some(second) = next(&mut payload).await? else { return Ok(first) };
+    let mut body = BytesMut::with_capacity(announced.max(first.len()));
+    body.extend_from_slice(&first);
+    let mut chunk = Some(second);
+    while let Some(bytes) = chunk {
+        if bytes.len() > limit - body.len() {
+            return Err(Rejection::body_too_large(limit));
+        }
+        body.extend_from_slice(&bytes);
+        chunk = next(&mut payload).await?;
+    }
+    Ok(body.freeze())
+}
+
+async fn next(payload: &mut Payload) -> Result<Option<Bytes>, Rejection> {
+    let chunk = std::future::poll_fn(|context| std::pin::Pin::new(&mut *payload).poll_next(context)).await;
+    chunk.transpose().map_err(|error| match error {
+        PayloadError::Overflow => Rejection::body_too_large(0),
+        _ => Rejection::body_incomplete(),
+    })
+}
+
+/// Whether the bytes are not those that were signed.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).any(|encoding| {
+        let encoding = encoding.as_bytes().trim_ascii();
+        !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity")
+    })
+}

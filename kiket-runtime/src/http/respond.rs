@@ -1,0 +1,54 @@
+//! Answers as HTTP responses.
+
+use actix_web::{
+    HttpResponse,
+    body::BoxBody,
+    http::{
+        ConnectionType, StatusCode,
+        header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    },
+};
+
+use crate::{dispatch::Answer, error::Rejection};
+
+/// An answer as a response.
+pub(super) fn respond(answer: Answer) -> HttpResponse {
+    let status = StatusCode::from_u16(answer.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::with_body(status, BoxBody::new(answer.body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(delay) = answer.retry_after {
+        // Rounded up: who comes back a second early comes back twice.
+        let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// A rejection as a response.
+pub(super) fn reject(rejection: &Rejection) -> HttpResponse {
+    respond(Answer::rejection(rejection, None))
+}
+
+/// A JSON body with a status.
+pub(super) fn json(status: http::StatusCode, body: impl Into<bytes::Bytes>) -> HttpResponse {
+    respond(Answer { status, body: body.into(), retry_after: None })
+}
+
+/// A path that takes other methods.
+pub(super) fn method_not_allowed(allow: &'static str) -> HttpResponse {
+    let mut response = reject(&Rejection::method_not_allowed());
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// A path that is not there.
+pub(crate) async fn not_found() -> HttpResponse {
+    reject(&Rejection::not_found())
+}
+
+/// Tells the sender to use another connection next time: this process ends.
+pub(super) fn closing(mut response: HttpResponse) -> HttpResponse {
+    response.head_mut().set_connection_type(ConnectionType::Close);
+    response
+}

@@ -1,0 +1,53 @@
+//! The runtime of [`kiket`](https://docs.rs/kiket), the framework for extensions of the Kiket platform.
+//!
+//! Use it through `kiket`, which re-exports everything here that is meant to be used.
+
+mod clock;
+mod config;
+mod context;
+mod counters;
+mod deadline;
+mod delivery;
+mod dispatch;
+mod envelope;
+mod error;
+mod event;
+mod extension;
+mod gate;
+mod handler;
+mod headers;
+mod http;
+mod logging;
+mod manifest;
+#[doc(hidden)]
+pub mod private;
+mod registry;
+mod routing;
+mod scope;
+mod secret;
+mod settings;
+pub mod signature;
+mod startup;
+pub mod testing;
+
+pub use ::http::StatusCode;
+
+pub use self::{
+    clock::Clock,
+    config::Config,
+    context::Context,
+    deadline::Timeout,
+    delivery::Delivery,
+    error::{Error, ErrorKind, Place, Problem, Result, StartupError},
+    event::{EventName, EventVersion, InvalidEventName, InvalidEventVersion},
+    extension::{Builder, Extension},
+    handler::{Answering, FromDelivery, Handler, IntoReply, Json, Needs, Payload, RawBody, Reply, State},
+    headers::Headers,
+    http::{Server, ServerHandle},
+    logging::init_logging,
+    manifest::{DeclaredEvent, Form, Manifest, Reference, Setting},
+    scope::Scope,
+    secret::Secret,
+    settings::{SettingError, Settings},
+    startup::{HandlerReport, Report},
+};

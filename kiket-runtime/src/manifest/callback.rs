@@ -1,0 +1,237 @@
+//! Where deliveries go, and what signs them.
+
+use std::time::Duration;
+
+use super::{
+    form::{Section, Written, spot},
+    node::Entry,
+    reference::Reference,
+    report::Report,
+    timeout,
+};
+
+/// What a manifest says about its deliveries.
+pub(super) struct Callback {
+    pub(super) secret: Option<Reference>,
+    pub(super) url: Option<Reference>,
+    pub(super) timeout: Option<Duration>,
+}
+
+/// Reads it from wherever authors write it:
+///
+/// ```text
+/// delivery_secret: …            callback: { url: …, secret: …, timeout: … }
+///                               delivery: { callback: { … } }
+///                               delivery: { url: …, timeout: … }
+/// ```
+///
+/// `delivery: http` names a transport and is none of this.
+pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Callback {
+    let callbacks: Vec<Section<'_>> =
+        written.sections.iter().flat_map(|section| callbacks(section, report)).collect();
+    let named = |key: &'static str| callbacks.iter().map(move |section| (section, key));
+    let secrets = written.sections.iter().map(|section| (section, "delivery_secret")).chain(named("secret"));
+    Callback {
+        secret: only_reference("secrets", secrets, report),
+        url: only_reference("callback URLs", named("url"), report),
+        timeout: only_timeout(named("timeout"), report),
+    }
+}
+
+fn callbacks<'a>(section: &Section<'a>, report: &mut Report<'_>) -> Vec<Section<'a>> {
+    let direct = section.inner("callback", report);
+    let delivery = section.inner_if_mapping("delivery");
+    let nested = delivery.as_ref().and_then(|delivery| delivery.inner("callback", report));
+    [direct, nested, delivery].into_iter().flatten().collect()
+}
+
+/// The one reference that all places agree on.
+fn only_reference<'s, 'a: 's>(
+    things: &str,
+    places: impl Iterator<Item = (&'s Section<'a>, &'static str)>,
+    report: &mut Report<'_>,
+) -> Option<Reference> {
+    let found = entries(places).filter_map(|(section, entry)| {
+        let text = section.text(entry, report)?;
+        let reference = reference(section, entry, &text, report)?;
+        Some(Found { name: section.name(&entry.key), entry, value: text, read: reference })
+    });
+    let found: Vec<_> = found.collect();
+    only(things, found, report)
+}
+
+fn reference(section: &Section<'_>, entry: &Entry, text: &str, report: &mut Report<'_>) -> Option<Reference> {
+    if entry.key.ends_with("secret") && matches!(text, "true" | "false") {
+        let what = format!("{} is the secret itself, found `{text}`", section.name(&entry.key));
+        report.problem(spot(entry), what, "write `env:KIKET_WEBHOOK_SECRET`");
+        return None;
+    }
+    match Reference::parse(text) {
+        Ok(reference) => Some(reference.at(report.place(spot(entry)))),
+        Err(reason) => {
+            let what = format!("{} is no reference to the environment: {reason}", section.name(&entry.key));
+            report.problem(spot(entry), what, "write it like `env:NAME`, `${NAME}` or `${NAME:-default}`");
+            None
+        }
+    }
+}
+
+fn only_timeout<'s, 'a: 's>(
+    places: impl Iterator<Item = (&'s Section<'a>, &'static str)>,
+    report: &mut Report<'_>,
+) -> Option<Duration> {
+    let found = entries(places).filter_map(|(section, entry)| {
+        let name = section.name(&entry.key);
+        let timeout = read_timeout(&name, entry, report)?;
+        Some(Found { name, entry, value: timeout, read: timeout })
+    });
+    let found: Vec<_> = found.collect();
+    only("callback timeouts", found, report)
+}
+
+/// A timeout, or nothing and a problem.
+pub(super) fn read_timeout(name: &str, entry: &Entry, report: &mut Report<'_>) -> Option<Duration> {
+    if entry.value.is_nothing() {
+        return None;
+    }
+    match timeout::read(&entry.value) {
+        Ok(timeout) => Some(timeout),
+        Err(reason) => {
+            let what = format!("{name} is a time from 1 ms to an hour, found {}", reason.found);
+            report.problem(spot(entry), what, "write milliseconds, like `5000`, or a unit, like `5s`");
+            None
+        }
+    }
+}
+
+fn entries<'s, 'a: 's>(
+    places: impl Iterator<Item = (&'s Section<'a>, &'static str)>,
+) -> impl Iterator<Item = (&'s Section<'a>, &'a Entry)> {
+    places.filter_map(|(section, key)| Some((section, section.map.entry(key)?)))
+}
+
+/// A value at one of the places where it may stand.
+struct Found<'a, V, R> {
+    name: String,
+    entry: &'a Entry,
+    /// What must be the same everywhere.
+    value: V,
+    read: R,
+}
+
+/// The first of what was found; a problem for each that differs from it.
+fn only<V: PartialEq, R>(things: &str, found: Vec<Found<'_, V, R>>, report: &mut Report<'_>) -> Option<R> {
+    let mut found = found.into_iter();
+    let first = found.next()?;
+    for other in found.filter(|other| other.value != first.value) {
+        let what = format!("there are two different {things}, {} and {}", first.name, other.name);
+        report.problem(
+            spot(other.entry),
+            what,
+            format!("keep one; the other is on line {}", spot(first.entry).line),
+        );
+    }
+    Some(first.read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{manifest, problems};
+    use super::*;
+
+    #[test]
+    fn deliveries_are_read_wherever_authors_write_them() {
+        #[track_caller]
+        fn check(text: &str, secret: &str, url: &str, timeout: Option<u64>) {
+            let manifest = manifest(text);
+            let shown = |reference: Option<&Reference>| {
+                let secret =
+                    reference.and_then(|reference| reference.resolve(&|name| Some(format!("<{name}>"))));
+                secret.map(|secret| secret.expose().to_owned()).unwrap_or_default()
+            };
+            assert_eq!(shown(manifest.delivery_secret()), secret, "{text}");
+            assert_eq!(shown(manifest.callback_url()), url, "{text}");
+            assert_eq!(manifest.callback_timeout(), timeout.map(Duration::from_millis), "{text}");
+        }
+        check("id: a", "", "", None);
+        check("delivery_secret: sh_1", "sh_1", "", None);
+        check("delivery_secret: 0123", "0123", "", None);
+        check("extension: { delivery_secret: sh_1 }", "sh_1", "", None);
+        check("delivery: http", "", "", None);
+        check(
+            "extension: { delivery: http, callback: { secret: env.S, timeout: 30000 } }",
+            "<S>",
+            "",
+            Some(30_000),
+        );
+        check(
+            "extension: { delivery: { type: http, callback: { url: \"${U}/x\", secret: \"env:S\" } } }",
+            "<S>",
+            "<U>/x",
+            None,
+        );
+        check(
+            "extension: {}\ndelivery: { url: \"https://a.b\", timeout: 5s }",
+            "",
+            "https://a.b",
+            Some(5_000),
+        );
+        check(
+            "callback: { secret_keys: [A], secret_env: B, secret: \"env:C\", timeout: ~ }",
+            "<C>",
+            "",
+            None,
+        );
+        check("delivery_secret: env:S\nextension: { callback: { secret: env:S } }", "<S>", "", None);
+    }
+
+    #[test]
+    fn a_secret_knows_its_place_and_not_its_line() {
+        let manifest = manifest("id: a\ndelivery_secret: sh_1\ncallback: { url: \"env:U\" }");
+        let place = manifest.delivery_secret().and_then(Reference::place).unwrap();
+        assert_eq!((place.line, place.column, place.excerpt.as_deref()), (2, 18, None));
+        assert_eq!(manifest.callback_url().and_then(Reference::place).unwrap().line, 3);
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        #[track_caller]
+        fn check(text: &str, expected: &[&str]) {
+            assert_eq!(problems(text), expected, "{text}");
+        }
+        check("delivery_secret:", &["1:1 `delivery_secret` is blank"]);
+        check("delivery_secret: ' '", &["1:18 `delivery_secret` is blank"]);
+        check("delivery_secret: 'a '", &["1:18 `delivery_secret` has white space at an end"]);
+        check("delivery_secret: |\n  a\n", &["2:3 `delivery_secret` has white space at an end"]);
+        check("delivery_secret: [a]", &["1:1 `delivery_secret` is text, found a list"]);
+        check("delivery_secret: true", &["1:18 `delivery_secret` is the secret itself, found `true`"]);
+        check(
+            "callback: { secret: 'env:' }",
+            &[
+                "1:21 `callback.secret` is no reference to the environment: a variable's name is letters, digits and `_`, and does not start with a digit",
+            ],
+        );
+        check(
+            "callback: { url: '${A' }",
+            &["1:18 `callback.url` is no reference to the environment: `${` without a `}`"],
+        );
+        check("callback: http", &["1:11 `callback` is a mapping, found text"]);
+        check(
+            "delivery_secret: a\nextension: { callback: { secret: b } }",
+            &["2:34 there are two different secrets, `delivery_secret` and `extension.callback.secret`"],
+        );
+        for (timeout, found) in [
+            ("0", "`0`"),
+            ("-1", "`-1`"),
+            ("1.5", "`1.5`"),
+            ("soon", "`soon`"),
+            ("[]", "a list"),
+            ("true", "`true`"),
+            ("3600001", "`3600001`"),
+        ] {
+            let expected = format!("callback.timeout` is a time from 1 ms to an hour, found {found}");
+            let problems = problems(&format!("callback: {{ timeout: {timeout} }}"));
+            assert!(matches!(&problems[..], [only] if only.ends_with(&expected)), "{problems:?}");
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Which events an extension says it takes.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use super::{
+    callback::read_timeout,
+    form::{Section, Written, spot},
+    node::{Content, Entry, Map, Mark, Node},
+    report::{Report, quoted},
+};
+use crate::{
+    error::Place,
+    event::{EventName, EventVersion},
+};
+
+/// An event that the manifest declares.
+#[derive(Debug, Clone)]
+pub struct DeclaredEvent {
+    name: EventName,
+    version: Option<EventVersion>,
+    timeout: Option<Duration>,
+    place: Place,
+}
+
+impl DeclaredEvent {
+    /// The event.
+    pub fn name(&self) -> &EventName {
+        &self.name
+    }
+
+    /// The version that is asked for; any will do when there is none.
+    pub fn version(&self) -> Option<&EventVersion> {
+        self.version.as_ref()
+    }
+
+    /// How long Kiket waits for the answer.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// Where it is declared.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+}
+
+/// Reads the events from wherever authors write them:
+///
+/// ```text
+/// hooks: [issue.created, { event: issue.created, version: v1, timeout: 5000 }]
+/// activationEvents: [issue.created]
+/// events: [issue.created]
+/// triggers: [{ event: issue.created }]           webhooks: [{ event: issue.created }]
+/// contributes: { …: [{ handler: { type: extension_event, event: crm.sync } }] }
+/// ```
+pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Vec<DeclaredEvent> {
+    let mut events = Collected::default();
+    let sections = &written.sections;
+    for section in sections {
+        events.list(section, "hooks", Shape::Events, report);
+    }
+    for section in sections {
+        events.list(section, "activationEvents", Shape::Events, report);
+        events.list(section, "events", Shape::Events, report);
+        events.list(section, "triggers", Shape::SomeEvents, report);
+        events.list(section, "webhooks", Shape::SomeEvents, report);
+    }
+    for contributes in sections.iter().filter_map(|section| section.map.get("contributes")) {
+        events.contributions(contributes, report);
+    }
+    events.in_order
+}
+
+/// What a list holds.
+#[derive(Clone, Copy, PartialEq)]
+enum Shape {
+    /// Events, each bare or as a mapping with `event`.
+    Events,
+    /// Things of which some have an `event`; the word is used for other things too.
+    SomeEvents,
+}
+
+/// The events so far.
+#[derive(Default)]
+struct Collected {
+    in_order: Vec<DeclaredEvent>,
+    /// Where in `in_order` the versions of an event are.
+    positions: HashMap<String, Vec<usize>>,
+    /// The first timeout of each event.
+    timeouts: BTreeMap<String, (Duration, Mark)>,
+}
+
+impl Collected {
+    fn list(&mut self, section: &Section<'_>, key: &str, shape: Shape, report: &mut Report<'_>) {
+        let Some(entry) = section.map.entry(key) else { return };
+        let Some(items) = entry.value.as_list() else {
+            if shape == Shape::Events && !entry.value.is_nothing() {
+                let what = format!("{} is a list, found {}", section.name(key), entry.value.describe());
+                report.problem(spot(entry), what, "write each event as `- issue.created` on a line below");
+            }
+            return;
+        };
+        for item in items {
+            match (&item.content, shape) {
+                (Content::Map(map), _) => self.mapping(map, item.mark, shape, report),
+                (_, Shape::SomeEvents) => {}
+                (_, Shape::Events) => self.bare(item, report),
+            }
+        }
+    }
+
+    fn mapping(&mut self, map: &Map, at: Mark, shape: Shape, report: &mut Report<'_>) {
+        let Some(entry) = map.entry("event").or_else(|| map.entry("name").filter(|_| shape == Shape::Events))
+        else {
+            if shape == Shape::Events {
+                report.problem(at, "`event` is missing", "add `event: issue.created`");
+            }
+            return;
+        };
+        let name = event_name(&entry.value, spot(entry), report);
+        let timeout = map.entry("timeout").and_then(|timeout| {
+            let of =
+                entry.value.as_written().map(|name| format!(" of {}", quoted(&name))).unwrap_or_default();
+            Some((read_timeout(&format!("`timeout`{of}"), timeout, report)?, timeout.value.mark))
+        });
+        let version = map.entry("version").and_then(|entry| event_version(entry, report));
+        if let Some(name) = name {
+            self.add(name, version, timeout, spot(entry), report);
+        }
+    }
+
+    fn bare(&mut self, item: &Node, report: &mut Report<'_>) {
+        if let Some(name) = event_name(item, item.mark, report) {
+            self.add(name, None, None, item.mark, report);
+        }
+    }
+
+    /// Handlers of commands and actions, at any depth.
+    fn contributions(&mut self, node: &Node, report: &mut Report<'_>) {
+        match &node.content {
+            Content::List(items) => items.iter().for_each(|item| self.contributions(item, report)),
+            Content::Map(map) => {
+                for (key, value) in map.iter() {
+                    match value.as_map().filter(|handler| key == "handler" && is_extension_event(handler)) {
+                        Some(handler) => self.mapping(handler, value.mark, Shape::Events, report),
+                        None => self.contributions(value, report),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds an event, or what is new about it. An event without a version adds nothing to one that is known.
+    fn add(
+        &mut self,
+        name: EventName,
+        version: Option<EventVersion>,
+        timeout: Option<(Duration, Mark)>,
+        at: Mark,
+        report: &mut Report<'_>,
+    ) {
+        if let Some((timeout, at)) = timeout {
+            self.check_timeout(&name, timeout, at, report);
+        }
+        let timeout = timeout.map(|(timeout, _)| timeout);
+        let positions = self.positions.entry(name.as_str().to_owned()).or_default();
+        for position in positions.iter() {
+            if let Some(known) = self.in_order.get_mut(*position)
+                && (version.is_none() || known.version == version)
+            {
+                known.timeout = known.timeout.or(timeout);
+                return;
+            }
+        }
+        positions.push(self.in_order.len());
+        self.in_order.push(DeclaredEvent { name, version, timeout, place: report.place(at) });
+    }
+
+    fn check_timeout(&mut self, name: &EventName, timeout: Duration, at: Mark, report: &mut Report<'_>) {
+        let (first, place) = *self.timeouts.entry(name.as_str().to_owned()).or_insert((timeout, at));
+        if first != timeout {
+            let what =
+                format!("`{name}` has two timeouts, {} ms and {} ms", first.as_millis(), timeout.as_millis());
+            report.problem(at, what, format!("keep one of them; the other is on line {}", place.line));
+        }
+    }
+}
+
+fn is_extension_event(handler: &Map) -> bool {
+    handler.get("type").and_then(Node::as_written).is_some_and(|kind| kind == "extension_event")
+}
+
+fn event_name(node: &Node, at: Mark, report: &mut Report<'_>) -> Option<EventName> {
+    let written = node.as_written();
+    let name = written.as_ref().and_then(|text| text.parse().ok());
+    if name.is_none() {
+        let found = written.map_or_else(|| node.describe().to_owned(), |text| quoted(&text));
+        report.problem(
+            at,
+            format!("an event is named like `issue.created`, found {found}"),
+            "write one to eight words of letters, digits, `_` and `-`, joined by dots",
+        );
+    }
+    name
+}
+
+fn event_version(entry: &Entry, report: &mut Report<'_>) -> Option<EventVersion> {
+    if entry.value.is_nothing() {
+        return None;
+    }
+    let written = entry.value.as_written();
+    let version = written.as_ref().and_then(|text| text.parse().ok());
+    if version.is_none() {
+        let found = written.map_or_else(|| entry.value.describe().to_owned(), |text| quoted(&text));
+        report.problem(
+            spot(entry),
+            format!("the version of an event is written like `v1`, found {found}"),
+            "write a `v` and digits, or digits with dots",
+        );
+    }
+    version
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{manifest, problems};
+    use super::*;
+
+    #[test]
+    fn events_are_read_wherever_authors_write_them() {
+        #[track_caller]
+        fn check(text: &str, expected: &[(&str, Option<&str>, Option<u64>)]) {
+            let manifest = manifest(text);
+            let read: Vec<_> = manifest
+                .events()
+                .iter()
+                .map(|event| {
+                    let timeout = event.timeout().map(|timeout| u64::try_from(timeout.as_millis()).unwrap());
+                    (event.name().as_str(), event.version().map(EventVersion::as_str), timeout)
+                })
+                .collect();
+            assert_eq!(read, expected, "{text}");
+        }
+        check(
+            "hooks: [a.b, { event: a.c, version: v1, timeout: 5000 }]",
+            &[("a.b", None, None), ("a.c", Some("v1"), Some(5000))],
+        );
+        check("hooks: [{ event: a, version: 1.0 }]", &[("a", Some("1.0"), None)]);
+        check(
+            "extension: { hooks: [{ event: a, timeout: 2s }], activationEvents: [a, b] }",
+            &[("a", None, Some(2000)), ("b", None, None)],
+        );
+        check("extension: {}\nhooks: [before_transition]", &[("before_transition", None, None)]);
+        check("triggers: [{ event: a, handler: /x }, { schedule: daily }, other]", &[("a", None, None)]);
+        check("webhooks: [{ event: a, endpoint: /x }]", &[("a", None, None)]);
+        check("webhooks: { events: [push] }\ngithub_webhooks: { events: [push] }", &[]);
+        check("events: [a, { name: b }]", &[("a", None, None), ("b", None, None)]);
+        check("hooks:\nevents: ~", &[]);
+        check(
+            "extension: { contributes: { x: [{ y: { handler: { type: extension_event, event: a.b } } }, { handler: { type: url, event: c } }], handler: text } }",
+            &[("a.b", None, None)],
+        );
+        check(
+            "hooks: [{ event: a, version: v1 }, { event: a, version: '1.0' }, { event: a, version: v2 }, a]",
+            &[("a", Some("v1"), None), ("a", Some("v2"), None)],
+        );
+    }
+
+    #[test]
+    fn the_timeout_of_an_event_is_that_of_its_hook() {
+        let manifest =
+            manifest("hooks: [a, { event: b, timeout: 10 }, { event: b, timeout: 10, version: v2 }]");
+        assert_eq!(manifest.event_timeout("a"), None);
+        assert_eq!(manifest.event_timeout("b"), Some(Duration::from_millis(10)));
+        assert_eq!(manifest.event_timeout("c"), None);
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        #[track_caller]
+        fn check(text: &str, expected: &[&str]) {
+            assert_eq!(problems(text), expected, "{text}");
+        }
+        check("hooks: [a b]", &["1:9 an event is named like `issue.created`, found `a b`"]);
+        check("hooks: [~]", &["1:9 an event is named like `issue.created`, found nothing"]);
+        check("triggers: [{ event: [] }]", &["1:14 an event is named like `issue.created`, found a list"]);
+        check("hooks: { a: b }", &["1:1 `hooks` is a list, found a mapping"]);
+        check("hooks: [{ timeout: 5 }]", &["1:9 `event` is missing"]);
+        check("contributes: { handler: { type: extension_event } }", &["1:25 `event` is missing"]);
+        check(
+            "hooks: [{ event: a, version: one }]",
+            &["1:30 the version of an event is written like `v1`, found `one`"],
+        );
+        check(
+            "hooks: [{ event: a, timeout: 0 }]",
+            &["1:30 `timeout` of `a` is a time from 1 ms to an hour, found `0`"],
+        );
+        check(
+            "hooks:\n- { event: a, timeout: 1 }\nextension: { hooks: [{ event: a, timeout: 2 }] }",
+            &["2:24 `a` has two timeouts, 2 ms and 1 ms"],
+        );
+    }
+}

@@ -1,0 +1,136 @@
+//! Which of the written forms a manifest has, and where that form keeps what.
+
+use super::{
+    Form,
+    node::{Entry, Map, Mark},
+    report::{Report, quoted},
+};
+
+/// A manifest as it was written: its form, and where that form keeps what.
+pub(super) struct Written<'a> {
+    pub(super) form: Form,
+    /// Where `name` and `version` are.
+    pub(super) identity: Option<Section<'a>>,
+    /// Where everything else is, the inner section first: most keys may also stand at the top level.
+    pub(super) sections: Vec<Section<'a>>,
+}
+
+/// A mapping that is read, and how to call its keys in a message.
+#[derive(Clone)]
+pub(super) struct Section<'a> {
+    pub(super) map: &'a Map,
+    prefix: String,
+}
+
+impl<'a> Section<'a> {
+    fn top(map: &'a Map) -> Self {
+        Self { map, prefix: String::new() }
+    }
+
+    /// The full name of `key` in backticks.
+    pub(super) fn name(&self, key: &str) -> String {
+        quoted(&format!("{}{key}", self.prefix))
+    }
+
+    /// The mapping at `key`. Anything else but nothing is a problem.
+    pub(super) fn inner(&self, key: &str, report: &mut Report<'_>) -> Option<Section<'a>> {
+        let entry = self.map.entry(key)?;
+        if !entry.value.is_nothing() && entry.value.as_map().is_none() {
+            let what = format!("{} is a mapping, found {}", self.name(key), entry.value.describe());
+            report.problem(spot(entry), what, "write its keys indented below it, or remove it");
+        }
+        self.inner_if_mapping(key)
+    }
+
+    /// The mapping at `key`, when it is one.
+    pub(super) fn inner_if_mapping(&self, key: &str) -> Option<Section<'a>> {
+        let map = self.map.get(key)?.as_map()?;
+        Some(Section { map, prefix: format!("{}{key}.", self.prefix) })
+    }
+
+    /// A text that says something, as it was written: `1.0` stays `1.0`.
+    pub(super) fn text(&self, entry: &Entry, report: &mut Report<'_>) -> Option<String> {
+        let name = self.name(&entry.key);
+        let written = entry.value.as_written();
+        match written.as_deref() {
+            None if !entry.value.is_nothing() => {
+                let what = format!("{name} is text, found {}", entry.value.describe());
+                report.problem(spot(entry), what, "write one line of text, in quotes if need be");
+                None
+            }
+            None | Some("") => {
+                report.problem(spot(entry), format!("{name} is blank"), "write a value, or remove the line");
+                None
+            }
+            Some(text) if text.trim().is_empty() => {
+                report.problem(spot(entry), format!("{name} is blank"), "write a value, or remove the line");
+                None
+            }
+            Some(text) if text.trim() != text => {
+                let what = format!("{name} has white space at an end");
+                report.problem(spot(entry), what, "remove the white space inside the quotes");
+                None
+            }
+            Some(text) => Some(text.to_owned()),
+        }
+    }
+}
+
+/// Where to point at: a scalar itself, or the key of something longer.
+pub(super) fn spot(entry: &Entry) -> Mark {
+    if entry.value.as_written().is_some() { entry.value.mark } else { entry.mark }
+}
+
+impl<'a> Written<'a> {
+    /// Tells the forms apart by their keys.
+    pub(super) fn new(root: &'a Map, report: &mut Report<'_>) -> Self {
+        let top = Section::top(root);
+        let is_adapter = check_adapter_marks(root, report);
+        if let Some(entry) = root.entry("extension") {
+            if is_adapter {
+                report.problem(
+                    entry.mark,
+                    "a manifest with `apiVersion` and `kind` keeps everything under `metadata` and `spec`, found `extension`",
+                    "remove `extension`, or remove `apiVersion` and `kind`",
+                );
+            }
+            if entry.value.is_nothing() {
+                let mend = "write `id` and `version` indented below it";
+                report.problem(entry.mark, "`extension` is a mapping, found nothing", mend);
+            }
+            let body = top.inner("extension", report);
+            let sections = body.iter().cloned().chain([top]).collect();
+            return Self { form: Form::Canonical, identity: body, sections };
+        }
+        if is_adapter {
+            let identity = top.inner("metadata", report);
+            let sections = top.inner("spec", report).into_iter().chain([top]).collect();
+            return Self { form: Form::Adapter, identity, sections };
+        }
+        Self { form: Form::Flat, identity: Some(top.clone()), sections: vec![top] }
+    }
+}
+
+/// Whether there are marks of the adapter form; complains when they are not the right ones.
+fn check_adapter_marks(root: &Map, report: &mut Report<'_>) -> bool {
+    const MARKS: [(&str, &str); 2] = [("apiVersion", "kiket.dev/v1"), ("kind", "Extension")];
+    match MARKS.map(|(key, _)| root.entry(key)) {
+        [None, None] => return false,
+        [Some(entry), None] | [None, Some(entry)] => {
+            let missing = if entry.key == "kind" { "apiVersion: kiket.dev/v1" } else { "kind: Extension" };
+            let what = format!("`apiVersion` and `kind` come together, found only `{}`", entry.key);
+            report.problem(entry.mark, what, format!("add `{missing}`, or remove `{}`", entry.key));
+        }
+        [Some(_), Some(_)] => {}
+    }
+    for (key, expected) in MARKS {
+        let Some(entry) = root.entry(key) else { continue };
+        let found = entry.value.as_written();
+        if found.as_deref() != Some(expected) {
+            let found = found.map_or_else(|| entry.value.describe().to_owned(), |text| quoted(&text));
+            let what = format!("`{key}` is `{expected}`, found {found}");
+            report.problem(spot(entry), what, format!("write `{key}: {expected}`"));
+        }
+    }
+    true
+}

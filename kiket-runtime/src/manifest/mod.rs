@@ -1,0 +1,206 @@
+//! The manifest of an extension: what its author told Kiket about it.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::error::Problem;
+
+mod agreement;
+mod callback;
+mod events;
+mod form;
+mod kind;
+mod load;
+mod node;
+mod reference;
+mod report;
+mod schema;
+mod secrecy;
+mod settings;
+mod source;
+#[cfg(test)]
+mod tests;
+mod timeout;
+mod yaml;
+
+pub(crate) use agreement::{RegisteredHandler, disagreements};
+pub use events::DeclaredEvent;
+pub use reference::Reference;
+pub use settings::Setting;
+
+/// A manifest, read and checked, whichever [`Form`] it was written in.
+///
+/// ```
+/// use std::path::Path;
+/// use kiket_runtime::Manifest;
+///
+/// let text = "id: com.example.marketing\nversion: 1.0\nsettings:\n  - key: MAX_RETRIES\n    default: 3\n";
+/// let manifest = Manifest::parse(text, Path::new("extension.yaml")).unwrap();
+/// assert_eq!(manifest.version(), Some("1.0"));
+/// assert_eq!(manifest.settings()[0].default(), Some(&3.into()));
+/// ```
+#[derive(Clone)]
+pub struct Manifest {
+    path: PathBuf,
+    form: Form,
+    id: Option<String>,
+    name: Option<String>,
+    version: Option<String>,
+    api_version: Option<String>,
+    delivery_secret: Option<Reference>,
+    callback_url: Option<Reference>,
+    callback_timeout: Option<Duration>,
+    settings: Vec<Setting>,
+    events: Vec<DeclaredEvent>,
+    permissions: Vec<String>,
+    raw: Value,
+    warnings: Vec<Problem>,
+}
+
+/// The three ways to write a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Form {
+    /// `id` and `version` at the top level.
+    Flat,
+    /// Everything under `extension:`.
+    Canonical,
+    /// `apiVersion: kiket.dev/v1` and `kind: Extension`.
+    Adapter,
+}
+
+impl Manifest {
+    /// Looks for a manifest in `directory`. The first of these names that exists is taken: `extension.yaml`,
+    /// `manifest.yaml`, `extension.yml`, `manifest.yml`, `.kiket/manifest.yaml`, `kiket-extension.yaml`.
+    pub fn search(directory: &Path) -> Option<PathBuf> {
+        load::search(directory)
+    }
+
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the file, in its order.
+    pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
+        let text = load::read(path).map_err(|problem| vec![problem])?;
+        schema::read(&text, path)
+    }
+
+    /// Reads `text`, which is called `file` where problems name their place.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the text, in its order.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, Vec<Problem>> {
+        schema::read(text, file)
+    }
+
+    /// The file it was read from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How it was written.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// The identity of the extension: `id`, `extension.id` (or `extension.key`), `metadata.key`.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The name that people read.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The version of the extension, as it was written.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// The version of Kiket's API that the extension expects.
+    pub fn api_version(&self) -> Option<&str> {
+        self.api_version.as_deref()
+    }
+
+    /// The secret that signs deliveries: `delivery_secret` or `callback.secret`.
+    pub fn delivery_secret(&self) -> Option<&Reference> {
+        self.delivery_secret.as_ref()
+    }
+
+    /// Where Kiket sends deliveries.
+    pub fn callback_url(&self) -> Option<&Reference> {
+        self.callback_url.as_ref()
+    }
+
+    /// How long Kiket waits for an answer.
+    pub fn callback_timeout(&self) -> Option<Duration> {
+        self.callback_timeout
+    }
+
+    /// The settings, each once, in their order.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// The events that the extension says it takes, each pair of name and version once.
+    pub fn events(&self) -> &[DeclaredEvent] {
+        &self.events
+    }
+
+    /// How long Kiket waits for the answer to `event`, when its hook says so.
+    pub fn event_timeout(&self, event: &str) -> Option<Duration> {
+        self.events
+            .iter()
+            .filter(|declared| declared.name().as_str() == event)
+            .find_map(DeclaredEvent::timeout)
+    }
+
+    /// The permissions that are plain text. Other shapes of permissions are in [`raw`](Self::raw).
+    pub fn permissions(&self) -> &[String] {
+        &self.permissions
+    }
+
+    /// What the manifest says under `custom_data`.
+    pub fn custom_data(&self) -> Option<&Value> {
+        let body = match self.form {
+            Form::Flat => None,
+            Form::Canonical => self.raw.get("extension"),
+            Form::Adapter => self.raw.get("spec"),
+        };
+        body.and_then(|body| body.get("custom_data")).or_else(|| self.raw.get("custom_data"))
+    }
+
+    /// The whole document, unknown keys included; aliases are expanded, and of duplicate keys the last one is
+    /// there. Secrets are left out: `null` stands in their place.
+    pub fn raw(&self) -> &Value {
+        &self.raw
+    }
+
+    /// What is odd about the manifest and does not stop it, like duplicate keys.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+}
+
+impl fmt::Debug for Manifest {
+    /// Says which manifest it is. What else it holds may be private.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manifest")
+            .field("path", &self.path)
+            .field("form", &self.form)
+            .field("id", &self.id)
+            .field("version", &self.version)
+            .field("delivery_secret", &self.delivery_secret)
+            .field("settings", &self.settings)
+            .field("events", &self.events)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+//! A document as a tree that knows where each part was written.
+
+use std::{borrow::Cow, ops::Range};
+
+use serde_json::{Number, Value};
+
+/// One value of the document.
+///
+/// It has no `Debug`, because a secret may be in it.
+pub(super) struct Node {
+    /// What it is.
+    pub(super) content: Content,
+    /// Where it is used: for an alias, the place of the alias.
+    pub(super) mark: Mark,
+    /// Where its text is, in bytes: for an alias, the text at the anchor. Empty for lists and mappings.
+    pub(super) written: Range<usize>,
+}
+
+/// A line and a column, both from 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Mark {
+    pub(super) line: u32,
+    pub(super) column: u32,
+}
+
+/// What a [`Node`] is.
+pub(super) enum Content {
+    /// Nothing, `~` or `null`.
+    Nothing,
+    /// `true` or `false`; `yes` and `on` are text.
+    Truth(bool),
+    /// A number, and how it was written: `1.0` and `1.00` are one number and two versions.
+    Number(Number, String),
+    /// Text.
+    Text(String),
+    /// `[…]` or lines with dashes.
+    List(Vec<Node>),
+    /// `{…}` or lines with colons.
+    Map(Map),
+}
+
+/// The entries of a mapping in their order, shadowed duplicates included.
+#[derive(Default)]
+pub(super) struct Map(pub(super) Vec<Entry>);
+
+/// A key with its value.
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) mark: Mark,
+    pub(super) value: Node,
+    /// Whether the same key comes again, so that this entry does not count.
+    pub(super) shadowed: bool,
+}
+
+impl Node {
+    /// The text of a scalar as a person wrote it, numbers and truth values included.
+    pub(super) fn as_written(&self) -> Option<Cow<'_, str>> {
+        match &self.content {
+            Content::Truth(truth) => Some(Cow::Borrowed(if *truth { "true" } else { "false" })),
+            Content::Number(_, written) => Some(Cow::Borrowed(written)),
+            Content::Text(text) => Some(Cow::Borrowed(text)),
+            Content::Nothing | Content::List(_) | Content::Map(_) => None,
+        }
+    }
+
+    pub(super) fn as_map(&self) -> Option<&Map> {
+        match &self.content {
+            Content::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    pub(super) fn as_list(&self) -> Option<&[Node]> {
+        match &self.content {
+            Content::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self.content, Content::Nothing)
+    }
+
+    /// What it is, for "expected text, found …". Never a value.
+    pub(super) fn describe(&self) -> &'static str {
+        match self.content {
+            Content::Nothing => "nothing",
+            Content::Truth(true) => "`true`",
+            Content::Truth(false) => "`false`",
+            Content::Number(..) => "a number",
+            Content::Text(_) => "text",
+            Content::List(_) => "a list",
+            Content::Map(_) => "a mapping",
+        }
+    }
+
+    /// The same without places, and with `null` for every scalar that `is_secret`.
+    pub(super) fn to_json(&self, is_secret: &dyn Fn(&Node) -> bool) -> Value {
+        match &self.content {
+            Content::List(items) => items.iter().map(|item| item.to_json(is_secret)).collect(),
+            Content::Map(map) => Value::Object(
+                map.iter().map(|(key, value)| (key.to_owned(), value.to_json(is_secret))).collect(),
+            ),
+            _ if is_secret(self) => Value::Null,
+            Content::Nothing => Value::Null,
+            Content::Truth(truth) => Value::Bool(*truth),
+            Content::Number(number, _) => Value::Number(number.clone()),
+            Content::Text(text) => Value::String(text.clone()),
+        }
+    }
+}
+
+impl Map {
+    /// The value of `key`; the last one, should there be several.
+    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// The entry of `key`; the last one, should there be several.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        self.0.iter().rfind(|entry| entry.key == key)
+    }
+
+    /// The keys and values that count.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.0.iter().filter(|entry| !entry.shadowed).map(|entry| (entry.key.as_str(), &entry.value))
+    }
+}

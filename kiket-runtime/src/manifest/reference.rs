@@ -1,0 +1,221 @@
+//! Text that may point into the environment: `env:NAME`, `${NAME}/hook`.
+
+use std::fmt;
+
+use crate::{error::Place, secret::Secret};
+
+/// Text of a manifest in which the names of environment variables may stand.
+///
+/// ```text
+/// env:NAME             the variable; `env.NAME` is the same
+/// ${NAME}              the variable, also inside a longer text: ${BASE}/hook
+/// ${NAME:-default}     the variable, or the default when it is unset or empty
+/// anything else        itself
+/// ```
+///
+/// What stands in the manifest itself may be a secret, so `Debug` shows only the names.
+#[derive(Clone)]
+pub struct Reference {
+    parts: Vec<Part>,
+    place: Option<Place>,
+}
+
+#[derive(Clone)]
+enum Part {
+    Literal(Secret),
+    Variable { name: String, default: Option<Secret> },
+}
+
+impl Reference {
+    /// Reads the grammar above.
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidReference> {
+        let parts = match text.strip_prefix("env:").or_else(|| text.strip_prefix("env.")) {
+            Some(name) if is_variable(name) => vec![Part::Variable { name: name.to_owned(), default: None }],
+            Some(_) => return Err(InvalidReference::Name),
+            None => interpolated(text)?,
+        };
+        Ok(Self { parts, place: None })
+    }
+
+    /// The same, knowing where it stands.
+    #[must_use]
+    pub(crate) fn at(self, place: Place) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
+    /// The text, with what `lookup` knows about the variables.
+    ///
+    /// `None` when a variable without a default is unset or empty, or when nothing but white space comes out:
+    /// then the manifest says nothing, and never the literal text of the reference.
+    pub fn resolve(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
+        let mut text = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(literal) => text.push_str(literal.expose()),
+                Part::Variable { name, default } => match lookup(name).filter(|value| !value.is_empty()) {
+                    Some(value) => text.push_str(&value),
+                    None => text.push_str(default.as_ref()?.expose()),
+                },
+            }
+        }
+        let resolved = Secret::new(text);
+        (!resolved.is_blank()).then_some(resolved)
+    }
+
+    /// The variables it names, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Variable { name, .. } => Some(name.as_str()),
+            Part::Literal(_) => None,
+        })
+    }
+
+    /// Where it stands in the manifest; without an excerpt where it may be a secret.
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+}
+
+/// Text with any number of `${…}` in it.
+fn interpolated(text: &str) -> Result<Vec<Part>, InvalidReference> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        if !before.is_empty() {
+            parts.push(Part::Literal(before.into()));
+        }
+        let (inside, after) = after.split_once('}').ok_or(InvalidReference::Open)?;
+        parts.push(variable(inside)?);
+        rest = after;
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Literal(rest.into()));
+    }
+    Ok(parts)
+}
+
+/// What stands between `${` and `}`.
+fn variable(inside: &str) -> Result<Part, InvalidReference> {
+    let (name, default) = match inside.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (inside, None),
+    };
+    if default.is_some_and(|default| default.contains("${")) {
+        return Err(InvalidReference::Nested);
+    }
+    if !is_variable(name) {
+        return Err(InvalidReference::Name);
+    }
+    Ok(Part::Variable { name: name.to_owned(), default: default.map(Secret::from) })
+}
+
+/// A name that a shell can set.
+fn is_variable(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+impl fmt::Debug for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reference(")?;
+        for part in &self.parts {
+            match part {
+                Part::Literal(_) => f.write_str("…")?,
+                Part::Variable { name, default: None } => write!(f, "${{{name}}}")?,
+                Part::Variable { name, default: Some(_) } => write!(f, "${{{name}:-…}}")?,
+            }
+        }
+        f.write_str(")")
+    }
+}
+
+/// Why a text that looks like a reference is none. It says nothing about the text, which may be a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvalidReference {
+    #[error("a variable's name is letters, digits and `_`, and does not start with a digit")]
+    Name,
+    #[error("`${{` without a `}}`")]
+    Open,
+    #[error("a default inside `${{…}}` cannot hold another `${{…}}`")]
+    Nested,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(name: &str) -> Option<String> {
+        match name {
+            "SECRET" => Some("sh_1".to_owned()),
+            "BASE" => Some("https://example.com".to_owned()),
+            "EMPTY" => Some(String::new()),
+            "BLANK" => Some("  ".to_owned()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn references_resolve_from_the_environment_and_never_to_their_own_text() {
+        #[track_caller]
+        fn check(text: &str, expected: Option<&str>) {
+            let resolved = Reference::parse(text).unwrap().resolve(&environment);
+            assert_eq!(resolved.as_ref().map(Secret::expose), expected, "{text}");
+        }
+        check("sh_literal", Some("sh_literal"));
+        check("env:SECRET", Some("sh_1"));
+        check("env.SECRET", Some("sh_1"));
+        check("${SECRET}", Some("sh_1"));
+        check("${BASE}/hook", Some("https://example.com/hook"));
+        check("a${SECRET}b${SECRET}", Some("ash_1bsh_1"));
+        check("env:UNSET", None);
+        check("env:EMPTY", None);
+        check("${UNSET}", None);
+        check("${UNSET}/hook", None);
+        check("${BLANK}", None);
+        check("${UNSET:-fallback}", Some("fallback"));
+        check("${EMPTY:-fallback}", Some("fallback"));
+        check("${SECRET:-fallback}", Some("sh_1"));
+        check("${UNSET:-a:-b}", Some("a:-b"));
+        check("${UNSET:-}", None);
+        check("${UNSET:-}/hook", Some("/hook"));
+        check("$SECRET", Some("$SECRET"));
+        check("{{ SECRET }}", Some("{{ SECRET }}"));
+        check("environment", Some("environment"));
+        check("", None);
+    }
+
+    #[test]
+    fn broken_references_are_refused() {
+        #[track_caller]
+        fn check(text: &str, expected: InvalidReference) {
+            assert_eq!(Reference::parse(text).unwrap_err(), expected, "{text}");
+        }
+        check("env:", InvalidReference::Name);
+        check("env:A B", InvalidReference::Name);
+        check("env.example.com", InvalidReference::Name);
+        check("${}", InvalidReference::Name);
+        check("${1A}", InvalidReference::Name);
+        check("${A:default}", InvalidReference::Name);
+        check("${A", InvalidReference::Open);
+        check("${A:-${B}}", InvalidReference::Nested);
+    }
+
+    #[test]
+    fn the_names_are_known_without_an_environment() {
+        let reference = Reference::parse("${A}/x/${B:-c}").unwrap();
+        assert_eq!(reference.names().collect::<Vec<_>>(), ["A", "B"]);
+        assert_eq!(Reference::parse("literal").unwrap().names().count(), 0);
+    }
+
+    #[test]
+    fn debug_shows_names_and_nothing_else() {
+        #[track_caller]
+        fn check(text: &str, expected: &str) {
+            assert_eq!(format!("{:?}", Reference::parse(text).unwrap()), expected);
+        }
+        check("sh_literal", "Reference(…)");
+        check("env:A", "Reference(${A})");
+        check("${A}/x/${B:-hush}", "Reference(${A}…${B:-…})");
+    }
+}

@@ -1,0 +1,62 @@
+//! The problems and warnings of a manifest, as they are found.
+
+use super::{node::Mark, source::Source};
+use crate::error::{Place, Problem};
+
+/// The problems and warnings of one manifest as they are found.
+pub(super) struct Report<'a> {
+    source: &'a Source<'a>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(source: &'a Source<'a>) -> Self {
+        Self { source, problems: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// Something that keeps the manifest from being used.
+    pub(super) fn problem(&mut self, at: Mark, what: impl Into<String>, mend: impl Into<String>) {
+        self.problems.push(Problem::new(what).at(self.source.place(at)).mend(mend));
+    }
+
+    /// Something that its author will want to know.
+    pub(super) fn warning(&mut self, at: Mark, what: impl Into<String>, mend: impl Into<String>) {
+        self.warnings.push(Problem::new(what).at(self.source.place(at)).mend(mend));
+    }
+
+    pub(super) fn place(&self, at: Mark) -> Place {
+        self.source.place(at)
+    }
+
+    /// The warnings, or the problems when there are any; both in the order of the file.
+    pub(super) fn finish(mut self) -> Result<Vec<Problem>, Vec<Problem>> {
+        let order = |problem: &Problem| problem.place().map(|place| (place.line, place.column));
+        self.problems.sort_by_key(order);
+        self.warnings.sort_by_key(order);
+        if self.problems.is_empty() { Ok(self.warnings) } else { Err(self.problems) }
+    }
+}
+
+/// A value from the file inside a sentence: short, on one line, in backticks.
+pub(super) fn quoted(text: &str) -> String {
+    const LENGTH: usize = 60;
+    let mut shown: String =
+        text.chars().take(LENGTH).map(|c| if c.is_control() || c == '`' { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(LENGTH).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_in_a_sentence_is_short_and_on_one_line() {
+        assert_eq!(quoted("a b"), "`a b`");
+        assert_eq!(quoted("a\n`b\u{1b}"), "`a\u{fffd}\u{fffd}b\u{fffd}`");
+        assert_eq!(quoted(&"x".repeat(61)), format!("`{}…`", "x".repeat(60)));
+    }
+}

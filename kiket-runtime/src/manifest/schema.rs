@@ -1,0 +1,254 @@
+//! The three written forms become one [`Manifest`].
+
+use std::{borrow::Cow, collections::HashSet, path::Path};
+
+use super::{
+    Form, Manifest, callback, events,
+    form::{Written, spot},
+    node::{Map, Node},
+    report::{Report, quoted},
+    secrecy::Secrets,
+    settings,
+    source::Source,
+    yaml::{self, Document, NotYaml, Oddity},
+};
+use crate::error::Problem;
+
+/// Reads a manifest, or says everything that is wrong with it.
+pub(super) fn read(text: &str, file: &Path) -> Result<Manifest, Vec<Problem>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut source = Source::new(file, text);
+    let document = match yaml::read(text) {
+        Ok(document) => document,
+        Err(reason) => {
+            source.hide_suspicious_lines();
+            return Err(vec![not_yaml(&source, reason)]);
+        }
+    };
+    let Some(root) = document.root.as_map() else {
+        return Err(vec![no_mapping(&document.root, &source)]);
+    };
+    let secrets = Secrets::of(&document.root);
+    source.hide(&secrets);
+    manifest(root, &document, &secrets, &source)
+}
+
+fn not_yaml(source: &Source<'_>, reason: NotYaml) -> Problem {
+    let place = reason.at.map_or_else(|| source.whole(), |at| source.place(at));
+    Problem::new(reason.what).at(place).mend(reason.mend)
+}
+
+fn no_mapping(root: &Node, source: &Source<'_>) -> Problem {
+    let mend = "start with `id: com.example.my-extension` and `version: 1.0.0`";
+    if root.is_nothing() {
+        return Problem::new("the manifest is empty").at(source.whole()).mend(mend);
+    }
+    let what = format!("a manifest is a mapping of keys to values, found {}", root.describe());
+    // Without its line: a file that holds nothing but a secret is such a file too.
+    Problem::new(what).at(source.whole()).mend(mend)
+}
+
+fn manifest(
+    root: &Map,
+    document: &Document,
+    secrets: &Secrets<'_>,
+    source: &Source<'_>,
+) -> Result<Manifest, Vec<Problem>> {
+    let mut report = Report::new(source);
+    report_oddities(&document.oddities, &mut report);
+    let written = Written::new(root, &mut report);
+    let callback = callback::read(&written, &mut report);
+    let manifest = Manifest {
+        path: source.file().to_owned(),
+        form: written.form,
+        id: id(&written, &mut report),
+        name: identity_text(&written, "name", &mut report),
+        version: identity_text(&written, "version", &mut report),
+        api_version: identity_text(&written, "api_version", &mut report),
+        delivery_secret: callback.secret,
+        callback_url: callback.url,
+        callback_timeout: callback.timeout,
+        settings: settings::read(&written, &mut report),
+        events: events::read(&written, &mut report),
+        permissions: permissions(&written),
+        raw: document.root.to_json(&|node| secrets.contains(node)),
+        warnings: Vec::new(),
+    };
+    report.finish().map(|warnings| Manifest { warnings, ..manifest })
+}
+
+fn report_oddities(oddities: &[Oddity], report: &mut Report<'_>) {
+    for oddity in oddities {
+        match oddity {
+            Oddity::DuplicateKey { key, first, again } => report.warning(
+                *again,
+                format!("{} is written twice, and this one counts", quoted(key)),
+                format!("remove one of them; the other is on line {}", first.line),
+            ),
+            Oddity::KeyIsNoText { at } => report.problem(
+                *at,
+                "a key is text, found a list or a mapping",
+                "quote a text that starts with `{` or `[`, like \"{{ NAME }}\"",
+            ),
+        }
+    }
+}
+
+fn id(written: &Written<'_>, report: &mut Report<'_>) -> Option<String> {
+    let keys: &[&str] = match written.form {
+        Form::Flat => &["id"],
+        Form::Canonical => &["id", "key"],
+        Form::Adapter => &["key", "id"],
+    };
+    let inner = written.identity.as_ref().and_then(|identity| {
+        let key = keys.iter().find(|key| identity.map.entry(key).is_some())?;
+        Some((identity, identity.map.entry(key)?))
+    });
+    let id = inner.and_then(|(section, entry)| section.text(entry, report));
+    if written.form == Form::Flat {
+        return id;
+    }
+    let Some((top, entry)) = written.sections.last().and_then(|top| Some((top, top.map.entry("id")?))) else {
+        return id;
+    };
+    let outer = top.text(entry, report);
+    if let (Some(id), Some(outer), Some((_, inner))) = (&id, &outer, inner)
+        && id != outer
+    {
+        let what = format!("the extension has two ids, {} and {}", quoted(id), quoted(outer));
+        report.problem(spot(entry), what, format!("keep the one on line {}", inner.mark.line));
+    }
+    id.or(outer)
+}
+
+fn identity_text(written: &Written<'_>, key: &str, report: &mut Report<'_>) -> Option<String> {
+    let section = written.identity.as_ref()?;
+    section.text(section.map.entry(key)?, report)
+}
+
+/// Permissions that are text, each once. Other shapes are not ours to read.
+fn permissions(written: &Written<'_>) -> Vec<String> {
+    let mut known = HashSet::new();
+    let lists = written.sections.iter().filter_map(|section| section.map.get("permissions")?.as_list());
+    let permissions = lists.flatten().filter_map(Node::as_written);
+    permissions.filter(|permission| known.insert(permission.clone())).map(Cow::into_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        Form,
+        tests::{manifest, problems},
+    };
+
+    #[test]
+    fn the_form_is_told_by_keys() {
+        #[track_caller]
+        fn check(text: &str, form: Form, id: Option<&str>, name: Option<&str>, version: Option<&str>) {
+            let manifest = manifest(text);
+            assert_eq!(
+                (manifest.form(), manifest.id(), manifest.name(), manifest.version()),
+                (form, id, name, version),
+                "{text}"
+            );
+        }
+        check("id: a\nversion: 1.0\n", Form::Flat, Some("a"), None, Some("1.0"));
+        check("name: a\nversion: 0.1.0\nvendor: b\n", Form::Flat, None, Some("a"), Some("0.1.0"));
+        check("\u{feff}id: 007\nversion: 2\n", Form::Flat, Some("007"), None, Some("2"));
+        check("extension: { id: a, version: 1.10 }", Form::Canonical, Some("a"), None, Some("1.10"));
+        check(
+            "manifest_version: 2\nextension: { key: a, name: b }",
+            Form::Canonical,
+            Some("a"),
+            Some("b"),
+            None,
+        );
+        check("id: a\nextension: { id: a }", Form::Canonical, Some("a"), None, None);
+        check("id: a\nextension: { name: b }", Form::Canonical, Some("a"), Some("b"), None);
+        check(
+            "apiVersion: kiket.dev/v1\nkind: Extension\nmetadata: { key: a, name: b, version: 1.0.0 }\nspec: {}",
+            Form::Adapter,
+            Some("a"),
+            Some("b"),
+            Some("1.0.0"),
+        );
+        check("apiVersion: kiket.dev/v1\nkind: Extension\n", Form::Adapter, None, None, None);
+    }
+
+    #[test]
+    fn contradictions_and_blanks_are_refused() {
+        #[track_caller]
+        fn check(text: &str, expected: &[&str]) {
+            assert_eq!(problems(text), expected, "{text}");
+        }
+        check("kind: Extension", &["1:1 `apiVersion` and `kind` come together, found only `kind`"]);
+        check(
+            "apiVersion: kiket.dev/v1\nid: a",
+            &["1:1 `apiVersion` and `kind` come together, found only `apiVersion`"],
+        );
+        check(
+            "apiVersion: v1\nkind: [Extension]",
+            &["1:13 `apiVersion` is `kiket.dev/v1`, found `v1`", "2:1 `kind` is `Extension`, found a list"],
+        );
+        check(
+            "apiVersion: kiket.dev/v1\nkind: Extension\nextension: {}",
+            &[
+                "3:1 a manifest with `apiVersion` and `kind` keeps everything under `metadata` and `spec`, found `extension`",
+            ],
+        );
+        check("id: a\nextension: { id: b }", &["1:5 the extension has two ids, `b` and `a`"]);
+        check("extension:", &["1:1 `extension` is a mapping, found nothing"]);
+        check("extension: http", &["1:12 `extension` is a mapping, found text"]);
+        check("id: ''", &["1:5 `id` is blank"]);
+        check("id:", &["1:1 `id` is blank"]);
+        check("extension: { id: '  ' }", &["1:18 `extension.id` is blank"]);
+        check("id: ' a'", &["1:5 `id` has white space at an end"]);
+        check(
+            "id: [a]\nversion: {}",
+            &["1:1 `id` is text, found a list", "2:1 `version` is text, found a mapping"],
+        );
+        check("- a", &["0:0 a manifest is a mapping of keys to values, found a list"]);
+        check("a", &["0:0 a manifest is a mapping of keys to values, found text"]);
+        check("true", &["0:0 a manifest is a mapping of keys to values, found `true`"]);
+        for empty in ["", "\n\n", "# nothing\n", "null", "~", "---\n", "\u{feff}"] {
+            check(empty, &["0:0 the manifest is empty"]);
+        }
+        check("url: {{ BASE }}", &["1:7 a key is text, found a list or a mapping"]);
+    }
+
+    #[test]
+    fn duplicate_keys_warn_and_the_last_one_counts() {
+        let manifest = manifest(
+            "extension:\n  id: a\n  custom_data: { modules: [a] }\n  id: b\n  custom_data: { permissions: [c] }\n",
+        );
+        assert_eq!(manifest.id(), Some("b"));
+        assert_eq!(manifest.custom_data(), Some(&serde_json::json!({ "permissions": ["c"] })));
+        let warnings: Vec<_> = manifest
+            .warnings()
+            .iter()
+            .map(|warning| (warning.what(), warning.place().unwrap().line))
+            .collect();
+        assert_eq!(
+            warnings,
+            [
+                ("`id` is written twice, and this one counts", 4),
+                ("`custom_data` is written twice, and this one counts", 5)
+            ]
+        );
+    }
+
+    #[test]
+    fn permissions_that_are_text_are_read_and_others_left_alone() {
+        let manifest = manifest(
+            "permissions: [read:issues, { scope: issues }]\nextension: { permissions: [write:issues, read:issues] }",
+        );
+        assert_eq!(manifest.permissions(), ["write:issues", "read:issues"]);
+    }
+
+    #[test]
+    fn unknown_keys_are_kept() {
+        let manifest = manifest("id: a\nx: { y: [1, \"2\", true, ~, 1.5] }\n1: z\n");
+        assert_eq!(manifest.raw()["x"], serde_json::json!({ "y": [1, "2", true, null, 1.5] }));
+        assert_eq!(manifest.raw()["1"], "z");
+    }
+}

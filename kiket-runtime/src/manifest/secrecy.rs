@@ -1,0 +1,76 @@
+//! Which values of a document are secrets.
+
+use std::collections::HashSet;
+
+use super::{
+    kind::is_secret_kind,
+    node::{Content, Map, Mark, Node},
+};
+
+/// The secrets of a document, known by where they are written.
+#[derive(Default)]
+pub(super) struct Secrets<'a> {
+    /// The secrets themselves.
+    pub(super) nodes: Vec<&'a Node>,
+    /// The keys that announce one. What stands behind such a key in the wrong shape may still be one.
+    pub(super) keys: Vec<Mark>,
+    written: HashSet<usize>,
+}
+
+impl<'a> Secrets<'a> {
+    /// Finds the values of keys that say so (`delivery_secret`, `secret`, `bot_token`, …) and the defaults of
+    /// settings that are marked secret. What is written `secret: true` is a mark, not a secret.
+    pub(super) fn of(root: &'a Node) -> Self {
+        let mut secrets = Self::default();
+        secrets.search(root);
+        secrets.written = secrets.nodes.iter().map(|node| node.written.start).collect();
+        secrets
+    }
+
+    /// Whether `node` is one of them, also through an alias.
+    pub(super) fn contains(&self, node: &Node) -> bool {
+        !node.written.is_empty() && self.written.contains(&node.written.start)
+    }
+
+    fn search(&mut self, node: &'a Node) {
+        match &node.content {
+            Content::List(items) => items.iter().for_each(|item| self.search(item)),
+            Content::Map(map) => {
+                let marked = is_marked_secret(map);
+                for entry in &map.0 {
+                    if names_a_secret(&entry.key) || (marked && entry.key == "default") {
+                        self.keys.push(entry.mark);
+                        self.scalars(&entry.value);
+                    }
+                    self.search(&entry.value);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Text and numbers under `node`. Only lists are followed: what is in a mapping has a key of its own.
+    fn scalars(&mut self, node: &'a Node) {
+        match &node.content {
+            Content::Text(_) | Content::Number(..) => self.nodes.push(node),
+            Content::List(items) => items.iter().for_each(|item| self.scalars(item)),
+            Content::Nothing | Content::Truth(_) | Content::Map(_) => {}
+        }
+    }
+}
+
+/// Whether a setting says that its value is a secret. In doubt it does: `secret: yes` is a mistake, and reported
+/// as one, but its default must not be printed on the way.
+fn is_marked_secret(setting: &Map) -> bool {
+    let said = |node: &Node| !node.is_nothing() && node.as_written().is_none_or(|text| text != "false");
+    setting.0.iter().any(|entry| match entry.key.as_str() {
+        "secret" => said(&entry.value),
+        "type" => entry.value.as_written().is_some_and(|kind| is_secret_kind(&kind)),
+        _ => false,
+    })
+}
+
+fn names_a_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["secret", "token", "password", "api_key", "apikey", "private_key"].iter().any(|word| key.ends_with(word))
+}

@@ -1,0 +1,471 @@
+//! What a user of the extension can set, and what holds when nobody does.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::{
+    form::{Written, spot},
+    kind::{fits, is_secret_kind},
+    node::{Content, Entry, Map, Mark, Node},
+    reference::Reference,
+    report::{Report, quoted},
+};
+use crate::error::Place;
+
+/// A setting that the manifest declares.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    key: String,
+    kind: Option<String>,
+    secret: bool,
+    required: bool,
+    default: Option<Value>,
+    secret_default: Option<Reference>,
+    place: Place,
+}
+
+impl Setting {
+    /// Its name: `key` or `name` in a list, the key in `configuration`.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The `type` as it was written, like `integer`; any word is fine.
+    pub fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+
+    /// Whether its value is a secret: `secret: true`, `type: secret` or `type: password`, or a field of a
+    /// `secrets` step in `setup`.
+    pub fn is_secret(&self) -> bool {
+        self.secret
+    }
+
+    /// Whether there must be a value.
+    pub fn is_required(&self) -> bool {
+        self.required
+    }
+
+    /// What holds when nothing is set, in the type that was written: `3` is a number, `"3"` is text. Always
+    /// `None` for a secret, whose default is [`secret_default`](Self::secret_default).
+    pub fn default(&self) -> Option<&Value> {
+        self.default.as_ref()
+    }
+
+    /// What holds when nothing is set, for a secret. It may point into the environment.
+    pub fn secret_default(&self) -> Option<&Reference> {
+        self.secret_default.as_ref()
+    }
+
+    /// Where it is declared.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+}
+
+/// Reads all settings, each once:
+///
+/// ```text
+/// settings:                     configuration:                setup:
+///   - key: RETRIES                RETRIES:                      - configure:
+///     default: 3                    type: integer                   fields:
+///                                   default: "3"                      - key: RETRIES
+/// ```
+///
+/// `settings` and `configuration` must agree where both declare a setting. `setup` only asks a user for values:
+/// it repeats settings with other words, and declares those that are nowhere else.
+pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Vec<Setting> {
+    let mut settings = Collected::default();
+    for section in &written.sections {
+        for key in ["settings", "configuration"] {
+            if let Some(entry) = section.map.entry(key) {
+                for declaration in declarations(&section.name(key), entry, report) {
+                    settings.declare(&declaration, report);
+                }
+            }
+        }
+    }
+    for section in &written.sections {
+        for (step, fields) in section.map.get("setup").into_iter().flat_map(steps) {
+            for field in listed(fields, report) {
+                settings.ask(&Declaration { secret: step == "secrets", ..field }, report);
+            }
+        }
+    }
+    settings.in_order.into_iter().map(|(setting, _)| setting).collect()
+}
+
+/// The settings so far, and what was written as their defaults.
+#[derive(Default)]
+struct Collected {
+    in_order: Vec<(Setting, Value)>,
+    positions: HashMap<String, usize>,
+}
+
+impl Collected {
+    fn declare(&mut self, declaration: &Declaration<'_>, report: &mut Report<'_>) {
+        let (setting, default) = declaration.read(report);
+        let Some((first, first_default)) = self.known(&setting.key) else {
+            return self.add(setting, default);
+        };
+        let same = first.kind == setting.kind
+            && first.secret == setting.secret
+            && first.required == setting.required
+            && *first_default == default;
+        if !same {
+            let what = format!("the setting {} is declared twice, differently", quoted(&setting.key));
+            let mend = format!("keep one of them; the other is on line {}", first.place.line);
+            report.problem(declaration.at, what, mend);
+        }
+    }
+
+    fn ask(&mut self, field: &Declaration<'_>, report: &mut Report<'_>) {
+        if self.known(&field.key).is_none() {
+            let (setting, default) = field.read(report);
+            self.add(setting, default);
+        }
+    }
+
+    fn known(&self, key: &str) -> Option<&(Setting, Value)> {
+        self.positions.get(key).and_then(|at| self.in_order.get(*at))
+    }
+
+    fn add(&mut self, setting: Setting, default: Value) {
+        self.positions.insert(setting.key.clone(), self.in_order.len());
+        self.in_order.push((setting, default));
+    }
+}
+
+/// A setting as it was written.
+struct Declaration<'a> {
+    key: String,
+    at: Mark,
+    /// What is said about it; absent for a bare name.
+    map: Option<&'a Map>,
+    /// Whether it is a secret because of where it stands.
+    secret: bool,
+}
+
+/// The declarations under `settings` or `configuration`, of which each may have the shape of the other.
+fn declarations<'a>(name: &str, entry: &'a Entry, report: &mut Report<'_>) -> Vec<Declaration<'a>> {
+    match &entry.value.content {
+        Content::Nothing => Vec::new(),
+        Content::List(items) => listed(items, report),
+        Content::Map(map) => match map.get("fields").and_then(Node::as_list) {
+            Some(fields) => listed(fields, report),
+            None => named(map, report),
+        },
+        _ => {
+            let what = format!("{name} is a list or a mapping, found {}", entry.value.describe());
+            report.problem(spot(entry), what, "write each setting as `- key: NAME` on a line below");
+            Vec::new()
+        }
+    }
+}
+
+/// Settings as items of a list, with their name in `key` or `name`.
+fn listed<'a>(items: &'a [Node], report: &mut Report<'_>) -> Vec<Declaration<'a>> {
+    let mut declarations = Vec::new();
+    for item in items {
+        let map = item.as_map();
+        let key = match map {
+            Some(map) => map.get("key").or_else(|| map.get("name")).and_then(Node::as_written),
+            None => item.as_written(),
+        };
+        match key.filter(|key| !key.trim().is_empty()) {
+            Some(key) => {
+                declarations.push(Declaration { key: key.into_owned(), at: item.mark, map, secret: false });
+            }
+            None => report.problem(item.mark, "a setting has a `key`, found none", "add `key: NAME`"),
+        }
+    }
+    declarations
+}
+
+/// Settings as entries of a mapping.
+fn named<'a>(map: &'a Map, report: &mut Report<'_>) -> Vec<Declaration<'a>> {
+    let mut declarations = Vec::new();
+    for entry in map.0.iter().filter(|entry| !entry.shadowed) {
+        let inner = entry.value.as_map();
+        if entry.key.trim().is_empty() {
+            report.problem(
+                entry.mark,
+                "a setting has a name, found a blank one",
+                "write its name before the colon",
+            );
+        } else if inner.is_some() || entry.value.is_nothing() {
+            declarations.push(Declaration {
+                key: entry.key.clone(),
+                at: entry.mark,
+                map: inner,
+                secret: false,
+            });
+        } else {
+            let name = quoted(&entry.key);
+            let what = format!("the setting {name} is a mapping, found {}", entry.value.describe());
+            report.problem(spot(entry), what, "write `default: …` with its value on a line below");
+        }
+    }
+    declarations
+}
+
+/// The steps of a `setup` that ask for values: `- secrets: { fields: […] }`.
+fn steps(setup: &Node) -> impl Iterator<Item = (&str, &[Node])> {
+    let steps = setup.as_list().unwrap_or_default().iter().filter_map(Node::as_map).flat_map(Map::iter);
+    steps.filter_map(|(step, content)| Some((step, content.as_map()?.get("fields")?.as_list()?)))
+}
+
+impl Declaration<'_> {
+    /// The setting, and its default as it was written.
+    fn read(&self, report: &mut Report<'_>) -> (Setting, Value) {
+        let kind = self.kind(report);
+        let marked = self.flag("secret", report);
+        let secret = self.secret || marked.unwrap_or(true) || kind.as_deref().is_some_and(is_secret_kind);
+        let required = self.flag("required", report).unwrap_or(false);
+        let entry = self.map.and_then(|map| map.entry("default")).filter(|entry| !entry.value.is_nothing());
+        let written = entry.map_or(Value::Null, |entry| entry.value.to_json(&|_| false));
+        let secret_default = entry.filter(|_| secret).and_then(|entry| self.secret_default(entry, report));
+        let points_elsewhere =
+            secret_default.as_ref().is_some_and(|default| default.names().next().is_some());
+        if let (Some(entry), Some(kind), false) = (entry, &kind, points_elsewhere) {
+            self.check_default(entry, kind, secret, report);
+        }
+        let setting = Setting {
+            key: self.key.clone(),
+            kind,
+            secret,
+            required,
+            default: entry.filter(|_| !secret).map(|_| written.clone()),
+            secret_default,
+            place: report.place(self.at),
+        };
+        (setting, written)
+    }
+
+    fn kind(&self, report: &mut Report<'_>) -> Option<String> {
+        let entry = self.map?.entry("type").filter(|entry| !entry.value.is_nothing())?;
+        let written = entry.value.as_written();
+        if written.is_none() {
+            let what =
+                format!("the type of {} is a word, found {}", quoted(&self.key), entry.value.describe());
+            report.problem(spot(entry), what, "write it like `type: string`");
+        }
+        written.map(std::borrow::Cow::into_owned)
+    }
+
+    /// Whether `key` is true. `None`, after a problem, when it cannot be told; whatever else stands there is not
+    /// shown, because someone may have written the secret itself.
+    fn flag(&self, key: &str, report: &mut Report<'_>) -> Option<bool> {
+        let Some(entry) = self.map.and_then(|map| map.entry(key)) else {
+            return Some(false);
+        };
+        match entry.value.as_written().as_deref() {
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            None if entry.value.is_nothing() => Some(false),
+            _ => {
+                let name = quoted(&self.key);
+                let found = entry.value.describe();
+                let what = format!("`{key}` of {name} is `true` or `false`, found {found}");
+                report.problem(spot(entry), what, format!("write `{key}: true` or `{key}: false`"));
+                None
+            }
+        }
+    }
+
+    fn secret_default(&self, entry: &Entry, report: &mut Report<'_>) -> Option<Reference> {
+        let name = quoted(&self.key);
+        let Some(text) = entry.value.as_written() else {
+            let what = format!("the default of the secret {name} is text, found {}", entry.value.describe());
+            report.problem(spot(entry), what, "write it like `default: env:NAME`");
+            return None;
+        };
+        if text.trim().is_empty() {
+            return None;
+        }
+        match Reference::parse(&text) {
+            Ok(reference) => Some(reference.at(report.place(spot(entry)))),
+            Err(reason) => {
+                let what = format!("the default of {name} is no reference to the environment: {reason}");
+                report.problem(
+                    spot(entry),
+                    what,
+                    "write it like `env:NAME`, `${NAME}` or `${NAME:-default}`",
+                );
+                None
+            }
+        }
+    }
+
+    fn check_default(&self, entry: &Entry, kind: &str, secret: bool, report: &mut Report<'_>) {
+        let Err(expected) = fits(&entry.value, kind) else { return };
+        let shown = entry.value.as_written().filter(|_| !secret).map(|text| quoted(&text));
+        let found = shown.unwrap_or_else(|| entry.value.describe().to_owned());
+        let what = format!(
+            "the default of {} does not fit its type {}: expected {expected}, found {found}",
+            quoted(&self.key),
+            quoted(kind)
+        );
+        report.problem(spot(entry), what, format!("write {expected}, or change the `type`"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::{manifest, problems};
+    use super::*;
+
+    #[test]
+    fn settings_are_read_in_each_of_their_shapes() {
+        #[track_caller]
+        fn check(text: &str, expected: &[(&str, Option<Value>)]) {
+            let manifest = manifest(text);
+            let read: Vec<_> = manifest
+                .settings()
+                .iter()
+                .map(|setting| (setting.key(), setting.default().cloned()))
+                .collect();
+            assert_eq!(read, expected, "{text}");
+        }
+        check(
+            "settings: [{ key: A, default: 3 }, { name: B, default: \"3\" }]",
+            &[("A", Some(json!(3))), ("B", Some(json!("3")))],
+        );
+        check("settings: [{ key: A, name: B }, C, 007]", &[("A", None), ("C", None), ("007", None)]);
+        check(
+            "settings: [{ key: A, default: false }, { key: B, default: 0 }, { key: C, default: yes }]",
+            &[("A", Some(json!(false))), ("B", Some(json!(0))), ("C", Some(json!("yes")))],
+        );
+        check(
+            "settings: [{ key: A, default: ~ }, { key: B, default: '' }]",
+            &[("A", None), ("B", Some(json!("")))],
+        );
+        check("settings:", &[]);
+        check(
+            "extension: { configuration: { B: { default: { x: [1] } }, A: ~ } }",
+            &[("B", Some(json!({ "x": [1] }))), ("A", None)],
+        );
+        check(
+            "extension: {}\nconfiguration: { fields: [{ key: A, default: 1.5 }] }",
+            &[("A", Some(json!(1.5)))],
+        );
+        check("extension: {}\nsettings: [{ key: A }]", &[("A", None)]);
+        check(
+            "settings: [{ key: A, default: 1 }]\nconfiguration: { A: { default: 1 } }",
+            &[("A", Some(json!(1)))],
+        );
+        check("configuration: { A: { default: 1 }, A: { default: 2 } }", &[("A", Some(json!(2)))]);
+    }
+
+    #[test]
+    fn a_setup_declares_only_what_nothing_else_declares() {
+        let manifest = manifest(
+            "extension:\n  configuration: { A: { type: string, default: x } }\n  setup:\n    - configure: { fields: [{ key: A, type: text, default: y }, { key: B, required: true }] }\n    - secrets: { fields: [{ key: C }], collect: [A] }\n    - info: { title: x }\n    - nothing\n",
+        );
+        let read: Vec<_> = manifest
+            .settings()
+            .iter()
+            .map(|setting| {
+                (setting.key(), setting.default().is_some(), setting.is_required(), setting.is_secret())
+            })
+            .collect();
+        assert_eq!(read, [("A", true, false, false), ("B", false, true, false), ("C", false, false, true)]);
+    }
+
+    #[test]
+    fn secrets_are_told_by_mark_or_type_and_their_default_points_into_the_environment() {
+        #[track_caller]
+        fn check(attributes: &str, secret: bool, resolved: Option<&str>) {
+            let manifest = manifest(&format!("settings: [{{ key: A, {attributes} }}]"));
+            let setting = &manifest.settings()[0];
+            assert_eq!(setting.is_secret(), secret, "{attributes}");
+            let default = setting
+                .secret_default()
+                .and_then(|default| default.resolve(&|name| Some(format!("<{name}>"))));
+            assert_eq!(default.as_ref().map(crate::secret::Secret::expose), resolved, "{attributes}");
+            assert_eq!(
+                setting.default().is_some(),
+                !secret && attributes.contains("default"),
+                "{attributes}"
+            );
+        }
+        check("secret: true", true, None);
+        check("secret: 'true', default: x", true, Some("x"));
+        check("secret: true, default: 12", true, Some("12"));
+        check("secret: true, default: ''", true, None);
+        check("secret: true, type: integer, default: 'env:N'", true, Some("<N>"));
+        check("type: secret, default: '${N:-d}'", true, Some("<N>"));
+        check("type: password", true, None);
+        check("secret: false, default: 'env:N'", false, None);
+        check("secret: ~, default: 1", false, None);
+    }
+
+    #[test]
+    fn a_default_fits_its_type_quoted_or_not() {
+        #[track_caller]
+        fn check(kind: &str, fitting: &[&str], other: &[&str]) {
+            for default in fitting {
+                manifest(&format!("settings: [{{ key: A, type: {kind}, default: {default} }}]"));
+            }
+            for default in other {
+                let problems =
+                    problems(&format!("settings: [{{ key: A, type: {kind}, default: {default} }}]"));
+                let expected = format!("the default of `A` does not fit its type `{kind}`: expected ");
+                assert!(
+                    matches!(&problems[..], [only] if only.contains(&expected)),
+                    "{kind} {default} {problems:?}"
+                );
+            }
+        }
+        check(
+            "integer",
+            &["3", "\"3\"", "-1", "0x10", "18446744073709551615"],
+            &["abc", "1.5", "true", "[]", "''", "yes"],
+        );
+        check("number", &["3", "1.5", "\"1.5\"", "1e3"], &["abc", ".inf", "true", "{}"]);
+        check("boolean", &["true", "\"false\""], &["yes", "1", "\"True\"", "[]"]);
+        check("string", &["abc", "3", "true", "''"], &["[]", "{}"]);
+        check("object", &["{}", "'{\"a\": 1}'"], &["1", "true", "[]"]);
+        check("list", &["[]", "'a,b'"], &["1", "{}"]);
+        check("template", &["abc", "1", "[]", "{}"], &[]);
+        check("select", &["abc", "1"], &[]);
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        #[track_caller]
+        fn check(text: &str, expected: &[&str]) {
+            assert_eq!(problems(text), expected, "{text}");
+        }
+        check("settings: [{ default: 1 }]", &["1:12 a setting has a `key`, found none"]);
+        check(
+            "settings: [{ key: ' ' }, []]",
+            &["1:12 a setting has a `key`, found none", "1:26 a setting has a `key`, found none"],
+        );
+        check("settings: 3", &["1:11 `settings` is a list or a mapping, found a number"]);
+        check("configuration: { A: 3 }", &["1:21 the setting `A` is a mapping, found a number"]);
+        check("configuration: { ' ': ~ }", &["1:18 a setting has a name, found a blank one"]);
+        check(
+            "settings: [{ key: A, secret: yes }]",
+            &["1:30 `secret` of `A` is `true` or `false`, found text"],
+        );
+        check(
+            "settings: [{ key: A, required: 1 }]",
+            &["1:32 `required` of `A` is `true` or `false`, found a number"],
+        );
+        check("settings: [{ key: A, type: [a] }]", &["1:22 the type of `A` is a word, found a list"]);
+        check(
+            "settings: [{ key: A, secret: true, default: [a] }]",
+            &["1:36 the default of the secret `A` is text, found a list"],
+        );
+        for difference in
+            ["default: 2", "default: '1'", "default: 1, type: integer", "default: 1, required: true"]
+        {
+            let text = format!("settings:\n- {{ key: A, default: 1 }}\n- {{ key: A, {difference} }}");
+            check(&text, &["3:3 the setting `A` is declared twice, differently"]);
+        }
+    }
+}

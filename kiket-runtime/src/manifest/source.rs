@@ -1,0 +1,163 @@
+//! The text of a manifest by lines: which place to show, and which never.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Range,
+    path::Path,
+};
+
+use super::{node::Mark, secrecy::Secrets};
+use crate::error::Place;
+
+/// The text of a file, and the lines of it that may be shown.
+pub(super) struct Source<'a> {
+    file: &'a Path,
+    text: &'a str,
+    /// Where each line starts, in bytes.
+    starts: Vec<usize>,
+    hidden: BTreeSet<u32>,
+}
+
+/// The longest excerpt in characters.
+const EXCERPT: usize = 160;
+
+impl<'a> Source<'a> {
+    pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
+        Self { file, text, starts: line_starts(text), hidden: BTreeSet::new() }
+    }
+
+    pub(super) fn file(&self) -> &'a Path {
+        self.file
+    }
+
+    /// A place in the file, with its line when that may be shown.
+    pub(super) fn place(&self, at: Mark) -> Place {
+        let excerpt = if self.hidden.contains(&at.line) { None } else { self.excerpt(at) };
+        Place { file: self.file.to_owned(), line: at.line, column: at.column, excerpt }
+    }
+
+    /// The file as a whole.
+    pub(super) fn whole(&self) -> Place {
+        Place { file: self.file.to_owned(), line: 0, column: 0, excerpt: None }
+    }
+
+    /// Never shows a line on which one of `secrets` is written, used or announced.
+    pub(super) fn hide(&mut self, secrets: &Secrets<'_>) {
+        self.hidden.extend(secrets.keys.iter().map(|key| key.line));
+        self.hidden.extend(secrets.nodes.iter().map(|node| node.mark.line));
+        // Each once, however many aliases there are.
+        let written: HashSet<Range<usize>> = secrets.nodes.iter().map(|node| node.written.clone()).collect();
+        for Range { start, end } in written {
+            self.hidden.extend(self.line_at(start)..=self.line_at(end));
+        }
+    }
+
+    /// Never shows a line that might hold a secret, when there is no tree to tell: lines with a telling word,
+    /// what is indented below them, and everything after a quote that such a line leaves open.
+    pub(super) fn hide_suspicious_lines(&mut self) {
+        let mut below: Option<usize> = None;
+        let mut open_quote = false;
+        for line in 1..=self.line_at(self.text.len()) {
+            let text = self.line(line).unwrap_or_default();
+            let blank = text.trim().is_empty();
+            let indent = text.len().saturating_sub(text.trim_start().len());
+            if !blank && below.is_some_and(|above| indent <= above) {
+                below = None;
+            }
+            let suspicious = is_suspicious(text);
+            if suspicious {
+                open_quote |= ['"', '\''].iter().any(|quote| text.matches(*quote).count() % 2 == 1);
+                below = below.or(Some(indent));
+            }
+            if suspicious || open_quote || below.is_some() {
+                self.hidden.insert(line);
+            }
+        }
+    }
+
+    fn excerpt(&self, at: Mark) -> Option<String> {
+        let line = self.line(at.line)?;
+        if at.column as usize > EXCERPT {
+            return None;
+        }
+        // A control character could rewrite the terminal that shows it.
+        let shown = |c: char| if c.is_control() && c != '\t' { '\u{fffd}' } else { c };
+        Some(line.chars().take(EXCERPT).map(shown).collect::<String>().trim_end().to_owned())
+    }
+
+    fn line(&self, number: u32) -> Option<&'a str> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        let start = *self.starts.get(index)?;
+        let end = self.starts.get(index.saturating_add(1)).copied().unwrap_or(self.text.len());
+        Some(self.text.get(start..end)?.trim_end_matches(['\n', '\r']))
+    }
+
+    /// The line that holds the byte `at`.
+    fn line_at(&self, at: usize) -> u32 {
+        u32::try_from(self.starts.partition_point(|start| *start <= at)).unwrap_or(u32::MAX)
+    }
+}
+
+/// YAML ends a line with `\n`, `\r\n` or `\r`.
+fn line_starts(text: &str) -> Vec<usize> {
+    let mut starts = vec![0];
+    let mut bytes = text.bytes().enumerate().peekable();
+    while let Some((at, byte)) = bytes.next() {
+        let ends = match byte {
+            b'\n' => true,
+            b'\r' => bytes.peek().is_none_or(|(_, next)| *next != b'\n'),
+            _ => false,
+        };
+        if ends {
+            starts.push(at.saturating_add(1));
+        }
+    }
+    starts
+}
+
+fn is_suspicious(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    ["secret", "token", "password", "api_key", "apikey", "private_key", "default"]
+        .iter()
+        .any(|word| line.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(source: &Source<'_>, line: u32) -> Option<String> {
+        source.place(Mark { line, column: 1 }).excerpt
+    }
+
+    #[test]
+    fn lines_end_as_yaml_ends_them() {
+        let source = Source::new(Path::new("x"), "a\nb\r\nc\rd\n\ne");
+        let lines: Vec<_> = (0..=7).map(|line| shown(&source, line)).collect();
+        let expected = [None, Some("a"), Some("b"), Some("c"), Some("d"), Some(""), Some("e"), None];
+        assert_eq!(lines.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_a_place_behind_the_cut_has_no_line() {
+        let text = "ä".repeat(500);
+        let source = Source::new(Path::new("x"), &text);
+        assert_eq!(shown(&source, 1).unwrap().chars().count(), EXCERPT);
+        assert_eq!(source.place(Mark { line: 1, column: 161 }).excerpt, None);
+    }
+
+    #[test]
+    fn suspicious_lines_are_hidden_with_what_belongs_to_them() {
+        #[track_caller]
+        fn check(text: &str, expected: &[u32]) {
+            let mut source = Source::new(Path::new("x"), text);
+            source.hide_suspicious_lines();
+            assert_eq!(source.hidden.iter().copied().collect::<Vec<_>>(), expected, "{text}");
+        }
+        check("id: a\nname: b\n", &[]);
+        check("id: a\ndelivery_secret: b\nname: c\n", &[2]);
+        check("secret: |\n  b\n\n  c\nname: d\n", &[1, 2, 3, 4]);
+        check("a:\n  - Secret:\n      b\n  - c: d\n", &[2, 3]);
+        check("a: 1\nsecret: \"b\nc\nd: e\n", &[2, 3, 4, 5]);
+    }
+}

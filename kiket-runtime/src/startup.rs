@@ -1,0 +1,290 @@
+//! The start of an extension: manifest, configuration and handlers are loaded and checked against each other.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use http::StatusCode;
+
+use crate::{
+    config::Config,
+    counters::Counters,
+    delivery::{Premises, States, Subject},
+    dispatch::Dispatcher,
+    error::{Problem, StartupError},
+    extension::{Builder, Collected, Extension, Limits, ManifestSource, Parts},
+    gate::Gate,
+    handler::{Binding, Registration},
+    manifest::{Manifest, RegisteredHandler, disagreements},
+    registry::Registry,
+    signature::Verifier,
+};
+
+/// Builds the extension that `builder` describes.
+pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
+    let mut problems = builder.malformed;
+    let manifest = load(&builder.manifest).unwrap_or_else(|found| note(&mut problems, found));
+    let config = match &manifest {
+        // What a manifest that cannot be read would have said is not missed in the environment.
+        None if !problems.is_empty() => None,
+        manifest => Config::layer(builder.overrides, &builder.environment, manifest.as_ref())
+            .map_or_else(|found| note(&mut problems, found), Some),
+    };
+    let mut bindings = collect(&builder.collected).unwrap_or_else(|found| note(&mut problems, found));
+    bindings.extend(builder.bindings);
+    bindings.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
+    problems.extend(unmet(&bindings, &builder.states));
+    if bindings.is_empty() && problems.is_empty() {
+        problems.push(no_handlers());
+    }
+    if let Err(problem) = check_prefix(&builder.limits.prefix) {
+        problems.push(problem);
+    }
+    let timeout = |subject: &Subject| timeout(subject, manifest.as_ref(), &builder.limits);
+    let registry = Registry::new(bindings, timeout).map_or_else(|found| note(&mut problems, found), Some);
+    let mut warnings = manifest.as_ref().map(|manifest| manifest.warnings().to_vec()).unwrap_or_default();
+    if let (Some(manifest), Some(registry)) = (&manifest, &registry) {
+        let differences = compare(manifest, registry);
+        if builder.strict { &mut problems } else { &mut warnings }.extend(differences);
+    }
+    let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
+        return Err(StartupError::new(problems));
+    };
+    let verifier = Verifier::new(&config.secrets)
+        .map_err(|unusable| StartupError::new(vec![Problem::new(unusable.to_string())]))?;
+    Ok(Extension::new(Parts {
+        report: Report::new(&config, manifest.as_ref(), &registry, warnings),
+        dispatcher: Arc::new(Dispatcher {
+            registry,
+            verifier,
+            premises: Arc::new(Premises {
+                extension_id: config.id.clone(),
+                extension_version: config.version.clone(),
+                settings: config.settings.clone(),
+                states: builder.states,
+            }),
+            clock: builder.clock,
+            gate: Gate::new(builder.limits.in_flight),
+            counters: Counters::default(),
+            undecodable: if builder.limits.give_up_undecodable {
+                StatusCode::UNPROCESSABLE_ENTITY
+            } else {
+                StatusCode::INTERNAL_SERVER_ERROR
+            },
+        }),
+        config,
+        limits: builder.limits,
+    }))
+}
+
+/// Keeps the problems of a step that failed, and goes on with nothing, so that all problems are found at once.
+fn note<T: Default>(problems: &mut Vec<Problem>, found: Vec<Problem>) -> T {
+    problems.extend(found);
+    T::default()
+}
+
+fn load(source: &ManifestSource) -> Result<Option<Manifest>, Vec<Problem>> {
+    match source {
+        ManifestSource::None => Ok(None),
+        ManifestSource::At(path) => Manifest::load(path).map(Some),
+        ManifestSource::Searched => Manifest::search(Path::new("")).map(|path| Manifest::load(&path)).transpose(),
+    }
+}
+
+/// The annotated functions of the program that belong to the extension: the one place that reads the global list.
+fn collect(collected: &Collected) -> Result<Vec<Binding>, Vec<Problem>> {
+    let registrations = inventory::iter::<Registration>.into_iter();
+    match collected {
+        Collected::None => Ok(Vec::new()),
+        Collected::OfCrates(crates) => of_crates(registrations, crates),
+        Collected::OfOneCrate => of_one_crate(registrations),
+    }
+}
+
+fn of_crates<'r>(
+    registrations: impl Iterator<Item = &'r Registration>,
+    crates: &[String],
+) -> Result<Vec<Binding>, Vec<Problem>> {
+    let (own, foreign): (Vec<_>, Vec<_>) = registrations.partition(|registration| {
+        crates.iter().any(|name| name.replace('-', "_") == registration.crate_name())
+    });
+    if foreign.is_empty() {
+        return Ok(own.into_iter().map(Binding::from).collect());
+    }
+    let mut by_crate = BTreeMap::<&str, Vec<&Registration>>::new();
+    for registration in foreign {
+        by_crate.entry(registration.crate_name()).or_default().push(registration);
+    }
+    Err(by_crate.into_iter().map(|(name, registrations)| foreign_handlers(name, &registrations)).collect())
+}
+
+fn foreign_handlers(name: &str, registrations: &[&Registration]) -> Problem {
+    let mut functions: Vec<_> = registrations.iter().map(|registration| registration.function()).collect();
+    functions.sort_unstable();
+    let functions = functions.join("`, `");
+    Problem::new(format!("the crate `{name}` has handlers and is not named as part of this extension: `{functions}`"))
+        .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder"))
+}
+
+fn of_one_crate<'r>(registrations: impl Iterator<Item = &'r Registration>) -> Result<Vec<Binding>, Vec<Problem>> {
+    let registrations: Vec<_> = registrations.collect();
+    let crates: BTreeSet<_> = registrations.iter().map(|registration| registration.crate_name()).collect();
+    if crates.len() <= 1 {
+        return Ok(registrations.into_iter().map(Binding::from).collect());
+    }
+    let names = crates.into_iter().collect::<Vec<_>>();
+    Err(vec![
+        Problem::new(format!("several crates have handlers: `{}`", names.join("`, `")))
+            .mend("name those whose handlers belong to this extension: `.crates([…])` on the builder"),
+    ])
+}
+
+/// What handlers ask for and nobody gives.
+fn unmet(bindings: &[Binding], states: &States) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for binding in bindings {
+        for (id, type_name) in &binding.needs.states {
+            if !states.contains(*id) {
+                let what = format!("`{}` asks for `State<{type_name}>`, which nobody gives", binding.function);
+                problems.push(Problem::new(what).at(binding.place.into()).mend(
+                    "give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`",
+                ));
+            }
+        }
+        if !binding.scopes.is_empty() {
+            let what = format!("`{}` requires scopes, which this version does not enforce yet", binding.function);
+            problems.push(
+                Problem::new(what)
+                    .at(binding.place.into())
+                    .mend("remove `scopes`, and check what the delivery may do in the handler"),
+            );
+        }
+    }
+    problems
+}
+
+fn no_handlers() -> Problem {
+    Problem::new("there are no handlers").mend(
+        "annotate a function: `#[kiket::webhook(\"issue.created\", version = \"v1\")]`; handlers in a library crate are \
+         linked when the program names it: `kiket::main!(crates = [my_library])`",
+    )
+}
+
+fn check_prefix(prefix: &str) -> Result<(), Problem> {
+    let segment = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b));
+    if prefix.is_empty() || prefix.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment)) {
+        return Ok(());
+    }
+    Err(Problem::new(format!("`{prefix}` is not a prefix of paths")).mend("write it like `/kiket` or `/hooks/kiket`"))
+}
+
+/// How long a handler may run that does not say it: its hook in the manifest, else the callback, else the default.
+fn timeout(subject: &Subject, manifest: Option<&Manifest>, limits: &Limits) -> Duration {
+    let declared = manifest.and_then(|manifest| {
+        manifest.event_timeout(subject.event.as_str()).or_else(|| manifest.callback_timeout())
+    });
+    declared.unwrap_or(limits.handler_timeout)
+}
+
+fn compare(manifest: &Manifest, registry: &Registry) -> Vec<Problem> {
+    let entries = registry.entries();
+    let handlers = entries.iter().map(|entry| RegisteredHandler {
+        event: &entry.subject.event,
+        version: &entry.subject.version,
+        function: &entry.function,
+        file: entry.place.file(),
+        line: entry.place.line(),
+    });
+    disagreements(manifest, handlers)
+}
+
+/// What was found at the start: who the extension is, its handlers, and what is odd.
+///
+/// `Display` prints it as `kiket::main!` does on a terminal.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Report {
+    /// The id of the extension.
+    pub id: Option<String>,
+    /// The version of the extension.
+    pub version: Option<String>,
+    /// The manifest that was read.
+    pub manifest: Option<PathBuf>,
+    /// The handlers, by event and version.
+    pub handlers: Vec<HandlerReport>,
+    /// What does not stop the start, and should not be.
+    pub warnings: Vec<Problem>,
+}
+
+/// One handler, as the start-up table shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HandlerReport {
+    /// The event it answers.
+    pub event: String,
+    /// The version, as registered.
+    pub version: String,
+    /// The path of the function.
+    pub function: String,
+    /// Where it is registered.
+    pub file: String,
+    /// The line of that.
+    pub line: u32,
+    /// How long it may run.
+    pub timeout: Duration,
+}
+
+impl Report {
+    fn new(config: &Config, manifest: Option<&Manifest>, registry: &Registry, warnings: Vec<Problem>) -> Self {
+        let entries = registry.entries();
+        let handlers = entries.into_iter().map(|entry| HandlerReport {
+            event: entry.subject.event.to_string(),
+            version: entry.subject.version.to_string(),
+            function: entry.function.clone().into_owned(),
+            file: entry.place.file().to_owned(),
+            line: entry.place.line(),
+            timeout: entry.timeout,
+        });
+        Self {
+            id: config.id.clone(),
+            version: config.version.clone(),
+            manifest: manifest.map(|manifest| manifest.path().to_owned()),
+            handlers: handlers.collect(),
+            warnings,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.id.as_deref().unwrap_or("without an id");
+        let version = self.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
+        writeln!(f, "  extension  {id}{version}")?;
+        match &self.manifest {
+            Some(path) => writeln!(f, "  manifest   {}", path.display())?,
+            None => writeln!(f, "  manifest   none")?,
+        }
+        let widths = self.handlers.iter().fold([5, 7, 8], |[event, version, function], handler| {
+            [
+                event.max(handler.event.len()),
+                version.max(handler.version.len()),
+                function.max(handler.function.len()),
+            ]
+        });
+        let [event, version, function] = widths;
+        writeln!(f, "\n  {:event$}  {:version$}  {:function$}  timeout  place", "event", "version", "function")?;
+        for handler in &self.handlers {
+            let HandlerReport { event: e, version: v, function: n, file, line, timeout } = handler;
+            let timeout = format!("{timeout:?}");
+            writeln!(f, "  {e:event$}  {v:version$}  {n:function$}  {timeout:7}  {file}:{line}")?;
+        }
+        for warning in &self.warnings {
+            write!(f, "\nwarning: {warning}")?;
+        }
+        Ok(())
+    }
+}

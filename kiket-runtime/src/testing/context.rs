@@ -1,0 +1,129 @@
+//! A context for a handler that is called alone.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    context::Context,
+    delivery::{Contents, Delivery, JsonText, Premises, Subject},
+    event::{EventName, EventVersion},
+    headers::Headers,
+    settings::Settings,
+};
+
+/// Starts to make up the context of a delivery of `event` in `version`.
+///
+/// ```
+/// use kiket_runtime::testing;
+///
+/// let context = testing::context("issue.created", "v1").setting("MAX_RETRIES", 3).delivery_id("d-1").build();
+/// assert_eq!(context.settings().get::<u32>("MAX_RETRIES")?, 3);
+/// assert_eq!(context.delivery_id().as_deref(), Some("d-1"));
+/// # Ok::<(), kiket_runtime::SettingError>(())
+/// ```
+///
+/// # Panics
+///
+/// When `event` is not an event name, or `version` not a version.
+#[track_caller]
+#[must_use]
+pub fn context(event: &str, version: &str) -> ContextBuilder {
+    let subject = Subject {
+        event: event.parse::<EventName>().unwrap_or_else(|error| panic!("`{event}`: {error}")),
+        version: version.parse::<EventVersion>().unwrap_or_else(|error| panic!("`{version}`: {error}")),
+    };
+    ContextBuilder {
+        subject,
+        premises: Premises::default(),
+        settings: Vec::new(),
+        headers: Headers::default(),
+        body: json!({}),
+        remaining: Duration::from_secs(10),
+        signed_at: 1_700_000_000,
+    }
+}
+
+/// Makes up a [`Context`]; see [`context`].
+#[must_use = "a context is made by `build`"]
+pub struct ContextBuilder {
+    subject: Subject,
+    premises: Premises,
+    settings: Vec<(String, Value)>,
+    headers: Headers,
+    body: Value,
+    remaining: Duration,
+    signed_at: u64,
+}
+
+impl ContextBuilder {
+    /// The id and the version of the extension.
+    pub fn extension(mut self, id: impl Into<String>, version: impl Into<String>) -> Self {
+        self.premises.extension_id = Some(id.into());
+        self.premises.extension_version = Some(version.into());
+        self
+    }
+
+    /// A setting.
+    pub fn setting(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.settings.push((key.into(), value.into()));
+        self
+    }
+
+    /// A header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push(name, value.as_bytes());
+        self
+    }
+
+    /// The id of the delivery, as its body would have it.
+    pub fn delivery_id(mut self, id: impl Into<Value>) -> Self {
+        if let Value::Object(body) = &mut self.body {
+            body.insert("id".into(), id.into());
+        }
+        self
+    }
+
+    /// The whole body, of which the context reads id and time.
+    pub fn body(mut self, body: Value) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// When the delivery was signed, in Unix seconds.
+    pub fn signed_at(mut self, unix_seconds: u64) -> Self {
+        self.signed_at = unix_seconds;
+        self
+    }
+
+    /// How long the handler may still run.
+    pub fn remaining(mut self, remaining: Duration) -> Self {
+        self.remaining = remaining;
+        self
+    }
+
+    /// The context.
+    ///
+    /// # Panics
+    ///
+    /// When the body is not a JSON object.
+    #[track_caller]
+    pub fn build(self) -> Context {
+        let Ok(body) = JsonText::new(self.body.to_string().into()) else { panic!("the body is not a JSON object") };
+        let settings: Settings = self.settings.into_iter().collect();
+        Context::new(Delivery::new(Contents {
+            premises: Arc::new(Premises { settings, ..self.premises }),
+            subject: Arc::new(self.subject),
+            headers: self.headers,
+            body,
+            signed_at: self.signed_at,
+            secret: 0,
+            deadline: Instant::now() + self.remaining,
+            envelope: OnceLock::new(),
+        }))
+    }
+}

@@ -1,0 +1,139 @@
+//! An extension in process: every layer but the socket.
+
+use actix_web::{App, dev::Service as _, http::Method, test, web};
+use serde_json::Value;
+
+use super::delivery::{DeliveryBuilder, SignedDelivery};
+use crate::{
+    clock::Clock,
+    config::Environment,
+    error::StartupError,
+    extension::{Builder, Extension},
+    headers::Headers,
+    http::not_found,
+    secret::Secret,
+};
+
+/// The webhook secret of a [`TestExtension`] whose builder has none.
+pub const SECRET: &str = "kiket_test_secret";
+
+/// An extension that is delivered to in process, through the whole stack without a socket.
+///
+/// It is independent of the process's environment: give variables with [`Builder::environment`]. Its secret is
+/// [`SECRET`] and its clock stands at 1,700,000,000 unless the builder was given others.
+#[derive(Debug, Clone)]
+pub struct TestExtension {
+    extension: Extension,
+    clock: Clock,
+}
+
+/// Where the clock of a test stands, in Unix seconds.
+const NOW: u64 = 1_700_000_000;
+
+impl TestExtension {
+    /// Builds the extension for tests.
+    ///
+    /// # Errors
+    ///
+    /// Everything that would keep it from starting.
+    pub fn new(mut builder: Builder) -> Result<Self, StartupError> {
+        if builder.overrides.secrets.is_empty() {
+            builder = builder.webhook_secret(SECRET);
+        }
+        if matches!(builder.environment, Environment::Process) {
+            builder.environment = Environment::given([]);
+        }
+        if builder.clock.is_system() {
+            builder = builder.clock(Clock::fixed(NOW));
+        }
+        let clock = builder.clock.clone();
+        Ok(Self { extension: builder.build()?, clock })
+    }
+
+    /// The extension itself.
+    pub fn extension(&self) -> &Extension {
+        &self.extension
+    }
+
+    /// The clock that signatures are made and checked by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Signs a delivery with the current secret, now, and sends it.
+    pub async fn deliver(&self, delivery: DeliveryBuilder) -> TestAnswer {
+        let secret = self.extension.config().webhook_secrets().first().map_or("", Secret::expose);
+        self.send(delivery.sign(secret, self.clock.unix_seconds())).await
+    }
+
+    /// Sends a delivery as it is signed.
+    ///
+    /// # Panics
+    ///
+    /// When its path or its headers cannot be sent over HTTP.
+    pub async fn send(&self, delivery: SignedDelivery) -> TestAnswer {
+        let mut request = test::TestRequest::post().uri(&delivery.path).set_payload(delivery.body);
+        for (name, value) in delivery.headers {
+            request = request.append_header((name, value));
+        }
+        self.call(request).await
+    }
+
+    /// Asks for a path, like `/health`.
+    ///
+    /// # Panics
+    ///
+    /// When the path cannot be sent over HTTP.
+    pub async fn get(&self, path: &str) -> TestAnswer {
+        self.call(test::TestRequest::with_uri(path).method(Method::GET)).await
+    }
+
+    async fn call(&self, request: test::TestRequest) -> TestAnswer {
+        let app = App::new().configure(self.extension.routes()).default_service(web::to(not_found));
+        let app = test::init_service(app).await;
+        let response = match app.call(request.to_request()).await {
+            Ok(response) => response.map_into_boxed_body().into_parts().1,
+            Err(error) => error.error_response(),
+        };
+        let status = response.status().as_u16();
+        let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes()));
+        let headers = headers.collect();
+        let body = actix_web::body::to_bytes(response.into_body()).await.unwrap_or_default();
+        TestAnswer { status, headers, body: body.to_vec() }
+    }
+}
+
+/// What an extension answered.
+#[derive(Debug, Clone)]
+pub struct TestAnswer {
+    status: u16,
+    headers: Headers,
+    body: Vec<u8>,
+}
+
+impl TestAnswer {
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap_or("(not UTF-8)")
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    ///
+    /// When it is not JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+}

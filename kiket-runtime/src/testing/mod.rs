@@ -1,0 +1,30 @@
+//! For tests of extensions: signed deliveries, the whole stack in process, contexts for handlers called alone.
+//!
+//! ```
+//! use kiket_runtime::{Extension, Json, Payload, testing::{TestExtension, delivery}};
+//! use serde_json::json;
+//!
+//! async fn on_issue_created(payload: Payload) -> Json<serde_json::Value> {
+//!     Json(json!({ "processed": payload["issue"]["id"] }))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), kiket_runtime::StartupError> {
+//! let builder = Extension::builder().handler("issue.created", "v1", on_issue_created);
+//! let extension = TestExtension::new(builder)?;
+//! let answer = extension.deliver(delivery("issue.created", "v1", &json!({ "issue": { "id": "123" } }))).await;
+//! assert_eq!(answer.status(), 200);
+//! assert_eq!(answer.json(), json!({ "processed": "123" }));
+//! # Ok(())
+//! # }
+//! ```
+
+mod context;
+mod delivery;
+mod extension;
+
+pub use self::{
+    context::{ContextBuilder, context},
+    delivery::{DeliveryBuilder, SignedDelivery, delivery},
+    extension::{SECRET, TestAnswer, TestExtension},
+};

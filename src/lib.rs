@@ -1,0 +1,136 @@
+//! Extensions for the [Kiket](https://kiket.dev) platform: an annotated `async fn` is an extension.
+//!
+//! ```no_run
+//! use kiket::prelude::*;
+//! use serde_json::json;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct IssueCreated {
+//!     issue: Issue,
+//! }
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Issue {
+//!     title: String,
+//! }
+//!
+//! #[kiket::webhook("issue.created", version = "v1")]
+//! async fn on_issue_created(payload: Payload<IssueCreated>, context: Context) -> kiket::Result<Reply> {
+//!     let retries: u32 = context.settings().get("MAX_RETRIES")?;
+//!     Ok(Reply::json(json!({ "title": payload.issue.title, "retries": retries })))
+//! }
+//!
+//! kiket::main!();
+//! ```
+//!
+//! `cargo run` serves it: deliveries are verified, routed by event and version, decoded into the handler's own
+//! type, run within a deadline, and answered so that Kiket retries what should be retried and nothing else.
+//!
+//! # Where to look
+//!
+//! - [`webhook`]: the attribute, what it takes, and what a handler may look like.
+//! - [`main!`]: the program around the handlers.
+//! - [`Payload`], [`Context`], [`State`], [`Settings`], [`Headers`], [`RawBody`]: the arguments of a handler.
+//! - [`Reply`], [`Json`], [`Error`]: its answers.
+//! - [`Extension`]: the same without macros, to configure, mount or embed.
+//! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone.
+//! - [`signature`]: `sign` and `verify`, without the server.
+
+pub use kiket_macros::webhook;
+pub use kiket_runtime::{
+    Answering, Builder, Clock, Config, Context, DeclaredEvent, Delivery, Error, ErrorKind, EventName, EventVersion,
+    Extension, Form, FromDelivery, Handler, HandlerReport, Headers, IntoReply, InvalidEventName, InvalidEventVersion,
+    Json, Manifest, Needs, Payload, Place, Problem, RawBody, Reference, Reply, Report, Result, Scope, Secret, Server,
+    ServerHandle, Setting, SettingError, Settings, StartupError, State, StatusCode, Timeout, init_logging, signature,
+    testing,
+};
+
+#[doc(hidden)]
+pub use kiket_runtime::private as __private;
+
+/// What nearly every handler names.
+///
+/// ```
+/// use kiket::prelude::*;
+///
+/// async fn on_issue_created(payload: Payload, context: Context) -> kiket::Result<Reply> {
+///     Ok(Reply::ok())
+/// }
+/// # let _ = on_issue_created;
+/// ```
+pub mod prelude {
+    pub use kiket_runtime::{
+        Builder, Context, Error, Extension, Headers, Json, Payload, RawBody, Reply, Settings, State, StatusCode,
+    };
+}
+
+/// The program around the handlers: sets the log up, reads the manifest, collects the annotated functions, checks
+/// that all fit together, and serves until SIGTERM or SIGINT.
+///
+/// ```no_run
+/// # #[kiket::webhook("issue.created", version = "v1")]
+/// # async fn on_issue_created() {}
+/// kiket::main!();
+/// ```
+///
+/// Two keys, in any order, are optional:
+///
+/// ```no_run
+/// use kiket::prelude::*;
+///
+/// struct Pool;
+///
+/// #[kiket::webhook("issue.created", version = "v1")]
+/// async fn on_issue_created(pool: State<Pool>) {}
+///
+/// async fn setup(builder: Builder) -> kiket::Result<Builder> {
+///     Ok(builder.state(Pool).strict(true))
+/// }
+///
+/// kiket::main!(setup = setup);
+/// ```
+///
+/// - `setup`: an `async fn(Builder) -> kiket::Result<Builder>` for state, options and handlers without the
+///   attribute.
+/// - `crates = [handlers_lib]`: the crates whose annotated functions belong to the extension, besides the one
+///   that `main!` is in. It also links them: a crate that is named in `Cargo.toml` and nowhere else is dropped by
+///   the linker, with its handlers. The handlers of any other crate stop the start.
+///
+/// It expands to `fn main() -> std::process::ExitCode`: success after a drained shutdown, failure when the
+/// extension does not start, with every reason printed.
+#[macro_export]
+macro_rules! main {
+    ($($key:ident = $value:tt),* $(,)?) => {
+        $crate::__main!([] [$crate::__private::no_setup] $($key = $value,)*);
+    };
+    ($($key:ident = $value:expr),* $(,)?) => {
+        $crate::__main!([] [$crate::__private::no_setup] $($key = $value,)*);
+    };
+    ($($other:tt)*) => {
+        ::core::compile_error!("`kiket::main!` takes `crates = [a_crate]` and `setup = a_function`, both optional");
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __main {
+    ([$($krate:ident)*] [$($setup:tt)*]) => {
+        $(use $krate as _;)*
+
+        fn main() -> ::std::process::ExitCode {
+            $crate::__private::main(::core::module_path!(), &[$(::core::stringify!($krate)),*], $($setup)*)
+        }
+    };
+    ([] $setup:tt crates = [$($krate:ident),* $(,)?], $($rest:tt)*) => {
+        $crate::__main!([$($krate)*] $setup $($rest)*);
+    };
+    ($crates:tt [$($old:tt)*] setup = $setup:expr, $($rest:tt)*) => {
+        $crate::__main!($crates [$setup] $($rest)*);
+    };
+    ($crates:tt $setup:tt $key:ident = $value:tt, $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "`", ::core::stringify!($key), " = ", ::core::stringify!($value),
+            "`: `kiket::main!` takes `crates = [a_crate]` and `setup = a_function`, both optional"
+        ));
+    };
+}
