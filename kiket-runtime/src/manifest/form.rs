@@ -1,5 +1,7 @@
 //! Which of the written forms a manifest has, and where that form keeps what.
 
+use std::borrow::Cow;
+
 use super::{
     Form,
     node::{Entry, Map, Mark},
@@ -51,28 +53,24 @@ impl<'a> Section<'a> {
     /// A text that says something, as it was written: `1.0` stays `1.0`.
     pub(super) fn text(&self, entry: &Entry, report: &mut Report<'_>) -> Option<String> {
         let name = self.name(&entry.key);
-        let written = entry.value.as_written();
-        match written.as_deref() {
-            None if !entry.value.is_nothing() => {
+        let written = match entry.value.as_written() {
+            Some(written) => written,
+            None if entry.value.is_nothing() => Cow::Borrowed(""),
+            None => {
                 let what = format!("{name} is text, found {}", entry.value.describe());
                 report.problem(spot(entry), what, "write one line of text, in quotes if need be");
-                None
+                return None;
             }
-            None | Some("") => {
-                report.problem(spot(entry), format!("{name} is blank"), "write a value, or remove the line");
-                None
-            }
-            Some(text) if text.trim().is_empty() => {
-                report.problem(spot(entry), format!("{name} is blank"), "write a value, or remove the line");
-                None
-            }
-            Some(text) if text.trim() != text => {
-                let what = format!("{name} has white space at an end");
-                report.problem(spot(entry), what, "remove the white space inside the quotes");
-                None
-            }
-            Some(text) => Some(text.to_owned()),
+        };
+        if written.trim().is_empty() {
+            report.problem(spot(entry), format!("{name} is blank"), "write a value, or remove the line");
+        } else if written.trim() != written {
+            let what = format!("{name} has white space at an end");
+            report.problem(spot(entry), what, "write it on one line, without white space around it");
+        } else {
+            return Some(written.into_owned());
         }
+        None
     }
 }
 

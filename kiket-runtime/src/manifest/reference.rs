@@ -62,6 +62,16 @@ impl Reference {
         (!resolved.is_blank()).then_some(resolved)
     }
 
+    /// The text in the one spelling that all its spellings share: `env:NAME` and `${NAME}` are the same.
+    pub(crate) fn spelling(&self) -> Secret {
+        let part = |part: &Part| match part {
+            Part::Literal(literal) => literal.expose().to_owned(),
+            Part::Variable { name, default: None } => format!("${{{name}}}"),
+            Part::Variable { name, default: Some(default) } => format!("${{{name}:-{}}}", default.expose()),
+        };
+        Secret::new(self.parts.iter().map(part).collect::<String>())
+    }
+
     /// The variables it names, in their order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {

@@ -101,7 +101,7 @@ fn all_problems_of_values_are_shown_with_their_place_and_their_mend() {
         &expect![[r#"
             `delivery_secret` has white space at an end
               --> extension.yaml:2:18
-               = help: remove the white space inside the quotes
+               = help: write it on one line, without white space around it
 
             an event is named like `issue.created`, found `issue created`
               --> extension.yaml:4:5
