@@ -1,0 +1,66 @@
+//! An extension inside an actix-web app that has routes of its own.
+//!
+//! `cargo run --example mounted` serves both on port 8000: `/` is the app's, everything below `/kiket` the
+//! extension's. Its webhook secret is `sh_123` unless `KIKET_WEBHOOK_SECRET` is set.
+
+use actix_web::{App, HttpServer, web};
+use kiket::prelude::*;
+use serde_json::{Value, json};
+
+#[kiket::webhook("issue.created", version = "v1")]
+async fn on_issue_created(payload: Payload) -> Json<Value> {
+    Json(json!({ "title": payload["issue"]["title"] }))
+}
+
+/// The app's own page.
+async fn home() -> &'static str {
+    "This is the app. Its extension is below /kiket."
+}
+
+fn builder() -> Builder {
+    let builder = Extension::builder().without_manifest().id("com.example.mounted").prefix("/kiket");
+    match std::env::var("KIKET_WEBHOOK_SECRET") {
+        Ok(_) => builder,
+        Err(_) => builder.webhook_secret("sh_123"),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    kiket::init_logging();
+    let extension = builder().build()?;
+    let config = extension.config();
+    let address = (config.host().to_owned(), config.port());
+    let routes = extension.routes();
+    let server = HttpServer::new(move || App::new().route("/", web::get().to(home)).configure(routes.clone()))
+        .disable_signals()
+        .bind(&address)?
+        .run();
+    println!("listening on http://{}:{}", address.0, address.1);
+
+    let handle = server.handle();
+    let running = tokio::spawn(server);
+    tokio::signal::ctrl_c().await?;
+    extension.drain();
+    extension.drained().await;
+    handle.stop(true).await;
+    Ok(running.await??)
+}
+
+#[cfg(test)]
+mod tests {
+    use kiket::testing::{TestExtension, delivery};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_extension_answers_below_its_prefix() {
+        let extension = TestExtension::new(builder().webhook_secret("sh_123")).unwrap();
+        let payload = json!({ "issue": { "title": "T" } });
+        let mounted = delivery("issue.created", "v1", &payload).path("/kiket/v/v1/webhooks/issue.created");
+        let answer = extension.deliver(mounted).await;
+        assert_eq!((answer.status(), answer.json()), (200, json!({ "title": "T" })));
+        assert_eq!(extension.deliver(delivery("issue.created", "v1", &payload)).await.status(), 404);
+        assert_eq!(extension.get("/kiket/health").await.json()["registered_events"], json!(["issue.created"]));
+    }
+}
