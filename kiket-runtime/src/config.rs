@@ -35,6 +35,11 @@ impl Environment {
     }
 }
 
+/// The filter of the log, as `RUST_LOG` gives it.
+pub(crate) fn log_filter() -> Option<String> {
+    Environment::Process.variable("RUST_LOG")
+}
+
 /// What the builder was told, before anything else was asked.
 #[derive(Default)]
 pub(crate) struct Overrides {
@@ -88,7 +93,8 @@ impl Config {
         let variable = |name: &str| environment.variable(name);
         let token = |given: Option<Secret>, name: &str| given.or_else(|| variable(name).map(Secret::new));
         let secrets = webhook_secrets(overrides.secrets, environment, manifest, &mut problems);
-        let base_url = overrides.base_url.or_else(|| variable("KIKET_BASE_URL")).unwrap_or_else(|| BASE_URL.into());
+        let base_url =
+            overrides.base_url.or_else(|| variable("KIKET_BASE_URL")).unwrap_or_else(|| BASE_URL.into());
         let base_url = base_url.trim_end_matches('/').to_owned();
         let telemetry_url = overrides.telemetry_url.or_else(|| variable("KIKET_SDK_TELEMETRY_URL"));
         let port = overrides.port.or_else(|| read_port(environment, &mut problems)).unwrap_or(ADDRESS.1);
@@ -177,7 +183,8 @@ fn webhook_secrets(
     let mut secrets: Vec<(Secret, Source<'_>)> =
         given.into_iter().map(|secret| (secret, Source::Builder)).collect();
     if secrets.is_empty() {
-        let current = variable(WEBHOOK_SECRET).map(|text| (Secret::new(text), Source::Variable(WEBHOOK_SECRET)));
+        let current =
+            variable(WEBHOOK_SECRET).map(|text| (Secret::new(text), Source::Variable(WEBHOOK_SECRET)));
         secrets.extend(current.or_else(|| {
             let secret = declared?.resolve(&variable)?;
             Some((secret, Source::Manifest(declared?.place())))
@@ -223,8 +230,10 @@ fn no_secret(manifest: Option<&Manifest>) -> Problem {
     let declared = manifest.and_then(Manifest::delivery_secret);
     match declared.map(|reference| (reference, reference.names().collect::<Vec<_>>().join("`, `"))) {
         Some((reference, names)) if !names.is_empty() => {
-            let problem = Problem::new(format!("the webhook secret of the manifest points to `{names}`, which is not set"))
-                .mend(format!("set `{names}`, or `{WEBHOOK_SECRET}`"));
+            let problem = Problem::new(format!(
+                "the webhook secret of the manifest points to `{names}`, which is not set"
+            ))
+            .mend(format!("set `{names}`, or `{WEBHOOK_SECRET}`"));
             match reference.place() {
                 Some(place) => problem.at(place.clone()),
                 None => problem,
@@ -241,14 +250,12 @@ fn no_secret(manifest: Option<&Manifest>) -> Problem {
 
 fn read_port(environment: &Environment, problems: &mut Vec<Problem>) -> Option<u16> {
     let text = environment.variable("PORT")?;
-    match text.trim().parse() {
-        Ok(port) => Some(port),
-        Err(_) => {
-            let problem = Problem::new(format!("`PORT` is not a port: expected 0 to 65535, found `{text}`"));
-            problems.push(problem.mend("set it to a number, or unset it to listen on 8000"));
-            None
-        }
+    let port = text.trim().parse().ok();
+    if port.is_none() {
+        let problem = Problem::new(format!("`PORT` is not a port: expected 0 to 65535, found `{text}`"));
+        problems.push(problem.mend("set it to a number, or unset it to listen on 8000"));
     }
+    port
 }
 
 fn opted_out(environment: &Environment) -> bool {
@@ -331,8 +338,14 @@ settings:
     fn the_first_layer_that_has_a_value_gives_it() {
         let manifest = manifest(MANIFEST);
         let nothing = environment(&[]);
-        let some = environment(&[(WEBHOOK_SECRET, "from_env"), ("PORT", "9"), ("HOST", "h"), ("KIKET_BASE_URL", "http://b/")]);
-        let given = || Overrides { secrets: vec![Secret::from("given")], port: Some(1), ..Overrides::default() };
+        let some = environment(&[
+            (WEBHOOK_SECRET, "from_env"),
+            ("PORT", "9"),
+            ("HOST", "h"),
+            ("KIKET_BASE_URL", "http://b/"),
+        ]);
+        let given =
+            || Overrides { secrets: vec![Secret::from("given")], port: Some(1), ..Overrides::default() };
 
         let config = Config::layer(Overrides::default(), &nothing, Some(&manifest)).unwrap();
         assert_eq!(secrets(&config), ["from_manifest"]);
@@ -359,7 +372,8 @@ settings:
     #[test]
     fn empty_variables_count_as_unset() {
         let variables = [(WEBHOOK_SECRET, ""), ("PORT", ""), (WEBHOOK_SECRET_PREVIOUS, "")];
-        let config = Config::layer(Overrides::default(), &environment(&variables), Some(&manifest(MANIFEST))).unwrap();
+        let config =
+            Config::layer(Overrides::default(), &environment(&variables), Some(&manifest(MANIFEST))).unwrap();
         assert_eq!((secrets(&config), config.port()), (vec!["from_manifest"], 8000));
     }
 
@@ -377,12 +391,20 @@ settings:
             assert!(!all.contains("canary"), "{all}");
         }
         check(&[], None, &["there is no webhook secret", "set `KIKET_WEBHOOK_SECRET`"]);
-        check(&[], Some("id: a\ndelivery_secret: env:NOT_THERE"), &["`NOT_THERE`, which is not set", "extension.yaml:2"]);
+        check(
+            &[],
+            Some("id: a\ndelivery_secret: env:NOT_THERE"),
+            &["`NOT_THERE`, which is not set", "extension.yaml:2"],
+        );
         check(&[(WEBHOOK_SECRET, " canary")], None, &["white space at an end", "`KIKET_WEBHOOK_SECRET`"]);
         check(
             &[(WEBHOOK_SECRET, "  "), (WEBHOOK_SECRET_PREVIOUS, "canary\n"), ("PORT", "http")],
             None,
-            &["is blank", "`KIKET_WEBHOOK_SECRET_PREVIOUS`", "`PORT` is not a port: expected 0 to 65535, found `http`"],
+            &[
+                "is blank",
+                "`KIKET_WEBHOOK_SECRET_PREVIOUS`",
+                "`PORT` is not a port: expected 0 to 65535, found `http`",
+            ],
         );
     }
 
@@ -414,7 +436,9 @@ settings:
 
     #[test]
     fn telemetry_is_on_unless_somebody_opts_out() {
-        for (value, on) in [("1", false), ("TRUE", false), ("yes", false), ("on", false), ("0", true), ("", true)] {
+        for (value, on) in
+            [("1", false), ("TRUE", false), ("yes", false), ("on", false), ("0", true), ("", true)]
+        {
             let environment = environment(&[(WEBHOOK_SECRET, "s"), ("KIKET_SDK_TELEMETRY_OPTOUT", value)]);
             let config = Config::layer(Overrides::default(), &environment, None).unwrap();
             assert_eq!(config.telemetry(), on, "{value}");

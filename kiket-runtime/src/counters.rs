@@ -49,10 +49,7 @@ mod tests {
         assert_eq!(counters.refused(SignatureError::SignatureMismatch, 10), None);
         assert_eq!(counters.refused(SignatureError::TimestampMissing, 10), Some(1));
         assert_eq!(counters.refused(SignatureError::SignatureMismatch, 11), Some(3));
-        assert_eq!(
-            counters.signature_refusals(),
-            [("timestamp_missing", 1), ("signature_mismatch", 3)]
-        );
+        assert_eq!(counters.signature_refusals(), [("timestamp_missing", 1), ("signature_mismatch", 3)]);
     }
 
     #[test]

@@ -29,12 +29,17 @@ impl Timeout {
     /// error under the literal.
     #[must_use]
     pub const fn from_static(text: &'static str) -> Self {
-        match read(text.as_bytes()) {
+        match Self::read(text.as_bytes()) {
             Some(duration) => Self(duration),
             None => {
                 panic!("a timeout is a whole number and `ms`, `s` or `m`, from 1 ms to an hour, like \"5s\"")
             }
         }
+    }
+
+    const fn read(text: &[u8]) -> Option<Duration> {
+        // Only a manifest may leave the unit out.
+        if text.is_empty() || text[text.len() - 1].is_ascii_digit() { None } else { read_timeout(text) }
     }
 
     /// The same as a duration.
@@ -44,7 +49,8 @@ impl Timeout {
     }
 }
 
-const fn read(text: &[u8]) -> Option<Duration> {
+/// The number and the unit of a timeout; without a unit it is milliseconds, as manifests count.
+pub(crate) const fn read_timeout(text: &[u8]) -> Option<Duration> {
     let mut number: u64 = 0;
     let mut at = 0;
     while at < text.len() && text[at].is_ascii_digit() {
@@ -56,12 +62,13 @@ const fn read(text: &[u8]) -> Option<Duration> {
     }
     let digits = at;
     let milliseconds = match text.len() - digits {
+        0 if digits > 0 => number,
         1 if text[at] == b's' => number * 1000,
         1 if text[at] == b'm' => number * 60_000,
         2 if text[at] == b'm' && text[at + 1] == b's' => number,
         _ => return None,
     };
-    if milliseconds == 0 || milliseconds > LONGEST.as_millis() as u64 {
+    if milliseconds == 0 || milliseconds > LONGEST.as_secs() * 1000 {
         return None;
     }
     Some(Duration::from_millis(milliseconds))
@@ -76,7 +83,7 @@ mod tests {
         for (text, milliseconds) in
             [("1ms", 1), ("5s", 5_000), ("2m", 120_000), ("60m", 3_600_000), ("3600000ms", 3_600_000)]
         {
-            assert_eq!(read(text.as_bytes()), Some(Duration::from_millis(milliseconds)), "{text}");
+            assert_eq!(Timeout::read(text.as_bytes()), Some(Duration::from_millis(milliseconds)), "{text}");
         }
     }
 
@@ -85,7 +92,16 @@ mod tests {
         for text in
             ["", "5", "s", "0s", "-1s", "1.5s", "5 s", "5h", "61m", "3601s", "99999999ms", "5sec", "5S", "ms"]
         {
-            assert_eq!(read(text.as_bytes()), None, "{text}");
+            assert_eq!(Timeout::read(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_counts_in_milliseconds_unless_it_says_otherwise() {
+        assert_eq!(read_timeout(b"5000"), Some(Duration::from_secs(5)));
+        assert_eq!(read_timeout(b"5s"), Some(Duration::from_secs(5)));
+        for text in ["", "0", "+1", "3600001", "1e3", "soon"] {
+            assert_eq!(read_timeout(text.as_bytes()), None, "{text}");
         }
     }
 }

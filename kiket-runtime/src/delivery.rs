@@ -83,8 +83,9 @@ pub(crate) struct JsonText(ByteString);
 
 impl JsonText {
     pub(crate) fn new(body: bytes::Bytes) -> Result<Self, Rejection> {
-        let text = ByteString::try_from(body)
-            .map_err(|invalid| Rejection::not_json(format_args!("not UTF-8 after byte {}", invalid.valid_up_to())))?;
+        let text = ByteString::try_from(body).map_err(|invalid| {
+            Rejection::not_json(format_args!("not UTF-8 after byte {}", invalid.valid_up_to()))
+        })?;
         match text.trim_ascii_start().as_bytes().first() {
             Some(b'{') => Ok(Self(text)),
             None => Err(Rejection::not_json("it is empty")),
@@ -172,18 +173,16 @@ impl Delivery {
     /// What makes this delivery the same as another one, from signed text only: the body's `id`, else its
     /// `delivery_id`, else the SHA-256 of time and body. Every attempt at a delivery that has an id has the same.
     pub fn key(&self) -> String {
-        match self.signed_id() {
-            Some(id) => format!("id:{id}"),
-            None => {
-                let hash = Sha256::new()
-                    .chain_update(self.0.signed_at.to_string())
-                    .chain_update(".")
-                    .chain_update(self.body())
-                    .finalize();
-                let mut hex = [0; 64];
-                format!("sha256:{}", base16ct::lower::encode_str(&hash, &mut hex).unwrap_or_default())
-            }
+        if let Some(id) = self.signed_id() {
+            return format!("id:{id}");
         }
+        let hash = Sha256::new()
+            .chain_update(self.0.signed_at.to_string())
+            .chain_update(".")
+            .chain_update(self.body())
+            .finalize();
+        let mut hex = [0; 64];
+        format!("sha256:{}", base16ct::lower::encode_str(&hash, &mut hex).unwrap_or_default())
     }
 
     /// When it happened: `timestamp`, `occurred_at`, `createdAt` or `received_at` in the body, as RFC 3339 text or
@@ -234,7 +233,9 @@ fn read_time(json: &str) -> Option<SystemTime> {
 fn read_rfc3339(text: &str) -> Option<SystemTime> {
     let time: jiff::Timestamp = text.trim().parse().ok()?;
     let seconds = Duration::from_secs(u64::try_from(time.as_second()).ok()?);
-    UNIX_EPOCH.checked_add(seconds)?.checked_add(Duration::from_nanos(time.subsec_nanosecond().try_into().ok()?))
+    UNIX_EPOCH
+        .checked_add(seconds)?
+        .checked_add(Duration::from_nanos(time.subsec_nanosecond().try_into().ok()?))
 }
 
 fn read_number(text: &str) -> Option<SystemTime> {

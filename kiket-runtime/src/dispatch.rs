@@ -87,10 +87,16 @@ impl Dispatcher {
             Ok(routed) => {
                 let span = span(&routed);
                 let running = Box::pin(run(routed, self.undecodable).instrument(span));
-                detached(running).await.unwrap_or_else(|| Answer::rejection(&Rejection::handler_panicked(), None))
+                detached(running)
+                    .await
+                    .unwrap_or_else(|| Answer::rejection(&Rejection::handler_panicked(), None))
             }
             Err(Refusal { rejection, delivery_id }) => {
-                tracing::debug!(status = rejection.status.as_u16(), code = rejection.code, "delivery refused");
+                tracing::debug!(
+                    status = rejection.status.as_u16(),
+                    code = rejection.code,
+                    "delivery refused"
+                );
                 Answer::rejection(&rejection, delivery_id.as_deref())
             }
         }
@@ -152,7 +158,8 @@ impl Dispatcher {
 /// The id of a delivery that was refused.
 fn delivery_id(body: Bytes, headers: &Headers) -> Option<String> {
     let text = JsonText::new(body).ok();
-    let signed = text.as_ref().and_then(|text| Envelope::read(text.as_str()).ok()?.delivery_id(text.as_str()));
+    let signed =
+        text.as_ref().and_then(|text| Envelope::read(text.as_str()).ok()?.delivery_id(text.as_str()));
     signed.or_else(|| delivery::unsigned_id(headers)).map(std::borrow::Cow::into_owned)
 }
 
@@ -185,7 +192,9 @@ async fn run(routed: Routed, undecodable: StatusCode) -> Answer {
             return Answer { status: StatusCode::OK, body, retry_after: None };
         }
         Err(Failure::Refused(rejection)) => (rejection, None),
-        Err(Failure::Handler(error)) => (Rejection::of_handler(&error, undecodable), Some(format!("{error:?}"))),
+        Err(Failure::Handler(error)) => {
+            (Rejection::of_handler(&error, undecodable), Some(format!("{error:?}")))
+        }
         Err(Failure::Interrupted(Interrupted::DeadlineExceeded)) => (Rejection::deadline_exceeded(), None),
         Err(Failure::Interrupted(Interrupted::Panicked(text))) => {
             (Rejection::handler_panicked(), Some(format!("panicked: {text}")))
@@ -214,7 +223,9 @@ async fn outcome(delivery: &Delivery, entry: &Entry, event_in_path: bool) -> Res
     // The arguments first: decoding the payload finds the envelope in the same pass.
     let prepared = caught(|| (entry.prepare)(delivery)).map_err(Failure::Interrupted)?;
     let envelope = delivery.envelope().map_err(|error| Failure::Refused(Rejection::not_json(error)))?;
-    if event_in_path && envelope.event(delivery.body()).is_some_and(|event| event != delivery.event().as_str()) {
+    if event_in_path
+        && envelope.event(delivery.body()).is_some_and(|event| event != delivery.event().as_str())
+    {
         return Err(Failure::Refused(Rejection::event_mismatch(delivery.event().as_str())));
     }
     let answering = prepared.map_err(Failure::Handler)?;

@@ -129,7 +129,8 @@ fn tee<'b, T: Deserialize<'b>>(body: &'b str) -> (serde_json::Result<T>, Envelop
     let mut complete = false;
     let mut json = serde_json::Deserializer::from_str(body);
     let noted = Noted { envelope: &mut envelope, complete: &mut complete, body };
-    let decoded = T::deserialize(Tee { inner: &mut json, noted }).and_then(|value| json.end().map(|()| value));
+    let decoded =
+        T::deserialize(Tee { inner: &mut json, noted }).and_then(|value| json.end().map(|()| value));
     (decoded, envelope, complete)
 }
 

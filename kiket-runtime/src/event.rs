@@ -143,7 +143,9 @@ impl EventVersion {
         match VersionKey::read(version.as_bytes()) {
             Some(normal) => Self { written: Cow::Borrowed(version), normal },
             None => {
-                panic!("an event version is a `v` and digits, or digits with dots, at most 16 bytes, like \"v1\"")
+                panic!(
+                    "an event version is a `v` and digits, or digits with dots, at most 16 bytes, like \"v1\""
+                )
             }
         }
     }
@@ -309,7 +311,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_not_versions() {
-        for text in ["", "v", "V1", "vv1", "1.", ".1", "1..2", "v1a", "1 ", "-1", "+1", "١", "12345678901234567"] {
+        for text in
+            ["", "v", "V1", "vv1", "1.", ".1", "1..2", "v1a", "1 ", "-1", "+1", "١", "12345678901234567"]
+        {
             assert_eq!(text.parse::<EventVersion>(), Err(InvalidEventVersion), "{text:?}");
         }
     }

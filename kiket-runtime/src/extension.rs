@@ -304,7 +304,8 @@ impl Builder {
             self.malformed.push(crate::error::Problem::new(what).at(place.into()));
         };
         let event = event.parse::<EventName>().map_err(|error| malformed(format!("`{event}`: {error}")));
-        let version = version.parse::<EventVersion>().map_err(|error| malformed(format!("`{version}`: {error}")));
+        let version =
+            version.parse::<EventVersion>().map_err(|error| malformed(format!("`{version}`: {error}")));
         if let (Ok(event), Ok(version)) = (event, version) {
             self.bindings.push(Binding::new(event, version, handler));
         }

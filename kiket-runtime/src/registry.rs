@@ -62,7 +62,8 @@ impl Registry {
     pub(crate) fn entries(&self) -> Vec<&Entry> {
         let mut entries: Vec<_> = self.by_event.values().flatten().map(Arc::as_ref).collect();
         entries.sort_by(|a, b| {
-            let key = |entry: &Entry| (entry.subject.event.clone(), entry.subject.version.as_str().to_owned());
+            let key =
+                |entry: &Entry| (entry.subject.event.clone(), entry.subject.version.as_str().to_owned());
             key(a).cmp(&key(b))
         });
         entries

@@ -55,9 +55,8 @@ impl Settings {
             })
         };
         match self.0.get(key) {
-            None => absent(None),
+            None | Some(Setting::Plain(Value::Null)) => absent(None),
             Some(Setting::Unset { variable }) => absent(variable.as_deref()),
-            Some(Setting::Plain(Value::Null)) => absent(None),
             Some(Setting::Plain(value)) => T::deserialize(Lenient(value)).map_err(|error| SettingError {
                 key: key.to_owned(),
                 reason: Reason::Mismatch(error.to_string()),

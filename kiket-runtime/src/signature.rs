@@ -284,7 +284,9 @@ mod tests {
         for (text, number) in [("0", 0), ("1700000000", NOW), ("999999999999999", 999_999_999_999_999)] {
             assert_eq!(read_timestamp(text.as_bytes()), Some(number));
         }
-        for text in ["", "00", "01", "+1", "-1", " 1", "1 ", "1.0", "1e9", "0x1", "1_0", "1000000000000000", "١"] {
+        for text in
+            ["", "00", "01", "+1", "-1", " 1", "1 ", "1.0", "1e9", "0x1", "1_0", "1000000000000000", "١"]
+        {
             assert_eq!(read_timestamp(text.as_bytes()), None, "{text}");
         }
     }
@@ -295,8 +297,8 @@ mod tests {
         let verifier = Verifier::new([&current, &previous]).unwrap();
         for (position, secret) in ["current", "previous"].into_iter().enumerate() {
             let signature = sign(secret, NOW, b"{}");
-            let verified = verifier.check(NOW.to_string().as_bytes(), signature.as_bytes(), b"{}", NOW).unwrap();
-            assert_eq!((verified.secret(), verified.timestamp()), (position, NOW));
+            let found = verifier.check(NOW.to_string().as_bytes(), signature.as_bytes(), b"{}", NOW).unwrap();
+            assert_eq!((found.secret(), found.timestamp()), (position, NOW));
         }
     }
 

@@ -91,7 +91,9 @@ fn load(source: &ManifestSource) -> Result<Option<Manifest>, Vec<Problem>> {
     match source {
         ManifestSource::None => Ok(None),
         ManifestSource::At(path) => Manifest::load(path).map(Some),
-        ManifestSource::Searched => Manifest::search(Path::new("")).map(|path| Manifest::load(&path)).transpose(),
+        ManifestSource::Searched => {
+            Manifest::search(Path::new("")).map(|path| Manifest::load(&path)).transpose()
+        }
     }
 }
 
@@ -130,7 +132,9 @@ fn foreign_handlers(name: &str, registrations: &[&Registration]) -> Problem {
         .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder"))
 }
 
-fn of_one_crate<'r>(registrations: impl Iterator<Item = &'r Registration>) -> Result<Vec<Binding>, Vec<Problem>> {
+fn of_one_crate<'r>(
+    registrations: impl Iterator<Item = &'r Registration>,
+) -> Result<Vec<Binding>, Vec<Problem>> {
     let registrations: Vec<_> = registrations.collect();
     let crates: BTreeSet<_> = registrations.iter().map(|registration| registration.crate_name()).collect();
     if crates.len() <= 1 {
@@ -149,14 +153,16 @@ fn unmet(bindings: &[Binding], states: &States) -> Vec<Problem> {
     for binding in bindings {
         for (id, type_name) in &binding.needs.states {
             if !states.contains(*id) {
-                let what = format!("`{}` asks for `State<{type_name}>`, which nobody gives", binding.function);
+                let what =
+                    format!("`{}` asks for `State<{type_name}>`, which nobody gives", binding.function);
                 problems.push(Problem::new(what).at(binding.place.into()).mend(
                     "give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`",
                 ));
             }
         }
         if !binding.scopes.is_empty() {
-            let what = format!("`{}` requires scopes, which this version does not enforce yet", binding.function);
+            let what =
+                format!("`{}` requires scopes, which this version does not enforce yet", binding.function);
             problems.push(
                 Problem::new(what)
                     .at(binding.place.into())
@@ -175,11 +181,14 @@ fn no_handlers() -> Problem {
 }
 
 fn check_prefix(prefix: &str) -> Result<(), Problem> {
-    let segment = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b));
+    let segment = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
+    };
     if prefix.is_empty() || prefix.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment)) {
         return Ok(());
     }
-    Err(Problem::new(format!("`{prefix}` is not a prefix of paths")).mend("write it like `/kiket` or `/hooks/kiket`"))
+    Err(Problem::new(format!("`{prefix}` is not a prefix of paths"))
+        .mend("write it like `/kiket` or `/hooks/kiket`"))
 }
 
 /// How long a handler may run that does not say it: its hook in the manifest, else the callback, else the default.
@@ -239,7 +248,12 @@ pub struct HandlerReport {
 }
 
 impl Report {
-    fn new(config: &Config, manifest: Option<&Manifest>, registry: &Registry, warnings: Vec<Problem>) -> Self {
+    fn new(
+        config: &Config,
+        manifest: Option<&Manifest>,
+        registry: &Registry,
+        warnings: Vec<Problem>,
+    ) -> Self {
         let entries = registry.entries();
         let handlers = entries.into_iter().map(|entry| HandlerReport {
             event: entry.subject.event.to_string(),
@@ -276,7 +290,11 @@ impl fmt::Display for Report {
             ]
         });
         let [event, version, function] = widths;
-        writeln!(f, "\n  {:event$}  {:version$}  {:function$}  timeout  place", "event", "version", "function")?;
+        writeln!(
+            f,
+            "\n  {:event$}  {:version$}  {:function$}  timeout  place",
+            "event", "version", "function"
+        )?;
         for handler in &self.handlers {
             let HandlerReport { event: e, version: v, function: n, file, line, timeout } = handler;
             let timeout = format!("{timeout:?}");

@@ -143,7 +143,8 @@ impl Error {
 
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     fn from(cause: E) -> Self {
-        Self(Box::new(Failure { kind: ErrorKind::Retryable, code: None, message: None, cause: None })).because(cause)
+        Self(Box::new(Failure { kind: ErrorKind::Retryable, code: None, message: None, cause: None }))
+            .because(cause)
     }
 }
 
@@ -197,7 +198,10 @@ mod tests {
 
     #[test]
     fn the_log_reads_the_whole_chain_once() {
-        assert_eq!(format!("{:?}", Error::from(Unreachable(Refused))), "mail server unreachable: connection refused");
+        assert_eq!(
+            format!("{:?}", Error::from(Unreachable(Refused))),
+            "mail server unreachable: connection refused"
+        );
         let error = Error::permanent("no mail").because(Unreachable(Refused));
         assert_eq!(format!("{error:?}"), "no mail: mail server unreachable: connection refused");
     }

@@ -42,7 +42,8 @@ impl Rejection {
     }
 
     pub(crate) fn draining() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "the extension is shutting down").after(AFTER_DRAIN)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "the extension is shutting down")
+            .after(AFTER_DRAIN)
     }
 
     pub(crate) fn overloaded() -> Self {
@@ -145,7 +146,8 @@ impl Rejection {
             ErrorKind::Rejected(status) => (status, "rejected"),
             ErrorKind::Undecodable => (undecodable, "undecodable_payload"),
         };
-        let text = error.message().map_or(Cow::Borrowed("handler failed"), |text| Cow::Owned(text.to_owned()));
+        let text =
+            error.message().map_or(Cow::Borrowed("handler failed"), |text| Cow::Owned(text.to_owned()));
         let rejection = Self::new(status, error.code().unwrap_or(code), text);
         match error.kind() {
             ErrorKind::RetryAfter(delay) => rejection.after(delay),
@@ -203,15 +205,15 @@ mod tests {
     #[test]
     fn kinds_have_the_statuses_of_the_contract() {
         #[track_caller]
-        fn check(error: Error, status: u16, retry_after: Option<u64>) {
-            let rejection = Rejection::of_handler(&error, StatusCode::INTERNAL_SERVER_ERROR);
+        fn check(error: &Error, status: u16, retry_after: Option<u64>) {
+            let rejection = Rejection::of_handler(error, StatusCode::INTERNAL_SERVER_ERROR);
             assert_eq!(rejection.status.as_u16(), status);
             assert_eq!(rejection.retry_after, retry_after.map(Duration::from_secs));
             assert_eq!(rejection.text, "why");
         }
-        check(Error::retry("why"), 500, None);
-        check(Error::retry_after(Duration::from_secs(7), "why"), 503, Some(7));
-        check(Error::permanent("why"), 422, None);
-        check(Error::reject(StatusCode::GONE, "why"), 410, None);
+        check(&Error::retry("why"), 500, None);
+        check(&Error::retry_after(Duration::from_secs(7), "why"), 503, Some(7));
+        check(&Error::permanent("why"), 422, None);
+        check(&Error::reject(StatusCode::GONE, "why"), 410, None);
     }
 }

@@ -43,11 +43,8 @@ impl std::error::Error for StartupError {}
 /// `Display` prints it over several lines:
 ///
 /// ```text
-/// error: `delivery_secret` has white space at an end
-///   --> extension.yaml:3:18
-///    |
-///  3 | delivery_secret: " sh_123"
-///    |                  ^
+/// `delivery_secret` has white space at an end
+///   --> extension.yaml:3:1
 ///    = help: remove it, or quote exactly the text that Kiket shows
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

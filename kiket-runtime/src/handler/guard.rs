@@ -40,7 +40,7 @@ pub(crate) async fn bounded<T>(
                 ready!(alarm.as_mut().poll(context));
                 Poll::Ready(Err(Interrupted::DeadlineExceeded))
             }
-            ended => ended,
+            ended @ Poll::Ready(_) => ended,
         }
     })
     .await;

@@ -65,7 +65,10 @@ impl Reply {
     /// A value that cannot be JSON (a map with keys that are no texts, a failing `Serialize`) makes the handler
     /// fail when it returns.
     pub fn json(value: impl Serialize) -> Self {
-        Self(serde_json::to_vec(&value).map_or_else(Content::Unserializable, |json| Content::Json(json.into())))
+        Self(
+            serde_json::to_vec(&value)
+                .map_or_else(Content::Unserializable, |json| Content::Json(json.into())),
+        )
     }
 
     /// A guard lets the transition happen: `{"status":"allow"}`.
@@ -110,7 +113,10 @@ impl Reply {
     }
 
     /// Adds several `output_fields` at once.
-    pub fn output_fields<K: Into<String>, V: Into<Value>>(self, fields: impl IntoIterator<Item = (K, V)>) -> Self {
+    pub fn output_fields<K: Into<String>, V: Into<Value>>(
+        self,
+        fields: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
         fields.into_iter().fold(self, |reply, (key, value)| reply.output_field(key, value))
     }
 

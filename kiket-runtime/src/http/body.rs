@@ -20,12 +20,14 @@ pub(super) struct Bounds {
 
 /// Reads a body to its end.
 pub(super) async fn read(headers: &HeaderMap, payload: Payload, bounds: Bounds) -> Result<Bytes, Rejection> {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let announced =
+        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > bounds.bytes) {
         return Err(Rejection::body_too_large(bounds.bytes));
     }
     let arriving = collect(payload, announced.unwrap_or_default(), bounds.bytes);
-    let body = tokio::time::timeout(bounds.wait, arriving).await.unwrap_or(Err(Rejection::body_too_slow()))?;
+    let body =
+        tokio::time::timeout(bounds.wait, arriving).await.unwrap_or(Err(Rejection::body_too_slow()))?;
     if is_encoded(headers) { Err(Rejection::encoded_body()) } else { Ok(body) }
 }
 

@@ -121,7 +121,9 @@ fn probe(
 ) -> impl Fn(HttpRequest) -> std::future::Ready<HttpResponse> + Clone {
     move |request| {
         std::future::ready(match *request.method() {
-            Method::GET | Method::HEAD if unavailable() => json(http::StatusCode::SERVICE_UNAVAILABLE, DRAINING),
+            Method::GET | Method::HEAD if unavailable() => {
+                json(http::StatusCode::SERVICE_UNAVAILABLE, DRAINING)
+            }
             Method::GET | Method::HEAD => json(http::StatusCode::OK, body.clone()),
             _ => method_not_allowed("GET, HEAD"),
         })

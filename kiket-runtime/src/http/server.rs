@@ -32,7 +32,7 @@ use crate::{
 /// ```
 #[must_use = "a server answers nobody until `run`"]
 pub struct Server {
-    server: dev::Server,
+    listening: dev::Server,
     addresses: Vec<SocketAddr>,
     extension: Extension,
     stop: tokio::sync::watch::Sender<bool>,
@@ -93,7 +93,7 @@ impl Server {
         }
         let http = http.bind((host.as_str(), port)).map_err(|error| cannot_listen(&host, port, &error))?;
         let addresses = http.addrs();
-        Ok(Self { server: http.run(), addresses, extension, stop: tokio::sync::watch::Sender::new(false) })
+        Ok(Self { listening: http.run(), addresses, extension, stop: tokio::sync::watch::Sender::new(false) })
     }
 
     /// Where it listens; with port 0, which port it got.
@@ -113,12 +113,12 @@ impl Server {
     ///
     /// When the operating system fails.
     pub async fn run(self) -> io::Result<()> {
-        let Self { server, extension, stop, .. } = self;
+        let Self { listening, extension, stop, .. } = self;
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let mut stopped = stop.subscribe();
-        let handle = server.handle();
-        let running = tokio::spawn(server);
+        let handle = listening.handle();
+        let running = tokio::spawn(listening);
         tokio::select! {
             _ = terminate.recv() => tracing::info!(signal = "SIGTERM", "draining"),
             _ = interrupt.recv() => tracing::info!(signal = "SIGINT", "draining"),

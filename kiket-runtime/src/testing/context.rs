@@ -31,7 +31,6 @@ use crate::{
 ///
 /// When `event` is not an event name, or `version` not a version.
 #[track_caller]
-#[must_use]
 pub fn context(event: &str, version: &str) -> ContextBuilder {
     let subject = Subject {
         event: event.parse::<EventName>().unwrap_or_else(|error| panic!("`{event}`: {error}")),
@@ -113,7 +112,9 @@ impl ContextBuilder {
     /// When the body is not a JSON object.
     #[track_caller]
     pub fn build(self) -> Context {
-        let Ok(body) = JsonText::new(self.body.to_string().into()) else { panic!("the body is not a JSON object") };
+        let Ok(body) = JsonText::new(self.body.to_string().into()) else {
+            panic!("the body is not a JSON object")
+        };
         let settings: Settings = self.settings.into_iter().collect();
         Context::new(Delivery::new(Contents {
             premises: Arc::new(Premises { settings, ..self.premises }),

@@ -10,9 +10,9 @@ use crate::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
 ///
 /// When `payload` cannot be JSON.
 #[track_caller]
-#[must_use]
 pub fn delivery(event: &str, version: &str, payload: &impl Serialize) -> DeliveryBuilder {
-    let body = serde_json::to_vec(payload).unwrap_or_else(|error| panic!("the payload cannot be JSON: {error}"));
+    let body =
+        serde_json::to_vec(payload).unwrap_or_else(|error| panic!("the payload cannot be JSON: {error}"));
     DeliveryBuilder {
         path: format!("/v/{version}/webhooks/{event}"),
         headers: vec![("content-type".into(), "application/json".into())],

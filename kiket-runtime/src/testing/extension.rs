@@ -96,7 +96,8 @@ impl TestExtension {
             Err(error) => error.error_response(),
         };
         let status = response.status().as_u16();
-        let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes()));
+        let headers =
+            response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes()));
         let headers = headers.collect();
         let body = actix_web::body::to_bytes(response.into_body()).await.unwrap_or_default();
         TestAnswer { status, headers, body: body.to_vec() }
