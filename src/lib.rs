@@ -38,11 +38,11 @@
 
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
-    Answering, Builder, Clock, Config, Context, DeclaredEvent, Delivery, Error, ErrorKind, EventName, EventVersion,
-    Extension, Form, FromDelivery, Handler, HandlerReport, Headers, IntoReply, InvalidEventName, InvalidEventVersion,
-    Json, Manifest, Needs, Payload, Place, Problem, RawBody, Reference, Reply, Report, Result, Scope, Secret, Server,
-    ServerHandle, Setting, SettingError, Settings, StartupError, State, StatusCode, Timeout, init_logging, signature,
-    testing,
+    Answering, Builder, Clock, Config, Context, DeclaredEvent, Delivery, Error, ErrorKind, EventName,
+    EventVersion, Extension, Form, FromDelivery, Handler, HandlerReport, Headers, IntoReply,
+    InvalidEventName, InvalidEventVersion, Json, Manifest, Needs, Payload, Place, Problem, RawBody,
+    Reference, Reply, Report, Result, Scope, Secret, Server, ServerHandle, Setting, SettingError, Settings,
+    StartupError, State, StatusCode, Timeout, init_logging, signature, testing,
 };
 
 #[doc(hidden)]
@@ -60,7 +60,8 @@ pub use kiket_runtime::private as __private;
 /// ```
 pub mod prelude {
     pub use kiket_runtime::{
-        Builder, Context, Error, Extension, Headers, Json, Payload, RawBody, Reply, Settings, State, StatusCode,
+        Builder, Context, Error, Extension, Headers, Json, Payload, RawBody, Reply, Settings, State,
+        StatusCode,
     };
 }
 
@@ -134,3 +135,8 @@ macro_rules! __main {
         ));
     };
 }
+
+/// The README's code, as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -31,7 +31,8 @@ async fn before_transition(payload: Payload<BeforeTransition>, settings: Setting
         return Ok(Reply::allow());
     }
     if issue.approvals.contains(&transition.performed_by) {
-        return Ok(Reply::deny("who approved an issue cannot close it").data("closer", transition.performed_by.as_str()));
+        return Ok(Reply::deny("who approved an issue cannot close it")
+            .data("closer", transition.performed_by.as_str()));
     }
     let required: usize = settings.get("REQUIRED_APPROVALS")?;
     match required.saturating_sub(issue.approvals.len()) {
@@ -88,7 +89,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_approver_cannot_close() {
-        let decision = decide(|payload| payload["transition"]["performed_by"] = "ada@example.com".into()).await;
+        let decision =
+            decide(|payload| payload["transition"]["performed_by"] = "ada@example.com".into()).await;
         assert_eq!(decision["status"], "deny");
         assert_eq!(decision["metadata"], json!({ "closer": "ada@example.com" }));
     }

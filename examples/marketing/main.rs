@@ -67,7 +67,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_issue_without_a_title_is_retried_until_a_corrected_build_is_out() {
-        let answer = extension().await.deliver(delivery("issue.created", "v1", &json!({ "issue": {} }))).await;
+        let answer =
+            extension().await.deliver(delivery("issue.created", "v1", &json!({ "issue": {} }))).await;
         assert_eq!(answer.status(), 500);
         assert_eq!(answer.json()["error"], "issue: missing field `title`");
     }

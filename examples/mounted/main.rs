@@ -32,10 +32,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = extension.config();
     let address = (config.host().to_owned(), config.port());
     let routes = extension.routes();
-    let server = HttpServer::new(move || App::new().route("/", web::get().to(home)).configure(routes.clone()))
-        .disable_signals()
-        .bind(&address)?
-        .run();
+    let server =
+        HttpServer::new(move || App::new().route("/", web::get().to(home)).configure(routes.clone()))
+            .disable_signals()
+            .bind(&address)?
+            .run();
     println!("listening on http://{}:{}", address.0, address.1);
 
     let handle = server.handle();
@@ -61,6 +62,9 @@ mod tests {
         let answer = extension.deliver(mounted).await;
         assert_eq!((answer.status(), answer.json()), (200, json!({ "title": "T" })));
         assert_eq!(extension.deliver(delivery("issue.created", "v1", &payload)).await.status(), 404);
-        assert_eq!(extension.get("/kiket/health").await.json()["registered_events"], json!(["issue.created"]));
+        assert_eq!(
+            extension.get("/kiket/health").await.json()["registered_events"],
+            json!(["issue.created"])
+        );
     }
 }

@@ -4,8 +4,9 @@ use std::{fmt, path::PathBuf};
 
 /// Everything that keeps an extension from starting, for the person who starts it.
 ///
-/// `Display` prints all problems, each with its place and with what to change.
-#[derive(Debug, Clone)]
+/// `Display` prints all problems, each with its place and with what to change; so does `Debug`, which is what a
+/// `main` that returns it prints.
+#[derive(Clone)]
 pub struct StartupError {
     problems: Vec<Problem>,
 }
@@ -33,6 +34,12 @@ impl fmt::Display for StartupError {
             write!(f, "\n{problem}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for StartupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -1,0 +1,140 @@
+//! The walls of the house, as tests: who may name what. ARCHITECTURE.md says why.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Every Rust source below `folder`, with its path from the root of the repository and its text.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                collect(&entry, files);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                files.push(entry);
+            }
+        }
+    }
+
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    collect(&root.join(folder), &mut files);
+    assert!(!files.is_empty(), "no sources below {folder}");
+    let from_root = |file: &PathBuf| file.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+    files.iter().map(|file| (from_root(file), fs::read_to_string(file).unwrap())).collect()
+}
+
+/// The code of a file: without comments, docs and the tests at its foot.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.map(|line| line.split(" // ").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// Only files whose path starts with one of `rooms` may have `word` in their code.
+#[track_caller]
+fn check(word: &str, rooms: &[&str]) {
+    let mut seen = false;
+    let mut trespassers = Vec::new();
+    for (file, text) in sources("kiket-runtime/src") {
+        if !code(&text).contains(word) || file.ends_with("/tests.rs") {
+            continue;
+        }
+        seen = true;
+        let room = file.strip_prefix("kiket-runtime/src/").unwrap();
+        if !rooms.iter().any(|allowed| room.starts_with(allowed)) {
+            trespassers.push(file);
+        }
+    }
+    assert!(seen, "nobody names `{word}`: is this rule about anything?");
+    assert!(trespassers.is_empty(), "`{word}` belongs to {rooms:?}, not to {trespassers:?}");
+}
+
+#[test]
+fn only_http_and_its_test_double_know_the_web_framework() {
+    check("actix_web", &["http/", "testing/extension.rs"]);
+}
+
+#[test]
+fn only_the_manifest_knows_yaml() {
+    check("serde_yaml", &["manifest/"]);
+}
+
+#[test]
+fn only_the_configuration_reads_the_environment() {
+    check("env::var", &["config.rs"]);
+}
+
+#[test]
+fn only_the_clock_knows_the_time_of_day() {
+    check("SystemTime::now", &["clock.rs"]);
+}
+
+#[test]
+fn only_the_start_reads_the_global_list_of_handlers() {
+    check("inventory::iter", &["startup.rs"]);
+}
+
+#[test]
+fn only_the_manifest_reads_files() {
+    check("fs::", &["manifest/load.rs"]);
+}
+
+#[test]
+fn vocabulary_points_nowhere() {
+    for file in ["event.rs", "deadline.rs", "scope.rs", "secret.rs", "clock.rs", "headers.rs"] {
+        let text =
+            fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("kiket-runtime/src").join(file))
+                .unwrap();
+        assert!(!code(&text).contains("crate::"), "{file} is vocabulary and names another part of the crate");
+    }
+}
+
+#[test]
+fn nothing_a_request_can_reach_may_panic() {
+    // What runs before the first delivery, and what tests call, may.
+    let before = ["testing/", "startup.rs", "private.rs", "logging.rs", "extension.rs"];
+    for (file, text) in sources("kiket-runtime/src") {
+        let room = file.strip_prefix("kiket-runtime/src/").unwrap();
+        if before.iter().any(|allowed| room.starts_with(allowed)) || file.ends_with("/tests.rs") {
+            continue;
+        }
+        for word in [".unwrap()", ".expect(", "todo!", "unimplemented!"] {
+            assert!(!code(&text).contains(word), "{file} has `{word}`");
+        }
+    }
+}
+
+#[test]
+fn macros_and_runtime_do_not_name_each_other() {
+    for (file, text) in sources("kiket-macros/src") {
+        assert!(!code(&text).contains("kiket_runtime"), "{file}");
+    }
+    for (file, text) in sources("kiket-runtime/src") {
+        assert!(!code(&text).contains("kiket_macros"), "{file}");
+    }
+}
+
+#[test]
+fn files_stay_of_a_size_to_read() {
+    let long = |folder, limit| {
+        sources(folder)
+            .into_iter()
+            .filter(move |(file, text)| code(text).lines().count() > limit && !file.ends_with("/tests.rs"))
+    };
+    let files: Vec<_> =
+        long("kiket-macros/src", 120).chain(long("kiket-runtime/src", 420)).map(|(file, _)| file).collect();
+    assert!(files.is_empty(), "too long for one purpose: {files:?}");
+}
+
+#[test]
+fn every_file_is_on_the_map() {
+    let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
+    for folder in ["kiket-runtime/src", "kiket-macros/src"] {
+        for (file, _) in sources(folder) {
+            let name = file.strip_prefix(folder).unwrap().trim_start_matches('/');
+            assert!(map.contains(&format!("`{name}`")), "ARCHITECTURE.md does not say what `{name}` is for");
+        }
+    }
+}
