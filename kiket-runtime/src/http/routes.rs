@@ -57,12 +57,7 @@ async fn deliver(
     }
     let response = match take(dispatcher, request, payload, bounds).await {
         Ok(body) => {
-            let path = request.match_info();
-            let target = Target {
-                event: path.get("event"),
-                version: path.get("version"),
-                query: request.query_string(),
-            };
+            let target = target(request);
             respond(dispatcher.answer(Incoming { target, headers: headers(request), body }).await)
         }
         Err(rejection) => {
@@ -71,6 +66,18 @@ async fn deliver(
         }
     };
     if dispatcher.gate.is_draining() { closing(response) } else { response }
+}
+
+/// The segments as they were sent: those that were matched are decoded already, save for `%25`, and what is decoded
+/// twice names another event.
+fn target(request: &HttpRequest) -> Target<'_> {
+    let matched = request.match_info();
+    let mut sent = request.uri().path().rsplit('/');
+    Target {
+        event: matched.get("event").and(sent.next()),
+        version: matched.get("version").and(sent.nth(1)),
+        query: request.query_string(),
+    }
 }
 
 /// Contract 1.4, rows 2 and 3. The body is read also where its delivery is turned away, for a connection on which
