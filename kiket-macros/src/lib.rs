@@ -12,18 +12,21 @@ use proc_macro::TokenStream;
 ///
 /// ```ignore
 /// use kiket::prelude::*;
+/// use serde_json::json;
 ///
-/// #[derive(Deserialize)]
+/// #[derive(serde::Deserialize)]
 /// struct IssueCreated {
-///     issue: Issue,
+///     title: String,
 /// }
 ///
-/// /// Files every new issue with marketing.
+/// /// Greets every new issue.
 /// #[kiket::webhook("issue.created", version = "v1")]
-/// async fn on_issue_created(payload: Payload<IssueCreated>, context: Context) -> kiket::Result<Reply> {
-///     context.endpoints().log_event("issue.created", json!({ "summary": payload.issue.title })).await?;
-///     Ok(Reply::json(json!({ "ok": true })))
+/// async fn on_issue_created(issue: Payload<IssueCreated>, context: Context) -> kiket::Result<Reply> {
+///     let greeting: String = context.settings().get("GREETING")?;
+///     Ok(Reply::json(json!({ "comment": format!("{greeting}: {}", issue.title) })))
 /// }
+///
+/// kiket::main!();
 /// ```
 ///
 /// # The attribute
@@ -52,13 +55,13 @@ use proc_macro::TokenStream;
 /// types that borrow from the delivery:
 ///
 /// ```ignore
-/// #[derive(Deserialize)]
+/// #[derive(serde::Deserialize)]
 /// struct IssueRef<'a> {
 ///     title: &'a str,
 /// }
 ///
 /// #[kiket::webhook("issue.updated", version = "v1", timeout = "500ms")]
-/// async fn on_issue_updated(Payload(issue): Payload<IssueRef<'_>>, State(index): State<Index>) {
+/// async fn on_issue_updated(Payload(issue): Payload<IssueRef<'_>>, index: State<Index>) {
 ///     index.rename(issue.title).await;
 /// }
 /// ```

@@ -11,7 +11,7 @@ fn expand(args: &str, item: &str) -> TokenStream {
 
 /// Compares the expansion as a person reads it: what `submit!` is given stands as the value of `const SUBMIT`.
 #[track_caller]
-fn check(args: &str, item: &str, expected: Expect) {
+fn check(args: &str, item: &str, expected: &Expect) {
     let mut file: File = syn::parse2(expand(args, item)).unwrap();
     for item in &mut file.items {
         if let Item::Macro(submit) = item
@@ -53,7 +53,7 @@ fn the_simplest_handler() {
     check(
         ARGS,
         "async fn on_issue_created(payload: Payload<IssueCreated>, context: Context) -> kiket::Result<Reply> { Ok(Reply::ok()) }",
-        expect![[r#"
+        &expect![[r#"
             async fn on_issue_created(
                 payload: Payload<IssueCreated>,
                 context: Context,
@@ -90,7 +90,7 @@ fn no_arguments_need_no_delivery() {
     check(
         ARGS,
         HANDLER,
-        expect![[r#"
+        &expect![[r#"
         async fn on_issue_created() {}
         const SUBMIT: _ = ::kiket::__private::Registration::new(
             ::kiket::__private::EventName::from_static("issue.created"),
@@ -115,7 +115,7 @@ fn all_keys() {
     check(
         r#""issue.created", scopes = ["issues:read", "issues:write"], timeout = "5s", version = "v1","#,
         HANDLER,
-        expect![[r#"
+        &expect![[r#"
             async fn on_issue_created() {}
             const SUBMIT: _ = ::kiket::__private::Registration::new(
                     ::kiket::__private::EventName::from_static("issue.created"),
@@ -149,7 +149,7 @@ fn conditions_hold_for_the_registration_too() {
     check(
         ARGS,
         "/// Reads mail. \n #[cfg(feature = \"mail\")] #[allow(dead_code)] #[cfg(unix)] pub async fn on_issue_created() {}",
-        expect![[r#"
+        &expect![[r#"
             /// Reads mail.
             #[cfg(feature = "mail")]
             #[allow(dead_code)]
@@ -180,7 +180,7 @@ fn a_second_attribute_is_left_for_its_turn() {
     check(
         ARGS,
         r#"#[kiket::webhook("issue.updated", version = "v1")] async fn on_issue_created() {}"#,
-        expect![[r##"
+        &expect![[r#"
             #[kiket::webhook("issue.updated", version = "v1")]
             async fn on_issue_created() {}
             const SUBMIT: _ = ::kiket::__private::Registration::new(
@@ -197,7 +197,7 @@ fn a_second_attribute_is_left_for_its_turn() {
                     )
                 },
             );
-        "##]],
+        "#]],
     );
 }
 
@@ -206,7 +206,7 @@ fn a_deprecated_handler_is_registered_without_a_warning() {
     check(
         ARGS,
         "#[deprecated] async fn on_issue_created() {}",
-        expect![[r##"
+        &expect![[r#"
         #[deprecated]
         async fn on_issue_created() {}
         const SUBMIT: _ = ::kiket::__private::Registration::new(
@@ -224,7 +224,7 @@ fn a_deprecated_handler_is_registered_without_a_warning() {
                 )
             },
         );
-    "##]],
+    "#]],
     );
 }
 
@@ -233,7 +233,7 @@ fn mistakes_stand_beside_the_function() {
     check(
         "version = 1",
         "fn on_issue_created() {}",
-        expect![[r#"
+        &expect![[r#"
         fn on_issue_created() {}
         ::core::compile_error! {
             "the name of the event comes first, as a string literal like `\"issue.created\"`"
@@ -253,7 +253,7 @@ fn patterns_attributes_and_modifiers_of_arguments_do_not_matter() {
     check(
         ARGS,
         "async fn r#async(#[allow(unused)] Payload(issue): Payload<Issue<'_>>, mut context: Context,) -> impl IntoReply {}",
-        expect![[r#"
+        &expect![[r#"
             async fn r#async(
                 #[allow(unused)]
                 Payload(issue): Payload<Issue<'_>>,

@@ -1,0 +1,4 @@
+#[kiket::webhook]
+async fn on_issue_created() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[kiket::webhook("issue.created", version = "v1")]
+struct OnIssueCreated;
+
+fn stays(_: OnIssueCreated) {}
+
+fn main() {}

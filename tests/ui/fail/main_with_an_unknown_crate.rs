@@ -1,0 +1,1 @@
+kiket::main!(crates = [handlers_of_nobody]);

@@ -1,0 +1,1 @@
+kiket::main!(crates = serde);

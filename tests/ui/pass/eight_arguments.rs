@@ -1,0 +1,51 @@
+use kiket::prelude::*;
+use serde::Deserialize;
+use std::collections::HashMap;
+
+#[path = "../registered.rs"]
+mod registered;
+
+#[derive(Deserialize)]
+struct Issue {
+    title: String,
+}
+
+struct Index;
+
+#[kiket::webhook("issue.created", version = "v1")]
+async fn on_issue_created(
+    issue: Payload<Issue>,
+    json: Payload,
+    context: kiket::Context,
+    index: kiket::State<Index>,
+    settings: kiket::Settings,
+    headers: kiket::Headers,
+    body: kiket::RawBody,
+    fields: Payload<HashMap<String, serde_json::Value>>,
+) -> Answer {
+    let _ = (&issue.title, &json.0, context, index, settings, headers, body, fields);
+    Json(String::new())
+}
+
+type Answer = Json<String>;
+
+#[kiket::webhook("issue.deleted", version = "v1")]
+async fn on_issue_deleted(context: Context, payload: Payload<Issue>) {
+    let _ = (context, payload);
+}
+
+#[kiket::webhook("issue.updated", version = "v1")]
+async fn on_issue_updated(payload: Payload<Issue>, context: Context) {
+    let _ = (context, payload);
+}
+
+fn main() {
+    assert_eq!(
+        registered::registered(|builder| builder.state(Index)),
+        [
+            "issue.created v1 on_issue_created",
+            "issue.deleted v1 on_issue_deleted",
+            "issue.updated v1 on_issue_updated"
+        ]
+    );
+}
