@@ -13,6 +13,7 @@ pub use crate::{
 use crate::{
     error::{Error, Result, StartupError},
     extension::{Builder, Extension},
+    http::Signals,
     logging::{announce, init_logging},
 };
 
@@ -26,7 +27,12 @@ where
     let own = module.split("::").next().unwrap_or(module);
     let builder = Extension::builder().crates(crates.iter().copied().chain([own]));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let served = runtime.map_err(Error::from).and_then(|runtime| runtime.block_on(serve(builder, setup)));
+    let served = runtime.map_err(Error::from).and_then(|runtime| {
+        let served = runtime.block_on(serve(builder, setup));
+        // Whatever else the program began does not keep it from ending.
+        runtime.shutdown_background();
+        served
+    });
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -46,8 +52,10 @@ where
 {
     let extension = setup(builder).await?.build()?;
     let server = extension.bind()?;
+    // Whoever reads that it listens may tell it to stop.
+    let signals = Signals::listen()?;
     announce(&extension, server.addresses());
-    Ok(server.run().await?)
+    Ok(server.run_until(signals).await?)
 }
 
 /// The setup of a program that has none.

@@ -7,7 +7,7 @@ mod server;
 
 #[doc(inline)]
 pub use self::server::{Server, ServerHandle};
-pub(crate) use self::{respond::not_found, routes::configure};
+pub(crate) use self::{respond::not_found, routes::configure, server::Signals};
 
 use actix_web::web::ServiceConfig;
 

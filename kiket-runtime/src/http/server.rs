@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use actix_web::{App, HttpServer, dev, web};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{configure, not_found};
 use crate::{
@@ -59,12 +59,11 @@ impl Extension {
         Server::bind(self.clone())
     }
 
-    /// Listens and answers until SIGTERM or SIGINT, then drains: readiness is false, new deliveries get 503, and
-    /// running ones finish within the grace period.
+    /// Listens and answers until SIGTERM or SIGINT, then drains; see [`Server::run`].
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on, or the operating system fails.
+    /// When the address cannot be listened on, deliveries had to be cut off, or the operating system fails.
     pub async fn serve(&self) -> crate::Result<()> {
         Ok(self.bind()?.run().await?)
     }
@@ -73,8 +72,12 @@ impl Extension {
 /// How long a connection may stay without a request: longer than a load balancer keeps it, so that it is the
 /// balancer who closes, and never in the moment a delivery is sent.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long what was accepted last may take to be answered, once nobody runs and nobody else is let in.
+const LAST_ANSWERS: Duration = Duration::from_millis(100);
 /// How long connections may take to close after the last delivery was answered.
 const CLOSING_SECONDS: u64 = 2;
+/// How long threads may take to end after that. One that never comes back does not keep the process.
+const ENDING: Duration = Duration::from_secs(CLOSING_SECONDS + 2);
 
 impl Server {
     fn bind(extension: Extension) -> Result<Self, StartupError> {
@@ -107,32 +110,80 @@ impl Server {
     }
 
     /// Answers until SIGTERM, SIGINT or [`ServerHandle::stop`], then drains: readiness is false, new deliveries get
-    /// 503, and running ones finish within the grace period.
+    /// 503, and running ones finish within the grace period, which a second signal ends at once.
     ///
     /// # Errors
     ///
-    /// When the operating system fails.
+    /// When deliveries had to be cut off, for they outlived the grace period; Kiket sends them again. When the
+    /// operating system fails.
     pub async fn run(self) -> io::Result<()> {
+        let signals = Signals::listen()?;
+        self.run_until(signals).await
+    }
+
+    pub(crate) async fn run_until(self, mut signals: Signals) -> io::Result<()> {
         let Self { listening, extension, stop, .. } = self;
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let mut stopped = stop.subscribe();
         let handle = listening.handle();
-        let running = tokio::spawn(listening);
+        let mut running = tokio::spawn(listening);
         tokio::select! {
-            _ = terminate.recv() => tracing::info!(signal = "SIGTERM", "draining"),
-            _ = interrupt.recv() => tracing::info!(signal = "SIGINT", "draining"),
+            ended = &mut running => return ended.map_err(io::Error::other)?,
+            signal = signals.next() => tracing::info!(signal, "draining"),
             _ = stopped.wait_for(|stop| *stop) => tracing::info!("draining"),
         }
         extension.drain();
-        if tokio::time::timeout(extension.limits().grace, extension.drained()).await.is_err() {
+        let grace = extension.limits().grace;
+        let cut_off = tokio::select! {
+            () = extension.drained() => None,
+            () = tokio::time::sleep(grace) => Some(format!("the grace period of {grace:?} is over")),
+            signal = signals.next() => Some(format!("a second signal, {signal}, ended the grace period")),
+        };
+        if let Some(why) = &cut_off {
             tracing::error!(
                 in_flight = extension.in_flight(),
-                "the grace period is over: deliveries are cut off, and Kiket will send them again"
+                "{why}: deliveries are cut off, and Kiket will send them again"
             );
+        } else {
+            // The server reads once more from every connection when it stops, and forgets what it read: whoever
+            // was accepted a moment ago is answered before that.
+            handle.pause().await;
+            tokio::time::sleep(LAST_ANSWERS).await;
         }
-        handle.stop(true).await;
-        running.await.map_err(io::Error::other)?
+        let stopping = handle.stop(cut_off.is_none());
+        let ended = tokio::time::timeout(ENDING, async {
+            stopping.await;
+            running.await
+        });
+        if let Ok(ended) = ended.await {
+            ended.map_err(io::Error::other)??;
+        }
+        match cut_off {
+            None => Ok(()),
+            Some(why) => {
+                let what = format!("{why}, and deliveries were cut off: {}", extension.in_flight());
+                Err(io::Error::new(io::ErrorKind::TimedOut, what))
+            }
+        }
+    }
+}
+
+/// The signals that tell a process to stop. They are kept from killing it as soon as this exists.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next one, and names it.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }
 
