@@ -18,8 +18,12 @@ pub(super) struct Bounds {
     pub(super) wait: Duration,
 }
 
-/// Reads a body to its end.
-pub(super) async fn read(headers: &HeaderMap, payload: Payload, bounds: Bounds) -> Result<Bytes, Rejection> {
+/// Reads a body to its end, unless it is rejected before.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    payload: &mut Payload,
+    bounds: Bounds,
+) -> Result<Bytes, Rejection> {
     let announced =
         headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > bounds.bytes) {
@@ -31,13 +35,13 @@ pub(super) async fn read(headers: &HeaderMap, payload: Payload, bounds: Bounds) 
     if is_encoded(headers) { Err(Rejection::encoded_body()) } else { Ok(body) }
 }
 
-async fn collect(mut payload: Payload, announced: usize, limit: usize) -> Result<Bytes, Rejection> {
-    let Some(first) = next(&mut payload).await? else { return Ok(Bytes::new()) };
+async fn collect(payload: &mut Payload, announced: usize, limit: usize) -> Result<Bytes, Rejection> {
+    let Some(first) = next(payload).await? else { return Ok(Bytes::new()) };
     if first.len() > limit {
         return Err(Rejection::body_too_large(limit));
     }
     // Most bodies arrive in one piece, which needs no copy.
-    let Some(second) = next(&mut payload).await? else { return Ok(first) };
+    let Some(second) = next(payload).await? else { return Ok(first) };
     let mut body = BytesMut::with_capacity(announced.max(first.len()));
     body.extend_from_slice(&first);
     let mut chunk = Some(second);
@@ -46,7 +50,7 @@ async fn collect(mut payload: Payload, announced: usize, limit: usize) -> Result
             return Err(Rejection::body_too_large(limit));
         }
         body.extend_from_slice(&bytes);
-        chunk = next(&mut payload).await?;
+        chunk = next(payload).await?;
     }
     Ok(body.freeze())
 }

@@ -1,12 +1,19 @@
 //! Answers as HTTP responses.
 
+use std::{
+    error::Error as StdError,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use actix_web::{
     HttpResponse,
-    body::BoxBody,
+    body::{BodySize, BoxBody, MessageBody},
     http::{
         ConnectionType, StatusCode,
         header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
     },
+    web::{Bytes, Payload},
 };
 
 use crate::{dispatch::Answer, error::Rejection};
@@ -43,8 +50,36 @@ pub(super) fn method_not_allowed(allow: &'static str) -> HttpResponse {
 }
 
 /// A path that is not there.
-pub(crate) async fn not_found() -> HttpResponse {
-    reject(&Rejection::not_found())
+pub(crate) async fn not_found(payload: Payload) -> HttpResponse {
+    leave_unread(reject(&Rejection::not_found()), payload)
+}
+
+/// Answers a request whose body need not have come to its end; where it has not, its connection is closed.
+///
+/// actix-web reads on where the payload was dropped and comes in chunks, for as long as the sender likes. So the
+/// payload is kept until the answer is written.
+pub(super) fn leave_unread(response: HttpResponse, payload: Payload) -> HttpResponse {
+    response.map_body(|_, body| BoxBody::new(Unread { body, _payload: payload }))
+}
+
+struct Unread {
+    body: BoxBody,
+    _payload: Payload,
+}
+
+impl MessageBody for Unread {
+    type Error = Box<dyn StdError>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(context)
+    }
 }
 
 /// Tells the sender to use another connection next time: this process ends.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{
     body::{self, Bounds},
-    respond::{closing, json, method_not_allowed, reject, respond},
+    respond::{closing, json, leave_unread, method_not_allowed, reject, respond},
 };
 use crate::{
     dispatch::{Dispatcher, Incoming},
@@ -49,20 +49,20 @@ const DRAINING: &str = r#"{"status":"draining"}"#;
 async fn deliver(
     dispatcher: &Dispatcher,
     request: &HttpRequest,
-    payload: Payload,
+    mut payload: Payload,
     bounds: Bounds,
 ) -> HttpResponse {
     if request.method() != Method::POST {
-        return method_not_allowed("POST");
+        return leave_unread(method_not_allowed("POST"), payload);
     }
-    let response = match take(dispatcher, request, payload, bounds).await {
+    let response = match take(dispatcher, request, &mut payload, bounds).await {
         Ok(body) => {
             let target = target(request);
             respond(dispatcher.answer(Incoming { target, headers: headers(request), body }).await)
         }
         Err(rejection) => {
             tracing::debug!(code = rejection.code, "delivery refused");
-            reject(&rejection)
+            leave_unread(reject(&rejection), payload)
         }
     };
     if dispatcher.gate.is_draining() { closing(response) } else { response }
@@ -85,7 +85,7 @@ fn target(request: &HttpRequest) -> Target<'_> {
 async fn take(
     dispatcher: &Dispatcher,
     request: &HttpRequest,
-    payload: Payload,
+    payload: &mut Payload,
     bounds: Bounds,
 ) -> Result<bytes::Bytes, crate::error::Rejection> {
     let arriving = dispatcher.gate.arrive()?;
@@ -125,14 +125,14 @@ fn health(extension: &Extension) -> String {
 fn probe(
     body: bytes::Bytes,
     unavailable: impl Fn() -> bool + Clone + 'static,
-) -> impl Fn(HttpRequest) -> std::future::Ready<HttpResponse> + Clone {
-    move |request| {
+) -> impl Fn(HttpRequest, Payload) -> std::future::Ready<HttpResponse> + Clone {
+    move |request, payload| {
         std::future::ready(match *request.method() {
             Method::GET | Method::HEAD if unavailable() => {
                 json(http::StatusCode::SERVICE_UNAVAILABLE, DRAINING)
             }
             Method::GET | Method::HEAD => json(http::StatusCode::OK, body.clone()),
-            _ => method_not_allowed("GET, HEAD"),
+            _ => leave_unread(method_not_allowed("GET, HEAD"), payload),
         })
     }
 }
