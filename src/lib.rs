@@ -38,11 +38,11 @@
 
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
-    Answering, Builder, Clock, Config, Context, DeclaredEvent, Delivery, Error, ErrorKind, EventName,
-    EventVersion, Extension, Form, FromDelivery, Handler, HandlerReport, Headers, IntoReply,
-    InvalidEventName, InvalidEventVersion, Json, Manifest, Needs, Payload, Place, Problem, RawBody,
-    Reference, Reply, Report, Result, Scope, Secret, Server, ServerHandle, Setting, SettingError, Settings,
-    StartupError, State, StatusCode, Timeout, init_logging, signature, testing,
+    Answering, Builder, Client, ClientError, ClientErrorKind, Clock, Config, Context, DeclaredEvent,
+    Delivery, Error, ErrorKind, EventName, EventVersion, Extension, FieldError, Form, FromDelivery, Handler,
+    HandlerReport, Headers, IntoReply, InvalidEventName, InvalidEventVersion, Json, Manifest, Needs, Payload,
+    Place, Problem, RawBody, Reference, Reply, Report, Result, Scope, Secret, Server, ServerHandle, Setting,
+    SettingError, Settings, StartupError, State, StatusCode, Timeout, init_logging, signature, testing,
 };
 
 #[doc(hidden)]
@@ -63,6 +63,8 @@ pub mod prelude {
         Builder, Context, Error, Extension, Headers, Json, Payload, RawBody, Reply, Settings, State,
         StatusCode,
     };
+    pub use serde::{Deserialize, Serialize};
+    pub use serde_json::json;
 }
 
 /// The program around the handlers: sets the log up, reads the manifest, collects the annotated functions, checks
@@ -101,38 +103,38 @@ pub mod prelude {
 /// extension does not start, with every reason printed.
 #[macro_export]
 macro_rules! main {
-    ($($key:ident = $value:tt),* $(,)?) => {
-        $crate::__main!([] [$crate::__private::no_setup] $($key = $value,)*);
-    };
-    ($($key:ident = $value:expr),* $(,)?) => {
-        $crate::__main!([] [$crate::__private::no_setup] $($key = $value,)*);
-    };
-    ($($other:tt)*) => {
-        ::core::compile_error!("`kiket::main!` takes `crates = [a_crate]` and `setup = a_function`, both optional");
+    ($($keys:tt)*) => {
+        $crate::__main!([] [] $($keys)*);
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __main {
-    ([$($krate:ident)*] [$($setup:tt)*]) => {
+    ($crates:tt []) => {
+        $crate::__main!($crates [$crate::__private::no_setup]);
+    };
+    ([$($krate:ident)*] [$setup:expr]) => {
         $(use $krate as _;)*
 
         fn main() -> ::std::process::ExitCode {
-            $crate::__private::main(::core::module_path!(), &[$(::core::stringify!($krate)),*], $($setup)*)
+            $crate::__private::main(::core::module_path!(), &[$(::core::stringify!($krate)),*], $setup)
         }
     };
-    ([] $setup:tt crates = [$($krate:ident),* $(,)?], $($rest:tt)*) => {
-        $crate::__main!([$($krate)*] $setup $($rest)*);
+    ([] $setup:tt crates = [$($krate:ident),* $(,)?] $(, $($rest:tt)*)?) => {
+        $crate::__main!([$($krate)*] $setup $($($rest)*)?);
     };
-    ($crates:tt [$($old:tt)*] setup = $setup:expr, $($rest:tt)*) => {
-        $crate::__main!($crates [$setup] $($rest)*);
+    ($crates:tt [] setup = $setup:expr $(, $($rest:tt)*)?) => {
+        $crate::__main!($crates [$setup] $($($rest)*)?);
     };
-    ($crates:tt $setup:tt $key:ident = $value:tt, $($rest:tt)*) => {
+    ($crates:tt $setup:tt $($other:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "`", ::core::stringify!($key), " = ", ::core::stringify!($value),
-            "`: `kiket::main!` takes `crates = [a_crate]` and `setup = a_function`, both optional"
+            "`kiket::main!` takes `crates = [a_crate]` and `setup = a_function`, each at most once, not `",
+            ::core::stringify!($($other)*), "`"
         ));
+
+        // One mistake is not followed by "`main` function not found".
+        fn main() {}
     };
 }
 

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, time::Duration, time::SystemTime};
 
 use crate::{
+    client::Client,
     delivery::Delivery,
     event::{EventName, EventVersion},
     headers::Headers,
@@ -92,6 +93,11 @@ impl Context {
     /// Which of the live webhook secrets signed it, by position: 0 is the current one.
     pub fn secret_position(&self) -> usize {
         self.0.secret_position()
+    }
+
+    /// Calls Kiket, with the version and within the deadline of this delivery.
+    pub fn client(&self) -> Client {
+        self.0.client()
     }
 
     /// How long the handler may still run; zero when its deadline has passed.

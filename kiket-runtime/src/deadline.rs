@@ -28,6 +28,7 @@ impl Timeout {
     /// When `text` is not a timeout. In a `const` or a `static`, where the attribute puts it, that is a compile
     /// error under the literal.
     #[must_use]
+    #[track_caller]
     pub const fn from_static(text: &'static str) -> Self {
         match Self::read(text.as_bytes()) {
             Some(duration) => Self(duration),

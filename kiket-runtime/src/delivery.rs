@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use crate::{
+    client::{Client, Keys},
     envelope::{self, Envelope},
     error::Rejection,
     event::{EventName, EventVersion},
@@ -40,6 +41,8 @@ pub(crate) struct Contents {
     pub(crate) deadline: Instant,
     /// Found when the payload is decoded, or when somebody asks.
     pub(crate) envelope: OnceLock<Envelope>,
+    /// The idempotency keys of the calls that are made for it, when the first is made.
+    pub(crate) keys: OnceLock<Arc<Keys>>,
 }
 
 /// What a handler is registered for, as it was registered.
@@ -50,8 +53,8 @@ pub(crate) struct Subject {
 }
 
 /// What holds for every delivery of an extension.
-#[derive(Default)]
 pub(crate) struct Premises {
+    pub(crate) client: Client,
     pub(crate) extension_id: Option<String>,
     pub(crate) extension_version: Option<String>,
     pub(crate) settings: Settings,
@@ -204,6 +207,12 @@ impl Delivery {
     /// How long the handler may still run; zero when its deadline has passed.
     pub fn remaining(&self) -> Duration {
         self.0.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// The client of the extension, as this delivery uses it.
+    pub(crate) fn client(&self) -> Client {
+        let keys = self.0.keys.get_or_init(|| Arc::new(Keys::new(self.key())));
+        self.premises().client.for_delivery(self.version().as_str(), self.0.deadline, Arc::clone(keys))
     }
 
     pub(crate) fn deadline(&self) -> Instant {

@@ -127,6 +127,7 @@ impl Dispatcher {
             secret: verified.secret(),
             deadline: Instant::now() + entry.timeout,
             envelope: OnceLock::new(),
+            keys: OnceLock::new(),
         });
         Ok(Routed { delivery, entry: Arc::clone(entry), event_in_path: target.event.is_some(), pass })
     }

@@ -36,6 +36,7 @@ impl EventName {
     /// When `name` is not an event name. In a `const` or a `static`, where the attribute puts it, that is a
     /// compile error under the literal.
     #[must_use]
+    #[track_caller]
     pub const fn from_static(name: &'static str) -> Self {
         assert!(
             is_event_name(name.as_bytes()),
@@ -139,6 +140,7 @@ impl EventVersion {
     /// When `version` is not a version. In a `const` or a `static`, where the attribute puts it, that is a
     /// compile error under the literal.
     #[must_use]
+    #[track_caller]
     pub const fn from_static(version: &'static str) -> Self {
         match VersionKey::read(version.as_bytes()) {
             Some(normal) => Self { written: Cow::Borrowed(version), normal },

@@ -5,6 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use serde_json::Value;
 
 use crate::{
+    client::{Client, Outbound},
     clock::Clock,
     config::{Config, Environment, Overrides},
     delivery::States,
@@ -114,6 +115,11 @@ impl Extension {
         self.0.config.extension_version()
     }
 
+    /// Calls Kiket outside of a delivery: from a background task, from a command line.
+    pub fn client(&self) -> Client {
+        self.0.dispatcher.premises.client.clone()
+    }
+
     /// The events that have a handler, sorted, each once.
     pub fn events(&self) -> Vec<&str> {
         let mut events: Vec<_> =
@@ -173,6 +179,7 @@ pub struct Builder {
     pub(crate) malformed: Vec<crate::error::Problem>,
     pub(crate) states: States,
     pub(crate) limits: Limits,
+    pub(crate) outbound: Outbound,
     pub(crate) clock: Clock,
     pub(crate) strict: bool,
 }
@@ -382,6 +389,30 @@ impl Builder {
     /// Whether a payload that does not decode is given up with 422, instead of retried for half a day with 500.
     pub fn give_up_undecodable(mut self, give_up: bool) -> Self {
         self.limits.give_up_undecodable = give_up;
+        self
+    }
+
+    /// How long a connection to Kiket may take to be made; 5 s unless set.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.outbound.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a call to Kiket may take, attempts and pauses together; 15 s unless set.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.outbound.call_timeout = timeout;
+        self
+    }
+
+    /// How many calls to Kiket a minute has; 600 unless set, and never more than Kiket's answers say.
+    pub fn calls_per_minute(mut self, calls: u32) -> Self {
+        self.outbound.per_minute = calls;
+        self
+    }
+
+    /// How many calls to Kiket are on the way at once; 64 unless set.
+    pub fn calls_at_once(mut self, calls: usize) -> Self {
+        self.outbound.at_once = calls;
         self
     }
 

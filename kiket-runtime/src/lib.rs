@@ -2,6 +2,7 @@
 //!
 //! Use it through `kiket`, which re-exports everything here that is meant to be used.
 
+mod client;
 mod clock;
 mod config;
 mod context;
@@ -33,6 +34,7 @@ pub mod testing;
 pub use ::http::StatusCode;
 
 pub use self::{
+    client::{Client, ClientError, ClientErrorKind, FieldError, RateWindow},
     clock::Clock,
     config::Config,
     context::Context,

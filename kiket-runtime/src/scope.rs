@@ -20,6 +20,7 @@ impl Scope {
     /// When `scope` is empty, longer than 128 bytes, or has anything but visible ASCII. In a `const` or a
     /// `static`, where the attribute puts it, that is a compile error under the literal.
     #[must_use]
+    #[track_caller]
     pub const fn from_static(scope: &'static str) -> Self {
         let text = scope.as_bytes();
         let mut visible = 0;

@@ -11,6 +11,7 @@ use std::{
 use http::StatusCode;
 
 use crate::{
+    client::Client,
     config::Config,
     counters::Counters,
     delivery::{Premises, States, Subject},
@@ -62,6 +63,7 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
             registry,
             verifier,
             premises: Arc::new(Premises {
+                client: Client::new(&config, &builder.outbound),
                 extension_id: config.id.clone(),
                 extension_version: config.version.clone(),
                 settings: config.settings.clone(),

@@ -10,6 +10,7 @@ use http::StatusCode;
 
 pub(crate) use self::rejection::Rejection;
 pub use self::startup::{Place, Problem, StartupError};
+use crate::client::ClientError;
 
 /// What a handler returns: a value, or an [`Error`] that says whether Kiket should try again.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -143,9 +144,15 @@ impl Error {
 
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     fn from(cause: E) -> Self {
-        Self(Box::new(Failure { kind: ErrorKind::Retryable, code: None, message: None, cause: None }))
-            .because(cause)
+        let kind = kind_of(&cause);
+        Self(Box::new(Failure { kind, code: None, message: None, cause: None })).because(cause)
     }
+}
+
+/// Any failure is retried; one that says when, then.
+fn kind_of(cause: &(dyn StdError + 'static)) -> ErrorKind {
+    let called = cause.downcast_ref::<ClientError>();
+    called.and_then(ClientError::retry_after).map_or(ErrorKind::Retryable, ErrorKind::RetryAfter)
 }
 
 /// One level: the text for the caller, else the cause's own text.

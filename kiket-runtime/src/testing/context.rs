@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
+    client::Client,
     context::Context,
-    delivery::{Contents, Delivery, JsonText, Premises, Subject},
+    delivery::{Contents, Delivery, JsonText, Premises, States, Subject},
     event::{EventName, EventVersion},
     headers::Headers,
     settings::Settings,
@@ -38,7 +39,8 @@ pub fn context(event: &str, version: &str) -> ContextBuilder {
     };
     ContextBuilder {
         subject,
-        premises: Premises::default(),
+        client: None,
+        extension: (None, None),
         settings: Vec::new(),
         headers: Headers::default(),
         body: json!({}),
@@ -51,7 +53,8 @@ pub fn context(event: &str, version: &str) -> ContextBuilder {
 #[must_use = "a context is made by `build`"]
 pub struct ContextBuilder {
     subject: Subject,
-    premises: Premises,
+    client: Option<Client>,
+    extension: (Option<String>, Option<String>),
     settings: Vec<(String, Value)>,
     headers: Headers,
     body: Value,
@@ -62,8 +65,14 @@ pub struct ContextBuilder {
 impl ContextBuilder {
     /// The id and the version of the extension.
     pub fn extension(mut self, id: impl Into<String>, version: impl Into<String>) -> Self {
-        self.premises.extension_id = Some(id.into());
-        self.premises.extension_version = Some(version.into());
+        self.extension = (Some(id.into()), Some(version.into()));
+        self
+    }
+
+    /// The client that the handler calls Kiket with, like that of an extension which points to a
+    /// [`Platform`](crate::testing::Platform). Without one, every call fails for want of a token.
+    pub fn client(mut self, client: Client) -> Self {
+        self.client = Some(client);
         self
     }
 
@@ -115,9 +124,16 @@ impl ContextBuilder {
         let Ok(body) = JsonText::new(self.body.to_string().into()) else {
             panic!("the body is not a JSON object")
         };
-        let settings: Settings = self.settings.into_iter().collect();
+        let (extension_id, extension_version) = self.extension;
+        let premises = Premises {
+            client: self.client.unwrap_or_else(Client::unconfigured),
+            extension_id,
+            extension_version,
+            settings: self.settings.into_iter().collect::<Settings>(),
+            states: States::default(),
+        };
         Context::new(Delivery::new(Contents {
-            premises: Arc::new(Premises { settings, ..self.premises }),
+            premises: Arc::new(premises),
             subject: Arc::new(self.subject),
             headers: self.headers,
             body,
@@ -125,6 +141,7 @@ impl ContextBuilder {
             secret: 0,
             deadline: Instant::now() + self.remaining,
             envelope: OnceLock::new(),
+            keys: OnceLock::new(),
         }))
     }
 }

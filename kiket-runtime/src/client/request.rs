@@ -1,0 +1,232 @@
+//! One call, described: what is asked, of which path, with what.
+
+use bytes::Bytes;
+use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+
+use super::error::{ClientError, ClientErrorKind};
+
+/// A call before it has tokens, an address, or a time.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// Below the base URL: a path, percent-encoded, and perhaps a query.
+    pub(crate) target: String,
+    pub(crate) body: Option<Bytes>,
+    pub(crate) idempotency: Idempotency,
+    /// The answer may hold a secret: nothing of it is shown.
+    pub(crate) confidential: bool,
+}
+
+/// Whether a call that may have taken effect can be made again.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Idempotency {
+    /// As its method says.
+    #[default]
+    ByMethod,
+    /// It carries a key, made from what it does: the body, or the part of it that is the same in a repetition.
+    Derived(Bytes),
+    /// It carries this key.
+    Given(String),
+}
+
+/// What stays in a segment: unreserved characters; RFC 3986, section 2.3.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The prefix of the platform's calls; contract, first paragraph.
+const PREFIX: &str = "/api/v1";
+
+impl Request {
+    /// A call of `/api/v1` and these segments, each encoded as one.
+    ///
+    /// # Errors
+    ///
+    /// When a segment is empty, `.` or `..`: a URL cannot carry those, however they are encoded.
+    pub(crate) fn new(method: Method, segments: &[&str]) -> Result<Self, ClientError> {
+        let mut target = PREFIX.to_owned();
+        for segment in segments {
+            if matches!(*segment, "" | "." | "..") {
+                let shape = segments.join("/");
+                let message = format!("`{segment}` cannot be a segment of a path");
+                return Err(ClientError::new(
+                    ClientErrorKind::InvalidRequest,
+                    format!("{method} {shape}"),
+                    message,
+                ));
+            }
+            target.push('/');
+            target.extend(utf8_percent_encode(segment, SEGMENT));
+        }
+        Ok(Self::of(method, target))
+    }
+
+    /// A call of a path that somebody wrote, with its query.
+    ///
+    /// # Errors
+    ///
+    /// When it is not an absolute path, or leads out of itself.
+    pub(crate) fn raw(method: Method, target: &str) -> Result<Self, ClientError> {
+        let path = target.split('?').next().unwrap_or_default();
+        let dots = path
+            .split('/')
+            .any(|segment| matches!(segment.replace("%2e", ".").replace("%2E", ".").as_str(), "." | ".."));
+        let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '#' | '\\');
+        if !path.starts_with('/') || path.starts_with("//") || dots || target.contains(odd) {
+            return Err(ClientError::new(
+                ClientErrorKind::InvalidRequest,
+                format!("{method} {}", target.escape_debug()),
+                "a path is written like `/api/v1/ext/rate_limit?a=b`: from the slash on, percent-encoded, without `..` or `#`",
+            ));
+        }
+        Ok(Self::of(method, target.to_owned()))
+    }
+
+    fn of(method: Method, target: String) -> Self {
+        Self { method, target, body: None, idempotency: Idempotency::default(), confidential: false }
+    }
+
+    /// Adds a pair to the query.
+    pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
+        self.target.push(if self.target.contains('?') { '&' } else { '?' });
+        self.target.extend(utf8_percent_encode(name, SEGMENT));
+        self.target.push('=');
+        self.target.extend(utf8_percent_encode(value, SEGMENT));
+        self
+    }
+
+    /// Adds a pair to the query where there is a value.
+    pub(crate) fn maybe_query(self, name: &str, value: Option<impl ToString>) -> Self {
+        match value {
+            Some(value) => self.query(name, &value.to_string()),
+            None => self,
+        }
+    }
+
+    /// Sends `body` as JSON.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be JSON.
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self, ClientError> {
+        let json = serde_json::to_vec(body).map_err(|error| {
+            let message = format!("the body cannot be JSON: {error}");
+            ClientError::new(ClientErrorKind::InvalidRequest, self.call(), message)
+        })?;
+        self.body = Some(json.into());
+        Ok(self)
+    }
+
+    /// Makes it repeatable: it carries a key made from its body.
+    pub(crate) fn idempotent(self) -> Self {
+        let body = self.body.clone().unwrap_or_default();
+        self.idempotent_by(body)
+    }
+
+    /// Makes it repeatable: it carries a key made from `what`, which a repetition has in common with it.
+    pub(crate) fn idempotent_by(mut self, what: impl Into<Bytes>) -> Self {
+        self.idempotency = Idempotency::Derived(what.into());
+        self
+    }
+
+    /// Keeps the answer from being shown.
+    pub(crate) fn confidential(mut self) -> Self {
+        self.confidential = true;
+        self
+    }
+
+    /// Whether making it twice does no more than making it once.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.method.is_idempotent() || !matches!(self.idempotency, Idempotency::ByMethod)
+    }
+
+    /// Whether it is one of the calls that an extension API key is for.
+    pub(crate) fn is_below_ext(&self) -> bool {
+        let rest = self.target.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix("/ext"));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+    }
+
+    /// The call, as errors and logs name it: without a query, which may be long and private.
+    pub(crate) fn call(&self) -> String {
+        format!("{} {}", self.method, self.target.split('?').next().unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_segment_stays_one_segment() {
+        for (segment, encoded) in [
+            ("API_KEY", "API_KEY"),
+            ("a/b", "a%2Fb"),
+            ("a?b#c", "a%3Fb%23c"),
+            ("a b%", "a%20b%25"),
+            ("a..b", "a..b"),
+            ("...", "..."),
+            ("grün", "gr%C3%BCn"),
+            ("%2e%2e", "%252e%252e"),
+            ("a\\b", "a%5Cb"),
+        ] {
+            let request = Request::new(Method::GET, &["x", segment]).unwrap();
+            assert_eq!(request.target, format!("/api/v1/x/{encoded}"));
+        }
+        for segment in ["", ".", ".."] {
+            let error = Request::new(Method::GET, &["x", segment, "y"]).unwrap_err();
+            assert_eq!(error.kind(), ClientErrorKind::InvalidRequest, "{segment}");
+        }
+    }
+
+    #[test]
+    fn queries_are_encoded() {
+        let request = Request::new(Method::GET, &["x"]).unwrap().query("filters", r#"{"a":"b&c"}"#);
+        let request = request.maybe_query("limit", Some(5)).maybe_query("none", None::<u32>);
+        assert_eq!(request.target, "/api/v1/x?filters=%7B%22a%22%3A%22b%26c%22%7D&limit=5");
+        assert_eq!(request.call(), "GET /api/v1/x");
+    }
+
+    #[test]
+    fn a_raw_path_stays_where_it_is() {
+        for path in ["/api/v1/ext/x", "/x?a=b&c=%2F", "/", "/a..b"] {
+            assert_eq!(Request::raw(Method::GET, path).unwrap().target, path);
+        }
+        for path in [
+            "",
+            "x",
+            "//evil.example/x",
+            "https://evil.example",
+            "/a/../b",
+            "/a/%2e%2E/b",
+            "/a b",
+            "/a#b",
+            "/\\evil",
+            "/ä",
+            "/a\r\nb",
+        ] {
+            assert!(Request::raw(Method::GET, path).is_err(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn the_extension_key_is_for_ext_alone() {
+        for (path, below) in [
+            ("/api/v1/ext/rate_limit", true),
+            ("/api/v1/ext", true),
+            ("/api/v1/extensions/x", false),
+            ("/api/v2/ext/x", false),
+        ] {
+            assert_eq!(Request::raw(Method::GET, path).unwrap().is_below_ext(), below, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_repeated() {
+        let post = || Request::new(Method::POST, &["x"]).unwrap();
+        assert!(!post().is_repeatable());
+        assert!(post().idempotent().is_repeatable());
+        for method in [Method::GET, Method::PUT, Method::DELETE] {
+            assert!(Request::new(method, &["x"]).unwrap().is_repeatable());
+        }
+    }
+}

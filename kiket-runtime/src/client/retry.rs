@@ -1,0 +1,94 @@
+//! When a call is made again, and how much later.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable as _};
+use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use tokio::time::Instant;
+
+use super::error::{ClientError, ClientErrorKind};
+use crate::clock::Clock;
+
+/// How often a call is tried in all; contract 2.1.
+const ATTEMPTS: usize = 3;
+/// The longest first pause; it doubles from there.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Makes `attempt`, and again while that is worth it: a repeatable call that failed in a passing way, three times in
+/// all, with exponential pauses and full jitter, no sooner than Kiket asks, and never past `deadline`.
+pub(crate) async fn retried<T, F: Future<Output = Result<T, ClientError>>>(
+    attempt: impl FnMut() -> F,
+    repeatable: bool,
+    deadline: Instant,
+) -> Result<T, ClientError> {
+    let pauses = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_times(ATTEMPTS - 1);
+    attempt
+        .retry(pauses)
+        .sleep(tokio::time::sleep)
+        .when(|error| repeatable && is_passing(error))
+        .adjust(|error, pause| {
+            let jittered = jitter(pause?);
+            let pause = error.retry_after().map_or(jittered, |asked| asked.max(jittered));
+            (Instant::now() + pause < deadline).then_some(pause)
+        })
+        .await
+}
+
+/// Whether another attempt may find better luck: contract 2.1.
+fn is_passing(error: &ClientError) -> bool {
+    match error.kind() {
+        ClientErrorKind::Connect => true,
+        ClientErrorKind::Status(status) => matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS
+                | StatusCode::BAD_GATEWAY
+                | StatusCode::SERVICE_UNAVAILABLE
+                | StatusCode::GATEWAY_TIMEOUT
+        ),
+        _ => false,
+    }
+}
+
+/// Anything from nothing to all of it, so that those who failed together do not come back together.
+fn jitter(pause: Duration) -> Duration {
+    pause.mul_f64(fastrand::f64())
+}
+
+/// What `Retry-After` asks for: seconds, or a date.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    let seconds = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+    Some(Duration::from_secs(seconds.saturating_sub(Clock::system().unix_seconds())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retry_after_is_seconds_or_a_date() {
+        let read = |text: &str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            retry_after(&headers)
+        };
+        assert_eq!(read("7"), Some(Duration::from_secs(7)));
+        assert_eq!(read("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
+        let soon = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(60));
+        assert!(read(&soon).is_some_and(|delay| (58..=60).contains(&delay.as_secs())));
+        assert_eq!(read("soon"), None);
+        assert_eq!(read("-1"), None);
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn jitter_is_full() {
+        let pauses: Vec<_> = (0..200).map(|_| jitter(Duration::from_secs(1))).collect();
+        assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(1)));
+        assert!(pauses.iter().any(|pause| *pause < Duration::from_millis(300)));
+        assert!(pauses.iter().any(|pause| *pause > Duration::from_millis(700)));
+    }
+}

@@ -1,0 +1,318 @@
+//! The client on a scripted wire and a virtual clock.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{
+    transport::{Sending, Trouble},
+    *,
+};
+use crate::config::{Environment, Overrides};
+
+/// Answers what the script says, line by line, and then 200 `{}`.
+#[derive(Clone, Default)]
+struct Script {
+    lines: Arc<Mutex<VecDeque<Line>>>,
+    sent: Arc<Mutex<Vec<(Instant, Outgoing)>>>,
+}
+
+enum Line {
+    Answer(Response),
+    Trouble(Trouble),
+    Silence,
+}
+
+impl Transport for Script {
+    fn send(&self, outgoing: Outgoing) -> Sending<'_> {
+        self.sent.lock().unwrap().push((Instant::now(), outgoing));
+        let line = self.lines.lock().unwrap().pop_front().unwrap_or_else(|| status(200));
+        Box::pin(async move {
+            match line {
+                Line::Answer(response) => Ok(response),
+                Line::Trouble(trouble) => Err(trouble),
+                Line::Silence => std::future::pending().await,
+            }
+        })
+    }
+}
+
+fn status(status: u16) -> Line {
+    answer(status, &[], "{}")
+}
+
+fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Line {
+    let headers =
+        headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+    let status = StatusCode::from_u16(status).unwrap();
+    Line::Answer(Response { status, headers, body: Bytes::copy_from_slice(body.as_bytes()) })
+}
+
+impl Script {
+    fn of(lines: impl IntoIterator<Item = Line>) -> Self {
+        Self { lines: Arc::new(Mutex::new(lines.into_iter().collect())), sent: Arc::default() }
+    }
+
+    fn client(&self) -> Client {
+        self.client_with(&Outbound::default())
+    }
+
+    fn client_with(&self, outbound: &Outbound) -> Client {
+        let overrides = Overrides {
+            secrets: vec![Secret::from("s")],
+            workspace_token: Some(Secret::from("wk_canary")),
+            extension_api_key: Some(Secret::from("ek_canary")),
+            ..Overrides::default()
+        };
+        let config = Config::layer(overrides, &Environment::given([]), None).unwrap();
+        Client::over(Box::new(self.clone()), &config, outbound)
+    }
+
+    fn attempts(&self) -> usize {
+        self.sent.lock().unwrap().len()
+    }
+
+    fn header(&self, attempt: usize, name: &str) -> Option<String> {
+        let sent = self.sent.lock().unwrap();
+        sent[attempt].1.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    /// The pauses between the attempts.
+    fn pauses(&self) -> Vec<Duration> {
+        let sent = self.sent.lock().unwrap();
+        sent.windows(2).map(|pair| pair[1].0 - pair[0].0).collect()
+    }
+}
+
+async fn get(client: &Client) -> Result<Value, ClientError> {
+    client.get("/api/v1/ext/x").await
+}
+
+async fn post(client: &Client) -> Result<Value, ClientError> {
+    client.post("/api/v1/x", &json!({ "a": 1 })).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_passing_failure_is_tried_again_three_times_in_all() {
+    for code in [429, 502, 503, 504] {
+        let script = Script::of([status(code), status(code)]);
+        assert_eq!(get(&script.client()).await.unwrap(), json!({}), "{code}");
+        assert_eq!(script.attempts(), 3);
+
+        let script = Script::of([status(code), status(code), status(code)]);
+        assert_eq!(get(&script.client()).await.unwrap_err().status().map(|s| s.as_u16()), Some(code));
+        assert_eq!(script.attempts(), 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_connection_is_tried_again() {
+    let script = Script::of([Line::Trouble(Trouble::Connect("refused".into()))]);
+    assert!(get(&script.client()).await.is_ok());
+    assert_eq!(script.attempts(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_failures_are_not_tried_again() {
+    for code in [400, 401, 403, 404, 409, 422, 500, 501, 302] {
+        let script = Script::of([status(code)]);
+        assert!(get(&script.client()).await.is_err());
+        assert_eq!(script.attempts(), 1, "{code}");
+    }
+    for trouble in [
+        Trouble::Timeout,
+        Trouble::TooLarge,
+        Trouble::Interrupted("cut".into()),
+        Trouble::Unusable("no CA".into()),
+    ] {
+        let script = Script::of([Line::Trouble(trouble.clone())]);
+        assert!(get(&script.client()).await.is_err());
+        assert_eq!(script.attempts(), 1, "{trouble:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_post_is_tried_once_unless_it_carries_a_key() {
+    let script = Script::of([status(503)]);
+    assert!(post(&script.client()).await.is_err());
+    assert_eq!(script.attempts(), 1);
+
+    let script = Script::of([status(503), status(503)]);
+    assert!(post(&script.client().with_idempotency_key("k-1")).await.is_ok());
+    assert_eq!(script.attempts(), 3);
+    assert!((0..3).all(|attempt| script.header(attempt, "idempotency-key").as_deref() == Some("k-1")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn put_and_delete_are_tried_again() {
+    let script = Script::of([status(503), status(200), status(503)]);
+    let client = script.client();
+    let () = client.put("/x", &()).await.map(|_: Value| ()).unwrap();
+    let _: Value = client.delete("/x").await.unwrap();
+    assert_eq!(script.attempts(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_grow_and_have_full_jitter() {
+    let script = Script::of([status(503), status(503)]);
+    get(&script.client()).await.unwrap();
+    let pauses = script.pauses();
+    assert!(pauses[0] <= Duration::from_millis(201) && pauses[1] <= Duration::from_millis(401), "{pauses:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_is_waited_for() {
+    let script =
+        Script::of([answer(429, &[("retry-after", "7")], "{}"), answer(503, &[("retry-after", "3")], "{}")]);
+    get(&script.client()).await.unwrap();
+    let seconds: Vec<_> = script.pauses().iter().map(Duration::as_secs).collect();
+    assert_eq!(seconds, [7, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_past_the_deadline_is_told_at_once() {
+    let script = Script::of([answer(429, &[("retry-after", "60")], r#"{"error":"Rate limit exceeded"}"#)]);
+    let from = Instant::now();
+    let error = get(&script.client()).await.unwrap_err();
+    assert_eq!((error.retry_after(), from.elapsed()), (Some(Duration::from_secs(60)), Duration::ZERO));
+    assert_eq!(error.message(), "Rate limit exceeded");
+
+    let error = crate::Error::from(error);
+    assert_eq!(error.kind(), crate::ErrorKind::RetryAfter(Duration::from_secs(60)));
+    assert_eq!(error.message(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_ends_with_its_time_or_with_the_delivery() {
+    let script = Script::of([Line::Silence, Line::Silence]);
+    let client = script.client();
+    let from = Instant::now();
+    assert_eq!(get(&client).await.unwrap_err().kind(), ClientErrorKind::Timeout);
+    assert_eq!(from.elapsed().as_secs(), 15);
+
+    let keys = Arc::new(Keys::new("id:1".into()));
+    let client = client.for_delivery("v1", Instant::now() + Duration::from_secs(2), keys);
+    let from = Instant::now();
+    assert_eq!(get(&client).await.unwrap_err().kind(), ClientErrorKind::Timeout);
+    assert_eq!(from.elapsed().as_secs(), 2);
+    assert_eq!(get(&client).await.unwrap_err().kind(), ClientErrorKind::Timeout, "the delivery is over");
+    assert_eq!(script.attempts(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_carries_what_the_contract_names() {
+    let script = Script::default();
+    let client = script.client().for_delivery(
+        "v2",
+        Instant::now() + Duration::from_secs(9),
+        Arc::new(Keys::new("id:1".into())),
+    );
+    get(&client).await.unwrap();
+    post(&client).await.unwrap();
+    let header = |attempt, name| script.header(attempt, name);
+    assert_eq!(header(0, "authorization").as_deref(), Some("Bearer wk_canary"));
+    assert_eq!(header(0, "x-kiket-api-key").as_deref(), Some("ek_canary"));
+    assert_eq!(header(0, "x-kiket-event-version").as_deref(), Some("v2"));
+    assert_eq!(header(0, "user-agent"), Some(format!("kiket-sdk-rust/{}", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(header(0, "content-type"), None);
+    assert_eq!(header(1, "x-kiket-api-key"), None, "the extension key is for ext alone");
+    assert_eq!(header(1, "content-type").as_deref(), Some("application/json"));
+    assert_eq!(script.sent.lock().unwrap()[1].1.url, "https://kiket.dev/api/v1/x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_without_a_token_is_an_error_before_it_is_sent() {
+    let overrides = || Overrides { secrets: vec![Secret::from("s")], ..Overrides::default() };
+    let script = Script::default();
+    let client = |overrides| {
+        let config = Config::layer(overrides, &Environment::given([]), None).unwrap();
+        Client::over(Box::new(script.clone()), &config, &Outbound::default())
+    };
+    let error = post(&client(overrides())).await.unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::NotConfigured);
+    assert!(error.to_string().contains("set `KIKET_WORKSPACE_TOKEN`"), "{error}");
+    assert!(
+        get(&client(overrides())).await.unwrap_err().to_string().contains("set `KIKET_EXTENSION_API_KEY`")
+    );
+    assert_eq!(script.attempts(), 0);
+
+    let unsendable = Overrides { workspace_token: Some(Secret::from("wk\ncanary")), ..overrides() };
+    let error = post(&client(unsendable)).await.unwrap_err();
+    assert!(error.to_string().contains("cannot carry") && !format!("{error:?}").contains("canary"));
+
+    let key_alone = Overrides { extension_api_key: Some(Secret::from("ek")), ..overrides() };
+    assert!(get(&client(key_alone)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_without_a_body_is_fine_and_one_of_another_shape_is_not() {
+    let lines = ["", " ", "nonsense", r#"{"a":1}"#, r#"{"a":1}"#]
+        .map(|body| answer(200, &[("x-request-id", "r-9")], body));
+    let client = Script::of(lines).client();
+    let () = client.get("/x").await.unwrap();
+    let none: Option<Value> = client.get("/x").await.unwrap();
+    assert_eq!(none, None);
+    let error = client.get::<Value>("/x").await.unwrap_err();
+    assert_eq!((error.kind(), error.request_id()), (ClientErrorKind::Unreadable, Some("r-9")));
+    assert_eq!(error.excerpt(), Some("nonsense"));
+    let error = client.get::<Vec<u8>>("/x").await.unwrap_err();
+    assert!(error.to_string().contains("expected a sequence"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_sent_back_is_not_shown() {
+    let echo = r#"{"error":"bad token wk_canary","errors":{"key":"ek_canary"}}"#;
+    let client =
+        Script::of([answer(401, &[("x-request-id", "wk_canary")], echo), answer(200, &[], "wk_canary")])
+            .client();
+    for _ in 0..2 {
+        let error = client.get::<Value>("/api/v1/ext/x").await.unwrap_err();
+        let told = format!("{error} {error:?} {client:?}");
+        assert!(!told.contains("canary"), "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_the_same_in_every_attempt_at_a_delivery_and_differ_between_calls() {
+    async fn keys_of(delivery: &str) -> Vec<String> {
+        let script = Script::default();
+        let keys = Arc::new(Keys::new(delivery.into()));
+        let client = script.client().for_delivery("v1", Instant::now() + Duration::from_secs(9), keys);
+        for body in [1, 1, 2] {
+            let request = Request::new(Method::POST, &["x"]).unwrap().json(&body).unwrap().idempotent();
+            client.order(request).await.unwrap();
+        }
+        (0..3).map(|attempt| script.header(attempt, "idempotency-key").unwrap()).collect()
+    }
+    let (first, again, other) = (keys_of("id:1").await, keys_of("id:1").await, keys_of("id:2").await);
+    assert_eq!(first, again);
+    let mut all: Vec<_> = first.iter().chain(&other).collect();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 6, "every call has a key of its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_calls_at_once_keep_their_order_and_their_limits() {
+    let script = Script::default();
+    let client = script.client_with(&Outbound {
+        per_minute: 60_000,
+        call_timeout: Duration::from_secs(60),
+        ..Outbound::default()
+    });
+    let calls: Vec<_> = (0..10_000)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { get(&client).await.map(drop) })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(script.attempts(), 10_000);
+}

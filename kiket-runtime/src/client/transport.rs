@@ -1,0 +1,146 @@
+//! One attempt on the wire: the only file that knows the HTTP client library.
+
+use std::{fmt, net::IpAddr, pin::Pin, sync::OnceLock, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode};
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Bytes>,
+    /// How long it may take, until the answer is complete.
+    pub(crate) timeout: Duration,
+}
+
+/// What comes back, whatever its status.
+#[derive(Debug, Clone)]
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Why nothing came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The client cannot be made on this machine.
+    Unusable(String),
+    Connect(String),
+    Timeout,
+    Interrupted(String),
+    TooLarge,
+}
+
+pub(crate) type Sending<'t> = Pin<Box<dyn Future<Output = Result<Response, Trouble>> + Send + 't>>;
+
+/// Sends one request and reads its answer. Tests put a script in its place.
+pub(crate) trait Transport: Send + Sync {
+    fn send(&self, outgoing: Outgoing) -> Sending<'_>;
+}
+
+/// The real one: one pool of connections for the process, made when it is first needed.
+pub(crate) struct Http {
+    options: Options,
+    client: OnceLock<Result<reqwest::Client, String>>,
+}
+
+/// How connections are made.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) connect_timeout: Duration,
+    /// The host that is called, to know whether a proxy could be on the way.
+    pub(crate) host: String,
+}
+
+/// The largest answer, in bytes: far above a page of records, far below the memory of a small machine.
+pub(crate) const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
+
+impl Http {
+    pub(crate) fn new(options: Options) -> Self {
+        Self { options, client: OnceLock::new() }
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, Trouble> {
+        let client = self.client.get_or_init(|| connect(&self.options).map_err(|error| chain(&error)));
+        client.as_ref().map_err(|reason| Trouble::Unusable(reason.clone()))
+    }
+
+    async fn exchange(&self, outgoing: Outgoing) -> Result<Response, Trouble> {
+        let Outgoing { method, url, headers, body, timeout } = outgoing;
+        let request = self.client()?.request(method, url).headers(headers).timeout(timeout);
+        let request = match body {
+            Some(body) => request.body(body),
+            None => request,
+        };
+        let mut answer = request.send().await.map_err(|error| trouble(&error))?;
+        let announced = answer.content_length().unwrap_or_default();
+        if announced > LARGEST_ANSWER as u64 {
+            return Err(Trouble::TooLarge);
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| trouble(&error))? {
+            if chunk.len() > LARGEST_ANSWER - body.len() {
+                return Err(Trouble::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Response {
+            status: answer.status(),
+            headers: std::mem::take(answer.headers_mut()),
+            body: body.freeze(),
+        })
+    }
+}
+
+impl Transport for Http {
+    fn send(&self, outgoing: Outgoing) -> Sending<'_> {
+        Box::pin(self.exchange(outgoing))
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.options, f)
+    }
+}
+
+fn connect(options: &Options) -> reqwest::Result<reqwest::Client> {
+    // Whoever installed a provider before us keeps it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(options.connect_timeout)
+        .pool_idle_timeout(Duration::from_secs(60));
+    if is_loopback(&options.host) { client.no_proxy().build() } else { client.build() }
+}
+
+/// A proxy of the environment knows nothing of this machine's own addresses.
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn trouble(error: &reqwest::Error) -> Trouble {
+    if error.is_timeout() && !error.is_connect() {
+        return Trouble::Timeout;
+    }
+    let reason = chain(error);
+    if error.is_connect() { Trouble::Connect(reason) } else { Trouble::Interrupted(reason) }
+}
+
+/// The causes of an error, without its first level, which only repeats the URL.
+fn chain(error: &reqwest::Error) -> String {
+    let mut causes = Vec::new();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    causes.dedup();
+    if causes.is_empty() { "the request cannot be sent".to_owned() } else { causes.join(": ") }
+}
