@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     error::{Place, Problem},
-    manifest::{Manifest, Setting},
+    manifest::{Manifest, Reference, Setting},
     secret::Secret,
     settings::Settings,
     signature::UnusableSecret,
@@ -79,6 +79,24 @@ const BASE_URL: &str = "https://kiket.dev";
 /// Where an extension listens, unless somebody says otherwise; contract 3.
 const ADDRESS: (&str, u16) = ("127.0.0.1", 8000);
 
+/// What there is of a manifest.
+#[derive(Clone, Copy)]
+pub(crate) enum Declared<'m> {
+    Nothing,
+    By(&'m Manifest),
+    /// There is one that cannot be used: what it would have said is not missed.
+    Unreadable,
+}
+
+impl<'m> Declared<'m> {
+    fn manifest(self) -> Option<&'m Manifest> {
+        match self {
+            Self::By(manifest) => Some(manifest),
+            Self::Nothing | Self::Unreadable => None,
+        }
+    }
+}
+
 const WEBHOOK_SECRET: &str = "KIKET_WEBHOOK_SECRET";
 const WEBHOOK_SECRET_PREVIOUS: &str = "KIKET_WEBHOOK_SECRET_PREVIOUS";
 
@@ -87,12 +105,13 @@ impl Config {
     pub(crate) fn layer(
         overrides: Overrides,
         environment: &Environment,
-        manifest: Option<&Manifest>,
+        declared: Declared<'_>,
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
+        let manifest = declared.manifest();
         let variable = |name: &str| environment.variable(name);
         let token = |given: Option<Secret>, name: &str| given.or_else(|| variable(name).map(Secret::new));
-        let secrets = webhook_secrets(overrides.secrets, environment, manifest, &mut problems);
+        let secrets = webhook_secrets(overrides.secrets, environment, declared, &mut problems);
         let base_url =
             overrides.base_url.or_else(|| variable("KIKET_BASE_URL")).unwrap_or_else(|| BASE_URL.into());
         let base_url = base_url.trim_end_matches('/').to_owned();
@@ -175,23 +194,23 @@ impl Config {
 fn webhook_secrets(
     given: Vec<Secret>,
     environment: &Environment,
-    manifest: Option<&Manifest>,
+    declared: Declared<'_>,
     problems: &mut Vec<Problem>,
 ) -> Vec<Secret> {
     let variable = |name: &str| environment.variable(name);
-    let declared = manifest.and_then(Manifest::delivery_secret);
+    let reference = declared.manifest().and_then(Manifest::delivery_secret);
     let mut secrets: Vec<(Secret, Source<'_>)> =
         given.into_iter().map(|secret| (secret, Source::Builder)).collect();
     if secrets.is_empty() {
         let current =
             variable(WEBHOOK_SECRET).map(|text| (Secret::new(text), Source::Variable(WEBHOOK_SECRET)));
         secrets.extend(current.or_else(|| {
-            let secret = declared?.resolve(&variable)?;
-            Some((secret, Source::Manifest(declared?.place())))
+            let secret = reference?.resolve(&variable)?;
+            Some((secret, Source::Manifest(reference?.place())))
         }));
     }
-    if secrets.is_empty() {
-        problems.push(no_secret(manifest));
+    if secrets.is_empty() && !matches!(declared, Declared::Unreadable) {
+        problems.push(no_secret(declared.manifest()));
         return Vec::new();
     }
     if let Some(previous) = variable(WEBHOOK_SECRET_PREVIOUS) {
@@ -227,24 +246,25 @@ impl Source<'_> {
 }
 
 fn no_secret(manifest: Option<&Manifest>) -> Problem {
-    let declared = manifest.and_then(Manifest::delivery_secret);
-    match declared.map(|reference| (reference, reference.names().collect::<Vec<_>>().join("`, `"))) {
-        Some((reference, names)) if !names.is_empty() => {
-            let problem = Problem::new(format!(
-                "the webhook secret of the manifest points to `{names}`, which is not set"
-            ))
-            .mend(format!("set `{names}`, or `{WEBHOOK_SECRET}`"));
-            match reference.place() {
-                Some(place) => problem.at(place.clone()),
-                None => problem,
-            }
+    let reference = manifest.and_then(Manifest::delivery_secret);
+    let names = reference.map(|reference| reference.names().collect::<Vec<_>>()).unwrap_or_default();
+    let problem = if names.is_empty() {
+        let file = manifest.map_or(Path::new("extension.yaml"), Manifest::path).display();
+        Problem::new("there is no webhook secret, and nothing is accepted unsigned").mend(format!(
+            "set `{WEBHOOK_SECRET}`, or write `delivery_secret: env:{WEBHOOK_SECRET}` into {file}"
+        ))
+    } else {
+        let all = format!("`{}`", names.join("`, `"));
+        let problem =
+            Problem::new(format!("the manifest takes the webhook secret from {all}, which is not set"));
+        match names.contains(&WEBHOOK_SECRET) {
+            true => problem.mend(format!("set {all}")),
+            false => problem.mend(format!("set {all}, or `{WEBHOOK_SECRET}`")),
         }
-        _ => {
-            let file = manifest.map_or(Path::new("extension.yaml"), Manifest::path).display();
-            Problem::new("there is no webhook secret, and nothing is accepted unsigned").mend(format!(
-                "set `{WEBHOOK_SECRET}`, or write `delivery_secret: env:{WEBHOOK_SECRET}` into {file}"
-            ))
-        }
+    };
+    match reference.and_then(Reference::place) {
+        Some(place) => problem.at(place.clone()),
+        None => problem,
     }
 }
 
@@ -347,25 +367,26 @@ settings:
         let given =
             || Overrides { secrets: vec![Secret::from("given")], port: Some(1), ..Overrides::default() };
 
-        let config = Config::layer(Overrides::default(), &nothing, Some(&manifest)).unwrap();
+        let config = Config::layer(Overrides::default(), &nothing, Declared::By(&manifest)).unwrap();
         assert_eq!(secrets(&config), ["from_manifest"]);
         assert_eq!((config.extension_id(), config.extension_version()), (Some("com.example.m"), Some("1.0")));
         assert_eq!((config.host(), config.port()), ("127.0.0.1", 8000));
         assert_eq!(config.telemetry_url(), "https://kiket.dev/api/v1/ext");
 
-        let config = Config::layer(Overrides::default(), &some, Some(&manifest)).unwrap();
+        let config = Config::layer(Overrides::default(), &some, Declared::By(&manifest)).unwrap();
         assert_eq!(secrets(&config), ["from_env"]);
         assert_eq!((config.host(), config.port()), ("h", 9));
         assert_eq!((config.base_url(), config.telemetry_url()), ("http://b", "http://b/api/v1/ext"));
 
-        let config = Config::layer(given(), &some, Some(&manifest)).unwrap();
+        let config = Config::layer(given(), &some, Declared::By(&manifest)).unwrap();
         assert_eq!((secrets(&config), config.port()), (vec!["given"], 1));
     }
 
     #[test]
     fn the_previous_secret_stays_live() {
         let variables = [(WEBHOOK_SECRET, "new"), (WEBHOOK_SECRET_PREVIOUS, "old")];
-        let config = Config::layer(Overrides::default(), &environment(&variables), None).unwrap();
+        let config =
+            Config::layer(Overrides::default(), &environment(&variables), Declared::Nothing).unwrap();
         assert_eq!(secrets(&config), ["new", "old"]);
     }
 
@@ -373,7 +394,8 @@ settings:
     fn empty_variables_count_as_unset() {
         let variables = [(WEBHOOK_SECRET, ""), ("PORT", ""), (WEBHOOK_SECRET_PREVIOUS, "")];
         let config =
-            Config::layer(Overrides::default(), &environment(&variables), Some(&manifest(MANIFEST))).unwrap();
+            Config::layer(Overrides::default(), &environment(&variables), Declared::By(&manifest(MANIFEST)))
+                .unwrap();
         assert_eq!((secrets(&config), config.port()), (vec!["from_manifest"], 8000));
     }
 
@@ -382,8 +404,9 @@ settings:
         #[track_caller]
         fn check(variables: &[(&str, &str)], text: Option<&str>, expected: &[&str]) {
             let manifest = text.map(manifest);
+            let declared = manifest.as_ref().map_or(Declared::Nothing, Declared::By);
             let problems =
-                Config::layer(Overrides::default(), &environment(variables), manifest.as_ref()).unwrap_err();
+                Config::layer(Overrides::default(), &environment(variables), declared).unwrap_err();
             let all = problems.iter().map(ToString::to_string).collect::<String>();
             for part in expected {
                 assert!(all.contains(part), "{all}");
@@ -412,7 +435,8 @@ settings:
     fn settings_keep_their_types_and_secrets_come_from_the_environment() {
         let variables = [("KIKET_SECRET_EXAMPLE_APIKEY", "hydrated"), ("KIKET_SECRET_MAX_RETRIES", "9")];
         let overrides = Overrides { settings: vec![("EXTRA".into(), json!(1))], ..Overrides::default() };
-        let config = Config::layer(overrides, &environment(&variables), Some(&manifest(MANIFEST))).unwrap();
+        let config =
+            Config::layer(overrides, &environment(&variables), Declared::By(&manifest(MANIFEST))).unwrap();
         let settings = config.settings();
         assert_eq!(settings.secret("example.apiKey").map(Secret::expose), Some("hydrated"));
         assert_eq!(settings.secret("TOKEN").map(Secret::expose), Some("canary"));
@@ -440,7 +464,7 @@ settings:
             [("1", false), ("TRUE", false), ("yes", false), ("on", false), ("0", true), ("", true)]
         {
             let environment = environment(&[(WEBHOOK_SECRET, "s"), ("KIKET_SDK_TELEMETRY_OPTOUT", value)]);
-            let config = Config::layer(Overrides::default(), &environment, None).unwrap();
+            let config = Config::layer(Overrides::default(), &environment, Declared::Nothing).unwrap();
             assert_eq!(config.telemetry(), on, "{value}");
         }
     }

@@ -12,7 +12,7 @@ use http::StatusCode;
 
 use crate::{
     client::Client,
-    config::Config,
+    config::{Config, Declared},
     counters::Counters,
     delivery::{Premises, States, Subject},
     dispatch::Dispatcher,
@@ -28,13 +28,15 @@ use crate::{
 /// Builds the extension that `builder` describes.
 pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
     let mut problems = builder.malformed;
-    let manifest = load(&builder.manifest).unwrap_or_else(|found| note(&mut problems, found));
-    let config = match &manifest {
-        // What a manifest that cannot be read would have said is not missed in the environment.
-        None if !problems.is_empty() => None,
-        manifest => Config::layer(builder.overrides, &builder.environment, manifest.as_ref())
-            .map_or_else(|found| note(&mut problems, found), Some),
+    let loaded = load(&builder.manifest);
+    let declared = match &loaded {
+        Ok(Some(manifest)) => Declared::By(manifest),
+        Ok(None) => Declared::Nothing,
+        Err(_) => Declared::Unreadable,
     };
+    let layered = Config::layer(builder.overrides, &builder.environment, declared);
+    let manifest = loaded.unwrap_or_else(|found| note(&mut problems, found));
+    let config = layered.map_or_else(|found| note(&mut problems, found), Some);
     let mut bindings = collect(&builder.collected).unwrap_or_else(|found| note(&mut problems, found));
     bindings.extend(builder.bindings);
     bindings.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));

@@ -13,7 +13,7 @@ use super::{
     transport::{Sending, Trouble},
     *,
 };
-use crate::config::{Environment, Overrides};
+use crate::config::{Declared, Environment, Overrides};
 
 /// Answers what the script says, line by line, and then 200 `{}`.
 #[derive(Clone, Default)]
@@ -69,7 +69,7 @@ impl Script {
             extension_api_key: Some(Secret::from("ek_canary")),
             ..Overrides::default()
         };
-        let config = Config::layer(overrides, &Environment::given([]), None).unwrap();
+        let config = Config::layer(overrides, &Environment::given([]), Declared::Nothing).unwrap();
         Client::over(Box::new(self.clone()), &config, outbound)
     }
 
@@ -230,7 +230,7 @@ async fn a_call_without_a_token_is_an_error_before_it_is_sent() {
     let overrides = || Overrides { secrets: vec![Secret::from("s")], ..Overrides::default() };
     let script = Script::default();
     let client = |overrides| {
-        let config = Config::layer(overrides, &Environment::given([]), None).unwrap();
+        let config = Config::layer(overrides, &Environment::given([]), Declared::Nothing).unwrap();
         Client::over(Box::new(script.clone()), &config, &Outbound::default())
     };
     let error = post(&client(overrides())).await.unwrap_err();
