@@ -3,7 +3,7 @@
 use std::{borrow::Cow, time::Duration, time::SystemTime};
 
 use crate::{
-    client::Client,
+    client::{Client, Endpoints, Secrets},
     delivery::Delivery,
     event::{EventName, EventVersion},
     headers::Headers,
@@ -98,6 +98,16 @@ impl Context {
     /// Calls Kiket, with the version and within the deadline of this delivery.
     pub fn client(&self) -> Client {
         self.0.client()
+    }
+
+    /// The typed calls to Kiket, with the version and within the deadline of this delivery.
+    pub fn endpoints(&self) -> Endpoints {
+        self.client().endpoints()
+    }
+
+    /// The secrets that Kiket keeps for the extension.
+    pub fn secrets(&self) -> Secrets {
+        self.endpoints().secrets()
     }
 
     /// How long the handler may still run; zero when its deadline has passed.

@@ -34,7 +34,10 @@ pub mod testing;
 pub use ::http::StatusCode;
 
 pub use self::{
-    client::{Client, ClientError, ClientErrorKind, FieldError, RateWindow},
+    client::{
+        Client, ClientError, ClientErrorKind, CustomData, Endpoints, FieldError, Items, Level, RateWindow,
+        SecretEntry, Secrets, SlaEvent, SlaEvents, SlaFilter, SlaState,
+    },
     clock::Clock,
     config::Config,
     context::Context,

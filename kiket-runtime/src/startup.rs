@@ -65,7 +65,7 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
             registry,
             verifier,
             premises: Arc::new(Premises {
-                client: Client::new(&config, &builder.outbound),
+                client: Client::new(&config, &builder.outbound, builder.clock.clone()),
                 extension_id: config.id.clone(),
                 extension_version: config.version.clone(),
                 settings: config.settings.clone(),

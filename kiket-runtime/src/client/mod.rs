@@ -1,9 +1,14 @@
 //! Calls to Kiket: one client for the process, and a view of it for each delivery.
 
+mod custom_data;
+mod endpoints;
 mod error;
 mod pace;
+mod page;
 mod request;
 mod retry;
+mod secrets;
+mod sla;
 mod transport;
 
 use std::{
@@ -19,8 +24,13 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 pub use self::{
+    custom_data::CustomData,
+    endpoints::{Endpoints, Level},
     error::{ClientError, ClientErrorKind, FieldError},
     pace::RateWindow,
+    page::Items,
+    secrets::{SecretEntry, Secrets},
+    sla::{SlaEvent, SlaEvents, SlaFilter, SlaState},
 };
 use self::{
     pace::{Pace, TooLate},
@@ -28,7 +38,7 @@ use self::{
     retry::{retried, retry_after},
     transport::{Http, Options, Outgoing, Response, Transport, Trouble},
 };
-use crate::{config::Config, routing::VERSION_HEADER, secret::Secret};
+use crate::{clock::Clock, config::Config, routing::VERSION_HEADER, secret::Secret};
 
 /// Calls Kiket with the tokens of the extension.
 ///
@@ -61,6 +71,8 @@ struct Line {
     transport: Box<dyn Transport>,
     base_url: String,
     tokens: Tokens,
+    extension_id: Option<String>,
+    clock: Clock,
     pace: Pace,
     call_timeout: Duration,
 }
@@ -122,10 +134,10 @@ impl Default for Outbound {
 }
 
 impl Client {
-    pub(crate) fn new(config: &Config, outbound: &Outbound) -> Self {
+    pub(crate) fn new(config: &Config, outbound: &Outbound, clock: Clock) -> Self {
         let host = config.base_url.parse::<http::Uri>().ok().and_then(|url| url.host().map(str::to_owned));
         let options = Options { connect_timeout: outbound.connect_timeout, host: host.unwrap_or_default() };
-        Self::over(Box::new(Http::new(options)), config, outbound)
+        Self::over(Box::new(Http::new(options)), config, outbound, clock)
     }
 
     /// A client without tokens, which calls nobody.
@@ -134,13 +146,15 @@ impl Client {
             transport: Box::new(Http::new(Options { connect_timeout: CONNECT_TIMEOUT, host: String::new() })),
             base_url: String::new(),
             tokens: Tokens::default(),
+            extension_id: None,
+            clock: Clock::system(),
             pace: Pace::new(CALLS_PER_MINUTE, CALLS_AT_ONCE),
             call_timeout: CALL_TIMEOUT,
         };
         Self { line: Arc::new(line), view: View::default() }
     }
 
-    fn over(transport: Box<dyn Transport>, config: &Config, outbound: &Outbound) -> Self {
+    fn over(transport: Box<dyn Transport>, config: &Config, outbound: &Outbound, clock: Clock) -> Self {
         let tokens = Tokens {
             workspace: config.workspace_token.clone(),
             extension_key: config.extension_api_key.clone(),
@@ -149,6 +163,8 @@ impl Client {
             transport,
             base_url: config.base_url.clone(),
             tokens,
+            extension_id: config.id.clone(),
+            clock,
             pace: Pace::new(outbound.per_minute, outbound.at_once),
             call_timeout: outbound.call_timeout,
         };
@@ -231,6 +247,11 @@ impl Client {
         self.send(Request::raw(Method::DELETE, path)?).await
     }
 
+    /// The typed calls.
+    pub fn endpoints(&self) -> Endpoints {
+        Endpoints::new(self.clone())
+    }
+
     /// What the last answer said of the rate of calls; `None` before the first that says anything.
     pub fn rate_window(&self) -> Option<RateWindow> {
         self.line.pace.seen()
@@ -239,6 +260,25 @@ impl Client {
     /// The base URL that is called, without a slash at the end.
     pub fn base_url(&self) -> &str {
         &self.line.base_url
+    }
+
+    /// The id of the extension, which `call` needs.
+    pub(crate) fn extension_id(&self, call: &str) -> Result<&str, ClientError> {
+        self.line.extension_id.as_deref().ok_or_else(|| {
+            let message = "the extension has no id: write `id` into the manifest, or give it to the builder";
+            ClientError::new(ClientErrorKind::NotConfigured, call, message)
+        })
+    }
+
+    /// The version of the delivery that this is the client of.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.view.version.as_deref()
+    }
+
+    /// The time, as the platform's calls write it: RFC 3339, UTC, whole seconds.
+    pub(crate) fn now(&self) -> String {
+        let seconds = i64::try_from(self.line.clock.unix_seconds()).unwrap_or_default();
+        jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
     }
 
     /// Makes a call, and reads its answer as a `T`.

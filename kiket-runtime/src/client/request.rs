@@ -103,16 +103,31 @@ impl Request {
         }
     }
 
+    /// Names the project that it concerns.
+    ///
+    /// # Errors
+    ///
+    /// When there is none in `project`.
+    pub(crate) fn of_project(self, project: &str) -> Result<Self, ClientError> {
+        match project.trim() {
+            "" => Err(self.invalid("the project is blank")),
+            project => Ok(self.query("project_id", project)),
+        }
+    }
+
+    /// What is wrong with it, before it is sent.
+    pub(crate) fn invalid(&self, message: impl Into<String>) -> ClientError {
+        ClientError::new(ClientErrorKind::InvalidRequest, self.call(), message)
+    }
+
     /// Sends `body` as JSON.
     ///
     /// # Errors
     ///
     /// When it cannot be JSON.
     pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self, ClientError> {
-        let json = serde_json::to_vec(body).map_err(|error| {
-            let message = format!("the body cannot be JSON: {error}");
-            ClientError::new(ClientErrorKind::InvalidRequest, self.call(), message)
-        })?;
+        let json = serde_json::to_vec(body);
+        let json = json.map_err(|error| self.invalid(format!("the body cannot be JSON: {error}")))?;
         self.body = Some(json.into());
         Ok(self)
     }

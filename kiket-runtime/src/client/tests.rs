@@ -70,7 +70,7 @@ impl Script {
             ..Overrides::default()
         };
         let config = Config::layer(overrides, &Environment::given([]), Declared::Nothing).unwrap();
-        Client::over(Box::new(self.clone()), &config, outbound)
+        Client::over(Box::new(self.clone()), &config, outbound, Clock::system())
     }
 
     fn attempts(&self) -> usize {
@@ -231,7 +231,7 @@ async fn a_call_without_a_token_is_an_error_before_it_is_sent() {
     let script = Script::default();
     let client = |overrides| {
         let config = Config::layer(overrides, &Environment::given([]), Declared::Nothing).unwrap();
-        Client::over(Box::new(script.clone()), &config, &Outbound::default())
+        Client::over(Box::new(script.clone()), &config, &Outbound::default(), Clock::system())
     };
     let error = post(&client(overrides())).await.unwrap_err();
     assert_eq!(error.kind(), ClientErrorKind::NotConfigured);

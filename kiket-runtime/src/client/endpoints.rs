@@ -1,0 +1,163 @@
+//! The platform's calls that concern the extension itself, and the way to the families of calls.
+
+use std::fmt;
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Client, ClientError, RateWindow, custom_data::CustomData, request::Request, secrets::Secrets,
+    sla::SlaEvents,
+};
+
+/// The platform's calls, typed.
+///
+/// ```no_run
+/// # async fn example(context: kiket_runtime::Context) -> kiket_runtime::Result<()> {
+/// use kiket_runtime::Level;
+/// use serde_json::json;
+///
+/// let endpoints = context.endpoints();
+/// endpoints.log_event("issue.created", json!({ "summary": "Spring campaign" })).await?;
+/// if endpoints.rate_limit().await?.remaining < 5 {
+///     endpoints.notify("Rate limit warning", "Only a few requests remain", Level::Warning).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Endpoints {
+    client: Client,
+}
+
+/// How urgent a notification is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// For the record.
+    #[default]
+    Info,
+    /// Something went well.
+    Success,
+    /// Something may go wrong.
+    Warning,
+    /// Something went wrong.
+    Error,
+}
+
+impl Endpoints {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Logs an event in the extension's history at Kiket, with the version of the delivery and the time.
+    ///
+    /// A repeated delivery that logs the same again carries the same idempotency key.
+    ///
+    /// # Errors
+    ///
+    /// When the extension has no id, `data` cannot be JSON, or the call fails.
+    pub async fn log_event(&self, event: &str, data: impl Serialize) -> Result<(), ClientError> {
+        #[derive(Serialize)]
+        struct Logged<'e, D> {
+            event: &'e str,
+            version: Option<&'e str>,
+            data: D,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            timestamp: Option<String>,
+        }
+
+        let id = self.client.extension_id("POST /api/v1/extensions/{id}/events")?;
+        let request = Request::new(Method::POST, &["extensions", id, "events"])?;
+        let version = self.client.version();
+        let mut logged = Logged { event, version, data, timestamp: None };
+        // The time is not the same in a repetition: the key is made of the rest.
+        let lasting = request.clone().json(&logged)?.body.unwrap_or_default();
+        logged.timestamp = Some(self.client.now());
+        self.client.order(request.json(&logged)?.idempotent_by(lasting)).await
+    }
+
+    /// What Kiket knows of the extension.
+    ///
+    /// # Errors
+    ///
+    /// When the extension has no id, or the call fails.
+    pub async fn metadata(&self) -> Result<Value, ClientError> {
+        let id = self.client.extension_id("GET /api/v1/extensions/{id}")?;
+        self.client.send(Request::new(Method::GET, &["extensions", id])?).await
+    }
+
+    /// Notifies the people of the workspace.
+    ///
+    /// # Errors
+    ///
+    /// When the call fails.
+    pub async fn notify(&self, title: &str, body: &str, level: Level) -> Result<(), ClientError> {
+        #[derive(Serialize)]
+        struct Notification<'n> {
+            title: &'n str,
+            body: &'n str,
+            level: Level,
+        }
+
+        let request = Request::new(Method::POST, &["extensions", "notifications"])?;
+        self.client.order(request.json(&Notification { title, body, level })?.idempotent()).await
+    }
+
+    /// Records a number over time, like `emit_metric("mails.sent", 3.0, "count")`.
+    ///
+    /// # Errors
+    ///
+    /// When `value` is not finite, or the call fails.
+    pub async fn emit_metric(&self, name: &str, value: f64, unit: &str) -> Result<(), ClientError> {
+        #[derive(Serialize)]
+        struct Metric<'m> {
+            name: &'m str,
+            value: f64,
+            unit: &'m str,
+        }
+
+        let request = Request::new(Method::POST, &["extensions", "metrics"])?;
+        if !value.is_finite() {
+            return Err(request.invalid(format!("the value of a metric is a finite number, not {value}")));
+        }
+        self.client.order(request.json(&Metric { name, value, unit })?.idempotent()).await
+    }
+
+    /// How many calls the extension has left; ask before a burst of them.
+    ///
+    /// # Errors
+    ///
+    /// When the call fails.
+    pub async fn rate_limit(&self) -> Result<RateWindow, ClientError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            rate_limit: RateWindow,
+        }
+
+        let answer: Answer = self.client.send(Request::new(Method::GET, &["ext", "rate_limit"])?).await?;
+        Ok(answer.rate_limit)
+    }
+
+    /// The secrets that Kiket keeps for the extension.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(self.client.clone())
+    }
+
+    /// The records of a project that the extension may read and write. `project` is any displayable id.
+    pub fn custom_data(&self, project: impl fmt::Display) -> CustomData {
+        CustomData::new(self.client.clone(), project.to_string())
+    }
+
+    /// The service level events of a project. `project` is any displayable id.
+    pub fn sla_events(&self, project: impl fmt::Display) -> SlaEvents {
+        SlaEvents::new(self.client.clone(), project.to_string())
+    }
+}
+
+impl fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Endpoints").field(&self.client).finish()
+    }
+}
