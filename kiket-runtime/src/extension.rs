@@ -307,12 +307,15 @@ impl Builder {
     #[track_caller]
     pub fn handler<A, H: Handler<A>>(mut self, event: &str, version: &str, handler: H) -> Self {
         let place = std::panic::Location::caller();
-        let mut malformed = |what: String| {
-            self.malformed.push(crate::error::Problem::new(what).at(place.into()));
+        let mut malformed = |what: String, rule: String| {
+            self.malformed.push(crate::error::Problem::new(what).at(place.into()).mend(rule));
         };
-        let event = event.parse::<EventName>().map_err(|error| malformed(format!("`{event}`: {error}")));
-        let version =
-            version.parse::<EventVersion>().map_err(|error| malformed(format!("`{version}`: {error}")));
+        let event = event.parse::<EventName>().map_err(|error| {
+            malformed(format!("`{event}` is not the name of an event"), error.to_string());
+        });
+        let version = version.parse::<EventVersion>().map_err(|error| {
+            malformed(format!("`{version}` is not the version of an event"), error.to_string());
+        });
         if let (Ok(event), Ok(version)) = (event, version) {
             self.bindings.push(Binding::new(event, version, handler));
         }

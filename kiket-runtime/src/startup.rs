@@ -192,7 +192,7 @@ fn check_prefix(prefix: &str) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(format!("`{prefix}` is not a prefix of paths"))
-        .mend("write it like `/kiket` or `/hooks/kiket`"))
+        .mend("write it like `/kiket` or `/hooks/kiket`: a slash before every segment, none at the end"))
 }
 
 /// How long a handler may run that does not say it: its hook in the manifest, else the callback, else the default.
