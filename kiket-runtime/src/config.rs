@@ -257,9 +257,10 @@ fn no_secret(manifest: Option<&Manifest>) -> Problem {
         let all = format!("`{}`", names.join("`, `"));
         let problem =
             Problem::new(format!("the manifest takes the webhook secret from {all}, which is not set"));
-        match names.contains(&WEBHOOK_SECRET) {
-            true => problem.mend(format!("set {all}")),
-            false => problem.mend(format!("set {all}, or `{WEBHOOK_SECRET}`")),
+        if names.contains(&WEBHOOK_SECRET) {
+            problem.mend(format!("set {all}"))
+        } else {
+            problem.mend(format!("set {all}, or `{WEBHOOK_SECRET}`"))
         }
     };
     match reference.and_then(Reference::place) {
