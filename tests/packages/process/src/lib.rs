@@ -1,0 +1,282 @@
+//! Extensions as processes, for tests: started, delivered to, told to stop, and never left behind.
+//!
+//! Nothing here sleeps. What a process prints is awaited line by line, and its end by the end of its output.
+
+mod output;
+mod wire;
+
+use std::{
+    ffi::OsStr,
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use kiket::testing::delivery;
+use serde_json::Value;
+
+pub use self::{
+    output::{Lines, PATIENCE},
+    wire::{Answer, Connection, NoAnswer, get, post},
+};
+
+/// The secret that [`Program`]s are started with and that [`signed`] signs with.
+pub const SECRET: &str = "canary_webhook_secret";
+
+/// What no program may print: every secret here starts with it.
+const CANARY: &str = "canary";
+
+/// Every variable that holds a secret, besides the one of [`SECRET`].
+const SECRET_VARIABLES: [&str; 4] = [
+    "KIKET_WEBHOOK_SECRET_PREVIOUS",
+    "KIKET_WORKSPACE_TOKEN",
+    "KIKET_EXTENSION_API_KEY",
+    "KIKET_SECRET_API_KEY",
+];
+
+/// A program that is an extension, before it runs.
+#[must_use = "a program does nothing until it is started"]
+pub struct Program(Command);
+
+impl Program {
+    /// The program at `path`, with nothing in its environment but secrets and `PORT=0`.
+    pub fn new(path: impl AsRef<OsStr>) -> Self {
+        let mut command = Command::new(path);
+        command.env_clear().env("PORT", "0").env("KIKET_WEBHOOK_SECRET", SECRET);
+        for variable in SECRET_VARIABLES {
+            command.env(variable, format!("{CANARY}_{}", variable.to_ascii_lowercase()));
+        }
+        Self(command)
+    }
+
+    /// Gives it an argument.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.0.arg(argument);
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    /// Removes a variable from its environment.
+    pub fn without_env(mut self, name: &str) -> Self {
+        self.0.env_remove(name);
+        self
+    }
+
+    /// Runs it in this directory.
+    pub fn directory(mut self, directory: impl AsRef<Path>) -> Self {
+        self.0.current_dir(directory);
+        self
+    }
+
+    /// Starts it, without waiting for anything.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be run at all.
+    #[track_caller]
+    pub fn spawn(mut self) -> Process {
+        let command = self.0.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let stdout = Lines::of("stdout", child.stdout.take().expect("it is piped"));
+        let stderr = Lines::of("stderr", child.stderr.take().expect("it is piped"));
+        Process { child, stdout, stderr }
+    }
+
+    /// Starts it, and waits until it listens.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    #[track_caller]
+    pub fn start(self) -> Running {
+        let process = self.spawn();
+        let listening = |line: &str| {
+            let line =
+                serde_json::from_str::<Value>(line).ok().filter(|line| line["message"] == "listening")?;
+            line["addresses"].as_str()?.strip_prefix("http://")?.parse().ok()
+        };
+        match process.stdout.find(listening) {
+            Some(address) => Running { process, address },
+            None => panic!("it does not listen\n{}{}", process.stdout.text(), process.stderr.text()),
+        }
+    }
+
+    /// Runs it to its end, which it must find by itself.
+    #[track_caller]
+    pub fn run(self) -> Ended {
+        self.spawn().end()
+    }
+}
+
+/// A process; dropping it kills it.
+pub struct Process {
+    child: Child,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+impl Process {
+    /// What it prints to standard output.
+    pub fn stdout(&self) -> &Lines {
+        &self.stdout
+    }
+
+    /// Types something into its standard input.
+    ///
+    /// # Panics
+    ///
+    /// When it does not read.
+    #[track_caller]
+    pub fn type_in(&mut self, text: &str) {
+        use std::io::Write as _;
+        let stdin = self.child.stdin.as_mut().expect("it is piped");
+        stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush()).expect("it reads");
+    }
+
+    /// Sends it a signal, like `TERM`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no shell.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        let arguments = ["-c", "kill -s \"$0\" \"$1\"", name, &self.child.id().to_string()];
+        let status = Command::new("sh").args(arguments).status().expect("there is a shell");
+        assert!(status.success(), "the signal was not sent");
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    ///
+    /// When it runs on, and when it has printed a secret.
+    #[track_caller]
+    pub fn end(mut self) -> Ended {
+        // A process that is gone has closed its output.
+        let (stdout, stderr) = (self.stdout.whole(), self.stderr.whole());
+        let status = self.child.wait().expect("it was not waited for before");
+        assert!(!stdout.contains(CANARY) && !stderr.contains(CANARY), "a secret!\n{stdout}{stderr}");
+        Ended { code: status.code(), stdout, stderr }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An extension that listens; dropping it kills it.
+pub struct Running {
+    process: Process,
+    address: SocketAddr,
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it logs.
+    pub fn log(&self) -> &Lines {
+        self.process.stdout()
+    }
+
+    /// Waits for a log line with this message, and gives it.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[track_caller]
+    pub fn logged(&self, message: &str) -> Value {
+        let found = self
+            .log()
+            .find(|line| serde_json::from_str::<Value>(line).ok().filter(|line| line["message"] == message));
+        found.unwrap_or_else(|| panic!("`{message}` is not in the log\n{}", self.log().text()))
+    }
+
+    /// Sends one request over a connection of its own.
+    ///
+    /// # Panics
+    ///
+    /// When it is not answered.
+    #[track_caller]
+    pub fn ask(&self, request: &[u8]) -> Answer {
+        self.send(request)
+            .answer()
+            .unwrap_or_else(|error| panic!("no answer: {error:?}\n{}", self.log().text()))
+    }
+
+    /// Sends one request over a connection of its own, whose answer can be read later.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be sent.
+    #[track_caller]
+    pub fn send(&self, request: &[u8]) -> Connection {
+        let mut connection = Connection::open(self.address).expect("it listens");
+        connection.send(request).expect("it reads");
+        connection
+    }
+
+    /// Sends it a signal, like `TERM`.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
+    /// Waits until it has ended by itself.
+    #[track_caller]
+    pub fn end(self) -> Ended {
+        self.process.end()
+    }
+
+    /// Tells it to stop, and waits until it has ended.
+    #[track_caller]
+    pub fn stop(self) -> Ended {
+        self.signal("TERM");
+        self.end()
+    }
+}
+
+/// How a process ended, and what it printed.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code; absent when a signal killed it.
+    pub code: Option<i32>,
+    /// Everything on standard output.
+    pub stdout: String,
+    /// Everything on standard error.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Its log, line by line.
+    ///
+    /// # Panics
+    ///
+    /// When a line is not JSON.
+    #[track_caller]
+    pub fn log(&self) -> Vec<Value> {
+        let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        self.stdout.lines().map(line).collect()
+    }
+}
+
+/// A delivery of `payload` as it goes over the wire, signed now with [`SECRET`].
+///
+/// # Panics
+///
+/// When the clock is before 1970.
+pub fn signed(event: &str, version: &str, payload: &Value) -> Vec<u8> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
+    post(&delivery(event, version, payload).sign(SECRET, now))
+}
