@@ -5,6 +5,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use serde_json::Value;
 
 use crate::{
+    base_url::{BaseUrl, InvalidBaseUrl},
     error::{Place, Problem},
     manifest::{Manifest, Reference, Setting},
     secret::Secret,
@@ -49,6 +50,7 @@ pub(crate) struct Overrides {
     pub(crate) workspace_token: Option<Secret>,
     pub(crate) extension_api_key: Option<Secret>,
     pub(crate) base_url: Option<String>,
+    pub(crate) allowed_base_urls: Vec<String>,
     pub(crate) telemetry_url: Option<String>,
     pub(crate) telemetry: Option<bool>,
     pub(crate) host: Option<String>,
@@ -66,16 +68,15 @@ pub struct Config {
     pub(crate) secrets: Vec<Secret>,
     pub(crate) workspace_token: Option<Secret>,
     pub(crate) extension_api_key: Option<Secret>,
-    pub(crate) base_url: String,
-    pub(crate) telemetry_url: String,
+    pub(crate) base_url: BaseUrl,
+    pub(crate) allowed_base_urls: Vec<BaseUrl>,
+    pub(crate) telemetry_url: BaseUrl,
     pub(crate) telemetry: bool,
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) settings: Settings,
 }
 
-/// Where Kiket is, unless somebody says otherwise; contract 2.1.
-const BASE_URL: &str = "https://kiket.dev";
 /// Where an extension listens, unless somebody says otherwise; contract 3.
 const ADDRESS: (&str, u16) = ("127.0.0.1", 8000);
 
@@ -112,20 +113,30 @@ impl Config {
         let variable = |name: &str| environment.variable(name);
         let token = |given: Option<Secret>, name: &str| given.or_else(|| variable(name).map(Secret::new));
         let secrets = webhook_secrets(overrides.secrets, environment, declared, &mut problems);
-        let base_url =
-            overrides.base_url.or_else(|| variable("KIKET_BASE_URL")).unwrap_or_else(|| BASE_URL.into());
-        let base_url = base_url.trim_end_matches('/').to_owned();
-        let telemetry_url = overrides.telemetry_url.or_else(|| variable("KIKET_SDK_TELEMETRY_URL"));
+        let mut address = |given: Option<String>, name: &'static str, default: &dyn Fn() -> String| {
+            let text = given.or_else(|| variable(name)).unwrap_or_else(default);
+            text.parse().map_err(|invalid| problems.push(not_an_address(name, &text, invalid))).ok()
+        };
+        let base_url: Option<BaseUrl> =
+            address(overrides.base_url, "KIKET_BASE_URL", &|| BaseUrl::kiket().to_string());
+        let below = || format!("{}/api/v1/ext", base_url.clone().unwrap_or_else(BaseUrl::kiket));
+        let telemetry_url = address(overrides.telemetry_url, "KIKET_SDK_TELEMETRY_URL", &below);
+        let allowed_base_urls = overrides.allowed_base_urls.into_iter();
+        let allowed_base_urls =
+            allowed_base_urls.filter_map(|text| address(Some(text), "allowed_base_url", &String::new));
+        let allowed_base_urls = allowed_base_urls.collect();
         let port = overrides.port.or_else(|| read_port(environment, &mut problems)).unwrap_or(ADDRESS.1);
         let text = |value: Option<&str>| value.map(str::to_owned);
+        let (Some(base_url), Some(telemetry_url)) = (base_url, telemetry_url) else { return Err(problems) };
         let config = Self {
             id: overrides.id.or_else(|| text(manifest.and_then(Manifest::id))),
             version: overrides.version.or_else(|| text(manifest.and_then(Manifest::version))),
             secrets,
             workspace_token: token(overrides.workspace_token, "KIKET_WORKSPACE_TOKEN"),
             extension_api_key: token(overrides.extension_api_key, "KIKET_EXTENSION_API_KEY"),
-            telemetry_url: telemetry_url.unwrap_or_else(|| format!("{base_url}/api/v1/ext")),
+            telemetry_url,
             base_url,
+            allowed_base_urls,
             telemetry: overrides.telemetry.unwrap_or_else(|| !opted_out(environment)),
             host: overrides.host.or_else(|| variable("HOST")).unwrap_or_else(|| ADDRESS.0.into()),
             port,
@@ -161,12 +172,12 @@ impl Config {
 
     /// Where Kiket is, without a slash at the end.
     pub fn base_url(&self) -> &str {
-        &self.base_url
+        self.base_url.as_str()
     }
 
     /// Where telemetry goes.
     pub fn telemetry_url(&self) -> &str {
-        &self.telemetry_url
+        self.telemetry_url.as_str()
     }
 
     /// Whether telemetry goes anywhere.
@@ -267,6 +278,13 @@ fn no_secret(manifest: Option<&Manifest>) -> Problem {
         Some(place) => problem.at(place.clone()),
         None => problem,
     }
+}
+
+fn not_an_address(name: &str, text: &str, invalid: InvalidBaseUrl) -> Problem {
+    // An address may have a password in it, which is what makes it none.
+    let found = if text.contains('@') { String::new() } else { format!(", found `{text}`") };
+    Problem::new(format!("`{name}` is not an address: {invalid}{found}"))
+        .mend(format!("set `{name}` to the address alone"))
 }
 
 fn read_port(environment: &Environment, problems: &mut Vec<Problem>) -> Option<u16> {

@@ -212,7 +212,12 @@ impl Delivery {
     /// The client of the extension, as this delivery uses it.
     pub(crate) fn client(&self) -> Client {
         let keys = self.0.keys.get_or_init(|| Arc::new(Keys::new(self.key())));
-        self.premises().client.for_delivery(self.version().as_str(), self.0.deadline, Arc::clone(keys))
+        let client =
+            self.premises().client.for_delivery(self.version().as_str(), self.0.deadline, Arc::clone(keys));
+        match self.envelope().ok().and_then(|envelope| envelope.base_url(self.body())) {
+            Some(told) => client.at_base_url_of_delivery(&told),
+            None => client,
+        }
     }
 
     pub(crate) fn deadline(&self) -> Instant {

@@ -33,10 +33,11 @@ enum Field {
     OccurredAt,
     CreatedAt,
     ReceivedAt,
+    Api,
 }
 
 impl Field {
-    const COUNT: usize = 9;
+    const COUNT: usize = 10;
 
     fn named(name: &str) -> Option<Self> {
         Some(match name {
@@ -49,6 +50,7 @@ impl Field {
             "occurred_at" => Self::OccurredAt,
             "createdAt" => Self::CreatedAt,
             "received_at" => Self::ReceivedAt,
+            "api" => Self::Api,
             _ => return None,
         })
     }
@@ -86,6 +88,16 @@ impl Envelope {
         [Field::Timestamp, Field::OccurredAt, Field::CreatedAt, Field::ReceivedAt]
             .into_iter()
             .find_map(|field| self.raw(field, body).filter(|raw| *raw != "null"))
+    }
+
+    /// Where the delivery says that Kiket is: `api.base_url`.
+    pub(crate) fn base_url(&self, body: &str) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Api {
+            base_url: Option<String>,
+        }
+
+        serde_json::from_str::<Api>(self.raw(Field::Api, body)?).ok()?.base_url.filter(|url| !url.is_empty())
     }
 
     fn text<'b>(&self, field: Field, body: &'b str) -> Option<Cow<'b, str>> {

@@ -244,6 +244,13 @@ impl Builder {
         self
     }
 
+    /// Another address that a delivery may name as its `api.base_url`: the calls of that delivery then go there, with the
+    /// extension's tokens. The base URL is one anyway; any other that a delivery names is left alone.
+    pub fn allowed_base_url(mut self, url: impl Into<String>) -> Self {
+        self.overrides.allowed_base_urls.push(url.into());
+        self
+    }
+
     /// Where telemetry goes, instead of `KIKET_SDK_TELEMETRY_URL`.
     pub fn telemetry_url(mut self, url: impl Into<String>) -> Self {
         self.overrides.telemetry_url = Some(url.into());

@@ -2,6 +2,7 @@
 //!
 //! Use it through `kiket`, which re-exports everything here that is meant to be used.
 
+mod base_url;
 mod client;
 mod clock;
 mod config;

@@ -38,7 +38,7 @@ use self::{
     retry::{retried, retry_after},
     transport::{Http, Options, Outgoing, Response, Transport, Trouble},
 };
-use crate::{clock::Clock, config::Config, routing::VERSION_HEADER, secret::Secret};
+use crate::{base_url::BaseUrl, clock::Clock, config::Config, routing::VERSION_HEADER, secret::Secret};
 
 /// Calls Kiket with the tokens of the extension.
 ///
@@ -69,7 +69,9 @@ pub struct Client {
 /// What all calls of the process share.
 struct Line {
     transport: Box<dyn Transport>,
-    base_url: String,
+    base_url: BaseUrl,
+    /// Where tokens may go besides.
+    allowed: Vec<BaseUrl>,
     tokens: Tokens,
     extension_id: Option<String>,
     clock: Clock,
@@ -90,6 +92,8 @@ struct View {
     version: Option<String>,
     deadline: Option<Instant>,
     keys: Option<Arc<Keys>>,
+    /// Where the delivery says that Kiket is, if tokens may go there.
+    base_url: Option<BaseUrl>,
     given_key: Option<String>,
 }
 
@@ -135,8 +139,8 @@ impl Default for Outbound {
 
 impl Client {
     pub(crate) fn new(config: &Config, outbound: &Outbound, clock: Clock) -> Self {
-        let host = config.base_url.parse::<http::Uri>().ok().and_then(|url| url.host().map(str::to_owned));
-        let options = Options { connect_timeout: outbound.connect_timeout, host: host.unwrap_or_default() };
+        let options =
+            Options { connect_timeout: outbound.connect_timeout, host: config.base_url.host().to_owned() };
         Self::over(Box::new(Http::new(options)), config, outbound, clock)
     }
 
@@ -144,7 +148,8 @@ impl Client {
     pub(crate) fn unconfigured() -> Self {
         let line = Line {
             transport: Box::new(Http::new(Options { connect_timeout: CONNECT_TIMEOUT, host: String::new() })),
-            base_url: String::new(),
+            base_url: BaseUrl::kiket(),
+            allowed: Vec::new(),
             tokens: Tokens::default(),
             extension_id: None,
             clock: Clock::system(),
@@ -162,6 +167,7 @@ impl Client {
         let line = Line {
             transport,
             base_url: config.base_url.clone(),
+            allowed: config.allowed_base_urls.clone(),
             tokens,
             extension_id: config.id.clone(),
             clock,
@@ -177,9 +183,27 @@ impl Client {
             version: Some(version.to_owned()),
             deadline: Some(deadline),
             keys: Some(keys),
+            base_url: None,
             given_key: None,
         };
         Self { line: Arc::clone(&self.line), view }
+    }
+
+    /// The client that calls where a delivery says that Kiket is, if tokens may go there. Nobody has verified what
+    /// it says, and whoever gets a token has it.
+    pub(crate) fn at_base_url_of_delivery(mut self, told: &str) -> Self {
+        let Line { base_url, allowed, .. } = &*self.line;
+        match told.parse::<BaseUrl>() {
+            Ok(told) if told.has_origin_of(base_url) => {}
+            Ok(told) if allowed.iter().any(|allowed| told.has_origin_of(allowed)) => {
+                self.view.base_url = Some(told)
+            }
+            _ => tracing::warn!(
+                told = told.get(..100).unwrap_or(told),
+                "the delivery names another base URL, which is not allowed: its calls go to the configured one"
+            ),
+        }
+        self
     }
 
     /// Sends this `Idempotency-Key` with the calls of the returned client, which are then tried again where they may
@@ -259,7 +283,7 @@ impl Client {
 
     /// The base URL that is called, without a slash at the end.
     pub fn base_url(&self) -> &str {
-        &self.line.base_url
+        self.view.base_url.as_ref().unwrap_or(&self.line.base_url).as_str()
     }
 
     /// The id of the extension, which `call` needs.
@@ -315,7 +339,7 @@ impl Client {
             .deadline
             .map_or(now + self.line.call_timeout, |deadline| deadline.min(now + self.line.call_timeout));
         let headers = self.headers(&request)?;
-        let url = format!("{}{}", self.line.base_url, request.target);
+        let url = format!("{}{}", self.base_url(), request.target);
         let call = request.call();
         let attempt = || self.attempt(&request, &call, &url, &headers, deadline);
         retried(attempt, request.is_repeatable(), deadline).await.map_err(|error| self.redacted(error))
@@ -504,7 +528,7 @@ fn excerpt(body: &[u8], confidential: bool) -> Option<String> {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("base_url", &self.line.base_url)
+            .field("base_url", &self.base_url())
             .field("version", &self.view.version)
             .finish_non_exhaustive()
     }

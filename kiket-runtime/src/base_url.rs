@@ -1,0 +1,142 @@
+//! The address of Kiket, or of something that stands in for it.
+
+use std::{fmt, str::FromStr};
+
+/// An address that calls go below: `http` or `https`, a host, perhaps a port and a path.
+///
+/// ```text
+/// https://kiket.dev
+/// http://127.0.0.1:4010/kiket
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BaseUrl {
+    /// Without a slash at the end.
+    text: String,
+    origin: Origin,
+}
+
+/// Whose address it is: what tokens are given to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Origin {
+    secure: bool,
+    /// In lower case.
+    host: String,
+    port: u16,
+}
+
+impl BaseUrl {
+    /// Where Kiket is, unless somebody says otherwise; contract 2.1.
+    pub(crate) fn kiket() -> Self {
+        let origin = Origin { secure: true, host: "kiket.dev".to_owned(), port: 443 };
+        Self { text: "https://kiket.dev".to_owned(), origin }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The host, without the brackets of an IPv6 address.
+    pub(crate) fn host(&self) -> &str {
+        self.origin.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// Whether both are addresses of the same server.
+    pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
+        self.origin == other.origin
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = InvalidBaseUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidBaseUrl> {
+        let text = text.trim_end_matches('/');
+        let uri: http::Uri = text.parse().map_err(|_| InvalidBaseUrl)?;
+        let secure = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(InvalidBaseUrl),
+        };
+        let authority = uri.authority().ok_or(InvalidBaseUrl)?;
+        let odd = authority.as_str().contains('@') || text.contains(['?', '#', '\\']);
+        let dots = uri
+            .path()
+            .split('/')
+            .any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."));
+        let port = authority.port().map_or(Ok(if secure { 443 } else { 80 }), |port| port.as_str().parse());
+        let origin = Origin {
+            secure,
+            host: authority.host().to_ascii_lowercase(),
+            port: port.map_err(|_| InvalidBaseUrl)?,
+        };
+        if odd || dots || origin.host.is_empty() {
+            Err(InvalidBaseUrl)
+        } else {
+            Ok(Self { text: text.to_owned(), origin })
+        }
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A text that is no base URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a base URL is `http` or `https` and a host, without a name, a query or a fragment, like `https://kiket.dev`"
+)]
+pub(crate) struct InvalidBaseUrl;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_keeps_its_path_and_loses_its_last_slash() {
+        for (text, kept) in [
+            ("https://kiket.dev", "https://kiket.dev"),
+            ("https://kiket.dev/", "https://kiket.dev"),
+            ("http://127.0.0.1:4010/a/b//", "http://127.0.0.1:4010/a/b"),
+            ("http://[::1]:80", "http://[::1]:80"),
+        ] {
+            assert_eq!(text.parse::<BaseUrl>().map(|url| url.to_string()), Ok(kept.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            "kiket.dev",
+            "/api",
+            "ftp://kiket.dev",
+            "https://",
+            "https://user:pw@kiket.dev",
+            "https://kiket.dev?a=b",
+            "https://kiket.dev#x",
+            "https://kiket.dev:99999",
+            "https://kiket.dev/a/../b",
+            "https://kiket.dev/%2E%2e/b",
+            "https://a b",
+            "https://kiket.dev\\@evil.example",
+            "javascript:alert(1)",
+            "https:kiket.dev",
+        ] {
+            assert_eq!(text.parse::<BaseUrl>(), Err(InvalidBaseUrl), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let same = |a: &str, b: &str| a.parse::<BaseUrl>().unwrap().has_origin_of(&b.parse().unwrap());
+        assert!(same("https://kiket.dev", "https://KIKET.dev:443/path"));
+        assert!(same("http://a:80", "http://a"));
+        assert!(!same("https://kiket.dev", "http://kiket.dev"));
+        assert!(!same("https://kiket.dev", "https://kiket.dev:8443"));
+        assert!(!same("https://kiket.dev", "https://kiket.dev.evil.example"));
+        assert!(!same("https://kiket.dev", "https://evil.example/kiket.dev"));
+    }
+}
