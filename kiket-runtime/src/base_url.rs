@@ -63,7 +63,12 @@ impl FromStr for BaseUrl {
             .path()
             .split('/')
             .any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."));
-        let port = authority.port().map_or(Ok(if secure { 443 } else { 80 }), |port| port.as_str().parse());
+        // `port` of the library is none for a port that is no number, too.
+        let port =
+            match authority.as_str().strip_prefix(authority.host()).and_then(|port| port.strip_prefix(':')) {
+                None => Ok(if secure { 443 } else { 80 }),
+                Some(port) => port.parse(),
+            };
         let origin = Origin {
             secure,
             host: authority.host().to_ascii_lowercase(),

@@ -26,6 +26,7 @@ use crate::{
     registry::{Entry, Registry},
     routing::Target,
     signature::Verifier,
+    telemetry::{Failed, Note, Telemetry},
 };
 
 /// Everything that deliveries pass through; one for an extension.
@@ -36,6 +37,7 @@ pub(crate) struct Dispatcher {
     pub(crate) clock: Clock,
     pub(crate) gate: Arc<Gate>,
     pub(crate) counters: Counters,
+    pub(crate) telemetry: Telemetry,
     /// The status of a payload that does not decode: 500, or 422.
     pub(crate) undecodable: StatusCode,
 }
@@ -82,11 +84,11 @@ struct Refusal {
 
 impl Dispatcher {
     /// Answers a delivery. Dropping the answer's future does not stop a handler that has begun.
-    pub(crate) async fn answer(&self, incoming: Incoming<'_>) -> Answer {
+    pub(crate) async fn answer(self: &Arc<Self>, incoming: Incoming<'_>) -> Answer {
         match self.route(incoming) {
             Ok(routed) => {
                 let span = span(&routed);
-                let running = Box::pin(run(routed, self.undecodable).instrument(span));
+                let running = Box::pin(run(routed, Arc::clone(self)).instrument(span));
                 detached(running)
                     .await
                     .unwrap_or_else(|| Answer::rejection(&Rejection::handler_panicked(), None))
@@ -177,11 +179,18 @@ fn span(routed: &Routed) -> Span {
 }
 
 /// Runs the handler of a delivery, and tells the log how it went.
-async fn run(routed: Routed, undecodable: StatusCode) -> Answer {
+async fn run(routed: Routed, dispatcher: Arc<Dispatcher>) -> Answer {
     let Routed { delivery, entry, event_in_path, pass } = routed;
     let started = Instant::now();
     let outcome = outcome(&delivery, &entry, event_in_path).await;
-    let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+    let duration = started.elapsed();
+    dispatcher.telemetry.note(|| Note {
+        subject: Arc::clone(&entry.subject),
+        duration,
+        ended_at: dispatcher.clock.unix_seconds(),
+        failure: outcome.as_ref().err().map(Failure::told),
+    });
+    let duration_ms = duration.as_secs_f64() * 1000.0;
     let span = Span::current();
     if !span.is_disabled() {
         span.record("delivery_id", delivery.id().as_deref());
@@ -194,7 +203,7 @@ async fn run(routed: Routed, undecodable: StatusCode) -> Answer {
         }
         Err(Failure::Refused(rejection)) => (rejection, None),
         Err(Failure::Handler(error)) => {
-            (Rejection::of_handler(&error, undecodable), Some(format!("{error:?}")))
+            (Rejection::of_handler(&error, dispatcher.undecodable), Some(format!("{error:?}")))
         }
         Err(Failure::Interrupted(Interrupted::DeadlineExceeded)) => (Rejection::deadline_exceeded(), None),
         Err(Failure::Interrupted(Interrupted::Panicked(text))) => {
@@ -217,6 +226,21 @@ enum Failure {
     Refused(Rejection),
     Handler(Error),
     Interrupted(Interrupted),
+}
+
+impl Failure {
+    /// What telemetry tells of it: nothing that nobody wrote for a reader.
+    fn told(&self) -> Failed {
+        let (message, class) = match self {
+            Self::Refused(rejection) => (&*rejection.text, rejection.code.unwrap_or("refused")),
+            Self::Handler(error) => (error.message().unwrap_or("handler failed"), error.class()),
+            Self::Interrupted(Interrupted::DeadlineExceeded) => {
+                ("the handler ran past its deadline", "deadline_exceeded")
+            }
+            Self::Interrupted(Interrupted::Panicked(_)) => ("the handler panicked", "handler_panicked"),
+        };
+        Failed { message: message.to_owned(), class: class.to_owned() }
+    }
 }
 
 /// Contract 1.4, rows 7 to 17.

@@ -15,6 +15,7 @@ use crate::{
     handler::{Binding, Handler},
     secret::Secret,
     startup::{self, Report},
+    telemetry::{Hook, Record},
 };
 
 /// An extension that is ready to answer: handlers, secrets and settings are known and checked.
@@ -151,6 +152,18 @@ impl Extension {
         self.0.dispatcher.gate.emptied().await;
     }
 
+    /// Waits until the records of all deliveries so far were told to hook and telemetry, `patience` at most.
+    ///
+    /// [`serve`](Self::serve) does it before it ends.
+    pub async fn flush(&self, patience: Duration) {
+        self.0.dispatcher.telemetry.flush(patience).await;
+    }
+
+    /// How many records were dropped since the start, because hook or telemetry did not keep up.
+    pub fn dropped_records(&self) -> u64 {
+        self.0.dispatcher.telemetry.dropped()
+    }
+
     /// How many signatures were refused since the start, by the code of the cause, like `signature_mismatch`.
     pub fn signature_refusals(&self) -> Vec<(&'static str, u64)> {
         self.0.dispatcher.counters.signature_refusals()
@@ -180,6 +193,7 @@ pub struct Builder {
     pub(crate) states: States,
     pub(crate) limits: Limits,
     pub(crate) outbound: Outbound,
+    pub(crate) hook: Option<Hook>,
     pub(crate) clock: Clock,
     pub(crate) strict: bool,
 }
@@ -254,6 +268,26 @@ impl Builder {
     /// Where telemetry goes, instead of `KIKET_SDK_TELEMETRY_URL`.
     pub fn telemetry_url(mut self, url: impl Into<String>) -> Self {
         self.overrides.telemetry_url = Some(url.into());
+        self
+    }
+
+    /// Calls `hook` with a record of every delivery that had a handler, whether telemetry is on or off.
+    ///
+    /// It runs on a thread of its own, a moment later, and cannot delay or break a delivery. One that keeps that thread
+    /// for long loses records: see [`Extension::dropped_records`].
+    ///
+    /// ```
+    /// use kiket_runtime::{Extension, RecordStatus};
+    ///
+    /// let builder = Extension::builder().feedback(|record| {
+    ///     if record.status == RecordStatus::Error {
+    ///         eprintln!("{} failed after {} ms", record.event, record.duration_ms);
+    ///     }
+    /// });
+    /// # let _ = builder;
+    /// ```
+    pub fn feedback(mut self, hook: impl Fn(&Record) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Arc::new(hook));
         self
     }
 

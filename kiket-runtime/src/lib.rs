@@ -30,6 +30,7 @@ mod secret;
 mod settings;
 pub mod signature;
 mod startup;
+mod telemetry;
 pub mod testing;
 
 pub use ::http::StatusCode;
@@ -56,4 +57,5 @@ pub use self::{
     secret::Secret,
     settings::{SettingError, Settings},
     startup::{HandlerReport, Report},
+    telemetry::{Record, RecordStatus},
 };

@@ -80,6 +80,14 @@ impl Settings {
         self.0.keys().map(String::as_str)
     }
 
+    /// The values that must not be printed.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.0.values().filter_map(|setting| match setting {
+            Setting::Secret(secret) => Some(secret),
+            _ => None,
+        })
+    }
+
     pub(crate) fn builder() -> SettingsBuilder {
         SettingsBuilder::default()
     }

@@ -11,7 +11,7 @@ use std::{
 use http::StatusCode;
 
 use crate::{
-    client::Client,
+    client::{Client, Reporter},
     config::{Config, Declared},
     counters::Counters,
     delivery::{Premises, States, Subject},
@@ -23,6 +23,7 @@ use crate::{
     manifest::{Manifest, RegisteredHandler, disagreements},
     registry::Registry,
     signature::Verifier,
+    telemetry::{Telemetry, Teller},
 };
 
 /// Builds the extension that `builder` describes.
@@ -74,6 +75,7 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
             clock: builder.clock,
             gate: Gate::new(builder.limits.in_flight),
             counters: Counters::default(),
+            telemetry: Telemetry::start(builder.hook, Reporter::new(&config), teller(&config)),
             undecodable: if builder.limits.give_up_undecodable {
                 StatusCode::UNPROCESSABLE_ENTITY
             } else {
@@ -83,6 +85,17 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
         config,
         limits: builder.limits,
     }))
+}
+
+/// Who tells telemetry, and what it must not tell.
+fn teller(config: &Config) -> Teller {
+    let tokens = config.workspace_token.iter().chain(&config.extension_api_key);
+    let secrets = config.secrets.iter().chain(tokens).chain(config.settings.secrets());
+    Teller {
+        extension_id: config.id.clone(),
+        extension_version: config.version.clone(),
+        secrets: secrets.cloned().collect(),
+    }
 }
 
 /// Keeps the problems of a step that failed, and goes on with nothing, so that all problems are found at once.

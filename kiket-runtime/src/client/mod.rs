@@ -5,6 +5,7 @@ mod endpoints;
 mod error;
 mod pace;
 mod page;
+mod reporter;
 mod request;
 mod retry;
 mod secrets;
@@ -23,6 +24,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+pub(crate) use self::reporter::Reporter;
 pub use self::{
     custom_data::CustomData,
     endpoints::{Endpoints, Level},
@@ -301,8 +303,7 @@ impl Client {
 
     /// The time, as the platform's calls write it: RFC 3339, UTC, whole seconds.
     pub(crate) fn now(&self) -> String {
-        let seconds = i64::try_from(self.line.clock.unix_seconds()).unwrap_or_default();
-        jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+        rfc3339(self.line.clock.unix_seconds())
     }
 
     /// Makes a call, and reads its answer as a `T`.
@@ -501,6 +502,12 @@ impl Keys {
         *times = times.wrapping_add(1);
         hex(key.get(..16).unwrap_or(&key))
     }
+}
+
+/// A time of Unix seconds as RFC 3339 in UTC.
+pub(crate) fn rfc3339(unix_seconds: u64) -> String {
+    let seconds = i64::try_from(unix_seconds).unwrap_or_default();
+    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }
 
 /// Sixteen bytes that nobody had before: for telling calls apart, not for secrets.

@@ -47,7 +47,7 @@ const READY: &str = r#"{"status":"ready"}"#;
 const DRAINING: &str = r#"{"status":"draining"}"#;
 
 async fn deliver(
-    dispatcher: &Dispatcher,
+    dispatcher: &Arc<Dispatcher>,
     request: &HttpRequest,
     mut payload: Payload,
     bounds: Bounds,

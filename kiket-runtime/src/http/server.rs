@@ -79,6 +79,9 @@ const CLOSING_SECONDS: u64 = 2;
 /// How long threads may take to end after that. One that never comes back does not keep the process.
 const ENDING: Duration = Duration::from_secs(CLOSING_SECONDS + 2);
 
+/// How long the last records of telemetry may take.
+const LAST_RECORDS: Duration = Duration::from_secs(2);
+
 impl Server {
     fn bind(extension: Extension) -> Result<Self, StartupError> {
         let (host, port) = (extension.config().host().to_owned(), extension.config().port());
@@ -157,6 +160,7 @@ impl Server {
         if let Ok(ended) = ended.await {
             ended.map_err(io::Error::other)??;
         }
+        extension.flush(LAST_RECORDS).await;
         match cut_off {
             None => Ok(()),
             Some(why) => {
