@@ -1,4 +1,4 @@
-//! The names that expansions use; nothing else may, and nothing here is stable.
+//! The names that expansions use, and what the benches measure; nothing else may, and nothing here is stable.
 
 use std::process::ExitCode;
 
@@ -11,10 +11,13 @@ pub use crate::{
     scope::Scope,
 };
 use crate::{
+    dispatch::{Answer, Incoming},
     error::{Error, Result, StartupError},
     extension::{Builder, Extension},
+    headers::Headers,
     http::Signals,
     logging::{announce, init_logging},
+    routing::Target,
 };
 
 /// What `kiket::main!` runs: the extension of the crate that `module` is in, and of `crates`.
@@ -66,4 +69,17 @@ where
 #[allow(clippy::unused_async)] // it stands where a user's async function stands
 pub async fn no_setup(builder: Builder) -> Result<Builder> {
     Ok(builder)
+}
+
+/// Answers a delivery without HTTP, with a status and a body.
+pub async fn dispatch(
+    extension: &Extension,
+    event: &str,
+    version: &str,
+    headers: Headers,
+    body: bytes::Bytes,
+) -> (u16, bytes::Bytes) {
+    let target = Target { event: Some(event), version: Some(version), query: "" };
+    let Answer { status, body, .. } = extension.dispatcher().answer(Incoming { target, headers, body }).await;
+    (status.as_u16(), body)
 }

@@ -1,0 +1,169 @@
+//! The load: deliveries over connections that stay open, each sent when the one before is answered.
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    str::FromStr,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use kiket::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::JoinSet,
+};
+
+use crate::deliveries::{self, EVENT, SECRET, VERSION};
+
+/// How much is sent, and where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) address: SocketAddr,
+    /// Of a body, in bytes.
+    pub(crate) size: usize,
+    pub(crate) connections: usize,
+    pub(crate) time: Duration,
+}
+
+/// How it was answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered {
+    pub(crate) requests: u64,
+    pub(crate) time: Duration,
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+}
+
+impl Answered {
+    /// How many requests were answered in a second.
+    pub(crate) fn requests_per_second(&self) -> f64 {
+        self.requests_f64() / self.time.as_secs_f64()
+    }
+
+    /// How many requests were answered, to divide by.
+    #[expect(clippy::cast_precision_loss, reason = "a load has far less than 2^52 requests")]
+    pub(crate) fn requests_f64(&self) -> f64 {
+        self.requests as f64
+    }
+}
+
+/// ```text
+/// answered = requests time p50 p99        times in nanoseconds
+/// ```
+impl fmt::Display for Answered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { requests, time, p50, p99 } = self;
+        write!(f, "{requests} {} {} {}", time.as_nanos(), p50.as_nanos(), p99.as_nanos())
+    }
+}
+
+impl FromStr for Answered {
+    type Err = io::Error;
+
+    fn from_str(text: &str) -> io::Result<Self> {
+        let numbers: Result<Vec<u64>, _> = text.split_whitespace().map(str::parse).collect();
+        let [requests, time, p50, p99] = numbers.map_err(io::Error::other)?[..] else {
+            return Err(io::Error::other(format!("the load says {text:?}")));
+        };
+        let [time, p50, p99] = [time, p50, p99].map(Duration::from_nanos);
+        Ok(Self { requests, time, p50, p99 })
+    }
+}
+
+/// The most requests of one connection; what bounds the memory for latencies.
+const MOST_REQUESTS: usize = 1_000_000;
+/// What every delivery is answered with.
+const OK: &[u8] = br#"{"ok":true}"#;
+
+/// Sends `load`.
+///
+/// # Errors
+///
+/// When any answer is not 200 with `{"ok":true}`.
+pub(crate) fn send(load: Load) -> io::Result<Answered> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // A signature holds for 300 s, and a load is shorter: all requests are the same bytes.
+        let request: &'static [u8] = request(load.size)?.leak();
+        let from = Instant::now();
+        let mut connections = JoinSet::new();
+        for _ in 0..load.connections {
+            connections.spawn(connection(load, request, from + load.time));
+        }
+        let mut latencies = Vec::new();
+        while let Some(connection) = connections.join_next().await {
+            latencies.append(&mut connection.map_err(io::Error::other)??);
+        }
+        let time = from.elapsed();
+        latencies.sort_unstable();
+        let [p50, p99] = [50, 99].map(|percent| {
+            let nanoseconds = latencies.get(latencies.len() * percent / 100);
+            Duration::from_nanos(nanoseconds.copied().unwrap_or_default().into())
+        });
+        Ok(Answered { requests: latencies.len() as u64, time, p50, p99 })
+    })
+}
+
+/// One delivery over a connection of its own.
+pub(crate) fn send_one(address: SocketAddr, size: usize) -> io::Result<()> {
+    send(Load { address, size, connections: 1, time: Duration::ZERO }).map(drop)
+}
+
+fn request(size: usize) -> io::Result<Vec<u8>> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
+    let body = deliveries::body(size);
+    let signature = sign(SECRET, now, &body);
+    let head = format!(
+        "POST /v/{VERSION}/webhooks/{EVENT} HTTP/1.1\r\n\
+         host: 127.0.0.1\r\n\
+         user-agent: Kiket-Webhooks/1.0\r\n\
+         accept: */*\r\n\
+         content-type: application/json\r\n\
+         content-length: {size}\r\n\
+         {TIMESTAMP_HEADER}: {now}\r\n\
+         {SIGNATURE_HEADER}: {signature}\r\n\
+         x-kiket-delivery: evt_01JZ8Q4W7C5N2M\r\n\r\n"
+    );
+    Ok([head.into_bytes(), body].concat())
+}
+
+/// Sends `request` until the time is `until`, at least once; the latencies in nanoseconds.
+async fn connection(load: Load, request: &[u8], until: Instant) -> io::Result<Vec<u32>> {
+    let mut stream = TcpStream::connect(load.address).await?;
+    stream.set_nodelay(true)?;
+    let mut latencies = Vec::new();
+    let mut buffer = [0; 4096];
+    let mut from = Instant::now();
+    loop {
+        stream.write_all(request).await?;
+        answer(&mut stream, &mut buffer).await?;
+        let to = Instant::now();
+        latencies.push(u32::try_from((to - from).as_nanos()).unwrap_or(u32::MAX));
+        if to >= until || latencies.len() >= MOST_REQUESTS {
+            return Ok(latencies);
+        }
+        from = to;
+    }
+}
+
+/// Reads one answer, which must be 200 with [`OK`].
+async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    loop {
+        let read = stream.read(&mut buffer[filled..]).await?;
+        filled += read;
+        let answer = &buffer[..filled];
+        if answer.starts_with(b"HTTP/1.1 200 OK\r\n") && answer.ends_with(OK) {
+            return Ok(());
+        }
+        let complete = answer.windows(4).position(|end| end == b"\r\n\r\n").is_some_and(|end| {
+            let head = answer[..end].to_ascii_lowercase();
+            let length = format!("content-length: {}", filled - end - 4);
+            head.windows(length.len()).any(|header| header == length.as_bytes())
+        });
+        if read == 0 || complete || filled == buffer.len() {
+            return Err(io::Error::other(format!("an answer is {:?}", String::from_utf8_lossy(answer))));
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What a delivery costs over HTTP: ours beside a hand-written actix-web server that does the same work.
+//!
+//! ```text
+//! cargo bench --bench load [-- [--rounds 5] [--seconds 2.5] [--connections 16] [--workers 1] [--starts 9]]
+//! ```
+//!
+//! Servers and load run in processes of their own, over loopback, and the servers are loaded in turn, so that
+//! whatever else the machine does meets all of them. The figure that holds is the processor time of the server for
+//! a request, and the ratio of two servers in the same round. The bench fails on a wrong answer, never on a time.
+
+#[path = "../deliveries/mod.rs"]
+mod deliveries;
+
+mod client;
+mod limit;
+mod measure;
+mod options;
+mod ours;
+mod process;
+mod table;
+
+use std::{error::Error, time::Duration};
+
+use client::Load;
+use options::Options;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["serve-ours", workers] => ours::serve(workers.parse()?).map_err(|error| format!("{error:?}").into()),
+        ["serve-limit", workers] => Ok(limit::serve(workers.parse()?)?),
+        ["load", address, size, connections, seconds] => {
+            let answered = client::send(Load {
+                address: address.parse()?,
+                size: size.parse()?,
+                connections: connections.parse()?,
+                time: Duration::from_secs_f64(seconds.parse()?),
+            })?;
+            print!("{answered}");
+            Ok(())
+        }
+        _ => {
+            let measured = measure::all(Options::read(&arguments)?)?;
+            print!("{}", table::of(&measured));
+            Ok(())
+        }
+    }
+}

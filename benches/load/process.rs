@@ -1,0 +1,104 @@
+//! A role of this program in a process of its own, and what the kernel knows of it.
+
+use std::{
+    fs,
+    io::{self, BufRead as _, BufReader, Read as _},
+    net::SocketAddr,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::Duration,
+};
+
+/// A server in a process of its own. It ends with this value, and also with the process that started it.
+pub(crate) struct ServerProcess {
+    child: Killed,
+    address: SocketAddr,
+    /// The server reads it, and its end is the server's end.
+    _leash: ChildStdin,
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // A child that is gone already is as good.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl ServerProcess {
+    /// Starts this program as the server `role`, with `log` as its `RUST_LOG`, and waits until it listens.
+    pub(crate) fn start(role: &str, workers: usize, log: &str) -> io::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args([role, &workers.to_string()])
+            .env("RUST_LOG", log)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let child = Killed(child);
+        let (leash, stdout) = pipes.ok_or_else(|| io::Error::other("a child has no pipes"))?;
+        let mut stdout = BufReader::new(stdout);
+        // A server that logs may say something before its address.
+        let address = stdout.by_ref().lines().map_while(Result::ok).find_map(|line| line.parse().ok());
+        let address = address.ok_or_else(|| io::Error::other(format!("`{role}` does not listen")))?;
+        drain(stdout);
+        Ok(Self { child, address, _leash: leash })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The time of all its threads on a processor, in user and kernel mode.
+    pub(crate) fn cpu_time(&self) -> io::Result<Duration> {
+        let stat = self.proc("stat")?;
+        // The second field is the program's name, in parentheses, and may contain anything.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let mut ticks = fields.split_ascii_whitespace().skip(11).map_while(|field| field.parse::<u64>().ok());
+        let (Some(user), Some(system)) = (ticks.next(), ticks.next()) else {
+            return Err(io::Error::other(format!("/proc/…/stat says {stat:?}")));
+        };
+        Ok(TICK * u32::try_from(user + system).map_err(io::Error::other)?)
+    }
+
+    /// The memory it has in use, in bytes.
+    pub(crate) fn resident_memory(&self) -> io::Result<u64> {
+        let status = self.proc("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other("/proc/…/status has no VmRSS"))
+    }
+
+    fn proc(&self, file: &str) -> io::Result<String> {
+        fs::read_to_string(format!("/proc/{}/{file}", self.child.0.id()))
+    }
+}
+
+/// The unit of `/proc/<pid>/stat`: Linux shows hundredths of a second to programs, on every machine.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Throws away what a server logs, so that it never waits for its pipe.
+fn drain(mut stdout: BufReader<ChildStdout>) {
+    std::thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
+}
+
+/// Tells the process that started this one where it listens, and ends this one when that one is gone.
+pub(crate) fn announce(address: SocketAddr) {
+    println!("{address}");
+    std::thread::spawn(|| {
+        let _ = io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(0);
+    });
+}
+
+/// Runs this program as `role` to its end, and returns what it prints.
+pub(crate) fn run(role: &str, arguments: &[String]) -> io::Result<String> {
+    let output =
+        Command::new(std::env::current_exe()?).arg(role).args(arguments).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(format!("`{role}` failed")));
+    }
+    String::from_utf8(output.stdout).map_err(io::Error::other)
+}

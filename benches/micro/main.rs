@@ -1,0 +1,150 @@
+//! What a delivery costs without HTTP, step by step.
+//!
+//! ```text
+//! cargo bench --bench micro
+//! ```
+//!
+//! The steps take turns in many short batches, and the fastest batch counts: whatever else the machine does only
+//! adds. The bench fails on a wrong answer, never on a time.
+
+#[path = "../deliveries/mod.rs"]
+mod deliveries;
+
+use std::{
+    hint::black_box,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use kiket::{
+    Clock, Extension, Headers, Payload, Reply, Secret,
+    signature::{self, SIGNATURE_HEADER, TIMESTAMP_HEADER, Verifier},
+};
+use sha2::Sha256;
+
+use deliveries::{EVENT, IssueCreated, SECRET, SIZES, VERSION};
+
+/// How long a batch takes at least, in microseconds.
+const BATCH: f64 = 1000.0;
+/// When the deliveries are signed, and when they arrive.
+const NOW: u64 = 1_700_000_000;
+
+fn main() {
+    // `cargo test --all-targets` only wants to see that it works.
+    let batches = if std::env::args().any(|argument| argument == "--bench") { 300 } else { 1 };
+    for (size, name) in SIZES {
+        measure(size, name, batches);
+    }
+}
+
+fn measure(size: usize, name: &str, batches: usize) {
+    let body = Bytes::from(deliveries::body(size));
+    let (timestamp, signed) = (NOW.to_string(), signature::sign(SECRET, NOW, &body));
+    let headers = headers(&timestamp, &signed, &size.to_string());
+    let verifier = Verifier::new([&Secret::from(SECRET)]).expect("the secret is usable");
+    let key = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("HMAC takes keys of any length");
+    let extension = extension();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime is there");
+    let _entered = runtime.enter();
+
+    let mut verify_once = Step::new("`signature::verify`, key built each time", || {
+        black_box(signature::verify(SECRET, &timestamp, &signed, &body, NOW)).expect("the signature holds");
+    });
+    let mut verify = Step::new("`Verifier::verify`, key kept", || {
+        black_box(verifier.verify(&headers, &body, NOW)).expect("the signature holds");
+    });
+    let mut mac = Step::new("the MAC alone", || {
+        let mut mac = key.clone();
+        mac.update(timestamp.as_bytes());
+        mac.update(b".");
+        mac.update(&body);
+        black_box(mac.finalize());
+    });
+    let mut json = Step::new("the JSON alone, from bytes", || {
+        let text = std::str::from_utf8(&body).expect("the body is text");
+        black_box(serde_json::from_str::<IssueCreated>(text)).expect("the body decodes");
+    });
+    let mut total = Step::new("a delivery without HTTP", || {
+        let answer = kiket::__private::dispatch(&extension, EVENT, VERSION, headers.clone(), body.clone());
+        // The handler waits for nothing, so that the answer is there at once.
+        let answer = pin!(answer).poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready((200, body)) = answer else { panic!("the answer is {answer:?}") };
+        assert_eq!(body, br#"{"ok":true}"#.as_slice());
+    });
+    for _ in 0..batches {
+        for step in [&mut verify_once, &mut verify, &mut mac, &mut json, &mut total] {
+            step.run();
+        }
+    }
+
+    println!("\n{name}");
+    for step in [&verify_once, &verify, &mac, &json, &total] {
+        row(step.name, step.fastest, "");
+    }
+    let rest = total.fastest - mac.fastest - json.fastest;
+    row("the rest: a delivery less MAC and JSON", rest, "target: below 2 µs");
+}
+
+async fn on_issue_created(payload: Payload<IssueCreated>) -> Reply {
+    black_box(payload.0);
+    Reply::ok()
+}
+
+fn extension() -> Extension {
+    let builder = Extension::builder().webhook_secret(SECRET).without_manifest().clock(Clock::fixed(NOW));
+    builder.handler(EVENT, VERSION, on_issue_created).build().expect("the extension is complete")
+}
+
+fn headers(timestamp: &str, signature: &str, length: &str) -> Headers {
+    [
+        ("host", "127.0.0.1"),
+        ("user-agent", "Kiket-Webhooks/1.0"),
+        ("accept", "*/*"),
+        ("content-type", "application/json"),
+        ("content-length", length),
+        (TIMESTAMP_HEADER, timestamp),
+        (SIGNATURE_HEADER, signature),
+        ("x-kiket-delivery", "evt_01JZ8Q4W7C5N2M"),
+    ]
+    .into_iter()
+    .collect()
+}
+
+/// One thing that is measured.
+struct Step<'s> {
+    name: &'static str,
+    work: Box<dyn FnMut() + 's>,
+    /// How often a batch repeats the work.
+    times: u32,
+    /// The time for once in the fastest batch, in microseconds.
+    fastest: f64,
+}
+
+impl<'s> Step<'s> {
+    fn new(name: &'static str, work: impl FnMut() + 's) -> Self {
+        let mut step = Self { name, work: Box::new(work), times: 10, fastest: f64::INFINITY };
+        step.run();
+        let (mut once, mut times) = (step.fastest, 1);
+        while once < BATCH {
+            (once, times) = (once * 2.0, times * 2);
+        }
+        Self { times, fastest: f64::INFINITY, ..step }
+    }
+
+    fn run(&mut self) {
+        let from = Instant::now();
+        for _ in 0..self.times {
+            (self.work)();
+        }
+        self.fastest = self.fastest.min(from.elapsed().as_secs_f64() * 1e6 / f64::from(self.times));
+    }
+}
+
+fn row(name: &str, microseconds: f64, note: &str) {
+    let row = format!("  {name:42}{microseconds:>10.2} µs  {note}");
+    println!("{}", row.trim_end());
+}
