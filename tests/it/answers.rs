@@ -1094,7 +1094,7 @@ async fn unknown_fields_and_exact_numbers_are_kept() {
 #[tokio::test]
 async fn the_id_of_a_delivery_is_the_bodys_else_a_headers() {
     let handler = async |context: Context| -> Result<(), Error> {
-        Err(Error::permanent(context.delivery_id().map_or("none".into(), |id| id.into_owned())))
+        Err(Error::permanent(context.delivery_id().map_or("none".into(), std::borrow::Cow::into_owned)))
     };
     let extension = test(builder().handler("issue.created", "v1", handler));
     for (body, headers, expected) in [

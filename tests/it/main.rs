@@ -1,7 +1,10 @@
 //! The integration tests: does a delivery do what the contract says?
 
 mod answers;
+mod corpus;
+mod load;
 mod manifest_corpus;
+mod payload_corpus;
 mod running;
 mod vectors;
 mod wire;

@@ -98,10 +98,8 @@ pub(crate) fn head<'h>(
 pub(crate) fn within<F: Future>(future: F) -> impl Future<Output = F::Output> {
     let caller = std::panic::Location::caller();
     async move {
-        match tokio::time::timeout(PATIENCE, future).await {
-            Ok(output) => output,
-            Err(_) => panic!("{caller}: nothing happened for {PATIENCE:?}"),
-        }
+        let waited = tokio::time::timeout(PATIENCE, future).await;
+        waited.unwrap_or_else(|_| panic!("{caller}: nothing happened for {PATIENCE:?}"))
     }
 }
 
@@ -129,7 +127,11 @@ pub(crate) struct Running {
 impl Running {
     #[track_caller]
     pub(crate) fn start(builder: Builder) -> Self {
-        let extension = builder.build().expect("the extension starts");
+        Self::serve(builder.build().expect("the extension starts"))
+    }
+
+    #[track_caller]
+    pub(crate) fn serve(extension: Extension) -> Self {
         let server = extension.bind().expect("a free port");
         let (address, handle) = (server.addresses()[0], server.handle());
         Self { extension, address, handle, server: tokio::spawn(server.run()) }

@@ -456,12 +456,16 @@ mod senders {
         let whole = request(&delivery);
         let in_chunks = chunked(&delivery, 4);
         let head = whole.len() - delivery.body.len();
+        let mut ending = Vec::new();
         for begun in
             [&whole[..head], &whole[..=head], &whole[..whole.len() - 1], &in_chunks[..in_chunks.len() - 2]]
         {
             let mut connection = running.connect().await;
             connection.send(begun).await;
             check(&connection.answer().await, 408, "body_too_slow");
+            ending.push(connection);
+        }
+        for connection in &mut ending {
             connection.end().await;
         }
         check_ok(&running.ask(&whole).await);
@@ -637,6 +641,7 @@ mod connections {
     async fn a_body_that_nobody_reads_ends_its_connection() {
         let running = Running::start(answering().body_limit(100));
         let delivery = signed(&json!({}));
+        let mut ending = Vec::new();
         for (method, path, status) in [
             ("POST", "/nowhere", 404),
             ("PUT", "/webhook", 405),
@@ -656,8 +661,11 @@ mod connections {
                     (status, Some("close")),
                     "{method} {path}"
                 );
-                connection.end().await;
+                ending.push(connection);
             }
+        }
+        for connection in &mut ending {
+            connection.end().await;
         }
         running.stop().await;
     }
