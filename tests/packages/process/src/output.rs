@@ -107,5 +107,5 @@ impl Lines {
 }
 
 fn text(arrived: &Arrived) -> String {
-    arrived.lines.iter().map(|line| format!("{line}\n")).collect()
+    arrived.lines.iter().flat_map(|line| [line, "\n"]).collect()
 }

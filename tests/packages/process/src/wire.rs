@@ -13,13 +13,12 @@ use crate::PATIENCE;
 /// A signed delivery as bytes.
 #[must_use]
 pub fn post(delivery: &SignedDelivery) -> Vec<u8> {
-    let headers: String =
-        delivery.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let head = format!(
-        "POST {} HTTP/1.1\r\nhost: test\r\n{headers}content-length: {}\r\n\r\n",
-        delivery.path,
-        delivery.body.len()
-    );
+    let mut head = format!("POST {} HTTP/1.1\r\nhost: test\r\n", delivery.path);
+    for (name, value) in &delivery.headers {
+        head.extend([name, ": ", value, "\r\n"]);
+    }
+    let length = delivery.body.len().to_string();
+    head.extend(["content-length: ", &length, "\r\n\r\n"]);
     [head.as_bytes(), &delivery.body].concat()
 }
 

@@ -15,6 +15,7 @@ use kiket::prelude::*;
 /// # Errors
 ///
 /// When `SPLIT_GRACE_MS` is not a number.
+#[allow(clippy::unused_async)] // a pool or a file would be awaited here
 pub async fn setup(builder: Builder) -> kiket::Result<Builder> {
     let builder = builder.state(comments::Count::default());
     match env::var("SPLIT_GRACE_MS") {

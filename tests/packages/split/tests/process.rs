@@ -108,7 +108,9 @@ fn the_start_log_lists_every_handler_with_its_place() {
 
 #[test]
 fn a_slip_in_the_manifest_is_pointed_out_in_the_log() {
-    let log = split().start().stop().log();
+    let ended = split().start().stop();
+    assert_eq!(ended.code, Some(0), "told to stop as soon as it listens");
+    let log = ended.log();
     let warnings: Vec<_> = log
         .iter()
         .filter(|line| line["level"] == "WARN")
@@ -269,9 +271,9 @@ struct Sent {
 /// Whichever way: a handler that began is answered with 200.
 #[test]
 fn no_delivery_is_lost_when_it_is_told_to_stop_under_load() {
-    let running = split().start();
     let sent = Mutex::new(Vec::<Sent>::new());
-    thread::scope(|scope| {
+    let running = thread::scope(|scope| {
+        let running = split().start(); // in here, so that a failure ends it before the senders are waited for
         for sender in 0..SENDERS {
             let (sent, address) = (&sent, running.address());
             scope.spawn(move || send_until_it_is_gone(sender, address, sent));
@@ -279,6 +281,7 @@ fn no_delivery_is_lost_when_it_is_told_to_stop_under_load() {
         let some = running.log().find_nth(3 * SENDERS, began);
         assert!(some.is_some(), "{}", running.log().text());
         running.signal("TERM");
+        running
     });
     let ended = running.end();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -303,7 +306,7 @@ fn no_delivery_is_lost_when_it_is_told_to_stop_under_load() {
 }
 
 fn send_until_it_is_gone(sender: usize, address: SocketAddr, sent: &Mutex<Vec<Sent>>) {
-    let keeps = sender % 2 == 0;
+    let keeps = sender.is_multiple_of(2);
     let mut kept = None::<Connection>;
     for number in 0..DELIVERIES {
         let id = format!("{sender}-{number}");

@@ -2,6 +2,8 @@
 //!
 //! The annotated handlers of this program are those of the library `split`, as they are of its own program.
 
+#![allow(clippy::needless_raw_string_hashes)] // expect-test writes them
+
 use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 
 use expect_test::{Expect, expect};
@@ -189,7 +191,7 @@ fn the_manifest_of_the_working_directory_is_found() {
 fn disagreements_are_warnings_unless_strict() {
     let OnDisk { directory: _directory, path } = manifest("hooks: [issue.create]\ndelivery_secret: s\n");
     let extension = alone().manifest(&path).build().unwrap();
-    let warnings: Vec<_> = extension.report().warnings.iter().map(|warning| warning.what()).collect();
+    let warnings: Vec<_> = extension.report().warnings.iter().map(kiket::Problem::what).collect();
     let [undeclared, unhandled] = warnings.as_slice() else { panic!("{warnings:?}") };
     assert!(
         undeclared.starts_with("`issue.created` is handled by `startup::on_issue_created`"),
@@ -249,13 +251,13 @@ hooks:
 fn layered(builder: Builder) -> Value {
     let extension = builder.build().unwrap();
     let config = extension.config();
-    let secrets: Vec<_> = config.webhook_secrets().iter().map(|secret| secret.expose()).collect();
+    let secrets: Vec<_> = config.webhook_secrets().iter().map(kiket::Secret::expose).collect();
     json!({
         "id": config.extension_id(),
         "version": config.extension_version(),
         "secrets": secrets,
         "retries": config.settings().get::<Value>("RETRIES").ok(),
-        "key": config.settings().secret("API_KEY").map(|secret| secret.expose()),
+        "key": config.settings().secret("API_KEY").map(kiket::Secret::expose),
         "port": config.port(),
     })
 }
