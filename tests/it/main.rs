@@ -1,6 +1,7 @@
 //! The integration tests: does a delivery do what the contract says?
 
 mod answers;
+mod calls;
 mod corpus;
 mod load;
 mod manifest_corpus;

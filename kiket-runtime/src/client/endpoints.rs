@@ -46,12 +46,16 @@ pub enum Level {
     Error,
 }
 
+/// The version of events that belong to no delivery.
+const FIRST_VERSION: &str = "v1";
+
 impl Endpoints {
     pub(crate) fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// Logs an event in the extension's history at Kiket, with the version of the delivery and the time.
+    /// Logs an event in the extension's history at Kiket, with the time and the version of the delivery; outside of one,
+    /// `v1`, or what [`with_version`](Client::with_version) says.
     ///
     /// A repeated delivery that logs the same again carries the same idempotency key.
     ///
@@ -62,7 +66,7 @@ impl Endpoints {
         #[derive(Serialize)]
         struct Logged<'e, D> {
             event: &'e str,
-            version: Option<&'e str>,
+            version: &'e str,
             data: D,
             #[serde(skip_serializing_if = "Option::is_none")]
             timestamp: Option<String>,
@@ -70,7 +74,7 @@ impl Endpoints {
 
         let id = self.client.extension_id("POST /api/v1/extensions/{id}/events")?;
         let request = Request::new(Method::POST, &["extensions", id, "events"])?;
-        let version = self.client.version();
+        let version = self.client.version().unwrap_or(FIRST_VERSION);
         let mut logged = Logged { event, version, data, timestamp: None };
         // The time is not the same in a repetition: the key is made of the rest.
         let lasting = request.clone().json(&logged)?.body.unwrap_or_default();

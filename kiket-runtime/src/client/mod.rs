@@ -216,6 +216,13 @@ impl Client {
         Self { line: Arc::clone(&self.line), view }
     }
 
+    /// Sends this event version with the calls of the returned client, as a delivery's client does with its own.
+    #[must_use]
+    pub fn with_version(&self, version: impl Into<String>) -> Self {
+        let view = View { version: Some(version.into()), ..self.view.clone() };
+        Self { line: Arc::clone(&self.line), view }
+    }
+
     /// `GET` of a path below the base URL, like `/api/v1/ext/rate_limit?a=b`.
     ///
     /// # Errors
