@@ -214,8 +214,8 @@ pub(crate) enum Collected {
     /// Those of the one crate that has any.
     #[default]
     OfOneCrate,
-    /// Those of these crates.
-    OfCrates(Vec<String>),
+    /// Those of the crates that were named, and of the program's own, which may have none.
+    OfCrates { named: Vec<String>, own: Option<String> },
     /// None: only what the builder was given.
     None,
 }
@@ -365,8 +365,22 @@ impl Builder {
 
     /// The crates whose annotated functions belong to the extension. Functions of any other crate that is linked
     /// stop the start: a dependency must not add routes in silence. Unless this is called, one crate may have them.
+    ///
+    /// In the setup of `kiket::main!` it takes the place of `crates = […]`; the program's own crate always belongs.
     pub fn crates<S: Into<String>>(mut self, crates: impl IntoIterator<Item = S>) -> Self {
-        self.collected = Collected::OfCrates(crates.into_iter().map(Into::into).collect());
+        let named = crates.into_iter().map(Into::into).collect();
+        let own = match self.collected {
+            Collected::OfCrates { own, .. } => own,
+            Collected::OfOneCrate | Collected::None => None,
+        };
+        self.collected = Collected::OfCrates { named, own };
+        self
+    }
+
+    /// The crates of a program: those that it names, and its own.
+    pub(crate) fn crates_of_program(mut self, named: &[&str], own: &str) -> Self {
+        let named = named.iter().map(|&name| name.to_owned()).collect();
+        self.collected = Collected::OfCrates { named, own: Some(own.to_owned()) };
         self
     }
 
@@ -394,7 +408,7 @@ impl Builder {
         self
     }
 
-    /// How long a body may take to arrive; 10 s unless set. A slower one is answered with 408.
+    /// How long a body may take to arrive; 10 s unless set. A slower one is answered with 503.
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.limits.body_wait = timeout;
         self

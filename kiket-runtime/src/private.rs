@@ -28,7 +28,7 @@ where
 {
     init_logging();
     let own = module.split("::").next().unwrap_or(module);
-    let builder = Extension::builder().crates(crates.iter().copied().chain([own]));
+    let builder = Extension::builder().crates_of_program(crates, own);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let served = runtime.map_err(Error::from).and_then(|runtime| {
         let served = runtime.block_on(serve(builder, setup));

@@ -28,7 +28,9 @@ use crate::{
 
 /// Builds the extension that `builder` describes.
 pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
+    let registrations: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
     let mut problems = builder.malformed;
+    let mut handlers_are_told = !problems.is_empty();
     let loaded = load(&builder.manifest);
     let declared = match &loaded {
         Ok(Some(manifest)) => Declared::By(manifest),
@@ -38,11 +40,13 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
     let layered = Config::layer(builder.overrides, &builder.environment, declared);
     let manifest = loaded.unwrap_or_else(|found| note(&mut problems, found));
     let config = layered.map_or_else(|found| note(&mut problems, found), Some);
-    let mut bindings = collect(&builder.collected).unwrap_or_else(|found| note(&mut problems, found));
+    let collected = collect(&registrations, &builder.collected);
+    handlers_are_told |= collected.is_err();
+    let mut bindings = collected.unwrap_or_else(|found| note(&mut problems, found));
     bindings.extend(builder.bindings);
     bindings.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
     problems.extend(unmet(&bindings, &builder.states));
-    if bindings.is_empty() && problems.is_empty() {
+    if bindings.is_empty() && !handlers_are_told {
         problems.push(no_handlers());
     }
     if let Err(problem) = check_prefix(&builder.limits.prefix) {
@@ -51,10 +55,11 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
     let timeout = |subject: &Subject| timeout(subject, manifest.as_ref(), &builder.limits);
     let registry = Registry::new(bindings, timeout).map_or_else(|found| note(&mut problems, found), Some);
     let mut warnings = manifest.as_ref().map(|manifest| manifest.warnings().to_vec()).unwrap_or_default();
+    let mut differences = without_handlers(&registrations, &builder.collected);
     if let (Some(manifest), Some(registry)) = (&manifest, &registry) {
-        let differences = compare(manifest, registry);
-        if builder.strict { &mut problems } else { &mut warnings }.extend(differences);
+        differences.extend(compare(manifest, registry));
     }
+    if builder.strict { &mut problems } else { &mut warnings }.extend(differences);
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
     };
@@ -114,23 +119,22 @@ fn load(source: &ManifestSource) -> Result<Option<Manifest>, Vec<Problem>> {
     }
 }
 
-/// The annotated functions of the program that belong to the extension: the one place that reads the global list.
-fn collect(collected: &Collected) -> Result<Vec<Binding>, Vec<Problem>> {
-    let registrations = inventory::iter::<Registration>.into_iter();
+/// The annotated functions of the program that belong to the extension.
+fn collect(registrations: &[&Registration], collected: &Collected) -> Result<Vec<Binding>, Vec<Problem>> {
     match collected {
         Collected::None => Ok(Vec::new()),
-        Collected::OfCrates(crates) => of_crates(registrations, crates),
+        Collected::OfCrates { named, own } => {
+            of_crates(registrations, &named.iter().chain(own).collect::<Vec<_>>())
+        }
         Collected::OfOneCrate => of_one_crate(registrations),
     }
 }
 
-fn of_crates<'r>(
-    registrations: impl Iterator<Item = &'r Registration>,
-    crates: &[String],
-) -> Result<Vec<Binding>, Vec<Problem>> {
-    let (own, foreign): (Vec<_>, Vec<_>) = registrations.partition(|registration| {
-        crates.iter().any(|name| name.replace('-', "_") == registration.crate_name())
-    });
+fn of_crates(registrations: &[&Registration], crates: &[&String]) -> Result<Vec<Binding>, Vec<Problem>> {
+    let (own, foreign): (Vec<&Registration>, Vec<_>) = registrations
+        .iter()
+        .copied()
+        .partition(|registration| crates.iter().any(|name| is_in(registration, name)));
     if foreign.is_empty() {
         return Ok(own.into_iter().map(Binding::from).collect());
     }
@@ -149,13 +153,31 @@ fn foreign_handlers(name: &str, registrations: &[&Registration]) -> Problem {
         .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder"))
 }
 
-fn of_one_crate<'r>(
-    registrations: impl Iterator<Item = &'r Registration>,
-) -> Result<Vec<Binding>, Vec<Problem>> {
-    let registrations: Vec<_> = registrations.collect();
+/// Whether the annotated function is in the crate `name`, however `Cargo.toml` spells it.
+fn is_in(registration: &Registration, name: &str) -> bool {
+    name.replace('-', "_") == registration.crate_name()
+}
+
+/// The crates that were named and have no handlers: most likely the linker dropped them, handlers and all.
+fn without_handlers(registrations: &[&Registration], collected: &Collected) -> Vec<Problem> {
+    let Collected::OfCrates { named, .. } = collected else { return Vec::new() };
+    let without =
+        named.iter().filter(|name| !registrations.iter().any(|registration| is_in(registration, name)));
+    without
+        .map(|name| {
+            Problem::new(format!("the crate `{name}` is named as part of this extension and has no handlers"))
+                .mend(format!(
+                    "a library that nothing uses is not linked: write `use {} as _;`, or do not name it",
+                    name.replace('-', "_")
+                ))
+        })
+        .collect()
+}
+
+fn of_one_crate(registrations: &[&Registration]) -> Result<Vec<Binding>, Vec<Problem>> {
     let crates: BTreeSet<_> = registrations.iter().map(|registration| registration.crate_name()).collect();
     if crates.len() <= 1 {
-        return Ok(registrations.into_iter().map(Binding::from).collect());
+        return Ok(registrations.iter().copied().map(Binding::from).collect());
     }
     let names = crates.into_iter().collect::<Vec<_>>();
     Err(vec![

@@ -434,5 +434,14 @@ fn a_setup_that_fails_says_why() {
 #[test]
 fn a_library_that_is_not_named_is_not_linked_and_that_is_told() {
     let unlinked = Program::new(env!("CARGO_BIN_EXE_unlinked")).directory(env!("CARGO_MANIFEST_DIR"));
-    check_refusal(&unlinked.run(), &["there are no handlers", "`kiket::main!(crates = [my_library])`"]);
+    let unlinked = unlinked.without_env("KIKET_WEBHOOK_SECRET");
+    check_refusal(
+        &unlinked.run(),
+        &[
+            "for 2 reasons",
+            "there are no handlers",
+            "`kiket::main!(crates = [my_library])`",
+            "set `KIKET_WEBHOOK_SECRET`",
+        ],
+    );
 }

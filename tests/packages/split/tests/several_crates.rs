@@ -48,6 +48,19 @@ async fn the_handlers_of_all_named_crates_are_taken() {
     assert_eq!(extension.events()[0], "account.export");
 }
 
+#[tokio::test]
+async fn a_named_crate_without_handlers_is_a_warning() {
+    let builder = Extension::builder().without_manifest().webhook_secret("sh_123");
+    let builder = builder.crates(["split", "foreign", "handlers-lib"]);
+    let extension = split::setup(builder).await.unwrap().build().unwrap();
+    let [warning] = extension.report().warnings.as_slice() else { panic!("{:?}", extension.report()) };
+    assert_eq!(
+        warning.what(),
+        "the crate `handlers-lib` is named as part of this extension and has no handlers"
+    );
+    assert!(warning.how_to_mend().unwrap().contains("`use handlers_lib as _;`"), "{warning}");
+}
+
 #[test]
 fn none_are_taken_when_they_are_left_out() {
     let builder = Extension::builder().without_manifest().webhook_secret("sh_123").without_collected();

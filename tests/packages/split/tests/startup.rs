@@ -334,10 +334,15 @@ fn named_crates_are_those_that_have_the_handlers() {
     let builder = || Extension::builder().environment([SECRET]).without_manifest();
     check(builder(), &[unmet]);
     check(builder().crates(["split"]), &[unmet]);
-    check(builder().crates(["split", "startup"]), &[unmet]);
     check(builder().crates(["another"]), &["the crate `split` has handlers and is not named"]);
     check(builder().crates(["split-"]), &["the crate `split` has handlers and is not named"]);
     check(builder().crates([""; 0]), &["the crate `split` has handlers and is not named"]);
+    // One that has none was dropped by the linker, or does not exist.
+    let dropped = "the crate `startup` is named as part of this extension and has no handlers";
+    check(builder().crates(["split", "startup"]).strict(true), &[unmet, dropped]);
+    let extension =
+        builder().crates(["split", "startup"]).without_collected().handler("a", "v1", on_issue_created);
+    assert!(extension.build().unwrap().report().warnings.is_empty());
     let own = functions(Extension::builder().without_collected().handler("a", "v1", on_issue_created));
     assert_eq!(own.into_iter().collect::<Vec<_>>(), ["startup::on_issue_created"]);
 }
