@@ -73,6 +73,7 @@ struct Routed {
     entry: Arc<Entry>,
     /// The event is the path's, and the body must not name another one.
     event_in_path: bool,
+    arrived: Instant,
     pass: Pass,
 }
 
@@ -120,6 +121,7 @@ impl Dispatcher {
             tracing::warn!(code = rejection.code, delivery_id, "delivery refused: {}", rejection.text);
             Refusal { rejection, delivery_id }
         })?;
+        let arrived = Instant::now();
         let delivery = Delivery::new(Contents {
             premises: Arc::clone(&self.premises),
             subject: Arc::clone(&entry.subject),
@@ -127,11 +129,17 @@ impl Dispatcher {
             body,
             signed_at: verified.timestamp(),
             secret: verified.secret(),
-            deadline: Instant::now() + entry.timeout,
+            deadline: arrived + entry.timeout,
             envelope: OnceLock::new(),
             keys: OnceLock::new(),
         });
-        Ok(Routed { delivery, entry: Arc::clone(entry), event_in_path: target.event.is_some(), pass })
+        Ok(Routed {
+            delivery,
+            entry: Arc::clone(entry),
+            event_in_path: target.event.is_some(),
+            arrived,
+            pass,
+        })
     }
 
     fn find(
@@ -180,10 +188,9 @@ fn span(routed: &Routed) -> Span {
 
 /// Runs the handler of a delivery, and tells the log how it went.
 async fn run(routed: Routed, dispatcher: Arc<Dispatcher>) -> Answer {
-    let Routed { delivery, entry, event_in_path, pass } = routed;
-    let started = Instant::now();
+    let Routed { delivery, entry, event_in_path, arrived, pass } = routed;
     let outcome = outcome(&delivery, &entry, event_in_path).await;
-    let duration = started.elapsed();
+    let duration = arrived.elapsed();
     dispatcher.telemetry.note(|| Note {
         subject: Arc::clone(&entry.subject),
         duration,
@@ -247,10 +254,18 @@ impl Failure {
 async fn outcome(delivery: &Delivery, entry: &Entry, event_in_path: bool) -> Result<Bytes, Failure> {
     // The arguments first: decoding the payload finds the envelope in the same pass.
     let prepared = caught(|| (entry.prepare)(delivery)).map_err(Failure::Interrupted)?;
-    let envelope = delivery.envelope().map_err(|error| Failure::Refused(Rejection::not_json(error)))?;
+    let envelope = match delivery.envelope() {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            let _ = caught(|| drop(prepared));
+            return Err(Failure::Refused(Rejection::not_json(error)));
+        }
+    };
     if event_in_path
         && envelope.event(delivery.body()).is_some_and(|event| event != delivery.event().as_str())
     {
+        // What the arguments hold may panic when it is dropped.
+        let _ = caught(|| drop(prepared));
         return Err(Failure::Refused(Rejection::event_mismatch(delivery.event().as_str())));
     }
     let answering = prepared.map_err(Failure::Handler)?;

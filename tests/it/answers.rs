@@ -751,7 +751,6 @@ async fn a_payload_that_panics_is_500_and_the_next_delivery_is_answered() {
 }
 
 #[tokio::test]
-#[ignore = "open: `dispatch::outcome` drops what a handler was prepared with outside of `caught`"]
 async fn a_payload_that_panics_when_its_delivery_is_refused_harms_nobody() {
     let extension =
         test(builder().handler("issue.created", "v1", async |_: Payload<PanicsWhenDropped>| ()).handler(

@@ -157,7 +157,7 @@ mod bodies {
             [head("POST", &delivery.path, delivery.headers.iter().chain(&long)), delivery.body].concat();
         let mut connection = running.connect().await;
         connection.send(&bytes).await;
-        check(&connection.answer().await, 408, "body_too_slow");
+        check(&connection.answer().await, 503, "body_too_slow");
         connection.end().await;
         // The same from a sender who says that this was all.
         let mut connection = running.connect().await;
@@ -462,7 +462,7 @@ mod senders {
         {
             let mut connection = running.connect().await;
             connection.send(begun).await;
-            check(&connection.answer().await, 408, "body_too_slow");
+            check(&connection.answer().await, 503, "body_too_slow");
             ending.push(connection);
         }
         for connection in &mut ending {
@@ -489,7 +489,7 @@ mod senders {
             }
         };
         if let Some(answer) = within(answered).await {
-            check(&answer, 408, "body_too_slow");
+            check(&answer, 503, "body_too_slow");
         }
         running.stop().await;
     }

@@ -163,7 +163,7 @@ impl ClientError {
         self.0.request_id.as_deref()
     }
 
-    /// The start of the answer's body, at most 512 bytes; absent where it could show a secret.
+    /// The start of the answer's body, at most 512 characters; absent where it could show a secret.
     pub fn excerpt(&self) -> Option<&str> {
         self.0.excerpt.as_deref()
     }

@@ -1,8 +1,10 @@
 //! Calls to Kiket: one client for the process, and a view of it for each delivery.
 
+mod call;
 mod custom_data;
 mod endpoints;
 mod error;
+mod keys;
 mod pace;
 mod page;
 mod reporter;
@@ -12,19 +14,12 @@ mod secrets;
 mod sla;
 mod transport;
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::Method;
 use serde::{Serialize, de::DeserializeOwned};
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-pub(crate) use self::reporter::Reporter;
 pub use self::{
     custom_data::CustomData,
     endpoints::{Endpoints, Level},
@@ -34,13 +29,13 @@ pub use self::{
     secrets::{SecretEntry, Secrets},
     sla::{SlaEvent, SlaEvents, SlaFilter, SlaState},
 };
+pub(crate) use self::{keys::Keys, reporter::Reporter};
 use self::{
-    pace::{Pace, TooLate},
-    request::{Idempotency, Request},
-    retry::{retried, retry_after},
-    transport::{Http, Options, Outgoing, Response, Transport, Trouble},
+    pace::Pace,
+    request::Request,
+    transport::{Http, Options, Transport},
 };
-use crate::{base_url::BaseUrl, clock::Clock, config::Config, routing::VERSION_HEADER, secret::Secret};
+use crate::{base_url::BaseUrl, clock::Clock, config::Config, secret::Secret};
 
 /// Calls Kiket with the tokens of the extension.
 ///
@@ -97,13 +92,6 @@ struct View {
     /// Where the delivery says that Kiket is, if tokens may go there.
     base_url: Option<BaseUrl>,
     given_key: Option<String>,
-}
-
-/// The idempotency keys of a delivery: made from what is called, so that a repetition of the delivery repeats them.
-pub(crate) struct Keys {
-    delivery_key: String,
-    /// How often the same call was made before.
-    made: Mutex<HashMap<[u8; 32], u64>>,
 }
 
 /// How long a connection may take to be made; contract 2.1.
@@ -312,231 +300,12 @@ impl Client {
     pub(crate) fn now(&self) -> String {
         rfc3339(self.line.clock.unix_seconds())
     }
-
-    /// Makes a call, and reads its answer as a `T`.
-    pub(crate) async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<T, ClientError> {
-        let (call, confidential) = (request.call(), request.confidential);
-        let Response { headers, body, .. } = self.answer(request).await?;
-        let json = if body.trim_ascii().is_empty() { b"null".as_slice() } else { &body };
-        serde_json::from_slice(json).map_err(|error| {
-            // Where the answer may hold a secret, its reading would quote it.
-            let message = if confidential {
-                "the answer is not what was asked for".to_owned()
-            } else {
-                format!("the answer is not what was asked for: {error}")
-            };
-            let error = ClientError::new(ClientErrorKind::Unreadable, call, message);
-            self.redacted(
-                error.with_request_id(request_id(&headers)).with_excerpt(excerpt(&body, confidential)),
-            )
-        })
-    }
-
-    /// Makes a call whose answer nobody reads.
-    pub(crate) async fn order(&self, request: Request) -> Result<(), ClientError> {
-        self.answer(request).await.map(drop)
-    }
-
-    async fn answer(&self, mut request: Request) -> Result<Response, ClientError> {
-        if let Some(key) = &self.view.given_key {
-            request.idempotency = Idempotency::Given(key.clone());
-        }
-        let now = Instant::now();
-        let deadline = self
-            .view
-            .deadline
-            .map_or(now + self.line.call_timeout, |deadline| deadline.min(now + self.line.call_timeout));
-        let headers = self.headers(&request)?;
-        let url = format!("{}{}", self.base_url(), request.target);
-        let call = request.call();
-        let attempt = || self.attempt(&request, &call, &url, &headers, deadline);
-        retried(attempt, request.is_repeatable(), deadline).await.map_err(|error| self.redacted(error))
-    }
-
-    async fn attempt(
-        &self,
-        request: &Request,
-        call: &str,
-        url: &str,
-        headers: &HeaderMap,
-        deadline: Instant,
-    ) -> Result<Response, ClientError> {
-        let failed = |kind, message: String| ClientError::new(kind, call, message);
-        let place = self.line.pace.turn(deadline).await.map_err(|TooLate { wait }| match wait {
-            Some(wait) => failed(
-                ClientErrorKind::RateLimited,
-                format!(
-                    "the next call may be made in {} s, which is past the deadline",
-                    wait.as_secs().saturating_add(1)
-                ),
-            )
-            .with_retry_after(Some(wait)),
-            None => failed(ClientErrorKind::Timeout, "no turn came before the deadline".to_owned()),
-        })?;
-        let timeout = deadline.saturating_duration_since(Instant::now());
-        if timeout.is_zero() {
-            return Err(failed(
-                ClientErrorKind::Timeout,
-                "the deadline had passed before the call was made".to_owned(),
-            ));
-        }
-        let outgoing = Outgoing {
-            method: request.method.clone(),
-            url: url.to_owned(),
-            headers: headers.clone(),
-            body: request.body.clone(),
-            timeout,
-        };
-        let sent = tokio::time::timeout(timeout, self.line.transport.send(outgoing)).await;
-        drop(place);
-        let response = sent.unwrap_or(Err(Trouble::Timeout)).map_err(|trouble| match trouble {
-            Trouble::Unusable(why) => failed(
-                ClientErrorKind::NotConfigured,
-                format!("HTTP cannot be spoken on this machine: {why}"),
-            ),
-            Trouble::Connect(why) => failed(ClientErrorKind::Connect, format!("no connection: {why}")),
-            Trouble::Timeout => {
-                failed(ClientErrorKind::Timeout, "no answer came before the deadline".to_owned())
-            }
-            Trouble::Interrupted(why) => failed(
-                ClientErrorKind::Interrupted,
-                format!("the connection broke before the answer was complete: {why}"),
-            ),
-            Trouble::TooLarge => {
-                let limit = transport::LARGEST_ANSWER;
-                failed(ClientErrorKind::TooLarge, format!("the answer is larger than {limit} bytes"))
-            }
-        })?;
-        let asked = retry_after(&response.headers);
-        let too_many = response.status == http::StatusCode::TOO_MANY_REQUESTS;
-        self.line.pace.follow(&response.headers, asked.filter(|_| too_many));
-        if response.status.is_success() {
-            return Ok(response);
-        }
-        let excerpt = excerpt(&response.body, request.confidential);
-        Err(ClientError::answered(call, response.status, &response.body, excerpt)
-            .with_request_id(request_id(&response.headers))
-            .with_retry_after(asked))
-    }
-
-    /// The headers of a call: tokens, version, key.
-    fn headers(&self, request: &Request) -> Result<HeaderMap, ClientError> {
-        let Tokens { workspace, extension_key } = &self.line.tokens;
-        let extension_key = extension_key.as_ref().filter(|_| request.is_below_ext());
-        if workspace.is_none() && extension_key.is_none() {
-            let missing = if request.is_below_ext() {
-                "there is no extension API key: set `KIKET_EXTENSION_API_KEY` (and `KIKET_WORKSPACE_TOKEN`)"
-            } else {
-                "there is no workspace token: set `KIKET_WORKSPACE_TOKEN`"
-            };
-            return Err(ClientError::new(ClientErrorKind::NotConfigured, request.call(), missing));
-        }
-        let mut headers = HeaderMap::new();
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        if request.body.is_some() {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        let mut put = |name: &'static str, value: &str, what: &str| match HeaderValue::from_str(value) {
-            Ok(mut value) => {
-                value.set_sensitive(true);
-                headers.insert(name, value);
-                Ok(())
-            }
-            Err(_) => {
-                let message = format!("{what} has characters that a header cannot carry");
-                Err(ClientError::new(ClientErrorKind::NotConfigured, request.call(), message))
-            }
-        };
-        if let Some(token) = workspace {
-            put("authorization", &format!("Bearer {}", token.expose()), "the workspace token")?;
-        }
-        if let Some(key) = extension_key {
-            put(API_KEY_HEADER, key.expose(), "the extension API key")?;
-        }
-        if let Some(version) = &self.view.version {
-            put(VERSION_HEADER, version, "the version")?;
-        }
-        if let Some(key) = self.idempotency_key(request) {
-            put(IDEMPOTENCY_HEADER, &key, "the idempotency key")?;
-        }
-        Ok(headers)
-    }
-
-    fn idempotency_key(&self, request: &Request) -> Option<String> {
-        match &request.idempotency {
-            Idempotency::ByMethod => None,
-            Idempotency::Given(key) => Some(key.clone()),
-            Idempotency::Derived(what) => Some(match &self.view.keys {
-                Some(keys) => keys.next(request, what),
-                None => hex(&random()),
-            }),
-        }
-    }
-
-    /// Whatever Kiket sent back, a token in it is not shown.
-    fn redacted(&self, error: ClientError) -> ClientError {
-        let Tokens { workspace, extension_key } = &self.line.tokens;
-        let tokens = workspace.iter().chain(extension_key);
-        tokens.fold(error, |error, token| error.without(token.expose()))
-    }
-}
-
-impl Keys {
-    pub(crate) fn new(delivery_key: String) -> Self {
-        Self { delivery_key, made: Mutex::default() }
-    }
-
-    /// The key of the next call of this kind: the same in every attempt at the delivery that makes the same calls.
-    fn next(&self, request: &Request, what: &[u8]) -> String {
-        let parts = [
-            self.delivery_key.as_bytes(),
-            request.method.as_str().as_bytes(),
-            request.target.as_bytes(),
-            what,
-        ];
-        // Lengths between the parts, so that no two calls are one text.
-        let call: [u8; 32] = parts
-            .iter()
-            .fold(Sha256::new(), |hash, part| {
-                hash.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
-            })
-            .finalize()
-            .into();
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let times = made.entry(call).or_default();
-        let key = Sha256::new().chain_update(call).chain_update(times.to_be_bytes()).finalize();
-        *times = times.wrapping_add(1);
-        hex(key.get(..16).unwrap_or(&key))
-    }
 }
 
 /// A time of Unix seconds as RFC 3339 in UTC.
 pub(crate) fn rfc3339(unix_seconds: u64) -> String {
     let seconds = i64::try_from(unix_seconds).unwrap_or_default();
     jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
-}
-
-/// Sixteen bytes that nobody had before: for telling calls apart, not for secrets.
-fn random() -> [u8; 16] {
-    fastrand::u128(..).to_be_bytes()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = vec![0; bytes.len().saturating_mul(2)];
-    base16ct::lower::encode_str(bytes, &mut text).unwrap_or_default().to_owned()
-}
-
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned)
-}
-
-/// How much of an answer an error shows, in bytes.
-const EXCERPT: usize = 512;
-
-fn excerpt(body: &[u8], confidential: bool) -> Option<String> {
-    let start = body.get(..EXCERPT).unwrap_or(body);
-    (!confidential && !start.is_empty()).then(|| String::from_utf8_lossy(start).into_owned())
 }
 
 impl fmt::Debug for Client {

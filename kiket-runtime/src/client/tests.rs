@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    transport::{Sending, Trouble},
+    transport::{Outgoing, Response, Sending, Trouble},
     *,
 };
 use crate::config::{Declared, Environment, Overrides};

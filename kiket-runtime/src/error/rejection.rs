@@ -59,8 +59,10 @@ impl Rejection {
         )
     }
 
+    /// Not 408: Kiket retries no 4xx of this kind, and a slow network is no fault of the event.
     pub(crate) fn body_too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body did not arrive in time")
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "body_too_slow", "the body did not arrive in time")
+            .after(AFTER_LOAD)
     }
 
     pub(crate) fn body_incomplete() -> Self {

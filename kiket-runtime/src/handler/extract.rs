@@ -4,7 +4,7 @@ use std::{any::TypeId, ops::Deref, sync::Arc};
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::{Value, error::Category};
+use serde_json::Value;
 
 use crate::{
     context::Context,
@@ -94,10 +94,9 @@ impl<'d, T: Deserialize<'d>> FromDelivery<'d> for Payload<T> {
 }
 
 /// Says which field does not decode: decodes once more, slowly.
+///
+/// A body that is not JSON comes here too, and dispatch answers that before it looks at this.
 fn undecodable<'d, T: Deserialize<'d>>(body: &'d str, error: serde_json::Error) -> Error {
-    if error.classify() != Category::Data {
-        return Error::not_json(error);
-    }
     let mut json = serde_json::Deserializer::from_str(body);
     match serde_path_to_error::deserialize::<_, T>(&mut json) {
         Err(at) if at.path().iter().next().is_some() => {
@@ -114,13 +113,6 @@ fn without_place(error: &serde_json::Error) -> String {
     match text.rsplit_once(" at line ") {
         Some((what, _)) if error.line() > 0 => what.to_owned(),
         _ => text,
-    }
-}
-
-impl Error {
-    fn not_json(error: serde_json::Error) -> Self {
-        let message = format!("the body is not JSON: {error}");
-        Self::reject(http::StatusCode::BAD_REQUEST, message).with_code("not_json").because(error)
     }
 }
 

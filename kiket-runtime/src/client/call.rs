@@ -1,0 +1,202 @@
+//! Makes a call: what it carries, when it is sent, and what its answer means.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::{
+    API_KEY_HEADER, Client, IDEMPOTENCY_HEADER, Tokens, USER_AGENT,
+    error::{ClientError, ClientErrorKind},
+    keys,
+    pace::TooLate,
+    request::{Idempotency, Request},
+    retry::{retried, retry_after},
+    transport::{LARGEST_ANSWER, Outgoing, Response, Trouble},
+};
+use crate::{routing::VERSION_HEADER, secret::Secret};
+
+impl Client {
+    /// Makes a call, and reads its answer as a `T`.
+    pub(crate) async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<T, ClientError> {
+        let (call, confidential) = (request.call(), request.confidential);
+        let Response { headers, body, .. } = self.answer(request).await?;
+        let json = if body.trim_ascii().is_empty() { b"null".as_slice() } else { &body };
+        serde_json::from_slice(json).map_err(|error| {
+            // Where the answer may hold a secret, its reading would quote it.
+            let message = if confidential {
+                "the answer is not what was asked for".to_owned()
+            } else {
+                format!("the answer is not what was asked for: {error}")
+            };
+            let error = ClientError::new(ClientErrorKind::Unreadable, call, message);
+            self.redacted(
+                error.with_request_id(request_id(&headers)).with_excerpt(self.excerpt(&body, confidential)),
+            )
+        })
+    }
+
+    /// Makes a call whose answer nobody reads.
+    pub(crate) async fn order(&self, request: Request) -> Result<(), ClientError> {
+        self.answer(request).await.map(drop)
+    }
+
+    async fn answer(&self, mut request: Request) -> Result<Response, ClientError> {
+        if let Some(key) = &self.view.given_key {
+            request.idempotency = Idempotency::Given(key.clone());
+        }
+        let latest = Instant::now() + self.line.call_timeout;
+        let deadline = self.view.deadline.map_or(latest, |delivery| delivery.min(latest));
+        let outgoing = Outgoing {
+            method: request.method.clone(),
+            url: format!("{}{}", self.base_url(), request.target),
+            headers: self.headers(&request)?,
+            body: request.body.clone(),
+            timeout: Duration::ZERO,
+        };
+        let attempt = || self.attempt(&request, outgoing.clone(), deadline);
+        retried(attempt, request.is_repeatable(), deadline).await.map_err(|error| self.redacted(error))
+    }
+
+    async fn attempt(
+        &self,
+        request: &Request,
+        mut outgoing: Outgoing,
+        deadline: Instant,
+    ) -> Result<Response, ClientError> {
+        let place = self.line.pace.turn(deadline).await.map_err(|late| too_late(request, &late))?;
+        outgoing.timeout = deadline.saturating_duration_since(Instant::now());
+        if outgoing.timeout.is_zero() {
+            return Err(too_late(request, &TooLate { wait: None }));
+        }
+        let sent = tokio::time::timeout(outgoing.timeout, self.line.transport.send(outgoing)).await;
+        drop(place);
+        let response = sent.unwrap_or(Err(Trouble::Timeout)).map_err(|trouble| troubled(request, trouble))?;
+        let asked = retry_after(&response.headers);
+        let too_many = response.status == StatusCode::TOO_MANY_REQUESTS;
+        self.line.pace.follow(&response.headers, asked.filter(|_| too_many));
+        if response.status.is_success() {
+            return Ok(response);
+        }
+        let excerpt = self.excerpt(&response.body, request.confidential);
+        Err(ClientError::answered(&request.call(), response.status, &response.body, excerpt)
+            .with_request_id(request_id(&response.headers))
+            .with_retry_after(asked))
+    }
+
+    /// The headers of a call: tokens, version, key.
+    fn headers(&self, request: &Request) -> Result<HeaderMap, ClientError> {
+        let Tokens { workspace, extension_key } = &self.line.tokens;
+        let extension_key = extension_key.as_ref().filter(|_| request.is_below_ext());
+        if workspace.is_none() && extension_key.is_none() {
+            let missing = if request.is_below_ext() {
+                "there is no extension API key: set `KIKET_EXTENSION_API_KEY` (and `KIKET_WORKSPACE_TOKEN`)"
+            } else {
+                "there is no workspace token: set `KIKET_WORKSPACE_TOKEN`"
+            };
+            return Err(ClientError::new(ClientErrorKind::NotConfigured, request.call(), missing));
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        if request.body.is_some() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let mut put = |name: &'static str, value: &str, what: &str| match HeaderValue::from_str(value) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                headers.insert(name, value);
+                Ok(())
+            }
+            Err(_) => {
+                let message = format!("{what} has characters that a header cannot carry");
+                Err(ClientError::new(ClientErrorKind::NotConfigured, request.call(), message))
+            }
+        };
+        if let Some(token) = workspace {
+            put("authorization", &format!("Bearer {}", token.expose()), "the workspace token")?;
+        }
+        if let Some(key) = extension_key {
+            put(API_KEY_HEADER, key.expose(), "the extension API key")?;
+        }
+        if let Some(version) = &self.view.version {
+            put(VERSION_HEADER, version, "the version")?;
+        }
+        if let Some(key) = self.idempotency_key(request) {
+            put(IDEMPOTENCY_HEADER, &key, "the idempotency key")?;
+        }
+        Ok(headers)
+    }
+
+    fn idempotency_key(&self, request: &Request) -> Option<String> {
+        match &request.idempotency {
+            Idempotency::ByMethod => None,
+            Idempotency::Given(key) => Some(key.clone()),
+            Idempotency::Derived(what) => Some(match &self.view.keys {
+                Some(keys) => keys.next(request, what),
+                None => keys::random(),
+            }),
+        }
+    }
+
+    /// Whatever Kiket sent back, a token in it is not shown.
+    fn redacted(&self, error: ClientError) -> ClientError {
+        self.tokens().fold(error, |error, token| error.without(token.expose()))
+    }
+
+    /// The start of an answer, where it may be shown.
+    fn excerpt(&self, body: &[u8], confidential: bool) -> Option<String> {
+        // Tokens are taken out of more than is shown, so that none is cut in half and then not known.
+        let start = String::from_utf8_lossy(body.get(..2 * EXCERPT).unwrap_or(body)).into_owned();
+        let start = self.tokens().fold(start, |text, token| text.replace(token.expose(), "…"));
+        let start: String = start.chars().take(EXCERPT).collect();
+        (!confidential && !start.is_empty()).then_some(start)
+    }
+
+    fn tokens(&self) -> impl Iterator<Item = &Secret> {
+        let Tokens { workspace, extension_key } = &self.line.tokens;
+        workspace.iter().chain(extension_key).filter(|token| !token.expose().is_empty())
+    }
+}
+
+/// How much of an answer an error shows, in characters.
+const EXCERPT: usize = 512;
+
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned)
+}
+
+fn too_late(request: &Request, late: &TooLate) -> ClientError {
+    match late.wait {
+        Some(wait) => {
+            let seconds = wait.as_secs().saturating_add(1);
+            let message = format!("the next call may be made in {seconds} s, which is past the deadline");
+            ClientError::new(ClientErrorKind::RateLimited, request.call(), message)
+                .with_retry_after(Some(wait))
+        }
+        None => ClientError::new(
+            ClientErrorKind::Timeout,
+            request.call(),
+            "the deadline came before it could be sent",
+        ),
+    }
+}
+
+fn troubled(request: &Request, trouble: Trouble) -> ClientError {
+    let (kind, message) = match trouble {
+        Trouble::Unusable(why) => {
+            (ClientErrorKind::NotConfigured, format!("HTTP cannot be spoken on this machine: {why}"))
+        }
+        Trouble::Connect(why) => (ClientErrorKind::Connect, format!("no connection: {why}")),
+        Trouble::Timeout => (ClientErrorKind::Timeout, "no answer came before the deadline".to_owned()),
+        Trouble::Interrupted(why) => (
+            ClientErrorKind::Interrupted,
+            format!("the connection broke before the answer was complete: {why}"),
+        ),
+        Trouble::TooLarge => {
+            (ClientErrorKind::TooLarge, format!("the answer is larger than {LARGEST_ANSWER} bytes"))
+        }
+    };
+    ClientError::new(kind, request.call(), message)
+}
