@@ -52,13 +52,14 @@ fn check(word: &str, rooms: &[&str]) {
 }
 
 #[test]
-fn only_http_and_its_test_double_know_the_web_framework() {
-    check("actix_web", &["http/", "testing/extension.rs"]);
+fn only_http_and_its_test_doubles_know_the_web_framework() {
+    check("actix_web", &["http/", "testing/extension.rs", "testing/platform/"]);
 }
 
 #[test]
-fn only_the_manifest_knows_yaml() {
-    check("serde_yaml", &["manifest/"]);
+fn only_the_manifest_and_seeds_of_tests_know_yaml() {
+    // A seed is read into types of its own: it has one form, where a manifest has three and needs the tree.
+    check("serde_yaml", &["manifest/", "testing/platform/seed.rs"]);
 }
 
 #[test]
@@ -77,8 +78,8 @@ fn only_the_start_reads_the_global_list_of_handlers() {
 }
 
 #[test]
-fn only_the_manifest_reads_files() {
-    check("fs::", &["manifest/load.rs"]);
+fn only_the_manifest_and_seeds_of_tests_read_files() {
+    check("fs::", &["manifest/load.rs", "testing/platform/seed.rs"]);
 }
 
 #[test]

@@ -8,14 +8,21 @@ use std::{fmt, path::PathBuf};
 /// `main` that returns it prints.
 #[derive(Clone)]
 pub struct StartupError {
+    /// What does not start.
+    subject: &'static str,
     problems: Vec<Problem>,
 }
 
 impl StartupError {
     /// Collects what stands in the way.
     pub(crate) fn new(problems: Vec<Problem>) -> Self {
+        Self::of("the extension", problems)
+    }
+
+    /// Collects what stands in the way of something else.
+    pub(crate) fn of(subject: &'static str, problems: Vec<Problem>) -> Self {
         debug_assert!(!problems.is_empty(), "an error has a reason");
-        Self { problems }
+        Self { subject, problems }
     }
 
     /// The problems, in the order of their discovery.
@@ -27,8 +34,8 @@ impl StartupError {
 impl fmt::Display for StartupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.problems.len() {
-            1 => writeln!(f, "the extension does not start")?,
-            count => writeln!(f, "the extension does not start, for {count} reasons")?,
+            1 => writeln!(f, "{} does not start", self.subject)?,
+            count => writeln!(f, "{} does not start, for {count} reasons", self.subject)?,
         }
         for problem in &self.problems {
             write!(f, "\n{problem}")?;

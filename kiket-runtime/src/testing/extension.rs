@@ -100,7 +100,7 @@ impl TestExtension {
             response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes()));
         let headers = headers.collect();
         let body = actix_web::body::to_bytes(response.into_body()).await.unwrap_or_default();
-        TestAnswer { status, headers, body: body.to_vec() }
+        TestAnswer::new(status, headers, body.to_vec())
     }
 }
 
@@ -113,6 +113,10 @@ pub struct TestAnswer {
 }
 
 impl TestAnswer {
+    pub(super) fn new(status: u16, headers: Headers, body: Vec<u8>) -> Self {
+        Self { status, headers, body }
+    }
+
     /// The status code.
     pub fn status(&self) -> u16 {
         self.status

@@ -1,4 +1,5 @@
-//! For tests of extensions: signed deliveries, the whole stack in process, contexts for handlers called alone.
+//! For tests of extensions: signed deliveries, the whole stack in process, contexts for handlers called alone, and a
+//! platform to call.
 //!
 //! ```
 //! use kiket_runtime::{Extension, Json, Payload, testing::{TestExtension, delivery}};
@@ -22,9 +23,11 @@
 mod context;
 mod delivery;
 mod extension;
+mod platform;
 
 pub use self::{
     context::{ContextBuilder, context},
     delivery::{DeliveryBuilder, SignedDelivery, delivery},
     extension::{SECRET, TestAnswer, TestExtension},
+    platform::{Attempt, Call, Failure, Platform, PlatformBuilder},
 };

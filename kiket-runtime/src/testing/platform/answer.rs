@@ -1,0 +1,45 @@
+//! What the platform answers.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+/// An answer before it is HTTP.
+#[derive(Clone)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    pub(super) fn json(status: u16, body: &Value) -> Self {
+        Self { status, headers: Vec::new(), body: body.to_string().into() }
+    }
+
+    /// Without a body.
+    pub(super) fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Bytes::new() }
+    }
+
+    pub(super) fn error(status: u16, code: &str, text: &str) -> Self {
+        Self::json(status, &json!({ "error": text, "code": code }))
+    }
+
+    /// 404, for a thing that is not there.
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::error(404, "not_found", &format!("{what} not found"))
+    }
+
+    /// 422, with what is wrong about each field.
+    pub(super) fn invalid(errors: &[(&str, &str)]) -> Self {
+        let text: Vec<_> = errors.iter().map(|(field, error)| format!("{field} {error}")).collect();
+        let fields: Map<String, Value> =
+            errors.iter().map(|(field, error)| ((*field).to_owned(), json!([error]))).collect();
+        Self::json(422, &json!({ "error": text.join(", "), "code": "invalid", "errors": fields }))
+    }
+
+    pub(super) fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}

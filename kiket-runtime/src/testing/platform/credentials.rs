@@ -1,0 +1,59 @@
+//! Who may call.
+
+use super::{answer::Answer, call::Call, routes::Access};
+use crate::{
+    headers::{Headers, Occurrence},
+    secret::Secret,
+};
+
+/// What the platform gave to the extension.
+#[derive(Clone)]
+pub(super) struct Credentials {
+    pub(super) token: Secret,
+    pub(super) api_key: Secret,
+    pub(super) webhook_secret: Secret,
+}
+
+/// What a call shows of one kind.
+#[derive(PartialEq, Eq)]
+enum Shown {
+    Nothing,
+    Right,
+    Wrong,
+}
+
+impl Credentials {
+    /// The workspace token opens everything but `/api/v1/ext`; there it is the extension's API key. A wrong or
+    /// repeated one of either kind is refused everywhere, needed or not.
+    pub(super) fn admit(&self, call: &Call, access: Access) -> Result<(), Answer> {
+        if access == Access::Open {
+            return Ok(());
+        }
+        let bearer = format!("Bearer {}", self.token.expose());
+        let token = shown(call.headers(), "authorization", &bearer);
+        let key = shown(call.headers(), "x-kiket-api-key", self.api_key.expose());
+        if token == Shown::Wrong {
+            Err(refused("the workspace token is not valid"))
+        } else if key == Shown::Wrong {
+            Err(refused("the extension API key is not valid"))
+        } else if access == Access::Token && token == Shown::Nothing {
+            Err(refused("a workspace token is required"))
+        } else if access == Access::Key && key == Shown::Nothing {
+            Err(refused("an extension API key is required"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn shown(headers: &Headers, name: &str, right: &str) -> Shown {
+    match headers.only(name) {
+        Occurrence::Absent => Shown::Nothing,
+        Occurrence::Once(value) if value == right.as_bytes() => Shown::Right,
+        _ => Shown::Wrong,
+    }
+}
+
+fn refused(text: &str) -> Answer {
+    Answer::error(401, "unauthorized", text)
+}

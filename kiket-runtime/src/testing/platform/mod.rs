@@ -1,0 +1,278 @@
+//! A Kiket of one's own: what extensions call, over HTTP on this machine, with its state in memory.
+
+mod answer;
+mod builder;
+mod call;
+mod credentials;
+mod custom_data;
+mod deliver;
+mod failure;
+mod fields;
+mod pages;
+mod post;
+mod rate;
+mod replies;
+mod reports;
+mod routes;
+mod secrets;
+mod seed;
+mod server;
+mod shared;
+mod sla;
+mod state;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use serde_json::{Map, Value};
+
+pub use self::{builder::PlatformBuilder, call::Call, deliver::Attempt, failure::Failure};
+use self::{custom_data::Table, pages::written, rate::RateWindow, server::Server, shared::Shared};
+use crate::{clock::Clock, extension::Builder, secret::Secret};
+
+/// A fake of the Kiket platform for tests and local development: a real HTTP server on a free port of the loopback
+/// address, which answers every call that extensions make, keeps its state in memory, writes every call down, fails
+/// when it is told to, and delivers signed events.
+///
+/// It runs in threads of its own: it works from any test, synchronous or not, with tokio's clock paused or not. It
+/// stops when it is dropped, and closes every connection.
+///
+/// ```
+/// use kiket_runtime::{Extension, Reply, testing::{Failure, Platform, TestExtension, delivery}};
+/// use serde_json::json;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), kiket_runtime::StartupError> {
+/// let platform = Platform::start();
+/// platform.set_secret("API_KEY", "abc");
+/// platform.fail(Failure::status(503).times(1)); // at the first call to it
+///
+/// let builder = Extension::builder().handler("issue.created", "v1", async || Reply::ok());
+/// let extension = TestExtension::new(platform.extension(builder))?;
+/// let attempt = platform.deliver(&extension, delivery("issue.created", "v1", &json!({ "id": 1 }))).await;
+/// assert_eq!(attempt.status, Some(200));
+/// // What did the handler call? This one, nothing:
+/// assert_eq!(platform.calls().len(), 0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What it checks
+///
+/// - The workspace token opens everything but `/api/v1/ext`. There the extension's API key does, and the token may be
+///   absent. A wrong or repeated token or key is 401 wherever it is sent. `POST /telemetry`, outside the API, stands
+///   for a collector of one's own and asks for nothing.
+/// - Bodies are JSON objects with `Content-Type: application/json`: else 415 or 400. Wrong fields are 422 with
+///   `{"error":…,"errors":{"field":[…]}}`, as is a blank `project_id`.
+/// - An unknown path is 404, a wrong method 405. Every answer has `X-Request-Id` and `X-RateLimit-Limit`, `-Remaining`
+///   and `-Reset` (seconds from now).
+/// - Every call that shows its token or key counts in the rate window, which begins with its first call. When it is
+///   used up, the answer is 429 with `Retry-After`, except to `GET …/ext/rate_limit`.
+/// - A `POST` or `PATCH` with the `Idempotency-Key` of an earlier one is answered the same and does nothing
+///   (`Idempotent-Replayed: true`); with another path or body it is 422.
+///
+/// Lists of custom data and SLA events have pages: `limit=2&page=3` asks for the fifth and sixth item, and
+/// `"meta":{"page":3,"next_page":4,"total":9}` beside `data` says which comes next (`null` after the last). Every
+/// module and table exists; projects do not see each other's records.
+///
+/// # Seeds
+///
+/// A YAML text puts things there before the first call; every part may be left out.
+///
+/// ```
+/// # let seed = r#"
+/// extension: { id: com.example.marketing, name: Marketing, version: 1.0.0, metadata: { tier: pro } }
+/// secrets:
+///   API_KEY: abc
+/// custom_data:
+///   - project_id: 7
+///     module: crm
+///     table: contacts
+///     records:
+///       - { id: 1, email: demo@example.com }
+///       - { email: other@example.com } # an id is assigned
+/// sla_events:
+///   - { issue_id: 42, project_id: 7, state: imminent, metrics: { duration_minutes: 80 } }
+/// rate_limit: { limit: 600, window_seconds: 60, remaining: 3 }
+/// # "#;
+/// # let platform = kiket_runtime::testing::Platform::builder().seed_yaml(seed).start().unwrap();
+/// # assert_eq!(platform.records("crm", "contacts")[1]["id"], 2);
+/// ```
+pub struct Platform {
+    shared: Arc<Shared>,
+    server: Server,
+    url: String,
+    delivery_timeout: Duration,
+}
+
+impl Platform {
+    /// Starts a platform with nothing in it, on a free port.
+    ///
+    /// # Panics
+    ///
+    /// When the loopback address cannot be listened on; [`builder`](Self::builder) gives an error instead.
+    #[track_caller]
+    pub fn start() -> Self {
+        Self::builder().start().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Starts to describe a platform.
+    pub fn builder() -> PlatformBuilder {
+        PlatformBuilder::default()
+    }
+
+    /// The base URL, like `http://127.0.0.1:40001`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The workspace token that it accepts.
+    pub fn token(&self) -> &str {
+        self.shared.credentials.token.expose()
+    }
+
+    /// The extension API key that it accepts.
+    pub fn api_key(&self) -> &str {
+        self.shared.credentials.api_key.expose()
+    }
+
+    /// The secret that signs its deliveries.
+    pub fn webhook_secret(&self) -> &str {
+        self.shared.credentials.webhook_secret.expose()
+    }
+
+    /// Its clock.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// Points an extension at it: base URL, token, API key and webhook secret; its id, when the builder has none and
+    /// the platform has one; and its clock, when that is a fixed one.
+    pub fn extension(&self, builder: Builder) -> Builder {
+        let Shared { credentials, clock, .. } = &*self.shared;
+        let mut builder = builder
+            .base_url(self.url())
+            .workspace_token(credentials.token.clone())
+            .extension_api_key(credentials.api_key.clone())
+            .webhook_secret(credentials.webhook_secret.clone());
+        if builder.overrides.id.is_none()
+            && let Some(id) = &self.shared.state().extension_id
+        {
+            builder = builder.id(id);
+        }
+        if clock.is_system() { builder } else { builder.clock(clock.clone()) }
+    }
+
+    /// Orders a failure. The first that was ordered and fits a call happens.
+    pub fn fail(&self, failure: Failure) {
+        self.shared.failures.order(failure);
+    }
+
+    /// Takes all failures back.
+    pub fn clear_failures(&self) {
+        self.shared.failures.clear();
+    }
+
+    /// Every call so far, in the order of arrival; the last 100,000.
+    pub fn calls(&self) -> Vec<Call> {
+        self.shared.calls().all()
+    }
+
+    /// The calls with this method and path, as it was sent.
+    pub fn calls_to(&self, method: &str, path: &str) -> Vec<Call> {
+        self.calls().into_iter().filter(|call| call.method() == method && call.path() == path).collect()
+    }
+
+    /// Forgets the calls so far.
+    pub fn forget_calls(&self) {
+        self.shared.calls().forget();
+    }
+
+    /// The value of a secret.
+    pub fn secret(&self, key: &str) -> Option<String> {
+        self.shared.state().secrets.value(key).map(|value| value.expose().to_owned())
+    }
+
+    /// Sets a secret.
+    pub fn set_secret(&self, key: &str, value: impl Into<Secret>) {
+        self.shared.state().secrets.keep(key, value.into(), self.clock().unix_seconds());
+    }
+
+    /// The records of a table, of all projects.
+    pub fn records(&self, module: &str, table: &str) -> Vec<Value> {
+        self.shared.state().custom_data.records(&Table::new(module, table))
+    }
+
+    /// Adds a record; without an `id` it gets one. Returns it.
+    ///
+    /// # Panics
+    ///
+    /// When `record` is not an object.
+    #[track_caller]
+    pub fn add_record(&self, project: impl Into<Value>, module: &str, table: &str, record: Value) -> Value {
+        let project = written(&project.into());
+        self.shared.state().custom_data.add(&project, Table::new(module, table), object(record))
+    }
+
+    /// Adds an SLA event, like `{"issue_id":42,"project_id":7,"state":"imminent"}`; without an `id` it gets one.
+    ///
+    /// # Panics
+    ///
+    /// When `event` is not an object.
+    #[track_caller]
+    pub fn add_sla_event(&self, event: Value) {
+        self.shared.state().sla.add(object(event));
+    }
+
+    /// Begins a new rate window.
+    pub fn set_rate_limit(&self, limit: u64, window: Duration) {
+        self.shared.state().rate = RateWindow::new(limit, window);
+    }
+
+    /// Goes on as if all but `remaining` calls of the window had been made.
+    pub fn set_rate_remaining(&self, remaining: u64) {
+        self.shared.state().rate.leave(remaining, self.clock().unix_seconds());
+    }
+
+    /// The notifications that were accepted, as they were sent.
+    pub fn notifications(&self) -> Vec<Value> {
+        self.shared.state().reports.notifications.clone()
+    }
+
+    /// The events that were logged, as they were sent.
+    pub fn events(&self) -> Vec<Value> {
+        self.shared.state().reports.events.clone()
+    }
+
+    /// The metrics that were accepted, as they were sent.
+    pub fn metrics(&self) -> Vec<Value> {
+        self.shared.state().reports.metrics.clone()
+    }
+
+    /// The telemetry records that were accepted, as they were sent.
+    pub fn telemetry(&self) -> Vec<Value> {
+        self.shared.state().reports.telemetry.clone()
+    }
+}
+
+#[track_caller]
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        other => panic!("expected a JSON object, found {other}"),
+    }
+}
+
+/// Without tokens, secrets and state.
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Platform").field("url", &self.url).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,47 @@
+//! A list in pages, and the query that asks for one.
+
+use serde_json::{Value, json};
+
+use super::{answer::Answer, call::Call};
+
+/// `items`, or the page of them that `limit` and `page` ask for:
+///
+/// ```text
+/// {"data":[…],"meta":{"page":1,"next_page":2,"total":5}}      next_page is null on the last one
+/// ```
+///
+/// A page has at most `largest` items; without `limit` and `largest` all are on the first.
+pub(super) fn page(call: &Call, items: &[Value], largest: Option<usize>) -> Result<Answer, Answer> {
+    let limit = positive(call, "limit")?;
+    let page = positive(call, "page")?.unwrap_or(1);
+    let size = limit.into_iter().chain(largest).min().unwrap_or(items.len()).max(1);
+    let start = page.saturating_sub(1).saturating_mul(size);
+    let data: Vec<_> = items.iter().skip(start).take(size).collect();
+    let more = start.saturating_add(data.len()) < items.len() && !data.is_empty();
+    let next = more.then(|| page.saturating_add(1));
+    let meta = json!({ "page": page, "next_page": next, "total": items.len() });
+    Ok(Answer::json(200, &json!({ "data": data, "meta": meta })))
+}
+
+fn positive(call: &Call, name: &'static str) -> Result<Option<usize>, Answer> {
+    let Some(text) = call.query_value(name) else { return Ok(None) };
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(Some(number)),
+        _ => Err(Answer::invalid(&[(name, "must be a number greater than 0")])),
+    }
+}
+
+/// The project that a call is about: any id that can be written, and not a blank one.
+pub(super) fn project(call: &Call) -> Result<&str, Answer> {
+    let project = call.query_value("project_id").unwrap_or_default();
+    if project.trim().is_empty() {
+        Err(Answer::invalid(&[("project_id", "can't be blank")]))
+    } else {
+        Ok(project)
+    }
+}
+
+/// An id as a path or a query writes it: `7` and `"7"` are one.
+pub(super) fn written(id: &Value) -> String {
+    id.as_str().map_or_else(|| id.to_string(), str::to_owned)
+}

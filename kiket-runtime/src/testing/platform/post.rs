@@ -1,0 +1,121 @@
+//! A delivery over a socket: one request, one connection, to this machine only.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use http::Uri;
+
+use crate::testing::{SignedDelivery, TestAnswer};
+
+/// The most bytes of an answer that are read.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// Where deliveries go.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    address: SocketAddr,
+    authority: String,
+    prefix: String,
+}
+
+impl Target {
+    /// ```text
+    /// http://127.0.0.1:8000[/prefix]
+    /// ```
+    pub(super) fn parse(url: &str) -> Option<Self> {
+        let uri: Uri = url.parse().ok()?;
+        if uri.scheme_str() != Some("http") {
+            return None;
+        }
+        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+        let ip: IpAddr = if host == "localhost" { Ipv4Addr::LOCALHOST.into() } else { host.parse().ok()? };
+        ip.is_loopback().then(|| Self {
+            address: (ip, uri.port_u16().unwrap_or(80)).into(),
+            authority: uri.authority().map(ToString::to_string).unwrap_or_default(),
+            prefix: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Sends `delivery` and reads the answer, all within `wait`. It blocks.
+    pub(super) fn post(&self, delivery: &SignedDelivery, wait: Duration) -> io::Result<TestAnswer> {
+        let deadline = Instant::now().checked_add(wait);
+        let left = || {
+            let left = deadline.and_then(|deadline| deadline.checked_duration_since(Instant::now()));
+            left.filter(|left| !left.is_zero()).ok_or(io::ErrorKind::TimedOut)
+        };
+        let mut stream = TcpStream::connect_timeout(&self.address, left()?)?;
+        stream.set_write_timeout(Some(left()?))?;
+        stream.write_all(&self.request(delivery))?;
+        let (mut answer, mut chunk) = (Vec::new(), [0; 16 * 1024]);
+        while (answer.len() as u64) < LARGEST {
+            stream.set_read_timeout(Some(left()?))?;
+            match stream.read(&mut chunk)? {
+                0 => break,
+                read => answer.extend_from_slice(chunk.get(..read).unwrap_or_default()),
+            }
+        }
+        read_answer(&answer).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// In HTTP/1.0, whose answers end with their connection.
+    fn request(&self, delivery: &SignedDelivery) -> Vec<u8> {
+        let mut head =
+            format!("POST {}{} HTTP/1.0\r\nhost: {}\r\n", self.prefix, delivery.path, self.authority);
+        for (name, value) in &delivery.headers {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
+        let length = format!("content-length: {}\r\n\r\n", delivery.body.len());
+        [head.as_bytes(), length.as_bytes(), &delivery.body].concat()
+    }
+}
+
+fn read_answer(bytes: &[u8]) -> Option<TestAnswer> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let (head, body) = bytes.split_at_checked(end)?;
+    let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let headers = lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()));
+    let headers: crate::headers::Headers = headers.collect();
+    let body = body.get(4..)?;
+    let announced = headers.get("content-length").and_then(|length| length.parse::<usize>().ok());
+    if announced.is_some_and(|length| length != body.len()) {
+        return None;
+    }
+    Some(TestAnswer::new(status, headers, body.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_delivered_to() {
+        for url in
+            ["http://127.0.0.1:1", "http://localhost:8000/kiket/", "http://[::1]:9", "http://127.1.2.3"]
+        {
+            assert!(Target::parse(url).is_some(), "{url}");
+        }
+        for url in
+            ["https://127.0.0.1:1", "http://example.com", "http://10.0.0.1:80", "127.0.0.1:80", "", "/x"]
+        {
+            assert!(Target::parse(url).is_none(), "{url}");
+        }
+        assert_eq!(Target::parse("http://localhost:8000/kiket/").unwrap().prefix, "/kiket");
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_is_none() {
+        let whole = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}";
+        let answer = read_answer(whole).unwrap();
+        assert_eq!(
+            (answer.status(), answer.text(), answer.headers().get("retry-after")),
+            (503, "{}", Some("1"))
+        );
+        for length in 0..whole.len() {
+            assert!(read_answer(&whole[..length]).is_none(), "{length}");
+        }
+    }
+}

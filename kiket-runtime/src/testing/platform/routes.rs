@@ -1,0 +1,88 @@
+//! Which call a path and a method are; contract 2.2.
+
+/// What a path names.
+#[derive(Clone, Copy)]
+pub(super) enum Resource<'p> {
+    Extension(&'p str),
+    Events(&'p str),
+    Notifications,
+    Metrics,
+    Secrets(&'p str),
+    Secret(&'p str, &'p str),
+    RateLimit,
+    Table(&'p str, &'p str),
+    Record(&'p str, &'p str, &'p str),
+    SlaEvents,
+    Telemetry,
+    /// `/telemetry` below no API: a collector of telemetry that is not Kiket.
+    Collector,
+}
+
+/// What a caller must show.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// The workspace token.
+    Token,
+    /// The extension's API key.
+    Key,
+    /// Nothing.
+    Open,
+}
+
+impl<'p> Resource<'p> {
+    /// What the decoded segments of a path name. No segment is empty.
+    pub(super) fn find(path: &[&'p str]) -> Option<Self> {
+        if path.iter().any(|segment| segment.is_empty()) {
+            return None;
+        }
+        let below = match path {
+            ["telemetry"] => return Some(Self::Collector),
+            ["api", "v1", below @ ..] => below,
+            _ => return None,
+        };
+        Some(match *below {
+            ["extensions", "notifications"] => Self::Notifications,
+            ["extensions", "metrics"] => Self::Metrics,
+            ["extensions", id] => Self::Extension(id),
+            ["extensions", id, "events"] => Self::Events(id),
+            ["extensions", id, "secrets"] => Self::Secrets(id),
+            ["extensions", id, "secrets", key] => Self::Secret(id, key),
+            ["ext", "rate_limit"] => Self::RateLimit,
+            ["ext", "custom_data", module, table] => Self::Table(module, table),
+            ["ext", "custom_data", module, table, id] => Self::Record(module, table, id),
+            ["ext", "sla", "events"] => Self::SlaEvents,
+            ["ext", "telemetry"] => Self::Telemetry,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn methods(&self) -> &'static [&'static str] {
+        match self {
+            Self::Extension(_) | Self::Secrets(_) | Self::RateLimit | Self::SlaEvents => &["GET"],
+            Self::Events(_) | Self::Notifications | Self::Metrics | Self::Telemetry | Self::Collector => {
+                &["POST"]
+            }
+            Self::Secret(..) => &["GET", "POST", "PATCH", "DELETE"],
+            Self::Table(..) => &["GET", "POST"],
+            Self::Record(..) => &["GET", "PATCH", "DELETE"],
+        }
+    }
+
+    pub(super) fn access(&self) -> Access {
+        match self {
+            Self::RateLimit | Self::Table(..) | Self::Record(..) | Self::SlaEvents | Self::Telemetry => {
+                Access::Key
+            }
+            Self::Collector => Access::Open,
+            _ => Access::Token,
+        }
+    }
+
+    /// The extension that it belongs to, where the path says it.
+    pub(super) fn extension(&self) -> Option<&'p str> {
+        match *self {
+            Self::Extension(id) | Self::Events(id) | Self::Secrets(id) | Self::Secret(id, _) => Some(id),
+            _ => None,
+        }
+    }
+}

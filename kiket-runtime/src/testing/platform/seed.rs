@@ -1,0 +1,180 @@
+//! What a YAML file puts into the platform before its first call.
+//!
+//! It is read straight into types, without the tree of the manifest: a seed has one form, and its first mistake is
+//! enough.
+
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{custom_data::Table, rate::RateWindow, state::State};
+use crate::{
+    error::{Place, Problem},
+    secret::Secret,
+};
+
+/// A whole seed; every part may be left out.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Seed {
+    extension: Option<Extension>,
+    secrets: BTreeMap<String, String>,
+    custom_data: Vec<Contents>,
+    sla_events: Vec<SlaEvent>,
+    rate_limit: Option<Rate>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Extension {
+    id: Option<String>,
+    name: Option<String>,
+    version: Option<String>,
+    #[serde(default)]
+    metadata: Map<String, Value>,
+}
+
+/// What is in a table.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Contents {
+    project_id: String,
+    module: String,
+    table: String,
+    records: Vec<Map<String, Value>>,
+}
+
+#[derive(Deserialize)]
+struct SlaEvent {
+    state: SlaState,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+enum SlaState {
+    Imminent,
+    Breached,
+    Recovered,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rate {
+    limit: u64,
+    #[serde(default = "a_minute")]
+    window_seconds: u64,
+    remaining: Option<u64>,
+}
+
+fn a_minute() -> u64 {
+    60
+}
+
+impl Seed {
+    pub(super) fn load(path: &Path) -> Result<Self, Problem> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            Problem::new(format!("the seed cannot be read: {error}"))
+                .at(Place { file: path.to_owned(), line: 0, column: 0, excerpt: None })
+                .mend("check that the path is right and that the file may be read")
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads `text`, which is called `file` where a problem names its place.
+    pub(super) fn parse(text: &str, file: &Path) -> Result<Self, Problem> {
+        // Without snippets: there are secrets in it.
+        let options = serde_yaml::options! { with_snippet: false, strict_booleans: true };
+        let seed = serde_yaml::from_str_with_options::<Option<Self>>(text, options);
+        seed.map(Option::unwrap_or_default).map_err(|error| {
+            let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+            let at = error.location().map_or((0, 0), |at| (number(at.line()), number(at.column())));
+            let sentence = error.to_string();
+            let what = sentence.split(" at line ").next().unwrap_or(&sentence);
+            Problem::new(format!("the seed is not as expected: {what}"))
+                .at(Place { file: file.to_owned(), line: at.0, column: at.1, excerpt: None })
+                .mend("see `kiket::testing::Platform` for what a seed may have")
+        })
+    }
+
+    /// Puts everything into `state`, besides what is there.
+    pub(super) fn sow(self, state: &mut State, now: u64) {
+        if let Some(extension) = self.extension {
+            let texts = [("name", extension.name), ("version", extension.version)];
+            state.metadata.extend(extension.metadata);
+            state
+                .metadata
+                .extend(texts.into_iter().filter_map(|(key, text)| Some((key.into(), text?.into()))));
+            state.extension_id = state.extension_id.take().or(extension.id);
+        }
+        for (key, value) in self.secrets {
+            state.secrets.keep(&key, Secret::new(value), now);
+        }
+        for Contents { project_id, module, table, records } in self.custom_data {
+            for record in records {
+                state.custom_data.add(&project_id, Table::new(&module, &table), record);
+            }
+        }
+        for SlaEvent { state: is, mut rest } in self.sla_events {
+            rest.insert("state".into(), serde_json::to_value(is).unwrap_or_default());
+            state.sla.add(rest);
+        }
+        if let Some(rate) = self.rate_limit {
+            state.rate = RateWindow::new(rate.limit, Duration::from_secs(rate.window_seconds));
+            if let Some(remaining) = rate.remaining {
+                state.rate.leave(remaining, now);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(text: &str) -> Problem {
+        Seed::parse(text, Path::new("seed.yaml")).err().unwrap()
+    }
+
+    #[test]
+    fn an_empty_seed_is_a_seed() {
+        for text in ["", "# nothing\n", "{}", "secrets: {}\n"] {
+            assert!(Seed::parse(text, Path::new("seed.yaml")).is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn texts_stay_as_they_were_written() {
+        let text = "extension: { version: 1.10 }\nsecrets: { A: 007, B: 1.0, C: yes, D: \"\" }\n";
+        let seed = Seed::parse(text, Path::new("seed.yaml")).ok().unwrap();
+        assert_eq!(seed.extension.unwrap().version.as_deref(), Some("1.10"));
+        assert_eq!(seed.secrets.values().collect::<Vec<_>>(), ["007", "1.0", "yes", ""]);
+    }
+
+    #[test]
+    fn a_mistake_has_its_place_and_shows_no_secret() {
+        #[track_caller]
+        fn check(text: &str, words: &str, line: u32) {
+            let problem = refused(text);
+            let place = problem.place().unwrap();
+            assert_eq!((place.file.to_str(), place.line), (Some("seed.yaml"), line), "{problem}");
+            assert!(place.column > 0, "{problem}");
+            assert!(problem.what().contains(words), "{problem}");
+            assert!(!problem.to_string().contains("canary"), "{problem}");
+            assert!(!problem.what().contains("at line"), "{problem}");
+        }
+        check("secrets:\n  A: [canary]\n", "expected", 2);
+        check("secrets:\n  - canary\n", "expected", 2);
+        check("secrets: canary\n", "expected", 1);
+        check("secrets: {}\nsecret: { A: canary }\n", "unknown field `secret`", 2);
+        check("sla_events:\n  - state: late\n", "unknown variant `late`", 2);
+        check("custom_data:\n  - module: crm\n    table: contacts\n    records: []\n", "project_id", 4);
+        check("rate_limit:\n  limit: canary\n", "", 2);
+        check("rate_limit: { limit: 1, left: 2 }\n", "unknown field `left`", 1);
+        check("sla_events: [canary]\n", "", 1);
+        check("secrets: {\n", "unclosed bracket", 1);
+    }
+}

@@ -1,0 +1,49 @@
+//! The SLA events, which only a seed or a test makes.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    answer::Answer,
+    call::Call,
+    pages::{page, project, written},
+};
+
+#[derive(Default)]
+pub(super) struct SlaEvents(Vec<Map<String, Value>>);
+
+/// The fields that every event has, if only as `null`.
+const FIELDS: [&str; 7] =
+    ["issue_id", "project_id", "state", "triggered_at", "resolved_at", "definition", "metrics"];
+
+const STATES: [&str; 3] = ["imminent", "breached", "recovered"];
+
+impl SlaEvents {
+    /// Adds an event; without an id it gets the next number.
+    pub(super) fn add(&mut self, mut event: Map<String, Value>) {
+        if !event.contains_key("id") {
+            event.insert("id".into(), json!(self.0.len().saturating_add(1)));
+        }
+        for field in FIELDS {
+            event.entry(field).or_insert(Value::Null);
+        }
+        self.0.push(event);
+    }
+
+    pub(super) fn list(&self, call: &Call) -> Result<Answer, Answer> {
+        let project = project(call)?;
+        let issue = call.query_value("issue_id");
+        let state = call.query_value("state");
+        if state.is_some_and(|state| !STATES.contains(&state)) {
+            return Err(Answer::invalid(&[("state", "is not included in the list")]));
+        }
+        let is = |event: &Map<String, Value>, field, wanted: Option<&str>| {
+            wanted.is_none_or(|wanted| event.get(field).is_some_and(|own| written(own) == wanted))
+        };
+        let found = self.0.iter().filter(|event| {
+            is(event, "project_id", Some(project))
+                && is(event, "issue_id", issue)
+                && is(event, "state", state)
+        });
+        page(call, &found.cloned().map(Value::Object).collect::<Vec<_>>(), None)
+    }
+}
