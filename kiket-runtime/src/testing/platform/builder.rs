@@ -10,7 +10,7 @@ use super::{
     Call, Platform,
     call::Calls,
     credentials::Credentials,
-    failure::Failures,
+    orders::Failures,
     rate::RateWindow,
     seed::Seed,
     server::Server,

@@ -1,10 +1,6 @@
 //! The trouble that a test orders.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -186,6 +182,19 @@ impl Failure {
         self
     }
 
+    /// Whether it is meant for `call`.
+    pub(super) fn picks(&self, call: &Call) -> bool {
+        self.when.as_ref().is_none_or(|picks| picks(call))
+    }
+
+    /// Counts one; whether it still happens.
+    pub(super) fn take(&mut self) -> bool {
+        match &mut self.times {
+            None => true,
+            Some(times) => times.checked_sub(1).map(|left| *times = left).is_some(),
+        }
+    }
+
     pub(super) fn waits(&self) -> Duration {
         self.after
     }
@@ -249,59 +258,5 @@ impl fmt::Debug for Failure {
             .field("status", &self.status)
             .field("times", &self.times)
             .finish_non_exhaustive()
-    }
-}
-
-/// The failures that are ordered, the first one first.
-#[derive(Default)]
-pub(super) struct Failures(Mutex<Ordered>);
-
-#[derive(Default)]
-struct Ordered {
-    next: u64,
-    /// Each with a number, by which it is found again after its predicate ran.
-    failures: Vec<(u64, Failure)>,
-}
-
-impl Failures {
-    pub(super) fn order(&self, failure: Failure) {
-        let mut ordered = self.ordered();
-        let number = ordered.next;
-        ordered.next = number.wrapping_add(1);
-        ordered.failures.push((number, failure));
-    }
-
-    pub(super) fn clear(&self) {
-        self.ordered().failures.clear();
-    }
-
-    /// The failure that `call` meets. Predicates run unlocked: they may ask the platform.
-    pub(super) fn meet(&self, call: &Call) -> Option<Failure> {
-        let candidates = self.ordered().failures.clone();
-        candidates.into_iter().find_map(|(number, failure)| {
-            let picked = failure.when.as_ref().is_none_or(|picks| picks(call));
-            (picked && self.ordered().take(number)).then_some(failure)
-        })
-    }
-
-    fn ordered(&self) -> std::sync::MutexGuard<'_, Ordered> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Ordered {
-    /// Counts failure `number`; whether it still happens.
-    fn take(&mut self, number: u64) -> bool {
-        let Some((_, failure)) = self.failures.iter_mut().find(|(own, _)| *own == number) else {
-            return false;
-        };
-        match &mut failure.times {
-            None => true,
-            Some(0) => false,
-            Some(times) => {
-                *times -= 1;
-                true
-            }
-        }
     }
 }

@@ -8,6 +8,7 @@ mod custom_data;
 mod deliver;
 mod failure;
 mod fields;
+mod orders;
 mod pages;
 mod post;
 mod rate;

@@ -6,7 +6,7 @@ use super::{
     answer::Answer,
     call::{Call, Calls},
     credentials::Credentials,
-    failure::Failures,
+    orders::Failures,
     state::State,
 };
 use crate::clock::Clock;
