@@ -71,7 +71,7 @@ impl Default for Limits {
             head_wait: Duration::from_secs(5),
             in_flight: 512,
             handler_timeout: Duration::from_secs(10),
-            grace: Duration::from_secs(30),
+            grace: Duration::from_secs(25),
             workers: None,
             give_up_undecodable: false,
         }
@@ -432,7 +432,8 @@ impl Builder {
         self
     }
 
-    /// How long running deliveries may go on after SIGTERM; 30 s unless set.
+    /// How long running deliveries may go on after SIGTERM; 25 s unless set, so that all is over before Kubernetes, which
+    /// waits 30 s, kills.
     pub fn grace_period(mut self, grace: Duration) -> Self {
         self.limits.grace = grace;
         self

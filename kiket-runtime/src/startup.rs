@@ -149,8 +149,18 @@ fn foreign_handlers(name: &str, registrations: &[&Registration]) -> Problem {
     let mut functions: Vec<_> = registrations.iter().map(|registration| registration.function()).collect();
     functions.sort_unstable();
     let functions = functions.join("`, `");
-    Problem::new(format!("the crate `{name}` has handlers and is not named as part of this extension: `{functions}`"))
-        .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder"))
+    let what =
+        format!("the crate `{name}` has handlers and is not named as part of this extension: `{functions}`");
+    let first = registrations
+        .iter()
+        .map(|registration| registration.place())
+        .min_by_key(|place| (place.file(), place.line()));
+    let problem = Problem::new(what)
+        .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder"));
+    match first {
+        Some(place) => problem.at(place.into()),
+        None => problem,
+    }
 }
 
 /// Whether the annotated function is in the crate `name`, however `Cargo.toml` spells it.

@@ -103,16 +103,14 @@ impl Client {
         if request.body.is_some() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let mut put = |name: &'static str, value: &str, what: &str| match HeaderValue::from_str(value) {
-            Ok(mut value) => {
-                value.set_sensitive(true);
-                headers.insert(name, value);
-                Ok(())
-            }
-            Err(_) => {
+        let mut put = |name: &'static str, value: &str, what: &str| {
+            let mut value = HeaderValue::from_str(value).map_err(|_| {
                 let message = format!("{what} has characters that a header cannot carry");
-                Err(ClientError::new(ClientErrorKind::NotConfigured, request.call(), message))
-            }
+                ClientError::new(ClientErrorKind::NotConfigured, request.call(), message)
+            })?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+            Ok(())
         };
         if let Some(token) = workspace {
             put("authorization", &format!("Bearer {}", token.expose()), "the workspace token")?;

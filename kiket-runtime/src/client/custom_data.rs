@@ -1,5 +1,7 @@
 //! The records of a project that an extension may read and write.
 
+use std::fmt;
+
 use http::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -89,7 +91,7 @@ impl CustomData {
         &self,
         module: &str,
         table: &str,
-        id: impl ToString,
+        id: impl fmt::Display,
     ) -> Result<T, ClientError> {
         self.one(self.request(Method::GET, module, table, Some(&id.to_string()))?).await
     }
@@ -118,7 +120,7 @@ impl CustomData {
         &self,
         module: &str,
         table: &str,
-        id: impl ToString,
+        id: impl fmt::Display,
         record: &impl Serialize,
     ) -> Result<T, ClientError> {
         let request = self.request(Method::PATCH, module, table, Some(&id.to_string()))?;
@@ -130,7 +132,7 @@ impl CustomData {
     /// # Errors
     ///
     /// When the project is blank, or the call fails.
-    pub async fn delete(&self, module: &str, table: &str, id: impl ToString) -> Result<(), ClientError> {
+    pub async fn delete(&self, module: &str, table: &str, id: impl fmt::Display) -> Result<(), ClientError> {
         self.client.order(self.request(Method::DELETE, module, table, Some(&id.to_string()))?).await
     }
 

@@ -184,7 +184,7 @@ impl fmt::Display for ClientError {
         let Failure { kind, call, message, fields, request_id, .. } = &*self.0;
         match kind {
             ClientErrorKind::Status(status) => {
-                write!(f, "`{call}` was answered with {}: {message}", status.as_u16())?
+                write!(f, "`{call}` was answered with {}: {message}", status.as_u16())?;
             }
             _ => write!(f, "`{call}` failed: {message}")?,
         }

@@ -186,7 +186,7 @@ impl Client {
         match told.parse::<BaseUrl>() {
             Ok(told) if told.has_origin_of(base_url) => {}
             Ok(told) if allowed.iter().any(|allowed| told.has_origin_of(allowed)) => {
-                self.view.base_url = Some(told)
+                self.view.base_url = Some(told);
             }
             _ => tracing::warn!(
                 told = told.get(..100).unwrap_or(told),

@@ -1,5 +1,7 @@
 //! The service level events of a project.
 
+use std::fmt;
+
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -40,7 +42,7 @@ pub struct SlaFilter {
 
 impl SlaFilter {
     /// Those of one issue.
-    pub fn issue(mut self, id: impl ToString) -> Self {
+    pub fn issue(mut self, id: impl fmt::Display) -> Self {
         self.issue_id = Some(id.to_string());
         self
     }

@@ -72,6 +72,11 @@ impl Registration {
         self.function
     }
 
+    /// Where it is annotated.
+    pub(crate) fn place(&self) -> &'static Location<'static> {
+        self.place
+    }
+
     /// The crate that the function is written in.
     pub(crate) fn crate_name(&self) -> &'static str {
         self.function.split("::").next().unwrap_or(self.function)

@@ -81,10 +81,12 @@ fn unhandled<'a>(
     let declaration = declarations.first()?;
     let mend = match closest(event, handled) {
         Some(close) => {
-            format!("did you mean `{close}`? otherwise write a handler: `#[kiket::webhook(\"{event}\")]`")
+            format!(
+                "did you mean `{close}`? otherwise write a handler: `#[kiket::webhook(\"{event}\", version = \"v1\")]`"
+            )
         }
         None => format!(
-            "write a handler, `#[kiket::webhook(\"{event}\")]`, or remove `{event}` from the manifest"
+            "write a handler, `#[kiket::webhook(\"{event}\", version = \"v1\")]`, or remove `{event}` from the manifest"
         ),
     };
     Some(

@@ -366,46 +366,47 @@ fn everything_is_told_at_once() {
     check_text(
         &text.replace(&directory.path().display().to_string(), "…"),
         &expect![[r#"
-        the extension does not start, for 9 reasons
+            the extension does not start, for 9 reasons
 
-        `issue created` is not the name of an event
-          --> tests/packages/split/tests/startup.rs:…
-           = help: an event name is one to eight segments of letters, digits, `_` and `-` joined by dots, at most 128 bytes, like `issue.created`
+            `issue created` is not the name of an event
+              --> tests/packages/split/tests/startup.rs:…
+               = help: an event name is one to eight segments of letters, digits, `_` and `-` joined by dots, at most 128 bytes, like `issue.created`
 
-        `id` is text, found a list
-          --> …/extension.yaml:1:1
-           |
-         1 | id: [1]
-           | ^
-           = help: write one line of text, in quotes if need be
+            `id` is text, found a list
+              --> …/extension.yaml:1:1
+               |
+             1 | id: [1]
+               | ^
+               = help: write one line of text, in quotes if need be
 
-        an event is named like `issue.created`, found `issue created`
-          --> …/extension.yaml:2:9
-           |
-         2 | hooks: [issue created]
-           |         ^
-           = help: write one to eight words of letters, digits, `_` and `-`, joined by dots
+            an event is named like `issue.created`, found `issue created`
+              --> …/extension.yaml:2:9
+               |
+             2 | hooks: [issue created]
+               |         ^
+               = help: write one to eight words of letters, digits, `_` and `-`, joined by dots
 
-        the webhook secret has white space at an end; it comes from `KIKET_WEBHOOK_SECRET`
-           = help: give exactly the text that Kiket shows, without white space at its ends
+            the webhook secret has white space at an end; it comes from `KIKET_WEBHOOK_SECRET`
+               = help: give exactly the text that Kiket shows, without white space at its ends
 
-        `PORT` is not a port: expected 0 to 65535, found `http`
-           = help: set it to a number, or unset it to listen on 8000
+            `PORT` is not a port: expected 0 to 65535, found `http`
+               = help: set it to a number, or unset it to listen on 8000
 
-        the crate `split` has handlers and is not named as part of this extension: `split::comments::on_comment_created`, `split::issues::on_issue_created`, `split::issues::on_issue_created_v2`, `split::work::blocking`, `split::work::broken`, `split::work::endless`, `split::work::held`, `split::work::slow`
-           = help: name it, if its handlers belong here: `kiket::main!(crates = [split])`, or `.crates([…])` on the builder
+            the crate `split` has handlers and is not named as part of this extension: `split::comments::on_comment_created`, `split::issues::on_issue_created`, `split::issues::on_issue_created_v2`, `split::work::blocking`, `split::work::broken`, `split::work::endless`, `split::work::held`, `split::work::slow`
+              --> tests/packages/split/src/comments.rs:…
+               = help: name it, if its handlers belong here: `kiket::main!(crates = [split])`, or `.crates([…])` on the builder
 
-        `startup::everything_is_told_at_once::on_count` asks for `State<u64>`, which nobody gives
-          --> tests/packages/split/tests/startup.rs:…
-           = help: give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`
+            `startup::everything_is_told_at_once::on_count` asks for `State<u64>`, which nobody gives
+              --> tests/packages/split/tests/startup.rs:…
+               = help: give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`
 
-        `kiket` is not a prefix of paths
-           = help: write it like `/kiket` or `/hooks/kiket`: a slash before every segment, none at the end
+            `kiket` is not a prefix of paths
+               = help: write it like `/kiket` or `/hooks/kiket`: a slash before every segment, none at the end
 
-        `startup::everything_is_told_at_once::{{closure}}` and `startup::everything_is_told_at_once::on_count` both handle `count` in version `v1.0`
-          --> tests/packages/split/tests/startup.rs:…
-           = help: remove one of them, or give it another version; the other is at tests/packages/split/tests/startup.rs:…
-    "#]],
+            `startup::everything_is_told_at_once::{{closure}}` and `startup::everything_is_told_at_once::on_count` both handle `count` in version `v1.0`
+              --> tests/packages/split/tests/startup.rs:…
+               = help: remove one of them, or give it another version; the other is at tests/packages/split/tests/startup.rs:…
+        "#]],
     );
 }
 
