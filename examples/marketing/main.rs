@@ -1,10 +1,18 @@
-//! The quickstart: two versions of one event, a setting with a default, and a secret.
+//! The quickstart: every snippet of the README's world in one extension.
 //!
-//! `cargo run --example marketing` serves it; the README shows how to send it a signed delivery.
+//! `cargo run --example marketing` serves it. Where neither `KIKET_BASE_URL` nor a token is set it brings a Kiket of its
+//! own along, so that it needs no account; the README shows how to send it a signed delivery, and where to look then.
 
-use kiket::prelude::*;
-use serde::Deserialize;
-use serde_json::json;
+use std::{env, fmt};
+
+use kiket::{
+    Level, SlaFilter, SlaState,
+    prelude::*,
+    testing::{Call, Platform},
+};
+use serde_json::Value;
+
+const CONTACTS: (&str, &str) = ("com.example.crm.contacts", "automation_records");
 
 #[derive(Deserialize)]
 struct IssueCreated {
@@ -16,68 +24,231 @@ struct Issue {
     title: String,
 }
 
-/// Takes note of every new issue.
+/// Logs every new issue, and keeps a token for later.
 #[kiket::webhook("issue.created", version = "v1")]
 async fn on_issue_created(payload: Payload<IssueCreated>, context: Context) -> kiket::Result<Reply> {
     let retries: u32 = context.settings().get("MAX_RETRIES")?;
-    let signed_in = context.settings().secret("API_KEY").is_some();
-    println!("new issue {:?}: {retries} retries, with an API key: {signed_in}", payload.issue.title);
+    let summary = json!({ "summary": payload.issue.title, "retries": retries });
+    context.endpoints().log_event("issue.created", summary).await?;
+    context.secrets().set("WEBHOOK_TOKEN", "abc123").await?;
     Ok(Reply::ok())
 }
 
 /// The same for the second shape of the event, in which the version is told back.
 #[kiket::webhook("issue.created", version = "v2", timeout = "5s")]
-async fn on_issue_created_v2(payload: Payload<IssueCreated>, context: Context) -> Reply {
-    println!("new issue {:?}, in the second shape", payload.issue.title);
-    Reply::json(json!({ "ok": true, "version": context.event_version().as_str() }))
+async fn on_issue_created_v2(payload: Payload<IssueCreated>, context: Context) -> kiket::Result<Reply> {
+    let summary = json!({ "summary": payload.issue.title, "schema": "v2" });
+    context.endpoints().log_event("issue.created", summary).await?;
+    Ok(Reply::json(json!({ "ok": true, "version": context.event_version().as_str() })))
 }
 
-/// The example runs from anywhere; an extension of its own has its manifest in its directory and needs no setup.
+#[derive(Deserialize)]
+struct InProject {
+    issue: ProjectIssue,
+}
+
+#[derive(Deserialize)]
+struct ProjectIssue {
+    project_id: Id,
+}
+
+/// Kiket writes ids as numbers or as texts.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Id {
+    Number(u64),
+    Text(String),
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+/// Adds a contact to the project's records, and tells how many active ones there were.
+#[kiket::webhook("issue.assigned", version = "v1")]
+async fn on_issue_assigned(payload: Payload<InProject>, context: Context) -> kiket::Result<Reply> {
+    let (module, table) = CONTACTS;
+    let contacts = context.endpoints().custom_data(&payload.issue.project_id);
+    let active: Vec<Value> = contacts.list(module, table, 10, json!({ "status": "active" })).await?;
+    let contact =
+        json!({ "email": "ada@example.com", "status": "active", "metadata": { "source": "webhook" } });
+    let _created: Value = contacts.create(module, table, &contact).await?;
+    Ok(Reply::json(json!({ "synced": active.len() })))
+}
+
+/// Warns of the first issue that is about to be late.
+#[kiket::webhook("workflow.sla_status", version = "v1")]
+async fn on_sla_status(payload: Payload<InProject>, context: Context) -> kiket::Result<Reply> {
+    let endpoints = context.endpoints();
+    let imminent = SlaFilter::default().state(SlaState::Imminent).limit(5);
+    let Some(event) = endpoints.sla_events(&payload.issue.project_id).stream(imminent).next().await else {
+        return Ok(Reply::ok());
+    };
+    let event = event?;
+    endpoints.log_event("sla.warning", json!({ "issue_id": event.issue_id, "state": event.state })).await?;
+    Ok(Reply::json(json!({ "acknowledged": true })))
+}
+
+/// Puts heavy work off while few calls are left.
+#[kiket::webhook("automation.dispatch", version = "v1")]
+async fn on_dispatch(context: Context) -> kiket::Result<Reply> {
+    let endpoints = context.endpoints();
+    let limits = endpoints.rate_limit().await?;
+    if limits.remaining < 5 {
+        let body = format!("Only {} requests remain (reset in {}s)", limits.remaining, limits.reset_in);
+        endpoints.notify("Rate limit warning", &body, Level::Warning).await?;
+        return Ok(Reply::json(json!({ "deferred": true })));
+    }
+    Ok(Reply::ok())
+}
+
+/// The example runs from anywhere; an extension of its own has its manifest in its directory.
+fn with_manifest(builder: Builder) -> Builder {
+    builder.manifest(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/marketing/extension.yaml"))
+}
+
 async fn setup(builder: Builder) -> kiket::Result<Builder> {
-    Ok(builder.manifest(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/marketing/extension.yaml")))
+    let builder = with_manifest(builder);
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    if ["KIKET_BASE_URL", "KIKET_WORKSPACE_TOKEN", "KIKET_EXTENSION_API_KEY"].into_iter().any(is_set) {
+        return Ok(builder);
+    }
+    let secret = env::var("KIKET_WEBHOOK_SECRET").unwrap_or_else(|_| "sh_123".to_owned());
+    let platform = || {
+        let platform =
+            Platform::builder().extension_id("com.example.marketing").token("wk_local").api_key("ek_local");
+        platform.webhook_secret(secret.as_str()).on_call(print_call)
+    };
+    // The port that the README names, unless somebody has it.
+    let platform = platform().port(4000).start().or_else(|_| platform().start())?;
+    let note = format!(
+        "Kiket is a fake one in this process; its token is `{}`, and its calls are printed",
+        platform.token()
+    );
+    Ok(platform.extension(builder).note(note).state(platform))
+}
+
+/// Shows what is logged; other calls may have secrets in them.
+fn print_call(call: &Call) {
+    let logged = if call.path().ends_with("/events") { call.json().to_string() } else { String::new() };
+    println!("{call:?} {logged}");
 }
 
 kiket::main!(setup = setup);
 
 #[cfg(test)]
 mod tests {
-    use kiket::testing::{self, TestExtension, delivery};
+    use kiket::testing::{self, Failure, TestAnswer, TestExtension, delivery};
 
     use super::*;
 
-    fn sample() -> serde_json::Value {
+    fn sample() -> Value {
         serde_json::from_str(include_str!("deliveries/issue.created.json")).unwrap()
     }
 
-    async fn extension() -> TestExtension {
-        TestExtension::new(setup(Extension::builder()).await.unwrap()).unwrap()
+    struct World {
+        platform: Platform,
+        extension: TestExtension,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let platform = Platform::start();
+            let builder = platform.extension(with_manifest(Extension::builder()).telemetry(false));
+            Self { extension: TestExtension::new(builder).unwrap(), platform }
+        }
+
+        async fn deliver(&self, event: &str, version: &str, payload: &Value) -> TestAnswer {
+            self.extension.deliver(delivery(event, version, payload)).await
+        }
     }
 
     #[tokio::test]
-    async fn the_first_version_is_answered_with_ok() {
-        let answer = extension().await.deliver(delivery("issue.created", "v1", &sample())).await;
+    async fn the_first_version_logs_the_issue_and_keeps_a_secret() {
+        let world = World::new();
+        let answer = world.deliver("issue.created", "v1", &sample()).await;
         assert_eq!((answer.status(), answer.json()), (200, json!({ "ok": true })));
+        let logged = &world.platform.events()[0];
+        assert_eq!((&logged["event"], &logged["version"]), (&json!("issue.created"), &json!("v1")));
+        assert_eq!(logged["data"], json!({ "summary": "Spring campaign", "retries": 3 }));
+        assert_eq!(world.platform.secret("WEBHOOK_TOKEN").as_deref(), Some("abc123"));
     }
 
     #[tokio::test]
     async fn the_second_version_is_told_back() {
-        let answer = extension().await.deliver(delivery("issue.created", "v2", &sample())).await;
+        let world = World::new();
+        let answer = world.deliver("issue.created", "v2", &sample()).await;
         assert_eq!((answer.status(), answer.json()), (200, json!({ "ok": true, "version": "v2" })));
+        assert_eq!(world.platform.events()[0]["data"]["schema"], "v2");
     }
 
     #[tokio::test]
     async fn an_issue_without_a_title_is_retried_until_a_corrected_build_is_out() {
-        let answer =
-            extension().await.deliver(delivery("issue.created", "v1", &json!({ "issue": {} }))).await;
+        let answer = World::new().deliver("issue.created", "v1", &json!({ "issue": {} })).await;
         assert_eq!(answer.status(), 500);
         assert_eq!(answer.json()["error"], "issue: missing field `title`");
     }
 
     #[tokio::test]
+    async fn a_platform_that_is_down_makes_the_delivery_come_again() {
+        let world = World::new();
+        world.platform.fail(Failure::status(500));
+        assert_eq!(world.deliver("issue.created", "v1", &sample()).await.status(), 500);
+        world.platform.clear_failures();
+        assert_eq!(world.deliver("issue.created", "v1", &sample()).await.status(), 200);
+    }
+
+    #[tokio::test]
+    async fn contacts_are_synced() {
+        let world = World::new();
+        for synced in 0..2 {
+            let answer = world
+                .deliver("issue.assigned", "v1", &json!({ "id": synced, "issue": { "project_id": 7 } }))
+                .await;
+            assert_eq!(answer.json(), json!({ "synced": synced }));
+        }
+        let (module, table) = CONTACTS;
+        assert_eq!(world.platform.records(module, table).len(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_issue_that_is_about_to_be_late_is_warned_of() {
+        let world = World::new();
+        let payload = json!({ "issue": { "project_id": "7" } });
+        assert_eq!(world.deliver("workflow.sla_status", "v1", &payload).await.json(), json!({ "ok": true }));
+        world.platform.add_sla_event(json!({ "issue_id": 42, "project_id": "7", "state": "imminent" }));
+        let answer = world.deliver("workflow.sla_status", "v1", &payload).await;
+        assert_eq!(answer.json(), json!({ "acknowledged": true }));
+        assert_eq!(world.platform.events()[0]["data"], json!({ "issue_id": 42, "state": "imminent" }));
+    }
+
+    #[tokio::test]
+    async fn work_is_put_off_while_few_calls_are_left() {
+        let world = World::new();
+        assert_eq!(
+            world.deliver("automation.dispatch", "v1", &json!({})).await.json(),
+            json!({ "ok": true })
+        );
+        world.platform.set_rate_remaining(4);
+        let answer = world.deliver("automation.dispatch", "v1", &json!({})).await;
+        assert_eq!(answer.json(), json!({ "deferred": true }));
+        assert_eq!(world.platform.notifications()[0]["level"], "warning");
+    }
+
+    #[tokio::test]
     async fn a_handler_can_be_called_alone() {
+        let world = World::new();
         let payload = Payload(IssueCreated { issue: Issue { title: "T".into() } });
-        let context = testing::context("issue.created", "v1").setting("MAX_RETRIES", 5).build();
+        let client = world.extension.extension().client();
+        let context =
+            testing::context("issue.created", "v1").setting("MAX_RETRIES", 5).client(client).build();
         let reply = on_issue_created(payload, context).await.unwrap();
         assert_eq!(reply.to_json(), json!({ "ok": true }));
+        assert_eq!(world.platform.events()[0]["data"]["retries"], 5);
     }
 }

@@ -196,6 +196,7 @@ pub struct Builder {
     pub(crate) hook: Option<Hook>,
     pub(crate) clock: Clock,
     pub(crate) strict: bool,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Where the manifest is.
@@ -393,6 +394,12 @@ impl Builder {
     /// Whether handlers and manifest must agree: what is otherwise a warning then stops the start.
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
+        self
+    }
+
+    /// A line for the start-up table, about something that whoever starts the program should know.
+    pub fn note(mut self, line: impl Into<String>) -> Self {
+        self.notes.push(line.into());
         self
     }
 

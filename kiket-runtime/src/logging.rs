@@ -46,7 +46,7 @@ pub(crate) fn announce(extension: &Extension, addresses: &[SocketAddr]) {
         println!("\n  kiket {} listens on {addresses}\n{report}", env!("CARGO_PKG_VERSION"));
         return;
     }
-    let Report { id, version, manifest, handlers, warnings } = report;
+    let Report { id, version, manifest, base_url, notes, handlers, warnings } = report;
     for handler in handlers {
         tracing::info!(
             event = handler.event,
@@ -58,9 +58,19 @@ pub(crate) fn announce(extension: &Extension, addresses: &[SocketAddr]) {
             "handler"
         );
     }
+    for note in notes {
+        tracing::info!("{note}");
+    }
     for warning in warnings {
         tracing::warn!("{}", warning.to_string().trim_end());
     }
     let manifest = manifest.as_ref().map(|path| path.display().to_string());
-    tracing::info!(addresses, extension_id = id, extension_version = version, manifest, "listening");
+    tracing::info!(
+        addresses,
+        extension_id = id,
+        extension_version = version,
+        manifest,
+        base_url,
+        "listening"
+    );
 }

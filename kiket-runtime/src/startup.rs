@@ -66,7 +66,10 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
     let verifier = Verifier::new(&config.secrets)
         .map_err(|unusable| StartupError::new(vec![Problem::new(unusable.to_string())]))?;
     Ok(Extension::new(Parts {
-        report: Report::new(&config, manifest.as_ref(), &registry, warnings),
+        report: Report {
+            notes: builder.notes,
+            ..Report::new(&config, manifest.as_ref(), &registry, warnings)
+        },
         dispatcher: Arc::new(Dispatcher {
             registry,
             verifier,
@@ -272,6 +275,10 @@ pub struct Report {
     pub version: Option<String>,
     /// The manifest that was read.
     pub manifest: Option<PathBuf>,
+    /// Where Kiket is.
+    pub base_url: String,
+    /// What the builder was told to say.
+    pub notes: Vec<String>,
     /// The handlers, by event and version.
     pub handlers: Vec<HandlerReport>,
     /// What does not stop the start, and should not be.
@@ -316,6 +323,8 @@ impl Report {
             id: config.id.clone(),
             version: config.version.clone(),
             manifest: manifest.map(|manifest| manifest.path().to_owned()),
+            base_url: config.base_url().to_owned(),
+            notes: Vec::new(),
             handlers: handlers.collect(),
             warnings,
         }
@@ -330,6 +339,10 @@ impl fmt::Display for Report {
         match &self.manifest {
             Some(path) => writeln!(f, "  manifest   {}", path.display())?,
             None => writeln!(f, "  manifest   none")?,
+        }
+        writeln!(f, "  Kiket      {}", self.base_url)?;
+        for note in &self.notes {
+            writeln!(f, "  note       {note}")?;
         }
         let widths = self.handlers.iter().fold([5, 7, 8], |[event, version, function], handler| {
             [
