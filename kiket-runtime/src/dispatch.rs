@@ -23,6 +23,7 @@ use crate::{
         guard::{Interrupted, bounded, caught, detached},
     },
     headers::Headers,
+    redact::Redactor,
     registry::{Entry, Registry},
     routing::Target,
     signature::Verifier,
@@ -38,6 +39,7 @@ pub(crate) struct Dispatcher {
     pub(crate) gate: Arc<Gate>,
     pub(crate) counters: Counters,
     pub(crate) telemetry: Telemetry,
+    pub(crate) redactor: Redactor,
     /// The status of a payload that does not decode: 500, or 422.
     pub(crate) undecodable: StatusCode,
 }
@@ -218,6 +220,9 @@ async fn run(routed: Routed, dispatcher: Arc<Dispatcher>) -> Answer {
         }
     };
     let (status, code) = (rejection.status.as_u16(), rejection.code);
+    let rejection =
+        Rejection { text: dispatcher.redactor.redact(rejection.text.into_owned()).into(), ..rejection };
+    let cause = cause.map(|cause| dispatcher.redactor.redact(cause));
     let error = cause.as_deref().unwrap_or(&rejection.text);
     if rejection.status.is_server_error() {
         tracing::error!(status, code, duration_ms, error, "delivery failed");

@@ -9,6 +9,7 @@ mod config;
 mod context;
 mod counters;
 mod deadline;
+pub mod dedupe;
 mod delivery;
 mod dispatch;
 mod envelope;
@@ -23,6 +24,7 @@ mod logging;
 mod manifest;
 #[doc(hidden)]
 pub mod private;
+mod redact;
 mod registry;
 mod routing;
 mod scope;

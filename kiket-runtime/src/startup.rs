@@ -21,6 +21,7 @@ use crate::{
     gate::Gate,
     handler::{Binding, Registration},
     manifest::{Manifest, RegisteredHandler, disagreements},
+    redact::Redactor,
     registry::Registry,
     signature::Verifier,
     telemetry::{Telemetry, Teller},
@@ -65,6 +66,11 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
     };
     let verifier = Verifier::new(&config.secrets)
         .map_err(|unusable| StartupError::new(vec![Problem::new(unusable.to_string())]))?;
+    let teller = Teller {
+        extension_id: config.id.clone(),
+        extension_version: config.version.clone(),
+        redactor: redactor(&config),
+    };
     Ok(Extension::new(Parts {
         report: Report {
             notes: builder.notes,
@@ -83,7 +89,8 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
             clock: builder.clock,
             gate: Gate::new(builder.limits.in_flight),
             counters: Counters::default(),
-            telemetry: Telemetry::start(builder.hook, Reporter::new(&config), teller(&config)),
+            telemetry: Telemetry::start(builder.hook, Reporter::new(&config), teller),
+            redactor: redactor(&config),
             undecodable: if builder.limits.give_up_undecodable {
                 StatusCode::UNPROCESSABLE_ENTITY
             } else {
@@ -95,15 +102,10 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
     }))
 }
 
-/// Who tells telemetry, and what it must not tell.
-fn teller(config: &Config) -> Teller {
+/// What nobody may read.
+fn redactor(config: &Config) -> Redactor {
     let tokens = config.workspace_token.iter().chain(&config.extension_api_key);
-    let secrets = config.secrets.iter().chain(tokens).chain(config.settings.secrets());
-    Teller {
-        extension_id: config.id.clone(),
-        extension_version: config.version.clone(),
-        secrets: secrets.cloned().collect(),
-    }
+    Redactor::new(config.secrets.iter().chain(tokens).chain(config.settings.secrets()))
 }
 
 /// Keeps the problems of a step that failed, and goes on with nothing, so that all problems are found at once.

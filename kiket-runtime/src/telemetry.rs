@@ -19,6 +19,7 @@ use crate::{
     client::{Reporter, rfc3339},
     delivery::Subject,
     handler::guard::caught,
+    redact::Redactor,
 };
 
 /// How one delivery went: what the feedback hook gets, and what Kiket is told.
@@ -82,8 +83,8 @@ pub(crate) struct Failed {
 pub(crate) struct Teller {
     pub(crate) extension_id: Option<String>,
     pub(crate) extension_version: Option<String>,
-    /// Texts that no record may have.
-    pub(crate) secrets: Vec<crate::secret::Secret>,
+    /// Takes out what no record may have.
+    pub(crate) redactor: Redactor,
 }
 
 /// The way of records; without hook and reporter it leads nowhere and costs nothing.
@@ -269,7 +270,7 @@ impl Teller {
         let Note { subject, duration, ended_at, failure } = note;
         let status = if failure.is_none() { RecordStatus::Ok } else { RecordStatus::Error };
         let (error_message, error_class) =
-            failure.map(|failed| (self.redact(failed.message), failed.class)).unzip();
+            failure.map(|failed| (self.redactor.redact(failed.message), failed.class)).unzip();
         Record {
             event: subject.event.to_string(),
             version: subject.version.to_string(),
@@ -282,12 +283,6 @@ impl Teller {
             error_class,
             metadata: serde_json::Map::new(),
         }
-    }
-
-    fn redact(&self, text: String) -> String {
-        self.secrets.iter().filter(|secret| !secret.is_blank()).fold(text, |text, secret| {
-            if text.contains(secret.expose()) { text.replace(secret.expose(), "…") } else { text }
-        })
     }
 }
 
@@ -324,7 +319,7 @@ mod tests {
         Teller {
             extension_id: Some("com.example".into()),
             extension_version: None,
-            secrets: vec!["canary".into(), "".into()],
+            redactor: Redactor::new(&["canary".into()]),
         }
     }
 

@@ -10,6 +10,8 @@ use kiket::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::canary::log_if_searched;
+
 const ID: &str = "com.example.calls";
 
 /// A platform, and an extension that is pointed at it.
@@ -19,6 +21,7 @@ struct World {
 }
 
 fn builder() -> Builder {
+    log_if_searched();
     Extension::builder()
         .without_manifest()
         .without_collected()
@@ -600,23 +603,26 @@ async fn ten_thousand_calls_at_once_all_arrive() {
 async fn telemetry_and_hook_tell_how_a_handler_fared() {
     let platform = Platform::builder().extension_id(ID).start().unwrap();
     let (sender, records) = std::sync::mpsc::channel();
+    let token: Arc<str> = platform.token().into();
     let builder = platform
         .extension(builder().id(ID).version("1.2.3"))
         .telemetry(true)
-        .handler("fails", "v1", async || {
-            Err::<(), _>(kiket::Error::permanent("no wk_canary").with_code("quota"))
+        .handler("fails", "v1", move || {
+            let text = format!("the token {token} is bad");
+            async { Err::<(), _>(kiket::Error::permanent(text).with_code("quota")) }
         })
-        .workspace_token(platform.token())
         .feedback(move |record| drop(sender.send(record.clone())));
     let extension = TestExtension::new(builder).unwrap();
     extension.deliver(delivery("issue.created", "v1", &json!({}))).await;
-    extension.deliver(delivery("fails", "v1", &json!({}))).await;
+    let answer = extension.deliver(delivery("fails", "v1", &json!({}))).await;
+    assert_eq!(answer.json()["error"], "the token … is bad", "whatever its author wrote");
     extension.extension().flush(Duration::from_secs(30)).await;
     assert_eq!(records.try_iter().map(|record| record.event).collect::<Vec<_>>(), ["issue.created", "fails"]);
     let told = platform.telemetry();
     assert_eq!(told.len(), 2);
     assert_eq!((&told[0]["status"], &told[0]["extension_version"]), (&json!("ok"), &json!("1.2.3")));
     assert_eq!((&told[1]["status"], &told[1]["error_class"]), (&json!("error"), &json!("quota")));
+    assert_eq!(told[1]["error_message"], "the token … is bad");
     assert_eq!(platform.calls_to("POST", "/api/v1/ext/telemetry").len(), 2);
 }
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod calls;
+mod canary;
 mod corpus;
 mod load;
 mod manifest_corpus;

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::canary::log_if_searched;
 use kiket::{
     Builder, Clock, Extension, ServerHandle,
     testing::{self, DeliveryBuilder, SignedDelivery},
@@ -29,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An extension that depends on nothing around it: not on annotated functions, a manifest, variables or the time.
 pub(crate) fn builder() -> Builder {
+    log_if_searched();
     Extension::builder()
         .without_collected()
         .without_manifest()

@@ -1,0 +1,38 @@
+//! Takes the secrets that an extension knows out of texts that somebody reads.
+
+use crate::secret::Secret;
+
+/// The secrets of an extension: webhook secrets, tokens, secret settings.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Redactor(Vec<Secret>);
+
+/// What is shorter is no secret, and would take half of every text with it.
+const SHORTEST: usize = 4;
+
+impl Redactor {
+    pub(crate) fn new<'s>(secrets: impl IntoIterator<Item = &'s Secret>) -> Self {
+        let mut secrets: Vec<_> =
+            secrets.into_iter().filter(|secret| secret.expose().len() >= SHORTEST).cloned().collect();
+        // The longest first: a secret may be part of another.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
+        Self(secrets)
+    }
+
+    /// The text with `…` for every secret in it.
+    pub(crate) fn redact(&self, text: String) -> String {
+        self.0.iter().fold(text, |text, secret| {
+            if text.contains(secret.expose()) { text.replace(secret.expose(), "…") } else { text }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_taken_out_the_longest_first() {
+        let redactor = Redactor::new(&["sh_1", "sh_123", "", "a"].map(Secret::from));
+        assert_eq!(redactor.redact("a sh_123 and sh_1 and sh_12".into()), "a … and … and …2");
+    }
+}
