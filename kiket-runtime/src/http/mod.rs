@@ -1,6 +1,7 @@
 //! HTTP, the one place that knows a web framework: requests in, answers out.
 
 mod body;
+mod path;
 mod respond;
 mod routes;
 mod server;

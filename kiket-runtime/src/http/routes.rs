@@ -1,9 +1,11 @@
 //! The paths of an extension; contract 1.1.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    dev::{AppService, HttpServiceFactory, ResourceDef, ServiceRequest, fn_service},
+    guard,
     http::Method,
     web::{self, Payload, ServiceConfig},
 };
@@ -11,7 +13,8 @@ use serde_json::json;
 
 use super::{
     body::{self, Bounds},
-    respond::{closing, json, leave_unread, method_not_allowed, reject, respond},
+    path::Form,
+    respond::{closing, json, leave_unread, method_not_allowed, not_found, reject, respond},
 };
 use crate::{
     dispatch::{Dispatcher, Incoming},
@@ -25,12 +28,9 @@ pub(crate) fn configure(config: &mut ServiceConfig, extension: &Extension) {
     let limits = extension.limits();
     let bounds = Bounds { bytes: limits.body, wait: limits.body_wait };
     let at = |path: &str| format!("{}{path}", limits.prefix);
-    for path in ["/v/{version}/webhooks/{event}", "/webhooks/{event}", "/webhook"] {
+    for form in Form::ALL {
         let dispatcher = Arc::clone(extension.dispatcher());
-        config.service(web::resource(at(path)).to(move |request: HttpRequest, payload: Payload| {
-            let dispatcher = Arc::clone(&dispatcher);
-            async move { deliver(&dispatcher, &request, payload, bounds).await }
-        }));
+        config.service(Deliveries { form, beginning: at(form.beginning()), dispatcher, bounds });
     }
     let health: bytes::Bytes = health(extension).into();
     config
@@ -46,37 +46,65 @@ const ALIVE: &str = r#"{"status":"ok"}"#;
 const READY: &str = r#"{"status":"ready"}"#;
 const DRAINING: &str = r#"{"status":"draining"}"#;
 
-async fn deliver(
-    dispatcher: &Arc<Dispatcher>,
-    request: &HttpRequest,
-    mut payload: Payload,
+/// The route of the paths of one form.
+struct Deliveries {
+    form: Form,
+    /// How the path begins, with the prefix.
+    beginning: String,
+    dispatcher: Arc<Dispatcher>,
     bounds: Bounds,
-) -> HttpResponse {
-    if request.method() != Method::POST {
-        return leave_unread(method_not_allowed("POST"), payload);
-    }
-    let response = match take(dispatcher, request, &mut payload, bounds).await {
-        Ok(body) => {
-            let target = target(request);
-            respond(dispatcher.answer(Incoming { target, headers: headers(request), body }).await)
-        }
-        Err(rejection) => {
-            tracing::debug!(code = rejection.code, "delivery refused");
-            leave_unread(reject(&rejection), payload)
-        }
-    };
-    if dispatcher.gate.is_draining() { closing(response) } else { response }
 }
 
-/// The segments as they were sent: those that were matched are decoded already, save for `%25`, and what is decoded
-/// twice names another event.
-fn target(request: &HttpRequest) -> Target<'_> {
-    let matched = request.match_info();
-    let mut sent = request.uri().path().rsplit('/');
-    Target {
-        event: matched.get("event").and(sent.next()),
-        version: matched.get("version").and(sent.nth(1)),
-        query: request.query_string(),
+impl HttpServiceFactory for Deliveries {
+    fn register(self, config: &mut AppService) {
+        let form = self.form;
+        let path = match form {
+            Form::Bare => ResourceDef::new(&*self.beginning),
+            _ => ResourceDef::root_prefix(&self.beginning),
+        };
+        let route = Rc::new(self);
+        let guard = {
+            let beginning = route.beginning.clone();
+            guard::fn_guard(move |context| form.read(context.head().uri.path(), &beginning).is_some())
+        };
+        let service = fn_service(move |mut request: ServiceRequest| {
+            let route = Rc::clone(&route);
+            async move {
+                let payload = request.extract::<Payload>().await?;
+                let response = route.answer(request.request(), payload).await;
+                Ok(request.into_response(response))
+            }
+        });
+        config.register_service(path, Some(vec![Box::new(guard)]), service, None);
+    }
+}
+
+impl Deliveries {
+    async fn answer(&self, request: &HttpRequest, mut payload: Payload) -> HttpResponse {
+        let Some(target) = self.target(request) else { return not_found(payload).await };
+        if request.method() != Method::POST {
+            return leave_unread(method_not_allowed("POST"), payload);
+        }
+        let dispatcher = &self.dispatcher;
+        let response = match take(dispatcher, request, &mut payload, self.bounds).await {
+            Ok(body) => {
+                respond(dispatcher.answer(Incoming { target, headers: headers(request), body }).await)
+            }
+            Err(rejection) => {
+                tracing::debug!(code = rejection.code, "delivery refused");
+                leave_unread(reject(&rejection), payload)
+            }
+        };
+        if dispatcher.gate.is_draining() { closing(response) } else { response }
+    }
+
+    /// The segments as they were sent: those that actix-web matches are decoded already, save for `%25`, and what is
+    /// decoded twice names another event.
+    fn target<'r>(&self, request: &'r HttpRequest) -> Option<Target<'r>> {
+        let target = self.form.read(request.uri().path(), &self.beginning)?;
+        // That reads from the end, and between the beginning and its segments there might be others.
+        let slashes = request.match_info().unprocessed().bytes().filter(|byte| *byte == b'/').count();
+        (slashes == self.form.segments()).then_some(Target { query: request.query_string(), ..target })
     }
 }
 
@@ -103,7 +131,7 @@ fn headers(request: &HttpRequest) -> Headers {
     const USUAL_BYTES: usize = 512;
 
     let all = request.headers();
-    let mut headers = Headers::with_capacity(all.len(), USUAL_BYTES);
+    let mut headers = Headers::with_capacity(all.len_keys(), USUAL_BYTES);
     for (name, value) in all {
         headers.push(name.as_str(), value.as_bytes());
     }
@@ -134,5 +162,47 @@ fn probe(
             Method::GET | Method::HEAD => json(http::StatusCode::OK, body.clone()),
             _ => leave_unread(method_not_allowed("GET, HEAD"), payload),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{App, test};
+
+    use super::*;
+    use crate::{clock::Clock, testing};
+
+    #[tokio::test]
+    async fn paths_that_only_look_like_those_of_deliveries_are_left_to_the_app() {
+        const NOW: u64 = 1_700_000_000;
+        let builder = Extension::builder().webhook_secret("sh_123").clock(Clock::fixed(NOW));
+        let extension = builder.without_manifest().handler("a.b", "v1", async || {}).build().unwrap();
+        let own = || async { HttpResponse::NoContent().finish() };
+        let scope = web::scope("/api").configure(extension.routes());
+        let app = App::new().service(scope.default_service(web::to(own)));
+        let app = test::init_service(app).await;
+
+        for (path, status) in [
+            ("/api/v/v1/webhooks/a.b", 200),
+            ("/api/v/1%2E0/webhooks/a%2Eb", 200),
+            ("/api/webhooks/a.b?version=1", 200),
+            ("/api/v/v1/webhooks", 204),
+            ("/api/v/v1/webhooks/", 204),
+            ("/api/v/v1/hooks/a.b", 204),
+            ("/api/v1/webhooks/a.b", 204),
+            ("/api/webhooks", 204),
+            ("/api/webhooks/a.b/c", 204),
+            ("/api/webhooks/c/webhooks/a.b", 404),
+            ("/api/webhook/a.b", 204),
+        ] {
+            let delivery = testing::delivery("a.b", "v1", &json!({})).sign("sh_123", NOW);
+            let request = delivery
+                .headers
+                .into_iter()
+                .fold(test::TestRequest::post().uri(path), test::TestRequest::append_header)
+                .set_payload(delivery.body);
+            let response = test::call_service(&app, request.to_request()).await;
+            assert_eq!(response.status().as_u16(), status, "{path}");
+        }
     }
 }

@@ -1,0 +1,97 @@
+//! The paths of deliveries, told apart by hand.
+//!
+//! For a pattern like `/webhooks/{event}` actix-web runs a regular expression, which takes as much processor time as
+//! all else that happens here to a small delivery. So it is told how a path begins, and asks here for the rest.
+
+use crate::routing::Target;
+
+/// The form of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `/v/{version}/webhooks/{event}`
+    VersionAndEvent,
+    /// `/webhooks/{event}`
+    Event,
+    /// `/webhook`
+    Bare,
+}
+
+impl Form {
+    pub(super) const ALL: [Self; 3] = [Self::VersionAndEvent, Self::Event, Self::Bare];
+
+    /// What stands before the first segment that varies.
+    pub(super) fn beginning(self) -> &'static str {
+        match self {
+            Self::VersionAndEvent => "/v",
+            Self::Event => "/webhooks",
+            Self::Bare => "/webhook",
+        }
+    }
+
+    /// How many segments come after the beginning.
+    pub(super) fn segments(self) -> usize {
+        match self {
+            Self::VersionAndEvent => 3,
+            Self::Event => 1,
+            Self::Bare => 0,
+        }
+    }
+
+    /// What `path` says, as it was sent, when it is `beginning` and the rest of this form, wherever that is mounted.
+    pub(super) fn read<'p>(self, path: &'p str, beginning: &str) -> Option<Target<'p>> {
+        let (rest, version, event) = match self {
+            Self::VersionAndEvent => {
+                let (rest, event) = split_last(path)?;
+                let (rest, version) = split_last(rest.strip_suffix("/webhooks")?)?;
+                (rest, Some(version), Some(event))
+            }
+            Self::Event => {
+                let (rest, event) = split_last(path)?;
+                (rest, None, Some(event))
+            }
+            Self::Bare => (path, None, None),
+        };
+        let empty = version == Some("") || event == Some("");
+        (!empty && rest.ends_with(beginning)).then_some(Target { event, version, query: "" })
+    }
+}
+
+/// What is before the last slash, and the segment behind it. Segments are short: this is faster than `rsplit_once`.
+fn split_last(path: &str) -> Option<(&str, &str)> {
+    let slash = path.bytes().rposition(|byte| byte == b'/')?;
+    let (rest, segment) = path.split_at_checked(slash)?;
+    Some((rest, segment.strip_prefix('/')?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_segment_is_empty() {
+        assert!(Form::VersionAndEvent.read("/v//webhooks/a", "/v").is_none());
+        assert!(Form::Event.read("/webhooks/", "/webhooks").is_none());
+    }
+
+    #[test]
+    fn each_form_takes_its_own_paths() {
+        #[track_caller]
+        fn check(path: &str, expected: Option<(Form, Option<&str>, Option<&str>)>) {
+            let found = Form::ALL.into_iter().find_map(|form| {
+                let target = form.read(path, form.beginning())?;
+                Some((form, target.version, target.event))
+            });
+            assert_eq!(found, expected, "{path}");
+        }
+        check("/v/v1/webhooks/a.b", Some((Form::VersionAndEvent, Some("v1"), Some("a.b"))));
+        check("/api/v/1%2E0/webhooks/a%2Eb", Some((Form::VersionAndEvent, Some("1%2E0"), Some("a%2Eb"))));
+        check("/webhooks/a.b", Some((Form::Event, None, Some("a.b"))));
+        check("/webhook", Some((Form::Bare, None, None)));
+        for path in ["", "/", "/v", "/v/1", "/v/1/webhooks", "/v/1/webhooks/", "/v/1/webhook/a"] {
+            check(path, None);
+        }
+        for path in ["/webhooks", "/webhooks/", "/webhooks/a/", "/webhooks/a/b", "/webhook/", "/webhook/a"] {
+            check(path, None);
+        }
+    }
+}
