@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -32,13 +32,17 @@ pub(crate) async fn bounded<T>(
     deadline: Instant,
 ) -> Result<T, Interrupted> {
     let mut future = Some(future);
-    let mut alarm = pin!(tokio::time::sleep_until(deadline));
+    // Most handlers end without a wait, and need no alarm.
+    let mut alarm = pin!(None);
     let ended = poll_fn(|context| {
         let Some(running) = &mut future else { return Poll::Pending };
         match poll_caught(running, context, deadline) {
             Poll::Pending => {
-                ready!(alarm.as_mut().poll(context));
-                Poll::Ready(Err(Interrupted::DeadlineExceeded))
+                if alarm.is_none() {
+                    alarm.set(Some(tokio::time::sleep_until(deadline)));
+                }
+                let rung = alarm.as_mut().as_pin_mut().map(|alarm| alarm.poll(context));
+                rung.unwrap_or(Poll::Pending).map(|()| Err(Interrupted::DeadlineExceeded))
             }
             ended @ Poll::Ready(_) => ended,
         }

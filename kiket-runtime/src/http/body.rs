@@ -1,6 +1,11 @@
 //! A body off the wire: as it was sent, within a size and a time.
 
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
 
 use actix_web::{
     error::PayloadError,
@@ -29,10 +34,32 @@ pub(super) async fn read(
     if announced.is_some_and(|length| length > bounds.bytes) {
         return Err(Rejection::body_too_large(bounds.bytes));
     }
-    let arriving = collect(payload, announced.unwrap_or_default(), bounds.bytes);
-    let body =
-        tokio::time::timeout(bounds.wait, arriving).await.unwrap_or(Err(Rejection::body_too_slow()))?;
+    let mut arriving = pin!(collect(payload, announced.unwrap_or_default(), bounds.bytes));
+    let body = match at_once(arriving.as_mut()).await {
+        Some(body) => body,
+        None => {
+            let waited = tokio::time::timeout(bounds.wait, arriving).await;
+            waited.unwrap_or(Err(Rejection::body_too_slow()))
+        }
+    }?;
     if is_encoded(headers) { Err(Rejection::encoded_body()) } else { Ok(body) }
+}
+
+/// What `future` ends with, when it ends without a real wait; most bodies need no timer.
+///
+/// It is asked twice: actix-web runs the service first and hands on what it has read of the body then.
+async fn at_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    let mut asked = false;
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if asked => Poll::Ready(None),
+        Poll::Pending => {
+            asked = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 async fn collect(payload: &mut Payload, announced: usize, limit: usize) -> Result<Bytes, Rejection> {
@@ -56,7 +83,7 @@ async fn collect(payload: &mut Payload, announced: usize, limit: usize) -> Resul
 }
 
 async fn next(payload: &mut Payload) -> Result<Option<Bytes>, Rejection> {
-    let chunk = std::future::poll_fn(|context| std::pin::Pin::new(&mut *payload).poll_next(context)).await;
+    let chunk = poll_fn(|context| Pin::new(&mut *payload).poll_next(context)).await;
     chunk.transpose().map_err(|error| match error {
         PayloadError::Overflow => Rejection::body_too_large(0),
         _ => Rejection::body_incomplete(),
