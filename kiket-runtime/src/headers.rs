@@ -59,9 +59,19 @@ impl Headers {
 
     /// The bytes of every header `name`.
     pub fn all<'h, 'n>(&'h self, name: &'n str) -> impl Iterator<Item = &'h [u8]> + use<'h, 'n> {
-        self.fields()
-            .filter(move |(field, _)| field.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| value)
+        let mut start = 0;
+        self.fields.iter().filter_map(move |field| {
+            let name_start = std::mem::replace(&mut start, field.value_end);
+            // Most names differ in length already.
+            if name_start.saturating_add(name.len()) != field.name_end {
+                return None;
+            }
+            let found = self.text.get(name_start..field.name_end)?;
+            if !found.eq_ignore_ascii_case(name.as_bytes()) {
+                return None;
+            }
+            self.text.get(field.name_end..field.value_end)
+        })
     }
 
     /// Every name and the bytes of its value.
@@ -71,16 +81,12 @@ impl Headers {
 
     /// The header `name`, which may be there once.
     pub(crate) fn only(&self, name: &str) -> Occurrence<'_> {
-        let mut found = Occurrence::Absent;
-        for (field, value) in self.fields() {
-            if field.eq_ignore_ascii_case(name.as_bytes()) {
-                match found {
-                    Occurrence::Absent => found = Occurrence::Once(value),
-                    _ => return Occurrence::Repeated,
-                }
-            }
+        let mut values = self.all(name);
+        match (values.next(), values.next()) {
+            (None, _) => Occurrence::Absent,
+            (Some(value), None) => Occurrence::Once(value),
+            (Some(_), Some(_)) => Occurrence::Repeated,
         }
-        found
     }
 
     fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {

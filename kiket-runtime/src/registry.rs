@@ -1,6 +1,6 @@
 //! Which handler answers which event in which version.
 
-use std::{borrow::Cow, collections::HashMap, panic::Location, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, panic::Location, sync::Arc, time::Duration};
 
 use crate::{
     delivery::Subject,
@@ -11,7 +11,8 @@ use crate::{
 
 /// All handlers of an extension, by event and version.
 pub(crate) struct Registry {
-    by_event: HashMap<Box<str>, Vec<Arc<Entry>>>,
+    /// They are few: to compare names is faster than to hash one.
+    by_event: BTreeMap<Box<str>, Vec<Arc<Entry>>>,
 }
 
 /// One handler, ready to be called.
@@ -33,7 +34,7 @@ impl Registry {
         bindings: impl IntoIterator<Item = Binding>,
         timeout: impl Fn(&Subject) -> Duration,
     ) -> Result<Self, Vec<Problem>> {
-        let mut by_event = HashMap::<Box<str>, Vec<Arc<Entry>>>::new();
+        let mut by_event = BTreeMap::<Box<str>, Vec<Arc<Entry>>>::new();
         let mut problems = Vec::new();
         for binding in bindings {
             let subject = Subject { event: binding.event, version: binding.version };
