@@ -35,13 +35,11 @@ pub(super) async fn read(
         return Err(Rejection::body_too_large(bounds.bytes));
     }
     let mut arriving = pin!(collect(payload, announced.unwrap_or_default(), bounds.bytes));
-    let body = match at_once(arriving.as_mut()).await {
-        Some(body) => body,
-        None => {
-            let waited = tokio::time::timeout(bounds.wait, arriving).await;
-            waited.unwrap_or(Err(Rejection::body_too_slow()))
-        }
-    }?;
+    let body = if let Some(body) = at_once(arriving.as_mut()).await {
+        body?
+    } else {
+        tokio::time::timeout(bounds.wait, arriving).await.unwrap_or(Err(Rejection::body_too_slow()))?
+    };
     if is_encoded(headers) { Err(Rejection::encoded_body()) } else { Ok(body) }
 }
 
