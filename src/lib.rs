@@ -34,6 +34,7 @@
 //! - [`Reply`], [`Json`], [`Error`]: its answers.
 //! - [`Extension`]: the same without macros, to configure, mount or embed.
 //! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone.
+//! - [`dedupe`]: stores that remember deliveries, so that nothing is done twice.
 //! - [`signature`]: `sign` and `verify`, without the server.
 
 pub use kiket_macros::webhook;
@@ -43,8 +44,8 @@ pub use kiket_runtime::{
     Form, FromDelivery, Handler, HandlerReport, Headers, IntoReply, InvalidEventName, InvalidEventVersion,
     Items, Json, Level, Manifest, Needs, Payload, Place, Problem, RawBody, Reference, Reply, Report, Result,
     Scope, Secret, SecretEntry, Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent,
-    SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, Timeout, init_logging, signature,
-    testing,
+    SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, Timeout, dedupe, init_logging,
+    signature, testing,
 };
 
 #[doc(hidden)]

@@ -21,12 +21,14 @@
 //! ```
 
 mod context;
+mod dedupe_store_conformance;
 mod delivery;
 mod extension;
 mod platform;
 
 pub use self::{
     context::{ContextBuilder, context},
+    dedupe_store_conformance::dedupe_store_conformance,
     delivery::{DeliveryBuilder, SignedDelivery, delivery},
     extension::{SECRET, TestAnswer, TestExtension},
     platform::{Attempt, Call, Failure, Platform, PlatformBuilder},

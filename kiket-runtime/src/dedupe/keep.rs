@@ -1,0 +1,51 @@
+//! How long an answer is kept.
+
+use std::time::Duration;
+
+use crate::error::Problem;
+
+/// How long the answer of a delivery is kept: a day, unless somebody says otherwise.
+///
+/// ```
+/// use std::time::Duration;
+/// use kiket_runtime::dedupe::Keep;
+///
+/// assert_eq!(Keep::default().duration(), Duration::from_secs(86_400));
+/// assert!(Keep::new(Duration::from_secs(600)).is_ok());
+/// assert!(Keep::new(Duration::from_secs(599)).is_err());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep(Duration);
+
+impl Keep {
+    /// The shortest: a signature holds from 300 s before its time until 300 s after it, and whoever captured a
+    /// delivery can send it for that long.
+    pub const SHORTEST: Duration = Duration::from_secs(600);
+
+    /// This long.
+    ///
+    /// # Errors
+    ///
+    /// When it is shorter than [`SHORTEST`](Self::SHORTEST).
+    pub fn new(duration: Duration) -> Result<Self, Problem> {
+        if duration < Self::SHORTEST {
+            let problem = Problem::new(format!(
+                "answers are kept for at least 600 s, found {} s",
+                duration.as_secs_f64()
+            ));
+            return Err(problem.mend("keep them longer: a captured delivery can be sent again for that long"));
+        }
+        Ok(Self(duration))
+    }
+
+    /// As a duration.
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self(Duration::from_secs(24 * 60 * 60))
+    }
+}

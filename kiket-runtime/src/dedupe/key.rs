@@ -1,0 +1,94 @@
+//! What a delivery is remembered by.
+
+use std::{fmt, sync::Arc};
+
+use sha2::{Digest as _, Sha256};
+
+/// The name under which a delivery is remembered: short, printable ASCII, whatever its parts were.
+///
+/// ```text
+/// com.example.marketing/id:42
+/// com.example.marketing/#5f2c…      64 hex digits, where an id is long or odd
+/// ```
+///
+/// ```
+/// use kiket_runtime::dedupe::DedupeKey;
+///
+/// assert_eq!(DedupeKey::new("com.example.m", "id:42").as_str(), "com.example.m/id:42");
+/// assert_eq!(DedupeKey::new("com.example.m", &"x".repeat(10_000)).as_str().len(), 79);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DedupeKey(Arc<str>);
+
+impl DedupeKey {
+    /// The most bytes that a key has.
+    pub const LONGEST: usize = 2 * LONGEST_PART + 1;
+
+    /// The key of `delivery`, which is [`Delivery::key`](crate::Delivery::key), among those of `extension`: several
+    /// extensions may share a store.
+    pub fn new(extension: &str, delivery: &str) -> Self {
+        let mut text =
+            String::with_capacity(extension.len().min(LONGEST_PART) + delivery.len().min(LONGEST_PART) + 1);
+        write_part(&mut text, extension);
+        text.push('/');
+        write_part(&mut text, delivery);
+        Self(text.into())
+    }
+
+    /// The key as a text of `A-Z`, `a-z`, `0-9`, `.`, `_`, `:`, `-`, `#` and one `/`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DedupeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The longest id that stays as it is.
+const LONGEST_PART: usize = 128;
+
+fn write_part(text: &mut String, part: &str) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
+    if part.len() <= LONGEST_PART && part.bytes().all(plain) {
+        text.push_str(part);
+        return;
+    }
+    // No plain part starts like this, so none is the same as a hashed one.
+    text.push('#');
+    let mut hex = [0; 64];
+    text.push_str(base16ct::lower::encode_str(&Sha256::digest(part), &mut hex).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_key_is_short_and_plain_and_tells_apart(
+            a in (".{0,200}", ".{0,200}"),
+            b in ("[a-z/#{}]{0,3}", "[a-z/#{}]{0,3}"),
+            c in ("[a-z/#{}]{0,3}", "[a-z/#{}]{0,3}"),
+        ) {
+            let key = DedupeKey::new(&a.0, &a.1);
+            prop_assert!(key.as_str().len() <= DedupeKey::LONGEST);
+            let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'{' && byte != b'}';
+            prop_assert!(key.as_str().bytes().all(plain));
+            prop_assert_eq!(DedupeKey::new(&b.0, &b.1) == DedupeKey::new(&c.0, &c.1), b == c);
+        }
+    }
+
+    #[test]
+    fn a_hash_that_is_written_as_an_id_is_not_the_hashed_id() {
+        let long = "x".repeat(129);
+        let hashed = DedupeKey::new("e", &long);
+        let written = hashed.as_str().strip_prefix("e/").unwrap();
+        assert_ne!(DedupeKey::new("e", written), hashed);
+        assert_ne!(DedupeKey::new("e", written.trim_start_matches('#')), hashed);
+    }
+}

@@ -1,0 +1,67 @@
+//! Who runs a delivery.
+
+use std::{
+    collections::hash_map::RandomState,
+    fmt,
+    hash::BuildHasher as _,
+    str::FromStr,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Marks the owner of one lease: no two leases, in whatever process, have the same.
+///
+/// A store compares tokens for equality; nothing follows from their order. Stores that keep text keep 32 hex digits:
+///
+/// ```
+/// use kiket_runtime::dedupe::LeaseToken;
+///
+/// let token = LeaseToken::unique();
+/// assert_eq!(token.to_string().len(), 32);
+/// assert_eq!(token.to_string().parse(), Ok(token));
+/// assert_ne!(LeaseToken::unique(), token);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LeaseToken(u128);
+
+impl LeaseToken {
+    /// A new one: where it was made, at random once for the process, and a number.
+    pub fn unique() -> Self {
+        static ORIGIN: OnceLock<u64> = OnceLock::new();
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // Seeded by the operating system.
+        let origin = *ORIGIN.get_or_init(|| RandomState::new().hash_one(std::process::id()));
+        Self(u128::from(origin) << 64 | u128::from(NEXT.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+impl fmt::Display for LeaseToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for LeaseToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LeaseToken({self})")
+    }
+}
+
+impl FromStr for LeaseToken {
+    type Err = InvalidLeaseToken;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLeaseToken> {
+        let written = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !written {
+            return Err(InvalidLeaseToken);
+        }
+        u128::from_str_radix(text, 16).map(Self).map_err(|_| InvalidLeaseToken)
+    }
+}
+
+/// A text that is no [`LeaseToken`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a lease token is 32 hex digits")]
+pub struct InvalidLeaseToken;

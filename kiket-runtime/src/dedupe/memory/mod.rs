@@ -1,0 +1,173 @@
+//! The store of one process.
+
+mod shards;
+
+use std::{future::ready, sync::Mutex, time::Duration};
+
+use tokio::time::Instant;
+
+use self::shards::{Limits, Shards};
+use super::{
+    Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreError, StoreFuture, StoredAnswer, countable,
+};
+
+/// Remembers deliveries in the memory of this process: the default. Another process, and this one after a restart,
+/// knows nothing of them.
+///
+/// It holds at most 100,000 deliveries and 64 MiB. When either is reached, the answers that were stored first are
+/// forgotten before their time, and the log says so; a lease is never forgotten before it expires. What has expired is
+/// swept out in the course of [`begin`](DedupeStore::begin), without a task or a thread.
+///
+/// There is no lock that all deliveries pass, but one for each of up to 16 parts. A cache like `moka` is not used: it
+/// chooses by itself what to keep, and does not take some of what it is given, leases included.
+#[derive(Debug)]
+pub struct MemoryStore(Shards);
+
+impl MemoryStore {
+    /// The most deliveries of [`MemoryStore::new`].
+    pub const ENTRIES: usize = 100_000;
+    /// The most bytes of [`MemoryStore::new`].
+    pub const BYTES: usize = 64 * 1024 * 1024;
+
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::with_limits(Self::ENTRIES, Self::BYTES)
+    }
+
+    /// An empty one that holds at most `entries` deliveries and about `bytes` of keys and answers. An answer larger
+    /// than a part of it is not stored: a part has 4 MiB, or everything where `bytes` is less than that.
+    pub fn with_limits(entries: usize, bytes: usize) -> Self {
+        Self(Shards::new(Limits { entries, bytes }))
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl DedupeStore for MemoryStore {
+    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, Begun> {
+        Box::pin(ready(self.0.begin(key, Instant::now(), countable(lease))))
+    }
+
+    fn commit<'s>(
+        &'s self,
+        key: &'s DedupeKey,
+        token: &'s LeaseToken,
+        answer: &'s StoredAnswer,
+        keep: Duration,
+    ) -> StoreFuture<'s, Ownership> {
+        Box::pin(ready(self.0.commit(key, *token, answer, Instant::now(), countable(keep))))
+    }
+
+    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, Ownership> {
+        Box::pin(ready(Ok(self.0.release(key, *token, Instant::now()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(10);
+    const KEEP: Duration = Duration::from_secs(600);
+
+    fn key(number: usize) -> DedupeKey {
+        DedupeKey::new("e", &number.to_string())
+    }
+
+    fn answer(bytes: usize) -> StoredAnswer {
+        StoredAnswer::new(StatusCode::OK, vec![b'x'; bytes])
+    }
+
+    async fn lease(store: &MemoryStore, number: usize) -> LeaseToken {
+        match store.begin(&key(number), LEASE).await {
+            Ok(Begun::Leased(token)) => token,
+            other => panic!("{number}: {other:?}"),
+        }
+    }
+
+    async fn done(store: &MemoryStore, number: usize, bytes: usize) {
+        let token = lease(store, number).await;
+        let committed = store.commit(&key(number), &token, &answer(bytes), KEEP).await.unwrap();
+        assert_eq!(committed, Ownership::Held);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_answer_that_was_stored_first_goes_first() {
+        let store = MemoryStore::with_limits(3, 1 << 20);
+        for number in 0..4 {
+            done(&store, number, 1).await;
+        }
+        lease(&store, 0).await;
+        assert!(matches!(store.begin(&key(2), LEASE).await, Ok(Begun::Done(_))));
+        lease(&store, 1).await;
+        assert!(matches!(store.begin(&key(3), LEASE).await, Ok(Begun::Done(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_count_as_entries_do() {
+        let store = MemoryStore::with_limits(100, 4096);
+        for number in 0..10 {
+            done(&store, number, 1000).await;
+            assert!(store.0.usage().1 <= 4096);
+        }
+        assert!(matches!(store.begin(&key(9), LEASE).await, Ok(Begun::Done(_))));
+        lease(&store, 0).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_never_forgotten_and_a_store_full_of_leases_says_so() {
+        let store = MemoryStore::with_limits(3, 1 << 20);
+        let first = lease(&store, 0).await;
+        lease(&store, 1).await;
+        done(&store, 2, 1).await;
+        lease(&store, 3).await; // in the place of the answer
+        let full = store.begin(&key(4), LEASE).await.unwrap_err();
+        assert!(full.to_string().contains("full of deliveries that are running"), "{full}");
+        assert!(matches!(store.begin(&key(1), LEASE).await, Ok(Begun::Running { .. })));
+        assert_eq!(store.release(&key(0), &first).await.unwrap(), Ownership::Held);
+        lease(&store, 4).await;
+
+        tokio::time::advance(LEASE).await;
+        lease(&store, 5).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_larger_than_the_store_is_refused_and_its_lease_stays() {
+        let store = MemoryStore::with_limits(3, 1000);
+        let token = lease(&store, 0).await;
+        let error = store.commit(&key(0), &token, &answer(1000), KEEP).await.unwrap_err();
+        assert!(error.to_string().starts_with("an answer of 1000 bytes"), "{error}");
+        assert!(matches!(store.begin(&key(0), LEASE).await, Ok(Begun::Running { .. })));
+        assert_eq!(store.commit(&key(0), &token, &answer(10), KEEP).await.unwrap(), Ownership::Held);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_expired_is_swept_out() {
+        let store = MemoryStore::new();
+        for number in 0..5000 {
+            if number % 2 == 0 {
+                lease(&store, number).await;
+            } else {
+                done(&store, number, 10).await;
+            }
+        }
+        tokio::time::advance(KEEP).await;
+        for number in 0..5000 {
+            done(&store, 10_000 + number % 100, 10).await;
+            tokio::time::advance(KEEP).await;
+        }
+        let (entries, bytes) = store.0.usage();
+        assert!(entries < 1200 && bytes < 1 << 18, "{entries} entries, {bytes} bytes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_conforms() {
+        crate::testing::dedupe_store_conformance(std::sync::Arc::new(MemoryStore::new())).await;
+    }
+}

@@ -1,0 +1,373 @@
+//! The store in PostgreSQL: a row for each delivery, a statement for each step.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
+use tokio_postgres::{
+    Config, NoTls, Row,
+    config::{Host, SslMode},
+    error::SqlState,
+    types::ToSql,
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{
+    Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreError, StoreFuture, StoredAnswer, countable,
+    thread::StoreThread,
+};
+
+/// Remembers deliveries in PostgreSQL 12 or later, for all processes that share it.
+///
+/// Each delivery is a row of the table `kiket_dedupe`, which is made at the start where it is absent, or by hand from
+/// [`PostgresStore::TABLE`]. Each step is one statement, and time is the server's. Rows that have expired are deleted
+/// in the course of [`begin`](DedupeStore::begin), some at a time.
+///
+/// `sslmode=require` in the URL is TLS, with the certificates of the operating system; also written `verify-full`, for
+/// the certificate and its name are always verified.
+pub struct PostgresStore {
+    pool: Pool,
+    thread: StoreThread,
+    /// Deliveries begun, to know when to delete.
+    begun: AtomicU32,
+}
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How long a step may take, with everything that is tried.
+const STEP: Duration = Duration::from_secs(3);
+/// How often a step is tried whose connection was lost, or whose table was absent.
+const TRIES: usize = 3;
+/// More connections than a store this small makes busy.
+const CONNECTIONS: usize = 8;
+/// So that no statement outlives those who wait for it.
+const LIMITS: &str = "SET statement_timeout = '2500ms'; SET lock_timeout = '2500ms'";
+/// Every so many deliveries, some rows are deleted: more than were added.
+const DELETED_EVERY: u32 = 64;
+
+/// Always one row, whatever it found: a row that is held by another is set to what it is. `begun_at` of the row that
+/// was not inserted is the time of the statement, read once, so that no two conditions see different times.
+const BEGIN: &str = "
+INSERT INTO kiket_dedupe AS d (key, token, begun_at, expires_at)
+SELECT $1, $2, now.now, now.now + make_interval(secs => $3) FROM (SELECT clock_timestamp() AS now) AS now
+ON CONFLICT (key) DO UPDATE SET
+  token = CASE WHEN d.expires_at <= excluded.begun_at THEN excluded.token ELSE d.token END,
+  begun_at = CASE WHEN d.expires_at <= excluded.begun_at THEN excluded.begun_at ELSE d.begun_at END,
+  expires_at = CASE WHEN d.expires_at <= excluded.begun_at THEN excluded.expires_at ELSE d.expires_at END,
+  status = CASE WHEN d.expires_at > excluded.begun_at THEN d.status END,
+  retry_after = CASE WHEN d.expires_at > excluded.begun_at THEN d.retry_after END,
+  body = CASE WHEN d.expires_at > excluded.begun_at THEN d.body END
+RETURNING token, status, retry_after, body,
+  (extract(epoch FROM expires_at - clock_timestamp()) * 1000)::bigint AS remaining";
+
+/// A row that has an answer keeps it.
+const COMMIT: &str = "
+UPDATE kiket_dedupe SET
+  status = coalesce(status, $3),
+  retry_after = coalesce(retry_after, $4),
+  body = coalesce(body, $5),
+  expires_at = CASE WHEN status IS NULL THEN clock_timestamp() + make_interval(secs => $6) ELSE expires_at END
+WHERE key = $1 AND token = $2 AND expires_at > clock_timestamp()";
+
+const RELEASE: &str = "
+DELETE FROM kiket_dedupe
+WHERE key = $1 AND token = $2 AND status IS NULL AND expires_at > clock_timestamp()";
+
+/// Rows that somebody else has in hand are left to them.
+const DELETE: &str = "
+DELETE FROM kiket_dedupe WHERE key IN (
+  SELECT key FROM kiket_dedupe WHERE expires_at <= clock_timestamp()
+  ORDER BY expires_at LIMIT 256 FOR UPDATE SKIP LOCKED)";
+
+/// `kiket de`, as two numbers: one process makes the table at a time.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(1802070891, 1948280165)";
+
+impl PostgresStore {
+    /// What makes the table, for a user who may not: run it as one who may.
+    pub const TABLE: &str = include_str!("postgres.sql");
+
+    /// The store at `postgres://user:password@host:5432/name`. Nothing is connected before it is needed, or
+    /// [`check`](DedupeStore::check)ed.
+    ///
+    /// # Errors
+    ///
+    /// When it is not such a URL; the error does not show it.
+    pub fn new(url: &str) -> Result<Self, StoreError> {
+        let thread = StoreThread::start("kiket-postgres")?;
+        let url = url.replace("sslmode=verify-full", "sslmode=require");
+        // The library's own error may show a part of the URL.
+        let mut config = url.parse::<Config>().map_err(|_| {
+            StoreError::new("the address of the PostgreSQL store cannot be read").mend(
+                "write it like `postgres://user:password@host:5432/name`, with `%40` for an `@` in the password",
+            )
+        })?;
+        if config.get_application_name().is_none() {
+            config.application_name("kiket");
+        }
+        config.connect_timeout(CONNECT);
+        let recycled = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = if speaks_tls(&config) {
+            Manager::from_config(config, tls(), recycled)
+        } else {
+            Manager::from_config(config, NoTls, recycled)
+        };
+        let pool = Pool::builder(manager)
+            .max_size(CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(STEP))
+            .create_timeout(Some(CONNECT))
+            .recycle_timeout(Some(CONNECT))
+            .post_create(Hook::async_fn(|client, _| {
+                Box::pin(async move { client.batch_execute(LIMITS).await.map_err(HookError::Backend) })
+            }))
+            .build()
+            .map_err(|error| StoreError::new("the connections of the store cannot be made").because(error))?;
+        Ok(Self { pool, thread, begun: AtomicU32::new(0) })
+    }
+
+    /// Runs a step in the store's thread, within its time, until its connection holds and there is a table.
+    async fn step<T, Tried>(&self, step: impl Fn(Pool) -> Tried + Send + 'static) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        Tried: Future<Output = Result<T, PoolError>> + Send,
+    {
+        let pool = self.pool.clone();
+        let tried = async move {
+            let mut tries = 1;
+            loop {
+                match step(pool.clone()).await {
+                    Err(error) if tries < TRIES && is_table_missing(&error) => {
+                        make_table(&pool).await.map_err(unreachable)?;
+                    }
+                    Err(error) if tries < TRIES && is_passing(&error) => {}
+                    result => return result.map_err(unreachable),
+                }
+                tries += 1;
+            }
+        };
+        self.thread
+            .run(async move { tokio::time::timeout(STEP, tried).await.unwrap_or_else(|_| Err(too_slow())) })
+            .await
+    }
+
+    /// Deletes rows that have expired, when it is time, and keeps nobody waiting.
+    fn delete_in_turn(&self) {
+        if self.begun.fetch_add(1, Ordering::Relaxed) % DELETED_EVERY == DELETED_EVERY - 1 {
+            let pool = self.pool.clone();
+            self.thread.later(async move {
+                if let Err(error) = execute(&pool, DELETE, &[]).await {
+                    tracing::debug!(error = ?unreachable(error), "expired deliveries are not deleted yet");
+                }
+            });
+        }
+    }
+}
+
+impl DedupeStore for PostgresStore {
+    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, Begun> {
+        let (key, token) = (key.clone(), LeaseToken::unique());
+        self.delete_in_turn();
+        Box::pin(async move {
+            let row = self.step(move |pool| {
+                let key = key.clone();
+                async move {
+                    let client = pool.get().await?;
+                    let statement = client.prepare_cached(BEGIN).await?;
+                    let seconds = countable(lease).as_secs_f64();
+                    Ok(client.query_one(&statement, &[&key.as_str(), &token.to_string(), &seconds]).await?)
+                }
+            });
+            read(&row.await?, token).unwrap_or_else(|error| Err(unknown().because(error)))
+        })
+    }
+
+    fn commit<'s>(
+        &'s self,
+        key: &'s DedupeKey,
+        token: &'s LeaseToken,
+        answer: &'s StoredAnswer,
+        keep: Duration,
+    ) -> StoreFuture<'s, Ownership> {
+        let (key, token, answer) = (key.clone(), *token, answer.clone());
+        Box::pin(async move {
+            let rows = self.step(move |pool| {
+                let (key, answer) = (key.clone(), answer.clone());
+                async move {
+                    let status = i32::from(answer.status().as_u16());
+                    let (retry, seconds) = (answer.retry_seconds(), countable(keep).as_secs_f64());
+                    let (token, body) = (token.to_string(), &answer.body()[..]);
+                    execute(&pool, COMMIT, &[&key.as_str(), &token, &status, &retry, &body, &seconds]).await
+                }
+            });
+            Ok(ownership(rows.await?))
+        })
+    }
+
+    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, Ownership> {
+        let (key, token) = (key.clone(), *token);
+        Box::pin(async move {
+            let rows = self.step(move |pool| {
+                let key = key.clone();
+                async move { execute(&pool, RELEASE, &[&key.as_str(), &token.to_string()]).await }
+            });
+            Ok(ownership(rows.await?))
+        })
+    }
+
+    /// Connects, and makes the table where it is absent.
+    fn check(&self) -> StoreFuture<'_, ()> {
+        Box::pin(self.step(|pool| async move {
+            let client = pool.get().await?;
+            let row = client.query_one("SELECT to_regclass('kiket_dedupe') IS NOT NULL", &[]).await?;
+            drop(client);
+            if row.try_get(0)? { Ok(()) } else { make_table(&pool).await }
+        }))
+    }
+}
+
+async fn execute(pool: &Pool, statement: &str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, PoolError> {
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(statement).await?;
+    Ok(client.execute(&statement, values).await?)
+}
+
+async fn make_table(pool: &Pool) -> Result<(), PoolError> {
+    let mut client = pool.get().await?;
+    let transaction = client.transaction().await?;
+    transaction.batch_execute(LOCK).await?;
+    transaction.batch_execute(PostgresStore::TABLE).await?;
+    Ok(transaction.commit().await?)
+}
+
+fn read(row: &Row, token: LeaseToken) -> Result<Result<Begun, StoreError>, tokio_postgres::Error> {
+    let owner: &str = row.try_get("token")?;
+    let Some(status) = row.try_get::<_, Option<i32>>("status")? else {
+        if owner.parse() == Ok(token) {
+            return Ok(Ok(Begun::Leased(token)));
+        }
+        let remaining: i64 = row.try_get("remaining")?;
+        return Ok(Ok(Begun::Running { remaining: Duration::from_millis(remaining.max(1).unsigned_abs()) }));
+    };
+    let answer = StoredAnswer::restore(
+        status.into(),
+        row.try_get::<_, Option<i64>>("retry_after")?.unwrap_or(-1),
+        row.try_get::<_, Option<Vec<u8>>>("body")?.unwrap_or_default(),
+    );
+    Ok(answer.map(Begun::Done).ok_or_else(unknown))
+}
+
+fn ownership(rows: u64) -> Ownership {
+    if rows == 0 { Ownership::Lost } else { Ownership::Held }
+}
+
+/// Sockets in the file system, and whoever switched it off, need none.
+fn speaks_tls(config: &Config) -> bool {
+    let over_network = config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(_)));
+    config.get_ssl_mode() != SslMode::Disable && (over_network || !config.get_hostaddrs().is_empty())
+}
+
+/// Where the operating system has no certificates, no server's is good, and the error of the handshake says so.
+fn tls() -> MakeRustlsConnect {
+    // Whoever installed a provider before us keeps it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    MakeRustlsConnect::new(
+        rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth(),
+    )
+}
+
+fn database(error: &PoolError) -> Option<&tokio_postgres::Error> {
+    match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => Some(error),
+        _ => None,
+    }
+}
+
+fn is_table_missing(error: &PoolError) -> bool {
+    database(error).and_then(tokio_postgres::Error::code) == Some(&SqlState::UNDEFINED_TABLE)
+}
+
+/// Whether another try may do: a server that ends says so first, where it can, and where transactions are serialized
+/// by default, one of two is told to try again.
+fn is_passing(error: &PoolError) -> bool {
+    let Some(error) = database(error) else { return false };
+    let passing = [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+    ];
+    error.is_closed() || error.code().is_some_and(|code| passing.contains(code))
+}
+
+fn unreachable(error: PoolError) -> StoreError {
+    let code = database(&error).and_then(tokio_postgres::Error::code);
+    let (what, mend) = match code {
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => (
+            "PostgreSQL does not let the user use, or make, the table `kiket_dedupe`",
+            "run `PostgresStore::TABLE` as a user who may, and grant SELECT, INSERT, UPDATE and DELETE",
+        ),
+        Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
+            ("PostgreSQL does not know the user", "see that `KIKET_DEDUPE_URL` has the user and the password")
+        }
+        Some(&SqlState::UNDEFINED_TABLE) => {
+            ("PostgreSQL has no table `kiket_dedupe`", "see that nobody drops it")
+        }
+        Some(_) => ("PostgreSQL refuses", "see its log"),
+        None => {
+            ("PostgreSQL cannot be reached", "see that it runs, and that `KIKET_DEDUPE_URL` is its address")
+        }
+    };
+    let failed = StoreError::new(what).mend(mend);
+    match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+            failed.because(error)
+        }
+        error => failed.because(error),
+    }
+}
+
+fn too_slow() -> StoreError {
+    StoreError::new(format!("PostgreSQL did not answer within {} s", STEP.as_secs()))
+        .mend("see that it runs, and is not overloaded")
+}
+
+fn unknown() -> StoreError {
+    StoreError::new("PostgreSQL has an answer that this version did not write")
+        .mend("give each version of the extension that keeps answers in another form a schema of its own")
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_is_for_the_network() {
+        #[track_caller]
+        fn check(url: &str, tls: bool) {
+            assert_eq!(speaks_tls(&url.parse().unwrap()), tls, "{url}");
+        }
+        check("postgres://host/db", true);
+        check("postgres://host/db?sslmode=require", true);
+        check("postgres://host/db?sslmode=disable", false);
+        check("postgres://user@%2Frun%2Fpostgresql/db", false);
+        check("postgres://user@/db?host=/run/postgresql", false);
+        assert!(PostgresStore::new("postgres://host/db?sslmode=verify-full").is_ok());
+    }
+
+    #[test]
+    fn nothing_shows_a_password() {
+        let store = PostgresStore::new("postgres://user:canary@localhost/db?sslmode=disable").unwrap();
+        assert!(!format!("{store:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,15 @@
+-- What became of each delivery; see `DedupeStore`. Run at the start where the table is absent, or by hand before.
+CREATE TABLE IF NOT EXISTS kiket_dedupe (
+  key text COLLATE "C" PRIMARY KEY,
+  -- Who has the lease, or who had it when the answer was stored.
+  token text NOT NULL,
+  begun_at timestamptz NOT NULL,
+  -- Until then the lease is held, or the answer kept.
+  expires_at timestamptz NOT NULL,
+  -- Null while it is leased.
+  status integer,
+  -- Seconds of `Retry-After`, or -1.
+  retry_after bigint,
+  body bytea
+);
+CREATE INDEX IF NOT EXISTS kiket_dedupe_expires_at ON kiket_dedupe (expires_at);

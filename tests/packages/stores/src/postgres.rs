@@ -1,0 +1,178 @@
+//! A PostgreSQL for one test.
+
+use std::{
+    fs,
+    os::unix::{fs::chown, process::CommandExt as _},
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use kiket::dedupe::PostgresStore;
+use tempfile::TempDir;
+use tokio_postgres::{Client, NoTls};
+
+use crate::{
+    process::{Service, program},
+    skipped,
+};
+
+/// A PostgreSQL that a test has for itself, or the one at `KIKET_TEST_POSTGRES_URL`.
+pub struct Postgres {
+    url: String,
+    own: Option<Own>,
+}
+
+struct Own {
+    programs: Programs,
+    folder: TempDir,
+    /// Absent while it is stopped.
+    service: Option<Service>,
+}
+
+/// The programs, and as whom they run: not as root, which they refuse.
+struct Programs {
+    initdb: PathBuf,
+    postgres: PathBuf,
+    user: Option<(u32, u32)>,
+}
+
+impl Postgres {
+    /// One that is there, or one that is started; `None` where neither is possible, which was printed.
+    pub fn start() -> Option<Self> {
+        match std::env::var("KIKET_TEST_POSTGRES_URL") {
+            Ok(url) if !url.is_empty() => Some(Self { url, own: None }),
+            _ => Self::start_own(),
+        }
+    }
+
+    /// One that is started, which its owner may stop. It listens at a socket that has no port to be taken.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start_own() -> Option<Self> {
+        let Some(programs) = Programs::find() else {
+            return skipped("there is no `postgres` with `initdb`, and no `KIKET_TEST_POSTGRES_URL`");
+        };
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        if let Some((user, group)) = programs.user {
+            chown(folder.path(), Some(user), Some(group)).expect("root gives folders away");
+        }
+        let mut init = programs.command(&programs.initdb);
+        init.args([
+            "--username=kiket",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+            "--pgdata",
+        ]);
+        let made = init.arg(folder.path().join("data")).output().expect("`initdb` runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let path = folder.path().to_str().expect("a temporary folder is text");
+        let url = format!("postgres://kiket@/postgres?host={path}");
+        let mut postgres = Self { url, own: Some(Own { programs, folder, service: None }) };
+        postgres.start_again();
+        Some(postgres)
+    }
+
+    /// Where it is, as `KIKET_DEDUPE_URL` has it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A store there.
+    ///
+    /// # Panics
+    ///
+    /// When its URL is none.
+    pub fn store(&self) -> PostgresStore {
+        PostgresStore::new(&self.url).expect("it is a URL")
+    }
+
+    /// Stops it, so that nobody reaches it; what it knows stays.
+    pub fn stop(&mut self) {
+        if let Some(service) = self.own.as_mut().and_then(|own| own.service.take()) {
+            service.stop("INT"); // without waiting for those who are connected
+        }
+    }
+
+    /// Starts it where it was.
+    pub fn start_again(&mut self) {
+        let Some(own) = self.own.as_mut().filter(|own| own.service.is_none()) else { return };
+        let mut command = own.programs.command(&own.programs.postgres);
+        command.arg("-D").arg(own.folder.path().join("data")).arg("-k").arg(own.folder.path());
+        command.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"]);
+        own.service = Some(Service::start(command, "database system is ready to accept connections"));
+    }
+
+    /// Runs statements there.
+    ///
+    /// # Panics
+    ///
+    /// When it refuses.
+    pub async fn execute(&self, statements: &str) {
+        self.connect().await.batch_execute(statements).await.expect("it runs");
+    }
+
+    /// How many deliveries it remembers below `namespace`.
+    ///
+    /// # Panics
+    ///
+    /// When it refuses.
+    pub async fn count(&self, namespace: &str) -> i64 {
+        let count = "SELECT count(*) FROM kiket_dedupe WHERE starts_with(key, $1)";
+        let row = self.connect().await.query_one(count, &[&format!("{namespace}/")]).await.expect("it runs");
+        row.get(0)
+    }
+
+    /// Moves the time of all that it knows below `namespace`: by as much less is left. What has expired stays expired.
+    ///
+    /// # Panics
+    ///
+    /// When it refuses.
+    pub async fn advance(&self, namespace: &str, by_millis: i64) {
+        let client = self.connect().await;
+        let statement = "UPDATE kiket_dedupe SET expires_at = expires_at - make_interval(secs => $2) \
+                         WHERE starts_with(key, $1) AND expires_at > clock_timestamp()";
+        let seconds = f64::from(i32::try_from(by_millis).expect("a test is short")) / 1000.0;
+        client.execute(statement, &[&format!("{namespace}/"), &seconds]).await.expect("it runs");
+    }
+
+    async fn connect(&self) -> Client {
+        let (client, connection) =
+            tokio_postgres::connect(&self.url, NoTls).await.expect("it can be reached");
+        tokio::spawn(connection);
+        client
+    }
+}
+
+impl Programs {
+    fn find() -> Option<Self> {
+        // Where Debian puts them, a folder for each version.
+        let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().filter_map(Result::ok);
+        let folders: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+        let (initdb, postgres) = (program("initdb", folders.clone())?, program("postgres", folders)?);
+        let user = if id(&["-u"])? == 0 {
+            let name = ["postgres", "nobody"].into_iter().find(|name| id(&["-u", name]).is_some())?;
+            Some((id(&["-u", name])?, id(&["-g", name])?))
+        } else {
+            None
+        };
+        Some(Self { initdb, postgres, user })
+    }
+
+    fn command(&self, program: &PathBuf) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir("/").env("LC_ALL", "C");
+        if let Some((user, group)) = self.user {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+}
+
+fn id(arguments: &[&str]) -> Option<u32> {
+    let told = Command::new("id").args(arguments).stderr(Stdio::null()).output().ok()?;
+    String::from_utf8(told.stdout).ok()?.trim().parse().ok()
+}

@@ -1,0 +1,37 @@
+//! Every store of deliveries, proven: by the conformance suite, against the model, in many threads, and while its
+//! server comes and goes.
+
+mod interleavings;
+mod memory;
+mod postgres;
+mod race;
+mod redis;
+
+use kiket::dedupe::LeaseToken;
+use proptest::{
+    strategy::Strategy,
+    test_runner::{Config, TestError, TestRunner},
+};
+use stores::{Subject, follows_the_model, steps};
+
+/// A namespace that no other test, and no other run, uses.
+fn namespace() -> String {
+    format!("test-{}", LeaseToken::unique())
+}
+
+/// Runs the model test in `runtime`, each case in a namespace of its own.
+fn check_model(
+    runtime: &tokio::runtime::Runtime,
+    cases: u32,
+    clock_can_be_set_back: bool,
+    subject: &dyn Fn() -> Subject,
+) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let result = TestRunner::new(config).run(&steps(clock_can_be_set_back).boxed(), |steps| {
+        runtime.block_on(follows_the_model(subject(), steps))
+    });
+    if let Err(TestError::Fail(why, steps)) = &result {
+        panic!("{why}\n{steps:#?}");
+    }
+    result.unwrap();
+}
