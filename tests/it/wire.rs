@@ -438,14 +438,137 @@ mod senders {
     }
 
     #[tokio::test]
-    #[ignore = "open: the head timeout of actix-http is that of the first request of a connection only"]
     async fn a_slow_head_is_cut_off_on_a_connection_that_was_used_before() {
         let running = Running::start(answering().head_timeout(SHORT));
+        let nowhere = head("GET", "/nowhere", []);
+        let health = head("GET", "/health", []);
+        let unsigned = request(&testing::delivery("issue.created", "v1", &json!({})).sign("another", NOW));
+        let mut ending = Vec::new();
+        for (before, status) in [(good(), 200), (health, 200), (nowhere, 404), (unsigned, 401)] {
+            for begun in ["P", "POST /webhook HTTP/1.1\r\nhost: te", "GET / HTTP/1.1\r\n"] {
+                let mut connection = running.connect().await;
+                for _ in 0..2 {
+                    connection.send(&before).await;
+                    assert_eq!(connection.answer().await.status, status);
+                }
+                connection.send(begun.as_bytes()).await;
+                ending.push(connection);
+            }
+        }
+        for connection in &mut ending {
+            assert!(connection.end().await.is_empty());
+        }
+        running.stop().await;
+    }
+
+    /// Lets more time go by than a head may take: waits until somebody is cut off for it.
+    async fn longer_than_a_head(running: &Running) {
+        let mut slow = used(running).await;
+        slow.send(b"POST /webhook HTTP/1.1\r\nhost: te").await;
+        assert!(slow.end().await.is_empty());
+    }
+
+    /// A connection that was used before.
+    async fn used(running: &Running) -> Connection {
         let mut connection = running.connect().await;
         connection.send(&good()).await;
         check_ok(&connection.answer().await);
-        connection.send(b"POST /webhook HTTP/1.1\r\nhost: te").await;
-        connection.end().await;
+        connection
+    }
+
+    #[tokio::test]
+    async fn a_head_that_trickles_is_cut_off_too() {
+        let running = Running::start(answering().head_timeout(SHORT));
+        let mut connection = used(&running).await;
+        connection.send(b"GET / HTTP/1.1\r\na: ").await;
+        within(async {
+            loop {
+                tokio::select! {
+                    () = connection.readable() => break,
+                    () = running.still_answers() => {}
+                }
+                connection.try_send(b"a").await;
+            }
+        })
+        .await;
+        assert!(connection.end().await.is_empty());
+        running.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_a_request_is_not_cut_off() {
+        let running = Running::start(answering().head_timeout(SHORT));
+        let mut idle = used(&running).await;
+        for _ in 0..2 {
+            longer_than_a_head(&running).await;
+            // A head in pieces leaves no timer behind.
+            let good = good();
+            let (begun, rest) = good.split_at(20);
+            idle.send(begun).await;
+            running.still_answers().await;
+            idle.send(rest).await;
+            check_ok(&idle.answer().await);
+        }
+        longer_than_a_head(&running).await;
+        idle.send(&good()).await;
+        check_ok(&idle.answer().await);
+        running.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_slow_answer_is_not_a_slow_head_nor_is_what_waits_behind_it() {
+        let gate = Arc::new(Semaphore::new(0));
+        let handler = {
+            let gate = Arc::clone(&gate);
+            move || {
+                let gate = Arc::clone(&gate);
+                async move { gate.acquire().await.unwrap().forget() }
+            }
+        };
+        let running = Running::start(answering().handler("issue.waiting", "v1", handler).head_timeout(SHORT));
+        let waiting = request(&sign(testing::delivery("issue.waiting", "v1", &json!({}))));
+        let mut connection = used(&running).await;
+        connection.send(&[&waiting[..], &good(), &waiting].concat()).await;
+        for _ in 0..2 {
+            longer_than_a_head(&running).await;
+            gate.add_permits(1);
+            check_ok(&connection.answer().await);
+        }
+        check_ok(&connection.answer().await);
+        running.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_slow_body_is_not_a_slow_head() {
+        let running = Running::start(answering().head_timeout(SHORT));
+        let delivery = signed(&json!({ "id": "d-1" }));
+        for whole in [request(&delivery), chunked(&delivery, 4)] {
+            let mut connection = used(&running).await;
+            let (begun, rest) = whole.split_at(whole.len() - 3);
+            connection.send(begun).await;
+            longer_than_a_head(&running).await;
+            connection.send(rest).await;
+            check_ok(&connection.answer().await);
+            longer_than_a_head(&running).await;
+            connection.send(&whole).await;
+            check_ok(&connection.answer().await);
+        }
+        running.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_head_that_begins_in_the_piece_before_it_is_awaited_from_its_next_byte_on() {
+        let running = Running::start(answering().head_timeout(SHORT));
+        let good = good();
+        let (begun, rest) = good.split_at(20);
+        let mut connection = used(&running).await;
+        connection.send(&[&good[..], begun].concat()).await;
+        check_ok(&connection.answer().await);
+        longer_than_a_head(&running).await;
+        connection.send(&[rest, begun].concat()).await;
+        check_ok(&connection.answer().await);
+        connection.send(&rest[..1]).await;
+        assert!(connection.end().await.is_empty());
         running.stop().await;
     }
 

@@ -1,6 +1,7 @@
 //! HTTP, the one place that knows a web framework: requests in, answers out.
 
 mod body;
+mod connection;
 mod path;
 mod respond;
 mod routes;
@@ -36,6 +37,11 @@ impl Extension {
     ///
     /// A body is signed as it is sent: do not wrap them in a middleware that decompresses or reads it.
     /// Call [`drain`](Self::drain) before your server stops.
+    ///
+    /// Connections are your server's, and [`head_timeout`](crate::Builder::head_timeout) does not reach them: what
+    /// `HttpServer::client_request_timeout` says is true of the first request of a connection only, and whoever stops
+    /// in the head of a later one keeps the connection. [`serve`](Self::serve) cuts them off; a proxy before your
+    /// server does so, too.
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + use<> {
         let extension = self.clone();
         move |config| configure(config, &extension)

@@ -59,15 +59,22 @@ pub(crate) async fn not_found(payload: Payload) -> HttpResponse {
 /// actix-web reads on where the payload was dropped and comes in chunks, for as long as the sender likes. So the
 /// payload is kept until the answer is written.
 pub(super) fn leave_unread(response: HttpResponse, payload: Payload) -> HttpResponse {
-    response.map_body(|_, body| BoxBody::new(Unread { body, _payload: payload }))
+    response.map_body(|_, body| BoxBody::new(Keeping::new(body, payload)))
 }
 
-struct Unread {
+/// A body that keeps something until it is written.
+pub(super) struct Keeping<K> {
     body: BoxBody,
-    _payload: Payload,
+    _kept: K,
 }
 
-impl MessageBody for Unread {
+impl<K> Keeping<K> {
+    pub(super) fn new(body: BoxBody, kept: K) -> Self {
+        Self { body, _kept: kept }
+    }
+}
+
+impl<K: Unpin> MessageBody for Keeping<K> {
     type Error = Box<dyn StdError>;
 
     fn size(&self) -> BodySize {

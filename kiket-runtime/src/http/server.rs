@@ -1,11 +1,28 @@
 //! A server for one extension: it listens, answers, and drains when it is told to stop.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, ToSocketAddrs as _},
+    time::Duration,
+};
 
-use actix_web::{App, HttpServer, dev, web};
+use actix_http::HttpService;
+use actix_server::{GracefulShutdownSignal, ServerBuilder};
+use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::{
+    App,
+    dev::{self, AppConfig},
+    rt::net::TcpStream,
+    web,
+};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{configure, not_found};
+use super::{
+    configure,
+    connection::{Connection, answering},
+    not_found,
+};
 use crate::{
     error::{Problem, StartupError},
     extension::Extension,
@@ -72,6 +89,14 @@ impl Extension {
 /// How long a connection may stay without a request: longer than a load balancer keeps it, so that it is the
 /// balancer who closes, and never in the moment a delivery is sent.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// The longest that anybody waits for a head. It is added to a time, which must not overflow.
+const LONGEST_HEAD: Duration = Duration::from_secs(24 * 60 * 60);
+/// How far the clock of actix-http is behind: it would cut a first head off as much too early.
+const CLOCK_LAG: Duration = Duration::from_millis(500);
+/// How long a connection that is being closed may take to send what it has, and to hear out its sender.
+const DISCONNECTING: Duration = Duration::from_secs(1);
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 1024;
 /// How long what was accepted last may take to be answered, once nobody runs and nobody else is let in.
 const LAST_ANSWERS: Duration = Duration::from_millis(100);
 /// How long connections may take to close after the last delivery was answered.
@@ -85,21 +110,23 @@ const LAST_RECORDS: Duration = Duration::from_secs(2);
 impl Server {
     fn bind(extension: Extension) -> Result<Self, StartupError> {
         let (host, port) = (extension.config().host().to_owned(), extension.config().port());
-        let limits = extension.limits();
-        let served = extension.clone();
-        let mut http = HttpServer::new(move || {
-            App::new().configure(|config| configure(config, &served)).default_service(web::to(not_found))
-        })
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(limits.head_wait)
-        .shutdown_timeout(CLOSING_SECONDS)
-        .disable_signals();
-        if let Some(workers) = limits.workers {
-            http = http.workers(workers);
+        let mut server = ServerBuilder::new().shutdown_timeout(CLOSING_SECONDS).disable_signals();
+        if let Some(workers) = extension.limits().workers {
+            server = server.workers(workers);
         }
-        let http = http.bind((host.as_str(), port)).map_err(|error| cannot_listen(&host, port, &error))?;
-        let addresses = http.addrs();
-        Ok(Self { listening: http.run(), addresses, extension, stop: tokio::sync::watch::Sender::new(false) })
+        let mut addresses = Vec::new();
+        let listening = listen(&host, port).and_then(|sockets| {
+            for socket in sockets {
+                let address = socket.local_addr()?;
+                let (extension, stopping) = (extension.clone(), server.graceful_shutdown_signal());
+                let service = move || service(&extension, address, stopping.clone());
+                server = server.listen("kiket", socket, service)?;
+                addresses.push(address);
+            }
+            Ok(server.run())
+        });
+        let listening = listening.map_err(|error| cannot_listen(&host, port, &error))?;
+        Ok(Self { listening, addresses, extension, stop: tokio::sync::watch::Sender::new(false) })
     }
 
     /// Where it listens; with port 0, which port it got.
@@ -171,6 +198,55 @@ impl Server {
     }
 }
 
+/// What answers connections; as `HttpServer` would make it, but over connections of ours.
+fn service(
+    extension: &Extension,
+    address: SocketAddr,
+    stopping: GracefulShutdownSignal,
+) -> impl ServiceFactory<TcpStream, Config = ()> + use<> {
+    let head_wait = extension.limits().head_wait.min(LONGEST_HEAD);
+    let first_head_wait = if head_wait.is_zero() { head_wait } else { head_wait + CLOCK_LAG };
+    let app = App::new().configure(|config| configure(config, extension)).default_service(web::to(not_found));
+    let http = HttpService::build()
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(first_head_wait)
+        .client_disconnect_timeout(DISCONNECTING)
+        .local_addr(address)
+        .graceful_shutdown_signal(move || {
+            let stopping = stopping.clone();
+            async move { stopping.notified().await }
+        })
+        .on_connect_ext(Connection::introduce)
+        .h1(answering(map_config(app, |()| AppConfig::default())));
+    fn_service(move |stream: TcpStream| async move {
+        let peer = stream.peer_addr().ok();
+        Ok((Connection::new(stream, head_wait), peer))
+    })
+    .and_then(http)
+}
+
+/// Listens on every address of `host` that can be listened on.
+fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
+    let mut sockets = Vec::new();
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "it has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match listen_at(address) {
+            Ok(socket) => sockets.push(socket),
+            Err(error) => failure = error,
+        }
+    }
+    if sockets.is_empty() { Err(failure) } else { Ok(sockets) }
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Not kept from starting again by connections of the process before.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
 /// The signals that tell a process to stop. They are kept from killing it as soon as this exists.
 pub(crate) struct Signals {
     terminate: Signal,
@@ -198,4 +274,26 @@ fn cannot_listen(host: &str, port: u16, error: &io::Error) -> StartupError {
         _ => "set `HOST` and `PORT` to an address of this machine, like `0.0.0.0` and `8000`",
     };
     StartupError::new(vec![Problem::new(format!("cannot listen on {host}:{port}: {error}")).mend(mend)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_of_a_name_is_listened_on() {
+        let expected: Vec<_> =
+            ("localhost", 0).to_socket_addrs().unwrap().filter(|&at| listen_at(at).is_ok()).collect();
+        let sockets = listen("localhost", 0).unwrap();
+        let found: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
+        assert!(found.iter().map(SocketAddr::ip).eq(expected.iter().map(SocketAddr::ip)), "{found:?}");
+        assert!(!found.is_empty() && found.iter().all(|address| address.port() != 0), "{found:?}");
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_an_error() {
+        let taken = listen("127.0.0.1", 0).unwrap();
+        let port = taken[0].local_addr().unwrap().port();
+        assert_eq!(listen("127.0.0.1", port).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
 }
