@@ -54,6 +54,11 @@ fn check(word: &str, rooms: &[&str]) {
 #[test]
 fn only_http_and_its_test_doubles_know_the_web_framework() {
     check("actix_web", &["http/", "testing/extension.rs", "testing/platform/"]);
+    // What it is made of: only where connections are made.
+    check("actix_http", &["http/connection.rs", "http/server.rs"]);
+    check("actix_service", &["http/connection.rs", "http/server.rs"]);
+    check("actix_server::", &["http/server.rs"]);
+    check("socket2", &["http/server.rs"]);
 }
 
 #[test]
