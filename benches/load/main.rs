@@ -1,7 +1,7 @@
 //! What a delivery costs over HTTP: ours beside a hand-written actix-web server that does the same work.
 //!
 //! ```text
-//! cargo bench --bench load [-- [--rounds 5] [--seconds 2.5] [--connections 16] [--workers 1] [--starts 9]]
+//! cargo bench --bench load [-- [--rounds 15] [--seconds 0.8] [--connections 16] [--workers 1] [--starts 9]]
 //! ```
 //!
 //! Servers and load run in processes of their own, over loopback, and the servers are loaded in turn, so that

@@ -38,7 +38,7 @@ fn write(text: &mut String, measured: &Measured) -> fmt::Result {
         let start = format!("{:.1} ms", start.as_secs_f64() * 1e3);
         row(text, [contestant.name(), &start, &mebibytes(*idle_memory), &mebibytes(*loaded_memory), ""])?;
     }
-    writeln!(text, "\nCPU/request, ratio to the limit in the same round: median, least..most, at most")?;
+    writeln!(text, "\nCPU/request, ratio to the limit in the same round: median and least..most")?;
     for contestant in [Contestant::Ours, Contestant::Logging] {
         for (position, (_, size)) in SIZES.into_iter().enumerate() {
             ratio(text, measured, contestant, position, size)?;
@@ -87,7 +87,7 @@ fn ratio(
     let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     let most = ratios.iter().copied().fold(0.0, f64::max);
     let target = match contestant {
-        Contestant::Ours => format!("  target {:.2}", CPU_TARGETS[position]),
+        Contestant::Ours => format!("at most {:.2}", CPU_TARGETS[position]),
         _ => String::new(),
     };
     row(
