@@ -36,6 +36,7 @@ use proc_macro::TokenStream;
 /// keys    = "version" "=" string                   required
 ///         / "timeout" "=" string
 ///         / "scopes"  "=" "[" [string *("," string) [","]] "]"
+///         / "dedupe"  "=" ("true" / "false")
 /// ```
 ///
 /// | Part | Like | Means |
@@ -44,6 +45,7 @@ use proc_macro::TokenStream;
 /// | `version` | `"v1"`, `"2"`, `"1.1"` | the shape of the event; `1`, `v1`, `1.0` and `v1.0` are one version |
 /// | `timeout` | `"5s"`, `"250ms"`, `"2m"` | how long the handler may run, up to an hour; without it the manifest decides, and else it is 10 s |
 /// | `scopes` | `["issues:read"]` | the permissions that a delivery must carry |
+/// | `dedupe` | `false` | whether a delivery that comes again is answered from memory, without running the handler; without it `true` |
 ///
 /// All of them are literals and are checked when the program is compiled. A function may have several of these
 /// attributes, and is then the handler of several events or versions. For the same event and version there is one handler.

@@ -55,6 +55,7 @@ pub(crate) struct Overrides {
     pub(crate) telemetry: Option<bool>,
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
+    pub(crate) dedupe_url: Option<Secret>,
     pub(crate) settings: Vec<(String, Value)>,
 }
 
@@ -74,6 +75,8 @@ pub struct Config {
     pub(crate) telemetry: bool,
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// Where deliveries are remembered; it may have a password in it.
+    pub(crate) dedupe_url: Option<Secret>,
     pub(crate) settings: Settings,
 }
 
@@ -140,6 +143,7 @@ impl Config {
             telemetry: overrides.telemetry.unwrap_or_else(|| !opted_out(environment)),
             host: overrides.host.or_else(|| variable("HOST")).unwrap_or_else(|| ADDRESS.0.into()),
             port,
+            dedupe_url: token(overrides.dedupe_url, "KIKET_DEDUPE_URL"),
             settings: settings(overrides.settings, environment, manifest.map_or(&[], Manifest::settings)),
         };
         if problems.is_empty() { Ok(config) } else { Err(problems) }

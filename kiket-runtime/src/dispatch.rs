@@ -13,16 +13,18 @@ use tracing::{Instrument as _, Span, field};
 use crate::{
     clock::Clock,
     counters::Counters,
+    dedupe::StoredAnswer,
     delivery::{self, Contents, Delivery, JsonText, Premises},
     envelope::Envelope,
     error::{Error, Rejection, Result},
     event::{EventName, InvalidEventName},
     gate::{Gate, Pass},
     handler::{
-        Reply,
+        Answering, Reply,
         guard::{Interrupted, bounded, caught, detached},
     },
     headers::Headers,
+    once::{Lease, Once, Turn},
     redact::Redactor,
     registry::{Entry, Registry},
     routing::Target,
@@ -38,6 +40,8 @@ pub(crate) struct Dispatcher {
     pub(crate) clock: Clock,
     pub(crate) gate: Arc<Gate>,
     pub(crate) counters: Counters,
+    /// Where deliveries are remembered, unless nobody wants that.
+    pub(crate) once: Option<Once>,
     pub(crate) telemetry: Telemetry,
     pub(crate) redactor: Redactor,
     /// The status of a payload that does not decode: 500, or 422.
@@ -57,6 +61,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
     pub(crate) retry_after: Option<Duration>,
+    /// Whether it is the stored answer of an earlier delivery.
+    pub(crate) replayed: bool,
 }
 
 impl Answer {
@@ -65,7 +71,22 @@ impl Answer {
             status: rejection.status,
             body: rejection.body(delivery_id).into(),
             retry_after: rejection.retry_after,
+            replayed: false,
         }
+    }
+
+    fn replayed(stored: &StoredAnswer) -> Self {
+        Self {
+            status: stored.status(),
+            body: stored.body().clone(),
+            retry_after: stored.retry_after(),
+            replayed: true,
+        }
+    }
+
+    /// Whether Kiket will not send the delivery again: it was answered, or a retry mends nothing.
+    fn is_final(&self) -> bool {
+        !self.status.is_server_error() && self.status != StatusCode::TOO_MANY_REQUESTS
     }
 }
 
@@ -188,49 +209,137 @@ fn span(routed: &Routed) -> Span {
     )
 }
 
-/// Runs the handler of a delivery, and tells the log how it went.
+/// Runs a delivery, unless it ran before, and tells the log how it went.
 async fn run(routed: Routed, dispatcher: Arc<Dispatcher>) -> Answer {
     let Routed { delivery, entry, event_in_path, arrived, pass } = routed;
-    let outcome = outcome(&delivery, &entry, event_in_path).await;
+    let ended = answered(&delivery, &entry, event_in_path, &dispatcher).await;
     let duration = arrived.elapsed();
-    dispatcher.telemetry.note(|| Note {
-        subject: Arc::clone(&entry.subject),
-        duration,
-        ended_at: dispatcher.clock.unix_seconds(),
-        failure: outcome.as_ref().err().map(Failure::told),
-    });
-    let duration_ms = duration.as_secs_f64() * 1000.0;
     let span = Span::current();
     if !span.is_disabled() {
         span.record("delivery_id", delivery.id().as_deref());
     }
-    let (rejection, cause) = match outcome {
-        Ok(body) => {
-            tracing::info!(status = 200, duration_ms, "delivery answered");
-            drop(pass);
-            return Answer { status: StatusCode::OK, body, retry_after: None };
-        }
-        Err(Failure::Refused(rejection)) => (rejection, None),
-        Err(Failure::Handler(error)) => {
-            (Rejection::of_handler(&error, dispatcher.undecodable), Some(format!("{error:?}")))
-        }
-        Err(Failure::Interrupted(Interrupted::DeadlineExceeded)) => (Rejection::deadline_exceeded(), None),
-        Err(Failure::Interrupted(Interrupted::Panicked(text))) => {
-            (Rejection::handler_panicked(), Some(format!("panicked: {text}")))
-        }
+    if ended.ran {
+        dispatcher.telemetry.note(|| Note {
+            subject: Arc::clone(&entry.subject),
+            duration,
+            ended_at: dispatcher.clock.unix_seconds(),
+            failure: ended.failure.as_ref().map(Failure::told),
+        });
+    }
+    tell(&ended, duration, &dispatcher.redactor);
+    drop(pass);
+    ended.answer
+}
+
+/// How a delivery ended.
+struct Ended {
+    answer: Answer,
+    failure: Option<Failure>,
+    /// Whether its handler was asked for.
+    ran: bool,
+}
+
+/// Contract 1.4, rows 7 to 17: the answer of a delivery, from its handler or from memory.
+async fn answered(delivery: &Delivery, entry: &Entry, event_in_path: bool, dispatcher: &Dispatcher) -> Ended {
+    let refused =
+        |failure, ran| Ended { answer: dispatcher.failed(delivery, &failure), failure: Some(failure), ran };
+    let prepared = match prepare(delivery, entry, event_in_path) {
+        Ok(prepared) => prepared,
+        Err(failure) => return refused(failure, true),
     };
-    let (status, code) = (rejection.status.as_u16(), rejection.code);
-    let rejection =
-        Rejection { text: dispatcher.redactor.redact(rejection.text.into_owned()).into(), ..rejection };
-    let cause = cause.map(|cause| dispatcher.redactor.redact(cause));
-    let error = cause.as_deref().unwrap_or(&rejection.text);
-    if rejection.status.is_server_error() {
+    let lease = match &dispatcher.once {
+        Some(once) if entry.dedupe => match once.begin(delivery).await {
+            Turn::Run(lease) => lease,
+            turn => {
+                // What the arguments hold may panic when it is dropped.
+                let _ = caught(|| drop(prepared));
+                return match turn {
+                    Turn::Replay(stored) => {
+                        Ended { answer: Answer::replayed(&stored), failure: None, ran: false }
+                    }
+                    Turn::Refuse(rejection) => refused(Failure::Refused(rejection), false),
+                    Turn::Run(_) => unreachable!("it was not"),
+                };
+            }
+        },
+        _ => Lease::none(),
+    };
+    let (answer, failure) = match finish(prepared, delivery).await {
+        Ok(body) => (Answer { status: StatusCode::OK, body, retry_after: None, replayed: false }, None),
+        Err(failure) => (dispatcher.failed(delivery, &failure), Some(failure)),
+    };
+    if answer.is_final() {
+        lease.commit(&StoredAnswer::new(answer.status, answer.body.clone())).await;
+    } else {
+        lease.release().await;
+    }
+    Ended { answer, failure, ran: true }
+}
+
+/// What a handler was prepared with: its future, or why an argument could not be made.
+type Prepared<'d> = Result<Answering<'d>>;
+
+/// Rows 7 and 8. The arguments come first: decoding the payload finds the envelope in the same pass.
+fn prepare<'d>(delivery: &'d Delivery, entry: &Entry, event_in_path: bool) -> Result<Prepared<'d>, Failure> {
+    let prepared = caught(|| (entry.prepare)(delivery)).map_err(Failure::Interrupted)?;
+    let checked = delivery.envelope().map_err(Rejection::not_json).and_then(|envelope| {
+        let route = delivery.event().as_str();
+        let named = envelope.event(delivery.body());
+        let other = event_in_path && named.is_some_and(|event| event != route);
+        if other { Err(Rejection::event_mismatch(route)) } else { Ok(()) }
+    });
+    match checked {
+        Ok(()) => Ok(prepared),
+        Err(rejection) => {
+            // What the arguments hold may panic when it is dropped.
+            let _ = caught(|| drop(prepared));
+            Err(Failure::Refused(rejection))
+        }
+    }
+}
+
+/// Rows 11 to 17.
+async fn finish(prepared: Prepared<'_>, delivery: &Delivery) -> Result<Bytes, Failure> {
+    let answering = prepared.map_err(Failure::Handler)?;
+    let reply = bounded(answering, delivery.deadline()).await.map_err(Failure::Interrupted)?;
+    reply.and_then(Reply::into_bytes).map_err(Failure::Handler)
+}
+
+impl Dispatcher {
+    /// The answer to a delivery that failed. Whatever its author wrote, secrets are taken out.
+    fn failed(&self, delivery: &Delivery, failure: &Failure) -> Answer {
+        let rejection = match failure {
+            Failure::Refused(rejection) => rejection.clone(),
+            Failure::Handler(error) => Rejection::of_handler(error, self.undecodable),
+            Failure::Interrupted(Interrupted::DeadlineExceeded) => Rejection::deadline_exceeded(),
+            Failure::Interrupted(Interrupted::Panicked(_)) => Rejection::handler_panicked(),
+        };
+        let rejection =
+            Rejection { text: self.redactor.redact(rejection.text.into_owned()).into(), ..rejection };
+        Answer::rejection(&rejection, delivery.id().as_deref())
+    }
+}
+
+/// The line of a delivery in the log.
+fn tell(ended: &Ended, duration: Duration, redactor: &Redactor) {
+    let Ended { answer, failure, .. } = ended;
+    let (status, replayed) = (answer.status.as_u16(), answer.replayed);
+    let duration_ms = duration.as_secs_f64() * 1000.0;
+    let Some(failure) = failure else {
+        if replayed {
+            tracing::info!(status, duration_ms, replayed, "delivery answered");
+        } else {
+            tracing::info!(status, duration_ms, "delivery answered");
+        }
+        return;
+    };
+    let (code, error) = failure.logged();
+    let error = redactor.redact(error);
+    if answer.status.is_server_error() {
         tracing::error!(status, code, duration_ms, error, "delivery failed");
     } else {
         tracing::warn!(status, code, duration_ms, error, "delivery rejected");
     }
-    drop(pass);
-    Answer::rejection(&rejection, delivery.id().as_deref())
 }
 
 /// Why a delivery that had a handler was not answered by it.
@@ -253,27 +362,22 @@ impl Failure {
         };
         Failed { message: message.to_owned(), class: class.to_owned() }
     }
-}
 
-/// Contract 1.4, rows 7 to 17.
-async fn outcome(delivery: &Delivery, entry: &Entry, event_in_path: bool) -> Result<Bytes, Failure> {
-    // The arguments first: decoding the payload finds the envelope in the same pass.
-    let prepared = caught(|| (entry.prepare)(delivery)).map_err(Failure::Interrupted)?;
-    let envelope = match delivery.envelope() {
-        Ok(envelope) => envelope,
-        Err(error) => {
-            let _ = caught(|| drop(prepared));
-            return Err(Failure::Refused(Rejection::not_json(error)));
+    /// What the log tells of it: its code, and everything that is known.
+    fn logged(&self) -> (&'static str, String) {
+        match self {
+            Self::Refused(rejection) => {
+                (rejection.code.unwrap_or_default(), rejection.text.clone().into_owned())
+            }
+            Self::Handler(error) => {
+                (error.code().unwrap_or_else(|| error.kind().code()), format!("{error:?}"))
+            }
+            Self::Interrupted(Interrupted::DeadlineExceeded) => {
+                ("deadline_exceeded", "the handler ran past its deadline".to_owned())
+            }
+            Self::Interrupted(Interrupted::Panicked(text)) => {
+                ("handler_panicked", format!("panicked: {text}"))
+            }
         }
-    };
-    if event_in_path
-        && envelope.event(delivery.body()).is_some_and(|event| event != delivery.event().as_str())
-    {
-        // What the arguments hold may panic when it is dropped.
-        let _ = caught(|| drop(prepared));
-        return Err(Failure::Refused(Rejection::event_mismatch(delivery.event().as_str())));
     }
-    let answering = prepared.map_err(Failure::Handler)?;
-    let reply = bounded(answering, delivery.deadline()).await.map_err(Failure::Interrupted)?;
-    reply.and_then(Reply::into_bytes).map_err(Failure::Handler)
 }

@@ -8,6 +8,7 @@ use crate::{
     client::{Client, Outbound},
     clock::Clock,
     config::{Config, Environment, Overrides},
+    dedupe::DedupeStore,
     delivery::States,
     dispatch::Dispatcher,
     error::StartupError,
@@ -197,6 +198,20 @@ pub struct Builder {
     pub(crate) clock: Clock,
     pub(crate) strict: bool,
     pub(crate) notes: Vec<String>,
+    pub(crate) memory: Memory,
+    pub(crate) keep: Option<Duration>,
+    pub(crate) run_without_store: bool,
+}
+
+/// Where deliveries are remembered.
+#[derive(Default)]
+pub(crate) enum Memory {
+    /// Where the configuration says, else in the process.
+    #[default]
+    Configured,
+    Given(Arc<dyn DedupeStore>),
+    /// Nowhere.
+    None,
 }
 
 /// Where the manifest is.
@@ -394,6 +409,38 @@ impl Builder {
     /// Whether handlers and manifest must agree: what is otherwise a warning then stops the start.
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
+        self
+    }
+
+    /// Remembers deliveries in `store`, so that one that comes again is not run again: instead of `KIKET_DEDUPE_URL`, and
+    /// of the process's memory. See [`dedupe`](crate::dedupe).
+    pub fn dedupe(mut self, store: impl DedupeStore) -> Self {
+        self.memory = Memory::Given(Arc::new(store));
+        self
+    }
+
+    /// Remembers deliveries at this address: `memory:`, `redis://…` or `postgres://…`, instead of `KIKET_DEDUPE_URL`.
+    pub fn dedupe_url(mut self, url: impl Into<Secret>) -> Self {
+        self.overrides.dedupe_url = Some(url.into());
+        self
+    }
+
+    /// Remembers no delivery: one that comes again is run again.
+    pub fn without_dedupe(mut self) -> Self {
+        self.memory = Memory::None;
+        self
+    }
+
+    /// How long answers are kept; 24 h unless set, at least 600 s.
+    pub fn keep_answers(mut self, keep: Duration) -> Self {
+        self.keep = Some(keep);
+        self
+    }
+
+    /// Whether deliveries run while the store is down, at the risk of running twice; unless set they are answered with
+    /// 503 and come again.
+    pub fn run_without_store(mut self, run: bool) -> Self {
+        self.run_without_store = run;
         self
     }
 

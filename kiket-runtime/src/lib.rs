@@ -22,6 +22,7 @@ mod headers;
 mod http;
 mod logging;
 mod manifest;
+mod once;
 #[doc(hidden)]
 pub mod private;
 mod redact;

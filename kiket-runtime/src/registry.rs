@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     pub(crate) place: &'static Location<'static>,
     pub(crate) prepare: Prepare,
     pub(crate) timeout: Duration,
+    /// Whether a delivery that comes again is remembered.
+    pub(crate) dedupe: bool,
 }
 
 impl Registry {
@@ -49,6 +51,7 @@ impl Registry {
                 function: binding.function,
                 place: binding.place,
                 prepare: binding.prepare,
+                dedupe: binding.dedupe,
             }));
         }
         if problems.is_empty() { Ok(Self { by_event }) } else { Err(problems) }

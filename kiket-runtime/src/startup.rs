@@ -14,13 +14,15 @@ use crate::{
     client::{Client, Reporter},
     config::{Config, Declared},
     counters::Counters,
+    dedupe::{Keep, MemoryStore, store_from_url},
     delivery::{Premises, States, Subject},
     dispatch::Dispatcher,
     error::{Problem, StartupError},
-    extension::{Builder, Collected, Extension, Limits, ManifestSource, Parts},
+    extension::{Builder, Collected, Extension, Limits, ManifestSource, Memory, Parts},
     gate::Gate,
     handler::{Binding, Registration},
     manifest::{Manifest, RegisteredHandler, disagreements},
+    once::Once,
     redact::Redactor,
     registry::Registry,
     signature::Verifier,
@@ -61,6 +63,9 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
         differences.extend(compare(manifest, registry));
     }
     if builder.strict { &mut problems } else { &mut warnings }.extend(differences);
+    let once =
+        config.as_ref().map(|config| once(config, builder.memory, builder.keep, builder.run_without_store));
+    let once = once.transpose().unwrap_or_else(|problem| note(&mut problems, vec![problem])).flatten();
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
     };
@@ -89,6 +94,7 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
             clock: builder.clock,
             gate: Gate::new(builder.limits.in_flight),
             counters: Counters::default(),
+            once,
             telemetry: Telemetry::start(builder.hook, Reporter::new(&config), teller),
             redactor: redactor(&config),
             undecodable: if builder.limits.give_up_undecodable {
@@ -100,6 +106,23 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
         config,
         limits: builder.limits,
     }))
+}
+
+/// How deliveries are remembered.
+fn once(
+    config: &Config,
+    memory: Memory,
+    keep: Option<Duration>,
+    run_without_store: bool,
+) -> Result<Option<Once>, Problem> {
+    let store = match (memory, &config.dedupe_url) {
+        (Memory::None, _) => return Ok(None),
+        (Memory::Given(store), _) => store,
+        (Memory::Configured, Some(url)) => store_from_url(url.expose())?,
+        (Memory::Configured, None) => Arc::new(MemoryStore::new()),
+    };
+    let keep = keep.map_or_else(|| Ok(Keep::default()), Keep::new)?;
+    Ok(Some(Once { store, keep, run_without_store }))
 }
 
 /// What nobody may read.

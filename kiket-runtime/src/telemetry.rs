@@ -223,17 +223,7 @@ impl Postman {
             }
             let flushes = std::mem::take(&mut *lock(&mailbox.flushes));
             for note in std::mem::take(&mut *lock(&mailbox.notes)) {
-                let record = self.teller.record(note);
-                if let Some(hook) = &self.hook
-                    && caught(|| hook(&record)).is_err()
-                {
-                    tracing::error!("the feedback hook panicked");
-                }
-                if let Some(outbox) = &outbox
-                    && outbox.try_send(Outgoing::Record(Box::new(record))).is_err()
-                {
-                    mailbox.dropped.fetch_add(1, Ordering::Relaxed);
-                }
+                self.tell(note, outbox.as_ref());
             }
             for flush in flushes {
                 match &outbox {
@@ -244,6 +234,29 @@ impl Postman {
             if mailbox.closed.load(Ordering::Acquire) {
                 return;
             }
+        }
+    }
+}
+
+impl Postman {
+    /// Tells the hook, and puts into the outbox what there is room for. What nobody reads is not written.
+    fn tell(&self, note: Note, outbox: Option<&mpsc::Sender<Outgoing>>) {
+        let place = outbox.map(mpsc::Sender::try_reserve);
+        if matches!(place, Some(Err(_))) {
+            self.mailbox.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        let place = place.and_then(Result::ok);
+        if self.hook.is_none() && place.is_none() {
+            return;
+        }
+        let record = self.teller.record(note);
+        if let Some(hook) = &self.hook
+            && caught(|| hook(&record)).is_err()
+        {
+            tracing::error!("the feedback hook panicked");
+        }
+        if let Some(place) = place {
+            place.send(Outgoing::Record(Box::new(record)));
         }
     }
 }

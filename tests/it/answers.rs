@@ -24,7 +24,7 @@ const OK: &str = r#"{"ok":true}"#;
 
 /// Answers with handlers of its own only.
 fn builder() -> Builder {
-    Extension::builder().without_collected().without_manifest()
+    Extension::builder().without_collected().without_manifest().without_dedupe()
 }
 
 /// `issue.created` in `v1`, answered with ok.
@@ -1021,7 +1021,7 @@ async fn eight(
 }
 
 /// `eight` and what else is annotated here.
-fn annotated() -> Builder {
+pub(crate) fn annotated() -> Builder {
     Extension::builder().without_manifest().state(Greeting("hello"))
 }
 
@@ -1030,7 +1030,8 @@ async fn a_handler_has_up_to_eight_arguments() {
     let file = manifest(
         "id: a.b\nversion: 1.0.0\nsettings:\n  - key: MAX_RETRIES\n    default: 3\n  - key: API_KEY\n    secret: true\n",
     );
-    let builder = annotated().manifest(file.path()).environment([("KIKET_SECRET_API_KEY", "k-1")]);
+    let builder =
+        annotated().without_dedupe().manifest(file.path()).environment([("KIKET_SECRET_API_KEY", "k-1")]);
     let extension = test(builder);
     let body = r#"{ "id": 7, "title": "Größe",  "number": 18446744073709551615 }"#;
     let request = delivery("arguments.eight", "1", &()).body(body).header("user-agent", "Kiket/1");
@@ -1049,7 +1050,7 @@ async fn a_handler_has_up_to_eight_arguments() {
 
 #[tokio::test]
 async fn text_with_escapes_cannot_be_borrowed_and_is_named() {
-    let extension = test(annotated());
+    let extension = test(annotated().without_dedupe());
     let answer = extension
         .deliver(delivery("arguments.eight", "1", &()).body(r#"{"id":"d-1","title":"\u0041"}"#))
         .await;

@@ -25,6 +25,7 @@ fn builder() -> Builder {
     Extension::builder()
         .without_manifest()
         .without_collected()
+        .without_dedupe()
         .environment([] as [(String, String); 0])
         .telemetry(false)
         .handler("issue.created", "v1", async || ())

@@ -34,6 +34,7 @@ pub(crate) fn builder() -> Builder {
     Extension::builder()
         .without_collected()
         .without_manifest()
+        .without_dedupe() // tests send the same again and again
         .environment::<&str, &str>([])
         .webhook_secret(SECRET)
         .clock(Clock::fixed(NOW))

@@ -4,7 +4,7 @@ use super::parts::{setting, split_at_commas};
 use crate::diagnostics::{all, both, mistake};
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
-    Error, LitStr, Result, bracketed,
+    Error, LitBool, LitStr, Result, bracketed,
     parse::{ParseStream, Parser},
     parse2,
 };
@@ -13,17 +13,18 @@ use syn::{
 ///
 /// ```text
 /// "issue.created", version = "v1"
-/// "issue.created", version = "v1", timeout = "5s", scopes = ["issues:read", "issues:write"]
+/// "issue.created", version = "v1", timeout = "5s", scopes = ["issues:read", "issues:write"], dedupe = false
 /// ```
 pub(super) struct Args {
     pub(super) event: LitStr,
     pub(super) version: LitStr,
     pub(super) timeout: Option<LitStr>,
     pub(super) scopes: Option<Vec<LitStr>>,
+    pub(super) dedupe: Option<LitBool>,
 }
 
 /// The keys; each is a field of [`Found`].
-pub(super) const KEYS: [&str; 3] = ["version", "timeout", "scopes"];
+pub(super) const KEYS: [&str; 4] = ["version", "timeout", "scopes", "dedupe"];
 
 const EMPTY: &str =
     "a webhook names its event and the event's version, like `\"issue.created\", version = \"v1\"`";
@@ -32,6 +33,7 @@ const NO_VERSION: &str = "a webhook names the version of its event, like `versio
 const VERSION: &str = "the version of an event is a string literal, like `version = \"v1\"`";
 const TIMEOUT: &str = "a timeout is a string literal, like `timeout = \"5s\"`";
 const SCOPES: &str = "scopes are an array of string literals, like `scopes = [\"issues:read\"]`";
+const DEDUPE: &str = "whether deliveries are remembered is `true` or `false`, like `dedupe = false`";
 const KEYLESS: &str = "what follows the name of the event has a key, like `version = \"v1\"`";
 
 impl Args {
@@ -53,6 +55,7 @@ struct Found {
     version: Option<Result<LitStr>>,
     timeout: Option<Result<LitStr>>,
     scopes: Option<Result<Vec<LitStr>>>,
+    dedupe: Option<Result<LitBool>>,
 }
 
 impl Found {
@@ -64,9 +67,12 @@ impl Found {
             "version" => fill(&mut self.version, &key, value.and_then(|value| string(&value, VERSION))),
             "timeout" => fill(&mut self.timeout, &key, value.and_then(|value| string(&value, TIMEOUT))),
             "scopes" => fill(&mut self.scopes, &key, value.and_then(|value| strings(&value, SCOPES))),
+            "dedupe" => fill(&mut self.dedupe, &key, value.and_then(|value| boolean(&value, DEDUPE))),
             _ => Err(mistake(
                 key,
-                &format!("the keys of a webhook are `version`, `timeout` and `scopes`, not `{name}`"),
+                &format!(
+                    "the keys of a webhook are `version`, `timeout`, `scopes` and `dedupe`, not `{name}`"
+                ),
             )),
         }
     }
@@ -88,9 +94,9 @@ impl Found {
         let missing = |rule| Err(Error::new(Span::call_site(), rule));
         let event = self.event.unwrap_or_else(|| missing(EVENT));
         let version = self.version.unwrap_or_else(|| missing(NO_VERSION));
-        let options = both(self.timeout.transpose(), self.scopes.transpose());
-        let ((event, version), (timeout, scopes)) = both(both(event, version), options)?;
-        Ok(Args { event, version, timeout, scopes })
+        let options = both(both(self.timeout.transpose(), self.scopes.transpose()), self.dedupe.transpose());
+        let ((event, version), ((timeout, scopes), dedupe)) = both(both(event, version), options)?;
+        Ok(Args { event, version, timeout, scopes, dedupe })
     }
 }
 
@@ -104,6 +110,10 @@ fn fill<T>(slot: &mut Option<T>, key: &Ident, value: T) -> Result<()> {
 }
 
 fn string(tokens: &TokenStream, rule: &str) -> Result<LitStr> {
+    parse2(tokens.clone()).map_err(|_| mistake(tokens, rule))
+}
+
+fn boolean(tokens: &TokenStream, rule: &str) -> Result<LitBool> {
     parse2(tokens.clone()).map_err(|_| mistake(tokens, rule))
 }
 

@@ -17,6 +17,7 @@ pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
     let timeout = timeout.map(|timeout| quote_spanned!(site()=> .timeout(#timeout)));
     let scopes = args.scopes.as_ref().map(|scopes| scopes.iter().map(|scope| from_static("Scope", scope)));
     let scopes = scopes.map(|scopes| quote_spanned!(site()=> .scopes(const { &[#(#scopes),*] })));
+    let dedupe = args.dedupe.as_ref().map(|dedupe| quote_spanned!(site()=> .dedupe(#dedupe)));
     let needs = declaration(arguments);
     let call = call(handler);
     quote_spanned! {site()=>
@@ -31,6 +32,7 @@ pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
             )
             #timeout
             #scopes
+            #dedupe
         }
     }
 }

@@ -1,18 +1,17 @@
 //! Makes a call: what it carries, when it is sent, and what its answer means.
 
-use std::time::Duration;
-
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::{
-    API_KEY_HEADER, Client, IDEMPOTENCY_HEADER, Tokens, USER_AGENT,
+    API_KEY_HEADER, Client, InvalidHeaderValue, Tokens, USER_AGENT,
     error::{ClientError, ClientErrorKind},
     keys,
     pace::TooLate,
     request::{Idempotency, Request},
     retry::{retried, retry_after},
+    sensitive,
     transport::{LARGEST_ANSWER, Outgoing, Response, Trouble},
 };
 use crate::{routing::VERSION_HEADER, secret::Secret};
@@ -48,29 +47,30 @@ impl Client {
         }
         let latest = Instant::now() + self.line.call_timeout;
         let deadline = self.view.deadline.map_or(latest, |delivery| delivery.min(latest));
-        let outgoing = Outgoing {
-            method: request.method.clone(),
-            url: format!("{}{}", self.base_url(), request.target),
-            headers: self.headers(&request)?,
-            body: request.body.clone(),
-            timeout: Duration::ZERO,
+        let url = format!("{}{}", self.base_url(), request.target);
+        let headers = self.headers(&request)?;
+        let attempt = || {
+            let (method, body) = (request.method.clone(), request.body.clone());
+            self.attempt(
+                &request,
+                Outgoing { method, url: url.clone(), headers: headers.clone(), body },
+                deadline,
+            )
         };
-        let attempt = || self.attempt(&request, outgoing.clone(), deadline);
         retried(attempt, request.is_repeatable(), deadline).await.map_err(|error| self.redacted(error))
     }
 
     async fn attempt(
         &self,
         request: &Request,
-        mut outgoing: Outgoing,
+        outgoing: Outgoing,
         deadline: Instant,
     ) -> Result<Response, ClientError> {
         let place = self.line.pace.turn(deadline).await.map_err(|late| too_late(request, &late))?;
-        outgoing.timeout = deadline.saturating_duration_since(Instant::now());
-        if outgoing.timeout.is_zero() {
+        if deadline <= Instant::now() {
             return Err(too_late(request, &TooLate { wait: None }));
         }
-        let sent = tokio::time::timeout(outgoing.timeout, self.line.transport.send(outgoing)).await;
+        let sent = tokio::time::timeout_at(deadline, self.line.transport.send(outgoing)).await;
         drop(place);
         let response = sent.unwrap_or(Err(Trouble::Timeout)).map_err(|trouble| troubled(request, trouble))?;
         let asked = retry_after(&response.headers);
@@ -87,42 +87,37 @@ impl Client {
 
     /// The headers of a call: tokens, version, key.
     fn headers(&self, request: &Request) -> Result<HeaderMap, ClientError> {
-        let Tokens { workspace, extension_key } = &self.line.tokens;
-        let extension_key = extension_key.as_ref().filter(|_| request.is_below_ext());
-        if workspace.is_none() && extension_key.is_none() {
-            let missing = if request.is_below_ext() {
+        let Tokens { authorization, api_key, .. } = &self.line.tokens;
+        let api_key = api_key.as_ref().filter(|_| request.is_below_ext());
+        let failed =
+            |message: &str| ClientError::new(ClientErrorKind::NotConfigured, request.call(), message);
+        if authorization.is_none() && api_key.is_none() {
+            return Err(failed(if request.is_below_ext() {
                 "there is no extension API key: set `KIKET_EXTENSION_API_KEY` (and `KIKET_WORKSPACE_TOKEN`)"
             } else {
                 "there is no workspace token: set `KIKET_WORKSPACE_TOKEN`"
-            };
-            return Err(ClientError::new(ClientErrorKind::NotConfigured, request.call(), missing));
+            }));
         }
-        let mut headers = HeaderMap::new();
+        let made = |value: Result<HeaderValue, InvalidHeaderValue>, what: &str| {
+            value.map_err(|_| failed(&format!("{what} has characters that a header cannot carry")))
+        };
+        let mut headers = HeaderMap::with_capacity(MOST_HEADERS);
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if request.body.is_some() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let mut put = |name: &'static str, value: &str, what: &str| {
-            let mut value = HeaderValue::from_str(value).map_err(|_| {
-                let message = format!("{what} has characters that a header cannot carry");
-                ClientError::new(ClientErrorKind::NotConfigured, request.call(), message)
-            })?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
-            Ok(())
-        };
-        if let Some(token) = workspace {
-            put("authorization", &format!("Bearer {}", token.expose()), "the workspace token")?;
+        if let Some(token) = authorization {
+            headers.insert(header::AUTHORIZATION, made(token.clone(), "the workspace token")?);
         }
-        if let Some(key) = extension_key {
-            put(API_KEY_HEADER, key.expose(), "the extension API key")?;
+        if let Some(key) = api_key {
+            headers.insert(API_KEY, made(key.clone(), "the extension API key")?);
         }
         if let Some(version) = &self.view.version {
-            put(VERSION_HEADER, version, "the version")?;
+            headers.insert(VERSION, made(sensitive(version), "the version")?);
         }
         if let Some(key) = self.idempotency_key(request) {
-            put(IDEMPOTENCY_HEADER, &key, "the idempotency key")?;
+            headers.insert(IDEMPOTENCY_KEY, made(sensitive(&key), "the idempotency key")?);
         }
         Ok(headers)
     }
@@ -153,10 +148,16 @@ impl Client {
     }
 
     fn tokens(&self) -> impl Iterator<Item = &Secret> {
-        let Tokens { workspace, extension_key } = &self.line.tokens;
+        let Tokens { workspace, extension_key, .. } = &self.line.tokens;
         workspace.iter().chain(extension_key).filter(|token| !token.expose().is_empty())
     }
 }
+
+const API_KEY: HeaderName = HeaderName::from_static(API_KEY_HEADER);
+const VERSION: HeaderName = HeaderName::from_static(VERSION_HEADER);
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// A map that has room for twice as many never grows.
+const MOST_HEADERS: usize = 16;
 
 /// How much of an answer an error shows, in characters.
 const EXCERPT: usize = 512;

@@ -16,7 +16,7 @@ mod transport;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::Method;
+use http::{HeaderValue, Method};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
@@ -81,7 +81,29 @@ struct Line {
 struct Tokens {
     workspace: Option<Secret>,
     extension_key: Option<Secret>,
+    /// As headers carry them, made once; `Err` where a header cannot.
+    authorization: Option<Result<HeaderValue, InvalidHeaderValue>>,
+    api_key: Option<Result<HeaderValue, InvalidHeaderValue>>,
 }
+
+impl Tokens {
+    fn new(workspace: Option<Secret>, extension_key: Option<Secret>) -> Self {
+        let bearer = workspace.as_ref().map(|token| sensitive(&format!("Bearer {}", token.expose())));
+        let api_key = extension_key.as_ref().map(|key| sensitive(key.expose()));
+        Self { workspace, extension_key, authorization: bearer, api_key }
+    }
+}
+
+/// A header value that no log of the library below shows.
+fn sensitive(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| InvalidHeaderValue)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// A text that a header cannot carry.
+#[derive(Debug, Clone, Copy)]
+struct InvalidHeaderValue;
 
 /// What the calls of one delivery share.
 #[derive(Clone, Default)]
@@ -105,7 +127,6 @@ pub(crate) const CALLS_AT_ONCE: usize = 64;
 
 const USER_AGENT: &str = concat!("kiket-sdk-rust/", env!("CARGO_PKG_VERSION"));
 const API_KEY_HEADER: &str = "x-kiket-api-key";
-const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 
 /// How the client calls, as the builder was told.
 #[derive(Debug, Clone)]
@@ -150,10 +171,7 @@ impl Client {
     }
 
     fn over(transport: Box<dyn Transport>, config: &Config, outbound: &Outbound, clock: Clock) -> Self {
-        let tokens = Tokens {
-            workspace: config.workspace_token.clone(),
-            extension_key: config.extension_api_key.clone(),
-        };
+        let tokens = Tokens::new(config.workspace_token.clone(), config.extension_api_key.clone());
         let line = Line {
             transport,
             base_url: config.base_url.clone(),

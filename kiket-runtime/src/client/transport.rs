@@ -12,8 +12,6 @@ pub(crate) struct Outgoing {
     pub(crate) url: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Bytes>,
-    /// How long it may take, until the answer is complete.
-    pub(crate) timeout: Duration,
 }
 
 /// What comes back, whatever its status.
@@ -37,7 +35,7 @@ pub(crate) enum Trouble {
 
 pub(crate) type Sending<'t> = Pin<Box<dyn Future<Output = Result<Response, Trouble>> + Send + 't>>;
 
-/// Sends one request and reads its answer. Tests put a script in its place.
+/// Sends one request and reads its answer; whoever asks limits the time. Tests put a script in its place.
 pub(crate) trait Transport: Send + Sync {
     fn send(&self, outgoing: Outgoing) -> Sending<'_>;
 }
@@ -70,8 +68,8 @@ impl Http {
     }
 
     async fn exchange(&self, outgoing: Outgoing) -> Result<Response, Trouble> {
-        let Outgoing { method, url, headers, body, timeout } = outgoing;
-        let request = self.client()?.request(method, url).headers(headers).timeout(timeout);
+        let Outgoing { method, url, headers, body } = outgoing;
+        let request = self.client()?.request(method, url).headers(headers);
         let request = match body {
             Some(body) => request.body(body),
             None => request,

@@ -70,6 +70,19 @@ pub enum ErrorKind {
     Undecodable,
 }
 
+impl ErrorKind {
+    /// The stable code of an answer that the handler gave none.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Retryable => "handler_failed",
+            Self::RetryAfter(_) => "handler_busy",
+            Self::Permanent => "handler_failed_permanently",
+            Self::Rejected(_) => "rejected",
+            Self::Undecodable => "undecodable_payload",
+        }
+    }
+}
+
 impl Error {
     /// A failure to try again by the platform's schedule, with a text for the caller.
     pub fn retry(message: impl Into<Cow<'static, str>>) -> Self {

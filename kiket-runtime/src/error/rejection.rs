@@ -23,6 +23,9 @@ const AFTER_LOAD: Duration = Duration::from_secs(1);
 /// When a sender may try again while this process ends: another one will have taken over.
 const AFTER_DRAIN: Duration = Duration::from_secs(5);
 
+/// The longest that a sender is asked to wait for a running delivery: it may be over long before its lease.
+const LONGEST_RUN: Duration = Duration::from_secs(30);
+
 impl Rejection {
     fn new(status: StatusCode, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code: Some(code), text: text.into(), retry_after: None }
@@ -131,6 +134,19 @@ impl Rejection {
         )
     }
 
+    /// The same delivery runs, here or elsewhere, for `remaining` at most.
+    pub(crate) fn still_running(remaining: Duration) -> Self {
+        let after = remaining.clamp(AFTER_LOAD, LONGEST_RUN);
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "still_running", "the same delivery is still running")
+            .after(after)
+    }
+
+    /// Whether the delivery ran before is unknown.
+    pub(crate) fn store_down() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_down", "the de-duplication store is down")
+            .after(AFTER_DRAIN)
+    }
+
     pub(crate) fn handler_panicked() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "handler_panicked", "handler failed")
     }
@@ -141,16 +157,16 @@ impl Rejection {
 
     /// What a handler's failure is for Kiket. Only text that its author wrote for the caller is shown.
     pub(crate) fn of_handler(error: &Error, undecodable: StatusCode) -> Self {
-        let (status, code) = match error.kind() {
-            ErrorKind::Retryable => (StatusCode::INTERNAL_SERVER_ERROR, "handler_failed"),
-            ErrorKind::RetryAfter(_) => (StatusCode::SERVICE_UNAVAILABLE, "handler_busy"),
-            ErrorKind::Permanent => (StatusCode::UNPROCESSABLE_ENTITY, "handler_failed_permanently"),
-            ErrorKind::Rejected(status) => (status, "rejected"),
-            ErrorKind::Undecodable => (undecodable, "undecodable_payload"),
+        let status = match error.kind() {
+            ErrorKind::Retryable => StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorKind::RetryAfter(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Permanent => StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorKind::Rejected(status) => status,
+            ErrorKind::Undecodable => undecodable,
         };
         let text =
             error.message().map_or(Cow::Borrowed("handler failed"), |text| Cow::Owned(text.to_owned()));
-        let rejection = Self::new(status, error.code().unwrap_or(code), text);
+        let rejection = Self::new(status, error.code().unwrap_or_else(|| error.kind().code()), text);
         match error.kind() {
             ErrorKind::RetryAfter(delay) => rejection.after(delay),
             _ => rejection,

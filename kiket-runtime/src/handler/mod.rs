@@ -34,6 +34,7 @@ pub struct Registration {
     prepare: for<'d> fn(&'d Delivery) -> Result<Answering<'d>>,
     timeout: Option<Timeout>,
     scopes: &'static [Scope],
+    dedupe: bool,
 }
 
 inventory::collect!(Registration);
@@ -50,7 +51,7 @@ impl Registration {
         prepare: for<'d> fn(&'d Delivery) -> Result<Answering<'d>>,
     ) -> Self {
         let place = Location::caller();
-        Self { event, version, function, place, declare, prepare, timeout: None, scopes: &[] }
+        Self { event, version, function, place, declare, prepare, timeout: None, scopes: &[], dedupe: true }
     }
 
     /// Limits how long the handler may run.
@@ -64,6 +65,13 @@ impl Registration {
     #[must_use]
     pub const fn scopes(mut self, scopes: &'static [Scope]) -> Self {
         self.scopes = scopes;
+        self
+    }
+
+    /// Whether a delivery that comes again is remembered, and the handler not run again.
+    #[must_use]
+    pub const fn dedupe(mut self, dedupe: bool) -> Self {
+        self.dedupe = dedupe;
         self
     }
 
@@ -100,6 +108,7 @@ pub(crate) struct Binding {
     pub(crate) prepare: Prepare,
     pub(crate) timeout: Option<Duration>,
     pub(crate) scopes: Cow<'static, [Scope]>,
+    pub(crate) dedupe: bool,
 }
 
 /// Makes the arguments of a handler, and leaves it ready to run.
@@ -118,6 +127,7 @@ impl From<&Registration> for Binding {
             prepare: Box::new(registration.prepare),
             timeout: registration.timeout.map(Timeout::duration),
             scopes: Cow::Borrowed(registration.scopes),
+            dedupe: registration.dedupe,
         }
     }
 }
@@ -136,6 +146,7 @@ impl Binding {
             prepare: Box::new(move |delivery| handler.prepare(delivery)),
             timeout: None,
             scopes: Cow::Borrowed(&[]),
+            dedupe: true,
         }
     }
 }

@@ -56,6 +56,13 @@ impl Form {
     }
 }
 
+impl<'p> Target<'p> {
+    /// What `path` says where the extension is not mounted below another.
+    pub(crate) fn at(path: &'p str) -> Option<Self> {
+        Form::ALL.into_iter().find_map(|form| form.read(path, form.beginning()))
+    }
+}
+
 /// What is before the last slash, and the segment behind it. Segments are short: this is faster than `rsplit_once`.
 fn split_last(path: &str) -> Option<(&str, &str)> {
     let slash = path.bytes().rposition(|byte| byte == b'/')?;

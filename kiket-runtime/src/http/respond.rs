@@ -11,12 +11,15 @@ use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
     http::{
         ConnectionType, StatusCode,
-        header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+        header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
     },
     web::{Bytes, Payload},
 };
 
 use crate::{dispatch::Answer, error::Rejection};
+
+/// Marks the stored answer of an earlier delivery; contract 1.4 row 10.
+const REPLAYED: HeaderName = HeaderName::from_static("x-kiket-replayed");
 
 /// An answer as a response.
 pub(super) fn respond(answer: Answer) -> HttpResponse {
@@ -24,6 +27,9 @@ pub(super) fn respond(answer: Answer) -> HttpResponse {
     let mut response = HttpResponse::with_body(status, BoxBody::new(answer.body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if answer.replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
     if let Some(delay) = answer.retry_after {
         // Rounded up: who comes back a second early comes back twice.
         let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
@@ -39,7 +45,7 @@ pub(super) fn reject(rejection: &Rejection) -> HttpResponse {
 
 /// A JSON body with a status.
 pub(super) fn json(status: http::StatusCode, body: impl Into<bytes::Bytes>) -> HttpResponse {
-    respond(Answer { status, body: body.into(), retry_after: None })
+    respond(Answer { status, body: body.into(), retry_after: None, replayed: false })
 }
 
 /// A path that takes other methods.

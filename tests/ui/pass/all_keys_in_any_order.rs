@@ -9,7 +9,7 @@ async fn in_the_usual_order() {}
 )]
 async fn in_another_order() {}
 
-#[kiket::webhook("a.b", scopes = [], version = r"3")]
+#[kiket::webhook("a.b", dedupe = false, scopes = [], version = r"3")]
 async fn without_scopes() {}
 
 #[kiket::webhook("a-b_c.D9.e.f.g.h.i.j", version = r#"v1.2.3"#, timeout = "60m")]

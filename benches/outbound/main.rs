@@ -1,0 +1,149 @@
+//! What calls to Kiket cost: a handler that makes one beside the same with plain `reqwest`, and telemetry on, off, and
+//! with an address that hangs.
+//!
+//! ```text
+//! cargo bench --bench outbound [-- [--rounds 5] [--seconds 2.5] [--connections 16] [--workers 1]]
+//! ```
+//!
+//! As in the bench `load`, everything runs in processes of its own over loopback, and the servers are loaded in turn.
+//! The bench fails on a wrong answer, never on a time.
+
+#[path = "../load/client.rs"]
+mod client;
+#[path = "../deliveries/mod.rs"]
+mod deliveries;
+#[path = "../load/options.rs"]
+mod options;
+#[path = "../load/process.rs"]
+mod process;
+mod serve;
+
+use std::{error::Error, io, time::Duration};
+
+use client::{Answered, Load};
+use options::Options;
+use process::ServerProcess;
+
+/// A pair of servers, and what their ratio should be at most.
+struct Comparison {
+    title: &'static str,
+    /// The server, and the one it is compared with, each by its role.
+    ours: Role,
+    other: Role,
+    target: f64,
+}
+
+type Role = (&'static str, &'static str);
+
+const COMPARISONS: [Comparison; 3] = [
+    Comparison {
+        title: "one GET for each delivery",
+        ours: ("kiket's client", "serve-kiket"),
+        other: ("plain reqwest", "serve-reqwest"),
+        target: 1.10,
+    },
+    Comparison {
+        title: "telemetry",
+        ours: ("on", "serve-telling"),
+        other: ("off", "serve-silent"),
+        target: 1.03,
+    },
+    Comparison {
+        title: "telemetry whose address hangs",
+        ours: ("on", "serve-telling-nobody"),
+        other: ("off", "serve-silent"),
+        target: 1.03,
+    },
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [role, workers] if role.starts_with("serve-") => Ok(serve::serve(role, workers.parse()?)?),
+        ["load", address, size, connections, seconds] => {
+            let answered = client::send(Load {
+                address: address.parse()?,
+                size: size.parse()?,
+                connections: connections.parse()?,
+                time: Duration::from_secs_f64(seconds.parse()?),
+            })?;
+            print!("{answered}");
+            Ok(())
+        }
+        _ => compare(Options::read(&arguments)?),
+    }
+}
+
+fn compare(options: Options) -> Result<(), Box<dyn Error>> {
+    let kiket = ServerProcess::start("serve-sink", 1, "warn")?;
+    let nobody = ServerProcess::start("serve-nothing", 1, "warn")?;
+    println!(
+        "{:32} {:>16} {:>12} {:>10} {:>10} {:>10} {:>8}",
+        "", "", "CPU µs", "req/s", "p50 µs", "p99 µs", "MiB"
+    );
+    for Comparison { title, ours, other, target } in COMPARISONS {
+        let start = |(_, role): Role| {
+            let callee = if role.ends_with("nobody") { &nobody } else { &kiket };
+            ServerProcess::start(&format!("{role}={}", callee.address()), options.workers, "warn")
+        };
+        let servers = [start(ours)?, start(other)?];
+        for server in &servers {
+            client::send_one(server.address(), deliveries::SIZES[0].0)?;
+        }
+        let mut rounds = [Vec::new(), Vec::new()];
+        for round in 0..=options.rounds {
+            // Who comes first is last the next time.
+            let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
+            for position in order {
+                let measured = load(&servers[position], options)?;
+                if round > 0 {
+                    rounds[position].push(measured);
+                }
+            }
+        }
+        for (((name, _), rounds), server) in [ours, other].into_iter().zip(&rounds).zip(&servers) {
+            let [cpu, rate] =
+                [median(rounds, |(cpu, _)| *cpu), median(rounds, |(_, a)| a.requests_per_second())];
+            let [p50, p99] = [median(rounds, |(_, a)| micros(a.p50)), median(rounds, |(_, a)| micros(a.p99))];
+            let memory = server.resident_memory()? / (1024 * 1024);
+            println!("{title:32} {name:>16} {cpu:12.1} {rate:10.0} {p50:10.0} {p99:10.0} {memory:8}");
+        }
+        let pairs: Vec<_> = rounds[0].iter().zip(&rounds[1]).collect();
+        let cpu = median(&pairs, |(ours, other)| ours.0 / other.0);
+        let rate =
+            median(&pairs, |(ours, other)| other.1.requests_per_second() / ours.1.requests_per_second());
+        let p50 = median(&pairs, |(ours, other)| micros(ours.1.p50) / micros(other.1.p50));
+        println!(
+            "{title:32} {:>16} {cpu:12.3} {rate:10.3} {p50:10.3} {:>10}\n",
+            "ratio",
+            format!("≤ {target}")
+        );
+    }
+    Ok(())
+}
+
+/// The processor time of a server for a request, in microseconds, and how the load was answered.
+fn load(server: &ServerProcess, options: Options) -> io::Result<(f64, Answered)> {
+    let arguments = [
+        server.address().to_string(),
+        deliveries::SIZES[0].0.to_string(),
+        options.connections.to_string(),
+        options.seconds.to_string(),
+    ];
+    let before = server.cpu_time()?;
+    let answered: Answered = process::run("load", &arguments)?.parse()?;
+    let cpu = server.cpu_time()?.saturating_sub(before);
+    Ok((cpu.as_secs_f64() * 1e6 / answered.requests_f64(), answered))
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+/// The middle of what `figure` says of each; there is at least one.
+fn median<T>(values: &[T], figure: impl Fn(&T) -> f64) -> f64 {
+    let mut figures: Vec<_> = values.iter().map(figure).collect();
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}

@@ -1,0 +1,105 @@
+//! Runs a delivery once: takes its lease before the handler, and stores its answer after.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    dedupe::{Begun, DedupeKey, DedupeStore, Keep, LeaseToken, Ownership, StoredAnswer},
+    delivery::Delivery,
+    error::Rejection,
+};
+
+/// How an extension remembers its deliveries.
+pub(crate) struct Once {
+    pub(crate) store: Arc<dyn DedupeStore>,
+    pub(crate) keep: Keep,
+    /// Whether deliveries run while the store is down, at the risk of running twice.
+    pub(crate) run_without_store: bool,
+}
+
+/// What to do with a delivery.
+pub(crate) enum Turn<'o> {
+    /// It is the first, or comes again after a failure.
+    Run(Lease<'o>),
+    /// It was answered.
+    Replay(StoredAnswer),
+    /// It runs elsewhere, or nobody knows.
+    Refuse(Rejection),
+}
+
+/// The right to run a delivery, and to store its answer.
+pub(crate) struct Lease<'o>(Option<Held<'o>>);
+
+struct Held<'o> {
+    once: &'o Once,
+    key: DedupeKey,
+    token: LeaseToken,
+}
+
+/// How much longer than its handler may run a delivery is leased: storing its answer takes time, too.
+const BEYOND_DEADLINE: Duration = Duration::from_secs(5);
+
+impl Once {
+    /// Begins a delivery.
+    pub(crate) async fn begin(&self, delivery: &Delivery) -> Turn<'_> {
+        let extension = delivery.premises().extension_id.as_deref().unwrap_or_default();
+        let key = DedupeKey::new(extension, &delivery.key());
+        match self.store.begin(&key, delivery.remaining() + BEYOND_DEADLINE).await {
+            Ok(Begun::Leased(token)) => Turn::Run(Lease(Some(Held { once: self, key, token }))),
+            Ok(Begun::Done(answer)) => Turn::Replay(answer),
+            Ok(Begun::Running { remaining }) => Turn::Refuse(Rejection::still_running(remaining)),
+            Err(error) if self.run_without_store => {
+                tracing::error!(error = %Chain(&error), "the de-duplication store is down: the delivery runs without it");
+                Turn::Run(Lease::none())
+            }
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "the de-duplication store is down: the delivery has to come again");
+                Turn::Refuse(Rejection::store_down())
+            }
+        }
+    }
+}
+
+impl Lease<'_> {
+    /// The right to run a delivery that nobody remembers.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    /// Stores the answer: whoever sends the delivery again gets it again.
+    pub(crate) async fn commit(self, answer: &StoredAnswer) {
+        let Some(Held { once, key, token }) = self.0 else { return };
+        match once.store.commit(&key, &token, answer, once.keep.duration()).await {
+            Ok(Ownership::Held) => {}
+            Ok(Ownership::Lost) => {
+                tracing::warn!(
+                    "the delivery took longer than its lease: another process may have run it, too"
+                );
+            }
+            // It is done all the same; who sends it again after the lease may run it again.
+            Err(error) => tracing::error!(error = %Chain(&error), "the answer could not be stored"),
+        }
+    }
+
+    /// Makes the delivery runnable again.
+    pub(crate) async fn release(self) {
+        let Some(Held { once, key, token }) = self.0 else { return };
+        if let Err(error) = once.store.release(&key, &token).await {
+            tracing::error!(error = %Chain(&error), "the lease could not be given back: it ends by itself");
+        }
+    }
+}
+
+/// An error with all its causes.
+struct Chain<'e>(&'e (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}
