@@ -3,6 +3,7 @@
 //! Use it through `kiket`, which re-exports everything here that is meant to be used.
 
 mod base_url;
+mod builder;
 mod client;
 mod clock;
 mod config;
@@ -39,6 +40,7 @@ pub mod testing;
 pub use ::http::StatusCode;
 
 pub use self::{
+    builder::Builder,
     client::{
         Client, ClientError, ClientErrorKind, CustomData, Endpoints, FieldError, Items, Level, RateWindow,
         SecretEntry, Secrets, SlaEvent, SlaEvents, SlaFilter, SlaState,
@@ -50,7 +52,7 @@ pub use self::{
     delivery::Delivery,
     error::{Error, ErrorKind, Place, Problem, Result, StartupError},
     event::{EventName, EventVersion, InvalidEventName, InvalidEventVersion},
-    extension::{Builder, Extension},
+    extension::Extension,
     handler::{Answering, FromDelivery, Handler, IntoReply, Json, Needs, Payload, RawBody, Reply, State},
     headers::Headers,
     http::{Server, ServerHandle},

@@ -6,21 +6,22 @@ use std::{borrow::Cow, process::ExitCode};
 pub use inventory::submit;
 use serde::Deserialize;
 
+use crate::{
+    builder::Builder,
+    dispatch::{Answer, Incoming},
+    envelope::{self, Envelope},
+    error::{Error, Rejection, Result, StartupError},
+    extension::Extension,
+    headers::Headers,
+    http::Signals,
+    logging::{announce, init_logging},
+    routing::Target,
+};
 pub use crate::{
     deadline::Timeout,
     event::{EventName, EventVersion},
     handler::{Registration, spawnable},
     scope::Scope,
-};
-use crate::{
-    dispatch::{Answer, Incoming},
-    envelope::{self, Envelope},
-    error::{Error, Rejection, Result, StartupError},
-    extension::{Builder, Extension},
-    headers::Headers,
-    http::Signals,
-    logging::{announce, init_logging},
-    routing::Target,
 };
 
 /// What `kiket::main!` runs: the extension of the crate that `module` is in, and of `crates`.

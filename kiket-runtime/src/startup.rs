@@ -11,6 +11,7 @@ use std::{
 use http::StatusCode;
 
 use crate::{
+    builder::{Builder, Collected, Limits, ManifestSource, Memory},
     client::{Client, Reporter},
     config::{Config, Declared},
     counters::Counters,
@@ -18,7 +19,7 @@ use crate::{
     delivery::{Premises, States, Subject},
     dispatch::Dispatcher,
     error::{Problem, StartupError},
-    extension::{Builder, Collected, Extension, Limits, ManifestSource, Memory, Parts},
+    extension::{Extension, Parts},
     gate::Gate,
     handler::{Binding, Registration},
     manifest::{Manifest, RegisteredHandler, disagreements},

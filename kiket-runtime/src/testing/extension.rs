@@ -5,13 +5,8 @@ use serde_json::Value;
 
 use super::delivery::{DeliveryBuilder, SignedDelivery};
 use crate::{
-    clock::Clock,
-    config::Environment,
-    error::StartupError,
-    extension::{Builder, Extension},
-    headers::Headers,
-    http::not_found,
-    secret::Secret,
+    builder::Builder, clock::Clock, config::Environment, error::StartupError, extension::Extension,
+    headers::Headers, http::not_found, secret::Secret,
 };
 
 /// The webhook secret of a [`TestExtension`] whose builder has none.

@@ -31,7 +31,7 @@ use serde_json::{Map, Value};
 
 pub use self::{builder::PlatformBuilder, call::Call, deliver::Attempt, failure::Failure};
 use self::{custom_data::Table, pages::written, rate::RateWindow, server::Server, shared::Shared};
-use crate::{clock::Clock, extension::Builder, secret::Secret};
+use crate::{builder::Builder, clock::Clock, secret::Secret};
 
 /// A fake of the Kiket platform for tests and local development: a real HTTP server on a free port of the loopback
 /// address, which answers every call that extensions make, keeps its state in memory, writes every call down, fails
