@@ -68,6 +68,12 @@ fn only_the_manifest_and_seeds_of_tests_know_yaml() {
 }
 
 #[test]
+fn each_database_is_known_by_its_store() {
+    check("use redis", &["dedupe/redis.rs"]);
+    check("tokio_postgres", &["dedupe/postgres.rs"]);
+}
+
+#[test]
 fn only_the_configuration_reads_the_environment() {
     check("env::var", &["config.rs"]);
 }
