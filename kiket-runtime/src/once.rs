@@ -2,10 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use crate::{
-    dedupe::{Begun, DedupeKey, DedupeStore, Keep, LeaseToken, Ownership, StoredAnswer},
+    dedupe::{
+        Begun, DedupeKey, DedupeStore, Keep, LeaseToken, Ownership, StoreError, StoreFuture, StoredAnswer,
+    },
     delivery::Delivery,
     error::Rejection,
+    handler::guard::within,
 };
 
 /// How an extension remembers its deliveries.
@@ -43,7 +48,12 @@ impl Once {
     pub(crate) async fn begin(&self, delivery: &Delivery) -> Turn<'_> {
         let extension = delivery.premises().extension_id.as_deref().unwrap_or_default();
         let key = DedupeKey::new(extension, &delivery.key());
-        match self.store.begin(&key, delivery.remaining() + BEYOND_DEADLINE).await {
+        let begun = self.store.begin(&key, delivery.remaining() + BEYOND_DEADLINE);
+        // A store of somebody else's may have no time of its own.
+        let begun = within(begun, delivery.deadline()).await;
+        match begun
+            .unwrap_or_else(|| Err(StoreError::new("it does not answer before the delivery's deadline")))
+        {
             Ok(Begun::Leased(token)) => Turn::Run(Lease(Some(Held { once: self, key, token }))),
             Ok(Begun::Done(answer)) => Turn::Replay(answer),
             Ok(Begun::Running { remaining }) => Turn::Refuse(Rejection::still_running(remaining)),
@@ -68,7 +78,8 @@ impl Lease<'_> {
     /// Stores the answer: whoever sends the delivery again gets it again.
     pub(crate) async fn commit(self, answer: &StoredAnswer) {
         let Some(Held { once, key, token }) = self.0 else { return };
-        match once.store.commit(&key, &token, answer, once.keep.duration()).await {
+        let committed = once.store.commit(&key, &token, answer, once.keep.duration());
+        match in_lease(committed).await {
             Ok(Ownership::Held) => {}
             Ok(Ownership::Lost) => {
                 tracing::warn!(
@@ -83,10 +94,16 @@ impl Lease<'_> {
     /// Makes the delivery runnable again.
     pub(crate) async fn release(self) {
         let Some(Held { once, key, token }) = self.0 else { return };
-        if let Err(error) = once.store.release(&key, &token).await {
+        if let Err(error) = in_lease(once.store.release(&key, &token)).await {
             tracing::error!(error = %Chain(&error), "the lease could not be given back: it ends by itself");
         }
     }
+}
+
+/// A step at the end of a lease, in what is left of it.
+async fn in_lease<T>(step: StoreFuture<'_, T>) -> Result<T, StoreError> {
+    let done = within(step, Instant::now() + BEYOND_DEADLINE).await;
+    done.unwrap_or_else(|| Err(StoreError::new("it does not answer before the lease is over")))
 }
 
 /// An error with all its causes.

@@ -244,6 +244,37 @@ async fn with_the_store_down_a_delivery_comes_again_unless_it_may_run_anyway() {
     assert_eq!(runs.load(Ordering::SeqCst), 1);
 }
 
+/// A store that takes its steps and never answers.
+struct Silent;
+
+impl DedupeStore for Silent {
+    fn begin<'s>(&'s self, _: &'s DedupeKey, _: Duration) -> StoreFuture<'s, Begun> {
+        Box::pin(std::future::pending())
+    }
+    fn commit<'s>(
+        &'s self,
+        _: &'s DedupeKey,
+        _: &'s LeaseToken,
+        _: &'s StoredAnswer,
+        _: Duration,
+    ) -> StoreFuture<'s, Ownership> {
+        Box::pin(std::future::pending())
+    }
+    fn release<'s>(&'s self, _: &'s DedupeKey, _: &'s LeaseToken) -> StoreFuture<'s, Ownership> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_answers_is_not_waited_for_past_the_deadline() {
+    let options = builder().dedupe(Silent).handler_timeout(Duration::from_secs(7));
+    let (extension, runs) = counting(options, |_| Ok(Reply::ok()));
+    let from = tokio::time::Instant::now();
+    let answer = deliver(&extension, &json!({ "id": 1 })).await;
+    assert_eq!((answer.status(), &answer.json()["code"]), (503, &json!("store_down")));
+    assert_eq!((from.elapsed().as_secs(), runs.load(Ordering::SeqCst)), (7, 0));
+}
+
 #[test]
 fn answers_are_kept_long_enough_and_the_store_is_one_that_there_is() {
     let told = |builder: Builder| {

@@ -25,8 +25,8 @@ const BLOCKING: Duration = Duration::from_millis(100);
 
 /// Runs `future` until it ends, panics, or `deadline` has passed.
 ///
-/// At the deadline it is dropped at the await point it has come to. One that kept the thread past the deadline is
-/// late all the same.
+/// At the deadline it is dropped at the await point it has come to, also when the process stood still until long after
+/// it: nothing begins after the deadline. One that kept the thread past the deadline is late all the same.
 pub(crate) async fn bounded<T>(
     future: Pin<Box<dyn Future<Output = T> + Send + '_>>,
     deadline: Instant,
@@ -61,6 +61,9 @@ fn poll_caught<T>(
     deadline: Instant,
 ) -> Poll<Result<T, Interrupted>> {
     let from = Instant::now();
+    if from > deadline {
+        return Poll::Ready(Err(Interrupted::DeadlineExceeded));
+    }
     let polled = caught(|| running.as_mut().poll(context));
     let to = Instant::now();
     let kept = to.saturating_duration_since(from);
@@ -86,6 +89,14 @@ pub(crate) fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Interrupted> {
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
         Interrupted::Panicked(text.unwrap_or_else(|| "a panic without a text".to_owned()))
     })
+}
+
+/// What `future` gives, unless `deadline` comes first. One that is ready at once needs no alarm.
+pub(crate) async fn within<F: Future + Unpin>(mut future: F, deadline: Instant) -> Option<F::Output> {
+    match poll_fn(|context| Poll::Ready(Pin::new(&mut future).poll(context))).await {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => tokio::time::timeout_at(deadline, future).await.ok(),
+    }
 }
 
 /// Runs `future` to its end, also when whoever waits for it goes away.
@@ -130,6 +141,36 @@ mod tests {
         let ended = bounded(Box::pin(std::future::pending::<()>()), in_seconds(3)).await;
         assert_eq!(ended, Err(Interrupted::DeadlineExceeded));
         assert_eq!(from.elapsed().as_secs(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_waited_for_past_the_deadline() {
+        assert_eq!(within(std::future::ready(1), Instant::now()).await, Some(1));
+        let from = Instant::now();
+        assert_eq!(within(std::future::pending::<()>(), in_seconds(3)).await, None);
+        assert_eq!(from.elapsed().as_secs(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_begins_after_the_deadline() {
+        let begun = AtomicBool::new(false);
+        let late = Box::pin(async { begun.store(true, Ordering::SeqCst) });
+        let deadline = in_seconds(1);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(bounded(late, deadline).await, Err(Interrupted::DeadlineExceeded));
+        assert!(!begun.load(Ordering::SeqCst));
+
+        // As when the process is stopped while the handler waits: both are over when it goes on.
+        let late = Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            begun.store(true, Ordering::SeqCst);
+        });
+        let mut running = Box::pin(bounded(late, in_seconds(1)));
+        let polled = running.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
+        assert!(polled.is_pending());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(running.await, Err(Interrupted::DeadlineExceeded));
+        assert!(!begun.load(Ordering::SeqCst));
     }
 
     #[tokio::test]
