@@ -188,6 +188,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_same_delivery_is_answered_by_each_version_and_replayed_by_each() {
+        let world = World::new();
+        for (version, replayed) in [("v1", None), ("v2", None), ("1", Some("true")), ("v2", Some("true"))] {
+            let answer = world.deliver("issue.created", version, &sample()).await;
+            assert_eq!((answer.status(), answer.headers().get("x-kiket-replayed")), (200, replayed));
+            assert_eq!(answer.json().get("version").is_some(), version == "v2");
+        }
+        assert_eq!(world.platform.events().len(), 2);
+    }
+
+    #[tokio::test]
     async fn an_issue_without_a_title_is_retried_until_a_corrected_build_is_out() {
         let answer = World::new().deliver("issue.created", "v1", &json!({ "issue": {} })).await;
         assert_eq!(answer.status(), 500);

@@ -188,6 +188,12 @@ impl Delivery {
         format!("sha256:{}", base16ct::lower::encode_str(&hash, &mut hex).unwrap_or_default())
     }
 
+    /// What makes the work of a handler the same as other work: its event and version, and the delivery's key. A
+    /// delivery that is sent to the handler of another version is work of its own.
+    pub(crate) fn work_key(&self) -> String {
+        format!("{}:{}:{}", self.event(), self.version(), self.key())
+    }
+
     /// When it happened: `timestamp`, `occurred_at`, `createdAt` or `received_at` in the body, as RFC 3339 text or
     /// Unix seconds, also with a fraction, or Unix milliseconds. `None` where there is none or another text.
     pub fn occurred_at(&self) -> Option<SystemTime> {
@@ -211,7 +217,7 @@ impl Delivery {
 
     /// The client of the extension, as this delivery uses it.
     pub(crate) fn client(&self) -> Client {
-        let keys = self.0.keys.get_or_init(|| Arc::new(Keys::new(self.key())));
+        let keys = self.0.keys.get_or_init(|| Arc::new(Keys::new(self.work_key())));
         let client =
             self.premises().client.for_delivery(self.version().as_str(), self.0.deadline, Arc::clone(keys));
         match self.envelope().ok().and_then(|envelope| envelope.base_url(self.body())) {

@@ -47,7 +47,7 @@ impl Once {
     /// Begins a delivery.
     pub(crate) async fn begin(&self, delivery: &Delivery) -> Turn<'_> {
         let extension = delivery.premises().extension_id.as_deref().unwrap_or_default();
-        let key = DedupeKey::new(extension, &delivery.key());
+        let key = DedupeKey::new(extension, &delivery.work_key());
         let begun = self.store.begin(&key, delivery.remaining() + BEYOND_DEADLINE);
         // A store of somebody else's may have no time of its own.
         let begun = within(begun, delivery.deadline()).await;

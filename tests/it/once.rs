@@ -66,6 +66,22 @@ async fn a_delivery_that_was_answered_gets_its_answer_again_and_does_not_run_aga
 }
 
 #[tokio::test]
+async fn a_delivery_to_the_handler_of_another_version_is_work_of_its_own() {
+    let builder = builder().handler("issue.created", "v1", async || Reply::json("first shape")).handler(
+        "issue.created",
+        "v2",
+        async || Reply::json("second shape"),
+    );
+    let extension = TestExtension::new(builder).unwrap();
+    for (version, shape, replayed) in
+        [("v1", "first", false), ("v2", "second", false), ("1.0", "first", true), ("2", "second", true)]
+    {
+        let answer = extension.deliver(delivery("issue.created", version, &json!({ "id": "d-1" }))).await;
+        assert_eq!((answer.json(), is_replayed(&answer)), (json!(format!("{shape} shape")), replayed));
+    }
+}
+
+#[tokio::test]
 async fn ids_come_from_the_signed_body_and_never_from_a_header() {
     let (extension, runs) = counting(builder(), |_| Ok(Reply::ok()));
     for (payload, header, expected) in [
