@@ -230,10 +230,13 @@ mod tests {
     #[tokio::test]
     async fn an_issue_that_is_about_to_be_late_is_warned_of() {
         let world = World::new();
-        let payload = json!({ "issue": { "project_id": "7" } });
-        assert_eq!(world.deliver("workflow.sla_status", "v1", &payload).await.json(), json!({ "ok": true }));
+        let payload = |id: u32| json!({ "id": id, "issue": { "project_id": "7" } });
+        assert_eq!(
+            world.deliver("workflow.sla_status", "v1", &payload(1)).await.json(),
+            json!({ "ok": true })
+        );
         world.platform.add_sla_event(json!({ "issue_id": 42, "project_id": "7", "state": "imminent" }));
-        let answer = world.deliver("workflow.sla_status", "v1", &payload).await;
+        let answer = world.deliver("workflow.sla_status", "v1", &payload(2)).await;
         assert_eq!(answer.json(), json!({ "acknowledged": true }));
         assert_eq!(world.platform.events()[0]["data"], json!({ "issue_id": 42, "state": "imminent" }));
     }
@@ -242,11 +245,11 @@ mod tests {
     async fn work_is_put_off_while_few_calls_are_left() {
         let world = World::new();
         assert_eq!(
-            world.deliver("automation.dispatch", "v1", &json!({})).await.json(),
+            world.deliver("automation.dispatch", "v1", &json!({ "id": 1 })).await.json(),
             json!({ "ok": true })
         );
         world.platform.set_rate_remaining(4);
-        let answer = world.deliver("automation.dispatch", "v1", &json!({})).await;
+        let answer = world.deliver("automation.dispatch", "v1", &json!({ "id": 2 })).await;
         assert_eq!(answer.json(), json!({ "deferred": true }));
         assert_eq!(world.platform.notifications()[0]["level"], "warning");
     }
