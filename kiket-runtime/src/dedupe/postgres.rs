@@ -311,9 +311,10 @@ fn unreachable(error: PoolError) -> StoreError {
             "PostgreSQL does not let the user use, or make, the table `kiket_dedupe`",
             "run `PostgresStore::TABLE` as a user who may, and grant SELECT, INSERT, UPDATE and DELETE",
         ),
-        Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
-            ("PostgreSQL does not know the user", "see that `KIKET_DEDUPE_URL` has the user and the password")
-        }
+        Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => (
+            "PostgreSQL does not let the user in",
+            "see that `KIKET_DEDUPE_URL` has the user and the password",
+        ),
         Some(&SqlState::UNDEFINED_TABLE) => {
             ("PostgreSQL has no table `kiket_dedupe`", "see that nobody drops it")
         }

@@ -100,8 +100,9 @@ impl RedisStore {
             .set_response_timeout(Some(COMMAND))
             .set_number_of_retries(1)
             .set_min_delay(Duration::from_millis(50));
-        let connection =
-            thread.enter(|| ConnectionManager::new_lazy_with_config(client, config)).map_err(unreachable)?;
+        let connection = thread
+            .enter(|| ConnectionManager::new_lazy_with_config(client, config))
+            .map_err(|error| unreachable(&error))?;
         let steps = Steps {
             connection,
             begin: Script::new(BEGIN),
@@ -126,7 +127,7 @@ impl RedisStore {
             loop {
                 match step(Arc::clone(&steps)).await {
                     Err(error) if error.is_connection_dropped() && tries < TRIES => tries += 1,
-                    result => return result.map_err(unreachable),
+                    result => return result.map_err(|error| unreachable(&error)),
                 }
             }
         };
@@ -254,7 +255,7 @@ fn evicting(info: &str) -> Option<&str> {
     field("maxmemory_policy").filter(|policy| limited && *policy != "noeviction")
 }
 
-fn unreachable(error: RedisError) -> StoreError {
+fn unreachable(error: &RedisError) -> StoreError {
     let (what, mend) = if error.is_cluster_error() {
         (
             "Redis says that another node of its cluster has the key",
@@ -265,8 +266,13 @@ fn unreachable(error: RedisError) -> StoreError {
     } else {
         ("Redis refuses", "see that the user may run `EVALSHA`, `SCRIPT LOAD`, and the commands of hashes")
     };
-    StoreError::new(what).mend(mend).because(error)
+    StoreError::new(what).mend(mend).because(Said(error.to_string()))
 }
+
+/// What the library said, once: its errors repeat their sources.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Said(String);
 
 fn too_slow() -> StoreError {
     StoreError::new(format!("Redis did not answer within {} s", STEP.as_secs()))

@@ -46,12 +46,14 @@ impl StoreThread {
     }
 
     /// Makes something that needs the runtime.
+    #[cfg(feature = "redis")]
     pub(super) fn enter<T>(&self, make: impl FnOnce() -> T) -> T {
         let _inside = self.runtime.enter();
         make()
     }
 
     /// Does something when there is time.
+    #[cfg(feature = "postgres")]
     pub(super) fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(work);
     }
