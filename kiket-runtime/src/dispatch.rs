@@ -214,10 +214,6 @@ async fn run(routed: Routed, dispatcher: Arc<Dispatcher>) -> Answer {
     let Routed { delivery, entry, event_in_path, arrived, pass } = routed;
     let ended = answered(&delivery, &entry, event_in_path, &dispatcher).await;
     let duration = arrived.elapsed();
-    let span = Span::current();
-    if !span.is_disabled() {
-        span.record("delivery_id", delivery.id().as_deref());
-    }
     if ended.ran {
         dispatcher.telemetry.note(|| Note {
             subject: Arc::clone(&entry.subject),
@@ -243,7 +239,13 @@ struct Ended {
 async fn answered(delivery: &Delivery, entry: &Entry, event_in_path: bool, dispatcher: &Dispatcher) -> Ended {
     let refused =
         |failure, ran| Ended { answer: dispatcher.failed(delivery, &failure), failure: Some(failure), ran };
-    let prepared = match prepare(delivery, entry, event_in_path) {
+    let prepared = prepare(delivery, entry, event_in_path);
+    // The body is decoded now, so the id costs little; and what store and handler log has it.
+    let span = Span::current();
+    if !span.is_disabled() {
+        span.record("delivery_id", delivery.id().as_deref());
+    }
+    let prepared = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => return refused(failure, true),
     };
