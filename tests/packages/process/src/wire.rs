@@ -3,6 +3,7 @@
 use std::{
     io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    time::Duration,
 };
 
 use kiket::testing::SignedDelivery;
@@ -76,7 +77,7 @@ pub enum NoAnswer {
     Ended,
     /// A part of an answer.
     Partial(String),
-    /// Nothing for longer than [`PATIENCE`](crate::PATIENCE).
+    /// Nothing for longer than [`PATIENCE`](crate::PATIENCE), or what [`Connection::give_up_after`] was told.
     Silence,
 }
 
@@ -106,6 +107,15 @@ impl Connection {
     /// The operating system's.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)
+    }
+
+    /// Waits for each piece of an answer this long, instead of [`PATIENCE`](crate::PATIENCE).
+    ///
+    /// # Panics
+    ///
+    /// When the operating system fails.
+    pub fn give_up_after(&mut self, silence: Duration) {
+        self.stream.get_ref().set_read_timeout(Some(silence)).expect("it is a socket");
     }
 
     /// Whether nothing has come back so far.

@@ -1,0 +1,137 @@
+//! Leases and the edges of the server: who drains, hangs up, is too late or turned away leaves no lease behind.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use extension_process::{Answer, PATIENCE, Running, get};
+use kiket::testing::delivery;
+use serde_json::{Value, json};
+use stores::Redis;
+use tempfile::TempDir;
+
+use crate::{SECRET, fleet::Start, now};
+
+/// Two processes that share a store.
+struct Two {
+    first: Running,
+    second: Running,
+    folder: TempDir,
+    _redis: Redis,
+}
+
+impl Two {
+    /// `None` where there is no store, which was printed.
+    fn start() -> Option<Self> {
+        let redis = Redis::start_own(&[])?;
+        let folder = tempfile::tempdir().unwrap();
+        let start = Start { store: redis.url().to_owned(), effects: folder.path().join("effects") };
+        let first = start.program(1).env("FAULTS_IN_FLIGHT", "2").start();
+        Some(Self { first, second: start.program(2).start(), folder, _redis: redis })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+fn signed(event: &str, payload: &Value) -> Vec<u8> {
+    extension_process::post(&delivery(event, "v1", payload).sign(SECRET, now()))
+}
+
+/// A delivery that runs until a file exists.
+fn held(id: &str, until: &Path, fails: bool) -> Vec<u8> {
+    signed("work.held", &json!({ "id": id, "until": until, "fails": fails }))
+}
+
+/// It was answered with 200 in this process: now, or before.
+#[track_caller]
+fn check(answer: &Answer, process: &str, replayed: bool) {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.json()["run"].as_str().unwrap().starts_with(process), "{answer:?}");
+    assert_eq!(answer.header("x-kiket-replayed").is_some(), replayed, "{answer:?}");
+}
+
+#[track_caller]
+fn check_refused(answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.status, &answer.json()["code"]), (status, &code.into()), "{answer:?}");
+}
+
+#[track_caller]
+fn wait_until_draining(running: &Running) {
+    let deadline = Instant::now() + PATIENCE;
+    while running.ask(&get("/health/ready")).status != 503 {
+        assert!(Instant::now() < deadline, "it stays ready");
+    }
+}
+
+#[test]
+fn a_process_that_drains_leaves_no_lease_behind() {
+    let Some(two) = Two::start() else { return };
+    let (until, first, second) = (two.file("go_on"), &two.first, &two.second);
+    let (done, failed) = (held("done", &until, false), held("failed", &until, true));
+    let (mut does, mut fails) = (first.send(&done), first.send(&failed));
+    let began = |line: &str| line.contains("work began").then_some(());
+    assert!(first.log().find_nth(2, began).is_some(), "{}", first.log().text());
+    first.signal("TERM");
+    wait_until_draining(first);
+    // Turned away without a lease: whoever has another place for it may run it at once.
+    let other = held("other", &two.folder.path().join("."), false);
+    check_refused(&first.ask(&other), 503, "draining");
+    check(&second.ask(&other), "2-", false);
+    check_refused(&second.ask(&done), 503, "still_running");
+
+    fs::write(&until, "").unwrap();
+    check(&does.answer().unwrap(), "1-", false);
+    check_refused(&fails.answer().unwrap(), 500, "handler_failed");
+    assert_eq!(two.first.end().code, Some(0));
+    check(&second.ask(&done), "1-", true);
+    check_refused(&second.ask(&failed), 500, "handler_failed");
+    assert_eq!(two.second.stop().code, Some(0));
+}
+
+#[test]
+fn a_sender_who_hangs_up_stops_no_handler_and_its_answer_is_kept() {
+    let Some(two) = Two::start() else { return };
+    let until = two.file("go_on");
+    let request = held("hung-up", &until, false);
+    drop(two.first.send(&request));
+    let logged = two.first.logged("work began");
+    assert_eq!(logged["span"]["delivery_id"], "hung-up", "{logged}");
+    check_refused(&two.second.ask(&request), 503, "still_running");
+    fs::write(&until, "").unwrap();
+    two.first.logged("delivery answered");
+    check(&two.second.ask(&request), "1-", true);
+    check(&two.first.ask(&request), "1-", true);
+}
+
+#[test]
+fn a_deadline_gives_the_lease_back() {
+    let Some(two) = Two::start() else { return };
+    let late = |attempt: u32| signed("work.late", &json!({ "id": "late", "attempt": attempt }));
+    let from = Instant::now();
+    check_refused(&two.first.ask(&late(1)), 504, "deadline_exceeded");
+    assert!(from.elapsed() >= Duration::from_millis(200));
+    check(&two.second.ask(&late(2)), "2-", false);
+    check(&two.first.ask(&late(3)), "2-", true);
+}
+
+#[test]
+fn whoever_finds_no_place_takes_no_lease() {
+    let Some(two) = Two::start() else { return };
+    let until = two.file("go_on");
+    let mut running = ["a", "b"].map(|id| two.first.send(&held(id, &until, false)));
+    let began = |line: &str| line.contains("work began").then_some(());
+    assert!(two.first.log().find_nth(2, began).is_some());
+    let third = held("third", &two.folder.path().join("."), false);
+    let answer = two.first.ask(&third);
+    check_refused(&answer, 503, "overloaded");
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    check(&two.second.ask(&third), "2-", false);
+    fs::write(&until, "").unwrap();
+    for connection in &mut running {
+        check(&connection.answer().unwrap(), "1-", false);
+    }
+}

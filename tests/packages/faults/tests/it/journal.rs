@@ -1,0 +1,87 @@
+//! What was seen of a fault test, while it is seen.
+
+use std::{
+    sync::{Condvar, Mutex, MutexGuard},
+    time::Instant,
+};
+
+use extension_process::PATIENCE;
+
+/// Everything that the sender and the troublemaker saw.
+#[derive(Default)]
+pub(crate) struct Journal {
+    seen: Mutex<Seen>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) attempts: Vec<Attempt>,
+    /// How many copies were answered for good.
+    pub(crate) finished: usize,
+    /// From when until when the store was down.
+    pub(crate) outages: Vec<(Instant, Instant)>,
+    /// Which processes were killed or stopped, and when.
+    pub(crate) killed: Vec<(usize, Instant)>,
+    pub(crate) paused: Vec<(usize, Instant)>,
+}
+
+/// An attempt to deliver a copy of an event.
+pub(crate) struct Attempt {
+    pub(crate) event: usize,
+    /// The process; none when there was none.
+    pub(crate) process: Option<usize>,
+    pub(crate) from: Instant,
+    pub(crate) to: Instant,
+    /// None when the connection broke, or nothing came in time.
+    pub(crate) answer: Option<Answered>,
+}
+
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    /// The code of a failure.
+    pub(crate) code: Option<String>,
+    /// The run that the answer is from.
+    pub(crate) run: Option<String>,
+    pub(crate) replayed: bool,
+}
+
+impl Answered {
+    /// Whether Kiket would not send the delivery again.
+    pub(crate) fn is_final(&self) -> bool {
+        self.status < 500 && self.status != 429
+    }
+
+    pub(crate) fn has_code(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+}
+
+impl Attempt {
+    pub(crate) fn answered_with(&self, code: &str) -> bool {
+        self.answer.as_ref().is_some_and(|answer| answer.has_code(code))
+    }
+}
+
+impl Journal {
+    pub(crate) fn write(&self, change: impl FnOnce(&mut Seen)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
+
+    /// Waits until something has been seen.
+    ///
+    /// # Panics
+    ///
+    /// When it is not.
+    #[track_caller]
+    pub(crate) fn until(&self, what: &str, seen: impl Fn(&Seen) -> bool) {
+        let waited = self.changed.wait_timeout_while(self.lock(), PATIENCE, |found| !seen(found));
+        let (found, waited) = waited.expect("nobody panics while writing");
+        assert!(!waited.timed_out(), "{what} is not seen; {} copies are finished", found.finished);
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().expect("nobody panics while writing")
+    }
+}
