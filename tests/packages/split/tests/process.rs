@@ -64,8 +64,8 @@ fn the_handlers_of_all_modules_answer() {
     check(&running, "issue.created", "v1", &issue, &json!({ "greeting": "hello, T" }));
     check(&running, "issue.created", "1", &issue, &json!({ "greeting": "hello, T" }));
     check(&running, "issue.created", "v2", &issue, &json!({ "version": "v2" }));
-    check(&running, "comment.created", "v1", &json!({}), &json!({ "comments": 1 }));
-    check(&running, "comment.created", "v1", &json!({}), &json!({ "comments": 2 }));
+    check(&running, "comment.created", "v1", &json!({ "id": 1 }), &json!({ "comments": 1 }));
+    check(&running, "comment.created", "v1", &json!({ "id": 2 }), &json!({ "comments": 2 }));
     check(&running, "work.slow", "v1", &json!({}), &json!({ "ok": true }));
     assert_eq!(running.stop().code, Some(0));
 }
