@@ -1,0 +1,151 @@
+//! Whatever path, headers and body: a delivery gets an answer, with a status of the contract's and a JSON body, the same
+//! one each time, and no secret in it.
+//!
+//! The line is the path with its query. An `@` in a header is the signature.
+
+#![no_main]
+
+mod request;
+
+use std::{cell::OnceCell, time::Duration};
+
+use bytes::Bytes;
+use kiket_runtime::{
+    Clock, Context, Error, Extension, Headers, Json, Payload, RawBody, Reply, Result, Settings, StatusCode,
+    private::dispatch_to,
+    signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER},
+};
+use libfuzzer_sys::{Corpus, fuzz_target};
+use request::Request;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+const NOW: u64 = 1_700_000_000;
+const SECRET: &str = "sh_cAn4rY_delivery";
+
+thread_local! {
+    static RUNTIME: OnceCell<tokio::runtime::Runtime> = const { OnceCell::new() };
+}
+
+fuzz_target!(|input: &[u8]| -> Corpus {
+    let Some(mut request) = Request::read(input) else { return Corpus::Reject };
+    if input.windows(6).any(|window| window.eq_ignore_ascii_case(b"cAn4rY")) {
+        return Corpus::Reject;
+    }
+    request.sign(SECRET);
+    let body = Bytes::copy_from_slice(request.body);
+    // A new one for each input: what it remembers of others would change its answers.
+    let extension = extension();
+    let ask = || dispatch_to(&extension, request.line, request.headers(), body.clone());
+    let answers = RUNTIME.with(|runtime| {
+        let runtime = runtime
+            .get_or_init(|| tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap());
+        runtime.block_on(async { (ask().await, ask().await) })
+    });
+    assert_eq!(extension.in_flight(), 0);
+    assert_eq!(answers.0, answers.1, "a repeated delivery gets another answer");
+    let Some((status, answer)) = answers.0 else { return Corpus::Keep };
+
+    let text = str::from_utf8(&answer).unwrap();
+    assert!(!text.contains("cAn4rY"), "{text}");
+    let answer: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let signed = request.all(TIMESTAMP_HEADER) == [NOW.to_string().as_bytes()]
+        && request.all(SIGNATURE_HEADER).len() == 1
+        && input.contains(&b'@');
+    match status {
+        200 => assert!(signed),
+        401 => assert_eq!(answer, json!({ "error": "invalid signature" })),
+        400 | 404 | 410 | 422 | 500 | 503 => {
+            assert!(answer["error"].is_string() && answer["code"].is_string(), "{text}");
+            assert!(answer["delivery_id"].is_string() || answer.get("delivery_id").is_none(), "{text}");
+        }
+        _ => panic!("{status}: {text}"),
+    }
+    Corpus::Keep
+});
+
+fn extension() -> Extension {
+    Extension::builder()
+        .environment([("KIKET_SECRET_NAME", "unused")])
+        .without_manifest()
+        .without_collected()
+        .telemetry(false)
+        .id("com.example.fuzzed")
+        .webhook_secret(SECRET)
+        .setting("RETRIES", 3)
+        .clock(Clock::fixed(NOW))
+        .handler("issue.created", "v1", typed)
+        .handler("issue.created", "v2", untyped)
+        .handler("told", "1.0", told)
+        .handler("fails", "v1", fails)
+        .handler("raw", "v1", raw)
+        .handler("waits", "v1", waits)
+        .build()
+        .unwrap()
+}
+
+#[derive(Deserialize)]
+struct Created {
+    title: String,
+    issue: Option<Box<Created>>,
+}
+
+async fn typed(payload: Payload<Created>) -> Reply {
+    let Created { title, issue } = payload.0;
+    Reply::allow().message(title).data("inner", issue.map(|inner| inner.title))
+}
+
+async fn untyped(payload: Payload) -> Json<Value> {
+    Json(payload.0)
+}
+
+/// Everything that a context knows.
+async fn told(context: Context, headers: Headers, settings: Settings) -> Value {
+    let _ = (context.client(), context.endpoints(), context.secrets());
+    json!({
+        "event": context.event().as_str(),
+        "version": context.event_version().as_str(),
+        "id": context.delivery_id(),
+        "key": context.delivery_key(),
+        "occurred_at": context.occurred_at(),
+        "signed_at": context.signed_at(),
+        "headers": headers.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        "settings": settings.keys().collect::<Vec<_>>(),
+        "debug": format!("{context:?} {headers:?}").len(),
+    })
+}
+
+#[derive(Deserialize)]
+struct Failing {
+    how: Option<String>,
+    after: Option<u64>,
+    status: Option<u16>,
+    text: Option<String>,
+}
+
+async fn fails(payload: Payload<Failing>) -> Result<()> {
+    let Failing { how, after, status, text } = payload.0;
+    let text = format!("{} {SECRET}", text.unwrap_or_default());
+    match how.as_deref() {
+        Some("retry") => Err(Error::retry(text)),
+        Some("later") => Err(Error::retry_after(Duration::from_secs(after.unwrap_or_default()), text)),
+        Some("never") => Err(Error::permanent(text)),
+        // A status that is no 4xx counts as 422; of the others one is enough.
+        Some("refuse") => {
+            let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+            let status = status.filter(|status| !status.is_client_error()).unwrap_or(StatusCode::GONE);
+            Err(Error::reject(status, text))
+        }
+        Some(text) => Ok(text.parse::<f64>().map(drop)?),
+        None => Ok(()),
+    }
+}
+
+async fn raw(body: RawBody) -> Json<usize> {
+    Json(body.len())
+}
+
+async fn waits(payload: Payload) -> Option<Value> {
+    tokio::task::yield_now().await;
+    payload.0.get("answer").cloned()
+}
