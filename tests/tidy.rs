@@ -112,7 +112,13 @@ fn nothing_a_request_can_reach_may_panic() {
         if before.iter().any(|allowed| room.starts_with(allowed)) || file.ends_with("/tests.rs") {
             continue;
         }
-        for word in [".unwrap()", ".expect(", "todo!", "unimplemented!"] {
+        // Grammars panic where the compiler evaluates them, and keys are made at the start.
+        let evaluated_before = ["event.rs", "deadline.rs", "signature.rs"].contains(&room);
+        let words = [".unwrap()", ".expect(", "todo!", "unimplemented!", "panic!(", "unreachable!("];
+        for word in words
+            .into_iter()
+            .filter(|word| !(evaluated_before && ["panic!(", "unreachable!("].contains(word)))
+        {
             assert!(!code(&text).contains(word), "{file} has `{word}`");
         }
     }

@@ -249,22 +249,20 @@ async fn answered(delivery: &Delivery, entry: &Entry, event_in_path: bool, dispa
         Ok(prepared) => prepared,
         Err(failure) => return refused(failure, true),
     };
-    let lease = match &dispatcher.once {
-        Some(once) if entry.dedupe => match once.begin(delivery).await {
-            Turn::Run(lease) => lease,
-            turn => {
-                // What the arguments hold may panic when it is dropped.
-                let _ = caught(|| drop(prepared));
-                return match turn {
-                    Turn::Replay(stored) => {
-                        Ended { answer: Answer::replayed(&stored), failure: None, ran: false }
-                    }
-                    Turn::Refuse(rejection) => refused(Failure::Refused(rejection), false),
-                    Turn::Run(_) => unreachable!("it was not"),
-                };
-            }
-        },
-        _ => Lease::none(),
+    let turn = match &dispatcher.once {
+        Some(once) if entry.dedupe => once.begin(delivery).await,
+        _ => Turn::Run(Lease::none()),
+    };
+    let lease = match turn {
+        Turn::Run(lease) => lease,
+        Turn::Replay(stored) => {
+            put_away(prepared);
+            return Ended { answer: Answer::replayed(&stored), failure: None, ran: false };
+        }
+        Turn::Refuse(rejection) => {
+            put_away(prepared);
+            return refused(Failure::Refused(rejection), false);
+        }
     };
     let (answer, failure) = match finish(prepared, delivery).await {
         Ok(body) => (Answer { status: StatusCode::OK, body, retry_after: None, replayed: false }, None),
@@ -293,11 +291,15 @@ fn prepare<'d>(delivery: &'d Delivery, entry: &Entry, event_in_path: bool) -> Re
     match checked {
         Ok(()) => Ok(prepared),
         Err(rejection) => {
-            // What the arguments hold may panic when it is dropped.
-            let _ = caught(|| drop(prepared));
+            put_away(prepared);
             Err(Failure::Refused(rejection))
         }
     }
+}
+
+/// Drops what a handler was prepared with. What its arguments hold may panic then.
+fn put_away(prepared: Prepared<'_>) {
+    let _ = caught(|| drop(prepared));
 }
 
 /// Rows 11 to 17.
