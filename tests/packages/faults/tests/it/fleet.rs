@@ -109,3 +109,11 @@ impl<'t> Fleet<'t> {
         self.drain(1);
     }
 }
+
+impl Drop for Fleet<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.journal.write(|seen| seen.abandoned = true);
+        }
+    }
+}

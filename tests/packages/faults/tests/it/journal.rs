@@ -1,7 +1,7 @@
 //! What was seen of a fault test, while it is seen.
 
 use std::{
-    sync::{Condvar, Mutex, MutexGuard},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct Seen {
     /// Which processes were killed or stopped, and when.
     pub(crate) killed: Vec<(usize, Instant)>,
     pub(crate) paused: Vec<(usize, Instant)>,
+    /// Whether the test has failed, and nobody needs to go on.
+    pub(crate) abandoned: bool,
 }
 
 /// An attempt to deliver a copy of an event.
@@ -77,11 +79,12 @@ impl Journal {
     #[track_caller]
     pub(crate) fn until(&self, what: &str, seen: impl Fn(&Seen) -> bool) {
         let waited = self.changed.wait_timeout_while(self.lock(), PATIENCE, |found| !seen(found));
-        let (found, waited) = waited.expect("nobody panics while writing");
+        let (found, waited) = waited.unwrap_or_else(PoisonError::into_inner);
         assert!(!waited.timed_out(), "{what} is not seen; {} copies are finished", found.finished);
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().expect("nobody panics while writing")
+        // Whoever panics with it was judging, and had nothing half written.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -73,11 +73,15 @@ impl Sender<'_> {
             let answer = process.and_then(|process| deliver(process, &self.events[event].request(attempt)));
             let is_final = answer.as_ref().is_some_and(Answered::is_final);
             let process = process.map(|process| process.number);
+            let mut abandoned = false;
             self.journal.write(|seen| {
                 seen.attempts.push(Attempt { event, process, from, to: Instant::now(), answer });
                 seen.finished += usize::from(is_final);
+                abandoned = seen.abandoned;
             });
-            if is_final {
+            if abandoned {
+                queue.abandon();
+            } else if is_final {
                 queue.finished();
             } else {
                 let pause = PAUSES_MS[(attempt as usize - 1).min(PAUSES_MS.len() - 1)];
@@ -136,8 +140,14 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    fn abandon(&self) {
+        self.waiting.lock().expect("nobody panics there").left = 0;
+        self.changed.notify_all();
+    }
+
     fn finished(&self) {
-        self.waiting.lock().expect("nobody panics there").left -= 1;
+        let mut waiting = self.waiting.lock().expect("nobody panics there");
+        waiting.left = waiting.left.saturating_sub(1); // it is none when the test was abandoned
         self.changed.notify_all();
     }
 }
