@@ -1,0 +1,135 @@
+//! How good deliveries fare while somebody lays siege to the server.
+//!
+//! ```text
+//! cargo bench --bench siege [-- [--seconds 12] [--idle 10000]]
+//! ```
+//!
+//! The server runs in a process of its own, with one worker, and remembers deliveries in its memory. Good deliveries, each
+//! with an id of its own, come at a steady pace: alone; beside connections that asked once and stay; beside senders who
+//! send a byte now and then, of a head or of a body, until they are cut off; beside a flood of wrong signatures; and
+//! beside all of that. All of it shares the machine's cores. The bench fails when a good delivery is not answered with
+//! 200, never on a time.
+
+#[path = "../deliveries/mod.rs"]
+mod deliveries;
+#[path = "../load/process.rs"]
+#[expect(dead_code, reason = "the load bench also runs programs to their end")]
+mod process;
+
+mod attack;
+mod good;
+
+use std::{error::Error, os::unix::process::CommandExt as _, process::Command, time::Duration};
+
+use kiket::prelude::*;
+
+use self::{attack::Attack, deliveries::SECRET, process::ServerProcess};
+
+#[kiket::webhook("issue.created", version = "v1")]
+async fn on_issue_created(_payload: Payload) -> Reply {
+    Reply::ok()
+}
+
+/// What the bench does.
+struct Options {
+    /// How long each part takes: longer than slow heads (5 s) and slow bodies (10 s) are waited for.
+    time: Duration,
+    /// How many connections are idle.
+    idle: usize,
+}
+
+/// Descriptors for everything else.
+const SPARE: usize = 1_000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    if arguments.first() == Some(&"serve") {
+        return serve().map_err(|error| format!("{error:?}").into());
+    }
+    let options = Options::read(&arguments)?;
+    if !may_open(options.idle + SPARE)? {
+        return Ok(());
+    }
+    besiege(&options)
+}
+
+impl Options {
+    /// ```text
+    /// options = *( "--bench" / name number )        cargo bench itself adds `--bench`
+    /// ```
+    fn read(arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
+        let bench = arguments.contains(&"--bench");
+        // As `cargo test --all-targets` runs it: only to see that it works.
+        let (seconds, idle) = if bench { (12.0, 10_000) } else { (0.2, 100) };
+        let mut options = Self { time: Duration::from_secs_f64(seconds), idle };
+        let mut arguments = arguments.iter().filter(|argument| **argument != "--bench");
+        while let Some(&name) = arguments.next() {
+            let value = *arguments.next().ok_or_else(|| format!("`{name}` needs a number"))?;
+            match name {
+                "--seconds" => options.time = Duration::from_secs_f64(value.parse::<f64>()?.clamp(0.1, 60.0)),
+                "--idle" => options.idle = value.parse::<usize>()?.min(25_000),
+                _ => return Err(format!("`{name}`: the options are `--seconds` and `--idle`").into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Whether so many files may be open, here and in the server; starts this program again where a shell can raise the
+/// limit. Says it where nobody can.
+fn may_open(files: usize) -> Result<bool, Box<dyn Error>> {
+    let limits = std::fs::read_to_string("/proc/self/limits")?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let mut limits =
+        line.unwrap_or_default().split_whitespace().map(|limit| limit.parse().unwrap_or(usize::MAX));
+    let (soft, hard) = (limits.next().unwrap_or(0), limits.next().unwrap_or(0));
+    if soft >= files {
+        return Ok(true);
+    }
+    if hard < files {
+        eprintln!("SKIPPED: {files} files have to be open at once, and the limit (`ulimit -Hn`) is {hard}");
+        return Ok(false);
+    }
+    let raised = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+    let arguments = std::env::args_os().skip(1);
+    let this = std::env::current_exe()?;
+    Err(Command::new("sh").arg("-c").arg(raised).arg(this).args(arguments).exec().into())
+}
+
+/// Serves until the process is killed.
+fn serve() -> kiket::Result<()> {
+    kiket::init_logging();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let builder = Extension::builder().webhook_secret(SECRET).without_manifest();
+        let server = builder.host("127.0.0.1").port(0).workers(1).build()?.bind()?;
+        process::announce(server.addresses()[0]);
+        Ok(server.run().await?)
+    })
+}
+
+fn besiege(options: &Options) -> Result<(), Box<dyn Error>> {
+    let Options { time, idle } = *options;
+    let parts = [
+        ("alone", Attack::default()),
+        ("idle", Attack { idle, ..Attack::default() }),
+        ("slow", Attack { slow: 500, ..Attack::default() }),
+        ("flood", Attack { flood: 32, ..Attack::default() }),
+        ("all", Attack { idle, slow: 500, flood: 32 }),
+    ];
+    println!("| beside | good deliveries | p50 | p99 | longest | memory | attacks |");
+    println!("|---|---|---|---|---|---|---|");
+    for (name, attack) in parts {
+        let server = ServerProcess::start("serve", 1, "error")?;
+        let address = server.address();
+        good::send(address, Duration::from_millis(100))?; // warms up
+        let under_way = attack.begin(address)?;
+        let answered = good::send(address, time)?;
+        let memory = server.resident_memory()? / (1024 * 1024);
+        let done = under_way.end()?;
+        let good::Answered { count, p50, p99, longest } = answered;
+        println!("| {name} | {count} | {p50:.1?} | {p99:.1?} | {longest:.1?} | {memory} MiB | {done} |");
+    }
+    Ok(())
+}
