@@ -65,7 +65,9 @@ impl Verdict {
         for case in &cases {
             match case.judge(seen) {
                 Ok(excuses) => {
-                    excuses.into_iter().for_each(|excuse| *repeats.entry(excuse).or_default() += 1)
+                    for excuse in excuses {
+                        *repeats.entry(excuse).or_default() += 1;
+                    }
                 }
                 Err(why) => wrong.push(why),
             }
