@@ -23,10 +23,10 @@ pub struct Postgres {
 }
 
 struct Own {
-    programs: Programs,
-    folder: TempDir,
-    /// Absent while it is stopped.
+    /// Absent while it is stopped. It ends before its folder is removed.
     service: Option<Service>,
+    folder: TempDir,
+    programs: Programs,
 }
 
 /// The programs, and as whom they run: not as root, which they refuse.
@@ -58,7 +58,11 @@ impl Postgres {
         if let Some((user, group)) = programs.user {
             chown(folder.path(), Some(user), Some(group)).expect("root gives folders away");
         }
-        let mut init = programs.command(&programs.initdb);
+        let mut init = Command::new(&programs.initdb);
+        init.current_dir("/").env("LC_ALL", "C");
+        if let Some((user, group)) = programs.user {
+            init.uid(user).gid(group);
+        }
         init.args([
             "--username=kiket",
             "--auth=trust",
@@ -92,18 +96,23 @@ impl Postgres {
 
     /// Stops it, so that nobody reaches it; what it knows stays.
     pub fn stop(&mut self) {
-        if let Some(service) = self.own.as_mut().and_then(|own| own.service.take()) {
-            service.stop("INT"); // without waiting for those who are connected
+        if let Some(own) = &mut self.own {
+            own.service = None;
         }
     }
 
     /// Starts it where it was.
     pub fn start_again(&mut self) {
         let Some(own) = self.own.as_mut().filter(|own| own.service.is_none()) else { return };
-        let mut command = own.programs.command(&own.programs.postgres);
+        let mut command = Command::new(&own.programs.postgres);
         command.arg("-D").arg(own.folder.path().join("data")).arg("-k").arg(own.folder.path());
         command.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"]);
-        own.service = Some(Service::start(command, "database system is ready to accept connections"));
+        own.service = Some(Service::start(
+            &command,
+            own.programs.user,
+            "database system is ready to accept connections",
+            "INT", // without waiting for those who are connected
+        ));
     }
 
     /// Runs statements there.
@@ -160,15 +169,6 @@ impl Programs {
             None
         };
         Some(Self { initdb, postgres, user })
-    }
-
-    fn command(&self, program: &PathBuf) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir("/").env("LC_ALL", "C");
-        if let Some((user, group)) = self.user {
-            command.uid(user).gid(group);
-        }
-        command
     }
 }
 

@@ -1,7 +1,8 @@
-//! A server as a child process, which is gone when its owner is.
+//! A server as a process, which is gone when its owner is.
 
 use std::{
-    io::{BufRead as _, BufReader, Read},
+    io::{BufRead as _, BufReader, Read, Write as _},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
@@ -12,54 +13,66 @@ use std::{
 /// How long a server may take to start. It is not what anybody waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server that runs.
-pub(crate) struct Service(Child);
+/// A server that runs, below a shell that ends it: as it is told, or as soon as nobody is left to tell it, even if a
+/// test was killed.
+pub(crate) struct Service {
+    shell: Child,
+    /// What ends it at once.
+    signal: &'static str,
+}
+
+/// Only the server has the pipes, so that they close when it ends.
+const SHELL: &str = r#"
+"$@" &
+server=$!
+exec >/dev/null 2>&1
+read -r signal || signal=KILL
+kill -s "$signal" "$server"
+wait "$server"
+"#;
 
 impl Service {
-    /// Starts it, and waits until it has printed `ready`.
+    /// Starts it, perhaps as somebody else, and waits until it has printed `ready`.
     ///
     /// # Panics
     ///
     /// When it does not start; with what it has printed.
-    pub(crate) fn start(mut command: Command, ready: &'static str) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    pub(crate) fn start(
+        server: &Command,
+        user: Option<(u32, u32)>,
+        ready: &str,
+        signal: &'static str,
+    ) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", SHELL, "sh"]).arg(server.get_program()).args(server.get_args());
+        command.current_dir("/").env("LC_ALL", "C");
+        if let Some((user, group)) = user {
+            command.uid(user).gid(group);
+        }
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut shell = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let (prints, printed) = mpsc::channel();
-        read(child.stdout.take().expect("it is piped"), prints.clone());
-        read(child.stderr.take().expect("it is piped"), prints);
-        let service = Self(child);
+        read(shell.stdout.take().expect("it is piped"), prints.clone());
+        read(shell.stderr.take().expect("it is piped"), prints);
+        let service = Self { shell, signal };
         let mut log = String::new();
         loop {
             match printed.recv_timeout(PATIENCE) {
                 Ok(line) if line.contains(ready) => return service,
                 Ok(line) => log = log + &line + "\n",
-                Err(why) => panic!("{command:?} does not start ({why})\n{log}"),
+                Err(why) => panic!("{server:?} does not start ({why})\n{log}"),
             }
         }
     }
-
-    /// Asks it to end, and waits until it has.
-    ///
-    /// # Panics
-    ///
-    /// When it was ended by somebody else.
-    pub(crate) fn stop(mut self, signal: &str) {
-        self.signal(signal);
-        self.0.wait().expect("it can be waited for");
-    }
-
-    fn signal(&self, signal: &str) {
-        let arguments = ["-c", "kill -s \"$0\" \"$1\"", signal, &self.0.id().to_string()];
-        let _ = Command::new("sh").args(arguments).status();
-    }
 }
 
+/// Waits until it has ended.
 impl Drop for Service {
     fn drop(&mut self) {
-        if matches!(self.0.try_wait(), Ok(None)) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
+        if let Some(mut told) = self.shell.stdin.take() {
+            let _ = writeln!(told, "{}", self.signal);
         }
+        let _ = self.shell.wait();
     }
 }
 

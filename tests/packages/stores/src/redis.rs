@@ -17,10 +17,10 @@ pub struct Redis {
 }
 
 struct Own {
+    /// Absent while it is stopped. It ends before its folder is removed.
+    service: Option<Service>,
     folder: TempDir,
     options: Vec<String>,
-    /// Absent while it is stopped.
-    service: Option<Service>,
 }
 
 impl Redis {
@@ -66,8 +66,8 @@ impl Redis {
 
     /// Stops it, so that nobody reaches it; what it knows stays.
     pub fn stop(&mut self) {
-        if let Some(service) = self.own.as_mut().and_then(|own| own.service.take()) {
-            service.stop("TERM");
+        if let Some(own) = &mut self.own {
+            own.service = None;
         }
     }
 
@@ -75,7 +75,7 @@ impl Redis {
     pub fn start_again(&mut self) {
         let Some(own) = self.own.as_mut().filter(|own| own.service.is_none()) else { return };
         let mut command = Command::new("redis-server");
-        command.current_dir(own.folder.path());
+        command.arg("--dir").arg(own.folder.path());
         command.args([
             "--port",
             "0",
@@ -89,7 +89,8 @@ impl Redis {
             "",
         ]);
         command.args(["--unixsocket", &socket(own.folder.path())]).args(&own.options);
-        own.service = Some(Service::start(command, "server is now ready to accept connections"));
+        own.service =
+            Some(Service::start(&command, None, "server is now ready to accept connections", "TERM"));
     }
 
     /// Moves the time of all that it knows below `namespace`: by as much less is left.

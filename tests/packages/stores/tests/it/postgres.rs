@@ -31,6 +31,7 @@ fn it_follows_the_model() {
     let Some(postgres) = Postgres::start() else { return };
     let (store, postgres) = (Arc::new(postgres.store()), Arc::new(postgres));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(store.check()).unwrap();
     check_model(&runtime, 32, true, &|| {
         let (postgres, namespace) = (Arc::clone(&postgres), namespace());
         Subject {
