@@ -10,7 +10,7 @@ use proc_macro::TokenStream;
 /// The function stays the function that was written: it can be called and tested like any other. The attribute only
 /// adds it to the list from which `kiket::main!` or `Extension::builder` builds the extension.
 ///
-/// ```ignore
+/// ```no_run
 /// use kiket::prelude::*;
 /// use serde_json::json;
 ///
@@ -56,7 +56,12 @@ use proc_macro::TokenStream;
 /// JSON value), `Context`, `State<T>`, `Settings`, `Headers`, `RawBody`, or one of your own. Patterns work, and so do
 /// types that borrow from the delivery:
 ///
-/// ```ignore
+/// ```
+/// # use kiket::prelude::*;
+/// # struct Index;
+/// # impl Index {
+/// #     async fn rename(&self, _title: &str) {}
+/// # }
 /// #[derive(serde::Deserialize)]
 /// struct IssueRef<'a> {
 ///     title: &'a str,
