@@ -1,10 +1,10 @@
 //! An extension in two processes that share a store, while processes and store die and come back.
 //!
 //! A sender delivers 2,000 events by the platform's rule, with duplicates, in any order, to both processes in turn. When
-//! so many are done, something breaks: a process is killed, or both; the store is stopped and started; a process drains,
-//! or stands still until its leases are over. In the end every event was answered for good, had its effect, and has one
-//! answer for ever. It had its effect again only where something broke between an effect and the record of it, and each
-//! such repeat is traced to what broke.
+//! so many are done, something breaks: a process is killed, or both; the store is stopped and started, or does nothing
+//! for a while; a process drains, or stands still until its leases are over. In the end every event was answered for
+//! good, had its effect, and has one answer for ever. It had its effect again only where something broke between an
+//! effect and the record of it, and each such repeat is traced to what broke.
 
 mod edges;
 mod events;
@@ -52,6 +52,9 @@ trait Store {
     fn url(&self) -> String;
     fn stop(&mut self);
     fn start_again(&mut self);
+    /// It takes what it is told for two seconds, and does it after that: longer than a sender waits for an answer, and
+    /// than Redis is waited for.
+    fn hang(&mut self);
 }
 
 impl Store for Redis {
@@ -64,6 +67,11 @@ impl Store for Redis {
     fn start_again(&mut self) {
         Redis::start_again(self);
     }
+    fn hang(&mut self) {
+        let mut connection = redis::Client::open(Redis::url(self)).unwrap().get_connection().unwrap();
+        redis::cmd("CLIENT").arg("PAUSE").arg(2_000).arg("ALL").exec(&mut connection).unwrap();
+        redis::cmd("PING").exec(&mut connection).unwrap(); // waits like everybody
+    }
 }
 
 impl Store for Postgres {
@@ -75,6 +83,11 @@ impl Store for Postgres {
     }
     fn start_again(&mut self) {
         Postgres::start_again(self);
+    }
+    fn hang(&mut self) {
+        let lock = "BEGIN; LOCK TABLE kiket_dedupe; SELECT pg_sleep(2); COMMIT";
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(self.execute(lock));
     }
 }
 
@@ -175,6 +188,10 @@ fn make_trouble<'t>(
     fleet.start_again(1);
     finished(82);
     outage(store, journal, turned_away);
+    finished(88);
+    let from = Instant::now();
+    store.hang();
+    journal.write(|seen| seen.outages.push((from, Instant::now())));
     finished(95);
     // When it goes on, its leases are over, and somebody else has done its work.
     fleet.pause(1);
