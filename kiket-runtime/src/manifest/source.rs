@@ -53,21 +53,21 @@ impl<'a> Source<'a> {
     }
 
     /// Never shows a line that might hold a secret, when there is no tree to tell: lines with a telling word,
-    /// what is indented below them, and everything after a quote that such a line leaves open.
+    /// what comes below them up to a key that is no deeper, and everything after a quote that such a line leaves
+    /// open.
     pub(super) fn hide_suspicious_lines(&mut self) {
         let mut below: Option<usize> = None;
         let mut open_quote = false;
         for line in 1..=self.line_at(self.text.len()) {
             let text = self.line(line).unwrap_or_default();
-            let blank = text.trim().is_empty();
             let indent = text.len().saturating_sub(text.trim_start().len());
-            if !blank && below.is_some_and(|above| indent <= above) {
+            if starts_with_key(text) && below.is_some_and(|above| indent <= above) {
                 below = None;
             }
             let suspicious = is_suspicious(text);
             if suspicious {
                 open_quote |= ['"', '\''].iter().any(|quote| text.matches(*quote).count() % 2 == 1);
-                below = below.or(Some(indent));
+                below = Some(below.map_or(indent, |above| above.min(indent)));
             }
             if suspicious || open_quote || below.is_some() {
                 self.hidden.insert(line);
@@ -115,6 +115,15 @@ fn line_starts(text: &str) -> Vec<usize> {
     starts
 }
 
+/// Whether a line starts with `key:`, also behind dashes. A value in the wrong column does not.
+fn starts_with_key(line: &str) -> bool {
+    let in_key = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    line.trim_start_matches(['-', ' ']).split_once(':').is_some_and(|(key, value)| {
+        let separate = value.is_empty() || value.starts_with([' ', '\t']);
+        separate && !key.is_empty() && key.bytes().all(in_key)
+    })
+}
+
 fn is_suspicious(line: &str) -> bool {
     let line = line.to_ascii_lowercase();
     ["secret", "token", "password", "api_key", "apikey", "private_key", "default"]
@@ -159,5 +168,11 @@ mod tests {
         check("secret: |\n  b\n\n  c\nname: d\n", &[1, 2, 3, 4]);
         check("a:\n  - Secret:\n      b\n  - c: d\n", &[2, 3]);
         check("a: 1\nsecret: \"b\nc\nd: e\n", &[2, 3, 4, 5]);
+        // What forgot its indentation, or needs none.
+        check("secret:\nb\nname: c\n", &[1, 2]);
+        check("secret:\n- b\n- 'c\nname: d\n", &[1, 2, 3]);
+        check("secret: [\n\nb\n]\nname: c\n", &[1, 2, 3, 4]);
+        check("? secret\n: b\n# c\nname: d\n", &[1, 2, 3]);
+        check("  secret: a\n\"token\": b\n c: d\ne: f\n", &[1, 2, 3]);
     }
 }
