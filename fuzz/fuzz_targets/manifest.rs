@@ -14,7 +14,7 @@ const CANARY: &str = "cAn4rY";
 const NUMBER: &str = "7391824650";
 
 /// Ways to write a secret: at the start of a line, so that it is a key of the outermost mapping or nothing at all.
-const SECRETS: [&str; 12] = [
+const SECRETS: [&str; 16] = [
     "delivery_secret: cAn4rY",
     "delivery_secret: 7391824650",
     "delivery_secret: 'x ${cAn4rY'",
@@ -22,6 +22,10 @@ const SECRETS: [&str; 12] = [
     "delivery_secret: \"cAn4rY\\q\"",
     "delivery_secret: !!int cAn4rY",
     "delivery_secret: |\n  cAn4rY",
+    "delivery_secret:\ncAn4rY",
+    "delivery_secret:\n- 'cAn4rY'",
+    "delivery_secret: [\n\ncAn4rY\n]",
+    "? delivery_secret\n: cAn4rY",
     "callback:\n  url: a\n  secret: ' cAn4rY'",
     "callback:\n  secret:\n    !!bool cAn4rY",
     "settings:\n  - {key: A, secret: true, type: integer, default: cAn4rY}",
