@@ -67,8 +67,9 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     assert_eq!(raw.map(RawValue::get).ok(), serde_json::from_str::<&RawValue>(body).map(RawValue::get).ok());
 
     let (value, plumbing) = decode::<Value>(body);
-    let object = body.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(body).is_ok();
-    assert_eq!(plumbing.is_ok(), object, "{body}");
+    // A key is text, though a value that nobody reads may be half a surrogate pair.
+    let object = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(body);
+    assert_eq!(plumbing.is_ok(), object.is_ok(), "{body}");
     // `serde_json` reads a key of its own protocols as something else than a key.
     if let (Ok(value), Ok(plumbing)) = (value, plumbing)
         && !body.contains("private")
