@@ -96,6 +96,13 @@ impl Extension {
         self.0.dispatcher.gate.running()
     }
 
+    /// Tells in the log whether the store of deliveries can be used.
+    pub(crate) async fn check_store(&self) {
+        if let Some(once) = &self.0.dispatcher.once {
+            once.check().await;
+        }
+    }
+
     /// From now on every new delivery is answered with 503 and readiness is false; those that run go on.
     ///
     /// [`serve`](Self::serve) does it on SIGTERM and SIGINT. Call it where an extension is mounted into your own

@@ -43,7 +43,19 @@ struct Held<'o> {
 /// How much longer than its handler may run a delivery is leased: storing its answer takes time, too.
 const BEYOND_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How long a store is asked for at the start.
+const AT_THE_START: Duration = Duration::from_secs(30);
+
 impl Once {
+    /// Tells at the start whether the store can be used. One that cannot does not stop the start: it may be back before
+    /// the first delivery, and until then deliveries come again.
+    pub(crate) async fn check(&self) {
+        let checked = within(self.store.check(), Instant::now() + AT_THE_START).await;
+        if let Err(error) = checked.unwrap_or_else(|| Err(StoreError::new("it does not answer"))) {
+            tracing::error!(error = %Chain(&error), "the de-duplication store cannot be used now");
+        }
+    }
+
     /// Begins a delivery.
     pub(crate) async fn begin(&self, delivery: &Delivery) -> Turn<'_> {
         let extension = delivery.premises().extension_id.as_deref().unwrap_or_default();

@@ -19,7 +19,7 @@ use kiket::{
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::answers::annotated;
+use crate::{answers::annotated, running::Running};
 
 fn builder() -> Builder {
     Extension::builder().without_collected().without_manifest().id("com.example.once")
@@ -289,6 +289,40 @@ async fn a_store_that_never_answers_is_not_waited_for_past_the_deadline() {
     let answer = deliver(&extension, &json!({ "id": 1 })).await;
     assert_eq!((answer.status(), &answer.json()["code"]), (503, &json!("store_down")));
     assert_eq!((from.elapsed().as_secs(), runs.load(Ordering::SeqCst)), (7, 0));
+}
+
+/// A store that tells when it is asked whether it can be used.
+struct Asked(Arc<tokio::sync::Notify>);
+
+impl DedupeStore for Asked {
+    fn begin<'s>(&'s self, _: &'s DedupeKey, _: Duration) -> StoreFuture<'s, Begun> {
+        down()
+    }
+    fn commit<'s>(
+        &'s self,
+        _: &'s DedupeKey,
+        _: &'s LeaseToken,
+        _: &'s StoredAnswer,
+        _: Duration,
+    ) -> StoreFuture<'s, Ownership> {
+        down()
+    }
+    fn release<'s>(&'s self, _: &'s DedupeKey, _: &'s LeaseToken) -> StoreFuture<'s, Ownership> {
+        down()
+    }
+    fn check(&self) -> StoreFuture<'_, ()> {
+        self.0.notify_one();
+        down()
+    }
+}
+
+#[tokio::test]
+async fn a_store_is_asked_at_the_start_and_does_not_stop_it() {
+    let asked = Arc::new(tokio::sync::Notify::new());
+    let builder = crate::running::builder().dedupe(Asked(Arc::clone(&asked)));
+    let running = Running::start(builder.handler("issue.created", "v1", async || ()));
+    tokio::time::timeout(Duration::from_secs(60), asked.notified()).await.expect("the store is asked");
+    running.stop().await;
 }
 
 #[test]

@@ -156,6 +156,8 @@ impl Server {
         let mut stopped = stop.subscribe();
         let handle = listening.handle();
         let mut running = tokio::spawn(listening);
+        let checked = extension.clone();
+        tokio::spawn(async move { checked.check_store().await });
         tokio::select! {
             ended = &mut running => return ended.map_err(io::Error::other)?,
             signal = signals.next() => tracing::info!(signal, "draining"),
