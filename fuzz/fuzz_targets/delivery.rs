@@ -49,9 +49,8 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let text = str::from_utf8(&answer).unwrap();
     assert!(!text.contains("cAn4rY"), "{text}");
     let answer: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    let signed = request.all(TIMESTAMP_HEADER) == [NOW.to_string().as_bytes()]
-        && request.all(SIGNATURE_HEADER).len() == 1
-        && input.contains(&b'@');
+    let once = |name| request.all(name).len() == 1;
+    let signed = once(TIMESTAMP_HEADER) && once(SIGNATURE_HEADER) && input.contains(&b'@');
     match status {
         200 => assert!(signed),
         401 => assert_eq!(answer, json!({ "error": "invalid signature" })),
