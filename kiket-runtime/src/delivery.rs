@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use crate::{
-    client::{Client, Keys},
+    client::{Client, Keys, Occasion},
     envelope::{self, Envelope},
     error::Rejection,
     event::{EventName, EventVersion},
@@ -41,8 +41,8 @@ pub(crate) struct Contents {
     pub(crate) deadline: Instant,
     /// Found when the payload is decoded, or when somebody asks.
     pub(crate) envelope: OnceLock<Envelope>,
-    /// The idempotency keys of the calls that are made for it, when the first is made.
-    pub(crate) keys: OnceLock<Arc<Keys>>,
+    /// The idempotency keys of the calls that are made for it, when the first needs one.
+    pub(crate) keys: OnceLock<Keys>,
 }
 
 /// What a handler is registered for, as it was registered.
@@ -156,42 +156,25 @@ impl Delivery {
 
     /// The plumbing, read now unless a payload was decoded before.
     pub(crate) fn envelope(&self) -> serde_json::Result<&Envelope> {
-        if let Some(envelope) = self.0.envelope.get() {
-            return Ok(envelope);
-        }
-        let envelope = Envelope::read(self.body())?;
-        Ok(self.0.envelope.get_or_init(|| envelope))
+        self.0.envelope()
     }
 
     /// The id of the delivery: body `id`, else `delivery_id`, else header `X-Kiket-Invocation`, else
     /// `X-Kiket-Delivery`. Only the body is signed: use [`key`](Self::key) to tell deliveries apart.
     pub fn id(&self) -> Option<Cow<'_, str>> {
-        self.signed_id().or_else(|| unsigned_id(self.headers()))
-    }
-
-    fn signed_id(&self) -> Option<Cow<'_, str>> {
-        self.envelope().ok().and_then(|envelope| envelope.delivery_id(self.body()))
+        self.0.signed_id().or_else(|| unsigned_id(self.headers()))
     }
 
     /// What makes this delivery the same as another one, from signed text only: the body's `id`, else its
     /// `delivery_id`, else the SHA-256 of time and body. Every attempt at a delivery that has an id has the same.
     pub fn key(&self) -> String {
-        if let Some(id) = self.signed_id() {
-            return format!("id:{id}");
-        }
-        let hash = Sha256::new()
-            .chain_update(self.0.signed_at.to_string())
-            .chain_update(".")
-            .chain_update(self.body())
-            .finalize();
-        let mut hex = [0; 64];
-        format!("sha256:{}", base16ct::lower::encode_str(&hash, &mut hex).unwrap_or_default())
+        self.0.key()
     }
 
     /// What makes the work of a handler the same as other work: its event and version, and the delivery's key. A
     /// delivery that is sent to the handler of another version is work of its own.
     pub(crate) fn work_key(&self) -> String {
-        format!("{}:{}:{}", self.event(), self.version(), self.key())
+        self.0.work_key()
     }
 
     /// When it happened: `timestamp`, `occurred_at`, `createdAt` or `received_at` in the body, as RFC 3339 text or
@@ -217,9 +200,7 @@ impl Delivery {
 
     /// The client of the extension, as this delivery uses it.
     pub(crate) fn client(&self) -> Client {
-        let keys = self.0.keys.get_or_init(|| Arc::new(Keys::new(self.work_key())));
-        let client =
-            self.premises().client.for_delivery(self.version().as_str(), self.0.deadline, Arc::clone(keys));
+        let client = self.premises().client.for_delivery(Arc::clone(&self.0) as Arc<dyn Occasion>);
         match self.envelope().ok().and_then(|envelope| envelope.base_url(self.body())) {
             Some(told) => client.at_base_url_of_delivery(&told),
             None => client,
@@ -228,6 +209,51 @@ impl Delivery {
 
     pub(crate) fn deadline(&self) -> Instant {
         self.0.deadline
+    }
+}
+
+impl Contents {
+    fn envelope(&self) -> serde_json::Result<&Envelope> {
+        if let Some(envelope) = self.envelope.get() {
+            return Ok(envelope);
+        }
+        let envelope = Envelope::read(self.body.as_str())?;
+        Ok(self.envelope.get_or_init(|| envelope))
+    }
+
+    fn signed_id(&self) -> Option<Cow<'_, str>> {
+        self.envelope().ok().and_then(|envelope| envelope.delivery_id(self.body.as_str()))
+    }
+
+    fn key(&self) -> String {
+        if let Some(id) = self.signed_id() {
+            return format!("id:{id}");
+        }
+        let hash = Sha256::new()
+            .chain_update(self.signed_at.to_string())
+            .chain_update(".")
+            .chain_update(self.body.as_str())
+            .finalize();
+        let mut hex = [0; 64];
+        format!("sha256:{}", base16ct::lower::encode_str(&hash, &mut hex).unwrap_or_default())
+    }
+
+    fn work_key(&self) -> String {
+        format!("{}:{}:{}", self.subject.event, self.subject.version, self.key())
+    }
+}
+
+impl Occasion for Contents {
+    fn version(&self) -> &str {
+        self.subject.version.as_str()
+    }
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn keys(&self) -> &Keys {
+        self.keys.get_or_init(|| Keys::new(self.work_key()))
     }
 }
 

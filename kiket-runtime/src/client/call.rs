@@ -46,26 +46,24 @@ impl Client {
             request.idempotency = Idempotency::Given(key.clone());
         }
         let latest = Instant::now() + self.line.call_timeout;
-        let deadline = self.view.deadline.map_or(latest, |delivery| delivery.min(latest));
-        let url = format!("{}{}", self.base_url(), request.target);
-        let headers = self.headers(&request)?;
-        let attempt = || {
-            let (method, body) = (request.method.clone(), request.body.clone());
-            self.attempt(
-                &request,
-                Outgoing { method, url: url.clone(), headers: headers.clone(), body },
-                deadline,
-            )
-        };
+        let deadline = self.view.occasion.as_ref().map_or(latest, |delivery| delivery.deadline().min(latest));
+        let key = self.idempotency_key(&request);
+        let attempt = || self.attempt(&request, key.as_deref(), deadline);
         retried(attempt, request.is_repeatable(), deadline).await.map_err(|error| self.redacted(error))
     }
 
     async fn attempt(
         &self,
         request: &Request,
-        outgoing: Outgoing,
+        idempotency_key: Option<&str>,
         deadline: Instant,
     ) -> Result<Response, ClientError> {
+        let outgoing = Outgoing {
+            method: request.method.clone(),
+            url: format!("{}{}", self.base_url(), request.target),
+            headers: self.headers(request, idempotency_key)?,
+            body: request.body.clone(),
+        };
         let place = self.line.pace.turn(deadline).await.map_err(|late| too_late(request, &late))?;
         if deadline <= Instant::now() {
             return Err(too_late(request, &TooLate { wait: None }));
@@ -86,7 +84,7 @@ impl Client {
     }
 
     /// The headers of a call: tokens, version, key.
-    fn headers(&self, request: &Request) -> Result<HeaderMap, ClientError> {
+    fn headers(&self, request: &Request, idempotency_key: Option<&str>) -> Result<HeaderMap, ClientError> {
         let Tokens { authorization, api_key, .. } = &self.line.tokens;
         let api_key = api_key.as_ref().filter(|_| request.is_below_ext());
         let failed =
@@ -113,11 +111,11 @@ impl Client {
         if let Some(key) = api_key {
             headers.insert(API_KEY, made(key.clone(), "the extension API key")?);
         }
-        if let Some(version) = &self.view.version {
+        if let Some(version) = self.version() {
             headers.insert(VERSION, made(sensitive(version), "the version")?);
         }
-        if let Some(key) = self.idempotency_key(request) {
-            headers.insert(IDEMPOTENCY_KEY, made(sensitive(&key), "the idempotency key")?);
+        if let Some(key) = idempotency_key {
+            headers.insert(IDEMPOTENCY_KEY, made(sensitive(key), "the idempotency key")?);
         }
         Ok(headers)
     }
@@ -126,8 +124,8 @@ impl Client {
         match &request.idempotency {
             Idempotency::ByMethod => None,
             Idempotency::Given(key) => Some(key.clone()),
-            Idempotency::Derived(what) => Some(match &self.view.keys {
-                Some(keys) => keys.next(request, what),
+            Idempotency::Derived(what) => Some(match &self.view.occasion {
+                Some(delivery) => delivery.keys().next(request, what),
                 None => keys::random(),
             }),
         }
