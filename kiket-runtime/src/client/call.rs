@@ -19,37 +19,33 @@ use crate::{routing::VERSION_HEADER, secret::Secret};
 impl Client {
     /// Makes a call, and reads its answer as a `T`.
     pub(crate) async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<T, ClientError> {
-        let (call, confidential) = (request.call(), request.confidential);
-        let Response { headers, body, .. } = self.answer(request).await?;
+        let Response { headers, body, .. } = self.answer(&request).await?;
         let json = if body.trim_ascii().is_empty() { b"null".as_slice() } else { &body };
         serde_json::from_slice(json).map_err(|error| {
             // Where the answer may hold a secret, its reading would quote it.
-            let message = if confidential {
+            let message = if request.confidential {
                 "the answer is not what was asked for".to_owned()
             } else {
                 format!("the answer is not what was asked for: {error}")
             };
-            let error = ClientError::new(ClientErrorKind::Unreadable, call, message);
-            self.redacted(
-                error.with_request_id(request_id(&headers)).with_excerpt(self.excerpt(&body, confidential)),
-            )
+            let error = ClientError::new(ClientErrorKind::Unreadable, request.call(), message);
+            let excerpt = self.excerpt(&body, request.confidential);
+            self.redacted(error.with_request_id(request_id(&headers)).with_excerpt(excerpt))
         })
     }
 
     /// Makes a call whose answer nobody reads.
     pub(crate) async fn order(&self, request: Request) -> Result<(), ClientError> {
-        self.answer(request).await.map(drop)
+        self.answer(&request).await.map(drop)
     }
 
-    async fn answer(&self, mut request: Request) -> Result<Response, ClientError> {
-        if let Some(key) = &self.view.given_key {
-            request.idempotency = Idempotency::Given(key.clone());
-        }
+    async fn answer(&self, request: &Request) -> Result<Response, ClientError> {
         let latest = Instant::now() + self.line.call_timeout;
         let deadline = self.view.occasion.as_ref().map_or(latest, |delivery| delivery.deadline().min(latest));
-        let key = self.idempotency_key(&request);
-        let attempt = || self.attempt(&request, key.as_deref(), deadline);
-        retried(attempt, request.is_repeatable(), deadline).await.map_err(|error| self.redacted(error))
+        let key = self.idempotency_key(request);
+        let repeatable = key.is_some() || request.is_repeatable();
+        let attempt = || self.attempt(request, key.as_deref(), deadline);
+        retried(attempt, repeatable, deadline).await.map_err(|error| self.redacted(error))
     }
 
     async fn attempt(
@@ -120,10 +116,13 @@ impl Client {
         Ok(headers)
     }
 
+    /// The key of a call: the given one, else one made from what the call does.
     fn idempotency_key(&self, request: &Request) -> Option<String> {
+        if let given @ Some(_) = &self.view.given_key {
+            return given.clone();
+        }
         match &request.idempotency {
             Idempotency::ByMethod => None,
-            Idempotency::Given(key) => Some(key.clone()),
             Idempotency::Derived(what) => Some(match &self.view.occasion {
                 Some(delivery) => delivery.keys().next(request, what),
                 None => keys::random(),

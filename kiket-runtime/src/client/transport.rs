@@ -69,12 +69,12 @@ impl Http {
 
     async fn exchange(&self, outgoing: Outgoing) -> Result<Response, Trouble> {
         let Outgoing { method, url, headers, body } = outgoing;
-        let request = self.client()?.request(method, url).headers(headers);
-        let request = match body {
-            Some(body) => request.body(body),
-            None => request,
-        };
-        let mut answer = request.send().await.map_err(|error| trouble(&error))?;
+        let client = self.client()?;
+        let url = url.parse().map_err(|error| Trouble::Unusable(format!("`{url}` is no URL: {error}")))?;
+        let mut request = reqwest::Request::new(method, url);
+        *request.headers_mut() = headers;
+        *request.body_mut() = body.map(Into::into);
+        let mut answer = client.execute(request).await.map_err(|error| trouble(&error))?;
         let announced = answer.content_length().unwrap_or_default();
         if announced > LARGEST_ANSWER as u64 {
             return Err(Trouble::TooLarge);
