@@ -2,6 +2,7 @@
 //!
 //! Use it through `kiket`, which re-exports everything here that is meant to be used.
 
+mod auth;
 mod base_url;
 mod builder;
 mod client;
@@ -36,10 +37,12 @@ pub mod signature;
 mod startup;
 mod telemetry;
 pub mod testing;
+mod token;
 
 pub use ::http::StatusCode;
 
 pub use self::{
+    auth::Auth,
     builder::Builder,
     client::{
         Client, ClientError, ClientErrorKind, CustomData, Endpoints, FieldError, Items, Level, RateWindow,
@@ -63,4 +66,5 @@ pub use self::{
     settings::{SettingError, Settings},
     startup::{HandlerReport, Report},
     telemetry::{Record, RecordStatus},
+    token::{Authentication, TokenRules, UnknownAuthentication},
 };

@@ -4,6 +4,7 @@ mod call;
 mod custom_data;
 mod endpoints;
 mod error;
+mod fetch;
 mod keys;
 mod pace;
 mod page;
@@ -29,7 +30,7 @@ pub use self::{
     secrets::{SecretEntry, Secrets},
     sla::{SlaEvent, SlaEvents, SlaFilter, SlaState},
 };
-pub(crate) use self::{keys::Keys, reporter::Reporter};
+pub(crate) use self::{fetch::Fetcher, keys::Keys, reporter::Reporter};
 use self::{
     pace::Pace,
     request::Request,
@@ -338,6 +339,12 @@ impl fmt::Debug for Client {
             .field("version", &self.version())
             .finish_non_exhaustive()
     }
+}
+
+/// The wire, for tests that put a script in its place.
+#[cfg(test)]
+pub(crate) mod wire {
+    pub(crate) use super::transport::{Outgoing, Response, Sending, Transport};
 }
 
 #[cfg(test)]
