@@ -21,14 +21,17 @@ use crate::scope::allows;
 /// assert!(auth.is_verified() && auth.allows("issues.read") && !auth.allows("issues.write"));
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Auth(Arc<Grant>);
+pub struct Auth {
+    grant: Arc<Grant>,
+    /// Said beside the token, not in it.
+    token_type: Option<Arc<str>>,
+}
 
 /// What is known of a token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Grant {
     /// Whether its signature and its claims were checked.
     pub(crate) verified: bool,
-    pub(crate) token_type: Option<String>,
     /// Unix seconds.
     pub(crate) expires_at: Option<u64>,
     /// Unix seconds.
@@ -46,79 +49,83 @@ pub(crate) struct Grant {
 
 impl Auth {
     pub(crate) fn new(grant: Grant) -> Self {
-        Self(Arc::new(grant))
+        Self { grant: Arc::new(grant), token_type: None }
+    }
+
+    pub(crate) fn of_type(self, token_type: Option<String>) -> Self {
+        Self { token_type: token_type.map(Arc::from), ..self }
     }
 
     pub(crate) fn grant(&self) -> &Grant {
-        &self.0
+        &self.grant
     }
 
     /// Whether the token was checked, which the modes `token`, `both` and `either` do. Where it was not, this is what
     /// the signed body says beside the token, and it allows nothing.
     pub fn is_verified(&self) -> bool {
-        self.0.verified
+        self.grant.verified
     }
 
     /// The type of the token, like `runtime`.
     pub fn token_type(&self) -> Option<&str> {
-        self.0.token_type.as_deref()
+        self.token_type.as_deref()
     }
 
     /// When the token expires; whole seconds count.
     pub fn expires_at(&self) -> Option<SystemTime> {
-        time(self.0.expires_at)
+        time(self.grant.expires_at)
     }
 
     /// When the token was made; whole seconds count.
     pub fn issued_at(&self) -> Option<SystemTime> {
-        time(self.0.issued_at)
+        time(self.grant.issued_at)
     }
 
     /// The scopes, as Kiket wrote them.
     pub fn scopes(&self) -> &[String] {
-        &self.0.scopes
+        &self.grant.scopes
     }
 
     /// Whether `scope` is among the [scopes](Self::scopes), in any of its spellings, or `*` is; never unless the token
     /// [was verified](Self::is_verified).
     pub fn allows(&self, scope: &str) -> bool {
-        self.0.verified && allows(&self.0.scopes, scope)
+        self.grant.verified && allows(&self.grant.scopes, scope)
     }
 
     /// Whom the token was made for: `sub`, like `installation:1`.
     pub fn subject(&self) -> Option<&str> {
-        self.0.subject.as_deref()
+        self.grant.subject.as_deref()
     }
 
     /// The organisation: `org_id`, a number or a text, exactly as it is written.
     pub fn organization_id(&self) -> Option<&str> {
-        self.0.organization.as_deref()
+        self.grant.organization.as_deref()
     }
 
     /// The extension, by its number at Kiket: `ext_id`.
     pub fn extension_id(&self) -> Option<&str> {
-        self.0.extension.as_deref()
+        self.grant.extension.as_deref()
     }
 
     /// The project: `proj_id`.
     pub fn project_id(&self) -> Option<&str> {
-        self.0.project.as_deref()
+        self.grant.project.as_deref()
     }
 
     /// What Kiket calls `pi_id`.
     pub fn pi_id(&self) -> Option<&str> {
-        self.0.pi.as_deref()
+        self.grant.pi.as_deref()
     }
 
     /// What made the token: `src`, like `webhook`.
     pub fn source(&self) -> Option<&str> {
-        self.0.source.as_deref()
+        self.grant.source.as_deref()
     }
 }
 
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.grant, f)
     }
 }
 

@@ -11,15 +11,21 @@ use std::{
 
 use bytestring::ByteString;
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use crate::{
+    admission::Admitted,
+    auth::{Auth, Grant},
     client::{Client, Keys, Occasion},
+    config::SecretVariables,
     envelope::{self, Envelope},
     error::Rejection,
     event::{EventName, EventVersion},
     headers::Headers,
+    scope::Lack,
+    secret::Secret,
     settings::Settings,
 };
 
@@ -34,10 +40,7 @@ pub(crate) struct Contents {
     pub(crate) subject: Arc<Subject>,
     pub(crate) headers: Headers,
     pub(crate) body: JsonText,
-    /// Unix seconds, as signed.
-    pub(crate) signed_at: u64,
-    /// Which of the live secrets signed it, by position.
-    pub(crate) secret: usize,
+    pub(crate) admitted: Admitted,
     pub(crate) deadline: Instant,
     /// Found when the payload is decoded, or when somebody asks.
     pub(crate) envelope: OnceLock<Envelope>,
@@ -58,6 +61,7 @@ pub(crate) struct Premises {
     pub(crate) extension_id: Option<String>,
     pub(crate) extension_version: Option<String>,
     pub(crate) settings: Settings,
+    pub(crate) secret_variables: SecretVariables,
     pub(crate) states: States,
 }
 
@@ -183,14 +187,70 @@ impl Delivery {
         read_time(self.envelope().ok()?.time(self.body())?)
     }
 
-    /// When it was signed: the time of `X-Kiket-Timestamp`.
+    /// When it was signed: the time of `X-Kiket-Timestamp`, else that of its runtime token.
     pub fn signed_at(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.0.signed_at)
+        UNIX_EPOCH + Duration::from_secs(self.0.admitted.signed_at)
     }
 
-    /// Which of the live webhook secrets signed it, by position: 0 is the current one.
-    pub fn secret_position(&self) -> usize {
-        self.0.secret
+    /// Which of the live webhook secrets signed it, by position: 0 is the current one. `None` where a runtime token alone
+    /// proved it.
+    pub fn secret_position(&self) -> Option<usize> {
+        self.0.admitted.secret
+    }
+
+    /// Whom it acts for and what it may do: as its runtime token says it, or, where none was checked, what its body says.
+    pub fn auth(&self) -> Option<Auth> {
+        if let Some(token) = &self.0.admitted.token {
+            return Some(token.auth.clone());
+        }
+        let mut said = self.envelope().ok()?.authentication(self.body())?;
+        let text = |name| said.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (token_type, expires_at) = (text("token_type"), text("expires_at"));
+        let scopes = said.remove("scopes").and_then(|scopes| serde_json::from_value(scopes).ok());
+        let expires_at = expires_at.and_then(|time| read_rfc3339(&time)?.duration_since(UNIX_EPOCH).ok());
+        let grant = Grant {
+            scopes: scopes.unwrap_or_default(),
+            expires_at: expires_at.map(|since| since.as_secs()),
+            ..Grant::default()
+        };
+        Some(Auth::new(grant).of_type(token_type))
+    }
+
+    /// What it lacks of `required` scopes.
+    ///
+    /// # Errors
+    ///
+    /// When nobody can say for a while, for its runtime token could not be checked.
+    pub(crate) fn lacks<S: AsRef<str>>(&self, required: &[S]) -> Result<Option<Lack>, Rejection> {
+        let Admitted { token, undecided, .. } = &self.0.admitted;
+        if let Some(wait) = undecided.filter(|_| !required.is_empty()) {
+            return Err(Rejection::keys_unavailable(wait));
+        }
+        let granted = token.as_ref().map_or([].as_slice(), |token| token.auth.scopes());
+        Ok(Lack::of(required, granted))
+    }
+
+    /// The secret `key`: from the delivery, else from the environment.
+    pub(crate) fn secret(&self, key: &str) -> Option<Secret> {
+        let brought = self.secrets().into_iter().find(|(name, _)| name == key);
+        let variables = &self.premises().secret_variables;
+        brought.map(|(_, secret)| secret).or_else(|| variables.find(key).cloned())
+    }
+
+    /// The keys of the secrets that Kiket does not have.
+    pub(crate) fn missing_secrets(&self) -> Vec<String> {
+        self.envelope().map(|envelope| envelope.missing_secrets(self.body())).unwrap_or_default()
+    }
+
+    fn secrets(&self) -> Vec<(String, Secret)> {
+        self.envelope().map(|envelope| envelope.secrets(self.body())).unwrap_or_default()
+    }
+
+    /// What came with it and nobody may read: its secrets and its token.
+    pub(crate) fn confidential(&self) -> Vec<Secret> {
+        let said = self.envelope().ok().and_then(|envelope| envelope.authentication(self.body()));
+        let token = said.and_then(|said| said.get("runtime_token")?.as_str().map(Secret::from));
+        self.secrets().into_iter().map(|(_, secret)| secret).chain(token).collect()
     }
 
     /// How long the handler may still run; zero when its deadline has passed.
@@ -230,7 +290,7 @@ impl Contents {
             return format!("id:{id}");
         }
         let hash = Sha256::new()
-            .chain_update(self.signed_at.to_string())
+            .chain_update(self.admitted.signed_at.to_string())
             .chain_update(".")
             .chain_update(self.body.as_str())
             .finalize();
@@ -250,6 +310,10 @@ impl Occasion for Contents {
 
     fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    fn token(&self) -> Option<&Secret> {
+        self.admitted.token.as_ref().map(|token| &token.text)
     }
 
     fn keys(&self) -> &Keys {

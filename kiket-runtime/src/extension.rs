@@ -137,6 +137,11 @@ impl Extension {
     pub fn signature_refusals(&self) -> Vec<(&'static str, u64)> {
         self.0.dispatcher.counters.signature_refusals()
     }
+
+    /// How many runtime tokens were refused since the start, by the code of the cause, like `token_expired`.
+    pub fn token_refusals(&self) -> Vec<(&'static str, u64)> {
+        self.0.dispatcher.counters.token_refusals()
+    }
 }
 
 impl fmt::Debug for Extension {

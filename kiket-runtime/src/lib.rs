@@ -2,6 +2,7 @@
 //!
 //! Use it through `kiket`, which re-exports everything here that is meant to be used.
 
+mod admission;
 mod auth;
 mod base_url;
 mod builder;
@@ -56,7 +57,10 @@ pub use self::{
     error::{Error, ErrorKind, Place, Problem, Result, StartupError},
     event::{EventName, EventVersion, InvalidEventName, InvalidEventVersion},
     extension::Extension,
-    handler::{Answering, FromDelivery, Handler, IntoReply, Json, Needs, Payload, RawBody, Reply, State},
+    handler::{
+        Answering, FromDelivery, Handler, IntoReply, Json, Needs, Payload, RawBody, Reply, RequiredSecret,
+        SecretKey, State,
+    },
     headers::Headers,
     http::{Server, ServerHandle},
     logging::init_logging,

@@ -40,6 +40,28 @@ impl Scope {
     }
 }
 
+impl AsRef<str> for Scope {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The scopes that are required, and those of them that are not granted: there are some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lack {
+    pub(crate) required: Vec<String>,
+    pub(crate) missing: Vec<String>,
+}
+
+impl Lack {
+    /// What `granted` lacks of `required`, if anything.
+    pub(crate) fn of<R: AsRef<str>, G: AsRef<str>>(required: &[R], granted: &[G]) -> Option<Self> {
+        let required = || required.iter().map(AsRef::as_ref);
+        let missing: Vec<_> = required().filter(|scope| !allows(granted, scope)).map(str::to_owned).collect();
+        (!missing.is_empty()).then(|| Self { required: required().map(str::to_owned).collect(), missing })
+    }
+}
+
 /// The scope that grants all.
 const ALL: &str = "*";
 

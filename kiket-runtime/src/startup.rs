@@ -9,16 +9,18 @@ use std::{
 };
 
 use http::StatusCode;
+use serde_json::Value;
 
 use crate::{
+    admission::{Admission, Tokens},
     builder::{Builder, Collected, Limits, ManifestSource, Memory},
     client::{Client, Reporter},
-    config::{Config, Declared},
+    config::{Config, Declared, secret_variable},
     counters::Counters,
     dedupe::{Keep, MemoryStore, store_from_url},
     delivery::{Premises, States, Subject},
     dispatch::Dispatcher,
-    error::{Problem, StartupError},
+    error::{Place, Problem, StartupError},
     extension::{Extension, Parts},
     gate::Gate,
     handler::{Binding, Registration},
@@ -28,6 +30,7 @@ use crate::{
     registry::Registry,
     signature::Verifier,
     telemetry::{Telemetry, Teller},
+    token::{Authentication, TokenRules, TokenVerifier},
 };
 
 /// Builds the extension that `builder` describes.
@@ -49,7 +52,8 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
     let mut bindings = collected.unwrap_or_else(|found| note(&mut problems, found));
     bindings.extend(builder.bindings);
     bindings.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
-    problems.extend(unmet(&bindings, &builder.states));
+    problems.extend(unmet(&bindings, &builder.states, config.as_ref()));
+    let needed = needed_secrets(&bindings);
     if bindings.is_empty() && !handlers_are_told {
         problems.push(no_handlers());
     }
@@ -63,6 +67,10 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
     if let (Some(manifest), Some(registry)) = (&manifest, &registry) {
         differences.extend(compare(manifest, registry));
     }
+    if let Some(config) = &config {
+        differences.extend(missing_secrets(&needed, config));
+        differences.extend(manifest.iter().flat_map(|manifest| missing_settings(manifest, config)));
+    }
     if builder.strict { &mut problems } else { &mut warnings }.extend(differences);
     let once =
         config.as_ref().map(|config| once(config, builder.memory, builder.keep, builder.run_without_store));
@@ -70,13 +78,10 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
     };
-    let verifier = Verifier::new(&config.secrets)
-        .map_err(|unusable| StartupError::new(vec![Problem::new(unusable.to_string())]))?;
-    let teller = Teller {
-        extension_id: config.id.clone(),
-        extension_version: config.version.clone(),
-        redactor: redactor(&config),
-    };
+    let admission = admission(&config, &builder.token_rules, once.as_ref(), builder.run_without_store)
+        .map_err(StartupError::new)?;
+    let redactor = redactor(&config);
+    let teller = Teller { extension_id: config.id.clone(), extension_version: config.version.clone() };
     Ok(Extension::new(Parts {
         report: Report {
             notes: builder.notes,
@@ -84,12 +89,13 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
         },
         dispatcher: Arc::new(Dispatcher {
             registry,
-            verifier,
+            admission,
             premises: Arc::new(Premises {
                 client: Client::new(&config, &builder.outbound, builder.clock.clone()),
                 extension_id: config.id.clone(),
                 extension_version: config.version.clone(),
                 settings: config.settings.clone(),
+                secret_variables: config.secret_variables.clone(),
                 states: builder.states,
             }),
             clock: builder.clock,
@@ -97,7 +103,7 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
             counters: Counters::default(),
             once,
             telemetry: Telemetry::start(builder.hook, Reporter::new(&config), teller),
-            redactor: redactor(&config),
+            redactor,
             undecodable: if builder.limits.give_up_undecodable {
                 StatusCode::UNPROCESSABLE_ENTITY
             } else {
@@ -126,10 +132,30 @@ fn once(
     Ok(Some(Once { store, keep, run_without_store }))
 }
 
+/// What every delivery has to show.
+fn admission(
+    config: &Config,
+    rules: &TokenRules,
+    once: Option<&Once>,
+    run_without_store: bool,
+) -> Result<Admission, Vec<Problem>> {
+    let mode = config.authentication;
+    let signatures = mode.takes_signatures().then(|| Verifier::new(&config.secrets)).transpose();
+    let signatures = signatures.map_err(|unusable| vec![Problem::new(unusable.to_string())])?;
+    let tokens = || -> Result<_, Vec<Problem>> {
+        // Tokens are remembered also where deliveries are not.
+        let memory = once.map_or_else(|| Arc::new(MemoryStore::new()) as _, |once| Arc::clone(&once.store));
+        let verifier = TokenVerifier::new(rules, &config.base_url)?;
+        Ok(Tokens { verifier, memory, extension_id: config.id.clone(), run_without_store })
+    };
+    Ok(Admission::new(mode, signatures, mode.takes_tokens().then(tokens).transpose()?))
+}
+
 /// What nobody may read.
 fn redactor(config: &Config) -> Redactor {
     let tokens = config.workspace_token.iter().chain(&config.extension_api_key);
-    Redactor::new(config.secrets.iter().chain(tokens).chain(config.settings.secrets()))
+    let settings = config.settings.secrets().chain(config.secret_variables.all());
+    Redactor::new(config.secrets.iter().chain(tokens).chain(settings))
 }
 
 /// Keeps the problems of a step that failed, and goes on with nothing, so that all problems are found at once.
@@ -226,7 +252,7 @@ fn of_one_crate(registrations: &[&Registration]) -> Result<Vec<Binding>, Vec<Pro
 }
 
 /// What handlers ask for and nobody gives.
-fn unmet(bindings: &[Binding], states: &States) -> Vec<Problem> {
+fn unmet(bindings: &[Binding], states: &States, config: Option<&Config>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for binding in bindings {
         for (id, type_name) in &binding.needs.states {
@@ -238,17 +264,57 @@ fn unmet(bindings: &[Binding], states: &States) -> Vec<Problem> {
                 ));
             }
         }
-        if !binding.scopes.is_empty() {
-            let what =
-                format!("`{}` requires scopes, which this version does not enforce yet", binding.function);
-            problems.push(
-                Problem::new(what)
-                    .at(binding.place.into())
-                    .mend("remove `scopes`, and check what the delivery may do in the handler"),
+        let unsigned = config.is_some_and(|config| !config.authentication.takes_tokens());
+        if !binding.scopes.is_empty() && unsigned {
+            let what = format!(
+                "`{}` requires scopes, which only a runtime token has, and the mode `hmac` checks none",
+                binding.function
             );
+            problems.push(Problem::new(what).at(binding.place.into()).mend(
+                "set `KIKET_AUTHENTICATION` to `both`, or give the builder `.authentication(Authentication::Both)`; \
+                 or remove `scopes`",
+            ));
         }
     }
     problems
+}
+
+/// The secrets that handlers cannot do without, each with a handler.
+fn needed_secrets(bindings: &[Binding]) -> BTreeMap<&'static str, (String, Place)> {
+    let needed =
+        bindings.iter().flat_map(|binding| binding.needs.secrets.iter().map(move |key| (*key, binding)));
+    needed.map(|(key, binding)| (key, (binding.function.to_string(), binding.place.into()))).collect()
+}
+
+/// Those that the environment does not have: only a delivery can bring them.
+fn missing_secrets<'n>(
+    needed: &'n BTreeMap<&'static str, (String, Place)>,
+    config: &'n Config,
+) -> impl Iterator<Item = Problem> + 'n {
+    let missing = needed.iter().filter(|(key, _)| config.secret_variables.find(key).is_none());
+    missing.map(|(key, (function, place))| {
+        Problem::new(format!("`{function}` needs the secret `{key}`, which the environment does not have"))
+            .at(place.clone())
+            .mend(format!("set `{}`, unless every delivery brings it", secret_variable(key)))
+    })
+}
+
+/// The settings that the manifest requires and nobody gives.
+fn missing_settings<'m>(manifest: &'m Manifest, config: &'m Config) -> impl Iterator<Item = Problem> + 'm {
+    let missing = manifest.settings().iter().filter(|setting| {
+        let key = setting.key();
+        let given = config.settings.get::<Option<Value>>(key).is_ok_and(|value| value.is_some());
+        setting.is_required() && !given && config.secret_variables.find(key).is_none()
+    });
+    missing.map(|setting| {
+        let key = setting.key();
+        let what = format!("the manifest requires the setting `{key}`, which has no value");
+        Problem::new(what).mend(if setting.is_secret() {
+            format!("set `{}`, unless every delivery brings it", secret_variable(key))
+        } else {
+            format!("give it a `default`, or the builder `.setting(\"{key}\", …)`")
+        })
+    })
 }
 
 fn no_handlers() -> Problem {
@@ -303,6 +369,8 @@ pub struct Report {
     pub manifest: Option<PathBuf>,
     /// Where Kiket is.
     pub base_url: String,
+    /// What proves that a delivery is Kiket's.
+    pub authentication: Authentication,
     /// What the builder was told to say.
     pub notes: Vec<String>,
     /// The handlers, by event and version.
@@ -350,6 +418,7 @@ impl Report {
             version: config.version.clone(),
             manifest: manifest.map(|manifest| manifest.path().to_owned()),
             base_url: config.base_url().to_owned(),
+            authentication: config.authentication,
             notes: Vec::new(),
             handlers: handlers.collect(),
             warnings,
@@ -367,6 +436,16 @@ impl fmt::Display for Report {
             None => writeln!(f, "  manifest   none")?,
         }
         writeln!(f, "  Kiket      {}", self.base_url)?;
+        match self.authentication {
+            Authentication::Hmac => {}
+            Authentication::Token => {
+                writeln!(
+                    f,
+                    "  accepts    token: NOTHING SIGNS A BODY, whoever has an unused token can send his own"
+                )?;
+            }
+            mode => writeln!(f, "  accepts    {mode}: signatures and runtime tokens")?,
+        }
         for note in &self.notes {
             writeln!(f, "  note       {note}")?;
         }

@@ -82,10 +82,13 @@ impl Client {
     /// The headers of a call: tokens, version, key.
     fn headers(&self, request: &Request, idempotency_key: Option<&str>) -> Result<HeaderMap, ClientError> {
         let Tokens { authorization, api_key, .. } = &self.line.tokens;
+        let runtime_token = self.runtime_token();
+        // A delivery that came with a token of its own acts with that, and with no more.
+        let authorization = authorization.as_ref().filter(|_| runtime_token.is_none());
         let api_key = api_key.as_ref().filter(|_| request.is_below_ext());
         let failed =
             |message: &str| ClientError::new(ClientErrorKind::NotConfigured, request.call(), message);
-        if authorization.is_none() && api_key.is_none() {
+        if authorization.is_none() && runtime_token.is_none() && api_key.is_none() {
             return Err(failed(if request.is_below_ext() {
                 "there is no extension API key: set `KIKET_EXTENSION_API_KEY` (and `KIKET_WORKSPACE_TOKEN`)"
             } else {
@@ -103,6 +106,9 @@ impl Client {
         }
         if let Some(token) = authorization {
             headers.insert(header::AUTHORIZATION, made(token.clone(), "the workspace token")?);
+        }
+        if let Some(token) = runtime_token {
+            headers.insert(RUNTIME_TOKEN, made(sensitive(token.expose()), "the runtime token")?);
         }
         if let Some(key) = api_key {
             headers.insert(API_KEY, made(key.clone(), "the extension API key")?);
@@ -146,11 +152,17 @@ impl Client {
 
     fn tokens(&self) -> impl Iterator<Item = &Secret> {
         let Tokens { workspace, extension_key, .. } = &self.line.tokens;
-        workspace.iter().chain(extension_key).filter(|token| !token.expose().is_empty())
+        let tokens = workspace.iter().chain(extension_key).chain(self.runtime_token());
+        tokens.filter(|token| !token.expose().is_empty())
+    }
+
+    fn runtime_token(&self) -> Option<&Secret> {
+        self.view.occasion.as_ref()?.token()
     }
 }
 
 const API_KEY: HeaderName = HeaderName::from_static(API_KEY_HEADER);
+const RUNTIME_TOKEN: HeaderName = HeaderName::from_static("x-kiket-runtime-token");
 const VERSION: HeaderName = HeaderName::from_static(VERSION_HEADER);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A map that has room for twice as many never grows.

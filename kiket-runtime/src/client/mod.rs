@@ -124,6 +124,9 @@ pub(crate) trait Occasion: Send + Sync {
     /// When every call has ended.
     fn deadline(&self) -> Instant;
 
+    /// The runtime token, where it was checked: it takes the place of the workspace token.
+    fn token(&self) -> Option<&Secret>;
+
     /// The keys of the calls that create something; most deliveries make none.
     fn keys(&self) -> &Keys;
 }

@@ -94,12 +94,13 @@ struct Made {
     version: &'static str,
     deadline: Instant,
     keys: Keys,
+    token: Option<Secret>,
 }
 
 impl Made {
     fn by(version: &'static str, seconds: u64, key: &str) -> Arc<Self> {
         let deadline = Instant::now() + Duration::from_secs(seconds);
-        Arc::new(Self { version, deadline, keys: Keys::new(key.into()) })
+        Arc::new(Self { version, deadline, keys: Keys::new(key.into()), token: None })
     }
 }
 
@@ -110,6 +111,10 @@ impl Occasion for Made {
 
     fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
     }
 
     fn keys(&self) -> &Keys {

@@ -68,7 +68,6 @@ impl Checks {
         }
         Ok(Grant {
             verified: true,
-            token_type: None,
             expires_at: Some(expires),
             issued_at: claims.iat.as_ref().and_then(numeric_date),
             scopes: claims.scopes.unwrap_or_default(),

@@ -282,8 +282,8 @@ fn token(issuer: &TokenIssuer, id: &str) -> String {
     issuer.sign(&with(&json!({ "jti": id, "exp": NOW + 1_000_000 })))
 }
 
-fn wrong(error: TokenError) -> Option<TokenRefusal> {
-    Some(TokenRefusal::Wrong(error))
+fn wrong(error: TokenError) -> TokenRefusal {
+    TokenRefusal::Wrong(error)
 }
 
 #[tokio::test(start_paused = true)]
@@ -339,15 +339,21 @@ async fn an_unknown_key_is_sought_once_and_then_refused() {
     let host = Host::with(&issuer);
     let verifier = host.verifier();
     // Nothing is known yet: the first fetch answers for it.
-    assert_eq!(verifier.verify(&token(&stranger, "1"), NOW).await.err(), wrong(TokenError::UnknownKey));
-    assert_eq!(verifier.verify(&token(&stranger, "2"), NOW).await.err(), wrong(TokenError::UnknownKey));
+    assert_eq!(
+        verifier.verify(&token(&stranger, "1"), NOW).await.unwrap_err(),
+        wrong(TokenError::UnknownKey)
+    );
+    assert_eq!(
+        verifier.verify(&token(&stranger, "2"), NOW).await.unwrap_err(),
+        wrong(TokenError::UnknownKey)
+    );
     assert_eq!(host.asked(), 1);
     // Another one, which no fetch has answered for, is neither refused nor sought again at once.
     let undecided = verifier.verify(&token(&another, "3"), NOW).await.err();
     assert!(matches!(undecided, Some(TokenRefusal::Undecided(wait)) if wait <= seconds(10)), "{undecided:?}");
     assert_eq!(host.asked(), 1);
     tokio::time::advance(seconds(10)).await;
-    assert_eq!(verifier.verify(&token(&another, "3"), NOW).await.err(), wrong(TokenError::UnknownKey));
+    assert_eq!(verifier.verify(&token(&another, "3"), NOW).await.unwrap_err(), wrong(TokenError::UnknownKey));
     assert_eq!(host.asked(), 2);
     // It may come to be known: after the pause it is sought again.
     host.has(Some(Ok(another.jwks())));
@@ -365,13 +371,16 @@ async fn the_only_key_may_change_without_a_name() {
     tokio::time::advance(seconds(10)).await;
     assert!(verifier.verify(&token(&new, "2"), NOW).await.is_ok());
     tokio::time::advance(seconds(10)).await;
-    assert_eq!(verifier.verify(&token(&old, "3"), NOW).await.err(), wrong(TokenError::SignatureMismatch));
+    assert_eq!(
+        verifier.verify(&token(&old, "3"), NOW).await.unwrap_err(),
+        wrong(TokenError::SignatureMismatch)
+    );
     assert_eq!(host.asked(), 3);
 
     let both = json!({ "keys": [old.jwks()["keys"][0], new.jwks()["keys"][0]] });
     host.has(Some(Ok(both)));
     tokio::time::advance(seconds(10)).await;
-    assert_eq!(verifier.verify(&token(&old, "4"), NOW).await.err(), wrong(TokenError::UnknownKey));
+    assert_eq!(verifier.verify(&token(&old, "4"), NOW).await.unwrap_err(), wrong(TokenError::UnknownKey));
 }
 
 #[tokio::test(start_paused = true)]
@@ -396,7 +405,7 @@ async fn while_the_host_is_down_nobody_is_refused() {
         assert_eq!(host.asked(), 1, "{down:?}");
         // What is wrong anyway is refused all the same.
         let expired = issuer.sign(&with(&json!({ "exp": NOW })));
-        assert_eq!(verifier.verify(&expired, NOW).await.err(), wrong(TokenError::Expired));
+        assert_eq!(verifier.verify(&expired, NOW).await.unwrap_err(), wrong(TokenError::Expired));
 
         host.has(Some(Ok(issuer.jwks())));
         tokio::time::advance(seconds(10)).await;
