@@ -7,7 +7,7 @@ use crate::{
     client::Client,
     config::Config,
     dispatch::Dispatcher,
-    startup::Report,
+    report::Report,
 };
 
 /// An extension that is ready to answer: handlers, secrets and settings are known and checked.

@@ -8,6 +8,7 @@ mod base_url;
 mod builder;
 mod client;
 mod clock;
+mod collect;
 mod config;
 mod context;
 mod counters;
@@ -25,11 +26,13 @@ mod headers;
 mod http;
 mod logging;
 mod manifest;
+mod needs;
 mod once;
 #[doc(hidden)]
 pub mod private;
 mod redact;
 mod registry;
+mod report;
 mod routing;
 mod scope;
 mod secret;
@@ -65,10 +68,10 @@ pub use self::{
     http::{Server, ServerHandle},
     logging::init_logging,
     manifest::{DeclaredEvent, Form, Manifest, Reference, Setting},
+    report::{HandlerReport, Report},
     scope::Scope,
     secret::Secret,
     settings::{SettingError, Settings},
-    startup::{HandlerReport, Report},
     telemetry::{Record, RecordStatus},
     token::{Authentication, TokenRules, UnknownAuthentication},
 };

@@ -4,7 +4,7 @@ use std::{io::IsTerminal as _, net::SocketAddr};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::{config::log_filter, extension::Extension, startup::Report, token::Authentication};
+use crate::{config::log_filter, extension::Extension, report::Report, token::Authentication};
 
 /// What is logged where `RUST_LOG` says nothing: the server below has nothing to tell while all is well.
 const USUAL: &str = "info,actix_server=warn";

@@ -1,36 +1,32 @@
 //! The start of an extension: manifest, configuration and handlers are loaded and checked against each other.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use http::StatusCode;
-use serde_json::Value;
 
 use crate::{
     admission::{Admission, Tokens},
-    builder::{Builder, Collected, Limits, ManifestSource, Memory},
+    builder::{Builder, Limits, ManifestSource, Memory},
     client::{Client, Reporter},
-    config::{Config, Declared, secret_variable},
+    collect::{collect, without_handlers},
+    config::{Config, Declared},
     counters::Counters,
     dedupe::{Keep, MemoryStore, store_from_url},
-    delivery::{Premises, States, Subject},
+    delivery::{Premises, Subject},
     dispatch::Dispatcher,
-    error::{Place, Problem, StartupError},
+    error::{Problem, StartupError},
     extension::{Extension, Parts},
     gate::Gate,
-    handler::{Binding, Registration},
+    handler::Registration,
     manifest::{Manifest, RegisteredHandler, disagreements},
+    needs::{missing_secrets, missing_settings, needed_secrets, unmet},
     once::Once,
     redact::Redactor,
     registry::Registry,
+    report::Report,
     signature::Verifier,
     telemetry::{Telemetry, Teller},
-    token::{Authentication, TokenRules, TokenVerifier},
+    token::{TokenRules, TokenVerifier},
 };
 
 /// Builds the extension that `builder` describes.
@@ -174,149 +170,6 @@ fn load(source: &ManifestSource) -> Result<Option<Manifest>, Vec<Problem>> {
     }
 }
 
-/// The annotated functions of the program that belong to the extension.
-fn collect(registrations: &[&Registration], collected: &Collected) -> Result<Vec<Binding>, Vec<Problem>> {
-    match collected {
-        Collected::None => Ok(Vec::new()),
-        Collected::OfCrates { named, own } => {
-            of_crates(registrations, &named.iter().chain(own).collect::<Vec<_>>())
-        }
-        Collected::OfOneCrate => of_one_crate(registrations),
-    }
-}
-
-fn of_crates(registrations: &[&Registration], crates: &[&String]) -> Result<Vec<Binding>, Vec<Problem>> {
-    let (own, foreign): (Vec<&Registration>, Vec<_>) = registrations
-        .iter()
-        .copied()
-        .partition(|registration| crates.iter().any(|name| is_in(registration, name)));
-    if foreign.is_empty() {
-        return Ok(own.into_iter().map(Binding::from).collect());
-    }
-    let mut by_crate = BTreeMap::<&str, Vec<&Registration>>::new();
-    for registration in foreign {
-        by_crate.entry(registration.crate_name()).or_default().push(registration);
-    }
-    Err(by_crate.into_iter().map(|(name, registrations)| foreign_handlers(name, &registrations)).collect())
-}
-
-fn foreign_handlers(name: &str, registrations: &[&Registration]) -> Problem {
-    let mut functions: Vec<_> = registrations.iter().map(|registration| registration.function()).collect();
-    functions.sort_unstable();
-    let functions = functions.join("`, `");
-    let what =
-        format!("the crate `{name}` has handlers and is not named as part of this extension: `{functions}`");
-    let first = registrations
-        .iter()
-        .map(|registration| registration.place())
-        .min_by_key(|place| (place.file(), place.line()));
-    let problem = Problem::new(what)
-        .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder"));
-    match first {
-        Some(place) => problem.at(place.into()),
-        None => problem,
-    }
-}
-
-/// Whether the annotated function is in the crate `name`, however `Cargo.toml` spells it.
-fn is_in(registration: &Registration, name: &str) -> bool {
-    name.replace('-', "_") == registration.crate_name()
-}
-
-/// The crates that were named and have no handlers: most likely the linker dropped them, handlers and all.
-fn without_handlers(registrations: &[&Registration], collected: &Collected) -> Vec<Problem> {
-    let Collected::OfCrates { named, .. } = collected else { return Vec::new() };
-    let without =
-        named.iter().filter(|name| !registrations.iter().any(|registration| is_in(registration, name)));
-    without
-        .map(|name| {
-            Problem::new(format!("the crate `{name}` is named as part of this extension and has no handlers"))
-                .mend(format!(
-                    "a library that nothing uses is not linked: write `use {} as _;`, or do not name it",
-                    name.replace('-', "_")
-                ))
-        })
-        .collect()
-}
-
-fn of_one_crate(registrations: &[&Registration]) -> Result<Vec<Binding>, Vec<Problem>> {
-    let crates: BTreeSet<_> = registrations.iter().map(|registration| registration.crate_name()).collect();
-    if crates.len() <= 1 {
-        return Ok(registrations.iter().copied().map(Binding::from).collect());
-    }
-    let names = crates.into_iter().collect::<Vec<_>>();
-    Err(vec![
-        Problem::new(format!("several crates have handlers: `{}`", names.join("`, `")))
-            .mend("name those whose handlers belong to this extension: `.crates([…])` on the builder"),
-    ])
-}
-
-/// What handlers ask for and nobody gives.
-fn unmet(bindings: &[Binding], states: &States, config: Option<&Config>) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for binding in bindings {
-        for (id, type_name) in &binding.needs.states {
-            if !states.contains(*id) {
-                let what =
-                    format!("`{}` asks for `State<{type_name}>`, which nobody gives", binding.function);
-                problems.push(Problem::new(what).at(binding.place.into()).mend(
-                    "give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`",
-                ));
-            }
-        }
-        let unsigned = config.is_some_and(|config| !config.authentication.takes_tokens());
-        if !binding.scopes.is_empty() && unsigned {
-            let what = format!(
-                "`{}` requires scopes, which only a runtime token has, and the mode `hmac` checks none",
-                binding.function
-            );
-            problems.push(Problem::new(what).at(binding.place.into()).mend(
-                "set `KIKET_AUTHENTICATION` to `both`, or give the builder `.authentication(Authentication::Both)`; \
-                 or remove `scopes`",
-            ));
-        }
-    }
-    problems
-}
-
-/// The secrets that handlers cannot do without, each with a handler.
-fn needed_secrets(bindings: &[Binding]) -> BTreeMap<&'static str, (String, Place)> {
-    let needed =
-        bindings.iter().flat_map(|binding| binding.needs.secrets.iter().map(move |key| (*key, binding)));
-    needed.map(|(key, binding)| (key, (binding.function.to_string(), binding.place.into()))).collect()
-}
-
-/// Those that the environment does not have: only a delivery can bring them.
-fn missing_secrets<'n>(
-    needed: &'n BTreeMap<&'static str, (String, Place)>,
-    config: &'n Config,
-) -> impl Iterator<Item = Problem> + 'n {
-    let missing = needed.iter().filter(|(key, _)| config.secret_variables.find(key).is_none());
-    missing.map(|(key, (function, place))| {
-        Problem::new(format!("`{function}` needs the secret `{key}`, which the environment does not have"))
-            .at(place.clone())
-            .mend(format!("set `{}`, unless every delivery brings it", secret_variable(key)))
-    })
-}
-
-/// The settings that the manifest requires and nobody gives.
-fn missing_settings<'m>(manifest: &'m Manifest, config: &'m Config) -> impl Iterator<Item = Problem> + 'm {
-    let missing = manifest.settings().iter().filter(|setting| {
-        let key = setting.key();
-        let given = config.settings.get::<Option<Value>>(key).is_ok_and(|value| value.is_some());
-        setting.is_required() && !given && config.secret_variables.find(key).is_none()
-    });
-    missing.map(|setting| {
-        let key = setting.key();
-        let what = format!("the manifest requires the setting `{key}`, which has no value");
-        Problem::new(what).mend(if setting.is_secret() {
-            format!("set `{}`, unless every delivery brings it", secret_variable(key))
-        } else {
-            format!("give it a `default`, or the builder `.setting(\"{key}\", …)`")
-        })
-    })
-}
-
 fn no_handlers() -> Problem {
     Problem::new("there are no handlers").mend(
         "annotate a function: `#[kiket::webhook(\"issue.created\", version = \"v1\")]`; handlers in a library crate are \
@@ -353,123 +206,4 @@ fn compare(manifest: &Manifest, registry: &Registry) -> Vec<Problem> {
         line: entry.place.line(),
     });
     disagreements(manifest, handlers)
-}
-
-/// What was found at the start: who the extension is, its handlers, and what is odd.
-///
-/// `Display` prints it as `kiket::main!` does on a terminal.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Report {
-    /// The id of the extension.
-    pub id: Option<String>,
-    /// The version of the extension.
-    pub version: Option<String>,
-    /// The manifest that was read.
-    pub manifest: Option<PathBuf>,
-    /// Where Kiket is.
-    pub base_url: String,
-    /// What proves that a delivery is Kiket's.
-    pub authentication: Authentication,
-    /// What the builder was told to say.
-    pub notes: Vec<String>,
-    /// The handlers, by event and version.
-    pub handlers: Vec<HandlerReport>,
-    /// What does not stop the start, and should not be.
-    pub warnings: Vec<Problem>,
-}
-
-/// One handler, as the start-up table shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HandlerReport {
-    /// The event it answers.
-    pub event: String,
-    /// The version, as registered.
-    pub version: String,
-    /// The path of the function.
-    pub function: String,
-    /// Where it is registered.
-    pub file: String,
-    /// The line of that.
-    pub line: u32,
-    /// How long it may run.
-    pub timeout: Duration,
-}
-
-impl Report {
-    fn new(
-        config: &Config,
-        manifest: Option<&Manifest>,
-        registry: &Registry,
-        warnings: Vec<Problem>,
-    ) -> Self {
-        let entries = registry.entries();
-        let handlers = entries.into_iter().map(|entry| HandlerReport {
-            event: entry.subject.event.to_string(),
-            version: entry.subject.version.to_string(),
-            function: entry.function.clone().into_owned(),
-            file: entry.place.file().to_owned(),
-            line: entry.place.line(),
-            timeout: entry.timeout,
-        });
-        Self {
-            id: config.id.clone(),
-            version: config.version.clone(),
-            manifest: manifest.map(|manifest| manifest.path().to_owned()),
-            base_url: config.base_url().to_owned(),
-            authentication: config.authentication,
-            notes: Vec::new(),
-            handlers: handlers.collect(),
-            warnings,
-        }
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.id.as_deref().unwrap_or("without an id");
-        let version = self.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
-        writeln!(f, "  extension  {id}{version}")?;
-        match &self.manifest {
-            Some(path) => writeln!(f, "  manifest   {}", path.display())?,
-            None => writeln!(f, "  manifest   none")?,
-        }
-        writeln!(f, "  Kiket      {}", self.base_url)?;
-        match self.authentication {
-            Authentication::Hmac => {}
-            Authentication::Token => {
-                writeln!(
-                    f,
-                    "  accepts    token: NOTHING SIGNS A BODY, whoever has an unused token can send his own"
-                )?;
-            }
-            mode => writeln!(f, "  accepts    {mode}: signatures and runtime tokens")?,
-        }
-        for note in &self.notes {
-            writeln!(f, "  note       {note}")?;
-        }
-        let widths = self.handlers.iter().fold([5, 7, 8], |[event, version, function], handler| {
-            [
-                event.max(handler.event.len()),
-                version.max(handler.version.len()),
-                function.max(handler.function.len()),
-            ]
-        });
-        let [event, version, function] = widths;
-        writeln!(
-            f,
-            "\n  {:event$}  {:version$}  {:function$}  timeout  place",
-            "event", "version", "function"
-        )?;
-        for handler in &self.handlers {
-            let HandlerReport { event: e, version: v, function: n, file, line, timeout } = handler;
-            let timeout = format!("{timeout:?}");
-            writeln!(f, "  {e:event$}  {v:version$}  {n:function$}  {timeout:7}  {file}:{line}")?;
-        }
-        for warning in &self.warnings {
-            write!(f, "\nwarning: {warning}")?;
-        }
-        Ok(())
-    }
 }
