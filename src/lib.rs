@@ -39,12 +39,13 @@
 
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
-    Answering, Builder, Client, ClientError, ClientErrorKind, Clock, Config, Context, CustomData,
-    DeclaredEvent, Delivery, Endpoints, Error, ErrorKind, EventName, EventVersion, Extension, FieldError,
-    Form, FromDelivery, Handler, HandlerReport, Headers, IntoReply, InvalidEventName, InvalidEventVersion,
-    Items, Json, Level, Manifest, Needs, Payload, Place, Problem, RawBody, Reference, Reply, Report, Result,
-    Scope, Secret, SecretEntry, Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent,
-    SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, Timeout, dedupe, init_logging,
+    Answering, Auth, Authentication, Builder, Client, ClientError, ClientErrorKind, Clock, Config, Context,
+    CustomData, DeclaredEvent, Delivery, Endpoints, Error, ErrorKind, EventName, EventVersion, Extension,
+    FieldError, Form, FromDelivery, Handler, HandlerReport, Headers, IntoReply, InvalidEventName,
+    InvalidEventVersion, Items, Json, Level, Manifest, Needs, Payload, Place, Problem, RawBody, Record,
+    RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope, Secret, SecretEntry, SecretKey,
+    Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent, SlaEvents, SlaFilter, SlaState,
+    StartupError, State, StatusCode, Timeout, TokenRules, UnknownAuthentication, dedupe, init_logging,
     signature, testing,
 };
 
