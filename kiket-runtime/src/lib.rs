@@ -22,6 +22,7 @@ mod handler;
 mod headers;
 mod http;
 mod logging;
+mod mac;
 mod manifest;
 mod once;
 #[doc(hidden)]
