@@ -2,6 +2,8 @@
 //!
 //! Use it through `kiket`, which re-exports everything here that is meant to be used.
 
+mod absent;
+mod actions;
 mod base_url;
 mod builder;
 mod client;
@@ -10,6 +12,7 @@ mod config;
 mod context;
 mod counters;
 mod deadline;
+mod decision;
 pub mod dedupe;
 mod delivery;
 mod dispatch;
@@ -41,6 +44,7 @@ pub mod testing;
 pub use ::http::StatusCode;
 
 pub use self::{
+    actions::{Action, ActionKind, Actions},
     builder::Builder,
     client::{
         Client, ClientError, ClientErrorKind, CustomData, Endpoints, FieldError, Items, Level, RateWindow,
@@ -50,6 +54,7 @@ pub use self::{
     config::Config,
     context::Context,
     deadline::Timeout,
+    decision::{Decision, Verdict},
     delivery::Delivery,
     error::{Error, ErrorKind, Place, Problem, Result, StartupError},
     event::{EventName, EventVersion, InvalidEventName, InvalidEventVersion},
