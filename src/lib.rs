@@ -32,6 +32,7 @@
 //! - [`main!`]: the program around the handlers.
 //! - [`Payload`], [`Context`], [`State`], [`Settings`], [`Headers`], [`RawBody`]: the arguments of a handler.
 //! - [`Reply`], [`Json`], [`Error`]: its answers; [`Decision`] of a guard, [`Actions`] for Kiket.
+//! - [`notification`]: messages that the extension delivers for Kiket.
 //! - [`Extension`]: the same without macros, to configure, mount or embed.
 //! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone.
 //! - [`dedupe`]: stores that remember deliveries, so that nothing is done twice.
@@ -45,7 +46,7 @@ pub use kiket_runtime::{
     InvalidEventName, InvalidEventVersion, Items, Json, Level, Manifest, Needs, Payload, Place, Problem,
     RawBody, Reference, Reply, Report, Result, Scope, Secret, SecretEntry, Secrets, Server, ServerHandle,
     Setting, SettingError, Settings, SlaEvent, SlaEvents, SlaFilter, SlaState, StartupError, State,
-    StatusCode, Timeout, Verdict, dedupe, init_logging, signature, testing,
+    StatusCode, Timeout, Verdict, dedupe, init_logging, notification, signature, testing,
 };
 
 #[doc(hidden)]

@@ -185,34 +185,34 @@ mod tests {
     #[test]
     fn every_kind_is_written_with_what_it_needs_and_read_back() {
         #[track_caller]
-        fn check(action: Action, json: Value) {
+        fn check(action: Action, json: &Value) {
             let actions = Actions::from([action]);
             let json = json!({ "actions": [json] });
             assert_eq!(serde_json::to_value(&actions).unwrap(), json);
             assert_eq!(serde_json::from_value::<Actions>(json).unwrap(), actions);
         }
-        check(Action::add_comment("hi"), json!({ "kind": "add_comment", "body": "hi" }));
+        check(Action::add_comment("hi"), &json!({ "kind": "add_comment", "body": "hi" }));
         check(
             Action::set_field("priority", 3),
-            json!({ "kind": "set_field", "field": "priority", "value": 3 }),
+            &json!({ "kind": "set_field", "field": "priority", "value": 3 }),
         );
         check(
             Action::set_field("due", Value::Null),
-            json!({ "kind": "set_field", "field": "due", "value": null }),
+            &json!({ "kind": "set_field", "field": "due", "value": null }),
         );
-        check(Action::transition("done"), json!({ "kind": "transition", "to": "done" }));
-        check(Action::assign("ada"), json!({ "kind": "assign", "to": "ada" }));
+        check(Action::transition("done"), &json!({ "kind": "transition", "to": "done" }));
+        check(Action::assign("ada"), &json!({ "kind": "assign", "to": "ada" }));
         check(
             Action::notify("slack:#legal", "look"),
-            json!({ "kind": "notify", "channel": "slack:#legal", "message": "look" }),
+            &json!({ "kind": "notify", "channel": "slack:#legal", "message": "look" }),
         );
         check(
             Action::of_kind("escalate").with("to", "oncall").with("level", 2),
-            json!({ "kind": "escalate", "to": "oncall", "level": 2 }),
+            &json!({ "kind": "escalate", "to": "oncall", "level": 2 }),
         );
         check(
             Action::of_kind("add_comment").with("body", "hi").with("internal", true),
-            json!({ "kind": "add_comment", "body": "hi", "internal": true }),
+            &json!({ "kind": "add_comment", "body": "hi", "internal": true }),
         );
     }
 

@@ -28,19 +28,24 @@ use crate::{
 /// }));
 /// ```
 ///
-/// Who refuses or holds a transition says why, for people read it. What is read from JSON keeps the fields that this
-/// version does not know; a `status` that it does not know is an error, for nobody must take it for an allowance.
+/// Who refuses or holds a transition says why, for people read it. A `status` that this version does not know does not
+/// decode, for nobody must take it for an allowance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[must_use = "a decision decides nothing until the handler returns it"]
+#[non_exhaustive]
 pub struct Decision {
+    /// What it comes to.
     #[serde(rename = "status")]
-    verdict: Verdict,
+    pub verdict: Verdict,
+    /// What it says to people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
+    pub message: Option<String>,
+    /// What it says to programs, `output_fields` among it.
     #[serde(default, deserialize_with = "or_default")]
-    metadata: Map<String, Value>,
+    pub metadata: Map<String, Value>,
+    /// The fields that this version does not know.
     #[serde(flatten)]
-    extra: Map<String, Value>,
+    pub extra: Map<String, Value>,
 }
 
 /// What a decision comes to.
@@ -80,7 +85,7 @@ impl Decision {
     }
 
     /// Says this, like an allowance's reason.
-    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+    pub fn message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
         self
     }
@@ -116,26 +121,6 @@ impl Decision {
     ) -> Self {
         fields.into_iter().fold(self, |decision, (key, value)| decision.output_field(key, value))
     }
-
-    /// What it comes to.
-    pub fn verdict(&self) -> Verdict {
-        self.verdict
-    }
-
-    /// What it says to people.
-    pub fn message(&self) -> Option<&str> {
-        self.message.as_deref()
-    }
-
-    /// What it says to programs, `output_fields` among it.
-    pub fn metadata(&self) -> &Map<String, Value> {
-        &self.metadata
-    }
-
-    /// The fields that this version does not know.
-    pub fn extra(&self) -> &Map<String, Value> {
-        &self.extra
-    }
 }
 
 impl IntoReply for Decision {
@@ -157,7 +142,7 @@ mod tests {
         }
         check(&Decision::allow(), json!({ "status": "allow", "metadata": {} }));
         check(
-            &Decision::allow().with_message("fine"),
+            &Decision::allow().message("fine"),
             json!({ "status": "allow", "message": "fine", "metadata": {} }),
         );
         check(
@@ -175,7 +160,7 @@ mod tests {
 
     #[test]
     fn output_fields_are_an_object_whatever_is_given() {
-        let fields = |decision: Decision| decision.metadata().get("output_fields").cloned();
+        let fields = |decision: Decision| decision.metadata.get("output_fields").cloned();
         let decision = Decision::allow().output_field("a", 1);
         assert_eq!(fields(decision.clone().data("output_fields", 5)), Some(json!({ "a": 1 })));
         assert_eq!(
@@ -192,8 +177,8 @@ mod tests {
     fn what_is_unknown_is_kept_and_a_status_that_is_unknown_refused() {
         let json = json!({ "status": "deny", "message": null, "metadata": null, "ticket": 7 });
         let decision: Decision = serde_json::from_value(json).unwrap();
-        assert_eq!((decision.verdict(), decision.message()), (Verdict::Deny, None));
-        assert_eq!((decision.metadata().len(), decision.extra().get("ticket")), (0, Some(&json!(7))));
+        assert_eq!((decision.verdict, decision.message), (Verdict::Deny, None));
+        assert_eq!((decision.metadata.len(), decision.extra.get("ticket")), (0, Some(&json!(7))));
         for json in
             [json!({}), json!({ "status": null }), json!({ "status": "ALLOW" }), json!({ "status": "maybe" })]
         {

@@ -27,6 +27,7 @@ mod http;
 mod logging;
 mod mac;
 mod manifest;
+pub mod notification;
 mod once;
 #[doc(hidden)]
 pub mod private;

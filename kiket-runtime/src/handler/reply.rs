@@ -83,7 +83,7 @@ impl Reply {
 
     /// Adds a text to a decision that has none, like an allowance's reason.
     pub fn message(self, message: impl Into<String>) -> Self {
-        self.amend("message", |decision| decision.with_message(message))
+        self.amend("message", |decision| decision.message(message))
     }
 
     /// Adds `key` to the `metadata` of a decision.
@@ -158,8 +158,8 @@ pub struct Json<T>(pub T);
 /// What a handler can return.
 ///
 /// `()` and `None` answer `{"ok":true}`; [`Reply`], [`Json<T>`](Json), `serde_json::Value` and the shapes that Kiket
-/// knows ([`Decision`], [`Actions`](crate::Actions)) answer themselves; a `Result` answers its value, or fails with any
-/// error that `?` converts into [`Error`].
+/// knows ([`Decision`], [`Actions`](crate::Actions), the answers of [`notification`](crate::notification)) answer
+/// themselves; a `Result` answers its value, or fails with any error that `?` converts into [`Error`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the answer of a webhook handler",
     label = "not an answer of a handler",
