@@ -33,6 +33,7 @@
 //! - [`Payload`], [`Context`], [`State`], [`Settings`], [`Headers`], [`RawBody`]: the arguments of a handler.
 //! - [`Reply`], [`Json`], [`Error`]: its answers; [`Decision`] of a guard, [`Actions`] for Kiket.
 //! - [`notification`]: messages that the extension delivers for Kiket.
+//! - [`external_webhook`]: webhooks of others, which Kiket passes on, and their signatures.
 //! - [`Extension`]: the same without macros, to configure, mount or embed.
 //! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone.
 //! - [`dedupe`]: stores that remember deliveries, so that nothing is done twice.
@@ -46,7 +47,7 @@ pub use kiket_runtime::{
     InvalidEventName, InvalidEventVersion, Items, Json, Level, Manifest, Needs, Payload, Place, Problem,
     RawBody, Reference, Reply, Report, Result, Scope, Secret, SecretEntry, Secrets, Server, ServerHandle,
     Setting, SettingError, Settings, SlaEvent, SlaEvents, SlaFilter, SlaState, StartupError, State,
-    StatusCode, Timeout, Verdict, dedupe, init_logging, notification, signature, testing,
+    StatusCode, Timeout, Verdict, dedupe, external_webhook, init_logging, notification, signature, testing,
 };
 
 #[doc(hidden)]

@@ -20,6 +20,7 @@ mod envelope;
 mod error;
 mod event;
 mod extension;
+pub mod external_webhook;
 mod gate;
 mod handler;
 mod headers;
