@@ -9,5 +9,6 @@ mod manifest_corpus;
 mod once;
 mod payload_corpus;
 mod running;
+mod shapes;
 mod vectors;
 mod wire;
