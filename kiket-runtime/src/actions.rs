@@ -74,6 +74,7 @@ impl<const N: usize> From<[Action; N]> for Actions {
     }
 }
 
+#[diagnostic::do_not_recommend] // the list of answers shows the general ones
 impl IntoReply for Actions {
     fn into_reply(self) -> Result<Reply> {
         Ok(Reply::json(self))

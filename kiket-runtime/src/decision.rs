@@ -123,6 +123,7 @@ impl Decision {
     }
 }
 
+#[diagnostic::do_not_recommend] // the list of answers shows the general ones
 impl IntoReply for Decision {
     fn into_reply(self) -> Result<Reply> {
         Ok(self.into())

@@ -203,7 +203,8 @@ async fn a_channel_is_valid_or_not() {
 fn sign(secret: &str, text: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(text.as_bytes());
-    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = [0; 64];
+    base16ct::lower::encode_str(&mac.finalize().into_bytes(), &mut hex).unwrap().to_owned()
 }
 
 const BODY: &str = r#"{"action":"opened","pull_request":{"number":42}}"#;

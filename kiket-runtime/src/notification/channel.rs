@@ -139,6 +139,7 @@ impl ChannelValidity {
     }
 }
 
+#[diagnostic::do_not_recommend] // the list of answers shows the general ones
 impl IntoReply for ChannelValidity {
     fn into_reply(self) -> Result<Reply> {
         Ok(Reply::json(self))

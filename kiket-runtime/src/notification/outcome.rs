@@ -90,6 +90,7 @@ impl Outcome {
     }
 }
 
+#[diagnostic::do_not_recommend] // the list of answers shows the general ones
 impl IntoReply for Outcome {
     fn into_reply(self) -> Result<Reply> {
         Ok(Reply::json(self))
