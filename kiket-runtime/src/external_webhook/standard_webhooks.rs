@@ -11,6 +11,23 @@ use crate::{mac::MacKey, secret::Secret};
 /// [Standard Webhooks](https://www.standardwebhooks.com), which many send: `webhook-signature`, the HMAC-SHA256 of
 /// `webhook-id`, `webhook-timestamp` and the body, with dots between them. The time may be 300 s from when Kiket received
 /// it. There are several signatures while a secret is replaced, and one of them must be ours.
+///
+/// ```
+/// use kiket_runtime::external_webhook::{ExternalWebhook, StandardWebhooks};
+/// use serde_json::json;
+///
+/// let webhook: ExternalWebhook = serde_json::from_value(json!({
+///     "received_at": 1_614_265_342,
+///     "external_webhook": { "body": r#"{"test": 2432232314}"#, "headers": {
+///         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+///         "webhook-timestamp": "1614265330",
+///         "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+///     } },
+/// }))?;
+/// assert!(webhook.verify(&StandardWebhooks::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")).is_ok());
+/// assert!(webhook.verify(&StandardWebhooks::new("whsec_YW5vdGhlciBzZWNyZXQ=")).is_err());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct StandardWebhooks(Key);
 

@@ -8,6 +8,22 @@ use crate::{mac::read_hex, secret::Secret};
 
 /// Stripe: `Stripe-Signature`, the HMAC-SHA256 of a time and the body, with a dot between them. The time may be 300 s from
 /// when Kiket received it. There are several signatures while a secret is replaced, and one of them must be ours.
+///
+/// ```
+/// use kiket_runtime::external_webhook::{ExternalWebhook, Stripe};
+/// use serde_json::json;
+///
+/// let webhook: ExternalWebhook = serde_json::from_value(json!({
+///     "received_at": 1_700_000_012,
+///     "external_webhook": { "body": r#"{"id":"evt_1"}"#, "headers": {
+///         "Stripe-Signature":
+///             "t=1700000000,v1=248a374f50f943a28b0f6ab50faf9a7e7e29b710fa26df9fb1618b9bf8ea9c9a",
+///     } },
+/// }))?;
+/// assert!(webhook.verify(&Stripe::new("whsec_test_secret")).is_ok());
+/// assert!(webhook.verify(&Stripe::new("whsec_another")).is_err());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Stripe(Key);
 

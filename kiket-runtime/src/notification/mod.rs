@@ -404,6 +404,7 @@ impl InvalidNotification {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -513,5 +514,41 @@ mod tests {
         .unwrap();
         let printed = format!("{read:?}");
         assert!(printed.contains("secrets") && !printed.contains("canary"), "{printed}");
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            12 => "[a-z]{1,3}".prop_map(Value::from),
+            2 => "[ \\t]{0,2}".prop_map(Value::from),
+            2 => any::<i64>().prop_map(Value::from),
+            1 => any::<f64>().prop_map(Value::from),
+            1 => any::<bool>().prop_map(Value::from),
+            2 => Just(Value::Null),
+            1 => Just(json!([1])),
+            1 => Just(json!({ "a": 1 })),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_decodes_says_something_to_somebody(
+            kind in prop_oneof![Just("channel"), Just("dm"), Just("group"), Just("fax")],
+            fields in prop::collection::btree_map(
+                "message|channel_id|recipient_id|thread_id|format|priority|x", value(), 1..8,
+            ),
+        ) {
+            let mut json = json!(fields);
+            json["channel_type"] = kind.into();
+            let Ok(read) = serde_json::from_value::<Notification>(json.clone()) else { return Ok(()) };
+            prop_assert!(!read.message().trim().is_empty(), "{json}");
+            match read.recipient() {
+                Recipient::Channel(id) | Recipient::Direct(id) | Recipient::Group(Some(id)) => {
+                    prop_assert!(!id.trim().is_empty(), "{json}");
+                }
+                Recipient::Group(None) | Recipient::Other(_) => {}
+            }
+            let written = serde_json::to_value(&read).unwrap();
+            prop_assert_eq!(serde_json::from_value::<Notification>(written).unwrap(), read);
+        }
     }
 }
