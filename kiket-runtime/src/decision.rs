@@ -28,8 +28,8 @@ use crate::{
 /// }));
 /// ```
 ///
-/// Who refuses or holds a transition says why, for people read it. A `status` that this version does not know does not
-/// decode, for nobody must take it for an allowance.
+/// Who refuses or holds a transition says why, for people read it. A `status` that this version does not know does
+/// not decode, for nobody must take it for an allowance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[must_use = "a decision decides nothing until the handler returns it"]
 #[non_exhaustive]

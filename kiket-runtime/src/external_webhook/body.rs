@@ -14,7 +14,8 @@ use crate::{
 const PLACE: &str = "external_webhook.body";
 
 /// A body that does not decode fails like a payload: with the path of the field, like
-/// ``external_webhook.body.issue.title: missing field `title` ``, and so that a corrected build can still catch the retry.
+/// ``external_webhook.body.issue.title: missing field `title` ``, and so that a corrected build can still catch the
+/// retry.
 impl ExternalWebhook {
     /// The body as a `T`, by its [`content_type`](Self::content_type): JSON, a form, or else text.
     ///

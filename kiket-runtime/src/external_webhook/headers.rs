@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::headers::Headers;
 
-/// Reads `{"X-Name": "value", "X-Other": ["a", "b"]}`. A name that is there twice, in whatever case, is a header that
-/// came twice.
+/// Reads `{"X-Name": "value", "X-Other": ["a", "b"]}`. A name that is there twice, in whatever case, is a header
+/// that came twice.
 pub(super) fn headers<'de, D: Deserializer<'de>>(field: D) -> Result<Headers, D::Error> {
     field.deserialize_any(Names)
 }

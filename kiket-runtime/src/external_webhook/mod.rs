@@ -1,5 +1,5 @@
-//! Webhooks of others, which Kiket passes on: the [`ExternalWebhook`], its body as its sender wrote it, and its sender's
-//! own signature.
+//! Webhooks of others, which Kiket passes on: the [`ExternalWebhook`], its body as its sender wrote it, and its
+//! sender's own signature.
 //!
 //! ```
 //! use kiket_runtime::{Payload, Result, Settings, external_webhook::{ExternalWebhook, GitHub}};
@@ -15,8 +15,8 @@
 //! }
 //! ```
 //!
-//! Kiket signs what it passes on, and that signature was checked before any handler runs. It says that Kiket got the
-//! request, not who sent it: the address of an extension's webhooks is no secret for ever. That is what
+//! Kiket signs what it passes on, and that signature was checked before any handler runs. It says that Kiket got
+//! the request, not who sent it: the address of an extension's webhooks is no secret for ever. That is what
 //! [`ExternalWebhook::verify`] is for.
 
 mod body;
@@ -69,8 +69,8 @@ use crate::{absent::or_default, delivery::read_time, headers::Headers};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// Unknown fields are kept. `Debug` prints neither values of headers nor the body, for there are signatures and tokens in
-/// them.
+/// Unknown fields are kept. `Debug` prints neither values of headers nor the body, for there are signatures and
+/// tokens in them.
 #[derive(Clone, Deserialize)]
 #[serde(from = "Fields")]
 pub struct ExternalWebhook {
@@ -94,7 +94,8 @@ impl ExternalWebhook {
         &self.request.body
     }
 
-    /// The headers it was sent with, to Kiket; those of the delivery are [`Context::headers`](crate::Context::headers).
+    /// The headers it was sent with, to Kiket; those of the delivery are
+    /// [`Context::headers`](crate::Context::headers).
     pub fn headers(&self) -> &Headers {
         &self.request.headers
     }
@@ -141,17 +142,18 @@ impl ExternalWebhook {
 
     /// Checks that `provider` sent it: its own signature over the text of the body.
     ///
-    /// A provider's time is compared with [`received_at`](Self::received_at) and not with now, both ways. Kiket may deliver
-    /// a webhook again eight hours later, and it is as true then as it was; one that somebody recorded and sends to Kiket
-    /// later is refused. `received_at` is as true as the delivery's signature: where nobody signs deliveries, it is
-    /// anybody's.
+    /// A provider's time is compared with [`received_at`](Self::received_at) and not with now, both ways. Kiket may
+    /// deliver a webhook again eight hours later, and it is as true then as it was; one that somebody recorded and
+    /// sends to Kiket later is refused. `received_at` is as true as the delivery's signature: where nobody signs
+    /// deliveries, it is anybody's.
     ///
-    /// With two live secrets, check one and then the other: `webhook.verify(&new).or_else(|_| webhook.verify(&old))?`.
+    /// With two live secrets, check one and then the other:
+    /// `webhook.verify(&new).or_else(|_| webhook.verify(&old))?`.
     ///
     /// # Errors
     ///
-    /// Says why not, and nothing that helps whoever forges. `?` in a handler answers 422: it will not be true when it is
-    /// sent again. Where our own secret cannot be used, it is tried again.
+    /// Says why not, and nothing that helps whoever forges. `?` in a handler answers 422: it will not be true when
+    /// it is sent again. Where our own secret cannot be used, it is tried again.
     pub fn verify(&self, provider: &(impl Provider + ?Sized)) -> Result<(), Unverified> {
         provider.verify(self)
     }

@@ -88,8 +88,8 @@ pub enum Reason {
     Untimed,
     /// The signature is not that of this text.
     Mismatch,
-    /// Our own secret cannot be used. It is the one reason that is tried again: a corrected secret can still catch the
-    /// retry.
+    /// Our own secret cannot be used. It is the one reason that is tried again: a corrected secret can still catch
+    /// the retry.
     UnusableSecret,
 }
 
@@ -113,8 +113,8 @@ pub(super) fn unusable_secret(why: &str) -> Unverified {
     Unverified::new(Reason::UnusableSecret, format!("the provider's secret cannot be used: {why}"))
 }
 
-/// How far the provider's time may be from when Kiket received the webhook, both ways, in seconds: what Slack, Stripe and
-/// Standard Webhooks ask for.
+/// How far the provider's time may be from when Kiket received the webhook, both ways, in seconds: what Slack,
+/// Stripe and Standard Webhooks ask for.
 const TOLERANCE_SECONDS: u64 = 300;
 
 /// What a provider signs with, or why it cannot be used.

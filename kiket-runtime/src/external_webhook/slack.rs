@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{mac::read_hex, secret::Secret};
 
-/// Slack: `X-Slack-Signature`, the HMAC-SHA256 of `v0`, the time in `X-Slack-Request-Timestamp` and the body, with colons
-/// between them. The time may be 300 s from when Kiket received it.
+/// Slack: `X-Slack-Signature`, the HMAC-SHA256 of `v0`, the time in `X-Slack-Request-Timestamp` and the body, with
+/// colons between them. The time may be 300 s from when Kiket received it.
 ///
 /// ```
 /// use kiket_runtime::external_webhook::{ExternalWebhook, Slack};

@@ -9,8 +9,8 @@ use super::{
 use crate::{mac::MacKey, secret::Secret};
 
 /// [Standard Webhooks](https://www.standardwebhooks.com), which many send: `webhook-signature`, the HMAC-SHA256 of
-/// `webhook-id`, `webhook-timestamp` and the body, with dots between them. The time may be 300 s from when Kiket received
-/// it. There are several signatures while a secret is replaced, and one of them must be ours.
+/// `webhook-id`, `webhook-timestamp` and the body, with dots between them. The time may be 300 s from when Kiket
+/// received it. There are several signatures while a secret is replaced, and one of them must be ours.
 ///
 /// ```
 /// use kiket_runtime::external_webhook::{ExternalWebhook, StandardWebhooks};

@@ -6,8 +6,9 @@ use super::{
 };
 use crate::{mac::read_hex, secret::Secret};
 
-/// Stripe: `Stripe-Signature`, the HMAC-SHA256 of a time and the body, with a dot between them. The time may be 300 s from
-/// when Kiket received it. There are several signatures while a secret is replaced, and one of them must be ours.
+/// Stripe: `Stripe-Signature`, the HMAC-SHA256 of a time and the body, with a dot between them. The time may be
+/// 300 s from when Kiket received it. There are several signatures while a secret is replaced, and one of them must
+/// be ours.
 ///
 /// ```
 /// use kiket_runtime::external_webhook::{ExternalWebhook, Stripe};

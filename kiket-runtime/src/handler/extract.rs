@@ -94,8 +94,8 @@ impl<'d, T: Deserialize<'d>> FromDelivery<'d> for Payload<T> {
     }
 }
 
-/// Says which field of `json` does not decode: decodes once more, slowly. `place` is where `json` stands, if it is not the
-/// body.
+/// Says which field of `json` does not decode: decodes once more, slowly. `place` is where `json` stands, if it is
+/// not the body.
 ///
 /// A body that is not JSON comes here too, and dispatch answers that before it looks at this.
 pub(crate) fn undecodable<'d, T: Deserialize<'d>>(

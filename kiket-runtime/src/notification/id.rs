@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::de::{Deserializer, Error, Visitor};
 
-/// An id as text; one that is `null` or blank counts as absent. A number that is not whole, or larger than 64 bits, is an
-/// error: as it is read it may be another one, and the message would go to somebody else.
+/// An id as text; one that is `null` or blank counts as absent. A number that is not whole, or larger than 64 bits,
+/// is an error: as it is read it may be another one, and the message would go to somebody else.
 pub(super) fn id<'de, D: Deserializer<'de>>(field: D) -> Result<Option<String>, D::Error> {
     field.deserialize_any(Id).map(present)
 }

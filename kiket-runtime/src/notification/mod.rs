@@ -1,5 +1,5 @@
-//! Messages that Kiket hands to an extension to deliver: the [`Notification`], its [`Outcome`], and whether a channel
-//! can be written to ([`ChannelValidation`]).
+//! Messages that Kiket hands to an extension to deliver: the [`Notification`], its [`Outcome`], and whether a
+//! channel can be written to ([`ChannelValidation`]).
 //!
 //! ```
 //! use std::time::Duration;
@@ -39,8 +39,9 @@ use crate::absent::or_default;
 /// A message for somebody, to be delivered by the extension.
 ///
 /// Each has a message that is not blank; one for a channel has a `channel_id`, and a direct one a `recipient_id`. A
-/// payload that breaks one of these does not decode, and the error names the field. Ids may be texts or whole numbers; formats,
-/// priorities and kinds of channels that this version does not know are kept, and so are unknown fields.
+/// payload that breaks one of these does not decode, and the error names the field. Ids may be texts or whole
+/// numbers; formats, priorities and kinds of channels that this version does not know are kept, and so are unknown
+/// fields.
 ///
 /// ```
 /// use kiket_runtime::notification::{Format, Notification, Priority, Recipient};

@@ -80,8 +80,8 @@ impl Outcome {
         self
     }
 
-    /// When it may be sent again; whole seconds count, rounded up. One that was sent is not sent again, and stays as it
-    /// is.
+    /// When it may be sent again; whole seconds count, rounded up. One that was sent is not sent again, and stays
+    /// as it is.
     pub fn retry_after(mut self, delay: Duration) -> Self {
         if !self.success {
             self.retry_after = Some(delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0)));
