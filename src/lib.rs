@@ -31,7 +31,9 @@
 //! - [`webhook`]: the attribute, what it takes, and what a handler may look like.
 //! - [`main!`]: the program around the handlers.
 //! - [`Payload`], [`Context`], [`State`], [`Settings`], [`Headers`], [`RawBody`]: the arguments of a handler.
-//! - [`Reply`], [`Json`], [`Error`]: its answers.
+//! - [`Reply`], [`Json`], [`Error`]: its answers; [`Decision`] of a guard, [`Actions`] for Kiket.
+//! - [`notification`]: messages that the extension delivers for Kiket.
+//! - [`external_webhook`]: webhooks of others, which Kiket passes on, and their signatures.
 //! - [`Extension`]: the same without macros, to configure, mount or embed.
 //! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone.
 //! - [`dedupe`]: stores that remember deliveries, so that nothing is done twice.
@@ -39,14 +41,14 @@
 
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
-    Answering, Auth, Authentication, Builder, Client, ClientError, ClientErrorKind, Clock, Config, Context,
-    CustomData, DeclaredEvent, Delivery, Endpoints, Error, ErrorKind, EventName, EventVersion, Extension,
-    FieldError, Form, FromDelivery, Handler, HandlerReport, Headers, IntoReply, InvalidEventName,
-    InvalidEventVersion, Items, Json, Level, Manifest, Needs, Payload, Place, Problem, RawBody, Record,
-    RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope, Secret, SecretEntry, SecretKey,
-    Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent, SlaEvents, SlaFilter, SlaState,
-    StartupError, State, StatusCode, Timeout, TokenRules, UnknownAuthentication, dedupe, init_logging,
-    signature, testing,
+    Action, ActionKind, Actions, Answering, Auth, Authentication, Builder, Client, ClientError,
+    ClientErrorKind, Clock, Config, Context, CustomData, Decision, DeclaredEvent, Delivery, Endpoints, Error,
+    ErrorKind, EventName, EventVersion, Extension, FieldError, Form, FromDelivery, Handler, HandlerReport,
+    Headers, IntoReply, InvalidEventName, InvalidEventVersion, Items, Json, Level, Manifest, Needs, Payload,
+    Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope,
+    Secret, SecretEntry, SecretKey, Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent,
+    SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, Timeout, TokenRules,
+    UnknownAuthentication, Verdict, dedupe, external_webhook, init_logging, notification, signature, testing,
 };
 
 #[doc(hidden)]

@@ -9,6 +9,7 @@ mod manifest_corpus;
 mod once;
 mod payload_corpus;
 mod running;
+mod shapes;
 mod tokens;
 mod vectors;
 mod wire;
