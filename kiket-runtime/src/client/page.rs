@@ -4,30 +4,93 @@ use std::{
     collections::VecDeque,
     fmt,
     future::poll_fn,
+    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use futures_core::Stream;
 use futures_util::stream::try_unfold;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        DeserializeOwned, MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
+};
 use serde_json::Value;
 
 use super::{Client, ClientError, request::Request};
 
-/// A page of a list: `{"data": […], "meta": {"next_page": 2}}`. A list without `meta` is all there is.
-#[derive(Deserialize)]
+/// A page of a list, in any of its spellings; what names no other page is all there is:
+///
+/// ```text
+/// {"data": […], "meta": {"next_page": 2}}                          null on the last page
+/// {"issues": […], "pagination": {"page": 1, "total_pages": 2}}     or what else the items are called
+/// […]
+/// ```
 pub(super) struct Page<T> {
     pub(super) data: VecDeque<T>,
-    #[serde(default)]
-    meta: Meta,
+    /// A number or a text; null on the last page.
+    next_page: Value,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Page<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Spellings(PhantomData))
+    }
+}
+
+struct Spellings<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Spellings<T> {
+    type Value = Page<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list, or an object with one in `data`")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Page<T>, A::Error> {
+        let data = VecDeque::deserialize(SeqAccessDeserializer::new(list))?;
+        Ok(Page { data, next_page: Value::Null })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Page<T>, A::Error> {
+        let Object { data, meta } = Object::deserialize(MapAccessDeserializer::new(object))?;
+        Ok(Page { data, next_page: meta.unwrap_or_default().next_page() })
+    }
+}
+
+#[derive(Deserialize)]
+struct Object<T> {
+    #[serde(
+        alias = "intake_forms",
+        alias = "submissions",
+        alias = "issues",
+        alias = "workflows",
+        alias = "boards",
+        alias = "members"
+    )]
+    data: VecDeque<T>,
+    #[serde(alias = "pagination")]
+    meta: Option<Meta>,
 }
 
 #[derive(Deserialize, Default)]
+#[serde(default)]
 struct Meta {
-    /// A number or a text; `null` on the last page.
-    #[serde(default)]
     next_page: Value,
+    page: Value,
+    total_pages: Value,
+}
+
+impl Meta {
+    fn next_page(self) -> Value {
+        match (self.next_page, self.page.as_u64(), self.total_pages.as_u64()) {
+            (Value::Null, Some(page), Some(total)) if page < total => page.saturating_add(1).into(),
+            (next_page, ..) => next_page,
+        }
+    }
 }
 
 /// The items of a list, through all its pages: the next page is asked for when the one before is used up.
@@ -104,13 +167,53 @@ impl<T: DeserializeOwned> Walk<T> {
                 Value::String(page) => list.clone().query("page", page),
                 page => list.clone().query("page", &page.to_string()),
             };
-            let Page { data, meta: Meta { next_page } } = self.client.send(request).await?;
+            let Page { data, next_page } = self.client.send(request).await?;
             self.items = data;
             // A page that names itself as the next one would never end.
             if !next_page.is_null() && next_page != self.page {
                 self.next = Some(Ok(list));
                 self.page = next_page;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_page_is_read() {
+        #[track_caller]
+        fn check(answer: &Value, next: &Value) {
+            let page: Page<u8> = serde_json::from_str(&answer.to_string()).unwrap();
+            assert_eq!((page.data, &page.next_page), (VecDeque::from([1, 2]), next), "{answer}");
+        }
+        check(&json!([1, 2]), &json!(null));
+        check(&json!({ "data": [1, 2] }), &json!(null));
+        check(&json!({ "issues": [1, 2], "total": 2 }), &json!(null));
+        check(&json!({ "data": [1, 2], "meta": null }), &json!(null));
+        check(&json!({ "data": [1, 2], "meta": { "next_page": "b" } }), &json!("b"));
+        check(&json!({ "data": [1, 2], "meta": { "page": 3, "next_page": null } }), &json!(null));
+        check(&json!({ "members": [1, 2], "pagination": { "page": 1, "total_pages": 2 } }), &json!(2));
+        check(&json!({ "members": [1, 2], "pagination": { "page": 2, "total_pages": 2 } }), &json!(null));
+    }
+
+    #[test]
+    fn what_is_no_page_is_an_error() {
+        for answer in [
+            json!({}),
+            json!(null),
+            json!("data"),
+            json!({ "data": null }),
+            json!({ "data": { "id": 1 } }),
+            json!({ "meta": {} }),
+            json!({ "data": ["one"] }),
+            json!([[1], {}]),
+        ] {
+            assert!(serde_json::from_str::<Page<u8>>(&answer.to_string()).is_err(), "{answer}");
         }
     }
 }
