@@ -39,13 +39,16 @@
 
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
-    Answering, Builder, Client, ClientError, ClientErrorKind, Clock, Config, Context, CustomData,
-    DeclaredEvent, Delivery, Endpoints, Error, ErrorKind, EventName, EventVersion, Extension, FieldError,
-    Form, FromDelivery, Handler, HandlerReport, Headers, IntoReply, InvalidEventName, InvalidEventVersion,
-    Items, Json, Level, Manifest, Needs, Payload, Place, Problem, RawBody, Reference, Reply, Report, Result,
-    Scope, Secret, SecretEntry, Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent,
-    SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, Timeout, dedupe, init_logging,
-    signature, testing,
+    Analytics, Answering, Board, Builder, Client, ClientError, ClientErrorKind, Clock, Config, Context,
+    CustomData, DeclaredEvent, Delivery, EmailAttachment, Endpoints, Error, ErrorKind, EventName,
+    EventVersion, Extension, FieldError, Form, FromDelivery, Handler, HandlerReport, Headers, Id,
+    InboundEmail, InboundEmails, IntakeField, IntakeForm, IntakeFormFilter, IntakeForms, IntakeStats,
+    IntakeSubmission, IntakeSubmissions, IntoReply, InvalidEventName, InvalidEventVersion, Issue,
+    IssueComment, IssueFields, IssueFilter, Issues, Items, Json, Level, Manifest, Member, Needs, Payload,
+    Place, Problem, Projects, RawBody, ReceivedEmail, Reference, Reply, Report, Result, Scope, Secret,
+    SecretEntry, Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent, SlaEvents,
+    SlaFilter, SlaState, StartupError, State, StatusCode, SubmissionFilter, SubmissionStatus, Timeout,
+    WebhookUrl, Workflow, dedupe, init_logging, signature, testing,
 };
 
 #[doc(hidden)]
