@@ -8,16 +8,15 @@ use super::{Client, ClientError, request::Request};
 /// What Kiket's analytics are told.
 ///
 /// ```
-/// # use kiket_runtime::{Extension, testing::Platform};
+/// # use kiket_runtime::testing::{self, Platform};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = Platform::start();
-/// # let endpoints = platform.extension(Extension::builder().without_manifest()).build()?.client().endpoints();
+/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
 /// use serde_json::json;
 ///
-/// // In a handler: `context.endpoints().analytics()`
-/// endpoints.analytics().track("report.sent", json!({ "pages": 3 })).await?;
-/// endpoints.analytics().track("report.opened", ()).await?;
+/// context.endpoints().analytics().track("report.sent", json!({ "pages": 3 })).await?;
+/// context.endpoints().analytics().track("report.opened", ()).await?;
 /// assert_eq!(platform.analytics_events()[0], json!({ "name": "report.sent", "properties": { "pages": 3 } }));
 /// # Ok(())
 /// # }

@@ -14,11 +14,11 @@ use super::{
 /// The e-mails that an extension got from elsewhere, and hands to Kiket.
 ///
 /// ```
-/// # use kiket_runtime::{Extension, testing::Platform};
+/// # use kiket_runtime::testing::{self, Platform};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = Platform::start();
-/// # let endpoints = platform.extension(Extension::builder().without_manifest()).build()?.client().endpoints();
+/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
 /// use kiket_runtime::{EmailAttachment, InboundEmail};
 ///
 /// let email = InboundEmail::new("ada@example.com", "support@acme.inbound.kiket.dev")
@@ -28,8 +28,7 @@ use super::{
 ///     .text_body("Since this morning.")
 ///     .header("X-Spam-Score", "0.1")
 ///     .attachment(EmailAttachment::new("screen.png").content_type("image/png").size(52_113));
-/// // In a handler: `context.endpoints().inbound_emails()`
-/// let received = endpoints.inbound_emails().create(&email).await?;
+/// let received = context.endpoints().inbound_emails().create(&email).await?;
 /// assert_eq!(received.status, "pending");
 /// # Ok(())
 /// # }

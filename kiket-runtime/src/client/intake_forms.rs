@@ -16,17 +16,16 @@ use super::{
 /// The intake forms of a project, through which people without an account send something in.
 ///
 /// ```
-/// # use kiket_runtime::{Extension, testing::Platform};
+/// # use kiket_runtime::testing::{self, Platform};
 /// # use serde_json::json;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = Platform::start();
 /// # platform.add_intake_form(7, json!({ "key": "bug-report", "public": true, "form_url": "https://kiket.dev/f/bug" }));
-/// # let endpoints = platform.extension(Extension::builder().without_manifest()).build()?.client().endpoints();
+/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
 /// use kiket_runtime::IntakeFormFilter;
 ///
-/// // In a handler: `let endpoints = context.endpoints();`
-/// let forms = endpoints.intake_forms(7);
+/// let forms = context.endpoints().intake_forms(7);
 /// let open = forms.list(IntakeFormFilter::default().active(true).limit(10)).await?;
 /// assert_eq!(open[0].key, "bug-report");
 ///
@@ -68,6 +67,12 @@ impl IntakeFormFilter {
     pub fn limit(mut self, limit: u32) -> Self {
         self.limit = Some(limit);
         self
+    }
+
+    fn listing(self, project: &str) -> Result<Request, ClientError> {
+        let request = Request::new(Method::GET, &["ext", "intake_forms"])?.of_project(project)?;
+        let request = request.maybe_query("active", self.active).maybe_query("public", self.public);
+        Ok(request.maybe_query("limit", self.limit))
     }
 }
 
@@ -194,13 +199,13 @@ impl IntakeForms {
     ///
     /// When the project is blank, or the call fails.
     pub async fn list(&self, filter: IntakeFormFilter) -> Result<Vec<IntakeForm>, ClientError> {
-        let page: Page<IntakeForm> = self.client.send(self.listing(&filter)?).await?;
+        let page: Page<IntakeForm> = self.client.send(filter.listing(&self.project)?).await?;
         Ok(page.data.into())
     }
 
     /// All forms that `filter` lets through, page by page as they are asked for.
     pub fn stream(&self, filter: IntakeFormFilter) -> Items<IntakeForm> {
-        Items::of(self.client.clone(), self.listing(&filter))
+        Items::of(self.client.clone(), filter.listing(&self.project))
     }
 
     /// The form `key`, which may also be its id.
@@ -233,12 +238,5 @@ impl IntakeForms {
     /// What was sent in through the form `key`, which may also be its id.
     pub fn submissions(&self, key: impl Into<String>) -> IntakeSubmissions {
         IntakeSubmissions::new(self.client.clone(), self.project.clone(), key.into())
-    }
-
-    fn listing(&self, filter: &IntakeFormFilter) -> Result<Request, ClientError> {
-        let IntakeFormFilter { active, public, limit } = *filter;
-        let request = Request::new(Method::GET, &["ext", "intake_forms"])?.of_project(&self.project)?;
-        let request = request.maybe_query("active", active).maybe_query("public", public);
-        Ok(request.maybe_query("limit", limit))
     }
 }

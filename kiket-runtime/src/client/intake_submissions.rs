@@ -17,16 +17,16 @@ use super::{
 /// What was sent in through an intake form, and what is decided about it.
 ///
 /// ```
-/// # use kiket_runtime::{Extension, testing::Platform};
+/// # use kiket_runtime::testing::{self, Platform};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = Platform::start();
 /// # platform.add_intake_form(7, serde_json::json!({ "key": "bug-report" }));
-/// # let endpoints = platform.extension(Extension::builder().without_manifest()).build()?.client().endpoints();
+/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
 /// use kiket_runtime::{SubmissionFilter, SubmissionStatus};
 /// use serde_json::json;
 ///
-/// let submissions = endpoints.intake_forms(7).submissions("bug-report");
+/// let submissions = context.endpoints().intake_forms(7).submissions("bug-report");
 /// let sent = submissions.create(&json!({ "title": "No login" }), json!({ "source": "mail" })).await?;
 /// let also = submissions.create(&json!({ "title": "Spam" }), ()).await?;
 ///

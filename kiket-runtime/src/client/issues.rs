@@ -18,15 +18,14 @@ use super::{
 /// The issues that the extension may read and write.
 ///
 /// ```
-/// # use kiket_runtime::{Extension, testing::Platform};
+/// # use kiket_runtime::testing::{self, Platform};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = Platform::start();
-/// # let endpoints = platform.extension(Extension::builder().without_manifest()).build()?.client().endpoints();
+/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
 /// use kiket_runtime::{IssueFields, IssueFilter};
 ///
-/// // In a handler: `let issues = context.endpoints().issues();`
-/// let issues = endpoints.issues();
+/// let issues = context.endpoints().issues();
 /// let fields = IssueFields::default().project("core").labels(["login"]);
 /// let issue = issues.create("No login", fields).await?;
 ///
@@ -173,13 +172,13 @@ impl Issues {
     ///
     /// When the filter has a blank project, or the call fails.
     pub async fn list(&self, filter: IssueFilter) -> Result<Vec<Issue>, ClientError> {
-        let page: Page<Issue> = self.client.send(listing(&filter)?).await?;
+        let page: Page<Issue> = self.client.send(listing(filter)?).await?;
         Ok(page.data.into())
     }
 
     /// All issues that `filter` lets through, page by page as they are asked for.
     pub fn stream(&self, filter: IssueFilter) -> Items<Issue> {
-        Items::of(self.client.clone(), listing(&filter))
+        Items::of(self.client.clone(), listing(filter))
     }
 
     /// The issue `key`.
@@ -198,7 +197,7 @@ impl Issues {
     /// When `fields` has a blank project, or the call fails.
     pub async fn create(&self, title: &str, fields: IssueFields) -> Result<Issue, ClientError> {
         let request = Request::new(Method::POST, &["ext", "issues"])?;
-        self.one(with_fields(request, fields.title(title))?).await
+        self.one(with_fields(request, &fields.title(title))?).await
     }
 
     /// Changes the fields of the issue `key` that `fields` has, and tells what it became.
@@ -207,7 +206,7 @@ impl Issues {
     ///
     /// When `key` is empty, `.` or `..`, `fields` has a blank project, or the call fails.
     pub async fn update(&self, key: &str, fields: IssueFields) -> Result<Issue, ClientError> {
-        self.one(with_fields(Request::new(Method::PATCH, &["ext", "issues", key])?, fields)?).await
+        self.one(with_fields(Request::new(Method::PATCH, &["ext", "issues", key])?, &fields)?).await
     }
 
     /// Says something about the issue `key`.
@@ -237,15 +236,16 @@ impl Issues {
     }
 }
 
-fn listing(filter: &IssueFilter) -> Result<Request, ClientError> {
+fn listing(filter: IssueFilter) -> Result<Request, ClientError> {
+    let IssueFilter { project, pairs } = filter;
     let mut request = Request::new(Method::GET, &["ext", "issues"])?;
-    if let Some(project) = &filter.project {
-        request = request.of_project(project)?;
+    if let Some(project) = project {
+        request = request.of_project(&project)?;
     }
-    Ok(filter.pairs.iter().fold(request, |request, (name, value)| request.query(name, value)))
+    Ok(pairs.iter().fold(request, |request, (name, value)| request.query(name, value)))
 }
 
-fn with_fields(request: Request, fields: IssueFields) -> Result<Request, ClientError> {
+fn with_fields(request: Request, fields: &IssueFields) -> Result<Request, ClientError> {
     if fields.has_blank_project() {
         return Err(request.invalid("the project is blank"));
     }

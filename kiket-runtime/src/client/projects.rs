@@ -17,7 +17,7 @@ use super::{
 /// How the projects of the workspace are set up, and who works in them.
 ///
 /// ```
-/// # use kiket_runtime::{Extension, testing::Platform};
+/// # use kiket_runtime::testing::{self, Platform};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = Platform::start();
@@ -25,9 +25,8 @@ use super::{
 /// #     "slug": "core", "id": 7, "workflows": [{ "name": "Delivery" }], "boards": [{ "name": "Team" }],
 /// #     "members": [{ "id": 1, "email": "ada@example.com" }],
 /// # }));
-/// # let endpoints = platform.extension(Extension::builder().without_manifest()).build()?.client().endpoints();
-/// // In a handler: `let projects = context.endpoints().projects();`
-/// let projects = endpoints.projects();
+/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+/// let projects = context.endpoints().projects();
 /// assert_eq!(projects.workflows("core").await?[0].name, "Delivery");
 /// assert_eq!(projects.boards("core").await?[0].name, "Team");
 /// assert_eq!(projects.members(7).await?[0].email.as_deref(), Some("ada@example.com"));

@@ -12,13 +12,12 @@ use super::answer::Wrapped;
 /// Whoever knows the address may send: it is not shown by `Debug`, and belongs into no log.
 ///
 /// ```
-/// # use kiket_runtime::{Extension, testing::Platform};
+/// # use kiket_runtime::testing::{self, Platform};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = Platform::builder().seed_yaml("webhook_token: abc123").start()?;
-/// # let endpoints = platform.extension(Extension::builder().without_manifest()).build()?.client().endpoints();
-/// // In a handler: `context.endpoints().webhook_url("inbound_email")`
-/// let webhook = endpoints.webhook_url("inbound_email").await?;
+/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+/// let webhook = context.endpoints().webhook_url("inbound_email").await?;
 /// assert!(webhook.url.ends_with("/webhooks/ext/abc123/inbound_email"));
 /// # Ok(())
 /// # }
