@@ -11,3 +11,4 @@ mod payload_corpus;
 mod running;
 mod vectors;
 mod wire;
+mod world;
