@@ -6,6 +6,7 @@ mod canary;
 mod corpus;
 mod load;
 mod manifest_corpus;
+mod more_calls;
 mod once;
 mod payload_corpus;
 mod running;
