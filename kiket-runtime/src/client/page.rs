@@ -14,11 +14,11 @@ use futures_util::stream::try_unfold;
 use serde::{
     Deserialize, Deserializer,
     de::{
-        DeserializeOwned, MapAccess, SeqAccess, Visitor,
+        DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor,
         value::{MapAccessDeserializer, SeqAccessDeserializer},
     },
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Client, ClientError, request::Request};
 
@@ -56,24 +56,27 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Spellings<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Page<T>, A::Error> {
-        let Object { data, meta } = Object::deserialize(MapAccessDeserializer::new(object))?;
+        let Object { data, meta, mut rest } = Object::deserialize(MapAccessDeserializer::new(object))?;
+        let named = NAMES.into_iter().filter_map(|name| rest.remove(name)).find(Value::is_array);
+        let data = match (data, named) {
+            (Some(data), _) => data,
+            (None, Some(named)) => VecDeque::deserialize(named).map_err(A::Error::custom)?,
+            (None, None) => return Err(A::Error::missing_field("data")),
+        };
+        let meta = meta.or_else(|| serde_json::from_value(rest.remove("pagination")?).ok());
         Ok(Page { data, next_page: meta.unwrap_or_default().next_page() })
     }
 }
 
+/// What the items may be called, where it is not `data`.
+const NAMES: [&str; 6] = ["intake_forms", "submissions", "issues", "workflows", "boards", "members"];
+
 #[derive(Deserialize)]
 struct Object<T> {
-    #[serde(
-        alias = "intake_forms",
-        alias = "submissions",
-        alias = "issues",
-        alias = "workflows",
-        alias = "boards",
-        alias = "members"
-    )]
-    data: VecDeque<T>,
-    #[serde(alias = "pagination")]
+    data: Option<VecDeque<T>>,
     meta: Option<Meta>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
 }
 
 #[derive(Deserialize, Default)]
@@ -193,7 +196,8 @@ mod tests {
         }
         check(&json!([1, 2]), &json!(null));
         check(&json!({ "data": [1, 2] }), &json!(null));
-        check(&json!({ "issues": [1, 2], "total": 2 }), &json!(null));
+        check(&json!({ "issues": [1, 2], "total": 2, "boards": 7 }), &json!(null));
+        check(&json!({ "data": [1, 2], "issues": 7, "members": [3], "pagination": 1 }), &json!(null));
         check(&json!({ "data": [1, 2], "meta": null }), &json!(null));
         check(&json!({ "data": [1, 2], "meta": { "next_page": "b" } }), &json!("b"));
         check(&json!({ "data": [1, 2], "meta": { "page": 3, "next_page": null } }), &json!(null));
