@@ -589,7 +589,9 @@ async fn lists_are_walked_through_all_their_pages() {
         json!({ "members": [{ "id": 2 }], "pagination": { "page": 2, "total_pages": 2 } }),
     ];
     world.platform.forget_calls();
-    pages.iter().for_each(|page| world.platform.fail(Failure::body(page.to_string()).times(1)));
+    for page in &pages {
+        world.platform.fail(Failure::body(page.to_string()).times(1));
+    }
     let mut members = endpoints.projects().stream_members(7);
     assert_eq!(members.next().await.unwrap().unwrap().id, Id::from(1));
     assert_eq!(members.next().await.unwrap().unwrap().id, Id::from(2));
