@@ -1,18 +1,34 @@
 //! One thing as an answer has it: bare, or in a wrapping.
 
-use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::Value;
+
+use super::{Client, ClientError, request::Request};
 
 /// A thing that stands alone in an answer:
 ///
 /// ```text
 /// {"id": 1, …}      {"data": {"id": 1, …}}      {"issue": {"id": 1, …}}
 /// ```
-pub(super) struct One<T>(pub(super) T);
+struct One<T>(T);
 
 /// What its own wrapping is called.
 pub(super) trait Wrapped {
     const NAME: &'static str;
+}
+
+impl Client {
+    /// Makes a call whose answer is one thing.
+    pub(super) async fn one<T: DeserializeOwned + Wrapped>(
+        &self,
+        request: Request,
+    ) -> Result<T, ClientError> {
+        let One(thing) = self.send(request).await?;
+        Ok(thing)
+    }
 }
 
 impl<'de, T: DeserializeOwned + Wrapped> Deserialize<'de> for One<T> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Client, ClientError, RateWindow, analytics::Analytics, answer::One, custom_data::CustomData,
+    Client, ClientError, RateWindow, analytics::Analytics, custom_data::CustomData,
     inbound_emails::InboundEmails, intake_forms::IntakeForms, issues::Issues, projects::Projects,
     request::Request, secrets::Secrets, sla::SlaEvents, webhook_url::WebhookUrl,
 };
@@ -195,8 +195,7 @@ impl Endpoints {
         if action.trim().is_empty() {
             return Err(request.invalid("the action is blank"));
         }
-        let One(webhook) = self.client.send(request.query("action_name", action).confidential()).await?;
-        Ok(webhook)
+        self.client.one(request.query("action_name", action).confidential()).await
     }
 }
 

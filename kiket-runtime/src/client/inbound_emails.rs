@@ -4,12 +4,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{
-    Client, ClientError,
-    answer::{One, Wrapped},
-    id::Id,
-    request::Request,
-};
+use super::{Client, ClientError, answer::Wrapped, id::Id, request::Request};
 
 /// The e-mails that an extension got from elsewhere, and hands to Kiket.
 ///
@@ -200,7 +195,6 @@ impl InboundEmails {
     pub async fn create(&self, email: &InboundEmail) -> Result<ReceivedEmail, ClientError> {
         let request = Request::new(Method::POST, &["ext", "inbound_emails"])?;
         let request = request.json(&json!({ "inbound_email": email }))?.idempotent();
-        let One(received) = self.client.send(request).await?;
-        Ok(received)
+        self.client.one(request).await
     }
 }

@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 
 use super::{
     Client, ClientError,
-    answer::{One, Wrapped, null_is_default},
+    answer::{Wrapped, null_is_default},
     id::Id,
     intake_submissions::IntakeSubmissions,
-    page::{Items, Page},
+    page::Items,
     request::Request,
 };
 
@@ -199,8 +199,7 @@ impl IntakeForms {
     ///
     /// When the project is blank, or the call fails.
     pub async fn list(&self, filter: IntakeFormFilter) -> Result<Vec<IntakeForm>, ClientError> {
-        let page: Page<IntakeForm> = self.client.send(filter.listing(&self.project)?).await?;
-        Ok(page.data.into())
+        self.client.list(filter.listing(&self.project)?).await
     }
 
     /// All forms that `filter` lets through, page by page as they are asked for.
@@ -215,8 +214,7 @@ impl IntakeForms {
     /// When the project is blank, `key` is empty, `.` or `..`, or the call fails.
     pub async fn get(&self, key: &str) -> Result<IntakeForm, ClientError> {
         let request = Request::new(Method::GET, &["ext", "intake_forms", key])?.of_project(&self.project)?;
-        let One(form) = self.client.send(request).await?;
-        Ok(form)
+        self.client.one(request).await
     }
 
     /// How many submissions the form `key` has: all of them, or those of a `period`, which is `day`, `week` or `month`.
@@ -231,8 +229,7 @@ impl IntakeForms {
     ) -> Result<IntakeStats, ClientError> {
         let request = Request::new(Method::GET, &["ext", "intake_forms", key, "stats"])?;
         let request = request.of_project(&self.project)?.maybe_query("period", period.into());
-        let One(stats) = self.client.send(request).await?;
-        Ok(stats)
+        self.client.one(request).await
     }
 
     /// What was sent in through the form `key`, which may also be its id.

@@ -6,13 +6,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{
-    Client, ClientError,
-    answer::{One, Wrapped},
-    id::Id,
-    page::{Items, Page},
-    request::Request,
-};
+use super::{Client, ClientError, answer::Wrapped, id::Id, page::Items, request::Request};
 
 /// What was sent in through an intake form, and what is decided about it.
 ///
@@ -160,8 +154,7 @@ impl IntakeSubmissions {
     ///
     /// When the project is blank, the key of the form is empty, `.` or `..`, or the call fails.
     pub async fn list(&self, filter: SubmissionFilter) -> Result<Vec<IntakeSubmission>, ClientError> {
-        let page: Page<IntakeSubmission> = self.client.send(self.listing(filter)?).await?;
-        Ok(page.data.into())
+        self.client.list(self.listing(filter)?).await
     }
 
     /// All submissions that `filter` lets through, page by page as they are asked for.
@@ -176,7 +169,7 @@ impl IntakeSubmissions {
     /// When the project is blank, the form's key or the id is empty, `.` or `..`, or the call fails.
     pub async fn get(&self, id: impl fmt::Display) -> Result<IntakeSubmission, ClientError> {
         let request = self.request(Method::GET, &[&id.to_string()])?.of_project(&self.project)?;
-        self.one(request).await
+        self.client.one(request).await
     }
 
     /// Sends something in: `data` has the fields of the form by their keys; `metadata` is what else is to be known
@@ -203,7 +196,7 @@ impl IntakeSubmissions {
         let metadata = serde_json::to_value(metadata)
             .map_err(|error| request.invalid(format!("`metadata` cannot be JSON: {error}")))?;
         let sent = Sent { project_id: request.project(&self.project)?, data, metadata };
-        self.one(request.json(&sent)?.idempotent()).await
+        self.client.one(request.json(&sent)?.idempotent()).await
     }
 
     /// Approves the submission `id`, and says why in `notes`, or `None`.
@@ -247,12 +240,7 @@ impl IntakeSubmissions {
 
         let request = self.request(Method::POST, &[id, decision])?;
         let decision = Decision { project_id: request.project(&self.project)?, notes };
-        self.one(request.json(&decision)?.idempotent()).await
-    }
-
-    async fn one(&self, request: Request) -> Result<IntakeSubmission, ClientError> {
-        let One(submission) = self.client.send(request).await?;
-        Ok(submission)
+        self.client.one(request.json(&decision)?.idempotent()).await
     }
 
     fn listing(&self, filter: SubmissionFilter) -> Result<Request, ClientError> {

@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Client, ClientError,
-    answer::{One, Wrapped, null_is_default},
+    answer::{Wrapped, null_is_default},
     id::Id,
     issue_fields::IssueFields,
-    page::{Items, Page},
+    page::Items,
     request::Request,
 };
 
@@ -172,8 +172,7 @@ impl Issues {
     ///
     /// When the filter has a blank project, or the call fails.
     pub async fn list(&self, filter: IssueFilter) -> Result<Vec<Issue>, ClientError> {
-        let page: Page<Issue> = self.client.send(listing(filter)?).await?;
-        Ok(page.data.into())
+        self.client.list(listing(filter)?).await
     }
 
     /// All issues that `filter` lets through, page by page as they are asked for.
@@ -187,7 +186,7 @@ impl Issues {
     ///
     /// When `key` is empty, `.` or `..`, or the call fails.
     pub async fn get(&self, key: &str) -> Result<Issue, ClientError> {
-        self.one(Request::new(Method::GET, &["ext", "issues", key])?).await
+        self.client.one(Request::new(Method::GET, &["ext", "issues", key])?).await
     }
 
     /// Makes an issue, and tells what it became.
@@ -197,7 +196,7 @@ impl Issues {
     /// When `fields` has a blank project, or the call fails.
     pub async fn create(&self, title: &str, fields: IssueFields) -> Result<Issue, ClientError> {
         let request = Request::new(Method::POST, &["ext", "issues"])?;
-        self.one(with_fields(request, &fields.title(title))?).await
+        self.client.one(with_fields(request, &fields.title(title))?).await
     }
 
     /// Changes the fields of the issue `key` that `fields` has, and tells what it became.
@@ -206,7 +205,7 @@ impl Issues {
     ///
     /// When `key` is empty, `.` or `..`, `fields` has a blank project, or the call fails.
     pub async fn update(&self, key: &str, fields: IssueFields) -> Result<Issue, ClientError> {
-        self.one(with_fields(Request::new(Method::PATCH, &["ext", "issues", key])?, &fields)?).await
+        self.client.one(with_fields(Request::new(Method::PATCH, &["ext", "issues", key])?, &fields)?).await
     }
 
     /// Says something about the issue `key`.
@@ -215,7 +214,7 @@ impl Issues {
     ///
     /// When `key` is empty, `.` or `..`, or the call fails.
     pub async fn comment(&self, key: &str, body: &str) -> Result<IssueComment, ClientError> {
-        self.one(below(key, "comments", &json!({ "comment": { "body": body } }))?).await
+        self.client.one(below(key, "comments", &json!({ "comment": { "body": body } }))?).await
     }
 
     /// Moves the issue `key` on in its workflow, and tells what it became.
@@ -224,15 +223,7 @@ impl Issues {
     ///
     /// When `key` is empty, `.` or `..`, or the call fails; Kiket refuses with 422 what the workflow does not allow.
     pub async fn transition(&self, key: &str, transition: &str) -> Result<Issue, ClientError> {
-        self.one(below(key, "transitions", &json!({ "transition": transition }))?).await
-    }
-
-    async fn one<T: Wrapped + serde::de::DeserializeOwned>(
-        &self,
-        request: Request,
-    ) -> Result<T, ClientError> {
-        let One(thing) = self.client.send(request).await?;
-        Ok(thing)
+        self.client.one(below(key, "transitions", &json!({ "transition": transition }))?).await
     }
 }
 

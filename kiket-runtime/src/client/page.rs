@@ -29,8 +29,8 @@ use super::{Client, ClientError, request::Request};
 /// {"issues": […], "pagination": {"page": 1, "total_pages": 2}}     or what else the items are called
 /// […]
 /// ```
-pub(super) struct Page<T> {
-    pub(super) data: VecDeque<T>,
+struct Page<T> {
+    data: VecDeque<T>,
     /// A number or a text; null on the last page.
     next_page: Value,
 }
@@ -93,6 +93,14 @@ impl Meta {
             (Value::Null, Some(page), Some(total)) if page < total => page.saturating_add(1).into(),
             (next_page, ..) => next_page,
         }
+    }
+}
+
+impl Client {
+    /// Makes a call whose answer is a list, or its first page.
+    pub(super) async fn list<T: DeserializeOwned>(&self, request: Request) -> Result<Vec<T>, ClientError> {
+        let page: Page<T> = self.send(request).await?;
+        Ok(page.data.into())
     }
 }
 

@@ -3,16 +3,10 @@
 use std::fmt;
 
 use http::Method;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{
-    Client, ClientError,
-    answer::null_is_default,
-    id::Id,
-    page::{Items, Page},
-    request::Request,
-};
+use super::{Client, ClientError, answer::null_is_default, id::Id, page::Items, request::Request};
 
 /// How the projects of the workspace are set up, and who works in them.
 ///
@@ -115,7 +109,7 @@ impl Projects {
     ///
     /// When `slug` is empty, `.` or `..`, or the call fails.
     pub async fn workflows(&self, slug: &str) -> Result<Vec<Workflow>, ClientError> {
-        self.all(Request::new(Method::GET, &["ext", "projects", slug, "workflows"])?).await
+        self.client.list(Request::new(Method::GET, &["ext", "projects", slug, "workflows"])?).await
     }
 
     /// The boards of the project that paths call `slug`.
@@ -124,7 +118,7 @@ impl Projects {
     ///
     /// When `slug` is empty, `.` or `..`, or the call fails.
     pub async fn boards(&self, slug: &str) -> Result<Vec<Board>, ClientError> {
-        self.all(Request::new(Method::GET, &["ext", "projects", slug, "boards"])?).await
+        self.client.list(Request::new(Method::GET, &["ext", "projects", slug, "boards"])?).await
     }
 
     /// Who works in a project; where Kiket sends pages, those on the first. `project` is any displayable id.
@@ -133,17 +127,12 @@ impl Projects {
     ///
     /// When the project is blank, or the call fails.
     pub async fn members(&self, project: impl fmt::Display) -> Result<Vec<Member>, ClientError> {
-        self.all(members(&project.to_string())?).await
+        self.client.list(members(&project.to_string())?).await
     }
 
     /// Everybody who works in a project, page by page as they are asked for.
     pub fn stream_members(&self, project: impl fmt::Display) -> Items<Member> {
         Items::of(self.client.clone(), members(&project.to_string()))
-    }
-
-    async fn all<T: DeserializeOwned>(&self, request: Request) -> Result<Vec<T>, ClientError> {
-        let page: Page<T> = self.client.send(request).await?;
-        Ok(page.data.into())
     }
 }
 

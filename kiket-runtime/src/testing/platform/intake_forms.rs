@@ -34,6 +34,11 @@ const STATUSES: [&str; 4] = ["pending", "approved", "rejected", "converted"];
 const PERIODS: [(&str, u64); 3] = [("day", 86_400), ("week", 7 * 86_400), ("month", 30 * 86_400)];
 
 impl Form {
+    /// A form may be asked for by its id, too.
+    fn is(&self, project: &str, key: &str) -> bool {
+        self.project == project && is_called(&self.own, &["key", "id"], key)
+    }
+
     /// As answers show it.
     fn shown(&self) -> Value {
         let mut form = self.own.clone();
@@ -211,18 +216,12 @@ impl IntakeForms {
     }
 
     fn form(&self, project: &str, key: &str) -> Result<&Form, Answer> {
-        self.0.iter().find(is_it(project, key)).ok_or_else(|| Answer::not_found("form"))
+        self.0.iter().find(|form| form.is(project, key)).ok_or_else(|| Answer::not_found("form"))
     }
 
     fn form_mut(&mut self, project: &str, key: &str) -> Result<&mut Form, Answer> {
-        let is_it = is_it(project, key);
-        self.0.iter_mut().find(|form| is_it(&&**form)).ok_or_else(|| Answer::not_found("form"))
+        self.0.iter_mut().find(|form| form.is(project, key)).ok_or_else(|| Answer::not_found("form"))
     }
-}
-
-/// A form may be asked for by its id, too.
-fn is_it(project: &str, key: &str) -> impl Fn(&&Form) -> bool {
-    move |form| form.project == project && is_called(&form.own, &["key", "id"], key)
 }
 
 fn unknown() -> Answer {
