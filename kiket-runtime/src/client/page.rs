@@ -63,13 +63,16 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Spellings<T> {
             (None, Some(named)) => VecDeque::deserialize(named).map_err(A::Error::custom)?,
             (None, None) => return Err(A::Error::missing_field("data")),
         };
-        let meta = meta.or_else(|| serde_json::from_value(rest.remove("pagination")?).ok());
-        Ok(Page { data, next_page: meta.unwrap_or_default().next_page() })
+        let meta =
+            meta.or_else(|| serde_json::from_value(rest.remove("pagination")?).ok()).unwrap_or_default();
+        let next_page = meta.next_page(data.is_empty());
+        Ok(Page { data, next_page })
     }
 }
 
 /// What the items may be called, where it is not `data`.
-const NAMES: [&str; 6] = ["intake_forms", "submissions", "issues", "workflows", "boards", "members"];
+const NAMES: [&str; 7] =
+    ["anchors", "intake_forms", "submissions", "issues", "workflows", "boards", "members"];
 
 #[derive(Deserialize)]
 struct Object<T> {
@@ -88,9 +91,10 @@ struct Meta {
 }
 
 impl Meta {
-    fn next_page(self) -> Value {
+    /// Where pages are counted, an empty one is the last, whatever the count says.
+    fn next_page(self, empty: bool) -> Value {
         match (self.next_page, self.page.as_u64(), self.total_pages.as_u64()) {
-            (Value::Null, Some(page), Some(total)) if page < total => page.saturating_add(1).into(),
+            (Value::Null, Some(page), Some(total)) if page < total && !empty => page.saturating_add(1).into(),
             (next_page, ..) => next_page,
         }
     }
@@ -211,6 +215,13 @@ mod tests {
         check(&json!({ "data": [1, 2], "meta": { "page": 3, "next_page": null } }), &json!(null));
         check(&json!({ "members": [1, 2], "pagination": { "page": 1, "total_pages": 2 } }), &json!(2));
         check(&json!({ "members": [1, 2], "pagination": { "page": 2, "total_pages": 2 } }), &json!(null));
+    }
+
+    #[test]
+    fn an_empty_page_is_the_last_of_those_that_are_counted() {
+        let page: Page<u8> =
+            serde_json::from_str(r#"{"data":[],"pagination":{"page":1,"total_pages":9}}"#).unwrap();
+        assert!(page.data.is_empty() && page.next_page.is_null());
     }
 
     #[test]

@@ -18,9 +18,9 @@ pub(super) enum Resource<'p> {
     IntakeForms,
     IntakeForm(&'p str),
     IntakeStats(&'p str),
-    Submissions(&'p str),
-    Submission(&'p str, &'p str),
-    Decision(&'p str, &'p str, Decision),
+    IntakeSubmissions(&'p str),
+    IntakeSubmission(&'p str, &'p str),
+    IntakeDecision(&'p str, &'p str, Decision),
     Issues,
     Issue(&'p str),
     Comments(&'p str),
@@ -72,13 +72,13 @@ impl<'p> Resource<'p> {
             ["ext", "intake_forms"] => Self::IntakeForms,
             ["ext", "intake_forms", key] => Self::IntakeForm(key),
             ["ext", "intake_forms", key, "stats"] => Self::IntakeStats(key),
-            ["ext", "intake_forms", key, "submissions"] => Self::Submissions(key),
-            ["ext", "intake_forms", key, "submissions", id] => Self::Submission(key, id),
+            ["ext", "intake_forms", key, "submissions"] => Self::IntakeSubmissions(key),
+            ["ext", "intake_forms", key, "submissions", id] => Self::IntakeSubmission(key, id),
             ["ext", "intake_forms", key, "submissions", id, "approve"] => {
-                Self::Decision(key, id, Decision::Approve)
+                Self::IntakeDecision(key, id, Decision::Approve)
             }
             ["ext", "intake_forms", key, "submissions", id, "reject"] => {
-                Self::Decision(key, id, Decision::Reject)
+                Self::IntakeDecision(key, id, Decision::Reject)
             }
             ["ext", "issues"] => Self::Issues,
             ["ext", "issues", key] => Self::Issue(key),
@@ -104,7 +104,7 @@ impl<'p> Resource<'p> {
             | Self::IntakeForms
             | Self::IntakeForm(_)
             | Self::IntakeStats(_)
-            | Self::Submission(..)
+            | Self::IntakeSubmission(..)
             | Self::Workflows(_)
             | Self::Boards(_)
             | Self::Members
@@ -114,13 +114,13 @@ impl<'p> Resource<'p> {
             | Self::Metrics
             | Self::Telemetry
             | Self::Collector
-            | Self::Decision(..)
+            | Self::IntakeDecision(..)
             | Self::Comments(_)
             | Self::Transitions(_)
             | Self::Analytics
             | Self::InboundEmails => &["POST"],
             Self::Secret(..) => &["GET", "POST", "PATCH", "DELETE"],
-            Self::Table(..) | Self::Submissions(_) | Self::Issues => &["GET", "POST"],
+            Self::Table(..) | Self::IntakeSubmissions(_) | Self::Issues => &["GET", "POST"],
             Self::Record(..) => &["GET", "PATCH", "DELETE"],
             Self::Issue(_) => &["GET", "PATCH"],
         }
@@ -142,9 +142,9 @@ impl<'p> Resource<'p> {
             | Self::IntakeForms
             | Self::IntakeForm(_)
             | Self::IntakeStats(_)
-            | Self::Submissions(_)
-            | Self::Submission(..)
-            | Self::Decision(..)
+            | Self::IntakeSubmissions(_)
+            | Self::IntakeSubmission(..)
+            | Self::IntakeDecision(..)
             | Self::Issues
             | Self::Issue(_)
             | Self::Comments(_)

@@ -116,10 +116,10 @@ impl State {
             (Resource::IntakeForms, _) => self.intake_forms.list(call),
             (Resource::IntakeForm(key), _) => self.intake_forms.get(key, call),
             (Resource::IntakeStats(key), _) => self.intake_forms.stats(key, call, now),
-            (Resource::Submissions(key), "POST") => self.intake_forms.submit(key, call, now),
-            (Resource::Submissions(key), _) => self.intake_forms.list_submissions(key, call),
-            (Resource::Submission(key, id), _) => self.intake_forms.submission(key, id, call),
-            (Resource::Decision(key, id, decision), _) => {
+            (Resource::IntakeSubmissions(key), "POST") => self.intake_forms.submit(key, call, now),
+            (Resource::IntakeSubmissions(key), _) => self.intake_forms.list_submissions(key, call),
+            (Resource::IntakeSubmission(key, id), _) => self.intake_forms.submission(key, id, call),
+            (Resource::IntakeDecision(key, id, decision), _) => {
                 self.intake_forms.decide(key, id, decision, call, now)
             }
             (Resource::Issues, "POST") => self.issues.create(call, now),
