@@ -74,6 +74,11 @@ fn each_database_is_known_by_its_store() {
 }
 
 #[test]
+fn one_file_knows_the_cryptography_of_tokens() {
+    check("ring::signature", &["token/jwks.rs"]);
+}
+
+#[test]
 fn only_the_configuration_reads_the_environment() {
     check("env::var", &["config.rs"]);
 }

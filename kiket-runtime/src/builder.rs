@@ -17,6 +17,7 @@ use crate::{
     secret::Secret,
     startup,
     telemetry::{Hook, Record},
+    token::{Authentication, TokenRules},
 };
 
 /// Describes an extension: what is said here goes before the environment, the manifest and the defaults.
@@ -39,6 +40,7 @@ pub struct Builder {
     pub(crate) memory: Memory,
     pub(crate) keep: Option<Duration>,
     pub(crate) run_without_store: bool,
+    pub(crate) token_rules: TokenRules,
 }
 
 /// Where deliveries are remembered.
@@ -91,6 +93,22 @@ impl Builder {
     /// manifest gives it.
     pub fn webhook_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.overrides.secrets.push(secret.into());
+        self
+    }
+
+    /// What proves that a delivery is Kiket's, instead of `KIKET_AUTHENTICATION` and [`Authentication::Hmac`].
+    ///
+    /// Every other mode looks at the runtime token in the body, which tells what a delivery may do: handlers can then
+    /// require [scopes](crate::Context::require_scopes), and the calls of a delivery carry its token instead of the
+    /// extension's. See [`TokenRules`] for which tokens are taken.
+    pub fn authentication(mut self, mode: Authentication) -> Self {
+        self.overrides.authentication = Some(mode);
+        self
+    }
+
+    /// Which runtime tokens are taken, unless they are Kiket's own.
+    pub fn token_rules(mut self, rules: TokenRules) -> Self {
+        self.token_rules = rules;
         self
     }
 

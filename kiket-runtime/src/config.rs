@@ -11,6 +11,7 @@ use crate::{
     secret::Secret,
     settings::Settings,
     signature::UnusableSecret,
+    token::Authentication,
 };
 
 /// Where variables come from: the process, or what a test gives.
@@ -34,7 +35,52 @@ impl Environment {
         }
         .filter(|value| !value.is_empty())
     }
+
+    /// The variables whose name begins with `prefix`; empty ones count as unset.
+    fn beginning_with(&self, prefix: &str) -> Vec<(String, String)> {
+        let all = match self {
+            Self::Process => std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+            Self::Given(variables) => HashMap::clone(variables),
+        };
+        all.into_iter().filter(|(name, value)| name.starts_with(prefix) && !value.is_empty()).collect()
+    }
 }
+
+/// The secrets that the environment has: contract 5.3. Read once, so that none of them is printed later.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SecretVariables {
+    /// By the name of the variable, which begins with `KIKET_SECRET_`.
+    named: HashMap<String, Secret>,
+    /// By the key, which the manifest declares.
+    declared: HashMap<String, Secret>,
+}
+
+impl SecretVariables {
+    fn read(environment: &Environment, declared: &[Setting]) -> Self {
+        let named = environment.beginning_with(SECRET_PREFIX).into_iter();
+        let declared = declared.iter().filter_map(|setting| {
+            Some((setting.key().to_owned(), Secret::new(environment.variable(setting.key())?)))
+        });
+        Self {
+            named: named.map(|(name, value)| (name, Secret::new(value))).collect(),
+            declared: declared.collect(),
+        }
+    }
+
+    /// The secret `key`.
+    pub(crate) fn find(&self, key: &str) -> Option<&Secret> {
+        self.named.get(&secret_variable(key)).or_else(|| self.declared.get(key))
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Secret> {
+        self.named.values().chain(self.declared.values())
+    }
+}
+
+/// What the variables of secrets begin with; contract 3.
+const SECRET_PREFIX: &str = "KIKET_SECRET_";
 
 /// The filter of the log, as `RUST_LOG` gives it.
 pub(crate) fn log_filter() -> Option<String> {
@@ -56,6 +102,7 @@ pub(crate) struct Overrides {
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
     pub(crate) dedupe_url: Option<Secret>,
+    pub(crate) authentication: Option<Authentication>,
     pub(crate) settings: Vec<(String, Value)>,
 }
 
@@ -77,7 +124,9 @@ pub struct Config {
     pub(crate) port: u16,
     /// Where deliveries are remembered; it may have a password in it.
     pub(crate) dedupe_url: Option<Secret>,
+    pub(crate) authentication: Authentication,
     pub(crate) settings: Settings,
+    pub(crate) secret_variables: SecretVariables,
 }
 
 /// Where an extension listens, unless somebody says otherwise; contract 3.
@@ -101,6 +150,7 @@ impl<'m> Declared<'m> {
     }
 }
 
+const AUTHENTICATION: &str = "KIKET_AUTHENTICATION";
 const WEBHOOK_SECRET: &str = "KIKET_WEBHOOK_SECRET";
 const WEBHOOK_SECRET_PREVIOUS: &str = "KIKET_WEBHOOK_SECRET_PREVIOUS";
 
@@ -115,7 +165,13 @@ impl Config {
         let manifest = declared.manifest();
         let variable = |name: &str| environment.variable(name);
         let token = |given: Option<Secret>, name: &str| given.or_else(|| variable(name).map(Secret::new));
-        let secrets = webhook_secrets(overrides.secrets, environment, declared, &mut problems);
+        let authentication =
+            overrides.authentication.unwrap_or_else(|| read_authentication(environment, &mut problems));
+        let secrets = if authentication.takes_signatures() {
+            webhook_secrets(overrides.secrets, environment, declared, &mut problems)
+        } else {
+            Vec::new()
+        };
         let mut address = |given: Option<String>, name: &'static str, default: &dyn Fn() -> String| {
             let text = given.or_else(|| variable(name)).unwrap_or_else(default);
             text.parse().map_err(|invalid| problems.push(not_an_address(name, &text, invalid))).ok()
@@ -144,7 +200,9 @@ impl Config {
             host: overrides.host.or_else(|| variable("HOST")).unwrap_or_else(|| ADDRESS.0.into()),
             port,
             dedupe_url: token(overrides.dedupe_url, "KIKET_DEDUPE_URL"),
-            settings: settings(overrides.settings, environment, manifest.map_or(&[], Manifest::settings)),
+            authentication,
+            settings: settings(overrides.settings, environment, settings_of(manifest)),
+            secret_variables: SecretVariables::read(environment, settings_of(manifest)),
         };
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
@@ -197,6 +255,11 @@ impl Config {
     /// The port to listen on; 0 is any free one.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// What proves that a delivery is Kiket's.
+    pub fn authentication(&self) -> Authentication {
+        self.authentication
     }
 
     /// The settings of the extension.
@@ -301,6 +364,19 @@ fn read_port(environment: &Environment, problems: &mut Vec<Problem>) -> Option<u
     port
 }
 
+fn settings_of(manifest: Option<&Manifest>) -> &[Setting] {
+    manifest.map_or(&[], Manifest::settings)
+}
+
+fn read_authentication(environment: &Environment, problems: &mut Vec<Problem>) -> Authentication {
+    let Some(text) = environment.variable(AUTHENTICATION) else { return Authentication::default() };
+    text.parse().unwrap_or_else(|error| {
+        let problem = Problem::new(format!("`{AUTHENTICATION}` is `{text}`, and {error}"));
+        problems.push(problem.mend("set it to one of these, or unset it for `hmac`"));
+        Authentication::default()
+    })
+}
+
 fn opted_out(environment: &Environment) -> bool {
     environment
         .variable("KIKET_SDK_TELEMETRY_OPTOUT")
@@ -339,7 +415,9 @@ fn settings(given: Vec<(String, Value)>, environment: &Environment, declared: &[
 /// The variable that fills a secret setting: `example.apiKey` is `KIKET_SECRET_EXAMPLE_APIKEY`; contract 3.
 pub(crate) fn secret_variable(key: &str) -> String {
     let words = key.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    words.fold("KIKET_SECRET".to_owned(), |name, word| name + "_" + &word.to_ascii_uppercase())
+    words.fold(SECRET_PREFIX.trim_end_matches('_').to_owned(), |name, word| {
+        name + "_" + &word.to_ascii_uppercase()
+    })
 }
 
 #[cfg(test)]

@@ -3,10 +3,13 @@
 use std::{borrow::Cow, time::Duration, time::SystemTime};
 
 use crate::{
+    auth::Auth,
     client::{Client, Endpoints, Secrets},
     delivery::Delivery,
+    error::{Error, Result},
     event::{EventName, EventVersion},
     headers::Headers,
+    secret::Secret,
     settings::Settings,
 };
 
@@ -90,9 +93,72 @@ impl Context {
         self.0.signed_at()
     }
 
-    /// Which of the live webhook secrets signed it, by position: 0 is the current one.
-    pub fn secret_position(&self) -> usize {
+    /// Which of the live webhook secrets signed it, by position: 0 is the current one. `None` where a runtime token alone
+    /// proved it.
+    pub fn secret_position(&self) -> Option<usize> {
         self.0.secret_position()
+    }
+
+    /// Whom the delivery acts for and what it may do, where it says so.
+    ///
+    /// In the modes that check runtime tokens (see [`Builder::authentication`](crate::Builder::authentication)) that is what
+    /// the token says. Where none was checked it is what stands beside the token in the signed body, and
+    /// [is not verified](Auth::is_verified).
+    pub fn auth(&self) -> Option<Auth> {
+        self.0.auth()
+    }
+
+    /// Goes on only where the delivery has all these scopes, in any of their spellings: `issues.read`, `issues:read` and
+    /// `read:issues` are one. `*` grants all.
+    ///
+    /// What every delivery of a handler needs is better said at the attribute, `scopes = ["issues:read"]`, and checked
+    /// before it runs.
+    ///
+    /// ```
+    /// use kiket_runtime::{ErrorKind, StatusCode, testing};
+    ///
+    /// let context = testing::context("issue.created", "v1").scopes(["issues:read"]).build();
+    /// assert!(context.require_scopes(["issues.read"]).is_ok());
+    /// let refused = context.require_scopes(["issues.read", "issues.write"]).unwrap_err();
+    /// assert_eq!(refused.kind(), ErrorKind::Rejected(StatusCode::FORBIDDEN));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// With `?` the delivery is answered with 403 and the scopes that it lacks; and with 503 where nobody can say, for the
+    /// keys of runtime tokens cannot be had. Scopes come from a runtime token: in mode `hmac` there are none.
+    pub fn require_scopes<S: AsRef<str>>(&self, scopes: impl IntoIterator<Item = S>) -> Result<()> {
+        let scopes: Vec<_> = scopes.into_iter().collect();
+        match self.0.lacks(&scopes) {
+            Ok(None) => Ok(()),
+            Ok(Some(lack)) => Err(Error::insufficient_scopes(lack)),
+            Err(rejection) => {
+                let wait = rejection.retry_after.unwrap_or_default();
+                Err(Error::retry_after(wait, rejection.text))
+            }
+        }
+    }
+
+    /// The secret `key`: the one that the delivery brings, else the variable `KIKET_SECRET_<KEY>`, else, where the
+    /// manifest declares `key`, the variable of that name. Variables are read once, at the start.
+    ///
+    /// A handler that cannot do without it asks for [`RequiredSecret`](crate::RequiredSecret) instead.
+    ///
+    /// ```
+    /// use kiket_runtime::testing;
+    /// use serde_json::json;
+    ///
+    /// let context = testing::context("issue.created", "v1").body(json!({ "secrets": { "SLACK_TOKEN": "xoxb" } })).build();
+    /// assert_eq!(context.secret("SLACK_TOKEN").unwrap().expose(), "xoxb");
+    /// assert!(context.secret("OTHER").is_none());
+    /// ```
+    pub fn secret(&self, key: &str) -> Option<Secret> {
+        self.0.secret(key)
+    }
+
+    /// The keys of the secrets that the extension asks for and Kiket does not have: `secret_status.missing`.
+    pub fn missing_secrets(&self) -> Vec<String> {
+        self.0.missing_secrets()
     }
 
     /// Calls Kiket, with the version and within the deadline of this delivery.

@@ -11,15 +11,21 @@ use std::{
 
 use bytestring::ByteString;
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use crate::{
-    client::{Client, Keys},
+    admission::Admitted,
+    auth::{Auth, Grant},
+    client::{Client, Keys, Occasion},
+    config::SecretVariables,
     envelope::{self, Envelope},
     error::Rejection,
     event::{EventName, EventVersion},
     headers::Headers,
+    scope::Lack,
+    secret::Secret,
     settings::Settings,
 };
 
@@ -34,15 +40,12 @@ pub(crate) struct Contents {
     pub(crate) subject: Arc<Subject>,
     pub(crate) headers: Headers,
     pub(crate) body: JsonText,
-    /// Unix seconds, as signed.
-    pub(crate) signed_at: u64,
-    /// Which of the live secrets signed it, by position.
-    pub(crate) secret: usize,
+    pub(crate) admitted: Admitted,
     pub(crate) deadline: Instant,
     /// Found when the payload is decoded, or when somebody asks.
     pub(crate) envelope: OnceLock<Envelope>,
-    /// The idempotency keys of the calls that are made for it, when the first is made.
-    pub(crate) keys: OnceLock<Arc<Keys>>,
+    /// The idempotency keys of the calls that are made for it, when the first needs one.
+    pub(crate) keys: OnceLock<Keys>,
 }
 
 /// What a handler is registered for, as it was registered.
@@ -58,6 +61,7 @@ pub(crate) struct Premises {
     pub(crate) extension_id: Option<String>,
     pub(crate) extension_version: Option<String>,
     pub(crate) settings: Settings,
+    pub(crate) secret_variables: SecretVariables,
     pub(crate) states: States,
 }
 
@@ -156,42 +160,25 @@ impl Delivery {
 
     /// The plumbing, read now unless a payload was decoded before.
     pub(crate) fn envelope(&self) -> serde_json::Result<&Envelope> {
-        if let Some(envelope) = self.0.envelope.get() {
-            return Ok(envelope);
-        }
-        let envelope = Envelope::read(self.body())?;
-        Ok(self.0.envelope.get_or_init(|| envelope))
+        self.0.envelope()
     }
 
     /// The id of the delivery: body `id`, else `delivery_id`, else header `X-Kiket-Invocation`, else
     /// `X-Kiket-Delivery`. Only the body is signed: use [`key`](Self::key) to tell deliveries apart.
     pub fn id(&self) -> Option<Cow<'_, str>> {
-        self.signed_id().or_else(|| unsigned_id(self.headers()))
-    }
-
-    fn signed_id(&self) -> Option<Cow<'_, str>> {
-        self.envelope().ok().and_then(|envelope| envelope.delivery_id(self.body()))
+        self.0.signed_id().or_else(|| unsigned_id(self.headers()))
     }
 
     /// What makes this delivery the same as another one, from signed text only: the body's `id`, else its
     /// `delivery_id`, else the SHA-256 of time and body. Every attempt at a delivery that has an id has the same.
     pub fn key(&self) -> String {
-        if let Some(id) = self.signed_id() {
-            return format!("id:{id}");
-        }
-        let hash = Sha256::new()
-            .chain_update(self.0.signed_at.to_string())
-            .chain_update(".")
-            .chain_update(self.body())
-            .finalize();
-        let mut hex = [0; 64];
-        format!("sha256:{}", base16ct::lower::encode_str(&hash, &mut hex).unwrap_or_default())
+        self.0.key()
     }
 
     /// What makes the work of a handler the same as other work: its event and version, and the delivery's key. A
     /// delivery that is sent to the handler of another version is work of its own.
     pub(crate) fn work_key(&self) -> String {
-        format!("{}:{}:{}", self.event(), self.version(), self.key())
+        self.0.work_key()
     }
 
     /// When it happened: `timestamp`, `occurred_at`, `createdAt` or `received_at` in the body, as RFC 3339 text or
@@ -200,14 +187,70 @@ impl Delivery {
         read_time(self.envelope().ok()?.time(self.body())?)
     }
 
-    /// When it was signed: the time of `X-Kiket-Timestamp`.
+    /// When it was signed: the time of `X-Kiket-Timestamp`, else that of its runtime token.
     pub fn signed_at(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.0.signed_at)
+        UNIX_EPOCH + Duration::from_secs(self.0.admitted.signed_at)
     }
 
-    /// Which of the live webhook secrets signed it, by position: 0 is the current one.
-    pub fn secret_position(&self) -> usize {
-        self.0.secret
+    /// Which of the live webhook secrets signed it, by position: 0 is the current one. `None` where a runtime token alone
+    /// proved it.
+    pub fn secret_position(&self) -> Option<usize> {
+        self.0.admitted.secret
+    }
+
+    /// Whom it acts for and what it may do: as its runtime token says it, or, where none was checked, what its body says.
+    pub fn auth(&self) -> Option<Auth> {
+        if let Some(token) = &self.0.admitted.token {
+            return Some(token.auth.clone());
+        }
+        let mut said = self.envelope().ok()?.authentication(self.body())?;
+        let text = |name| said.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (token_type, expires_at) = (text("token_type"), text("expires_at"));
+        let scopes = said.remove("scopes").and_then(|scopes| serde_json::from_value(scopes).ok());
+        let expires_at = expires_at.and_then(|time| read_rfc3339(&time)?.duration_since(UNIX_EPOCH).ok());
+        let grant = Grant {
+            scopes: scopes.unwrap_or_default(),
+            expires_at: expires_at.map(|since| since.as_secs()),
+            ..Grant::default()
+        };
+        Some(Auth::new(grant).of_type(token_type))
+    }
+
+    /// What it lacks of `required` scopes.
+    ///
+    /// # Errors
+    ///
+    /// When nobody can say for a while, for its runtime token could not be checked.
+    pub(crate) fn lacks<S: AsRef<str>>(&self, required: &[S]) -> Result<Option<Lack>, Rejection> {
+        let Admitted { token, undecided, .. } = &self.0.admitted;
+        if let Some(wait) = undecided.filter(|_| !required.is_empty()) {
+            return Err(Rejection::keys_unavailable(wait));
+        }
+        let granted = token.as_ref().map_or([].as_slice(), |token| token.auth.scopes());
+        Ok(Lack::of(required, granted))
+    }
+
+    /// The secret `key`: from the delivery, else from the environment.
+    pub(crate) fn secret(&self, key: &str) -> Option<Secret> {
+        let brought = self.secrets().into_iter().find(|(name, _)| name == key);
+        let variables = &self.premises().secret_variables;
+        brought.map(|(_, secret)| secret).or_else(|| variables.find(key).cloned())
+    }
+
+    /// The keys of the secrets that Kiket does not have.
+    pub(crate) fn missing_secrets(&self) -> Vec<String> {
+        self.envelope().map(|envelope| envelope.missing_secrets(self.body())).unwrap_or_default()
+    }
+
+    fn secrets(&self) -> Vec<(String, Secret)> {
+        self.envelope().map(|envelope| envelope.secrets(self.body())).unwrap_or_default()
+    }
+
+    /// What came with it and nobody may read: its secrets and its token.
+    pub(crate) fn confidential(&self) -> Vec<Secret> {
+        let said = self.envelope().ok().and_then(|envelope| envelope.authentication(self.body()));
+        let token = said.and_then(|said| said.get("runtime_token")?.as_str().map(Secret::from));
+        self.secrets().into_iter().map(|(_, secret)| secret).chain(token).collect()
     }
 
     /// How long the handler may still run; zero when its deadline has passed.
@@ -217,9 +260,7 @@ impl Delivery {
 
     /// The client of the extension, as this delivery uses it.
     pub(crate) fn client(&self) -> Client {
-        let keys = self.0.keys.get_or_init(|| Arc::new(Keys::new(self.work_key())));
-        let client =
-            self.premises().client.for_delivery(self.version().as_str(), self.0.deadline, Arc::clone(keys));
+        let client = self.premises().client.for_delivery(Arc::clone(&self.0) as Arc<dyn Occasion>);
         match self.envelope().ok().and_then(|envelope| envelope.base_url(self.body())) {
             Some(told) => client.at_base_url_of_delivery(&told),
             None => client,
@@ -228,6 +269,55 @@ impl Delivery {
 
     pub(crate) fn deadline(&self) -> Instant {
         self.0.deadline
+    }
+}
+
+impl Contents {
+    fn envelope(&self) -> serde_json::Result<&Envelope> {
+        if let Some(envelope) = self.envelope.get() {
+            return Ok(envelope);
+        }
+        let envelope = Envelope::read(self.body.as_str())?;
+        Ok(self.envelope.get_or_init(|| envelope))
+    }
+
+    fn signed_id(&self) -> Option<Cow<'_, str>> {
+        self.envelope().ok().and_then(|envelope| envelope.delivery_id(self.body.as_str()))
+    }
+
+    fn key(&self) -> String {
+        if let Some(id) = self.signed_id() {
+            return format!("id:{id}");
+        }
+        let hash = Sha256::new()
+            .chain_update(self.admitted.signed_at.to_string())
+            .chain_update(".")
+            .chain_update(self.body.as_str())
+            .finalize();
+        let mut hex = [0; 64];
+        format!("sha256:{}", base16ct::lower::encode_str(&hash, &mut hex).unwrap_or_default())
+    }
+
+    fn work_key(&self) -> String {
+        format!("{}:{}:{}", self.subject.event, self.subject.version, self.key())
+    }
+}
+
+impl Occasion for Contents {
+    fn version(&self) -> &str {
+        self.subject.version.as_str()
+    }
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn token(&self) -> Option<&Secret> {
+        self.admitted.token.as_ref().map(|token| &token.text)
+    }
+
+    fn keys(&self) -> &Keys {
+        self.keys.get_or_init(|| Keys::new(self.work_key()))
     }
 }
 

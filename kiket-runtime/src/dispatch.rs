@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 
 use crate::{
+    admission::{Admission, Admitted, Refused, Verdict},
     clock::Clock,
     counters::Counters,
     dedupe::StoredAnswer,
@@ -28,14 +29,14 @@ use crate::{
     redact::Redactor,
     registry::{Entry, Registry},
     routing::Target,
-    signature::Verifier,
+    signature::{SignatureError, Verified},
     telemetry::{Failed, Note, Telemetry},
 };
 
 /// Everything that deliveries pass through; one for an extension.
 pub(crate) struct Dispatcher {
     pub(crate) registry: Registry,
-    pub(crate) verifier: Verifier,
+    pub(crate) admission: Admission,
     pub(crate) premises: Arc<Premises>,
     pub(crate) clock: Clock,
     pub(crate) gate: Arc<Gate>,
@@ -109,7 +110,12 @@ struct Refusal {
 impl Dispatcher {
     /// Answers a delivery. Dropping the answer's future does not stop a handler that has begun.
     pub(crate) async fn answer(self: &Arc<Self>, incoming: Incoming<'_>) -> Answer {
-        match self.route(incoming) {
+        let now = self.clock.unix_seconds();
+        let admitted = match self.admission.by_signature(&incoming.headers, &incoming.body, now) {
+            Verdict::Given(verdict) => verdict.map_err(|refused| self.refuse(refused, now)),
+            Verdict::Open(signature) => Box::pin(self.by_token(signature, &incoming, now)).await,
+        };
+        match admitted.and_then(|admitted| self.route(incoming, admitted)) {
             Ok(routed) => {
                 let span = span(&routed);
                 let running = Box::pin(run(routed, Arc::clone(self)).instrument(span));
@@ -128,16 +134,48 @@ impl Dispatcher {
         }
     }
 
-    /// Contract 1.4, rows 4 to 7: what must hold before anything is decoded.
-    fn route(&self, incoming: Incoming<'_>) -> Result<Routed, Refusal> {
-        let Incoming { target, headers, body } = incoming;
-        let now = self.clock.unix_seconds();
-        let verified = self.verifier.verify(&headers, &body, now).map_err(|cause| {
-            if let Some(count) = self.counters.refused(cause, now) {
-                tracing::warn!(cause = cause.code(), count, "signature refused: {cause}");
+    /// Row 4 where a token has a part in it. Whoever waits for its keys takes the place of one whose body arrives, for
+    /// nobody knows yet who it is.
+    async fn by_token(
+        &self,
+        signature: Option<Result<Verified, SignatureError>>,
+        incoming: &Incoming<'_>,
+        now: u64,
+    ) -> Result<Admitted, Refusal> {
+        let waiting = self.gate.arrive().map_err(|rejection| Refusal { rejection, delivery_id: None })?;
+        let admitted = self.admission.by_token(signature, incoming, now).await;
+        drop(waiting);
+        admitted.map_err(|refused| self.refuse(refused, now))
+    }
+
+    /// Whoever is not known to be Kiket learns nothing of why.
+    fn refuse(&self, refused: Refused, now: u64) -> Refusal {
+        let rejection = match refused {
+            Refused::Unsigned(cause) => {
+                if let Some(count) = self.counters.refused(cause, now) {
+                    tracing::warn!(cause = cause.code(), count, "signature refused: {cause}");
+                }
+                Rejection::unsigned()
             }
-            Refusal { rejection: Rejection::unsigned(), delivery_id: None }
-        })?;
+            Refused::WrongToken(cause) => {
+                if let Some(count) = self.counters.refused_token(cause, now) {
+                    tracing::warn!(cause = cause.code(), count, "runtime token refused: {cause}");
+                }
+                Rejection::unsigned()
+            }
+            Refused::Undecided(wait) => Rejection::keys_unavailable(wait),
+            Refused::InUse => Rejection::token_in_use(),
+            Refused::StoreDown(error) => {
+                tracing::error!(%error, "the store of used runtime tokens is down: the delivery has to come again");
+                Rejection::store_down()
+            }
+        };
+        Refusal { rejection, delivery_id: None }
+    }
+
+    /// Contract 1.4, rows 5 to 7: what must hold before anything is decoded.
+    fn route(&self, incoming: Incoming<'_>, admitted: Admitted) -> Result<Routed, Refusal> {
+        let Incoming { target, headers, body } = incoming;
         let placed = self.gate.run().and_then(|pass| Ok((pass, self.find(&target, &headers, body.clone())?)));
         let (pass, (entry, body)) = placed.map_err(|rejection| {
             let delivery_id = delivery_id(body, &headers);
@@ -150,8 +188,7 @@ impl Dispatcher {
             subject: Arc::clone(&entry.subject),
             headers,
             body,
-            signed_at: verified.timestamp(),
-            secret: verified.secret(),
+            admitted,
             deadline: arrived + entry.timeout,
             envelope: OnceLock::new(),
             keys: OnceLock::new(),
@@ -214,15 +251,21 @@ async fn run(routed: Routed, dispatcher: Arc<Dispatcher>) -> Answer {
     let Routed { delivery, entry, event_in_path, arrived, pass } = routed;
     let ended = answered(&delivery, &entry, event_in_path, &dispatcher).await;
     let duration = arrived.elapsed();
+    // What failed is told, and what came with the delivery must not be.
+    let redactor = ended.failure.is_some().then(|| dispatcher.redactor.with(&delivery.confidential()));
+    let redacted = |text: String| match &redactor {
+        Some(redactor) => redactor.redact(text),
+        None => text,
+    };
     if ended.ran {
         dispatcher.telemetry.note(|| Note {
             subject: Arc::clone(&entry.subject),
             duration,
             ended_at: dispatcher.clock.unix_seconds(),
-            failure: ended.failure.as_ref().map(Failure::told),
+            failure: ended.failure.as_ref().map(|failure| failure.told(redacted)),
         });
     }
-    tell(&ended, duration, &dispatcher.redactor);
+    tell(&ended, duration, redacted);
     drop(pass);
     ended.answer
 }
@@ -235,11 +278,14 @@ struct Ended {
     ran: bool,
 }
 
-/// Contract 1.4, rows 7 to 17: the answer of a delivery, from its handler or from memory.
+/// Contract 1.4, rows 7 to 18: the answer of a delivery, from its handler or from memory.
 async fn answered(delivery: &Delivery, entry: &Entry, event_in_path: bool, dispatcher: &Dispatcher) -> Ended {
     let refused =
         |failure, ran| Ended { answer: dispatcher.failed(delivery, &failure), failure: Some(failure), ran };
-    let prepared = prepare(delivery, entry, event_in_path);
+    let prepared = match permitted(delivery, entry) {
+        Ok(()) => prepare(delivery, entry, event_in_path),
+        Err(rejection) => return refused(Failure::Refused(rejection), false),
+    };
     // The body is decoded now, so the id costs little; and what store and handler log has it.
     let span = Span::current();
     if !span.is_disabled() {
@@ -274,6 +320,14 @@ async fn answered(delivery: &Delivery, entry: &Entry, event_in_path: bool, dispa
         lease.release().await;
     }
     Ended { answer, failure, ran: true }
+}
+
+/// Row 18.
+fn permitted(delivery: &Delivery, entry: &Entry) -> Result<(), Rejection> {
+    if entry.scopes.is_empty() {
+        return Ok(());
+    }
+    delivery.lacks(&entry.scopes)?.map_or(Ok(()), |lack| Err(Rejection::insufficient_scopes(lack)))
 }
 
 /// What a handler was prepared with: its future, or why an argument could not be made.
@@ -318,14 +372,14 @@ impl Dispatcher {
             Failure::Interrupted(Interrupted::DeadlineExceeded) => Rejection::deadline_exceeded(),
             Failure::Interrupted(Interrupted::Panicked(_)) => Rejection::handler_panicked(),
         };
-        let rejection =
-            Rejection { text: self.redactor.redact(rejection.text.into_owned()).into(), ..rejection };
+        let redactor = self.redactor.with(&delivery.confidential());
+        let rejection = Rejection { text: redactor.redact(rejection.text.into_owned()).into(), ..rejection };
         Answer::rejection(&rejection, delivery.id().as_deref())
     }
 }
 
 /// The line of a delivery in the log.
-fn tell(ended: &Ended, duration: Duration, redactor: &Redactor) {
+fn tell(ended: &Ended, duration: Duration, redacted: impl Fn(String) -> String) {
     let Ended { answer, failure, .. } = ended;
     let (status, replayed) = (answer.status.as_u16(), answer.replayed);
     let duration_ms = duration.as_secs_f64() * 1000.0;
@@ -338,7 +392,7 @@ fn tell(ended: &Ended, duration: Duration, redactor: &Redactor) {
         return;
     };
     let (code, error) = failure.logged();
-    let error = redactor.redact(error);
+    let error = redacted(error);
     if answer.status.is_server_error() {
         tracing::error!(status, code, duration_ms, error, "delivery failed");
     } else {
@@ -355,7 +409,7 @@ enum Failure {
 
 impl Failure {
     /// What telemetry tells of it: nothing that nobody wrote for a reader.
-    fn told(&self) -> Failed {
+    fn told(&self, redacted: impl Fn(String) -> String) -> Failed {
         let (message, class) = match self {
             Self::Refused(rejection) => (&*rejection.text, rejection.code.unwrap_or("refused")),
             Self::Handler(error) => (error.message().unwrap_or("handler failed"), error.class()),
@@ -364,7 +418,7 @@ impl Failure {
             }
             Self::Interrupted(Interrupted::Panicked(_)) => ("the handler panicked", "handler_panicked"),
         };
-        Failed { message: message.to_owned(), class: class.to_owned() }
+        Failed { message: redacted(message.to_owned()), class: class.to_owned() }
     }
 
     /// What the log tells of it: its code, and everything that is known.

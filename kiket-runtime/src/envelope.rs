@@ -13,7 +13,9 @@ use serde::{
     },
     forward_to_deserialize_any,
 };
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::secret::Secret;
 
 /// Where the plumbing stands in the body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,10 +36,13 @@ enum Field {
     CreatedAt,
     ReceivedAt,
     Api,
+    Authentication,
+    Secrets,
+    SecretStatus,
 }
 
 impl Field {
-    const COUNT: usize = 10;
+    const COUNT: usize = 13;
 
     fn named(name: &str) -> Option<Self> {
         Some(match name {
@@ -51,6 +56,9 @@ impl Field {
             "createdAt" => Self::CreatedAt,
             "received_at" => Self::ReceivedAt,
             "api" => Self::Api,
+            "authentication" => Self::Authentication,
+            "secrets" => Self::Secrets,
+            "secret_status" => Self::SecretStatus,
             _ => return None,
         })
     }
@@ -98,6 +106,36 @@ impl Envelope {
         }
 
         serde_json::from_str::<Api>(self.raw(Field::Api, body)?).ok()?.base_url.filter(|url| !url.is_empty())
+    }
+
+    /// What it says of whom it acts for: `authentication`, where that is an object.
+    pub(crate) fn authentication(&self, body: &str) -> Option<Map<String, Value>> {
+        self.object(Field::Authentication, body)
+    }
+
+    /// The secrets that it brings: `secrets`, those that are texts and not empty.
+    pub(crate) fn secrets(&self, body: &str) -> Vec<(String, Secret)> {
+        let secrets = self.object(Field::Secrets, body).unwrap_or_default().into_iter();
+        let texts = secrets.filter_map(|(key, value)| match value {
+            Value::String(text) if !text.is_empty() => Some((key, Secret::new(text))),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    /// The secrets that Kiket does not have, by their keys: `secret_status.missing`.
+    pub(crate) fn missing_secrets(&self, body: &str) -> Vec<String> {
+        let status = self.object(Field::SecretStatus, body);
+        match status.and_then(|mut status| status.remove("missing")) {
+            Some(Value::Array(keys)) => {
+                keys.into_iter().filter_map(|key| key.as_str().map(str::to_owned)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn object(&self, field: Field, body: &str) -> Option<Map<String, Value>> {
+        serde_json::from_str(self.raw(field, body)?).ok()
     }
 
     fn text<'b>(&self, field: Field, body: &'b str) -> Option<Cow<'b, str>> {
@@ -346,7 +384,7 @@ mod tests {
     use std::collections::{BTreeMap, HashMap};
 
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

@@ -7,7 +7,7 @@ use crate::{
     client::Client,
     config::Config,
     dispatch::Dispatcher,
-    startup::Report,
+    report::Report,
 };
 
 /// An extension that is ready to answer: handlers, secrets and settings are known and checked.
@@ -136,6 +136,11 @@ impl Extension {
     /// How many signatures were refused since the start, by the code of the cause, like `signature_mismatch`.
     pub fn signature_refusals(&self) -> Vec<(&'static str, u64)> {
         self.0.dispatcher.counters.signature_refusals()
+    }
+
+    /// How many runtime tokens were refused since the start, by the code of the cause, like `token_expired`.
+    pub fn token_refusals(&self) -> Vec<(&'static str, u64)> {
+        self.0.dispatcher.counters.token_refusals()
     }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! Use it through `kiket`, which re-exports everything here that is meant to be used.
 
+mod admission;
+mod auth;
 mod base_url;
 mod builder;
 mod client;
 mod clock;
+mod collect;
 mod config;
 mod context;
 mod counters;
@@ -23,11 +26,13 @@ mod headers;
 mod http;
 mod logging;
 mod manifest;
+mod needs;
 mod once;
 #[doc(hidden)]
 pub mod private;
 mod redact;
 mod registry;
+mod report;
 mod routing;
 mod scope;
 mod secret;
@@ -36,10 +41,12 @@ pub mod signature;
 mod startup;
 mod telemetry;
 pub mod testing;
+mod token;
 
 pub use ::http::StatusCode;
 
 pub use self::{
+    auth::Auth,
     builder::Builder,
     client::{
         Analytics, Board, Client, ClientError, ClientErrorKind, CustomData, EmailAttachment, Endpoints,
@@ -56,14 +63,18 @@ pub use self::{
     error::{Error, ErrorKind, Place, Problem, Result, StartupError},
     event::{EventName, EventVersion, InvalidEventName, InvalidEventVersion},
     extension::Extension,
-    handler::{Answering, FromDelivery, Handler, IntoReply, Json, Needs, Payload, RawBody, Reply, State},
+    handler::{
+        Answering, FromDelivery, Handler, IntoReply, Json, Needs, Payload, RawBody, Reply, RequiredSecret,
+        SecretKey, State,
+    },
     headers::Headers,
     http::{Server, ServerHandle},
     logging::init_logging,
     manifest::{DeclaredEvent, Form, Manifest, Reference, Setting},
+    report::{HandlerReport, Report},
     scope::Scope,
     secret::Secret,
     settings::{SettingError, Settings},
-    startup::{HandlerReport, Report},
     telemetry::{Record, RecordStatus},
+    token::{Authentication, TokenRules, UnknownAuthentication},
 };

@@ -4,7 +4,7 @@ use std::{io::IsTerminal as _, net::SocketAddr};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::{config::log_filter, extension::Extension, startup::Report};
+use crate::{config::log_filter, extension::Extension, report::Report, token::Authentication};
 
 /// What is logged where `RUST_LOG` says nothing: the server below has nothing to tell while all is well.
 const USUAL: &str = "info,actix_server=warn";
@@ -46,7 +46,7 @@ pub(crate) fn announce(extension: &Extension, addresses: &[SocketAddr]) {
         println!("\n  kiket {} listens on {addresses}\n{report}", env!("CARGO_PKG_VERSION"));
         return;
     }
-    let Report { id, version, manifest, base_url, notes, handlers, warnings } = report;
+    let Report { id, version, manifest, base_url, authentication, notes, handlers, warnings } = report;
     for handler in handlers {
         tracing::info!(
             event = handler.event,
@@ -57,6 +57,9 @@ pub(crate) fn announce(extension: &Extension, addresses: &[SocketAddr]) {
             timeout_ms = u64::try_from(handler.timeout.as_millis()).unwrap_or(u64::MAX),
             "handler"
         );
+    }
+    if *authentication == Authentication::Token {
+        tracing::warn!("deliveries are known by their runtime tokens alone: nothing signs a body");
     }
     for note in notes {
         tracing::info!("{note}");
@@ -71,6 +74,7 @@ pub(crate) fn announce(extension: &Extension, addresses: &[SocketAddr]) {
         extension_version = version,
         manifest,
         base_url,
+        %authentication,
         "listening"
     );
 }

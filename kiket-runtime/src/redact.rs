@@ -18,6 +18,11 @@ impl Redactor {
         Self(secrets)
     }
 
+    /// The same for a delivery that brings secrets of its own.
+    pub(crate) fn with(&self, secrets: &[Secret]) -> Self {
+        Self::new(self.0.iter().chain(secrets))
+    }
+
     /// The text with `…` for every secret in it.
     pub(crate) fn redact(&self, text: String) -> String {
         self.0.iter().fold(text, |text, secret| {

@@ -7,6 +7,7 @@ use crate::{
     error::Problem,
     event::VersionKey,
     handler::{Binding, Prepare},
+    scope::Scope,
 };
 
 /// All handlers of an extension, by event and version.
@@ -22,6 +23,8 @@ pub(crate) struct Entry {
     pub(crate) place: &'static Location<'static>,
     pub(crate) prepare: Prepare,
     pub(crate) timeout: Duration,
+    /// What a delivery must be allowed to do.
+    pub(crate) scopes: Cow<'static, [Scope]>,
     /// Whether a delivery that comes again is remembered.
     pub(crate) dedupe: bool,
 }
@@ -51,6 +54,7 @@ impl Registry {
                 function: binding.function,
                 place: binding.place,
                 prepare: binding.prepare,
+                scopes: binding.scopes,
                 dedupe: binding.dedupe,
             }));
         }

@@ -39,3 +39,83 @@ impl Scope {
         &self.0
     }
 }
+
+impl AsRef<str> for Scope {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The scopes that are required, and those of them that are not granted: there are some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lack {
+    pub(crate) required: Vec<String>,
+    pub(crate) missing: Vec<String>,
+}
+
+impl Lack {
+    /// What `granted` lacks of `required`, if anything.
+    pub(crate) fn of<R: AsRef<str>, G: AsRef<str>>(required: &[R], granted: &[G]) -> Option<Self> {
+        let required = || required.iter().map(AsRef::as_ref);
+        let missing: Vec<_> = required().filter(|scope| !allows(granted, scope)).map(str::to_owned).collect();
+        (!missing.is_empty()).then(|| Self { required: required().map(str::to_owned).collect(), missing })
+    }
+}
+
+/// The scope that grants all.
+const ALL: &str = "*";
+
+/// The words that say what is done, and stand before or behind what it is done to: those of Kiket's own scopes.
+const ACTIONS: [&str; 8] = ["read", "write", "create", "update", "delete", "manage", "admin", "execute"];
+
+/// Whether one of `granted` is `required`, in any spelling, or `*` grants all.
+pub(crate) fn allows<S: AsRef<str>>(granted: &[S], required: &str) -> bool {
+    granted.iter().map(AsRef::as_ref).any(|granted| granted == ALL || same(granted, required))
+}
+
+/// Contract 5.2: `issues.read`, `issues:read` and `read:issues` are one scope. Only an action moves: the other parts
+/// stay in their order, so that no two scopes are taken for one that mean different things.
+fn same(a: &str, b: &str) -> bool {
+    a == b || normal(a).eq(normal(b))
+}
+
+/// The parts of a scope, the action last.
+fn normal(scope: &str) -> impl Iterator<Item = &str> {
+    let (first, rest) = scope.split_once(['.', ':']).unwrap_or((scope, ""));
+    let last = rest.rsplit(['.', ':']).next().unwrap_or_default();
+    let moves = !rest.is_empty() && ACTIONS.contains(&first) && !ACTIONS.contains(&last);
+    let (front, back) = if moves { (rest, Some(first)) } else { (scope, None) };
+    front.split(['.', ':']).chain(back)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_scope_has_several_spellings() {
+        #[track_caller]
+        fn check(granted: &[&str], required: &str, expected: bool) {
+            assert_eq!(allows(granted, required), expected, "{granted:?} {required}");
+        }
+        for written in ["issues.read", "issues:read", "read:issues", "read.issues"] {
+            for granted in ["issues.read", "issues:read", "read:issues", "*"] {
+                check(&[granted], written, true);
+            }
+            for granted in
+                ["issues.write", "read", "issues", "issue.read", "issues.read.all", "", "Issues:read"]
+            {
+                check(&[granted], written, false);
+            }
+        }
+        check(&["ext.api.read", "ext.secrets.write"], "ext:secrets:write", true);
+        check(&["write:ext:secrets"], "ext.secrets.write", true);
+        check(&["comments:issues:read"], "issues:comments:read", false);
+        check(&["read:write"], "write:read", false);
+        check(&["project:27"], "project:27", true);
+        check(&["project:27"], "27:project", false);
+        check(&[], "a", false);
+        check(&["issues:*"], "issues:read", false);
+        check(&["issues:read"], "*", false);
+    }
+}

@@ -1,33 +1,32 @@
 //! The start of an extension: manifest, configuration and handlers are loaded and checked against each other.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use http::StatusCode;
 
 use crate::{
-    builder::{Builder, Collected, Limits, ManifestSource, Memory},
+    admission::{Admission, Tokens},
+    builder::{Builder, Limits, ManifestSource, Memory},
     client::{Client, Reporter},
+    collect::{collect, without_handlers},
     config::{Config, Declared},
     counters::Counters,
     dedupe::{Keep, MemoryStore, store_from_url},
-    delivery::{Premises, States, Subject},
+    delivery::{Premises, Subject},
     dispatch::Dispatcher,
     error::{Problem, StartupError},
     extension::{Extension, Parts},
     gate::Gate,
-    handler::{Binding, Registration},
+    handler::Registration,
     manifest::{Manifest, RegisteredHandler, disagreements},
+    needs::{missing_secrets, missing_settings, needed_secrets, unmet},
     once::Once,
     redact::Redactor,
     registry::Registry,
+    report::Report,
     signature::Verifier,
     telemetry::{Telemetry, Teller},
+    token::{TokenRules, TokenVerifier},
 };
 
 /// Builds the extension that `builder` describes.
@@ -49,7 +48,8 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
     let mut bindings = collected.unwrap_or_else(|found| note(&mut problems, found));
     bindings.extend(builder.bindings);
     bindings.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
-    problems.extend(unmet(&bindings, &builder.states));
+    problems.extend(unmet(&bindings, &builder.states, config.as_ref()));
+    let needed = needed_secrets(&bindings);
     if bindings.is_empty() && !handlers_are_told {
         problems.push(no_handlers());
     }
@@ -63,6 +63,10 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
     if let (Some(manifest), Some(registry)) = (&manifest, &registry) {
         differences.extend(compare(manifest, registry));
     }
+    if let Some(config) = &config {
+        differences.extend(missing_secrets(&needed, config));
+        differences.extend(manifest.iter().flat_map(|manifest| missing_settings(manifest, config)));
+    }
     if builder.strict { &mut problems } else { &mut warnings }.extend(differences);
     let once =
         config.as_ref().map(|config| once(config, builder.memory, builder.keep, builder.run_without_store));
@@ -70,13 +74,10 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
     };
-    let verifier = Verifier::new(&config.secrets)
-        .map_err(|unusable| StartupError::new(vec![Problem::new(unusable.to_string())]))?;
-    let teller = Teller {
-        extension_id: config.id.clone(),
-        extension_version: config.version.clone(),
-        redactor: redactor(&config),
-    };
+    let admission = admission(&config, &builder.token_rules, once.as_ref(), builder.run_without_store)
+        .map_err(StartupError::new)?;
+    let redactor = redactor(&config);
+    let teller = Teller { extension_id: config.id.clone(), extension_version: config.version.clone() };
     Ok(Extension::new(Parts {
         report: Report {
             notes: builder.notes,
@@ -84,12 +85,13 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
         },
         dispatcher: Arc::new(Dispatcher {
             registry,
-            verifier,
+            admission,
             premises: Arc::new(Premises {
                 client: Client::new(&config, &builder.outbound, builder.clock.clone()),
                 extension_id: config.id.clone(),
                 extension_version: config.version.clone(),
                 settings: config.settings.clone(),
+                secret_variables: config.secret_variables.clone(),
                 states: builder.states,
             }),
             clock: builder.clock,
@@ -97,7 +99,7 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
             counters: Counters::default(),
             once,
             telemetry: Telemetry::start(builder.hook, Reporter::new(&config), teller),
-            redactor: redactor(&config),
+            redactor,
             undecodable: if builder.limits.give_up_undecodable {
                 StatusCode::UNPROCESSABLE_ENTITY
             } else {
@@ -126,10 +128,30 @@ fn once(
     Ok(Some(Once { store, keep, run_without_store }))
 }
 
+/// What every delivery has to show.
+fn admission(
+    config: &Config,
+    rules: &TokenRules,
+    once: Option<&Once>,
+    run_without_store: bool,
+) -> Result<Admission, Vec<Problem>> {
+    let mode = config.authentication;
+    let signatures = mode.takes_signatures().then(|| Verifier::new(&config.secrets)).transpose();
+    let signatures = signatures.map_err(|unusable| vec![Problem::new(unusable.to_string())])?;
+    let tokens = || -> Result<_, Vec<Problem>> {
+        // Tokens are remembered also where deliveries are not.
+        let memory = once.map_or_else(|| Arc::new(MemoryStore::new()) as _, |once| Arc::clone(&once.store));
+        let verifier = TokenVerifier::new(rules, &config.base_url)?;
+        Ok(Tokens { verifier, memory, extension_id: config.id.clone(), run_without_store })
+    };
+    Ok(Admission::new(mode, signatures, mode.takes_tokens().then(tokens).transpose()?))
+}
+
 /// What nobody may read.
 fn redactor(config: &Config) -> Redactor {
     let tokens = config.workspace_token.iter().chain(&config.extension_api_key);
-    Redactor::new(config.secrets.iter().chain(tokens).chain(config.settings.secrets()))
+    let settings = config.settings.secrets().chain(config.secret_variables.all());
+    Redactor::new(config.secrets.iter().chain(tokens).chain(settings))
 }
 
 /// Keeps the problems of a step that failed, and goes on with nothing, so that all problems are found at once.
@@ -146,109 +168,6 @@ fn load(source: &ManifestSource) -> Result<Option<Manifest>, Vec<Problem>> {
             Manifest::search(Path::new("")).map(|path| Manifest::load(&path)).transpose()
         }
     }
-}
-
-/// The annotated functions of the program that belong to the extension.
-fn collect(registrations: &[&Registration], collected: &Collected) -> Result<Vec<Binding>, Vec<Problem>> {
-    match collected {
-        Collected::None => Ok(Vec::new()),
-        Collected::OfCrates { named, own } => {
-            of_crates(registrations, &named.iter().chain(own).collect::<Vec<_>>())
-        }
-        Collected::OfOneCrate => of_one_crate(registrations),
-    }
-}
-
-fn of_crates(registrations: &[&Registration], crates: &[&String]) -> Result<Vec<Binding>, Vec<Problem>> {
-    let (own, foreign): (Vec<&Registration>, Vec<_>) = registrations
-        .iter()
-        .copied()
-        .partition(|registration| crates.iter().any(|name| is_in(registration, name)));
-    if foreign.is_empty() {
-        return Ok(own.into_iter().map(Binding::from).collect());
-    }
-    let mut by_crate = BTreeMap::<&str, Vec<&Registration>>::new();
-    for registration in foreign {
-        by_crate.entry(registration.crate_name()).or_default().push(registration);
-    }
-    Err(by_crate.into_iter().map(|(name, registrations)| foreign_handlers(name, &registrations)).collect())
-}
-
-fn foreign_handlers(name: &str, registrations: &[&Registration]) -> Problem {
-    let mut functions: Vec<_> = registrations.iter().map(|registration| registration.function()).collect();
-    functions.sort_unstable();
-    let functions = functions.join("`, `");
-    let what =
-        format!("the crate `{name}` has handlers and is not named as part of this extension: `{functions}`");
-    let first = registrations
-        .iter()
-        .map(|registration| registration.place())
-        .min_by_key(|place| (place.file(), place.line()));
-    let problem = Problem::new(what)
-        .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder"));
-    match first {
-        Some(place) => problem.at(place.into()),
-        None => problem,
-    }
-}
-
-/// Whether the annotated function is in the crate `name`, however `Cargo.toml` spells it.
-fn is_in(registration: &Registration, name: &str) -> bool {
-    name.replace('-', "_") == registration.crate_name()
-}
-
-/// The crates that were named and have no handlers: most likely the linker dropped them, handlers and all.
-fn without_handlers(registrations: &[&Registration], collected: &Collected) -> Vec<Problem> {
-    let Collected::OfCrates { named, .. } = collected else { return Vec::new() };
-    let without =
-        named.iter().filter(|name| !registrations.iter().any(|registration| is_in(registration, name)));
-    without
-        .map(|name| {
-            Problem::new(format!("the crate `{name}` is named as part of this extension and has no handlers"))
-                .mend(format!(
-                    "a library that nothing uses is not linked: write `use {} as _;`, or do not name it",
-                    name.replace('-', "_")
-                ))
-        })
-        .collect()
-}
-
-fn of_one_crate(registrations: &[&Registration]) -> Result<Vec<Binding>, Vec<Problem>> {
-    let crates: BTreeSet<_> = registrations.iter().map(|registration| registration.crate_name()).collect();
-    if crates.len() <= 1 {
-        return Ok(registrations.iter().copied().map(Binding::from).collect());
-    }
-    let names = crates.into_iter().collect::<Vec<_>>();
-    Err(vec![
-        Problem::new(format!("several crates have handlers: `{}`", names.join("`, `")))
-            .mend("name those whose handlers belong to this extension: `.crates([…])` on the builder"),
-    ])
-}
-
-/// What handlers ask for and nobody gives.
-fn unmet(bindings: &[Binding], states: &States) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for binding in bindings {
-        for (id, type_name) in &binding.needs.states {
-            if !states.contains(*id) {
-                let what =
-                    format!("`{}` asks for `State<{type_name}>`, which nobody gives", binding.function);
-                problems.push(Problem::new(what).at(binding.place.into()).mend(
-                    "give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`",
-                ));
-            }
-        }
-        if !binding.scopes.is_empty() {
-            let what =
-                format!("`{}` requires scopes, which this version does not enforce yet", binding.function);
-            problems.push(
-                Problem::new(what)
-                    .at(binding.place.into())
-                    .mend("remove `scopes`, and check what the delivery may do in the handler"),
-            );
-        }
-    }
-    problems
 }
 
 fn no_handlers() -> Problem {
@@ -287,110 +206,4 @@ fn compare(manifest: &Manifest, registry: &Registry) -> Vec<Problem> {
         line: entry.place.line(),
     });
     disagreements(manifest, handlers)
-}
-
-/// What was found at the start: who the extension is, its handlers, and what is odd.
-///
-/// `Display` prints it as `kiket::main!` does on a terminal.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Report {
-    /// The id of the extension.
-    pub id: Option<String>,
-    /// The version of the extension.
-    pub version: Option<String>,
-    /// The manifest that was read.
-    pub manifest: Option<PathBuf>,
-    /// Where Kiket is.
-    pub base_url: String,
-    /// What the builder was told to say.
-    pub notes: Vec<String>,
-    /// The handlers, by event and version.
-    pub handlers: Vec<HandlerReport>,
-    /// What does not stop the start, and should not be.
-    pub warnings: Vec<Problem>,
-}
-
-/// One handler, as the start-up table shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HandlerReport {
-    /// The event it answers.
-    pub event: String,
-    /// The version, as registered.
-    pub version: String,
-    /// The path of the function.
-    pub function: String,
-    /// Where it is registered.
-    pub file: String,
-    /// The line of that.
-    pub line: u32,
-    /// How long it may run.
-    pub timeout: Duration,
-}
-
-impl Report {
-    fn new(
-        config: &Config,
-        manifest: Option<&Manifest>,
-        registry: &Registry,
-        warnings: Vec<Problem>,
-    ) -> Self {
-        let entries = registry.entries();
-        let handlers = entries.into_iter().map(|entry| HandlerReport {
-            event: entry.subject.event.to_string(),
-            version: entry.subject.version.to_string(),
-            function: entry.function.clone().into_owned(),
-            file: entry.place.file().to_owned(),
-            line: entry.place.line(),
-            timeout: entry.timeout,
-        });
-        Self {
-            id: config.id.clone(),
-            version: config.version.clone(),
-            manifest: manifest.map(|manifest| manifest.path().to_owned()),
-            base_url: config.base_url().to_owned(),
-            notes: Vec::new(),
-            handlers: handlers.collect(),
-            warnings,
-        }
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.id.as_deref().unwrap_or("without an id");
-        let version = self.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
-        writeln!(f, "  extension  {id}{version}")?;
-        match &self.manifest {
-            Some(path) => writeln!(f, "  manifest   {}", path.display())?,
-            None => writeln!(f, "  manifest   none")?,
-        }
-        writeln!(f, "  Kiket      {}", self.base_url)?;
-        for note in &self.notes {
-            writeln!(f, "  note       {note}")?;
-        }
-        let widths = self.handlers.iter().fold([5, 7, 8], |[event, version, function], handler| {
-            [
-                event.max(handler.event.len()),
-                version.max(handler.version.len()),
-                function.max(handler.function.len()),
-            ]
-        });
-        let [event, version, function] = widths;
-        writeln!(
-            f,
-            "\n  {:event$}  {:version$}  {:function$}  timeout  place",
-            "event", "version", "function"
-        )?;
-        for handler in &self.handlers {
-            let HandlerReport { event: e, version: v, function: n, file, line, timeout } = handler;
-            let timeout = format!("{timeout:?}");
-            writeln!(f, "  {e:event$}  {v:version$}  {n:function$}  {timeout:7}  {file}:{line}")?;
-        }
-        for warning in &self.warnings {
-            write!(f, "\nwarning: {warning}")?;
-        }
-        Ok(())
-    }
 }

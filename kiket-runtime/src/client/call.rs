@@ -19,53 +19,47 @@ use crate::{routing::VERSION_HEADER, secret::Secret};
 impl Client {
     /// Makes a call, and reads its answer as a `T`.
     pub(crate) async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<T, ClientError> {
-        let (call, confidential) = (request.call(), request.confidential);
-        let Response { headers, body, .. } = self.answer(request).await?;
+        let Response { headers, body, .. } = self.answer(&request).await?;
         let json = if body.trim_ascii().is_empty() { b"null".as_slice() } else { &body };
         serde_json::from_slice(json).map_err(|error| {
             // Where the answer may hold a secret, its reading would quote it.
-            let message = if confidential {
+            let message = if request.confidential {
                 "the answer is not what was asked for".to_owned()
             } else {
                 format!("the answer is not what was asked for: {error}")
             };
-            let error = ClientError::new(ClientErrorKind::Unreadable, call, message);
-            self.redacted(
-                error.with_request_id(request_id(&headers)).with_excerpt(self.excerpt(&body, confidential)),
-            )
+            let error = ClientError::new(ClientErrorKind::Unreadable, request.call(), message);
+            let excerpt = self.excerpt(&body, request.confidential);
+            self.redacted(error.with_request_id(request_id(&headers)).with_excerpt(excerpt))
         })
     }
 
     /// Makes a call whose answer nobody reads.
     pub(crate) async fn order(&self, request: Request) -> Result<(), ClientError> {
-        self.answer(request).await.map(drop)
+        self.answer(&request).await.map(drop)
     }
 
-    async fn answer(&self, mut request: Request) -> Result<Response, ClientError> {
-        if let Some(key) = &self.view.given_key {
-            request.idempotency = Idempotency::Given(key.clone());
-        }
+    async fn answer(&self, request: &Request) -> Result<Response, ClientError> {
         let latest = Instant::now() + self.line.call_timeout;
-        let deadline = self.view.deadline.map_or(latest, |delivery| delivery.min(latest));
-        let url = format!("{}{}", self.base_url(), request.target);
-        let headers = self.headers(&request)?;
-        let attempt = || {
-            let (method, body) = (request.method.clone(), request.body.clone());
-            self.attempt(
-                &request,
-                Outgoing { method, url: url.clone(), headers: headers.clone(), body },
-                deadline,
-            )
-        };
-        retried(attempt, request.is_repeatable(), deadline).await.map_err(|error| self.redacted(error))
+        let deadline = self.view.occasion.as_ref().map_or(latest, |delivery| delivery.deadline().min(latest));
+        let key = self.idempotency_key(request);
+        let repeatable = key.is_some() || request.is_repeatable();
+        let attempt = || self.attempt(request, key.as_deref(), deadline);
+        retried(attempt, repeatable, deadline).await.map_err(|error| self.redacted(error))
     }
 
     async fn attempt(
         &self,
         request: &Request,
-        outgoing: Outgoing,
+        idempotency_key: Option<&str>,
         deadline: Instant,
     ) -> Result<Response, ClientError> {
+        let outgoing = Outgoing {
+            method: request.method.clone(),
+            url: format!("{}{}", self.base_url(), request.target),
+            headers: self.headers(request, idempotency_key)?,
+            body: request.body.clone(),
+        };
         let place = self.line.pace.turn(deadline).await.map_err(|late| too_late(request, &late))?;
         if deadline <= Instant::now() {
             return Err(too_late(request, &TooLate { wait: None }));
@@ -86,12 +80,15 @@ impl Client {
     }
 
     /// The headers of a call: tokens, version, key.
-    fn headers(&self, request: &Request) -> Result<HeaderMap, ClientError> {
+    fn headers(&self, request: &Request, idempotency_key: Option<&str>) -> Result<HeaderMap, ClientError> {
         let Tokens { authorization, api_key, .. } = &self.line.tokens;
+        let runtime_token = self.runtime_token();
+        // A delivery that came with a token of its own acts with that, and with no more.
+        let authorization = authorization.as_ref().filter(|_| runtime_token.is_none());
         let api_key = api_key.as_ref().filter(|_| request.is_below_ext());
         let failed =
             |message: &str| ClientError::new(ClientErrorKind::NotConfigured, request.call(), message);
-        if authorization.is_none() && api_key.is_none() {
+        if authorization.is_none() && runtime_token.is_none() && api_key.is_none() {
             return Err(failed(if request.is_below_ext() {
                 "there is no extension API key: set `KIKET_EXTENSION_API_KEY` (and `KIKET_WORKSPACE_TOKEN`)"
             } else {
@@ -110,24 +107,30 @@ impl Client {
         if let Some(token) = authorization {
             headers.insert(header::AUTHORIZATION, made(token.clone(), "the workspace token")?);
         }
+        if let Some(token) = runtime_token {
+            headers.insert(RUNTIME_TOKEN, made(sensitive(token.expose()), "the runtime token")?);
+        }
         if let Some(key) = api_key {
             headers.insert(API_KEY, made(key.clone(), "the extension API key")?);
         }
-        if let Some(version) = &self.view.version {
+        if let Some(version) = self.version() {
             headers.insert(VERSION, made(sensitive(version), "the version")?);
         }
-        if let Some(key) = self.idempotency_key(request) {
-            headers.insert(IDEMPOTENCY_KEY, made(sensitive(&key), "the idempotency key")?);
+        if let Some(key) = idempotency_key {
+            headers.insert(IDEMPOTENCY_KEY, made(sensitive(key), "the idempotency key")?);
         }
         Ok(headers)
     }
 
+    /// The key of a call: the given one, else one made from what the call does.
     fn idempotency_key(&self, request: &Request) -> Option<String> {
+        if let given @ Some(_) = &self.view.given_key {
+            return given.clone();
+        }
         match &request.idempotency {
             Idempotency::ByMethod => None,
-            Idempotency::Given(key) => Some(key.clone()),
-            Idempotency::Derived(what) => Some(match &self.view.keys {
-                Some(keys) => keys.next(request, what),
+            Idempotency::Derived(what) => Some(match &self.view.occasion {
+                Some(delivery) => delivery.keys().next(request, what),
                 None => keys::random(),
             }),
         }
@@ -149,11 +152,17 @@ impl Client {
 
     fn tokens(&self) -> impl Iterator<Item = &Secret> {
         let Tokens { workspace, extension_key, .. } = &self.line.tokens;
-        workspace.iter().chain(extension_key).filter(|token| !token.expose().is_empty())
+        let tokens = workspace.iter().chain(extension_key).chain(self.runtime_token());
+        tokens.filter(|token| !token.expose().is_empty())
+    }
+
+    fn runtime_token(&self) -> Option<&Secret> {
+        self.view.occasion.as_ref()?.token()
     }
 }
 
 const API_KEY: HeaderName = HeaderName::from_static(API_KEY_HEADER);
+const RUNTIME_TOKEN: HeaderName = HeaderName::from_static("x-kiket-runtime-token");
 const VERSION: HeaderName = HeaderName::from_static(VERSION_HEADER);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A map that has room for twice as many never grows.

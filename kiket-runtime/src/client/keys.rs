@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::request::Request;
 
 /// The idempotency keys of a delivery: made from what is called, so that a repetition of the delivery repeats them.
+#[derive(Debug)]
 pub(crate) struct Keys {
     delivery_key: String,
     /// How often the same call was made before.

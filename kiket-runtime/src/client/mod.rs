@@ -6,6 +6,7 @@ mod call;
 mod custom_data;
 mod endpoints;
 mod error;
+mod fetch;
 mod id;
 mod inbound_emails;
 mod intake_forms;
@@ -48,7 +49,7 @@ pub use self::{
     sla::{SlaEvent, SlaEvents, SlaFilter, SlaState},
     webhook_url::WebhookUrl,
 };
-pub(crate) use self::{keys::Keys, reporter::Reporter};
+pub(crate) use self::{fetch::Fetcher, keys::Keys, reporter::Reporter};
 use self::{
     pace::Pace,
     request::Request,
@@ -124,15 +125,29 @@ fn sensitive(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
 #[derive(Debug, Clone, Copy)]
 struct InvalidHeaderValue;
 
-/// What the calls of one delivery share.
+/// What the calls of one delivery share, and what the caller said of them.
 #[derive(Clone, Default)]
 struct View {
-    version: Option<String>,
-    deadline: Option<Instant>,
-    keys: Option<Arc<Keys>>,
+    occasion: Option<Arc<dyn Occasion>>,
     /// Where the delivery says that Kiket is, if tokens may go there.
     base_url: Option<BaseUrl>,
+    given_version: Option<String>,
     given_key: Option<String>,
+}
+
+/// What calls are made for: a delivery, as far as it concerns them.
+pub(crate) trait Occasion: Send + Sync {
+    /// The version that goes with every call.
+    fn version(&self) -> &str;
+
+    /// When every call has ended.
+    fn deadline(&self) -> Instant;
+
+    /// The runtime token, where it was checked: it takes the place of the workspace token.
+    fn token(&self) -> Option<&Secret>;
+
+    /// The keys of the calls that create something; most deliveries make none.
+    fn keys(&self) -> &Keys;
 }
 
 /// How long a connection may take to be made; contract 2.1.
@@ -205,15 +220,8 @@ impl Client {
     }
 
     /// The view of a delivery: its version goes with every call, and its deadline ends them.
-    pub(crate) fn for_delivery(&self, version: &str, deadline: Instant, keys: Arc<Keys>) -> Self {
-        let view = View {
-            version: Some(version.to_owned()),
-            deadline: Some(deadline),
-            keys: Some(keys),
-            base_url: None,
-            given_key: None,
-        };
-        Self { line: Arc::clone(&self.line), view }
+    pub(crate) fn for_delivery(&self, delivery: Arc<dyn Occasion>) -> Self {
+        Self { line: Arc::clone(&self.line), view: View { occasion: Some(delivery), ..View::default() } }
     }
 
     /// The client that calls where a delivery says that Kiket is, if tokens may go there. Nobody has verified what
@@ -244,7 +252,7 @@ impl Client {
     /// Sends this event version with the calls of the returned client, as a delivery's client does with its own.
     #[must_use]
     pub fn with_version(&self, version: impl Into<String>) -> Self {
-        let view = View { version: Some(version.into()), ..self.view.clone() };
+        let view = View { given_version: Some(version.into()), ..self.view.clone() };
         Self { line: Arc::clone(&self.line), view }
     }
 
@@ -328,9 +336,10 @@ impl Client {
         })
     }
 
-    /// The version of the delivery that this is the client of.
+    /// The version that goes with the calls: the given one, else that of the delivery.
     pub(crate) fn version(&self) -> Option<&str> {
-        self.view.version.as_deref()
+        let View { given_version, occasion, .. } = &self.view;
+        given_version.as_deref().or_else(|| occasion.as_ref().map(|occasion| occasion.version()))
     }
 
     /// The time, as the platform's calls write it: RFC 3339, UTC, whole seconds.
@@ -349,9 +358,15 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("base_url", &self.base_url())
-            .field("version", &self.view.version)
+            .field("version", &self.version())
             .finish_non_exhaustive()
     }
+}
+
+/// The wire, for tests that put a script in its place.
+#[cfg(test)]
+pub(crate) mod wire {
+    pub(crate) use super::transport::{Outgoing, Response, Sending, Transport};
 }
 
 #[cfg(test)]

@@ -27,8 +27,6 @@ pub(crate) enum Idempotency {
     ByMethod,
     /// It carries a key, made from what it does: the body, or the part of it that is the same in a repetition.
     Derived(Bytes),
-    /// It carries this key.
-    Given(String),
 }
 
 /// What stays in a segment: unreserved characters; RFC 3986, section 2.3.
@@ -68,9 +66,7 @@ impl Request {
     /// When it is not an absolute path, or leads out of itself.
     pub(crate) fn raw(method: Method, target: &str) -> Result<Self, ClientError> {
         let path = target.split('?').next().unwrap_or_default();
-        let dots = path
-            .split('/')
-            .any(|segment| matches!(segment.replace("%2e", ".").replace("%2E", ".").as_str(), "." | ".."));
+        let dots = path.split('/').any(leads_out);
         let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '#' | '\\');
         if !path.starts_with('/') || path.starts_with("//") || dots || target.contains(odd) {
             return Err(ClientError::new(
@@ -175,6 +171,12 @@ impl Request {
     pub(crate) fn call(&self) -> String {
         format!("{} {}", self.method, self.target.split('?').next().unwrap_or_default())
     }
+}
+
+/// Whether a segment is `.` or `..`, also where dots are encoded.
+fn leads_out(segment: &str) -> bool {
+    let dotted = segment.starts_with(['.', '%']) && segment.len() <= "%2e%2e".len();
+    dotted && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
 #[cfg(test)]

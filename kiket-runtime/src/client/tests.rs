@@ -89,6 +89,39 @@ impl Script {
     }
 }
 
+/// A delivery that calls are made for.
+struct Made {
+    version: &'static str,
+    deadline: Instant,
+    keys: Keys,
+    token: Option<Secret>,
+}
+
+impl Made {
+    fn by(version: &'static str, seconds: u64, key: &str) -> Arc<Self> {
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        Arc::new(Self { version, deadline, keys: Keys::new(key.into()), token: None })
+    }
+}
+
+impl Occasion for Made {
+    fn version(&self) -> &str {
+        self.version
+    }
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
+    }
+
+    fn keys(&self) -> &Keys {
+        &self.keys
+    }
+}
+
 async fn get(client: &Client) -> Result<Value, ClientError> {
     client.get("/api/v1/ext/x").await
 }
@@ -195,8 +228,7 @@ async fn a_call_ends_with_its_time_or_with_the_delivery() {
     assert_eq!(get(&client).await.unwrap_err().kind(), ClientErrorKind::Timeout);
     assert_eq!(from.elapsed().as_secs(), 15);
 
-    let keys = Arc::new(Keys::new("id:1".into()));
-    let client = client.for_delivery("v1", Instant::now() + Duration::from_secs(2), keys);
+    let client = client.for_delivery(Made::by("v1", 2, "id:1"));
     let from = Instant::now();
     assert_eq!(get(&client).await.unwrap_err().kind(), ClientErrorKind::Timeout);
     assert_eq!(from.elapsed().as_secs(), 2);
@@ -207,11 +239,7 @@ async fn a_call_ends_with_its_time_or_with_the_delivery() {
 #[tokio::test(start_paused = true)]
 async fn a_call_carries_what_the_contract_names() {
     let script = Script::default();
-    let client = script.client().for_delivery(
-        "v2",
-        Instant::now() + Duration::from_secs(9),
-        Arc::new(Keys::new("id:1".into())),
-    );
+    let client = script.client().for_delivery(Made::by("v2", 9, "id:1"));
     get(&client).await.unwrap();
     post(&client).await.unwrap();
     let header = |attempt, name| script.header(attempt, name);
@@ -281,8 +309,7 @@ async fn a_token_that_is_sent_back_is_not_shown() {
 async fn keys_are_the_same_in_every_attempt_at_a_delivery_and_differ_between_calls() {
     async fn keys_of(delivery: &str) -> Vec<String> {
         let script = Script::default();
-        let keys = Arc::new(Keys::new(delivery.into()));
-        let client = script.client().for_delivery("v1", Instant::now() + Duration::from_secs(9), keys);
+        let client = script.client().for_delivery(Made::by("v1", 9, delivery));
         for body in [1, 1, 2] {
             let request = Request::new(Method::POST, &["x"]).unwrap().json(&body).unwrap().idempotent();
             client.order(request).await.unwrap();
@@ -301,9 +328,7 @@ async fn keys_are_the_same_in_every_attempt_at_a_delivery_and_differ_between_cal
 async fn what_is_made_or_decided_has_a_key_of_its_own_in_each_delivery() {
     async fn keys_of(delivery: &str) -> Vec<String> {
         let script = Script::default();
-        let keys = Arc::new(Keys::new(delivery.into()));
-        let client = script.client().for_delivery("v1", Instant::now() + Duration::from_secs(9), keys);
-        let endpoints = client.endpoints();
+        let endpoints = script.client().for_delivery(Made::by("v1", 9, delivery)).endpoints();
         let (issues, submissions) = (endpoints.issues(), endpoints.intake_forms(7).submissions("k"));
         // The script answers `{}`, which is no answer to most of them: what counts is what was sent.
         for _ in 0..2 {

@@ -69,29 +69,36 @@ impl Http {
 
     async fn exchange(&self, outgoing: Outgoing) -> Result<Response, Trouble> {
         let Outgoing { method, url, headers, body } = outgoing;
-        let request = self.client()?.request(method, url).headers(headers);
-        let request = match body {
-            Some(body) => request.body(body),
-            None => request,
-        };
-        let mut answer = request.send().await.map_err(|error| trouble(&error))?;
+        let client = self.client()?;
+        let url = url.parse().map_err(|error| Trouble::Unusable(format!("`{url}` is no URL: {error}")))?;
+        let mut request = reqwest::Request::new(method, url);
+        *request.headers_mut() = headers;
+        *request.body_mut() = body.map(Into::into);
+        let mut answer = client.execute(request).await.map_err(|error| trouble(&error))?;
         let announced = answer.content_length().unwrap_or_default();
         if announced > LARGEST_ANSWER as u64 {
             return Err(Trouble::TooLarge);
         }
-        let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| trouble(&error))? {
-            if chunk.len() > LARGEST_ANSWER - body.len() {
-                return Err(Trouble::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Response {
-            status: answer.status(),
-            headers: std::mem::take(answer.headers_mut()),
-            body: body.freeze(),
-        })
+        let body = collect(&mut answer).await?;
+        Ok(Response { status: answer.status(), headers: std::mem::take(answer.headers_mut()), body })
     }
+}
+
+/// The body of an answer. Most come in one piece, which needs no copy.
+async fn collect(answer: &mut reqwest::Response) -> Result<Bytes, Trouble> {
+    let mut next = async |so_far: usize| match answer.chunk().await {
+        Ok(Some(chunk)) if chunk.len() > LARGEST_ANSWER.saturating_sub(so_far) => Err(Trouble::TooLarge),
+        chunk => chunk.map_err(|error| trouble(&error)),
+    };
+    let Some(first) = next(0).await? else { return Ok(Bytes::new()) };
+    let Some(second) = next(first.len()).await? else { return Ok(first) };
+    let mut body = BytesMut::with_capacity(first.len().saturating_add(second.len()));
+    body.extend_from_slice(&first);
+    body.extend_from_slice(&second);
+    while let Some(chunk) = next(body.len()).await? {
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
 }
 
 impl Transport for Http {

@@ -10,7 +10,7 @@ use http::StatusCode;
 
 pub(crate) use self::rejection::Rejection;
 pub use self::startup::{Place, Problem, StartupError};
-use crate::client::ClientError;
+use crate::{client::ClientError, scope::Lack};
 
 /// What a handler returns: a value, or an [`Error`] that says whether Kiket should try again.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -46,6 +46,8 @@ struct Failure {
     /// Written for the caller; absent where only a cause is known.
     message: Option<Cow<'static, str>>,
     cause: Option<Cause>,
+    /// The scopes that the delivery lacks.
+    lack: Option<Lack>,
 }
 
 struct Cause {
@@ -111,8 +113,20 @@ impl Error {
         Self::new(ErrorKind::Undecodable, message.into()).because(cause)
     }
 
+    /// The delivery may not do what was asked: 403, with the scopes.
+    pub(crate) fn insufficient_scopes(lack: Lack) -> Self {
+        let (code, text) = rejection::INSUFFICIENT_SCOPES;
+        let mut error = Self::reject(StatusCode::FORBIDDEN, text).with_code(code);
+        error.0.lack = Some(lack);
+        error
+    }
+
+    pub(crate) fn lack(&self) -> Option<&Lack> {
+        self.0.lack.as_ref()
+    }
+
     fn new(kind: ErrorKind, message: Cow<'static, str>) -> Self {
-        Self(Box::new(Failure { kind, code: None, message: Some(message), cause: None }))
+        Self(Box::new(Failure { kind, code: None, message: Some(message), cause: None, lack: None }))
     }
 
     /// Adds the cause, which goes to the log and never to the caller.
@@ -158,7 +172,7 @@ impl Error {
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     fn from(cause: E) -> Self {
         let kind = kind_of(&cause);
-        Self(Box::new(Failure { kind, code: None, message: None, cause: None })).because(cause)
+        Self(Box::new(Failure { kind, code: None, message: None, cause: None, lack: None })).because(cause)
     }
 }
 

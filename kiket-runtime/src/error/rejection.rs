@@ -6,7 +6,10 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::{Error, ErrorKind};
-use crate::event::{InvalidEventName, InvalidEventVersion};
+use crate::{
+    event::{InvalidEventName, InvalidEventVersion},
+    scope::Lack,
+};
 
 /// An answer other than a handler's value: status, stable code, and a text without internals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub(crate) struct Rejection {
     pub(crate) code: Option<&'static str>,
     pub(crate) text: Cow<'static, str>,
     pub(crate) retry_after: Option<Duration>,
+    /// The scopes that were missed.
+    pub(crate) lack: Option<Box<Lack>>,
 }
 
 /// When a sender may try again after it was turned away for load: soon, for load passes.
@@ -26,9 +31,12 @@ const AFTER_DRAIN: Duration = Duration::from_secs(5);
 /// The longest that a sender is asked to wait for a running delivery: it may be over long before its lease.
 const LONGEST_RUN: Duration = Duration::from_secs(30);
 
+/// The code and the text of an answer to a delivery that may not do what it is for.
+pub(super) const INSUFFICIENT_SCOPES: (&str, &str) = ("insufficient_scopes", "Insufficient scopes");
+
 impl Rejection {
     fn new(status: StatusCode, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code: Some(code), text: text.into(), retry_after: None }
+        Self { status, code: Some(code), text: text.into(), retry_after: None, lack: None }
     }
 
     fn after(mut self, delay: Duration) -> Self {
@@ -87,7 +95,30 @@ impl Rejection {
             code: None,
             text: Cow::Borrowed("invalid signature"),
             retry_after: None,
+            lack: None,
         }
+    }
+
+    /// Whether a runtime token holds is unknown: its keys cannot be had, or the store that knows whether it was used.
+    pub(crate) fn keys_unavailable(wait: Duration) -> Self {
+        let text = "the keys of runtime tokens cannot be had";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "keys_unavailable", text).after(wait.max(AFTER_LOAD))
+    }
+
+    /// The token of the delivery is being looked at elsewhere.
+    pub(crate) fn token_in_use() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "token_in_use",
+            "the same token is being checked elsewhere",
+        )
+        .after(AFTER_LOAD)
+    }
+
+    /// Contract 1.4, row 18.
+    pub(crate) fn insufficient_scopes(lack: Lack) -> Self {
+        let rejection = Self::new(StatusCode::FORBIDDEN, INSUFFICIENT_SCOPES.0, INSUFFICIENT_SCOPES.1);
+        Self { lack: Some(Box::new(lack)), ..rejection }
     }
 
     pub(crate) fn version_missing() -> Self {
@@ -167,13 +198,15 @@ impl Rejection {
         let text =
             error.message().map_or(Cow::Borrowed("handler failed"), |text| Cow::Owned(text.to_owned()));
         let rejection = Self::new(status, error.code().unwrap_or_else(|| error.kind().code()), text);
+        let rejection = Self { lack: error.lack().cloned().map(Box::new), ..rejection };
         match error.kind() {
             ErrorKind::RetryAfter(delay) => rejection.after(delay),
             _ => rejection,
         }
     }
 
-    /// The body: `{"error": …, "code": …, "delivery_id": …}`, the last two where they are known.
+    /// The body: `{"error": …, "code": …, "delivery_id": …}`, the last two where they are known; and the scopes that were
+    /// missed.
     pub(crate) fn body(&self, delivery_id: Option<&str>) -> String {
         #[derive(Serialize)]
         struct Body<'b> {
@@ -182,10 +215,17 @@ impl Rejection {
             code: Option<&'static str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             delivery_id: Option<&'b str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            required_scopes: Option<&'b [String]>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            missing_scopes: Option<&'b [String]>,
         }
 
         let delivery_id = delivery_id.filter(|_| self.code.is_some());
-        serde_json::to_string(&Body { error: &self.text, code: self.code, delivery_id }).unwrap_or_default()
+        let (required_scopes, missing_scopes) =
+            self.lack.as_deref().map(|lack| (&*lack.required, &*lack.missing)).unzip();
+        let body = Body { error: &self.text, code: self.code, delivery_id, required_scopes, missing_scopes };
+        serde_json::to_string(&body).unwrap_or_default()
     }
 }
 

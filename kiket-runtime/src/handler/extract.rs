@@ -1,16 +1,18 @@
 //! The arguments of a handler: what can be made from a delivery.
 
-use std::{any::TypeId, ops::Deref, sync::Arc};
+use std::{any::TypeId, fmt, marker::PhantomData, ops::Deref, sync::Arc};
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
+    config::secret_variable,
     context::Context,
     delivery::Delivery,
     error::{Error, Result},
     headers::Headers,
+    secret::Secret,
     settings::Settings,
 };
 
@@ -57,12 +59,18 @@ pub trait FromDelivery<'d>: Sized {
 #[derive(Debug, Default)]
 pub struct Needs {
     pub(crate) states: Vec<(TypeId, &'static str)>,
+    pub(crate) secrets: Vec<&'static str>,
 }
 
 impl Needs {
     /// A value of type `T`, given to the builder with `state`.
     pub fn state<T: Send + Sync + 'static>(&mut self) {
         self.states.push((TypeId::of::<T>(), std::any::type_name::<T>()));
+    }
+
+    /// The secret `key`, from the environment or from every delivery.
+    pub fn secret(&mut self, key: &'static str) {
+        self.secrets.push(key);
     }
 }
 
@@ -223,5 +231,81 @@ impl Deref for RawBody {
 impl FromDelivery<'_> for RawBody {
     fn from_delivery(delivery: &Delivery) -> Result<Self> {
         Ok(Self(delivery.body_bytes().clone()))
+    }
+}
+
+/// The key of a secret, as a type: see [`RequiredSecret`].
+pub trait SecretKey {
+    /// The key, like `SLACK_TOKEN`.
+    const KEY: &'static str;
+}
+
+/// A secret that a handler cannot do without: found as [`Context::secret`] finds it, never printed. Derefs to [`Secret`].
+///
+/// One that the environment lacks is told at the start, for only a delivery can bring it then. A delivery that lacks it,
+/// too, is answered with 500 and its key, so that the retry finds a mended environment.
+///
+/// ```
+/// use kiket_runtime::{RequiredSecret, Secret, SecretKey};
+///
+/// struct SlackToken;
+///
+/// impl SecretKey for SlackToken {
+///     const KEY: &'static str = "SLACK_TOKEN";
+/// }
+///
+/// async fn on_issue_created(token: RequiredSecret<SlackToken>) {
+///     assert!(token.expose().starts_with("xoxb-"));
+/// }
+///
+/// on_issue_created(RequiredSecret::new("xoxb-1")); // in a test
+/// ```
+pub struct RequiredSecret<K> {
+    secret: Secret,
+    key: PhantomData<fn() -> K>,
+}
+
+impl<K: SecretKey> RequiredSecret<K> {
+    /// A secret for a handler that is called by hand.
+    pub fn new(secret: impl Into<Secret>) -> Self {
+        Self { secret: secret.into(), key: PhantomData }
+    }
+}
+
+impl<K> Clone for RequiredSecret<K> {
+    fn clone(&self) -> Self {
+        Self { secret: self.secret.clone(), key: PhantomData }
+    }
+}
+
+impl<K: SecretKey> fmt::Debug for RequiredSecret<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequiredSecret({})", K::KEY)
+    }
+}
+
+impl<K> Deref for RequiredSecret<K> {
+    type Target = Secret;
+
+    fn deref(&self) -> &Secret {
+        &self.secret
+    }
+}
+
+impl<K: SecretKey> FromDelivery<'_> for RequiredSecret<K> {
+    fn declare(needs: &mut Needs) {
+        needs.secret(K::KEY);
+    }
+
+    fn from_delivery(delivery: &Delivery) -> Result<Self> {
+        let missing = || {
+            let key = K::KEY;
+            Error::retry(format!(
+                "the secret `{key}` is missing: give it to the extension in Kiket, or set `{}`",
+                secret_variable(key)
+            ))
+            .with_code("secret_missing")
+        };
+        delivery.secret(K::KEY).map(Self::new).ok_or_else(missing)
     }
 }

@@ -7,7 +7,7 @@ mod reply;
 use std::{borrow::Cow, panic::Location, pin::Pin, time::Duration};
 
 pub use self::{
-    extract::{FromDelivery, Needs, Payload, RawBody, State},
+    extract::{FromDelivery, Needs, Payload, RawBody, RequiredSecret, SecretKey, State},
     reply::{IntoReply, Json, Reply},
 };
 use crate::{

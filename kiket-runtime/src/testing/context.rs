@@ -9,11 +9,15 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
+    admission::{Admitted, Token},
+    auth::{Auth, Grant},
     client::Client,
+    config::SecretVariables,
     context::Context,
     delivery::{Contents, Delivery, JsonText, Premises, States, Subject},
     event::{EventName, EventVersion},
     headers::Headers,
+    secret::Secret,
     settings::Settings,
 };
 
@@ -46,6 +50,7 @@ pub fn context(event: &str, version: &str) -> ContextBuilder {
         body: json!({}),
         remaining: Duration::from_secs(10),
         signed_at: 1_700_000_000,
+        scopes: None,
     }
 }
 
@@ -60,6 +65,7 @@ pub struct ContextBuilder {
     body: Value,
     remaining: Duration,
     signed_at: u64,
+    scopes: Option<Vec<String>>,
 }
 
 impl ContextBuilder {
@@ -102,6 +108,12 @@ impl ContextBuilder {
         self
     }
 
+    /// The scopes of the delivery's runtime token, as if that had been verified.
+    pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.scopes = Some(scopes.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// When the delivery was signed, in Unix seconds.
     pub fn signed_at(mut self, unix_seconds: u64) -> Self {
         self.signed_at = unix_seconds;
@@ -130,15 +142,19 @@ impl ContextBuilder {
             extension_id,
             extension_version,
             settings: self.settings.into_iter().collect::<Settings>(),
+            secret_variables: SecretVariables::default(),
             states: States::default(),
         };
+        let token = self.scopes.map(|scopes| {
+            let auth = Auth::new(Grant { verified: true, scopes, ..Grant::default() });
+            Token { auth, text: Secret::new("rt_test") }
+        });
         Context::new(Delivery::new(Contents {
             premises: Arc::new(premises),
             subject: Arc::new(self.subject),
             headers: self.headers,
             body,
-            signed_at: self.signed_at,
-            secret: 0,
+            admitted: Admitted { signed_at: self.signed_at, secret: Some(0), token, undecided: None },
             deadline: Instant::now() + self.remaining,
             envelope: OnceLock::new(),
             keys: OnceLock::new(),

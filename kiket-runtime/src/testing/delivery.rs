@@ -1,6 +1,7 @@
 //! A delivery as Kiket would send it.
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
 
@@ -37,6 +38,18 @@ impl DeliveryBuilder {
     /// Sends these bytes instead of the payload.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
+        self
+    }
+
+    /// Puts a runtime token into the body, where Kiket puts it: `authentication.runtime_token`. A body that is no JSON
+    /// object stays as it is.
+    pub fn runtime_token(mut self, token: impl Into<String>) -> Self {
+        if let Ok(Value::Object(mut body)) = serde_json::from_slice(&self.body) {
+            let authentication =
+                body.entry("authentication").or_insert_with(|| json!({ "token_type": "runtime" }));
+            authentication["runtime_token"] = token.into().into();
+            self.body = Value::Object(body).to_string().into();
+        }
         self
     }
 

@@ -25,6 +25,7 @@ mod dedupe_store_conformance;
 mod delivery;
 mod extension;
 mod platform;
+mod token;
 
 pub use self::{
     context::{ContextBuilder, context},
@@ -32,4 +33,5 @@ pub use self::{
     delivery::{DeliveryBuilder, SignedDelivery, delivery},
     extension::{SECRET, TestAnswer, TestExtension},
     platform::{Attempt, Call, Failure, Platform, PlatformBuilder},
+    token::TokenIssuer,
 };

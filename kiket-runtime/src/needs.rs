@@ -1,0 +1,82 @@
+//! What handlers and manifest ask for, and nobody gives.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::{
+    config::{Config, secret_variable},
+    delivery::States,
+    error::{Place, Problem},
+    handler::Binding,
+    manifest::Manifest,
+};
+
+/// What handlers ask for and nobody gives.
+pub(crate) fn unmet(bindings: &[Binding], states: &States, config: Option<&Config>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for binding in bindings {
+        for (id, type_name) in &binding.needs.states {
+            if !states.contains(*id) {
+                let what =
+                    format!("`{}` asks for `State<{type_name}>`, which nobody gives", binding.function);
+                problems.push(Problem::new(what).at(binding.place.into()).mend(
+                    "give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`",
+                ));
+            }
+        }
+        let unsigned = config.is_some_and(|config| !config.authentication.takes_tokens());
+        if !binding.scopes.is_empty() && unsigned {
+            let what = format!(
+                "`{}` requires scopes, which only a runtime token has, and the mode `hmac` checks none",
+                binding.function
+            );
+            problems.push(Problem::new(what).at(binding.place.into()).mend(
+                "set `KIKET_AUTHENTICATION` to `both`, or give the builder `.authentication(Authentication::Both)`; \
+                 or remove `scopes`",
+            ));
+        }
+    }
+    problems
+}
+
+/// The secrets that handlers cannot do without, each with a handler.
+pub(crate) fn needed_secrets(bindings: &[Binding]) -> BTreeMap<&'static str, (String, Place)> {
+    let needed =
+        bindings.iter().flat_map(|binding| binding.needs.secrets.iter().map(move |key| (*key, binding)));
+    needed.map(|(key, binding)| (key, (binding.function.to_string(), binding.place.into()))).collect()
+}
+
+/// Those that the environment does not have: only a delivery can bring them.
+pub(crate) fn missing_secrets<'n>(
+    needed: &'n BTreeMap<&'static str, (String, Place)>,
+    config: &'n Config,
+) -> impl Iterator<Item = Problem> + 'n {
+    let missing = needed.iter().filter(|(key, _)| config.secret_variables.find(key).is_none());
+    missing.map(|(key, (function, place))| {
+        Problem::new(format!("`{function}` needs the secret `{key}`, which the environment does not have"))
+            .at(place.clone())
+            .mend(format!("set `{}`, unless every delivery brings it", secret_variable(key)))
+    })
+}
+
+/// The settings that the manifest requires and nobody gives.
+pub(crate) fn missing_settings<'m>(
+    manifest: &'m Manifest,
+    config: &'m Config,
+) -> impl Iterator<Item = Problem> + 'm {
+    let missing = manifest.settings().iter().filter(|setting| {
+        let key = setting.key();
+        let given = config.settings.get::<Option<Value>>(key).is_ok_and(|value| value.is_some());
+        setting.is_required() && !given && config.secret_variables.find(key).is_none()
+    });
+    missing.map(|setting| {
+        let key = setting.key();
+        let what = format!("the manifest requires the setting `{key}`, which has no value");
+        Problem::new(what).mend(if setting.is_secret() {
+            format!("set `{}`, unless every delivery brings it", secret_variable(key))
+        } else {
+            format!("give it a `default`, or the builder `.setting(\"{key}\", …)`")
+        })
+    })
+}

@@ -1,0 +1,74 @@
+//! A signed token, taken apart: what it says, and whether a key signed it.
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use serde::Deserialize;
+
+use super::{TokenError, jwks::Key};
+
+/// A token in its compact form, with the one algorithm there is here.
+///
+/// ```text
+/// token   = header "." payload "." signature      each base64url, without padding
+/// header  = {"alg":"ES256", "kid"?: text, …}      nothing else in it means anything
+/// ```
+pub(super) struct Jws<'t> {
+    /// The bytes that are signed: header, dot, payload, as written.
+    signed: &'t str,
+    key_id: Option<String>,
+    payload: Vec<u8>,
+    signature: [u8; SIGNATURE],
+}
+
+/// The most bytes of a token; real ones have 600.
+const LONGEST: usize = 16 * 1024;
+/// `r` and `s`, 32 bytes each; RFC 7518, section 3.4.
+const SIGNATURE: usize = 64;
+
+/// What of the header means anything. No key, no address of a key: whoever wrote them wrote the token, too.
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    /// Extensions that must be understood; RFC 7515, section 4.1.11. There is none that we do.
+    crit: Option<serde::de::IgnoredAny>,
+}
+
+impl<'t> Jws<'t> {
+    pub(super) fn read(token: &'t str) -> Result<Self, TokenError> {
+        if token.len() > LONGEST {
+            return Err(TokenError::Malformed);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (header, payload) = signed.split_once('.').ok_or(TokenError::Malformed)?;
+        let decoded = |text| Base64UrlUnpadded::decode_vec(text).map_err(|_| TokenError::Malformed);
+        let header: Header = object(&decoded(header)?).ok_or(TokenError::Malformed)?;
+        if header.alg != "ES256" {
+            return Err(TokenError::WrongAlgorithm);
+        }
+        if header.crit.is_some() {
+            return Err(TokenError::Malformed);
+        }
+        let signature = decoded(signature)?.try_into().map_err(|_| TokenError::Malformed)?;
+        Ok(Self { signed, key_id: header.kid, payload: decoded(payload)?, signature })
+    }
+
+    /// Which key signed it, as the token says.
+    pub(super) fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    /// Nobody has vouched for it until [`is_signed_by`](Self::is_signed_by) says so.
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Whether one of `keys` signed it.
+    pub(super) fn is_signed_by<'k>(&self, mut keys: impl Iterator<Item = &'k Key>) -> bool {
+        keys.any(|key| key.signed(self.signed.as_bytes(), &self.signature))
+    }
+}
+
+/// A JSON object as a `T`. A list is none: it would fill the fields by their order.
+pub(super) fn object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
+    json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok()).flatten()
+}
