@@ -41,14 +41,18 @@
 
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
-    Action, ActionKind, Actions, Answering, Auth, Authentication, Builder, Client, ClientError,
-    ClientErrorKind, Clock, Config, Context, CustomData, Decision, DeclaredEvent, Delivery, Endpoints, Error,
-    ErrorKind, EventName, EventVersion, Extension, FieldError, Form, FromDelivery, Handler, HandlerReport,
-    Headers, IntoReply, InvalidEventName, InvalidEventVersion, Items, Json, Level, Manifest, Needs, Payload,
-    Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope,
-    Secret, SecretEntry, SecretKey, Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent,
-    SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, Timeout, TokenRules,
-    UnknownAuthentication, Verdict, dedupe, external_webhook, init_logging, notification, signature, testing,
+    Action, ActionKind, Actions, Analytics, Answering, Auth, Authentication, Board, Builder, Client,
+    ClientError, ClientErrorKind, Clock, Config, Context, CustomData, Decision, DeclaredEvent, Delivery,
+    EmailAttachment, Endpoints, Error, ErrorKind, EventName, EventVersion, Extension, FieldError, Form,
+    FromDelivery, Handler, HandlerReport, Headers, Id, InboundEmail, InboundEmails, IntakeField, IntakeForm,
+    IntakeFormFilter, IntakeForms, IntakeStats, IntakeSubmission, IntakeSubmissions, IntoReply,
+    InvalidEventName, InvalidEventVersion, Issue, IssueComment, IssueFields, IssueFilter, Issues, Items,
+    Json, Level, Manifest, Member, Needs, Payload, Place, Problem, Projects, RawBody, ReceivedEmail, Record,
+    RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope, Secret, SecretEntry, SecretKey,
+    Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent, SlaEvents, SlaFilter, SlaState,
+    StartupError, State, StatusCode, SubmissionFilter, SubmissionStatus, Timeout, TokenRules,
+    UnknownAuthentication, Verdict, WebhookUrl, Workflow, dedupe, external_webhook, init_logging,
+    notification, signature, testing,
 };
 
 #[doc(hidden)]

@@ -64,6 +64,7 @@ mod tests {
         let platform = builder(None, Some("0".into())).unwrap().start().unwrap();
         assert_eq!(platform.records("com.example.crm.contacts", "contacts").len(), 2);
         assert_eq!(platform.secret("API_KEY").as_deref(), Some("not-a-real-key"));
+        assert_eq!((platform.issues().len(), platform.submissions("bug-report").len()), (1, 1));
         let banner = banner(&platform);
         let exports = format!(
             "export KIKET_BASE_URL={} KIKET_WORKSPACE_TOKEN={} KIKET_EXTENSION_API_KEY={}",

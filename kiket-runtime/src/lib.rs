@@ -56,8 +56,11 @@ pub use self::{
     auth::Auth,
     builder::Builder,
     client::{
-        Client, ClientError, ClientErrorKind, CustomData, Endpoints, FieldError, Items, Level, RateWindow,
-        SecretEntry, Secrets, SlaEvent, SlaEvents, SlaFilter, SlaState,
+        Analytics, Board, Client, ClientError, ClientErrorKind, CustomData, EmailAttachment, Endpoints,
+        FieldError, Id, InboundEmail, InboundEmails, IntakeField, IntakeForm, IntakeFormFilter, IntakeForms,
+        IntakeStats, IntakeSubmission, IntakeSubmissions, Issue, IssueComment, IssueFields, IssueFilter,
+        Issues, Items, Level, Member, Projects, RateWindow, ReceivedEmail, SecretEntry, Secrets, SlaEvent,
+        SlaEvents, SlaFilter, SlaState, SubmissionFilter, SubmissionStatus, WebhookUrl, Workflow,
     },
     clock::Clock,
     config::Config,

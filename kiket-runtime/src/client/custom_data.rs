@@ -6,11 +6,7 @@ use http::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{
-    Client, ClientError,
-    page::{Items, Page},
-    request::Request,
-};
+use super::{Client, ClientError, page::Items, request::Request};
 
 /// The records of a project: in a module, in a table, as `serde_json::Value` or as a type of your own.
 ///
@@ -66,8 +62,7 @@ impl CustomData {
         filters: impl Serialize,
     ) -> Result<Vec<T>, ClientError> {
         let request = self.listing(module, table, limit.into(), &filters)?;
-        let page: Page<T> = self.client.send(request).await?;
-        Ok(page.data.into())
+        self.client.list(request).await
     }
 
     /// All records whose fields are as `filters` says, page by page as they are asked for. `page_size` is how many a

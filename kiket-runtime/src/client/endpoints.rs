@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Client, ClientError, RateWindow, custom_data::CustomData, request::Request, secrets::Secrets,
-    sla::SlaEvents,
+    Client, ClientError, RateWindow, analytics::Analytics, custom_data::CustomData,
+    inbound_emails::InboundEmails, intake_forms::IntakeForms, issues::Issues, projects::Projects,
+    request::Request, secrets::Secrets, sla::SlaEvents, webhook_url::WebhookUrl,
 };
 
 /// The platform's calls, typed.
@@ -157,6 +158,44 @@ impl Endpoints {
     /// The service level events of a project. `project` is any displayable id.
     pub fn sla_events(&self, project: impl fmt::Display) -> SlaEvents {
         SlaEvents::new(self.client.clone(), project.to_string())
+    }
+
+    /// The intake forms of a project, and what was sent in through them. `project` is any displayable id.
+    pub fn intake_forms(&self, project: impl fmt::Display) -> IntakeForms {
+        IntakeForms::new(self.client.clone(), project.to_string())
+    }
+
+    /// The issues that the extension may read and write.
+    pub fn issues(&self) -> Issues {
+        Issues::new(self.client.clone())
+    }
+
+    /// How projects are set up, and who works in them.
+    pub fn projects(&self) -> Projects {
+        Projects::new(self.client.clone())
+    }
+
+    /// What Kiket's analytics are told.
+    pub fn analytics(&self) -> Analytics {
+        Analytics::new(self.client.clone())
+    }
+
+    /// The e-mails that the extension hands to Kiket.
+    pub fn inbound_emails(&self) -> InboundEmails {
+        InboundEmails::new(self.client.clone())
+    }
+
+    /// Where others send webhooks that reach the extension as `external.webhook.{action}`.
+    ///
+    /// # Errors
+    ///
+    /// When `action` is blank, or the call fails.
+    pub async fn webhook_url(&self, action: &str) -> Result<WebhookUrl, ClientError> {
+        let request = Request::new(Method::GET, &["ext", "webhook_url"])?;
+        if action.trim().is_empty() {
+            return Err(request.invalid("the action is blank"));
+        }
+        self.client.one(request.query("action_name", action).confidential()).await
     }
 }
 

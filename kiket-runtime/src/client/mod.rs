@@ -1,19 +1,29 @@
 //! Calls to Kiket: one client for the process, and a view of it for each delivery.
 
+mod analytics;
+mod answer;
 mod call;
 mod custom_data;
 mod endpoints;
 mod error;
 mod fetch;
+mod id;
+mod inbound_emails;
+mod intake_forms;
+mod intake_submissions;
+mod issue_fields;
+mod issues;
 mod keys;
 mod pace;
 mod page;
+mod projects;
 mod reporter;
 mod request;
 mod retry;
 mod secrets;
 mod sla;
 mod transport;
+mod webhook_url;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -22,13 +32,22 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
 pub use self::{
+    analytics::Analytics,
     custom_data::CustomData,
     endpoints::{Endpoints, Level},
     error::{ClientError, ClientErrorKind, FieldError},
+    id::Id,
+    inbound_emails::{EmailAttachment, InboundEmail, InboundEmails, ReceivedEmail},
+    intake_forms::{IntakeField, IntakeForm, IntakeFormFilter, IntakeForms, IntakeStats},
+    intake_submissions::{IntakeSubmission, IntakeSubmissions, SubmissionFilter, SubmissionStatus},
+    issue_fields::IssueFields,
+    issues::{Issue, IssueComment, IssueFilter, Issues},
     pace::RateWindow,
     page::Items,
+    projects::{Board, Member, Projects, Workflow},
     secrets::{SecretEntry, Secrets},
     sla::{SlaEvent, SlaEvents, SlaFilter, SlaState},
+    webhook_url::WebhookUrl,
 };
 pub(crate) use self::{fetch::Fetcher, keys::Keys, reporter::Reporter};
 use self::{

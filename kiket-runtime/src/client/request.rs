@@ -105,9 +105,19 @@ impl Request {
     ///
     /// When there is none in `project`.
     pub(crate) fn of_project(self, project: &str) -> Result<Self, ClientError> {
+        let project = self.project(project)?;
+        Ok(self.query("project_id", project))
+    }
+
+    /// The project that it concerns, where the body names it.
+    ///
+    /// # Errors
+    ///
+    /// When there is none in `project`.
+    pub(crate) fn project<'p>(&self, project: &'p str) -> Result<&'p str, ClientError> {
         match project.trim() {
             "" => Err(self.invalid("the project is blank")),
-            project => Ok(self.query("project_id", project)),
+            project => Ok(project),
         }
     }
 

@@ -6,11 +6,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{
-    Client, ClientError,
-    page::{Items, Page},
-    request::Request,
-};
+use super::{Client, ClientError, page::Items, request::Request};
 
 /// The service level events of a project: which issues are about to be late, or are.
 ///
@@ -128,8 +124,7 @@ impl SlaEvents {
     ///
     /// When the project is blank, or the call fails.
     pub async fn list(&self, filter: SlaFilter) -> Result<Vec<SlaEvent>, ClientError> {
-        let page: Page<SlaEvent> = self.client.send(self.listing(filter)?).await?;
-        Ok(page.data.into())
+        self.client.list(self.listing(filter)?).await
     }
 
     /// All events that `filter` lets through, page by page as they are asked for.

@@ -325,6 +325,54 @@ async fn keys_are_the_same_in_every_attempt_at_a_delivery_and_differ_between_cal
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_made_or_decided_has_a_key_of_its_own_in_each_delivery() {
+    async fn keys_of(delivery: &str) -> Vec<String> {
+        let script = Script::default();
+        let endpoints = script.client().for_delivery(Made::by("v1", 9, delivery)).endpoints();
+        let (issues, submissions) = (endpoints.issues(), endpoints.intake_forms(7).submissions("k"));
+        // The script answers `{}`, which is no answer to most of them: what counts is what was sent.
+        for _ in 0..2 {
+            let _ = issues.create("t", IssueFields::default()).await;
+            let _ = issues.update("K-1", IssueFields::default()).await;
+            let _ = issues.comment("K-1", "b").await;
+            let _ = issues.transition("K-1", "done").await;
+            let _ = submissions.create(&json!({}), ()).await;
+            let _ = submissions.approve(1, None).await;
+            let _ = submissions.reject(1, None).await;
+            let _ = endpoints.analytics().track("e", ()).await;
+            let _ = endpoints.inbound_emails().create(&InboundEmail::new("a", "b")).await;
+        }
+        (0..script.attempts()).map(|attempt| script.header(attempt, "idempotency-key").unwrap()).collect()
+    }
+    let (first, again, other) = (keys_of("id:1").await, keys_of("id:1").await, keys_of("id:2").await);
+    assert_eq!(first, again);
+    let all: std::collections::HashSet<_> = first.iter().chain(&other).collect();
+    assert_eq!((first.len(), all.len()), (18, 36));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_made_or_decided_is_tried_again_as_it_was() {
+    let script = Script::of([
+        status(503),
+        Line::Trouble(Trouble::Connect("refused".into())),
+        status(429),
+        status(502),
+    ]);
+    let endpoints = script.client().endpoints();
+    let error = endpoints.intake_forms(7).submissions("k").approve(1, "Fine").await.unwrap_err();
+    assert_eq!((error.status().map(|s| s.as_u16()), script.attempts()), (Some(429), 3));
+    endpoints.analytics().track("e", json!({ "a": 1 })).await.unwrap();
+    assert_eq!(script.attempts(), 5);
+    let sent = script.sent.lock().unwrap();
+    for attempts in [&sent[..3], &sent[3..]] {
+        for (_, attempt) in attempts {
+            assert_eq!((&attempt.url, &attempt.body), (&attempts[0].1.url, &attempts[0].1.body));
+            assert_eq!(attempt.headers["idempotency-key"], attempts[0].1.headers["idempotency-key"]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn ten_thousand_calls_at_once_keep_their_order_and_their_limits() {
     let script = Script::default();
     let client = script.client_with(&Outbound {

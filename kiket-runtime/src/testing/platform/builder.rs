@@ -54,6 +54,7 @@ pub struct PlatformBuilder {
     observer: Option<Observer>,
     extension_id: Option<String>,
     detailed_secrets: bool,
+    webhook_token: Option<Secret>,
     page_size: Option<usize>,
     rate: Option<(u64, Duration)>,
     seeds: Vec<Source>,
@@ -80,6 +81,7 @@ impl Default for PlatformBuilder {
             observer: None,
             extension_id: None,
             detailed_secrets: false,
+            webhook_token: None,
             page_size: None,
             rate: None,
             seeds: Vec::new(),
@@ -122,6 +124,12 @@ impl PlatformBuilder {
     /// The secret that signs deliveries, instead of [`SECRET`](crate::testing::SECRET).
     pub fn webhook_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.credentials.webhook_secret = secret.into();
+        self
+    }
+
+    /// The token in the addresses that it gives out for webhooks of others. It goes before a seed's.
+    pub fn webhook_token(mut self, token: impl Into<Secret>) -> Self {
+        self.webhook_token = Some(token.into());
         self
     }
 
@@ -200,6 +208,9 @@ impl PlatformBuilder {
         }
         if let Some((limit, window)) = self.rate {
             state.rate = RateWindow::new(limit, window);
+        }
+        if let Some(token) = self.webhook_token {
+            state.webhook_urls.token = token;
         }
         let base_path = self.base_path.trim_matches('/');
         let shared = Arc::new(Shared {

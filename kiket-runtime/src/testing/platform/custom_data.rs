@@ -78,7 +78,7 @@ impl CustomData {
 
     pub(super) fn create(&mut self, table: Table, call: &Call) -> Result<Answer, Answer> {
         let project = project(call)?;
-        let mut record = record(call)?;
+        let mut record = fields::inner(call, "record")?;
         record.remove("id");
         Ok(Answer::json(201, &json!({ "data": self.add(project, table, record) })))
     }
@@ -86,7 +86,7 @@ impl CustomData {
     /// Changes the fields that are given; the others stay.
     pub(super) fn update(&mut self, table: &Table, id: &str, call: &Call) -> Result<Answer, Answer> {
         let place = self.place(table, id, call)?;
-        let mut changes = record(call)?;
+        let mut changes = fields::inner(call, "record")?;
         changes.remove("id");
         let row = self.rows.get_mut(place).ok_or_else(unknown)?;
         row.record.extend(changes);
@@ -116,11 +116,4 @@ fn filters(call: &Call) -> Result<Map<String, Value>, Answer> {
         return Ok(Map::new());
     };
     serde_json::from_str(text).map_err(|_| Answer::invalid(&[("filters", "must be a JSON object")]))
-}
-
-fn record(call: &Call) -> Result<Map<String, Value>, Answer> {
-    match fields::object(call)?.remove("record") {
-        Some(Value::Object(record)) => Ok(record),
-        _ => Err(Answer::invalid(&[("record", "must be an object")])),
-    }
 }

@@ -18,6 +18,23 @@ pub(super) fn object(call: &Call) -> Result<Map<String, Value>, Answer> {
     }
 }
 
+/// The object that a body has under `name`.
+pub(super) fn inner(call: &Call, name: &str) -> Result<Map<String, Value>, Answer> {
+    match object(call)?.remove(name) {
+        Some(Value::Object(inner)) => Ok(inner),
+        _ => Err(Answer::invalid(&[(name, "must be an object")])),
+    }
+}
+
+/// The project that a body names: any id that can be written, and not a blank one.
+pub(super) fn project(body: &Map<String, Value>) -> Result<String, Answer> {
+    match body.get("project_id") {
+        Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.clone()),
+        _ => Err(Answer::invalid(&[("project_id", "can't be blank")])),
+    }
+}
+
 /// Collects what is wrong about the fields of an object.
 pub(super) struct Fields<'b> {
     object: &'b Map<String, Value>,
@@ -35,6 +52,36 @@ impl<'b> Fields<'b> {
             Some(Value::String(text)) if !text.trim().is_empty() => {}
             None | Some(Value::Null | Value::String(_)) => self.errors.push((name, "can't be blank")),
             Some(_) => self.errors.push((name, "must be text")),
+        }
+        self
+    }
+
+    /// Text, or nothing.
+    pub(super) fn maybe_text(self, name: &'static str) -> Self {
+        self.maybe(name, Value::is_string, "must be text")
+    }
+
+    /// A list of texts, or nothing.
+    pub(super) fn maybe_texts(self, name: &'static str) -> Self {
+        let texts = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
+        self.maybe(name, texts, "must be a list of texts")
+    }
+
+    /// An object, or nothing.
+    pub(super) fn maybe_object(self, name: &'static str) -> Self {
+        self.maybe(name, Value::is_object, "must be an object")
+    }
+
+    pub(super) fn object(mut self, name: &'static str) -> Self {
+        if !self.object.get(name).is_some_and(Value::is_object) {
+            self.errors.push((name, "must be an object"));
+        }
+        self
+    }
+
+    fn maybe(mut self, name: &'static str, right: impl Fn(&Value) -> bool, error: &'static str) -> Self {
+        if self.object.get(name).is_some_and(|value| !value.is_null() && !right(value)) {
+            self.errors.push((name, error));
         }
         self
     }

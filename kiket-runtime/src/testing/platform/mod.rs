@@ -3,14 +3,20 @@
 mod answer;
 mod builder;
 mod call;
+mod contents;
 mod credentials;
 mod custom_data;
 mod deliver;
 mod failure;
 mod fields;
+mod inbound_emails;
+mod intake_forms;
+mod issues;
+mod items;
 mod orders;
 mod pages;
 mod post;
+mod projects;
 mod rate;
 mod replies;
 mod reports;
@@ -23,6 +29,7 @@ mod sla;
 mod state;
 #[cfg(test)]
 mod tests;
+mod webhook_urls;
 mod wire;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
@@ -31,7 +38,7 @@ use serde_json::{Map, Value};
 
 pub use self::{builder::PlatformBuilder, call::Call, deliver::Attempt, failure::Failure};
 use self::{custom_data::Table, pages::written, rate::RateWindow, server::Server, shared::Shared};
-use crate::{builder::Builder, clock::Clock, secret::Secret};
+use crate::{builder::Builder, client::Client, clock::Clock, extension::Extension, secret::Secret};
 
 /// A fake of the Kiket platform for tests and local development: a real HTTP server on a free port of the loopback
 /// address, which answers every call that extensions make, keeps its state in memory, writes every call down, fails
@@ -74,9 +81,10 @@ use crate::{builder::Builder, clock::Clock, secret::Secret};
 /// - A `POST` or `PATCH` with the `Idempotency-Key` of an earlier one is answered the same and does nothing
 ///   (`Idempotent-Replayed: true`); with another path or body it is 422.
 ///
-/// Lists of custom data and SLA events have pages: `limit=2&page=3` asks for the fifth and sixth item, and
+/// Lists have pages: `limit=2&page=3` asks for the fifth and sixth item, and
 /// `"meta":{"page":3,"next_page":4,"total":9}` beside `data` says which comes next (`null` after the last). Every
-/// module and table exists; projects do not see each other's records.
+/// module and table exists; projects do not see each other's records. Forms, issues and projects exist where a seed, a
+/// test or a call makes them.
 ///
 /// # Seeds
 ///
@@ -97,6 +105,21 @@ use crate::{builder::Builder, clock::Clock, secret::Secret};
 /// sla_events:
 ///   - { issue_id: 42, project_id: 7, state: imminent, metrics: { duration_minutes: 80 } }
 /// rate_limit: { limit: 600, window_seconds: 60, remaining: 3 }
+/// intake_forms:
+///   - project_id: 7
+///     key: bug-report
+///     public: true
+///     fields: [{ key: title, field_type: text, required: true }]
+///     submissions: [{ data: { title: No login } }]
+/// issues:
+///   - { title: No login, project_id: 7, status: open, comments: [{ body: Same here }] }
+/// projects:
+///   - slug: core
+///     id: 7
+///     workflows: [{ name: Delivery, transitions: [{ name: finish, from: open, to: done }] }]
+///     boards: [{ name: Team, columns: [open, done] }]
+///     members: [{ id: 1, name: Ada, email: ada@example.com, role: admin }]
+/// webhook_token: abc123
 /// # "#;
 /// # let platform = kiket_runtime::testing::Platform::builder().seed_yaml(seed).start().unwrap();
 /// # assert_eq!(platform.records("crm", "contacts")[1]["id"], 2);
@@ -169,6 +192,35 @@ impl Platform {
             builder = builder.id(id);
         }
         if clock.is_system() { builder } else { builder.clock(clock.clone()) }
+    }
+
+    /// A client that calls it as an extension does which is pointed at it, for code that is tested alone.
+    ///
+    /// ```
+    /// use kiket_runtime::testing::{self, Platform};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), kiket_runtime::ClientError> {
+    /// let platform = Platform::start();
+    /// let context = testing::context("issue.created", "v1").client(platform.client()).build();
+    /// context.endpoints().issues().create("No login", Default::default()).await?;
+    /// assert_eq!(platform.issues()[0]["title"], "No login");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When the platform was given a webhook secret that no extension takes, like a blank one.
+    #[track_caller]
+    pub fn client(&self) -> Client {
+        let builder = Extension::builder()
+            .without_manifest()
+            .without_collected()
+            .environment([] as [(&str, &str); 0])
+            .telemetry(false)
+            .handler("platform.client", "v1", async || ());
+        self.extension(builder).build().unwrap_or_else(|error| panic!("{error}")).client()
     }
 
     /// Orders a failure. The first that was ordered and fits a call happens.

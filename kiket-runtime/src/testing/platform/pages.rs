@@ -1,5 +1,6 @@
 //! A list in pages, and the query that asks for one.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{answer::Answer, call::Call};
@@ -29,6 +30,30 @@ fn positive(call: &Call, name: &'static str) -> Result<Option<usize>, Answer> {
         Ok(number) if number > 0 => Ok(Some(number)),
         _ => Err(Answer::invalid(&[(name, "must be a number greater than 0")])),
     }
+}
+
+/// Whether the query asks for what is so, or for what is not.
+pub(super) fn flag(call: &Call, name: &str) -> Result<Option<bool>, Answer> {
+    call.query_value(name)
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| Answer::invalid(&[(name, "must be true or false")]))
+}
+
+/// Which of some words the query asks for.
+pub(super) fn word<'c>(call: &'c Call, name: &str, words: &[&str]) -> Result<Option<&'c str>, Answer> {
+    match call.query_value(name) {
+        Some(word) if !words.contains(&word) => {
+            Err(Answer::invalid(&[(name, "is not included in the list")]))
+        }
+        word => Ok(word),
+    }
+}
+
+/// From when on, as RFC 3339 writes it.
+pub(super) fn since(call: &Call, name: &str) -> Result<Option<Timestamp>, Answer> {
+    let time = call.query_value(name).map(str::parse).transpose();
+    time.map_err(|_| Answer::invalid(&[(name, "is not an RFC 3339 time")]))
 }
 
 /// The project that a call is about: any id that can be written, and not a blank one.

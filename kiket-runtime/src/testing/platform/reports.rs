@@ -1,4 +1,4 @@
-//! What extensions report: events, notifications, metrics, telemetry.
+//! What extensions report: events, notifications, metrics, telemetry, analytics.
 
 use serde_json::Value;
 
@@ -11,6 +11,7 @@ pub(super) struct Reports {
     pub(super) notifications: Vec<Value>,
     pub(super) metrics: Vec<Value>,
     pub(super) telemetry: Vec<Value>,
+    pub(super) analytics: Vec<Value>,
 }
 
 impl Reports {
@@ -33,6 +34,13 @@ impl Reports {
         let body = fields::object(call)?;
         fields::Fields::of(&body).text("name").number("value").finish()?;
         self.metrics.push(body.into());
+        Ok(Answer::empty(202))
+    }
+
+    pub(super) fn analytics(&mut self, call: &Call) -> Result<Answer, Answer> {
+        let body = fields::object(call)?;
+        fields::Fields::of(&body).text("name").maybe_object("properties").finish()?;
+        self.analytics.push(body.into());
         Ok(Answer::empty(202))
     }
 

@@ -1,4 +1,6 @@
-//! Which call a path and a method are; contract 2.2.
+//! Which call a path and a method are; contract 2.2 and 5.4.
+
+use super::intake_forms::Decision;
 
 /// What a path names.
 #[derive(Clone, Copy)]
@@ -13,6 +15,22 @@ pub(super) enum Resource<'p> {
     Table(&'p str, &'p str),
     Record(&'p str, &'p str, &'p str),
     SlaEvents,
+    IntakeForms,
+    IntakeForm(&'p str),
+    IntakeStats(&'p str),
+    IntakeSubmissions(&'p str),
+    IntakeSubmission(&'p str, &'p str),
+    IntakeDecision(&'p str, &'p str, Decision),
+    Issues,
+    Issue(&'p str),
+    Comments(&'p str),
+    Transitions(&'p str),
+    Workflows(&'p str),
+    Boards(&'p str),
+    Members,
+    Analytics,
+    WebhookUrl,
+    InboundEmails,
     Telemetry,
     /// `/telemetry` below no API: a collector of telemetry that is not Kiket.
     Collector,
@@ -51,6 +69,27 @@ impl<'p> Resource<'p> {
             ["ext", "custom_data", module, table] => Self::Table(module, table),
             ["ext", "custom_data", module, table, id] => Self::Record(module, table, id),
             ["ext", "sla", "events"] => Self::SlaEvents,
+            ["ext", "intake_forms"] => Self::IntakeForms,
+            ["ext", "intake_forms", key] => Self::IntakeForm(key),
+            ["ext", "intake_forms", key, "stats"] => Self::IntakeStats(key),
+            ["ext", "intake_forms", key, "submissions"] => Self::IntakeSubmissions(key),
+            ["ext", "intake_forms", key, "submissions", id] => Self::IntakeSubmission(key, id),
+            ["ext", "intake_forms", key, "submissions", id, "approve"] => {
+                Self::IntakeDecision(key, id, Decision::Approve)
+            }
+            ["ext", "intake_forms", key, "submissions", id, "reject"] => {
+                Self::IntakeDecision(key, id, Decision::Reject)
+            }
+            ["ext", "issues"] => Self::Issues,
+            ["ext", "issues", key] => Self::Issue(key),
+            ["ext", "issues", key, "comments"] => Self::Comments(key),
+            ["ext", "issues", key, "transitions"] => Self::Transitions(key),
+            ["ext", "projects", slug, "workflows"] => Self::Workflows(slug),
+            ["ext", "projects", slug, "boards"] => Self::Boards(slug),
+            ["ext", "project", "members"] => Self::Members,
+            ["ext", "analytics", "events"] => Self::Analytics,
+            ["ext", "webhook_url"] => Self::WebhookUrl,
+            ["ext", "inbound_emails"] => Self::InboundEmails,
             ["ext", "telemetry"] => Self::Telemetry,
             _ => return None,
         })
@@ -58,23 +97,65 @@ impl<'p> Resource<'p> {
 
     pub(super) fn methods(&self) -> &'static [&'static str] {
         match self {
-            Self::Extension(_) | Self::Secrets(_) | Self::RateLimit | Self::SlaEvents => &["GET"],
-            Self::Events(_) | Self::Notifications | Self::Metrics | Self::Telemetry | Self::Collector => {
-                &["POST"]
-            }
+            Self::Extension(_)
+            | Self::Secrets(_)
+            | Self::RateLimit
+            | Self::SlaEvents
+            | Self::IntakeForms
+            | Self::IntakeForm(_)
+            | Self::IntakeStats(_)
+            | Self::IntakeSubmission(..)
+            | Self::Workflows(_)
+            | Self::Boards(_)
+            | Self::Members
+            | Self::WebhookUrl => &["GET"],
+            Self::Events(_)
+            | Self::Notifications
+            | Self::Metrics
+            | Self::Telemetry
+            | Self::Collector
+            | Self::IntakeDecision(..)
+            | Self::Comments(_)
+            | Self::Transitions(_)
+            | Self::Analytics
+            | Self::InboundEmails => &["POST"],
             Self::Secret(..) => &["GET", "POST", "PATCH", "DELETE"],
-            Self::Table(..) => &["GET", "POST"],
+            Self::Table(..) | Self::IntakeSubmissions(_) | Self::Issues => &["GET", "POST"],
             Self::Record(..) => &["GET", "PATCH", "DELETE"],
+            Self::Issue(_) => &["GET", "PATCH"],
         }
     }
 
     pub(super) fn access(&self) -> Access {
         match self {
-            Self::RateLimit | Self::Table(..) | Self::Record(..) | Self::SlaEvents | Self::Telemetry => {
-                Access::Key
-            }
+            Self::Extension(_)
+            | Self::Events(_)
+            | Self::Notifications
+            | Self::Metrics
+            | Self::Secrets(_)
+            | Self::Secret(..) => Access::Token,
+            Self::RateLimit
+            | Self::Table(..)
+            | Self::Record(..)
+            | Self::SlaEvents
+            | Self::Telemetry
+            | Self::IntakeForms
+            | Self::IntakeForm(_)
+            | Self::IntakeStats(_)
+            | Self::IntakeSubmissions(_)
+            | Self::IntakeSubmission(..)
+            | Self::IntakeDecision(..)
+            | Self::Issues
+            | Self::Issue(_)
+            | Self::Comments(_)
+            | Self::Transitions(_)
+            | Self::Workflows(_)
+            | Self::Boards(_)
+            | Self::Members
+            | Self::Analytics
+            | Self::WebhookUrl
+            | Self::InboundEmails => Access::Key,
             Self::Collector => Access::Open,
-            _ => Access::Token,
         }
     }
 

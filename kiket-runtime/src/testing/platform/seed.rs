@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{custom_data::Table, rate::RateWindow, state::State};
+use super::{custom_data::Table, items::Item, pages::written, rate::RateWindow, state::State};
 use crate::{
     error::{Place, Problem},
     secret::Secret,
@@ -23,6 +23,10 @@ pub(super) struct Seed {
     custom_data: Vec<Contents>,
     sla_events: Vec<SlaEvent>,
     rate_limit: Option<Rate>,
+    intake_forms: Vec<IntakeForm>,
+    issues: Vec<Issue>,
+    projects: Vec<Project>,
+    webhook_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +62,40 @@ enum SlaState {
     Imminent,
     Breached,
     Recovered,
+}
+
+#[derive(Deserialize)]
+struct IntakeForm {
+    project_id: String,
+    key: String,
+    #[serde(default)]
+    submissions: Vec<Item>,
+    #[serde(flatten)]
+    rest: Item,
+}
+
+#[derive(Deserialize)]
+struct Issue {
+    title: String,
+    #[serde(default)]
+    comments: Vec<Item>,
+    #[serde(flatten)]
+    rest: Item,
+}
+
+/// Its lists are as calls shall find them.
+#[derive(Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+struct Project {
+    slug: String,
+    #[serde(default)]
+    id: Value,
+    #[serde(default)]
+    workflows: Vec<Item>,
+    #[serde(default)]
+    boards: Vec<Item>,
+    #[serde(default)]
+    members: Vec<Item>,
 }
 
 #[derive(Deserialize)]
@@ -120,6 +158,28 @@ impl Seed {
         for SlaEvent { state: is, mut rest } in self.sla_events {
             rest.insert("state".into(), serde_json::to_value(is).unwrap_or_default());
             state.sla.add(rest);
+        }
+        for IntakeForm { project_id, key, submissions, mut rest } in self.intake_forms {
+            rest.insert("key".into(), key.as_str().into());
+            state.intake_forms.add(&project_id, rest, now);
+            for submission in submissions {
+                state.intake_forms.add_submission(&project_id, &key, submission, now);
+            }
+        }
+        for Issue { title, comments, mut rest } in self.issues {
+            rest.insert("title".into(), title.into());
+            let key = state.issues.add(rest, now).get("key").map(written).unwrap_or_default();
+            for comment in comments {
+                state.issues.add_comment(&key, comment, now);
+            }
+        }
+        for project in self.projects {
+            if let Ok(Value::Object(project)) = serde_json::to_value(project) {
+                state.projects.add(project);
+            }
+        }
+        if let Some(token) = self.webhook_token {
+            state.webhook_urls.token = Secret::new(token);
         }
         if let Some(rate) = self.rate_limit {
             state.rate = RateWindow::new(rate.limit, Duration::from_secs(rate.window_seconds));

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{
     answer::Answer,
     call::Call,
-    pages::{page, project, written},
+    pages::{page, project, word, written},
 };
 
 #[derive(Default)]
@@ -32,10 +32,7 @@ impl SlaEvents {
     pub(super) fn list(&self, call: &Call) -> Result<Answer, Answer> {
         let project = project(call)?;
         let issue = call.query_value("issue_id");
-        let state = call.query_value("state");
-        if state.is_some_and(|state| !STATES.contains(&state)) {
-            return Err(Answer::invalid(&[("state", "is not included in the list")]));
-        }
+        let state = word(call, "state", &STATES)?;
         let is = |event: &Map<String, Value>, field, wanted: Option<&str>| {
             wanted.is_none_or(|wanted| event.get(field).is_some_and(|own| written(own) == wanted))
         };

@@ -1,5 +1,8 @@
 //! The platform, asked over plain sockets.
 
+mod intake;
+mod projects;
+
 use std::{
     io::{self, Read as _, Write as _},
     net::TcpStream,
@@ -123,6 +126,21 @@ impl Ask {
 const SECRETS: &str = "/api/v1/extensions/com.example.x/secrets";
 const CONTACTS: &str = "/api/v1/ext/custom_data/crm/contacts";
 const RATE: &str = "/api/v1/ext/rate_limit";
+const FORMS: &str = "/api/v1/ext/intake_forms";
+const SENT: &str = "/api/v1/ext/intake_forms/bug-report/submissions";
+
+/// What is refused as invalid, and the fields that the answer names.
+#[track_caller]
+fn check_invalid(platform: &Platform, ask: &Ask, errors: &Value) {
+    assert_eq!(ask.check(platform, 422).json()["errors"], *errors, "{} {}", ask.method, ask.target);
+}
+
+/// The items of a list, by one of their fields.
+#[track_caller]
+fn listed(platform: &Platform, target: &str, field: &str) -> Vec<Value> {
+    let list = ask("GET", target).check(platform, 200).json();
+    list["data"].as_array().unwrap().iter().map(|item| item[field].clone()).collect()
+}
 
 #[test]
 fn secrets_are_set_read_rotated_and_deleted() {

@@ -1,0 +1,87 @@
+//! An extension that is pointed at a platform, for the tests of calls.
+
+use kiket::{
+    Builder, Client, ClientError, Clock, Endpoints, Extension,
+    testing::{Call, Failure, Platform},
+};
+
+use crate::canary::log_if_searched;
+
+pub(crate) const ID: &str = "com.example.calls";
+
+/// A platform, and an extension that is pointed at it.
+pub(crate) struct World {
+    pub(crate) platform: Platform,
+    pub(crate) extension: Extension,
+}
+
+pub(crate) fn builder() -> Builder {
+    log_if_searched();
+    Extension::builder()
+        .without_manifest()
+        .without_collected()
+        .without_dedupe()
+        .environment([] as [(String, String); 0])
+        .telemetry(false)
+        .handler("issue.created", "v1", async || ())
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(|builder| builder)
+    }
+
+    pub(crate) fn with(options: impl FnOnce(Builder) -> Builder) -> Self {
+        let platform = Platform::builder().extension_id(ID).start().unwrap();
+        let extension =
+            options(platform.extension(builder().id(ID))).clock(Clock::fixed(1_768_645_800)).build().unwrap();
+        Self { platform, extension }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.extension.client()
+    }
+
+    pub(crate) fn endpoints(&self) -> Endpoints {
+        self.client().endpoints()
+    }
+
+    /// The one call that was made since the last time, checked against what every call carries.
+    #[track_caller]
+    pub(crate) fn call(&self) -> Call {
+        let mut calls = self.platform.calls();
+        self.platform.forget_calls();
+        assert_eq!(calls.len(), 1, "one call");
+        let call = calls.remove(0);
+        assert_eq!(call.header("authorization"), Some(format!("Bearer {}", self.platform.token()).as_str()));
+        assert_eq!(call.header("user-agent"), Some(concat!("kiket-sdk-rust/", env!("CARGO_PKG_VERSION"))));
+        assert_eq!(call.header("accept"), Some("application/json"));
+        let below_ext = call.path().starts_with("/api/v1/ext/");
+        assert_eq!(
+            call.header("x-kiket-api-key"),
+            below_ext.then_some(self.platform.api_key()),
+            "{}",
+            call.path()
+        );
+        call
+    }
+
+    /// The one call that was made, as method, path and query.
+    #[track_caller]
+    pub(crate) fn request(&self) -> String {
+        let call = self.call();
+        let query = if call.query().is_empty() { String::new() } else { format!("?{}", call.query()) };
+        format!("{} {}{query}", call.method(), call.path())
+    }
+}
+
+/// The status with which the platform refuses the next call.
+pub(crate) fn refuse(world: &World, status: u16) {
+    world.platform.fail(Failure::status(status).times(1));
+}
+
+#[track_caller]
+pub(crate) fn status<T: std::fmt::Debug>(result: Result<T, ClientError>) -> u16 {
+    let error = result.expect_err("a failure");
+    error.status().unwrap_or_else(|| panic!("{error:?}")).as_u16()
+}
