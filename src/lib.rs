@@ -35,6 +35,7 @@
 //! - [`Extension`]: the same without macros, to configure, mount or embed.
 //! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone.
 //! - [`dedupe`]: stores that remember deliveries, so that nothing is done twice.
+//! - [`merkle`]: whether an audit record is in a published tree, checked without asking anybody.
 //! - [`signature`]: `sign` and `verify`, without the server.
 
 pub use kiket_macros::webhook;
@@ -44,7 +45,7 @@ pub use kiket_runtime::{
     Form, FromDelivery, Handler, HandlerReport, Headers, IntoReply, InvalidEventName, InvalidEventVersion,
     Items, Json, Level, Manifest, Needs, Payload, Place, Problem, RawBody, Reference, Reply, Report, Result,
     Scope, Secret, SecretEntry, Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent,
-    SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, Timeout, dedupe, init_logging,
+    SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, Timeout, dedupe, init_logging, merkle,
     signature, testing,
 };
 

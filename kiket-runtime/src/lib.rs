@@ -24,6 +24,7 @@ mod headers;
 mod http;
 mod logging;
 mod manifest;
+pub mod merkle;
 mod once;
 #[doc(hidden)]
 pub mod private;

@@ -23,6 +23,7 @@ mod sla;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod wire;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
