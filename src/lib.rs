@@ -40,13 +40,13 @@
 
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
-    Answering, Builder, Client, ClientError, ClientErrorKind, Clock, Config, Context, CustomData,
-    DeclaredEvent, Delivery, Endpoints, Error, ErrorKind, EventName, EventVersion, Extension, FieldError,
-    Form, FromDelivery, Handler, HandlerReport, Headers, IntoReply, InvalidEventName, InvalidEventVersion,
-    Items, Json, Level, Manifest, Needs, Payload, Place, Problem, RawBody, Reference, Reply, Report, Result,
-    Scope, Secret, SecretEntry, Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent,
-    SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, Timeout, dedupe, init_logging, merkle,
-    signature, testing,
+    Anchor, AnchorFilter, AnchorRecord, AnchorStatus, Answering, Audit, AuditProof, Builder, Client,
+    ClientError, ClientErrorKind, Clock, Config, Context, CustomData, DeclaredEvent, Delivery, Endpoints,
+    Error, ErrorKind, EventName, EventVersion, Extension, FieldError, Form, FromDelivery, Handler,
+    HandlerReport, Headers, IntoReply, InvalidEventName, InvalidEventVersion, Items, Json, Level, Manifest,
+    Needs, Payload, Place, Problem, RawBody, Reference, Reply, Report, Result, Scope, Secret, SecretEntry,
+    Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent, SlaEvents, SlaFilter, SlaState,
+    StartupError, State, StatusCode, Timeout, Verification, dedupe, init_logging, merkle, signature, testing,
 };
 
 #[doc(hidden)]

@@ -46,8 +46,9 @@ pub use self::{
     auth::Auth,
     builder::Builder,
     client::{
-        Client, ClientError, ClientErrorKind, CustomData, Endpoints, FieldError, Items, Level, RateWindow,
-        SecretEntry, Secrets, SlaEvent, SlaEvents, SlaFilter, SlaState,
+        Anchor, AnchorFilter, AnchorRecord, AnchorStatus, Audit, AuditProof, Client, ClientError,
+        ClientErrorKind, CustomData, Endpoints, FieldError, Items, Level, RateWindow, SecretEntry, Secrets,
+        SlaEvent, SlaEvents, SlaFilter, SlaState, Verification,
     },
     clock::Clock,
     config::Config,

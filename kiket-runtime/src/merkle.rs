@@ -40,10 +40,12 @@ pub fn verify(leaf: &str, proof: &[impl AsRef<str>], root: &str) -> Result<(), P
     let top = (1..).zip(proof).try_fold(leaf, |node, (number, sibling)| {
         Hash::read(sibling.as_ref(), Node::Step(number)).map(|sibling| node.with(sibling))
     })?;
-    match top == root {
-        true => Ok(()),
-        false if proof.is_empty() => Err(ProofError::Empty),
-        false => Err(ProofError::Mismatch),
+    if top == root {
+        Ok(())
+    } else if proof.is_empty() {
+        Err(ProofError::Empty)
+    } else {
+        Err(ProofError::Mismatch)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The integration tests: does a delivery do what the contract says?
 
 mod answers;
+mod audit_calls;
 mod calls;
 mod canary;
 mod corpus;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Client, ClientError, RateWindow, custom_data::CustomData, request::Request, secrets::Secrets,
-    sla::SlaEvents,
+    Client, ClientError, RateWindow, audit::Audit, custom_data::CustomData, request::Request,
+    secrets::Secrets, sla::SlaEvents,
 };
 
 /// The platform's calls, typed.
@@ -157,6 +157,11 @@ impl Endpoints {
     /// The service level events of a project. `project` is any displayable id.
     pub fn sla_events(&self, project: impl fmt::Display) -> SlaEvents {
         SlaEvents::new(self.client.clone(), project.to_string())
+    }
+
+    /// The audit trail of the organisation, and the proofs of its records.
+    pub fn audit(&self) -> Audit {
+        Audit::new(self.client.clone())
     }
 }
 

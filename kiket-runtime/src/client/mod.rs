@@ -1,5 +1,7 @@
 //! Calls to Kiket: one client for the process, and a view of it for each delivery.
 
+mod anchor;
+mod audit;
 mod call;
 mod custom_data;
 mod endpoints;
@@ -22,6 +24,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
 pub use self::{
+    anchor::{Anchor, AnchorRecord, AnchorStatus, AuditProof, Verification},
+    audit::{AnchorFilter, Audit},
     custom_data::CustomData,
     endpoints::{Endpoints, Level},
     error::{ClientError, ClientErrorKind, FieldError},

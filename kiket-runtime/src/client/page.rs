@@ -15,11 +15,17 @@ use serde_json::Value;
 
 use super::{Client, ClientError, request::Request};
 
-/// A page of a list: `{"data": […], "meta": {"next_page": 2}}`. A list without `meta` is all there is.
+/// A page of a list, in either of its spellings. A list that tells nothing of pages is all there is.
+///
+/// ```text
+/// {"data": […], "meta": {"next_page": 2}}
+/// {"anchors": […], "pagination": {"page": 1, "total_pages": 2}}
+/// ```
 #[derive(Deserialize)]
 pub(super) struct Page<T> {
+    #[serde(alias = "anchors")]
     pub(super) data: VecDeque<T>,
-    #[serde(default)]
+    #[serde(default, alias = "pagination")]
     meta: Meta,
 }
 
@@ -28,6 +34,22 @@ struct Meta {
     /// A number or a text; `null` on the last page.
     #[serde(default)]
     next_page: Value,
+    #[serde(default)]
+    page: u64,
+    #[serde(default)]
+    total_pages: u64,
+}
+
+impl<T> Page<T> {
+    /// Which page comes next; null after the last. Where pages are counted, an empty one is the last, whatever the
+    /// count says.
+    fn next(&self) -> Value {
+        let Meta { next_page, page, total_pages } = &self.meta;
+        match next_page {
+            Value::Null if page < total_pages && !self.data.is_empty() => page.saturating_add(1).into(),
+            next => next.clone(),
+        }
+    }
 }
 
 /// The items of a list, through all its pages: the next page is asked for when the one before is used up.
@@ -52,7 +74,12 @@ pub struct Items<T>(Pin<Box<dyn Stream<Item = Result<T, ClientError>> + Send>>);
 impl<T: DeserializeOwned + Send + 'static> Items<T> {
     /// The items of the list that `first` asks for.
     pub(super) fn of(client: Client, first: Result<Request, ClientError>) -> Self {
-        let walk = Walk { client, next: Some(first), page: Value::Null, items: VecDeque::new() };
+        Self::from_page(client, first, Value::Null)
+    }
+
+    /// The items of the list that `list` asks for, from this page on.
+    pub(super) fn from_page(client: Client, list: Result<Request, ClientError>, page: Value) -> Self {
+        let walk = Walk { client, next: Some(list), page, items: VecDeque::new() };
         Self(Box::pin(try_unfold(walk, Walk::step)))
     }
 }
@@ -104,8 +131,9 @@ impl<T: DeserializeOwned> Walk<T> {
                 Value::String(page) => list.clone().query("page", page),
                 page => list.clone().query("page", &page.to_string()),
             };
-            let Page { data, meta: Meta { next_page } } = self.client.send(request).await?;
-            self.items = data;
+            let page: Page<T> = self.client.send(request).await?;
+            let next_page = page.next();
+            self.items = page.data;
             // A page that names itself as the next one would never end.
             if !next_page.is_null() && next_page != self.page {
                 self.next = Some(Ok(list));

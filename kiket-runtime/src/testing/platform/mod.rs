@@ -1,6 +1,7 @@
 //! A Kiket of one's own: what extensions call, over HTTP on this machine, with its state in memory.
 
 mod answer;
+mod audit;
 mod builder;
 mod call;
 mod credentials;
@@ -97,10 +98,13 @@ use crate::{builder::Builder, clock::Clock, secret::Secret};
 ///       - { email: other@example.com } # an id is assigned
 /// sla_events:
 ///   - { issue_id: 42, project_id: 7, state: imminent, metrics: { duration_minutes: 80 } }
+/// anchors:
+///   - { network: polygon_amoy, status: confirmed, records: [{ id: 1 }, { id: 2 }] }
 /// rate_limit: { limit: 600, window_seconds: 60, remaining: 3 }
 /// # "#;
 /// # let platform = kiket_runtime::testing::Platform::builder().seed_yaml(seed).start().unwrap();
 /// # assert_eq!(platform.records("crm", "contacts")[1]["id"], 2);
+/// # assert_eq!(platform.anchors()[0]["leaf_count"], 2);
 /// ```
 pub struct Platform {
     shared: Arc<Shared>,
@@ -231,6 +235,24 @@ impl Platform {
     #[track_caller]
     pub fn add_sla_event(&self, event: Value) {
         self.shared.state().sla.add(object(event));
+    }
+
+    /// Adds an anchor of the audit trail, like `{"records":[{"id":1},{"id":2,"type":"AIAuditLog"}],"status":"confirmed"}`;
+    /// what is missing is filled in. A record without `content_hash` has the SHA-256 of its type and id, as in
+    /// `AuditLog:1`. Returns it, with its root and its records.
+    ///
+    /// # Panics
+    ///
+    /// When it has no records, or one that is none.
+    #[track_caller]
+    pub fn add_anchor(&self, anchor: Value) -> Value {
+        let anchor = serde_json::from_value(anchor).unwrap_or_else(|error| panic!("no anchor: {error}"));
+        self.shared.state().audit.add(anchor, self.clock().unix_seconds())
+    }
+
+    /// The anchors of the audit trail, with their records.
+    pub fn anchors(&self) -> Vec<Value> {
+        self.shared.state().audit.anchors()
     }
 
     /// Begins a new rate window.

@@ -1,4 +1,4 @@
-//! Which call a path and a method are; contract 2.2.
+//! Which call a path and a method are; contract 2.2 and 5.4.
 
 /// What a path names.
 #[derive(Clone, Copy)]
@@ -13,6 +13,10 @@ pub(super) enum Resource<'p> {
     Table(&'p str, &'p str),
     Record(&'p str, &'p str, &'p str),
     SlaEvents,
+    Anchors,
+    Anchor(&'p str),
+    Proof(&'p str),
+    Verification,
     Telemetry,
     /// `/telemetry` below no API: a collector of telemetry that is not Kiket.
     Collector,
@@ -51,6 +55,10 @@ impl<'p> Resource<'p> {
             ["ext", "custom_data", module, table] => Self::Table(module, table),
             ["ext", "custom_data", module, table, id] => Self::Record(module, table, id),
             ["ext", "sla", "events"] => Self::SlaEvents,
+            ["audit", "anchors"] => Self::Anchors,
+            ["audit", "anchors", root] => Self::Anchor(root),
+            ["audit", "records", id, "proof"] => Self::Proof(id),
+            ["audit", "verify"] => Self::Verification,
             ["ext", "telemetry"] => Self::Telemetry,
             _ => return None,
         })
@@ -58,10 +66,19 @@ impl<'p> Resource<'p> {
 
     pub(super) fn methods(&self) -> &'static [&'static str] {
         match self {
-            Self::Extension(_) | Self::Secrets(_) | Self::RateLimit | Self::SlaEvents => &["GET"],
-            Self::Events(_) | Self::Notifications | Self::Metrics | Self::Telemetry | Self::Collector => {
-                &["POST"]
-            }
+            Self::Extension(_)
+            | Self::Secrets(_)
+            | Self::RateLimit
+            | Self::SlaEvents
+            | Self::Anchors
+            | Self::Anchor(_)
+            | Self::Proof(_) => &["GET"],
+            Self::Verification
+            | Self::Events(_)
+            | Self::Notifications
+            | Self::Metrics
+            | Self::Telemetry
+            | Self::Collector => &["POST"],
             Self::Secret(..) => &["GET", "POST", "PATCH", "DELETE"],
             Self::Table(..) => &["GET", "POST"],
             Self::Record(..) => &["GET", "PATCH", "DELETE"],

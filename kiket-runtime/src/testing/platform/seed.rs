@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{custom_data::Table, rate::RateWindow, state::State};
+use super::{audit, custom_data::Table, rate::RateWindow, state::State};
 use crate::{
     error::{Place, Problem},
     secret::Secret,
@@ -22,6 +22,7 @@ pub(super) struct Seed {
     secrets: BTreeMap<String, String>,
     custom_data: Vec<Contents>,
     sla_events: Vec<SlaEvent>,
+    anchors: Vec<audit::Given>,
     rate_limit: Option<Rate>,
 }
 
@@ -121,6 +122,9 @@ impl Seed {
             rest.insert("state".into(), serde_json::to_value(is).unwrap_or_default());
             state.sla.add(rest);
         }
+        for anchor in self.anchors {
+            state.audit.add(anchor, now);
+        }
         if let Some(rate) = self.rate_limit {
             state.rate = RateWindow::new(rate.limit, Duration::from_secs(rate.window_seconds));
             if let Some(remaining) = rate.remaining {
@@ -175,6 +179,9 @@ mod tests {
         check("rate_limit:\n  limit: canary\n", "", 2);
         check("rate_limit: { limit: 1, left: 2 }\n", "unknown field `left`", 1);
         check("sla_events: [canary]\n", "", 1);
+        check("anchors:\n  - records: []\n", "at least one record", 2);
+        check("anchors:\n  - records: [{ id: 1, content_hash: 0x12 }]\n", "the leaf has 2 hex digits", 2);
+        check("anchors:\n  - records: [{ id: 1 }]\n    status: done\n", "unknown variant `done`", 3);
         check("secrets: {\n", "unclosed bracket", 1);
     }
 }

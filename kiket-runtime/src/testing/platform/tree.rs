@@ -7,6 +7,7 @@ use crate::merkle::Hash;
 pub(super) struct Tree {
     /// The leaves first, the root last.
     levels: Vec<Vec<Hash>>,
+    root: Hash,
 }
 
 impl Tree {
@@ -17,15 +18,12 @@ impl Tree {
             let above = level.chunks(2).filter_map(|pair| pair.iter().copied().reduce(Hash::with)).collect();
             levels.push(above);
         }
-        Self { levels }
+        let root = levels.last().and_then(|level| level.first()).copied().unwrap_or(first);
+        Self { levels, root }
     }
 
-    pub(super) fn leaves(&self) -> &[Hash] {
-        self.levels.first().map_or(&[], Vec::as_slice)
-    }
-
-    pub(super) fn root(&self) -> Option<Hash> {
-        self.levels.last()?.first().copied()
+    pub(super) fn root(&self) -> Hash {
+        self.root
     }
 
     /// The siblings on the way from a leaf to the root.
@@ -62,14 +60,14 @@ mod tests {
         let tree = Tree::of(leaves[0], leaves[1..].iter().copied());
         // hashlib: pair(pair(alpha, beta), gamma)
         let root = "0xc090e94bc3a99676b532c602c1e5c68d53266dbf246e295a6b9b6a547da51fa2";
-        assert_eq!(tree.root().unwrap().to_string(), root);
+        assert_eq!(tree.root().to_string(), root);
         assert_eq!(tree.proof(2).len(), 1, "what has no sibling goes up as it is");
     }
 
     /// A proof with this bit of leaf, root or one of its steps changed is refused.
     #[track_caller]
     fn refuse_changed(tree: &Tree, index: usize, bit: usize) {
-        let (leaf, root, proof) = (tree.leaves()[index], tree.root().unwrap(), tree.proof(index));
+        let (leaf, root, proof) = (tree.levels[0][index], tree.root(), tree.proof(index));
         let written: Vec<_> = proof.iter().map(Hash::to_string).collect();
         let wrong = Err(if proof.is_empty() { ProofError::Empty } else { ProofError::Mismatch });
         assert_eq!(
@@ -104,15 +102,15 @@ mod tests {
     #[test]
     fn the_only_leaf_is_the_root_and_needs_no_proof() {
         let tree = tree(&[[7; 8]]);
-        assert_eq!((tree.root(), tree.proof(0)), (Some(tree.leaves()[0]), Vec::new()));
+        assert_eq!((tree.root(), tree.proof(0)), (tree.levels[0][0], Vec::new()));
     }
 
     proptest! {
         #[test]
         fn every_proof_of_every_leaf_holds(contents in prop::collection::vec(any::<[u8; 8]>(), 1..41)) {
             let tree = tree(&contents);
-            let root = tree.root().unwrap().to_string();
-            for (index, leaf) in tree.leaves().iter().enumerate() {
+            let root = tree.root().to_string();
+            for (index, leaf) in tree.levels[0].iter().enumerate() {
                 let proof: Vec<_> = tree.proof(index).iter().map(Hash::to_string).collect();
                 prop_assert!(proof.len() <= 6, "{}", proof.len());
                 prop_assert_eq!(verify(&leaf.to_string(), &proof, &root), Ok(()));
@@ -131,7 +129,7 @@ mod tests {
         #[test]
         fn no_step_can_be_left_out_or_added(contents in prop::collection::vec(any::<[u8; 8]>(), 2..41)) {
             let tree = tree(&contents);
-            let (leaf, root) = (tree.leaves()[0].to_string(), tree.root().unwrap().to_string());
+            let (leaf, root) = (tree.levels[0][0].to_string(), tree.root().to_string());
             let proof: Vec<_> = tree.proof(0).iter().map(Hash::to_string).collect();
             for step in 0..proof.len() {
                 let mut shorter = proof.clone();
