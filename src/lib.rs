@@ -42,11 +42,12 @@ pub use kiket_macros::webhook;
 pub use kiket_runtime::{
     Anchor, AnchorFilter, AnchorRecord, AnchorStatus, Answering, Audit, AuditProof, Builder, Client,
     ClientError, ClientErrorKind, Clock, Config, Context, CustomData, DeclaredEvent, Delivery, Endpoints,
-    Error, ErrorKind, EventName, EventVersion, Extension, FieldError, Form, FromDelivery, Handler,
-    HandlerReport, Headers, IntoReply, InvalidEventName, InvalidEventVersion, Items, Json, Level, Manifest,
-    Needs, Payload, Place, Problem, RawBody, Reference, Reply, Report, Result, Scope, Secret, SecretEntry,
-    Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent, SlaEvents, SlaFilter, SlaState,
-    StartupError, State, StatusCode, Timeout, Verification, dedupe, init_logging, merkle, signature, testing,
+    Error, ErrorKind, EventName, EventVersion, Evidence, Extension, FieldError, Form, FromDelivery, Handler,
+    HandlerReport, Headers, Id, Ingested, Ingestion, IntoReply, InvalidEventName, InvalidEventVersion, Items,
+    Json, Level, Manifest, Needs, Payload, Place, Problem, RawBody, RawEvent, Reference, Reply, Report,
+    Result, Scope, Secret, SecretEntry, Secrets, Server, ServerHandle, Setting, SettingError, Settings,
+    SlaEvent, SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, StoredRawEvent, Timeout,
+    Verification, dedupe, init_logging, merkle, signature, testing,
 };
 
 #[doc(hidden)]

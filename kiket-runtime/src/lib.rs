@@ -47,8 +47,9 @@ pub use self::{
     builder::Builder,
     client::{
         Anchor, AnchorFilter, AnchorRecord, AnchorStatus, Audit, AuditProof, Client, ClientError,
-        ClientErrorKind, CustomData, Endpoints, FieldError, Items, Level, RateWindow, SecretEntry, Secrets,
-        SlaEvent, SlaEvents, SlaFilter, SlaState, Verification,
+        ClientErrorKind, CustomData, Endpoints, Evidence, FieldError, Id, Ingested, Ingestion, Items, Level,
+        RateWindow, RawEvent, SecretEntry, Secrets, SlaEvent, SlaEvents, SlaFilter, SlaState, StoredRawEvent,
+        Verification,
     },
     clock::Clock,
     config::Config,

@@ -1,8 +1,8 @@
 //! The calls of the audit trail, against the platform: contract 5.4.
 
 use kiket::{
-    Anchor, AnchorFilter, AnchorStatus, Audit, AuditProof, ClientError, ClientErrorKind, Clock, Extension,
-    Verification,
+    Anchor, AnchorFilter, AnchorStatus, Audit, AuditProof, Builder, ClientError, ClientErrorKind, Clock,
+    Extension, Id, Verification,
     merkle::ProofError,
     testing::{Call, Failure, Platform},
 };
@@ -13,6 +13,20 @@ use crate::canary::log_if_searched;
 /// 2023-11-14T22:13:20Z
 const NOW: u64 = 1_700_000_000;
 
+/// An extension that only calls.
+pub(crate) fn extension(builder: Builder) -> Extension {
+    log_if_searched();
+    builder
+        .without_manifest()
+        .without_collected()
+        .without_dedupe()
+        .environment([] as [(String, String); 0])
+        .telemetry(false)
+        .handler("x", "v1", async || ())
+        .build()
+        .unwrap()
+}
+
 struct World {
     platform: Platform,
     extension: Extension,
@@ -21,7 +35,6 @@ struct World {
 impl World {
     /// A platform with three anchors: of five records, of one, and of two with the ids of the first.
     fn new() -> Self {
-        log_if_searched();
         let platform = Platform::builder().clock(Clock::fixed(NOW)).start().unwrap();
         platform.add_anchor(json!({
             "records": (1..=5).map(|id| json!({ "id": id })).collect::<Vec<_>>(),
@@ -32,16 +45,7 @@ impl World {
             "records": [{ "id": 1, "type": "AIAuditLog" }, { "id": 2, "type": "AIAuditLog" }],
             "created_at": "2023-11-13T00:00:00Z",
         }));
-        let extension = platform
-            .extension(Extension::builder())
-            .without_manifest()
-            .without_collected()
-            .without_dedupe()
-            .environment([] as [(String, String); 0])
-            .telemetry(false)
-            .handler("x", "v1", async || ())
-            .build()
-            .unwrap();
+        let extension = extension(platform.extension(Extension::builder()));
         Self { platform, extension }
     }
 
@@ -83,7 +87,7 @@ impl World {
 
 /// The calls of an answer that must not be believed.
 #[track_caller]
-fn unreadable<T: std::fmt::Debug>(result: Result<T, ClientError>, call: &str, words: &str) {
+pub(crate) fn unreadable<T: std::fmt::Debug>(result: Result<T, ClientError>, call: &str, words: &str) {
     let error = result.unwrap_err();
     assert_eq!((error.kind(), error.call()), (ClientErrorKind::Unreadable, call), "{error}");
     assert!(error.to_string().contains(words), "{error}");
@@ -97,7 +101,7 @@ fn invalid<T: std::fmt::Debug>(result: Result<T, ClientError>, words: &str) {
 }
 
 #[track_caller]
-fn refused<T: std::fmt::Debug>(result: Result<T, ClientError>, status: u16) {
+pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, ClientError>, status: u16) {
     let error = result.unwrap_err();
     assert_eq!(error.status().map(|status| status.as_u16()), Some(status), "{error}");
 }
@@ -198,7 +202,7 @@ async fn an_anchor_is_found_by_its_root() {
         let anchor = world.audit().anchor(&spelling, true).await.unwrap();
         assert_eq!(world.request(), format!("GET /api/v1/audit/anchors/{root}?include_records=true"));
         let ids: Vec<_> = anchor.records.iter().map(|record| record.id.clone()).collect();
-        assert_eq!(ids, [json!(1), json!(2), json!(3), json!(4), json!(5)]);
+        assert_eq!(ids, [1, 2, 3, 4, 5].map(Id::from));
         assert_eq!(anchor.records[4].leaf_index, 4);
         assert_eq!(anchor.records[4].record_type.as_deref(), Some("AuditLog"));
     }
@@ -258,7 +262,7 @@ async fn every_record_stays_one_segment_of_the_path() {
         world.platform.add_anchor(json!({ "records": [{ "id": id }] }));
         let proof = world.audit().proof(id, None).await.unwrap();
         assert_eq!(world.call().path(), format!("/api/v1/audit/records/{encoded}/proof"));
-        assert_eq!(proof.record_id, id);
+        assert_eq!(proof.record_id, Id::from(id));
     }
     for id in ["", ".", ".."] {
         invalid(world.audit().proof(id, None).await, "cannot be a segment");
@@ -362,8 +366,8 @@ async fn a_hostile_answer_is_never_taken_for_good() {
     let answer = serde_json::to_value(&good).unwrap();
     for (change, words) in [
         (json!({ "record_id": 4 }), "another record"),
-        (json!({ "record_id": null }), "another record"),
-        (json!({ "record_id": [3] }), "another record"),
+        (json!({ "record_id": null }), "an id is a number or a text"),
+        (json!({ "record_id": [3] }), "an id is a number or a text"),
         (json!({ "content_hash": other }), "does not lead"),
         (json!({ "merkle_root": other }), "does not lead"),
         (json!({ "merkle_root": &root[..64] }), "the root has 62 hex digits"),

@@ -5,6 +5,7 @@ mod audit_calls;
 mod calls;
 mod canary;
 mod corpus;
+mod ingestion_calls;
 mod load;
 mod manifest_corpus;
 mod once;

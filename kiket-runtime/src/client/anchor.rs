@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
+use super::Id;
 use crate::merkle::{self, Hash, Node, ProofError};
 
 /// How far an anchor came.
@@ -39,8 +40,8 @@ impl AnchorStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Anchor {
-    /// The id of the anchor: a number or a text.
-    pub id: Value,
+    /// The id of the anchor.
+    pub id: Id,
     /// The root of the tree: 32 bytes in hex, behind `0x`.
     #[serde(deserialize_with = "root")]
     pub merkle_root: String,
@@ -88,8 +89,8 @@ pub struct Anchor {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AnchorRecord {
-    /// The id of the record: a number or a text.
-    pub id: Value,
+    /// The id of the record.
+    pub id: Id,
     /// Its type, like `AuditLog`.
     #[serde(rename = "type", default)]
     pub record_type: Option<String>,
@@ -120,17 +121,17 @@ pub struct AnchorRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AuditProof {
-    /// The record: a number or a text.
-    pub record_id: Value,
+    /// The record.
+    pub record_id: Id,
     /// Its type, like `AuditLog`.
     #[serde(default)]
     pub record_type: Option<String>,
     /// Its hash, which is the leaf, as Kiket tells it.
     #[serde(deserialize_with = "leaf")]
     pub content_hash: String,
-    /// The anchor: a number or a text.
+    /// The anchor.
     #[serde(default)]
-    pub anchor_id: Value,
+    pub anchor_id: Option<Id>,
     /// The root of the tree, as Kiket tells it.
     #[serde(deserialize_with = "root")]
     pub merkle_root: String,

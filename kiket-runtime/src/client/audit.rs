@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::{
     Client, ClientError, ClientErrorKind,
     anchor::{Anchor, AnchorStatus, AuditProof, Verification},
-    keys,
     page::{Items, Page},
     request::{Idempotency, Request},
 };
@@ -141,11 +140,9 @@ impl Audit {
             .maybe_query("record_type", record_type);
         let call = request.call();
         let proof: AuditProof = self.client.send(request).await?;
-        let told = match &proof.record_id {
-            Value::String(told) => told.clone(),
-            told => told.to_string(),
-        };
-        if told != id || record_type.is_some_and(|asked| proof.record_type.as_deref() != Some(asked)) {
+        if proof.record_id.to_string() != id
+            || record_type.is_some_and(|asked| proof.record_type.as_deref() != Some(asked))
+        {
             return Err(unreadable(call, "the answer is the proof of another record"));
         }
         match proof.check_itself() {
@@ -175,7 +172,7 @@ impl Audit {
         proof.check_itself().map_err(|error| request.invalid(error.to_string()))?;
         // Asking changes nothing and may be repeated. The key is a new one, not the delivery's: a repeated delivery
         // wants to know how things are by then.
-        request.idempotency = Idempotency::Given(keys::random());
+        request.idempotency = Idempotency::Anew;
         let tx_hash = tx_hash.as_deref();
         let question = Question { content_hash, merkle_root, proof: steps, leaf_index: *leaf_index, tx_hash };
         let call = request.call();

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Client, ClientError, RateWindow, audit::Audit, custom_data::CustomData, request::Request,
-    secrets::Secrets, sla::SlaEvents,
+    Client, ClientError, RateWindow, audit::Audit, custom_data::CustomData, ingestion::Ingestion,
+    request::Request, secrets::Secrets, sla::SlaEvents,
 };
+use crate::secret::Secret;
 
 /// The platform's calls, typed.
 ///
@@ -162,6 +163,11 @@ impl Endpoints {
     /// The audit trail of the organisation, and the proofs of its records.
     pub fn audit(&self) -> Audit {
         Audit::new(self.client.clone())
+    }
+
+    /// The ingestion of raw events and evidence into an organisation; see [`Client::ingestion`].
+    pub fn ingestion(&self, api_key: impl Into<Secret>, organization_id: impl fmt::Display) -> Ingestion {
+        self.client.ingestion(api_key, organization_id)
     }
 }
 

@@ -3,13 +3,17 @@
 mod anchor;
 mod audit;
 mod call;
+mod credentials;
 mod custom_data;
 mod endpoints;
 mod error;
 mod fetch;
+mod id;
+mod ingestion;
 mod keys;
 mod pace;
 mod page;
+mod raw_event;
 mod reporter;
 mod request;
 mod retry;
@@ -29,8 +33,11 @@ pub use self::{
     custom_data::CustomData,
     endpoints::{Endpoints, Level},
     error::{ClientError, ClientErrorKind, FieldError},
+    id::Id,
+    ingestion::{Ingested, Ingestion},
     pace::RateWindow,
     page::Items,
+    raw_event::{Evidence, RawEvent, StoredRawEvent},
     secrets::{SecretEntry, Secrets},
     sla::{SlaEvent, SlaEvents, SlaFilter, SlaState},
 };
@@ -298,6 +305,12 @@ impl Client {
     /// The typed calls.
     pub fn endpoints(&self) -> Endpoints {
         Endpoints::new(self.clone())
+    }
+
+    /// The ingestion of raw events and evidence into an organisation, with an API key of its own instead of the
+    /// extension's tokens. Both are taken from here alone, never from the environment.
+    pub fn ingestion(&self, api_key: impl Into<Secret>, organization_id: impl fmt::Display) -> Ingestion {
+        Ingestion::new(self.clone(), api_key.into(), &organization_id.to_string())
     }
 
     /// What the last answer said of the rate of calls; `None` before the first that says anything.

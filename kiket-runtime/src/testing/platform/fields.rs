@@ -55,6 +55,13 @@ impl<'b> Fields<'b> {
         self
     }
 
+    pub(super) fn object(mut self, name: &'static str) -> Self {
+        if !self.object.get(name).is_some_and(Value::is_object) {
+            self.errors.push((name, "must be an object"));
+        }
+        self
+    }
+
     /// A moment as RFC 3339 writes it, in UTC.
     pub(super) fn moment(mut self, name: &'static str) -> Self {
         let text = self.object.get(name).and_then(Value::as_str).unwrap_or_default();

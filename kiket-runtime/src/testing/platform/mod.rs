@@ -9,6 +9,7 @@ mod custom_data;
 mod deliver;
 mod failure;
 mod fields;
+mod ingestion;
 mod orders;
 mod pages;
 mod post;
@@ -64,8 +65,9 @@ use crate::{builder::Builder, clock::Clock, secret::Secret};
 ///
 /// # What it checks
 ///
-/// - The workspace token opens everything but `/api/v1/ext`. There the extension's API key does, and the token may be
-///   absent. A wrong or repeated token or key is 401 wherever it is sent. `POST /telemetry`, outside the API, stands
+/// - The workspace token opens everything but `/api/v1/ext` and `/api/v1/platform`. There the extension's API key does,
+///   and the key for ingestion with the organisation; the token may be absent. A wrong or repeated token or key is 401
+///   wherever it is sent. `POST /telemetry`, outside the API, stands
 ///   for a collector of one's own and asks for nothing.
 /// - Bodies are JSON objects with `Content-Type: application/json`: else 415 or 400. Wrong fields are 422 with
 ///   `{"error":…,"errors":{"field":[…]}}`, as is a blank `project_id`.
@@ -98,6 +100,8 @@ use crate::{builder::Builder, clock::Clock, secret::Secret};
 ///       - { email: other@example.com } # an id is assigned
 /// sla_events:
 ///   - { issue_id: 42, project_id: 7, state: imminent, metrics: { duration_minutes: 80 } }
+/// raw_events:
+///   - { sourceSystem: github, sourceEventType: push, idempotencyKey: "1", payload: {} }
 /// anchors:
 ///   - { network: polygon_amoy, status: confirmed, records: [{ id: 1 }, { id: 2 }] }
 /// rate_limit: { limit: 600, window_seconds: 60, remaining: 3 }
@@ -105,6 +109,7 @@ use crate::{builder::Builder, clock::Clock, secret::Secret};
 /// # let platform = kiket_runtime::testing::Platform::builder().seed_yaml(seed).start().unwrap();
 /// # assert_eq!(platform.records("crm", "contacts")[1]["id"], 2);
 /// # assert_eq!(platform.anchors()[0]["leaf_count"], 2);
+/// # assert_eq!(platform.raw_events()[0]["status"], "pending");
 /// ```
 pub struct Platform {
     shared: Arc<Shared>,
@@ -147,6 +152,16 @@ impl Platform {
     /// The extension API key that it accepts.
     pub fn api_key(&self) -> &str {
         self.shared.credentials.api_key.expose()
+    }
+
+    /// The API key for ingestion that it accepts.
+    pub fn ingestion_key(&self) -> &str {
+        self.shared.credentials.ingestion_key.expose()
+    }
+
+    /// The organisation that it is.
+    pub fn organization_id(&self) -> &str {
+        &self.shared.credentials.organization
     }
 
     /// The secret that signs its deliveries.
@@ -253,6 +268,33 @@ impl Platform {
     /// The anchors of the audit trail, with their records.
     pub fn anchors(&self) -> Vec<Value> {
         self.shared.state().audit.anchors()
+    }
+
+    /// Adds a raw event, like `{"sourceSystem":"github","sourceEventType":"push","idempotencyKey":"1","payload":{}}`.
+    /// Returns it, or the first one with its key.
+    ///
+    /// # Panics
+    ///
+    /// When it has not these fields.
+    #[track_caller]
+    pub fn add_raw_event(&self, event: Value) -> Value {
+        let Shared { credentials, clock, .. } = &*self.shared;
+        let mut state = self.shared.state();
+        match state.ingestion.add(object(event), &credentials.organization, clock.unix_seconds()) {
+            Ok((event, _)) => event,
+            Err(refusal) => panic!("no raw event: {}", String::from_utf8_lossy(&refusal.body)),
+        }
+    }
+
+    /// The raw events. Their `status` is `pending`, `claimed`, `processed` or `submitted`; what was submitted is in
+    /// `normalized`.
+    pub fn raw_events(&self) -> Vec<Value> {
+        self.shared.state().ingestion.raw_events()
+    }
+
+    /// The evidence that was accepted.
+    pub fn evidence(&self) -> Vec<Value> {
+        self.shared.state().ingestion.evidence()
     }
 
     /// Begins a new rate window.

@@ -38,7 +38,8 @@ pub(super) fn counted_page(call: &Call, name: &str, items: &[Value]) -> Result<A
     Ok(Answer::json(200, &json!({ name: found, "pagination": pagination })))
 }
 
-fn positive(call: &Call, name: &'static str) -> Result<Option<usize>, Answer> {
+/// A number in the query, greater than 0.
+pub(super) fn positive(call: &Call, name: &'static str) -> Result<Option<usize>, Answer> {
     let Some(text) = call.query_value(name) else { return Ok(None) };
     match text.parse() {
         Ok(number) if number > 0 => Ok(Some(number)),

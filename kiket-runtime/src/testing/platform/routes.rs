@@ -17,6 +17,12 @@ pub(super) enum Resource<'p> {
     Anchor(&'p str),
     Proof(&'p str),
     Verification,
+    IngestionContract,
+    RawEvents,
+    Claim,
+    Processing(&'p str),
+    Submission(&'p str),
+    Evidence,
     Telemetry,
     /// `/telemetry` below no API: a collector of telemetry that is not Kiket.
     Collector,
@@ -29,6 +35,8 @@ pub(super) enum Access {
     Token,
     /// The extension's API key.
     Key,
+    /// The API key of the ingestion, and its organisation.
+    Ingestion,
     /// Nothing.
     Open,
 }
@@ -59,6 +67,12 @@ impl<'p> Resource<'p> {
             ["audit", "anchors", root] => Self::Anchor(root),
             ["audit", "records", id, "proof"] => Self::Proof(id),
             ["audit", "verify"] => Self::Verification,
+            ["platform", "extension-ingestion", "contract"] => Self::IngestionContract,
+            ["platform", "raw-events"] => Self::RawEvents,
+            ["platform", "raw-events", "claim"] => Self::Claim,
+            ["platform", "raw-events", id, "process"] => Self::Processing(id),
+            ["platform", "raw-events", id, "submit"] => Self::Submission(id),
+            ["platform", "evidence"] => Self::Evidence,
             ["ext", "telemetry"] => Self::Telemetry,
             _ => return None,
         })
@@ -72,8 +86,14 @@ impl<'p> Resource<'p> {
             | Self::SlaEvents
             | Self::Anchors
             | Self::Anchor(_)
-            | Self::Proof(_) => &["GET"],
+            | Self::Proof(_)
+            | Self::IngestionContract
+            | Self::Claim => &["GET"],
             Self::Verification
+            | Self::RawEvents
+            | Self::Processing(_)
+            | Self::Submission(_)
+            | Self::Evidence
             | Self::Events(_)
             | Self::Notifications
             | Self::Metrics
@@ -90,6 +110,12 @@ impl<'p> Resource<'p> {
             Self::RateLimit | Self::Table(..) | Self::Record(..) | Self::SlaEvents | Self::Telemetry => {
                 Access::Key
             }
+            Self::IngestionContract
+            | Self::RawEvents
+            | Self::Claim
+            | Self::Processing(_)
+            | Self::Submission(_)
+            | Self::Evidence => Access::Ingestion,
             Self::Collector => Access::Open,
             _ => Access::Token,
         }
