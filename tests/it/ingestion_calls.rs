@@ -147,7 +147,9 @@ async fn what_has_a_key_is_repeated_and_has_one_effect() {
     assert_eq!(calls.len(), 8);
     for pair in calls.chunks(2) {
         assert_eq!(pair[0].header("idempotency-key"), pair[1].header("idempotency-key"));
-        pair.iter().for_each(|call| world.check_headers(call));
+        for call in pair {
+            world.check_headers(call);
+        }
     }
 }
 
@@ -287,7 +289,9 @@ async fn nobody_carries_the_credentials_of_another() {
     ingestion.evidence(&Evidence::new("a", "b", "c", "d")).await.unwrap();
     let calls = world.platform.calls();
     assert_eq!(calls.len(), 6);
-    calls.iter().for_each(|call| world.check_headers(call));
+    for call in &calls {
+        world.check_headers(call);
+    }
     world.platform.forget_calls();
 
     endpoints.rate_limit().await.unwrap();

@@ -262,7 +262,10 @@ mod tests {
         assert!(!post().is_repeatable());
         assert!(post().idempotent().is_repeatable());
         for method in [Method::GET, Method::PUT, Method::DELETE] {
-            assert!(Request::new(method, &["x"]).unwrap().is_repeatable());
+            let request = Request::new(method, &["x"]).unwrap();
+            assert!(request.is_repeatable());
+            assert!(!Request { idempotency: Idempotency::Never, ..request }.is_repeatable());
         }
+        assert!(Request { idempotency: Idempotency::Anew, ..post() }.is_repeatable());
     }
 }
