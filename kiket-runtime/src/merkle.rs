@@ -145,6 +145,8 @@ impl fmt::Display for Hash {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     // A tree over the SHA-256 of these words, computed by Python's `hashlib`:
@@ -259,5 +261,16 @@ mod tests {
             "the proof has 65 steps, where 64 are the most",
         );
         check(ALPHA, &[BETA; 64], ROOT, Mismatch, &Mismatch.to_string());
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_panics_or_is_taken(
+            leaf in "\\PC{0,70}|(0x)?[0-9a-fA-F]{62,66}",
+            proof in prop::collection::vec("\\PC{0,70}|(0x)?[0-9a-fA-F]{64}", 0..8),
+            root in "\\PC{0,70}|(0x)?[0-9a-fA-F]{62,66}",
+        ) {
+            prop_assert!(verify(&leaf, &proof, &root).is_err());
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The ingestion of raw events and evidence, against the platform: contract 5.4.
 
+use std::time::Duration;
+
 use kiket::{
     Client, ClientErrorKind, Clock, Context, Evidence, Extension, Id, Ingestion, Level, RawEvent,
     testing::{Call, Failure, Platform, TestExtension, delivery},
@@ -13,6 +15,7 @@ use crate::{
 
 /// 2023-11-14T22:13:20Z
 const NOW: u64 = 1_700_000_000;
+const SECOND: Duration = Duration::from_secs(1);
 
 struct World {
     platform: Platform,
@@ -161,25 +164,27 @@ async fn events_are_claimed_for_a_while() {
     }
     world.platform.forget_calls();
     let keys = async |limit, seconds| {
-        let events = world.ingestion().claim(limit, seconds).await.unwrap();
+        let events = world.ingestion().claim(limit, Duration::from_secs(seconds)).await.unwrap();
         events.into_iter().map(|event| event.idempotency_key.unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(keys(2, 30).await, ["1", "2"]);
     assert_eq!(world.request(), "GET /api/v1/platform/raw-events/claim?limit=2&leaseSeconds=30");
+    world.ingestion().claim(0, Duration::from_millis(59_001)).await.unwrap_err();
+    assert_eq!(world.call().query_value("leaseSeconds"), Some("60"));
     assert_eq!(keys(2, 60).await, ["3"]);
     assert_eq!(keys(2, 60).await, [] as [String; 0]);
-    world.clock.advance(std::time::Duration::from_secs(29));
+    world.clock.advance(Duration::from_secs(29));
     assert_eq!(keys(5, 60).await, [] as [String; 0]);
-    world.clock.advance(std::time::Duration::from_secs(1));
+    world.clock.advance(Duration::from_secs(1));
     assert_eq!(keys(5, 10).await, ["1", "2"], "their lease is over, that of the third is not");
 
     world.ingestion().process("raw-1").await.unwrap();
     world.ingestion().submit("raw-2", &json!({ "title": "T" })).await.unwrap();
-    world.clock.advance(std::time::Duration::from_secs(3600));
+    world.clock.advance(Duration::from_secs(3600));
     assert_eq!(keys(5, 10).await, ["3"], "what is done is not claimed again");
     assert_eq!(world.statuses(), ["processed", "submitted", "claimed"]);
-    refused(world.ingestion().claim(0, 1).await, 422);
-    refused(world.ingestion().claim(1, 0).await, 422);
+    refused(world.ingestion().claim(0, SECOND).await, 422);
+    refused(world.ingestion().claim(1, Duration::ZERO).await, 422);
 }
 
 #[tokio::test]
@@ -192,7 +197,7 @@ async fn a_claim_is_tried_once_whatever_happens() {
     let keyed = keyed.ingestion(world.platform.ingestion_key(), world.platform.organization_id());
     for ingestion in [world.ingestion(), keyed] {
         world.platform.fail(Failure::status(503).with_effect());
-        refused(ingestion.claim(1, 60).await, 503);
+        refused(ingestion.claim(1, SECOND).await, 503);
         assert_eq!(world.call().header("idempotency-key"), None);
         world.platform.clear_failures();
     }
@@ -283,7 +288,7 @@ async fn nobody_carries_the_credentials_of_another() {
     let ingestion = world.ingestion();
     ingestion.contract().await.unwrap();
     ingestion.ingest(&event("1")).await.unwrap();
-    ingestion.claim(1, 1).await.unwrap();
+    ingestion.claim(1, SECOND).await.unwrap();
     ingestion.process("raw-1").await.unwrap();
     ingestion.submit("raw-1", &json!({})).await.unwrap();
     ingestion.evidence(&Evidence::new("a", "b", "c", "d")).await.unwrap();
@@ -342,7 +347,7 @@ async fn credentials_that_cannot_be_sent_are_an_error_before_anything_is() {
         ("canary", "org\0", "a header cannot carry"),
     ] {
         let ingestion = world.client().ingestion(key, organization);
-        let error = ingestion.claim(1, 1).await.unwrap_err();
+        let error = ingestion.claim(1, SECOND).await.unwrap_err();
         assert_eq!(error.kind(), ClientErrorKind::NotConfigured, "{error}");
         assert_eq!(error.call(), "GET /api/v1/platform/raw-events/claim");
         assert!(error.message().contains(words), "{error}");
@@ -371,7 +376,7 @@ async fn a_key_that_comes_back_is_not_shown() {
         [json!({ "rawEvents": "canary_key" }), json!({ "x": format!("{}canary_key", "_".repeat(500)) })]
     {
         world.answer(&body);
-        let error = ingestion.claim(1, 1).await.unwrap_err();
+        let error = ingestion.claim(1, SECOND).await.unwrap_err();
         assert_eq!(error.kind(), ClientErrorKind::Unreadable);
         assert!(error.excerpt().is_some());
         assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
@@ -391,7 +396,7 @@ async fn claims_are_read_in_each_of_their_spellings() {
         json!({ "data": events }),
     ] {
         world.answer(&body);
-        let events = world.ingestion().claim(1, 1).await.unwrap();
+        let events = world.ingestion().claim(1, SECOND).await.unwrap();
         assert_eq!((events.len(), &events[0].id), (1, &Id::from(1)));
         assert_eq!((&events[0].more["leaseToken"], &events[0].payload), (&json!("t"), &Value::Null));
     }
@@ -404,7 +409,7 @@ async fn claims_are_read_in_each_of_their_spellings() {
         (json!({ "rawEvents": [{ "id": 1, "sourceEventType": 2 }] }), "expected a string"),
     ] {
         world.answer(&body);
-        unreadable(world.ingestion().claim(1, 1).await, claimed, words);
+        unreadable(world.ingestion().claim(1, SECOND).await, claimed, words);
     }
     for body in [
         json!({}),
@@ -429,7 +434,7 @@ async fn real_raw_events_are_understood() {
     for name in ["adapter-slack-1", "adapter-webhook-1"] {
         let written = read(name);
         world.answer(&json!({ "rawEvents": [written] }));
-        let claimed = world.ingestion().claim(1, 1).await.unwrap().remove(0);
+        let claimed = world.ingestion().claim(1, SECOND).await.unwrap().remove(0);
         assert_eq!((&claimed.id, &claimed.organization_id), (&Id::from("raw-1"), &Some(Id::from("org-1"))));
         assert_eq!((&claimed.payload, &claimed.metadata), (&written["payload"], &written["metadata"]));
         assert!(claimed.more.is_empty(), "{claimed:?}");

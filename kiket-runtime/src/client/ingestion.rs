@@ -1,6 +1,6 @@
 //! Raw events and evidence, handed to Kiket with a key of their own.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, Method};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -21,6 +21,7 @@ use crate::secret::Secret;
 ///
 /// ```no_run
 /// # async fn example(context: kiket_runtime::Context, key: kiket_runtime::Secret) -> kiket_runtime::Result<()> {
+/// use std::time::Duration;
 /// use kiket_runtime::RawEvent;
 /// use serde_json::json;
 ///
@@ -29,7 +30,7 @@ use crate::secret::Secret;
 /// if ingestion.ingest(&event).await?.duplicate {
 ///     println!("Kiket has it already");
 /// }
-/// for claimed in ingestion.claim(10, 60).await? {
+/// for claimed in ingestion.claim(10, Duration::from_secs(60)).await? {
 ///     ingestion.submit(&claimed.id, &json!({ "title": claimed.payload["title"] })).await?;
 /// }
 /// # Ok(())
@@ -94,20 +95,21 @@ impl Ingestion {
         self.client.send(self.request(Method::POST, &["raw-events"])?.json(event)?.idempotent()).await
     }
 
-    /// Takes a lease on at most `limit` events that nobody works on, for this many seconds. What is neither processed
-    /// nor submitted by then is claimed by others.
+    /// Takes a lease on at most `limit` events that nobody works on, for so long, in whole seconds (a part of one counts
+    /// as one). What is neither processed nor submitted by then is claimed by others.
     ///
-    /// It is tried once: see the errors.
+    /// It is tried once, even with an [idempotency key](Client::with_idempotency_key).
     ///
     /// # Errors
     ///
     /// When key or organisation cannot be sent, or the call fails. An answer that was lost may have taken a lease; its
     /// events come back when that expires.
-    pub async fn claim(&self, limit: u32, lease_seconds: u32) -> Result<Vec<StoredRawEvent>, ClientError> {
+    pub async fn claim(&self, limit: u32, lease: Duration) -> Result<Vec<StoredRawEvent>, ClientError> {
+        let seconds = lease.as_secs().saturating_add(u64::from(lease.subsec_nanos() > 0));
         let mut request = self
             .request(Method::GET, &["raw-events", "claim"])?
             .query("limit", &limit.to_string())
-            .query("leaseSeconds", &lease_seconds.to_string());
+            .query("leaseSeconds", &seconds.to_string());
         // It is a `GET` that takes effect. If its answer is lost, another attempt takes a lease on other events, while
         // those of the first lie idle until theirs expires: three attempts may keep three times `limit` from everybody.
         request.idempotency = Idempotency::Never;

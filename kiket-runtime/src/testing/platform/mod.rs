@@ -80,7 +80,11 @@ use crate::{builder::Builder, clock::Clock, secret::Secret};
 ///
 /// Lists of custom data and SLA events have pages: `limit=2&page=3` asks for the fifth and sixth item, and
 /// `"meta":{"page":3,"next_page":4,"total":9}` beside `data` says which comes next (`null` after the last). Every
-/// module and table exists; projects do not see each other's records.
+/// module and table exists; projects do not see each other's records. Anchors are counted by `per_page` instead, with
+/// `"pagination":{"page":3,"per_page":2,"total":9,"total_pages":5}` beside `anchors`; their proofs hold.
+///
+/// A raw event is there once for each `idempotencyKey`, and evidence for each `dedupeKey`. A claim is a lease by the
+/// platform's clock (10 events and 60 s unless told, 100 and 3600 s at most) until the event is processed or submitted.
 ///
 /// # Seeds
 ///
