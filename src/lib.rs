@@ -37,22 +37,24 @@
 //! - [`Extension`]: the same without macros, to configure, mount or embed.
 //! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone.
 //! - [`dedupe`]: stores that remember deliveries, so that nothing is done twice.
+//! - [`merkle`]: whether an audit record is in a published tree, checked without asking anybody.
 //! - [`signature`]: `sign` and `verify`, without the server.
 
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
-    Action, ActionKind, Actions, Analytics, Answering, Auth, Authentication, Board, Builder, Client,
-    ClientError, ClientErrorKind, Clock, Config, Context, CustomData, Decision, DeclaredEvent, Delivery,
-    EmailAttachment, Endpoints, Error, ErrorKind, EventName, EventVersion, Extension, FieldError, Form,
-    FromDelivery, Handler, HandlerReport, Headers, Id, InboundEmail, InboundEmails, IntakeField, IntakeForm,
+    Action, ActionKind, Actions, Analytics, Anchor, AnchorFilter, AnchorRecord, AnchorStatus, Answering,
+    Audit, AuditProof, Auth, Authentication, Board, Builder, Client, ClientError, ClientErrorKind, Clock,
+    Config, Context, CustomData, Decision, DeclaredEvent, Delivery, EmailAttachment, Endpoints, Error,
+    ErrorKind, EventName, EventVersion, Evidence, Extension, FieldError, Form, FromDelivery, Handler,
+    HandlerReport, Headers, Id, InboundEmail, InboundEmails, Ingested, Ingestion, IntakeField, IntakeForm,
     IntakeFormFilter, IntakeForms, IntakeStats, IntakeSubmission, IntakeSubmissions, IntoReply,
     InvalidEventName, InvalidEventVersion, Issue, IssueComment, IssueFields, IssueFilter, Issues, Items,
-    Json, Level, Manifest, Member, Needs, Payload, Place, Problem, Projects, RawBody, ReceivedEmail, Record,
-    RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope, Secret, SecretEntry, SecretKey,
-    Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent, SlaEvents, SlaFilter, SlaState,
-    StartupError, State, StatusCode, SubmissionFilter, SubmissionStatus, Timeout, TokenRules,
-    UnknownAuthentication, Verdict, WebhookUrl, Workflow, dedupe, external_webhook, init_logging,
-    notification, signature, testing,
+    Json, Level, Manifest, Member, Needs, Payload, Place, Problem, Projects, RawBody, RawEvent,
+    ReceivedEmail, Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope, Secret,
+    SecretEntry, SecretKey, Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent,
+    SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, StoredRawEvent, SubmissionFilter,
+    SubmissionStatus, Timeout, TokenRules, UnknownAuthentication, Verdict, Verification, WebhookUrl,
+    Workflow, dedupe, external_webhook, init_logging, merkle, notification, signature, testing,
 };
 
 #[doc(hidden)]

@@ -31,6 +31,7 @@ mod http;
 mod logging;
 mod mac;
 mod manifest;
+pub mod merkle;
 mod needs;
 pub mod notification;
 mod once;
@@ -56,11 +57,13 @@ pub use self::{
     auth::Auth,
     builder::Builder,
     client::{
-        Analytics, Board, Client, ClientError, ClientErrorKind, CustomData, EmailAttachment, Endpoints,
-        FieldError, Id, InboundEmail, InboundEmails, IntakeField, IntakeForm, IntakeFormFilter, IntakeForms,
-        IntakeStats, IntakeSubmission, IntakeSubmissions, Issue, IssueComment, IssueFields, IssueFilter,
-        Issues, Items, Level, Member, Projects, RateWindow, ReceivedEmail, SecretEntry, Secrets, SlaEvent,
-        SlaEvents, SlaFilter, SlaState, SubmissionFilter, SubmissionStatus, WebhookUrl, Workflow,
+        Analytics, Anchor, AnchorFilter, AnchorRecord, AnchorStatus, Audit, AuditProof, Board, Client,
+        ClientError, ClientErrorKind, CustomData, EmailAttachment, Endpoints, Evidence, FieldError, Id,
+        InboundEmail, InboundEmails, Ingested, Ingestion, IntakeField, IntakeForm, IntakeFormFilter,
+        IntakeForms, IntakeStats, IntakeSubmission, IntakeSubmissions, Issue, IssueComment, IssueFields,
+        IssueFilter, Issues, Items, Level, Member, Projects, RateWindow, RawEvent, ReceivedEmail,
+        SecretEntry, Secrets, SlaEvent, SlaEvents, SlaFilter, SlaState, StoredRawEvent, SubmissionFilter,
+        SubmissionStatus, Verification, WebhookUrl, Workflow,
     },
     clock::Clock,
     config::Config,

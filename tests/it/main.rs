@@ -1,9 +1,11 @@
 //! The integration tests: does a delivery do what the contract says?
 
 mod answers;
+mod audit_calls;
 mod calls;
 mod canary;
 mod corpus;
+mod ingestion_calls;
 mod load;
 mod manifest_corpus;
 mod more_calls;

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     API_KEY_HEADER, Client, InvalidHeaderValue, Tokens, USER_AGENT,
+    credentials::Credentials,
     error::{ClientError, ClientErrorKind},
     keys,
     pace::TooLate,
@@ -29,8 +30,8 @@ impl Client {
                 format!("the answer is not what was asked for: {error}")
             };
             let error = ClientError::new(ClientErrorKind::Unreadable, request.call(), message);
-            let excerpt = self.excerpt(&body, request.confidential);
-            self.redacted(error.with_request_id(request_id(&headers)).with_excerpt(excerpt))
+            let excerpt = self.excerpt(&body, &request);
+            self.redacted(&request, error.with_request_id(request_id(&headers)).with_excerpt(excerpt))
         })
     }
 
@@ -45,7 +46,7 @@ impl Client {
         let key = self.idempotency_key(request);
         let repeatable = key.is_some() || request.is_repeatable();
         let attempt = || self.attempt(request, key.as_deref(), deadline);
-        retried(attempt, repeatable, deadline).await.map_err(|error| self.redacted(error))
+        retried(attempt, repeatable, deadline).await.map_err(|error| self.redacted(request, error))
     }
 
     async fn attempt(
@@ -73,63 +74,69 @@ impl Client {
         if response.status.is_success() {
             return Ok(response);
         }
-        let excerpt = self.excerpt(&response.body, request.confidential);
+        let excerpt = self.excerpt(&response.body, request);
         Err(ClientError::answered(&request.call(), response.status, &response.body, excerpt)
             .with_request_id(request_id(&response.headers))
             .with_retry_after(asked))
     }
 
-    /// The headers of a call: tokens, version, key.
+    /// The headers of a call: credentials, version, key.
     fn headers(&self, request: &Request, idempotency_key: Option<&str>) -> Result<HeaderMap, ClientError> {
-        let Tokens { authorization, api_key, .. } = &self.line.tokens;
-        let runtime_token = self.runtime_token();
-        // A delivery that came with a token of its own acts with that, and with no more.
-        let authorization = authorization.as_ref().filter(|_| runtime_token.is_none());
-        let api_key = api_key.as_ref().filter(|_| request.is_below_ext());
-        let failed =
-            |message: &str| ClientError::new(ClientErrorKind::NotConfigured, request.call(), message);
-        if authorization.is_none() && runtime_token.is_none() && api_key.is_none() {
-            return Err(failed(if request.is_below_ext() {
-                "there is no extension API key: set `KIKET_EXTENSION_API_KEY` (and `KIKET_WORKSPACE_TOKEN`)"
-            } else {
-                "there is no workspace token: set `KIKET_WORKSPACE_TOKEN`"
-            }));
-        }
-        let made = |value: Result<HeaderValue, InvalidHeaderValue>, what: &str| {
-            value.map_err(|_| failed(&format!("{what} has characters that a header cannot carry")))
-        };
         let mut headers = HeaderMap::with_capacity(MOST_HEADERS);
+        match &request.credentials {
+            Credentials::Extension => self.add_tokens(request, &mut headers)?,
+            Credentials::Given(given) => headers.extend(given.headers.iter().cloned()),
+        }
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if request.body.is_some() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        if let Some(token) = authorization {
-            headers.insert(header::AUTHORIZATION, made(token.clone(), "the workspace token")?);
-        }
-        if let Some(token) = runtime_token {
-            headers.insert(RUNTIME_TOKEN, made(sensitive(token.expose()), "the runtime token")?);
-        }
-        if let Some(key) = api_key {
-            headers.insert(API_KEY, made(key.clone(), "the extension API key")?);
-        }
         if let Some(version) = self.version() {
-            headers.insert(VERSION, made(sensitive(version), "the version")?);
+            headers.insert(VERSION, made(request, sensitive(version), "the version")?);
         }
         if let Some(key) = idempotency_key {
-            headers.insert(IDEMPOTENCY_KEY, made(sensitive(key), "the idempotency key")?);
+            headers.insert(IDEMPOTENCY_KEY, made(request, sensitive(key), "the idempotency key")?);
         }
         Ok(headers)
     }
 
+    /// Adds the tokens of the extension, each where it is for.
+    fn add_tokens(&self, request: &Request, headers: &mut HeaderMap) -> Result<(), ClientError> {
+        let Tokens { authorization, api_key, .. } = &self.line.tokens;
+        let runtime_token = self.runtime_token();
+        // A delivery that came with a token of its own acts with that, and with no more.
+        let authorization = authorization.as_ref().filter(|_| runtime_token.is_none());
+        let api_key = api_key.as_ref().filter(|_| request.is_below_ext());
+        if authorization.is_none() && runtime_token.is_none() && api_key.is_none() {
+            return Err(not_configured(
+                request,
+                if request.is_below_ext() {
+                    "there is no extension API key: set `KIKET_EXTENSION_API_KEY` (and `KIKET_WORKSPACE_TOKEN`)"
+                } else {
+                    "there is no workspace token: set `KIKET_WORKSPACE_TOKEN`"
+                },
+            ));
+        }
+        if let Some(token) = authorization {
+            headers.insert(header::AUTHORIZATION, made(request, token.clone(), "the workspace token")?);
+        }
+        if let Some(token) = runtime_token {
+            headers.insert(RUNTIME_TOKEN, made(request, sensitive(token.expose()), "the runtime token")?);
+        }
+        if let Some(key) = api_key {
+            headers.insert(API_KEY, made(request, key.clone(), "the extension API key")?);
+        }
+        Ok(())
+    }
+
     /// The key of a call: the given one, else one made from what the call does.
     fn idempotency_key(&self, request: &Request) -> Option<String> {
-        if let given @ Some(_) = &self.view.given_key {
-            return given.clone();
-        }
-        match &request.idempotency {
-            Idempotency::ByMethod => None,
-            Idempotency::Derived(what) => Some(match &self.view.occasion {
+        match (&request.idempotency, &self.view.given_key) {
+            (Idempotency::Never, _) | (Idempotency::ByMethod, None) => None,
+            (_, given @ Some(_)) => given.clone(),
+            (Idempotency::Anew, None) => Some(keys::random()),
+            (Idempotency::Derived(what), None) => Some(match &self.view.occasion {
                 Some(delivery) => delivery.keys().next(request, what),
                 None => keys::random(),
             }),
@@ -137,23 +144,24 @@ impl Client {
     }
 
     /// Whatever Kiket sent back, a token in it is not shown.
-    fn redacted(&self, error: ClientError) -> ClientError {
-        self.tokens().fold(error, |error, token| error.without(token.expose()))
+    fn redacted(&self, request: &Request, error: ClientError) -> ClientError {
+        self.tokens(request).fold(error, |error, token| error.without(token.expose()))
     }
 
     /// The start of an answer, where it may be shown.
-    fn excerpt(&self, body: &[u8], confidential: bool) -> Option<String> {
+    fn excerpt(&self, body: &[u8], request: &Request) -> Option<String> {
         // Tokens are taken out of more than is shown, so that none is cut in half and then not known.
         let start = String::from_utf8_lossy(body.get(..2 * EXCERPT).unwrap_or(body)).into_owned();
-        let start = self.tokens().fold(start, |text, token| text.replace(token.expose(), "…"));
+        let start = self.tokens(request).fold(start, |text, token| text.replace(token.expose(), "…"));
         let start: String = start.chars().take(EXCERPT).collect();
-        (!confidential && !start.is_empty()).then_some(start)
+        (!request.confidential && !start.is_empty()).then_some(start)
     }
 
-    fn tokens(&self) -> impl Iterator<Item = &Secret> {
+    /// What must not be shown: the tokens of the extension, and what the call carries instead.
+    fn tokens<'t>(&'t self, request: &'t Request) -> impl Iterator<Item = &'t Secret> {
         let Tokens { workspace, extension_key, .. } = &self.line.tokens;
-        let tokens = workspace.iter().chain(extension_key).chain(self.runtime_token());
-        tokens.filter(|token| !token.expose().is_empty())
+        let own = workspace.iter().chain(extension_key).chain(self.runtime_token());
+        own.chain(request.credentials.secret()).filter(|token| !token.expose().is_empty())
     }
 
     fn runtime_token(&self) -> Option<&Secret> {
@@ -170,6 +178,19 @@ const MOST_HEADERS: usize = 16;
 
 /// How much of an answer an error shows, in characters.
 const EXCERPT: usize = 512;
+
+fn not_configured(request: &Request, message: &str) -> ClientError {
+    ClientError::new(ClientErrorKind::NotConfigured, request.call(), message)
+}
+
+fn made(
+    request: &Request,
+    value: Result<HeaderValue, InvalidHeaderValue>,
+    what: &str,
+) -> Result<HeaderValue, ClientError> {
+    let refused = |_| not_configured(request, &format!("{what} has characters that a header cannot carry"));
+    value.map_err(refused)
+}
 
 fn request_id(headers: &HeaderMap) -> Option<String> {
     headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned)

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Client, ClientError, RateWindow, analytics::Analytics, custom_data::CustomData,
-    inbound_emails::InboundEmails, intake_forms::IntakeForms, issues::Issues, projects::Projects,
-    request::Request, secrets::Secrets, sla::SlaEvents, webhook_url::WebhookUrl,
+    Client, ClientError, RateWindow, analytics::Analytics, audit::Audit, custom_data::CustomData,
+    inbound_emails::InboundEmails, ingestion::Ingestion, intake_forms::IntakeForms, issues::Issues,
+    projects::Projects, request::Request, secrets::Secrets, sla::SlaEvents, webhook_url::WebhookUrl,
 };
+use crate::secret::Secret;
 
 /// The platform's calls, typed.
 ///
@@ -196,6 +197,16 @@ impl Endpoints {
             return Err(request.invalid("the action is blank"));
         }
         self.client.one(request.query("action_name", action).confidential()).await
+    }
+
+    /// The audit trail of the organisation, and the proofs of its records.
+    pub fn audit(&self) -> Audit {
+        Audit::new(self.client.clone())
+    }
+
+    /// The ingestion of raw events and evidence into an organisation; see [`Client::ingestion`].
+    pub fn ingestion(&self, api_key: impl Into<Secret>, organization_id: impl fmt::Display) -> Ingestion {
+        self.client.ingestion(api_key, organization_id)
     }
 }
 

@@ -1,14 +1,18 @@
 //! Calls to Kiket: one client for the process, and a view of it for each delivery.
 
 mod analytics;
+mod anchor;
 mod answer;
+mod audit;
 mod call;
+mod credentials;
 mod custom_data;
 mod endpoints;
 mod error;
 mod fetch;
 mod id;
 mod inbound_emails;
+mod ingestion;
 mod intake_forms;
 mod intake_submissions;
 mod issue_fields;
@@ -17,6 +21,7 @@ mod keys;
 mod pace;
 mod page;
 mod projects;
+mod raw_event;
 mod reporter;
 mod request;
 mod retry;
@@ -33,11 +38,14 @@ use tokio::time::Instant;
 
 pub use self::{
     analytics::Analytics,
+    anchor::{Anchor, AnchorRecord, AnchorStatus, AuditProof, Verification},
+    audit::{AnchorFilter, Audit},
     custom_data::CustomData,
     endpoints::{Endpoints, Level},
     error::{ClientError, ClientErrorKind, FieldError},
     id::Id,
     inbound_emails::{EmailAttachment, InboundEmail, InboundEmails, ReceivedEmail},
+    ingestion::{Ingested, Ingestion},
     intake_forms::{IntakeField, IntakeForm, IntakeFormFilter, IntakeForms, IntakeStats},
     intake_submissions::{IntakeSubmission, IntakeSubmissions, SubmissionFilter, SubmissionStatus},
     issue_fields::IssueFields,
@@ -45,6 +53,7 @@ pub use self::{
     pace::RateWindow,
     page::Items,
     projects::{Board, Member, Projects, Workflow},
+    raw_event::{Evidence, RawEvent, StoredRawEvent},
     secrets::{SecretEntry, Secrets},
     sla::{SlaEvent, SlaEvents, SlaFilter, SlaState},
     webhook_url::WebhookUrl,
@@ -316,6 +325,12 @@ impl Client {
     /// The typed calls.
     pub fn endpoints(&self) -> Endpoints {
         Endpoints::new(self.clone())
+    }
+
+    /// The ingestion of raw events and evidence into an organisation, with an API key of its own instead of the
+    /// extension's tokens. Both are taken from here alone, never from the environment.
+    pub fn ingestion(&self, api_key: impl Into<Secret>, organization_id: impl fmt::Display) -> Ingestion {
+        Ingestion::new(self.clone(), api_key.into(), &organization_id.to_string())
     }
 
     /// What the last answer said of the rate of calls; `None` before the first that says anything.

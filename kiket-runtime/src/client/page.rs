@@ -130,7 +130,12 @@ pub struct Items<T>(Pin<Box<dyn Stream<Item = Result<T, ClientError>> + Send>>);
 impl<T: DeserializeOwned + Send + 'static> Items<T> {
     /// The items of the list that `first` asks for.
     pub(super) fn of(client: Client, first: Result<Request, ClientError>) -> Self {
-        let walk = Walk { client, next: Some(first), page: Value::Null, items: VecDeque::new() };
+        Self::from_page(client, first, Value::Null)
+    }
+
+    /// The items of the list that `list` asks for, from this page on.
+    pub(super) fn from_page(client: Client, list: Result<Request, ClientError>, page: Value) -> Self {
+        let walk = Walk { client, next: Some(list), page, items: VecDeque::new() };
         Self(Box::pin(try_unfold(walk, Walk::step)))
     }
 }

@@ -5,7 +5,10 @@ use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::error::{ClientError, ClientErrorKind};
+use super::{
+    credentials::Credentials,
+    error::{ClientError, ClientErrorKind},
+};
 
 /// A call before it has tokens, an address, or a time.
 #[derive(Debug, Clone)]
@@ -15,6 +18,7 @@ pub(crate) struct Request {
     pub(crate) target: String,
     pub(crate) body: Option<Bytes>,
     pub(crate) idempotency: Idempotency,
+    pub(crate) credentials: Credentials,
     /// The answer may hold a secret: nothing of it is shown.
     pub(crate) confidential: bool,
 }
@@ -27,6 +31,10 @@ pub(crate) enum Idempotency {
     ByMethod,
     /// It carries a key, made from what it does: the body, or the part of it that is the same in a repetition.
     Derived(Bytes),
+    /// It carries a key that nobody had before: it changes nothing, and a repeated delivery asks anew.
+    Anew,
+    /// Not at all, whatever its method says and whatever key was given.
+    Never,
 }
 
 /// What stays in a segment: unreserved characters; RFC 3986, section 2.3.
@@ -79,7 +87,14 @@ impl Request {
     }
 
     fn of(method: Method, target: String) -> Self {
-        Self { method, target, body: None, idempotency: Idempotency::default(), confidential: false }
+        Self {
+            method,
+            target,
+            body: None,
+            idempotency: Idempotency::default(),
+            credentials: Credentials::default(),
+            confidential: false,
+        }
     }
 
     /// Adds a pair to the query.
@@ -158,7 +173,11 @@ impl Request {
 
     /// Whether making it twice does no more than making it once.
     pub(crate) fn is_repeatable(&self) -> bool {
-        self.method.is_idempotent() || !matches!(self.idempotency, Idempotency::ByMethod)
+        match self.idempotency {
+            Idempotency::ByMethod => self.method.is_idempotent(),
+            Idempotency::Derived(_) | Idempotency::Anew => true,
+            Idempotency::Never => false,
+        }
     }
 
     /// Whether it is one of the calls that an extension API key is for.
@@ -253,7 +272,10 @@ mod tests {
         assert!(!post().is_repeatable());
         assert!(post().idempotent().is_repeatable());
         for method in [Method::GET, Method::PUT, Method::DELETE] {
-            assert!(Request::new(method, &["x"]).unwrap().is_repeatable());
+            let request = Request::new(method, &["x"]).unwrap();
+            assert!(request.is_repeatable());
+            assert!(!Request { idempotency: Idempotency::Never, ..request }.is_repeatable());
         }
+        assert!(Request { idempotency: Idempotency::Anew, ..post() }.is_repeatable());
     }
 }

@@ -29,6 +29,11 @@ pub(super) const TOKEN: &str = "kiket_test_token";
 /// The extension API key of a [`Platform`] that was given no other.
 pub(super) const API_KEY: &str = "kiket_test_api_key";
 
+/// The API key for ingestion of a [`Platform`] that was given no other.
+pub(super) const INGESTION_KEY: &str = "kiket_test_ingestion_key";
+/// The organisation of a [`Platform`] that was given no other.
+pub(super) const ORGANIZATION: &str = "org_test";
+
 /// Describes a [`Platform`]; [`start`](Self::start) starts it.
 ///
 /// ```
@@ -74,6 +79,8 @@ impl Default for PlatformBuilder {
                 token: Secret::from(TOKEN),
                 api_key: Secret::from(API_KEY),
                 webhook_secret: Secret::from(SECRET),
+                ingestion_key: Secret::from(INGESTION_KEY),
+                organization: ORGANIZATION.to_owned(),
             },
             port: 0,
             base_path: String::new(),
@@ -118,6 +125,18 @@ impl PlatformBuilder {
     /// The extension API key to accept.
     pub fn api_key(mut self, key: impl Into<Secret>) -> Self {
         self.credentials.api_key = key.into();
+        self
+    }
+
+    /// The API key for ingestion to accept.
+    pub fn ingestion_key(mut self, key: impl Into<Secret>) -> Self {
+        self.credentials.ingestion_key = key.into();
+        self
+    }
+
+    /// The organisation that it is, which ingestion must name.
+    pub fn organization_id(mut self, id: impl Into<String>) -> Self {
+        self.credentials.organization = id.into();
         self
     }
 
@@ -199,7 +218,7 @@ impl PlatformBuilder {
                 Source::File(path) => Seed::load(path),
             };
             match seed {
-                Ok(seed) => seed.sow(&mut state, self.clock.unix_seconds()),
+                Ok(seed) => seed.sow(&mut state, &self.credentials.organization, self.clock.unix_seconds()),
                 Err(problem) => problems.push(problem),
             }
         }

@@ -12,6 +12,8 @@ pub(super) struct Credentials {
     pub(super) token: Secret,
     pub(super) api_key: Secret,
     pub(super) webhook_secret: Secret,
+    pub(super) ingestion_key: Secret,
+    pub(super) organization: String,
 }
 
 /// What a call shows of one kind.
@@ -23,8 +25,9 @@ enum Shown {
 }
 
 impl Credentials {
-    /// The workspace token opens everything but `/api/v1/ext`; there it is the extension's API key. A wrong or
-    /// repeated one of either kind is refused everywhere, needed or not.
+    /// The workspace token opens everything but `/api/v1/ext`, where it is the extension's API key, and
+    /// `/api/v1/platform`, where it is that of the ingestion with its organisation. A wrong or repeated one of any
+    /// kind is refused everywhere, needed or not.
     pub(super) fn admit(&self, call: &Call, access: Access) -> Result<(), Answer> {
         if access == Access::Open {
             return Ok(());
@@ -32,6 +35,8 @@ impl Credentials {
         let bearer = format!("Bearer {}", self.token.expose());
         let token = shown(call.headers(), "authorization", &bearer);
         let key = shown(call.headers(), "x-kiket-api-key", self.api_key.expose());
+        let ingestion = shown(call.headers(), "x-api-key", self.ingestion_key.expose());
+        let organization = shown(call.headers(), "x-organization-id", &self.organization);
         if token == Shown::Wrong {
             Err(refused("the workspace token is not valid"))
         } else if key == Shown::Wrong {
@@ -40,6 +45,12 @@ impl Credentials {
             Err(refused("a workspace token is required"))
         } else if access == Access::Key && key == Shown::Nothing {
             Err(refused("an extension API key is required"))
+        } else if ingestion == Shown::Wrong || access == Access::Ingestion && ingestion == Shown::Nothing {
+            Err(refused("the API key of the ingestion is missing or not valid"))
+        } else if organization == Shown::Wrong
+            || access == Access::Ingestion && organization == Shown::Nothing
+        {
+            Err(refused("the organisation is missing or another one"))
         } else {
             Ok(())
         }

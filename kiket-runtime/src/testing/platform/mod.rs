@@ -1,6 +1,7 @@
 //! A Kiket of one's own: what extensions call, over HTTP on this machine, with its state in memory.
 
 mod answer;
+mod audit;
 mod builder;
 mod call;
 mod contents;
@@ -10,6 +11,7 @@ mod deliver;
 mod failure;
 mod fields;
 mod inbound_emails;
+mod ingestion;
 mod intake_forms;
 mod issues;
 mod items;
@@ -29,6 +31,7 @@ mod sla;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod webhook_urls;
 mod wire;
 
@@ -69,8 +72,9 @@ use crate::{builder::Builder, client::Client, clock::Clock, extension::Extension
 ///
 /// # What it checks
 ///
-/// - The workspace token opens everything but `/api/v1/ext`. There the extension's API key does, and the token may be
-///   absent. A wrong or repeated token or key is 401 wherever it is sent. `POST /telemetry`, outside the API, stands
+/// - The workspace token opens everything but `/api/v1/ext` and `/api/v1/platform`. There the extension's API key does,
+///   and the key for ingestion with the organisation; the token may be absent. A wrong or repeated token or key is 401
+///   wherever it is sent. `POST /telemetry`, outside the API, stands
 ///   for a collector of one's own and asks for nothing.
 /// - Bodies are JSON objects with `Content-Type: application/json`: else 415 or 400. Wrong fields are 422 with
 ///   `{"error":…,"errors":{"field":[…]}}`, as is a blank `project_id`.
@@ -84,7 +88,11 @@ use crate::{builder::Builder, client::Client, clock::Clock, extension::Extension
 /// Lists have pages: `limit=2&page=3` asks for the fifth and sixth item, and
 /// `"meta":{"page":3,"next_page":4,"total":9}` beside `data` says which comes next (`null` after the last). Every
 /// module and table exists; projects do not see each other's records. Forms, issues and projects exist where a seed, a
-/// test or a call makes them.
+/// test or a call makes them. Anchors are counted by `per_page` instead, with
+/// `"pagination":{"page":3,"per_page":2,"total":9,"total_pages":5}` beside `anchors`; their proofs hold.
+///
+/// A raw event is there once for each `idempotencyKey`, and evidence for each `dedupeKey`. A claim is a lease by the
+/// platform's clock (10 events and 60 s unless told, 100 and 3600 s at most) until the event is processed or submitted.
 ///
 /// # Seeds
 ///
@@ -104,6 +112,10 @@ use crate::{builder::Builder, client::Client, clock::Clock, extension::Extension
 ///       - { email: other@example.com } # an id is assigned
 /// sla_events:
 ///   - { issue_id: 42, project_id: 7, state: imminent, metrics: { duration_minutes: 80 } }
+/// raw_events:
+///   - { sourceSystem: github, sourceEventType: push, idempotencyKey: "1", payload: {} }
+/// anchors:
+///   - { network: polygon_amoy, status: confirmed, records: [{ id: 1 }, { id: 2 }] }
 /// rate_limit: { limit: 600, window_seconds: 60, remaining: 3 }
 /// intake_forms:
 ///   - project_id: 7
@@ -123,6 +135,8 @@ use crate::{builder::Builder, client::Client, clock::Clock, extension::Extension
 /// # "#;
 /// # let platform = kiket_runtime::testing::Platform::builder().seed_yaml(seed).start().unwrap();
 /// # assert_eq!(platform.records("crm", "contacts")[1]["id"], 2);
+/// # assert_eq!(platform.anchors()[0]["leaf_count"], 2);
+/// # assert_eq!(platform.raw_events()[0]["status"], "pending");
 /// ```
 pub struct Platform {
     shared: Arc<Shared>,
@@ -165,6 +179,16 @@ impl Platform {
     /// The extension API key that it accepts.
     pub fn api_key(&self) -> &str {
         self.shared.credentials.api_key.expose()
+    }
+
+    /// The API key for ingestion that it accepts.
+    pub fn ingestion_key(&self) -> &str {
+        self.shared.credentials.ingestion_key.expose()
+    }
+
+    /// The organisation that it is.
+    pub fn organization_id(&self) -> &str {
+        &self.shared.credentials.organization
     }
 
     /// The secret that signs its deliveries.
@@ -282,6 +306,51 @@ impl Platform {
     #[track_caller]
     pub fn add_sla_event(&self, event: Value) {
         self.shared.state().sla.add(object(event));
+    }
+
+    /// Adds an anchor of the audit trail, like `{"records":[{"id":1},{"id":2,"type":"AIAuditLog"}],"status":"confirmed"}`;
+    /// what is missing is filled in. A record without `content_hash` has the SHA-256 of its type and id, as in
+    /// `AuditLog:1`. Returns it, with its root and its records.
+    ///
+    /// # Panics
+    ///
+    /// When it has no records, or one that is none.
+    #[track_caller]
+    pub fn add_anchor(&self, anchor: Value) -> Value {
+        let anchor = serde_json::from_value(anchor).unwrap_or_else(|error| panic!("no anchor: {error}"));
+        self.shared.state().audit.add(anchor, self.clock().unix_seconds())
+    }
+
+    /// The anchors of the audit trail, with their records.
+    pub fn anchors(&self) -> Vec<Value> {
+        self.shared.state().audit.anchors()
+    }
+
+    /// Adds a raw event, like `{"sourceSystem":"github","sourceEventType":"push","idempotencyKey":"1","payload":{}}`.
+    /// Returns it, or the first one with its key.
+    ///
+    /// # Panics
+    ///
+    /// When it has not these fields.
+    #[track_caller]
+    pub fn add_raw_event(&self, event: Value) -> Value {
+        let Shared { credentials, clock, .. } = &*self.shared;
+        let mut state = self.shared.state();
+        match state.ingestion.add(object(event), &credentials.organization, clock.unix_seconds()) {
+            Ok((event, _)) => event,
+            Err(refusal) => panic!("no raw event: {}", String::from_utf8_lossy(&refusal.body)),
+        }
+    }
+
+    /// The raw events. Their `status` is `pending`, `claimed`, `processed` or `submitted`; what was submitted is in
+    /// `normalized`.
+    pub fn raw_events(&self) -> Vec<Value> {
+        self.shared.state().ingestion.raw_events()
+    }
+
+    /// The evidence that was accepted.
+    pub fn evidence(&self) -> Vec<Value> {
+        self.shared.state().ingestion.evidence()
     }
 
     /// Begins a new rate window.

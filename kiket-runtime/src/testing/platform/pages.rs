@@ -24,7 +24,23 @@ pub(super) fn page(call: &Call, items: &[Value], largest: Option<usize>) -> Resu
     Ok(Answer::json(200, &json!({ "data": data, "meta": meta })))
 }
 
-fn positive(call: &Call, name: &'static str) -> Result<Option<usize>, Answer> {
+/// The page of `items` that `page` and `per_page` (25 unless told, 100 at most) ask for, in the platform's other
+/// spelling of pages:
+///
+/// ```text
+/// {"anchors":[…],"pagination":{"page":1,"per_page":25,"total":30,"total_pages":2}}
+/// ```
+pub(super) fn counted_page(call: &Call, name: &str, items: &[Value]) -> Result<Answer, Answer> {
+    let size = positive(call, "per_page")?.unwrap_or(25).min(100);
+    let page = positive(call, "page")?.unwrap_or(1);
+    let found: Vec<_> = items.iter().skip(page.saturating_sub(1).saturating_mul(size)).take(size).collect();
+    let (total, pages) = (items.len(), items.len().div_ceil(size));
+    let pagination = json!({ "page": page, "per_page": size, "total": total, "total_pages": pages });
+    Ok(Answer::json(200, &json!({ name: found, "pagination": pagination })))
+}
+
+/// A number in the query, greater than 0.
+pub(super) fn positive(call: &Call, name: &'static str) -> Result<Option<usize>, Answer> {
     let Some(text) = call.query_value(name) else { return Ok(None) };
     match text.parse() {
         Ok(number) if number > 0 => Ok(Some(number)),

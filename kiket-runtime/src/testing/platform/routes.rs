@@ -31,6 +31,16 @@ pub(super) enum Resource<'p> {
     Analytics,
     WebhookUrl,
     InboundEmails,
+    Anchors,
+    Anchor(&'p str),
+    Proof(&'p str),
+    Verification,
+    IngestionContract,
+    RawEvents,
+    Claim,
+    Processing(&'p str),
+    Submission(&'p str),
+    Evidence,
     Telemetry,
     /// `/telemetry` below no API: a collector of telemetry that is not Kiket.
     Collector,
@@ -43,6 +53,8 @@ pub(super) enum Access {
     Token,
     /// The extension's API key.
     Key,
+    /// The API key of the ingestion, and its organisation.
+    Ingestion,
     /// Nothing.
     Open,
 }
@@ -90,6 +102,16 @@ impl<'p> Resource<'p> {
             ["ext", "analytics", "events"] => Self::Analytics,
             ["ext", "webhook_url"] => Self::WebhookUrl,
             ["ext", "inbound_emails"] => Self::InboundEmails,
+            ["audit", "anchors"] => Self::Anchors,
+            ["audit", "anchors", root] => Self::Anchor(root),
+            ["audit", "records", id, "proof"] => Self::Proof(id),
+            ["audit", "verify"] => Self::Verification,
+            ["platform", "extension-ingestion", "contract"] => Self::IngestionContract,
+            ["platform", "raw-events"] => Self::RawEvents,
+            ["platform", "raw-events", "claim"] => Self::Claim,
+            ["platform", "raw-events", id, "process"] => Self::Processing(id),
+            ["platform", "raw-events", id, "submit"] => Self::Submission(id),
+            ["platform", "evidence"] => Self::Evidence,
             ["ext", "telemetry"] => Self::Telemetry,
             _ => return None,
         })
@@ -108,7 +130,12 @@ impl<'p> Resource<'p> {
             | Self::Workflows(_)
             | Self::Boards(_)
             | Self::Members
-            | Self::WebhookUrl => &["GET"],
+            | Self::WebhookUrl
+            | Self::Anchors
+            | Self::Anchor(_)
+            | Self::Proof(_)
+            | Self::IngestionContract
+            | Self::Claim => &["GET"],
             Self::Events(_)
             | Self::Notifications
             | Self::Metrics
@@ -118,7 +145,12 @@ impl<'p> Resource<'p> {
             | Self::Comments(_)
             | Self::Transitions(_)
             | Self::Analytics
-            | Self::InboundEmails => &["POST"],
+            | Self::InboundEmails
+            | Self::Verification
+            | Self::RawEvents
+            | Self::Processing(_)
+            | Self::Submission(_)
+            | Self::Evidence => &["POST"],
             Self::Secret(..) => &["GET", "POST", "PATCH", "DELETE"],
             Self::Table(..) | Self::IntakeSubmissions(_) | Self::Issues => &["GET", "POST"],
             Self::Record(..) => &["GET", "PATCH", "DELETE"],
@@ -133,7 +165,11 @@ impl<'p> Resource<'p> {
             | Self::Notifications
             | Self::Metrics
             | Self::Secrets(_)
-            | Self::Secret(..) => Access::Token,
+            | Self::Secret(..)
+            | Self::Anchors
+            | Self::Anchor(_)
+            | Self::Proof(_)
+            | Self::Verification => Access::Token,
             Self::RateLimit
             | Self::Table(..)
             | Self::Record(..)
@@ -155,6 +191,12 @@ impl<'p> Resource<'p> {
             | Self::Analytics
             | Self::WebhookUrl
             | Self::InboundEmails => Access::Key,
+            Self::IngestionContract
+            | Self::RawEvents
+            | Self::Claim
+            | Self::Processing(_)
+            | Self::Submission(_)
+            | Self::Evidence => Access::Ingestion,
             Self::Collector => Access::Open,
         }
     }

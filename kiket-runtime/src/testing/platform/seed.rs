@@ -5,10 +5,12 @@
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value};
 
-use super::{custom_data::Table, items::Item, pages::written, rate::RateWindow, state::State};
+use super::{
+    audit, custom_data::Table, ingestion, items::Item, pages::written, rate::RateWindow, state::State,
+};
 use crate::{
     error::{Place, Problem},
     secret::Secret,
@@ -22,6 +24,8 @@ pub(super) struct Seed {
     secrets: BTreeMap<String, String>,
     custom_data: Vec<Contents>,
     sla_events: Vec<SlaEvent>,
+    anchors: Vec<audit::Given>,
+    raw_events: Vec<RawEvent>,
     rate_limit: Option<Rate>,
     intake_forms: Vec<IntakeForm>,
     issues: Vec<Issue>,
@@ -62,6 +66,21 @@ enum SlaState {
     Imminent,
     Breached,
     Recovered,
+}
+
+/// The fields of a raw event, of which some are needed.
+struct RawEvent(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for RawEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = Map::deserialize(deserializer)?;
+        match ingestion::checked(&fields) {
+            Ok(()) => Ok(Self(fields)),
+            Err(_) => Err(D::Error::custom(
+                "a raw event has the texts `sourceSystem`, `sourceEventType` and `idempotencyKey`, and the object `payload`",
+            )),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -138,7 +157,7 @@ impl Seed {
     }
 
     /// Puts everything into `state`, besides what is there.
-    pub(super) fn sow(self, state: &mut State, now: u64) {
+    pub(super) fn sow(self, state: &mut State, organization: &str, now: u64) {
         if let Some(extension) = self.extension {
             let texts = [("name", extension.name), ("version", extension.version)];
             state.metadata.extend(extension.metadata);
@@ -180,6 +199,13 @@ impl Seed {
         }
         if let Some(token) = self.webhook_token {
             state.webhook_urls.token = Secret::new(token);
+        }
+        for anchor in self.anchors {
+            state.audit.add(anchor, now);
+        }
+        for RawEvent(event) in self.raw_events {
+            // It was checked when it was read; of two with one key, the first is there.
+            let _ = state.ingestion.add(event, organization, now);
         }
         if let Some(rate) = self.rate_limit {
             state.rate = RateWindow::new(rate.limit, Duration::from_secs(rate.window_seconds));
@@ -235,6 +261,11 @@ mod tests {
         check("rate_limit:\n  limit: canary\n", "", 2);
         check("rate_limit: { limit: 1, left: 2 }\n", "unknown field `left`", 1);
         check("sla_events: [canary]\n", "", 1);
+        check("anchors:\n  - records: []\n", "at least one record", 2);
+        check("anchors:\n  - records: [{ id: 1, content_hash: 0x12 }]\n", "the leaf has 2 hex digits", 2);
+        check("anchors:\n  - records: [{ id: 1 }]\n    status: done\n", "unknown variant `done`", 3);
+        check("raw_events:\n  - { sourceSystem: canary }\n", "the object `payload`", 2);
+        check("raw_events: [canary]\n", "", 1);
         check("secrets: {\n", "unclosed bracket", 1);
     }
 }

@@ -6,10 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::Answer,
+    audit::Audit,
     call::Call,
     credentials::Credentials,
     custom_data::{CustomData, Table},
     inbound_emails::InboundEmails,
+    ingestion::Ingestion,
     intake_forms::IntakeForms,
     issues::Issues,
     projects::Projects,
@@ -35,6 +37,8 @@ pub(super) struct State {
     pub(super) projects: Projects,
     pub(super) inbound_emails: InboundEmails,
     pub(super) webhook_urls: WebhookUrls,
+    pub(super) audit: Audit,
+    pub(super) ingestion: Ingestion,
     pub(super) reports: Reports,
     pub(super) rate: RateWindow,
     pub(super) replies: Replies,
@@ -53,6 +57,8 @@ impl Default for State {
             projects: Projects::default(),
             inbound_emails: InboundEmails::default(),
             webhook_urls: WebhookUrls::default(),
+            audit: Audit::default(),
+            ingestion: Ingestion::default(),
             reports: Reports::default(),
             rate: RateWindow::new(600, Duration::from_secs(60)),
             replies: Replies::default(),
@@ -94,12 +100,19 @@ impl State {
         if let Some(answer) = self.replies.again(call) {
             return Ok(answer);
         }
-        let answer = self.carry_out(call, &resource, now).unwrap_or_else(|refusal| refusal);
+        let answer =
+            self.carry_out(call, &resource, &credentials.organization, now).unwrap_or_else(|refusal| refusal);
         self.replies.keep(call, &answer);
         Ok(answer)
     }
 
-    fn carry_out(&mut self, call: &Call, resource: &Resource<'_>, now: u64) -> Result<Answer, Answer> {
+    fn carry_out(
+        &mut self,
+        call: &Call,
+        resource: &Resource<'_>,
+        organization: &str,
+        now: u64,
+    ) -> Result<Answer, Answer> {
         if let (Some(own), Some(asked)) = (&self.extension_id, resource.extension())
             && own != asked
         {
@@ -134,6 +147,16 @@ impl State {
             (Resource::Analytics, _) => self.reports.analytics(call),
             (Resource::WebhookUrl, _) => self.webhook_urls.get(call),
             (Resource::InboundEmails, _) => self.inbound_emails.create(call),
+            (Resource::Anchors, _) => self.audit.list(call),
+            (Resource::Anchor(root), _) => self.audit.get(root, call),
+            (Resource::Proof(id), _) => self.audit.proof(id, call),
+            (Resource::Verification, _) => self.audit.verify(call),
+            (Resource::IngestionContract, _) => Ok(Ingestion::contract()),
+            (Resource::RawEvents, _) => self.ingestion.ingest(call, organization, now),
+            (Resource::Claim, _) => self.ingestion.claim(call, now),
+            (Resource::Processing(id), _) => self.ingestion.process(id),
+            (Resource::Submission(id), _) => self.ingestion.submit(id, call),
+            (Resource::Evidence, _) => self.ingestion.add_evidence(call, organization, now),
             (Resource::Secrets(_), _) => Ok(self.secrets.list()),
             (Resource::Secret(_, key), "POST") => self.secrets.set(key, call, now),
             (Resource::Secret(_, key), "PATCH") => self.secrets.rotate(key, call, now),

@@ -141,6 +141,8 @@ fn listed(platform: &Platform, target: &str, field: &str) -> Vec<Value> {
     let list = ask("GET", target).check(platform, 200).json();
     list["data"].as_array().unwrap().iter().map(|item| item[field].clone()).collect()
 }
+const ANCHORS: &str = "/api/v1/audit/anchors";
+const RAW_EVENTS: &str = "/api/v1/platform/raw-events";
 
 #[test]
 fn secrets_are_set_read_rotated_and_deleted() {
@@ -372,6 +374,10 @@ fn unknown_paths_and_wrong_methods_are_told_apart() {
         ("PUT", format!("{SECRETS}/A"), "GET, POST, PATCH, DELETE"),
         ("DELETE", CONTACTS.to_owned(), "GET, POST"),
         ("POST", RATE.to_owned(), "GET"),
+        ("POST", ANCHORS.to_owned(), "GET"),
+        ("GET", "/api/v1/audit/verify".to_owned(), "POST"),
+        ("GET", RAW_EVENTS.to_owned(), "POST"),
+        ("POST", format!("{RAW_EVENTS}/claim"), "GET"),
     ] {
         assert_eq!(ask(method, &path).check(&platform, 405).header("allow"), Some(allow));
     }
@@ -410,6 +416,32 @@ fn tokens_and_keys_are_checked_where_the_contract_wants_them() {
     check(RATE, Some("Bearer wrong"), Some(key), 401);
     check(RATE, None, Some("wrong"), 401);
     check(RATE, None, None, 401);
+}
+
+#[test]
+fn ingestion_has_credentials_of_its_own() {
+    #[track_caller]
+    fn check(path: &str, headers: &[(&'static str, &str)], status: u16) {
+        let ask = ask("GET", path).without("Authorization").without("X-Kiket-API-Key");
+        headers.iter().fold(ask, |ask, (name, value)| ask.header(name, value)).check(&platform(), status);
+    }
+    let claim = format!("{RAW_EVENTS}/claim");
+    let (key, organization) = (("X-API-Key", "kiket_test_ingestion_key"), ("X-Organization-Id", "org_test"));
+    let token = ("Authorization", "Bearer kiket_test_token");
+    check(&claim, &[key, organization], 200);
+    check(&claim, &[key, organization, token], 200);
+    check(&claim, &[], 401);
+    check(&claim, &[key], 401);
+    check(&claim, &[organization], 401);
+    check(&claim, &[token, ("X-Kiket-API-Key", "kiket_test_api_key")], 401);
+    check(&claim, &[key, key, organization], 401);
+    check(&claim, &[key, organization, organization], 401);
+    check(&claim, &[("X-API-Key", "wrong"), organization], 401);
+    check(&claim, &[key, ("X-Organization-Id", "wrong")], 401);
+    check(&claim, &[key, organization, ("Authorization", "Bearer wrong")], 401);
+    check(ANCHORS, &[token], 200);
+    check(ANCHORS, &[key, organization], 401);
+    check(ANCHORS, &[token, ("X-API-Key", "wrong")], 401);
 }
 
 #[test]
@@ -717,6 +749,11 @@ custom_data:
       - { email: b@example.com }
 sla_events:
   - { issue_id: 42, project_id: 7, state: imminent }
+anchors:
+  - { network: polygon_mainnet, records: [{ id: 1 }, { id: x, type: AIAuditLog, content_hash: 0xabababababababababababababababababababababababababababababababab }] }
+raw_events:
+  - { sourceSystem: github, sourceEventType: push, idempotencyKey: k-1, payload: { a: 1 } }
+  - { sourceSystem: github, sourceEventType: push, idempotencyKey: k-1, payload: { a: 2 } }
 rate_limit: { limit: 10, remaining: 3 }
 ";
 
@@ -733,6 +770,22 @@ fn a_seed_is_there_before_the_first_call() {
     let record = ask("GET", &format!("{CONTACTS}/c-1?project_id=7")).check(&platform, 200).json();
     assert_eq!(record["data"]["email"], "a@example.com");
     assert_eq!(platform.records("crm", "contacts")[1]["id"], 1);
+    let anchor = &platform.anchors()[0];
+    assert_eq!((&anchor["status"], &anchor["leaf_count"]), (&json!("confirmed"), &json!(2)));
+    assert_eq!(anchor["records"][1]["content_hash"], format!("0x{}", "ab".repeat(32)));
+    let events = platform.raw_events();
+    assert_eq!((events.len(), &events[0]["payload"]["a"]), (1, &json!(1)), "the first of two with one key");
+}
+
+#[test]
+fn the_hash_of_a_record_is_that_of_its_type_and_id() {
+    let platform = platform();
+    platform.add_anchor(json!({ "records": [{ "id": 1 }] }));
+    // printf AuditLog:1 | sha256sum
+    assert_eq!(
+        platform.anchors()[0]["merkle_root"],
+        "0x46c79cad04c02d1597e265cac230f02943fd24fb1c49bad37e7dc8b6044628bb"
+    );
 }
 
 #[test]
