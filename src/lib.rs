@@ -31,7 +31,9 @@
 //! - [`webhook`]: the attribute, what it takes, and what a handler may look like.
 //! - [`main!`]: the program around the handlers.
 //! - [`Payload`], [`Context`], [`State`], [`Settings`], [`Headers`], [`RawBody`]: the arguments of a handler.
-//! - [`Reply`], [`Json`], [`Error`]: its answers.
+//! - [`Reply`], [`Json`], [`Error`]: its answers; [`Decision`] of a guard, [`Actions`] for Kiket.
+//! - [`notification`]: messages that the extension delivers for Kiket.
+//! - [`external_webhook`]: webhooks of others, which Kiket passes on, and their signatures.
 //! - [`Extension`]: the same without macros, to configure, mount or embed.
 //! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone.
 //! - [`dedupe`]: stores that remember deliveries, so that nothing is done twice.
@@ -39,16 +41,18 @@
 
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
-    Analytics, Answering, Board, Builder, Client, ClientError, ClientErrorKind, Clock, Config, Context,
-    CustomData, DeclaredEvent, Delivery, EmailAttachment, Endpoints, Error, ErrorKind, EventName,
-    EventVersion, Extension, FieldError, Form, FromDelivery, Handler, HandlerReport, Headers, Id,
-    InboundEmail, InboundEmails, IntakeField, IntakeForm, IntakeFormFilter, IntakeForms, IntakeStats,
-    IntakeSubmission, IntakeSubmissions, IntoReply, InvalidEventName, InvalidEventVersion, Issue,
-    IssueComment, IssueFields, IssueFilter, Issues, Items, Json, Level, Manifest, Member, Needs, Payload,
-    Place, Problem, Projects, RawBody, ReceivedEmail, Reference, Reply, Report, Result, Scope, Secret,
-    SecretEntry, Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent, SlaEvents,
-    SlaFilter, SlaState, StartupError, State, StatusCode, SubmissionFilter, SubmissionStatus, Timeout,
-    WebhookUrl, Workflow, dedupe, init_logging, signature, testing,
+    Action, ActionKind, Actions, Analytics, Answering, Auth, Authentication, Board, Builder, Client,
+    ClientError, ClientErrorKind, Clock, Config, Context, CustomData, Decision, DeclaredEvent, Delivery,
+    EmailAttachment, Endpoints, Error, ErrorKind, EventName, EventVersion, Extension, FieldError, Form,
+    FromDelivery, Handler, HandlerReport, Headers, Id, InboundEmail, InboundEmails, IntakeField, IntakeForm,
+    IntakeFormFilter, IntakeForms, IntakeStats, IntakeSubmission, IntakeSubmissions, IntoReply,
+    InvalidEventName, InvalidEventVersion, Issue, IssueComment, IssueFields, IssueFilter, Issues, Items,
+    Json, Level, Manifest, Member, Needs, Payload, Place, Problem, Projects, RawBody, ReceivedEmail, Record,
+    RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope, Secret, SecretEntry, SecretKey,
+    Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent, SlaEvents, SlaFilter, SlaState,
+    StartupError, State, StatusCode, SubmissionFilter, SubmissionStatus, Timeout, TokenRules,
+    UnknownAuthentication, Verdict, WebhookUrl, Workflow, dedupe, external_webhook, init_logging,
+    notification, signature, testing,
 };
 
 #[doc(hidden)]

@@ -118,7 +118,7 @@ fn nothing_a_request_can_reach_may_panic() {
             continue;
         }
         // Grammars panic where the compiler evaluates them, and keys are made at the start.
-        let evaluated_before = ["event.rs", "deadline.rs", "signature.rs"].contains(&room);
+        let evaluated_before = ["event.rs", "deadline.rs", "mac.rs"].contains(&room);
         let words = [".unwrap()", ".expect(", "todo!", "unimplemented!", "panic!(", "unreachable!("];
         for word in words
             .into_iter()

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example guard` serves it.
 
-use kiket::prelude::*;
+use kiket::{Decision, prelude::*};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -25,19 +25,22 @@ struct Transition {
 
 /// Nothing is done before enough others approved it.
 #[kiket::webhook("workflow.before_transition", version = "v1")]
-async fn before_transition(payload: Payload<BeforeTransition>, settings: Settings) -> kiket::Result<Reply> {
+async fn before_transition(
+    payload: Payload<BeforeTransition>,
+    settings: Settings,
+) -> kiket::Result<Decision> {
     let BeforeTransition { issue, transition } = &*payload;
     if transition.to != "done" {
-        return Ok(Reply::allow());
+        return Ok(Decision::allow());
     }
     if issue.approvals.contains(&transition.performed_by) {
-        return Ok(Reply::deny("who approved an issue cannot close it")
+        return Ok(Decision::deny("who approved an issue cannot close it")
             .data("closer", transition.performed_by.as_str()));
     }
     let required: usize = settings.get("REQUIRED_APPROVALS")?;
     match required.saturating_sub(issue.approvals.len()) {
-        0 => Ok(Reply::allow().output_field("approved_by", issue.approvals.clone())),
-        missing => Ok(Reply::pending(format!("{missing} more approvals are needed"))),
+        0 => Ok(Decision::allow().output_field("approved_by", issue.approvals.clone())),
+        missing => Ok(Decision::pending(format!("{missing} more approvals are needed"))),
     }
 }
 

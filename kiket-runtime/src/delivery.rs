@@ -332,7 +332,8 @@ pub(crate) fn unsigned_id(headers: &Headers) -> Option<Cow<'_, str>> {
 /// Numbers above this are milliseconds: as seconds they would be past the year 5000.
 const LATEST_SECONDS: f64 = 1e11;
 
-fn read_time(json: &str) -> Option<SystemTime> {
+/// A time as payloads write it: RFC 3339, Unix seconds or milliseconds, as JSON.
+pub(crate) fn read_time(json: &str) -> Option<SystemTime> {
     if json.starts_with('"') {
         let text: String = serde_json::from_str(json).ok()?;
         return read_rfc3339(&text).or_else(|| read_number(&text));

@@ -2,6 +2,8 @@
 //!
 //! Use it through `kiket`, which re-exports everything here that is meant to be used.
 
+mod absent;
+mod actions;
 mod admission;
 mod auth;
 mod base_url;
@@ -13,6 +15,7 @@ mod config;
 mod context;
 mod counters;
 mod deadline;
+mod decision;
 pub mod dedupe;
 mod delivery;
 mod dispatch;
@@ -20,13 +23,16 @@ mod envelope;
 mod error;
 mod event;
 mod extension;
+pub mod external_webhook;
 mod gate;
 mod handler;
 mod headers;
 mod http;
 mod logging;
+mod mac;
 mod manifest;
 mod needs;
+pub mod notification;
 mod once;
 #[doc(hidden)]
 pub mod private;
@@ -46,6 +52,7 @@ mod token;
 pub use ::http::StatusCode;
 
 pub use self::{
+    actions::{Action, ActionKind, Actions},
     auth::Auth,
     builder::Builder,
     client::{
@@ -59,6 +66,7 @@ pub use self::{
     config::Config,
     context::Context,
     deadline::Timeout,
+    decision::{Decision, Verdict},
     delivery::Delivery,
     error::{Error, ErrorKind, Place, Problem, Result, StartupError},
     event::{EventName, EventVersion, InvalidEventName, InvalidEventVersion},

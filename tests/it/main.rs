@@ -10,6 +10,8 @@ mod more_calls;
 mod once;
 mod payload_corpus;
 mod running;
+mod shapes;
+mod tokens;
 mod vectors;
 mod wire;
 mod world;

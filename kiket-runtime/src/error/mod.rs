@@ -10,14 +10,19 @@ use http::StatusCode;
 
 pub(crate) use self::rejection::Rejection;
 pub use self::startup::{Place, Problem, StartupError};
-use crate::{client::ClientError, scope::Lack};
+use crate::{
+    client::ClientError,
+    external_webhook::{Reason, Unverified},
+    scope::Lack,
+};
 
 /// What a handler returns: a value, or an [`Error`] that says whether Kiket should try again.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a handler failed, and whether Kiket should try again.
 ///
-/// Anything that `?` converts is retried: Kiket sends the delivery again after 30 s, 1 m, 5 m, 30 m, 2 h and 8 h.
+/// Anything that `?` converts is retried: Kiket sends the delivery again after 30 s, 1 m, 5 m, 30 m, 2 h and 8 h. The
+/// exception is a webhook that its provider did not sign ([`Unverified`]), which is permanent.
 /// Its text goes to the log with the delivery id, and never to the caller. What the constructors here are given
 /// is written for the caller and shown.
 ///
@@ -109,7 +114,7 @@ impl Error {
         Self::new(ErrorKind::Rejected(status), message.into())
     }
 
-    pub(crate) fn undecodable(message: String, cause: serde_json::Error) -> Self {
+    pub(crate) fn undecodable(message: String, cause: impl StdError + Send + Sync + 'static) -> Self {
         Self::new(ErrorKind::Undecodable, message.into()).because(cause)
     }
 
@@ -176,10 +181,15 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     }
 }
 
-/// Any failure is retried; one that says when, then.
+/// Any failure is retried, one that says when, then; a forgery is one for ever.
 fn kind_of(cause: &(dyn StdError + 'static)) -> ErrorKind {
-    let called = cause.downcast_ref::<ClientError>();
-    called.and_then(ClientError::retry_after).map_or(ErrorKind::Retryable, ErrorKind::RetryAfter)
+    if let Some(called) = cause.downcast_ref::<ClientError>() {
+        return called.retry_after().map_or(ErrorKind::Retryable, ErrorKind::RetryAfter);
+    }
+    match cause.downcast_ref::<Unverified>().map(Unverified::reason) {
+        None | Some(Reason::UnusableSecret) => ErrorKind::Retryable,
+        Some(_) => ErrorKind::Permanent,
+    }
 }
 
 /// One level: the text for the caller, else the cause's own text.

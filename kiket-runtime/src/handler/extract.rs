@@ -1,10 +1,17 @@
 //! The arguments of a handler: what can be made from a delivery.
 
-use std::{any::TypeId, fmt, marker::PhantomData, ops::Deref, sync::Arc};
+use std::{
+    any::TypeId,
+    fmt::{self, Display},
+    marker::PhantomData,
+    ops::Deref,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_path_to_error::Path;
 
 use crate::{
     config::secret_variable,
@@ -97,22 +104,32 @@ pub struct Payload<T = Value>(pub T);
 
 impl<'d, T: Deserialize<'d>> FromDelivery<'d> for Payload<T> {
     fn from_delivery(delivery: &'d Delivery) -> Result<Self> {
-        delivery.decode().map(Self).map_err(|error| undecodable::<T>(delivery.body(), error))
+        delivery.decode().map(Self).map_err(|error| undecodable::<T>("", delivery.body(), error))
     }
 }
 
-/// Says which field does not decode: decodes once more, slowly.
+/// Says which field of `json` does not decode: decodes once more, slowly. `place` is where `json` stands, if it is
+/// not the body.
 ///
 /// A body that is not JSON comes here too, and dispatch answers that before it looks at this.
-fn undecodable<'d, T: Deserialize<'d>>(body: &'d str, error: serde_json::Error) -> Error {
-    let mut json = serde_json::Deserializer::from_str(body);
-    match serde_path_to_error::deserialize::<_, T>(&mut json) {
-        Err(at) if at.path().iter().next().is_some() => {
-            let text = format!("{}: {}", at.path(), without_place(at.inner()));
-            Error::undecodable(text, at.into_inner())
+pub(crate) fn undecodable<'d, T: Deserialize<'d>>(
+    place: &str,
+    json: &'d str,
+    error: serde_json::Error,
+) -> Error {
+    match serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(json)) {
+        Err(at) => {
+            Error::undecodable(located(place, Some(at.path()), without_place(at.inner())), at.into_inner())
         }
-        _ => Error::undecodable(without_place(&error), error),
+        Ok(_) => Error::undecodable(located(place, None, without_place(&error)), error),
     }
+}
+
+/// What is wrong, behind the path of the field that does not decode, if it is one.
+pub(crate) fn located(place: &str, path: Option<&Path>, what: impl Display) -> String {
+    let path = path.filter(|path| path.iter().next().is_some()).map(Path::to_string).unwrap_or_default();
+    let path = [place, &path].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
+    if path.is_empty() { what.to_string() } else { format!("{path}: {what}") }
 }
 
 /// The text of an error without line and column, which mean nothing in a body that nobody sees in lines.

@@ -6,6 +6,7 @@ mod reply;
 
 use std::{borrow::Cow, panic::Location, pin::Pin, time::Duration};
 
+pub(crate) use self::extract::{located, undecodable};
 pub use self::{
     extract::{FromDelivery, Needs, Payload, RawBody, RequiredSecret, SecretKey, State},
     reply::{IntoReply, Json, Reply},

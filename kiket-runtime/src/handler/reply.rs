@@ -2,9 +2,12 @@
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::error::{Error, Result};
+use crate::{
+    decision::Decision,
+    error::{Error, Result},
+};
 
 /// What a handler answers: a JSON body with status 200.
 ///
@@ -16,7 +19,8 @@ use crate::error::{Error, Result};
 /// assert_eq!(Reply::json(json!({ "synced": 3 })).to_json(), json!({ "synced": 3 }));
 /// ```
 ///
-/// A guard, like a handler of `workflow.before_transition`, decides:
+/// A guard, like a handler of `workflow.before_transition`, decides; a handler that only decides answers with a
+/// [`Decision`].
 ///
 /// ```
 /// # use kiket_runtime::Reply;
@@ -42,15 +46,6 @@ enum Content {
     Unserializable(serde_json::Error),
 }
 
-/// A guard's answer; contract 5.5.
-#[derive(Debug, Serialize)]
-struct Decision {
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
-    metadata: Map<String, Value>,
-}
-
 /// The answer of a handler that returns no value; contract 1.4 row 12.
 const OK: &[u8] = br#"{"ok":true}"#;
 
@@ -73,43 +68,32 @@ impl Reply {
 
     /// A guard lets the transition happen: `{"status":"allow"}`.
     pub fn allow() -> Self {
-        Self::decide("allow", None)
+        Decision::allow().into()
     }
 
     /// A guard forbids the transition, and says why.
     pub fn deny(message: impl Into<String>) -> Self {
-        Self::decide("deny", Some(message.into()))
+        Decision::deny(message).into()
     }
 
     /// A guard has not decided yet, and says what it waits for.
     pub fn pending(message: impl Into<String>) -> Self {
-        Self::decide("pending", Some(message.into()))
-    }
-
-    fn decide(status: &'static str, message: Option<String>) -> Self {
-        Self(Content::Decision(Decision { status, message, metadata: Map::new() }))
+        Decision::pending(message).into()
     }
 
     /// Adds a text to a decision that has none, like an allowance's reason.
     pub fn message(self, message: impl Into<String>) -> Self {
-        self.amend("message", |decision| decision.message = Some(message.into()))
+        self.amend("message", |decision| decision.message(message))
     }
 
     /// Adds `key` to the `metadata` of a decision.
     pub fn data(self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.amend("data", |decision| {
-            decision.metadata.insert(key.into(), value.into());
-        })
+        self.amend("data", |decision| decision.data(key, value))
     }
 
     /// Adds `key` to the `output_fields` of a decision, which Kiket writes to the issue.
     pub fn output_field(self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.amend("output_field", |decision| {
-            let fields = decision.metadata.entry("output_fields").or_insert_with(|| json!({}));
-            if let Value::Object(fields) = fields {
-                fields.insert(key.into(), value.into());
-            }
-        })
+        self.amend("output_field", |decision| decision.output_field(key, value))
     }
 
     /// Adds several `output_fields` at once.
@@ -120,12 +104,9 @@ impl Reply {
         fields.into_iter().fold(self, |reply, (key, value)| reply.output_field(key, value))
     }
 
-    fn amend(self, what: &str, amend: impl FnOnce(&mut Decision)) -> Self {
+    fn amend(self, what: &str, amend: impl FnOnce(Decision) -> Decision) -> Self {
         match self.0 {
-            Content::Decision(mut decision) => {
-                amend(&mut decision);
-                Self(Content::Decision(decision))
-            }
+            Content::Decision(decision) => amend(decision).into(),
             _ => Self(Content::Unserializable(serde::ser::Error::custom(format_args!(
                 "`{what}` belongs to `Reply::allow()`, `deny(…)` or `pending(…)`"
             )))),
@@ -153,6 +134,12 @@ impl Reply {
     }
 }
 
+impl From<Decision> for Reply {
+    fn from(decision: Decision) -> Self {
+        Self(Content::Decision(decision))
+    }
+}
+
 /// A value as the JSON body of an answer.
 ///
 /// ```
@@ -170,8 +157,9 @@ pub struct Json<T>(pub T);
 
 /// What a handler can return.
 ///
-/// `()` and `None` answer `{"ok":true}`; [`Reply`], [`Json<T>`](Json) and `serde_json::Value` answer themselves;
-/// a `Result` answers its value, or fails with any error that `?` converts into [`Error`].
+/// `()` and `None` answer `{"ok":true}`; [`Reply`], [`Json<T>`](Json), `serde_json::Value` and the shapes that Kiket
+/// knows ([`Decision`], [`Actions`](crate::Actions), the answers of [`notification`](crate::notification)) answer
+/// themselves; a `Result` answers its value, or fails with any error that `?` converts into [`Error`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the answer of a webhook handler",
     label = "not an answer of a handler",

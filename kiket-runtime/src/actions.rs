@@ -1,0 +1,251 @@
+//! What Kiket is asked to do, in the answer of a handler.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    error::Result,
+    handler::{IntoReply, Reply},
+};
+
+/// What Kiket is asked to do with the issue of a delivery, in this order.
+///
+/// ```
+/// use kiket_runtime::{Action, Actions};
+/// use serde_json::json;
+///
+/// async fn on_issue_created() -> Actions {
+///     Actions::new().and(Action::add_comment("the mail is on its way")).and(Action::transition("waiting"))
+/// }
+///
+/// assert_eq!(json!(Actions::from([Action::set_field("priority", "high")])), json!({
+///     "actions": [{ "kind": "set_field", "field": "priority", "value": "high" }],
+/// }));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[must_use = "actions are asked for when the handler returns them"]
+pub struct Actions {
+    actions: Vec<Action>,
+    #[serde(flatten)]
+    extra: Map<String, Value>,
+}
+
+impl Actions {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// And then this.
+    pub fn and(mut self, action: Action) -> Self {
+        self.actions.push(action);
+        self
+    }
+
+    /// The actions, in their order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Action> {
+        self.actions.iter()
+    }
+
+    /// The fields beside them that this version does not know.
+    pub fn extra(&self) -> &Map<String, Value> {
+        &self.extra
+    }
+}
+
+impl<'a> IntoIterator for &'a Actions {
+    type Item = &'a Action;
+    type IntoIter = std::slice::Iter<'a, Action>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl FromIterator<Action> for Actions {
+    fn from_iter<I: IntoIterator<Item = Action>>(actions: I) -> Self {
+        Self { actions: actions.into_iter().collect(), extra: Map::new() }
+    }
+}
+
+impl<const N: usize> From<[Action; N]> for Actions {
+    fn from(actions: [Action; N]) -> Self {
+        Self::from_iter(actions)
+    }
+}
+
+#[diagnostic::do_not_recommend] // the list of answers shows the general ones
+impl IntoReply for Actions {
+    fn into_reply(self) -> Result<Reply> {
+        Ok(Reply::json(self))
+    }
+}
+
+/// One thing that Kiket is asked to do: a kind, and fields that are the kind's own.
+///
+/// Each kind is made with what it needs. [`with`](Self::with) adds more, and [`of_kind`](Self::of_kind) makes an
+/// action of a kind that this version does not know. What is read from JSON keeps all it has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[must_use = "an action is asked for by `Actions`"]
+pub struct Action {
+    kind: ActionKind,
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+/// What kind of action it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ActionKind {
+    /// Comments on the issue.
+    AddComment,
+    /// Sets a field of the issue.
+    SetField,
+    /// Moves the issue to another state.
+    Transition,
+    /// Gives the issue to somebody.
+    Assign,
+    /// Tells somebody.
+    Notify,
+    /// A kind that this version does not know.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl Action {
+    /// Comments on the issue.
+    pub fn add_comment(body: impl Into<String>) -> Self {
+        Self::new(ActionKind::AddComment).with("body", body.into())
+    }
+
+    /// Sets `field` of the issue.
+    pub fn set_field(field: impl Into<String>, value: impl Into<Value>) -> Self {
+        Self::new(ActionKind::SetField).with("field", field.into()).with("value", value)
+    }
+
+    /// Moves the issue to the state `to`.
+    pub fn transition(to: impl Into<String>) -> Self {
+        Self::new(ActionKind::Transition).with("to", to.into())
+    }
+
+    /// Gives the issue to `to`.
+    pub fn assign(to: impl Into<String>) -> Self {
+        Self::new(ActionKind::Assign).with("to", to.into())
+    }
+
+    /// Tells `channel`, like `slack:#contracts`.
+    pub fn notify(channel: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(ActionKind::Notify).with("channel", channel.into()).with("message", message.into())
+    }
+
+    /// An action of a kind that this version may not know; its fields come by [`with`](Self::with).
+    ///
+    /// ```
+    /// use kiket_runtime::{Action, ActionKind};
+    ///
+    /// let action = Action::of_kind("escalate").with("to", "oncall");
+    /// assert_eq!(action.kind(), &ActionKind::Other("escalate".into()));
+    /// assert_eq!(Action::of_kind("assign").kind(), &ActionKind::Assign);
+    /// ```
+    pub fn of_kind(kind: impl Into<String>) -> Self {
+        let kind = kind.into();
+        Self::new(serde_json::from_value(kind.clone().into()).unwrap_or(ActionKind::Other(kind)))
+    }
+
+    fn new(kind: ActionKind) -> Self {
+        Self { kind, fields: Map::new() }
+    }
+
+    /// Adds a field, in the place of one that has its name. The kind stays what it is.
+    pub fn with(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        let field = field.into();
+        if field != "kind" {
+            self.fields.insert(field, value.into());
+        }
+        self
+    }
+
+    /// What kind of action it is.
+    pub fn kind(&self) -> &ActionKind {
+        &self.kind
+    }
+
+    /// Everything but the kind.
+    pub fn fields(&self) -> &Map<String, Value> {
+        &self.fields
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_is_written_with_what_it_needs_and_read_back() {
+        #[track_caller]
+        fn check(action: Action, json: &Value) {
+            let actions = Actions::from([action]);
+            let json = json!({ "actions": [json] });
+            assert_eq!(serde_json::to_value(&actions).unwrap(), json);
+            assert_eq!(serde_json::from_value::<Actions>(json).unwrap(), actions);
+        }
+        check(Action::add_comment("hi"), &json!({ "kind": "add_comment", "body": "hi" }));
+        check(
+            Action::set_field("priority", 3),
+            &json!({ "kind": "set_field", "field": "priority", "value": 3 }),
+        );
+        check(
+            Action::set_field("due", Value::Null),
+            &json!({ "kind": "set_field", "field": "due", "value": null }),
+        );
+        check(Action::transition("done"), &json!({ "kind": "transition", "to": "done" }));
+        check(Action::assign("ada"), &json!({ "kind": "assign", "to": "ada" }));
+        check(
+            Action::notify("slack:#legal", "look"),
+            &json!({ "kind": "notify", "channel": "slack:#legal", "message": "look" }),
+        );
+        check(
+            Action::of_kind("escalate").with("to", "oncall").with("level", 2),
+            &json!({ "kind": "escalate", "to": "oncall", "level": 2 }),
+        );
+        check(
+            Action::of_kind("add_comment").with("body", "hi").with("internal", true),
+            &json!({ "kind": "add_comment", "body": "hi", "internal": true }),
+        );
+    }
+
+    #[test]
+    fn the_kind_cannot_be_written_twice() {
+        let action = Action::assign("ada").with("kind", "notify");
+        assert_eq!(serde_json::to_string(&action).unwrap(), r#"{"kind":"assign","to":"ada"}"#);
+    }
+
+    #[test]
+    fn order_and_unknown_fields_are_kept() {
+        let json = json!({ "actions": [{ "kind": "b" }, { "kind": "a", "x": {} }], "dry_run": true });
+        let actions: Actions = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&actions).unwrap(), json);
+        assert_eq!(actions.extra().get("dry_run"), Some(&json!(true)));
+        assert_eq!(
+            actions.iter().map(Action::kind).collect::<Vec<_>>(),
+            [&ActionKind::Other("b".into()), &ActionKind::Other("a".into())]
+        );
+    }
+
+    #[test]
+    fn what_is_no_list_of_actions_is_refused() {
+        for json in [
+            json!({}),
+            json!({ "actions": null }),
+            json!({ "actions": {} }),
+            json!({ "actions": [{}] }),
+            json!({ "actions": [{ "kind": 5 }] }),
+            json!({ "actions": ["add_comment"] }),
+        ] {
+            assert!(serde_json::from_value::<Actions>(json.clone()).is_err(), "{json}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The body of an external webhook, decoded when somebody asks.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, de::value::BorrowedStrDeserializer};
+
+use super::ExternalWebhook;
+use crate::{
+    error::{Error, Result},
+    handler::{located, undecodable},
+};
+
+/// Where the body stands in the payload, for errors.
+const PLACE: &str = "external_webhook.body";
+
+/// A body that does not decode fails like a payload: with the path of the field, like
+/// ``external_webhook.body.issue.title: missing field `title` ``, and so that a corrected build can still catch the
+/// retry.
+impl ExternalWebhook {
+    /// The body as a `T`, by its [`content_type`](Self::content_type): JSON, a form, or else text.
+    ///
+    /// A `serde_json::Value` takes any of them: whatever JSON is, an object of a form's texts, or a text.
+    ///
+    /// # Errors
+    ///
+    /// When it does not decode.
+    pub fn decode<'w, T: Deserialize<'w>>(&'w self) -> Result<T> {
+        let kind = self.content_type().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        match kind.to_ascii_lowercase().as_str() {
+            "application/x-www-form-urlencoded" => self.form(),
+            json if json == "application/json" || json.ends_with("+json") => self.json(),
+            _ => {
+                let text = BorrowedStrDeserializer::<serde::de::value::Error>::new(self.text());
+                T::deserialize(text).map_err(|error| Error::undecodable(located(PLACE, None, &error), error))
+            }
+        }
+    }
+
+    /// The body as JSON, whatever its content type says.
+    ///
+    /// # Errors
+    ///
+    /// When it is not JSON, or not that of a `T`.
+    pub fn json<'w, T: Deserialize<'w>>(&'w self) -> Result<T> {
+        serde_json::from_str(self.text()).map_err(|error| undecodable::<T>(PLACE, self.text(), error))
+    }
+
+    /// The body as a form, whatever its content type says. Texts read as numbers and booleans where `T` has them.
+    ///
+    /// # Errors
+    ///
+    /// When its fields are not those of a `T`.
+    pub fn form<'w, T: Deserialize<'w>>(&'w self) -> Result<T> {
+        let form = form_urlencoded::parse(self.text().as_bytes());
+        serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(form))
+            .map_err(|at| Error::undecodable(located(PLACE, Some(at.path()), at.inner()), at.into_inner()))
+    }
+
+    /// The fields of the body as a form, in their order; a name may be there more than once.
+    pub fn form_fields(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        form_urlencoded::parse(self.text().as_bytes())
+    }
+}

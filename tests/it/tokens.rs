@@ -1,0 +1,488 @@
+//! Runtime tokens, scopes and secrets of deliveries: contract 5.1 to 5.3.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use kiket::{
+    Authentication, Builder, Clock, Context, Error, Extension, Json, Payload, RecordStatus, RequiredSecret,
+    SecretKey, TokenRules,
+    testing::{DeliveryBuilder, SECRET, TestAnswer, TestExtension, TokenIssuer, delivery},
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
+
+use crate::running::{NOW, UNSIGNED};
+
+const OK: &str = r#"{"ok":true}"#;
+
+/// What Kiket says of a delivery for a project.
+fn claims(id: &str) -> Value {
+    json!({
+        "iss": "kiket.dev", "sub": "installation:1", "org_id": 3, "ext_id": 7, "proj_id": 27, "scopes": ["issues:read"],
+        "src": "webhook", "iat": NOW, "exp": NOW + 300, "jti": id,
+    })
+}
+
+fn builder(mode: Authentication) -> Builder {
+    Extension::builder()
+        .authentication(mode)
+        .without_collected()
+        .without_manifest()
+        .environment::<&str, &str>([])
+        .clock(Clock::fixed(NOW))
+}
+
+/// One that knows the issuer's keys and answers `issue.created` with ok.
+fn knowing(issuer: &TokenIssuer, mode: Authentication) -> TestExtension {
+    let rules = TokenRules::new().keys(issuer.jwks().to_string());
+    start(builder(mode).token_rules(rules).handler("issue.created", "v1", async || {}))
+}
+
+#[track_caller]
+fn start(builder: Builder) -> TestExtension {
+    TestExtension::new(builder).expect("the extension starts")
+}
+
+/// A delivery of its own.
+fn created(id: &str) -> DeliveryBuilder {
+    delivery("issue.created", "v1", &json!({ "id": id, "issue": { "id": 1 } }))
+}
+
+#[track_caller]
+fn check(answer: &TestAnswer, status: u16, body: &str) {
+    assert_eq!((answer.status(), answer.text()), (status, body));
+}
+
+// 5.1, the modes.
+
+#[tokio::test]
+async fn each_mode_wants_its_proofs() {
+    use Authentication::{Both, Either, Hmac, Token};
+
+    let issuer = TokenIssuer::new();
+    // Whether the signature is right, and the token: right, wrong, absent.
+    for (mode, signed, token, status) in [
+        (Hmac, true, None, 200),
+        (Hmac, true, Some(false), 200),
+        (Hmac, false, Some(true), 401),
+        (Token, false, Some(true), 200),
+        (Token, true, Some(true), 200),
+        (Token, true, Some(false), 401),
+        (Token, true, None, 401),
+        (Both, true, Some(true), 200),
+        (Both, false, Some(true), 401),
+        (Both, true, Some(false), 401),
+        (Both, true, None, 401),
+        (Either, true, Some(true), 200),
+        (Either, true, Some(false), 200),
+        (Either, true, None, 200),
+        (Either, false, Some(true), 200),
+        (Either, false, Some(false), 401),
+        (Either, false, None, 401),
+    ] {
+        let extension = knowing(&issuer, mode);
+        let mut delivery = created("d-1");
+        if let Some(right) = token {
+            let signer = if right { &issuer } else { &TokenIssuer::new() };
+            delivery = delivery.runtime_token(signer.sign(&claims("j-1")));
+        }
+        if !signed {
+            delivery = delivery.secret("another secret");
+        }
+        let answer = extension.deliver(delivery).await;
+        let body = if status == 200 { OK } else { UNSIGNED };
+        assert_eq!((answer.status(), answer.text()), (status, body), "{mode} {signed} {token:?}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_no_token_is_401_and_never_500() {
+    let issuer = TokenIssuer::new();
+    let extension = knowing(&issuer, Authentication::Token);
+    let good = issuer.sign(&claims("j-1"));
+    for authentication in [
+        "null".to_owned(),
+        "7".into(),
+        "true".into(),
+        format!("[\"{good}\"]"),
+        format!("\"{good}\""),
+        "{}".into(),
+        r#"{"runtime_token":null}"#.into(),
+        r#"{"runtime_token":7}"#.into(),
+        format!(r#"{{"runtime_token":["{good}"]}}"#),
+        r#"{"runtime_token":""}"#.into(),
+        format!(r#"{{"runtime_token":"{good}\u0000"}}"#),
+        format!(r#"{{"runtime_token":"Bearer {good}"}}"#),
+    ] {
+        let body = format!(r#"{{"id":"d-1","authentication":{authentication}}}"#);
+        check(&extension.deliver(created("d-1").body(body)).await, 401, UNSIGNED);
+    }
+    for body in ["", "[1]", "not JSON", "{\"id\":", "\u{fffd}"] {
+        check(&extension.deliver(created("d-1").body(body)).await, 401, UNSIGNED);
+    }
+    let beside = format!(r#"{{"runtime_token":"{good}"}}"#);
+    check(&extension.deliver(created("d-1").body(beside)).await, 401, UNSIGNED);
+    let header = created("d-1").header("x-kiket-runtime-token", good.clone());
+    check(&extension.deliver(header).await, 401, UNSIGNED);
+    let refusals = extension.extension().token_refusals();
+    assert_eq!(refusals.iter().map(|(_, count)| count).sum::<u64>(), 19, "{refusals:?}");
+
+    check(&extension.deliver(created("d-1").runtime_token(good)).await, 200, OK);
+}
+
+#[tokio::test]
+async fn a_token_is_for_one_delivery() {
+    let issuer = TokenIssuer::new();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let count = |runs: &Arc<AtomicUsize>| {
+        let runs = Arc::clone(runs);
+        move || {
+            runs.fetch_add(1, Ordering::SeqCst);
+            async {}
+        }
+    };
+    let rules = TokenRules::new().keys(issuer.jwks().to_string());
+    let builder = builder(Authentication::Token).token_rules(rules);
+    let builder =
+        builder.handler("issue.created", "v1", count(&runs)).handler("issue.deleted", "v1", count(&runs));
+    let extension = start(builder);
+    let token = issuer.sign(&claims("j-1"));
+    let first = || created("d-1").runtime_token(token.clone());
+    check(&extension.deliver(first()).await, 200, OK);
+    let again = extension.deliver(first()).await;
+    assert_eq!((again.status(), again.headers().get("x-kiket-replayed")), (200, Some("true")));
+
+    // With another body, for another event, at another version.
+    check(&extension.deliver(created("d-2").runtime_token(token.clone())).await, 401, UNSIGNED);
+    check(&extension.deliver(first().path("/v/v1/webhooks/issue.deleted")).await, 401, UNSIGNED);
+    check(&extension.deliver(first().path("/webhooks/issue.created?version=v1")).await, 401, UNSIGNED);
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+    assert_eq!(extension.extension().token_refusals(), [("token_reused", 3)]);
+
+    // Where deliveries are not remembered, tokens are.
+    let rules = TokenRules::new().keys(issuer.jwks().to_string());
+    let builder = self::builder(Authentication::Token).token_rules(rules).without_dedupe();
+    let extension = start(builder.handler("issue.created", "v1", async || {}));
+    check(&extension.deliver(first()).await, 200, OK);
+    check(&extension.deliver(created("d-2").runtime_token(token)).await, 401, UNSIGNED);
+}
+
+#[tokio::test]
+async fn a_token_expires_by_the_clock_of_the_extension() {
+    let issuer = TokenIssuer::new();
+    let extension = knowing(&issuer, Authentication::Token);
+    let deliver = |id: &'static str| extension.deliver(created(id).runtime_token(issuer.sign(&claims(id))));
+    extension.clock().advance(Duration::from_secs(299));
+    check(&deliver("1").await, 200, OK);
+    extension.clock().advance(Duration::from_secs(1));
+    check(&deliver("2").await, 401, UNSIGNED);
+    check(&deliver("1").await, 401, UNSIGNED);
+}
+
+// 5.1, the keys.
+
+/// A host that publishes keys, on loopback: counts who connects, and notes what they ask.
+struct KeyHost {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl KeyHost {
+    /// Answers everything with `document`, a moment later, so that many can ask meanwhile.
+    async fn start(document: &Value) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = Self { address: listener.local_addr().unwrap(), asked: Arc::default() };
+        let (asked, body) = (Arc::clone(&host.asked), document.to_string());
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await.unwrap() > 0 {}
+                asked.lock().unwrap().push(String::from_utf8(request).unwrap());
+                let head =
+                    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+                let _ = stream.write_all((head + &body).as_bytes()).await;
+            }
+        });
+        host
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn two_hundred_deliveries_at_once_fetch_the_keys_once_from_the_configured_host() {
+    let issuer = TokenIssuer::new();
+    let host = KeyHost::start(&issuer.jwks()).await;
+    let builder = builder(Authentication::Token).base_url(host.url() + "/kiket").workspace_token("wk_canary");
+    let extension = start(builder.handler("issue.created", "v1", async || {}));
+    let deliveries = (0..200).map(|number| {
+        let id = number.to_string();
+        let delivery = created(&id).runtime_token(issuer.sign(&claims(&id)));
+        let extension = extension.clone();
+        async move { extension.deliver(delivery).await.status() }
+    });
+    let local = tokio::task::LocalSet::new();
+    let answers: Vec<_> = deliveries.map(|delivery| local.spawn_local(delivery)).collect();
+    local
+        .run_until(async {
+            for answer in answers {
+                assert_eq!(answer.await.unwrap(), 200);
+            }
+        })
+        .await;
+    let [asked] = &host.asked()[..] else { panic!("asked {} times", host.asked().len()) };
+    assert!(asked.starts_with("GET /kiket/.well-known/jwks.json HTTP/1.1\r\n"), "{asked}");
+    assert!(!asked.contains("wk_canary") && !asked.to_lowercase().contains("authorization"), "{asked}");
+}
+
+#[tokio::test]
+async fn a_delivery_that_brings_its_own_keys_is_refused_and_nobody_calls_them() {
+    let (kiket, attacker) = (TokenIssuer::new(), TokenIssuer::new());
+    let (host, trap) = (KeyHost::start(&kiket.jwks()).await, KeyHost::start(&attacker.jwks()).await);
+    for allowed in [false, true] {
+        let mut builder = builder(Authentication::Token).base_url(host.url()).workspace_token("wk_canary");
+        if allowed {
+            // Even where calls may go, keys do not come from.
+            builder = builder.allowed_base_url(trap.url());
+        }
+        let extension = start(builder.handler("issue.created", "v1", async || {}));
+        let forged = json!({
+            "id": "d-1",
+            "api": { "base_url": trap.url(), "runtime_header": "X-Kiket-Runtime-Token", "jwks_url": trap.url() },
+            "authentication": { "token_type": "runtime", "runtime_token": attacker.sign(&claims("j-1")) },
+        });
+        check(&extension.deliver(delivery("issue.created", "v1", &forged)).await, 401, UNSIGNED);
+        let header = json!({ "alg": "ES256", "jku": trap.url(), "x5u": trap.url(), "jwk": attacker.jwks()["keys"][0] });
+        let token = attacker.sign_bytes(&header, claims("j-2").to_string().as_bytes());
+        assert_ne!(extension.deliver(created("d-2").runtime_token(token)).await.status(), 200);
+    }
+    assert_eq!(trap.asked(), Vec::<String>::new(), "nobody connects there");
+    assert!(!host.asked().is_empty());
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_had_are_our_trouble_and_not_the_senders() {
+    // A port where nobody listens: it was free a moment ago.
+    let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let issuer = TokenIssuer::new();
+    let nothing = KeyHost::start(&json!({ "keys": [] })).await;
+    for url in [format!("http://{dead}"), nothing.url()] {
+        let extension =
+            |mode| start(builder(mode).base_url(&url).handler("issue.created", "v1", async || {}));
+        for mode in [Authentication::Token, Authentication::Both] {
+            let answer =
+                extension(mode).deliver(created("d-1").runtime_token(issuer.sign(&claims("j-1")))).await;
+            assert_eq!((answer.status(), &answer.json()["code"]), (503, &json!("keys_unavailable")));
+            assert!(answer.headers().get("retry-after").is_some());
+        }
+        // A signature is enough, and what depends on the token waits.
+        let either = extension(Authentication::Either);
+        let answer = either.deliver(created("d-1").runtime_token(issuer.sign(&claims("j-1")))).await;
+        assert_eq!(answer.status(), 200);
+    }
+}
+
+// 5.1, what a handler knows of it.
+
+#[tokio::test]
+async fn a_handler_knows_for_whom_it_acts_and_never_the_token() {
+    async fn told(context: Context) -> Json<Value> {
+        let auth = context.auth();
+        Json(json!({
+            "shown": format!("{context:?} {auth:?}"),
+            "auth": auth.map(|auth| json!({
+                "verified": auth.is_verified(), "type": auth.token_type(), "scopes": auth.scopes(),
+                "organization": auth.organization_id(), "extension": auth.extension_id(), "project": auth.project_id(),
+                "expires": auth.expires_at().and_then(|at| Some(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs())),
+            })),
+        }))
+    }
+    let issuer = TokenIssuer::new();
+    let extension = |mode| {
+        let rules = TokenRules::new().keys(issuer.jwks().to_string());
+        start(builder(mode).token_rules(rules).handler("issue.created", "v1", told))
+    };
+    let token = issuer.sign(&claims("j-1"));
+    let answer = extension(Authentication::Both).deliver(created("d-1").runtime_token(&token)).await;
+    let expected = json!({
+        "verified": true, "type": "runtime", "scopes": ["issues:read"],
+        "organization": "3", "extension": "7", "project": "27", "expires": NOW + 300,
+    });
+    assert_eq!(answer.json()["auth"], expected);
+    assert!(!answer.text().contains(&token));
+
+    // Where nobody checks it, it says what the signed body says, and allows nothing.
+    let body = json!({ "authentication": {
+        "runtime_token": "rt_123", "token_type": "runtime", "expires_at": "2025-11-08T11:31:42Z", "scopes": ["project:27"],
+    }});
+    let answer = extension(Authentication::Hmac).deliver(delivery("issue.created", "v1", &body)).await;
+    let auth = &answer.json()["auth"];
+    assert_eq!((&auth["verified"], &auth["scopes"]), (&json!(false), &json!(["project:27"])));
+    assert_eq!(auth["expires"], 1_762_601_502);
+    assert!(!answer.text().contains("rt_123"));
+    assert_eq!(extension(Authentication::Hmac).deliver(created("d-1")).await.json()["auth"], Value::Null);
+}
+
+// 5.3.
+
+struct SlackToken;
+
+impl SecretKey for SlackToken {
+    const KEY: &'static str = "SLACK_TOKEN";
+}
+
+const MANIFEST: &str = "
+id: com.example.m
+settings:
+  - { key: SLACK_TOKEN, secret: true, required: true }
+  - { key: CHANNEL, required: true }
+";
+
+fn with_manifest(variables: &[(&str, &str)]) -> (tempfile::TempDir, Builder) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("extension.yaml");
+    std::fs::write(&path, MANIFEST).unwrap();
+    let builder = builder(Authentication::Hmac).environment(variables.iter().copied()).manifest(path);
+    (folder, builder)
+}
+
+#[tokio::test]
+async fn a_secret_comes_from_the_delivery_then_from_the_environment() {
+    async fn tell(context: Context, payload: Payload) -> Json<Value> {
+        let secret = context.secret(payload["ask"].as_str().unwrap_or_default());
+        Json(
+            json!({ "secret": secret.map(|secret| secret.expose().to_owned()), "missing": context.missing_secrets() }),
+        )
+    }
+    let variables = [
+        ("KIKET_SECRET_SLACK_TOKEN", "by_prefix"),
+        ("SLACK_TOKEN", "by_name"),
+        ("CHANNEL", "declared"),
+        ("HOME", "/root"),
+        ("KIKET_SECRET_MY_KEY", "by_words"),
+    ];
+    let (_folder, builder) = with_manifest(&variables);
+    let extension = start(builder.handler("issue.created", "v1", tell));
+    for (ask, brought, expected) in [
+        ("SLACK_TOKEN", json!({ "SLACK_TOKEN": "brought" }), json!("brought")),
+        ("SLACK_TOKEN", json!({ "SLACK_TOKEN": "" }), json!("by_prefix")),
+        ("SLACK_TOKEN", json!({ "SLACK_TOKEN": 7 }), json!("by_prefix")),
+        ("SLACK_TOKEN", json!(null), json!("by_prefix")),
+        ("SLACK_TOKEN", json!(["brought"]), json!("by_prefix")),
+        ("CHANNEL", json!({}), json!("declared")),
+        ("my.key", json!({}), json!("by_words")),
+        ("HOME", json!({}), json!(null)),
+        ("KIKET_WEBHOOK_SECRET", json!({}), json!(null)),
+        ("", json!({}), json!(null)),
+    ] {
+        let body =
+            json!({ "ask": ask, "secrets": brought, "secret_status": { "missing": ["SENTRY_DSN", 7] } });
+        let answer = extension.deliver(delivery("issue.created", "v1", &body)).await.json();
+        assert_eq!(answer, json!({ "secret": expected, "missing": ["SENTRY_DSN"] }), "{ask} {brought}");
+    }
+}
+
+#[tokio::test]
+async fn a_required_secret_that_nobody_has_is_named() {
+    async fn use_it(token: RequiredSecret<SlackToken>) -> Json<usize> {
+        Json(token.expose().len())
+    }
+    let (_folder, builder) = with_manifest(&[]);
+    let extension = start(builder.handler("issue.created", "v1", use_it));
+    let warnings =
+        extension.extension().report().warnings.iter().map(ToString::to_string).collect::<String>();
+    for part in [
+        "`SLACK_TOKEN`, which the environment does not have",
+        "set `KIKET_SECRET_SLACK_TOKEN`",
+        "the setting `CHANNEL`",
+    ] {
+        assert!(warnings.contains(part), "{warnings}");
+    }
+    let answer = extension.deliver(created("d-1")).await;
+    assert_eq!((answer.status(), &answer.json()["code"]), (500, &json!("secret_missing")));
+    assert!(
+        answer.text().contains("the secret `SLACK_TOKEN` is missing")
+            && answer.text().contains("KIKET_SECRET_SLACK_TOKEN")
+    );
+    let brought = json!({ "secrets": { "SLACK_TOKEN": "xoxb" } });
+    check(&extension.deliver(delivery("issue.created", "v1", &brought)).await, 200, "4");
+
+    let (_folder, builder) = with_manifest(&[]);
+    assert!(TestExtension::new(builder.strict(true).handler("issue.created", "v1", use_it)).is_err());
+    let (_folder, builder) = with_manifest(&[("KIKET_SECRET_SLACK_TOKEN", "xoxb")]);
+    let strict = builder.strict(true).setting("CHANNEL", "general");
+    let errors = TestExtension::new(strict.handler("issue.created", "v1", use_it))
+        .err()
+        .map(|error| error.to_string());
+    assert!(errors.as_ref().is_none_or(|error| !error.contains("SLACK_TOKEN")), "{errors:?}");
+}
+
+#[tokio::test]
+async fn what_comes_with_a_delivery_is_not_told_to_anybody() {
+    let issuer = TokenIssuer::new();
+    let token = issuer.sign(&claims("j-1"));
+    let (seen, records) = std::sync::mpsc::channel();
+    let told = Arc::new(token.clone());
+    let rules = TokenRules::new().keys(issuer.jwks().to_string());
+    let builder = builder(Authentication::Both).webhook_secret(SECRET).token_rules(rules);
+    let builder = builder.feedback(move |record| drop(seen.send(record.clone())));
+    let extension = start(builder.handler("issue.created", "v1", move |context: Context| {
+        let told = Arc::clone(&told);
+        async move {
+            let secret = context.secret("KEY").unwrap();
+            Err::<(), _>(Error::permanent(format!("cannot use {} with {told}", secret.expose())))
+        }
+    }));
+    let body = json!({ "id": "d-1", "secrets": { "KEY": "brought_canary" } });
+    let answer = extension.deliver(delivery("issue.created", "v1", &body).runtime_token(token)).await;
+    assert_eq!((answer.status(), &answer.json()["error"]), (422, &json!("cannot use … with …")));
+    extension.extension().flush(Duration::from_secs(30)).await;
+    let record = records.recv().unwrap();
+    assert_eq!(
+        (record.status, record.error_message.as_deref()),
+        (RecordStatus::Error, Some("cannot use … with …"))
+    );
+}
+
+// What is said at the start.
+
+#[test]
+fn the_mode_is_configured_and_said() {
+    let build = |variables: &[(&str, &str)]| {
+        let builder =
+            Extension::builder().without_collected().without_manifest().handler("a.b", "v1", async || {});
+        builder.environment(variables.iter().copied()).build()
+    };
+    // Without signatures nobody needs a secret for them.
+    let extension = build(&[("KIKET_AUTHENTICATION", "Token")]).unwrap();
+    assert_eq!(extension.config().authentication(), Authentication::Token);
+    assert!(extension.report().to_string().contains("NOTHING SIGNS A BODY"), "{}", extension.report());
+    let error = build(&[("KIKET_AUTHENTICATION", "both")]).unwrap_err().to_string();
+    assert!(error.contains("there is no webhook secret"), "{error}");
+    let error =
+        build(&[("KIKET_AUTHENTICATION", "jwt"), ("KIKET_WEBHOOK_SECRET", "s")]).unwrap_err().to_string();
+    assert!(error.contains("`KIKET_AUTHENTICATION` is `jwt`") && error.contains("`either`"), "{error}");
+    let hmac = build(&[("KIKET_WEBHOOK_SECRET", "s")]).unwrap();
+    assert_eq!(hmac.config().authentication(), Authentication::Hmac);
+
+    let rules = TokenRules::new().leeway(Duration::from_secs(61)).keys("{}");
+    let builder = builder(Authentication::Token).token_rules(rules).handler("a.b", "v1", async || {});
+    let error = builder.build().unwrap_err();
+    assert_eq!(error.problems().len(), 2, "{error}");
+}
