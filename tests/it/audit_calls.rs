@@ -342,7 +342,7 @@ async fn a_hostile_answer_is_never_taken_for_good() {
     let (root, other) = (world.root(0), world.root(2));
     let listed = "GET /api/v1/audit/anchors";
     for (anchors, words) in [
-        (json!("none"), "invalid type"),
+        (json!("none"), "missing field `data`"),
         (json!([{ "id": 1, "status": "confirmed" }]), "merkle_root"),
         (json!([{ "id": 1, "status": "confirmed", "merkle_root": 7 }]), "invalid type"),
         (json!([{ "id": 1, "status": "confirmed", "merkle_root": &root[..40] }]), "38 hex digits"),

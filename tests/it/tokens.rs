@@ -12,7 +12,7 @@ use std::{
 use kiket::{
     Authentication, Builder, Clock, Context, Error, Extension, Json, Payload, RecordStatus, RequiredSecret,
     SecretKey, TokenRules,
-    testing::{DeliveryBuilder, SECRET, TestAnswer, TestExtension, TokenIssuer, delivery},
+    testing::{DeliveryBuilder, Platform, SECRET, TestAnswer, TestExtension, TokenIssuer, delivery},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -296,6 +296,47 @@ async fn keys_that_cannot_be_had_are_our_trouble_and_not_the_senders() {
         let answer = either.deliver(created("d-1").runtime_token(issuer.sign(&claims("j-1")))).await;
         assert_eq!(answer.status(), 200);
     }
+}
+
+#[tokio::test]
+async fn calls_of_a_delivery_carry_its_token_and_no_other() {
+    async fn call(context: Context) -> Result<Json<Value>, Error> {
+        context.endpoints().log_event("seen", &json!({})).await?;
+        Ok(Json(json!(context.endpoints().rate_limit().await?.limit)))
+    }
+    let platform =
+        Platform::builder().clock(Clock::fixed(NOW)).extension_id("com.example.m").start().unwrap();
+    let extension = |mode| {
+        let builder = platform.extension(Extension::builder()).authentication(mode).telemetry(false);
+        start(builder.without_collected().without_manifest().handler("issue.created", "v1", call))
+    };
+    let check = async |mode, delivery: DeliveryBuilder, bearer: Option<&str>, runtime: Option<&str>| {
+        platform.forget_calls();
+        let extension = extension(mode);
+        let attempt = platform.deliver(&extension, delivery).await;
+        assert_eq!(attempt.status, Some(200), "{mode} {attempt:?}");
+        let events = platform.calls_to("POST", "/api/v1/extensions/com.example.m/events");
+        let rate = platform.calls_to("GET", "/api/v1/ext/rate_limit");
+        for made in [&events[0], &rate[0]] {
+            assert_eq!(made.headers().get("authorization"), bearer, "{mode}");
+            assert_eq!(made.headers().get("x-kiket-runtime-token"), runtime, "{mode}");
+        }
+        assert_eq!(rate[0].headers().get("x-kiket-api-key"), Some(platform.api_key()));
+        // What belongs to no delivery calls as ever.
+        platform.forget_calls();
+        extension.extension().client().endpoints().log_event("later", &json!({})).await.unwrap();
+        let later = &platform.calls()[0];
+        assert_eq!(later.headers().get("authorization"), Some(&*format!("Bearer {}", platform.token())));
+        assert_eq!(later.headers().get("x-kiket-runtime-token"), None);
+    };
+    let workspace = format!("Bearer {}", platform.token());
+    let token = || platform.runtime_token(["issues:read"]);
+    for mode in [Authentication::Token, Authentication::Both, Authentication::Either] {
+        let token = token();
+        check(mode, created("d-1").runtime_token(&token), None, Some(&token)).await;
+    }
+    check(Authentication::Either, created("d-1"), Some(&workspace), None).await;
+    check(Authentication::Hmac, created("d-1").runtime_token(token()), Some(&workspace), None).await;
 }
 
 // 5.1, what a handler knows of it.

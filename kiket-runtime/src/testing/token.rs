@@ -13,6 +13,11 @@ use serde_json::{Value, json};
 /// use kiket_runtime::{Authentication, Context, Extension, Reply, TokenRules, testing};
 /// use serde_json::json;
 ///
+/// async fn on_issue_created(context: Context) -> kiket_runtime::Result<Reply> {
+///     context.require_scopes(["issues:read"])?;
+///     Ok(Reply::ok())
+/// }
+///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), kiket_runtime::StartupError> {
 /// const NOW: u64 = 1_768_690_000;
@@ -22,10 +27,7 @@ use serde_json::{Value, json};
 ///     .token_rules(TokenRules::new().keys(issuer.jwks().to_string()))
 ///     .clock(kiket_runtime::Clock::fixed(NOW))
 ///     .without_manifest()
-///     .handler("issue.created", "v1", async |context: Context| {
-///         context.require_scopes(["issues:read"])?;
-///         kiket_runtime::Result::Ok(Reply::ok())
-///     });
+///     .handler("issue.created", "v1", on_issue_created);
 /// let extension = testing::TestExtension::new(builder)?;
 ///
 /// let token = issuer.sign(&json!({

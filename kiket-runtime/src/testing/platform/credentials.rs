@@ -25,23 +25,35 @@ enum Shown {
 }
 
 impl Credentials {
-    /// The workspace token opens everything but `/api/v1/ext`, where it is the extension's API key, and
+    /// The workspace token, or a runtime token that was given to a delivery, opens everything but `/api/v1/ext`, where it is the extension's API key, and
     /// `/api/v1/platform`, where it is that of the ingestion with its organisation. A wrong or repeated one of any
     /// kind is refused everywhere, needed or not.
-    pub(super) fn admit(&self, call: &Call, access: Access) -> Result<(), Answer> {
+    pub(super) fn admit(
+        &self,
+        call: &Call,
+        access: Access,
+        is_runtime_token: impl Fn(&[u8]) -> bool,
+    ) -> Result<(), Answer> {
         if access == Access::Open {
             return Ok(());
         }
         let bearer = format!("Bearer {}", self.token.expose());
         let token = shown(call.headers(), "authorization", &bearer);
+        let runtime_token = match call.headers().only("x-kiket-runtime-token") {
+            Occurrence::Absent => Shown::Nothing,
+            Occurrence::Once(token) if is_runtime_token(token) => Shown::Right,
+            _ => Shown::Wrong,
+        };
         let key = shown(call.headers(), "x-kiket-api-key", self.api_key.expose());
         let ingestion = shown(call.headers(), "x-api-key", self.ingestion_key.expose());
         let organization = shown(call.headers(), "x-organization-id", &self.organization);
         if token == Shown::Wrong {
             Err(refused("the workspace token is not valid"))
+        } else if runtime_token == Shown::Wrong {
+            Err(refused("the runtime token is not valid"))
         } else if key == Shown::Wrong {
             Err(refused("the extension API key is not valid"))
-        } else if access == Access::Token && token == Shown::Nothing {
+        } else if access == Access::Token && token == Shown::Nothing && runtime_token == Shown::Nothing {
             Err(refused("a workspace token is required"))
         } else if access == Access::Key && key == Shown::Nothing {
             Err(refused("an extension API key is required"))

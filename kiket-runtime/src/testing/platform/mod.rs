@@ -31,6 +31,7 @@ mod sla;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod tree;
 mod webhook_urls;
 mod wire;

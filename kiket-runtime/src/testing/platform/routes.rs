@@ -44,6 +44,8 @@ pub(super) enum Resource<'p> {
     Telemetry,
     /// `/telemetry` below no API: a collector of telemetry that is not Kiket.
     Collector,
+    /// The keys of runtime tokens.
+    Keys,
 }
 
 /// What a caller must show.
@@ -67,6 +69,7 @@ impl<'p> Resource<'p> {
         }
         let below = match path {
             ["telemetry"] => return Some(Self::Collector),
+            [".well-known", "jwks.json"] => return Some(Self::Keys),
             ["api", "v1", below @ ..] => below,
             _ => return None,
         };
@@ -131,6 +134,7 @@ impl<'p> Resource<'p> {
             | Self::Boards(_)
             | Self::Members
             | Self::WebhookUrl
+            | Self::Keys
             | Self::Anchors
             | Self::Anchor(_)
             | Self::Proof(_)
@@ -197,7 +201,7 @@ impl<'p> Resource<'p> {
             | Self::Processing(_)
             | Self::Submission(_)
             | Self::Evidence => Access::Ingestion,
-            Self::Collector => Access::Open,
+            Self::Collector | Self::Keys => Access::Open,
         }
     }
 

@@ -21,6 +21,7 @@ use super::{
     routes::{Access, Resource},
     secrets::Secrets,
     sla::SlaEvents,
+    tokens::Tokens,
     webhook_urls::WebhookUrls,
 };
 
@@ -39,6 +40,7 @@ pub(super) struct State {
     pub(super) webhook_urls: WebhookUrls,
     pub(super) audit: Audit,
     pub(super) ingestion: Ingestion,
+    pub(super) tokens: Tokens,
     pub(super) reports: Reports,
     pub(super) rate: RateWindow,
     pub(super) replies: Replies,
@@ -59,6 +61,7 @@ impl Default for State {
             webhook_urls: WebhookUrls::default(),
             audit: Audit::default(),
             ingestion: Ingestion::default(),
+            tokens: Tokens::default(),
             reports: Reports::default(),
             rate: RateWindow::new(600, Duration::from_secs(60)),
             replies: Replies::default(),
@@ -91,7 +94,7 @@ impl State {
             let refusal = Answer::error(405, "method_not_allowed", "this path takes other methods");
             return Err(refusal.with_header("allow", methods.join(", ")));
         }
-        credentials.admit(call, resource.access())?;
+        credentials.admit(call, resource.access(), |token| self.tokens.admit(token, now))?;
         // How long to wait may always be asked, or nobody could find out.
         let counted = if resource.access() == Access::Open { Ok(()) } else { self.rate.take(now) };
         if !matches!(resource, Resource::RateLimit) {
@@ -124,6 +127,7 @@ impl State {
             (Resource::Notifications, _) => self.reports.notification(call),
             (Resource::Metrics, _) => self.reports.metric(call),
             (Resource::Telemetry | Resource::Collector, _) => self.reports.telemetry(call),
+            (Resource::Keys, _) => Ok(self.tokens.keys()),
             (Resource::RateLimit, _) => Ok(Answer::json(200, &self.rate.told(now))),
             (Resource::SlaEvents, _) => self.sla.list(call),
             (Resource::IntakeForms, _) => self.intake_forms.list(call),
