@@ -284,7 +284,7 @@ async fn answered(delivery: &Delivery, entry: &Entry, event_in_path: bool, dispa
         |failure, ran| Ended { answer: dispatcher.failed(delivery, &failure), failure: Some(failure), ran };
     let prepared = match permitted(delivery, entry) {
         Ok(()) => prepare(delivery, entry, event_in_path),
-        Err(rejection) => return refused(Failure::Refused(rejection), false),
+        Err(rejection) => return refused(Failure::Refused(Box::new(rejection)), false),
     };
     // The body is decoded now, so the id costs little; and what store and handler log has it.
     let span = Span::current();
@@ -346,7 +346,7 @@ fn prepare<'d>(delivery: &'d Delivery, entry: &Entry, event_in_path: bool) -> Re
         Ok(()) => Ok(prepared),
         Err(rejection) => {
             put_away(prepared);
-            Err(Failure::Refused(rejection))
+            Err(Failure::Refused(Box::new(rejection)))
         }
     }
 }
@@ -367,7 +367,7 @@ impl Dispatcher {
     /// The answer to a delivery that failed. Whatever its author wrote, secrets are taken out.
     fn failed(&self, delivery: &Delivery, failure: &Failure) -> Answer {
         let rejection = match failure {
-            Failure::Refused(rejection) => rejection.clone(),
+            Failure::Refused(rejection) => Rejection::clone(rejection),
             Failure::Handler(error) => Rejection::of_handler(error, self.undecodable),
             Failure::Interrupted(Interrupted::DeadlineExceeded) => Rejection::deadline_exceeded(),
             Failure::Interrupted(Interrupted::Panicked(_)) => Rejection::handler_panicked(),
@@ -402,7 +402,8 @@ fn tell(ended: &Ended, duration: Duration, redacted: impl Fn(String) -> String) 
 
 /// Why a delivery that had a handler was not answered by it.
 enum Failure {
-    Refused(Rejection),
+    /// Boxed, for most deliveries have none, and all have room for one.
+    Refused(Box<Rejection>),
     Handler(Error),
     Interrupted(Interrupted),
 }

@@ -3,7 +3,7 @@
 //! It is found while the payload is decoded, in the same pass over the bytes: [`decode`] hands the top-level
 //! fields to the handler's type and keeps the places of those it knows.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize,
@@ -20,7 +20,8 @@ use crate::secret::Secret;
 /// Where the plumbing stands in the body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Envelope {
-    places: [Option<Range<usize>>; Field::COUNT],
+    /// Start and end; where the end is 0, nothing stands. A body has 64 MiB at most, and half the size is half to move.
+    places: [(u32, u32); Field::COUNT],
 }
 
 /// The top-level fields that mean something to the framework; contract 1.5.
@@ -150,14 +151,18 @@ impl Envelope {
     }
 
     fn raw<'b>(&self, field: Field, body: &'b str) -> Option<&'b str> {
-        body.get(self.places.get(field as usize)?.clone()?)
+        let (start, end) = *self.places.get(field as usize)?;
+        body.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?).filter(|raw| !raw.is_empty())
     }
 
     fn note(&mut self, field: Field, raw: &RawValue, body: &str) {
         // The raw value is a slice of the body: its place is the distance of the two.
         let start = (raw.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
-        if let Some(place) = self.places.get_mut(field as usize) {
-            *place = Some(start..start.saturating_add(raw.get().len()));
+        let end = start.saturating_add(raw.get().len());
+        if let (Some(place), Ok(start), Ok(end)) =
+            (self.places.get_mut(field as usize), start.try_into(), end.try_into())
+        {
+            *place = (start, end);
         }
     }
 }

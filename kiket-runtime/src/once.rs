@@ -28,7 +28,7 @@ pub(crate) enum Turn<'o> {
     /// It was answered.
     Replay(StoredAnswer),
     /// It runs elsewhere, or nobody knows.
-    Refuse(Rejection),
+    Refuse(Box<Rejection>),
 }
 
 /// The right to run a delivery, and to store its answer.
@@ -68,14 +68,14 @@ impl Once {
         {
             Ok(Begun::Leased(token)) => Turn::Run(Lease(Some(Held { once: self, key, token }))),
             Ok(Begun::Done(answer)) => Turn::Replay(answer),
-            Ok(Begun::Running { remaining }) => Turn::Refuse(Rejection::still_running(remaining)),
+            Ok(Begun::Running { remaining }) => Turn::Refuse(Box::new(Rejection::still_running(remaining))),
             Err(error) if self.run_without_store => {
                 tracing::error!(error = %Chain(&error), "the de-duplication store is down: the delivery runs without it");
                 Turn::Run(Lease::none())
             }
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "the de-duplication store is down: the delivery has to come again");
-                Turn::Refuse(Rejection::store_down())
+                Turn::Refuse(Box::new(Rejection::store_down()))
             }
         }
     }
