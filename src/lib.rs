@@ -31,6 +31,7 @@
 //! - [`webhook`]: the attribute, what it takes, and what a handler may look like.
 //! - [`main!`]: the program around the handlers.
 //! - [`Payload`], [`Context`], [`State`], [`Settings`], [`Headers`], [`RawBody`]: the arguments of a handler.
+//! - [`events`]: Kiket's own events as types; [`Event`] for those of your own.
 //! - [`Reply`], [`Json`], [`Error`]: its answers.
 //! - [`Extension`]: the same without macros, to configure, mount or embed.
 //! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone.
@@ -40,12 +41,12 @@
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
     Answering, Builder, Client, ClientError, ClientErrorKind, Clock, Config, Context, CustomData,
-    DeclaredEvent, Delivery, Endpoints, Error, ErrorKind, EventName, EventVersion, Extension, FieldError,
-    Form, FromDelivery, Handler, HandlerReport, Headers, IntoReply, InvalidEventName, InvalidEventVersion,
-    Items, Json, Level, Manifest, Needs, Payload, Place, Problem, RawBody, Reference, Reply, Report, Result,
-    Scope, Secret, SecretEntry, Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent,
-    SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, Timeout, dedupe, init_logging,
-    signature, testing,
+    DeclaredEvent, Delivery, Endpoints, Error, ErrorKind, Event, EventName, EventVersion, Extension,
+    FieldError, Form, FromDelivery, Handler, HandlerReport, Headers, IntoReply, InvalidEventName,
+    InvalidEventVersion, Items, Json, Level, Manifest, Needs, Payload, Place, Problem, RawBody, Reference,
+    Reply, Report, Result, Scope, Secret, SecretEntry, Secrets, Server, ServerHandle, Setting, SettingError,
+    Settings, SlaEvent, SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, Timeout, dedupe,
+    events, init_logging, signature, testing,
 };
 
 #[doc(hidden)]

@@ -16,6 +16,7 @@ mod dispatch;
 mod envelope;
 mod error;
 mod event;
+pub mod events;
 mod extension;
 mod gate;
 mod handler;
@@ -51,7 +52,7 @@ pub use self::{
     deadline::Timeout,
     delivery::Delivery,
     error::{Error, ErrorKind, Place, Problem, Result, StartupError},
-    event::{EventName, EventVersion, InvalidEventName, InvalidEventVersion},
+    event::{Event, EventName, EventVersion, InvalidEventName, InvalidEventVersion},
     extension::Extension,
     handler::{Answering, FromDelivery, Handler, IntoReply, Json, Needs, Payload, RawBody, Reply, State},
     headers::Headers,
