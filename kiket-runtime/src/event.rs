@@ -41,7 +41,8 @@ pub struct EventName(Cow<'static, str>);
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not name an event",
     label = "not an event",
-    note = "write the name of the event as a string literal like `\"issue.created\"`, use a type of `kiket::events`, or implement `kiket::Event` for this one: `const NAME: kiket::EventName = kiket::EventName::from_static(\"issue.created\");`"
+    note = "the event is a string literal like `\"issue.created\"`, a type of `kiket::events`, or a type of your own that implements `kiket::Event`",
+    note = "like `impl kiket::Event for {Self} {{ const NAME: kiket::EventName = kiket::EventName::from_static(\"issue.created\"); }}`"
 )]
 pub trait Event {
     /// The event that the type stands for.

@@ -4,6 +4,7 @@ mod answers;
 mod calls;
 mod canary;
 mod corpus;
+mod events;
 mod load;
 mod manifest_corpus;
 mod once;

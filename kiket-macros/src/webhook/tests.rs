@@ -87,7 +87,10 @@ fn the_simplest_handler() {
 
 #[test]
 fn a_type_stands_for_its_event() {
-    check(r#"events::IssueCreated, version = "v1""#, HANDLER, &expect![[r#"
+    check(
+        r#"events::IssueCreated, version = "v1""#,
+        HANDLER,
+        &expect![[r#"
         async fn on_issue_created() {}
         const SUBMIT: _ = ::kiket::__private::Registration::new(
             <events::IssueCreated as ::kiket::Event>::NAME,
@@ -103,7 +106,8 @@ fn a_type_stands_for_its_event() {
                 )
             },
         );
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

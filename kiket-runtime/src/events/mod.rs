@@ -1,7 +1,7 @@
 //! Kiket's own events as types: what a handler reads, and what a test makes.
 //!
 //! ```
-//! use kiket_runtime::{Event as _, Payload, events::{Issue, IssueTransitioned, Transition}, testing::delivery};
+//! use kiket_runtime::{Payload, events::{Issue, IssueTransitioned, Transition}, testing::delivery_of};
 //!
 //! async fn on_transition(event: Payload<IssueTransitioned>) -> Option<String> {
 //!     event.transition.to.clone()
@@ -10,7 +10,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! let event = IssueTransitioned::new(Issue::new(42).title("Acme renewal"), Transition::new("review", "done"));
-//! let sent = delivery(IssueTransitioned::NAME.as_str(), "v1", &event); // through the whole stack
+//! let sent = delivery_of(&event, "v1"); // through the whole stack
 //! assert_eq!(on_transition(Payload(event)).await.as_deref(), Some("done")); // or the function alone
 //! # let _ = sent;
 //! # }
