@@ -431,6 +431,7 @@ fn what_is_absent_or_null_is_empty() {
             "metrics",
             "command",
         ];
+        // Those that mean nothing to this event are kept, `null` or not.
         let known = names.into_iter().filter(|name| {
             let read: Value = json!({ *name: {} });
             kiket::__private::decode::<E>(&read.to_string()).0.map_or(true, |read| read == E::default())
@@ -513,11 +514,11 @@ async fn a_field_of_the_wrong_type_is_named() {
         (json!({ "issue": [] }), "issue: invalid type: sequence, expected an issue, as an object or its id"),
         (
             json!({ "issue": { "transition": { "to": {} } } }),
-            "issue.transition.to: invalid type: map, expected an id, a whole number or a text",
+            "issue.transition.to: invalid type: map, expected a text or a number",
         ),
         (
             json!({ "data": { "from": false } }),
-            "data.from: invalid type: boolean `false`, expected an id, a whole number or a text",
+            "data.from: invalid type: boolean `false`, expected a text or a number",
         ),
         (
             json!({ "transition": { "performed_by": 1.5 } }),

@@ -203,6 +203,9 @@ pub(super) const PLUMBING: [&str; 4] = ["authentication", "secrets", "secret_sta
 /// The names of the time, the first that is there counts; contract 1.5.
 const TIMES: [&str; 4] = ["timestamp", "occurred_at", "created_at", "received_at"];
 
+/// What else means something at the top of a payload alone.
+const TOP: [&str; 5] = ["id", "data", "event", "type", "event_type"];
+
 /// The whole of a payload, where the delivery is told of beside the data.
 pub(super) struct Top<E> {
     pub(super) event: E,
@@ -255,7 +258,18 @@ impl<E: Members> Members for Below<'_, E> {
     const EXPECTED: &'static str = "the data of an event, an object";
 
     fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
-        self.0.take(name, map)
+        if self.0.take(name, map)? {
+            return Ok(true);
+        }
+        if !TIMES.contains(&name) && !TOP.contains(&name) {
+            return Ok(false);
+        }
+        // It would mean something at the top, where what is unknown is written.
+        let value = map.next_value()?;
+        if let Value::Object(data) = self.0.extra().entry("data").or_insert_with(|| Map::new().into()) {
+            data.insert(name.to_owned(), value);
+        }
+        Ok(true)
     }
 
     fn extra(&mut self) -> &mut Map<String, Value> {

@@ -106,12 +106,12 @@ fn snake_case(name: &str) -> Cow<'_, str> {
         return Cow::Borrowed(name);
     }
     let mut snake = String::with_capacity(name.len().saturating_add(4));
+    let mut within = false; // a word of small letters, which a capital one ends
     for letter in name.chars() {
-        if letter.is_ascii_uppercase()
-            && snake.ends_with(|last: char| last.is_ascii_lowercase() || last.is_ascii_digit())
-        {
+        if within && letter.is_ascii_uppercase() {
             snake.push('_');
         }
+        within = letter.is_ascii_lowercase() || letter.is_ascii_digit();
         snake.push(letter.to_ascii_lowercase());
     }
     Cow::Owned(snake)
@@ -119,7 +119,7 @@ fn snake_case(name: &str) -> Cow<'_, str> {
 
 /// The kinds of fields, and how each is read. What is `null` changes nothing.
 pub(super) mod read {
-    use super::{Deserialize, Id, IgnoredAny, Map, MapAccess, Members, Merge, Value};
+    use super::{Deserialize, Deserializer, IgnoredAny, Map, MapAccess, Members, Merge, Value, Visitor, fmt};
 
     pub(in super::super) fn opt<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
         field: &mut Option<T>,
@@ -136,10 +136,44 @@ pub(super) mod read {
         field: &mut Option<String>,
         map: &mut A,
     ) -> Result<(), A::Error> {
-        if let Some(word) = map.next_value::<Option<Id>>()? {
-            *field = Some(word.into_text());
+        if let Some(Word(word)) = map.next_value()? {
+            *field = Some(word);
         }
         Ok(())
+    }
+
+    struct Word(String);
+
+    impl<'de> Deserialize<'de> for Word {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(AnyWord)
+        }
+    }
+
+    struct AnyWord;
+
+    impl Visitor<'_> for AnyWord {
+        type Value = Word;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text or a number")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Word, E> {
+            Ok(Word(text.to_owned()))
+        }
+
+        fn visit_u64<E>(self, number: u64) -> Result<Word, E> {
+            Ok(Word(number.to_string()))
+        }
+
+        fn visit_i64<E>(self, number: i64) -> Result<Word, E> {
+            Ok(Word(number.to_string()))
+        }
+
+        fn visit_f64<E>(self, number: f64) -> Result<Word, E> {
+            Ok(Word(number.to_string()))
+        }
     }
 
     pub(in super::super) fn part<'de, M: Members, A: MapAccess<'de>>(
