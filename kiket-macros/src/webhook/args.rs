@@ -1,10 +1,13 @@
 //! What stands in the parentheses of the attribute.
 
-use super::parts::{setting, split_at_commas};
+use super::{
+    event::{EVENT, Event},
+    parts::{setting, split_at_commas},
+};
 use crate::diagnostics::{all, both, mistake};
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
-    Error, LitBool, LitStr, Result, TypePath, bracketed,
+    Error, LitBool, LitStr, Result, bracketed,
     parse::{ParseStream, Parser},
     parse2,
 };
@@ -24,19 +27,11 @@ pub(super) struct Args {
     pub(super) dedupe: Option<LitBool>,
 }
 
-/// How the event is named.
-pub(super) enum Event {
-    Literal(LitStr),
-    /// A type that has the name.
-    Type(TypePath),
-}
-
 /// The keys; each is a field of [`Found`].
 pub(super) const KEYS: [&str; 4] = ["version", "timeout", "scopes", "dedupe"];
 
 const EMPTY: &str =
     "a webhook names its event and the event's version, like `\"issue.created\", version = \"v1\"`";
-const EVENT: &str = "the event comes first, as a string literal like `\"issue.created\"` or a type like `events::IssueCreated`";
 const NO_VERSION: &str = "a webhook names the version of its event, like `version = \"v1\"`";
 const VERSION: &str = "the version of an event is a string literal, like `version = \"v1\"`";
 const TIMEOUT: &str = "a timeout is a string literal, like `timeout = \"5s\"`";
@@ -89,7 +84,7 @@ impl Found {
     fn take_keyless(&mut self, at: usize, part: &TokenStream) -> Result<()> {
         let keyless = mistake(part, KEYLESS);
         match (&self.event, &self.version) {
-            (None, _) if at == 0 => self.event = Some(event(part)),
+            (None, _) if at == 0 => self.event = Some(Event::read(part)),
             (None, _) => self.event = Some(Err(mistake(part, EVENT))),
             (Some(_), None) if string(part, KEYLESS).is_ok() => self.version = Some(Err(keyless)),
             (Some(_), _) => return Err(keyless),
@@ -114,11 +109,6 @@ fn fill<T>(slot: &mut Option<T>, key: &Ident, value: T) -> Result<()> {
     }
     *slot = Some(value);
     Ok(())
-}
-
-fn event(tokens: &TokenStream) -> Result<Event> {
-    let r#type = || parse2(tokens.clone()).map(Event::Type);
-    string(tokens, EVENT).map(Event::Literal).or_else(|mistake| r#type().map_err(|_| mistake))
 }
 
 fn string(tokens: &TokenStream, rule: &str) -> Result<LitStr> {

@@ -3,10 +3,7 @@
 //! Names are hygienic, places are the user's: the compiler points at the type that is no extractor, the text that is
 //! no event name, the answer that is no reply.
 
-use super::{
-    args::{Args, Event},
-    handler::Handler,
-};
+use super::{args::Args, event::Event, handler::Handler};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::{LitStr, ReturnType, Type, TypePath};

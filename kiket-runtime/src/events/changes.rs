@@ -25,7 +25,7 @@ use super::{
 ///
 /// let changes: Changes = serde_json::from_str(r#"{"title":["A","B"],"status":{"from":"todo","to":"done"}}"#)?;
 /// let status = changes.of("status").unwrap();
-/// assert_eq!((status.from.unwrap(), status.to.unwrap()), ("todo", "done"));
+/// assert!(status.from.unwrap() == "todo" && status.to.unwrap() == "done");
 /// assert!(changes.contains("title") && !changes.contains("priority"));
 /// # Ok::<(), serde_json::Error>(())
 /// ```

@@ -208,8 +208,10 @@ mod tests {
     fn an_id_is_compared_by_its_spelling() {
         let (number, digits, text) = (Id::from(42_u64), Id::from("42"), Id::from("ISS-42".to_owned()));
         assert!(number == digits && number == 42 && number == "42" && digits == 42_u64 && number == *"42");
-        assert!(number != text && text == "ISS-42" && text == "ISS-42".to_owned() && text != 42);
-        assert!(Id::from(-1) == "-1" && Id::from(-1) != 1 && Id::from(-1_i64) != u64::MAX);
+        let spelling = "ISS-42".to_owned();
+        assert!(number != text && text == "ISS-42" && text == spelling && text != 42);
+        let negative = Id::from(-1);
+        assert!(negative == "-1" && negative == -1_i64 && negative != 1 && negative != u64::MAX);
         assert!(Id::from("042") != 42);
         assert_eq!(HashSet::from([number.clone(), digits.clone(), text.clone()]).len(), 2);
         assert_eq!((number.as_u64(), digits.as_u64(), Id::from(-1).as_u64()), (Some(42), None, None));
