@@ -316,6 +316,11 @@ fn an_issue_is_read_wherever_it_stands() {
         with(inside("issueId", "issueType"), "data", json!({ "issue": { "estimate": 3 } })),
         json!({ "issue": { "estimate": 3 }, "data": inside("id", "type") }),
         json!({ "issue": with(inside("id", "type"), "estimate", json!(3)), "assignee": null, "labels": null }),
+        json!({ "issue": {
+            "id": "ISS-42", "title": "Acme renewal", "status": { "id": 3, "key": "intake", "name": "Intake" },
+            "type": { "name": "contract" }, "priority": { "key": "2" }, "assignee": { "id": 9 }, "estimate": 3,
+            "labels": [{ "id": 1, "name": "legal", "color": "red" }, "eu"], "customFields": { "budget": 250 },
+        } }),
     ] {
         assert_eq!(decode::<IssueCreated>(&payload).issue, made, "{payload}");
         assert_eq!(decode::<IssueUpdated>(&payload).issue, made, "{payload}");
@@ -331,6 +336,7 @@ fn what_tells_of_the_delivery_is_read_in_every_spelling() {
         .workspace_id(5)
         .project(Project::from("prj_1").key("LEGAL"))
         .actor("pm@acme.com");
+    assert_eq!(serde_json::to_value(&made).unwrap()["timestamp"], "2026-04-14T10:00:00Z");
     for payload in [
         json!({
             "id": "evt_1", "type": "case.created", "createdAt": "2026-04-14T10:00:00Z", "organizationId": "org_1",
@@ -342,13 +348,25 @@ fn what_tells_of_the_delivery_is_read_in_every_spelling() {
             "workspace_id": 5, "project": { "id": "prj_1", "key": "LEGAL" }, "case": 1, "performed_by": "pm@acme.com",
         }),
         json!({
-            "id": "evt_1", "timestamp": "2026-04-14T10:00:00Z", "received_at": "later", "project": "prj_1",
+            "id": "evt_1", "timestamp": "2026-04-14T10:00:00Z", "project": "prj_1",
             "event": "case.created", "event_type": "case.created", "case_id": 1,
             "data": { "organization_id": "org_1", "workspaceId": 5, "project_key": "LEGAL", "user": "pm@acme.com" },
         }),
     ] {
         assert_eq!(decode::<CaseCreated>(&payload), made, "{payload}");
     }
+    // The first of its names counts, the others are kept; the time of an issue is not that of its event.
+    let timely = decode::<IssueCreated>(&json!({
+        "createdAt": "3", "created_at": "of the issue", "occurred_at": "2", "received_at": "4", "timestamp": "1",
+    }));
+    assert_eq!(
+        (timely.occurred_at.as_deref(), timely.issue.created_at.as_deref()),
+        (Some("1"), Some("of the issue"))
+    );
+    assert_eq!(
+        Value::from(timely.extra),
+        json!({ "occurred_at": "2", "createdAt": "3", "received_at": "4" })
+    );
     let of_issue = decode::<IssueCreated>(&json!({ "issue": { "project_id": 7 } }));
     let of_event = decode::<IssueCreated>(&json!({ "issue": { "project_id": 7 }, "project_id": 8 }));
     assert_eq!((of_issue.project_id(), of_event.project_id()), (Some(&7.into()), Some(&8.into())));
@@ -527,8 +545,8 @@ async fn a_field_of_the_wrong_type_is_named() {
         (json!({ "data": 7 }), "data: invalid type: integer `7`, expected the data of an event, an object"),
         (json!({ "labels": "a" }), "labels: invalid type: string \"a\", expected a sequence"),
         (
-            json!({ "issue": { "labels": ["a", 2] } }),
-            "issue.labels[1]: invalid type: integer `2`, expected a string",
+            json!({ "issue": { "labels": ["a", true] } }),
+            "issue.labels[1]: invalid type: boolean `true`, expected a text or a number",
         ),
     ] {
         let answer = extension.deliver(delivery("issue.transitioned", "v1", &payload)).await;

@@ -133,7 +133,7 @@ const TOLD: [Told; 11] = [
         || json!({ "/issue/id": 99, "/issue/title": "Customer onboarding", "/issue/status": "todo" }),
     ),
     told::<IssueTransitioned>("docsrepo-webhooks-1", || {
-        json!({ "/id": "evt_01HGZ...", "/occurred_at": "2026-04-14T10:00:00Z", "/organization_id": "org_01HGZ...",
+        json!({ "/id": "evt_01HGZ...", "/timestamp": "2026-04-14T10:00:00Z", "/organization_id": "org_01HGZ...",
             "/project/key": "LEGAL", "/issue/id": "ISS-42", "/issue/title": "Acme renewal", "/issue/...": "...",
             "/transition/from": "intake", "/transition/to": "legal_review",
             "/transition/actor/id": "usr_01HGZ...", "/transition/actor/email": "pm@acme.com" })

@@ -1,11 +1,13 @@
 //! How an event is described, and where the parts of its payload may stand.
 
+use std::{borrow::Cow, mem};
+
 use serde::de::MapAccess;
 use serde_json::{Map, Value};
 
 use super::{
     id::Id,
-    members::{Members, read},
+    members::{Members, read, snake_case},
 };
 
 /// A struct for the payload of an event, like those that [`noun!`](super::noun::noun) makes, with what all events tell.
@@ -39,7 +41,8 @@ macro_rules! event {
             $($(#[$meaning])* pub $field: $crate::events::noun::place!($kind $type),)*
             /// The id of the delivery, as the body has it.
             pub id: Option<$crate::events::Id>,
-            /// When it happened, as Kiket writes it; [`Context::occurred_at`](crate::Context::occurred_at) is the time.
+            /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
+            /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
             pub occurred_at: Option<String>,
             /// The organisation in which it happened.
             pub organization_id: Option<$crate::events::Id>,
@@ -150,7 +153,7 @@ macro_rules! event {
                     map.serialize_entry("event", name)?;
                 }
                 write! { opt map self.id, "id" }
-                write! { opt map self.occurred_at, "occurred_at" }
+                write! { opt map self.occurred_at, "timestamp" }
                 write! { opt map self.organization_id, "organization_id" }
                 write! { opt map self.workspace_id, "workspace_id" }
                 write! { part map self.project, "project" }
@@ -200,8 +203,10 @@ pub(super) trait Body: Members + Default {
 /// What the framework reads for itself: it is in the `Context`, and what of it is secret must not be printed.
 pub(super) const PLUMBING: [&str; 4] = ["authentication", "secrets", "secret_status", "api"];
 
-/// The names of the time, the first that is there counts; contract 1.5.
-const TIMES: [&str; 4] = ["timestamp", "occurred_at", "created_at", "received_at"];
+/// The names of the time, the first that is there counts; contract 1.5. `created_at` is not among them: that is when the
+/// issue was created, where its members stand at the top.
+const TIMES: [&str; 4] = ["timestamp", "occurred_at", CREATED_AT, "received_at"];
+const CREATED_AT: &str = "createdAt";
 
 /// What else means something at the top of a payload alone.
 const TOP: [&str; 5] = ["id", "data", "event", "type", "event_type"];
@@ -219,16 +224,37 @@ impl<E: Body> Default for Top<E> {
     }
 }
 
+impl<E: Body> Top<E> {
+    /// Keeps the better time where it belongs, and the other one too.
+    fn note(&mut self, time: usize, text: String) {
+        let worse = if time > self.time {
+            Some((time, text))
+        } else {
+            let before = mem::replace(&mut self.time, time);
+            let displaced = self.event.occurred_at().replace(text);
+            displaced.filter(|_| before != time).map(|text| (before, text))
+        };
+        if let Some((time, text)) = worse
+            && let Some(name) = TIMES.get(time)
+        {
+            self.event.extra().insert((*name).to_owned(), text.into());
+        }
+    }
+}
+
 impl<E: Body> Members for Top<E> {
     const EXPECTED: &'static str = E::EXPECTED;
 
+    fn name(key: &str) -> Cow<'_, str> {
+        if key == CREATED_AT { key.into() } else { snake_case(key) }
+    }
+
     fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
         if let Some(time) = TIMES.iter().position(|known| *known == name) {
-            let mut read = None;
-            read::word(&mut read, map)?;
-            if read.is_some() && time <= self.time {
-                self.time = time;
-                *self.event.occurred_at() = read;
+            let mut text = None;
+            read::word(&mut text, map)?;
+            if let Some(text) = text {
+                self.note(time, text);
             }
             return Ok(true);
         }
@@ -261,7 +287,7 @@ impl<E: Members> Members for Below<'_, E> {
         if self.0.take(name, map)? {
             return Ok(true);
         }
-        if !TIMES.contains(&name) && !TOP.contains(&name) {
+        if !TIMES.contains(&name) && !TOP.contains(&name) && name != "created_at" {
             return Ok(false);
         }
         // It would mean something at the top, where what is unknown is written.

@@ -47,7 +47,7 @@ noun! {
         /// Who is to do it.
         assignee: noun Actor = ["assignee_id"];
         /// Its labels.
-        labels: list String;
+        labels: words String;
         /// Its custom fields, by key.
         custom_fields: map Value;
         /// Since when it is there, as Kiket writes it.

@@ -18,6 +18,11 @@ pub(super) trait Members {
     /// Whether a list may stand for the whole.
     const LISTED: bool = false;
 
+    /// What a member is called, whoever sends it.
+    fn name(key: &str) -> Cow<'_, str> {
+        snake_case(key)
+    }
+
     /// Reads the value of a member that means something here; `false` leaves it where it is.
     fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error>;
 
@@ -53,7 +58,7 @@ impl<'de, M: Members> Visitor<'de> for Merge<'_, M> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         while let Some(Key(key)) = map.next_key()? {
-            if !self.0.take(&snake_case(&key), &mut map)? {
+            if !self.0.take(&M::name(&key), &mut map)? {
                 let value = map.next_value()?;
                 self.0.extra().insert(key.into_owned(), value);
             }
@@ -101,7 +106,7 @@ pub(super) fn whole<'de, M: Members + Default, D: Deserializer<'de>>(deserialize
 }
 
 /// What the senders of today and of yesterday mean alike: `currentStateKey` is `current_state_key`.
-fn snake_case(name: &str) -> Cow<'_, str> {
+pub(super) fn snake_case(name: &str) -> Cow<'_, str> {
     if !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Cow::Borrowed(name);
     }
@@ -119,7 +124,10 @@ fn snake_case(name: &str) -> Cow<'_, str> {
 
 /// The kinds of fields, and how each is read. What is `null` changes nothing.
 pub(super) mod read {
-    use super::{Deserialize, Deserializer, IgnoredAny, Map, MapAccess, Members, Merge, Value, Visitor, fmt};
+    use super::{
+        Deserialize, Deserializer, IgnoredAny, Key, Map, MapAccess, Members, Merge, Unexpected, Value,
+        Visitor, fmt,
+    };
 
     pub(in super::super) fn opt<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
         field: &mut Option<T>,
@@ -131,7 +139,7 @@ pub(super) mod read {
         Ok(())
     }
 
-    /// A text that some write as a number.
+    /// A text that some write as a number, or as an object with more than its key.
     pub(in super::super) fn word<'de, A: MapAccess<'de>>(
         field: &mut Option<String>,
         map: &mut A,
@@ -152,7 +160,7 @@ pub(super) mod read {
 
     struct AnyWord;
 
-    impl Visitor<'_> for AnyWord {
+    impl<'de> Visitor<'de> for AnyWord {
         type Value = Word;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -173,6 +181,19 @@ pub(super) mod read {
 
         fn visit_f64<E>(self, number: f64) -> Result<Word, E> {
             Ok(Word(number.to_string()))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Word, A::Error> {
+            let (mut key, mut name) = (None, None);
+            while let Some(Key(member)) = map.next_key()? {
+                match member.as_ref() {
+                    "key" => opt(&mut key, &mut map)?,
+                    "name" => opt(&mut name, &mut map)?,
+                    _ => nothing(&mut map)?,
+                }
+            }
+            let word = key.or(name).map(Word);
+            word.ok_or_else(|| serde::de::Error::invalid_type(Unexpected::Map, &self))
         }
     }
 
@@ -203,6 +224,17 @@ pub(super) mod read {
     ) -> Result<(), A::Error> {
         if let Some(list) = map.next_value()? {
             *field = list;
+        }
+        Ok(())
+    }
+
+    /// Several of those that [`word`] reads.
+    pub(in super::super) fn words<'de, A: MapAccess<'de>>(
+        field: &mut Vec<String>,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        if let Some(words) = map.next_value::<Option<Vec<Word>>>()? {
+            *field = words.into_iter().map(|Word(word)| word).collect();
         }
         Ok(())
     }

@@ -26,7 +26,8 @@
 //! - at the top of the body or below `data`, where both are there both count;
 //! - an issue as an object (`issue`) or by members of its own beside the others (`issue_id`, `title`, …);
 //! - names in snake case or in camel case;
-//! - ids as numbers or texts, people as objects, ids or e-mail addresses.
+//! - ids as numbers or texts, people as objects, ids or e-mail addresses;
+//! - states, types, priorities and labels as texts or numbers, or as objects, of which the `key` counts, else the `name`.
 //!
 //! What is absent or `null` is `None` or empty, and never an error. A member that has a meaning and the wrong type is
 //! one, with its path. Whatever has no meaning here is kept in `extra`, that of `data` too.
@@ -85,43 +86,13 @@ mod tests {
     use crate::envelope::decode;
 
     /// Names that mean something somewhere.
-    const NAMES: [&str; 36] = [
-        "id",
-        "event",
-        "type",
-        "timestamp",
-        "createdAt",
-        "data",
-        "issue",
-        "case",
-        "transition",
-        "from",
-        "to",
-        "actor",
-        "performed_by",
-        "project",
-        "projectKey",
-        "organization_id",
-        "context",
-        "comment",
-        "body",
-        "changes",
-        "changed_fields",
-        "title",
-        "status",
-        "labels",
-        "custom_fields",
-        "assignee",
-        "assigneeId",
-        "approval",
-        "approvers",
-        "state",
-        "definition",
-        "metrics",
-        "command",
-        "text",
-        "args",
-        "secrets",
+    #[rustfmt::skip]
+    const NAMES: [&str; 41] = [
+        "id", "event", "type", "timestamp", "createdAt", "created_at", "received_at", "occurred_at", "key", "name",
+        "data", "issue", "case", "transition", "from", "to", "actor", "performed_by", "project", "projectKey",
+        "organization_id", "context", "comment", "body", "changes", "changed_fields", "title", "status", "labels",
+        "custom_fields", "assignee", "assigneeId", "approval", "approvers", "state", "definition", "metrics",
+        "command", "text", "args", "secrets",
     ];
 
     fn json_object() -> impl Strategy<Value = Map<String, Value>> {

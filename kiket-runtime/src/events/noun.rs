@@ -82,7 +82,8 @@ macro_rules! noun {
 /// | Kind | Is |
 /// |---|---|
 /// | `opt` | one value |
-/// | `word` | a text that some write as a number |
+/// | `word` | a text that some write as a number, or as an object with a `key` or a `name` |
+/// | `words` | several words |
 /// | `noun` | a noun, perhaps |
 /// | `part` | a noun, perhaps an empty one |
 /// | `own` | a part that a new event is made with |
@@ -96,6 +97,7 @@ macro_rules! place {
     (part $type:ty) => { $type };
     (own $type:ty) => { $type };
     (list $type:ty) => { Vec<$type> };
+    (words $type:ty) => { Vec<$type> };
     (map $type:ty) => { serde_json::Map<String, $type> };
     (any $type:ty) => { $type };
 }
@@ -106,6 +108,9 @@ macro_rules! write {
         if !$field.is_empty() {
             $map.serialize_entry($name, &$field)?;
         }
+    };
+    (words $map:ident $field:expr, $name:expr) => {
+        $crate::events::noun::write! { list $map $field, $name }
     };
     (map $map:ident $field:expr, $name:expr) => {
         $crate::events::noun::write! { list $map $field, $name }
@@ -158,6 +163,9 @@ macro_rules! setter {
             self.$field.extend($field.into_iter().map(|(name, value)| (name.into(), value.into())));
             self
         }
+    };
+    (words $field:ident $type:ty) => {
+        $crate::events::noun::setter! { list $field $type }
     };
     (any $field:ident $type:ty) => {
         $crate::events::noun::setter! { part $field $type }
