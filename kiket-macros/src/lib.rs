@@ -52,6 +52,15 @@ use proc_macro::TokenStream;
 /// Everything else is a literal, and all of it is checked when the program is compiled. A function may have several of these
 /// attributes, and is then the handler of several events or versions. For the same event and version there is one handler.
 ///
+/// ```
+/// use kiket::{events::IssueTransitioned, prelude::*};
+///
+/// #[kiket::webhook(IssueTransitioned, version = "v1")]
+/// async fn on_transition(event: Payload<IssueTransitioned>) -> Json<bool> {
+///     Json(event.transition.to.as_deref() == Some("done"))
+/// }
+/// ```
+///
 /// # Arguments
 ///
 /// Nought to eight, in any order, each of a type that implements `FromDelivery`: `Payload<T>` (`Payload` alone is the

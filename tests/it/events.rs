@@ -285,6 +285,8 @@ fn a_transition_is_read_wherever_it_stands() {
     let named =
         decode::<BeforeTransition>(&json!({ "issue": 42, "transition": "approve", "from": "a", "to": "b" }));
     assert_eq!(named.transition, Transition::new("a", "b").name("approve"));
+    let known = decode::<BeforeTransition>(&json!({ "transition": 5, "from": "a", "to": "b" }));
+    assert_eq!(known.transition, Transition::new("a", "b").id(5));
 }
 
 #[test]
@@ -380,6 +382,10 @@ fn what_tells_of_the_delivery_is_read_in_every_spelling() {
 fn the_parts_of_an_event_may_stand_beside_the_issue() {
     let commented = decode::<IssueCommented>(&json!({ "issue_id": 1, "comment_id": 3, "body": "done?" }));
     assert_eq!(commented, IssueCommented::new(Issue::new(1), Comment::new("done?").id(3)));
+    assert_eq!(
+        decode::<IssueCommented>(&json!({ "comment": 3, "text": "done?" })).comment,
+        commented.comment
+    );
     let commented = decode::<IssueCommented>(&json!({ "issue": 1, "comment": "done?" }));
     assert_eq!(commented, IssueCommented::new(Issue::new(1), Comment::new("done?")));
 

@@ -79,6 +79,16 @@ event! {
 
 event! {
     /// `approval.approved`: somebody approved.
+    ///
+    /// ```
+    /// use kiket_runtime::events::{Approval, ApprovalApproved, Issue};
+    ///
+    /// let event: ApprovalApproved =
+    ///     serde_json::from_str(r#"{"approval_id":9,"issue_id":42,"approved_by":"cfo@acme.com"}"#)?;
+    /// let approval = Approval::new(9).decided_by("cfo@acme.com");
+    /// assert_eq!(event, ApprovalApproved::new(approval, Issue::new(42)));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     ApprovalApproved = "approval.approved" {
         /// The approval.
         approval: own Approval = ["approval_id"];

@@ -101,6 +101,15 @@ event! {
     /// `case.transitioned`: a case went from one state to another.
     ///
     /// The transition may stand wherever that of an [`IssueTransitioned`](super::IssueTransitioned) may.
+    ///
+    /// ```
+    /// use kiket_runtime::events::{Case, CaseTransitioned, Transition};
+    ///
+    /// let event: CaseTransitioned =
+    ///     serde_json::from_str(r#"{"data":{"case":{"id":"case_1"},"from":"intake","to":"legal_review"}}"#)?;
+    /// assert_eq!(event, CaseTransitioned::new(Case::new("case_1"), Transition::new("intake", "legal_review")));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     CaseTransitioned = "case.transitioned" {
         /// The case.
         case: own Case = ["case_id"];

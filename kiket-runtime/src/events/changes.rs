@@ -109,7 +109,8 @@ impl Members for Changes {
     }
 
     fn take_plain(&mut self, plain: Id) -> bool {
-        self.0.entry(plain.into_text()).or_insert(Value::Null);
+        let Some(field) = plain.as_text() else { return false };
+        self.0.entry(field).or_insert(Value::Null);
         true
     }
 
@@ -182,6 +183,9 @@ mod tests {
         assert_eq!(serde_json::from_str::<Changes>(&serde_json::to_string(&made).unwrap()).unwrap(), made);
         assert!(made.contains("points") && made.of("status").is_none() && !made.is_empty());
         assert_eq!(made.raw()["title"], json!({ "from": "A", "to": "B" }));
+        assert!(
+            serde_json::from_str::<Changes>("7").is_err() && serde_json::from_str::<Changes>("null").is_err()
+        );
         assert!(Changes::new().is_empty() && serde_json::from_str::<Changes>("[]").unwrap().is_empty());
     }
 }

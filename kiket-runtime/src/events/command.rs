@@ -42,8 +42,8 @@ noun! {
     }
 
     fn take_plain(&mut self, plain: Id) -> bool {
-        self.name = Some(plain.into_text());
-        true
+        self.name = plain.as_text().map(str::to_owned);
+        self.name.is_some()
     }
 }
 

@@ -12,7 +12,7 @@ noun! {
     /// assert_eq!(comment, Comment::new("done?").id(7));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    Comment, "a comment, as an object or its text" {
+    Comment, "a comment, as an object, its text or its id" {
         /// The id.
         id: opt Id = ["comment_id"];
         /// The text.
@@ -24,7 +24,10 @@ noun! {
     }
 
     fn take_plain(&mut self, plain: Id) -> bool {
-        self.body = Some(plain.into_text());
+        match plain.as_text() {
+            Some(body) => self.body = Some(body.to_owned()),
+            None => self.id = Some(plain),
+        }
         true
     }
 }

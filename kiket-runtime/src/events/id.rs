@@ -46,10 +46,6 @@ impl Id {
         if let Spelling::Text(text) = &self.0 { Some(text) } else { None }
     }
 
-    pub(super) fn into_text(self) -> String {
-        if let Spelling::Text(text) = self.0 { text } else { self.to_string() }
-    }
-
     fn spelling(&self) -> Cow<'_, str> {
         match &self.0 {
             Spelling::Number(number) => Cow::Owned(number.to_string()),

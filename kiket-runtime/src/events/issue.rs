@@ -97,6 +97,16 @@ event! {
 
 event! {
     /// `issue.updated`: fields of an issue changed.
+    ///
+    /// ```
+    /// use kiket_runtime::events::{Changes, Issue, IssueUpdated};
+    ///
+    /// let event: IssueUpdated =
+    ///     serde_json::from_str(r#"{"issue":{"id":42},"changes":{"title":{"from":"A","to":"B"}}}"#)?;
+    /// assert_eq!(event.changes.of("title").unwrap().to.unwrap(), "B");
+    /// assert_eq!(event, IssueUpdated::new(Issue::new(42), Changes::new().field("title", "A", "B")));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     IssueUpdated = "issue.updated" {
         /// The issue, as it is now.
         issue: own Issue = ["issue_id"];
@@ -139,6 +149,14 @@ event! {
 
 event! {
     /// `issue.assigned`: an issue was given to somebody.
+    ///
+    /// ```
+    /// use kiket_runtime::events::{Actor, IssueAssigned};
+    ///
+    /// let event: IssueAssigned = serde_json::from_str(r#"{"issue_id":42,"assignee":{"id":7,"name":"Ada"}}"#)?;
+    /// assert_eq!(event.assigned_to(), Some(&Actor::from(7).name("Ada")));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     IssueAssigned = "issue.assigned" {
         /// The issue.
         issue: own Issue = ["issue_id"];
@@ -162,6 +180,13 @@ impl IssueAssigned {
 
 event! {
     /// `issue.commented`: somebody commented on an issue.
+    ///
+    /// ```
+    /// use kiket_runtime::events::{Comment, Issue, IssueCommented};
+    ///
+    /// let event = IssueCommented::new(Issue::new(42), Comment::new("done?").author("pm@acme.com"));
+    /// assert_eq!(event.comment.body.as_deref(), Some("done?"));
+    /// ```
     IssueCommented = "issue.commented" {
         /// The issue.
         issue: own Issue = ["issue_id"];
@@ -178,6 +203,15 @@ event! {
 
 event! {
     /// `issue.status_changed`: the status of an issue changed, by whatever way.
+    ///
+    /// ```
+    /// use kiket_runtime::events::IssueStatusChanged;
+    ///
+    /// let event: IssueStatusChanged =
+    ///     serde_json::from_str(r#"{"issue_id":42,"old_status":"todo","new_status":"done"}"#)?;
+    /// assert_eq!(event.transition.to.as_deref(), Some("done"));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     IssueStatusChanged = "issue.status_changed" {
         /// The issue.
         issue: own Issue = ["issue_id"];

@@ -4,6 +4,15 @@ use super::{id::Id, noun::noun};
 
 noun! {
     /// A project.
+    ///
+    /// ```
+    /// use kiket_runtime::events::IssueCreated;
+    ///
+    /// let event: IssueCreated = serde_json::from_str(r#"{"projectKey":"LEGAL","issue":{"project_id":7}}"#)?;
+    /// assert_eq!(event.project.key.as_deref(), Some("LEGAL"));
+    /// assert_eq!(event.project_id(), Some(&7.into()));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     Project, "a project, as an object or its id" {
         /// The id.
         id: opt Id = ["project_id"];

@@ -17,7 +17,7 @@ noun! {
     /// assert_eq!(transition, Transition::new("review", "done").actor("alex@example.com"));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    Transition, "a transition, as an object or its name" {
+    Transition, "a transition, as an object, its name or its id" {
         /// The id of the transition.
         id: opt Id = ["transition_id"];
         /// The name of the transition.
@@ -33,7 +33,10 @@ noun! {
     }
 
     fn take_plain(&mut self, plain: Id) -> bool {
-        self.name = Some(plain.into_text());
+        match plain.as_text() {
+            Some(name) => self.name = Some(name.to_owned()),
+            None => self.id = Some(plain),
+        }
         true
     }
 }
