@@ -31,6 +31,7 @@
 //! - [`webhook`]: the attribute, what it takes, and what a handler may look like.
 //! - [`main!`]: the program around the handlers.
 //! - [`Payload`], [`Context`], [`State`], [`Settings`], [`Headers`], [`RawBody`]: the arguments of a handler.
+//! - [`events`]: Kiket's own events as types; [`Event`] for those of your own.
 //! - [`Reply`], [`Json`], [`Error`]: its answers; [`Decision`] of a guard, [`Actions`] for Kiket.
 //! - [`notification`]: messages that the extension delivers for Kiket.
 //! - [`external_webhook`]: webhooks of others, which Kiket passes on, and their signatures.
@@ -45,7 +46,7 @@ pub use kiket_runtime::{
     Action, ActionKind, Actions, Analytics, Anchor, AnchorFilter, AnchorRecord, AnchorStatus, Answering,
     Audit, AuditProof, Auth, Authentication, Board, Builder, Client, ClientError, ClientErrorKind, Clock,
     Config, Context, CustomData, Decision, DeclaredEvent, Delivery, EmailAttachment, Endpoints, Error,
-    ErrorKind, EventName, EventVersion, Evidence, Extension, FieldError, Form, FromDelivery, Handler,
+    ErrorKind, Event, EventName, EventVersion, Evidence, Extension, FieldError, Form, FromDelivery, Handler,
     HandlerReport, Headers, Id, InboundEmail, InboundEmails, Ingested, Ingestion, IntakeField, IntakeForm,
     IntakeFormFilter, IntakeForms, IntakeStats, IntakeSubmission, IntakeSubmissions, IntoReply,
     InvalidEventName, InvalidEventVersion, Issue, IssueComment, IssueFields, IssueFilter, Issues, Items,
@@ -54,7 +55,7 @@ pub use kiket_runtime::{
     SecretEntry, SecretKey, Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent,
     SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, StoredRawEvent, SubmissionFilter,
     SubmissionStatus, Timeout, TokenRules, UnknownAuthentication, Verdict, Verification, WebhookUrl,
-    Workflow, dedupe, external_webhook, init_logging, merkle, notification, signature, testing,
+    Workflow, dedupe, events, external_webhook, init_logging, merkle, notification, signature, testing,
 };
 
 #[doc(hidden)]

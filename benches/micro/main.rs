@@ -20,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kiket::{
-    Clock, Extension, Headers, Payload, Reply, Secret,
+    Clock, Extension, Headers, Payload, Reply, Secret, events,
     signature::{self, SIGNATURE_HEADER, TIMESTAMP_HEADER, Verifier},
 };
 use sha2::Sha256;
@@ -68,6 +68,14 @@ fn measure(size: usize, name: &str, batches: usize) {
         let text = std::str::from_utf8(&body).expect("the body is text");
         black_box(serde_json::from_str::<IssueCreated>(text)).expect("the body decodes");
     });
+    let mut event = Step::new("the JSON alone, into `kiket::events`", || {
+        let text = std::str::from_utf8(&body).expect("the body is text");
+        black_box(serde_json::from_str::<events::IssueCreated>(text)).expect("the body decodes");
+    });
+    let mut value = Step::new("the JSON alone, into `Value`", || {
+        let text = std::str::from_utf8(&body).expect("the body is text");
+        black_box(serde_json::from_str::<serde_json::Value>(text)).expect("the body decodes");
+    });
     let mut total = Step::new("a delivery without HTTP", || {
         let answer = kiket::__private::dispatch(&extension, EVENT, VERSION, headers.clone(), body.clone());
         // The handler waits for nothing, so that the answer is there at once.
@@ -76,13 +84,13 @@ fn measure(size: usize, name: &str, batches: usize) {
         assert_eq!(body, br#"{"ok":true}"#.as_slice());
     });
     for _ in 0..batches {
-        for step in [&mut verify_once, &mut verify, &mut mac, &mut json, &mut total] {
+        for step in [&mut verify_once, &mut verify, &mut mac, &mut json, &mut event, &mut value, &mut total] {
             step.run();
         }
     }
 
     println!("\n{name}");
-    for step in [&verify_once, &verify, &mac, &json, &total] {
+    for step in [&verify_once, &verify, &mac, &json, &event, &value, &total] {
         row(step.name, step.fastest, "");
     }
     let rest = total.fastest - mac.fastest - json.fastest;

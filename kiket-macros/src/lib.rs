@@ -33,6 +33,7 @@ use proc_macro::TokenStream;
 ///
 /// ```text
 /// webhook = event "," keys [","]                   the event first, the keys in any order, each once
+/// event   = string / type                          a type that implements `kiket::Event` has the name
 /// keys    = "version" "=" string                   required
 ///         / "timeout" "=" string
 ///         / "scopes"  "=" "[" [string *("," string) [","]] "]"
@@ -42,13 +43,23 @@ use proc_macro::TokenStream;
 /// | Part | Like | Means |
 /// |---|---|---|
 /// | event | `"issue.created"` | the name of the event: one to eight segments of letters, digits, `_` and `-`, joined by dots, at most 128 bytes |
+/// | | `events::IssueCreated` | the name of the event that the type stands for: one of Kiket's own in `kiket::events`, or yours |
 /// | `version` | `"v1"`, `"2"`, `"1.1"` | the shape of the event; `1`, `v1`, `1.0` and `v1.0` are one version |
 /// | `timeout` | `"5s"`, `"250ms"`, `"2m"` | how long the handler may run, up to an hour; without it the manifest decides, and else it is 10 s |
 /// | `scopes` | `["issues:read"]` | the permissions that a delivery must carry |
 /// | `dedupe` | `false` | whether a delivery that comes again is answered from memory, without running the handler; without it `true` |
 ///
-/// All of them are literals and are checked when the program is compiled. A function may have several of these
+/// Everything else is a literal, and all of it is checked when the program is compiled. A function may have several of these
 /// attributes, and is then the handler of several events or versions. For the same event and version there is one handler.
+///
+/// ```
+/// use kiket::{events::IssueTransitioned, prelude::*};
+///
+/// #[kiket::webhook(IssueTransitioned, version = "v1")]
+/// async fn on_transition(event: Payload<IssueTransitioned>) -> Json<bool> {
+///     Json(event.transition.to.as_deref() == Some("done"))
+/// }
+/// ```
 ///
 /// # Arguments
 ///

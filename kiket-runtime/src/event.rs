@@ -23,6 +23,32 @@ use std::{borrow::Cow, fmt, hash::Hash, str::FromStr};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventName(Cow<'static, str>);
 
+/// A type that stands for an event: `#[kiket::webhook(IssueCreated, version = "v1")]` means the name that it has here.
+///
+/// The types in [`events`](crate::events) have the names of Kiket's own events. Implement it for a payload of yours to
+/// write its event's name once:
+///
+/// ```
+/// use kiket_runtime::{Event, EventName};
+///
+/// #[derive(serde::Deserialize)]
+/// struct MailReceived { subject: String }
+///
+/// impl Event for MailReceived {
+///     const NAME: EventName = EventName::from_static("mail.received");
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not name an event",
+    label = "not an event",
+    note = "the event is a string literal like `\"issue.created\"`, a type of `kiket::events`, or a type of your own that implements `kiket::Event`",
+    note = "like `impl kiket::Event for {Self} {{ const NAME: kiket::EventName = kiket::EventName::from_static(\"issue.created\"); }}`"
+)]
+pub trait Event {
+    /// The event that the type stands for.
+    const NAME: EventName;
+}
+
 /// The longest event name in bytes; contract 1.1.
 const EVENT_NAME_BYTES: usize = 128;
 /// The most segments of an event name; contract 1.1.

@@ -22,6 +22,7 @@ mod dispatch;
 mod envelope;
 mod error;
 mod event;
+pub mod events;
 mod extension;
 pub mod external_webhook;
 mod gate;
@@ -72,7 +73,7 @@ pub use self::{
     decision::{Decision, Verdict},
     delivery::Delivery,
     error::{Error, ErrorKind, Place, Problem, Result, StartupError},
-    event::{EventName, EventVersion, InvalidEventName, InvalidEventVersion},
+    event::{Event, EventName, EventVersion, InvalidEventName, InvalidEventVersion},
     extension::Extension,
     handler::{
         Answering, FromDelivery, Handler, IntoReply, Json, Needs, Payload, RawBody, Reply, RequiredSecret,

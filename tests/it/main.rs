@@ -5,6 +5,7 @@ mod audit_calls;
 mod calls;
 mod canary;
 mod corpus;
+mod events;
 mod ingestion_calls;
 mod load;
 mod manifest_corpus;

@@ -8,7 +8,13 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use kiket::{Context, Extension, Json, Manifest, Payload, RawBody};
+use kiket::{
+    Context, Extension, Json, Manifest, Payload, RawBody,
+    events::{
+        AfterTransition, BeforeTransition, CaseTransitioned, IssueCreated, IssueTransitioned, SlaStatus,
+    },
+};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
@@ -103,6 +109,92 @@ fn every_real_payload_is_known_for_what_it_is() {
         DELIVERIES.iter().map(|delivery| delivery.file).chain(OTHERS.map(|(file, _)| file)).collect();
     assert_eq!(known.len(), lying.len(), "each file is listed once");
     assert_eq!(known.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), lying);
+}
+
+/// What a typed event reads of a delivery, as it writes it.
+struct Told {
+    file: &'static str,
+    read: fn(&str) -> Value,
+    expected: fn() -> Value,
+}
+
+const TOLD: [Told; 11] = [
+    told::<BeforeTransition>("cli-replay-1", || {
+        json!({ "/issue/id": 42, "/issue/status": "in_progress", "/issue/project_id": 7, "/issue/organization_id": 3,
+            "/transition/from": "in_progress", "/transition/to": "review",
+            "/transition/actor/email": "alex@example.com" })
+    }),
+    told::<AfterTransition>("cli-replay-2", || {
+        json!({ "/issue/id": 57, "/transition/from": "in_progress", "/transition/to": "review",
+            "/transition/actor/email": "casey@example.com" })
+    }),
+    told::<IssueCreated>(
+        "cli-replay-3",
+        || json!({ "/issue/id": 99, "/issue/title": "Customer onboarding", "/issue/status": "todo" }),
+    ),
+    told::<IssueTransitioned>("docsrepo-webhooks-1", || {
+        json!({ "/id": "evt_01HGZ...", "/timestamp": "2026-04-14T10:00:00Z", "/organization_id": "org_01HGZ...",
+            "/project/key": "LEGAL", "/issue/id": "ISS-42", "/issue/title": "Acme renewal", "/issue/...": "...",
+            "/transition/from": "intake", "/transition/to": "legal_review",
+            "/transition/actor/id": "usr_01HGZ...", "/transition/actor/email": "pm@acme.com" })
+    }),
+    told::<CaseTransitioned>("docsrepo-webhooks-2", || {
+        json!({ "/workspace_id": "ws_01HGZ...", "/case/id": "case_01HGZ...", "/case/process_id": "proc_01HGZ...",
+            "/case/current_state_key": "legal_review", "/transition/from": "intake",
+            "/transition/to": "legal_review", "/transition/actor/email": "pm@acme.com" })
+    }),
+    told::<IssueTransitioned>("make-ai-1", || {
+        json!({ "/issue/key": "PROJ-123", "/issue/title": "Customer setup", "/issue/id": null,
+            "/transition/from": "backlog", "/transition/to": "ready_for_automation" })
+    }),
+    told::<IssueTransitioned>("pages-api-webhooks-1", || {
+        json!({ "/id": "evt_01HXX...", "/project/slug": "core-platform", "/issue/key": "CORE-42",
+            "/transition/from": "review", "/transition/to": "done",
+            "/transition/actor/email": "alex@example.com" })
+    }),
+    told::<IssueCreated>("pages-api-webhooks-2", || {
+        json!({ "/organization_id": 42, "/project/id": 10, "/issue/id": 456, "/issue/status": "received",
+            "/issue/title": "GDPR Access Request - Jan Novak", "/issue/issue_type": "dsar",
+            "/issue/priority": "high", "/issue/assignee": null,
+            "/issue/custom_fields/requester_email": "jan@example.com", "/labels": null })
+    }),
+    told::<SlaStatus>("pages-delivery-contract-1", || {
+        json!({ "/issue/id": 4231, "/issue/project_id": 27, "/definition/id": 9,
+            "/definition/status": "in_progress", "/definition/issue_type": "incident",
+            "/metrics/duration_minutes": 68.0, "/metrics/overdue_minutes": 8.0, "/context/user_id": 91,
+            "/secrets": null, "/authentication": null })
+    }),
+    told::<IssueCreated>("sdk-python-1", || json!({ "/issue/id": 1, "/authentication": null })),
+    told::<AfterTransition>(
+        "time-tracking-1",
+        || json!({ "/issue/id": "issue456", "/transition/from": "in_progress", "/transition/to": "closed" }),
+    ),
+];
+
+const fn told<E: DeserializeOwned + Serialize>(file: &'static str, expected: fn() -> Value) -> Told {
+    let read = |body: &str| {
+        let event: E = kiket::__private::decode(body).0.unwrap_or_else(|error| panic!("{body}: {error}"));
+        serde_json::to_value(event).unwrap()
+    };
+    Told { file, read, expected }
+}
+
+#[test]
+fn every_real_delivery_of_an_event_with_a_type_is_read_into_it() {
+    let Some(directory) = corpus("payloads") else { return };
+    let typed = DELIVERIES.iter().filter(|delivery| {
+        ["issue.", "case.", "workflow.", "approval."].iter().any(|of| delivery.event.starts_with(of))
+    });
+    let typed: Vec<_> = typed.map(|delivery| (delivery.file, delivery.event)).collect();
+    assert_eq!(typed.len(), TOLD.len());
+    for ((file, event), told) in typed.into_iter().zip(TOLD) {
+        let body = std::fs::read_to_string(directory.join(file).with_extension("json")).unwrap();
+        let read = (told.read)(&body);
+        assert_eq!((told.file, &read["event"]), (file, &json!(event)));
+        for (pointer, expected) in (told.expected)().as_object().unwrap() {
+            assert_eq!(read.pointer(pointer).unwrap_or(&Value::Null), expected, "{file}: {pointer}");
+        }
+    }
 }
 
 /// Answers any event with what it was told of it.

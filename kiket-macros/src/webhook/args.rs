@@ -1,6 +1,9 @@
 //! What stands in the parentheses of the attribute.
 
-use super::parts::{setting, split_at_commas};
+use super::{
+    event::{EVENT, Event},
+    parts::{setting, split_at_commas},
+};
 use crate::diagnostics::{all, both, mistake};
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
@@ -14,9 +17,10 @@ use syn::{
 /// ```text
 /// "issue.created", version = "v1"
 /// "issue.created", version = "v1", timeout = "5s", scopes = ["issues:read", "issues:write"], dedupe = false
+/// events::IssueCreated, version = "v1"
 /// ```
 pub(super) struct Args {
-    pub(super) event: LitStr,
+    pub(super) event: Event,
     pub(super) version: LitStr,
     pub(super) timeout: Option<LitStr>,
     pub(super) scopes: Option<Vec<LitStr>>,
@@ -28,13 +32,12 @@ pub(super) const KEYS: [&str; 4] = ["version", "timeout", "scopes", "dedupe"];
 
 const EMPTY: &str =
     "a webhook names its event and the event's version, like `\"issue.created\", version = \"v1\"`";
-const EVENT: &str = "the name of the event comes first, as a string literal like `\"issue.created\"`";
 const NO_VERSION: &str = "a webhook names the version of its event, like `version = \"v1\"`";
 const VERSION: &str = "the version of an event is a string literal, like `version = \"v1\"`";
 const TIMEOUT: &str = "a timeout is a string literal, like `timeout = \"5s\"`";
 const SCOPES: &str = "scopes are an array of string literals, like `scopes = [\"issues:read\"]`";
 const DEDUPE: &str = "whether deliveries are remembered is `true` or `false`, like `dedupe = false`";
-const KEYLESS: &str = "what follows the name of the event has a key, like `version = \"v1\"`";
+const KEYLESS: &str = "what follows the event has a key, like `version = \"v1\"`";
 
 impl Args {
     pub(crate) fn read(tokens: TokenStream) -> Result<Self> {
@@ -51,7 +54,7 @@ impl Args {
 /// The arguments found so far, each as it was read first.
 #[derive(Default)]
 struct Found {
-    event: Option<Result<LitStr>>,
+    event: Option<Result<Event>>,
     version: Option<Result<LitStr>>,
     timeout: Option<Result<LitStr>>,
     scopes: Option<Result<Vec<LitStr>>>,
@@ -79,21 +82,20 @@ impl Found {
 
     /// The event comes first. A later text is taken for the version, so that only its key is missed.
     fn take_keyless(&mut self, at: usize, part: &TokenStream) -> Result<()> {
-        let event = string(part, EVENT);
         let keyless = mistake(part, KEYLESS);
         match (&self.event, &self.version) {
-            (None, _) if at == 0 => self.event = Some(event),
+            (None, _) if at == 0 => self.event = Some(Event::read(part)),
             (None, _) => self.event = Some(Err(mistake(part, EVENT))),
-            (Some(_), None) if event.is_ok() => self.version = Some(Err(keyless)),
+            (Some(_), None) if string(part, KEYLESS).is_ok() => self.version = Some(Err(keyless)),
             (Some(_), _) => return Err(keyless),
         }
         Ok(())
     }
 
     fn complete(self) -> Result<Args> {
-        let missing = |rule| Err(Error::new(Span::call_site(), rule));
-        let event = self.event.unwrap_or_else(|| missing(EVENT));
-        let version = self.version.unwrap_or_else(|| missing(NO_VERSION));
+        let missing = |rule| Error::new(Span::call_site(), rule);
+        let event = self.event.unwrap_or_else(|| Err(missing(EVENT)));
+        let version = self.version.unwrap_or_else(|| Err(missing(NO_VERSION)));
         let options = both(both(self.timeout.transpose(), self.scopes.transpose()), self.dedupe.transpose());
         let ((event, version), ((timeout, scopes), dedupe)) = both(both(event, version), options)?;
         Ok(Args { event, version, timeout, scopes, dedupe })

@@ -3,15 +3,18 @@
 //! Names are hygienic, places are the user's: the compiler points at the type that is no extractor, the text that is
 //! no event name, the answer that is no reply.
 
-use super::{args::Args, handler::Handler};
+use super::{args::Args, event::Event, handler::Handler};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
-use syn::{LitStr, ReturnType, Type};
+use syn::{LitStr, ReturnType, Type, TypePath};
 
 /// The item that puts the function into the list from which the extension is built.
 pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
     let Handler { conditions, name, arguments, .. } = handler;
-    let event = from_static("EventName", &args.event);
+    let event = match &args.event {
+        Event::Literal(name) => from_static("EventName", name),
+        Event::Type(r#type) => name_of(r#type),
+    };
     let version = from_static("EventVersion", &args.version);
     let timeout = args.timeout.as_ref().map(|timeout| from_static("Timeout", timeout));
     let timeout = timeout.map(|timeout| quote_spanned!(site()=> .timeout(#timeout)));
@@ -42,6 +45,13 @@ fn from_static(r#type: &str, text: &LitStr) -> TokenStream {
     let place = at(text.span());
     let r#type = Ident::new(r#type, place);
     quote_spanned!(place=> ::kiket::__private::#r#type::from_static(#text))
+}
+
+/// The name of the event that a type stands for; a type that stands for none is reported.
+fn name_of(r#type: &TypePath) -> TokenStream {
+    let (first, last) = ends(r#type);
+    let open = quote_spanned!(first=> <);
+    quote_spanned!(last=> #open #r#type as ::kiket::Event>::NAME)
 }
 
 /// What the arguments ask for, known before the first delivery.

@@ -1,6 +1,7 @@
 //! `#[kiket::webhook(..)]`: tokens → [`Args`] and [`Handler`], both checked → tokens.
 
 mod args;
+mod event;
 mod expand;
 mod handler;
 mod parts;

@@ -86,6 +86,31 @@ fn the_simplest_handler() {
 }
 
 #[test]
+fn a_type_stands_for_its_event() {
+    check(
+        r#"events::IssueCreated, version = "v1""#,
+        HANDLER,
+        &expect![[r#"
+        async fn on_issue_created() {}
+        const SUBMIT: _ = ::kiket::__private::Registration::new(
+            <events::IssueCreated as ::kiket::Event>::NAME,
+            ::kiket::__private::EventVersion::from_static("v1"),
+            ::core::concat!(::core::module_path!(), "::", ::core::stringify!(on_issue_created)),
+            |_| {},
+            |_| {
+                let __handler = on_issue_created;
+                ::core::result::Result::Ok(
+                    ::kiket::__private::spawnable(async move {
+                        ::kiket::IntoReply::into_reply(__handler().await)
+                    }),
+                )
+            },
+        );
+    "#]],
+    );
+}
+
+#[test]
 fn no_arguments_need_no_delivery() {
     check(
         ARGS,
@@ -236,7 +261,7 @@ fn mistakes_stand_beside_the_function() {
         &expect![[r#"
         fn on_issue_created() {}
         ::core::compile_error! {
-            "the name of the event comes first, as a string literal like `\"issue.created\"`"
+            "the event comes first, as a string literal like `\"issue.created\"` or a type like `events::IssueCreated`"
         }
         ::core::compile_error! {
             "the version of an event is a string literal, like `version = \"v1\"`"
@@ -307,6 +332,11 @@ fn keys_come_in_any_order_and_the_last_comma_is_free() {
         r#""a", timeout = "5s", version = "v1""#,
         r#""a", scopes = [], version = "v1""#,
         r#""a", scopes = ["b",], version = r"v1""#,
+        r#"IssueCreated, version = "v1""#,
+        r#"::kiket::events::IssueCreated, timeout = "5s", version = "v1","#,
+        r#"IssueRef<'_>, version = "v1""#,
+        r#"<Mail as Told>::Event, version = "v1""#,
+        r#"self::r#type, version = "v1""#,
     ] {
         assert!(!expand(args, HANDLER).to_string().contains("compile_error"), "{args}");
     }
@@ -314,14 +344,25 @@ fn keys_come_in_any_order_and_the_last_comma_is_free() {
 
 #[test]
 fn each_part_of_the_attribute_is_judged_alone() {
-    let event = "the name of the event comes first, as a string literal like `\"issue.created\"`";
-    let key = "what follows the name of the event has a key, like `version = \"v1\"`";
+    let event = "the event comes first, as a string literal like `\"issue.created\"` or a type like `events::IssueCreated`";
+    let version_missing = "a webhook names the version of its event, like `version = \"v1\"`";
+    let key = "what follows the event has a key, like `version = \"v1\"`";
     let value = "a key and its value are joined by `=`, like `version = \"v1\"`";
     let version = "the version of an event is a string literal, like `version = \"v1\"`";
     let scopes = "scopes are an array of string literals, like `scopes = [\"issues:read\"]`";
     for (args, mistakes) in [
-        (r#"EVENT, version = "v1""#, &[event][..]),
-        (r#"true, version = "v1""#, &[event]),
+        (r#"true, version = "v1""#, &[event][..]),
+        (r#"&EVENT, version = "v1""#, &[event]),
+        (r#"(EVENT), version = "v1""#, &[event]),
+        (r#"EVENT EVENT, version = "v1""#, &[event]),
+        (r#"EVENT., version = "v1""#, &[event]),
+        (r#"[EVENT], version = "v1""#, &[event]),
+        (r#"dyn Event, version = "v1""#, &[event]),
+        (r"IssueCreated", &[version_missing]),
+        (r#"IssueCreated, "v1""#, &[key]),
+        (r#"IssueCreated, IssueUpdated, version = "v1""#, &[key]),
+        (r#""a", IssueCreated, version = "v1""#, &[key]),
+        (r#"version = "v1", IssueCreated"#, &[event]),
         (r#"b"a", version = "v1""#, &[event]),
         (r#""a" "b", version = "v1""#, &[event]),
         (r#"concat!("a"), version = "v1""#, &[event]),

@@ -3,7 +3,10 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
+use crate::{
+    event::Event,
+    signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign},
+};
 
 /// Starts a delivery of `event` in `version` with `payload` as its body.
 ///
@@ -21,6 +24,24 @@ pub fn delivery(event: &str, version: &str, payload: &impl Serialize) -> Deliver
         secret: None,
         signed_at: None,
     }
+}
+
+/// Starts a delivery of `event` in `version`, where its name says that it goes.
+///
+/// ```
+/// use kiket_runtime::{events::{Issue, IssueCreated}, testing::delivery_of};
+///
+/// let created = IssueCreated::new(Issue::new(42).title("Acme renewal")).id("evt_1");
+/// let signed = delivery_of(&created, "v1").sign("sh_123", 1_700_000_000);
+/// assert_eq!(signed.path, "/v/v1/webhooks/issue.created");
+/// ```
+///
+/// # Panics
+///
+/// When `event` cannot be JSON.
+#[track_caller]
+pub fn delivery_of<E: Event + Serialize>(event: &E, version: &str) -> DeliveryBuilder {
+    delivery(E::NAME.as_str(), version, event)
 }
 
 /// A delivery before it is signed; see [`delivery`].

@@ -30,7 +30,7 @@ mod token;
 pub use self::{
     context::{ContextBuilder, context},
     dedupe_store_conformance::dedupe_store_conformance,
-    delivery::{DeliveryBuilder, SignedDelivery, delivery},
+    delivery::{DeliveryBuilder, SignedDelivery, delivery, delivery_of},
     extension::{SECRET, TestAnswer, TestExtension},
     platform::{Attempt, Call, Failure, Platform, PlatformBuilder},
     token::TokenIssuer,

@@ -14,6 +14,7 @@ mod hostile {
     pub struct Option;
     pub struct Registration;
     pub struct EventName;
+    pub struct NAME;
     pub struct delivery;
     pub struct needs;
     pub struct handler;
@@ -23,6 +24,7 @@ mod hostile {
     pub enum String {}
     pub trait Send {}
     pub trait Future {}
+    pub trait Event {}
     pub trait FromDelivery {}
     pub trait IntoReply {}
     pub fn Ok() {}
@@ -90,5 +92,8 @@ impl<'de> ::serde::Deserialize<'de> for Registration {
 
 #[::kiket::webhook("issue.deleted", version = "v1")]
 async fn __handler() {}
+
+#[::kiket::webhook(::kiket::events::CaseCreated, version = "v1")]
+async fn from_static() {}
 
 fn main() {}

@@ -22,7 +22,7 @@
 )]
 #![deny(clippy::all, clippy::pedantic, clippy::nursery)]
 
-use kiket::prelude::*;
+use kiket::{events::CaseCreated, prelude::*};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -58,5 +58,10 @@ async fn on_issue_updated(Payload(issue): Payload<IssueRef<'_>>) -> Json<usize> 
 
 #[kiket::webhook("issue.deleted", version = "v1")]
 async fn on_issue_deleted() {}
+
+#[kiket::webhook(CaseCreated, version = "v1")]
+async fn on_case_created(event: Payload<CaseCreated>) -> Json<Option<String>> {
+    Json(event.0.case.title)
+}
 
 fn main() {}

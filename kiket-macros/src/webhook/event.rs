@@ -1,0 +1,25 @@
+//! How the attribute names the event.
+
+use crate::diagnostics::mistake;
+use proc_macro2::TokenStream;
+use syn::{LitStr, Result, TypePath, parse2};
+
+/// The event, named by itself or by a type that stands for it. What it means is judged where it is used.
+///
+/// ```text
+/// "issue.created"
+/// events::IssueCreated
+/// ```
+pub(super) enum Event {
+    Literal(LitStr),
+    Type(TypePath),
+}
+
+pub(super) const EVENT: &str = "the event comes first, as a string literal like `\"issue.created\"` or a type like `events::IssueCreated`";
+
+impl Event {
+    pub(super) fn read(tokens: &TokenStream) -> Result<Self> {
+        let literal = parse2(tokens.clone()).map(Self::Literal);
+        literal.or_else(|_| parse2(tokens.clone()).map(Self::Type)).map_err(|_| mistake(tokens, EVENT))
+    }
+}

@@ -1,0 +1,191 @@
+//! Which fields changed, from what to what.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+use super::{
+    id::Id,
+    members::{Members, whole},
+};
+
+/// The fields that an update changed.
+///
+/// The contract does not say how they are written, so that all of these are read:
+///
+/// ```text
+/// {"title": {"from": "A", "to": "B"}}         also `old` and `new`, `before` and `after`
+/// {"title": ["A", "B"]}
+/// {"title": "B"}                              what it is now
+/// ["title"]                                   that it changed
+/// [{"field": "title", "from": "A", "to": "B"}]
+/// ```
+///
+/// ```
+/// use kiket_runtime::events::Changes;
+///
+/// let changes: Changes = serde_json::from_str(r#"{"title":["A","B"],"status":{"from":"todo","to":"done"}}"#)?;
+/// let status = changes.of("status").unwrap();
+/// assert!(status.from.unwrap() == "todo" && status.to.unwrap() == "done");
+/// assert!(changes.contains("title") && !changes.contains("priority"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes(Map<String, Value>);
+
+/// What senders call the changes.
+pub(super) const CHANGES: [&str; 4] = ["changes", "changed_fields", "changed_attributes", "previous_changes"];
+
+/// From what a field changed to what, as far as it was told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Change<'c> {
+    /// What it was.
+    pub from: Option<&'c Value>,
+    /// What it is.
+    pub to: Option<&'c Value>,
+}
+
+impl Changes {
+    /// No changes yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with one more field.
+    #[must_use]
+    pub fn field(mut self, name: impl Into<String>, from: impl Into<Value>, to: impl Into<Value>) -> Self {
+        self.0.insert(name.into(), json!({ "from": from.into(), "to": to.into() }));
+        self
+    }
+
+    /// Whether a field changed.
+    pub fn contains(&self, field: &str) -> bool {
+        self.0.contains_key(field)
+    }
+
+    /// How a field changed; `None` when it did not.
+    pub fn of(&self, field: &str) -> Option<Change<'_>> {
+        self.0.get(field).map(Change::read)
+    }
+
+    /// The fields that changed, and how.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Change<'_>)> {
+        self.0.iter().map(|(field, change)| (field.as_str(), Change::read(change)))
+    }
+
+    /// Whether no field is known to have changed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The changes as they came, by field; a field that is known by its name alone has `null`.
+    pub fn raw(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}
+
+impl<'c> Change<'c> {
+    fn read(raw: &'c Value) -> Self {
+        match raw {
+            Value::Null => Self { from: None, to: None },
+            Value::Array(pair) if pair.len() == 2 => Self { from: pair.first(), to: pair.last() },
+            Value::Object(change) => {
+                let [from, to] = [["from", "old", "before"], ["to", "new", "after"]]
+                    .map(|names| names.into_iter().find_map(|name| change.get(name)));
+                // An object of neither is what the field is now.
+                if from.or(to).is_some() { Self { from, to } } else { Self { from: None, to: Some(raw) } }
+            }
+            _ => Self { from: None, to: Some(raw) },
+        }
+    }
+}
+
+impl Members for Changes {
+    const EXPECTED: &'static str = "the changes, as an object or a list of fields";
+    const LISTED: bool = true;
+
+    fn take<'de, A: serde::de::MapAccess<'de>>(&mut self, _: &str, _: &mut A) -> Result<bool, A::Error> {
+        Ok(false)
+    }
+
+    fn take_plain(&mut self, plain: Id) -> bool {
+        let Some(field) = plain.as_text() else { return false };
+        self.0.entry(field).or_insert(Value::Null);
+        true
+    }
+
+    /// The name of a field, or a change that has it. What is neither cannot be told apart from others and is dropped.
+    fn take_element(&mut self, element: Value) {
+        match element {
+            Value::String(field) => {
+                self.0.entry(field).or_insert(Value::Null);
+            }
+            Value::Object(change) => {
+                let field = ["field", "name", "attribute", "key"]
+                    .into_iter()
+                    .find_map(|name| change.get(name)?.as_str());
+                if let Some(field) = field.map(str::to_owned) {
+                    self.0.insert(field, Value::Object(change));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn extra(&mut self) -> &mut Map<String, Value> {
+        &mut self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Changes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        whole(deserializer)
+    }
+}
+
+impl Serialize for Changes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shape_says_what_changed() {
+        #[track_caller]
+        fn check(changes: &Value, from: Option<Value>, to: Option<Value>) {
+            let read: Changes = serde_json::from_value(changes.clone()).unwrap();
+            let change = read.of("title").unwrap_or_else(|| panic!("{changes}"));
+            assert_eq!((change.from.cloned(), change.to.cloned()), (from, to), "{changes}");
+            assert_eq!(read.iter().count(), 1, "{changes}");
+        }
+        let (a, b) = (Some(json!("A")), Some(json!("B")));
+        check(&json!({ "title": { "from": "A", "to": "B" } }), a.clone(), b.clone());
+        check(&json!({ "title": { "old": "A", "new": "B" } }), a.clone(), b.clone());
+        check(&json!({ "title": { "before": "A", "after": "B" } }), a.clone(), b.clone());
+        check(&json!({ "title": { "from": "A" } }), a.clone(), None);
+        check(&json!({ "title": ["A", "B"] }), a.clone(), b.clone());
+        check(&json!({ "title": [null, "B"] }), Some(Value::Null), b.clone());
+        check(&json!({ "title": "B" }), None, b.clone());
+        check(&json!({ "title": { "text": "B" } }), None, Some(json!({ "text": "B" })));
+        check(&json!({ "title": ["A", "B", "C"] }), None, Some(json!(["A", "B", "C"])));
+        check(&json!(["title"]), None, None);
+        check(&json!("title"), None, None);
+        check(&json!([{ "field": "title", "from": "A", "to": "B" }, 7]), a, b);
+    }
+
+    #[test]
+    fn what_is_made_is_read() {
+        let made = Changes::new().field("title", "A", "B").field("points", Value::Null, 3);
+        assert_eq!(serde_json::from_str::<Changes>(&serde_json::to_string(&made).unwrap()).unwrap(), made);
+        assert!(made.contains("points") && made.of("status").is_none() && !made.is_empty());
+        assert_eq!(made.raw()["title"], json!({ "from": "A", "to": "B" }));
+        assert!(
+            serde_json::from_str::<Changes>("7").is_err() && serde_json::from_str::<Changes>("null").is_err()
+        );
+        assert!(Changes::new().is_empty() && serde_json::from_str::<Changes>("[]").unwrap().is_empty());
+    }
+}

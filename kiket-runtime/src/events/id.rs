@@ -1,0 +1,240 @@
+//! What Kiket calls things by: ids, which are numbers or texts.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
+
+/// The id of an issue, a person, a project: a number or a text, and it stays what it was.
+///
+/// Two ids are equal when they are spelled the same, so that `42` is `"42"`, wherever either came from; and an id is
+/// compared with numbers and texts as it stands.
+///
+/// ```
+/// use kiket_runtime::events::Id;
+///
+/// let (number, text) = (Id::from(42), Id::from("ISS-42"));
+/// assert!(number == 42 && number == "42" && text == "ISS-42");
+/// assert_eq!(format!("/issues/{text}"), "/issues/ISS-42");
+/// assert_eq!(serde_json::to_string(&[number, text])?, r#"[42,"ISS-42"]"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// A number is whole and fits into 64 bits; any other does not decode, for it could only be had inexactly.
+#[derive(Clone)]
+pub struct Id(Spelling);
+
+#[derive(Clone)]
+enum Spelling {
+    Number(u64),
+    /// Never one that is a `u64`.
+    Negative(i64),
+    Text(String),
+}
+
+impl Id {
+    /// The number; `None` for a text, also for one of digits, and for a number below zero.
+    pub fn as_u64(&self) -> Option<u64> {
+        if let Spelling::Number(number) = self.0 { Some(number) } else { None }
+    }
+
+    /// The text; `None` for a number.
+    pub fn as_text(&self) -> Option<&str> {
+        if let Spelling::Text(text) = &self.0 { Some(text) } else { None }
+    }
+
+    fn spelling(&self) -> Cow<'_, str> {
+        match &self.0 {
+            Spelling::Number(number) => Cow::Owned(number.to_string()),
+            Spelling::Negative(number) => Cow::Owned(number.to_string()),
+            Spelling::Text(text) => Cow::Borrowed(text),
+        }
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.spelling())
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Spelling::Number(number) => number.fmt(f),
+            Spelling::Negative(number) => number.fmt(f),
+            Spelling::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+impl PartialEq for Id {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Spelling::Number(one), Spelling::Number(other)) => one == other,
+            (Spelling::Negative(one), Spelling::Negative(other)) => one == other,
+            (Spelling::Text(one), Spelling::Text(other)) => one == other,
+            (Spelling::Number(_), Spelling::Negative(_)) | (Spelling::Negative(_), Spelling::Number(_)) => {
+                false
+            }
+            _ => self.spelling() == other.spelling(),
+        }
+    }
+}
+
+impl Eq for Id {}
+
+impl Hash for Id {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.spelling().hash(state);
+    }
+}
+
+impl From<&str> for Id {
+    fn from(text: &str) -> Self {
+        Self(Spelling::Text(text.to_owned()))
+    }
+}
+
+impl From<String> for Id {
+    fn from(text: String) -> Self {
+        Self(Spelling::Text(text))
+    }
+}
+
+impl PartialEq<str> for Id {
+    fn eq(&self, text: &str) -> bool {
+        self.spelling() == text
+    }
+}
+
+impl PartialEq<&str> for Id {
+    fn eq(&self, text: &&str) -> bool {
+        self == *text
+    }
+}
+
+impl PartialEq<String> for Id {
+    fn eq(&self, text: &String) -> bool {
+        self == text.as_str()
+    }
+}
+
+macro_rules! numbers {
+    ($($number:ty),*) => {
+        $(
+            impl From<$number> for Id {
+                fn from(number: $number) -> Self {
+                    let number = i128::from(number);
+                    // One of the two holds, for all of these types.
+                    Self(u64::try_from(number).map_or_else(
+                        |_| Spelling::Negative(i64::try_from(number).unwrap_or(i64::MIN)),
+                        Spelling::Number,
+                    ))
+                }
+            }
+
+            impl PartialEq<$number> for Id {
+                fn eq(&self, number: &$number) -> bool {
+                    let number = Self::from(*number);
+                    *self == number
+                }
+            }
+        )*
+    };
+}
+
+numbers!(u8, u16, u32, u64, i32, i64);
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Spelling::Number(number) => serializer.serialize_u64(*number),
+            Spelling::Negative(number) => serializer.serialize_i64(*number),
+            Spelling::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+
+        impl Visitor<'_> for Visit {
+            type Value = Id;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id, a whole number or a text")
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Id, E> {
+                Ok(number.into())
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Id, E> {
+                Ok(number.into())
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Id, E> {
+                Ok(text.into())
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<Id, E> {
+                Ok(text.into())
+            }
+        }
+
+        deserializer.deserialize_any(Visit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn an_id_is_compared_by_its_spelling() {
+        let (number, digits, text) = (Id::from(42_u64), Id::from("42"), Id::from("ISS-42".to_owned()));
+        assert!(number == digits && number == 42 && number == "42" && digits == 42_u64 && number == *"42");
+        let spelling = "ISS-42".to_owned();
+        assert!(number != text && text == "ISS-42" && text == spelling && text != 42);
+        let negative = Id::from(-1);
+        assert!(negative == "-1" && negative == -1_i64 && negative != 1 && negative != u64::MAX);
+        assert!(Id::from("042") != 42);
+        assert_eq!(HashSet::from([number.clone(), digits.clone(), text.clone()]).len(), 2);
+        assert_eq!((number.as_u64(), digits.as_u64(), Id::from(-1).as_u64()), (Some(42), None, None));
+        assert_eq!((number.as_text(), text.as_text()), (None, Some("ISS-42")));
+        assert_eq!(format!("{number} {digits:?} {number:?}"), r#"42 "42" 42"#);
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        for json in ["1.5", "1e3", "true", "[]", "{}", "null", "18446744073709551616"] {
+            let error = serde_json::from_str::<Id>(json).unwrap_err().to_string();
+            assert!(error.contains("expected an id, a whole number or a text"), "{json}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_keeps_its_spelling(
+            id in prop_oneof![
+                any::<u64>().prop_map(Value::from), any::<i64>().prop_map(Value::from), ".*".prop_map(Value::from),
+            ],
+        ) {
+            let written = id.to_string();
+            let read: Id = serde_json::from_str(&written).unwrap();
+            prop_assert_eq!(serde_json::to_string(&read).unwrap(), written);
+            prop_assert_eq!(read.to_string(), id.as_str().map_or_else(|| id.to_string(), str::to_owned));
+            prop_assert_eq!(&read, &serde_json::from_value::<Id>(id).unwrap());
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Kiket's own events as types: what a handler reads, and what a test makes.
+//!
+//! ```
+//! use kiket_runtime::{Payload, events::{Issue, IssueTransitioned, Transition}, testing::delivery_of};
+//!
+//! async fn on_transition(event: Payload<IssueTransitioned>) -> Option<String> {
+//!     event.transition.to.clone()
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let event = IssueTransitioned::new(Issue::new(42).title("Acme renewal"), Transition::new("review", "done"));
+//! let sent = delivery_of(&event, "v1"); // through the whole stack
+//! assert_eq!(on_transition(Payload(event)).await.as_deref(), Some("done")); // or the function alone
+//! # let _ = sent;
+//! # }
+//! ```
+//!
+//! Above a handler a type stands for its event: `#[kiket::webhook(IssueTransitioned, version = "v1")]`; types of your
+//! own can too, see [`Event`](crate::Event).
+//!
+//! # What is read
+//!
+//! Kiket has written its payloads in several ways, and all of them are read:
+//!
+//! - at the top of the body or below `data`, where both are there both count;
+//! - an issue as an object (`issue`) or by members of its own beside the others (`issue_id`, `title`, …);
+//! - names in snake case or in camel case;
+//! - ids as numbers or texts, people as objects, ids or e-mail addresses;
+//! - states, types, priorities and labels as texts or numbers, or as objects, of which the `key` counts, else the `name`.
+//!
+//! What is absent or `null` is `None` or empty, and never an error. A member that has a meaning and the wrong type is
+//! one, with its path. Whatever has no meaning here is kept in `extra`, that of `data` too.
+//!
+//! What the framework reads for itself is not in these types: `authentication`, `secrets`, `secret_status`, `api`.
+//! They can therefore be printed and logged as far as their texts may be.
+//!
+//! # What is written
+//!
+//! One shape, whatever was read: everything at the top of the body in snake case, without what is absent. Reading it
+//! gives an equal value.
+
+mod actor;
+mod approval;
+mod body;
+mod case;
+mod changes;
+mod command;
+mod comment;
+mod id;
+mod issue;
+mod members;
+mod noun;
+mod project;
+mod transition;
+mod workflow;
+
+pub use self::{
+    actor::Actor,
+    approval::{Approval, ApprovalApproved, ApprovalRejected, ApprovalRequested},
+    case::{
+        Case, CaseAssigned, CaseCommented, CaseCreated, CaseStatusChanged, CaseTransitioned, CaseUpdated,
+    },
+    changes::{Change, Changes},
+    command::{Command, Invocation},
+    comment::Comment,
+    id::Id,
+    issue::{
+        Issue, IssueAssigned, IssueCommented, IssueCreated, IssueStatusChanged, IssueTransitioned,
+        IssueUpdated,
+    },
+    project::Project,
+    transition::Transition,
+    workflow::{AfterTransition, BeforeTransition, SlaDefinition, SlaMetrics, SlaStatus},
+};
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use proptest::prelude::*;
+    use serde::{Serialize, de::DeserializeOwned};
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::envelope::decode;
+
+    /// Names that mean something somewhere.
+    #[rustfmt::skip]
+    const NAMES: [&str; 41] = [
+        "id", "event", "type", "timestamp", "createdAt", "created_at", "received_at", "occurred_at", "key", "name",
+        "data", "issue", "case", "transition", "from", "to", "actor", "performed_by", "project", "projectKey",
+        "organization_id", "context", "comment", "body", "changes", "changed_fields", "title", "status", "labels",
+        "custom_fields", "assignee", "assigneeId", "approval", "approvers", "state", "definition", "metrics",
+        "command", "text", "args", "secrets",
+    ];
+
+    fn json_object() -> impl Strategy<Value = Map<String, Value>> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            // Halves, which are written as they are.
+            any::<i32>().prop_map(|number| Value::from(f64::from(number) / 2.0)),
+            ".{0,12}".prop_map(Value::from),
+        ];
+        let key =
+            || prop_oneof![4 => prop::sample::select(&NAMES[..]).prop_map(str::to_owned), 1 => ".{0,6}"];
+        let any = leaf.prop_recursive(4, 40, 6, move |inner| {
+            prop_oneof![
+                1 => prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                3 => prop::collection::btree_map(key(), inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        });
+        prop::collection::btree_map(
+            prop_oneof![4 => prop::sample::select(&NAMES[..]).prop_map(str::to_owned), 1 => ".{0,6}"],
+            any,
+            0..8,
+        )
+        .prop_map(|map| map.into_iter().collect())
+    }
+
+    /// Bytes and value are read alike, and what was read is written and read again.
+    fn check<E: Serialize + DeserializeOwned + PartialEq + Debug>(payload: &Map<String, Value>) {
+        let payload = Value::from(payload.clone());
+        let body = payload.to_string();
+        let (read, envelope) = decode::<E>(&body);
+        assert!(envelope.is_ok(), "{body}");
+        let Ok(read) = read else { return assert!(serde_json::from_value::<E>(payload).is_err(), "{body}") };
+        assert_eq!(serde_json::from_value::<E>(payload).unwrap(), read, "{body}");
+        let written = serde_json::to_string(&read).unwrap();
+        assert_eq!(serde_json::from_str::<E>(&written).unwrap(), read, "{body} is written as {written}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_object_is_read_or_refused(payload in json_object()) {
+            check::<IssueCreated>(&payload);
+            check::<IssueUpdated>(&payload);
+            check::<IssueTransitioned>(&payload);
+            check::<IssueAssigned>(&payload);
+            check::<IssueCommented>(&payload);
+            check::<CaseStatusChanged>(&payload);
+            check::<SlaStatus>(&payload);
+            check::<ApprovalRequested>(&payload);
+            check::<Command>(&payload);
+        }
+
+        #[test]
+        fn whatever_has_no_meaning_survives(name in "x_[a-zA-Z_]{0,8}", value in json_object().prop_map(Value::from)) {
+            for place in ["", "/data", "/issue", "/data/issue", "/transition", "/issue/transition", "/project", "/data/actor"] {
+                let mut payload = json!({
+                    "issue": { "id": 1, "transition": { "from": "a" } }, "transition": {}, "project": {},
+                    "data": { "issue": {}, "actor": {} },
+                });
+                payload.pointer_mut(place).unwrap()[&name] = value.clone();
+                let read: IssueTransitioned = serde_json::from_value(payload).unwrap();
+                let extra = match place {
+                    "" | "/data" => &read.extra,
+                    "/issue" | "/data/issue" => &read.issue.extra,
+                    "/project" => &read.project.extra,
+                    "/data/actor" => &read.transition.actor.as_ref().unwrap().extra,
+                    _ => &read.transition.extra,
+                };
+                prop_assert_eq!(&extra[&name], &value, "{}", place);
+                let again: IssueTransitioned = serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
+                prop_assert_eq!(again, read);
+            }
+        }
+    }
+}

@@ -1,0 +1,6 @@
+struct Told<A, B>(A, B);
+
+#[kiket::webhook(Told<u8, u16>, version = "v1")]
+async fn on_issue_created() {}
+
+fn main() {}
