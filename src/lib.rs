@@ -155,3 +155,8 @@ macro_rules! __main {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The code of the page for those who know another SDK, as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/coming-from-another-sdk.md")]
+struct ComingFromAnotherSdk;
