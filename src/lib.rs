@@ -32,14 +32,23 @@
 //! - [`main!`]: the program around the handlers.
 //! - [`Payload`], [`Context`], [`State`], [`Settings`], [`Headers`], [`RawBody`]: the arguments of a handler.
 //! - [`events`]: Kiket's own events as types; [`Event`] for those of your own.
+//! - [`RequiredSecret`], [`Context::secret`]: secrets, from the delivery or the environment.
+//! - [`Authentication`], [`TokenRules`], [`Auth`]: what proves a delivery, and what it may do.
 //! - [`Reply`], [`Json`], [`Error`]: its answers; [`Decision`] of a guard, [`Actions`] for Kiket.
 //! - [`notification`]: messages that the extension delivers for Kiket.
 //! - [`external_webhook`]: webhooks of others, which Kiket passes on, and their signatures.
-//! - [`Extension`]: the same without macros, to configure, mount or embed.
-//! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone.
+//! - [`Endpoints`]: the typed calls to Kiket; [`Client`] for any other; [`Audit`], [`Ingestion`] for two that stand apart.
+//! - [`Extension`], [`Builder`]: the same without macros, to configure, mount or embed.
+//! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone, a Kiket of your own.
 //! - [`dedupe`]: stores that remember deliveries, so that nothing is done twice.
 //! - [`merkle`]: whether an audit record is in a published tree, checked without asking anybody.
 //! - [`signature`]: `sign` and `verify`, without the server.
+//!
+//! If you know another SDK of Kiket: [its code beside ours, and what behaves differently][coming], and [where each feature
+//! of the six is here][features].
+//!
+//! [coming]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/coming-from-another-sdk.md
+//! [features]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/features.md
 
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{

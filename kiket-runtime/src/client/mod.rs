@@ -77,8 +77,9 @@ use crate::{base_url::BaseUrl, clock::Clock, config::Config, secret::Secret};
 /// # async fn example(context: kiket_runtime::Context) -> kiket_runtime::Result<()> {
 /// use serde_json::{Value, json};
 ///
-/// let board: Value = context.client().get("/api/v1/ext/projects/core/boards").await?;
-/// let () = context.client().post("/api/v1/ext/analytics/events", &json!({ "name": "seen" })).await?;
+/// let webhooks: Value = context.client().get("/api/v1/webhooks").await?;
+/// let webhook = json!({ "url": "https://example.com/kiket", "events": ["case.created"] });
+/// let created: Value = context.client().post("/api/v1/webhooks", &webhook).await?;
 /// # Ok(())
 /// # }
 /// ```
