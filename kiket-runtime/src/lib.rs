@@ -29,6 +29,7 @@ mod gate;
 mod handler;
 mod headers;
 mod http;
+mod id;
 mod logging;
 mod mac;
 mod manifest;
@@ -59,7 +60,7 @@ pub use self::{
     builder::Builder,
     client::{
         Analytics, Anchor, AnchorFilter, AnchorRecord, AnchorStatus, Audit, AuditProof, Board, Client,
-        ClientError, ClientErrorKind, CustomData, EmailAttachment, Endpoints, Evidence, FieldError, Id,
+        ClientError, ClientErrorKind, CustomData, EmailAttachment, Endpoints, Evidence, FieldError,
         InboundEmail, InboundEmails, Ingested, Ingestion, IntakeField, IntakeForm, IntakeFormFilter,
         IntakeForms, IntakeStats, IntakeSubmission, IntakeSubmissions, Issue, IssueComment, IssueFields,
         IssueFilter, Issues, Items, Level, Member, Projects, RateWindow, RawEvent, ReceivedEmail,
@@ -81,6 +82,7 @@ pub use self::{
     },
     headers::Headers,
     http::{Server, ServerHandle},
+    id::Id,
     logging::init_logging,
     manifest::{DeclaredEvent, Form, Manifest, Reference, Setting},
     report::{HandlerReport, Report},

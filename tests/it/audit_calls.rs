@@ -366,8 +366,8 @@ async fn a_hostile_answer_is_never_taken_for_good() {
     let answer = serde_json::to_value(&good).unwrap();
     for (change, words) in [
         (json!({ "record_id": 4 }), "another record"),
-        (json!({ "record_id": null }), "an id is a number or a text"),
-        (json!({ "record_id": [3] }), "an id is a number or a text"),
+        (json!({ "record_id": null }), "expected an id, a whole number or a text"),
+        (json!({ "record_id": [3] }), "expected an id, a whole number or a text"),
         (json!({ "content_hash": other }), "does not lead"),
         (json!({ "merkle_root": other }), "does not lead"),
         (json!({ "merkle_root": &root[..64] }), "the root has 62 hex digits"),

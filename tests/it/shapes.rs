@@ -162,7 +162,7 @@ async fn a_notification_for_nobody_is_refused_by_the_name_of_its_field() {
         (json!({ "message": "hi" }), "missing field `channel_type`"),
         (
             json!({ "message": "hi", "channel_type": "channel", "channel_id": ["C1"] }),
-            "channel_id: invalid type: sequence, expected a text or a whole number",
+            "channel_id: invalid type: sequence, expected an id, a whole number or a text",
         ),
         (
             json!({ "message": "hi", "channel_type": "channel", "channel_id": "C1", "format": 5 }),

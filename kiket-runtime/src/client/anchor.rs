@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
-use super::Id;
+use crate::id::Id;
 use crate::merkle::{self, Hash, Node, ProofError};
 
 /// How far an anchor came.

@@ -139,7 +139,7 @@ impl Audit {
             .maybe_query("record_type", record_type);
         let call = request.call();
         let proof: AuditProof = self.client.send(request).await?;
-        if proof.record_id.to_string() != id
+        if proof.record_id != id
             || record_type.is_some_and(|asked| proof.record_type.as_deref() != Some(asked))
         {
             return Err(unreadable(call, "the answer is the proof of another record"));

@@ -4,7 +4,8 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Client, ClientError, answer::Wrapped, id::Id, request::Request};
+use super::{Client, ClientError, answer::Wrapped, request::Request};
+use crate::id::Id;
 
 /// The e-mails that an extension got from elsewhere, and hands to Kiket.
 ///

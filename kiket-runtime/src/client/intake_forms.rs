@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use super::{
     Client, ClientError,
     answer::{Wrapped, null_is_default},
-    id::Id,
     intake_submissions::IntakeSubmissions,
     page::Items,
     request::Request,
 };
+use crate::id::Id;
 
 /// The intake forms of a project, through which people without an account send something in.
 ///

@@ -6,7 +6,8 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Client, ClientError, answer::Wrapped, id::Id, page::Items, request::Request};
+use super::{Client, ClientError, answer::Wrapped, page::Items, request::Request};
+use crate::id::Id;
 
 /// What was sent in through an intake form, and what is decided about it.
 ///

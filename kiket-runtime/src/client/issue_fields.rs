@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::id::Id;
+use crate::id::Id;
 
 /// The fields that an issue is made with, or that a change sets; what is not named stays as it is.
 ///
@@ -33,7 +33,7 @@ impl IssueFields {
 
     /// Its project. It must not be blank.
     pub fn project(self, project: impl Into<Id>) -> Self {
-        self.field("project_id", written(project.into()))
+        self.field("project_id", Value::from(project.into()))
     }
 
     /// What kind of issue it is, like `Task`.
@@ -48,7 +48,7 @@ impl IssueFields {
 
     /// Who works on it.
     pub fn assignee(self, id: impl Into<Id>) -> Self {
-        self.field("assignee_id", written(id.into()))
+        self.field("assignee_id", Value::from(id.into()))
     }
 
     /// Its labels, instead of those that it has.
@@ -64,12 +64,5 @@ impl IssueFields {
 
     pub(super) fn has_blank_project(&self) -> bool {
         self.0.get("project_id").and_then(Value::as_str).is_some_and(|project| project.trim().is_empty())
-    }
-}
-
-fn written(id: Id) -> Value {
-    match id {
-        Id::Number(number) => number.into(),
-        Id::Text(text) => text.into(),
     }
 }

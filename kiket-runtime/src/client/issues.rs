@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 use super::{
     Client, ClientError,
     answer::{Wrapped, null_is_default},
-    id::Id,
     issue_fields::IssueFields,
     page::Items,
     request::Request,
 };
+use crate::id::Id;
 
 /// The issues that the extension may read and write.
 ///

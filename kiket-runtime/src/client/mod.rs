@@ -10,7 +10,6 @@ mod custom_data;
 mod endpoints;
 mod error;
 mod fetch;
-mod id;
 mod inbound_emails;
 mod ingestion;
 mod intake_forms;
@@ -43,7 +42,6 @@ pub use self::{
     custom_data::CustomData,
     endpoints::{Endpoints, Level},
     error::{ClientError, ClientErrorKind, FieldError},
-    id::Id,
     inbound_emails::{EmailAttachment, InboundEmail, InboundEmails, ReceivedEmail},
     ingestion::{Ingested, Ingestion},
     intake_forms::{IntakeField, IntakeForm, IntakeFormFilter, IntakeForms, IntakeStats},

@@ -6,7 +6,8 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Client, ClientError, answer::null_is_default, id::Id, page::Items, request::Request};
+use super::{Client, ClientError, answer::null_is_default, page::Items, request::Request};
+use crate::id::Id;
 
 /// How the projects of the workspace are set up, and who works in them.
 ///

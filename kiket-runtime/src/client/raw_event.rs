@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Id;
+use crate::id::Id;
 
 /// Something that happened elsewhere, as it was told there.
 ///

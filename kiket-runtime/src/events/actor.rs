@@ -1,6 +1,7 @@
 //! Who did something.
 
-use super::{id::Id, members::Members as _, noun::noun};
+use super::{members::Members as _, noun::noun};
+use crate::id::Id;
 
 noun! {
     /// Who did something: a person or a program.

@@ -3,10 +3,10 @@
 use super::{
     actor::{ACTOR, Actor},
     body::event,
-    id::Id,
     issue::Issue,
     noun::noun,
 };
+use crate::id::Id;
 
 noun! {
     /// A question to somebody whether something may go on, and the answer.

@@ -3,10 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::{
-    id::Id,
-    members::{Members, whole},
-};
+use super::members::{Members, whole};
+use crate::id::Id;
 
 /// The fields that an update changed.
 ///

@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::{
     actor::{ACTOR, Actor},
     body::event,
-    id::Id,
     noun::noun,
 };
+use crate::id::Id;
 
 event! {
     /// A command that somebody gave, like `/deploy production` in a chat.

@@ -1,6 +1,7 @@
 //! What somebody said.
 
-use super::{actor::Actor, id::Id, noun::noun};
+use super::{actor::Actor, noun::noun};
+use crate::id::Id;
 
 noun! {
     /// A comment.

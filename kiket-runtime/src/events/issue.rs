@@ -7,10 +7,10 @@ use super::{
     body::event,
     changes::{CHANGES, Changes},
     comment::{COMMENT_BODY, Comment},
-    id::Id,
     noun::noun,
     transition::{FROM, TO, Transition},
 };
+use crate::id::Id;
 
 noun! {
     /// An issue, as far as an event tells of it.

@@ -8,8 +8,8 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::id::Id;
 use crate::envelope::Key;
+use crate::id::Id;
 
 /// What is read member by member.
 pub(super) trait Members {

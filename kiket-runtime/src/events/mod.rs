@@ -47,7 +47,6 @@ mod case;
 mod changes;
 mod command;
 mod comment;
-mod id;
 mod issue;
 mod members;
 mod noun;
@@ -64,7 +63,6 @@ pub use self::{
     changes::{Change, Changes},
     command::{Command, Invocation},
     comment::Comment,
-    id::Id,
     issue::{
         Issue, IssueAssigned, IssueCommented, IssueCreated, IssueStatusChanged, IssueTransitioned,
         IssueUpdated,

@@ -1,6 +1,7 @@
 //! Where something happened.
 
-use super::{id::Id, noun::noun};
+use super::noun::noun;
+use crate::id::Id;
 
 noun! {
     /// A project.

@@ -2,9 +2,9 @@
 
 use super::{
     actor::{ACTOR, Actor},
-    id::Id,
     noun::noun,
 };
+use crate::id::Id;
 
 noun! {
     /// The way from one state to another, and who went it.

@@ -93,7 +93,7 @@ noun! {
     /// The rule that says how long an issue may be in a status.
     SlaDefinition, "the rule of a service level, as an object or its id" {
         /// The id.
-        id: opt super::Id;
+        id: opt crate::id::Id;
         /// The key of the status in which the time counts.
         status: word String;
         /// The key of the type of issue that it is for.
@@ -102,7 +102,7 @@ noun! {
         max_duration_minutes: opt f64;
     }
 
-    fn take_plain(&mut self, plain: super::Id) -> bool {
+    fn take_plain(&mut self, plain: crate::id::Id) -> bool {
         self.id = Some(plain);
         true
     }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
+use serde_json::Value;
 
 /// The id of an issue, a person, a project: a number or a text, and it stays what it was.
 ///
@@ -14,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 /// compared with numbers and texts as it stands.
 ///
 /// ```
-/// use kiket_runtime::events::Id;
+/// use kiket_runtime::Id;
 ///
 /// let (number, text) = (Id::from(42), Id::from("ISS-42"));
 /// assert!(number == 42 && number == "42" && text == "ISS-42");
@@ -159,6 +160,16 @@ impl Serialize for Id {
     }
 }
 
+impl From<Id> for Value {
+    fn from(id: Id) -> Self {
+        match id.0 {
+            Spelling::Number(number) => number.into(),
+            Spelling::Negative(number) => number.into(),
+            Spelling::Text(text) => text.into(),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visit;
@@ -196,7 +207,6 @@ mod tests {
     use std::collections::HashSet;
 
     use proptest::prelude::*;
-    use serde_json::Value;
 
     use super::*;
 
