@@ -3,10 +3,11 @@
 //! `cargo run --example marketing` serves it. Where neither `KIKET_BASE_URL` nor a token is set it brings a Kiket of its
 //! own along, so that it needs no account; the README shows how to send it a signed delivery, and where to look then.
 
-use std::{env, fmt};
+use std::env;
 
 use kiket::{
-    Level, SlaFilter, SlaState,
+    Id, Level, SlaFilter, SlaState,
+    events::{IssueAssigned, SlaStatus},
     prelude::*,
     testing::{Call, Platform},
 };
@@ -42,38 +43,16 @@ async fn on_issue_created_v2(payload: Payload<IssueCreated>, context: Context) -
     Ok(Reply::json(json!({ "ok": true, "version": context.event_version().as_str() })))
 }
 
-#[derive(Deserialize)]
-struct InProject {
-    issue: ProjectIssue,
-}
-
-#[derive(Deserialize)]
-struct ProjectIssue {
-    project_id: Id,
-}
-
-/// Kiket writes ids as numbers or as texts.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Id {
-    Number(u64),
-    Text(String),
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(f),
-            Self::Text(text) => text.fmt(f),
-        }
-    }
+/// The project that an event is about. One that says nothing of it will say no more when it comes again.
+fn known(project: Option<&Id>) -> kiket::Result<&Id> {
+    project.ok_or_else(|| Error::permanent("the event names no project"))
 }
 
 /// Adds a contact to the project's records, and tells how many active ones there were.
-#[kiket::webhook("issue.assigned", version = "v1")]
-async fn on_issue_assigned(payload: Payload<InProject>, context: Context) -> kiket::Result<Reply> {
+#[kiket::webhook(IssueAssigned, version = "v1")]
+async fn on_issue_assigned(event: Payload<IssueAssigned>, context: Context) -> kiket::Result<Reply> {
     let (module, table) = CONTACTS;
-    let contacts = context.endpoints().custom_data(&payload.issue.project_id);
+    let contacts = context.endpoints().custom_data(known(event.project_id())?);
     let active: Vec<Value> = contacts.list(module, table, 10, json!({ "status": "active" })).await?;
     let contact =
         json!({ "email": "ada@example.com", "status": "active", "metadata": { "source": "webhook" } });
@@ -82,15 +61,13 @@ async fn on_issue_assigned(payload: Payload<InProject>, context: Context) -> kik
 }
 
 /// Warns of the first issue that is about to be late.
-#[kiket::webhook("workflow.sla_status", version = "v1")]
-async fn on_sla_status(payload: Payload<InProject>, context: Context) -> kiket::Result<Reply> {
+#[kiket::webhook(SlaStatus, version = "v1")]
+async fn on_sla_status(event: Payload<SlaStatus>, context: Context) -> kiket::Result<Reply> {
     let endpoints = context.endpoints();
     let imminent = SlaFilter::default().state(SlaState::Imminent).limit(5);
-    let Some(event) = endpoints.sla_events(&payload.issue.project_id).stream(imminent).next().await else {
-        return Ok(Reply::ok());
-    };
-    let event = event?;
-    endpoints.log_event("sla.warning", json!({ "issue_id": event.issue_id, "state": event.state })).await?;
+    let events = endpoints.sla_events(known(event.project_id())?);
+    let Some(first) = events.stream(imminent).next().await.transpose()? else { return Ok(Reply::ok()) };
+    endpoints.log_event("sla.warning", json!({ "issue_id": first.issue_id, "state": first.state })).await?;
     Ok(Reply::json(json!({ "acknowledged": true })))
 }
 

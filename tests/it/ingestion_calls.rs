@@ -405,7 +405,10 @@ async fn claims_are_read_in_each_of_their_spellings() {
         (json!(null), "expected a sequence"),
         (json!({ "rawEvents": null }), "expected a sequence"),
         (json!({ "rawEvents": [{ "id": 1 }] }), "sourceEventType"),
-        (json!({ "rawEvents": [{ "id": null, "sourceEventType": "x" }] }), "expected an id, a whole number or a text"),
+        (
+            json!({ "rawEvents": [{ "id": null, "sourceEventType": "x" }] }),
+            "expected an id, a whole number or a text",
+        ),
         (json!({ "rawEvents": [{ "id": 1, "sourceEventType": 2 }] }), "expected a string"),
     ] {
         world.answer(&body);
