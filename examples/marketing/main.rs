@@ -3,10 +3,10 @@
 //! `cargo run --example marketing` serves it. Where neither `KIKET_BASE_URL` nor a token is set it brings a Kiket of its
 //! own along, so that it needs no account; the README shows how to send it a signed delivery, and where to look then.
 
-use std::{env, fmt};
+use std::env;
 
 use kiket::{
-    Level, SlaFilter, SlaState,
+    Id, Level, SlaFilter, SlaState,
     prelude::*,
     testing::{Call, Platform},
 };
@@ -50,23 +50,6 @@ struct InProject {
 #[derive(Deserialize)]
 struct ProjectIssue {
     project_id: Id,
-}
-
-/// Kiket writes ids as numbers or as texts.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Id {
-    Number(u64),
-    Text(String),
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(f),
-            Self::Text(text) => text.fmt(f),
-        }
-    }
 }
 
 /// Adds a contact to the project's records, and tells how many active ones there were.

@@ -6,7 +6,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Client, ClientError, page::Items, request::Request};
+use super::{Client, ClientError, id::Id, page::Items, request::Request};
 
 /// The service level events of a project: which issues are about to be late, or are.
 ///
@@ -87,13 +87,13 @@ impl SlaState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SlaEvent {
-    /// The id of the event: a number or a text.
-    pub id: Value,
-    /// The issue: a number or a text.
-    pub issue_id: Value,
-    /// Its project: a number or a text.
+    /// The id of the event.
+    pub id: Id,
+    /// The issue.
+    pub issue_id: Id,
+    /// Its project.
     #[serde(default)]
-    pub project_id: Value,
+    pub project_id: Option<Id>,
     /// How late it is.
     pub state: SlaState,
     /// Since when, as Kiket writes it.
