@@ -7,13 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Client, ClientError,
-    answer::{Wrapped, null_is_default},
-    id::Id,
-    issue_fields::IssueFields,
-    page::Items,
-    request::Request,
+    Client, ClientError, answer::Wrapped, id::Id, issue_fields::IssueFields, page::Items, request::Request,
 };
+use crate::absent::or_default;
 
 /// The issues that the extension may read and write.
 ///
@@ -118,7 +114,7 @@ pub struct Issue {
     #[serde(default)]
     pub assignee: Value,
     /// Its labels.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub labels: Vec<String>,
     /// When it was made, as Kiket writes it.
     #[serde(default)]
