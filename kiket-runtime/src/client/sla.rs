@@ -72,14 +72,10 @@ pub enum SlaState {
     Other(String),
 }
 
-impl SlaState {
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Imminent => "imminent",
-            Self::Breached => "breached",
-            Self::Recovered => "recovered",
-            Self::Other(state) => state,
-        }
+/// The word for it, as calls and answers have it.
+impl fmt::Display for SlaState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 
@@ -135,9 +131,7 @@ impl SlaEvents {
     fn listing(&self, filter: SlaFilter) -> Result<Request, ClientError> {
         let SlaFilter { issue_id, state, limit } = filter;
         let request = Request::new(Method::GET, &["ext", "sla", "events"])?.of_project(&self.project)?;
-        let request = request
-            .maybe_query("issue_id", issue_id)
-            .maybe_query("state", state.as_ref().map(SlaState::as_str));
+        let request = request.maybe_query("issue_id", issue_id).maybe_query("state", state);
         Ok(request.maybe_query("limit", limit))
     }
 }
