@@ -1,6 +1,7 @@
 //! The load: deliveries over connections that stay open, each sent when the one before is answered.
 
 use std::{
+    error::Error,
     fmt, io,
     net::SocketAddr,
     str::FromStr,
@@ -24,6 +25,28 @@ pub(crate) struct Load {
     pub(crate) size: usize,
     pub(crate) connections: usize,
     pub(crate) time: Duration,
+}
+
+/// ```text
+/// arguments = address size connections seconds
+/// ```
+impl Load {
+    pub(crate) fn read(arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
+        let [address, size, connections, seconds] = arguments else {
+            return Err(format!("a load is not {arguments:?}").into());
+        };
+        Ok(Self {
+            address: address.parse()?,
+            size: size.parse()?,
+            connections: connections.parse()?,
+            time: Duration::from_secs_f64(seconds.parse()?),
+        })
+    }
+
+    pub(crate) fn arguments(&self) -> [String; 4] {
+        let Self { address, size, connections, time } = self;
+        [address.to_string(), size.to_string(), connections.to_string(), time.as_secs_f64().to_string()]
+    }
 }
 
 /// How it was answered.

@@ -17,9 +17,10 @@ mod measure;
 mod options;
 mod ours;
 mod process;
+mod round;
 mod table;
 
-use std::{error::Error, time::Duration};
+use std::error::Error;
 
 use client::Load;
 use options::Options;
@@ -30,14 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments[..] {
         ["serve-ours", workers] => ours::serve(workers.parse()?).map_err(|error| format!("{error:?}").into()),
         ["serve-limit", workers] => Ok(limit::serve(workers.parse()?)?),
-        ["load", address, size, connections, seconds] => {
-            let answered = client::send(Load {
-                address: address.parse()?,
-                size: size.parse()?,
-                connections: connections.parse()?,
-                time: Duration::from_secs_f64(seconds.parse()?),
-            })?;
-            print!("{answered}");
+        ["load", ref load @ ..] => {
+            print!("{}", client::send(Load::read(load)?)?);
             Ok(())
         }
         _ => {

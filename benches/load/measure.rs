@@ -6,10 +6,11 @@ use std::{
 };
 
 use crate::{
-    client::{self, Answered},
+    client,
     deliveries::SIZES,
     options::Options,
-    process::{self, ServerProcess},
+    process::ServerProcess,
+    round::{Round, median},
 };
 
 /// The servers that are measured.
@@ -65,14 +66,6 @@ pub(crate) struct MeasuredServer {
     pub(crate) rounds: [Vec<Round>; SIZES.len()],
 }
 
-/// One load of one server.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Round {
-    pub(crate) answered: Answered,
-    /// Processor time for a request, in microseconds.
-    pub(crate) cpu: f64,
-}
-
 struct Running {
     server: ServerProcess,
     measured: MeasuredServer,
@@ -90,7 +83,7 @@ pub(crate) fn all(options: Options) -> io::Result<Measured> {
                 if !measured.contestant.takes(size) {
                     continue;
                 }
-                let found = load(server, size, options)?;
+                let found = Round::of(server, size, options)?;
                 // The first round warms up.
                 if round > 0 {
                     measured.rounds[position].push(found);
@@ -128,23 +121,4 @@ fn start(contestant: Contestant, options: Options) -> io::Result<Running> {
             return Ok(Running { server, measured });
         }
     }
-}
-
-fn load(server: &ServerProcess, size: usize, options: Options) -> io::Result<Round> {
-    let arguments = [
-        server.address().to_string(),
-        size.to_string(),
-        options.connections.to_string(),
-        options.seconds.to_string(),
-    ];
-    let before = server.cpu_time()?;
-    let answered: Answered = process::run("load", &arguments)?.parse()?;
-    let cpu = server.cpu_time()?.saturating_sub(before);
-    Ok(Round { answered, cpu: cpu.as_secs_f64() * 1e6 / answered.requests_f64() })
-}
-
-/// The middle one; there is at least one.
-pub(crate) fn median<T: PartialOrd + Copy>(mut values: Vec<T>) -> T {
-    values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-    values[values.len() / 2]
 }

@@ -4,8 +4,9 @@ use std::fmt::{self, Write as _};
 
 use crate::{
     deliveries::SIZES,
-    measure::{Contestant, Measured, MeasuredServer, Round, median},
+    measure::{Contestant, Measured, MeasuredServer},
     options::Options,
+    round::{Round, median},
 };
 
 /// The most that the ratio of our processor time to the limit's should be, by size.

@@ -16,13 +16,16 @@ mod deliveries;
 mod options;
 #[path = "../load/process.rs"]
 mod process;
+#[path = "../load/round.rs"]
+mod round;
 mod serve;
 
-use std::{error::Error, io, time::Duration};
+use std::{error::Error, time::Duration};
 
-use client::{Answered, Load};
+use client::Load;
 use options::Options;
 use process::ServerProcess;
+use round::{Round, median};
 
 /// A pair of servers, and what their ratio should be at most.
 struct Comparison {
@@ -61,14 +64,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [role, workers] if role.starts_with("serve-") => Ok(serve::serve(role, workers.parse()?)?),
-        ["load", address, size, connections, seconds] => {
-            let answered = client::send(Load {
-                address: address.parse()?,
-                size: size.parse()?,
-                connections: connections.parse()?,
-                time: Duration::from_secs_f64(seconds.parse()?),
-            })?;
-            print!("{answered}");
+        ["load", ref load @ ..] => {
+            print!("{}", client::send(Load::read(load)?)?);
             Ok(())
         }
         _ => compare(Options::read(&arguments)?),
@@ -96,24 +93,28 @@ fn compare(options: Options) -> Result<(), Box<dyn Error>> {
             // Who comes first is last the next time.
             let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
             for position in order {
-                let measured = load(&servers[position], options)?;
+                let measured = Round::of(&servers[position], deliveries::SIZES[0].0, options)?;
                 if round > 0 {
                     rounds[position].push(measured);
                 }
             }
         }
         for (((name, _), rounds), server) in [ours, other].into_iter().zip(&rounds).zip(&servers) {
+            let middle = |of: fn(&Round) -> f64| median(rounds.iter().map(of).collect());
             let [cpu, rate] =
-                [median(rounds, |(cpu, _)| *cpu), median(rounds, |(_, a)| a.requests_per_second())];
-            let [p50, p99] = [median(rounds, |(_, a)| micros(a.p50)), median(rounds, |(_, a)| micros(a.p99))];
+                [middle(|round| round.cpu), middle(|round| round.answered.requests_per_second())];
+            let [p50, p99] =
+                [middle(|round| micros(round.answered.p50)), middle(|round| micros(round.answered.p99))];
             let memory = server.resident_memory()? / (1024 * 1024);
             println!("{title:32} {name:>16} {cpu:12.1} {rate:10.0} {p50:10.0} {p99:10.0} {memory:8}");
         }
-        let pairs: Vec<_> = rounds[0].iter().zip(&rounds[1]).collect();
-        let cpu = median(&pairs, |(ours, other)| ours.0 / other.0);
+        let ratio = |of: fn(&Round, &Round) -> f64| {
+            median(rounds[0].iter().zip(&rounds[1]).map(|(ours, other)| of(ours, other)).collect())
+        };
+        let cpu = ratio(|ours, other| ours.cpu / other.cpu);
         let rate =
-            median(&pairs, |(ours, other)| other.1.requests_per_second() / ours.1.requests_per_second());
-        let p50 = median(&pairs, |(ours, other)| micros(ours.1.p50) / micros(other.1.p50));
+            ratio(|ours, other| other.answered.requests_per_second() / ours.answered.requests_per_second());
+        let p50 = ratio(|ours, other| micros(ours.answered.p50) / micros(other.answered.p50));
         println!(
             "{title:32} {:>16} {cpu:12.3} {rate:10.3} {p50:10.3} {:>10}\n",
             "ratio",
@@ -123,27 +124,6 @@ fn compare(options: Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The processor time of a server for a request, in microseconds, and how the load was answered.
-fn load(server: &ServerProcess, options: Options) -> io::Result<(f64, Answered)> {
-    let arguments = [
-        server.address().to_string(),
-        deliveries::SIZES[0].0.to_string(),
-        options.connections.to_string(),
-        options.seconds.to_string(),
-    ];
-    let before = server.cpu_time()?;
-    let answered: Answered = process::run("load", &arguments)?.parse()?;
-    let cpu = server.cpu_time()?.saturating_sub(before);
-    Ok((cpu.as_secs_f64() * 1e6 / answered.requests_f64(), answered))
-}
-
 fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
-}
-
-/// The middle of what `figure` says of each; there is at least one.
-fn median<T>(values: &[T], figure: impl Fn(&T) -> f64) -> f64 {
-    let mut figures: Vec<_> = values.iter().map(figure).collect();
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }

@@ -1,31 +1,17 @@
 //! The calls of the audit trail, against the platform: contract 5.4.
 
 use kiket::{
-    Anchor, AnchorFilter, AnchorStatus, Audit, AuditProof, Builder, ClientError, ClientErrorKind, Clock,
-    Extension, Id, Verification,
+    Anchor, AnchorFilter, AnchorStatus, Audit, AuditProof, ClientError, ClientErrorKind, Clock, Extension,
+    Id, Verification,
     merkle::ProofError,
     testing::{Call, Failure, Platform},
 };
 use serde_json::{Value, json};
 
-use crate::canary::log_if_searched;
+use crate::world::{SEGMENTS, builder, one_call, request, status};
 
 /// 2023-11-14T22:13:20Z
 const NOW: u64 = 1_700_000_000;
-
-/// An extension that only calls.
-pub(crate) fn extension(builder: Builder) -> Extension {
-    log_if_searched();
-    builder
-        .without_manifest()
-        .without_collected()
-        .without_dedupe()
-        .environment([] as [(String, String); 0])
-        .telemetry(false)
-        .handler("x", "v1", async || ())
-        .build()
-        .unwrap()
-}
 
 struct World {
     platform: Platform,
@@ -45,7 +31,7 @@ impl World {
             "records": [{ "id": 1, "type": "AIAuditLog" }, { "id": 2, "type": "AIAuditLog" }],
             "created_at": "2023-11-13T00:00:00Z",
         }));
-        let extension = extension(platform.extension(Extension::builder()));
+        let extension = platform.extension(builder()).build().unwrap();
         Self { platform, extension }
     }
 
@@ -56,10 +42,7 @@ impl World {
     /// The one call that was made since the last time. It carries the workspace token, and no extension key.
     #[track_caller]
     fn call(&self) -> Call {
-        let mut calls = self.platform.calls();
-        self.platform.forget_calls();
-        assert_eq!(calls.len(), 1, "one call");
-        let call = calls.remove(0);
+        let call = one_call(&self.platform);
         assert_eq!(call.header("authorization"), Some(format!("Bearer {}", self.platform.token()).as_str()));
         for absent in ["x-kiket-api-key", "x-api-key", "x-organization-id"] {
             assert_eq!(call.header(absent), None);
@@ -69,9 +52,7 @@ impl World {
 
     #[track_caller]
     fn request(&self) -> String {
-        let call = self.call();
-        let query = if call.query().is_empty() { String::new() } else { format!("?{}", call.query()) };
-        format!("{} {}{query}", call.method(), call.path())
+        request(&self.call())
     }
 
     /// The next call is answered with this.
@@ -98,12 +79,6 @@ fn invalid<T: std::fmt::Debug>(result: Result<T, ClientError>, words: &str) {
     let error = result.unwrap_err();
     assert_eq!(error.kind(), ClientErrorKind::InvalidRequest, "{error}");
     assert!(error.message().contains(words), "{error}");
-}
-
-#[track_caller]
-pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, ClientError>, status: u16) {
-    let error = result.unwrap_err();
-    assert_eq!(error.status().map(|status| status.as_u16()), Some(status), "{error}");
 }
 
 fn networks(anchors: &[Anchor]) -> Vec<&str> {
@@ -143,12 +118,10 @@ async fn anchors_are_filtered_and_keep_what_nobody_knows() {
         let found = world.audit().anchors(AnchorFilter::default().status(status)).await.unwrap();
         assert_eq!(found.len(), count);
     }
-    refused(
-        world.audit().anchors(AnchorFilter::default().status(AnchorStatus::Other("odd".into()))).await,
-        422,
-    );
-    refused(world.audit().anchors(AnchorFilter::default().from("yesterday")).await, 422);
-    refused(world.audit().anchors(AnchorFilter::default().page(0)).await, 422);
+    let odd = AnchorFilter::default().status(AnchorStatus::Other("odd".into()));
+    assert_eq!(status(world.audit().anchors(odd).await), 422);
+    assert_eq!(status(world.audit().anchors(AnchorFilter::default().from("yesterday")).await), 422);
+    assert_eq!(status(world.audit().anchors(AnchorFilter::default().page(0)).await), 422);
 
     let odd = json!({ "anchors": [{ "id": "a", "merkle_root": world.root(0), "status": "reorganised" }] });
     world.answer(&odd);
@@ -178,7 +151,7 @@ async fn anchors_are_walked_through_all_their_pages() {
     world.platform.fail(Failure::status(500).times(1).when(|call| call.query_value("page") == Some("2")));
     let mut anchors = world.audit().stream_anchors(filter.clone());
     assert!(anchors.next().await.unwrap().is_ok() && anchors.next().await.unwrap().is_ok());
-    refused(anchors.next().await.unwrap(), 500);
+    assert_eq!(status(anchors.next().await.unwrap()), 500);
     assert!(anchors.next().await.is_none(), "it ends after the first error");
 
     // Counts that promise more than there is end, too.
@@ -219,7 +192,7 @@ async fn an_anchor_is_found_by_its_root() {
         invalid(world.audit().anchor(odd, false).await, words);
     }
     assert_eq!(world.platform.calls().len(), 0);
-    refused(world.audit().anchor(&"0".repeat(64), false).await, 404);
+    assert_eq!(status(world.audit().anchor(&"0".repeat(64), false).await), 404);
 }
 
 #[tokio::test]
@@ -244,21 +217,13 @@ async fn the_proof_of_every_record_holds() {
         (alone.proof.len(), alone.verified, alone.content_hash == alone.merkle_root),
         (0, false, true)
     );
-    refused(world.audit().proof(6, None).await, 404);
+    assert_eq!(status(world.audit().proof(6, None).await), 404);
 }
 
 #[tokio::test]
 async fn every_record_stays_one_segment_of_the_path() {
     let world = World::new();
-    for (id, encoded) in [
-        ("a/b", "a%2Fb"),
-        ("a?b", "a%3Fb"),
-        ("a#b", "a%23b"),
-        ("a b", "a%20b"),
-        ("100%", "100%25"),
-        ("../x", "..%2Fx"),
-        ("grün", "gr%C3%BCn"),
-    ] {
+    for (id, encoded) in SEGMENTS {
         world.platform.add_anchor(json!({ "records": [{ "id": id }] }));
         let proof = world.audit().proof(id, None).await.unwrap();
         assert_eq!(world.call().path(), format!("/api/v1/audit/records/{encoded}/proof"));
@@ -269,7 +234,7 @@ async fn every_record_stays_one_segment_of_the_path() {
     }
     let typed = world.audit().proof("a/b", "a&b=c").await;
     assert_eq!(world.call().query(), "record_type=a%26b%3Dc");
-    refused(typed, 404);
+    assert_eq!(status(typed), 404);
 }
 
 #[tokio::test]
@@ -306,7 +271,7 @@ async fn a_proof_is_verified_here_and_its_root_there() {
     }
     assert_eq!(world.platform.calls().len(), 0, "what does not hold is not asked about");
     world.platform.fail(Failure::status(422).times(1));
-    refused(world.audit().verify(&good).await, 422);
+    assert_eq!(status(world.audit().verify(&good).await), 422);
 }
 
 #[tokio::test]
@@ -435,7 +400,7 @@ async fn the_platform_refuses_what_is_no_question() {
         json!({ "proof": "x" }),
         json!({ "proof": [1] }),
     ] {
-        refused(ask(with(&question, &change)).await, 422);
+        assert_eq!(status(ask(with(&question, &change)).await), 422);
     }
-    refused(client.delete::<Value>("/api/v1/audit/anchors").await, 405);
+    assert_eq!(status(client.delete::<Value>("/api/v1/audit/anchors").await), 405);
 }

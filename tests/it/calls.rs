@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use kiket::{
-    ClientErrorKind, Context, Level, Reply, SlaFilter, SlaState, StatusCode,
+    ClientErrorKind, Context, Id, Level, Reply, SlaFilter, SlaState, StatusCode,
     testing::{Failure, Platform, TestExtension, delivery},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::world::{ID, World, builder, refuse, status};
+use crate::world::{ID, SEGMENTS, World, builder, refuse, status};
 
 #[tokio::test]
 async fn log_event_tells_event_version_data_and_time() {
@@ -176,16 +176,7 @@ async fn a_rotation_that_fails_keeps_the_old_value() {
 async fn every_key_stays_one_segment_of_the_path() {
     let world = World::new();
     let secrets = world.endpoints().secrets();
-    for (key, encoded) in [
-        ("a/b", "a%2Fb"),
-        ("a?b", "a%3Fb"),
-        ("a#b", "a%23b"),
-        ("a b", "a%20b"),
-        ("100%", "100%25"),
-        ("a..b", "a..b"),
-        ("../x", "..%2Fx"),
-        ("grün", "gr%C3%BCn"),
-    ] {
+    for (key, encoded) in SEGMENTS {
         secrets.set(key, "v").await.unwrap();
         assert_eq!(world.call().path(), format!("/api/v1/extensions/com.example.calls/secrets/{encoded}"));
         assert_eq!(world.platform.secret(key).as_deref(), Some("v"), "{key}");
@@ -310,11 +301,22 @@ async fn sla_events_are_filtered_and_keep_what_nobody_knows() {
     let events = world.endpoints().sla_events(7).list(filter).await.unwrap();
     assert_eq!(world.request(), "GET /api/v1/ext/sla/events?project_id=7&issue_id=42&state=imminent&limit=5");
     assert_eq!(events.len(), 1);
-    assert_eq!((&events[0].state, &events[0].issue_id), (&SlaState::Imminent, &json!(42)));
+    assert_eq!((&events[0].state, &events[0].issue_id), (&SlaState::Imminent, &Id::from(42)));
     assert_eq!(
         (&events[0].metrics["duration_minutes"], &events[0].more["severity"]),
         (&json!(80), &json!("high"))
     );
+
+    // The id of an answer is the next question's, also when it is a text.
+    world
+        .platform
+        .add_sla_event(json!({ "id": 3, "issue_id": "I-7", "project_id": 8, "state": "recovered" }));
+    let event = world.endpoints().sla_events(8).list(SlaFilter::default()).await.unwrap().remove(0);
+    assert_eq!((&event.issue_id, &event.project_id), (&Id::from("I-7"), &Some(Id::from(8))));
+    world.platform.forget_calls();
+    let again = SlaFilter::default().issue(&event.issue_id);
+    assert_eq!(world.endpoints().sla_events(8).list(again).await.unwrap(), [event]);
+    assert_eq!(world.request(), "GET /api/v1/ext/sla/events?project_id=8&issue_id=I-7");
 
     let mut all = world.endpoints().sla_events(7).stream(SlaFilter::default().limit(1));
     let mut states = Vec::new();

@@ -9,8 +9,9 @@ use kiket::{
 use serde_json::{Value, json};
 
 use crate::{
-    audit_calls::{extension, refused, unreadable},
+    audit_calls::unreadable,
     corpus::corpus,
+    world::{SEGMENTS, builder, one_call, request, status},
 };
 
 /// 2023-11-14T22:13:20Z
@@ -27,7 +28,7 @@ impl World {
     fn new() -> Self {
         let clock = Clock::fixed(NOW);
         let platform = Platform::builder().clock(clock.clone()).start().unwrap();
-        let extension = extension(platform.extension(Extension::builder()));
+        let extension = platform.extension(builder()).build().unwrap();
         Self { platform, extension, clock }
     }
 
@@ -42,10 +43,7 @@ impl World {
     /// The one call that was made since the last time. It carries the key and the organisation, and no token.
     #[track_caller]
     fn call(&self) -> Call {
-        let mut calls = self.platform.calls();
-        self.platform.forget_calls();
-        assert_eq!(calls.len(), 1, "one call");
-        let call = calls.remove(0);
+        let call = one_call(&self.platform);
         self.check_headers(&call);
         call
     }
@@ -65,9 +63,7 @@ impl World {
 
     #[track_caller]
     fn request(&self) -> String {
-        let call = self.call();
-        let query = if call.query().is_empty() { String::new() } else { format!("?{}", call.query()) };
-        format!("{} {}{query}", call.method(), call.path())
+        request(&self.call())
     }
 
     /// The next call is answered with this.
@@ -92,7 +88,7 @@ async fn the_contract_is_told() {
     assert_eq!(world.request(), "GET /api/v1/platform/extension-ingestion/contract");
     assert_eq!(contract["rawEvent"]["required"][2], "idempotencyKey");
     world.platform.fail(Failure::status(403).times(1));
-    refused(world.ingestion().contract().await, 403);
+    assert_eq!(status(world.ingestion().contract().await), 403);
 }
 
 #[tokio::test]
@@ -129,7 +125,7 @@ async fn a_raw_event_is_ingested_once() {
     let again = world.ingestion().ingest(&event).await.unwrap();
     assert_eq!((again.duplicate, &again.raw_event.id), (true, &kept.id));
     assert_eq!(world.platform.raw_events().len(), 1);
-    refused(world.ingestion().ingest(&RawEvent::new("", "", "", json!([]))).await, 422);
+    assert_eq!(status(world.ingestion().ingest(&RawEvent::new("", "", "", json!([]))).await), 422);
 }
 
 /// The first attempt took effect, and its answer was lost.
@@ -183,8 +179,8 @@ async fn events_are_claimed_for_a_while() {
     world.clock.advance(Duration::from_secs(3600));
     assert_eq!(keys(5, 10).await, ["3"], "what is done is not claimed again");
     assert_eq!(world.statuses(), ["processed", "submitted", "claimed"]);
-    refused(world.ingestion().claim(0, SECOND).await, 422);
-    refused(world.ingestion().claim(1, Duration::ZERO).await, 422);
+    assert_eq!(status(world.ingestion().claim(0, SECOND).await), 422);
+    assert_eq!(status(world.ingestion().claim(1, Duration::ZERO).await), 422);
 }
 
 #[tokio::test]
@@ -197,7 +193,7 @@ async fn a_claim_is_tried_once_whatever_happens() {
     let keyed = keyed.ingestion(world.platform.ingestion_key(), world.platform.organization_id());
     for ingestion in [world.ingestion(), keyed] {
         world.platform.fail(Failure::status(503).with_effect());
-        refused(ingestion.claim(1, SECOND).await, 503);
+        assert_eq!(status(ingestion.claim(1, SECOND).await), 503);
         assert_eq!(world.call().header("idempotency-key"), None);
         world.platform.clear_failures();
     }
@@ -222,26 +218,18 @@ async fn events_are_processed_and_submitted() {
     assert_eq!(call.json(), json!({ "normalized": { "title": "T" } }));
     assert_eq!(world.platform.raw_events()[0]["normalized"]["title"], "T");
 
-    refused(world.ingestion().process("raw-2").await, 404);
-    refused(world.ingestion().submit("raw-2", &json!({})).await, 404);
-    refused(world.ingestion().submit("raw-1", &json!("text")).await, 422);
+    assert_eq!(status(world.ingestion().process("raw-2").await), 404);
+    assert_eq!(status(world.ingestion().submit("raw-2", &json!({})).await), 404);
+    assert_eq!(status(world.ingestion().submit("raw-1", &json!("text")).await), 422);
 }
 
 #[tokio::test]
 async fn every_id_stays_one_segment_of_the_path() {
     let world = World::new();
-    for (id, encoded) in [
-        ("a/b", "a%2Fb"),
-        ("a?b", "a%3Fb"),
-        ("a#b", "a%23b"),
-        ("a b", "a%20b"),
-        ("100%", "100%25"),
-        ("../x", "..%2Fx"),
-        ("grün", "gr%C3%BCn"),
-    ] {
-        refused(world.ingestion().process(id).await, 404);
+    for (id, encoded) in SEGMENTS {
+        assert_eq!(status(world.ingestion().process(id).await), 404);
         assert_eq!(world.request(), format!("POST /api/v1/platform/raw-events/{encoded}/process"));
-        refused(world.ingestion().submit(id, &json!({})).await, 404);
+        assert_eq!(status(world.ingestion().submit(id, &json!({})).await), 404);
         assert_eq!(world.request(), format!("POST /api/v1/platform/raw-events/{encoded}/submit"));
     }
     for id in ["", ".", ".."] {
@@ -277,7 +265,7 @@ async fn evidence_is_handed_in_once() {
     );
     assert_eq!(world.ingestion().evidence(&evidence).await.unwrap()["duplicate"], true);
     assert_eq!(world.platform.evidence().len(), 1);
-    refused(world.ingestion().evidence(&Evidence::new("", "", "", "")).await, 422);
+    assert_eq!(status(world.ingestion().evidence(&Evidence::new("", "", "", "")).await), 422);
 }
 
 /// Tokens of the extension stay away from ingestion, and its key from everything else.
@@ -316,12 +304,7 @@ async fn ingestion_needs_no_token_of_the_extension_and_keeps_the_version_of_its_
         Ok(())
     }
     let platform = Platform::start();
-    let builder = Extension::builder()
-        .without_manifest()
-        .without_collected()
-        .without_dedupe()
-        .environment([] as [(String, String); 0])
-        .telemetry(false)
+    let builder = builder()
         .base_url(platform.url())
         .webhook_secret(platform.webhook_secret())
         .handler("x", "v2", handler);
@@ -354,8 +337,11 @@ async fn credentials_that_cannot_be_sent_are_an_error_before_anything_is() {
         assert!(!format!("{error} {error:?} {ingestion:?}").contains("canary"));
     }
     assert_eq!(world.platform.calls().len(), 0);
-    refused(world.client().ingestion("wrong", "org_test").contract().await, 401);
-    refused(world.client().ingestion(world.platform.ingestion_key(), "another").contract().await, 401);
+    assert_eq!(status(world.client().ingestion("wrong", "org_test").contract().await), 401);
+    assert_eq!(
+        status(world.client().ingestion(world.platform.ingestion_key(), "another").contract().await),
+        401
+    );
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use kiket::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{ID, World, builder, refuse, status};
+use crate::world::{ID, SEGMENTS, World, builder, refuse, status};
 
 /// A world whose project 7 has a form, two issues, and people.
 fn world() -> World {
@@ -145,18 +145,6 @@ async fn every_call_is_tried_again_with_the_same_key_and_has_one_effect() {
     assert_eq!(world.platform.analytics_events().len(), 1);
 }
 
-/// What a path must not have in it, and how it is sent.
-const KEYS: [(&str, &str); 8] = [
-    ("a/b", "a%2Fb"),
-    ("a?b", "a%3Fb"),
-    ("a#b", "a%23b"),
-    ("a b", "a%20b"),
-    ("100%", "100%25"),
-    ("a..b", "a..b"),
-    ("../x", "..%2Fx"),
-    ("grün", "gr%C3%BCn"),
-];
-
 /// The calls whose path has something in it that an extension was told: there, `{}` stands for it.
 fn calls_with(key: &'static str, endpoints: &Endpoints) -> Vec<(&'static str, Calling)> {
     calls! { endpoints:
@@ -179,7 +167,7 @@ fn calls_with(key: &'static str, endpoints: &Endpoints) -> Vec<(&'static str, Ca
 #[tokio::test]
 async fn every_key_stays_one_segment_of_the_path() {
     let world = World::new();
-    for (key, encoded) in KEYS {
+    for (key, encoded) in SEGMENTS {
         for (path, call) in calls_with(key, &world.endpoints()) {
             assert_eq!(status(call.await), 404, "{path}");
             let call = world.call();
@@ -198,7 +186,7 @@ async fn every_key_stays_one_segment_of_the_path() {
 #[tokio::test]
 async fn every_value_stays_one_value_of_the_query() {
     let world = world();
-    for (key, encoded) in KEYS {
+    for (key, encoded) in SEGMENTS {
         let endpoints = world.endpoints();
         let forms = endpoints.intake_forms(key);
         forms.list(IntakeFormFilter::default()).await.unwrap();

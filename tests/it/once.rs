@@ -1,6 +1,7 @@
 //! Rows 9, 10 and 19: a delivery that comes again waits for the first, gets its answer again, or runs after a failure.
 
 use std::{
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -165,10 +166,8 @@ async fn a_delivery_that_still_runs_is_503_with_a_time_to_come_back() {
 
 /// Polls once, and tells whether it waits.
 async fn futures_poll<F: Future + Unpin>(future: &mut F) -> bool {
-    std::future::poll_fn(|context| {
-        std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(context).is_pending())
-    })
-    .await
+    std::future::poll_fn(|context| std::task::Poll::Ready(Pin::new(&mut *future).poll(context).is_pending()))
+        .await
 }
 
 #[kiket::webhook("ping", version = "v1", dedupe = false)]
@@ -222,16 +221,21 @@ async fn extensions_that_share_a_store_have_their_own_deliveries() {
     assert!(!is_replayed(&deliver(&other, &json!({ "id": 1 })).await));
 }
 
-/// A store that is down.
-struct Down;
+/// A store that never does what it is asked, and answers with what the function gives.
+struct Failing<F>(F);
 
-fn down<T: Send + 'static>() -> StoreFuture<'static, T> {
-    Box::pin(std::future::ready(Err(StoreError::new("nobody answers"))))
+type NoAnswer = Pin<Box<dyn Future<Output = StoreError> + Send>>;
+
+impl<F: Fn() -> NoAnswer + Send + Sync> Failing<F> {
+    fn fail<T: Send>(&self) -> StoreFuture<'_, T> {
+        let failure = (self.0)();
+        Box::pin(async move { Err(failure.await) })
+    }
 }
 
-impl DedupeStore for Down {
+impl<F: Fn() -> NoAnswer + Send + Sync + 'static> DedupeStore for Failing<F> {
     fn begin<'s>(&'s self, _: &'s DedupeKey, _: Duration) -> StoreFuture<'s, Begun> {
-        down()
+        self.fail()
     }
     fn commit<'s>(
         &'s self,
@@ -240,50 +244,38 @@ impl DedupeStore for Down {
         _: &'s StoredAnswer,
         _: Duration,
     ) -> StoreFuture<'s, Ownership> {
-        down()
+        self.fail()
     }
     fn release<'s>(&'s self, _: &'s DedupeKey, _: &'s LeaseToken) -> StoreFuture<'s, Ownership> {
-        down()
+        self.fail()
     }
+    fn check(&self) -> StoreFuture<'_, ()> {
+        self.fail()
+    }
+}
+
+fn down() -> NoAnswer {
+    Box::pin(std::future::ready(StoreError::new("nobody answers")))
 }
 
 #[tokio::test]
 async fn with_the_store_down_a_delivery_comes_again_unless_it_may_run_anyway() {
-    let (extension, runs) = counting(builder().dedupe(Down), |_| Ok(Reply::ok()));
+    let (extension, runs) = counting(builder().dedupe(Failing(down)), |_| Ok(Reply::ok()));
     let answer = deliver(&extension, &json!({ "id": 1 })).await;
     assert_eq!((answer.status(), &answer.json()["code"]), (503, &json!("store_down")));
     assert!(answer.headers().get("retry-after").is_some());
     assert_eq!(runs.load(Ordering::SeqCst), 0);
 
-    let (extension, runs) = counting(builder().dedupe(Down).run_without_store(true), |_| Ok(Reply::ok()));
+    let (extension, runs) =
+        counting(builder().dedupe(Failing(down)).run_without_store(true), |_| Ok(Reply::ok()));
     assert_eq!(deliver(&extension, &json!({ "id": 1 })).await.status(), 200);
     assert_eq!(runs.load(Ordering::SeqCst), 1);
 }
 
-/// A store that takes its steps and never answers.
-struct Silent;
-
-impl DedupeStore for Silent {
-    fn begin<'s>(&'s self, _: &'s DedupeKey, _: Duration) -> StoreFuture<'s, Begun> {
-        Box::pin(std::future::pending())
-    }
-    fn commit<'s>(
-        &'s self,
-        _: &'s DedupeKey,
-        _: &'s LeaseToken,
-        _: &'s StoredAnswer,
-        _: Duration,
-    ) -> StoreFuture<'s, Ownership> {
-        Box::pin(std::future::pending())
-    }
-    fn release<'s>(&'s self, _: &'s DedupeKey, _: &'s LeaseToken) -> StoreFuture<'s, Ownership> {
-        Box::pin(std::future::pending())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_store_that_never_answers_is_not_waited_for_past_the_deadline() {
-    let options = builder().dedupe(Silent).handler_timeout(Duration::from_secs(7));
+    let silent = Failing(|| -> NoAnswer { Box::pin(std::future::pending()) });
+    let options = builder().dedupe(silent).handler_timeout(Duration::from_secs(7));
     let (extension, runs) = counting(options, |_| Ok(Reply::ok()));
     let from = tokio::time::Instant::now();
     let answer = deliver(&extension, &json!({ "id": 1 })).await;
@@ -291,35 +283,15 @@ async fn a_store_that_never_answers_is_not_waited_for_past_the_deadline() {
     assert_eq!((from.elapsed().as_secs(), runs.load(Ordering::SeqCst)), (7, 0));
 }
 
-/// A store that tells when it is asked whether it can be used.
-struct Asked(Arc<tokio::sync::Notify>);
-
-impl DedupeStore for Asked {
-    fn begin<'s>(&'s self, _: &'s DedupeKey, _: Duration) -> StoreFuture<'s, Begun> {
-        down()
-    }
-    fn commit<'s>(
-        &'s self,
-        _: &'s DedupeKey,
-        _: &'s LeaseToken,
-        _: &'s StoredAnswer,
-        _: Duration,
-    ) -> StoreFuture<'s, Ownership> {
-        down()
-    }
-    fn release<'s>(&'s self, _: &'s DedupeKey, _: &'s LeaseToken) -> StoreFuture<'s, Ownership> {
-        down()
-    }
-    fn check(&self) -> StoreFuture<'_, ()> {
-        self.0.notify_one();
-        down()
-    }
-}
-
 #[tokio::test]
 async fn a_store_is_asked_at_the_start_and_does_not_stop_it() {
     let asked = Arc::new(tokio::sync::Notify::new());
-    let builder = crate::running::builder().dedupe(Asked(Arc::clone(&asked)));
+    let tells = Arc::clone(&asked);
+    let store = Failing(move || {
+        tells.notify_one();
+        down()
+    });
+    let builder = crate::running::builder().dedupe(store);
     let running = Running::start(builder.handler("issue.created", "v1", async || ()));
     tokio::time::timeout(Duration::from_secs(60), asked.notified()).await.expect("the store is asked");
     running.stop().await;

@@ -1,6 +1,7 @@
 //! What comes over a socket and not out of a well-behaved client.
 
 use std::{
+    ops::RangeInclusive,
     sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
@@ -37,6 +38,22 @@ fn check(answer: &Answer, status: u16, code: &str) {
 fn check_ok(answer: &Answer) {
     answer.is_well_formed();
     assert_eq!((answer.status, answer.text()), (200, OK), "{answer:?}");
+}
+
+/// Sends the good delivery, which is answered with ok.
+async fn check_alive(connection: &mut Connection) {
+    connection.send(&good()).await;
+    check_ok(&connection.answer().await);
+}
+
+/// Sends `bytes` and no more, which is refused with one of `statuses`, or cut off.
+async fn check_refused(running: &Running, bytes: &[u8], statuses: RangeInclusive<u16>) {
+    let mut connection = running.connect().await;
+    connection.send(bytes).await;
+    connection.finish().await;
+    if let Some(answer) = connection.answer_or_end().await {
+        assert!(statuses.contains(&answer.status), "{:?}: {answer:?}", String::from_utf8_lossy(bytes));
+    }
 }
 
 /// Bodies as they are sent.
@@ -187,12 +204,7 @@ mod bodies {
             let lengths: Vec<_> =
                 lengths.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
             let head = head("POST", &signed.path, signed.headers.iter().chain(&lengths));
-            let mut connection = running.connect().await;
-            connection.send(&[head, signed.body.clone()].concat()).await;
-            connection.finish().await;
-            if let Some(answer) = connection.answer_or_end().await {
-                assert_eq!(answer.status, 400, "{lengths:?}: {answer:?}");
-            }
+            check_refused(&running, &[head, signed.body.clone()].concat(), 400..=400).await;
         }
         running.still_answers().await;
         running.stop().await;
@@ -204,13 +216,8 @@ mod bodies {
         for chunks in
             ["zz\r\n", "-1\r\n{}\r\n0\r\n\r\n", "fffffffffffffffff\r\n", "2\r\n{}0\r\n\r\n", "\r\n\r\n"]
         {
-            let mut connection = running.connect().await;
-            connection.send(&chunked_head(&signed(&json!({})))).await;
-            connection.send(chunks.as_bytes()).await;
-            connection.finish().await;
-            if let Some(answer) = connection.answer_or_end().await {
-                assert!((400..500).contains(&answer.status), "{chunks:?}: {answer:?}");
-            }
+            let bytes = [chunked_head(&signed(&json!({}))), chunks.into()].concat();
+            check_refused(&running, &bytes, 400..=499).await;
         }
         running.still_answers().await;
         running.stop().await;
@@ -341,12 +348,7 @@ mod heads {
             "POST / HTTP/9.9",
             "GET /\u{7f} HTTP/1.1",
         ] {
-            let mut connection = running.connect().await;
-            connection.send(format!("{line}\r\nhost: test\r\n\r\n").as_bytes()).await;
-            connection.finish().await;
-            if let Some(answer) = connection.answer_or_end().await {
-                assert!((400..500).contains(&answer.status), "{line:?}: {answer:?}");
-            }
+            check_refused(&running, format!("{line}\r\nhost: test\r\n\r\n").as_bytes(), 400..=499).await;
         }
         running.still_answers().await;
         running.stop().await;
@@ -471,8 +473,7 @@ mod senders {
     /// A connection that was used before.
     async fn used(running: &Running) -> Connection {
         let mut connection = running.connect().await;
-        connection.send(&good()).await;
-        check_ok(&connection.answer().await);
+        check_alive(&mut connection).await;
         connection
     }
 
@@ -510,8 +511,7 @@ mod senders {
             check_ok(&idle.answer().await);
         }
         longer_than_a_head(&running).await;
-        idle.send(&good()).await;
-        check_ok(&idle.answer().await);
+        check_alive(&mut idle).await;
         running.stop().await;
     }
 
@@ -670,11 +670,16 @@ mod senders {
         }
     }
 
-    #[tokio::test]
-    async fn a_handler_runs_to_its_end_when_its_sender_hangs_up() {
+    /// A handler comes to its end, though its connection is dropped: with an answer unread, which makes it a reset, or
+    /// without.
+    async fn check_runs_on(reset: bool) {
         let (builder, mut tells, gate) = waiting();
         let running = Running::start(builder);
         let mut connection = running.connect().await;
+        if reset {
+            connection.send(&good()).await;
+            connection.readable().await;
+        }
         connection.send(&to_waiting()).await;
         assert_eq!(within(tells.recv()).await, Some("began"));
         drop(connection);
@@ -687,21 +692,13 @@ mod senders {
     }
 
     #[tokio::test]
+    async fn a_handler_runs_to_its_end_when_its_sender_hangs_up() {
+        check_runs_on(false).await;
+    }
+
+    #[tokio::test]
     async fn a_handler_runs_to_its_end_when_its_connection_is_reset() {
-        let (builder, mut tells, gate) = waiting();
-        let running = Running::start(builder);
-        let mut connection = running.connect().await;
-        connection.send(&good()).await;
-        connection.readable().await;
-        connection.send(&to_waiting()).await;
-        assert_eq!(within(tells.recv()).await, Some("began"));
-        drop(connection); // with an answer unread, which makes it a reset
-        notice(&running).await;
-        assert_eq!(running.extension().in_flight(), 1);
-        gate.add_permits(1);
-        assert_eq!(within(tells.recv()).await, Some("ended"));
-        until(|| running.extension().in_flight() == 0).await;
-        running.stop().await;
+        check_runs_on(true).await;
     }
 
     #[tokio::test]
@@ -723,11 +720,6 @@ mod senders {
 /// Connections that are used more than once.
 mod connections {
     use super::*;
-
-    async fn check_alive(connection: &mut Connection) {
-        connection.send(&good()).await;
-        check_ok(&connection.answer().await);
-    }
 
     #[tokio::test]
     async fn a_connection_outlives_what_was_refused_over_it() {
@@ -818,8 +810,7 @@ mod connections {
         }
         gate.add_permits(2);
         check_ok(&first.answer().await);
-        second.send(&good()).await;
-        check_ok(&second.answer().await);
+        check_alive(&mut second).await;
         running.stop().await;
     }
 
@@ -878,8 +869,7 @@ mod deadlines {
         let answer = connection.answer().await;
         check(&answer, 504, "deadline_exceeded");
         assert_eq!(answer.json()["delivery_id"], "d-1");
-        connection.send(&good()).await;
-        check_ok(&connection.answer().await);
+        check_alive(&mut connection).await;
         assert_eq!(running.extension().in_flight(), 0);
         running.stop().await;
     }

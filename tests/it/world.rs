@@ -49,10 +49,7 @@ impl World {
     /// The one call that was made since the last time, checked against what every call carries.
     #[track_caller]
     pub(crate) fn call(&self) -> Call {
-        let mut calls = self.platform.calls();
-        self.platform.forget_calls();
-        assert_eq!(calls.len(), 1, "one call");
-        let call = calls.remove(0);
+        let call = one_call(&self.platform);
         assert_eq!(call.header("authorization"), Some(format!("Bearer {}", self.platform.token()).as_str()));
         assert_eq!(call.header("user-agent"), Some(concat!("kiket-sdk-rust/", env!("CARGO_PKG_VERSION"))));
         assert_eq!(call.header("accept"), Some("application/json"));
@@ -69,10 +66,35 @@ impl World {
     /// The one call that was made, as method, path and query.
     #[track_caller]
     pub(crate) fn request(&self) -> String {
-        let call = self.call();
-        let query = if call.query().is_empty() { String::new() } else { format!("?{}", call.query()) };
-        format!("{} {}{query}", call.method(), call.path())
+        request(&self.call())
     }
+}
+
+/// What a path must not have in it, and how it is sent.
+pub(crate) const SEGMENTS: [(&str, &str); 8] = [
+    ("a/b", "a%2Fb"),
+    ("a?b", "a%3Fb"),
+    ("a#b", "a%23b"),
+    ("a b", "a%20b"),
+    ("100%", "100%25"),
+    ("a..b", "a..b"),
+    ("../x", "..%2Fx"),
+    ("grün", "gr%C3%BCn"),
+];
+
+/// The one call that was made since the last time.
+#[track_caller]
+pub(crate) fn one_call(platform: &Platform) -> Call {
+    let mut calls = platform.calls();
+    platform.forget_calls();
+    assert_eq!(calls.len(), 1, "one call");
+    calls.remove(0)
+}
+
+/// A call as method, path and query.
+pub(crate) fn request(call: &Call) -> String {
+    let query = if call.query().is_empty() { String::new() } else { format!("?{}", call.query()) };
+    format!("{} {}{query}", call.method(), call.path())
 }
 
 /// The status with which the platform refuses the next call.

@@ -1,5 +1,7 @@
 //! Anchors of the audit trail, and the proofs that lead to them.
 
+use std::fmt;
+
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
@@ -24,15 +26,10 @@ pub enum AnchorStatus {
     Other(String),
 }
 
-impl AnchorStatus {
-    pub(super) fn as_str(&self) -> &str {
-        match self {
-            Self::Pending => "pending",
-            Self::Submitted => "submitted",
-            Self::Confirmed => "confirmed",
-            Self::Failed => "failed",
-            Self::Other(status) => status,
-        }
+/// The word for it, as calls and answers have it.
+impl fmt::Display for AnchorStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

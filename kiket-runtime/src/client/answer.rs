@@ -45,15 +45,6 @@ impl<'de, T: DeserializeOwned + Wrapped> Deserialize<'de> for One<T> {
     }
 }
 
-/// A field that may be `null` where it has nothing to say.
-pub(super) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

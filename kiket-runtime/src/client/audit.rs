@@ -190,7 +190,7 @@ fn listing(filter: AnchorFilter) -> Result<Request, ClientError> {
     let AnchorFilter { status, network, from, to, page: _, per_page } = filter;
     Ok(Request::new(Method::GET, &["audit", "anchors"])?
         .maybe_query("per_page", per_page)
-        .maybe_query("status", status.as_ref().map(AnchorStatus::as_str))
+        .maybe_query("status", status)
         .maybe_query("network", network)
         .maybe_query("from", from)
         .maybe_query("to", to))

@@ -5,13 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Client, ClientError,
-    answer::{Wrapped, null_is_default},
-    intake_submissions::IntakeSubmissions,
-    page::Items,
+    Client, ClientError, answer::Wrapped, intake_submissions::IntakeSubmissions, page::Items,
     request::Request,
 };
-use crate::id::Id;
+use crate::{absent::or_default, id::Id};
 
 /// The intake forms of a project, through which people without an account send something in.
 ///
@@ -90,19 +87,19 @@ pub struct IntakeForm {
     #[serde(default)]
     pub description: Option<String>,
     /// Whether it takes submissions.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub active: bool,
     /// Whether anybody may fill it in.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub public: bool,
     /// What it asks for, in its order.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub fields: Vec<IntakeField>,
     /// Where it is, public or not: see [`public_url`](Self::public_url).
     #[serde(default)]
     pub form_url: Option<String>,
     /// Whether other sites may show it inside their own pages.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub embed_allowed: bool,
     /// How many submissions it has.
     #[serde(default)]
@@ -142,10 +139,10 @@ pub struct IntakeField {
     #[serde(default, alias = "type")]
     pub field_type: Option<String>,
     /// Whether a submission must have it.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub required: bool,
     /// What may be chosen: texts, or objects with labels.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub options: Vec<Value>,
     /// What stands in it while it is empty.
     #[serde(default)]

@@ -88,15 +88,10 @@ pub enum SubmissionStatus {
     Other(String),
 }
 
-impl SubmissionStatus {
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Rejected => "rejected",
-            Self::Converted => "converted",
-            Self::Other(status) => status,
-        }
+/// The word for it, as calls and answers have it.
+impl fmt::Display for SubmissionStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 
@@ -247,7 +242,7 @@ impl IntakeSubmissions {
     fn listing(&self, filter: SubmissionFilter) -> Result<Request, ClientError> {
         let SubmissionFilter { status, since, limit } = filter;
         let request = self.request(Method::GET, &[])?.of_project(&self.project)?;
-        let request = request.maybe_query("status", status.as_ref().map(SubmissionStatus::as_str));
+        let request = request.maybe_query("status", status);
         Ok(request.maybe_query("limit", limit).maybe_query("since", since))
     }
 

@@ -6,14 +6,8 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{
-    Client, ClientError,
-    answer::{Wrapped, null_is_default},
-    issue_fields::IssueFields,
-    page::Items,
-    request::Request,
-};
-use crate::id::Id;
+use super::{Client, ClientError, answer::Wrapped, issue_fields::IssueFields, page::Items, request::Request};
+use crate::{absent::or_default, id::Id};
 
 /// The issues that the extension may read and write.
 ///
@@ -118,7 +112,7 @@ pub struct Issue {
     #[serde(default)]
     pub assignee: Value,
     /// Its labels.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub labels: Vec<String>,
     /// When it was made, as Kiket writes it.
     #[serde(default)]

@@ -6,8 +6,8 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Client, ClientError, answer::null_is_default, page::Items, request::Request};
-use crate::id::Id;
+use super::{Client, ClientError, page::Items, request::Request};
+use crate::{absent::or_default, id::Id};
 
 /// How the projects of the workspace are set up, and who works in them.
 ///
@@ -72,7 +72,7 @@ pub struct Board {
     /// What people call it.
     pub name: String,
     /// Its columns: names, or objects as its definition has them.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub columns: Vec<Value>,
     /// What this version does not know.
     #[serde(flatten)]

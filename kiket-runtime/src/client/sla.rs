@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Client, ClientError, page::Items, request::Request};
+use crate::id::Id;
 
 /// The service level events of a project: which issues are about to be late, or are.
 ///
@@ -72,14 +73,10 @@ pub enum SlaState {
     Other(String),
 }
 
-impl SlaState {
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Imminent => "imminent",
-            Self::Breached => "breached",
-            Self::Recovered => "recovered",
-            Self::Other(state) => state,
-        }
+/// The word for it, as calls and answers have it.
+impl fmt::Display for SlaState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 
@@ -87,13 +84,13 @@ impl SlaState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SlaEvent {
-    /// The id of the event: a number or a text.
-    pub id: Value,
-    /// The issue: a number or a text.
-    pub issue_id: Value,
-    /// Its project: a number or a text.
+    /// The id of the event.
+    pub id: Id,
+    /// The issue.
+    pub issue_id: Id,
+    /// Its project.
     #[serde(default)]
-    pub project_id: Value,
+    pub project_id: Option<Id>,
     /// How late it is.
     pub state: SlaState,
     /// Since when, as Kiket writes it.
@@ -135,9 +132,7 @@ impl SlaEvents {
     fn listing(&self, filter: SlaFilter) -> Result<Request, ClientError> {
         let SlaFilter { issue_id, state, limit } = filter;
         let request = Request::new(Method::GET, &["ext", "sla", "events"])?.of_project(&self.project)?;
-        let request = request
-            .maybe_query("issue_id", issue_id)
-            .maybe_query("state", state.as_ref().map(SlaState::as_str));
+        let request = request.maybe_query("issue_id", issue_id).maybe_query("state", state);
         Ok(request.maybe_query("limit", limit))
     }
 }

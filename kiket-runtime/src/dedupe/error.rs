@@ -1,5 +1,7 @@
 //! Why a store did not do what it was asked.
 
+#[cfg(any(feature = "postgres", feature = "redis"))]
+use std::time::Duration;
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
 /// A store that cannot be reached, refuses, or is full: for whoever reads the log and mends it.
@@ -42,6 +44,22 @@ impl StoreError {
     /// What to do about it.
     pub fn how_to_mend(&self) -> Option<&str> {
         self.0.mend.as_deref()
+    }
+}
+
+/// What the stores over the network say alike.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+impl StoreError {
+    pub(super) fn too_slow(server: &str, waited: Duration) -> Self {
+        Self::new(format!("{server} did not answer within {} s", waited.as_secs()))
+            .mend("see that it runs, and is not overloaded")
+    }
+
+    /// `part` is what a server has several of, each with answers of its own.
+    pub(super) fn unknown_answer(server: &str, part: &str) -> Self {
+        Self::new(format!("{server} has an answer that this version did not write")).mend(format!(
+            "give each version of the extension that keeps answers in another form a {part} of its own"
+        ))
     }
 }
 

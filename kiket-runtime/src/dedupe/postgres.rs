@@ -149,7 +149,10 @@ impl PostgresStore {
             }
         };
         self.thread
-            .run(async move { tokio::time::timeout(STEP, tried).await.unwrap_or_else(|_| Err(too_slow())) })
+            .run(async move {
+                let ended = tokio::time::timeout(STEP, tried).await;
+                ended.unwrap_or_else(|_| Err(StoreError::too_slow("PostgreSQL", STEP)))
+            })
             .await
     }
 
@@ -332,14 +335,8 @@ fn unreachable(error: PoolError) -> StoreError {
     }
 }
 
-fn too_slow() -> StoreError {
-    StoreError::new(format!("PostgreSQL did not answer within {} s", STEP.as_secs()))
-        .mend("see that it runs, and is not overloaded")
-}
-
 fn unknown() -> StoreError {
-    StoreError::new("PostgreSQL has an answer that this version did not write")
-        .mend("give each version of the extension that keeps answers in another form a schema of its own")
+    StoreError::unknown_answer("PostgreSQL", "schema")
 }
 
 impl fmt::Debug for PostgresStore {

@@ -132,7 +132,10 @@ impl RedisStore {
             }
         };
         self.thread
-            .run(async move { tokio::time::timeout(STEP, tried).await.unwrap_or_else(|_| Err(too_slow())) })
+            .run(async move {
+                let ended = tokio::time::timeout(STEP, tried).await;
+                ended.unwrap_or_else(|_| Err(StoreError::too_slow("Redis", STEP)))
+            })
             .await
     }
 }
@@ -274,14 +277,8 @@ fn unreachable(error: &RedisError) -> StoreError {
 #[error("{0}")]
 struct Said(String);
 
-fn too_slow() -> StoreError {
-    StoreError::new(format!("Redis did not answer within {} s", STEP.as_secs()))
-        .mend("see that it runs, and is not overloaded")
-}
-
 fn unknown() -> StoreError {
-    StoreError::new("Redis has an answer that this version did not write")
-        .mend("give each version of the extension that keeps answers in another form a database of its own")
+    StoreError::unknown_answer("Redis", "database")
 }
 
 impl fmt::Debug for RedisStore {

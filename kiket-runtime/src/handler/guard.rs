@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{
+    task::unconstrained,
+    time::{Instant, Sleep},
+};
 
 /// Why a handler did not come to its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,28 +31,13 @@ const BLOCKING: Duration = Duration::from_millis(100);
 /// At the deadline it is dropped at the await point it has come to, also when the process stood still until long after
 /// it: nothing begins after the deadline. One that kept the thread past the deadline is late all the same.
 pub(crate) async fn bounded<T>(
-    future: Pin<Box<dyn Future<Output = T> + Send + '_>>,
+    mut future: Pin<Box<dyn Future<Output = T> + Send + '_>>,
     deadline: Instant,
 ) -> Result<T, Interrupted> {
-    let mut future = Some(future);
-    // Most handlers end without a wait, and need no alarm.
-    let mut alarm = pin!(None);
-    let ended = poll_fn(|context| {
-        let Some(running) = &mut future else { return Poll::Pending };
-        match poll_caught(running, context, deadline) {
-            Poll::Pending => {
-                if alarm.is_none() {
-                    alarm.set(Some(tokio::time::sleep_until(deadline)));
-                }
-                let rung = alarm.as_mut().as_pin_mut().map(|alarm| alarm.poll(context));
-                rung.unwrap_or(Poll::Pending).map(|()| Err(Interrupted::DeadlineExceeded))
-            }
-            ended @ Poll::Ready(_) => ended,
-        }
-    })
-    .await;
+    let running = poll_fn(|context| poll_caught(&mut future, context, deadline));
+    let ended = within(running, deadline).await.unwrap_or(Err(Interrupted::DeadlineExceeded));
     // What the handler held may panic when it is dropped, too.
-    match (ended, caught(|| drop(future.take()))) {
+    match (ended, caught(|| drop(future))) {
         (Ok(_), Err(panicked)) => Err(panicked),
         (ended, _) => ended,
     }
@@ -92,11 +80,37 @@ pub(crate) fn caught<T>(f: impl FnOnce() -> T) -> Result<T, Interrupted> {
 }
 
 /// What `future` gives, unless `deadline` comes first. One that is ready at once needs no alarm.
-pub(crate) async fn within<F: Future + Unpin>(mut future: F, deadline: Instant) -> Option<F::Output> {
-    match poll_fn(|context| Poll::Ready(Pin::new(&mut future).poll(context))).await {
-        Poll::Ready(value) => Some(value),
-        Poll::Pending => tokio::time::timeout_at(deadline, future).await.ok(),
-    }
+pub(crate) fn within<F: Future + Unpin>(
+    future: F,
+    deadline: Instant,
+) -> impl Future<Output = Option<F::Output>> {
+    unless(future, 1, move || tokio::time::sleep_until(deadline))
+}
+
+/// What `future` gives, unless the alarm rings first, which is set when `future` still waits after so many `polls`.
+/// Between them it is woken.
+pub(crate) async fn unless<F: Future + Unpin>(
+    mut future: F,
+    mut polls: u32,
+    alarm: impl Fn() -> Sleep,
+) -> Option<F::Output> {
+    let mut set = pin!(None);
+    poll_fn(|context| {
+        if let Poll::Ready(value) = Pin::new(&mut future).poll(context) {
+            return Poll::Ready(Some(value));
+        }
+        polls = polls.saturating_sub(1);
+        if polls > 0 {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if set.is_none() {
+            // It rings also for one that uses up the whole budget of its task, each time.
+            set.set(Some(unconstrained(alarm())));
+        }
+        set.as_mut().as_pin_mut().map_or(Poll::Pending, |alarm| alarm.poll(context)).map(|()| None)
+    })
+    .await
 }
 
 /// Runs `future` to its end, also when whoever waits for it goes away.
@@ -116,7 +130,7 @@ pub(crate) async fn detached<T: Send + 'static>(
 mod tests {
     use std::sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     };
 
     use super::*;
@@ -149,6 +163,48 @@ mod tests {
         let from = Instant::now();
         assert_eq!(within(std::future::pending::<()>(), in_seconds(3)).await, None);
         assert_eq!(from.elapsed().as_secs(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_ends_in_so_many_polls_sets_no_alarm() {
+        for (polls, waits, alarms) in [(1, 0, 0), (1, 1, 1), (2, 1, 0), (2, 2, 1), (2, 9, 1)] {
+            let (mut left, set) = (waits, AtomicUsize::new(0));
+            let future = poll_fn(|context| {
+                if left == 0 {
+                    return Poll::Ready(7);
+                }
+                left -= 1;
+                // Whom `unless` wakes needs no other.
+                if waits - left >= polls {
+                    context.waker().wake_by_ref();
+                }
+                Poll::Pending
+            });
+            let alarm = || {
+                set.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_secs(1))
+            };
+            assert_eq!(unless(future, polls, alarm).await, Some(7), "{polls} {waits}");
+            assert_eq!(set.load(Ordering::SeqCst), alarms, "{polls} {waits}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_rings_for_one_that_is_never_done_with_what_is_ready() {
+        let greedy = Box::pin(async {
+            loop {
+                tokio::task::consume_budget().await;
+            }
+        });
+        let ticking = async {
+            loop {
+                tokio::time::advance(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            ended = within(greedy, in_seconds(3)) => assert_eq!(ended, None::<()>),
+            () = ticking => {}
+        }
     }
 
     #[tokio::test(start_paused = true)]

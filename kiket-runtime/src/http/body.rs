@@ -3,7 +3,6 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
-    task::Poll,
     time::Duration,
 };
 
@@ -14,7 +13,7 @@ use actix_web::{
 };
 use futures_core::Stream as _;
 
-use crate::error::Rejection;
+use crate::{error::Rejection, handler::guard::unless};
 
 /// How large a body may be, and how long it may take.
 #[derive(Debug, Clone, Copy)]
@@ -34,30 +33,12 @@ pub(super) async fn read(
     if announced.is_some_and(|length| length > bounds.bytes) {
         return Err(Rejection::body_too_large(bounds.bytes));
     }
-    let mut arriving = pin!(collect(payload, announced.unwrap_or_default(), bounds.bytes));
-    let body = if let Some(body) = at_once(arriving.as_mut()).await {
-        body?
-    } else {
-        tokio::time::timeout(bounds.wait, arriving).await.unwrap_or(Err(Rejection::body_too_slow()))?
-    };
+    let arriving = pin!(collect(payload, announced.unwrap_or_default(), bounds.bytes));
+    // It is asked twice before an alarm is set, which most bodies do not need: actix-web runs the service first and hands
+    // on what it has read of the body then.
+    let arrived = unless(arriving, 2, || tokio::time::sleep(bounds.wait)).await;
+    let body = arrived.unwrap_or(Err(Rejection::body_too_slow()))?;
     if is_encoded(headers) { Err(Rejection::encoded_body()) } else { Ok(body) }
-}
-
-/// What `future` ends with, when it ends without a real wait; most bodies need no timer.
-///
-/// It is asked twice: actix-web runs the service first and hands on what it has read of the body then.
-async fn at_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
-    let mut asked = false;
-    poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending if asked => Poll::Ready(None),
-        Poll::Pending => {
-            asked = true;
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }
-    })
-    .await
 }
 
 async fn collect(payload: &mut Payload, announced: usize, limit: usize) -> Result<Bytes, Rejection> {

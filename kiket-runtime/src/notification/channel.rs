@@ -27,13 +27,14 @@ use crate::{
 ///
 /// One without a `channel_id` does not decode. `Debug` prints the names of unknown fields only.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Fields", into = "Fields")]
+#[serde(try_from = "Fields")]
 #[non_exhaustive]
 pub struct ChannelValidation {
     channel_id: String,
     /// What kind of channel it is; a channel, unless said.
     pub channel_type: ChannelType,
     /// The fields that this version does not know.
+    #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
@@ -67,7 +68,7 @@ impl fmt::Debug for ChannelValidation {
 }
 
 /// A validation on the wire, of which nothing is checked.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Fields {
     #[serde(default, deserialize_with = "id")]
     channel_id: Option<String>,
@@ -84,13 +85,6 @@ impl TryFrom<Fields> for ChannelValidation {
         let Fields { channel_id, channel_type, extra } = fields;
         let channel_id = super::id::present(channel_id).ok_or(InvalidNotification::CHANNEL_MISSING)?;
         Ok(Self { channel_id, channel_type, extra })
-    }
-}
-
-impl From<ChannelValidation> for Fields {
-    fn from(validation: ChannelValidation) -> Self {
-        let ChannelValidation { channel_id, channel_type, extra } = validation;
-        Self { channel_id: Some(channel_id), channel_type, extra }
     }
 }
 

@@ -62,24 +62,30 @@ use crate::absent::or_default;
 ///
 /// `Debug` prints the names of unknown fields only: what Kiket sends beside the message has tokens in it.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Fields", into = "Fields")]
+#[serde(try_from = "Fields")]
 #[non_exhaustive]
 pub struct Notification {
     message: String,
     channel_type: ChannelType,
+    #[serde(skip_serializing_if = "Option::is_none")]
     channel_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     recipient_id: Option<String>,
     /// How the message is written; markdown, unless said.
     pub format: Format,
     /// How urgent it is; normal, unless said.
     pub priority: Priority,
     /// What the sender knows besides.
+    #[serde(skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
     /// The thread that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<String>,
     /// What is sent with it, as the sender writes it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Value>,
     /// The fields that this version does not know.
+    #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
@@ -271,23 +277,23 @@ impl fmt::Debug for Notification {
 }
 
 /// A notification on the wire, of which nothing is checked.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Fields {
     message: String,
     channel_type: ChannelType,
-    #[serde(default, deserialize_with = "id", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "id")]
     channel_id: Option<String>,
-    #[serde(default, deserialize_with = "id", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "id")]
     recipient_id: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     format: Format,
     #[serde(default, deserialize_with = "or_default")]
     priority: Priority,
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Map::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
     metadata: Map<String, Value>,
-    #[serde(default, deserialize_with = "id", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "id")]
     thread_id: Option<String>,
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
     attachments: Vec<Value>,
     #[serde(flatten)]
     extra: Map<String, Value>,
@@ -349,35 +355,6 @@ impl TryFrom<Fields> for Notification {
                 attachments,
                 extra,
             }),
-        }
-    }
-}
-
-impl From<Notification> for Fields {
-    fn from(notification: Notification) -> Self {
-        let Notification {
-            message,
-            channel_type,
-            channel_id,
-            recipient_id,
-            format,
-            priority,
-            metadata,
-            thread_id,
-            attachments,
-            extra,
-        } = notification;
-        Self {
-            message,
-            channel_type,
-            channel_id,
-            recipient_id,
-            format,
-            priority,
-            metadata,
-            thread_id,
-            attachments,
-            extra,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
     answer::Answer,
     call::Call,
     fields,
+    items::fill,
     pages::{counted_page, written},
     tree::Tree,
 };
@@ -154,16 +155,11 @@ impl Audit {
         let tree = Tree::of(first.hash(), others.iter().map(Record::hash));
         let root = tree.root().to_string();
         let records: Vec<_> = std::iter::once(first).chain(others).collect();
-        for (field, value) in [
-            ("id", json!(self.0.len().saturating_add(1))),
-            ("network", json!("polygon_amoy")),
-            ("created_at", json!(rfc3339(now))),
-        ] {
-            fields.entry(field).or_insert(value);
-        }
-        for field in FIELDS {
-            fields.entry(field).or_insert(Value::Null);
-        }
+        let id = self.0.len().saturating_add(1);
+        let own =
+            [("id", id.into()), ("network", "polygon_amoy".into()), ("created_at", rfc3339(now).into())];
+        fill(&mut fields, own);
+        fill(&mut fields, FIELDS.map(|field| (field, Value::Null)));
         fields.insert("status".into(), json!(status));
         fields.insert("merkle_root".into(), json!(root));
         fields.insert("leaf_count".into(), json!(records.len()));

@@ -6,7 +6,8 @@ use super::{
     answer::Answer,
     call::Call,
     fields,
-    pages::{page, project, written},
+    items::{is_called, next_id},
+    pages::{page, project},
 };
 
 #[derive(Default)]
@@ -37,7 +38,7 @@ impl Table {
 
 impl Row {
     fn has_id(&self, id: &str) -> bool {
-        self.record.get("id").is_some_and(|own| written(own) == id)
+        is_called(&self.record, &["id"], id)
     }
 }
 
@@ -51,9 +52,8 @@ impl CustomData {
     /// Adds a record; without an id it gets the next number of its table.
     pub(super) fn add(&mut self, project: &str, table: Table, mut record: Map<String, Value>) -> Value {
         if !record.contains_key("id") {
-            let ids = self.rows.iter().filter(|row| row.table == table);
-            let largest = ids.filter_map(|row| row.record.get("id")?.as_u64()).max().unwrap_or_default();
-            record.insert("id".into(), largest.saturating_add(1).into());
+            let rows = self.rows.iter().filter(|row| row.table == table);
+            record.insert("id".into(), next_id(rows.map(|row| &row.record)).into());
         }
         let made = Value::Object(record.clone());
         self.rows.push(Row { project: project.to_owned(), table, record });

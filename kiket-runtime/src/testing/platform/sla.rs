@@ -1,15 +1,16 @@
 //! The SLA events, which only a seed or a test makes.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::{
     answer::Answer,
     call::Call,
-    pages::{page, project, word, written},
+    items::{Item, fill, is_called},
+    pages::{page, project, word},
 };
 
 #[derive(Default)]
-pub(super) struct SlaEvents(Vec<Map<String, Value>>);
+pub(super) struct SlaEvents(Vec<Item>);
 
 /// The fields that every event has, if only as `null`.
 const FIELDS: [&str; 7] =
@@ -19,13 +20,9 @@ const STATES: [&str; 3] = ["imminent", "breached", "recovered"];
 
 impl SlaEvents {
     /// Adds an event; without an id it gets the next number.
-    pub(super) fn add(&mut self, mut event: Map<String, Value>) {
-        if !event.contains_key("id") {
-            event.insert("id".into(), json!(self.0.len().saturating_add(1)));
-        }
-        for field in FIELDS {
-            event.entry(field).or_insert(Value::Null);
-        }
+    pub(super) fn add(&mut self, mut event: Item) {
+        fill(&mut event, [("id", self.0.len().saturating_add(1).into())]);
+        fill(&mut event, FIELDS.map(|field| (field, Value::Null)));
         self.0.push(event);
     }
 
@@ -33,8 +30,8 @@ impl SlaEvents {
         let project = project(call)?;
         let issue = call.query_value("issue_id");
         let state = word(call, "state", &STATES)?;
-        let is = |event: &Map<String, Value>, field, wanted: Option<&str>| {
-            wanted.is_none_or(|wanted| event.get(field).is_some_and(|own| written(own) == wanted))
+        let is = |event: &Item, field, wanted: Option<&str>| {
+            wanted.is_none_or(|wanted| is_called(event, &[field], wanted))
         };
         let found = self.0.iter().filter(|event| {
             is(event, "project_id", Some(project))

@@ -10,7 +10,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use kiket::testing::delivery;
@@ -231,6 +231,19 @@ impl Running {
     #[track_caller]
     pub fn signal(&self, name: &str) {
         self.process.signal(name);
+    }
+
+    /// Waits until it is not ready any more.
+    ///
+    /// # Panics
+    ///
+    /// When it stays ready, or does not answer.
+    #[track_caller]
+    pub fn wait_until_draining(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.ask(&get("/health/ready")).status != 503 {
+            assert!(Instant::now() < deadline, "it stays ready");
+        }
     }
 
     /// Waits until it has ended by itself.

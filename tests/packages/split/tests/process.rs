@@ -43,15 +43,6 @@ fn began(line: &str) -> Option<String> {
     serde_json::from_str::<Value>(line).ok()?["began"].as_str().map(str::to_owned)
 }
 
-/// Waits until the extension is not ready any more.
-#[track_caller]
-fn wait_until_draining(running: &Running) {
-    let deadline = Instant::now() + PATIENCE;
-    while running.ask(&get("/health/ready")).status != 503 {
-        assert!(Instant::now() < deadline, "it stays ready");
-    }
-}
-
 #[test]
 fn the_handlers_of_all_modules_answer() {
     #[track_caller]
@@ -229,7 +220,7 @@ fn running_deliveries_are_answered_while_new_ones_are_turned_away() {
     assert_eq!(running.ask(&get("/health/ready")).status, 200);
 
     running.signal("TERM");
-    wait_until_draining(&running);
+    running.wait_until_draining();
     assert!(first.is_silent());
     assert_eq!(running.ask(&get("/health")).status, 200);
     half.send(rest).unwrap();
@@ -351,7 +342,7 @@ fn a_second_signal_ends_the_grace_period() {
     let _endless = running.send(&work("work.endless", "e"));
     running.logged("work began");
     running.signal("INT");
-    wait_until_draining(&running);
+    running.wait_until_draining();
     running.signal("INT");
     let ended = running.end();
     assert_eq!(ended.code, Some(1), "{}", ended.stdout);

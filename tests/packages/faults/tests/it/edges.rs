@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use extension_process::{Answer, PATIENCE, Running, get};
+use extension_process::{Answer, Running};
 use kiket::testing::delivery;
 use serde_json::{Value, json};
 use stores::Redis;
@@ -59,14 +59,6 @@ fn check_refused(answer: &Answer, status: u16, code: &str) {
     assert_eq!((answer.status, &answer.json()["code"]), (status, &code.into()), "{answer:?}");
 }
 
-#[track_caller]
-fn wait_until_draining(running: &Running) {
-    let deadline = Instant::now() + PATIENCE;
-    while running.ask(&get("/health/ready")).status != 503 {
-        assert!(Instant::now() < deadline, "it stays ready");
-    }
-}
-
 #[test]
 fn a_process_that_drains_leaves_no_lease_behind() {
     let Some(two) = Two::start() else { return };
@@ -76,7 +68,7 @@ fn a_process_that_drains_leaves_no_lease_behind() {
     let began = |line: &str| line.contains("work began").then_some(());
     assert!(first.log().find_nth(2, began).is_some(), "{}", first.log().text());
     first.signal("TERM");
-    wait_until_draining(first);
+    first.wait_until_draining();
     // Turned away without a lease: whoever has another place for it may run it at once.
     let other = held("other", &two.folder.path().join("."), false);
     check_refused(&first.ask(&other), 503, "draining");
