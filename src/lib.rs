@@ -52,19 +52,14 @@
 
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
-    Action, ActionKind, Actions, Analytics, Anchor, AnchorFilter, AnchorRecord, AnchorStatus, Answering,
-    Audit, AuditProof, Auth, Authentication, Board, Builder, Client, ClientError, ClientErrorKind, Clock,
-    Config, Context, CustomData, Decision, DeclaredEvent, Delivery, EmailAttachment, Endpoints, Error,
-    ErrorKind, Event, EventName, EventVersion, Evidence, Extension, FieldError, Form, FromDelivery, Handler,
-    HandlerReport, Headers, Id, InboundEmail, InboundEmails, Ingested, Ingestion, IntakeField, IntakeForm,
-    IntakeFormFilter, IntakeForms, IntakeStats, IntakeSubmission, IntakeSubmissions, IntoReply,
-    InvalidEventName, InvalidEventVersion, Issue, IssueComment, IssueFields, IssueFilter, Issues, Items,
-    Json, Level, Manifest, Member, Needs, Payload, Place, Problem, Projects, RawBody, RawEvent,
-    ReceivedEmail, Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope, Secret,
-    SecretEntry, SecretKey, Secrets, Server, ServerHandle, Setting, SettingError, Settings, SlaEvent,
-    SlaEvents, SlaFilter, SlaState, StartupError, State, StatusCode, StoredRawEvent, SubmissionFilter,
-    SubmissionStatus, Timeout, TokenRules, UnknownAuthentication, Verdict, Verification, WebhookUrl,
-    Workflow, dedupe, events, external_webhook, init_logging, merkle, notification, signature, testing,
+    Action, ActionKind, Actions, Answering, Auth, Authentication, Builder, Client, ClientError,
+    ClientErrorKind, Clock, Config, Context, Decision, DeclaredEvent, Delivery, Endpoints, Error, ErrorKind,
+    Event, EventName, EventVersion, Extension, FieldError, Form, FromDelivery, Handler, HandlerReport,
+    Headers, Id, IntoReply, InvalidEventName, InvalidEventVersion, Json, Level, Manifest, Needs, Payload,
+    Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope,
+    Secret, SecretKey, Server, ServerHandle, Setting, SettingError, Settings, SlaState, StartupError, State,
+    StatusCode, Timeout, TokenRules, UnknownAuthentication, Verdict, api, dedupe, events, external_webhook,
+    init_logging, merkle, notification, signature, testing,
 };
 
 #[doc(hidden)]

@@ -6,7 +6,8 @@
 use std::env;
 
 use kiket::{
-    Id, Level, SlaFilter, SlaState,
+    Id, Level, SlaState,
+    api::SlaFilter,
     events::{IssueAssigned, SlaStatus},
     prelude::*,
     testing::{Call, Platform},

@@ -5,6 +5,7 @@
 mod absent;
 mod actions;
 mod admission;
+pub mod api;
 mod auth;
 mod base_url;
 mod builder;
@@ -58,15 +59,7 @@ pub use self::{
     actions::{Action, ActionKind, Actions},
     auth::Auth,
     builder::Builder,
-    client::{
-        Analytics, Anchor, AnchorFilter, AnchorRecord, AnchorStatus, Audit, AuditProof, Board, Client,
-        ClientError, ClientErrorKind, CustomData, EmailAttachment, Endpoints, Evidence, FieldError,
-        InboundEmail, InboundEmails, Ingested, Ingestion, IntakeField, IntakeForm, IntakeFormFilter,
-        IntakeForms, IntakeStats, IntakeSubmission, IntakeSubmissions, Issue, IssueComment, IssueFields,
-        IssueFilter, Issues, Items, Level, Member, Projects, RateWindow, RawEvent, ReceivedEmail,
-        SecretEntry, Secrets, SlaEvent, SlaEvents, SlaFilter, SlaState, StoredRawEvent, SubmissionFilter,
-        SubmissionStatus, Verification, WebhookUrl, Workflow,
-    },
+    client::{Client, ClientError, ClientErrorKind, Endpoints, FieldError, Level, SlaState},
     clock::Clock,
     config::Config,
     context::Context,

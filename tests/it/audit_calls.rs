@@ -1,8 +1,8 @@
 //! The calls of the audit trail, against the platform: contract 5.4.
 
 use kiket::{
-    Anchor, AnchorFilter, AnchorStatus, Audit, AuditProof, ClientError, ClientErrorKind, Clock, Extension,
-    Id, Verification,
+    ClientError, ClientErrorKind, Clock, Extension, Id,
+    api::{Anchor, AnchorFilter, AnchorStatus, Audit, AuditProof, Verification},
     merkle::ProofError,
     testing::{Call, Failure, Platform},
 };

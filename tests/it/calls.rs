@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use kiket::{
-    ClientErrorKind, Context, Id, Level, Reply, SlaFilter, SlaState, StatusCode,
+    ClientErrorKind, Context, Id, Level, Reply, SlaState, StatusCode,
+    api::SlaFilter,
     testing::{Failure, Platform, TestExtension, delivery},
 };
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use kiket::{
-    Client, ClientErrorKind, Clock, Context, Evidence, Extension, Id, Ingestion, Level, RawEvent,
+    Client, ClientErrorKind, Clock, Context, Extension, Id, Level,
+    api::{Evidence, Ingestion, RawEvent},
     testing::{Call, Failure, Platform, TestExtension, delivery},
 };
 use serde_json::{Value, json};

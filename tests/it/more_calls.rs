@@ -3,9 +3,11 @@
 use std::pin::Pin;
 
 use kiket::{
-    ClientError, ClientErrorKind, Context, EmailAttachment, Endpoints, Id, InboundEmail, IntakeForm,
-    IntakeFormFilter, IntakeSubmission, Issue, IssueFields, IssueFilter, StatusCode, SubmissionFilter,
-    SubmissionStatus,
+    ClientError, ClientErrorKind, Context, Endpoints, Id, StatusCode,
+    api::{
+        EmailAttachment, InboundEmail, IntakeForm, IntakeFormFilter, IntakeSubmission, Issue, IssueFields,
+        IssueFilter, SubmissionFilter, SubmissionStatus,
+    },
     testing::{Failure, Platform, TestExtension, delivery},
 };
 use serde_json::{Value, json};

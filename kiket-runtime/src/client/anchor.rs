@@ -105,7 +105,7 @@ pub struct AnchorRecord {
 /// The proof that a record is in the tree of an anchor.
 ///
 /// ```
-/// let proof: kiket_runtime::AuditProof = serde_json::from_value(serde_json::json!({
+/// let proof: kiket_runtime::api::AuditProof = serde_json::from_value(serde_json::json!({
 ///     "record_id": 1,
 ///     "content_hash": "8ed3f6ad685b959ead7022518e1af76cd816f8e8ec7ccdda1ed4018e8f2223f8",
 ///     "merkle_root": "8450e9a90d144185def662fffc477da5e0325d80be5de388ec20d9c58d6c72d0",

@@ -15,7 +15,7 @@ use crate::id::Id;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = Platform::start();
 /// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
-/// use kiket_runtime::{EmailAttachment, InboundEmail};
+/// use kiket_runtime::api::{EmailAttachment, InboundEmail};
 ///
 /// let email = InboundEmail::new("ada@example.com", "support@acme.inbound.kiket.dev")
 ///     .from_name("Ada")

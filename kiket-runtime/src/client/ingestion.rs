@@ -22,7 +22,7 @@ use crate::secret::Secret;
 /// ```no_run
 /// # async fn example(context: kiket_runtime::Context, key: kiket_runtime::Secret) -> kiket_runtime::Result<()> {
 /// use std::time::Duration;
-/// use kiket_runtime::RawEvent;
+/// use kiket_runtime::api::RawEvent;
 /// use serde_json::json;
 ///
 /// let ingestion = context.endpoints().ingestion(key, "org-1");

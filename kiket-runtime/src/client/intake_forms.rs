@@ -20,7 +20,7 @@ use crate::{absent::or_default, id::Id};
 /// # let platform = Platform::start();
 /// # platform.add_intake_form(7, json!({ "key": "bug-report", "public": true, "form_url": "https://kiket.dev/f/bug" }));
 /// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
-/// use kiket_runtime::IntakeFormFilter;
+/// use kiket_runtime::api::IntakeFormFilter;
 ///
 /// let forms = context.endpoints().intake_forms(7);
 /// let open = forms.list(IntakeFormFilter::default().active(true).limit(10)).await?;

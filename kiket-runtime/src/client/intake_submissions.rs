@@ -18,7 +18,7 @@ use crate::id::Id;
 /// # let platform = Platform::start();
 /// # platform.add_intake_form(7, serde_json::json!({ "key": "bug-report" }));
 /// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
-/// use kiket_runtime::{SubmissionFilter, SubmissionStatus};
+/// use kiket_runtime::api::{SubmissionFilter, SubmissionStatus};
 /// use serde_json::json;
 ///
 /// let submissions = context.endpoints().intake_forms(7).submissions("bug-report");

@@ -8,7 +8,7 @@ use crate::id::Id;
 /// The fields that an issue is made with, or that a change sets; what is not named stays as it is.
 ///
 /// ```
-/// use kiket_runtime::IssueFields;
+/// use kiket_runtime::api::IssueFields;
 /// use serde_json::{Value, json, to_value};
 ///
 /// let fields = IssueFields::default().project(7).priority("high").field("assignee_id", Value::Null);

@@ -17,7 +17,7 @@ use crate::{absent::or_default, id::Id};
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = Platform::start();
 /// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
-/// use kiket_runtime::{IssueFields, IssueFilter};
+/// use kiket_runtime::api::{IssueFields, IssueFilter};
 ///
 /// let issues = context.endpoints().issues();
 /// let fields = IssueFields::default().project("core").labels(["login"]);

@@ -114,7 +114,7 @@ impl Client {
 ///
 /// ```no_run
 /// # async fn example(context: kiket_runtime::Context) -> kiket_runtime::Result<()> {
-/// # use kiket_runtime::SlaFilter;
+/// # use kiket_runtime::api::SlaFilter;
 /// let mut events = context.endpoints().sla_events(7).stream(SlaFilter::default());
 /// while let Some(event) = events.next().await {
 ///     println!("issue {}", event?.issue_id);

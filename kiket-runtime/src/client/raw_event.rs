@@ -8,7 +8,7 @@ use crate::id::Id;
 /// Something that happened elsewhere, as it was told there.
 ///
 /// ```
-/// use kiket_runtime::RawEvent;
+/// use kiket_runtime::api::RawEvent;
 /// use serde_json::json;
 ///
 /// let event = RawEvent::new("github", "pull_request", "github:1", json!({ "action": "closed" }))
@@ -155,7 +155,7 @@ pub struct StoredRawEvent {
 /// What proves that something was done.
 ///
 /// ```
-/// use kiket_runtime::Evidence;
+/// use kiket_runtime::api::Evidence;
 /// use serde_json::json;
 ///
 /// let evidence = Evidence::new("approval", "Approved by Ada", "slack", "slack:C1:17").case("case-1");
