@@ -37,7 +37,7 @@
 //! - [`Reply`], [`Json`], [`Error`]: its answers; [`Decision`] of a guard, [`Actions`] for Kiket.
 //! - [`notification`]: messages that the extension delivers for Kiket.
 //! - [`external_webhook`]: webhooks of others, which Kiket passes on, and their signatures.
-//! - [`Endpoints`]: the typed calls to Kiket; [`Client`] for any other; [`Audit`], [`Ingestion`] for two that stand apart.
+//! - [`Endpoints`]: the typed calls to Kiket; [`api`]: what they take and give; [`Client`] for any other.
 //! - [`Extension`], [`Builder`]: the same without macros, to configure, mount or embed.
 //! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone, a Kiket of your own.
 //! - [`dedupe`]: stores that remember deliveries, so that nothing is done twice.
