@@ -57,7 +57,7 @@ pub use kiket_runtime::{
     Event, EventName, EventVersion, Extension, FieldError, Form, FromDelivery, Handler, HandlerReport,
     Headers, Id, IntoReply, InvalidEventName, InvalidEventVersion, Json, Level, Manifest, Needs, Payload,
     Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope,
-    Secret, SecretKey, Server, ServerHandle, Setting, SettingError, Settings, SlaState, StartupError, State,
+    Secret, SecretKey, Server, ServerHandle, Setting, SettingError, Settings, StartupError, State,
     StatusCode, Timeout, TokenRules, UnknownAuthentication, Verdict, api, dedupe, events, external_webhook,
     init_logging, merkle, notification, signature, testing,
 };

@@ -6,8 +6,8 @@
 use std::env;
 
 use kiket::{
-    Id, Level, SlaState,
-    api::SlaFilter,
+    Id, Level,
+    api::{SlaFilter, SlaState},
     events::{IssueAssigned, SlaStatus},
     prelude::*,
     testing::{Call, Platform},

@@ -32,6 +32,6 @@ pub use crate::client::{
     EmailAttachment, Evidence, InboundEmail, InboundEmails, Ingested, Ingestion, IntakeField, IntakeForm,
     IntakeFormFilter, IntakeForms, IntakeStats, IntakeSubmission, IntakeSubmissions, Issue, IssueComment,
     IssueFields, IssueFilter, Issues, Items, Member, Projects, RateWindow, RawEvent, ReceivedEmail,
-    SecretEntry, Secrets, SlaEvent, SlaEvents, SlaFilter, StoredRawEvent, SubmissionFilter, SubmissionStatus,
-    Verification, WebhookUrl, Workflow,
+    SecretEntry, Secrets, SlaEvent, SlaEvents, SlaFilter, SlaState, StoredRawEvent, SubmissionFilter,
+    SubmissionStatus, Verification, WebhookUrl, Workflow,
 };

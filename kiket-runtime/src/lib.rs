@@ -59,7 +59,7 @@ pub use self::{
     actions::{Action, ActionKind, Actions},
     auth::Auth,
     builder::Builder,
-    client::{Client, ClientError, ClientErrorKind, Endpoints, FieldError, Level, SlaState},
+    client::{Client, ClientError, ClientErrorKind, Endpoints, FieldError, Level},
     clock::Clock,
     config::Config,
     context::Context,

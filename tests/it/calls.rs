@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use kiket::{
-    ClientErrorKind, Context, Id, Level, Reply, SlaState, StatusCode,
-    api::SlaFilter,
+    ClientErrorKind, Context, Id, Level, Reply, StatusCode,
+    api::{SlaFilter, SlaState},
     testing::{Failure, Platform, TestExtension, delivery},
 };
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 
 use kiket::{
-    Event, Extension, Json, Payload, SlaState,
+    Event, Extension, Json, Payload,
+    api::SlaState,
     events::{
         Actor, AfterTransition, Approval, ApprovalApproved, ApprovalRejected, ApprovalRequested,
         BeforeTransition, Case, CaseAssigned, CaseCommented, CaseCreated, CaseStatusChanged,

@@ -13,7 +13,7 @@ use crate::id::Id;
 ///
 /// ```no_run
 /// # async fn example(context: kiket_runtime::Context) -> kiket_runtime::Result<()> {
-/// use kiket_runtime::{SlaState, api::SlaFilter};
+/// use kiket_runtime::api::{SlaFilter, SlaState};
 ///
 /// let imminent = SlaFilter::default().state(SlaState::Imminent).limit(5);
 /// for event in context.endpoints().sla_events(7).list(imminent).await? {
