@@ -20,9 +20,11 @@ use std::{
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kiket::{
-    Clock, Extension, Headers, Payload, Reply, Secret, events,
+    Authentication, Builder, Clock, Extension, Headers, Payload, Reply, Secret, TokenRules, events,
     signature::{self, SIGNATURE_HEADER, TIMESTAMP_HEADER, Verifier},
+    testing::TokenIssuer,
 };
+use serde_json::{Value, json};
 use sha2::Sha256;
 
 use deliveries::{EVENT, IssueCreated, SECRET, SIZES, VERSION};
@@ -47,6 +49,12 @@ fn measure(size: usize, name: &str, batches: usize) {
     let verifier = Verifier::new([&Secret::from(SECRET)]).expect("the secret is usable");
     let key = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("HMAC takes keys of any length");
     let extension = extension();
+    let issuer = TokenIssuer::new();
+    let by_token = extension_with(&issuer);
+    let known = with_token(&issuer, size, 0);
+    // More than are remembered, so that each is new when its turn comes again.
+    let unknown: Vec<_> = (1..=TOKENS).map(|number| with_token(&issuer, size, number)).collect();
+    let mut turns = unknown.iter().cycle();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime is there");
     let _entered = runtime.enter();
@@ -74,23 +82,32 @@ fn measure(size: usize, name: &str, batches: usize) {
     });
     let mut value = Step::new("the JSON alone, into `Value`", || {
         let text = std::str::from_utf8(&body).expect("the body is text");
-        black_box(serde_json::from_str::<serde_json::Value>(text)).expect("the body decodes");
+        black_box(serde_json::from_str::<Value>(text)).expect("the body decodes");
     });
-    let mut total = Step::new("a delivery without HTTP", || {
-        let answer = kiket::__private::dispatch(&extension, EVENT, VERSION, headers.clone(), body.clone());
-        // The handler waits for nothing, so that the answer is there at once.
-        let answer = pin!(answer).poll(&mut Context::from_waker(Waker::noop()));
-        let Poll::Ready((200, body)) = answer else { panic!("the answer is {answer:?}") };
-        assert_eq!(body, br#"{"ok":true}"#.as_slice());
+    let mut total = Step::new("a delivery without HTTP", || deliver(&extension, &headers, &body));
+    let mut known_token =
+        Step::new("the same with its token, that is known", || deliver(&by_token, &headers, &known));
+    let mut new_token = Step::new("the same with a token that is new", || {
+        deliver(&by_token, &headers, turns.next().expect("there is no end of them"));
     });
     for _ in 0..batches {
-        for step in [&mut verify_once, &mut verify, &mut mac, &mut json, &mut event, &mut value, &mut total] {
+        for step in [
+            &mut verify_once,
+            &mut verify,
+            &mut mac,
+            &mut json,
+            &mut event,
+            &mut value,
+            &mut total,
+            &mut known_token,
+            &mut new_token,
+        ] {
             step.run();
         }
     }
 
     println!("\n{name}");
-    for step in [&verify_once, &verify, &mac, &json, &event, &value, &total] {
+    for step in [&verify_once, &verify, &mac, &json, &event, &value, &total, &known_token, &new_token] {
         row(step.name, step.fastest, "");
     }
     let rest = total.fastest - mac.fastest - json.fastest;
@@ -102,9 +119,38 @@ async fn on_issue_created(payload: Payload<IssueCreated>) -> Reply {
     Reply::ok()
 }
 
+fn deliver(extension: &Extension, headers: &Headers, body: &Bytes) {
+    let answer = kiket::__private::dispatch(extension, EVENT, VERSION, headers.clone(), body.clone());
+    // The handler waits for nothing, so that the answer is there at once.
+    let answer = pin!(answer).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready((200, body)) = answer else { panic!("the answer is {answer:?}") };
+    assert_eq!(body, br#"{"ok":true}"#.as_slice());
+}
+
+/// It remembers no delivery, for it gets the same again and again, and each is to run.
+fn builder() -> Builder {
+    let builder = Extension::builder().webhook_secret(SECRET).without_manifest().without_dedupe();
+    builder.clock(Clock::fixed(NOW)).handler(EVENT, VERSION, on_issue_created)
+}
+
 fn extension() -> Extension {
-    let builder = Extension::builder().webhook_secret(SECRET).without_manifest().clock(Clock::fixed(NOW));
-    builder.handler(EVENT, VERSION, on_issue_created).build().expect("the extension is complete")
+    builder().build().expect("the extension is complete")
+}
+
+fn extension_with(issuer: &TokenIssuer) -> Extension {
+    let rules = TokenRules::new().keys(issuer.jwks().to_string());
+    let builder = builder().authentication(Authentication::Token).token_rules(rules);
+    builder.build().expect("the extension is complete")
+}
+
+/// How many tokens there are: a few more than are remembered.
+const TOKENS: u64 = 5000;
+
+fn with_token(issuer: &TokenIssuer, size: usize, number: u64) -> Bytes {
+    let claims = json!({ "iss": "kiket.dev", "jti": number.to_string(), "iat": NOW, "exp": NOW + 300 });
+    let mut body: Value = serde_json::from_slice(&deliveries::body(size)).expect("the body is JSON");
+    body["authentication"] = json!({ "runtime_token": issuer.sign(&claims), "token_type": "runtime" });
+    body.to_string().into()
 }
 
 fn headers(timestamp: &str, signature: &str, length: &str) -> Headers {
