@@ -438,3 +438,52 @@ async fn old_keys_are_used_for_a_day_while_newer_ones_cannot_be_had() {
     tokio::time::advance(seconds(3_000)).await;
     assert!(verifier.verify(&token(&issuer, "5"), NOW).await.is_err(), "a day is over");
 }
+
+/// A worker of its own: its clock stands still while nobody drives it, and so do its tasks.
+fn worker() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+#[test]
+fn a_fetch_that_is_lost_with_its_worker_answers_for_no_key() {
+    let (old, new) = (TokenIssuer::new(), TokenIssuer::new());
+    let host = Host::with(&old);
+    let verifier = host.verifier();
+    let lost = worker();
+    lost.block_on(async {
+        assert!(verifier.verify(&token(&old, "1"), NOW).await.is_ok());
+        host.has(Some(Ok(new.jwks())));
+        tokio::time::advance(seconds(10)).await;
+        let (patience, token) = (Duration::from_millis(50), token(&new, "2"));
+        assert!(tokio::time::timeout(patience, verifier.verify(&token, NOW)).await.is_err());
+    });
+    drop(lost);
+    worker().block_on(async {
+        let undecided = verifier.verify(&token(&new, "2"), NOW).await.err();
+        assert!(matches!(undecided, Some(TokenRefusal::Undecided(_))), "{undecided:?}");
+        tokio::time::advance(seconds(30)).await;
+        assert!(verifier.verify(&token(&new, "2"), NOW).await.is_ok());
+    });
+    assert_eq!(host.asked(), 3);
+}
+
+#[test]
+fn a_worker_that_hangs_while_it_fetches_holds_up_nobody_else() {
+    let issuer = TokenIssuer::new();
+    let host = Host::with(&issuer);
+    let verifier = host.verifier();
+    let (hanging, other) = (worker(), worker());
+    let one = token(&issuer, "1");
+    hanging.block_on(async {
+        let patience = Duration::from_millis(50);
+        assert!(tokio::time::timeout(patience, verifier.verify(&one, NOW)).await.is_err());
+    });
+    other.block_on(async {
+        let undecided = tokio::time::timeout(seconds(6), verifier.verify(&one, NOW)).await;
+        assert!(matches!(undecided, Ok(Err(TokenRefusal::Undecided(_)))), "{undecided:?}");
+        tokio::time::advance(seconds(10)).await;
+        let verified = tokio::time::timeout(seconds(6), verifier.verify(&one, NOW)).await;
+        assert!(matches!(verified, Ok(Ok(_))), "{verified:?}");
+    });
+    assert_eq!(host.asked(), 2);
+}
