@@ -11,8 +11,9 @@ const SHORTEST: usize = 4;
 
 impl Redactor {
     pub(crate) fn new<'s>(secrets: impl IntoIterator<Item = &'s Secret>) -> Self {
+        let secrets = secrets.into_iter().filter(|secret| secret.expose().len() >= SHORTEST);
         let mut secrets: Vec<_> =
-            secrets.into_iter().filter(|secret| secret.expose().len() >= SHORTEST).cloned().collect();
+            secrets.flat_map(|secret| [Some(secret.clone()), quoted(secret)]).flatten().collect();
         // The longest first: a secret may be part of another.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
         Self(secrets)
@@ -31,6 +32,13 @@ impl Redactor {
     }
 }
 
+/// A secret as errors quote it, which is something else where it has quotes, backslashes or several lines.
+fn quoted(secret: &Secret) -> Option<Secret> {
+    let quoted = format!("{:?}", secret.expose());
+    let inside = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    (inside != secret.expose()).then(|| Secret::from(inside))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +47,12 @@ mod tests {
     fn secrets_are_taken_out_the_longest_first() {
         let redactor = Redactor::new(&["sh_1", "sh_123", "", "a"].map(Secret::from));
         assert_eq!(redactor.redact("a sh_123 and sh_1 and sh_12".into()), "a … and … and …2");
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_as_it_is_quoted_too() {
+        let key = "-----BEGIN-----\n\"é\" \\\t\u{7f}";
+        let redactor = Redactor::new(&[Secret::from(key)]);
+        assert_eq!(redactor.redact(format!("{key} {key:?}")), "… \"…\"");
     }
 }
