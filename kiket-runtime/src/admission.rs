@@ -183,7 +183,8 @@ impl Tokens {
     /// Contract 5.1: a token is remembered until it expires. What is remembered is what it came with: Kiket may send a
     /// delivery again with the token that it had, and nobody else may use that for another one.
     async fn remember(&self, id: &str, fingerprint: &Bytes, seconds: u64) -> Result<(), Refused> {
-        let key = DedupeKey::new(self.extension_id.as_deref().unwrap_or_default(), &format!("jti:{id}"));
+        // Deliveries are in the same store, and none of their keys begins like this: an event has a name.
+        let key = DedupeKey::new(self.extension_id.as_deref().unwrap_or_default(), &format!(":jti:{id}"));
         let late = || StoreError::new("it does not answer");
         let latest = Instant::now() + STORE;
         let begun = within(self.memory.begin(&key, STORE), latest).await.unwrap_or_else(|| Err(late()));
