@@ -92,6 +92,10 @@ impl Admission {
                 Verdict::Given(signature.map(Admitted::signed).map_err(Refused::Unsigned))
             }
             (Authentication::Both, Some(Err(cause))) => Verdict::Given(Err(Refused::Unsigned(cause))),
+            // The start takes care that there is a secret.
+            (Authentication::Hmac | Authentication::Both, None) => {
+                Verdict::Given(Err(Refused::Unsigned(SignatureError::NoSecret)))
+            }
             (_, signature) => Verdict::Open(signature),
         }
     }
@@ -229,4 +233,18 @@ fn fingerprint(Incoming { target, headers, body }: &Incoming<'_>) -> Bytes {
     let mut hex = [0; 64];
     let hash = hash.chain_update(body).finalize();
     Bytes::copy_from_slice(base16ct::lower::encode_str(&hash, &mut hex).unwrap_or_default().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_that_wants_signatures_lets_nobody_in_without_a_secret() {
+        for mode in [Authentication::Hmac, Authentication::Both] {
+            let verdict = Admission::new(mode, None, None).by_signature(&Headers::default(), b"{}", 0);
+            let refused = matches!(verdict, Verdict::Given(Err(Refused::Unsigned(SignatureError::NoSecret))));
+            assert!(refused, "{mode}");
+        }
+    }
 }
