@@ -154,6 +154,7 @@ async fn whatever_is_not_signed_by_the_key_is_refused() {
         (raw(&es256, "[1]"), WrongClaims),
         (raw(&es256, "null"), WrongClaims),
         (raw(&es256, ""), WrongClaims),
+        (issuer.sign_bytes(&es256, &not_utf8(&payload)), WrongClaims),
         (raw(&es256, &payload.replace("\"iss\"", "\"iss\":\"evil\",\"iss\"")), WrongClaims),
         (hs256_with_the_public_key(&issuer), WrongAlgorithm),
         (raw(&json!({ "alg": "ES256", "kid": "another" }), &payload), UnknownKey),
@@ -174,6 +175,11 @@ async fn whatever_is_not_signed_by_the_key_is_refused() {
         let verified = given(TokenRules::new(), &issuer).verify(&token, NOW).await;
         assert_eq!(verified.err(), Some(TokenRefusal::Wrong(expected)), "{token}");
     }
+}
+
+/// The claims with another one, which is not UTF-8.
+fn not_utf8(payload: &str) -> Vec<u8> {
+    [b"{\"more\":\"\xff\",", &payload.as_bytes()[1..]].concat()
 }
 
 /// The oldest trick: the public key, which everybody has, as the secret of an HMAC.
@@ -482,8 +488,8 @@ fn a_worker_that_hangs_while_it_fetches_holds_up_nobody_else() {
         let undecided = tokio::time::timeout(seconds(6), verifier.verify(&one, NOW)).await;
         assert!(matches!(undecided, Ok(Err(TokenRefusal::Undecided(_)))), "{undecided:?}");
         tokio::time::advance(seconds(10)).await;
-        let verified = tokio::time::timeout(seconds(6), verifier.verify(&one, NOW)).await;
-        assert!(matches!(verified, Ok(Ok(_))), "{verified:?}");
+        let auth = tokio::time::timeout(seconds(6), verifier.verify(&one, NOW)).await;
+        assert!(matches!(auth, Ok(Ok(_))), "{auth:?}");
     });
     assert_eq!(host.asked(), 2);
 }
