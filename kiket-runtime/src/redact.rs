@@ -8,6 +8,9 @@ pub(crate) struct Redactor(Vec<Secret>);
 
 /// What is shorter is no secret, and would take half of every text with it.
 const SHORTEST: usize = 4;
+/// The most that is searched, in bytes, each as often as there are secrets: a delivery may bring thousands of them, and an
+/// error may quote all of it.
+const MOST: usize = 16 * 1024 * 1024;
 
 impl Redactor {
     pub(crate) fn new<'s>(secrets: impl IntoIterator<Item = &'s Secret>) -> Self {
@@ -24,8 +27,11 @@ impl Redactor {
         Self::new(self.0.iter().chain(secrets))
     }
 
-    /// The text with `…` for every secret in it.
+    /// The text with `…` for every secret in it, and nothing else of one that would take too long to search.
     pub(crate) fn redact(&self, text: String) -> String {
+        if text.len().saturating_mul(self.0.len()) > MOST {
+            return "…".to_owned();
+        }
         self.0.iter().fold(text, |text, secret| {
             if text.contains(secret.expose()) { text.replace(secret.expose(), "…") } else { text }
         })
@@ -54,5 +60,17 @@ mod tests {
         let key = "-----BEGIN-----\n\"é\" \\\t\u{7f}";
         let redactor = Redactor::new(&[Secret::from(key)]);
         assert_eq!(redactor.redact(format!("{key} {key:?}")), "… \"…\"");
+    }
+
+    #[test]
+    fn what_takes_too_long_to_search_is_not_shown() {
+        let redactor = |secrets: usize| {
+            Redactor::new(&(0..secrets).map(|number| Secret::new(format!("{number:08}"))).collect::<Vec<_>>())
+        };
+        let text = "x".repeat(1 << 20);
+        assert_eq!(redactor(16).redact(text.clone()), text);
+        assert_eq!(redactor(17).redact(text), "…");
+        assert_eq!(redactor(20_000).redact("00000007".into()), "…");
+        assert_eq!(redactor(20_000).redact("seven".into()), "seven");
     }
 }
