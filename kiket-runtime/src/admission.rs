@@ -92,6 +92,10 @@ impl Admission {
                 Verdict::Given(signature.map(Admitted::signed).map_err(Refused::Unsigned))
             }
             (Authentication::Both, Some(Err(cause))) => Verdict::Given(Err(Refused::Unsigned(cause))),
+            // The start takes care that there is a secret.
+            (Authentication::Hmac | Authentication::Both, None) => {
+                Verdict::Given(Err(Refused::Unsigned(SignatureError::NoSecret)))
+            }
             (_, signature) => Verdict::Open(signature),
         }
     }
@@ -183,7 +187,8 @@ impl Tokens {
     /// Contract 5.1: a token is remembered until it expires. What is remembered is what it came with: Kiket may send a
     /// delivery again with the token that it had, and nobody else may use that for another one.
     async fn remember(&self, id: &str, fingerprint: &Bytes, seconds: u64) -> Result<(), Refused> {
-        let key = DedupeKey::new(self.extension_id.as_deref().unwrap_or_default(), &format!("jti:{id}"));
+        // Deliveries are in the same store, and none of their keys begins like this: an event has a name.
+        let key = DedupeKey::new(self.extension_id.as_deref().unwrap_or_default(), &format!(":jti:{id}"));
         let late = || StoreError::new("it does not answer");
         let latest = Instant::now() + STORE;
         let begun = within(self.memory.begin(&key, STORE), latest).await.unwrap_or_else(|| Err(late()));
@@ -228,4 +233,18 @@ fn fingerprint(Incoming { target, headers, body }: &Incoming<'_>) -> Bytes {
     let mut hex = [0; 64];
     let hash = hash.chain_update(body).finalize();
     Bytes::copy_from_slice(base16ct::lower::encode_str(&hash, &mut hex).unwrap_or_default().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_that_wants_signatures_lets_nobody_in_without_a_secret() {
+        for mode in [Authentication::Hmac, Authentication::Both] {
+            let verdict = Admission::new(mode, None, None).by_signature(&Headers::default(), b"{}", 0);
+            let refused = matches!(verdict, Verdict::Given(Err(Refused::Unsigned(SignatureError::NoSecret))));
+            assert!(refused, "{mode}");
+        }
+    }
 }

@@ -170,7 +170,8 @@ impl Delivery {
     }
 
     /// What makes this delivery the same as another one, from signed text only: the body's `id`, else its
-    /// `delivery_id`, else the SHA-256 of time and body. Every attempt at a delivery that has an id has the same.
+    /// `delivery_id`, else the SHA-256 of the body and of the time that was signed with it. Every attempt at a delivery that
+    /// has an id has the same.
     pub fn key(&self) -> String {
         self.0.key()
     }
@@ -289,8 +290,10 @@ impl Contents {
         if let Some(id) = self.signed_id() {
             return format!("id:{id}");
         }
+        // Where a token alone proves it, that is in the body, and tells it from every other one; a time there may be none.
+        let signed_at = self.admitted.secret.map(|_| self.admitted.signed_at.to_string());
         let hash = Sha256::new()
-            .chain_update(self.admitted.signed_at.to_string())
+            .chain_update(signed_at.unwrap_or_default())
             .chain_update(".")
             .chain_update(self.body.as_str())
             .finalize();

@@ -177,6 +177,111 @@ async fn a_token_is_for_one_delivery() {
 }
 
 #[tokio::test]
+async fn a_token_is_for_one_delivery_however_many_bring_it_at_once() {
+    let issuer = TokenIssuer::new();
+    let extension = knowing(&issuer, Authentication::Token);
+    let token = issuer.sign(&claims("j-1"));
+    let deliveries = (0..50).map(|number| {
+        let delivery = created(&number.to_string()).runtime_token(token.clone());
+        let extension = extension.clone();
+        async move { extension.deliver(delivery).await.status() }
+    });
+    let local = tokio::task::LocalSet::new();
+    let answers: Vec<_> = deliveries.map(|delivery| local.spawn_local(delivery)).collect();
+    let statuses = local.run_until(async {
+        let mut statuses = Vec::new();
+        for answer in answers {
+            statuses.push(answer.await.unwrap());
+        }
+        statuses
+    });
+    let mut statuses = statuses.await;
+    statuses.sort_unstable();
+    assert_eq!((statuses[0], statuses[1], statuses[49]), (200, 401, 401));
+}
+
+#[tokio::test]
+async fn a_token_is_for_one_route() {
+    let issuer = TokenIssuer::new();
+    let extension = knowing(&issuer, Authentication::Token);
+    let token = issuer.sign(&claims("j-1"));
+    let body = json!({ "id": "d-1", "event": "issue.created" });
+    let first = || delivery("issue.created", "v1", &body).runtime_token(token.clone());
+    let unrouted = || first().path("/webhook?version=v1");
+    check(&extension.deliver(unrouted()).await, 200, OK);
+    check(&extension.deliver(unrouted()).await, 200, OK);
+    check(&extension.deliver(first()).await, 401, UNSIGNED);
+    check(&extension.deliver(first().path("/webhook?version=1")).await, 401, UNSIGNED);
+    let header = first().path("/webhook").header("x-kiket-event-version", "v1");
+    check(&extension.deliver(header).await, 401, UNSIGNED);
+}
+
+#[tokio::test]
+async fn the_last_of_two_tokens_counts_and_crooked_bodies_harm_nobody() {
+    let issuer = TokenIssuer::new();
+    let extension = knowing(&issuer, Authentication::Token);
+    let good = |id: &str| format!(r#""authentication":{{"runtime_token":"{}"}}"#, issuer.sign(&claims(id)));
+    let forged =
+        format!(r#""authentication":{{"runtime_token":"{}"}}"#, TokenIssuer::new().sign(&claims("j-0")));
+    let twice = |id: &str| issuer.sign(&claims(id)) + r#"","runtime_token":"x"#;
+    let (deep, open) = ("[".repeat(50_000), "]".repeat(50_000));
+    let long = json!({ "iss": "kiket.dev", "exp": 1e300, "jti": "j-9" });
+    for (status, body) in [
+        (200, format!(r#"{{"id":"1",{forged},{}}}"#, good("j-1"))),
+        (401, format!(r#"{{"id":"2",{},{forged}}}"#, good("j-2"))),
+        (401, format!(r#"{{"id":"3",{},"authentication":null}}"#, good("j-3"))),
+        (401, format!(r#"{{"id":"4","authentication":{{"runtime_token":"{}"}}}}"#, twice("j-4"))),
+        (200, format!(r#"{{"id":"5","a":{deep}{open},{}}}"#, good("j-5"))),
+        (401, format!(r#"{{"id":"6",{},"a":{deep}}}"#, good("j-6"))),
+        (401, format!(r#"{{"id":"7","authentication":{{"runtime_token":{deep}{open}}}}}"#)),
+        (401, format!(r#"{{"id":"8",{}}}x"#, good("j-8"))),
+        (200, format!(r#"{{"id":"9","authentication":{{"runtime_token":"{}"}}}}"#, issuer.sign(&long))),
+        (401, format!("\u{feff}{{{}}}", good("j-10"))),
+        (200, format!(r#"{{"id":1e400,{}}}"#, good("j-11"))),
+    ] {
+        let shown = &body[..40].to_owned();
+        let answer = extension.deliver(created("d-1").body(body)).await;
+        assert_eq!(answer.status(), status, "{shown} {}", answer.text());
+    }
+    let bytes = [b"{\"a\":\"\xff\",", good("j-12").as_bytes(), b"}"].concat();
+    check(&extension.deliver(created("d-1").body(bytes)).await, 401, UNSIGNED);
+}
+
+#[tokio::test]
+async fn an_event_may_be_called_like_what_tokens_are_remembered_by() {
+    let issuer = TokenIssuer::new();
+    let rules = TokenRules::new().keys(issuer.jwks().to_string());
+    let extension =
+        start(builder(Authentication::Token).token_rules(rules).handler("jti", "v1", async || {}));
+    let deliver = |id: &str, token: &str| {
+        let delivery = delivery("jti", "v1", &json!({ "id": id })).runtime_token(issuer.sign(&claims(token)));
+        let extension = extension.clone();
+        async move { extension.deliver(delivery).await }
+    };
+    check(&deliver("d-1", "j-1").await, 200, OK);
+    check(&deliver("d-2", "v1:id:d-1").await, 200, OK);
+    check(&deliver("d-3", "v1:id:d-4").await, 200, OK);
+    check(&deliver("d-4", "j-4").await, 200, OK);
+}
+
+#[tokio::test]
+async fn a_delivery_that_says_neither_its_id_nor_its_time_runs_once() {
+    let issuer = TokenIssuer::new();
+    let extension = knowing(&issuer, Authentication::Token);
+    let mut claims = claims("j-1");
+    claims.as_object_mut().unwrap().remove("iat");
+    let token = issuer.sign(&claims);
+    let deliver = || {
+        let delivery = delivery("issue.created", "v1", &json!({})).runtime_token(token.clone());
+        extension.deliver(delivery)
+    };
+    check(&deliver().await, 200, OK);
+    extension.clock().advance(Duration::from_secs(1));
+    let again = deliver().await;
+    assert_eq!((again.status(), again.headers().get("x-kiket-replayed")), (200, Some("true")));
+}
+
+#[tokio::test]
 async fn a_token_expires_by_the_clock_of_the_extension() {
     let issuer = TokenIssuer::new();
     let extension = knowing(&issuer, Authentication::Token);
@@ -296,6 +401,46 @@ async fn keys_that_cannot_be_had_are_our_trouble_and_not_the_senders() {
         let answer = either.deliver(created("d-1").runtime_token(issuer.sign(&claims("j-1")))).await;
         assert_eq!(answer.status(), 200);
     }
+}
+
+#[tokio::test]
+async fn who_hangs_up_while_keys_are_fetched_leaves_no_place_taken() {
+    let issuer = TokenIssuer::new();
+    // It takes connections, and says nothing.
+    let host = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let builder = builder(Authentication::Token).base_url(format!("http://{}", host.local_addr().unwrap()));
+    let extension = start(builder.in_flight_limit(1).handler("issue.created", "v1", async || {}));
+    let waits = |id: &str| extension.deliver(created(id).runtime_token(issuer.sign(&claims(id))));
+    for number in 0..8 {
+        let id = number.to_string();
+        let mut waiting = Box::pin(waits(&id));
+        let hung_up = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(waiting.as_mut().poll(context).is_pending())
+        });
+        assert!(hung_up.await);
+    }
+    // Were their places taken still, this would be 503.
+    let expired = issuer.sign(&json!({ "iss": "kiket.dev", "exp": NOW, "jti": "j" }));
+    check(&extension.deliver(created("d-1").runtime_token(expired)).await, 401, UNSIGNED);
+}
+
+#[tokio::test]
+async fn who_waits_for_keys_while_the_extension_drains_has_to_come_again() {
+    let issuer = TokenIssuer::new();
+    let host = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let builder = builder(Authentication::Token).base_url(format!("http://{}", host.local_addr().unwrap()));
+    let extension = start(builder.handler("issue.created", "v1", async || {}));
+    let delivery = created("d-1").runtime_token(issuer.sign(&claims("j-1")));
+    let keys = async {
+        let (mut stream, _) = host.accept().await.unwrap();
+        extension.extension().drain();
+        let body = issuer.jwks().to_string();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all((head + &body).as_bytes()).await.unwrap();
+        stream
+    };
+    let (answer, _stream) = tokio::join!(extension.deliver(delivery), keys);
+    assert_eq!((answer.status(), &answer.json()["code"]), (503, &json!("draining")));
 }
 
 #[tokio::test]
@@ -499,6 +644,29 @@ async fn what_comes_with_a_delivery_is_not_told_to_anybody() {
         (record.status, record.error_message.as_deref()),
         (RecordStatus::Error, Some("cannot use … with …"))
     );
+}
+
+#[tokio::test]
+async fn a_secret_of_several_lines_is_not_told_either() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Numbers {
+        #[allow(dead_code)] // what is wrong with it is of interest
+        secrets: std::collections::BTreeMap<String, u64>,
+    }
+    async fn count(_: Payload<Numbers>) {}
+    async fn quote(context: Context) -> Result<(), Error> {
+        let key = context.secret("KEY").unwrap();
+        Err(Error::permanent(format!("no key: {:?}", key.expose())))
+    }
+    let builder = builder(Authentication::Hmac).webhook_secret(SECRET);
+    let extension = start(builder.handler("a.count", "v1", count).handler("a.quote", "v1", quote));
+    let body = json!({ "secrets": { "KEY": "-----BEGIN KEY-----\ncanary \"1\" \\\n-----END KEY-----\n" } });
+    for (event, error) in
+        [("a.count", "secrets.KEY: invalid type: string \"…\", expected u64"), ("a.quote", "no key: \"…\"")]
+    {
+        let answer = extension.deliver(delivery(event, "v1", &body)).await;
+        assert_eq!(answer.json()["error"], error, "{}", answer.text());
+    }
 }
 
 // What is said at the start.

@@ -150,11 +150,14 @@ impl Client {
 
     /// The start of an answer, where it may be shown.
     fn excerpt(&self, body: &[u8], request: &Request) -> Option<String> {
-        // Tokens are taken out of more than is shown, so that none is cut in half and then not known.
-        let start = String::from_utf8_lossy(body.get(..2 * EXCERPT).unwrap_or(body)).into_owned();
-        let start = self.tokens(request).fold(start, |text, token| text.replace(token.expose(), "…"));
-        let start: String = start.chars().take(EXCERPT).collect();
-        (!request.confidential && !start.is_empty()).then_some(start)
+        if request.confidential {
+            return None;
+        }
+        // Tokens are taken out of all of it, so that none is cut in half and then not known.
+        let text = String::from_utf8_lossy(body).into_owned();
+        let text = self.tokens(request).fold(text, |text, token| text.replace(token.expose(), "…"));
+        let start: String = text.chars().take(EXCERPT).collect();
+        (!start.is_empty()).then_some(start)
     }
 
     /// What must not be shown: the tokens of the extension, and what the call carries instead.

@@ -99,8 +99,12 @@ struct Made {
 
 impl Made {
     fn by(version: &'static str, seconds: u64, key: &str) -> Arc<Self> {
+        Arc::new(Self::plain(version, seconds, key))
+    }
+
+    fn plain(version: &'static str, seconds: u64, key: &str) -> Self {
         let deadline = Instant::now() + Duration::from_secs(seconds);
-        Arc::new(Self { version, deadline, keys: Keys::new(key.into()), token: None })
+        Self { version, deadline, keys: Keys::new(key.into()), token: None }
     }
 }
 
@@ -290,6 +294,21 @@ async fn an_answer_without_a_body_is_fine_and_one_of_another_shape_is_not() {
     assert_eq!(error.excerpt(), Some("nonsense"));
     let error = client.get::<Vec<u8>>("/x").await.unwrap_err();
     assert!(error.to_string().contains("expected a sequence"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_part_of_a_long_token_is_shown_wherever_it_stands() {
+    let token = "canary_".repeat(100);
+    let made = |before: &str| {
+        let body = format!("{before}{token} {token} {token}");
+        let delivery = Made { token: Some(Secret::from(token.clone())), ..Made::plain("v1", 10, "k") };
+        Script::of([answer(400, &[], &body)]).client().for_delivery(Arc::new(delivery))
+    };
+    for before in ["", "x", &"x".repeat(400), &"x".repeat(511)] {
+        let error = get(&made(before)).await.unwrap_err();
+        let excerpt = error.excerpt().unwrap();
+        assert!(excerpt.starts_with(before) && !excerpt.contains("canary"), "{excerpt}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -68,7 +68,9 @@ impl<'t> Jws<'t> {
     }
 }
 
-/// A JSON object as a `T`. A list is none: it would fill the fields by their order.
+/// A JSON object as a `T`. A list is none: it would fill the fields by their order. What is not UTF-8 is none either, also
+/// where it is in a field that nobody reads.
 pub(super) fn object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
-    json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok()).flatten()
+    let json = std::str::from_utf8(json).ok()?;
+    json.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
 }

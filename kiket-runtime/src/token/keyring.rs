@@ -27,16 +27,18 @@ struct Fetched {
 #[derive(Default)]
 struct State {
     newest: Option<Newest>,
-    /// The keys that tokens named which the set before did not have: the newest one answers for them, for as long as
-    /// nobody may fetch again.
+    /// The keys that tokens named which the set before did not have: what the last fetch brought answers for them, for as
+    /// long as nobody may fetch again.
     missed: HashSet<Option<Box<str>>>,
+    /// When the last fetch began.
     tried_at: Option<Instant>,
-    /// Closed when the fetch that is under way has landed, or was lost.
+    /// Closed when that has landed, or was lost.
     flight: Option<watch::Receiver<()>>,
 }
 
 struct Newest {
     keys: Arc<KeySet>,
+    /// When they were sent for.
     at: Instant,
 }
 
@@ -48,7 +50,7 @@ const FRESH: Duration = Duration::from_secs(60 * 60);
 const USABLE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The pause between two fetches, whoever asks: a sender who makes names of keys up does not make us ask Kiket each time.
 const PAUSE: Duration = Duration::from_secs(10);
-/// How long a fetch may take.
+/// How long a fetch may take, and how long anybody waits for it.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The most names of keys that are remembered between two fetches.
 const MOST_MISSED: usize = 256;
@@ -109,8 +111,13 @@ impl Fetched {
             match self.step(&next) {
                 Step::Have(keys) => return Ok(keys),
                 Step::Without(wait) => return Err(wait),
-                // It says nothing, and ends.
-                Step::Wait(mut landed) => while landed.changed().await.is_ok() {},
+                Step::Wait(mut landed) => {
+                    // It says nothing, and ends; but the worker that fetches may hang, and its clock with it.
+                    let end = async { while landed.changed().await.is_ok() {} };
+                    if tokio::time::timeout(PATIENCE, end).await.is_err() {
+                        return Err(self.state().pause(Instant::now()));
+                    }
+                }
             }
         }
     }
@@ -126,7 +133,7 @@ impl Fetched {
                 }
                 Step::Have(keys)
             }
-            Next::Fetch => match state.flight() {
+            Next::Fetch => match state.flight(now) {
                 Some(landed) => Step::Wait(landed),
                 None if state.may_try(now) => Step::Wait(self.fetch(&mut state, now)),
                 None => Step::Without(state.pause(now)),
@@ -143,24 +150,25 @@ impl Fetched {
         tokio::spawn(async move {
             let answer = tokio::time::timeout(PATIENCE, fetched.fetcher.fetch()).await;
             let answer = answer.unwrap_or_else(|_| Err(format!("no answer came within {PATIENCE:?}")));
-            fetched.land(answer.and_then(|json| KeySet::read(&json)));
+            fetched.land(answer.and_then(|json| KeySet::read(&json)), now);
             drop(landing);
         });
         landed
     }
 
-    fn land(&self, keys: Result<KeySet, String>) {
-        let mut state = self.state();
-        state.flight = None;
+    /// Takes what was sent for `at` a time, unless something newer has landed.
+    fn land(&self, keys: Result<KeySet, String>, at: Instant) {
         match keys {
-            Ok(keys) => state.newest = Some(Newest { keys: Arc::new(keys), at: Instant::now() }),
-            Err(why) => {
-                state.missed.clear();
-                tracing::error!(
-                    url = self.fetcher.url(),
-                    "the keys of runtime tokens cannot be fetched: {why}"
-                );
+            Ok(keys) => {
+                let mut state = self.state();
+                if state.newest.as_ref().is_none_or(|newest| newest.at < at) {
+                    state.newest = Some(Newest { keys: Arc::new(keys), at });
+                }
             }
+            Err(why) => tracing::error!(
+                url = self.fetcher.url(),
+                "the keys of runtime tokens cannot be fetched: {why}"
+            ),
         }
     }
 
@@ -179,14 +187,17 @@ enum Next {
 
 impl State {
     fn step(&mut self, id: Option<&str>, now: Instant) -> Next {
-        let (flies, may_try) = (self.flight().is_some(), self.may_try(now));
+        let (flies, may_try) = (self.flight(now).is_some(), self.may_try(now));
         let missed = id.map(Box::from);
-        if let Some((keys, age)) = self.usable(now) {
+        if let Some(Newest { keys, at }) = self.usable(now) {
             if keys.has(id) {
-                return if age < FRESH { Next::Use(keys) } else { Next::UseAndFetch(keys) };
+                let fresh = now.saturating_duration_since(*at) < FRESH;
+                return if fresh { Next::Use(Arc::clone(keys)) } else { Next::UseAndFetch(Arc::clone(keys)) };
             }
-            if !flies && !may_try && self.missed.contains(&missed) {
-                return Next::Use(keys);
+            // A fetch that failed, or was lost, answers for nothing.
+            let last = self.tried_at == Some(*at);
+            if last && !flies && !may_try && self.missed.contains(&missed) {
+                return Next::Use(Arc::clone(keys));
             }
         }
         if may_try {
@@ -201,24 +212,24 @@ impl State {
 
     fn step_beyond(&mut self, known: &Arc<KeySet>, now: Instant) -> Next {
         match self.usable(now) {
-            Some((keys, _)) if !Arc::ptr_eq(&keys, known) => Next::Use(keys),
+            Some(Newest { keys, .. }) if !Arc::ptr_eq(keys, known) => Next::Use(Arc::clone(keys)),
             _ => Next::Fetch,
         }
     }
 
-    fn usable(&self, now: Instant) -> Option<(Arc<KeySet>, Duration)> {
-        let Newest { keys, at } = self.newest.as_ref()?;
-        let age = now.saturating_duration_since(*at);
-        (age < USABLE).then(|| (Arc::clone(keys), age))
+    fn usable(&self, now: Instant) -> Option<&Newest> {
+        self.newest.as_ref().filter(|newest| now.saturating_duration_since(newest.at) < USABLE)
     }
 
-    /// The fetch that is under way. One whose task was lost with its thread is none.
-    fn flight(&self) -> Option<watch::Receiver<()>> {
-        self.flight.clone().filter(|landed| landed.has_changed().is_ok())
+    /// The fetch that is under way. One whose task was lost with its worker is none, and neither is one whose worker hangs:
+    /// it should have ended long before the pause did.
+    fn flight(&self, now: Instant) -> Option<watch::Receiver<()>> {
+        let flight = self.flight.clone().filter(|landed| landed.has_changed().is_ok());
+        flight.filter(|_| !self.pause(now).is_zero())
     }
 
     fn may_try(&self, now: Instant) -> bool {
-        self.flight().is_none() && self.pause(now).is_zero()
+        self.pause(now).is_zero()
     }
 
     /// How long nobody may fetch.

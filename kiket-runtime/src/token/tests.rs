@@ -154,6 +154,7 @@ async fn whatever_is_not_signed_by_the_key_is_refused() {
         (raw(&es256, "[1]"), WrongClaims),
         (raw(&es256, "null"), WrongClaims),
         (raw(&es256, ""), WrongClaims),
+        (issuer.sign_bytes(&es256, &not_utf8(&payload)), WrongClaims),
         (raw(&es256, &payload.replace("\"iss\"", "\"iss\":\"evil\",\"iss\"")), WrongClaims),
         (hs256_with_the_public_key(&issuer), WrongAlgorithm),
         (raw(&json!({ "alg": "ES256", "kid": "another" }), &payload), UnknownKey),
@@ -174,6 +175,11 @@ async fn whatever_is_not_signed_by_the_key_is_refused() {
         let verified = given(TokenRules::new(), &issuer).verify(&token, NOW).await;
         assert_eq!(verified.err(), Some(TokenRefusal::Wrong(expected)), "{token}");
     }
+}
+
+/// The claims with another one, which is not UTF-8.
+fn not_utf8(payload: &str) -> Vec<u8> {
+    [b"{\"more\":\"\xff\",", &payload.as_bytes()[1..]].concat()
 }
 
 /// The oldest trick: the public key, which everybody has, as the secret of an HMAC.
@@ -437,4 +443,53 @@ async fn old_keys_are_used_for_a_day_while_newer_ones_cannot_be_had() {
     host.has(Some(Err(500)));
     tokio::time::advance(seconds(3_000)).await;
     assert!(verifier.verify(&token(&issuer, "5"), NOW).await.is_err(), "a day is over");
+}
+
+/// A worker of its own: its clock stands still while nobody drives it, and so do its tasks.
+fn worker() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+#[test]
+fn a_fetch_that_is_lost_with_its_worker_answers_for_no_key() {
+    let (old, new) = (TokenIssuer::new(), TokenIssuer::new());
+    let host = Host::with(&old);
+    let verifier = host.verifier();
+    let lost = worker();
+    lost.block_on(async {
+        assert!(verifier.verify(&token(&old, "1"), NOW).await.is_ok());
+        host.has(Some(Ok(new.jwks())));
+        tokio::time::advance(seconds(10)).await;
+        let (patience, token) = (Duration::from_millis(50), token(&new, "2"));
+        assert!(tokio::time::timeout(patience, verifier.verify(&token, NOW)).await.is_err());
+    });
+    drop(lost);
+    worker().block_on(async {
+        let undecided = verifier.verify(&token(&new, "2"), NOW).await.err();
+        assert!(matches!(undecided, Some(TokenRefusal::Undecided(_))), "{undecided:?}");
+        tokio::time::advance(seconds(30)).await;
+        assert!(verifier.verify(&token(&new, "2"), NOW).await.is_ok());
+    });
+    assert_eq!(host.asked(), 3);
+}
+
+#[test]
+fn a_worker_that_hangs_while_it_fetches_holds_up_nobody_else() {
+    let issuer = TokenIssuer::new();
+    let host = Host::with(&issuer);
+    let verifier = host.verifier();
+    let (hanging, other) = (worker(), worker());
+    let one = token(&issuer, "1");
+    hanging.block_on(async {
+        let patience = Duration::from_millis(50);
+        assert!(tokio::time::timeout(patience, verifier.verify(&one, NOW)).await.is_err());
+    });
+    other.block_on(async {
+        let undecided = tokio::time::timeout(seconds(6), verifier.verify(&one, NOW)).await;
+        assert!(matches!(undecided, Ok(Err(TokenRefusal::Undecided(_)))), "{undecided:?}");
+        tokio::time::advance(seconds(10)).await;
+        let auth = tokio::time::timeout(seconds(6), verifier.verify(&one, NOW)).await;
+        assert!(matches!(auth, Ok(Ok(_))), "{auth:?}");
+    });
+    assert_eq!(host.asked(), 2);
 }
