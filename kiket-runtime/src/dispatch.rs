@@ -254,7 +254,7 @@ async fn run(routed: Routed, dispatcher: Arc<Dispatcher>) -> Answer {
     // What failed is told, and what came with the delivery must not be.
     let redactor = ended.failure.is_some().then(|| dispatcher.redactor.with(&delivery.confidential()));
     let redacted = |text: String| match &redactor {
-        Some(redactor) => redactor.redact(text),
+        Some(redactor) => legible(redactor.redact(text)),
         None => text,
     };
     if ended.ran {
@@ -373,9 +373,22 @@ impl Dispatcher {
             Failure::Interrupted(Interrupted::Panicked(_)) => Rejection::handler_panicked(),
         };
         let redactor = self.redactor.with(&delivery.confidential());
-        let rejection = Rejection { text: redactor.redact(rejection.text.into_owned()).into(), ..rejection };
+        let text = legible(redactor.redact(rejection.text.into_owned()));
+        let rejection = Rejection { text: text.into(), ..rejection };
         Answer::rejection(&rejection, delivery.id().as_deref())
     }
+}
+
+/// The most bytes of a text that tells of a failure: one may quote a whole body.
+const LONGEST_TEXT: usize = 4096;
+
+/// A text that somebody can read. It is cut when no secret is in it any more, for half a secret is one that nobody finds.
+fn legible(mut text: String) -> String {
+    if text.len() > LONGEST_TEXT {
+        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+        text.push('…');
+    }
+    text
 }
 
 /// The line of a delivery in the log.

@@ -16,6 +16,8 @@ use crate::{
 /// How an extension remembers its deliveries.
 pub(crate) struct Once {
     pub(crate) store: Arc<dyn DedupeStore>,
+    /// Whether somebody chose the store; else it is the memory of this process.
+    pub(crate) chosen: bool,
     pub(crate) keep: Keep,
     /// Whether deliveries run while the store is down, at the risk of running twice.
     pub(crate) run_without_store: bool,

@@ -118,14 +118,14 @@ fn once(
     keep: Option<Duration>,
     run_without_store: bool,
 ) -> Result<Option<Once>, Problem> {
-    let store = match (memory, &config.dedupe_url) {
+    let (store, chosen) = match (memory, &config.dedupe_url) {
         (Memory::None, _) => return Ok(None),
-        (Memory::Given(store), _) => store,
-        (Memory::Configured, Some(url)) => store_from_url(url.expose())?,
-        (Memory::Configured, None) => Arc::new(MemoryStore::new()),
+        (Memory::Given(store), _) => (store, true),
+        (Memory::Configured, Some(url)) => (store_from_url(url.expose())?, true),
+        (Memory::Configured, None) => (Arc::new(MemoryStore::new()) as _, false),
     };
     let keep = keep.map_or_else(|| Ok(Keep::default()), Keep::new)?;
-    Ok(Some(Once { store, keep, run_without_store }))
+    Ok(Some(Once { store, chosen, keep, run_without_store }))
 }
 
 /// What every delivery has to show.
@@ -139,8 +139,10 @@ fn admission(
     let signatures = mode.takes_signatures().then(|| Verifier::new(&config.secrets)).transpose();
     let signatures = signatures.map_err(|unusable| vec![Problem::new(unusable.to_string())])?;
     let tokens = || -> Result<_, Vec<Problem>> {
-        // Tokens are remembered also where deliveries are not.
-        let memory = once.map_or_else(|| Arc::new(MemoryStore::new()) as _, |once| Arc::clone(&once.store));
+        // Tokens are remembered also where deliveries are not; and in this process's memory apart from answers, which are
+        // large and would push them out.
+        let chosen = once.filter(|once| once.chosen).map(|once| Arc::clone(&once.store));
+        let memory = chosen.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let verifier = TokenVerifier::new(rules, &config.base_url)?;
         Ok(Tokens { verifier, memory, extension_id: config.id.clone(), run_without_store })
     };

@@ -24,7 +24,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Anything that `?` converts is retried: Kiket sends the delivery again after 30 s, 1 m, 5 m, 30 m, 2 h and 8 h. The
 /// exception is a webhook that its provider did not sign ([`Unverified`]), which is permanent.
 /// Its text goes to the log with the delivery id, and never to the caller. What the constructors here are given
-/// is written for the caller and shown.
+/// is written for the caller and shown, 4,096 bytes of it at most, without the secrets that the extension knows.
 ///
 /// ```
 /// use std::time::Duration;

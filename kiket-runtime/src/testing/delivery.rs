@@ -66,8 +66,10 @@ impl DeliveryBuilder {
     /// object stays as it is.
     pub fn runtime_token(mut self, token: impl Into<String>) -> Self {
         if let Ok(Value::Object(mut body)) = serde_json::from_slice(&self.body) {
-            let authentication =
-                body.entry("authentication").or_insert_with(|| json!({ "token_type": "runtime" }));
+            let authentication = body.entry("authentication").or_insert(Value::Null);
+            if !authentication.is_object() {
+                *authentication = json!({ "token_type": "runtime" });
+            }
             authentication["runtime_token"] = token.into().into();
             self.body = Value::Object(body).to_string().into();
         }

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use super::jwks::KeySet;
-use crate::error::Problem;
+use crate::{error::Problem, secret::Secret};
 
 /// What proves that a delivery is Kiket's: see [`Builder::authentication`](crate::Builder::authentication).
 ///
@@ -19,7 +19,8 @@ pub enum Authentication {
     #[default]
     Hmac,
     /// The runtime token in its body. **Nothing signs the body then**: whoever gets hold of a token that was not used
-    /// yet can send it with a body of his own.
+    /// yet can send it with a body of his own. Whoever gets hold of a whole delivery can send it again until its token
+    /// expires, which changes nothing unless the extension remembers no deliveries.
     Token,
     /// Both must hold.
     Both,
@@ -83,7 +84,8 @@ pub struct TokenRules {
     audience: Option<String>,
     extension: Option<String>,
     leeway: Duration,
-    keys: Option<String>,
+    /// Public ones; but who gives private ones by mistake does not want them printed.
+    keys: Option<Secret>,
 }
 
 /// Who makes tokens, unless the rules say otherwise; contract 5.1.
@@ -130,7 +132,7 @@ impl TokenRules {
     }
 
     /// The keys themselves, as the text of a JWKS: none are fetched then.
-    pub fn keys(mut self, jwks: impl Into<String>) -> Self {
+    pub fn keys(mut self, jwks: impl Into<Secret>) -> Self {
         self.keys = Some(jwks.into());
         self
     }
@@ -142,7 +144,7 @@ impl TokenRules {
             let what = format!("a leeway of {:?} for runtime tokens is more than 60 s", self.leeway);
             problems.push(Problem::new(what).mend("set the clock of this machine by NTP, and give less"));
         }
-        let keys = self.keys.as_ref().map(|keys| KeySet::read(keys.as_bytes())).transpose();
+        let keys = self.keys.as_ref().map(|keys| KeySet::read(keys.expose().as_bytes())).transpose();
         let keys = keys.unwrap_or_else(|why| {
             let what = format!("the keys for runtime tokens cannot be used: {why}");
             problems
