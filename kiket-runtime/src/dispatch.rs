@@ -385,7 +385,8 @@ const LONGEST_TEXT: usize = 4096;
 /// A text that somebody can read. It is cut when no secret is in it any more, for half a secret is one that nobody finds.
 fn legible(mut text: String) -> String {
     if text.len() > LONGEST_TEXT {
-        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+        let end = (0..=LONGEST_TEXT).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
         text.push('…');
     }
     text

@@ -1,6 +1,7 @@
 //! The rows of contract 1.4, in their order, and what a delivery's routes and parts mean; in process.
 
 use std::{
+    collections::HashMap,
     io::Write as _,
     sync::{
         Arc,
@@ -1112,4 +1113,22 @@ async fn the_id_of_a_delivery_is_the_bodys_else_a_headers() {
         let body = error_body("handler_failed_permanently", expected.unwrap_or("none"), expected);
         check(&extension.deliver(request).await, 422, &body);
     }
+}
+
+#[tokio::test]
+async fn the_text_of_a_failure_is_cut_to_what_somebody_reads() {
+    let long = "ü".repeat(10_000);
+    let refuse = long.clone();
+    let extension = test(builder().handler("issue.created", "v1", move || {
+        let text = refuse.clone();
+        async move { Err::<(), _>(Error::permanent(text)) }
+    }));
+    let shown = extension.deliver(created()).await.json()["error"].as_str().unwrap().to_owned();
+    assert_eq!(shown, format!("{}…", "ü".repeat(2048)));
+
+    let extension =
+        test(builder().handler("issue.created", "v1", async |_: Payload<HashMap<String, u32>>| ()));
+    let body = json!({ "id": 1, "title": long }).to_string();
+    let shown = extension.deliver(created().body(body)).await.json()["error"].as_str().unwrap().to_owned();
+    assert!(shown.starts_with("title: invalid type: string") && shown.len() < 4200, "{}", shown.len());
 }
