@@ -1,5 +1,6 @@
 //! The integration tests: does a delivery do what the contract says?
 
+mod answer_corpus;
 mod answers;
 mod audit_calls;
 mod calls;
