@@ -28,7 +28,9 @@ fn banner(platform: &Platform) -> String {
          webhook secret      {secret}\n\n\
          Point an extension at it:\n\n\
          export KIKET_BASE_URL={url} KIKET_WORKSPACE_TOKEN={token} KIKET_EXTENSION_API_KEY={key} \
-         KIKET_WEBHOOK_SECRET={secret}\n",
+         KIKET_WEBHOOK_SECRET={secret}\n\n\
+         A runtime token for a delivery, valid for 300 s:\n\n\
+         curl {url}/runtime_tokens -H 'Authorization: Bearer {token}' --json '{{\"scopes\":[\"issues:read\"]}}'\n",
         url = platform.url(),
         token = platform.token(),
         key = platform.api_key(),

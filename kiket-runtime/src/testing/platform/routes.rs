@@ -44,6 +44,8 @@ pub(super) enum Resource<'p> {
     Telemetry,
     /// `/telemetry` below no API: a collector of telemetry that is not Kiket.
     Collector,
+    /// Runtime tokens for whoever develops; Kiket gives them to deliveries alone.
+    RuntimeTokens,
     /// The keys of runtime tokens.
     Keys,
 }
@@ -69,6 +71,7 @@ impl<'p> Resource<'p> {
         }
         let below = match path {
             ["telemetry"] => return Some(Self::Collector),
+            ["runtime_tokens"] => return Some(Self::RuntimeTokens),
             [".well-known", "jwks.json"] => return Some(Self::Keys),
             ["api", "v1", below @ ..] => below,
             _ => return None,
@@ -145,6 +148,7 @@ impl<'p> Resource<'p> {
             | Self::Metrics
             | Self::Telemetry
             | Self::Collector
+            | Self::RuntimeTokens
             | Self::IntakeDecision(..)
             | Self::Comments(_)
             | Self::Transitions(_)
@@ -173,7 +177,8 @@ impl<'p> Resource<'p> {
             | Self::Anchors
             | Self::Anchor(_)
             | Self::Proof(_)
-            | Self::Verification => Access::Token,
+            | Self::Verification
+            | Self::RuntimeTokens => Access::Token,
             Self::RateLimit
             | Self::Table(..)
             | Self::Record(..)

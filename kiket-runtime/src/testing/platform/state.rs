@@ -127,6 +127,7 @@ impl State {
             (Resource::Notifications, _) => self.reports.notification(call),
             (Resource::Metrics, _) => self.reports.metric(call),
             (Resource::Telemetry | Resource::Collector, _) => self.reports.telemetry(call),
+            (Resource::RuntimeTokens, _) => self.tokens.order(call, organization, now),
             (Resource::Keys, _) => Ok(self.tokens.keys()),
             (Resource::RateLimit, _) => Ok(Answer::json(200, &self.rate.told(now))),
             (Resource::SlaEvents, _) => self.sla.list(call),

@@ -145,6 +145,29 @@ const ANCHORS: &str = "/api/v1/audit/anchors";
 const RAW_EVENTS: &str = "/api/v1/platform/raw-events";
 
 #[test]
+fn a_runtime_token_is_ordered_and_opens_what_the_workspace_token_opens() {
+    let platform = platform();
+    let order = |body: &Value| ask("POST", "/runtime_tokens").json(body);
+    let given = order(&json!({ "scopes": ["issues:read"] })).check(&platform, 201).json();
+    let token = given["runtime_token"].as_str().unwrap();
+    assert_eq!((token.split('.').count(), &given["expires_in"]), (3, &json!(300)));
+    assert_eq!(ask("GET", "/.well-known/jwks.json").check(&platform, 200).json(), platform.jwks());
+    check_invalid(
+        &platform,
+        &order(&json!({ "scopes": "all" })),
+        &json!({ "scopes": ["must be a list of texts"] }),
+    );
+
+    let with =
+        |token: &str| ask("GET", SECRETS).without("Authorization").header("x-kiket-runtime-token", token);
+    with(token).check(&platform, 200);
+    with("another").check(&platform, 401);
+    ask("POST", "/runtime_tokens").without("Authorization").json(&json!({})).check(&platform, 401);
+    platform.clock().advance(Duration::from_secs(300));
+    with(token).check(&platform, 401);
+}
+
+#[test]
 fn secrets_are_set_read_rotated_and_deleted() {
     let platform = platform();
     let key = format!("{SECRETS}/A");

@@ -4,7 +4,12 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::{Platform, answer::Answer};
+use super::{
+    Platform,
+    answer::Answer,
+    call::Call,
+    fields::{self, Fields},
+};
 use crate::testing::TokenIssuer;
 
 /// The tokens that were given, and the key that signs them.
@@ -20,6 +25,16 @@ pub(super) struct Tokens {
 const VALID: u64 = 300;
 
 impl Tokens {
+    /// Gives a token with the scopes that a body names.
+    pub(super) fn order(&mut self, call: &Call, organization: &str, now: u64) -> Result<Answer, Answer> {
+        let mut body = fields::object(call)?;
+        Fields::of(&body).maybe_texts("scopes").finish()?;
+        let scopes: Option<Vec<String>> =
+            body.remove("scopes").and_then(|scopes| serde_json::from_value(scopes).ok());
+        let token = self.give(&scopes.unwrap_or_default(), organization, now);
+        Ok(Answer::json(201, &json!({ "runtime_token": token, "expires_in": VALID })))
+    }
+
     fn give(&mut self, scopes: &[String], organization: &str, now: u64) -> String {
         self.given.retain(|_, until| now < *until);
         self.number = self.number.wrapping_add(1);
