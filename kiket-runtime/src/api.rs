@@ -2,11 +2,11 @@
 //! requests and answers.
 //!
 //! ```
-//! use kiket_runtime::{Context, Result, api::SlaFilter};
+//! use kiket_runtime::{Context, Id, Result, api::SlaFilter};
 //!
-//! async fn first_alert(context: &Context) -> Result<Option<String>> {
+//! async fn first_alert(context: &Context) -> Result<Option<Id>> {
 //!     let mut alerts = context.endpoints().sla_events(7).stream(SlaFilter::default().limit(1));
-//!     Ok(alerts.next().await.transpose()?.map(|alert| alert.issue_id.to_string()))
+//!     Ok(alerts.next().await.transpose()?.and_then(|alert| alert.issue_id))
 //! }
 //! # let _ = first_alert;
 //! ```

@@ -302,7 +302,7 @@ async fn sla_events_are_filtered_and_keep_what_nobody_knows() {
     let events = world.endpoints().sla_events(7).list(filter).await.unwrap();
     assert_eq!(world.request(), "GET /api/v1/ext/sla/events?project_id=7&issue_id=42&state=imminent&limit=5");
     assert_eq!(events.len(), 1);
-    assert_eq!((&events[0].state, &events[0].issue_id), (&SlaState::Imminent, &Id::from(42)));
+    assert_eq!((&events[0].state, &events[0].issue_id), (&SlaState::Imminent, &Some(Id::from(42))));
     assert_eq!(
         (&events[0].metrics["duration_minutes"], &events[0].more["severity"]),
         (&json!(80), &json!("high"))
@@ -313,9 +313,9 @@ async fn sla_events_are_filtered_and_keep_what_nobody_knows() {
         .platform
         .add_sla_event(json!({ "id": 3, "issue_id": "I-7", "project_id": 8, "state": "recovered" }));
     let event = world.endpoints().sla_events(8).list(SlaFilter::default()).await.unwrap().remove(0);
-    assert_eq!((&event.issue_id, &event.project_id), (&Id::from("I-7"), &Some(Id::from(8))));
+    assert_eq!((&event.issue_id, &event.project_id), (&Some(Id::from("I-7")), &Some(Id::from(8))));
     world.platform.forget_calls();
-    let again = SlaFilter::default().issue(&event.issue_id);
+    let again = SlaFilter::default().issue(event.issue_id.as_ref().unwrap());
     assert_eq!(world.endpoints().sla_events(8).list(again).await.unwrap(), [event]);
     assert_eq!(world.request(), "GET /api/v1/ext/sla/events?project_id=8&issue_id=I-7");
 
@@ -326,10 +326,14 @@ async fn sla_events_are_filtered_and_keep_what_nobody_knows() {
     }
     assert_eq!(states, [SlaState::Imminent, SlaState::Breached]);
 
-    let odd = json!({ "data": [{ "id": 1, "issue_id": 1, "state": "paused" }] });
+    let odd = json!({ "data": [
+        { "id": 1, "issue_id": 1, "state": "paused" },
+        { "id": 2, "issue_id": null, "state": "breached", "case_id": "case_1" },
+    ] });
     world.platform.fail(Failure::body(odd.to_string()).times(1));
     let events = world.endpoints().sla_events(7).list(SlaFilter::default()).await.unwrap();
     assert_eq!(events[0].state, SlaState::Other("paused".into()));
+    assert_eq!((&events[1].issue_id, &events[1].more["case_id"]), (&None, &json!("case_1")));
     refuse(&world, 403);
     assert_eq!(status(world.endpoints().sla_events(7).list(SlaFilter::default()).await), 403);
 }

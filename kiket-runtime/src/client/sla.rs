@@ -17,7 +17,7 @@ use crate::id::Id;
 ///
 /// let imminent = SlaFilter::default().state(SlaState::Imminent).limit(5);
 /// for event in context.endpoints().sla_events(7).list(imminent).await? {
-///     println!("issue {} is {:?}", event.issue_id, event.state);
+///     println!("{:?} is {}", event.issue_id, event.state);
 /// }
 /// # Ok(())
 /// # }
@@ -86,8 +86,9 @@ impl fmt::Display for SlaState {
 pub struct SlaEvent {
     /// The id of the event.
     pub id: Id,
-    /// The issue.
-    pub issue_id: Id,
+    /// The issue; `None` where it is about something else, like a case, which is then in `more`.
+    #[serde(default)]
+    pub issue_id: Option<Id>,
     /// Its project.
     #[serde(default)]
     pub project_id: Option<Id>,
