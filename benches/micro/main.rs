@@ -9,18 +9,18 @@
 
 #[path = "../deliveries/mod.rs"]
 mod deliveries;
+mod step;
 
 use std::{
     hint::black_box,
     pin::pin,
     task::{Context, Poll, Waker},
-    time::Instant,
 };
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kiket::{
-    Authentication, Builder, Clock, Extension, Headers, Payload, Reply, Secret, TokenRules, events,
+    Authentication, Builder, Clock, Extension, Headers, Payload, Reply, Secret, TokenRules,
     signature::{self, SIGNATURE_HEADER, TIMESTAMP_HEADER, Verifier},
     testing::TokenIssuer,
 };
@@ -28,9 +28,8 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use deliveries::{EVENT, IssueCreated, SECRET, SIZES, VERSION};
+use step::{Step, row};
 
-/// How long a batch takes at least, in microseconds.
-const BATCH: f64 = 1000.0;
 /// When the deliveries are signed, and when they arrive.
 const NOW: u64 = 1_700_000_000;
 
@@ -76,14 +75,6 @@ fn measure(size: usize, name: &str, batches: usize) {
         let text = std::str::from_utf8(&body).expect("the body is text");
         black_box(serde_json::from_str::<IssueCreated>(text)).expect("the body decodes");
     });
-    let mut event = Step::new("the JSON alone, into `kiket::events`", || {
-        let text = std::str::from_utf8(&body).expect("the body is text");
-        black_box(serde_json::from_str::<events::IssueCreated>(text)).expect("the body decodes");
-    });
-    let mut value = Step::new("the JSON alone, into `Value`", || {
-        let text = std::str::from_utf8(&body).expect("the body is text");
-        black_box(serde_json::from_str::<Value>(text)).expect("the body decodes");
-    });
     let mut total = Step::new("a delivery without HTTP", || deliver(&extension, &headers, &body));
     let mut known_token =
         Step::new("the same with its token, that is known", || deliver(&by_token, &headers, &known));
@@ -91,23 +82,15 @@ fn measure(size: usize, name: &str, batches: usize) {
         deliver(&by_token, &headers, turns.next().expect("there is no end of them"));
     });
     for _ in 0..batches {
-        for step in [
-            &mut verify_once,
-            &mut verify,
-            &mut mac,
-            &mut json,
-            &mut event,
-            &mut value,
-            &mut total,
-            &mut known_token,
-            &mut new_token,
-        ] {
+        for step in
+            [&mut verify_once, &mut verify, &mut mac, &mut json, &mut total, &mut known_token, &mut new_token]
+        {
             step.run();
         }
     }
 
     println!("\n{name}");
-    for step in [&verify_once, &verify, &mac, &json, &event, &value, &total, &known_token, &new_token] {
+    for step in [&verify_once, &verify, &mac, &json, &total, &known_token, &new_token] {
         row(step.name, step.fastest, "");
     }
     let rest = total.fastest - mac.fastest - json.fastest;
@@ -166,39 +149,4 @@ fn headers(timestamp: &str, signature: &str, length: &str) -> Headers {
     ]
     .into_iter()
     .collect()
-}
-
-/// One thing that is measured.
-struct Step<'s> {
-    name: &'static str,
-    work: Box<dyn FnMut() + 's>,
-    /// How often a batch repeats the work.
-    times: u32,
-    /// The time for once in the fastest batch, in microseconds.
-    fastest: f64,
-}
-
-impl<'s> Step<'s> {
-    fn new(name: &'static str, work: impl FnMut() + 's) -> Self {
-        let mut step = Self { name, work: Box::new(work), times: 10, fastest: f64::INFINITY };
-        step.run();
-        let (mut once, mut times) = (step.fastest, 1);
-        while once < BATCH {
-            (once, times) = (once * 2.0, times * 2);
-        }
-        Self { times, fastest: f64::INFINITY, ..step }
-    }
-
-    fn run(&mut self) {
-        let from = Instant::now();
-        for _ in 0..self.times {
-            (self.work)();
-        }
-        self.fastest = self.fastest.min(from.elapsed().as_secs_f64() * 1e6 / f64::from(self.times));
-    }
-}
-
-fn row(name: &str, microseconds: f64, note: &str) {
-    let row = format!("  {name:42}{microseconds:>10.2} µs  {note}");
-    println!("{}", row.trim_end());
 }
