@@ -1,7 +1,7 @@
 //! Pull requests and issues: deliveries with runtime tokens, scopes and secrets; a webhook of somebody else; a guard.
 //!
-//! It wants Kiket's tokens, so it runs beside Kiket alone. Its tests show it all against the fake platform:
-//! `cargo test --example github`.
+//! It wants runtime tokens: run it beside `cargo run --example platform`, which says how to get one. Its tests show it all
+//! without that: `cargo test --example github`.
 
 use kiket::{
     Authentication, Decision, RequiredSecret, SecretKey,

@@ -29,7 +29,8 @@ fn banner(platform: &Platform) -> String {
          Point an extension at it:\n\n\
          export KIKET_BASE_URL={url} KIKET_WORKSPACE_TOKEN={token} KIKET_EXTENSION_API_KEY={key} \
          KIKET_WEBHOOK_SECRET={secret}\n\n\
-         A runtime token for a delivery, valid for 300 s:\n\n\
+         A runtime token, valid for 300 s; it goes into the body of a delivery, \
+         {{\"authentication\":{{\"runtime_token\":\"…\"}}}}:\n\n\
          curl {url}/runtime_tokens -H 'Authorization: Bearer {token}' --json '{{\"scopes\":[\"issues:read\"]}}'\n",
         url = platform.url(),
         token = platform.token(),

@@ -227,8 +227,7 @@ impl Delivery {
         if let Some(wait) = undecided.filter(|_| !required.is_empty()) {
             return Err(Rejection::keys_unavailable(wait));
         }
-        let granted = token.as_ref().map_or([].as_slice(), |token| token.auth.scopes());
-        Ok(Lack::of(required, granted))
+        Ok(Lack::of(required, token.as_ref().map(|token| token.auth.scopes())))
     }
 
     /// The secret `key`: from the delivery, else from the environment.

@@ -17,8 +17,9 @@ use crate::{
     dedupe::StoredAnswer,
     delivery::{self, Contents, Delivery, JsonText, Premises},
     envelope::Envelope,
-    error::{Error, Rejection, Result},
+    error::{Rejection, Result},
     event::{EventName, InvalidEventName},
+    failure::{Failure, legible},
     gate::{Gate, Pass},
     handler::{
         Answering, Reply,
@@ -30,7 +31,7 @@ use crate::{
     registry::{Entry, Registry},
     routing::Target,
     signature::{SignatureError, Verified},
-    telemetry::{Failed, Note, Telemetry},
+    telemetry::{Note, Telemetry},
 };
 
 /// Everything that deliveries pass through; one for an extension.
@@ -283,8 +284,8 @@ async fn answered(delivery: &Delivery, entry: &Entry, event_in_path: bool, dispa
     let refused =
         |failure, ran| Ended { answer: dispatcher.failed(delivery, &failure), failure: Some(failure), ran };
     let prepared = match permitted(delivery, entry) {
-        Ok(()) => prepare(delivery, entry, event_in_path),
-        Err(rejection) => return refused(Failure::Refused(Box::new(rejection)), false),
+        Ok(()) => prepare(delivery, entry, event_in_path).map_err(|failure| (failure, true)),
+        Err(rejection) => Err((Failure::Refused(Box::new(rejection)), false)),
     };
     // The body is decoded now, so the id costs little; and what store and handler log has it.
     let span = Span::current();
@@ -293,7 +294,7 @@ async fn answered(delivery: &Delivery, entry: &Entry, event_in_path: bool, dispa
     }
     let prepared = match prepared {
         Ok(prepared) => prepared,
-        Err(failure) => return refused(failure, true),
+        Err((failure, ran)) => return refused(failure, ran),
     };
     let turn = match &dispatcher.once {
         Some(once) if entry.dedupe => once.begin(delivery).await,
@@ -379,19 +380,6 @@ impl Dispatcher {
     }
 }
 
-/// The most bytes of a text that tells of a failure: one may quote a whole body.
-const LONGEST_TEXT: usize = 4096;
-
-/// A text that somebody can read. It is cut when no secret is in it any more, for half a secret is one that nobody finds.
-fn legible(mut text: String) -> String {
-    if text.len() > LONGEST_TEXT {
-        let end = (0..=LONGEST_TEXT).rev().find(|end| text.is_char_boundary(*end));
-        text.truncate(end.unwrap_or_default());
-        text.push('…');
-    }
-    text
-}
-
 /// The line of a delivery in the log.
 fn tell(ended: &Ended, duration: Duration, redacted: impl Fn(String) -> String) {
     let Ended { answer, failure, .. } = ended;
@@ -411,46 +399,5 @@ fn tell(ended: &Ended, duration: Duration, redacted: impl Fn(String) -> String) 
         tracing::error!(status, code, duration_ms, error, "delivery failed");
     } else {
         tracing::warn!(status, code, duration_ms, error, "delivery rejected");
-    }
-}
-
-/// Why a delivery that had a handler was not answered by it.
-enum Failure {
-    /// Boxed, for most deliveries have none, and all have room for one.
-    Refused(Box<Rejection>),
-    Handler(Error),
-    Interrupted(Interrupted),
-}
-
-impl Failure {
-    /// What telemetry tells of it: nothing that nobody wrote for a reader.
-    fn told(&self, redacted: impl Fn(String) -> String) -> Failed {
-        let (message, class) = match self {
-            Self::Refused(rejection) => (&*rejection.text, rejection.code.unwrap_or("refused")),
-            Self::Handler(error) => (error.message().unwrap_or("handler failed"), error.class()),
-            Self::Interrupted(Interrupted::DeadlineExceeded) => {
-                ("the handler ran past its deadline", "deadline_exceeded")
-            }
-            Self::Interrupted(Interrupted::Panicked(_)) => ("the handler panicked", "handler_panicked"),
-        };
-        Failed { message: redacted(message.to_owned()), class: class.to_owned() }
-    }
-
-    /// What the log tells of it: its code, and everything that is known.
-    fn logged(&self) -> (&'static str, String) {
-        match self {
-            Self::Refused(rejection) => {
-                (rejection.code.unwrap_or_default(), rejection.text.clone().into_owned())
-            }
-            Self::Handler(error) => {
-                (error.code().unwrap_or_else(|| error.kind().code()), format!("{error:?}"))
-            }
-            Self::Interrupted(Interrupted::DeadlineExceeded) => {
-                ("deadline_exceeded", "the handler ran past its deadline".to_owned())
-            }
-            Self::Interrupted(Interrupted::Panicked(text)) => {
-                ("handler_panicked", format!("panicked: {text}"))
-            }
-        }
     }
 }

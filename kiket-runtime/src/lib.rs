@@ -26,6 +26,7 @@ mod event;
 pub mod events;
 mod extension;
 pub mod external_webhook;
+mod failure;
 mod gate;
 mod handler;
 mod headers;

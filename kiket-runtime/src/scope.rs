@@ -1,6 +1,6 @@
 //! What a handler needs permission for.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 /// A permission that a handler requires, like `issues:read`: an opaque text without white space.
 ///
@@ -51,14 +51,34 @@ impl AsRef<str> for Scope {
 pub(crate) struct Lack {
     pub(crate) required: Vec<String>,
     pub(crate) missing: Vec<String>,
+    /// Whether there is no token whose scopes could have been granted.
+    pub(crate) unproved: bool,
+}
+
+/// What is missing, for the log.
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "missing `{}`", self.missing.join("`, `"))?;
+        if self.unproved {
+            f.write_str(
+                "; no runtime token was verified, which `KIKET_AUTHENTICATION` = `both`, `either` or `token` does",
+            )?;
+        }
+        Ok(())
+    }
 }
 
 impl Lack {
-    /// What `granted` lacks of `required`, if anything.
-    pub(crate) fn of<R: AsRef<str>, G: AsRef<str>>(required: &[R], granted: &[G]) -> Option<Self> {
+    /// What `granted` lacks of `required`, if anything; `None` is granted nothing, for want of a token.
+    pub(crate) fn of<R: AsRef<str>, G: AsRef<str>>(required: &[R], granted: Option<&[G]>) -> Option<Self> {
+        let (unproved, granted) = (granted.is_none(), granted.unwrap_or_default());
         let required = || required.iter().map(AsRef::as_ref);
         let missing: Vec<_> = required().filter(|scope| !allows(granted, scope)).map(str::to_owned).collect();
-        (!missing.is_empty()).then(|| Self { required: required().map(str::to_owned).collect(), missing })
+        (!missing.is_empty()).then(|| Self {
+            required: required().map(str::to_owned).collect(),
+            missing,
+            unproved,
+        })
     }
 }
 
@@ -91,6 +111,15 @@ fn normal(scope: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_log_reads_what_is_missing_and_why_nothing_was_granted() {
+        let lack = Lack::of(&["a", "b", "c"], Some(&["b"])).unwrap();
+        assert_eq!(lack.to_string(), "missing `a`, `c`");
+        assert_eq!(Lack::of(&["a"], Some(&["a"])), None);
+        let unproved = Lack::of(&["a"], None::<&[&str]>).unwrap().to_string();
+        assert!(unproved.starts_with("missing `a`; no runtime token was verified"), "{unproved}");
+    }
 
     #[test]
     fn one_scope_has_several_spellings() {

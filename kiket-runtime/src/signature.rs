@@ -171,7 +171,9 @@ pub enum SignatureError {
     #[error("the header `X-Kiket-Signature` is not 64 hex digits, optionally behind `sha256=`")]
     SignatureMalformed,
     /// No live secret makes this signature of this time and body.
-    #[error("no live secret makes this signature: check that Kiket and the extension have the same secret")]
+    #[error(
+        "no live secret makes this signature: check that Kiket and the extension have the same secret, and that nothing changes bodies on their way"
+    )]
     SignatureMismatch,
     /// There is no usable secret to check with.
     #[error("there is no usable secret")]

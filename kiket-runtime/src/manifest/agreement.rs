@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use super::{DeclaredEvent, Manifest};
+use super::{DeclaredEvent, Manifest, misspelt::closest};
 use crate::{
     error::{Place, Problem},
     event::{EventName, EventVersion},
@@ -116,23 +116,6 @@ fn wrong_version(
         "write a handler, `#[kiket::webhook(\"{event}\", version = \"{version}\")]`, or change the manifest"
     );
     Some(Problem::new(what).at(declaration.place().clone()).mend(mend))
-}
-
-/// The candidate that `event` was probably meant to be; of equals the first by name.
-fn closest<'a>(event: &str, candidates: impl Iterator<Item = &'a &'a str>) -> Option<&'a str> {
-    /// The share of letters that must agree: `issue.create` is meant, `issue.assigned` is not.
-    const CLOSE: f64 = 0.8;
-    let mut best: Option<(f64, &str)> = None;
-    for candidate in candidates.copied().filter(|candidate| *candidate != event) {
-        let likeness = strsim::normalized_damerau_levenshtein(
-            &event.to_ascii_lowercase(),
-            &candidate.to_ascii_lowercase(),
-        );
-        if likeness >= CLOSE && best.is_none_or(|(known, _)| likeness > known) {
-            best = Some((likeness, candidate));
-        }
-    }
-    best.map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod events;
 mod form;
 mod kind;
 mod load;
+mod misspelt;
 mod node;
 mod reference;
 mod report;

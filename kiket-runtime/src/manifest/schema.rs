@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::HashSet, path::Path};
 use super::{
     Form, Manifest, callback, events,
     form::{Written, spot},
+    misspelt,
     node::{Map, Node},
     report::{Report, quoted},
     secrecy::Secrets,
@@ -56,6 +57,7 @@ fn manifest(
 ) -> Result<Manifest, Vec<Problem>> {
     let mut report = Report::new(source);
     report_oddities(&document.oddities, &mut report);
+    misspelt::warn(root, misspelt::TOP, &mut report);
     let written = Written::new(root, &mut report);
     let callback = callback::read(&written, &mut report);
     let manifest = Manifest {

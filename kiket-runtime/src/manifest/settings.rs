@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     form::{Written, spot},
     kind::{fits, is_secret_kind},
+    misspelt,
     node::{Content, Entry, Map, Mark, Node},
     reference::Reference,
     report::{Report, quoted},
@@ -219,6 +220,9 @@ fn steps(setup: &Node) -> impl Iterator<Item = (&str, &[Node])> {
 impl Declaration<'_> {
     /// The setting, and its default as it was written.
     fn read(&self, report: &mut Report<'_>) -> (Setting, Value) {
+        if let Some(map) = self.map {
+            misspelt::warn(map, misspelt::SETTING, report);
+        }
         let kind = self.kind(report);
         let marked = self.flag("secret", report);
         let secret = self.secret || marked.unwrap_or(true) || kind.as_deref().is_some_and(is_secret_kind);

@@ -243,7 +243,10 @@ impl PlatformBuilder {
         });
         let server = Server::start(self.port, Arc::clone(&shared)).map_err(|error| {
             let what = format!("the platform cannot listen on 127.0.0.1:{}: {error}", self.port);
-            refused(vec![Problem::new(what).mend("choose another port, or 0 for any free one")])
+            refused(vec![
+                Problem::new(what)
+                    .mend("choose another port, or 0 for any free one: `.port(…)`, or `PORT` of the example"),
+            ])
         })?;
         let separator = if base_path.is_empty() { "" } else { "/" };
         let url = format!("http://{}{separator}{base_path}", server.address());

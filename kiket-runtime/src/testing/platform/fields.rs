@@ -102,6 +102,14 @@ impl<'b> Fields<'b> {
         self
     }
 
+    /// None but these.
+    pub(super) fn only(mut self, names: &[&str]) -> Self {
+        if self.object.keys().any(|name| !names.contains(&name.as_str())) {
+            self.errors.push(("body", "has unknown members"));
+        }
+        self
+    }
+
     /// A moment as RFC 3339 writes it, in UTC.
     pub(super) fn moment(mut self, name: &'static str) -> Self {
         let text = self.object.get(name).and_then(Value::as_str).unwrap_or_default();

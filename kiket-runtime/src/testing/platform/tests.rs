@@ -152,6 +152,7 @@ fn a_runtime_token_is_ordered_and_opens_what_the_workspace_token_opens() {
     let token = given["runtime_token"].as_str().unwrap();
     assert_eq!((token.split('.').count(), &given["expires_in"]), (3, &json!(300)));
     assert_eq!(ask("GET", "/.well-known/jwks.json").check(&platform, 200).json(), platform.jwks());
+    check_invalid(&platform, &order(&json!({ "scope": [] })), &json!({ "body": ["has unknown members"] }));
     check_invalid(
         &platform,
         &order(&json!({ "scopes": "all" })),

@@ -28,7 +28,7 @@ impl Tokens {
     /// Gives a token with the scopes that a body names.
     pub(super) fn order(&mut self, call: &Call, organization: &str, now: u64) -> Result<Answer, Answer> {
         let mut body = fields::object(call)?;
-        Fields::of(&body).maybe_texts("scopes").finish()?;
+        Fields::of(&body).maybe_texts("scopes").only(&["scopes"]).finish()?;
         let scopes: Option<Vec<String>> =
             body.remove("scopes").and_then(|scopes| serde_json::from_value(scopes).ok());
         let token = self.give(&scopes.unwrap_or_default(), organization, now);

@@ -1,0 +1,83 @@
+//! Names that are probably meant to be others: keys that nobody reads, events that nobody has.
+
+use super::{
+    node::Map,
+    report::{Report, quoted},
+};
+
+/// The keys at the top of a manifest, in whatever form.
+pub(super) const TOP: &[&str] = &[
+    "id",
+    "name",
+    "version",
+    "api_version",
+    "delivery_secret",
+    "settings",
+    "extension",
+    "model_version",
+    "permissions",
+    "hooks",
+    "apiVersion",
+    "kind",
+    "metadata",
+    "spec",
+];
+/// The keys of a setting.
+pub(super) const SETTING: &[&str] = &["key", "default", "secret", "type", "required"];
+
+/// Warns of the keys of `map` that resemble one of `known`, which is not there itself. Any other unknown key is somebody
+/// else's, and left alone.
+pub(super) fn warn(map: &Map, known: &[&str], report: &mut Report<'_>) {
+    for entry in map.0.iter().filter(|entry| !entry.shadowed && !known.contains(&entry.key.as_str())) {
+        let absent = known.iter().filter(|known| map.entry(known).is_none());
+        if let Some(meant) = closest(&entry.key, absent) {
+            report.warning(
+                entry.mark,
+                format!("{} is not read; did you mean `{meant}`?", quoted(&entry.key)),
+                format!("write `{meant}`, or leave it if it is for somebody else"),
+            );
+        }
+    }
+}
+
+/// The candidate that `text` was probably meant to be; of equals the first.
+pub(super) fn closest<'a>(text: &str, candidates: impl Iterator<Item = &'a &'a str>) -> Option<&'a str> {
+    /// The share of letters that must agree: `issue.create` is meant, `issue.assigned` is not.
+    const CLOSE: f64 = 0.8;
+    let mut best: Option<(f64, &str)> = None;
+    for candidate in candidates.copied().filter(|candidate| *candidate != text) {
+        let likeness = strsim::normalized_damerau_levenshtein(
+            &text.to_ascii_lowercase(),
+            &candidate.to_ascii_lowercase(),
+        );
+        if likeness >= CLOSE && best.is_none_or(|(known, _)| likeness > known) {
+            best = Some((likeness, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::manifest;
+
+    #[test]
+    fn a_key_that_resembles_one_is_told_and_others_are_not() {
+        #[track_caller]
+        fn check(text: &str, expected: &[&str]) {
+            let manifest = manifest(text);
+            let told: Vec<_> = manifest.warnings().iter().map(crate::error::Problem::what).collect();
+            assert_eq!(told, expected, "{text}");
+        }
+        let secret = "`secert` is not read; did you mean `secret`?";
+        check("id: a\nversion: 1\nsettings: [{ key: A, secert: true, default: x }]\n", &[secret]);
+        check("id: a\nversoin: 1\n", &["`versoin` is not read; did you mean `version`?"]);
+        check("id: a\nversion: 1\nsetings: []\n", &["`setings` is not read; did you mean `settings`?"]);
+        check(
+            "id: a\nversion: 1\nsettings: [{ key: A, requird: true }]\n",
+            &["`requird` is not read; did you mean `required`?"],
+        );
+        check("id: a\nversion: 1\nversions: 2\nlabel: x\nsecrets: []\nidentity: y\n", &[]);
+        check("id: a\nversion: 1\nsettings: [{ key: A, secret: true, secrets: 1, label: x, tip: y }]\n", &[]);
+    }
+}
