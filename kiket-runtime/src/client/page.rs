@@ -117,7 +117,7 @@ impl Client {
 /// # use kiket_runtime::api::SlaFilter;
 /// let mut events = context.endpoints().sla_events(7).stream(SlaFilter::default());
 /// while let Some(event) = events.next().await {
-///     println!("issue {}", event?.issue_id);
+///     println!("{:?}", event?.issue_id);
 /// }
 /// # Ok(())
 /// # }
