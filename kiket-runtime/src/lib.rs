@@ -2,87 +2,50 @@
 //!
 //! Use it through `kiket`, which re-exports everything here that is meant to be used.
 
-mod absent;
-mod actions;
-mod admission;
 pub mod api;
 mod auth;
-mod base_url;
-mod builder;
 mod client;
-mod clock;
-mod collect;
 mod config;
-mod context;
-mod counters;
-mod deadline;
-mod decision;
 pub mod dedupe;
 mod delivery;
-mod dispatch;
-mod envelope;
 mod error;
-mod event;
 pub mod events;
 mod extension;
-pub mod external_webhook;
-mod failure;
-mod gate;
 mod handler;
-mod headers;
 mod http;
-mod id;
-mod logging;
-mod mac;
 mod manifest;
-pub mod merkle;
-mod needs;
-pub mod notification;
-mod once;
+mod messages;
+mod metrics;
+mod pipeline;
 #[doc(hidden)]
 pub mod private;
-mod redact;
-mod registry;
-mod report;
-mod routing;
-mod scope;
-mod secret;
-mod settings;
-pub mod signature;
-mod startup;
+mod store;
 mod telemetry;
 pub mod testing;
-mod token;
+mod types;
 
 pub use ::http::StatusCode;
 
 pub use self::{
-    actions::{Action, ActionKind, Actions},
-    auth::Auth,
-    builder::Builder,
-    client::{Client, ClientError, ClientErrorKind, Endpoints, FieldError, Level},
-    clock::Clock,
-    config::Config,
-    context::Context,
-    deadline::Timeout,
-    decision::{Decision, Verdict},
+    api::{Endpoints, Level, merkle},
+    auth::{Auth, Authentication, TokenRules, UnknownAuthentication, signature},
+    client::Client,
+    config::{Config, SettingError, Settings},
     delivery::Delivery,
-    error::{Error, ErrorKind, Place, Problem, Result, StartupError},
-    event::{Event, EventName, EventVersion, InvalidEventName, InvalidEventVersion},
-    extension::Extension,
-    handler::{
-        Answering, FromDelivery, Handler, IntoReply, Json, Needs, Payload, RawBody, Reply, RequiredSecret,
-        SecretKey, State,
+    error::{
+        ClientError, ClientErrorKind, Error, ErrorKind, FieldError, Place, Problem, Result, StartupError,
     },
-    headers::Headers,
+    extension::{Builder, Extension, HandlerReport, Report},
+    handler::{
+        Answering, Context, FromDelivery, Handler, IntoReply, Json, Needs, Payload, RawBody, Reply,
+        RequiredSecret, SecretKey, State,
+    },
     http::{Server, ServerHandle},
-    id::Id,
-    logging::init_logging,
     manifest::{DeclaredEvent, Form, Manifest, Reference, Setting},
-    report::{HandlerReport, Report},
-    scope::Scope,
-    secret::Secret,
-    settings::{SettingError, Settings},
-    telemetry::{Record, RecordStatus},
-    token::{Authentication, TokenRules, UnknownAuthentication},
+    messages::{Action, ActionKind, Actions, Decision, Verdict, external_webhook, notification},
+    telemetry::{Record, RecordStatus, init_logging},
+    types::{
+        Clock, Event, EventName, EventVersion, Headers, Id, InvalidEventName, InvalidEventVersion, Scope,
+        Secret, Timeout,
+    },
 };

@@ -7,21 +7,17 @@ pub use inventory::submit;
 use serde::Deserialize;
 
 use crate::{
-    builder::Builder,
-    dispatch::{Answer, Incoming},
-    envelope::{self, Envelope},
+    delivery::{self, Envelope, Target},
     error::{Error, Rejection, Result, StartupError},
-    extension::Extension,
-    headers::Headers,
+    extension::{Builder, Extension},
     http::Signals,
-    logging::{announce, init_logging},
-    routing::Target,
+    pipeline::{Answer, Incoming},
+    telemetry::{announce, init_logging},
+    types::Headers,
 };
 pub use crate::{
-    deadline::Timeout,
-    event::{EventName, EventVersion},
     handler::{Registration, spawnable},
-    scope::Scope,
+    types::{EventName, EventVersion, Scope, Timeout},
 };
 
 /// What `kiket::main!` runs: the extension of the crate that `module` is in, and of `crates`.
@@ -133,7 +129,7 @@ pub struct Plumbing {
 pub fn decode<'b, T: Deserialize<'b>>(
     body: &'b str,
 ) -> (serde_json::Result<T>, serde_json::Result<Plumbing>) {
-    let (decoded, envelope) = envelope::decode(body);
+    let (decoded, envelope) = delivery::decode(body);
     let plumbing = |envelope: Envelope| Plumbing {
         event: envelope.event(body).map(Cow::into_owned),
         routed_event: envelope.routed_event(body).map(Cow::into_owned),

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use http::{HeaderName, HeaderValue};
 
 use super::{InvalidHeaderValue, sensitive};
-use crate::secret::Secret;
+use crate::types::Secret;
 
 /// Whose credentials a call carries: never those of two.
 #[derive(Debug, Clone, Default)]
@@ -19,13 +19,13 @@ pub(crate) enum Credentials {
 
 /// Credentials that a caller gave: headers, made once, and the one of them that must not be shown.
 pub(crate) struct Given {
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     secret: Secret,
 }
 
 impl Given {
     /// A secret in its header, and what stands beside it.
-    pub(super) fn new<const N: usize>(
+    pub(crate) fn new<const N: usize>(
         (name, secret): (HeaderName, Secret),
         beside: [(HeaderName, &str); N],
     ) -> Result<Self, InvalidHeaderValue> {
@@ -37,7 +37,7 @@ impl Given {
 
 impl Credentials {
     /// What must not be shown, besides the extension's tokens.
-    pub(super) fn secret(&self) -> Option<&Secret> {
+    pub(crate) fn secret(&self) -> Option<&Secret> {
         match self {
             Self::Extension => None,
             Self::Given(given) => Some(&given.secret),

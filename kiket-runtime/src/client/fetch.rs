@@ -7,7 +7,7 @@ use super::{
     CONNECT_TIMEOUT, USER_AGENT,
     transport::{Http, Options, Outgoing, Transport, Trouble},
 };
-use crate::base_url::BaseUrl;
+use crate::types::BaseUrl;
 
 /// Fetches one document.
 pub(crate) struct Fetcher {

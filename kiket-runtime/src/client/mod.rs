@@ -1,33 +1,16 @@
 //! Calls to Kiket: one client for the process, and a view of it for each delivery.
 
-mod analytics;
-mod anchor;
-mod answer;
-mod audit;
-mod call;
 mod credentials;
-mod custom_data;
-mod endpoints;
-mod error;
 mod fetch;
-mod inbound_emails;
-mod ingestion;
-mod intake_forms;
-mod intake_submissions;
-mod issue_fields;
-mod issues;
-mod keys;
-mod pace;
-mod page;
-mod projects;
-mod raw_event;
+mod idempotency;
+mod pagination;
+mod rate_limit;
 mod reporter;
 mod request;
+mod resource;
 mod retry;
-mod secrets;
-mod sla;
+mod send;
 mod transport;
-mod webhook_url;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -35,34 +18,25 @@ use http::{HeaderValue, Method};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
-pub use self::{
-    analytics::Analytics,
-    anchor::{Anchor, AnchorRecord, AnchorStatus, AuditProof, Verification},
-    audit::{AnchorFilter, Audit},
-    custom_data::CustomData,
-    endpoints::{Endpoints, Level},
-    error::{ClientError, ClientErrorKind, FieldError},
-    inbound_emails::{EmailAttachment, InboundEmail, InboundEmails, ReceivedEmail},
-    ingestion::{Ingested, Ingestion},
-    intake_forms::{IntakeField, IntakeForm, IntakeFormFilter, IntakeForms, IntakeStats},
-    intake_submissions::{IntakeSubmission, IntakeSubmissions, SubmissionFilter, SubmissionStatus},
-    issue_fields::IssueFields,
-    issues::{Issue, IssueComment, IssueFilter, Issues},
-    pace::RateWindow,
-    page::Items,
-    projects::{Board, Member, Projects, Workflow},
-    raw_event::{Evidence, RawEvent, StoredRawEvent},
-    secrets::{SecretEntry, Secrets},
-    sla::{SlaEvent, SlaEvents, SlaFilter, SlaState},
-    webhook_url::WebhookUrl,
+pub(crate) use self::{
+    credentials::{Credentials, Given},
+    fetch::Fetcher,
+    idempotency::Keys,
+    reporter::Reporter,
+    request::{Idempotency, Request},
+    resource::Wrapped,
 };
-pub(crate) use self::{fetch::Fetcher, keys::Keys, reporter::Reporter};
+pub use self::{pagination::Items, rate_limit::RateWindow};
 use self::{
-    pace::Pace,
-    request::Request,
+    rate_limit::Pace,
     transport::{Http, Options, Transport},
 };
-use crate::{base_url::BaseUrl, clock::Clock, config::Config, secret::Secret};
+use crate::{
+    api::{Endpoints, Ingestion},
+    config::Config,
+    error::{ClientError, ClientErrorKind},
+    types::{BaseUrl, Clock, Secret},
+};
 
 /// Calls Kiket with the tokens of the extension.
 ///
@@ -131,7 +105,7 @@ fn sensitive(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
 
 /// A text that a header cannot carry.
 #[derive(Debug, Clone, Copy)]
-struct InvalidHeaderValue;
+pub(crate) struct InvalidHeaderValue;
 
 /// What the calls of one delivery share, and what the caller said of them.
 #[derive(Clone, Default)]
@@ -380,7 +354,7 @@ impl fmt::Debug for Client {
 /// The wire, for tests that put a script in its place.
 #[cfg(test)]
 pub(crate) mod wire {
-    pub(crate) use super::transport::{Outgoing, Response, Sending, Transport};
+    pub(crate) use crate::client::transport::{Outgoing, Response, Sending, Transport};
 }
 
 #[cfg(test)]

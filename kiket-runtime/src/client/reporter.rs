@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 use super::{
     CONNECT_TIMEOUT, USER_AGENT,
-    error::{ClientError, ClientErrorKind},
-    pace::Pace,
+    rate_limit::Pace,
     sensitive,
     transport::{Http, Options, Outgoing, Transport},
 };
 use crate::config::Config;
+use crate::error::{ClientError, ClientErrorKind};
 
 /// Sends records to the telemetry address.
 pub(crate) struct Reporter {
@@ -44,7 +44,7 @@ impl Reporter {
             let token = config.workspace_token.as_ref()?;
             headers.insert(header::AUTHORIZATION, sensitive(&format!("Bearer {}", token.expose())).ok()?);
             if let Some(key) = &config.extension_api_key {
-                headers.insert(super::API_KEY_HEADER, sensitive(key.expose()).ok()?);
+                headers.insert(crate::client::API_KEY_HEADER, sensitive(key.expose()).ok()?);
             }
         }
         let text = address.as_str();

@@ -5,10 +5,8 @@ use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::{
-    credentials::Credentials,
-    error::{ClientError, ClientErrorKind},
-};
+use super::credentials::Credentials;
+use crate::error::{ClientError, ClientErrorKind};
 
 /// A call before it has tokens, an address, or a time.
 #[derive(Debug, Clone)]

@@ -6,8 +6,8 @@ use backon::{ExponentialBuilder, Retryable as _};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use tokio::time::Instant;
 
-use super::error::{ClientError, ClientErrorKind};
-use crate::clock::Clock;
+use crate::error::{ClientError, ClientErrorKind};
+use crate::types::Clock;
 
 /// How often a call is tried in all; contract 2.1.
 const ATTEMPTS: usize = 3;

@@ -9,10 +9,9 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{
-    transport::{Outgoing, Response, Sending, Trouble},
-    *,
-};
+use super::transport::{Outgoing, Response, Sending, Trouble};
+use super::*;
+use crate::api::{InboundEmail, IssueFields};
 use crate::config::{Declared, Environment, Overrides};
 
 /// Answers what the script says, line by line, and then 200 `{}`.
@@ -219,8 +218,8 @@ async fn a_retry_after_past_the_deadline_is_told_at_once() {
     assert_eq!((error.retry_after(), from.elapsed()), (Some(Duration::from_secs(60)), Duration::ZERO));
     assert_eq!(error.message(), "Rate limit exceeded");
 
-    let error = crate::Error::from(error);
-    assert_eq!(error.kind(), crate::ErrorKind::RetryAfter(Duration::from_secs(60)));
+    let error = crate::error::Error::from(error);
+    assert_eq!(error.kind(), crate::error::ErrorKind::RetryAfter(Duration::from_secs(60)));
     assert_eq!(error.message(), None);
 }
 

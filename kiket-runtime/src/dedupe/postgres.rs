@@ -15,9 +15,9 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{
+use super::thread::StoreThread;
+use crate::store::{
     Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreError, StoreFuture, StoredAnswer, countable,
-    thread::StoreThread,
 };
 
 /// Remembers deliveries in PostgreSQL 12 or later, for all processes that share it.

@@ -7,9 +7,9 @@ use redis::{
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
-use super::{
+use super::thread::StoreThread;
+use crate::store::{
     Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreError, StoreFuture, StoredAnswer, countable,
-    thread::StoreThread,
 };
 
 /// Remembers deliveries in Redis 6 or later, or Valkey, for all processes that share it.

@@ -11,7 +11,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::StoreError;
+use crate::store::StoreError;
 
 /// Runs the steps of a store. It ends when it is dropped.
 pub(super) struct StoreThread {

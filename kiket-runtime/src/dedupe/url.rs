@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{DedupeStore, MemoryStore};
+use super::memory::MemoryStore;
 use crate::error::Problem;
+use crate::store::DedupeStore;
 
 /// The store at a URL, as `KIKET_DEDUPE_URL` has it. Nothing is connected yet; [`DedupeStore::check`] does that.
 ///
@@ -39,16 +40,16 @@ pub fn store_from_url(url: &str) -> Result<Arc<dyn DedupeStore>, Problem> {
 
 #[cfg(feature = "redis")]
 fn redis(url: &str) -> Result<Arc<dyn DedupeStore>, Problem> {
-    Ok(Arc::new(super::RedisStore::new(url).map_err(|error| problem(&error))?))
+    Ok(Arc::new(crate::dedupe::redis::RedisStore::new(url).map_err(|error| problem(&error))?))
 }
 
 #[cfg(feature = "postgres")]
 fn postgres(url: &str) -> Result<Arc<dyn DedupeStore>, Problem> {
-    Ok(Arc::new(super::PostgresStore::new(url).map_err(|error| problem(&error))?))
+    Ok(Arc::new(crate::dedupe::postgres::PostgresStore::new(url).map_err(|error| problem(&error))?))
 }
 
 #[cfg(any(feature = "postgres", feature = "redis"))]
-fn problem(error: &super::StoreError) -> Problem {
+fn problem(error: &crate::store::StoreError) -> Problem {
     use std::error::Error as _;
 
     let what = match error.source() {

@@ -1,6 +1,7 @@
 //! Failures, one type per reader: [`Error`] for whoever writes a handler, [`StartupError`] for whoever starts
 //! the extension, `Rejection` for Kiket.
 
+mod client;
 mod rejection;
 mod startup;
 
@@ -9,11 +10,13 @@ use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 use http::StatusCode;
 
 pub(crate) use self::rejection::Rejection;
-pub use self::startup::{Place, Problem, StartupError};
+pub use self::{
+    client::{ClientError, ClientErrorKind, FieldError},
+    startup::{Place, Problem, StartupError},
+};
 use crate::{
-    client::ClientError,
-    external_webhook::{Reason, Unverified},
-    scope::Lack,
+    messages::external_webhook::{Reason, Unverified},
+    types::Lack,
 };
 
 /// What a handler returns: a value, or an [`Error`] that says whether Kiket should try again.

@@ -6,10 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::{Error, ErrorKind};
-use crate::{
-    event::{InvalidEventName, InvalidEventVersion},
-    scope::Lack,
-};
+use crate::types::{InvalidEventName, InvalidEventVersion, Lack};
 
 /// An answer other than a handler's value: status, stable code, and a text without internals.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Who did something.
 
 use super::{members::Members as _, noun::noun};
-use crate::id::Id;
+use crate::types::Id;
 
 noun! {
     /// Who did something: a person or a program.

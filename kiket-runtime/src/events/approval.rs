@@ -6,7 +6,7 @@ use super::{
     issue::Issue,
     noun::noun,
 };
-use crate::id::Id;
+use crate::types::Id;
 
 noun! {
     /// A question to somebody whether something may go on, and the answer.

@@ -6,7 +6,7 @@ use serde::de::MapAccess;
 use serde_json::{Map, Value};
 
 use super::members::{Members, read, snake_case};
-use crate::id::Id;
+use crate::types::Id;
 
 /// A struct for the payload of an event, like those that [`noun!`](super::noun::noun) makes, with what all events tell.
 ///
@@ -38,14 +38,14 @@ macro_rules! event {
         pub struct $name {
             $($(#[$meaning])* pub $field: $crate::events::noun::place!($kind $type),)*
             /// The id of the delivery, as the body has it.
-            pub id: Option<$crate::id::Id>,
+            pub id: Option<$crate::types::Id>,
             /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
             /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
             pub occurred_at: Option<String>,
             /// The organisation in which it happened.
-            pub organization_id: Option<$crate::id::Id>,
+            pub organization_id: Option<$crate::types::Id>,
             /// The workspace in which it happened.
-            pub workspace_id: Option<$crate::id::Id>,
+            pub workspace_id: Option<$crate::types::Id>,
             /// The project in which it happened.
             pub project: $crate::events::Project,
             /// What Kiket says about the circumstances.
@@ -59,31 +59,31 @@ macro_rules! event {
         impl $name {
             $(
                 /// The project in which it happened: the event's, else that of what it happened to.
-                pub fn project_id(&self) -> Option<&$crate::id::Id> {
+                pub fn project_id(&self) -> Option<&$crate::types::Id> {
                     self.project.id.as_ref().or(self.$owner.project_id.as_ref())
                 }
             )?
 
             $($crate::events::noun::setter! { $kind $field $type })*
-            $crate::events::noun::setter! { opt id $crate::id::Id }
+            $crate::events::noun::setter! { opt id $crate::types::Id }
             $crate::events::noun::setter! { opt occurred_at String }
-            $crate::events::noun::setter! { opt organization_id $crate::id::Id }
-            $crate::events::noun::setter! { opt workspace_id $crate::id::Id }
+            $crate::events::noun::setter! { opt organization_id $crate::types::Id }
+            $crate::events::noun::setter! { opt workspace_id $crate::types::Id }
             $crate::events::noun::setter! { part project $crate::events::Project }
             $crate::events::noun::setter! { map context serde_json::Value }
             $crate::events::noun::setter! { extra }
         }
 
         $(
-            impl $crate::event::Event for $name {
-                const NAME: $crate::EventName = $crate::EventName::from_static($event);
+            impl $crate::types::Event for $name {
+                const NAME: $crate::types::EventName = $crate::types::EventName::from_static($event);
             }
         )?
 
         impl $crate::events::body::Body for $name {
             $(const NAME: Option<&'static str> = Some($event);)?
 
-            fn id(&mut self) -> &mut Option<$crate::id::Id> {
+            fn id(&mut self) -> &mut Option<$crate::types::Id> {
                 &mut self.id
             }
 

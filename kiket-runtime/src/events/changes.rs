@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::members::{Members, whole};
-use crate::id::Id;
+use crate::types::Id;
 
 /// The fields that an update changed.
 ///

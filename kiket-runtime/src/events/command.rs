@@ -7,7 +7,7 @@ use super::{
     body::event,
     noun::noun,
 };
-use crate::id::Id;
+use crate::types::Id;
 
 event! {
     /// A command that somebody gave, like `/deploy production` in a chat.

@@ -1,7 +1,7 @@
 //! What somebody said.
 
 use super::{actor::Actor, noun::noun};
-use crate::id::Id;
+use crate::types::Id;
 
 noun! {
     /// A comment.

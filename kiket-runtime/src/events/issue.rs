@@ -10,7 +10,7 @@ use super::{
     noun::noun,
     transition::{FROM, TO, Transition},
 };
-use crate::id::Id;
+use crate::types::Id;
 
 noun! {
     /// An issue, as far as an event tells of it.

@@ -8,8 +8,8 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use crate::envelope::Key;
-use crate::id::Id;
+use crate::delivery::Key;
+use crate::types::Id;
 
 /// What is read member by member.
 pub(super) trait Members {
@@ -129,7 +129,7 @@ pub(super) mod read {
         Visitor, fmt,
     };
 
-    pub(in super::super) fn opt<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    pub(in crate::events) fn opt<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
         field: &mut Option<T>,
         map: &mut A,
     ) -> Result<(), A::Error> {
@@ -140,7 +140,7 @@ pub(super) mod read {
     }
 
     /// A text that some write as a number, or as an object with more than its key.
-    pub(in super::super) fn word<'de, A: MapAccess<'de>>(
+    pub(in crate::events) fn word<'de, A: MapAccess<'de>>(
         field: &mut Option<String>,
         map: &mut A,
     ) -> Result<(), A::Error> {
@@ -197,7 +197,7 @@ pub(super) mod read {
         }
     }
 
-    pub(in super::super) fn part<'de, M: Members, A: MapAccess<'de>>(
+    pub(in crate::events) fn part<'de, M: Members, A: MapAccess<'de>>(
         field: &mut M,
         map: &mut A,
     ) -> Result<(), A::Error> {
@@ -205,9 +205,9 @@ pub(super) mod read {
     }
 
     /// A part that every such event has.
-    pub(in super::super) use part as own;
+    pub(in crate::events) use part as own;
 
-    pub(in super::super) fn noun<'de, M: Members + Default, A: MapAccess<'de>>(
+    pub(in crate::events) fn noun<'de, M: Members + Default, A: MapAccess<'de>>(
         field: &mut Option<M>,
         map: &mut A,
     ) -> Result<(), A::Error> {
@@ -218,7 +218,7 @@ pub(super) mod read {
         Ok(())
     }
 
-    pub(in super::super) fn list<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    pub(in crate::events) fn list<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
         field: &mut Vec<T>,
         map: &mut A,
     ) -> Result<(), A::Error> {
@@ -229,7 +229,7 @@ pub(super) mod read {
     }
 
     /// Several of those that [`word`] reads.
-    pub(in super::super) fn words<'de, A: MapAccess<'de>>(
+    pub(in crate::events) fn words<'de, A: MapAccess<'de>>(
         field: &mut Vec<String>,
         map: &mut A,
     ) -> Result<(), A::Error> {
@@ -239,7 +239,7 @@ pub(super) mod read {
         Ok(())
     }
 
-    pub(in super::super) fn map<'de, A: MapAccess<'de>>(
+    pub(in crate::events) fn map<'de, A: MapAccess<'de>>(
         field: &mut Map<String, Value>,
         map: &mut A,
     ) -> Result<(), A::Error> {
@@ -249,7 +249,7 @@ pub(super) mod read {
         Ok(())
     }
 
-    pub(in super::super) fn any<'de, A: MapAccess<'de>>(
+    pub(in crate::events) fn any<'de, A: MapAccess<'de>>(
         field: &mut Value,
         map: &mut A,
     ) -> Result<(), A::Error> {
@@ -261,7 +261,7 @@ pub(super) mod read {
     }
 
     /// What the framework reads for itself, and no handler through its payload.
-    pub(in super::super) fn nothing<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
+    pub(in crate::events) fn nothing<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
         map.next_value::<IgnoredAny>().map(|_| ())
     }
 }

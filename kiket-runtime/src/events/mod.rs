@@ -81,7 +81,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::*;
-    use crate::envelope::decode;
+    use crate::delivery::decode;
 
     /// Names that mean something somewhere.
     #[rustfmt::skip]

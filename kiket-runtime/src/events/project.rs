@@ -1,7 +1,7 @@
 //! Where something happened.
 
 use super::noun::noun;
-use crate::id::Id;
+use crate::types::Id;
 
 noun! {
     /// A project.

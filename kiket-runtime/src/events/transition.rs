@@ -4,7 +4,7 @@ use super::{
     actor::{ACTOR, Actor},
     noun::noun,
 };
-use crate::id::Id;
+use crate::types::Id;
 
 noun! {
     /// The way from one state to another, and who went it.

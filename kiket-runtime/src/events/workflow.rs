@@ -7,7 +7,7 @@ use super::{
     noun::noun,
     transition::{FROM, TO, Transition},
 };
-use crate::client::SlaState;
+use crate::api::SlaState;
 
 event! {
     /// `workflow.before_transition`: an issue is about to go from one status to another; the answer decides whether
@@ -93,7 +93,7 @@ noun! {
     /// The rule that says how long an issue may be in a status.
     SlaDefinition, "the rule of a service level, as an object or its id" {
         /// The id.
-        id: opt crate::id::Id;
+        id: opt crate::types::Id;
         /// The key of the status in which the time counts.
         status: word String;
         /// The key of the type of issue that it is for.
@@ -102,7 +102,7 @@ noun! {
         max_duration_minutes: opt f64;
     }
 
-    fn take_plain(&mut self, plain: crate::id::Id) -> bool {
+    fn take_plain(&mut self, plain: crate::types::Id) -> bool {
         self.id = Some(plain);
         true
     }

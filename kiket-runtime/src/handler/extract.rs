@@ -14,13 +14,11 @@ use serde_json::Value;
 use serde_path_to_error::Path;
 
 use crate::{
-    config::secret_variable,
-    context::Context,
+    config::{Settings, secret_variable},
     delivery::Delivery,
     error::{Error, Result},
-    headers::Headers,
-    secret::Secret,
-    settings::Settings,
+    handler::context::Context,
+    types::{Headers, Secret},
 };
 
 /// What can be an argument of a handler.

@@ -1,22 +1,27 @@
 //! A function that answers deliveries: what it is registered for, what it asks for, what it answers.
 
+mod context;
 mod extract;
 pub(crate) mod guard;
+mod registry;
 mod reply;
 
 use std::{borrow::Cow, panic::Location, pin::Pin, time::Duration};
 
-pub(crate) use self::extract::{located, undecodable};
 pub use self::{
+    context::Context,
     extract::{FromDelivery, Needs, Payload, RawBody, RequiredSecret, SecretKey, State},
     reply::{IntoReply, Json, Reply},
 };
+pub(crate) use self::{
+    extract::{located, undecodable},
+    guard::{Interrupted, bounded, caught, detached, unless, within},
+    registry::{Entry, Registry},
+};
 use crate::{
-    deadline::Timeout,
     delivery::Delivery,
     error::Result,
-    event::{EventName, EventVersion},
-    scope::Scope,
+    types::{EventName, EventVersion, Scope, Timeout},
 };
 
 /// A handler at work: its arguments are made, its body has not begun.

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    decision::Decision,
     error::{Error, Result},
+    messages::Decision,
 };
 
 /// What a handler answers: a JSON body with status 200.

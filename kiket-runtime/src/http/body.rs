@@ -13,7 +13,7 @@ use actix_web::{
 };
 use futures_core::Stream as _;
 
-use crate::{error::Rejection, handler::guard::unless};
+use crate::{error::Rejection, handler::unless};
 
 /// How large a body may be, and how long it may take.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 //! For a pattern like `/webhooks/{event}` actix-web runs a regular expression, which takes as much processor time as
 //! all else that happens here to a small delivery. So it is told how a path begins, and asks here for the rest.
 
-use crate::routing::Target;
+use crate::delivery::Target;
 
 /// The form of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use actix_web::{
     web::{Bytes, Payload},
 };
 
-use crate::{dispatch::Answer, error::Rejection};
+use crate::{error::Rejection, pipeline::Answer};
 
 /// Marks the stored answer of an earlier delivery; contract 1.4 row 10.
 const REPLAYED: HeaderName = HeaderName::from_static("x-kiket-replayed");

@@ -17,10 +17,10 @@ use super::{
     respond::{closing, json, leave_unread, method_not_allowed, not_found, reject, respond},
 };
 use crate::{
-    dispatch::{Dispatcher, Incoming},
+    delivery::Target,
     extension::Extension,
-    headers::Headers,
-    routing::Target,
+    pipeline::{Dispatcher, Incoming},
+    types::Headers,
 };
 
 /// Adds the routes of `extension`.
@@ -170,7 +170,7 @@ mod tests {
     use actix_web::{App, test};
 
     use super::*;
-    use crate::{clock::Clock, testing};
+    use crate::{testing, types::Clock};
 
     #[tokio::test]
     async fn paths_that_only_look_like_those_of_deliveries_are_left_to_the_app() {

@@ -19,9 +19,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
-    configure,
     connection::{Connection, answering},
-    not_found,
+    respond::not_found,
+    routes::configure,
 };
 use crate::{
     error::{Problem, StartupError},
@@ -81,7 +81,7 @@ impl Extension {
     /// # Errors
     ///
     /// When the address cannot be listened on, deliveries had to be cut off, or the operating system fails.
-    pub async fn serve(&self) -> crate::Result<()> {
+    pub async fn serve(&self) -> crate::error::Result<()> {
         Ok(self.bind()?.run().await?)
     }
 }

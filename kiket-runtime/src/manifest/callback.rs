@@ -137,8 +137,8 @@ fn only<V: PartialEq, R>(things: &str, found: Vec<Found<'_, V, R>>, report: &mut
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{manifest, problems};
     use super::*;
+    use crate::manifest::tests::{manifest, problems};
 
     #[test]
     fn deliveries_are_read_wherever_authors_write_them() {

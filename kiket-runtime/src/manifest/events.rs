@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::Place,
-    event::{EventName, EventVersion},
+    types::{EventName, EventVersion},
 };
 
 /// An event that the manifest declares.
@@ -227,8 +227,8 @@ fn event_version(entry: &Entry, report: &mut Report<'_>) -> Option<EventVersion>
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{manifest, problems};
     use super::*;
+    use crate::manifest::tests::{manifest, problems};
 
     #[test]
     fn events_are_read_wherever_authors_write_them() {

@@ -41,7 +41,7 @@ pub(super) fn warn(map: &Map, known: &[&str], report: &mut Report<'_>) {
 }
 
 /// The candidate that `text` was probably meant to be; of equals the first.
-pub(super) fn closest<'a>(text: &str, candidates: impl Iterator<Item = &'a &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(text: &str, candidates: impl Iterator<Item = &'a &'a str>) -> Option<&'a str> {
     /// The share of letters that must agree: `issue.create` is meant, `issue.assigned` is not.
     const CLOSE: f64 = 0.8;
     let mut best: Option<(f64, &str)> = None;
@@ -59,7 +59,7 @@ pub(super) fn closest<'a>(text: &str, candidates: impl Iterator<Item = &'a &'a s
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::manifest;
+    use crate::manifest::tests::manifest;
 
     #[test]
     fn a_key_that_resembles_one_is_told_and_others_are_not() {

@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use crate::error::Problem;
 
-mod agreement;
 mod callback;
 mod events;
 mod form;
@@ -25,12 +24,12 @@ mod secrecy;
 mod settings;
 mod source;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timeout;
 mod yaml;
 
-pub(crate) use agreement::{RegisteredHandler, disagreements};
 pub use events::DeclaredEvent;
+pub(crate) use misspelt::closest;
 pub use reference::Reference;
 pub use settings::Setting;
 

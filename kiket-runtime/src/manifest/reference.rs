@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{error::Place, secret::Secret};
+use crate::{error::Place, types::Secret};
 
 /// Text of a manifest in which the names of environment variables may stand.
 ///

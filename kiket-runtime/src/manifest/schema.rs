@@ -138,7 +138,7 @@ fn permissions(written: &Written<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{
+    use crate::manifest::{
         Form,
         tests::{manifest, problems},
     };

@@ -319,8 +319,8 @@ impl Declaration<'_> {
 mod tests {
     use serde_json::json;
 
-    use super::super::tests::{manifest, problems};
     use super::*;
+    use crate::manifest::tests::{manifest, problems};
 
     #[test]
     fn settings_are_read_in_each_of_their_shapes() {
@@ -389,7 +389,7 @@ mod tests {
             let default = setting
                 .secret_default()
                 .and_then(|default| default.resolve(&|name| Some(format!("<{name}>"))));
-            assert_eq!(default.as_ref().map(crate::secret::Secret::expose), resolved, "{attributes}");
+            assert_eq!(default.as_ref().map(crate::types::Secret::expose), resolved, "{attributes}");
             assert_eq!(
                 setting.default().is_some(),
                 !secret && attributes.contains("default"),

@@ -11,7 +11,7 @@ use super::Manifest;
 
 /// A manifest that must be right.
 #[track_caller]
-pub(super) fn manifest(text: &str) -> Manifest {
+pub(crate) fn manifest(text: &str) -> Manifest {
     Manifest::parse(text, Path::new("extension.yaml")).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 

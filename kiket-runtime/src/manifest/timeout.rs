@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{node::Node, report::quoted};
-use crate::deadline::read_timeout;
+use crate::types::read_timeout;
 
 /// Why a value is no timeout.
 pub(super) struct InvalidTimeout {

@@ -9,16 +9,13 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    admission::{Admitted, Token},
     auth::{Auth, Grant},
     client::Client,
-    config::SecretVariables,
-    context::Context,
+    config::{SecretVariables, Settings},
     delivery::{Contents, Delivery, JsonText, Premises, States, Subject},
-    event::{EventName, EventVersion},
-    headers::Headers,
-    secret::Secret,
-    settings::Settings,
+    handler::Context,
+    pipeline::{Admitted, Token},
+    types::{EventName, EventVersion, Headers, Secret},
 };
 
 /// Starts to make up the context of a delivery of `event` in `version`.

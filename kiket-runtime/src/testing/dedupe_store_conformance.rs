@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::StatusCode;
 
-use crate::dedupe::{Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreError, StoredAnswer};
+use crate::store::{Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreError, StoredAnswer};
 
 /// Checks that a store does what [`DedupeStore`] says, for whoever brings one of their own.
 ///

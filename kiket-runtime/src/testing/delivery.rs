@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    event::Event,
-    signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign},
+    auth::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign},
+    types::Event,
 };
 
 /// Starts a delivery of `event` in `version` with `payload` as its body.

@@ -5,8 +5,11 @@ use serde_json::Value;
 
 use super::delivery::{DeliveryBuilder, SignedDelivery};
 use crate::{
-    builder::Builder, clock::Clock, config::Environment, error::StartupError, extension::Extension,
-    headers::Headers, http::not_found, secret::Secret,
+    config::Environment,
+    error::StartupError,
+    extension::{Builder, Extension},
+    http::not_found,
+    types::{Clock, Headers, Secret},
 };
 
 /// The webhook secret of a [`TestExtension`] whose builder has none.

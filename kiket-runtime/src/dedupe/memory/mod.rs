@@ -7,7 +7,7 @@ use std::{future::ready, sync::Mutex, time::Duration};
 use tokio::time::Instant;
 
 use self::shards::{Limits, Shards};
-use super::{
+use crate::store::{
     Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreError, StoreFuture, StoredAnswer, countable,
 };
 

@@ -12,8 +12,8 @@ use super::{
     tree::Tree,
 };
 use crate::{
+    api::merkle::{self, Hash, Node, ProofError},
     client::rfc3339,
-    merkle::{self, Hash, Node, ProofError},
 };
 
 #[derive(Default)]

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Call, Platform,
-    call::Calls,
+    Platform,
+    call::{Call, Calls},
     credentials::Credentials,
     orders::Failures,
     rate::RateWindow,
@@ -18,10 +18,9 @@ use super::{
     state::State,
 };
 use crate::{
-    clock::Clock,
     error::{Problem, StartupError},
-    secret::Secret,
-    testing::SECRET,
+    testing::extension::SECRET,
+    types::{Clock, Secret},
 };
 
 /// The workspace token of a [`Platform`] that was given no other.

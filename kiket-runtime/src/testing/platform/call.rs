@@ -6,7 +6,7 @@ use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use crate::headers::Headers;
+use crate::types::Headers;
 
 /// A call that a [`Platform`](super::Platform) received, as it was sent. Its clones are the same call.
 ///

@@ -1,10 +1,7 @@
 //! Who may call.
 
 use super::{answer::Answer, call::Call, routes::Access};
-use crate::{
-    headers::{Headers, Occurrence},
-    secret::Secret,
-};
+use crate::types::{Headers, Occurrence, Secret};
 
 /// What the platform gave to the extension.
 #[derive(Clone)]

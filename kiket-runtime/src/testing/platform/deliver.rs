@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use super::{Platform, post::Target};
 use crate::{
-    clock::Clock,
-    testing::{DeliveryBuilder, TestAnswer, TestExtension},
+    testing::{
+        delivery::DeliveryBuilder,
+        extension::{TestAnswer, TestExtension},
+    },
+    types::Clock,
 };
 
 /// How long the platform waits before each repetition; contract 1.4. A `Retry-After` does not change it.

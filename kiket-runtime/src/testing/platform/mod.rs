@@ -42,7 +42,11 @@ use serde_json::{Map, Value};
 
 pub use self::{builder::PlatformBuilder, call::Call, deliver::Attempt, failure::Failure};
 use self::{custom_data::Table, pages::written, rate::RateWindow, server::Server, shared::Shared};
-use crate::{builder::Builder, client::Client, clock::Clock, extension::Extension, secret::Secret};
+use crate::{
+    client::Client,
+    extension::{Builder, Extension},
+    types::{Clock, Secret},
+};
 
 /// A fake of the Kiket platform for tests and local development: a real HTTP server on a free port of the loopback
 /// address, which answers every call that extensions make, keeps its state in memory, writes every call down, fails

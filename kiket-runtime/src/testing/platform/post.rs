@@ -8,7 +8,7 @@ use std::{
 
 use http::Uri;
 
-use crate::testing::{SignedDelivery, TestAnswer};
+use crate::testing::{delivery::SignedDelivery, extension::TestAnswer};
 
 /// The most bytes of an answer that are read.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -78,7 +78,7 @@ fn read_answer(bytes: &[u8]) -> Option<TestAnswer> {
     let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
     let headers = lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()));
-    let headers: crate::headers::Headers = headers.collect();
+    let headers: crate::types::Headers = headers.collect();
     let body = body.get(4..)?;
     let announced = headers.get("content-length").and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length != body.len()) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{answer::Answer, call::Call, fields};
-use crate::secret::Secret;
+use crate::types::Secret;
 
 #[derive(Default)]
 pub(super) struct Secrets {

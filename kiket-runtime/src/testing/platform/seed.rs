@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Place, Problem},
-    secret::Secret,
+    types::Secret,
 };
 
 /// A whole seed; every part may be left out.

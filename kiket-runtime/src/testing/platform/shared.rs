@@ -9,7 +9,7 @@ use super::{
     orders::Failures,
     state::State,
 };
-use crate::clock::Clock;
+use crate::types::Clock;
 
 pub(super) struct Shared {
     pub(super) clock: Clock,

@@ -16,12 +16,15 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::*;
+use crate::testing::platform::*;
 use crate::{
     error::Error,
     extension::Extension,
     handler::{Payload, Reply},
-    testing::{SECRET, TestExtension, delivery},
+    testing::{
+        delivery,
+        extension::{SECRET, TestExtension},
+    },
 };
 
 /// No test waits longer for anything.

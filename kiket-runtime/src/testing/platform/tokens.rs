@@ -10,7 +10,7 @@ use super::{
     call::Call,
     fields::{self, Fields},
 };
-use crate::testing::TokenIssuer;
+use crate::testing::token::TokenIssuer;
 
 /// The tokens that were given, and the key that signs them.
 #[derive(Default)]

@@ -1,6 +1,6 @@
 //! Merkle trees, from which proofs are taken.
 
-use crate::merkle::Hash;
+use crate::api::merkle::Hash;
 
 /// A Merkle tree over the hashes of records, as `kiket::merkle` checks it. A node without a sibling goes up as it is:
 /// if it were hashed with itself, a tree with it twice would have the same root.
@@ -38,7 +38,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::merkle::{ProofError, verify};
+    use crate::api::merkle::{ProofError, verify};
 
     fn tree(contents: &[[u8; 8]]) -> Tree {
         let mut leaves = contents.iter().map(|content| Hash::of(content));

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{answer::Answer, call::Call};
-use crate::secret::Secret;
+use crate::types::Secret;
 
 pub(super) struct WebhookUrls {
     pub(super) token: Secret,

@@ -1,0 +1,59 @@
+//! What happens, for Kiket's analytics.
+
+use http::Method;
+use serde::Serialize;
+
+use crate::{
+    client::{Client, Request},
+    error::ClientError,
+};
+
+/// What Kiket's analytics are told.
+///
+/// ```
+/// # use kiket_runtime::testing::{self, Platform};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let platform = Platform::start();
+/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+/// use serde_json::json;
+///
+/// context.endpoints().analytics().track("report.sent", json!({ "pages": 3 })).await?;
+/// context.endpoints().analytics().track("report.opened", ()).await?;
+/// assert_eq!(platform.analytics_events()[0], json!({ "name": "report.sent", "properties": { "pages": 3 } }));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Analytics {
+    client: Client,
+}
+
+impl Analytics {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Tells that something happened. `properties` is a JSON object of what is to be known of it, or `()`.
+    ///
+    /// # Errors
+    ///
+    /// When `name` is blank, `properties` is neither, or the call fails.
+    pub async fn track(&self, name: &str, properties: impl Serialize) -> Result<(), ClientError> {
+        #[derive(Serialize)]
+        struct Event<'e> {
+            name: &'e str,
+            properties: serde_json::Map<String, serde_json::Value>,
+        }
+
+        let request = Request::new(Method::POST, &["ext", "analytics", "events"])?;
+        if name.trim().is_empty() {
+            return Err(request.invalid("the name of the event is blank"));
+        }
+        let properties = serde_json::to_value(properties).and_then(serde_json::from_value::<Option<_>>);
+        let properties = properties
+            .map_err(|error| request.invalid(format!("`properties` is a JSON object, or `()`: {error}")))?;
+        let event = Event { name, properties: properties.unwrap_or_default() };
+        self.client.order(request.json(&event)?.idempotent()).await
+    }
+}

@@ -1,0 +1,316 @@
+//! Whether a body was sent by somebody who knows the secret: HMAC-SHA256 over time and body.
+//!
+//! ```
+//! use kiket_runtime::signature;
+//!
+//! let signature = signature::sign("sh_123", 1_700_000_000, b"{}");
+//! let verified = signature::verify("sh_123", "1700000000", &signature, b"{}", 1_700_000_300)?;
+//! assert_eq!(verified.timestamp(), 1_700_000_000);
+//! # Ok::<(), signature::SignatureError>(())
+//! ```
+
+use crate::{
+    auth::hmac::{MacKey, read_hex, read_time},
+    types::{Headers, Occurrence, Secret},
+};
+
+/// The header with the time of the signature: Unix seconds, ASCII digits only.
+pub const TIMESTAMP_HEADER: &str = "x-kiket-timestamp";
+/// The header with the signature: 64 hex digits, optionally behind `sha256=`.
+pub const SIGNATURE_HEADER: &str = "x-kiket-signature";
+/// How far the timestamp may be from now, both ways, in seconds; contract 1.3.
+pub const TOLERANCE_SECONDS: u64 = 300;
+
+/// The signature of `body` at `timestamp` (Unix seconds): lower-case hex, as it stands in `X-Kiket-Signature`.
+///
+/// ```
+/// let signature = kiket_runtime::signature::sign("kiket_test_secret", 1_700_000_000, b"");
+/// assert_eq!(signature, "641769d76382d207a4d39d76c27c8b22a50d83d0b808d9c894110f92499f06ca");
+/// ```
+pub fn sign(secret: &str, timestamp: u64, body: &[u8]) -> String {
+    let mac = MacKey::new(secret.as_bytes()).mac(&[timestamp.to_string().as_bytes(), b".", body]);
+    let mut hex = [0; 64];
+    base16ct::lower::encode_str(&mac, &mut hex).unwrap_or_default().to_owned()
+}
+
+/// Checks one signature: `timestamp` and `signature` as their headers wrote them, `now` in Unix seconds.
+///
+/// # Errors
+///
+/// Says why the signature is refused. Whoever sent it must not be told.
+pub fn verify(
+    secret: &str,
+    timestamp: &str,
+    signature: &str,
+    body: &[u8],
+    now: u64,
+) -> Result<Verified, SignatureError> {
+    let verifier = Verifier::new([&Secret::from(secret)]).map_err(|_| SignatureError::NoSecret)?;
+    verifier.check(timestamp.as_bytes(), signature.as_bytes(), body, now)
+}
+
+/// Checks signatures against the live secrets of an extension, whose keyed states it keeps.
+#[derive(Clone)]
+pub struct Verifier {
+    keys: Vec<MacKey>,
+}
+
+/// A signature that holds: the body is what somebody who knows the secret sent, about now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    timestamp: u64,
+    secret: usize,
+}
+
+impl Verified {
+    /// When it was signed, in Unix seconds.
+    pub fn timestamp(self) -> u64 {
+        self.timestamp
+    }
+
+    /// Which secret it was signed with, by position: 0 is the current one.
+    pub fn secret(self) -> usize {
+        self.secret
+    }
+}
+
+impl Verifier {
+    /// A verifier for `secrets`, the current one first. The key is the secret's text as it is, never trimmed,
+    /// never decoded.
+    ///
+    /// # Errors
+    ///
+    /// When there is no secret, or one that is blank or has white space at an end.
+    pub fn new<'s>(secrets: impl IntoIterator<Item = &'s Secret>) -> Result<Self, UnusableSecret> {
+        let keys = secrets
+            .into_iter()
+            .map(|secret| {
+                UnusableSecret::find(secret).map_or(Ok(MacKey::new(secret.expose().as_bytes())), Err)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() { Err(UnusableSecret::Missing) } else { Ok(Self { keys }) }
+    }
+
+    /// Checks the signature that `headers` carry for `body`, `now` in Unix seconds.
+    ///
+    /// # Errors
+    ///
+    /// Says why the signature is refused. Whoever sent it must not be told.
+    pub fn verify(&self, headers: &Headers, body: &[u8], now: u64) -> Result<Verified, SignatureError> {
+        use Occurrence::{Absent, Once, Repeated};
+        let timestamp = match headers.only(TIMESTAMP_HEADER) {
+            Once(timestamp) => timestamp,
+            Absent => return Err(SignatureError::TimestampMissing),
+            Repeated => return Err(SignatureError::TimestampRepeated),
+        };
+        let signature = match headers.only(SIGNATURE_HEADER) {
+            Once(signature) => signature,
+            Absent => return Err(SignatureError::SignatureMissing),
+            Repeated => return Err(SignatureError::SignatureRepeated),
+        };
+        self.check(timestamp, signature, body, now)
+    }
+
+    fn check(
+        &self,
+        timestamp: &[u8],
+        signature: &[u8],
+        body: &[u8],
+        now: u64,
+    ) -> Result<Verified, SignatureError> {
+        let seconds = read_time(timestamp).ok_or(SignatureError::TimestampMalformed)?;
+        let mac = read_signature(signature).ok_or(SignatureError::SignatureMalformed)?;
+        if seconds.abs_diff(now) > TOLERANCE_SECONDS {
+            return Err(SignatureError::TimestampOutsideWindow);
+        }
+        self.keys
+            .iter()
+            .position(|key| key.made_any(&[mac], &[timestamp, b".", body]))
+            .map(|secret| Verified { timestamp: seconds, secret })
+            .ok_or(SignatureError::SignatureMismatch)
+    }
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Verifier({} secrets)", self.keys.len())
+    }
+}
+
+/// ```text
+/// signature = [ "sha256=" ] 64HEXDIG
+/// ```
+fn read_signature(text: &[u8]) -> Option<[u8; 32]> {
+    read_hex(text.strip_prefix(b"sha256=").unwrap_or(text))
+}
+
+/// Why a signature is refused: for the log and the counters, never for the sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// There is no `X-Kiket-Timestamp`.
+    #[error("the header `X-Kiket-Timestamp` is missing")]
+    TimestampMissing,
+    /// There are several `X-Kiket-Timestamp`.
+    #[error("the header `X-Kiket-Timestamp` is there more than once")]
+    TimestampRepeated,
+    /// The timestamp is not a number in its one spelling.
+    #[error("the header `X-Kiket-Timestamp` is not Unix seconds in plain digits")]
+    TimestampMalformed,
+    /// The timestamp is more than [`TOLERANCE_SECONDS`] from now.
+    #[error("the header `X-Kiket-Timestamp` is more than 300 s from now: check both clocks")]
+    TimestampOutsideWindow,
+    /// There is no `X-Kiket-Signature`.
+    #[error("the header `X-Kiket-Signature` is missing")]
+    SignatureMissing,
+    /// There are several `X-Kiket-Signature`.
+    #[error("the header `X-Kiket-Signature` is there more than once")]
+    SignatureRepeated,
+    /// The signature is not 64 hex digits.
+    #[error("the header `X-Kiket-Signature` is not 64 hex digits, optionally behind `sha256=`")]
+    SignatureMalformed,
+    /// No live secret makes this signature of this time and body.
+    #[error(
+        "no live secret makes this signature: check that Kiket and the extension have the same secret, and that nothing changes bodies on their way"
+    )]
+    SignatureMismatch,
+    /// There is no usable secret to check with.
+    #[error("there is no usable secret")]
+    NoSecret,
+}
+
+impl SignatureError {
+    /// All causes, in their order.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::TimestampMissing,
+        Self::TimestampRepeated,
+        Self::TimestampMalformed,
+        Self::TimestampOutsideWindow,
+        Self::SignatureMissing,
+        Self::SignatureRepeated,
+        Self::SignatureMalformed,
+        Self::SignatureMismatch,
+        Self::NoSecret,
+    ];
+
+    /// A stable name of the cause, as it stands in the log.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::TimestampMissing => "timestamp_missing",
+            Self::TimestampRepeated => "timestamp_repeated",
+            Self::TimestampMalformed => "timestamp_malformed",
+            Self::TimestampOutsideWindow => "timestamp_outside_window",
+            Self::SignatureMissing => "signature_missing",
+            Self::SignatureRepeated => "signature_repeated",
+            Self::SignatureMalformed => "signature_malformed",
+            Self::SignatureMismatch => "signature_mismatch",
+            Self::NoSecret => "no_secret",
+        }
+    }
+}
+
+/// Why a text cannot be a webhook secret. It never says the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnusableSecret {
+    /// There is none.
+    #[error("there is no webhook secret")]
+    Missing,
+    /// There is nothing in it.
+    #[error("the webhook secret is blank")]
+    Blank,
+    /// It starts or ends with white space, which nobody sees and everybody signs.
+    #[error("the webhook secret has white space at an end")]
+    Padded,
+}
+
+impl UnusableSecret {
+    /// What keeps `secret` from being used, if anything.
+    pub(crate) fn find(secret: &Secret) -> Option<Self> {
+        let text = secret.expose();
+        match text.trim() {
+            "" => Some(Self::Blank),
+            trimmed if trimmed.len() != text.len() => Some(Self::Padded),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000;
+
+    #[test]
+    fn the_secret_that_matched_is_known_by_position() {
+        let (current, previous) = (Secret::from("current"), Secret::from("previous"));
+        let verifier = Verifier::new([&current, &previous]).unwrap();
+        for (position, secret) in ["current", "previous"].into_iter().enumerate() {
+            let signature = sign(secret, NOW, b"{}");
+            let found = verifier.check(NOW.to_string().as_bytes(), signature.as_bytes(), b"{}", NOW).unwrap();
+            assert_eq!((found.secret(), found.timestamp()), (position, NOW));
+        }
+    }
+
+    #[test]
+    fn unusable_secrets_make_no_verifier() {
+        #[track_caller]
+        fn check(secrets: &[&str], expected: UnusableSecret) {
+            let secrets: Vec<_> = secrets.iter().map(|text| Secret::from(*text)).collect();
+            assert_eq!(Verifier::new(&secrets).unwrap_err(), expected);
+        }
+        check(&[], UnusableSecret::Missing);
+        check(&[""], UnusableSecret::Blank);
+        check(&[" \n"], UnusableSecret::Blank);
+        check(&["good", ""], UnusableSecret::Blank);
+        check(&["secret\n"], UnusableSecret::Padded);
+        check(&[" secret"], UnusableSecret::Padded);
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_panics(
+            timestamp in prop::collection::vec(any::<u8>(), 0..40),
+            signature in prop::collection::vec(any::<u8>(), 0..100),
+            body in prop::collection::vec(any::<u8>(), 0..200),
+            now in any::<u64>(),
+        ) {
+            let verifier = Verifier::new([&Secret::from("secret")]).unwrap();
+            prop_assert!(verifier.check(&timestamp, &signature, &body, now).is_err());
+        }
+
+        #[test]
+        fn what_was_signed_verifies_and_any_changed_bit_is_refused(
+            secret in "[!-~]{1,80}",
+            timestamp in 0u64..=999_999_999_999_999,
+            body in prop::collection::vec(any::<u8>(), 1..300),
+            skew in 0..=TOLERANCE_SECONDS,
+            bit in any::<prop::sample::Index>(),
+        ) {
+            let verifier = Verifier::new([&Secret::new(secret.as_str())]).unwrap();
+            let text = timestamp.to_string();
+            let signature = sign(&secret, timestamp, &body);
+            let now = timestamp.saturating_add(skew);
+            let check = |timestamp: &[u8], mac: &[u8], body: &[u8]| verifier.check(timestamp, mac, body, now).is_ok();
+            prop_assert!(check(text.as_bytes(), signature.as_bytes(), &body));
+
+            let flipped = |bytes: &[u8]| {
+                let mut bytes = bytes.to_vec();
+                let bit = bit.index(bytes.len() * 8);
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                bytes
+            };
+            prop_assert!(!check(text.as_bytes(), signature.as_bytes(), &flipped(&body)));
+            prop_assert!(!check(&flipped(text.as_bytes()), signature.as_bytes(), &body));
+            // The MAC's own bits: flipping the case of a hex digit changes the text and not the MAC.
+            let mut mac = [0; 32];
+            base16ct::lower::decode(&signature, &mut mac).unwrap();
+            let mut hex = [0; 64];
+            base16ct::lower::encode_str(&flipped(&mac), &mut hex).unwrap();
+            prop_assert!(!check(text.as_bytes(), &hex, &body));
+        }
+    }
+}

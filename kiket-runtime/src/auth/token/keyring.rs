@@ -1,0 +1,239 @@
+//! Kiket's keys as they are known now: fetched once for all who ask, kept, and fetched again.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::Instant};
+
+use super::jwks::KeySet;
+use crate::{client::Fetcher, types::BaseUrl};
+
+/// The keys that tokens are checked with.
+pub(super) struct Keyring(Source);
+
+enum Source {
+    Given(Arc<KeySet>),
+    Fetched(Arc<Fetched>),
+}
+
+struct Fetched {
+    fetcher: Fetcher,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    newest: Option<Newest>,
+    /// The keys that tokens named which the set before did not have: what the last fetch brought answers for them, for as
+    /// long as nobody may fetch again.
+    missed: HashSet<Option<Box<str>>>,
+    /// When the last fetch began.
+    tried_at: Option<Instant>,
+    /// Closed when that has landed, or was lost.
+    flight: Option<watch::Receiver<()>>,
+}
+
+struct Newest {
+    keys: Arc<KeySet>,
+    /// When they were sent for.
+    at: Instant,
+}
+
+/// Where Kiket publishes its keys; contract 5.1.
+const PATH: &str = "/.well-known/jwks.json";
+/// How long keys are taken for the newest ones; contract 5.1.
+const FRESH: Duration = Duration::from_secs(60 * 60);
+/// How long they are used while newer ones cannot be had; contract 5.1.
+const USABLE: Duration = Duration::from_secs(24 * 60 * 60);
+/// The pause between two fetches, whoever asks: a sender who makes names of keys up does not make us ask Kiket each time.
+const PAUSE: Duration = Duration::from_secs(10);
+/// How long a fetch may take, and how long anybody waits for it.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The most names of keys that are remembered between two fetches.
+const MOST_MISSED: usize = 256;
+
+/// What to do next for who asks for a key.
+enum Step {
+    Have(Arc<KeySet>),
+    Wait(watch::Receiver<()>),
+    /// There are none before this time is over.
+    Without(Duration),
+}
+
+impl Keyring {
+    pub(super) fn given(keys: KeySet) -> Self {
+        Self(Source::Given(Arc::new(keys)))
+    }
+
+    /// The keys that Kiket publishes below its base URL.
+    pub(super) fn of(kiket: &BaseUrl) -> Self {
+        Self::over(Fetcher::new(kiket, PATH))
+    }
+
+    pub(super) fn over(fetcher: Fetcher) -> Self {
+        Self(Source::Fetched(Arc::new(Fetched { fetcher, state: Mutex::default() })))
+    }
+
+    /// The keys to look for `id` in. That it is not among them is certain: they were fetched after it was missed.
+    ///
+    /// # Errors
+    ///
+    /// How long there will be none.
+    pub(super) async fn keys(&self, id: Option<&str>) -> Result<Arc<KeySet>, Duration> {
+        match &self.0 {
+            Source::Given(keys) => Ok(Arc::clone(keys)),
+            Source::Fetched(fetched) => fetched.ask(|state, now| state.step(id, now)).await,
+        }
+    }
+
+    /// Keys that came after `known` did.
+    ///
+    /// # Errors
+    ///
+    /// As for [`keys`](Self::keys).
+    pub(super) async fn newer(&self, known: &Arc<KeySet>) -> Result<Arc<KeySet>, Duration> {
+        match &self.0 {
+            Source::Given(keys) => Ok(Arc::clone(keys)),
+            Source::Fetched(fetched) => fetched.ask(|state, now| state.step_beyond(known, now)).await,
+        }
+    }
+}
+
+impl Fetched {
+    async fn ask(
+        self: &Arc<Self>,
+        next: impl Fn(&mut State, Instant) -> Next,
+    ) -> Result<Arc<KeySet>, Duration> {
+        loop {
+            match self.step(&next) {
+                Step::Have(keys) => return Ok(keys),
+                Step::Without(wait) => return Err(wait),
+                Step::Wait(mut landed) => {
+                    // It says nothing, and ends; but the worker that fetches may hang, and its clock with it.
+                    let end = async { while landed.changed().await.is_ok() {} };
+                    if tokio::time::timeout(PATIENCE, end).await.is_err() {
+                        return Err(self.state().pause(Instant::now()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn step(self: &Arc<Self>, next: &impl Fn(&mut State, Instant) -> Next) -> Step {
+        let mut state = self.state();
+        let now = Instant::now();
+        match next(&mut state, now) {
+            Next::Use(keys) => Step::Have(keys),
+            Next::UseAndFetch(keys) => {
+                if state.may_try(now) {
+                    self.fetch(&mut state, now);
+                }
+                Step::Have(keys)
+            }
+            Next::Fetch => match state.flight(now) {
+                Some(landed) => Step::Wait(landed),
+                None if state.may_try(now) => Step::Wait(self.fetch(&mut state, now)),
+                None => Step::Without(state.pause(now)),
+            },
+        }
+    }
+
+    /// Sends for the keys, in a task of its own: whoever hangs up meanwhile does not stop it.
+    fn fetch(self: &Arc<Self>, state: &mut State, now: Instant) -> watch::Receiver<()> {
+        let (landing, landed) = watch::channel(());
+        state.tried_at = Some(now);
+        state.flight = Some(landed.clone());
+        let fetched = Arc::clone(self);
+        tokio::spawn(async move {
+            let answer = tokio::time::timeout(PATIENCE, fetched.fetcher.fetch()).await;
+            let answer = answer.unwrap_or_else(|_| Err(format!("no answer came within {PATIENCE:?}")));
+            fetched.land(answer.and_then(|json| KeySet::read(&json)), now);
+            drop(landing);
+        });
+        landed
+    }
+
+    /// Takes what was sent for `at` a time, unless something newer has landed.
+    fn land(&self, keys: Result<KeySet, String>, at: Instant) {
+        match keys {
+            Ok(keys) => {
+                let mut state = self.state();
+                if state.newest.as_ref().is_none_or(|newest| newest.at < at) {
+                    state.newest = Some(Newest { keys: Arc::new(keys), at });
+                }
+            }
+            Err(why) => tracing::error!(
+                url = self.fetcher.url(),
+                "the keys of runtime tokens cannot be fetched: {why}"
+            ),
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the state has for who asks.
+enum Next {
+    Use(Arc<KeySet>),
+    /// They are used, and newer ones are sent for; nobody waits.
+    UseAndFetch(Arc<KeySet>),
+    Fetch,
+}
+
+impl State {
+    fn step(&mut self, id: Option<&str>, now: Instant) -> Next {
+        let (flies, may_try) = (self.flight(now).is_some(), self.may_try(now));
+        let missed = id.map(Box::from);
+        if let Some(Newest { keys, at }) = self.usable(now) {
+            if keys.has(id) {
+                let fresh = now.saturating_duration_since(*at) < FRESH;
+                return if fresh { Next::Use(Arc::clone(keys)) } else { Next::UseAndFetch(Arc::clone(keys)) };
+            }
+            // A fetch that failed, or was lost, answers for nothing.
+            let last = self.tried_at == Some(*at);
+            if last && !flies && !may_try && self.missed.contains(&missed) {
+                return Next::Use(Arc::clone(keys));
+            }
+        }
+        if may_try {
+            self.missed.clear();
+        }
+        // What is fetched now answers for it.
+        if (flies || may_try) && self.missed.len() < MOST_MISSED {
+            self.missed.insert(missed);
+        }
+        Next::Fetch
+    }
+
+    fn step_beyond(&mut self, known: &Arc<KeySet>, now: Instant) -> Next {
+        match self.usable(now) {
+            Some(Newest { keys, .. }) if !Arc::ptr_eq(keys, known) => Next::Use(Arc::clone(keys)),
+            _ => Next::Fetch,
+        }
+    }
+
+    fn usable(&self, now: Instant) -> Option<&Newest> {
+        self.newest.as_ref().filter(|newest| now.saturating_duration_since(newest.at) < USABLE)
+    }
+
+    /// The fetch that is under way. One whose task was lost with its worker is none, and neither is one whose worker hangs:
+    /// it should have ended long before the pause did.
+    fn flight(&self, now: Instant) -> Option<watch::Receiver<()>> {
+        let flight = self.flight.clone().filter(|landed| landed.has_changed().is_ok());
+        flight.filter(|_| !self.pause(now).is_zero())
+    }
+
+    fn may_try(&self, now: Instant) -> bool {
+        self.pause(now).is_zero()
+    }
+
+    /// How long nobody may fetch.
+    fn pause(&self, now: Instant) -> Duration {
+        self.tried_at.map_or(Duration::ZERO, |at| PAUSE.saturating_sub(now.saturating_duration_since(at)))
+    }
+}

@@ -1,0 +1,350 @@
+//! The settings of an extension: what the manifest declares, filled from builder and environment.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use serde::{
+    de::{DeserializeOwned, Deserializer, Error as _, Visitor},
+    forward_to_deserialize_any,
+};
+use serde_json::Value;
+
+use crate::types::Secret;
+
+/// The settings of the extension, read by type.
+///
+/// ```
+/// use kiket_runtime::Settings;
+///
+/// let settings = Settings::from_iter([("MAX_RETRIES", 3.into()), ("VERBOSE", "true".into())]);
+/// assert_eq!(settings.get::<u32>("MAX_RETRIES")?, 3);
+/// assert_eq!(settings.get::<bool>("VERBOSE")?, true); // manifests quote everything
+/// assert_eq!(settings.get::<Option<u32>>("TIMEOUT_MS")?, None);
+/// assert!(settings.get::<u32>("TIMEOUT_MS").is_err());
+/// # Ok::<(), kiket_runtime::SettingError>(())
+/// ```
+///
+/// As an argument of a handler it asks for the settings alone.
+#[derive(Clone, Default)]
+pub struct Settings(Arc<BTreeMap<String, Setting>>);
+
+#[derive(Clone)]
+enum Setting {
+    Plain(Value),
+    Secret(Secret),
+    /// Declared, without a value; where it comes from is told in the error.
+    Unset {
+        variable: Option<String>,
+    },
+}
+
+impl Settings {
+    /// The setting `key` as a `T`.
+    ///
+    /// A setting keeps the type that YAML gave it. Texts that spell a number or a boolean also read as one, for
+    /// real manifests quote everything. `Option<T>` is `None` where there is no value.
+    ///
+    /// # Errors
+    ///
+    /// When there is no value, or one that does not read as a `T`. The error names the setting, and the value
+    /// only where it is not secret.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<T, SettingError> {
+        let absent = |variable: Option<&str>| {
+            T::deserialize(Lenient(&Value::Null)).map_err(|_: serde_json::Error| SettingError {
+                key: key.to_owned(),
+                reason: Reason::Absent { variable: variable.map(str::to_owned) },
+            })
+        };
+        match self.0.get(key) {
+            None | Some(Setting::Plain(Value::Null)) => absent(None),
+            Some(Setting::Unset { variable }) => absent(variable.as_deref()),
+            Some(Setting::Plain(value)) => T::deserialize(Lenient(value)).map_err(|error| SettingError {
+                key: key.to_owned(),
+                reason: Reason::Mismatch(error.to_string()),
+            }),
+            // The reason would quote the value.
+            Some(Setting::Secret(secret)) => T::deserialize(Lenient(&secret.expose().into()))
+                .map_err(|_| SettingError { key: key.to_owned(), reason: Reason::SecretMismatch }),
+        }
+    }
+
+    /// The secret setting `key`, kept from being printed.
+    pub fn secret(&self, key: &str) -> Option<&Secret> {
+        match self.0.get(key)? {
+            Setting::Secret(secret) => Some(secret),
+            _ => None,
+        }
+    }
+
+    /// The names of all settings, sorted, with or without a value.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The values that must not be printed.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.0.values().filter_map(|setting| match setting {
+            Setting::Secret(secret) => Some(secret),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn builder() -> SettingsBuilder {
+        SettingsBuilder::default()
+    }
+}
+
+impl<K: Into<String>> FromIterator<(K, Value)> for Settings {
+    fn from_iter<I: IntoIterator<Item = (K, Value)>>(settings: I) -> Self {
+        let plain = settings.into_iter().map(|(key, value)| (key.into(), Setting::Plain(value)));
+        Self(Arc::new(plain.collect()))
+    }
+}
+
+/// Prints names and the values that are not secret.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.iter()).finish()
+    }
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(value) => fmt::Display::fmt(value, f),
+            Self::Secret(secret) => fmt::Debug::fmt(secret, f),
+            Self::Unset { .. } => f.write_str("unset"),
+        }
+    }
+}
+
+/// Settings while they are put together: a later value takes the place of an earlier one.
+#[derive(Default)]
+pub(crate) struct SettingsBuilder(BTreeMap<String, Setting>);
+
+impl SettingsBuilder {
+    /// Declares a setting without a value; `variable` is where one could come from.
+    pub(crate) fn unset(&mut self, key: &str, variable: Option<String>) {
+        self.0.insert(key.to_owned(), Setting::Unset { variable });
+    }
+
+    pub(crate) fn plain(&mut self, key: &str, value: Value) {
+        self.0.insert(key.to_owned(), Setting::Plain(value));
+    }
+
+    pub(crate) fn secret(&mut self, key: &str, secret: Secret) {
+        self.0.insert(key.to_owned(), Setting::Secret(secret));
+    }
+
+    pub(crate) fn build(self) -> Settings {
+        Settings(Arc::new(self.0))
+    }
+}
+
+/// Why a setting cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingError {
+    key: String,
+    reason: Reason,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Reason {
+    Absent { variable: Option<String> },
+    Mismatch(String),
+    SecretMismatch,
+}
+
+impl SettingError {
+    /// The setting's name.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the setting `{}` ", self.key)?;
+        match &self.reason {
+            Reason::Absent { variable: Some(variable) } => {
+                write!(f, "has no value: set `{variable}`, or read it as an `Option`")
+            }
+            Reason::Absent { variable: None } => {
+                f.write_str("has no value: give it a `default` in the manifest, or read it as an `Option`")
+            }
+            Reason::Mismatch(why) => write!(f, "does not read as what was asked for: {why}"),
+            Reason::SecretMismatch => f.write_str("is secret and does not read as what was asked for"),
+        }
+    }
+}
+
+impl std::error::Error for SettingError {}
+
+/// Reads a setting's value, with texts as numbers and booleans where those are asked for.
+struct Lenient<'v>(&'v Value);
+
+/// Every number type: what a text spells, else what YAML gave.
+macro_rules! lenient {
+    ($($method:ident => $visit:ident: $type:ty),* $(,)?) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
+            match self.0 {
+                Value::String(text) => match text.trim().parse::<$type>() {
+                    Ok(value) => visitor.$visit(value),
+                    Err(_) => self.0.clone().$method(visitor),
+                },
+                value => value.clone().$method(visitor),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Lenient<'_> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
+        self.0.clone().deserialize_any(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
+        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, serde_json::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, serde_json::Error> {
+        self.0.clone().deserialize_enum(name, variants, visitor)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
+        self.deserialize_str(visitor)
+    }
+
+    /// A number or a boolean that is asked for as text is the text that spells it.
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
+        match self.0 {
+            Value::Number(_) | Value::Bool(_) => visitor.visit_string(self.0.to_string()),
+            value => value.clone().deserialize_string(visitor),
+        }
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, serde_json::Error> {
+        Err(serde_json::Error::custom("a setting is not read as `()`"))
+    }
+
+    lenient! {
+        deserialize_bool => visit_bool: bool,
+        deserialize_i8 => visit_i8: i8,
+        deserialize_i16 => visit_i16: i16,
+        deserialize_i32 => visit_i32: i32,
+        deserialize_i64 => visit_i64: i64,
+        deserialize_i128 => visit_i128: i128,
+        deserialize_u8 => visit_u8: u8,
+        deserialize_u16 => visit_u16: u16,
+        deserialize_u32 => visit_u32: u32,
+        deserialize_u64 => visit_u64: u64,
+        deserialize_u128 => visit_u128: u128,
+        deserialize_f32 => visit_f32: f32,
+        deserialize_f64 => visit_f64: f64,
+    }
+
+    forward_to_deserialize_any! {
+        char bytes byte_buf unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings() -> Settings {
+        let mut builder = Settings::builder();
+        builder.plain("COUNT", json!(3));
+        builder.plain("QUOTED", json!("3"));
+        builder.plain("OFF", json!(false));
+        builder.plain("ZERO", json!(0));
+        builder.plain("YES", json!("true"));
+        builder.plain("MODE", json!("strict"));
+        builder.plain("LIST", json!(["a", "b"]));
+        builder.plain("NULL", json!(null));
+        builder.secret("API_KEY", Secret::from("canary"));
+        builder.secret("PORT", Secret::from("587"));
+        builder.unset("TOKEN", Some("KIKET_SECRET_TOKEN".into()));
+        builder.build()
+    }
+
+    #[test]
+    fn settings_read_by_type() {
+        let settings = settings();
+        assert_eq!(settings.get("COUNT"), Ok(3u32));
+        assert_eq!(settings.get("QUOTED"), Ok(3u64));
+        assert_eq!(settings.get("QUOTED"), Ok("3".to_owned()));
+        assert_eq!(settings.get("COUNT"), Ok("3".to_owned()));
+        assert_eq!(settings.get("COUNT"), Ok(3.0f64));
+        assert_eq!(settings.get("OFF"), Ok(false));
+        assert_eq!(settings.get("ZERO"), Ok(0i8));
+        assert_eq!(settings.get("YES"), Ok(true));
+        assert_eq!(settings.get("YES"), Ok(Some(true)));
+        assert_eq!(settings.get("LIST"), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(settings.get("PORT"), Ok(587u16));
+        assert_eq!(settings.get("API_KEY"), Ok("canary".to_owned()));
+        assert_eq!(settings.secret("API_KEY").map(Secret::expose), Some("canary"));
+        assert_eq!(settings.get("COUNT"), Ok(json!(3)));
+    }
+
+    #[test]
+    fn enums_read_from_their_names() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Mode {
+            Strict,
+            Lenient,
+        }
+        assert_eq!(settings().get("MODE"), Ok(Mode::Strict));
+        assert!(settings().get::<Mode>("COUNT").is_err());
+        assert_ne!(Mode::Strict, Mode::Lenient);
+    }
+
+    #[test]
+    fn absent_settings_are_none_or_an_error_that_says_where_to_set_them() {
+        for key in ["TOKEN", "NULL", "UNKNOWN"] {
+            assert_eq!(settings().get(key), Ok(None::<u32>), "{key}");
+            assert!(settings().get::<()>(key).is_err());
+        }
+        let error = settings().get::<String>("TOKEN").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the setting `TOKEN` has no value: set `KIKET_SECRET_TOKEN`, or read it as an `Option`"
+        );
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_an_error_that_names_it() {
+        let error = settings().get::<u32>("MODE").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the setting `MODE` does not read as what was asked for: invalid type: string \"strict\", expected u32"
+        );
+        assert!(settings().get::<u8>("OFF").is_err());
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let error = settings().get::<u32>("API_KEY").unwrap_err();
+        for text in [error.to_string(), format!("{error:?}"), format!("{:?}", settings())] {
+            assert!(!text.contains("canary"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,554 @@
+//! The plumbing beside the data of a delivery: which event, which delivery, when.
+//!
+//! It is found while the payload is decoded, in the same pass over the bytes: [`decode`] hands the top-level
+//! fields to the handler's type and keeps the places of those it knows.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize,
+    de::{
+        DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+        value::{BorrowedStrDeserializer, CowStrDeserializer},
+    },
+    forward_to_deserialize_any,
+};
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::types::Secret;
+
+/// Where the plumbing stands in the body.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Envelope {
+    /// Start and end; where the end is 0, nothing stands. A body has 64 MiB at most, and half the size is half to move.
+    places: [(u32, u32); Field::COUNT],
+}
+
+/// The top-level fields that mean something to the framework; contract 1.5.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Event,
+    Type,
+    EventType,
+    Id,
+    DeliveryId,
+    Timestamp,
+    OccurredAt,
+    CreatedAt,
+    ReceivedAt,
+    Api,
+    Authentication,
+    Secrets,
+    SecretStatus,
+}
+
+impl Field {
+    const COUNT: usize = 13;
+
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "event" => Self::Event,
+            "type" => Self::Type,
+            "event_type" => Self::EventType,
+            "id" => Self::Id,
+            "delivery_id" => Self::DeliveryId,
+            "timestamp" => Self::Timestamp,
+            "occurred_at" => Self::OccurredAt,
+            "createdAt" => Self::CreatedAt,
+            "received_at" => Self::ReceivedAt,
+            "api" => Self::Api,
+            "authentication" => Self::Authentication,
+            "secrets" => Self::Secrets,
+            "secret_status" => Self::SecretStatus,
+            _ => return None,
+        })
+    }
+}
+
+impl Envelope {
+    /// Reads `body` for its plumbing alone.
+    pub(crate) fn read(body: &str) -> serde_json::Result<Self> {
+        let (read, envelope, _) = tee::<IgnoredAny>(body);
+        read.map(|_| envelope)
+    }
+
+    /// The event that the body names: `event`, else `type`.
+    pub(crate) fn event<'b>(&self, body: &'b str) -> Option<Cow<'b, str>> {
+        self.text(Field::Event, body).or_else(|| self.text(Field::Type, body))
+    }
+
+    /// The event of a delivery whose route names none: as above, else `event_type`.
+    pub(crate) fn routed_event<'b>(&self, body: &'b str) -> Option<Cow<'b, str>> {
+        self.event(body).or_else(|| self.text(Field::EventType, body))
+    }
+
+    /// The id of the delivery: `id`, else `delivery_id`; a text or a number.
+    pub(crate) fn delivery_id<'b>(&self, body: &'b str) -> Option<Cow<'b, str>> {
+        [Field::Id, Field::DeliveryId].into_iter().find_map(|field| match self.raw(field, body)? {
+            number if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
+                Some(Cow::Borrowed(number))
+            }
+            _ => self.text(field, body).filter(|id| !id.is_empty()),
+        })
+    }
+
+    /// When it happened, as written: the JSON of the first time field there is.
+    pub(crate) fn time<'b>(&self, body: &'b str) -> Option<&'b str> {
+        [Field::Timestamp, Field::OccurredAt, Field::CreatedAt, Field::ReceivedAt]
+            .into_iter()
+            .find_map(|field| self.raw(field, body).filter(|raw| *raw != "null"))
+    }
+
+    /// Where the delivery says that Kiket is: `api.base_url`.
+    pub(crate) fn base_url(&self, body: &str) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Api {
+            base_url: Option<String>,
+        }
+
+        serde_json::from_str::<Api>(self.raw(Field::Api, body)?).ok()?.base_url.filter(|url| !url.is_empty())
+    }
+
+    /// What it says of whom it acts for: `authentication`, where that is an object.
+    pub(crate) fn authentication(&self, body: &str) -> Option<Map<String, Value>> {
+        self.object(Field::Authentication, body)
+    }
+
+    /// The secrets that it brings: `secrets`, those that are texts and not empty.
+    pub(crate) fn secrets(&self, body: &str) -> Vec<(String, Secret)> {
+        let secrets = self.object(Field::Secrets, body).unwrap_or_default().into_iter();
+        let texts = secrets.filter_map(|(key, value)| match value {
+            Value::String(text) if !text.is_empty() => Some((key, Secret::new(text))),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    /// The secrets that Kiket does not have, by their keys: `secret_status.missing`.
+    pub(crate) fn missing_secrets(&self, body: &str) -> Vec<String> {
+        let status = self.object(Field::SecretStatus, body);
+        match status.and_then(|mut status| status.remove("missing")) {
+            Some(Value::Array(keys)) => {
+                keys.into_iter().filter_map(|key| key.as_str().map(str::to_owned)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn object(&self, field: Field, body: &str) -> Option<Map<String, Value>> {
+        serde_json::from_str(self.raw(field, body)?).ok()
+    }
+
+    fn text<'b>(&self, field: Field, body: &'b str) -> Option<Cow<'b, str>> {
+        #[derive(Deserialize)]
+        struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
+
+        let quoted = self.raw(field, body)?;
+        match quoted.strip_prefix('"')?.strip_suffix('"')? {
+            plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
+            _ => serde_json::from_str::<Text<'b>>(quoted).ok().map(|text| text.0),
+        }
+    }
+
+    fn raw<'b>(&self, field: Field, body: &'b str) -> Option<&'b str> {
+        let (start, end) = *self.places.get(field as usize)?;
+        body.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?).filter(|raw| !raw.is_empty())
+    }
+
+    fn note(&mut self, field: Field, raw: &RawValue, body: &str) {
+        // The raw value is a slice of the body: its place is the distance of the two.
+        let start = (raw.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
+        let end = start.saturating_add(raw.get().len());
+        if let (Some(place), Ok(start), Ok(end)) =
+            (self.places.get_mut(field as usize), start.try_into(), end.try_into())
+        {
+            *place = (start, end);
+        }
+    }
+}
+
+/// Decodes `body` into `T`, and finds its plumbing on the way.
+///
+/// The envelope is there whenever the body is a JSON object, also when it does not decode into `T`.
+pub(crate) fn decode<'b, T: Deserialize<'b>>(
+    body: &'b str,
+) -> (serde_json::Result<T>, serde_json::Result<Envelope>) {
+    let (decoded, envelope, complete) = tee(body);
+    let envelope = if complete && decoded.is_ok() { Ok(envelope) } else { Envelope::read(body) };
+    (decoded, envelope)
+}
+
+/// Decodes `body`, and tells what was noted and whether that was all.
+fn tee<'b, T: Deserialize<'b>>(body: &'b str) -> (serde_json::Result<T>, Envelope, bool) {
+    let mut envelope = Envelope::default();
+    let mut complete = false;
+    let mut json = serde_json::Deserializer::from_str(body);
+    let noted = Noted { envelope: &mut envelope, complete: &mut complete, body };
+    let decoded =
+        T::deserialize(Tee { inner: &mut json, noted }).and_then(|value| json.end().map(|()| value));
+    (decoded, envelope, complete)
+}
+
+/// What is noted of the top level while it passes by.
+struct Noted<'n, 'b> {
+    envelope: &'n mut Envelope,
+    complete: &'n mut bool,
+    body: &'b str,
+}
+
+/// A deserializer, or a visitor, that looks at the top-level map on its way through.
+struct Tee<'n, 'b, I> {
+    inner: I,
+    noted: Noted<'n, 'b>,
+}
+
+/// The private protocols of `serde_json` (raw values, exact numbers) are not for strangers' eyes.
+const PRIVATE: &str = "$serde_json::private";
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Tee<'_, 'de, D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_any(Tee { inner: visitor, noted: self.noted })
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_map(Tee { inner: visitor, noted: self.noted })
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_struct(name, fields, Tee { inner: visitor, noted: self.noted })
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_option(Tee { inner: visitor, noted: self.noted })
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        if name.starts_with(PRIVATE) {
+            return self.inner.deserialize_newtype_struct(name, visitor);
+        }
+        self.inner.deserialize_newtype_struct(name, Tee { inner: visitor, noted: self.noted })
+    }
+
+    // `deserialize_any` instead of the real method: `IgnoredAny` must see the map to its end.
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.inner.deserialize_enum(name, variants, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
+        tuple tuple_struct identifier
+    }
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Tee<'_, 'de, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.expecting(f)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_map(TeeMap { map, noted: self.noted, field: None })
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        self.inner.visit_some(Tee { inner, noted: self.noted })
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        self.inner.visit_newtype_struct(Tee { inner, noted: self.noted })
+    }
+
+    // A body is an object, so what follows is for completeness: errors read as if the tee was not there.
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<V::Value, E> {
+        self.inner.visit_bool(value)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<V::Value, E> {
+        self.inner.visit_i64(value)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<V::Value, E> {
+        self.inner.visit_u64(value)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<V::Value, E> {
+        self.inner.visit_f64(value)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<V::Value, E> {
+        self.inner.visit_str(value)
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<V::Value, E> {
+        self.inner.visit_borrowed_str(value)
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<V::Value, E> {
+        self.inner.visit_unit()
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<V::Value, E> {
+        self.inner.visit_none()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_seq(sequence)
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
+        self.inner.visit_enum(data)
+    }
+}
+
+struct TeeMap<'n, 'b, A> {
+    map: A,
+    noted: Noted<'n, 'b>,
+    /// What the key that was read last means.
+    field: Option<Field>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for TeeMap<'_, 'de, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        let Some(Key(key)) = self.map.next_key()? else {
+            *self.noted.complete = true;
+            return Ok(None);
+        };
+        self.field = Field::named(&key);
+        match key {
+            Cow::Borrowed(key) => seed.deserialize(BorrowedStrDeserializer::new(key)),
+            Cow::Owned(_) => seed.deserialize(CowStrDeserializer::new(key)),
+        }
+        .map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        let Some(field) = self.field.take() else { return self.map.next_value_seed(seed) };
+        let raw: &'de RawValue = self.map.next_value()?;
+        self.noted.envelope.note(field, raw, self.noted.body);
+        seed.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).map_err(A::Error::custom)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.map.size_hint()
+    }
+}
+
+/// A key, borrowed from the body where it has no escapes.
+pub(crate) struct Key<'de>(pub(crate) Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E: serde::de::Error>(self, key: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(key)))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(key.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Visit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, HashMap};
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Issue {
+        id: u64,
+        title: String,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Created {
+        issue: Issue,
+    }
+
+    const BODY: &str = r#"{"id":"d-1","issue":{"id":7,"title":"T"},"type":"issue.created","createdAt":"2026-04-14T10:00:00Z"}"#;
+
+    #[test]
+    fn one_pass_gives_payload_and_plumbing() {
+        let (decoded, envelope) = decode::<Created>(BODY);
+        assert_eq!(decoded.unwrap().issue, Issue { id: 7, title: "T".into() });
+        let envelope = envelope.unwrap();
+        assert_eq!(envelope.delivery_id(BODY).as_deref(), Some("d-1"));
+        assert_eq!(envelope.event(BODY).as_deref(), Some("issue.created"));
+        assert_eq!(envelope.time(BODY), Some(r#""2026-04-14T10:00:00Z""#));
+    }
+
+    #[test]
+    fn every_shape_of_type_gives_the_same_plumbing() {
+        #[derive(Debug, Deserialize)]
+        struct Newtype(#[allow(dead_code)] Created);
+        #[derive(Debug, Deserialize)]
+        struct Flat {
+            #[allow(dead_code)]
+            issue: Issue,
+            #[serde(flatten)]
+            rest: HashMap<String, Value>,
+        }
+        #[derive(Debug, Deserialize)]
+        #[serde(untagged)]
+        enum Untagged {
+            Created(#[allow(dead_code)] Created),
+        }
+        #[derive(Debug, Deserialize)]
+        #[serde(tag = "type")]
+        enum Tagged {
+            #[serde(rename = "issue.created")]
+            Created(#[allow(dead_code)] Created),
+        }
+        #[derive(Debug, Deserialize)]
+        struct Everything {
+            id: String,
+            r#type: String,
+        }
+        #[derive(Debug, Deserialize)]
+        struct Nothing {}
+
+        #[track_caller]
+        fn check<'b, T: Deserialize<'b>>(body: &'b str) -> T {
+            let (decoded, envelope) = decode::<T>(body);
+            assert_eq!(envelope.unwrap(), Envelope::read(body).unwrap());
+            decoded.unwrap()
+        }
+        check::<Created>(BODY);
+        check::<Option<Created>>(BODY);
+        check::<Box<Created>>(BODY);
+        check::<Newtype>(BODY);
+        check::<Untagged>(BODY);
+        check::<Tagged>(BODY);
+        check::<IgnoredAny>(BODY);
+        check::<Nothing>(BODY);
+        check::<BTreeMap<String, Value>>(BODY);
+        assert_eq!(check::<Flat>(BODY).rest["id"], "d-1");
+        assert_eq!(check::<Value>(BODY), serde_json::from_str::<Value>(BODY).unwrap());
+        assert_eq!(check::<&RawValue>(BODY).get(), BODY);
+        assert_eq!(check::<Box<RawValue>>(BODY).get(), BODY);
+        let everything = check::<Everything>(BODY);
+        assert_eq!((everything.id.as_str(), everything.r#type.as_str()), ("d-1", "issue.created"));
+    }
+
+    #[test]
+    fn plumbing_is_found_where_the_payload_does_not_decode() {
+        let body = r#"{"issue":1,"id":42,"event":"issue.created"}"#;
+        let (decoded, envelope) = decode::<Created>(body);
+        assert!(decoded.is_err());
+        let envelope = envelope.unwrap();
+        assert_eq!(envelope.delivery_id(body).as_deref(), Some("42"));
+        assert_eq!(envelope.event(body).as_deref(), Some("issue.created"));
+    }
+
+    #[test]
+    fn ids_are_texts_or_numbers_and_nothing_else() {
+        for (body, id) in [
+            (r#"{"id":7}"#, Some("7")),
+            (r#"{"id":"a\u0062"}"#, Some("ab")),
+            (r#"{"id":null,"delivery_id":"x"}"#, Some("x")),
+            (r#"{"id":"","delivery_id":-3}"#, Some("-3")),
+            (r#"{"id":{"a":1}}"#, None),
+            (r#"{"id":[1],"delivery_id":true}"#, None),
+            ("{}", None),
+        ] {
+            assert_eq!(Envelope::read(body).unwrap().delivery_id(body).as_deref(), id, "{body}");
+        }
+    }
+
+    #[test]
+    fn events_are_texts_and_the_last_of_a_repeated_field_counts() {
+        for (body, event, routed) in [
+            (r#"{"event":"a","type":"b"}"#, Some("a"), Some("a")),
+            (r#"{"event":null,"type":"b"}"#, Some("b"), Some("b")),
+            (r#"{"event":{"type":"message"},"event_type":"c"}"#, None, Some("c")),
+            (r#"{"event_type":"c"}"#, None, Some("c")),
+            (r#"{"event":"a","event":"b"}"#, Some("b"), Some("b")),
+            (r#"{"ev\u0065nt":"a"}"#, Some("a"), Some("a")),
+        ] {
+            let envelope = Envelope::read(body).unwrap();
+            assert_eq!(envelope.event(body).as_deref(), event, "{body}");
+            assert_eq!(envelope.routed_event(body).as_deref(), routed, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_object_has_no_envelope() {
+        for body in ["", "[1]", "{", "{}{}", "{\"a\":1", "null", "tru", "{\"a\":}", "{\"a\":1}x"] {
+            assert!(Envelope::read(body).is_err(), "{body}");
+        }
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            let key = prop_oneof!["id", "type", "event", "timestamp", ".{0,6}"];
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map(key, inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_tee_changes_no_value(value in json()) {
+            let body = json!({ "id": 1, "data": value.clone(), "event": value }).to_string();
+            let (decoded, envelope) = decode::<Value>(&body);
+            prop_assert_eq!(decoded.unwrap(), serde_json::from_str::<Value>(&body).unwrap());
+            prop_assert_eq!(envelope.unwrap(), Envelope::read(&body).unwrap());
+        }
+
+        #[test]
+        fn no_text_panics(body in ".{0,200}") {
+            let (decoded, envelope) = decode::<Value>(&body);
+            prop_assert_eq!(decoded.is_ok(), serde_json::from_str::<Value>(&body).is_ok());
+            let object = body.trim_start().starts_with('{');
+            prop_assert!(envelope.is_err() || object);
+        }
+    }
+}

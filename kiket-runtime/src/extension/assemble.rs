@@ -1,0 +1,210 @@
+//! The start of an extension: manifest, configuration and handlers are loaded and checked against each other.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use http::StatusCode;
+
+use crate::{
+    auth::{TokenRules, TokenVerifier, Verifier},
+    client::{Client, Reporter},
+    config::{Config, Declared},
+    dedupe::{MemoryStore, store_from_url},
+    delivery::{Premises, Subject},
+    error::{Problem, StartupError},
+    extension::{
+        Extension, Parts,
+        builder::{Builder, Limits, ManifestSource, Memory},
+        consistency::{RegisteredHandler, disagreements},
+        registration::{collect, without_handlers},
+        report::Report,
+        requirements::{missing_secrets, missing_settings, needed_secrets, unmet},
+    },
+    handler::{Registration, Registry},
+    manifest::Manifest,
+    metrics::Counters,
+    pipeline::{Admission, Dispatcher, Gate, Once, Tokens},
+    store::Keep,
+    telemetry::{Telemetry, Teller},
+    types::Redactor,
+};
+
+/// Builds the extension that `builder` describes.
+pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
+    let registrations: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
+    let mut problems = builder.malformed;
+    let mut handlers_are_told = !problems.is_empty();
+    let loaded = load(&builder.manifest);
+    let declared = match &loaded {
+        Ok(Some(manifest)) => Declared::By(manifest),
+        Ok(None) => Declared::Nothing,
+        Err(_) => Declared::Unreadable,
+    };
+    let layered = Config::layer(builder.overrides, &builder.environment, declared);
+    let manifest = loaded.unwrap_or_else(|found| note(&mut problems, found));
+    let config = layered.map_or_else(|found| note(&mut problems, found), Some);
+    let collected = collect(&registrations, &builder.collected);
+    handlers_are_told |= collected.is_err();
+    let mut bindings = collected.unwrap_or_else(|found| note(&mut problems, found));
+    bindings.extend(builder.bindings);
+    bindings.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
+    problems.extend(unmet(&bindings, &builder.states, config.as_ref()));
+    let needed = needed_secrets(&bindings);
+    if bindings.is_empty() && !handlers_are_told {
+        problems.push(no_handlers());
+    }
+    if let Err(problem) = check_prefix(&builder.limits.prefix) {
+        problems.push(problem);
+    }
+    let timeout = |subject: &Subject| timeout(subject, manifest.as_ref(), &builder.limits);
+    let registry = Registry::new(bindings, timeout).map_or_else(|found| note(&mut problems, found), Some);
+    let mut warnings = manifest.as_ref().map(|manifest| manifest.warnings().to_vec()).unwrap_or_default();
+    let mut differences = without_handlers(&registrations, &builder.collected);
+    if let (Some(manifest), Some(registry)) = (&manifest, &registry) {
+        differences.extend(compare(manifest, registry));
+    }
+    if let Some(config) = &config {
+        differences.extend(missing_secrets(&needed, config));
+        differences.extend(manifest.iter().flat_map(|manifest| missing_settings(manifest, config)));
+    }
+    if builder.strict { &mut problems } else { &mut warnings }.extend(differences);
+    let once =
+        config.as_ref().map(|config| once(config, builder.memory, builder.keep, builder.run_without_store));
+    let once = once.transpose().unwrap_or_else(|problem| note(&mut problems, vec![problem])).flatten();
+    let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
+        return Err(StartupError::new(problems));
+    };
+    let admission = admission(&config, &builder.token_rules, once.as_ref(), builder.run_without_store)
+        .map_err(StartupError::new)?;
+    let redactor = redactor(&config);
+    let teller = Teller { extension_id: config.id.clone(), extension_version: config.version.clone() };
+    Ok(Extension::new(Parts {
+        report: Report {
+            notes: builder.notes,
+            ..Report::new(&config, manifest.as_ref(), &registry, warnings)
+        },
+        dispatcher: Arc::new(Dispatcher {
+            registry,
+            admission,
+            premises: Arc::new(Premises {
+                client: Client::new(&config, &builder.outbound, builder.clock.clone()),
+                extension_id: config.id.clone(),
+                extension_version: config.version.clone(),
+                settings: config.settings.clone(),
+                secret_variables: config.secret_variables.clone(),
+                states: builder.states,
+            }),
+            clock: builder.clock,
+            gate: Gate::new(builder.limits.in_flight),
+            counters: Counters::default(),
+            once,
+            telemetry: Telemetry::start(builder.hook, Reporter::new(&config), teller),
+            redactor,
+            undecodable: if builder.limits.give_up_undecodable {
+                StatusCode::UNPROCESSABLE_ENTITY
+            } else {
+                StatusCode::INTERNAL_SERVER_ERROR
+            },
+        }),
+        config,
+        limits: builder.limits,
+    }))
+}
+
+/// How deliveries are remembered.
+fn once(
+    config: &Config,
+    memory: Memory,
+    keep: Option<Duration>,
+    run_without_store: bool,
+) -> Result<Option<Once>, Problem> {
+    let (store, chosen) = match (memory, &config.dedupe_url) {
+        (Memory::None, _) => return Ok(None),
+        (Memory::Given(store), _) => (store, true),
+        (Memory::Configured, Some(url)) => (store_from_url(url.expose())?, true),
+        (Memory::Configured, None) => (Arc::new(MemoryStore::new()) as _, false),
+    };
+    let keep = keep.map_or_else(|| Ok(Keep::default()), Keep::new)?;
+    Ok(Some(Once { store, chosen, keep, run_without_store }))
+}
+
+/// What every delivery has to show.
+fn admission(
+    config: &Config,
+    rules: &TokenRules,
+    once: Option<&Once>,
+    run_without_store: bool,
+) -> Result<Admission, Vec<Problem>> {
+    let mode = config.authentication;
+    let signatures = mode.takes_signatures().then(|| Verifier::new(&config.secrets)).transpose();
+    let signatures = signatures.map_err(|unusable| vec![Problem::new(unusable.to_string())])?;
+    let tokens = || -> Result<_, Vec<Problem>> {
+        // Tokens are remembered also where deliveries are not; and in this process's memory apart from answers, which are
+        // large and would push them out.
+        let chosen = once.filter(|once| once.chosen).map(|once| Arc::clone(&once.store));
+        let memory = chosen.unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let verifier = TokenVerifier::new(rules, &config.base_url)?;
+        Ok(Tokens { verifier, memory, extension_id: config.id.clone(), run_without_store })
+    };
+    Ok(Admission::new(mode, signatures, mode.takes_tokens().then(tokens).transpose()?))
+}
+
+/// What nobody may read.
+fn redactor(config: &Config) -> Redactor {
+    let tokens = config.workspace_token.iter().chain(&config.extension_api_key);
+    let settings = config.settings.secrets().chain(config.secret_variables.all());
+    Redactor::new(config.secrets.iter().chain(tokens).chain(settings))
+}
+
+/// Keeps the problems of a step that failed, and goes on with nothing, so that all problems are found at once.
+fn note<T: Default>(problems: &mut Vec<Problem>, found: Vec<Problem>) -> T {
+    problems.extend(found);
+    T::default()
+}
+
+fn load(source: &ManifestSource) -> Result<Option<Manifest>, Vec<Problem>> {
+    match source {
+        ManifestSource::None => Ok(None),
+        ManifestSource::At(path) => Manifest::load(path).map(Some),
+        ManifestSource::Searched => {
+            Manifest::search(Path::new("")).map(|path| Manifest::load(&path)).transpose()
+        }
+    }
+}
+
+fn no_handlers() -> Problem {
+    Problem::new("there are no handlers").mend(
+        "annotate a function: `#[kiket::webhook(\"issue.created\", version = \"v1\")]`; handlers in a library crate are \
+         linked when the program names it: `kiket::main!(crates = [my_library])`",
+    )
+}
+
+fn check_prefix(prefix: &str) -> Result<(), Problem> {
+    let segment = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
+    };
+    if prefix.is_empty() || prefix.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment)) {
+        return Ok(());
+    }
+    Err(Problem::new(format!("`{prefix}` is not a prefix of paths"))
+        .mend("write it like `/kiket` or `/hooks/kiket`: a slash before every segment, none at the end"))
+}
+
+/// How long a handler may run that does not say it: its hook in the manifest, else the callback, else the default.
+fn timeout(subject: &Subject, manifest: Option<&Manifest>, limits: &Limits) -> Duration {
+    let declared = manifest.and_then(|manifest| {
+        manifest.event_timeout(subject.event.as_str()).or_else(|| manifest.callback_timeout())
+    });
+    declared.unwrap_or(limits.handler_timeout)
+}
+
+fn compare(manifest: &Manifest, registry: &Registry) -> Vec<Problem> {
+    let entries = registry.entries();
+    let handlers = entries.iter().map(|entry| RegisteredHandler {
+        event: &entry.subject.event,
+        version: &entry.subject.version,
+        function: &entry.function,
+        file: entry.place.file(),
+        line: entry.place.line(),
+    });
+    disagreements(manifest, handlers)
+}

@@ -1,0 +1,211 @@
+//! Whether the handlers and the manifest speak of the same events.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use crate::{
+    error::{Place, Problem},
+    manifest::{DeclaredEvent, Manifest, closest},
+    types::{EventName, EventVersion},
+};
+
+/// A handler, as far as the manifest is concerned.
+#[derive(Clone, Copy)]
+pub(crate) struct RegisteredHandler<'a> {
+    pub(crate) event: &'a EventName,
+    pub(crate) version: &'a EventVersion,
+    pub(crate) function: &'a str,
+    pub(crate) file: &'a str,
+    pub(crate) line: u32,
+}
+
+/// The events that only one side knows, each once: first those of handlers, then those of the manifest, by name.
+///
+/// A manifest that declares no events at all is not compared: its author keeps them elsewhere.
+pub(crate) fn disagreements<'a>(
+    manifest: &Manifest,
+    handlers: impl Iterator<Item = RegisteredHandler<'a>>,
+) -> Vec<Problem> {
+    if manifest.events().is_empty() {
+        return Vec::new();
+    }
+    let mut handled: BTreeMap<&str, Vec<RegisteredHandler<'a>>> = BTreeMap::new();
+    for handler in handlers {
+        handled.entry(handler.event.as_str()).or_default().push(handler);
+    }
+    let mut declared: BTreeMap<&str, Vec<&DeclaredEvent>> = BTreeMap::new();
+    for event in manifest.events() {
+        declared.entry(event.name().as_str()).or_default().push(event);
+    }
+    let undeclared = handled
+        .iter()
+        .filter(|(event, _)| !declared.contains_key(*event))
+        .filter_map(|(event, handlers)| undeclared(event, handlers, manifest, declared.keys()));
+    let unhandled = declared.iter().filter_map(|(event, declarations)| match handled.get(event) {
+        None => unhandled(event, declarations, handled.keys()),
+        Some(handlers) => wrong_version(event, declarations, handlers),
+    });
+    undeclared.chain(unhandled).collect()
+}
+
+fn undeclared<'a>(
+    event: &str,
+    handlers: &[RegisteredHandler<'_>],
+    manifest: &Manifest,
+    declared: impl Iterator<Item = &'a &'a str>,
+) -> Option<Problem> {
+    let handler = handlers.iter().min_by_key(|handler| (handler.file, handler.line))?;
+    let what = format!(
+        "`{event}` is handled by `{}`, and `{}` does not declare it",
+        handler.function,
+        manifest.path().display()
+    );
+    let place =
+        Place { file: Path::new(handler.file).to_owned(), line: handler.line, column: 0, excerpt: None };
+    let mend = match closest(event, declared) {
+        Some(close) => {
+            format!("did you mean `{close}`? otherwise add `{event}` to the `hooks` of the manifest")
+        }
+        None => format!("add `{event}` to the `hooks` of the manifest, or remove the handler"),
+    };
+    Some(Problem::new(what).at(place).mend(mend))
+}
+
+fn unhandled<'a>(
+    event: &str,
+    declarations: &[&DeclaredEvent],
+    handled: impl Iterator<Item = &'a &'a str>,
+) -> Option<Problem> {
+    let declaration = declarations.first()?;
+    let mend = match closest(event, handled) {
+        Some(close) => {
+            format!(
+                "did you mean `{close}`? otherwise write a handler: `#[kiket::webhook(\"{event}\", version = \"v1\")]`"
+            )
+        }
+        None => format!(
+            "write a handler, `#[kiket::webhook(\"{event}\", version = \"v1\")]`, or remove `{event}` from the manifest"
+        ),
+    };
+    Some(
+        Problem::new(format!("`{event}` is declared and has no handler"))
+            .at(declaration.place().clone())
+            .mend(mend),
+    )
+}
+
+/// An event that has handlers, but none for a version that the manifest names.
+fn wrong_version(
+    event: &str,
+    declarations: &[&DeclaredEvent],
+    handlers: &[RegisteredHandler<'_>],
+) -> Option<Problem> {
+    let is_missing = |version: &EventVersion| handlers.iter().all(|handler| handler.version != version);
+    let (declaration, version) = declarations.iter().find_map(|declaration| {
+        Some((declaration, declaration.version().filter(|version| is_missing(version))?))
+    })?;
+    let versions: BTreeSet<String> =
+        handlers.iter().map(|handler| format!("`{}`", handler.version)).collect();
+    let what = format!(
+        "`{event}` is declared with version `{version}`, which has no handler; there is {}",
+        versions.into_iter().collect::<Vec<_>>().join(", ")
+    );
+    let mend = format!(
+        "write a handler, `#[kiket::webhook(\"{event}\", version = \"{version}\")]`, or change the manifest"
+    );
+    Some(Problem::new(what).at(declaration.place().clone()).mend(mend))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::tests::manifest;
+
+    /// What disagrees, each as `file:line what (mend)`, for handlers on lines 1, 2, ….
+    fn compared(text: &str, handlers: &[(&str, &str)]) -> Vec<String> {
+        let handlers: Vec<(EventName, EventVersion)> = handlers
+            .iter()
+            .map(|(event, version)| (event.parse().unwrap(), version.parse().unwrap()))
+            .collect();
+        let registered = handlers.iter().zip(1..).map(|((event, version), line)| RegisteredHandler {
+            event,
+            version,
+            function: "crm::on_event",
+            file: "src/main.rs",
+            line,
+        });
+        let shown = |problem: &Problem| {
+            let place = problem.place().unwrap();
+            let mend = problem.how_to_mend().unwrap().split([',', ';', '?']).next().unwrap();
+            format!("{}:{} {} ({mend})", place.file.display(), place.line, problem.what())
+        };
+        disagreements(&manifest(text), registered).iter().map(shown).collect()
+    }
+
+    #[test]
+    fn what_only_one_side_knows_is_listed_once_and_in_order() {
+        #[track_caller]
+        fn check(text: &str, handlers: &[(&str, &str)], expected: &[&str]) {
+            assert_eq!(compared(text, handlers), expected, "{text}");
+            let mut reversed = handlers.to_vec();
+            reversed.reverse();
+            assert_eq!(compared(text, &reversed).len(), expected.len());
+        }
+        check("id: a", &[("issue.created", "v1")], &[]);
+        check("hooks: [issue.created]", &[("issue.created", "v1"), ("issue.created", "v2")], &[]);
+        check(
+            "hooks: [{ event: issue.created, version: v1 }]",
+            &[("issue.created", "1.0"), ("issue.created", "v2")],
+            &[],
+        );
+        check(
+            "id: a\nhooks: [issue.created]",
+            &[("issue.creatd", "v1"), ("issue.creatd", "v2")],
+            &[
+                "src/main.rs:1 `issue.creatd` is handled by `crm::on_event`, and `extension.yaml` does not declare it (did you mean `issue.created`)",
+                "extension.yaml:2 `issue.created` is declared and has no handler (did you mean `issue.creatd`)",
+            ],
+        );
+        check(
+            "hooks: [b.x, a.y]",
+            &[("long.other", "v1"), ("alien", "v1")],
+            &[
+                "src/main.rs:2 `alien` is handled by `crm::on_event`, and `extension.yaml` does not declare it (add `alien` to the `hooks` of the manifest)",
+                "src/main.rs:1 `long.other` is handled by `crm::on_event`, and `extension.yaml` does not declare it (add `long.other` to the `hooks` of the manifest)",
+                "extension.yaml:1 `a.y` is declared and has no handler (write a handler)",
+                "extension.yaml:1 `b.x` is declared and has no handler (write a handler)",
+            ],
+        );
+        check(
+            "hooks:\n- { event: a, version: v1 }\n- { event: a, version: v3 }\n- { event: a, version: v4 }",
+            &[("a", "v2"), ("a", "v1")],
+            &[
+                "extension.yaml:3 `a` is declared with version `v3`, which has no handler; there is `v1`, `v2` (write a handler)",
+            ],
+        );
+        check(
+            "hooks: [a.b.c.d]",
+            &[],
+            &["extension.yaml:1 `a.b.c.d` is declared and has no handler (write a handler)"],
+        );
+    }
+
+    #[test]
+    fn only_a_close_name_is_suggested() {
+        #[track_caller]
+        fn check(event: &str, expected: Option<&str>) {
+            assert_eq!(
+                closest(event, ["case.created", "issue.assigned", "issue.created"].iter()),
+                expected,
+                "{event}"
+            );
+        }
+        check("issue.create", Some("issue.created"));
+        check("issue_created", Some("issue.created"));
+        check("Issue.Created", Some("issue.created"));
+        check("issue.commented", None);
+        check("x", None);
+    }
+}

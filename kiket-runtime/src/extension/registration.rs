@@ -1,0 +1,89 @@
+//! Which of the program's annotated functions belong to the extension.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    error::Problem,
+    extension::builder::Collected,
+    handler::{Binding, Registration},
+};
+
+/// The annotated functions of the program that belong to the extension.
+pub(crate) fn collect(
+    registrations: &[&Registration],
+    collected: &Collected,
+) -> Result<Vec<Binding>, Vec<Problem>> {
+    match collected {
+        Collected::None => Ok(Vec::new()),
+        Collected::OfCrates { named, own } => {
+            of_crates(registrations, &named.iter().chain(own).collect::<Vec<_>>())
+        }
+        Collected::OfOneCrate => of_one_crate(registrations),
+    }
+}
+
+fn of_crates(registrations: &[&Registration], crates: &[&String]) -> Result<Vec<Binding>, Vec<Problem>> {
+    let (own, foreign): (Vec<&Registration>, Vec<_>) = registrations
+        .iter()
+        .copied()
+        .partition(|registration| crates.iter().any(|name| is_in(registration, name)));
+    if foreign.is_empty() {
+        return Ok(own.into_iter().map(Binding::from).collect());
+    }
+    let mut by_crate = BTreeMap::<&str, Vec<&Registration>>::new();
+    for registration in foreign {
+        by_crate.entry(registration.crate_name()).or_default().push(registration);
+    }
+    Err(by_crate.into_iter().map(|(name, registrations)| foreign_handlers(name, &registrations)).collect())
+}
+
+fn foreign_handlers(name: &str, registrations: &[&Registration]) -> Problem {
+    let mut functions: Vec<_> = registrations.iter().map(|registration| registration.function()).collect();
+    functions.sort_unstable();
+    let functions = functions.join("`, `");
+    let what =
+        format!("the crate `{name}` has handlers and is not named as part of this extension: `{functions}`");
+    let first = registrations
+        .iter()
+        .map(|registration| registration.place())
+        .min_by_key(|place| (place.file(), place.line()));
+    let problem = Problem::new(what)
+        .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder"));
+    match first {
+        Some(place) => problem.at(place.into()),
+        None => problem,
+    }
+}
+
+/// Whether the annotated function is in the crate `name`, however `Cargo.toml` spells it.
+fn is_in(registration: &Registration, name: &str) -> bool {
+    name.replace('-', "_") == registration.crate_name()
+}
+
+/// The crates that were named and have no handlers: most likely the linker dropped them, handlers and all.
+pub(crate) fn without_handlers(registrations: &[&Registration], collected: &Collected) -> Vec<Problem> {
+    let Collected::OfCrates { named, .. } = collected else { return Vec::new() };
+    let without =
+        named.iter().filter(|name| !registrations.iter().any(|registration| is_in(registration, name)));
+    without
+        .map(|name| {
+            Problem::new(format!("the crate `{name}` is named as part of this extension and has no handlers"))
+                .mend(format!(
+                    "a library that nothing uses is not linked: write `use {} as _;`, or do not name it",
+                    name.replace('-', "_")
+                ))
+        })
+        .collect()
+}
+
+fn of_one_crate(registrations: &[&Registration]) -> Result<Vec<Binding>, Vec<Problem>> {
+    let crates: BTreeSet<_> = registrations.iter().map(|registration| registration.crate_name()).collect();
+    if crates.len() <= 1 {
+        return Ok(registrations.iter().copied().map(Binding::from).collect());
+    }
+    let names = crates.into_iter().collect::<Vec<_>>();
+    Err(vec![
+        Problem::new(format!("several crates have handlers: `{}`", names.join("`, `")))
+            .mend("name those whose handlers belong to this extension: `.crates([…])` on the builder"),
+    ])
+}

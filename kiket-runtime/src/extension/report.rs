@@ -1,0 +1,124 @@
+//! What was found at the start, as a person reads it.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use crate::{auth::Authentication, config::Config, error::Problem, handler::Registry, manifest::Manifest};
+
+/// What was found at the start: who the extension is, its handlers, and what is odd.
+///
+/// `Display` prints it as `kiket::main!` does on a terminal.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Report {
+    /// The id of the extension.
+    pub id: Option<String>,
+    /// The version of the extension.
+    pub version: Option<String>,
+    /// The manifest that was read.
+    pub manifest: Option<PathBuf>,
+    /// Where Kiket is.
+    pub base_url: String,
+    /// What proves that a delivery is Kiket's.
+    pub authentication: Authentication,
+    /// What the builder was told to say.
+    pub notes: Vec<String>,
+    /// The handlers, by event and version.
+    pub handlers: Vec<HandlerReport>,
+    /// What does not stop the start, and should not be.
+    pub warnings: Vec<Problem>,
+}
+
+/// One handler, as the start-up table shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HandlerReport {
+    /// The event it answers.
+    pub event: String,
+    /// The version, as registered.
+    pub version: String,
+    /// The path of the function.
+    pub function: String,
+    /// Where it is registered.
+    pub file: String,
+    /// The line of that.
+    pub line: u32,
+    /// How long it may run.
+    pub timeout: Duration,
+}
+
+impl Report {
+    pub(crate) fn new(
+        config: &Config,
+        manifest: Option<&Manifest>,
+        registry: &Registry,
+        warnings: Vec<Problem>,
+    ) -> Self {
+        let entries = registry.entries();
+        let handlers = entries.into_iter().map(|entry| HandlerReport {
+            event: entry.subject.event.to_string(),
+            version: entry.subject.version.to_string(),
+            function: entry.function.clone().into_owned(),
+            file: entry.place.file().to_owned(),
+            line: entry.place.line(),
+            timeout: entry.timeout,
+        });
+        Self {
+            id: config.id.clone(),
+            version: config.version.clone(),
+            manifest: manifest.map(|manifest| manifest.path().to_owned()),
+            base_url: config.base_url().to_owned(),
+            authentication: config.authentication,
+            notes: Vec::new(),
+            handlers: handlers.collect(),
+            warnings,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.id.as_deref().unwrap_or("without an id");
+        let version = self.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
+        writeln!(f, "  extension  {id}{version}")?;
+        match &self.manifest {
+            Some(path) => writeln!(f, "  manifest   {}", path.display())?,
+            None => writeln!(f, "  manifest   none")?,
+        }
+        writeln!(f, "  Kiket      {}", self.base_url)?;
+        match self.authentication {
+            Authentication::Hmac => {}
+            Authentication::Token => {
+                writeln!(
+                    f,
+                    "  accepts    token: NOTHING SIGNS A BODY, whoever has an unused token can send his own"
+                )?;
+            }
+            mode => writeln!(f, "  accepts    {mode}: signatures and runtime tokens")?,
+        }
+        for note in &self.notes {
+            writeln!(f, "  note       {note}")?;
+        }
+        let widths = self.handlers.iter().fold([5, 7, 8], |[event, version, function], handler| {
+            [
+                event.max(handler.event.len()),
+                version.max(handler.version.len()),
+                function.max(handler.function.len()),
+            ]
+        });
+        let [event, version, function] = widths;
+        writeln!(
+            f,
+            "\n  {:event$}  {:version$}  {:function$}  timeout  place",
+            "event", "version", "function"
+        )?;
+        for handler in &self.handlers {
+            let HandlerReport { event: e, version: v, function: n, file, line, timeout } = handler;
+            let timeout = format!("{timeout:?}");
+            writeln!(f, "  {e:event$}  {v:version$}  {n:function$}  {timeout:7}  {file}:{line}")?;
+        }
+        for warning in &self.warnings {
+            write!(f, "\nwarning: {warning}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! Who sends webhooks and signs them, and why one is not theirs.
+
+use std::{borrow::Cow, time::UNIX_EPOCH};
+
+use super::ExternalWebhook;
+use crate::{
+    auth::{MacKey, UnusableSecret, read_time},
+    types::{Occurrence, Secret},
+};
+
+/// Somebody who signs the webhooks that they send.
+///
+/// It is implemented for [`GitHub`](super::GitHub), [`Slack`](super::Slack), [`Stripe`](super::Stripe) and
+/// [`StandardWebhooks`](super::StandardWebhooks). Implement it for who else signs yours:
+///
+/// ```
+/// use hmac::{Hmac, KeyInit, Mac};
+/// use kiket_runtime::{Secret, external_webhook::{ExternalWebhook, Provider, Reason, Unverified}};
+/// use sha2::Sha256;
+///
+/// struct Linear(Secret);
+///
+/// impl Provider for Linear {
+///     fn verify(&self, webhook: &ExternalWebhook) -> Result<(), Unverified> {
+///         let malformed = || Unverified::new(Reason::Malformed, "`Linear-Signature` is not hex");
+///         let mut mac = [0; 32];
+///         base16ct::lower::decode(webhook.header("Linear-Signature")?, &mut mac).map_err(|_| malformed())?;
+///         let mut expected = Hmac::<Sha256>::new_from_slice(self.0.expose().as_bytes()).unwrap();
+///         expected.update(webhook.text().as_bytes());
+///         // In constant time: `==` tells whoever forges how much of it was right.
+///         expected.verify_slice(&mac).map_err(|_| Unverified::new(Reason::Mismatch, "it is not signed by Linear"))
+///     }
+/// }
+/// ```
+pub trait Provider {
+    /// Checks that the webhook is theirs.
+    ///
+    /// # Errors
+    ///
+    /// Says why not.
+    fn verify(&self, webhook: &ExternalWebhook) -> Result<(), Unverified>;
+}
+
+impl ExternalWebhook {
+    /// The header `name`, which is there once.
+    ///
+    /// # Errors
+    ///
+    /// When it is missing or there more than once, for then who signed and who reads may not mean the same one.
+    pub fn header(&self, name: &str) -> Result<&str, Unverified> {
+        match self.headers().only(name) {
+            Occurrence::Once(value) => std::str::from_utf8(value).map_err(|_| malformed(name, "text")),
+            Occurrence::Absent => {
+                Err(Unverified::new(Reason::Missing, format!("the header `{name}` is missing")))
+            }
+            Occurrence::Repeated => {
+                Err(Unverified::new(Reason::Repeated, format!("the header `{name}` is there more than once")))
+            }
+        }
+    }
+}
+
+/// Why a webhook is not taken for its provider's: for the log, never for the sender.
+///
+/// It has no secret in it, and nothing of the signature that would have been right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Unverified {
+    reason: Reason,
+    text: Cow<'static, str>,
+}
+
+/// What kept a webhook from being verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// A header that the provider sends is not there.
+    Missing,
+    /// A header that may be there once is there more than once.
+    Repeated,
+    /// A header is not written as the provider writes it.
+    Malformed,
+    /// The provider's time is too far from when Kiket received it.
+    OutsideWindow,
+    /// The payload does not say when Kiket received it, so that the provider's time is worth nothing.
+    Untimed,
+    /// The signature is not that of this text.
+    Mismatch,
+    /// Our own secret cannot be used. It is the one reason that is tried again: a corrected secret can still catch
+    /// the retry.
+    UnusableSecret,
+}
+
+impl Unverified {
+    /// A refusal of a [`Provider`] of your own. `text` goes to the log: no secret must be in it.
+    pub fn new(reason: Reason, text: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, text: text.into() }
+    }
+
+    /// What kept it from being verified.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+}
+
+pub(super) fn malformed(header: &str, expected: &str) -> Unverified {
+    Unverified::new(Reason::Malformed, format!("the header `{header}` is not {expected}"))
+}
+
+pub(super) fn unusable_secret(why: &str) -> Unverified {
+    Unverified::new(Reason::UnusableSecret, format!("the provider's secret cannot be used: {why}"))
+}
+
+/// How far the provider's time may be from when Kiket received the webhook, both ways, in seconds: what Slack,
+/// Stripe and Standard Webhooks ask for.
+const TOLERANCE_SECONDS: u64 = 300;
+
+/// What a provider signs with, or why it cannot be used.
+#[derive(Debug, Clone)]
+pub(super) struct Key(Result<MacKey, Unverified>);
+
+impl Key {
+    /// The text of a secret as it is, never trimmed, never decoded.
+    pub(super) fn of_text(secret: &Secret) -> Self {
+        Self::new(secret, |text| Ok(MacKey::new(text.as_bytes())))
+    }
+
+    /// What `read` makes of the text of a secret, unless it is blank or has white space at an end.
+    pub(super) fn new(secret: &Secret, read: impl FnOnce(&str) -> Result<MacKey, Unverified>) -> Self {
+        Self(match UnusableSecret::find(secret) {
+            Some(unusable) => Err(unusable_secret(&unusable.to_string())),
+            None => read(secret.expose()),
+        })
+    }
+
+    /// Checks that one of `claimed` is the MAC of `parts`.
+    pub(super) fn check(&self, claimed: &[[u8; 32]], parts: &[&[u8]]) -> Result<(), Unverified> {
+        let key = self.0.as_ref().map_err(Clone::clone)?;
+        if key.made_any(claimed, parts) {
+            return Ok(());
+        }
+        Err(Unverified::new(Reason::Mismatch, "the provider's secret makes no such signature of this body"))
+    }
+}
+
+/// Checks that `time`, which stands in `header`, is about when Kiket received the webhook.
+pub(super) fn check_time(webhook: &ExternalWebhook, header: &str, time: &str) -> Result<(), Unverified> {
+    let signed =
+        read_time(time.as_bytes()).ok_or_else(|| malformed(header, "Unix seconds in plain digits"))?;
+    let received = webhook.received_at().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let received = received.ok_or_else(|| {
+        Unverified::new(Reason::Untimed, "`received_at` does not say when Kiket received the webhook")
+    })?;
+    if signed.abs_diff(received.as_secs()) > TOLERANCE_SECONDS {
+        return Err(Unverified::new(
+            Reason::OutsideWindow,
+            format!(
+                "the time in `{header}` is more than {TOLERANCE_SECONDS} s from when Kiket received the webhook"
+            ),
+        ));
+    }
+    Ok(())
+}

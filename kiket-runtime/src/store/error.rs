@@ -1,0 +1,103 @@
+//! Why a store did not do what it was asked.
+
+#[cfg(any(feature = "postgres", feature = "redis"))]
+use std::time::Duration;
+use std::{borrow::Cow, error::Error as StdError, fmt};
+
+/// A store that cannot be reached, refuses, or is full: for whoever reads the log and mends it.
+///
+/// `Display` says what is wrong and what to change, `source()` the next level, `Debug` all of it. None of them prints a
+/// password.
+pub struct StoreError(Box<Failure>);
+
+struct Failure {
+    what: Cow<'static, str>,
+    mend: Option<Cow<'static, str>>,
+    cause: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl StoreError {
+    /// What is wrong, in one sentence: lower case, no full stop.
+    pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Failure { what: what.into(), mend: None, cause: None }))
+    }
+
+    /// What to do about it, as an imperative.
+    #[must_use]
+    pub fn mend(mut self, mend: impl Into<Cow<'static, str>>) -> Self {
+        self.0.mend = Some(mend.into());
+        self
+    }
+
+    /// The cause, which must not name a password.
+    #[must_use]
+    pub fn because(mut self, cause: impl StdError + Send + Sync + 'static) -> Self {
+        self.0.cause = Some(Box::new(cause));
+        self
+    }
+
+    /// What is wrong.
+    pub fn what(&self) -> &str {
+        &self.0.what
+    }
+
+    /// What to do about it.
+    pub fn how_to_mend(&self) -> Option<&str> {
+        self.0.mend.as_deref()
+    }
+}
+
+/// What the stores over the network say alike.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+impl StoreError {
+    pub(crate) fn too_slow(server: &str, waited: Duration) -> Self {
+        Self::new(format!("{server} did not answer within {} s", waited.as_secs()))
+            .mend("see that it runs, and is not overloaded")
+    }
+
+    /// `part` is what a server has several of, each with answers of its own.
+    pub(crate) fn unknown_answer(server: &str, part: &str) -> Self {
+        Self::new(format!("{server} has an answer that this version did not write")).mend(format!(
+            "give each version of the extension that keeps answers in another form a {part} of its own"
+        ))
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.what)?;
+        self.0.mend.as_ref().map_or(Ok(()), |mend| write!(f, "; {mend}"))
+    }
+}
+
+/// The whole chain.
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        let mut next = self.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for StoreError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.cause.as_deref().map(|cause| cause as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_stands_before_what_to_change() {
+        let error = StoreError::new("the store is full").mend("give it more room");
+        assert_eq!(error.to_string(), "the store is full; give it more room");
+        let error = error.because(std::io::Error::other("no room"));
+        assert_eq!(format!("{error:?}"), "the store is full; give it more room: no room");
+    }
+}

@@ -1,0 +1,58 @@
+//! The answer of a delivery, as it is sent again.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+
+/// What a delivery was answered with. Its content type is always JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAnswer {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: Bytes,
+}
+
+impl StoredAnswer {
+    /// An answer of `status` with `body`.
+    pub fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
+        Self { status, retry_after: None, body: body.into() }
+    }
+
+    /// Adds the header `Retry-After`; whole seconds count.
+    #[must_use]
+    pub fn with_retry_after(mut self, delay: Option<Duration>) -> Self {
+        self.retry_after = delay.map(|delay| Duration::from_secs(delay.as_secs()));
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The header `Retry-After`, where there is one.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+}
+
+/// How stores that know only numbers keep an answer: status, seconds of `Retry-After` or -1, body.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+impl StoredAnswer {
+    pub(crate) fn retry_seconds(&self) -> i64 {
+        self.retry_after.map_or(-1, |delay| i64::try_from(delay.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    /// `None` for what no store has written.
+    pub(crate) fn restore(status: i64, retry_seconds: i64, body: Vec<u8>) -> Option<Self> {
+        let status = StatusCode::from_u16(u16::try_from(status).ok()?).ok()?;
+        let delay = u64::try_from(retry_seconds).ok().map(Duration::from_secs);
+        Some(Self::new(status, body).with_retry_after(delay))
+    }
+}

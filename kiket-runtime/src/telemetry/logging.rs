@@ -1,0 +1,84 @@
+//! What the program prints: logs for whoever reads them, and the start-up table.
+
+use std::{io::IsTerminal as _, net::SocketAddr};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    auth::Authentication,
+    config::log_filter,
+    extension::{Extension, Report},
+};
+
+/// What is logged where `RUST_LOG` says nothing: the server below has nothing to tell while all is well.
+const USUAL: &str = "info,actix_server=warn";
+
+/// Sets the log up as `kiket::main!` does: pretty on a terminal, JSON lines otherwise, filtered by `RUST_LOG`, on
+/// standard output. Where the program has set a subscriber already, that one stays.
+///
+/// There is one line for each delivery, in the span `delivery`. These names are stable:
+///
+/// | Field | Where | What |
+/// |---|---|---|
+/// | `event`, `version`, `handler` | span | as registered |
+/// | `delivery_id` | span | the id, when there is one |
+/// | `status` | line | of the answer |
+/// | `code` | line | of the answer, unless it is a 200 |
+/// | `duration_ms` | line | from the decoding of the payload to the answer |
+/// | `error` | line | why it failed, with all causes |
+///
+/// The lines are `delivery answered` (info), `delivery rejected` (a 4xx, warn) and `delivery failed` (a 5xx, error);
+/// `delivery refused` (warn) is one that was signed and had no handler, and `signature refused` (warn, with `cause`
+/// and `count`, at most once a second for each cause) one that was not signed.
+pub fn init_logging() {
+    let filter = EnvFilter::new(log_filter().as_deref().unwrap_or(USUAL));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    // A second subscriber is refused, and the first one is the user's.
+    let _ = if std::io::stdout().is_terminal() {
+        log.try_init()
+    } else {
+        log.json().flatten_event(true).with_span_list(false).try_init()
+    };
+}
+
+/// Tells where the extension listens and what it answers: a table on a terminal, log lines otherwise.
+pub(crate) fn announce(extension: &Extension, addresses: &[SocketAddr]) {
+    let report = extension.report();
+    let addresses: Vec<_> = addresses.iter().map(|address| format!("http://{address}")).collect();
+    let addresses = addresses.join(", ");
+    if std::io::stdout().is_terminal() {
+        println!("\n  kiket {} listens on {addresses}\n{report}", env!("CARGO_PKG_VERSION"));
+        return;
+    }
+    let Report { id, version, manifest, base_url, authentication, notes, handlers, warnings } = report;
+    for handler in handlers {
+        tracing::info!(
+            event = handler.event,
+            version = handler.version,
+            handler = handler.function,
+            file = handler.file,
+            line = handler.line,
+            timeout_ms = u64::try_from(handler.timeout.as_millis()).unwrap_or(u64::MAX),
+            "handler"
+        );
+    }
+    if *authentication == Authentication::Token {
+        tracing::warn!("deliveries are known by their runtime tokens alone: nothing signs a body");
+    }
+    for note in notes {
+        tracing::info!("{note}");
+    }
+    for warning in warnings {
+        tracing::warn!("{}", warning.to_string().trim_end());
+    }
+    let manifest = manifest.as_ref().map(|path| path.display().to_string());
+    tracing::info!(
+        addresses,
+        extension_id = id,
+        extension_version = version,
+        manifest,
+        base_url,
+        %authentication,
+        "listening"
+    );
+}

@@ -1,0 +1,31 @@
+//! Plain values: what the rest of the crate speaks in, without I/O.
+
+mod absent;
+mod base_url;
+mod clock;
+pub(crate) mod event;
+mod headers;
+mod id;
+mod redact;
+mod scope;
+mod secret;
+mod timeout;
+
+pub(crate) use self::{
+    absent::or_default,
+    base_url::{BaseUrl, InvalidBaseUrl},
+    event::VersionKey,
+    headers::Occurrence,
+    redact::Redactor,
+    scope::{Lack, allows},
+    timeout::read_timeout,
+};
+pub use self::{
+    clock::Clock,
+    event::{Event, EventName, EventVersion, InvalidEventName, InvalidEventVersion},
+    headers::Headers,
+    id::Id,
+    scope::Scope,
+    secret::Secret,
+    timeout::Timeout,
+};
