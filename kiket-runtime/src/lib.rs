@@ -28,7 +28,7 @@ pub use ::http::StatusCode;
 
 pub use self::{
     api::{Endpoints, Level, merkle},
-    auth::{Auth, Authentication, TokenRules, UnknownAuthentication, signature},
+    auth::{Auth, TokenRules, signature},
     client::Client,
     config::{Config, SettingError, Settings},
     delivery::Delivery,
@@ -45,7 +45,7 @@ pub use self::{
     messages::{Action, ActionKind, Actions, Decision, Verdict, external_webhook, notification},
     telemetry::{Record, RecordStatus, init_logging},
     types::{
-        Clock, Event, EventName, EventVersion, Headers, Id, InvalidEventName, InvalidEventVersion, Scope,
-        Secret, Timeout,
+        Authentication, Clock, Event, EventName, EventVersion, Headers, Id, InvalidEventName,
+        InvalidEventVersion, Scope, Secret, Timeout, UnknownAuthentication,
     },
 };

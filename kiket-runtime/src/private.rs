@@ -9,10 +9,10 @@ use serde::Deserialize;
 use crate::{
     delivery::{self, Envelope, Target},
     error::{Error, Rejection, Result, StartupError},
-    extension::{Builder, Extension},
+    extension::{Builder, Extension, announce},
     http::Signals,
     pipeline::{Answer, Incoming},
-    telemetry::{announce, init_logging},
+    telemetry::init_logging,
     types::Headers,
 };
 pub use crate::{
@@ -57,7 +57,7 @@ where
     let server = extension.bind()?;
     // Whoever reads that it listens may tell it to stop.
     let signals = Signals::listen()?;
-    announce(&extension, server.addresses());
+    announce(extension.report(), server.addresses());
     Ok(server.run_until(signals).await?)
 }
 

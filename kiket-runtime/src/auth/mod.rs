@@ -1,19 +1,16 @@
 //! Whether a request is from Kiket: signatures and runtime tokens.
 
+mod admitted;
 mod grant;
-pub(crate) mod hmac;
+mod hmac;
 pub mod signature;
-pub(crate) mod token;
+mod token;
 
-pub use self::{
-    grant::Auth,
-    token::{Authentication, TokenRules, UnknownAuthentication},
-};
 pub(crate) use self::{
+    admitted::{Admitted, Token},
     grant::Grant,
     hmac::{MacKey, read_hex, read_time},
-    signature::{
-        SIGNATURE_HEADER, SignatureError, TIMESTAMP_HEADER, UnusableSecret, Verified, Verifier, sign,
-    },
-    token::{TokenError, TokenRefusal, TokenVerifier},
+    signature::{Verified, Verifier},
+    token::{TokenRefusal, TokenVerifier},
 };
+pub use self::{grant::Auth, token::TokenRules};

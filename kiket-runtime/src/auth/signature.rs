@@ -13,6 +13,7 @@ use crate::{
     auth::hmac::{MacKey, read_hex, read_time},
     types::{Headers, Occurrence, Secret},
 };
+pub use crate::{error::SignatureError, types::UnusableSecret};
 
 /// The header with the time of the signature: Unix seconds, ASCII digits only.
 pub const TIMESTAMP_HEADER: &str = "x-kiket-timestamp";
@@ -142,98 +143,6 @@ impl std::fmt::Debug for Verifier {
 /// ```
 fn read_signature(text: &[u8]) -> Option<[u8; 32]> {
     read_hex(text.strip_prefix(b"sha256=").unwrap_or(text))
-}
-
-/// Why a signature is refused: for the log and the counters, never for the sender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum SignatureError {
-    /// There is no `X-Kiket-Timestamp`.
-    #[error("the header `X-Kiket-Timestamp` is missing")]
-    TimestampMissing,
-    /// There are several `X-Kiket-Timestamp`.
-    #[error("the header `X-Kiket-Timestamp` is there more than once")]
-    TimestampRepeated,
-    /// The timestamp is not a number in its one spelling.
-    #[error("the header `X-Kiket-Timestamp` is not Unix seconds in plain digits")]
-    TimestampMalformed,
-    /// The timestamp is more than [`TOLERANCE_SECONDS`] from now.
-    #[error("the header `X-Kiket-Timestamp` is more than 300 s from now: check both clocks")]
-    TimestampOutsideWindow,
-    /// There is no `X-Kiket-Signature`.
-    #[error("the header `X-Kiket-Signature` is missing")]
-    SignatureMissing,
-    /// There are several `X-Kiket-Signature`.
-    #[error("the header `X-Kiket-Signature` is there more than once")]
-    SignatureRepeated,
-    /// The signature is not 64 hex digits.
-    #[error("the header `X-Kiket-Signature` is not 64 hex digits, optionally behind `sha256=`")]
-    SignatureMalformed,
-    /// No live secret makes this signature of this time and body.
-    #[error(
-        "no live secret makes this signature: check that Kiket and the extension have the same secret, and that nothing changes bodies on their way"
-    )]
-    SignatureMismatch,
-    /// There is no usable secret to check with.
-    #[error("there is no usable secret")]
-    NoSecret,
-}
-
-impl SignatureError {
-    /// All causes, in their order.
-    pub(crate) const ALL: [Self; 9] = [
-        Self::TimestampMissing,
-        Self::TimestampRepeated,
-        Self::TimestampMalformed,
-        Self::TimestampOutsideWindow,
-        Self::SignatureMissing,
-        Self::SignatureRepeated,
-        Self::SignatureMalformed,
-        Self::SignatureMismatch,
-        Self::NoSecret,
-    ];
-
-    /// A stable name of the cause, as it stands in the log.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::TimestampMissing => "timestamp_missing",
-            Self::TimestampRepeated => "timestamp_repeated",
-            Self::TimestampMalformed => "timestamp_malformed",
-            Self::TimestampOutsideWindow => "timestamp_outside_window",
-            Self::SignatureMissing => "signature_missing",
-            Self::SignatureRepeated => "signature_repeated",
-            Self::SignatureMalformed => "signature_malformed",
-            Self::SignatureMismatch => "signature_mismatch",
-            Self::NoSecret => "no_secret",
-        }
-    }
-}
-
-/// Why a text cannot be a webhook secret. It never says the secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum UnusableSecret {
-    /// There is none.
-    #[error("there is no webhook secret")]
-    Missing,
-    /// There is nothing in it.
-    #[error("the webhook secret is blank")]
-    Blank,
-    /// It starts or ends with white space, which nobody sees and everybody signs.
-    #[error("the webhook secret has white space at an end")]
-    Padded,
-}
-
-impl UnusableSecret {
-    /// What keeps `secret` from being used, if anything.
-    pub(crate) fn find(secret: &Secret) -> Option<Self> {
-        let text = secret.expose();
-        match text.trim() {
-            "" => Some(Self::Blank),
-            trimmed if trimmed.len() != text.len() => Some(Self::Padded),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::{
     transport::{LARGEST_ANSWER, Outgoing, Response, Trouble},
 };
 use crate::error::{ClientError, ClientErrorKind};
-use crate::{delivery::VERSION_HEADER, types::Secret};
+use crate::types::{Secret, VERSION_HEADER};
 
 impl Client {
     /// Makes a call, and reads its answer as a `T`.

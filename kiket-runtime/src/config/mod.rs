@@ -8,10 +8,9 @@ use serde_json::Value;
 
 pub use self::settings::{SettingError, Settings};
 use crate::{
-    auth::{Authentication, UnusableSecret},
     error::{Place, Problem},
     manifest::{Manifest, Reference, Setting},
-    types::{BaseUrl, InvalidBaseUrl, Secret},
+    types::{Authentication, BaseUrl, InvalidBaseUrl, Secret, UnusableSecret},
 };
 
 /// Where variables come from: the process, or what a test gives.

@@ -20,14 +20,13 @@ use tokio::time::Instant;
 
 pub(crate) use self::{
     envelope::{Envelope, Key, decode},
-    target::{Target, VERSION_HEADER},
+    target::Target,
 };
 use crate::{
-    auth::{Auth, Grant},
+    auth::{Admitted, Auth, Grant},
     client::{Client, Keys, Occasion},
     config::{SecretVariables, Settings},
     error::Rejection,
-    pipeline::Admitted,
     types::{EventName, EventVersion, Headers, Lack, Secret},
 };
 

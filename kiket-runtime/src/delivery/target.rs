@@ -4,11 +4,8 @@ use std::borrow::Cow;
 
 use crate::{
     error::Rejection,
-    types::{EventName, Headers, InvalidEventName, InvalidEventVersion, VersionKey},
+    types::{EventName, Headers, InvalidEventName, InvalidEventVersion, VERSION_HEADER, VersionKey},
 };
-
-/// The header that names the version.
-pub(crate) const VERSION_HEADER: &str = "x-kiket-event-version";
 
 /// What the request line says: the segments of the path, percent-decoded by [`segment`], and the raw query.
 #[derive(Debug, Clone, Copy, Default)]

@@ -3,17 +3,20 @@
 
 mod client;
 mod rejection;
+mod signature;
 mod startup;
+mod token;
 
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
 use http::StatusCode;
 
-pub(crate) use self::rejection::Rejection;
 pub use self::{
     client::{ClientError, ClientErrorKind, FieldError},
+    signature::SignatureError,
     startup::{Place, Problem, StartupError},
 };
+pub(crate) use self::{rejection::Rejection, token::TokenError};
 use crate::{
     messages::external_webhook::{Reason, Unverified},
     types::Lack,

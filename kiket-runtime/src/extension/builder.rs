@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use serde_json::Value;
 
 use crate::{
-    auth::{Authentication, TokenRules},
+    auth::TokenRules,
     client::Outbound,
     config::{Environment, Overrides},
     delivery::States,
@@ -14,7 +14,7 @@ use crate::{
     handler::{Binding, Handler},
     store::DedupeStore,
     telemetry::{Hook, Record},
-    types::{Clock, EventName, EventVersion, Secret},
+    types::{Authentication, Clock, EventName, EventVersion, Secret},
 };
 
 /// Describes an extension: what is said here goes before the environment, the manifest and the defaults.

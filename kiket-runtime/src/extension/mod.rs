@@ -9,6 +9,7 @@ mod requirements;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+pub(crate) use self::report::announce;
 pub use self::{
     builder::Builder,
     report::{HandlerReport, Report},

@@ -1,8 +1,8 @@
 //! What was found at the start, as a person reads it.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, io::IsTerminal as _, net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::{auth::Authentication, config::Config, error::Problem, handler::Registry, manifest::Manifest};
+use crate::{config::Config, error::Problem, handler::Registry, manifest::Manifest, types::Authentication};
 
 /// What was found at the start: who the extension is, its handlers, and what is odd.
 ///
@@ -121,4 +121,45 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// Tells where the extension listens and what it answers: a table on a terminal, log lines otherwise.
+pub(crate) fn announce(report: &Report, addresses: &[SocketAddr]) {
+    let addresses: Vec<_> = addresses.iter().map(|address| format!("http://{address}")).collect();
+    let addresses = addresses.join(", ");
+    if std::io::stdout().is_terminal() {
+        println!("\n  kiket {} listens on {addresses}\n{report}", env!("CARGO_PKG_VERSION"));
+        return;
+    }
+    let Report { id, version, manifest, base_url, authentication, notes, handlers, warnings } = report;
+    for handler in handlers {
+        tracing::info!(
+            event = handler.event,
+            version = handler.version,
+            handler = handler.function,
+            file = handler.file,
+            line = handler.line,
+            timeout_ms = u64::try_from(handler.timeout.as_millis()).unwrap_or(u64::MAX),
+            "handler"
+        );
+    }
+    if *authentication == Authentication::Token {
+        tracing::warn!("deliveries are known by their runtime tokens alone: nothing signs a body");
+    }
+    for note in notes {
+        tracing::info!("{note}");
+    }
+    for warning in warnings {
+        tracing::warn!("{}", warning.to_string().trim_end());
+    }
+    let manifest = manifest.as_ref().map(|path| path.display().to_string());
+    tracing::info!(
+        addresses,
+        extension_id = id,
+        extension_version = version,
+        manifest,
+        base_url,
+        %authentication,
+        "listening"
+    );
 }

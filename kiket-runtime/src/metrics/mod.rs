@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::auth::{SignatureError, TokenError};
+use crate::error::{SignatureError, TokenError};
 
 /// Counters that every delivery may touch; reading them stops nobody.
 #[derive(Debug, Default)]

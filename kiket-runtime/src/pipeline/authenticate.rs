@@ -7,14 +7,13 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use crate::{
-    auth::{
-        Auth, Authentication, SignatureError, TokenError, TokenRefusal, TokenVerifier, Verified, Verifier,
-    },
-    delivery::{Envelope, VERSION_HEADER},
+    auth::{Admitted, Token, TokenRefusal, TokenVerifier, Verified, Verifier},
+    delivery::Envelope,
+    error::{SignatureError, TokenError},
     handler::within,
     pipeline::Incoming,
     store::{Begun, DedupeKey, DedupeStore, Ownership, StoreError, StoredAnswer},
-    types::{Headers, Secret},
+    types::{Authentication, Headers, Secret, VERSION_HEADER},
 };
 
 /// What every delivery has to show.
@@ -33,25 +32,6 @@ pub(crate) struct Tokens {
     pub(crate) extension_id: Option<String>,
     /// Whether tokens are taken while the memory is down, at the risk of taking one twice.
     pub(crate) run_without_store: bool,
-}
-
-/// A delivery whose sender is known.
-#[derive(Debug)]
-pub(crate) struct Admitted {
-    /// Unix seconds.
-    pub(crate) signed_at: u64,
-    /// Which of the live secrets signed it, by position.
-    pub(crate) secret: Option<usize>,
-    pub(crate) token: Option<Token>,
-    /// How long nobody can say whether its token holds, where its signature was enough.
-    pub(crate) undecided: Option<Duration>,
-}
-
-/// A runtime token that holds.
-#[derive(Debug, Clone)]
-pub(crate) struct Token {
-    pub(crate) auth: Auth,
-    pub(crate) text: Secret,
 }
 
 /// Why a delivery does not come in.

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 
 pub(crate) use self::{
-    authenticate::{Admission, Admitted, Token, Tokens},
+    authenticate::{Admission, Tokens},
     concurrency::Gate,
     dedupe::Once,
 };
@@ -27,9 +27,9 @@ use self::{
     failure::{Failure, legible},
 };
 use crate::{
-    auth::{SignatureError, Verified},
+    auth::{Admitted, Verified},
     delivery::{self, Contents, Delivery, Envelope, JsonText, Premises, Target},
-    error::{Rejection, Result},
+    error::{Rejection, Result, SignatureError},
     handler::{Answering, Entry, Interrupted, Registry, Reply, bounded, caught, detached},
     metrics::Counters,
     store::StoredAnswer,

@@ -1,14 +1,10 @@
 //! What the program prints: logs for whoever reads them, and the start-up table.
 
-use std::{io::IsTerminal as _, net::SocketAddr};
+use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::{
-    auth::Authentication,
-    config::log_filter,
-    extension::{Extension, Report},
-};
+use crate::config::log_filter;
 
 /// What is logged where `RUST_LOG` says nothing: the server below has nothing to tell while all is well.
 const USUAL: &str = "info,actix_server=warn";
@@ -39,46 +35,4 @@ pub fn init_logging() {
     } else {
         log.json().flatten_event(true).with_span_list(false).try_init()
     };
-}
-
-/// Tells where the extension listens and what it answers: a table on a terminal, log lines otherwise.
-pub(crate) fn announce(extension: &Extension, addresses: &[SocketAddr]) {
-    let report = extension.report();
-    let addresses: Vec<_> = addresses.iter().map(|address| format!("http://{address}")).collect();
-    let addresses = addresses.join(", ");
-    if std::io::stdout().is_terminal() {
-        println!("\n  kiket {} listens on {addresses}\n{report}", env!("CARGO_PKG_VERSION"));
-        return;
-    }
-    let Report { id, version, manifest, base_url, authentication, notes, handlers, warnings } = report;
-    for handler in handlers {
-        tracing::info!(
-            event = handler.event,
-            version = handler.version,
-            handler = handler.function,
-            file = handler.file,
-            line = handler.line,
-            timeout_ms = u64::try_from(handler.timeout.as_millis()).unwrap_or(u64::MAX),
-            "handler"
-        );
-    }
-    if *authentication == Authentication::Token {
-        tracing::warn!("deliveries are known by their runtime tokens alone: nothing signs a body");
-    }
-    for note in notes {
-        tracing::info!("{note}");
-    }
-    for warning in warnings {
-        tracing::warn!("{}", warning.to_string().trim_end());
-    }
-    let manifest = manifest.as_ref().map(|path| path.display().to_string());
-    tracing::info!(
-        addresses,
-        extension_id = id,
-        extension_version = version,
-        manifest,
-        base_url,
-        %authentication,
-        "listening"
-    );
 }

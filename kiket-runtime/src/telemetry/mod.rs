@@ -17,7 +17,6 @@ use std::{
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-pub(crate) use self::logging::announce;
 pub use self::logging::init_logging;
 use crate::{
     client::{Reporter, rfc3339},

@@ -9,12 +9,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    auth::{Auth, Grant},
+    auth::{Admitted, Auth, Grant, Token},
     client::Client,
     config::{SecretVariables, Settings},
     delivery::{Contents, Delivery, JsonText, Premises, States, Subject},
     handler::Context,
-    pipeline::{Admitted, Token},
     types::{EventName, EventVersion, Headers, Secret},
 };
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    auth::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign},
+    auth::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign},
     types::Event,
 };
 

@@ -2,6 +2,9 @@
 
 use std::{borrow::Cow, fmt, hash::Hash, str::FromStr};
 
+/// The header that names the version.
+pub(crate) const VERSION_HEADER: &str = "x-kiket-event-version";
+
 /// The name of an event, like `issue.created`.
 ///
 /// One to eight segments of `[A-Za-z0-9_-]+` joined by single dots, at most 128 bytes:

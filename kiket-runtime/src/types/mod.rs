@@ -1,6 +1,7 @@
 //! Plain values: what the rest of the crate speaks in, without I/O.
 
 mod absent;
+mod authentication;
 mod base_url;
 mod clock;
 pub(crate) mod event;
@@ -14,18 +15,19 @@ mod timeout;
 pub(crate) use self::{
     absent::or_default,
     base_url::{BaseUrl, InvalidBaseUrl},
-    event::VersionKey,
+    event::{VERSION_HEADER, VersionKey},
     headers::Occurrence,
     redact::Redactor,
     scope::{Lack, allows},
     timeout::read_timeout,
 };
 pub use self::{
+    authentication::{Authentication, UnknownAuthentication},
     clock::Clock,
     event::{Event, EventName, EventVersion, InvalidEventName, InvalidEventVersion},
     headers::Headers,
     id::Id,
     scope::Scope,
-    secret::Secret,
+    secret::{Secret, UnusableSecret},
     timeout::Timeout,
 };

@@ -51,3 +51,30 @@ impl From<String> for Secret {
         Self::new(text)
     }
 }
+
+/// Why a text cannot be a webhook secret. It never says the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnusableSecret {
+    /// There is none.
+    #[error("there is no webhook secret")]
+    Missing,
+    /// There is nothing in it.
+    #[error("the webhook secret is blank")]
+    Blank,
+    /// It starts or ends with white space, which nobody sees and everybody signs.
+    #[error("the webhook secret has white space at an end")]
+    Padded,
+}
+
+impl UnusableSecret {
+    /// What keeps `secret` from being used, if anything.
+    pub(crate) fn find(secret: &Secret) -> Option<Self> {
+        let text = secret.expose();
+        match text.trim() {
+            "" => Some(Self::Blank),
+            trimmed if trimmed.len() != text.len() => Some(Self::Padded),
+            _ => None,
+        }
+    }
+}

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Number, value::RawValue};
 
-use super::{TokenError, jws::object, rules::Checks};
-use crate::auth::grant::Grant;
+use super::{jwks::object, rules::Checks};
+use crate::{auth::grant::Grant, error::TokenError};
 
 /// The claims of a runtime token. Others are left alone.
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{TokenError, jws::object};
+use crate::error::TokenError;
 
 /// The keys that may sign tokens.
 ///
@@ -113,4 +113,11 @@ impl Key {
     pub(super) fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.point).verify(message, signature).is_ok()
     }
+}
+
+/// A JSON object as a `T`. A list is none: it would fill the fields by their order. What is not UTF-8 is none either, also
+/// where it is in a field that nobody reads.
+pub(super) fn object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
+    let json = std::str::from_utf8(json).ok()?;
+    json.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
 }

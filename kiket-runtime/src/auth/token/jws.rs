@@ -3,7 +3,8 @@
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde::Deserialize;
 
-use super::{TokenError, jwks::Key};
+use super::jwks::{Key, object};
+use crate::error::TokenError;
 
 /// A token in its compact form, with the one algorithm there is here.
 ///
@@ -66,11 +67,4 @@ impl<'t> Jws<'t> {
     pub(super) fn is_signed_by<'k>(&self, mut keys: impl Iterator<Item = &'k Key>) -> bool {
         keys.any(|key| key.signed(self.signed.as_bytes(), &self.signature))
     }
-}
-
-/// A JSON object as a `T`. A list is none: it would fill the fields by their order. What is not UTF-8 is none either, also
-/// where it is in a field that nobody reads.
-pub(super) fn object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
-    let json = std::str::from_utf8(json).ok()?;
-    json.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
 }

@@ -4,8 +4,8 @@ use std::{borrow::Cow, time::UNIX_EPOCH};
 
 use super::ExternalWebhook;
 use crate::{
-    auth::{MacKey, UnusableSecret, read_time},
-    types::{Occurrence, Secret},
+    auth::{MacKey, read_time},
+    types::{Occurrence, Secret, UnusableSecret},
 };
 
 /// Somebody who signs the webhooks that they send.
