@@ -47,7 +47,7 @@
 //! If you know another SDK of Kiket: [its code beside ours, and what behaves differently][coming], and [where each feature
 //! of the six is here][features].
 //!
-//! [coming]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/coming-from-another-sdk.md
+//! [coming]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/migrating.md
 //! [features]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/features.md
 
 pub use kiket_macros::webhook;
@@ -155,12 +155,48 @@ macro_rules! __main {
     };
 }
 
-/// The README's code, as doctests.
+// The code of README and of every page in `docs`, as doctests.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
 
-/// The code of the page for those who know another SDK, as doctests.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/coming-from-another-sdk.md")]
-struct ComingFromAnotherSdk;
+    #[doc = include_str!("../docs/authentication.md")]
+    struct Authentication;
+
+    #[doc = include_str!("../docs/calling-kiket.md")]
+    struct CallingKiket;
+
+    #[doc = include_str!("../docs/calling-other-apis.md")]
+    struct CallingOtherApis;
+
+    #[doc = include_str!("../docs/deduplication.md")]
+    struct Deduplication;
+
+    #[doc = include_str!("../docs/deployment.md")]
+    struct Deployment;
+
+    #[doc = include_str!("../docs/extractors-and-replies.md")]
+    struct ExtractorsAndReplies;
+
+    #[doc = include_str!("../docs/manifest-and-settings.md")]
+    struct ManifestAndSettings;
+
+    #[doc = include_str!("../docs/middleware.md")]
+    struct Middleware;
+
+    #[doc = include_str!("../docs/migrating.md")]
+    struct Migrating;
+
+    #[doc = include_str!("../docs/operations.md")]
+    struct Operations;
+
+    #[doc = include_str!("../docs/retries-and-errors.md")]
+    struct RetriesAndErrors;
+
+    #[doc = include_str!("../docs/testing.md")]
+    struct Testing;
+
+    #[doc = include_str!("../docs/wire-contract.md")]
+    struct WireContract;
+}
