@@ -1,9 +1,13 @@
 //! The walls of the house, as tests: who may name what. ARCHITECTURE.md says why.
 
+mod graph;
+
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+use self::graph::{Graph, circles, graph};
 
 /// Every Rust source below `folder`, with its path from the root of the repository and its text.
 fn sources(folder: &str) -> Vec<(String, String)> {
@@ -49,6 +53,100 @@ fn check(word: &str, rooms: &[&str]) {
     }
     assert!(seen, "nobody names `{word}`: is this rule about anything?");
     assert!(trespassers.is_empty(), "`{word}` belongs to {rooms:?}, not to {trespassers:?}");
+}
+
+/// The modules of the runtime from bottom to top: each imports only from those before it.
+const ORDER: [&str; 22] = [
+    "types",
+    "error",
+    "metrics",
+    "manifest",
+    "config",
+    "client",
+    "model",
+    "api",
+    "store",
+    "auth",
+    "delivery",
+    "handler",
+    "events",
+    "messages",
+    "dedupe",
+    "telemetry",
+    "pipeline",
+    "http",
+    "extension",
+    "testing",
+    "lib",
+    "private",
+];
+
+/// Imports against the order that are left; this list only shrinks.
+const UPWARDS: [(&str, &str); 7] = [
+    ("client/mod.rs", "api/endpoints.rs"),
+    ("client/mod.rs", "api/ingestion.rs"),
+    ("error/mod.rs", "messages/external_webhook/provider.rs"),
+    ("handler/reply.rs", "messages/decision.rs"),
+    ("http/mod.rs", "extension/mod.rs"),
+    ("http/routes.rs", "extension/mod.rs"),
+    ("http/server.rs", "extension/mod.rs"),
+];
+/// Folders with circles that are left; this list only shrinks.
+const CIRCLES: [&str; 11] = [
+    "api/",
+    "client/",
+    "webhook/",
+    "delivery/",
+    "error/",
+    "messages/",
+    "extension/",
+    "handler/",
+    "pipeline/",
+    "testing/",
+    "http/",
+];
+
+fn graph_of(crate_sources: &str) -> Graph {
+    let below = |file: String| file[crate_sources.len() + 1..].to_owned();
+    let sources: Vec<_> =
+        sources(crate_sources).into_iter().map(|(file, text)| (below(file), text)).collect();
+    graph(&sources)
+}
+
+/// Where a module stands in the order.
+#[track_caller]
+fn position(file: &str) -> usize {
+    let module = file.split('/').next().unwrap_or(file).trim_end_matches(".rs");
+    let position = ORDER.iter().position(|name| *name == module);
+    position.unwrap_or_else(|| panic!("`{module}` has no place in the order of modules: give it one"))
+}
+
+#[test]
+fn imports_point_down() {
+    let mut upwards = Vec::new();
+    for (from, edges) in &graph_of("kiket-runtime/src") {
+        for (to, path) in edges {
+            if position(to) > position(from) && !UPWARDS.contains(&(from, to)) {
+                upwards.push(format!("{from} names `{path}` of {to}"));
+            }
+        }
+    }
+    assert!(upwards.is_empty(), "against the order {ORDER:?}:\n{}", upwards.join("\n"));
+}
+
+#[test]
+fn no_files_import_each_other() {
+    let mut found = Vec::new();
+    for sources in ["src", "kiket-macros/src", "kiket-runtime/src"] {
+        let graph = graph_of(sources);
+        for circle in circles(&graph) {
+            for from in circle.iter().filter(|from| !CIRCLES.iter().any(|folder| from.starts_with(folder))) {
+                let inside = graph[*from].iter().filter(|(to, _)| circle.contains(to.as_str()));
+                found.extend(inside.map(|(to, path)| format!("{sources}: {from} names `{path}` of {to}")));
+            }
+        }
+    }
+    assert!(found.is_empty(), "files import each other:\n{}", found.join("\n"));
 }
 
 #[test]
