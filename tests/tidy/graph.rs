@@ -13,6 +13,9 @@ type Module = Vec<String>;
 /// Each file of a crate, with the files whose items it names and one path that does so.
 pub(crate) type Graph = BTreeMap<String, BTreeMap<String, String>>;
 
+/// What stands for every path into another crate.
+const EXTERN: &str = "extern";
+
 /// A path as it is written, in the module where it stands.
 struct Written {
     module: Module,
@@ -52,7 +55,9 @@ pub(crate) fn graph(sources: &[(String, String)]) -> Graph {
             let target = absolute(path);
             let shows_contents = path.brought_in.as_ref().is_some_and(|(_, public)| *public)
                 && target.starts_with(&path.module);
-            let owner = files[&defining(target, &files, &exports)];
+            let Some(owner) = defining(target, &files, &exports).map(|module| files[&module]) else {
+                continue;
+            };
             if owner != *file && !shows_contents {
                 edges.insert(owner.to_owned(), path.segments.join("::"));
             }
@@ -96,6 +101,9 @@ fn module_of(file: &str) -> Module {
 }
 
 fn absolute(path: &Written) -> Module {
+    if path.segments[0] == EXTERN {
+        return path.segments.clone();
+    }
     let (mut base, mut segments) = (path.module.clone(), path.segments.as_slice());
     while let [first, rest @ ..] = segments {
         match first.as_str() {
@@ -109,22 +117,26 @@ fn absolute(path: &Written) -> Module {
     base.into_iter().chain(segments.iter().cloned()).collect()
 }
 
-/// The module that defines what `path` names, after every `pub use` on its way.
+/// The module that defines what `path` names, after every `use` on its way; none for what another crate defines.
 fn defining(
     mut path: Module,
     files: &BTreeMap<Module, &str>,
     exports: &BTreeMap<Module, BTreeMap<&str, Module>>,
-) -> Module {
+) -> Option<Module> {
     for _ in 0..8 {
+        if path[..] == [EXTERN] {
+            return None;
+        }
         let length = (0..=path.len()).rev().find(|&length| files.contains_key(&path[..length])).unwrap_or(0);
         let module = path[..length].to_vec();
         let passed_on = path.get(length).and_then(|name| exports.get(&module)?.get(name.as_str()));
-        match passed_on {
+        match passed_on.filter(|further| !further.starts_with(&path)) {
+            Some(further) if further[..] == [EXTERN] => return None,
             Some(further) => path = further.iter().chain(&path[length + 1..]).cloned().collect(),
-            None => return module,
+            None => return Some(module),
         }
     }
-    Module::new()
+    None
 }
 
 /// Reads the paths of `tokens`, which stand in `module`.
@@ -158,12 +170,11 @@ fn read(tokens: TokenStream, module: &Module, files: &BTreeMap<Module, &str>, pa
                 for (segments, name) in tree(&rest[1..end]) {
                     let mut child = module.clone();
                     child.extend(segments.first().cloned());
-                    if ["crate", "super", "self"].contains(&segments[0].as_str())
-                        || files.contains_key(&child)
-                    {
-                        let brought_in = Some((name, public));
-                        paths.push(Written { module: module.clone(), segments, brought_in });
-                    }
+                    let own = ["crate", "super", "self"].contains(&segments[0].as_str());
+                    let segments =
+                        if own || files.contains_key(&child) { segments } else { vec![EXTERN.to_owned()] };
+                    let brought_in = Some((name, public));
+                    paths.push(Written { module: module.clone(), segments, brought_in });
                 }
                 end + 1
             }
