@@ -3,30 +3,47 @@
 mod graph;
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
 };
 
 use self::graph::{Graph, circles, graph};
 
-/// Every Rust source below `folder`, with its path from the root of the repository and its text.
-fn sources(folder: &str) -> Vec<(String, String)> {
-    fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below `folder` whose name ends in one of `extensions`, with its path from the root and its text.
+fn files(folder: &str, extensions: &[&str]) -> Vec<(String, String)> {
+    fn collect(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = entry.file_name().and_then(OsStr::to_str).unwrap_or_default();
             if entry.is_dir() {
-                collect(&entry, files);
-            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                // What builds and fuzzers leave behind is not ours.
+                if !["target", ".git", "corpus", "artifacts"].contains(&name) {
+                    collect(&entry, extensions, files);
+                }
+            } else if extensions.iter().any(|extension| name.ends_with(extension)) {
                 files.push(entry);
             }
         }
     }
 
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    collect(&root.join(folder), &mut files);
-    assert!(!files.is_empty(), "no sources below {folder}");
-    let from_root = |file: &PathBuf| file.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+    if root().join(folder).is_dir() {
+        collect(&root().join(folder), extensions, &mut files);
+    }
+    files.sort();
+    let from_root = |file: &PathBuf| file.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
     files.iter().map(|file| (from_root(file), fs::read_to_string(file).unwrap())).collect()
+}
+
+/// Every Rust source below `folder`.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let files = files(folder, &[".rs"]);
+    assert!(!files.is_empty(), "no sources below {folder}");
+    files
 }
 
 /// The code of a file: without comments, docs and the tests at its foot.
@@ -242,7 +259,7 @@ fn files_stay_of_a_size_to_read() {
 
 #[test]
 fn every_file_is_on_the_map() {
-    let map = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md")).unwrap();
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     for folder in ["kiket-runtime/src", "kiket-macros/src"] {
         for (file, _) in sources(folder) {
             let name = file.strip_prefix(folder).unwrap().trim_start_matches('/');
