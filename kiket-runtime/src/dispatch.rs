@@ -28,6 +28,7 @@ use crate::{
     headers::Headers,
     once::{Lease, Once, Turn},
     redact::Redactor,
+    refusal,
     registry::{Entry, Registry},
     routing::Target,
     signature::{SignatureError, Verified},
@@ -153,12 +154,14 @@ impl Dispatcher {
     fn refuse(&self, refused: Refused, now: u64) -> Refusal {
         let rejection = match refused {
             Refused::Unsigned(cause) => {
+                refusal::note(cause.code(), &cause);
                 if let Some(count) = self.counters.refused(cause, now) {
                     tracing::warn!(cause = cause.code(), count, "signature refused: {cause}");
                 }
                 Rejection::unsigned()
             }
             Refused::WrongToken(cause) => {
+                refusal::note(cause.code(), &cause);
                 if let Some(count) = self.counters.refused_token(cause, now) {
                     tracing::warn!(cause = cause.code(), count, "runtime token refused: {cause}");
                 }

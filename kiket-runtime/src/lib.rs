@@ -42,6 +42,7 @@ mod once;
 #[doc(hidden)]
 pub mod private;
 mod redact;
+mod refusal;
 mod registry;
 mod report;
 mod routing;

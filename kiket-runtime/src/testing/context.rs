@@ -76,7 +76,7 @@ impl ContextBuilder {
     }
 
     /// The client that the handler calls Kiket with, like that of an extension which points to a
-    /// [`Platform`](crate::testing::Platform). Without one, every call fails for want of a token.
+    /// [`FakePlatform`](crate::testing::FakePlatform). Without one, every call fails for want of a token.
     pub fn client(mut self, client: Client) -> Self {
         self.client = Some(client);
         self

@@ -7,6 +7,7 @@ use std::{
     io::{self, Read as _, Write as _},
     net::TcpStream,
     sync::{
+        Arc,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
@@ -18,9 +19,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    clock::Clock,
     error::Error,
     extension::Extension,
     handler::{Payload, Reply},
+    secret::Secret,
     testing::{SECRET, TestExtension, delivery},
 };
 
@@ -30,8 +33,8 @@ const BOUND: Duration = Duration::from_secs(10);
 const NOW: u64 = 1_700_000_000;
 
 /// A platform whose clock stands.
-fn platform() -> Platform {
-    Platform::builder().clock(Clock::fixed(NOW)).start().unwrap()
+fn platform() -> FakePlatform {
+    FakePlatform::builder().clock(Clock::fixed(NOW)).start().unwrap()
 }
 
 /// What came over the wire.
@@ -85,7 +88,7 @@ impl Ask {
         self
     }
 
-    fn begin(&self, platform: &Platform) -> TcpStream {
+    fn begin(&self, platform: &FakePlatform) -> TcpStream {
         let mut stream = TcpStream::connect(platform.address()).unwrap();
         stream.set_read_timeout(Some(BOUND)).unwrap();
         let mut head =
@@ -99,14 +102,14 @@ impl Ask {
     }
 
     /// Everything up to the end of the connection, however that comes.
-    fn raw(&self, platform: &Platform) -> Vec<u8> {
+    fn raw(&self, platform: &FakePlatform) -> Vec<u8> {
         let mut bytes = Vec::new();
         let _ = self.begin(platform).read_to_end(&mut bytes);
         bytes
     }
 
     #[track_caller]
-    fn send(&self, platform: &Platform) -> Received {
+    fn send(&self, platform: &FakePlatform) -> Received {
         let bytes = self.raw(platform);
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("an answer has a head");
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
@@ -115,7 +118,7 @@ impl Ask {
     }
 
     #[track_caller]
-    fn check(&self, platform: &Platform, status: u16) -> Received {
+    fn check(&self, platform: &FakePlatform, status: u16) -> Received {
         let received = self.send(platform);
         let (method, target, body) = (self.method, &self.target, String::from_utf8_lossy(&received.body));
         assert_eq!(received.status, status, "{method} {target}: {body}");
@@ -131,13 +134,13 @@ const SENT: &str = "/api/v1/ext/intake_forms/bug-report/submissions";
 
 /// What is refused as invalid, and the fields that the answer names.
 #[track_caller]
-fn check_invalid(platform: &Platform, ask: &Ask, errors: &Value) {
+fn check_invalid(platform: &FakePlatform, ask: &Ask, errors: &Value) {
     assert_eq!(ask.check(platform, 422).json()["errors"], *errors, "{} {}", ask.method, ask.target);
 }
 
 /// The items of a list, by one of their fields.
 #[track_caller]
-fn listed(platform: &Platform, target: &str, field: &str) -> Vec<Value> {
+fn listed(platform: &FakePlatform, target: &str, field: &str) -> Vec<Value> {
     let list = ask("GET", target).check(platform, 200).json();
     list["data"].as_array().unwrap().iter().map(|item| item[field].clone()).collect()
 }
@@ -193,7 +196,7 @@ fn secrets_are_set_read_rotated_and_deleted() {
 #[test]
 fn the_list_of_secrets_has_a_second_shape() {
     let clock = Clock::fixed(NOW);
-    let platform = Platform::builder().clock(clock.clone()).detailed_secret_list(true).start().unwrap();
+    let platform = FakePlatform::builder().clock(clock.clone()).detailed_secret_list(true).start().unwrap();
     platform.set_secret("A", "a");
     clock.advance(Duration::from_secs(60));
     platform.set_secret("A", "b");
@@ -292,7 +295,7 @@ fn lists_are_filtered_and_paged() {
 
 #[test]
 fn the_platform_may_make_its_pages_smaller() {
-    let platform = Platform::builder().page_size(2).start().unwrap();
+    let platform = FakePlatform::builder().page_size(2).start().unwrap();
     for _ in 0..3 {
         platform.add_record(7, "crm", "contacts", json!({}));
     }
@@ -379,7 +382,7 @@ fn metadata_is_of_the_extension_that_is_asked_for() {
 
 #[test]
 fn another_extension_than_the_one_there_is_is_unknown() {
-    let platform = Platform::builder().extension_id("com.example.x").start().unwrap();
+    let platform = FakePlatform::builder().extension_id("com.example.x").start().unwrap();
     ask("GET", "/api/v1/extensions/com.example.x").check(&platform, 200);
     for path in ["/api/v1/extensions/other", "/api/v1/extensions/other/secrets/A"] {
         assert_eq!(ask("GET", path).check(&platform, 404).json()["error"], "extension not found");
@@ -478,7 +481,7 @@ fn repeated_credentials_are_refused() {
 #[test]
 fn the_rate_window_is_counted_on_the_clock_and_told_with_every_answer() {
     let clock = Clock::fixed(NOW);
-    let builder = Platform::builder().clock(clock.clone()).rate_limit(3, Duration::from_secs(60));
+    let builder = FakePlatform::builder().clock(clock.clone()).rate_limit(3, Duration::from_secs(60));
     let platform = builder.start().unwrap();
     let left = |answer: &Received| answer.header("x-ratelimit-remaining").unwrap().to_owned();
     assert_eq!(left(&ask("GET", SECRETS).check(&platform, 200)), "2");
@@ -729,7 +732,7 @@ fn calls_are_written_down_in_full() {
 #[test]
 fn an_observer_sees_each_call_before_its_caller_has_the_answer() {
     let (sender, seen) = mpsc::channel();
-    let observed = Platform::builder().on_call(move |call| sender.send(format!("{call:?}")).unwrap());
+    let observed = FakePlatform::builder().on_call(move |call| sender.send(format!("{call:?}")).unwrap());
     let platform = observed.start().unwrap();
     ask("GET", RATE).check(&platform, 200);
     assert_eq!(seen.try_recv().unwrap(), "GET /api/v1/ext/rate_limit → 200");
@@ -737,7 +740,7 @@ fn an_observer_sees_each_call_before_its_caller_has_the_answer() {
 
 #[test]
 fn everything_may_lie_below_a_path() {
-    let platform = Platform::builder().base_path("/tenant/a/").start().unwrap();
+    let platform = FakePlatform::builder().base_path("/tenant/a/").start().unwrap();
     assert_eq!(platform.url(), format!("http://{}/tenant/a", platform.address()));
     ask("GET", &format!("/tenant/a{RATE}")).check(&platform, 200);
     ask("GET", RATE).check(&platform, 404);
@@ -783,7 +786,7 @@ rate_limit: { limit: 10, remaining: 3 }
 
 #[test]
 fn a_seed_is_there_before_the_first_call() {
-    let platform = Platform::builder().clock(Clock::fixed(NOW)).seed_yaml(SEED).start().unwrap();
+    let platform = FakePlatform::builder().clock(Clock::fixed(NOW)).seed_yaml(SEED).start().unwrap();
     let metadata = ask("GET", "/api/v1/extensions/com.example.x").check(&platform, 200);
     let expected =
         json!({ "id": "com.example.x", "name": "com.example.x", "version": "1.10", "tier": "pro" });
@@ -817,7 +820,7 @@ fn what_is_wrong_with_seeds_is_said_with_its_place() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "secrets:\n  A: [x]\n").unwrap();
     let missing = file.path().with_extension("missing");
-    let builder = Platform::builder().seed_yaml("custom: []").seed_file(file.path()).seed_file(&missing);
+    let builder = FakePlatform::builder().seed_yaml("custom: []").seed_file(file.path()).seed_file(&missing);
     let error = builder.start().unwrap_err();
     let places: Vec<_> = error.problems().iter().map(|problem| problem.place().unwrap()).collect();
     assert_eq!((places[0].file.to_str(), places[0].line, places[0].column), (Some("seed.yaml"), 1, 1));
@@ -829,13 +832,14 @@ fn what_is_wrong_with_seeds_is_said_with_its_place() {
 #[test]
 fn a_port_that_is_taken_is_an_error() {
     let platform = platform();
-    let error = Platform::builder().port(platform.address().port()).start().unwrap_err();
+    let error = FakePlatform::builder().port(platform.address().port()).start().unwrap_err();
     assert!(error.to_string().contains("the platform cannot listen on 127.0.0.1:"), "{error}");
 }
 
 #[test]
 fn an_extension_is_pointed_at_the_platform() {
-    let platform = Platform::builder().extension_id("com.example.x").clock(Clock::fixed(5)).start().unwrap();
+    let platform =
+        FakePlatform::builder().extension_id("com.example.x").clock(Clock::fixed(5)).start().unwrap();
     let builder = || Extension::builder().handler("issue.created", "v1", async || Reply::ok());
     let extension = TestExtension::new(platform.extension(builder())).unwrap();
     let config = extension.extension().config();
@@ -849,7 +853,7 @@ fn an_extension_is_pointed_at_the_platform() {
 }
 
 /// An extension whose handler answers with these statuses in turn, then with 200.
-fn failing(platform: &Platform, statuses: &'static [u16]) -> TestExtension {
+fn failing(platform: &FakePlatform, statuses: &'static [u16]) -> TestExtension {
     let attempts = Arc::new(AtomicUsize::new(0));
     let handler = move |_: Payload| {
         let attempts = Arc::clone(&attempts);
@@ -883,7 +887,7 @@ async fn deliveries_are_repeated_by_the_schedule() {
     let deliver = async |statuses| {
         let platform = platform();
         let extension = failing(&platform, statuses);
-        platform.deliver_until_answered(&extension, delivery("issue.created", "v1", &payload)).await
+        platform.deliver_with_retries(&extension, delivery("issue.created", "v1", &payload)).await
     };
     check(&deliver(&[]).await, &[(0, 200)]);
     check(&deliver(&[500, 503, 429]).await, &[(0, 500), (30, 503), (90, 429), (390, 200)]);
@@ -896,14 +900,14 @@ async fn deliveries_are_repeated_by_the_schedule() {
 
 #[tokio::test]
 async fn one_delivery_is_signed_with_the_platforms_secret() {
-    let platform = Platform::builder().webhook_secret("own").start().unwrap();
+    let platform = FakePlatform::builder().webhook_secret("own").start().unwrap();
     let extension = failing(&platform, &[]);
     let payload = json!({ "id": 1 });
     assert_eq!(
         platform.deliver(&extension, delivery("issue.created", "v1", &payload)).await.status,
         Some(200)
     );
-    let other = Platform::start();
+    let other = FakePlatform::start();
     assert_eq!(other.deliver(&extension, delivery("issue.created", "v1", &payload)).await.status, Some(401));
 }
 
@@ -919,13 +923,13 @@ async fn deliveries_go_over_http_too() {
     let payload = json!({ "id": 1 });
     let attempt = platform.deliver_to(&url, delivery("issue.created", "v1", &payload)).await;
     assert_eq!((attempt.status, attempt.at), (Some(200), NOW));
-    assert_eq!(attempt.answer.unwrap().json(), json!({ "ok": true }));
-    let unknown = platform.deliver_to_until_answered(&url, delivery("issue.closed", "v1", &payload)).await;
+    assert_eq!(attempt.response.unwrap().json(), json!({ "ok": true }));
+    let unknown = platform.deliver_to_with_retries(&url, delivery("issue.closed", "v1", &payload)).await;
     assert_eq!((unknown.len(), unknown[0].status), (1, Some(404)));
     handle.stop();
     running.await.unwrap().unwrap();
     // Nobody is there any more.
-    let attempts = platform.deliver_to_until_answered(&url, delivery("issue.created", "v1", &payload)).await;
+    let attempts = platform.deliver_to_with_retries(&url, delivery("issue.created", "v1", &payload)).await;
     assert_eq!(attempts.iter().filter(|attempt| attempt.status.is_none()).count(), 7);
     assert_eq!(platform.clock().unix_seconds(), NOW + 38_190);
 }
@@ -945,7 +949,7 @@ async fn it_answers_while_tokios_clock_is_paused() {
 
 #[test]
 fn many_callers_at_once_are_all_answered_and_written_down() {
-    let platform = Platform::builder().rate_limit(100_000, Duration::from_secs(60)).start().unwrap();
+    let platform = FakePlatform::builder().rate_limit(100_000, Duration::from_secs(60)).start().unwrap();
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {

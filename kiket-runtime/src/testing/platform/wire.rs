@@ -1,4 +1,4 @@
-//! Answers that break on the wire.
+//! Responses that break on the wire.
 
 use std::{
     io,
@@ -9,7 +9,7 @@ use std::{
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 
-/// How an answer ends.
+/// How a response ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     Whole,
@@ -73,7 +73,7 @@ impl MessageBody for Broken {
             return Poll::Ready(Some(Ok(first)));
         }
         match self.then {
-            Then::Fail => Poll::Ready(Some(Err(io::Error::other("broken as ordered")))),
+            Then::Fail => Poll::Ready(Some(Err(io::Error::other("broken on purpose")))),
             Then::FlushAndFail => {
                 // What was yielded is written while this waits.
                 self.then = Then::Fail;
