@@ -1,7 +1,5 @@
 //! A response of an extension under test.
 
-use std::fmt;
-
 use serde_json::Value;
 
 use crate::headers::Headers;
@@ -23,16 +21,17 @@ use crate::headers::Headers;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct TestResponse {
     status: u16,
     headers: Headers,
-    body: Vec<u8>,
+    body: String,
     refusal: Option<String>,
 }
 
 impl TestResponse {
     pub(super) fn new(status: u16, headers: Headers, body: Vec<u8>, refusal: Option<String>) -> Self {
+        let body = String::from_utf8(body).unwrap_or_else(|_| "(not UTF-8)".to_owned());
         Self { status, headers, body, refusal }
     }
 
@@ -48,7 +47,7 @@ impl TestResponse {
 
     /// The body as text.
     pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap_or("(not UTF-8)")
+        &self.body
     }
 
     /// The body as JSON.
@@ -58,23 +57,12 @@ impl TestResponse {
     /// When it is not JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
     /// Why the signature or the runtime token of the delivery was refused, like `signature_mismatch: …`: the code of the
     /// log, and a sentence. Kiket does not learn it, so it is absent from a delivery over HTTP.
     pub fn refusal(&self) -> Option<&str> {
         self.refusal.as_deref()
-    }
-}
-
-impl fmt::Debug for TestResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestResponse")
-            .field("status", &self.status)
-            .field("headers", &self.headers)
-            .field("body", &self.text())
-            .field("refusal", &self.refusal)
-            .finish()
     }
 }

@@ -88,11 +88,6 @@ fn tree(anchor: &Item) -> Option<Tree> {
     Some(Tree::of(leaves.next()?, leaves))
 }
 
-fn without_records(anchor: &Item) -> Value {
-    let fields = anchor.iter().filter(|(field, _)| *field != "records");
-    fields.map(|(field, value)| (field.clone(), value.clone())).collect::<Item>().into()
-}
-
 pub(super) fn list(state: &mut State, request: &Request<'_>) -> Outcome {
     let filters = [
         ("status", By::Word(&STATUSES)),
@@ -108,9 +103,11 @@ pub(super) fn list(state: &mut State, request: &Request<'_>) -> Outcome {
 }
 
 pub(super) fn get(state: &mut State, request: &Request<'_>) -> Outcome {
-    let anchor = with_root(state, request.path("root"))?;
-    let with_records = request.call.query_value("include_records") == Some("true");
-    Ok(Response::json(200, &if with_records { json!(anchor) } else { without_records(anchor) }))
+    let mut anchor = with_root(state, request.path("root"))?.clone();
+    if request.call.query_value("include_records") != Some("true") {
+        anchor.remove("records");
+    }
+    Ok(Response::json(200, &anchor.into()))
 }
 
 /// The proof of a record, of the type that the query names.
@@ -124,19 +121,11 @@ pub(super) fn proof(state: &mut State, request: &Request<'_>) -> Outcome {
     let Some((anchor, index, record)) = found else { return Err(Response::not_found("proof")) };
     let proof = tree(anchor).map(|tree| tree.proof(index)).unwrap_or_default();
     let body = json!({
-        "record_id": record["id"],
-        "record_type": record["type"],
-        "content_hash": record["content_hash"],
-        "anchor_id": anchor["id"],
-        "merkle_root": anchor["merkle_root"],
-        "leaf_index": index,
-        "leaf_count": records(anchor).len(),
-        "proof": proof.iter().map(Hash::to_string).collect::<Vec<_>>(),
-        "network": anchor["network"],
-        "tx_hash": anchor["tx_hash"],
-        "block_number": anchor["block_number"],
-        "block_timestamp": anchor["block_timestamp"],
-        "verified": anchor["status"] == "confirmed",
+        "record_id": record["id"], "record_type": record["type"], "content_hash": record["content_hash"],
+        "anchor_id": anchor["id"], "merkle_root": anchor["merkle_root"], "leaf_index": index,
+        "leaf_count": records(anchor).len(), "proof": proof.iter().map(Hash::to_string).collect::<Vec<_>>(),
+        "network": anchor["network"], "tx_hash": anchor["tx_hash"], "block_number": anchor["block_number"],
+        "block_timestamp": anchor["block_timestamp"], "verified": anchor["status"] == "confirmed",
         "verification_url": null,
     });
     Ok(Response::json(200, &body))
@@ -157,17 +146,11 @@ pub(super) fn verify(state: &mut State, request: &Request<'_>) -> Outcome {
     let anchor = with_root(state, root).ok().filter(|anchor| anchor["status"] == "confirmed");
     let field = |name| anchor.and_then(|anchor| anchor.get(name));
     let body = json!({
-        "verified": error.is_none() && anchor.is_some(),
-        "proof_valid": error.is_none(),
-        "blockchain_verified": anchor.is_some(),
-        "content_hash": leaf,
-        "merkle_root": root,
-        "leaf_index": body.get("leaf_index"),
-        "block_number": field("block_number"),
-        "block_timestamp": field("block_timestamp"),
-        "network": field("network"),
-        "explorer_url": field("explorer_url"),
-        "error": error.map(|error| error.to_string()),
+        "verified": error.is_none() && anchor.is_some(), "proof_valid": error.is_none(),
+        "blockchain_verified": anchor.is_some(), "content_hash": leaf, "merkle_root": root,
+        "leaf_index": body.get("leaf_index"), "block_number": field("block_number"),
+        "block_timestamp": field("block_timestamp"), "network": field("network"),
+        "explorer_url": field("explorer_url"), "error": error.map(|error| error.to_string()),
     });
     Ok(Response::json(200, &body))
 }

@@ -1,7 +1,7 @@
 //! Describes a fake platform before it starts.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -9,9 +9,8 @@ use std::{
 use super::{
     call::{Call, Calls},
     credentials::Credentials,
-    expectation::Expectations,
-    failure::Failures,
     fake::FakePlatform,
+    orders::Orders,
     rate::RateWindow,
     seed::Seed,
     server::Server,
@@ -53,22 +52,8 @@ pub struct FakePlatformBuilder {
     webhook_token: Option<Secret>,
     page_size: Option<usize>,
     rate: Option<(u64, Duration)>,
-    seeds: Vec<Source>,
-}
-
-/// Where a seed is.
-enum Source {
-    Text(String),
-    File(PathBuf),
-}
-
-impl Source {
-    fn read(&self) -> Result<Seed, Problem> {
-        match self {
-            Self::Text(text) => Seed::parse(text, Path::new("seed.yaml")),
-            Self::File(path) => Seed::load(path),
-        }
-    }
+    /// Each with the name of its file, and its text unless it is in that file.
+    seeds: Vec<(PathBuf, Option<String>)>,
 }
 
 impl FakePlatformBuilder {
@@ -208,13 +193,13 @@ impl FakePlatformBuilder {
     /// # assert_eq!(platform.raw_events()[0]["status"], "pending");
     /// ```
     pub fn seed_yaml(mut self, text: impl Into<String>) -> Self {
-        self.seeds.push(Source::Text(text.into()));
+        self.seeds.push(("seed.yaml".into(), Some(text.into())));
         self
     }
 
     /// Puts what this YAML file has into the fake platform; see [`seed_yaml`](Self::seed_yaml) for its parts.
     pub fn seed_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.seeds.push(Source::File(path.into()));
+        self.seeds.push((path.into(), None));
         self
     }
 
@@ -232,10 +217,13 @@ impl FakePlatformBuilder {
             ..State::default()
         };
         let now = self.clock.unix_seconds();
-        let problems = self.seeds.iter().filter_map(|seed| {
-            seed.read().map(|seed| seed.sow(&mut state, &self.credentials.organization, now)).err()
-        });
-        let problems: Vec<_> = problems.collect();
+        let mut problems = Vec::new();
+        for (file, text) in &self.seeds {
+            match text.as_ref().map_or_else(|| Seed::load(file), |text| Seed::parse(text, file)) {
+                Ok(seed) => seed.sow(&mut state, &self.credentials.organization, now),
+                Err(problem) => problems.push(problem),
+            }
+        }
         if !problems.is_empty() {
             return Err(refused(problems));
         }
@@ -245,8 +233,8 @@ impl FakePlatformBuilder {
         let shared = Arc::new(Shared {
             clock: self.clock,
             credentials: self.credentials,
-            failures: Failures::default(),
-            expectations: Expectations::default(),
+            failures: Orders::new(),
+            expectations: Orders::new(),
             base: base_path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect(),
             observer: self.observer,
             state: Mutex::new(state),
@@ -259,8 +247,7 @@ impl FakePlatformBuilder {
                     .mend("choose another port, or 0 for any free one: `.port(…)`, or `PORT` of the example"),
             ])
         })?;
-        let separator = if base_path.is_empty() { "" } else { "/" };
-        let url = format!("http://{}{separator}{base_path}", server.address());
+        let url = format!("http://{}/{base_path}", server.address()).trim_end_matches('/').to_owned();
         let delivery_timeout = self.delivery_timeout.unwrap_or(Duration::from_secs(15));
         Ok(FakePlatform { shared, server, url, delivery_timeout })
     }

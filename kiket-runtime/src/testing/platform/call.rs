@@ -66,7 +66,7 @@ impl Call {
             path: path.to_owned(),
             query: query.to_owned(),
             segments: path.strip_prefix('/').unwrap_or(path).split('/').map(decoded).collect(),
-            pairs: query.split('&').filter(|pair| !pair.is_empty()).map(pair).collect(),
+            pairs: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
             headers,
             body,
         };
@@ -152,14 +152,6 @@ impl Call {
 
 fn decoded(segment: &str) -> String {
     percent_decode_str(segment).decode_utf8_lossy().into_owned()
-}
-
-/// ```text
-/// pair = name [ "=" value ]       percent-encoded, and a plus is a space
-/// ```
-fn pair(text: &str) -> (String, String) {
-    let (name, value) = text.split_once('=').unwrap_or((text, ""));
-    (decoded(&name.replace('+', " ")), decoded(&value.replace('+', " ")))
 }
 
 impl fmt::Debug for Call {

@@ -99,14 +99,9 @@ impl Collection {
     /// # Errors
     ///
     /// 422 when a parameter cannot be what it has to be.
-    pub(super) fn picked(
-        &self,
-        scope: &[&str],
-        call: &Call,
-        filters: &[(&'static str, By)],
-    ) -> Result<Vec<Value>, Response> {
+    pub(super) fn picked(&self, scope: &[&str], call: &Call, by: &[Filter]) -> Result<Vec<Value>, Response> {
         let mut found = self.within(scope);
-        for (name, by) in filters {
+        for (name, by) in by {
             if let Some(wanted) = call.query_value(name) {
                 by.check(wanted).map_err(|error| Response::invalid(&[(name, error)]))?;
                 found.retain(|item| by.picks(item, name, wanted));
@@ -128,6 +123,9 @@ fn is_called((own, item): &(Vec<String>, Item), fields: &[&str], scope: &[&str],
 fn is_within(own: &[String], scope: &[&str]) -> bool {
     own.len() >= scope.len() && own.iter().zip(scope).all(|(own, asked)| own == asked)
 }
+
+/// A parameter of a query, and how it picks items.
+pub(super) type Filter = (&'static str, By);
 
 /// How a parameter of a query picks items.
 pub(super) enum By {
@@ -164,9 +162,7 @@ impl By {
                 inner.or_else(|| item.get(name)).is_some_and(|own| written(own) == wanted)
             }
             Self::Since(field) => time(text(item, field)) >= time(wanted),
-            Self::Until(field) => {
-                time(text(item, field)).is_some_and(|own| time(wanted).is_some_and(|wanted| own <= wanted))
-            }
+            Self::Until(field) => time(text(item, field)).is_some_and(|own| Some(own) <= time(wanted)),
         }
     }
 }

@@ -35,30 +35,25 @@ impl Credentials {
         is_runtime_token: impl Fn(&[u8]) -> bool,
     ) -> Result<(), Response> {
         let bearer = format!("Bearer {}", self.token.expose());
-        let is = |right: &str| {
-            let right = right.as_bytes().to_owned();
-            move |shown: &[u8]| shown == right
-        };
-        let shown = |name, is_right: &dyn Fn(&[u8]) -> bool| Shown::of(call.headers(), name, is_right);
-        let token = shown("authorization", &is(&bearer));
-        let runtime_token = shown("x-kiket-runtime-token", &is_runtime_token);
-        let key = shown("x-kiket-api-key", &is(self.api_key.expose()));
-        let ingestion = shown("x-api-key", &is(self.ingestion_key.expose()));
-        let organization = shown("x-organization-id", &is(&self.organization));
-        let lacks =
-            |needed, shown: &[&Shown]| access == needed && shown.iter().all(|s| **s == Shown::Nothing);
+        let shown = |name, right: &str| Shown::of(call.headers(), name, |shown| shown == right.as_bytes());
+        let token = shown("authorization", &bearer);
+        let runtime_token = Shown::of(call.headers(), "x-kiket-runtime-token", is_runtime_token);
+        let key = shown("x-kiket-api-key", self.api_key.expose());
+        let ingestion = shown("x-api-key", self.ingestion_key.expose());
+        let organization = shown("x-organization-id", &self.organization);
+        let lacks = |needed, shown: &Shown| access == needed && *shown == Shown::Nothing;
+        let lacks_token = lacks(Access::Workspace, &token) && runtime_token == Shown::Nothing;
+        let lacks_organization = lacks(Access::Ingestion, &organization);
         let refusals = [
             (token == Shown::Wrong, "the workspace token is not valid"),
             (runtime_token == Shown::Wrong, "the runtime token is not valid"),
             (key == Shown::Wrong, "the extension API key is not valid"),
-            (lacks(Access::Workspace, &[&token, &runtime_token]), "a workspace token is required"),
-            (lacks(Access::Extension, &[&key]), "an extension API key is required"),
+            (lacks_token, "a workspace token is required"),
+            (lacks(Access::Extension, &key), "an extension API key is required"),
+            (ingestion == Shown::Wrong, "the API key for ingestion is not valid"),
+            (lacks(Access::Ingestion, &ingestion), "an API key for ingestion is required"),
             (
-                ingestion == Shown::Wrong || lacks(Access::Ingestion, &[&ingestion]),
-                "the API key for ingestion is missing or not valid",
-            ),
-            (
-                organization == Shown::Wrong || lacks(Access::Ingestion, &[&organization]),
+                lacks_organization || organization == Shown::Wrong,
                 "the organization is missing or another one",
             ),
         ];
@@ -78,7 +73,7 @@ enum Shown {
 }
 
 impl Shown {
-    fn of(headers: &Headers, name: &str, is_right: &dyn Fn(&[u8]) -> bool) -> Self {
+    fn of(headers: &Headers, name: &str, is_right: impl Fn(&[u8]) -> bool) -> Self {
         let mut shown = headers.all(name);
         match (shown.next(), shown.next()) {
             (None, _) => Self::Nothing,

@@ -4,15 +4,8 @@ use std::time::Duration;
 
 use crate::{clock::Clock, testing::TestResponse};
 
-/// How long the platform waits before each repetition (wire contract, retries). A `Retry-After` does not change it.
-const SCHEDULE: [Duration; 6] = [
-    Duration::from_secs(30),
-    Duration::from_secs(60),
-    Duration::from_secs(5 * 60),
-    Duration::from_secs(30 * 60),
-    Duration::from_secs(2 * 60 * 60),
-    Duration::from_secs(8 * 60 * 60),
-];
+/// How long the platform waits before each repetition, in seconds (wire contract, retries). A `Retry-After` does not change it.
+const SCHEDULE: [u64; 6] = [30, 60, 5 * 60, 30 * 60, 2 * 60 * 60, 8 * 60 * 60];
 
 /// One attempt of the [`FakePlatform`](super::FakePlatform) to deliver.
 #[derive(Debug, Clone)]
@@ -46,8 +39,8 @@ pub(super) async fn repeat(clock: &Clock, mut attempt: impl AsyncFnMut(u64) -> A
         if !attempts.last().is_some_and(Attempt::is_retried) {
             break;
         }
-        clock.advance(wait);
-        at = at.saturating_add(wait.as_secs()).max(clock.unix_seconds());
+        clock.advance(Duration::from_secs(wait));
+        at = at.saturating_add(wait).max(clock.unix_seconds());
         attempts.push(attempt(at).await);
     }
     attempts

@@ -3,14 +3,12 @@
 use std::{
     fmt,
     ops::{Bound, RangeBounds},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
 use super::{
     call::{Call, Predicate},
+    orders::Orders,
     pattern,
 };
 
@@ -115,32 +113,17 @@ impl fmt::Debug for Expectation {
     }
 }
 
-/// Each expectation, and how many calls it has counted.
-#[derive(Default)]
-pub(super) struct Expectations(Mutex<Vec<Arc<(Expectation, AtomicU64)>>>);
-
-impl Expectations {
-    pub(super) fn add(&self, expectation: Expectation) {
-        self.expected().push(Arc::new((expectation, AtomicU64::new(0))));
+/// Counts a call in each expectation that it meets.
+pub(super) fn count(expectations: &Orders<Expectation>, call: &Call) {
+    for expected in expectations.all().iter().filter(|expected| expected.0.counts(call)) {
+        expected.1.fetch_add(1, Relaxed);
     }
+}
 
-    /// Counts a call. Predicates run unlocked: they may ask the fake platform.
-    pub(super) fn count(&self, call: &Call) {
-        let expected = self.expected().clone();
-        for expected in expected.iter().filter(|expected| expected.0.counts(call)) {
-            expected.1.fetch_add(1, Relaxed);
-        }
-    }
-
-    /// The expectations that are not met, a line for each.
-    pub(super) fn unmet(&self) -> Vec<String> {
-        let expected = self.expected();
-        let counted = expected.iter().map(|expected| (&expected.0, expected.1.load(Relaxed)));
-        let unmet = counted.filter(|(own, count)| *count < own.least || own.most < *count);
-        unmet.map(|(own, count)| format!("- {own:?}, received {count}")).collect()
-    }
-
-    fn expected(&self) -> MutexGuard<'_, Vec<Arc<(Expectation, AtomicU64)>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The expectations that are not met, a line for each.
+pub(super) fn unmet(expectations: &Orders<Expectation>) -> Vec<String> {
+    let counted =
+        expectations.all().into_iter().map(|expected| (expected.0.clone(), expected.1.load(Relaxed)));
+    let unmet = counted.filter(|(own, count)| *count < own.least || own.most < *count);
+    unmet.map(|(own, count)| format!("- {own:?}, received {count}")).collect()
 }

@@ -2,10 +2,7 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -15,6 +12,7 @@ use serde_json::json;
 
 use super::{
     call::{Call, Predicate},
+    orders::Orders,
     response::Response,
     wire::Ending,
 };
@@ -47,7 +45,7 @@ pub struct Failure {
     body: Option<Bytes>,
     headers: Vec<(String, String)>,
     after: Duration,
-    times: u32,
+    pub(super) times: u64,
     when: Option<Predicate>,
     with_effect: bool,
 }
@@ -55,7 +53,7 @@ pub struct Failure {
 impl Failure {
     fn new(real: bool, ending: Ending) -> Self {
         let (status, body, headers, after) = (None, None, Vec::new(), Duration::ZERO);
-        Self { real, ending, status, body, headers, after, times: u32::MAX, when: None, with_effect: false }
+        Self { real, ending, status, body, headers, after, times: u64::MAX, when: None, with_effect: false }
     }
 
     /// A response with this status, and `{"error":…}` with its usual words.
@@ -156,7 +154,7 @@ impl Failure {
 
     /// Happens this often.
     pub fn times(mut self, times: u32) -> Self {
-        self.times = times;
+        self.times = times.into();
         self
     }
 
@@ -205,38 +203,17 @@ impl Failure {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ending, status, times, .. } = self;
         let mut debug = f.debug_struct("Failure");
-        debug.field("ending", ending).field("status", status).field("times", times).finish_non_exhaustive()
+        debug.field("ending", &self.ending).field("status", &self.status).finish_non_exhaustive()
     }
 }
 
-/// The failures that are ordered, the first one first, and how often each still happens.
-#[derive(Default)]
-pub(super) struct Failures(Mutex<Vec<Arc<(Failure, AtomicU32)>>>);
-
-impl Failures {
-    pub(super) fn order(&self, failure: Failure) {
-        let times = AtomicU32::new(failure.times);
-        self.ordered().push(Arc::new((failure, times)));
-    }
-
-    pub(super) fn clear(&self) {
-        self.ordered().clear();
-    }
-
-    /// The failure that `call` meets. Predicates run unlocked: they may ask the fake platform.
-    pub(super) fn meet(&self, call: &Call) -> Option<Failure> {
-        let candidates = self.ordered().clone();
-        let met = candidates.into_iter().find(|failure| {
-            let (Failure { when, .. }, times) = &**failure;
-            when.as_ref().is_none_or(|picks| picks(call))
-                && times.fetch_update(Relaxed, Relaxed, |times| times.checked_sub(1)).is_ok()
-        });
-        met.map(|failure| failure.0.clone())
-    }
-
-    fn ordered(&self) -> MutexGuard<'_, Vec<Arc<(Failure, AtomicU32)>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The failure that `call` meets: the first one that is left and picks it.
+pub(super) fn meet(failures: &Orders<Failure>, call: &Call) -> Option<Failure> {
+    let met = failures.all().into_iter().find(|failure| {
+        let (Failure { when, .. }, left) = &**failure;
+        when.as_ref().is_none_or(|picks| picks(call))
+            && left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
+    });
+    met.map(|failure| failure.0.clone())
 }

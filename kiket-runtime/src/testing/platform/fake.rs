@@ -9,11 +9,10 @@ use super::{
     call::Call,
     collection::{Item, written},
     deliver::{Attempt, repeat},
-    expectation::Expectation,
+    expectation::{Expectation, unmet},
     failure::Failure,
     ingestion, intake, issues,
     post::Target,
-    projects,
     rate::RateWindow,
     reports, secrets,
     server::Server,
@@ -87,7 +86,6 @@ pub struct FakePlatform {
     pub(super) delivery_timeout: Duration,
 }
 
-/// How it is started and what an extension needs to call it.
 impl FakePlatform {
     /// Starts a fake platform with nothing in it, on a free port.
     ///
@@ -225,13 +223,11 @@ impl FakePlatform {
     fn now(&self) -> u64 {
         self.shared.now()
     }
-}
 
-/// What a test orders, expects, and finds out about calls.
-impl FakePlatform {
     /// Orders a failure. The first that was ordered and fits a call happens.
     pub fn fail(&self, failure: Failure) {
-        self.shared.failures.order(failure);
+        let times = failure.times;
+        self.shared.failures.add(failure, times);
     }
 
     /// Takes all failures back.
@@ -242,7 +238,7 @@ impl FakePlatform {
     /// Expects calls from now on. [`verify`](Self::verify) checks it, and so does the end of the fake platform: when it
     /// is dropped, unless the thread is panicking already.
     pub fn expect(&self, expectation: Expectation) {
-        self.shared.expectations.add(expectation);
+        self.shared.expectations.add(expectation, 0);
     }
 
     /// Checks all expectations.
@@ -252,7 +248,7 @@ impl FakePlatform {
     /// When one is not met, with all that are not and the calls that were received.
     #[track_caller]
     pub fn verify(&self) {
-        let unmet = self.shared.expectations.unmet();
+        let unmet = unmet(&self.shared.expectations);
         if !unmet.is_empty() {
             let received: String = self.calls().iter().map(|call| format!("\n- {call:?}")).collect();
             let received = if received.is_empty() { " none".to_owned() } else { received };
@@ -287,10 +283,7 @@ impl FakePlatform {
     pub fn set_rate_remaining(&self, remaining: u64) {
         self.shared.state().rate.leave(remaining, self.now());
     }
-}
 
-/// Deliveries.
-impl FakePlatform {
     /// Signs a delivery with the webhook secret, at the time of the extension's clock, and hands it over in process.
     pub async fn deliver(&self, extension: &TestExtension, delivery: DeliveryBuilder) -> Attempt {
         self.hand_over(extension, delivery, extension.clock().unix_seconds()).await
@@ -362,10 +355,7 @@ impl FakePlatform {
         let response = tokio::task::spawn_blocking(move || target.post(&signed, wait)).await;
         Attempt::new(at, response.ok().and_then(Result::ok))
     }
-}
 
-/// What is in it.
-impl FakePlatform {
     /// The value of a secret.
     pub fn secret(&self, key: &str) -> Option<String> {
         secrets::value(&self.shared.state().secrets, key)
@@ -519,7 +509,7 @@ impl FakePlatform {
     pub fn add_project(&self, project: Value) {
         let project = object(project);
         assert!(project.get("slug").is_some_and(Value::is_string), "a project has a `slug`");
-        projects::add(&mut self.shared.state(), project, self.now());
+        issues::add_project(&mut self.shared.state(), project, self.now());
     }
 
     /// The notifications that were accepted, as they were sent.

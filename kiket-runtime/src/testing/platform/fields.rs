@@ -25,12 +25,15 @@ pub(super) enum Rule {
     Word(&'static [&'static str]),
 }
 
+/// The rules of an object, by its fields.
+pub(super) type Rules = [(&'static str, Rule)];
+
 /// Checks an object.
 ///
 /// # Errors
 ///
 /// 422 with each field whose rule is broken.
-pub(super) fn check(object: &Item, rules: &[(&'static str, Rule)]) -> Result<(), Response> {
+pub(super) fn check(object: &Item, rules: &Rules) -> Result<(), Response> {
     let broken = rules.iter().filter_map(|(name, rule)| Some((*name, rule.broken(object.get(*name))?)));
     let errors: Vec<_> = broken.collect();
     if errors.is_empty() { Ok(()) } else { Err(Response::invalid(&errors)) }

@@ -23,7 +23,7 @@ const EVIDENCE: [(&str, Rule); 4] =
 const LIMIT: (usize, usize) = (10, 100);
 const LEASE: (usize, usize) = (60, 3600);
 
-pub(super) fn contract(_: &mut State, _: &Request<'_>) -> Outcome {
+pub(super) fn contract() -> Response {
     let names = |rules: [(&'static str, Rule); 4]| rules.map(|(name, _)| name);
     let limits = |(default, most)| json!({ "default": default, "maximum": most });
     let body = json!({
@@ -31,7 +31,7 @@ pub(super) fn contract(_: &mut State, _: &Request<'_>) -> Outcome {
         "evidence": { "required": names(EVIDENCE) },
         "claim": { "limit": limits(LIMIT), "leaseSeconds": limits(LEASE) },
     });
-    Ok(Response::json(200, &body))
+    Response::json(200, &body)
 }
 
 /// Adds an item, unless there is one with the same `key`; says whether there was.

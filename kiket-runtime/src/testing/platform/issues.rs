@@ -1,4 +1,4 @@
-//! The issues, their comments, and the workflows by which they change their status.
+//! The issues with their comments, and the projects with the workflows by which issues change their status.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,6 @@ use super::{
         Rule::{MaybeTexts, Text},
         check,
     },
-    projects,
     request::Request,
     response::{Outcome, Response},
     state::State,
@@ -88,7 +87,7 @@ pub(super) fn transition(state: &mut State, request: &Request<'_>) -> Outcome {
     let body = request.object()?;
     check(&body, &[("transition", Text)])?;
     let (project, status) = (written(&issue["project_id"]), written(&issue["status"]));
-    let project = state.projects.find_by(&projects::NAMES, &[], &project).ok();
+    let project = state.projects.find_by(&NAMES, &[], &project).ok();
     let Some(next) = next_status(project, &status, text(&body, "transition")) else {
         return Err(Response::invalid(&[("transition", &format!("is not possible from {status}"))]));
     };
@@ -115,4 +114,31 @@ fn next_status(project: Option<&Item>, status: &str, transition: &str) -> Option
         (to == transition || step.get("name").is_some_and(|name| name == transition)).then_some(to)
     });
     ends.next().map(str::to_owned)
+}
+
+/// The fields by which queries and issues name a project. In paths it is the slug alone.
+const NAMES: [&str; 2] = ["id", "slug"];
+
+/// Adds a project, or replaces the one with its slug.
+pub(super) fn add_project(state: &mut State, mut project: Item, now: u64) {
+    let _ = state.projects.remove(&[], text(&project, "slug"));
+    project.entry("id").or_insert(Value::Null);
+    state.projects.add(&[], project, now);
+}
+
+pub(super) fn workflows(state: &mut State, request: &Request<'_>) -> Outcome {
+    page(state.projects.find(&[], request.path("slug"))?, "workflows", request)
+}
+
+pub(super) fn boards(state: &mut State, request: &Request<'_>) -> Outcome {
+    page(state.projects.find(&[], request.path("slug"))?, "boards", request)
+}
+
+pub(super) fn members(state: &mut State, request: &Request<'_>) -> Outcome {
+    page(state.projects.find_by(&NAMES, &[], request.project()?)?, "members", request)
+}
+
+fn page(project: &Item, part: &str, request: &Request<'_>) -> Outcome {
+    let list = project.get(part).and_then(Value::as_array);
+    request.page(list.map(Vec::as_slice).unwrap_or_default(), None)
 }

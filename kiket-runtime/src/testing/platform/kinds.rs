@@ -77,7 +77,7 @@ pub(super) const PROJECT: Kind = Kind { name: "project", keys: &["slug"], ..PLAI
 pub(super) const EMAIL: Kind = Kind { name: "e-mail", ..PLAIN };
 
 pub(super) const RAW_EVENT: Kind =
-    Kind { name: "raw event", defaults: |_, _| json!({ "metadata": {}, "status": "pending" }), ..PLAIN };
+    Kind { name: "raw event", defaults: |_, _| json!({ "metadata": {} }), ..PLAIN };
 
 pub(super) const EVIDENCE: Kind = Kind { name: "evidence", ..PLAIN };
 

@@ -1,8 +1,11 @@
 //! Paths with a name in braces where any segment may be, like `/issues/{key}`.
 
+/// The names of a pattern, and what a path has for them.
+pub(super) type Arguments<'p> = Vec<(&'p str, &'p str)>;
+
 /// What the decoded segments of a path have where `pattern` has a name; `None` when they do not match. A name stands for
 /// a segment that is not empty.
-pub(super) fn arguments<'p>(pattern: &'p str, path: &[&'p str]) -> Option<Vec<(&'p str, &'p str)>> {
+pub(super) fn arguments<'p>(pattern: &'p str, path: &[&'p str]) -> Option<Arguments<'p>> {
     let parts: Vec<_> = pattern.strip_prefix('/')?.split('/').collect();
     if parts.len() != path.len() {
         return None;

@@ -11,7 +11,7 @@ use http::Uri;
 use crate::testing::{SignedDelivery, TestResponse};
 
 /// The most bytes of a response that are read.
-const LARGEST: u64 = 16 * 1024 * 1024;
+const LARGEST: usize = 16 * 1024 * 1024;
 
 /// Where deliveries go.
 #[derive(Debug, Clone)]
@@ -59,13 +59,11 @@ impl Target {
         let mut stream = TcpStream::connect_timeout(&self.address, left()?)?;
         stream.set_write_timeout(Some(left()?))?;
         stream.write_all(&self.request(delivery))?;
-        let (mut response, mut chunk) = (Vec::new(), [0; 16 * 1024]);
-        while (response.len() as u64) < LARGEST {
+        let (mut response, mut chunk, mut read) = (Vec::new(), [0; 16 * 1024], 1);
+        while read > 0 && response.len() < LARGEST {
             stream.set_read_timeout(Some(left()?))?;
-            match stream.read(&mut chunk)? {
-                0 => break,
-                read => response.extend_from_slice(chunk.get(..read).unwrap_or_default()),
-            }
+            read = stream.read(&mut chunk)?;
+            response.extend_from_slice(chunk.get(..read).unwrap_or_default());
         }
         read_response(&response).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
@@ -91,10 +89,8 @@ fn read_response(bytes: &[u8]) -> Option<TestResponse> {
     let headers: crate::headers::Headers = headers.collect();
     let body = body.get(4..)?;
     let announced = headers.get("content-length").and_then(|length| length.parse::<usize>().ok());
-    if announced.is_some_and(|length| length != body.len()) {
-        return None;
-    }
-    Some(TestResponse::new(status, headers, body.to_vec(), None))
+    let is_whole = announced.is_none_or(|length| length == body.len());
+    is_whole.then(|| TestResponse::new(status, headers, body.to_vec(), None))
 }
 
 #[cfg(test)]

@@ -41,11 +41,9 @@ impl RateWindow {
 
     pub(super) fn shown(&mut self, now: u64) -> Value {
         self.roll(now);
+        let (remaining, reset_in) = (self.remaining(), self.reset_in(now));
         json!({ "rate_limit": {
-            "limit": self.limit,
-            "remaining": self.remaining(),
-            "window_seconds": self.seconds,
-            "reset_in": self.reset_in(now),
+            "limit": self.limit, "remaining": remaining, "window_seconds": self.seconds, "reset_in": reset_in,
         } })
     }
 

@@ -1,25 +1,20 @@
 //! What extensions report and ask for in passing, without more than a check: events, notifications, metrics, telemetry,
-//! analytics, e-mails, SLA events, the extension's metadata, the rate limit and webhook URLs.
+//! analytics, e-mails, SLA events, the extension's metadata and webhook URLs.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     collection::By,
     fields::{
-        Rule::{self, MaybeObject, Moment, Number, Text, Word},
-        check,
+        Rule::{MaybeObject, Moment, Number, Text, Word},
+        Rules, check,
     },
     request::Request,
     response::{Outcome, Response},
     state::State,
 };
 
-fn report(
-    state: &mut State,
-    request: &Request<'_>,
-    name: &'static str,
-    rules: &[(&'static str, Rule)],
-) -> Outcome {
+fn report(state: &mut State, request: &Request<'_>, name: &'static str, rules: &Rules) -> Outcome {
     let body = request.object()?;
     check(&body, rules)?;
     state.reports.entry(name).or_default().push(body.into());
@@ -71,17 +66,13 @@ pub(super) fn sla_events(state: &mut State, request: &Request<'_>) -> Outcome {
     request.page(&state.sla_events.picked(&[], request.call, &filters)?, None)
 }
 
-pub(super) fn metadata(state: &mut State, request: &Request<'_>) -> Outcome {
+pub(super) fn metadata(state: &State, request: &Request<'_>) -> Response {
     let (id, mut metadata) = (request.path("extension"), state.metadata.clone());
     metadata.insert("id".into(), id.into());
     for (field, value) in [("name", id), ("version", "1.0.0")] {
         metadata.entry(field).or_insert_with(|| value.into());
     }
-    Ok(Response::json(200, &Value::Object(metadata)))
-}
-
-pub(super) fn rate_limit(state: &mut State, request: &Request<'_>) -> Outcome {
-    Ok(Response::json(200, &state.rate.shown(request.now)))
+    Response::json(200, &metadata.into())
 }
 
 /// The base of the URLs to which others send webhooks for the extension. Nothing listens there:

@@ -17,14 +17,9 @@ pub(super) struct Request<'r> {
 }
 
 impl<'r> Request<'r> {
-    /// What is in the path where the pattern has `{name}`.
-    pub(super) fn argument(&self, name: &str) -> Option<&'r str> {
-        self.arguments.iter().find(|(own, _)| *own == name).map(|(_, value)| *value)
-    }
-
-    /// The same, for a name that the pattern is known to have.
+    /// What is in the path where the pattern has `{name}`; empty where it has no such name.
     pub(super) fn path(&self, name: &str) -> &'r str {
-        self.argument(name).unwrap_or_default()
+        self.arguments.iter().find(|(own, _)| *own == name).map_or("", |(_, value)| *value)
     }
 
     /// A parameter of the query that must not be blank.

@@ -15,7 +15,8 @@ pub(super) type Outcome = Result<Response, Response>;
 
 impl Response {
     pub(super) fn json(status: u16, body: &Value) -> Self {
-        Self { body: body.to_string().into(), ..Self::empty(status) }
+        let response = Self { body: body.to_string().into(), ..Self::empty(status) };
+        response.with_header("content-type", "application/json")
     }
 
     pub(super) fn empty(status: u16) -> Self {

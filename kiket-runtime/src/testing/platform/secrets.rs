@@ -23,7 +23,7 @@ pub(super) fn value(secrets: &Collection, key: &str) -> Option<String> {
     secrets.find(&[], key).ok().map(|secret| text(secret, "value").to_owned())
 }
 
-pub(super) fn list(state: &mut State, _: &Request<'_>) -> Outcome {
+pub(super) fn list(state: &State) -> Response {
     let mut secrets = state.secrets.within(&[]);
     secrets.sort_by_key(|secret| text(secret, "key"));
     let body = if state.detailed_secrets {
@@ -34,7 +34,7 @@ pub(super) fn list(state: &mut State, _: &Request<'_>) -> Outcome {
     } else {
         json!({ "keys": secrets.into_iter().map(|secret| &secret["key"]).collect::<Vec<_>>() })
     };
-    Ok(Response::json(200, &body))
+    Response::json(200, &body)
 }
 
 pub(super) fn get(state: &mut State, request: &Request<'_>) -> Outcome {

@@ -12,7 +12,7 @@ use super::{
     audit,
     collection::{Item, written},
     fields::check,
-    ingestion, intake, issues, projects,
+    ingestion, intake, issues,
     rate::RateWindow,
     secrets,
     state::State,
@@ -45,8 +45,7 @@ struct Extension {
     id: Option<String>,
     name: Option<String>,
     version: Option<String>,
-    #[serde(default)]
-    metadata: Item,
+    metadata: Option<Item>,
 }
 
 /// What is in a table.
@@ -80,12 +79,9 @@ struct RawEvent(Item);
 impl<'de> Deserialize<'de> for RawEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let fields = Item::deserialize(deserializer)?;
-        match check(&fields, &ingestion::RAW_EVENT) {
-            Ok(()) => Ok(Self(fields)),
-            Err(_) => Err(D::Error::custom(
-                "a raw event has the texts `sourceSystem`, `sourceEventType` and `idempotencyKey`, and the object `payload`",
-            )),
-        }
+        let text = "a raw event has the texts `sourceSystem`, `sourceEventType` and `idempotencyKey`, and the object `payload`";
+        check(&fields, &ingestion::RAW_EVENT).map_err(|_| D::Error::custom(text))?;
+        Ok(Self(fields))
     }
 }
 
@@ -93,8 +89,7 @@ impl<'de> Deserialize<'de> for RawEvent {
 struct IntakeForm {
     project_id: String,
     key: String,
-    #[serde(default)]
-    submissions: Vec<Item>,
+    submissions: Option<Vec<Item>>,
     #[serde(flatten)]
     rest: Item,
 }
@@ -102,8 +97,7 @@ struct IntakeForm {
 #[derive(Deserialize)]
 struct Issue {
     title: String,
-    #[serde(default)]
-    comments: Vec<Item>,
+    comments: Option<Vec<Item>>,
     #[serde(flatten)]
     rest: Item,
 }
@@ -113,27 +107,18 @@ struct Issue {
 #[serde(deny_unknown_fields)]
 struct Project {
     slug: String,
-    #[serde(default)]
-    id: Value,
-    #[serde(default)]
-    workflows: Vec<Item>,
-    #[serde(default)]
-    boards: Vec<Item>,
-    #[serde(default)]
-    members: Vec<Item>,
+    id: Option<Value>,
+    workflows: Option<Vec<Item>>,
+    boards: Option<Vec<Item>>,
+    members: Option<Vec<Item>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rate {
     limit: u64,
-    #[serde(default = "a_minute")]
-    window_seconds: u64,
+    window_seconds: Option<u64>,
     remaining: Option<u64>,
-}
-
-fn a_minute() -> u64 {
-    60
 }
 
 impl Seed {
@@ -165,7 +150,7 @@ impl Seed {
     /// Puts everything into `state`, besides what is there.
     pub(super) fn sow(self, state: &mut State, organization: &str, now: u64) {
         if let Some(extension) = self.extension {
-            state.metadata.extend(extension.metadata);
+            state.metadata.extend(extension.metadata.into_iter().flatten());
             for (field, text) in [("name", extension.name), ("version", extension.version)] {
                 state.metadata.extend(text.map(|text| (field.to_owned(), text.into())));
             }
@@ -186,20 +171,20 @@ impl Seed {
         for IntakeForm { project_id, key, submissions, mut rest } in self.intake_forms {
             rest.insert("key".into(), key.as_str().into());
             state.forms.add(&[&project_id], rest, now);
-            for submission in submissions {
+            for submission in submissions.into_iter().flatten() {
                 let _ = intake::add_submission(state, &project_id, &key, submission, now);
             }
         }
         for Issue { title, comments, mut rest } in self.issues {
             rest.insert("title".into(), title.into());
             let key = written(&state.issues.add(&[], rest, now)["key"]);
-            for comment in comments {
+            for comment in comments.into_iter().flatten() {
                 let _ = issues::add_comment(state, &key, comment, now);
             }
         }
         for project in self.projects {
             if let Value::Object(project) = json!(project) {
-                projects::add(state, project, now);
+                issues::add_project(state, project, now);
             }
         }
         if let Some(token) = self.webhook_token {
@@ -213,7 +198,7 @@ impl Seed {
             let _ = ingestion::add_raw_event(state, event, organization, now);
         }
         if let Some(rate) = self.rate_limit {
-            state.rate = RateWindow::new(rate.limit, Duration::from_secs(rate.window_seconds));
+            state.rate = RateWindow::new(rate.limit, Duration::from_secs(rate.window_seconds.unwrap_or(60)));
             if let Some(remaining) = rate.remaining {
                 state.rate.leave(remaining, now);
             }

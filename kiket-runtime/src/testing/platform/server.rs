@@ -10,16 +10,13 @@ use std::{
 
 use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer,
-    http::{
-        StatusCode,
-        header::{CONTENT_TYPE, HeaderName, HeaderValue},
-    },
+    http::{StatusCode, header},
     web,
 };
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::{call::Call, response::Response, shared::Shared, wire::Ending};
+use super::{call::Call, failure, response::Response, shared::Shared, wire::Ending};
 
 /// A server that runs until it is dropped.
 pub(super) struct Server {
@@ -90,7 +87,7 @@ async fn serve(request: HttpRequest, payload: web::Payload, shared: web::Data<Sh
     let target = (request.uri().path(), request.uri().query().unwrap_or_default());
     let call = Call::new(shared.now(), request.method().as_str(), target, headers, body);
     let number = shared.arrived(&call);
-    let (response, ending) = match (refusal, shared.failures.meet(&call)) {
+    let (response, ending) = match (refusal, failure::meet(&shared.failures, &call)) {
         (Some((status, code, text)), _) => (Response::error(status, code, text), Ending::Whole),
         (None, None) => (shared.carry_out(&call), Ending::Whole),
         (None, Some(failure)) => {
@@ -112,13 +109,13 @@ async fn serve(request: HttpRequest, payload: web::Payload, shared: web::Data<Sh
 fn respond(response: Response, more: Vec<(&'static str, String)>, ending: Ending) -> HttpResponse {
     let Response { status, headers, body } = response;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let kind = (!body.is_empty() || ending == Ending::Endless)
-        .then(|| (CONTENT_TYPE.to_string(), "application/json".to_owned()));
     let more = more.into_iter().map(|(name, value)| (name.to_owned(), value));
     let mut response = HttpResponse::with_body(status, ending.body(body));
     // What the response itself has comes last: a failure may replace a header.
-    for (name, value) in kind.into_iter().chain(more).chain(headers) {
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
+    for (name, value) in more.chain(headers) {
+        if let (Ok(name), Ok(value)) =
+            (name.parse::<header::HeaderName>(), value.parse::<header::HeaderValue>())
+        {
             response.headers_mut().insert(name, value);
         }
     }

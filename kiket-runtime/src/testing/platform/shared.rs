@@ -5,9 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::{
     call::{Call, Calls},
     credentials::Credentials,
-    expectation::Expectations,
-    failure::Failures,
-    pattern,
+    expectation::{self, Expectation},
+    failure::Failure,
+    orders::Orders,
+    pattern::{Arguments, arguments},
     request::Request,
     response::{Outcome, Response},
     state::State,
@@ -18,8 +19,8 @@ use crate::clock::Clock;
 pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) credentials: Credentials,
-    pub(super) failures: Failures,
-    pub(super) expectations: Expectations,
+    pub(super) failures: Orders<Failure>,
+    pub(super) expectations: Orders<Expectation>,
     /// The path of the base, in decoded segments.
     pub(super) base: Vec<String>,
     pub(super) observer: Option<Observer>,
@@ -41,7 +42,7 @@ impl Shared {
 
     /// Writes a call down before anything is done about it.
     pub(super) fn arrived(&self, call: &Call) -> usize {
-        self.expectations.count(call);
+        expectation::count(&self.expectations, call);
         self.calls().arrived(call.clone())
     }
 
@@ -75,13 +76,11 @@ impl Shared {
             return Ok(response);
         }
         let request = Request { call, arguments, organization: &self.credentials.organization, now };
-        let other = request
-            .argument("extension")
-            .filter(|id| state.extension_id.as_ref().is_some_and(|own| own != id));
-        let outcome = match other {
-            Some(_) => Err(Response::not_found("extension")),
-            None => (endpoint.run)(state, &request),
-        };
+        let extension = request.path("extension");
+        let is_other =
+            state.extension_id.as_ref().is_some_and(|own| !extension.is_empty() && own != extension);
+        let outcome =
+            if is_other { Err(Response::not_found("extension")) } else { (endpoint.run)(state, &request) };
         let response = outcome.unwrap_or_else(|refusal| refusal);
         state.replays.store(call, &response);
         Ok(response)
@@ -104,20 +103,13 @@ impl Shared {
 /// # Errors
 ///
 /// 404 for a path without a pattern, 405 for a method that its pattern has not.
-fn find<'p>(
-    method: &str,
-    path: &[&'p str],
-) -> Result<(&'static Endpoint, Vec<(&'p str, &'p str)>), Response> {
-    let mut matching =
-        ENDPOINTS.iter().filter_map(|row| Some((row.pattern, pattern::arguments(row.pattern, path)?)));
-    let (pattern, arguments) = matching.next().ok_or_else(|| Response::not_found("path"))?;
-    let mut rows = ENDPOINTS.iter().filter(|row| row.pattern == pattern);
-    let allowed: Vec<_> = rows.clone().map(|row| row.method).collect();
-    match rows.find(|row| row.method == method) {
-        Some(endpoint) => Ok((endpoint, arguments)),
-        None => {
-            let refusal = Response::error(405, "method_not_allowed", "this path takes other methods");
-            Err(refusal.with_header("allow", allowed.join(", ")))
-        }
-    }
+fn find<'p>(method: &str, path: &[&'p str]) -> Result<(&'static Endpoint, Arguments<'p>), Response> {
+    let mut matching = ENDPOINTS.iter().filter_map(|row| Some((row, arguments(row.pattern, path)?)));
+    let (first, arguments) = matching.next().ok_or_else(|| Response::not_found("path"))?;
+    let rows = ENDPOINTS.iter().filter(|row| row.pattern == first.pattern);
+    let endpoint = rows.clone().find(|row| row.method == method).ok_or_else(|| {
+        let refusal = Response::error(405, "method_not_allowed", "this path takes other methods");
+        refusal.with_header("allow", rows.map(|row| row.method).collect::<Vec<_>>().join(", "))
+    })?;
+    Ok((endpoint, arguments))
 }

@@ -1,8 +1,12 @@
 //! The endpoints of the fake platform: one row for each, from which paths, methods and access are derived.
 
 use super::{
-    audit, custom_data, ingestion, intake, issues, projects, reports, request::Request, response::Outcome,
-    secrets, state::State, tokens,
+    audit, custom_data, ingestion, intake, issues, reports,
+    request::Request,
+    response::{Outcome, Response},
+    secrets,
+    state::State,
+    tokens,
 };
 use Access::{Extension, Ingestion, Open, Workspace};
 
@@ -12,7 +16,7 @@ pub(super) struct Endpoint {
     /// The path, with a name in braces where any segment may be.
     pub(super) pattern: &'static str,
     pub(super) access: Access,
-    pub(super) run: fn(&mut State, &Request<'_>) -> Outcome,
+    pub(super) run: Run,
 }
 
 /// What a caller has to show.
@@ -28,12 +32,9 @@ pub(super) enum Access {
     Open,
 }
 
-const fn row(
-    method: &'static str,
-    pattern: &'static str,
-    access: Access,
-    run: fn(&mut State, &Request<'_>) -> Outcome,
-) -> Endpoint {
+type Run = fn(&mut State, &Request<'_>) -> Outcome;
+
+const fn row(method: &'static str, pattern: &'static str, access: Access, run: Run) -> Endpoint {
     Endpoint { method, pattern, access, run }
 }
 
@@ -45,18 +46,20 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
     // Outside the API: runtime tokens for development (Kiket gives them to deliveries alone), their keys, and a
     // collector of telemetry that is not Kiket.
     row("POST", "/runtime_tokens", Workspace, tokens::order),
-    row("GET", "/.well-known/jwks.json", Open, tokens::keys),
+    row("GET", "/.well-known/jwks.json", Open, |state, _| {
+        Ok(Response::json(200, &state.tokens.issuer.jwks()))
+    }),
     row("POST", "/telemetry", Open, reports::telemetry),
     row("POST", "/api/v1/extensions/notifications", Workspace, reports::notification),
     row("POST", "/api/v1/extensions/metrics", Workspace, reports::metric),
-    row("GET", "/api/v1/extensions/{extension}", Workspace, reports::metadata),
+    row("GET", "/api/v1/extensions/{extension}", Workspace, |state, call| Ok(reports::metadata(state, call))),
     row("POST", "/api/v1/extensions/{extension}/events", Workspace, reports::event),
-    row("GET", "/api/v1/extensions/{extension}/secrets", Workspace, secrets::list),
+    row("GET", "/api/v1/extensions/{extension}/secrets", Workspace, |state, _| Ok(secrets::list(state))),
     row("GET", "/api/v1/extensions/{extension}/secrets/{key}", Workspace, secrets::get),
     row("POST", "/api/v1/extensions/{extension}/secrets/{key}", Workspace, secrets::set),
     row("PATCH", "/api/v1/extensions/{extension}/secrets/{key}", Workspace, secrets::rotate),
     row("DELETE", "/api/v1/extensions/{extension}/secrets/{key}", Workspace, secrets::delete),
-    row("GET", RATE_LIMIT, Extension, reports::rate_limit),
+    row("GET", RATE_LIMIT, Extension, |state, call| Ok(Response::json(200, &state.rate.shown(call.now)))),
     row("POST", "/api/v1/ext/telemetry", Extension, reports::telemetry),
     row("GET", "/api/v1/ext/custom_data/{module}/{table}", Extension, custom_data::list),
     row("POST", "/api/v1/ext/custom_data/{module}/{table}", Extension, custom_data::create),
@@ -78,9 +81,9 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
     row("PATCH", "/api/v1/ext/issues/{key}", Extension, issues::update),
     row("POST", "/api/v1/ext/issues/{key}/comments", Extension, issues::comment),
     row("POST", "/api/v1/ext/issues/{key}/transitions", Extension, issues::transition),
-    row("GET", "/api/v1/ext/projects/{slug}/workflows", Extension, projects::workflows),
-    row("GET", "/api/v1/ext/projects/{slug}/boards", Extension, projects::boards),
-    row("GET", "/api/v1/ext/project/members", Extension, projects::members),
+    row("GET", "/api/v1/ext/projects/{slug}/workflows", Extension, issues::workflows),
+    row("GET", "/api/v1/ext/projects/{slug}/boards", Extension, issues::boards),
+    row("GET", "/api/v1/ext/project/members", Extension, issues::members),
     row("POST", "/api/v1/ext/analytics/events", Extension, reports::analytics),
     row("GET", "/api/v1/ext/webhook_url", Extension, reports::webhook_url),
     row("POST", "/api/v1/ext/inbound_emails", Extension, reports::email),
@@ -88,7 +91,7 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
     row("GET", "/api/v1/audit/anchors/{root}", Workspace, audit::get),
     row("GET", "/api/v1/audit/records/{id}/proof", Workspace, audit::proof),
     row("POST", "/api/v1/audit/verify", Workspace, audit::verify),
-    row("GET", "/api/v1/platform/extension-ingestion/contract", Ingestion, ingestion::contract),
+    row("GET", "/api/v1/platform/extension-ingestion/contract", Ingestion, |_, _| Ok(ingestion::contract())),
     row("POST", "/api/v1/platform/raw-events", Ingestion, ingestion::ingest),
     row("GET", "/api/v1/platform/raw-events/claim", Ingestion, ingestion::claim),
     row("POST", "/api/v1/platform/raw-events/{id}/process", Ingestion, ingestion::process),

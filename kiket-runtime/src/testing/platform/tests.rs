@@ -1,7 +1,9 @@
 //! The platform, asked over plain sockets.
 
+mod expectations;
 mod intake;
 mod projects;
+mod table;
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -24,7 +26,9 @@ use crate::{
     extension::Extension,
     handler::{Payload, Reply},
     secret::Secret,
+    signature::SignatureError,
     testing::{SECRET, TestExtension, delivery},
+    token::Authentication,
 };
 
 /// No test waits longer for anything.
@@ -850,6 +854,46 @@ fn an_extension_is_pointed_at_the_platform() {
     assert_eq!((config.extension_id(), extension.clock().unix_seconds()), (Some("com.example.x"), 5));
     let named = platform.extension(builder().id("own"));
     assert_eq!(TestExtension::new(named).unwrap().extension().id(), Some("own"));
+}
+
+#[tokio::test]
+async fn an_extension_has_the_clock_of_the_platform_unless_it_has_one() {
+    let builder = || Extension::builder().handler("issue.created", "v1", async || Reply::ok());
+    for (platform, moves) in [(FakePlatform::start(), false), (platform(), true)] {
+        let own = TestExtension::new(platform.extension(builder().clock(Clock::fixed(7)))).unwrap();
+        assert_eq!(own.clock().unix_seconds(), 7);
+        let extension = TestExtension::new(platform.extension(builder())).unwrap();
+        let before = extension.clock().unix_seconds();
+        assert!(before.abs_diff(platform.clock().unix_seconds()) <= 1);
+        platform.clock().advance(Duration::from_secs(1000));
+        assert_eq!(extension.clock().unix_seconds() >= before + 1000, moves);
+    }
+    // Without a platform it is the test's own.
+    assert_eq!(TestExtension::new(builder()).unwrap().clock().unix_seconds(), NOW);
+}
+
+#[tokio::test]
+async fn a_runtime_token_holds_by_the_system_clock() {
+    let platform = FakePlatform::start();
+    let builder = platform.extension(Extension::builder()).authentication(Authentication::Both);
+    let builder = builder.handler("issue.created", "v1", async || Reply::ok());
+    let extension = TestExtension::new(builder).unwrap();
+    let delivery = || delivery("issue.created", "v1", &json!({ "id": "e1" }));
+    let accepted = delivery().runtime_token(platform.runtime_token(["*"]));
+    assert_eq!(platform.deliver(&extension, accepted).await.status, Some(200));
+    // No response has the cause of a refusal, and the test kit knows it.
+    let forged = extension.deliver(delivery().secret("other")).await;
+    assert_eq!(
+        (forged.status(), forged.refusal().and_then(|cause| cause.split_once(": "))),
+        (401, Some(("signature_mismatch", SignatureError::SignatureMismatch.to_string().as_str())))
+    );
+    assert!(!forged.text().contains("mismatch"), "{forged:?}");
+    assert!(format!("{forged:?}").contains("invalid signature"), "{forged:?}");
+    let refused = extension.deliver(delivery().runtime_token("x.y.z")).await;
+    assert!(refused.refusal().is_some_and(|cause| cause.starts_with("token_")), "{refused:?}");
+    let missing = extension.deliver(delivery()).await;
+    assert!(missing.refusal().is_some_and(|cause| cause.starts_with("token_missing: ")), "{missing:?}");
+    assert_eq!(extension.get("/health").await.refusal(), None);
 }
 
 /// An extension whose handler answers with these statuses in turn, then with 200.

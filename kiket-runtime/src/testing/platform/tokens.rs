@@ -29,16 +29,10 @@ impl Tokens {
         self.issued.retain(|_, until| now < *until);
         self.number = self.number.wrapping_add(1);
         let expires = now.saturating_add(VALID);
+        let id = format!("{}-{}", self.issuer.key_id(), self.number);
         let token = self.issuer.sign(&json!({
-            "iss": "kiket.dev",
-            "sub": "installation:1",
-            "org_id": organization,
-            "ext_id": 1,
-            "scopes": scopes,
-            "src": "webhook",
-            "iat": now,
-            "exp": expires,
-            "jti": format!("{}-{}", self.issuer.key_id(), self.number),
+            "iss": "kiket.dev", "sub": "installation:1", "org_id": organization, "ext_id": 1, "scopes": scopes,
+            "src": "webhook", "iat": now, "exp": expires, "jti": id,
         }));
         self.issued.insert(token.clone(), expires);
         token
@@ -61,9 +55,4 @@ pub(super) fn order(state: &mut State, request: &Request<'_>) -> Outcome {
     }
     let token = state.tokens.issue(&scopes.unwrap_or_default(), request.organization, request.now);
     Ok(Response::json(201, &json!({ "runtime_token": token, "expires_in": VALID })))
-}
-
-/// The keys that tokens can be verified with.
-pub(super) fn keys(state: &mut State, _: &Request<'_>) -> Outcome {
-    Ok(Response::json(200, &state.tokens.issuer.jwks()))
 }
