@@ -245,17 +245,15 @@ impl FakePlatform {
     ///
     /// # Panics
     ///
-    /// When one is not met, with all that are not and the calls that were received.
+    /// When one is not met, with all that are not and the calls that were received, the last 100 of them.
     #[track_caller]
     pub fn verify(&self) {
-        let unmet = unmet(&self.shared.expectations);
-        if !unmet.is_empty() {
-            let received: String = self.calls().iter().map(|call| format!("\n- {call:?}")).collect();
-            let received = if received.is_empty() { " none".to_owned() } else { received };
-            panic!(
-                "unmet expectations of the fake platform:\n{}\ncalls received:{received}",
-                unmet.join("\n")
-            );
+        let (mut lines, calls) = (unmet(&self.shared.expectations), self.calls());
+        if !lines.is_empty() {
+            lines.push(format!("calls received ({}):", calls.len()));
+            lines
+                .extend(calls.iter().skip(calls.len().saturating_sub(100)).map(|call| format!("- {call:?}")));
+            panic!("unmet expectations of the fake platform:\n{}", lines.join("\n"));
         }
     }
 

@@ -47,11 +47,11 @@ pub(super) fn stats(state: &mut State, request: &Request<'_>) -> Outcome {
         counted.retain(|own| time(text(own, "created_at")) >= start);
     }
     let count = |status: &str| counted.iter().filter(|own| text(own, "status") == status).count();
-    let mut stats = json!({ "total_submissions": counted.len(), "period": period });
+    let mut body = json!({ "total_submissions": counted.len(), "period": period });
     for status in STATUSES {
-        stats[status] = count(status).into();
+        body[status] = count(status).into();
     }
-    Ok(Response::json(200, &stats))
+    Ok(Response::json(200, &body))
 }
 
 pub(super) fn list_submissions(state: &mut State, request: &Request<'_>) -> Outcome {

@@ -24,7 +24,7 @@ fn calls_are_counted_by_method_path_and_predicate() {
         let found = failure(&platform);
         let expected = unmet.map(|unmet| {
             format!(
-                "unmet expectations of the fake platform:\n- {unmet}\ncalls received:\n- GET {SECRETS} → 200"
+                "unmet expectations of the fake platform:\n- {unmet}\ncalls received (1):\n- GET {SECRETS} → 200"
             )
         });
         assert_eq!(found, expected);
@@ -50,7 +50,7 @@ fn calls_are_counted_by_method_path_and_predicate() {
 }
 
 #[test]
-fn all_that_is_unmet_is_listed_and_no_call_is_none() {
+fn all_that_is_unmet_is_listed_and_no_call_is_zero() {
     let platform = platform();
     platform.expect(Expectation::call("GET", "/a"));
     platform.expect(Expectation::call("GET", "/b").times(..));
@@ -60,7 +60,7 @@ fn all_that_is_unmet_is_listed_and_no_call_is_none() {
     let expected = [
         "- GET /a: expected at least 1, received 0",
         "- GET /c: expected at least 1, received 0",
-        "calls received: none",
+        "calls received (0):",
     ];
     assert_eq!(lines, expected);
     ask("GET", "/a").check(&platform, 404);

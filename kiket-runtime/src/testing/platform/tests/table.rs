@@ -7,7 +7,7 @@ use super::{
 
 /// A path that the row's pattern matches.
 fn path(row: &Endpoint) -> String {
-    row.pattern.replace('{', "").replace('}', "")
+    row.pattern.replace(['{', '}'], "")
 }
 
 /// Asks a row with these credentials; the status.
