@@ -1,17 +1,17 @@
-//! What extensions report and ask for in passing, without more than a check: events, notifications, metrics, telemetry,
-//! analytics, e-mails, SLA events, the extension's metadata and webhook URLs.
+//! What needs no more than a check: reports, e-mails, SLA events, metadata, runtime tokens and webhook URLs.
 
 use serde_json::json;
 
 use super::{
     collection::By,
     fields::{
-        Rule::{MaybeObject, Moment, Number, Text, Word},
+        Rule::{MaybeObject, MaybeTexts, Moment, Number, Text, Word},
         Rules, check,
     },
     request::Request,
     response::{Outcome, Response},
     state::State,
+    tokens::VALID,
 };
 
 fn report(state: &mut State, request: &Request<'_>, name: &'static str, rules: &Rules) -> Outcome {
@@ -73,6 +73,18 @@ pub(super) fn metadata(state: &State, request: &Request<'_>) -> Response {
         metadata.entry(field).or_insert_with(|| value.into());
     }
     Response::json(200, &metadata.into())
+}
+
+/// Issues a token with the scopes that the body names.
+pub(super) fn runtime_token(state: &mut State, request: &Request<'_>) -> Outcome {
+    let mut body = request.object()?;
+    check(&body, &[("scopes", MaybeTexts)])?;
+    let scopes = body.remove("scopes").and_then(|scopes| serde_json::from_value::<Vec<_>>(scopes).ok());
+    if !body.is_empty() {
+        return Err(Response::invalid(&[("body", "has unknown members")]));
+    }
+    let token = state.tokens.issue(&scopes.unwrap_or_default(), request.organization, request.now);
+    Ok(Response::json(201, &json!({ "runtime_token": token, "expires_in": VALID })))
 }
 
 /// The base of the URLs to which others send webhooks for the extension. Nothing listens there:

@@ -6,7 +6,6 @@ use super::{
     response::{Outcome, Response},
     secrets,
     state::State,
-    tokens,
 };
 use Access::{Extension, Ingestion, Open, Workspace};
 
@@ -45,7 +44,7 @@ pub(super) const RATE_LIMIT: &str = "/api/v1/ext/rate_limit";
 pub(super) static ENDPOINTS: &[Endpoint] = &[
     // Outside the API: runtime tokens for development (Kiket gives them to deliveries alone), their keys, and a
     // collector of telemetry that is not Kiket.
-    row("POST", "/runtime_tokens", Workspace, tokens::order),
+    row("POST", "/runtime_tokens", Workspace, reports::runtime_token),
     row("GET", "/.well-known/jwks.json", Open, |state, _| {
         Ok(Response::json(200, &state.tokens.issuer.jwks()))
     }),

@@ -4,12 +4,6 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
-use super::{
-    fields::{Rule::MaybeTexts, check},
-    request::Request,
-    response::{Outcome, Response},
-    state::State,
-};
 use crate::testing::TokenIssuer;
 
 /// The tokens that were issued, and the key that signs them.
@@ -22,7 +16,7 @@ pub(super) struct Tokens {
 }
 
 /// How long a token is valid, in seconds.
-const VALID: u64 = 300;
+pub(super) const VALID: u64 = 300;
 
 impl Tokens {
     pub(super) fn issue(&mut self, scopes: &[String], organization: &str, now: u64) -> String {
@@ -43,16 +37,4 @@ impl Tokens {
         let issued = std::str::from_utf8(token).ok().and_then(|token| self.issued.get(token));
         issued.is_some_and(|until| now < *until)
     }
-}
-
-/// Issues a token with the scopes that the body names.
-pub(super) fn order(state: &mut State, request: &Request<'_>) -> Outcome {
-    let mut body = request.object()?;
-    check(&body, &[("scopes", MaybeTexts)])?;
-    let scopes = body.remove("scopes").and_then(|scopes| serde_json::from_value::<Vec<_>>(scopes).ok());
-    if !body.is_empty() {
-        return Err(Response::invalid(&[("body", "has unknown members")]));
-    }
-    let token = state.tokens.issue(&scopes.unwrap_or_default(), request.organization, request.now);
-    Ok(Response::json(201, &json!({ "runtime_token": token, "expires_in": VALID })))
 }
