@@ -8,7 +8,10 @@ use std::{
 
 use http::Uri;
 
-use crate::testing::{SignedDelivery, TestResponse};
+use crate::{
+    headers::Headers,
+    testing::{SignedDelivery, TestResponse},
+};
 
 /// The most bytes of a response that are read.
 const LARGEST: usize = 16 * 1024 * 1024;
@@ -86,7 +89,7 @@ fn read_response(bytes: &[u8]) -> Option<TestResponse> {
     let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
     let headers = lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()));
-    let headers: crate::headers::Headers = headers.collect();
+    let headers: Headers = headers.collect();
     let body = body.get(4..)?;
     let announced = headers.get("content-length").and_then(|length| length.parse::<usize>().ok());
     let is_whole = announced.is_none_or(|length| length == body.len());

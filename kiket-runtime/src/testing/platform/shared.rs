@@ -46,7 +46,7 @@ impl Shared {
         self.calls().arrived(call.clone())
     }
 
-    /// Writes the status down before the response is sent: whoever has the response finds it here.
+    /// Writes the status down before the response is sent: a caller that has it finds the status here.
     pub(super) fn responded(&self, number: usize, call: Call, status: u16) {
         self.calls().responded(number, status);
         if let Some(observer) = &self.observer {

@@ -1,4 +1,4 @@
-//! The platform, asked over plain sockets.
+//! The fake platform, asked over plain sockets.
 
 mod access;
 mod deliveries;
@@ -41,7 +41,7 @@ const BOUND: Duration = Duration::from_secs(10);
 
 const NOW: u64 = 1_700_000_000;
 
-/// A platform whose clock stands.
+/// A fake platform whose clock stands.
 fn platform() -> FakePlatform {
     FakePlatform::builder().clock(Clock::fixed(NOW)).start().unwrap()
 }
@@ -120,7 +120,7 @@ impl Ask {
     #[track_caller]
     fn send(&self, platform: &FakePlatform) -> Received {
         let bytes = self.raw(platform);
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("an answer has a head");
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a response has a head");
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Received { status, head, body: bytes[end + 4..].to_vec() }
@@ -180,7 +180,7 @@ fn calls_are_written_down_in_full() {
 }
 
 #[test]
-fn an_observer_sees_each_call_before_its_caller_has_the_answer() {
+fn an_observer_sees_each_call_before_the_caller_its_response() {
     let (sender, seen) = mpsc::channel();
     let observed = FakePlatform::builder().on_call(move |call| sender.send(format!("{call:?}")).unwrap());
     let platform = observed.start().unwrap();
@@ -222,14 +222,14 @@ fn a_port_that_is_taken_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_answers_while_tokios_clock_is_paused() {
+async fn it_responds_while_tokios_clock_is_paused() {
     let platform = platform();
     let answered = tokio::task::spawn_blocking(move || ask("GET", SECRETS).send(&platform).status).await;
     assert_eq!(answered.unwrap(), 200);
 }
 
 #[test]
-fn many_callers_at_once_are_all_answered_and_written_down() {
+fn many_callers_at_once_all_get_responses_and_are_recorded() {
     let platform = FakePlatform::builder().rate_limit(100_000, Duration::from_secs(60)).start().unwrap();
     thread::scope(|scope| {
         for _ in 0..8 {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_runtime_token_is_ordered_and_opens_what_the_workspace_token_opens() {
+fn a_runtime_token_opens_what_the_workspace_token_opens() {
     let platform = platform();
     let order = |body: &Value| ask("POST", "/runtime_tokens").json(body);
     let given = order(&json!({ "scopes": ["issues:read"] })).check(&platform, 201).json();
@@ -27,7 +27,7 @@ fn a_runtime_token_is_ordered_and_opens_what_the_workspace_token_opens() {
 }
 
 #[test]
-fn unknown_paths_and_wrong_methods_are_told_apart() {
+fn unknown_paths_and_wrong_methods_are_distinguished() {
     let platform = platform();
     for path in
         ["/", "/api/v1", "/api/v1/extensions", "/api/v1/extensions/", "/api/v2/ext/rate_limit", "//telemetry"]
@@ -116,7 +116,7 @@ fn repeated_credentials_are_refused() {
 }
 
 #[test]
-fn the_rate_window_is_counted_on_the_clock_and_told_with_every_answer() {
+fn the_rate_window_is_on_the_clock_and_in_every_response() {
     let clock = Clock::fixed(NOW);
     let builder = FakePlatform::builder().clock(clock.clone()).rate_limit(3, Duration::from_secs(60));
     let platform = builder.start().unwrap();
@@ -144,7 +144,7 @@ fn the_rate_window_is_counted_on_the_clock_and_told_with_every_answer() {
 }
 
 #[test]
-fn every_answer_has_a_request_id_of_its_own() {
+fn every_response_has_a_request_id_of_its_own() {
     let platform = platform();
     platform.fail(Failure::status(500).times(1));
     let ids = ["/x", RATE, SECRETS]
@@ -153,7 +153,7 @@ fn every_answer_has_a_request_id_of_its_own() {
 }
 
 #[test]
-fn an_idempotency_key_brings_the_first_answer_again_and_no_second_record() {
+fn an_idempotency_key_replays_the_response_without_effect() {
     let platform = platform();
     let contacts = format!("{CONTACTS}?project_id=7");
     let create = |email: &str, key: &str| {
@@ -178,7 +178,7 @@ fn an_idempotency_key_brings_the_first_answer_again_and_no_second_record() {
 }
 
 #[test]
-fn an_effect_whose_answer_was_lost_is_found_by_its_key() {
+fn an_effect_whose_response_was_lost_is_found_by_its_key() {
     let platform = platform();
     let contacts = format!("{CONTACTS}?project_id=7");
     for (key, failure) in [("a", Failure::status(502).with_effect()), ("b", Failure::close().with_effect())] {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn failures_answer_what_they_are_told() {
+fn failures_respond_as_ordered() {
     #[track_caller]
     fn check(failure: Failure, status: u16, body: &[u8], header: Option<(&str, &str)>) {
         let platform = platform();
@@ -47,7 +47,7 @@ fn bad_json_is_no_json() {
 }
 
 #[test]
-fn an_oversize_answer_is_json_of_that_size() {
+fn an_oversize_response_is_json_of_that_size() {
     let platform = platform();
     platform.fail(Failure::oversize(3_000_000));
     let answer = ask("GET", SECRETS).check(&platform, 200);
@@ -56,7 +56,7 @@ fn an_oversize_answer_is_json_of_that_size() {
 }
 
 #[test]
-fn a_delayed_answer_is_late() {
+fn a_delayed_response_is_late() {
     let platform = platform();
     platform.fail(Failure::delay(Duration::from_millis(60)).times(1));
     let began = Instant::now();
@@ -74,7 +74,7 @@ fn a_closed_connection_brings_no_byte() {
 }
 
 #[test]
-fn a_cut_answer_ends_in_the_middle_of_its_body_and_has_its_effect() {
+fn a_cut_response_ends_in_its_body_and_has_its_effect() {
     let platform = platform();
     platform.set_secret("A", "a".repeat(100));
     platform.fail(Failure::cut());
@@ -91,7 +91,7 @@ fn a_cut_answer_ends_in_the_middle_of_its_body_and_has_its_effect() {
 }
 
 #[test]
-fn an_endless_answer_goes_on_until_the_reader_hangs_up() {
+fn an_endless_response_goes_on_until_the_reader_hangs_up() {
     let platform = platform();
     platform.fail(Failure::endless().times(1));
     let stream = ask("GET", SECRETS).begin(&platform);
@@ -101,7 +101,7 @@ fn an_endless_answer_goes_on_until_the_reader_hangs_up() {
 }
 
 #[test]
-fn a_hanging_call_keeps_nobody_else_and_ends_with_the_platform() {
+fn a_hanging_call_blocks_no_other_and_ends_with_the_platform() {
     let platform = platform();
     platform.fail(Failure::hang().when(|call| call.path().ends_with("/hang")));
     platform.fail(Failure::stall().when(|call| call.path().ends_with("/secrets/stall")));
@@ -138,7 +138,7 @@ fn a_dropped_platform_listens_no_more() {
 }
 
 #[test]
-fn the_first_failure_that_fits_happens_as_often_as_it_is_told() {
+fn the_first_failure_that_fits_happens_as_often_as_ordered() {
     let platform = platform();
     platform.fail(Failure::status(500).times(0));
     platform.fail(Failure::status(501).times(2).when(|call| call.method() == "DELETE"));

@@ -221,7 +221,7 @@ fn analytics_and_emails_are_checked_and_kept() {
 }
 
 #[test]
-fn webhook_addresses_have_the_token_that_the_builder_or_a_seed_gives() {
+fn webhook_urls_have_the_token_of_the_builder_or_a_seed() {
     #[track_caller]
     fn check(builder: FakePlatformBuilder, token: &str) {
         let platform = builder.start().unwrap();

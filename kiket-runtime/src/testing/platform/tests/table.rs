@@ -71,7 +71,7 @@ fn other_methods_are_refused_with_those_of_the_pattern() {
 }
 
 #[test]
-fn every_pattern_begins_with_a_slash_and_names_no_argument_twice() {
+fn every_pattern_is_absolute_and_names_no_argument_twice() {
     for row in ENDPOINTS {
         let names: Vec<_> = row.pattern.split('/').filter(|part| part.starts_with('{')).collect();
         let distinct: std::collections::BTreeSet<_> = names.iter().collect();
