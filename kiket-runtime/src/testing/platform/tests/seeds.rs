@@ -55,8 +55,8 @@ fn the_hash_of_a_record_is_that_of_its_type_and_id() {
 
 #[test]
 fn what_is_wrong_with_seeds_is_said_with_its_place() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "secrets:\n  A: [x]\n").unwrap();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"secrets:\n  A: [x]\n").unwrap();
     let missing = file.path().with_extension("missing");
     let builder = FakePlatform::builder().seed_yaml("custom: []").seed_file(file.path()).seed_file(&missing);
     let error = builder.start().unwrap_err();
