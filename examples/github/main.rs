@@ -85,7 +85,7 @@ mod tests {
     use kiket::{
         Clock,
         events::{Issue, Transition},
-        testing::{self, Attempt, DeliveryBuilder, Platform, TestExtension},
+        testing::{self, Attempt, DeliveryBuilder, FakePlatform, TestExtension},
     };
     use serde_json::Value;
 
@@ -96,13 +96,13 @@ mod tests {
     const SIGNATURE: &str = "sha256=62364c2ef46dd2a8b86c814f57fa9f17529232592253802248e14a163bc861b9";
 
     struct World {
-        platform: Platform,
+        platform: FakePlatform,
         extension: TestExtension,
     }
 
     impl World {
         async fn new() -> Self {
-            let platform = Platform::builder().clock(Clock::fixed(1_700_000_000)).start().unwrap();
+            let platform = FakePlatform::builder().clock(Clock::fixed(1_700_000_000)).start().unwrap();
             platform.add_issue(json!({ "key": "CORE-42", "title": "No login", "status": "review" }));
             let builder = setup(platform.extension(Extension::builder()).telemetry(false)).await.unwrap();
             Self { extension: TestExtension::new(builder).unwrap(), platform }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     fn body(attempt: &Attempt) -> Value {
-        attempt.answer.as_ref().expect("an answer").json()
+        attempt.response.as_ref().expect("a response").json()
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use kiket::{
     api::{SlaFilter, SlaState},
     events::{IssueAssigned, SlaStatus},
     prelude::*,
-    testing::{Call, Platform},
+    testing::{Call, FakePlatform},
 };
 use serde_json::Value;
 
@@ -98,8 +98,10 @@ async fn setup(builder: Builder) -> kiket::Result<Builder> {
     }
     let secret = env::var("KIKET_WEBHOOK_SECRET").unwrap_or_else(|_| "sh_123".to_owned());
     let platform = || {
-        let platform =
-            Platform::builder().extension_id("com.example.marketing").token("wk_local").api_key("ek_local");
+        let platform = FakePlatform::builder()
+            .extension_id("com.example.marketing")
+            .token("wk_local")
+            .api_key("ek_local");
         platform.webhook_secret(secret.as_str()).on_call(print_call)
     };
     // The port that the README names, unless somebody has it.
@@ -121,7 +123,7 @@ kiket::main!(setup = setup);
 
 #[cfg(test)]
 mod tests {
-    use kiket::testing::{self, Failure, TestAnswer, TestExtension, delivery};
+    use kiket::testing::{self, Failure, TestExtension, TestResponse, delivery};
 
     use super::*;
 
@@ -130,18 +132,18 @@ mod tests {
     }
 
     struct World {
-        platform: Platform,
+        platform: FakePlatform,
         extension: TestExtension,
     }
 
     impl World {
         fn new() -> Self {
-            let platform = Platform::start();
+            let platform = FakePlatform::start();
             let builder = platform.extension(with_manifest(Extension::builder()).telemetry(false));
             Self { extension: TestExtension::new(builder).unwrap(), platform }
         }
 
-        async fn deliver(&self, event: &str, version: &str, payload: &Value) -> TestAnswer {
+        async fn deliver(&self, event: &str, version: &str, payload: &Value) -> TestResponse {
             self.extension.deliver(delivery(event, version, payload)).await
         }
     }

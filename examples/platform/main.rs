@@ -5,22 +5,22 @@
 
 use std::{env, path::PathBuf, process::ExitCode};
 
-use kiket::testing::{Platform, PlatformBuilder};
+use kiket::testing::{FakePlatform, FakePlatformBuilder};
 
 /// Where it listens unless `PORT` says otherwise.
 const PORT: u16 = 4000;
 
-fn builder(seed: Option<PathBuf>, port: Option<String>) -> Result<PlatformBuilder, String> {
+fn builder(seed: Option<PathBuf>, port: Option<String>) -> Result<FakePlatformBuilder, String> {
     let port = match port.filter(|text| !text.is_empty()) {
         Some(text) => text.trim().parse().map_err(|_| format!("`PORT` is not a port: `{text}`"))?,
         None => PORT,
     };
     let seed =
         seed.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/examples/platform/seed.yaml").into());
-    Ok(Platform::builder().port(port).seed_file(seed))
+    Ok(FakePlatform::builder().port(port).seed_file(seed))
 }
 
-fn banner(platform: &Platform) -> String {
+fn banner(platform: &FakePlatform) -> String {
     format!(
         "The platform listens on {url}\n\n\
          workspace token     {token}\n\

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 use kiket::{
     Authentication, Clock, Context, Id, Json, TokenRules,
     api::{SlaFilter, SlaState},
-    testing::{Failure, Platform, TestExtension, TokenIssuer, delivery},
+    testing::{Failure, FakePlatform, TestExtension, TokenIssuer, delivery},
 };
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ async fn what_the_siblings_send_is_what_is_sent_here() {
     let issuer = TokenIssuer::new();
     let now = real("sdk-jwt-claims-1")["iat"].as_u64().unwrap();
     let platform =
-        Platform::builder().clock(Clock::fixed(now)).extension_id("com.example.m").start().unwrap();
+        FakePlatform::builder().clock(Clock::fixed(now)).extension_id("com.example.m").start().unwrap();
     let builder = platform.extension(builder()).clock(Clock::fixed(now));
     let rules = TokenRules::new().keys(issuer.jwks().to_string());
     let builder = builder.version("1.0.0").authentication(Authentication::Both).token_rules(rules);

@@ -13,7 +13,7 @@ use std::{
 use kiket::{
     Builder, Context, Delivery, Error, Extension, FromDelivery, Headers, Json, Payload, RawBody, Reply,
     Settings, State, StatusCode,
-    testing::{DeliveryBuilder, SECRET, TestAnswer, TestExtension, delivery},
+    testing::{DeliveryBuilder, SECRET, TestExtension, TestResponse, delivery},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ fn unsigned(delivery: DeliveryBuilder) -> DeliveryBuilder {
 
 /// An answer is its status, its exact body, and these headers of those that mean something.
 #[track_caller]
-fn check_with(answer: &TestAnswer, status: u16, body: &str, headers: &[(&str, &str)]) {
+fn check_with(answer: &TestResponse, status: u16, body: &str, headers: &[(&str, &str)]) {
     assert_eq!((answer.status(), answer.text()), (status, body));
     assert_eq!(answer.headers().all("content-type").collect::<Vec<_>>(), [b"application/json"]);
     for name in ["allow", "retry-after", "x-kiket-replayed"] {
@@ -59,13 +59,13 @@ fn check_with(answer: &TestAnswer, status: u16, body: &str, headers: &[(&str, &s
 }
 
 #[track_caller]
-fn check(answer: &TestAnswer, status: u16, body: &str) {
+fn check(answer: &TestResponse, status: u16, body: &str) {
     check_with(answer, status, body, &[]);
 }
 
 /// The answer to a delivery that does not come to its end.
 #[track_caller]
-fn check_error(answer: &TestAnswer, status: u16, code: &str, error: &str) {
+fn check_error(answer: &TestResponse, status: u16, code: &str, error: &str) {
     check(answer, status, &error_body(code, error, Some("d-1")));
 }
 
@@ -334,7 +334,7 @@ async fn an_event_or_a_version_without_a_handler_is_404_and_named() {
 #[tokio::test]
 async fn a_body_that_is_no_json_object_is_400() {
     #[track_caller]
-    fn check_body(answer: &TestAnswer, code: &str, error: &str) {
+    fn check_body(answer: &TestResponse, code: &str, error: &str) {
         check(answer, 400, &error_body(code, error, None));
     }
     // Whether the handler reads its payload does not matter.
@@ -593,7 +593,7 @@ async fn an_undecodable_payload_is_422_where_it_is_given_up() {
 #[tokio::test]
 async fn a_value_is_200_and_stays_what_it_is() {
     #[track_caller]
-    fn check_value(answer: &TestAnswer, expected: &str) {
+    fn check_value(answer: &TestResponse, expected: &str) {
         check(answer, 200, expected);
     }
     macro_rules! values {
@@ -806,7 +806,7 @@ fn manifest(text: &str) -> tempfile::NamedTempFile {
 }
 
 #[track_caller]
-fn check_deadline(answer: &TestAnswer, from: Instant, seconds: u64) {
+fn check_deadline(answer: &TestResponse, from: Instant, seconds: u64) {
     check_error(answer, 504, "deadline_exceeded", LATE);
     assert_eq!(from.elapsed().as_secs(), seconds);
 }

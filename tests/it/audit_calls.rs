@@ -4,7 +4,7 @@ use kiket::{
     ClientError, ClientErrorKind, Clock, Extension, Id,
     api::{Anchor, AnchorFilter, AnchorStatus, Audit, AuditProof, Verification},
     merkle::ProofError,
-    testing::{Call, Failure, Platform},
+    testing::{Call, Failure, FakePlatform},
 };
 use serde_json::{Value, json};
 
@@ -14,14 +14,14 @@ use crate::world::{SEGMENTS, builder, one_call, request, status};
 const NOW: u64 = 1_700_000_000;
 
 struct World {
-    platform: Platform,
+    platform: FakePlatform,
     extension: Extension,
 }
 
 impl World {
     /// A platform with three anchors: of five records, of one, and of two with the ids of the first.
     fn new() -> Self {
-        let platform = Platform::builder().clock(Clock::fixed(NOW)).start().unwrap();
+        let platform = FakePlatform::builder().clock(Clock::fixed(NOW)).start().unwrap();
         platform.add_anchor(json!({
             "records": (1..=5).map(|id| json!({ "id": id })).collect::<Vec<_>>(),
             "network": "polygon_mainnet", "tx_hash": "0xabc", "block_number": 17, "gas": "cheap",

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use kiket::{
     ClientErrorKind, Context, Id, Level, Reply, StatusCode,
     api::{SlaFilter, SlaState},
-    testing::{Failure, Platform, TestExtension, delivery},
+    testing::{Failure, FakePlatform, TestExtension, delivery},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -340,7 +340,7 @@ async fn sla_events_are_filtered_and_keep_what_nobody_knows() {
 
 #[tokio::test]
 async fn a_call_that_needs_the_id_without_one_is_an_error_before_it_is_sent() {
-    let platform = Platform::start();
+    let platform = FakePlatform::start();
     let extension = platform.extension(builder()).build().unwrap();
     let endpoints = extension.client().endpoints();
     for error in [
@@ -369,7 +369,7 @@ async fn raw_verbs_send_and_read_json() {
 
 #[tokio::test]
 async fn a_path_in_the_base_url_is_kept() {
-    let platform = Platform::builder().base_path("/kiket/eu").start().unwrap();
+    let platform = FakePlatform::builder().base_path("/kiket/eu").start().unwrap();
     let extension = platform.extension(builder()).build().unwrap();
     assert!(extension.client().base_url().ends_with("/kiket/eu"));
     extension.client().endpoints().rate_limit().await.unwrap();
@@ -441,7 +441,7 @@ async fn a_passing_failure_is_not_seen_and_has_one_effect() {
 }
 
 /// A handler that calls Kiket, delivered to in process.
-async fn deliver(platform: &Platform, payload: &Value) -> Value {
+async fn deliver(platform: &FakePlatform, payload: &Value) -> Value {
     async fn handler(context: Context) -> kiket::Result<Reply> {
         context.endpoints().log_event("seen", json!({ "by": "handler" })).await?;
         Ok(Reply::json(json!({ "base_url": context.client().base_url() })))
@@ -455,7 +455,7 @@ async fn deliver(platform: &Platform, payload: &Value) -> Value {
 
 #[tokio::test]
 async fn calls_of_a_handler_carry_its_version_and_the_keys_of_its_delivery() {
-    let platform = Platform::builder().extension_id(ID).start().unwrap();
+    let platform = FakePlatform::builder().extension_id(ID).start().unwrap();
     for _ in 0..2 {
         deliver(&platform, &json!({ "id": "d-1" })).await;
     }
@@ -470,7 +470,8 @@ async fn calls_of_a_handler_carry_its_version_and_the_keys_of_its_delivery() {
 
 #[tokio::test]
 async fn a_hostile_base_url_gets_no_call_and_no_token() {
-    let (platform, hostile) = (Platform::builder().extension_id(ID).start().unwrap(), Platform::start());
+    let (platform, hostile) =
+        (FakePlatform::builder().extension_id(ID).start().unwrap(), FakePlatform::start());
     let payload = json!({ "api": { "base_url": hostile.url() } });
     assert_eq!(deliver(&platform, &payload).await["base_url"], platform.url());
     assert_eq!((platform.events().len(), hostile.calls().len()), (1, 0));
@@ -485,7 +486,7 @@ async fn an_allowed_base_url_is_called() {
     async fn handler(context: Context) -> kiket::Result<()> {
         Ok(context.endpoints().notify("T", "B", Level::Info).await?)
     }
-    let (home, other) = (Platform::start(), Platform::start());
+    let (home, other) = (FakePlatform::start(), FakePlatform::start());
     let builder = home.extension(builder().handler("x", "v1", handler)).allowed_base_url(other.url());
     let extension = TestExtension::new(builder).unwrap();
     let payload = json!({ "api": { "base_url": other.url() } });
@@ -500,7 +501,7 @@ async fn a_call_does_not_outlast_its_delivery() {
         assert_eq!(error.kind(), ClientErrorKind::Timeout);
         Err(error.into())
     }
-    let platform = Platform::start();
+    let platform = FakePlatform::start();
     platform.fail(Failure::hang());
     let builder =
         platform.extension(builder().handler("x", "v1", handler).handler_timeout(Duration::from_millis(200)));
@@ -529,7 +530,7 @@ async fn ten_thousand_calls_at_once_all_arrive() {
 
 #[tokio::test]
 async fn telemetry_and_hook_tell_how_a_handler_fared() {
-    let platform = Platform::builder().extension_id(ID).start().unwrap();
+    let platform = FakePlatform::builder().extension_id(ID).start().unwrap();
     let (sender, records) = std::sync::mpsc::channel();
     let token: Arc<str> = platform.token().into();
     let builder = platform
@@ -556,7 +557,7 @@ async fn telemetry_and_hook_tell_how_a_handler_fared() {
 
 #[tokio::test]
 async fn telemetry_that_is_off_or_hangs_keeps_nobody_waiting() {
-    let platform = Platform::builder().extension_id(ID).start().unwrap();
+    let platform = FakePlatform::builder().extension_id(ID).start().unwrap();
     platform.fail(Failure::hang());
     for on in [true, false] {
         let extension = TestExtension::new(platform.extension(builder()).telemetry(on)).unwrap();

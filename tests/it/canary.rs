@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use kiket::testing::{Platform, SECRET};
+use kiket::testing::{FakePlatform, SECRET};
 
 /// The variable that makes tests log.
 const LOGGED: &str = "KIKET_TEST_LOGGED";
@@ -17,7 +17,7 @@ pub(crate) fn log_if_searched() {
 
 #[test]
 fn no_secret_is_printed_by_any_test_with_everything_logged() {
-    let platform = Platform::start();
+    let platform = FakePlatform::start();
     let canaries = [SECRET, platform.token(), platform.api_key(), platform.webhook_secret(), "wk_canary"];
     let searched = Command::new(std::env::current_exe().unwrap())
         // Ten thousand calls are one call ten thousand times.

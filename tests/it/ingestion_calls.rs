@@ -5,7 +5,7 @@ use std::time::Duration;
 use kiket::{
     Client, ClientErrorKind, Clock, Context, Extension, Id, Level,
     api::{Evidence, Ingestion, RawEvent},
-    testing::{Call, Failure, Platform, TestExtension, delivery},
+    testing::{Call, Failure, FakePlatform, TestExtension, delivery},
 };
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ const NOW: u64 = 1_700_000_000;
 const SECOND: Duration = Duration::from_secs(1);
 
 struct World {
-    platform: Platform,
+    platform: FakePlatform,
     extension: Extension,
     clock: Clock,
 }
@@ -28,7 +28,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let clock = Clock::fixed(NOW);
-        let platform = Platform::builder().clock(clock.clone()).start().unwrap();
+        let platform = FakePlatform::builder().clock(clock.clone()).start().unwrap();
         let extension = platform.extension(builder()).build().unwrap();
         Self { platform, extension, clock }
     }
@@ -304,7 +304,7 @@ async fn ingestion_needs_no_token_of_the_extension_and_keeps_the_version_of_its_
         ingestion.ingest(&event("1")).await?;
         Ok(())
     }
-    let platform = Platform::start();
+    let platform = FakePlatform::start();
     let builder = builder()
         .base_url(platform.url())
         .webhook_secret(platform.webhook_secret())

@@ -8,7 +8,7 @@ use kiket::{
         EmailAttachment, InboundEmail, IntakeForm, IntakeFormFilter, IntakeSubmission, Issue, IssueFields,
         IssueFilter, SubmissionFilter, SubmissionStatus,
     },
-    testing::{Failure, Platform, TestExtension, delivery},
+    testing::{Failure, FakePlatform, TestExtension, delivery},
 };
 use serde_json::{Value, json};
 
@@ -619,7 +619,7 @@ async fn what_a_handler_makes_is_made_once_for_its_delivery() {
         endpoints.inbound_emails().create(&InboundEmail::new("a@example.com", "b@example.com")).await?;
         Ok(())
     }
-    let platform = Platform::builder().extension_id(ID).start().unwrap();
+    let platform = FakePlatform::builder().extension_id(ID).start().unwrap();
     platform.add_intake_form(7, json!({ "key": "k" }));
     let builder = platform.extension(builder().id(ID)).handler("issue.imported", "v2", handler);
     let extension = TestExtension::new(builder).unwrap();

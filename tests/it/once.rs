@@ -15,7 +15,7 @@ use kiket::{
         Begun, DedupeKey, DedupeStore, LeaseToken, MemoryStore, Ownership, StoreError, StoreFuture,
         StoredAnswer,
     },
-    testing::{TestAnswer, TestExtension, delivery},
+    testing::{TestExtension, TestResponse, delivery},
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -40,11 +40,11 @@ where
     (TestExtension::new(builder).unwrap(), runs)
 }
 
-async fn deliver(extension: &TestExtension, payload: &Value) -> TestAnswer {
+async fn deliver(extension: &TestExtension, payload: &Value) -> TestResponse {
     extension.deliver(delivery("issue.created", "v1", payload)).await
 }
 
-fn is_replayed(answer: &TestAnswer) -> bool {
+fn is_replayed(answer: &TestResponse) -> bool {
     answer.headers().get("x-kiket-replayed") == Some("true")
 }
 

@@ -10,7 +10,7 @@ use kiket::{
     notification::{
         ChannelType, ChannelValidation, ChannelValidity, Format, Notification, Outcome, Recipient,
     },
-    testing::{TestAnswer, TestExtension, delivery},
+    testing::{TestExtension, TestResponse, delivery},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -26,13 +26,13 @@ fn builder() -> Builder {
     Extension::builder().without_collected().without_manifest().without_dedupe()
 }
 
-async fn deliver(builder: Builder, event: &str, payload: &Value) -> TestAnswer {
+async fn deliver(builder: Builder, event: &str, payload: &Value) -> TestResponse {
     let extension = TestExtension::new(builder).expect("the extension starts");
     extension.deliver(delivery(event, "v1", payload)).await
 }
 
 #[track_caller]
-fn check(answer: &TestAnswer, status: u16, body: &Value) {
+fn check(answer: &TestResponse, status: u16, body: &Value) {
     assert_eq!((answer.status(), answer.json()), (status, body.clone()));
 }
 

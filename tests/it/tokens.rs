@@ -12,7 +12,7 @@ use std::{
 use kiket::{
     Authentication, Builder, Clock, Context, Error, Extension, Json, Payload, RecordStatus, RequiredSecret,
     SecretKey, TokenRules,
-    testing::{DeliveryBuilder, Platform, SECRET, TestAnswer, TestExtension, TokenIssuer, delivery},
+    testing::{DeliveryBuilder, FakePlatform, SECRET, TestExtension, TestResponse, TokenIssuer, delivery},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -58,7 +58,7 @@ fn created(id: &str) -> DeliveryBuilder {
 }
 
 #[track_caller]
-fn check(answer: &TestAnswer, status: u16, body: &str) {
+fn check(answer: &TestResponse, status: u16, body: &str) {
     assert_eq!((answer.status(), answer.text()), (status, body));
 }
 
@@ -450,7 +450,7 @@ async fn calls_of_a_delivery_carry_its_token_and_no_other() {
         Ok(Json(json!(context.endpoints().rate_limit().await?.limit)))
     }
     let platform =
-        Platform::builder().clock(Clock::fixed(NOW)).extension_id("com.example.m").start().unwrap();
+        FakePlatform::builder().clock(Clock::fixed(NOW)).extension_id("com.example.m").start().unwrap();
     let extension = |mode| {
         let builder = platform.extension(Extension::builder()).authentication(mode).telemetry(false);
         start(builder.without_collected().without_manifest().handler("issue.created", "v1", call))

@@ -2,7 +2,7 @@
 
 use kiket::{
     Builder, Client, ClientError, Clock, Endpoints, Extension,
-    testing::{Call, Failure, Platform},
+    testing::{Call, Failure, FakePlatform},
 };
 
 use crate::canary::log_if_searched;
@@ -11,7 +11,7 @@ pub(crate) const ID: &str = "com.example.calls";
 
 /// A platform, and an extension that is pointed at it.
 pub(crate) struct World {
-    pub(crate) platform: Platform,
+    pub(crate) platform: FakePlatform,
     pub(crate) extension: Extension,
 }
 
@@ -32,7 +32,7 @@ impl World {
     }
 
     pub(crate) fn with(options: impl FnOnce(Builder) -> Builder) -> Self {
-        let platform = Platform::builder().extension_id(ID).start().unwrap();
+        let platform = FakePlatform::builder().extension_id(ID).start().unwrap();
         let extension =
             options(platform.extension(builder().id(ID))).clock(Clock::fixed(1_768_645_800)).build().unwrap();
         Self { platform, extension }
@@ -84,7 +84,7 @@ pub(crate) const SEGMENTS: [(&str, &str); 8] = [
 
 /// The one call that was made since the last time.
 #[track_caller]
-pub(crate) fn one_call(platform: &Platform) -> Call {
+pub(crate) fn one_call(platform: &FakePlatform) -> Call {
     let mut calls = platform.calls();
     platform.forget_calls();
     assert_eq!(calls.len(), 1, "one call");

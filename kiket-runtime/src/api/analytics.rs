@@ -11,10 +11,10 @@ use crate::{
 /// What Kiket's analytics are told.
 ///
 /// ```
-/// # use kiket_runtime::testing::{self, Platform};
+/// # use kiket_runtime::testing::{self, FakePlatform};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let platform = Platform::start();
+/// # let platform = FakePlatform::start();
 /// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
 /// use serde_json::json;
 ///

@@ -13,10 +13,10 @@ use crate::{
 /// The e-mails that an extension got from elsewhere, and hands to Kiket.
 ///
 /// ```
-/// # use kiket_runtime::testing::{self, Platform};
+/// # use kiket_runtime::testing::{self, FakePlatform};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let platform = Platform::start();
+/// # let platform = FakePlatform::start();
 /// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
 /// use kiket_runtime::api::{EmailAttachment, InboundEmail};
 ///

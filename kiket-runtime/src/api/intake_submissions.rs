@@ -15,10 +15,10 @@ use crate::{
 /// What was sent in through an intake form, and what is decided about it.
 ///
 /// ```
-/// # use kiket_runtime::testing::{self, Platform};
+/// # use kiket_runtime::testing::{self, FakePlatform};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let platform = Platform::start();
+/// # let platform = FakePlatform::start();
 /// # platform.add_intake_form(7, serde_json::json!({ "key": "bug-report" }));
 /// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
 /// use kiket_runtime::api::{SubmissionFilter, SubmissionStatus};

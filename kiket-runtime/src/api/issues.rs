@@ -16,10 +16,10 @@ use crate::{
 /// The issues that the extension may read and write.
 ///
 /// ```
-/// # use kiket_runtime::testing::{self, Platform};
+/// # use kiket_runtime::testing::{self, FakePlatform};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let platform = Platform::start();
+/// # let platform = FakePlatform::start();
 /// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
 /// use kiket_runtime::api::{IssueFields, IssueFilter};
 ///

@@ -15,10 +15,10 @@ use crate::{
 /// How the projects of the workspace are set up, and who works in them.
 ///
 /// ```
-/// # use kiket_runtime::testing::{self, Platform};
+/// # use kiket_runtime::testing::{self, FakePlatform};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let platform = Platform::start();
+/// # let platform = FakePlatform::start();
 /// # platform.add_project(serde_json::json!({
 /// #     "slug": "core", "id": 7, "workflows": [{ "name": "Delivery" }], "boards": [{ "name": "Team" }],
 /// #     "members": [{ "id": 1, "email": "ada@example.com" }],

@@ -3,6 +3,7 @@
 mod admitted;
 mod grant;
 mod hmac;
+pub(crate) mod refusal;
 pub mod signature;
 mod token;
 

@@ -77,6 +77,7 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
         .map_err(StartupError::new)?;
     let redactor = redactor(&config);
     let teller = Teller { extension_id: config.id.clone(), extension_version: config.version.clone() };
+    let clock = builder.clock.unwrap_or_default();
     Ok(Extension::new(Parts {
         report: Report {
             notes: builder.notes,
@@ -86,14 +87,14 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
             registry,
             admission,
             premises: Arc::new(Premises {
-                client: Client::new(&config, &builder.outbound, builder.clock.clone()),
+                client: Client::new(&config, &builder.outbound, clock.clone()),
                 extension_id: config.id.clone(),
                 extension_version: config.version.clone(),
                 settings: config.settings.clone(),
                 secret_variables: config.secret_variables.clone(),
                 states: builder.states,
             }),
-            clock: builder.clock,
+            clock,
             gate: Gate::new(builder.limits.in_flight),
             counters: Counters::default(),
             once,

@@ -31,7 +31,8 @@ pub struct Builder {
     pub(crate) limits: Limits,
     pub(crate) outbound: Outbound,
     pub(crate) hook: Option<Hook>,
-    pub(crate) clock: Clock,
+    /// The system's, unless one is given.
+    pub(crate) clock: Option<Clock>,
     pub(crate) strict: bool,
     pub(crate) notes: Vec<String>,
     pub(crate) memory: Memory,
@@ -384,7 +385,7 @@ impl Builder {
 
     /// The clock that signatures are checked against, for tests.
     pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
+        self.clock = Some(clock);
         self
     }
 

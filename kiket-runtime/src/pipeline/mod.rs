@@ -27,7 +27,7 @@ use self::{
     failure::{Failure, legible},
 };
 use crate::{
-    auth::{Admitted, Verified},
+    auth::{Admitted, Verified, refusal},
     delivery::{self, Contents, Delivery, Envelope, JsonText, Premises, Target},
     error::{Rejection, Result, SignatureError},
     handler::{Answering, Entry, Interrupted, Registry, Reply, bounded, caught, detached},
@@ -156,12 +156,14 @@ impl Dispatcher {
     fn refuse(&self, refused: Refused, now: u64) -> Refusal {
         let rejection = match refused {
             Refused::Unsigned(cause) => {
+                refusal::note(cause.code(), &cause);
                 if let Some(count) = self.counters.refused(cause, now) {
                     tracing::warn!(cause = cause.code(), count, "signature refused: {cause}");
                 }
                 Rejection::unsigned()
             }
             Refused::WrongToken(cause) => {
+                refusal::note(cause.code(), &cause);
                 if let Some(count) = self.counters.refused_token(cause, now) {
                     tracing::warn!(cause = cause.code(), count, "runtime token refused: {cause}");
                 }

@@ -37,10 +37,17 @@ pub fn context(event: &str, version: &str) -> ContextBuilder {
         event: event.parse::<EventName>().unwrap_or_else(|error| panic!("`{event}`: {error}")),
         version: version.parse::<EventVersion>().unwrap_or_else(|error| panic!("`{version}`: {error}")),
     };
+    let premises = Premises {
+        client: Client::unconfigured(),
+        extension_id: None,
+        extension_version: None,
+        settings: Settings::default(),
+        secret_variables: SecretVariables::default(),
+        states: States::default(),
+    };
     ContextBuilder {
         subject,
-        client: None,
-        extension: (None, None),
+        premises,
         settings: Vec::new(),
         headers: Headers::default(),
         body: json!({}),
@@ -54,8 +61,7 @@ pub fn context(event: &str, version: &str) -> ContextBuilder {
 #[must_use = "a context is made by `build`"]
 pub struct ContextBuilder {
     subject: Subject,
-    client: Option<Client>,
-    extension: (Option<String>, Option<String>),
+    premises: Premises,
     settings: Vec<(String, Value)>,
     headers: Headers,
     body: Value,
@@ -67,14 +73,15 @@ pub struct ContextBuilder {
 impl ContextBuilder {
     /// The id and the version of the extension.
     pub fn extension(mut self, id: impl Into<String>, version: impl Into<String>) -> Self {
-        self.extension = (Some(id.into()), Some(version.into()));
+        (self.premises.extension_id, self.premises.extension_version) =
+            (Some(id.into()), Some(version.into()));
         self
     }
 
     /// The client that the handler calls Kiket with, like that of an extension which points to a
-    /// [`Platform`](crate::testing::Platform). Without one, every call fails for want of a token.
+    /// [`FakePlatform`](crate::testing::FakePlatform). Without one, every call fails for want of a token.
     pub fn client(mut self, client: Client) -> Self {
-        self.client = Some(client);
+        self.premises.client = client;
         self
     }
 
@@ -129,18 +136,9 @@ impl ContextBuilder {
     /// When the body is not a JSON object.
     #[track_caller]
     pub fn build(self) -> Context {
-        let Ok(body) = JsonText::new(self.body.to_string().into()) else {
-            panic!("the body is not a JSON object")
-        };
-        let (extension_id, extension_version) = self.extension;
-        let premises = Premises {
-            client: self.client.unwrap_or_else(Client::unconfigured),
-            extension_id,
-            extension_version,
-            settings: self.settings.into_iter().collect::<Settings>(),
-            secret_variables: SecretVariables::default(),
-            states: States::default(),
-        };
+        let body = JsonText::new(self.body.to_string().into());
+        let body = body.unwrap_or_else(|_| panic!("the body is not a JSON object"));
+        let premises = Premises { settings: self.settings.into_iter().collect(), ..self.premises };
         let token = self.scopes.map(|scopes| {
             let auth = Auth::new(Grant { verified: true, scopes, ..Grant::default() });
             Token { auth, text: Secret::new("rt_test") }

@@ -5,12 +5,16 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::StatusCode;
 
-use crate::store::{Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreError, StoredAnswer};
+use crate::store::{
+    Begun, DedupeKey, DedupeStore, LeaseToken,
+    Ownership::{self, Held, Lost},
+    StoreError, StoredAnswer,
+};
 
-/// Checks that a store does what [`DedupeStore`] says, for whoever brings one of their own.
+/// Checks that a store does what [`DedupeStore`] says, for stores of your own.
 ///
 /// Its keys are new with every run, so that the store may be one that others use. It waits for about half a second,
-/// until a lease and an answer have expired; on a paused clock of tokio for no time at all. To check what several
+/// until a lease and a stored reply have expired; on a paused clock of tokio for no time at all. To check what several
 /// processes see, run it in a runtime with several threads, on a store that is spread over several connections.
 ///
 /// ```
@@ -27,23 +31,26 @@ use crate::store::{Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreEr
 ///
 /// When the store does something else, with a sentence about what.
 pub async fn dedupe_store_conformance(store: Arc<dyn DedupeStore>) {
-    told(store.check().await, "`check` of a store that works");
+    ok(store.check().await, "`check` of a store that works");
     let store = Suite { store, run: LeaseToken::unique().to_string() };
     store.a_delivery_is_leased_once().await;
-    store.an_answer_comes_back_as_it_was().await;
-    store.an_answer_never_changes().await;
+    store.a_reply_comes_back_as_it_was().await;
+    store.a_reply_never_changes().await;
     store.a_released_delivery_is_absent().await;
     store.only_the_owner_commits_and_releases().await;
-    store.keys_are_told_apart().await;
+    store.keys_are_distinguished().await;
     store.one_of_many_gets_the_lease().await;
     store.what_has_expired_is_absent().await;
 }
 
 struct Suite {
     store: Arc<dyn DedupeStore>,
-    /// Tells the keys of this run from those of any other.
+    /// Distinguishes the keys of this run from those of any other.
     run: String,
 }
+
+/// What a commit or a release has to find, and why.
+type Expected = (Ownership, &'static str);
 
 /// Longer than a run.
 const LONG: Duration = Duration::from_secs(600);
@@ -58,7 +65,7 @@ impl Suite {
     }
 
     async fn begin(&self, key: &DedupeKey, lease: Duration) -> Begun {
-        told(self.store.begin(key, lease).await, "`begin`")
+        ok(self.store.begin(key, lease).await, "`begin`")
     }
 
     async fn lease(&self, key: &DedupeKey, lease: Duration, why: &str) -> LeaseToken {
@@ -68,109 +75,84 @@ impl Suite {
         }
     }
 
-    async fn commit(&self, key: &DedupeKey, token: LeaseToken, answer: &StoredAnswer) -> Ownership {
-        told(self.store.commit(key, &token, answer, LONG).await, "`commit`")
+    async fn commit(&self, key: &DedupeKey, token: LeaseToken, reply: &StoredAnswer, (held, why): Expected) {
+        assert_eq!(ok(self.store.commit(key, &token, reply, LONG).await, "`commit`"), held, "{why}");
     }
 
-    async fn release(&self, key: &DedupeKey, token: LeaseToken) -> Ownership {
-        told(self.store.release(key, &token).await, "`release`")
+    async fn release(&self, key: &DedupeKey, token: LeaseToken, (held, why): Expected) {
+        assert_eq!(ok(self.store.release(key, &token).await, "`release`"), held, "{why}");
     }
 
     async fn a_delivery_is_leased_once(&self) {
         let key = self.key("once");
-        self.lease(&key, LONG, "for a delivery that nobody has begun").await;
+        self.lease(&key, LONG, "for a new delivery").await;
         match self.begin(&key, LONG).await {
-            Begun::Running { remaining } => assert!(
-                !remaining.is_zero() && remaining <= LONG,
-                "a lease of {LONG:?} cannot have {remaining:?} left"
-            ),
-            found => panic!("a delivery that is leased must be `Running`, not {found:?}"),
+            Begun::Running { remaining } if !remaining.is_zero() && remaining <= LONG => {}
+            found => {
+                panic!("a delivery with a lease of {LONG:?} must be `Running` at most as long, not {found:?}")
+            }
         }
     }
 
-    async fn an_answer_comes_back_as_it_was(&self) {
+    async fn a_reply_comes_back_as_it_was(&self) {
         let large: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
-        let answers = [
+        let replies = [
             StoredAnswer::new(StatusCode::OK, r#"{"ok":true}"#),
             StoredAnswer::new(StatusCode::UNPROCESSABLE_ENTITY, Bytes::new()),
             StoredAnswer::new(StatusCode::GONE, "{}").with_retry_after(Some(Duration::from_secs(7))),
             StoredAnswer::new(StatusCode::OK, "{}").with_retry_after(Some(Duration::ZERO)),
             StoredAnswer::new(StatusCode::OK, large),
         ];
-        for (number, answer) in answers.iter().enumerate() {
-            let key = self.key(&format!("answer-{number}"));
+        for (number, reply) in replies.iter().enumerate() {
+            let key = self.key(&format!("reply-{number}"));
             let token = self.lease(&key, LONG, "for a new delivery").await;
-            let committed = self.commit(&key, token, answer).await;
-            assert_eq!(committed, Ownership::Held, "the owner must be able to commit");
+            self.commit(&key, token, reply, OWNER_COMMITS).await;
             let again = self.begin(&key, LONG).await;
-            let same = matches!(&again, Begun::Done(stored) if stored == answer);
-            let (status, bytes) = (answer.status(), answer.body().len());
-            assert!(same, "an answer of {status} with {bytes} bytes must come back as it was");
+            let same = matches!(&again, Begun::Done(stored) if stored == reply);
+            let (status, bytes) = (reply.status(), reply.body().len());
+            assert!(same, "a reply of {status} with {bytes} bytes must come back as it was");
         }
     }
 
-    async fn an_answer_never_changes(&self) {
+    async fn a_reply_never_changes(&self) {
         let (key, first) = (self.key("first"), StoredAnswer::new(StatusCode::OK, "1"));
         let token = self.lease(&key, LONG, "for a new delivery").await;
-        let _ = self.commit(&key, token, &first).await;
+        self.commit(&key, token, &first, OWNER_COMMITS).await;
         let other = StoredAnswer::new(StatusCode::GONE, "2");
-        let again = self.commit(&key, token, &other).await;
-        assert_eq!(
-            again,
-            Ownership::Held,
-            "whoever commits again, for the answer was lost, must be told that it holds"
-        );
-        let stranger = self.commit(&key, LeaseToken::unique(), &other).await;
-        assert_eq!(stranger, Ownership::Lost, "nobody else commits to a delivery that is done");
-        let released = self.release(&key, token).await;
-        assert_eq!(released, Ownership::Lost, "a delivery that is done is not released");
-        assert_eq!(
-            self.begin(&key, LONG).await,
-            Begun::Done(first),
-            "an answer must never change once it is stored"
-        );
+        let again = "an owner that commits again, because a response was lost, must learn that it holds";
+        self.commit(&key, token, &other, (Held, again)).await;
+        let stranger = (Lost, "only its owner commits to a delivery that is done");
+        self.commit(&key, LeaseToken::unique(), &other, stranger).await;
+        self.release(&key, token, (Lost, "a delivery that is done is not released")).await;
+        let found = self.begin(&key, LONG).await;
+        assert_eq!(found, Begun::Done(first), "a reply must never change once it is stored");
     }
 
     async fn a_released_delivery_is_absent(&self) {
         let key = self.key("released");
         let token = self.lease(&key, LONG, "for a new delivery").await;
-        assert_eq!(self.release(&key, token).await, Ownership::Held, "the owner must be able to release");
+        self.release(&key, token, OWNER_RELEASES).await;
         let next = self.lease(&key, LONG, "for a delivery that was released").await;
         assert_ne!(next, token, "no two leases may have the same token");
-        let (again, late) = (self.release(&key, token).await, self.commit(&key, token, &any()).await);
-        assert_eq!(again, Ownership::Lost, "a former owner must not release");
-        assert_eq!(late, Ownership::Lost, "a former owner must not commit");
-        assert_eq!(
-            self.commit(&key, next, &any()).await,
-            Ownership::Held,
-            "the owner must be able to commit"
-        );
+        self.release(&key, token, (Lost, "a former owner must not release")).await;
+        self.commit(&key, token, &any(), (Lost, "a former owner must not commit")).await;
+        self.commit(&key, next, &any(), OWNER_COMMITS).await;
     }
 
     async fn only_the_owner_commits_and_releases(&self) {
-        let absent = self.key("absent");
-        let stranger = LeaseToken::unique();
-        let committed = self.commit(&absent, stranger, &any()).await;
-        assert_eq!(committed, Ownership::Lost, "a delivery that nobody has begun is not committed");
-        let released = self.release(&absent, stranger).await;
-        assert_eq!(released, Ownership::Lost, "a delivery that nobody has begun is not released");
+        let (absent, stranger) = (self.key("absent"), LeaseToken::unique());
+        self.commit(&absent, stranger, &any(), (Lost, "a delivery without a lease is not committed")).await;
+        self.release(&absent, stranger, (Lost, "a delivery without a lease is not released")).await;
 
         let key = self.key("owned");
         let token = self.lease(&key, LONG, "for a new delivery").await;
-        let committed = self.commit(&key, stranger, &any()).await;
-        assert_eq!(committed, Ownership::Lost, "a stranger must not commit");
-        let released = self.release(&key, stranger).await;
-        assert_eq!(released, Ownership::Lost, "a stranger must not release");
-        assert_eq!(
-            self.commit(&key, token, &any()).await,
-            Ownership::Held,
-            "the owner must be able to commit"
-        );
+        self.commit(&key, stranger, &any(), (Lost, "a stranger must not commit")).await;
+        self.release(&key, stranger, (Lost, "a stranger must not release")).await;
+        self.commit(&key, token, &any(), OWNER_COMMITS).await;
     }
 
-    async fn keys_are_told_apart(&self) {
-        let long = "x".repeat(100_000);
-        let longer = "x".repeat(100_001);
+    async fn keys_are_distinguished(&self) {
+        let (long, longer) = ("x".repeat(100_000), "x".repeat(100_001));
         let names =
             ["", "a", "A", "a ", "a\0", "a/b", "a{b}", "a:b", "ä", "'; --", "%", "_", "*", &long, &longer];
         for name in names {
@@ -185,64 +167,59 @@ impl Suite {
     async fn one_of_many_gets_the_lease(&self) {
         for round in 0..8 {
             let key = self.key(&format!("many-{round}"));
-            let beginning: Vec<_> = (0..8)
-                .map(|_| {
-                    let (store, key) = (Arc::clone(&self.store), key.clone());
-                    tokio::spawn(async move { store.begin(&key, LONG).await })
-                })
-                .collect();
+            let begin = |_| {
+                let (store, key) = (Arc::clone(&self.store), key.clone());
+                tokio::spawn(async move { store.begin(&key, LONG).await })
+            };
+            let beginning: Vec<_> = (0..8).map(begin).collect();
             let mut tokens = Vec::new();
             for begun in beginning {
-                match told(begun.await.expect("`begin` must not panic"), "`begin` beside others") {
+                match ok(begun.await.expect("`begin` must not panic"), "`begin` beside others") {
                     Begun::Leased(token) => tokens.push(token),
                     Begun::Running { .. } => {}
-                    Begun::Done(_) => panic!("a delivery that nobody has committed cannot be done"),
+                    Begun::Done(_) => panic!("a delivery that was not committed cannot be done"),
                 }
             }
             assert_eq!(
                 tokens.len(),
                 1,
-                "of those who begin at the same time, exactly one must get the lease"
+                "of several `begin`s at the same time, exactly one must get the lease"
             );
-            let committed = self.commit(&key, tokens[0], &any()).await;
-            assert_eq!(committed, Ownership::Held, "the one who got the lease must own it");
+            self.commit(&key, tokens[0], &any(), OWNER_COMMITS).await;
         }
     }
 
     async fn what_has_expired_is_absent(&self) {
-        let (lost, taken, answered) = (self.key("lost"), self.key("taken"), self.key("answered"));
+        let (lost, taken, done) = (self.key("lost"), self.key("taken"), self.key("done"));
         let loser = self.lease(&lost, SHORT, "for a new delivery").await;
         let former = self.lease(&taken, SHORT, "for a new delivery").await;
-        let owner_of_answer = self.lease(&answered, LONG, "for a new delivery").await;
-        let committed = told(self.store.commit(&answered, &owner_of_answer, &any(), SHORT).await, "`commit`");
-        assert_eq!(committed, Ownership::Held, "the owner must be able to commit");
+        let committed = self.lease(&done, LONG, "for a new delivery").await;
+        let found = ok(self.store.commit(&done, &committed, &any(), SHORT).await, "`commit`");
+        assert_eq!(found, OWNER_COMMITS.0, "{}", OWNER_COMMITS.1);
 
         tokio::time::sleep(SHORT + LATE).await;
-        let late = self.commit(&lost, loser, &any()).await;
-        assert_eq!(late, Ownership::Lost, "a lease that has expired is lost, also when nobody took it over");
+        self.commit(&lost, loser, &any(), (Lost, "an expired lease is lost, also without another owner"))
+            .await;
         self.lease(&lost, LONG, "when the former one has expired").await;
 
         let owner = self.lease(&taken, LONG, "when the former one has expired").await;
-        let (late, again) = (self.commit(&taken, former, &any()).await, self.release(&taken, former).await);
-        assert_eq!(late, Ownership::Lost, "the owner of a lease that was taken over must not commit");
-        assert_eq!(again, Ownership::Lost, "the owner of a lease that was taken over must not release");
-        assert_eq!(
-            self.commit(&taken, owner, &any()).await,
-            Ownership::Held,
-            "the new owner must be able to commit"
-        );
+        self.commit(&taken, former, &any(), (Lost, "the owner of a lease taken over must not commit")).await;
+        self.release(&taken, former, (Lost, "the owner of a lease taken over must not release")).await;
+        self.commit(&taken, owner, &any(), OWNER_COMMITS).await;
 
-        let next = self.lease(&answered, LONG, "when the time to keep the answer is over").await;
-        let late = self.commit(&answered, owner_of_answer, &any()).await;
-        assert_eq!(late, Ownership::Lost, "whoever committed an answer that is forgotten owns nothing");
-        assert_eq!(self.release(&answered, next).await, Ownership::Held, "the owner must be able to release");
+        let next = self.lease(&done, LONG, "when the time to keep the reply is over").await;
+        self.commit(&done, committed, &any(), (Lost, "the owner of an expired reply owns nothing")).await;
+        self.release(&done, next, OWNER_RELEASES).await;
     }
 }
+
+const OWNER_COMMITS: Expected = (Held, "the owner must be able to commit");
+const OWNER_RELEASES: Expected = (Held, "the owner must be able to release");
 
 fn any() -> StoredAnswer {
     StoredAnswer::new(StatusCode::OK, "{}")
 }
 
-fn told<T>(result: Result<T, StoreError>, what: &str) -> T {
+fn ok<T>(result: Result<T, StoreError>, what: &str) -> T {
     result.unwrap_or_else(|error| panic!("{what} must not fail: {error:?}"))
 }

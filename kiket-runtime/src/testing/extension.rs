@@ -1,15 +1,18 @@
 //! An extension in process: every layer but the socket.
 
 use actix_web::{App, dev::Service as _, http::Method, test, web};
-use serde_json::Value;
 
-use super::delivery::{DeliveryBuilder, SignedDelivery};
+use super::{
+    delivery::{DeliveryBuilder, SignedDelivery},
+    response::TestResponse,
+};
 use crate::{
+    auth::refusal::observed,
     config::Environment,
     error::StartupError,
     extension::{Builder, Extension},
     http::not_found,
-    types::{Clock, Headers, Secret},
+    types::{Clock, Secret},
 };
 
 /// The webhook secret of a [`TestExtension`] whose builder has none.
@@ -41,10 +44,7 @@ impl TestExtension {
         if matches!(builder.environment, Environment::Process) {
             builder.environment = Environment::given([]);
         }
-        if builder.clock.is_system() {
-            builder = builder.clock(Clock::fixed(NOW));
-        }
-        let clock = builder.clock.clone();
+        let clock = builder.clock.get_or_insert_with(|| Clock::fixed(NOW)).clone();
         Ok(Self { extension: builder.build()?, clock })
     }
 
@@ -59,7 +59,7 @@ impl TestExtension {
     }
 
     /// Signs a delivery with the current secret, now, and sends it.
-    pub async fn deliver(&self, delivery: DeliveryBuilder) -> TestAnswer {
+    pub async fn deliver(&self, delivery: DeliveryBuilder) -> TestResponse {
         let secret = self.extension.config().webhook_secrets().first().map_or("", Secret::expose);
         self.send(delivery.sign(secret, self.clock.unix_seconds())).await
     }
@@ -69,7 +69,7 @@ impl TestExtension {
     /// # Panics
     ///
     /// When its path or its headers cannot be sent over HTTP.
-    pub async fn send(&self, delivery: SignedDelivery) -> TestAnswer {
+    pub async fn send(&self, delivery: SignedDelivery) -> TestResponse {
         let mut request = test::TestRequest::post().uri(&delivery.path).set_payload(delivery.body);
         for (name, value) in delivery.headers {
             request = request.append_header((name, value));
@@ -82,14 +82,15 @@ impl TestExtension {
     /// # Panics
     ///
     /// When the path cannot be sent over HTTP.
-    pub async fn get(&self, path: &str) -> TestAnswer {
+    pub async fn get(&self, path: &str) -> TestResponse {
         self.call(test::TestRequest::with_uri(path).method(Method::GET)).await
     }
 
-    async fn call(&self, request: test::TestRequest) -> TestAnswer {
+    async fn call(&self, request: test::TestRequest) -> TestResponse {
         let app = App::new().configure(self.extension.routes()).default_service(web::to(not_found));
         let app = test::init_service(app).await;
-        let response = match app.call(request.to_request()).await {
+        let (response, refusal) = observed(app.call(request.to_request())).await;
+        let response = match response {
             Ok(response) => response.map_into_boxed_body().into_parts().1,
             Err(error) => error.error_response(),
         };
@@ -98,45 +99,6 @@ impl TestExtension {
             response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes()));
         let headers = headers.collect();
         let body = actix_web::body::to_bytes(response.into_body()).await.unwrap_or_default();
-        TestAnswer::new(status, headers, body.to_vec())
-    }
-}
-
-/// What an extension answered.
-#[derive(Debug, Clone)]
-pub struct TestAnswer {
-    status: u16,
-    headers: Headers,
-    body: Vec<u8>,
-}
-
-impl TestAnswer {
-    pub(super) fn new(status: u16, headers: Headers, body: Vec<u8>) -> Self {
-        Self { status, headers, body }
-    }
-
-    /// The status code.
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-
-    /// The headers.
-    pub fn headers(&self) -> &Headers {
-        &self.headers
-    }
-
-    /// The body as text.
-    pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap_or("(not UTF-8)")
-    }
-
-    /// The body as JSON.
-    ///
-    /// # Panics
-    ///
-    /// When it is not JSON.
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        TestResponse::new(status, headers, body.to_vec(), refusal)
     }
 }

@@ -1,5 +1,5 @@
 //! For tests of extensions: signed deliveries, the whole stack in process, contexts for handlers called alone, and a
-//! platform to call.
+//! fake platform to call.
 //!
 //! ```
 //! use kiket_runtime::{Extension, Json, Payload, testing::{TestExtension, delivery}};
@@ -13,9 +13,9 @@
 //! # async fn main() -> Result<(), kiket_runtime::StartupError> {
 //! let builder = Extension::builder().handler("issue.created", "v1", on_issue_created);
 //! let extension = TestExtension::new(builder)?;
-//! let answer = extension.deliver(delivery("issue.created", "v1", &json!({ "issue": { "id": "123" } }))).await;
-//! assert_eq!(answer.status(), 200);
-//! assert_eq!(answer.json(), json!({ "processed": "123" }));
+//! let response = extension.deliver(delivery("issue.created", "v1", &json!({ "issue": { "id": "123" } }))).await;
+//! assert_eq!(response.status(), 200);
+//! assert_eq!(response.json(), json!({ "processed": "123" }));
 //! # Ok(())
 //! # }
 //! ```
@@ -25,13 +25,15 @@ mod dedupe_store_conformance;
 mod delivery;
 mod extension;
 mod platform;
+mod response;
 mod token;
 
 pub use self::{
     context::{ContextBuilder, context},
     dedupe_store_conformance::dedupe_store_conformance,
     delivery::{DeliveryBuilder, SignedDelivery, delivery, delivery_of},
-    extension::{SECRET, TestAnswer, TestExtension},
-    platform::{Attempt, Call, Failure, Platform, PlatformBuilder},
+    extension::{SECRET, TestExtension},
+    platform::{Attempt, Call, Expectation, Failure, FakePlatform, FakePlatformBuilder},
+    response::TestResponse,
     token::TokenIssuer,
 };

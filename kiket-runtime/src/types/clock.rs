@@ -39,11 +39,6 @@ impl Clock {
         Self(Source::Fixed(Arc::new(AtomicU64::new(unix_seconds))))
     }
 
-    /// Whether it is the system's.
-    pub(crate) fn is_system(&self) -> bool {
-        matches!(self.0, Source::System)
-    }
-
     /// Moves a fixed clock; whole seconds count. The system's clock does not move by it.
     pub fn advance(&self, by: Duration) {
         if let Source::Fixed(seconds) = &self.0 {

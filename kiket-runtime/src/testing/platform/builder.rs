@@ -1,16 +1,16 @@
-//! Describes a platform before it starts.
+//! Describes a fake platform before it starts.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use super::{
-    Platform,
     call::{Call, Calls},
     credentials::Credentials,
-    orders::Failures,
+    fake::FakePlatform,
+    orders::Orders,
     rate::RateWindow,
     seed::Seed,
     server::Server,
@@ -19,27 +19,16 @@ use super::{
 };
 use crate::{
     error::{Problem, StartupError},
-    testing::extension::SECRET,
     types::{Clock, Secret},
 };
 
-/// The workspace token of a [`Platform`] that was given no other.
-pub(super) const TOKEN: &str = "kiket_test_token";
-/// The extension API key of a [`Platform`] that was given no other.
-pub(super) const API_KEY: &str = "kiket_test_api_key";
-
-/// The API key for ingestion of a [`Platform`] that was given no other.
-pub(super) const INGESTION_KEY: &str = "kiket_test_ingestion_key";
-/// The organisation of a [`Platform`] that was given no other.
-pub(super) const ORGANIZATION: &str = "org_test";
-
-/// Describes a [`Platform`]; [`start`](Self::start) starts it.
+/// Describes a [`FakePlatform`]; [`start`](Self::start) starts it.
 ///
 /// ```
 /// use std::time::Duration;
-/// use kiket_runtime::{Clock, testing::Platform};
+/// use kiket_runtime::{Clock, testing::FakePlatform};
 ///
-/// let platform = Platform::builder()
+/// let platform = FakePlatform::builder()
 ///     .extension_id("com.example.marketing")
 ///     .clock(Clock::fixed(1_700_000_000))
 ///     .rate_limit(2, Duration::from_secs(60))
@@ -48,54 +37,25 @@ pub(super) const ORGANIZATION: &str = "org_test";
 /// assert_eq!(platform.secret("API_KEY").as_deref(), Some("abc"));
 /// # Ok::<(), kiket_runtime::StartupError>(())
 /// ```
-#[must_use = "a platform answers from `start` on"]
-pub struct PlatformBuilder {
+#[derive(Default)]
+#[must_use = "a fake platform listens from `start` on"]
+pub struct FakePlatformBuilder {
     clock: Clock,
     credentials: Credentials,
     port: u16,
     base_path: String,
-    delivery_timeout: Duration,
+    delivery_timeout: Option<Duration>,
     observer: Option<Observer>,
     extension_id: Option<String>,
     detailed_secrets: bool,
     webhook_token: Option<Secret>,
     page_size: Option<usize>,
     rate: Option<(u64, Duration)>,
-    seeds: Vec<Source>,
+    /// Each with the name of its file, and its text unless it is in that file.
+    seeds: Vec<(PathBuf, Option<String>)>,
 }
 
-/// Where a seed is.
-enum Source {
-    Text(String),
-    File(PathBuf),
-}
-
-impl Default for PlatformBuilder {
-    fn default() -> Self {
-        Self {
-            clock: Clock::system(),
-            credentials: Credentials {
-                token: Secret::from(TOKEN),
-                api_key: Secret::from(API_KEY),
-                webhook_secret: Secret::from(SECRET),
-                ingestion_key: Secret::from(INGESTION_KEY),
-                organization: ORGANIZATION.to_owned(),
-            },
-            port: 0,
-            base_path: String::new(),
-            delivery_timeout: Duration::from_secs(15),
-            observer: None,
-            extension_id: None,
-            detailed_secrets: false,
-            webhook_token: None,
-            page_size: None,
-            rate: None,
-            seeds: Vec::new(),
-        }
-    }
-}
-
-impl PlatformBuilder {
+impl FakePlatformBuilder {
     /// The one extension there is: calls that name another get 404. Unless this or a seed names it, every id is
     /// taken, and all are the same extension.
     pub fn extension_id(mut self, id: impl Into<String>) -> Self {
@@ -133,7 +93,7 @@ impl PlatformBuilder {
         self
     }
 
-    /// The organisation that it is, which ingestion must name.
+    /// The organization that it is, which ingestion must name.
     pub fn organization_id(mut self, id: impl Into<String>) -> Self {
         self.credentials.organization = id.into();
         self
@@ -157,15 +117,15 @@ impl PlatformBuilder {
         self
     }
 
-    /// A path below which everything lies, like `/tenant`; it is part of [`Platform::url`].
+    /// A path below which everything lies, like `/tenant`; it is part of [`FakePlatform::url`].
     pub fn base_path(mut self, path: impl Into<String>) -> Self {
         self.base_path = path.into();
         self
     }
 
-    /// How long a delivery waits for its answer, instead of 15 s.
+    /// How long a delivery waits for its response, instead of 15 s.
     pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
-        self.delivery_timeout = timeout;
+        self.delivery_timeout = Some(timeout);
         self
     }
 
@@ -182,59 +142,98 @@ impl PlatformBuilder {
         self
     }
 
-    /// Shows every answered call to `observer`, in the platform's thread and before the caller gets the answer.
+    /// Shows every call with its status to `observer`, in the fake platform's thread and before the caller gets the
+    /// response.
     pub fn on_call(mut self, observer: impl Fn(&Call) + Send + Sync + 'static) -> Self {
         self.observer = Some(Box::new(observer));
         self
     }
 
-    /// Puts what this YAML text has into the platform; see [`Platform`] for its parts.
+    /// Puts what this YAML text has into the fake platform before the first call; every part may be left out.
+    ///
+    /// ```
+    /// # let seed = r#"
+    /// extension: { id: com.example.marketing, name: Marketing, version: 1.0.0, metadata: { tier: pro } }
+    /// secrets:
+    ///   API_KEY: abc
+    /// custom_data:
+    ///   - project_id: 7
+    ///     module: crm
+    ///     table: contacts
+    ///     records:
+    ///       - { id: 1, email: demo@example.com }
+    ///       - { email: other@example.com } # an id is assigned
+    /// sla_events:
+    ///   - { issue_id: 42, project_id: 7, state: imminent, metrics: { duration_minutes: 80 } }
+    /// raw_events:
+    ///   - { sourceSystem: github, sourceEventType: push, idempotencyKey: "1", payload: {} }
+    /// anchors:
+    ///   - { network: polygon_amoy, status: confirmed, records: [{ id: 1 }, { id: 2 }] }
+    /// rate_limit: { limit: 600, window_seconds: 60, remaining: 3 }
+    /// intake_forms:
+    ///   - project_id: 7
+    ///     key: bug-report
+    ///     public: true
+    ///     fields: [{ key: title, field_type: text, required: true }]
+    ///     submissions: [{ data: { title: No login } }]
+    /// issues:
+    ///   - { title: No login, project_id: 7, status: open, comments: [{ body: Same here }] }
+    /// projects:
+    ///   - slug: core
+    ///     id: 7
+    ///     workflows: [{ name: Delivery, transitions: [{ name: finish, from: open, to: done }] }]
+    ///     boards: [{ name: Team, columns: [open, done] }]
+    ///     members: [{ id: 1, name: Ada, email: ada@example.com, role: admin }]
+    /// webhook_token: abc123
+    /// # "#;
+    /// # let platform = kiket_runtime::testing::FakePlatform::builder().seed_yaml(seed).start().unwrap();
+    /// # assert_eq!(platform.records("crm", "contacts")[1]["id"], 2);
+    /// # assert_eq!(platform.anchors()[0]["leaf_count"], 2);
+    /// # assert_eq!(platform.raw_events()[0]["status"], "pending");
+    /// ```
     pub fn seed_yaml(mut self, text: impl Into<String>) -> Self {
-        self.seeds.push(Source::Text(text.into()));
+        self.seeds.push(("seed.yaml".into(), Some(text.into())));
         self
     }
 
-    /// Puts what this YAML file has into the platform; see [`Platform`] for its parts.
+    /// Puts what this YAML file has into the fake platform; see [`seed_yaml`](Self::seed_yaml) for its parts.
     pub fn seed_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.seeds.push(Source::File(path.into()));
+        self.seeds.push((path.into(), None));
         self
     }
 
-    /// Listens on the loopback address, and answers until the [`Platform`] is dropped.
+    /// Listens on the loopback address until the [`FakePlatform`] is dropped.
     ///
     /// # Errors
     ///
     /// What is wrong with each seed, with file, line and column; and when the port cannot be listened on.
-    pub fn start(self) -> Result<Platform, StartupError> {
+    pub fn start(self) -> Result<FakePlatform, StartupError> {
         let refused = |problems| StartupError::of("the platform", problems);
-        let mut state = State { extension_id: self.extension_id, ..State::default() };
-        state.secrets.detailed = self.detailed_secrets;
-        state.custom_data.page_size = self.page_size;
+        let mut state = State {
+            extension_id: self.extension_id,
+            detailed_secrets: self.detailed_secrets,
+            page_size: self.page_size,
+            ..State::default()
+        };
+        let now = self.clock.unix_seconds();
         let mut problems = Vec::new();
-        for source in &self.seeds {
-            let seed = match source {
-                Source::Text(text) => Seed::parse(text, Path::new("seed.yaml")),
-                Source::File(path) => Seed::load(path),
-            };
-            match seed {
-                Ok(seed) => seed.sow(&mut state, &self.credentials.organization, self.clock.unix_seconds()),
+        for (file, text) in &self.seeds {
+            match text.as_ref().map_or_else(|| Seed::load(file), |text| Seed::parse(text, file)) {
+                Ok(seed) => seed.sow(&mut state, &self.credentials.organization, now),
                 Err(problem) => problems.push(problem),
             }
         }
         if !problems.is_empty() {
             return Err(refused(problems));
         }
-        if let Some((limit, window)) = self.rate {
-            state.rate = RateWindow::new(limit, window);
-        }
-        if let Some(token) = self.webhook_token {
-            state.webhook_urls.token = token;
-        }
+        state.rate = self.rate.map_or(state.rate, |(limit, window)| RateWindow::new(limit, window));
+        state.webhook_token = self.webhook_token.unwrap_or(state.webhook_token);
         let base_path = self.base_path.trim_matches('/');
         let shared = Arc::new(Shared {
             clock: self.clock,
             credentials: self.credentials,
-            failures: Failures::default(),
+            failures: Orders::new(),
+            expectations: Orders::new(),
             base: base_path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect(),
             observer: self.observer,
             state: Mutex::new(state),
@@ -247,14 +246,14 @@ impl PlatformBuilder {
                     .mend("choose another port, or 0 for any free one: `.port(…)`, or `PORT` of the example"),
             ])
         })?;
-        let separator = if base_path.is_empty() { "" } else { "/" };
-        let url = format!("http://{}{separator}{base_path}", server.address());
-        Ok(Platform { shared, server, url, delivery_timeout: self.delivery_timeout })
+        let url = format!("http://{}/{base_path}", server.address()).trim_end_matches('/').to_owned();
+        let delivery_timeout = self.delivery_timeout.unwrap_or(Duration::from_secs(15));
+        Ok(FakePlatform { shared, server, url, delivery_timeout })
     }
 }
 
-impl std::fmt::Debug for PlatformBuilder {
+impl std::fmt::Debug for FakePlatformBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PlatformBuilder").field("port", &self.port).finish_non_exhaustive()
+        f.debug_struct("FakePlatformBuilder").field("port", &self.port).finish_non_exhaustive()
     }
 }

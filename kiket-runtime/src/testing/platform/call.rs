@@ -1,4 +1,4 @@
-//! One call that the platform received, and the list of them.
+//! One call that the fake platform received, and the list of them.
 
 use std::{collections::VecDeque, fmt, sync::Arc};
 
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::types::Headers;
 
-/// A call that a [`Platform`](super::Platform) received, as it was sent. Its clones are the same call.
+/// A call that a [`FakePlatform`](super::FakePlatform) received, as it was sent. Its clones are the same call.
 ///
 /// ```
-/// use kiket_runtime::testing::Platform;
+/// use kiket_runtime::testing::FakePlatform;
 ///
-/// let platform = Platform::start();
+/// let platform = FakePlatform::start();
 /// # let ask = |path: &str| {
 /// #     use std::io::{Read, Write};
 /// #     let mut stream = std::net::TcpStream::connect(platform.address()).unwrap();
@@ -37,6 +37,9 @@ pub struct Call {
     request: Arc<Request>,
     status: Option<u16>,
 }
+
+/// Picks calls.
+pub(super) type Predicate = Arc<dyn Fn(&Call) -> bool + Send + Sync>;
 
 struct Request {
     at: u64,
@@ -63,7 +66,7 @@ impl Call {
             path: path.to_owned(),
             query: query.to_owned(),
             segments: path.strip_prefix('/').unwrap_or(path).split('/').map(decoded).collect(),
-            pairs: query.split('&').filter(|pair| !pair.is_empty()).map(pair).collect(),
+            pairs: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
             headers,
             body,
         };
@@ -130,18 +133,18 @@ impl Call {
         serde_json::from_slice(self.body()).unwrap_or_else(|error| panic!("the body of {self:?}: {error}"))
     }
 
-    /// The status that was answered; `None` while the call is under way, and when it was left without an answer.
+    /// The status of the response; `None` while the call is under way, and when it was left without a response.
     pub fn status(&self) -> Option<u16> {
         self.status
     }
 
     /// Whether both ask for the same thing: method, path, query and body.
-    pub(super) fn asks_like(&self, other: &Self) -> bool {
+    pub(super) fn is_like(&self, other: &Self) -> bool {
         let same = |part: fn(&Self) -> &str| part(self) == part(other);
         same(Self::method) && same(Self::path) && same(Self::query) && self.body() == other.body()
     }
 
-    pub(super) fn answered(mut self, status: u16) -> Self {
+    pub(super) fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
     }
@@ -151,20 +154,12 @@ fn decoded(segment: &str) -> String {
     percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
-/// ```text
-/// pair = name [ "=" value ]       percent-encoded, and a plus is a space
-/// ```
-fn pair(text: &str) -> (String, String) {
-    let (name, value) = text.split_once('=').unwrap_or((text, ""));
-    (decoded(&name.replace('+', " ")), decoded(&value.replace('+', " ")))
-}
-
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method(), self.path())?;
         match self.status {
             Some(status) => write!(f, " → {status}"),
-            None => f.write_str(" → no answer"),
+            None => f.write_str(" → no response"),
         }
     }
 }
@@ -181,7 +176,7 @@ pub(super) struct Calls {
 const KEPT: usize = 100_000;
 
 impl Calls {
-    /// Adds a call. The number names it in [`answered`](Self::answered).
+    /// Adds a call. The number names it in [`responded`](Self::responded).
     pub(super) fn arrived(&mut self, call: Call) -> usize {
         if self.kept.len() >= KEPT {
             self.kept.pop_front();
@@ -191,7 +186,7 @@ impl Calls {
         self.gone.saturating_add(self.kept.len())
     }
 
-    pub(super) fn answered(&mut self, number: usize, status: u16) {
+    pub(super) fn responded(&mut self, number: usize, status: u16) {
         let place = number.checked_sub(self.gone.saturating_add(1));
         if let Some(call) = place.and_then(|place| self.kept.get_mut(place)) {
             call.status = Some(status);
@@ -202,7 +197,7 @@ impl Calls {
         self.kept.iter().cloned().collect()
     }
 
-    /// Forgets what arrived so far. Calls under way are answered unrecorded.
+    /// Forgets what arrived so far. Calls under way stay unrecorded.
     pub(super) fn forget(&mut self) {
         self.gone = self.gone.saturating_add(self.kept.len());
         self.kept.clear();
@@ -227,22 +222,22 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_calls_make_room_and_answers_find_their_call() {
+    fn the_oldest_calls_make_room_and_responses_find_their_call() {
         let mut calls = Calls::default();
         let first = calls.arrived(call("/first", ""));
         let second = calls.arrived(call("/second", ""));
         for _ in 0..KEPT - 1 {
             calls.arrived(call("/more", ""));
         }
-        calls.answered(first, 200);
-        calls.answered(second, 201);
+        calls.responded(first, 200);
+        calls.responded(second, 201);
         let all = calls.all();
         assert_eq!((all.len(), format!("{:?}", all[0]).as_str()), (KEPT, "GET /second → 201"));
         assert_eq!(all[1].status(), None);
         calls.forget();
-        calls.answered(second, 500);
+        calls.responded(second, 500);
         let third = calls.arrived(call("/third", ""));
-        calls.answered(third, 404);
+        calls.responded(third, 404);
         assert_eq!(calls.all()[0].status(), Some(404));
     }
 }

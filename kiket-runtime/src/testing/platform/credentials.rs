@@ -1,9 +1,12 @@
-//! Who may call.
+//! Which credentials a call needs, by the access of its endpoint.
 
-use super::{answer::Answer, call::Call, routes::Access};
-use crate::types::{Headers, Occurrence, Secret};
+use super::{call::Call, response::Response, table::Access};
+use crate::{
+    testing::extension::SECRET,
+    types::{Headers, Secret},
+};
 
-/// What the platform gave to the extension.
+/// What the fake platform has given to the extension.
 #[derive(Clone)]
 pub(super) struct Credentials {
     pub(super) token: Secret,
@@ -11,6 +14,57 @@ pub(super) struct Credentials {
     pub(super) webhook_secret: Secret,
     pub(super) ingestion_key: Secret,
     pub(super) organization: String,
+}
+
+impl Default for Credentials {
+    fn default() -> Self {
+        Self {
+            token: Secret::from("kiket_test_token"),
+            api_key: Secret::from("kiket_test_api_key"),
+            webhook_secret: Secret::from(SECRET),
+            ingestion_key: Secret::from("kiket_test_ingestion_key"),
+            organization: "org_test".to_owned(),
+        }
+    }
+}
+
+impl Credentials {
+    /// Checks a call against the access of its endpoint. A credential that is wrong or repeated is refused everywhere,
+    /// needed or not.
+    pub(super) fn admit(
+        &self,
+        call: &Call,
+        access: Access,
+        is_runtime_token: impl Fn(&[u8]) -> bool,
+    ) -> Result<(), Response> {
+        let bearer = format!("Bearer {}", self.token.expose());
+        let shown = |name, right: &str| Shown::of(call.headers(), name, |shown| shown == right.as_bytes());
+        let token = shown("authorization", &bearer);
+        let runtime_token = Shown::of(call.headers(), "x-kiket-runtime-token", is_runtime_token);
+        let key = shown("x-kiket-api-key", self.api_key.expose());
+        let ingestion = shown("x-api-key", self.ingestion_key.expose());
+        let organization = shown("x-organization-id", &self.organization);
+        let lacks = |needed, shown: &Shown| access == needed && *shown == Shown::Nothing;
+        let lacks_token = lacks(Access::Workspace, &token) && runtime_token == Shown::Nothing;
+        let lacks_organization = lacks(Access::Ingestion, &organization);
+        let refusals = [
+            (token == Shown::Wrong, "the workspace token is not valid"),
+            (runtime_token == Shown::Wrong, "the runtime token is not valid"),
+            (key == Shown::Wrong, "the extension API key is not valid"),
+            (lacks_token, "a workspace token is required"),
+            (lacks(Access::Extension, &key), "an extension API key is required"),
+            (ingestion == Shown::Wrong, "the API key for ingestion is not valid"),
+            (lacks(Access::Ingestion, &ingestion), "an API key for ingestion is required"),
+            (
+                lacks_organization || organization == Shown::Wrong,
+                "the organization is missing or another one",
+            ),
+        ];
+        match refusals.into_iter().find(|(refused, _)| *refused && access != Access::Open) {
+            Some((_, text)) => Err(Response::error(401, "unauthorized", text)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What a call shows of one kind.
@@ -21,59 +75,13 @@ enum Shown {
     Wrong,
 }
 
-impl Credentials {
-    /// The workspace token, or a runtime token that was given to a delivery, opens everything but `/api/v1/ext`, where it is the extension's API key, and
-    /// `/api/v1/platform`, where it is that of the ingestion with its organisation. A wrong or repeated one of any
-    /// kind is refused everywhere, needed or not.
-    pub(super) fn admit(
-        &self,
-        call: &Call,
-        access: Access,
-        is_runtime_token: impl Fn(&[u8]) -> bool,
-    ) -> Result<(), Answer> {
-        if access == Access::Open {
-            return Ok(());
-        }
-        let bearer = format!("Bearer {}", self.token.expose());
-        let token = shown(call.headers(), "authorization", &bearer);
-        let runtime_token = match call.headers().only("x-kiket-runtime-token") {
-            Occurrence::Absent => Shown::Nothing,
-            Occurrence::Once(token) if is_runtime_token(token) => Shown::Right,
-            _ => Shown::Wrong,
-        };
-        let key = shown(call.headers(), "x-kiket-api-key", self.api_key.expose());
-        let ingestion = shown(call.headers(), "x-api-key", self.ingestion_key.expose());
-        let organization = shown(call.headers(), "x-organization-id", &self.organization);
-        if token == Shown::Wrong {
-            Err(refused("the workspace token is not valid"))
-        } else if runtime_token == Shown::Wrong {
-            Err(refused("the runtime token is not valid"))
-        } else if key == Shown::Wrong {
-            Err(refused("the extension API key is not valid"))
-        } else if access == Access::Token && token == Shown::Nothing && runtime_token == Shown::Nothing {
-            Err(refused("a workspace token is required"))
-        } else if access == Access::Key && key == Shown::Nothing {
-            Err(refused("an extension API key is required"))
-        } else if ingestion == Shown::Wrong || access == Access::Ingestion && ingestion == Shown::Nothing {
-            Err(refused("the API key of the ingestion is missing or not valid"))
-        } else if organization == Shown::Wrong
-            || access == Access::Ingestion && organization == Shown::Nothing
-        {
-            Err(refused("the organisation is missing or another one"))
-        } else {
-            Ok(())
+impl Shown {
+    fn of(headers: &Headers, name: &str, is_right: impl Fn(&[u8]) -> bool) -> Self {
+        let mut shown = headers.all(name);
+        match (shown.next(), shown.next()) {
+            (None, _) => Self::Nothing,
+            (Some(value), None) if is_right(value) => Self::Right,
+            _ => Self::Wrong,
         }
     }
-}
-
-fn shown(headers: &Headers, name: &str, right: &str) -> Shown {
-    match headers.only(name) {
-        Occurrence::Absent => Shown::Nothing,
-        Occurrence::Once(value) if value == right.as_bytes() => Shown::Right,
-        _ => Shown::Wrong,
-    }
-}
-
-fn refused(text: &str) -> Answer {
-    Answer::error(401, "unauthorized", text)
 }

@@ -1,157 +1,55 @@
-//! The issues, and what is said about them.
+//! The issues with their comments, and the projects with the workflows by which issues change their status.
 
 use serde_json::{Value, json};
 
 use super::{
-    answer::Answer,
-    call::Call,
-    fields::{self, Fields},
-    items::{Item, fill, is_called, is_since, next_id, stamp, touch},
-    pages::{page, since, written},
-    projects::Projects,
+    collection::{By, Item, text, touch, written},
+    fields::{
+        Rule::{MaybeTexts, Text},
+        check,
+    },
+    request::Request,
+    response::{Outcome, Response},
+    state::State,
 };
-
-#[derive(Default)]
-pub(super) struct Issues(Vec<Issue>);
-
-struct Issue {
-    fields: Item,
-    comments: Vec<Item>,
-}
 
 /// What the platform decides, and no body.
 const OWN_FIELDS: [&str; 4] = ["id", "key", "created_at", "updated_at"];
 
-impl Issue {
-    fn add_comment(&mut self, mut comment: Item, now: u64) -> Value {
-        fill(&mut comment, [("id", next_id(self.comments.iter()).into()), ("author", Value::Null)]);
-        stamp(&mut comment, now);
-        self.comments.push(comment.clone());
-        comment.into()
-    }
-
-    fn shown(&self) -> Value {
-        self.fields.clone().into()
-    }
+pub(super) fn list(state: &mut State, request: &Request<'_>) -> Outcome {
+    let filters = [
+        ("updated_since", By::Since("updated_at")),
+        ("project_id", By::Text),
+        ("status", By::Text),
+        ("assignee_id", By::Text),
+    ];
+    request.page(&state.issues.picked(&[], request.call, &filters)?, None)
 }
 
-impl Issues {
-    /// Adds an issue; what it lacks, it gets.
-    pub(super) fn add(&mut self, mut issue: Item, now: u64) -> Value {
-        let id = next_id(self.0.iter().map(|issue| &issue.fields));
-        fill(
-            &mut issue,
-            [
-                ("id", id.into()),
-                ("key", format!("ISSUE-{id}").into()),
-                ("project_id", Value::Null),
-                ("title", format!("Issue {id}").into()),
-                ("description", Value::Null),
-                ("status", "open".into()),
-                ("priority", Value::Null),
-                ("issue_type", "Task".into()),
-                ("assignee", Value::Null),
-                ("labels", json!([])),
-            ],
-        );
-        stamp(&mut issue, now);
-        self.0.push(Issue { fields: issue.clone(), comments: Vec::new() });
-        issue.into()
-    }
-
-    /// Adds a comment to the issue `key`; none where there is no such issue.
-    pub(super) fn add_comment(&mut self, key: &str, comment: Item, now: u64) -> Option<Value> {
-        Some(self.issue_mut(key).ok()?.add_comment(comment, now))
-    }
-
-    pub(super) fn all(&self) -> Vec<Value> {
-        self.0.iter().map(Issue::shown).collect()
-    }
-
-    pub(super) fn comments(&self, key: &str) -> Vec<Value> {
-        let comments = self.issue(key).map(|issue| issue.comments.as_slice()).unwrap_or_default();
-        comments.iter().cloned().map(Value::Object).collect()
-    }
-
-    pub(super) fn list(&self, call: &Call) -> Result<Answer, Answer> {
-        let since = since(call, "updated_since")?;
-        let is = |issue: &Item, field, own: Option<&Value>| {
-            let wanted: Option<&str> = call.query_value(field);
-            wanted.is_none_or(|wanted| own.or(issue.get(field)).is_some_and(|own| written(own) == wanted))
-        };
-        let found = self.0.iter().map(|issue| &issue.fields).filter(|issue| {
-            let assignee = issue.get("assignee").and_then(|assignee| assignee.get("id"));
-            is(issue, "project_id", None)
-                && is(issue, "status", None)
-                && is(issue, "assignee_id", assignee)
-                && since.is_none_or(|since| is_since(issue, "updated_at", since))
-        });
-        page(call, &found.cloned().map(Value::Object).collect::<Vec<_>>(), None)
-    }
-
-    pub(super) fn get(&self, key: &str) -> Result<Answer, Answer> {
-        Ok(Answer::json(200, &self.issue(key)?.shown()))
-    }
-
-    pub(super) fn create(&mut self, call: &Call, now: u64) -> Result<Answer, Answer> {
-        let body = fields::inner(call, "issue")?;
-        Fields::of(&body).text("title").maybe_texts("labels").finish()?;
-        let mut issue = Item::new();
-        change(&mut issue, body);
-        Ok(Answer::json(201, &self.add(issue, now)))
-    }
-
-    /// Changes the fields that are given; the others stay.
-    pub(super) fn update(&mut self, key: &str, call: &Call, now: u64) -> Result<Answer, Answer> {
-        let issue = self.issue_mut(key)?;
-        let body = fields::inner(call, "issue")?;
-        let check = Fields::of(&body).maybe_texts("labels");
-        if body.contains_key("title") { check.text("title") } else { check }.finish()?;
-        change(&mut issue.fields, body);
-        touch(&mut issue.fields, now);
-        Ok(Answer::json(200, &issue.shown()))
-    }
-
-    pub(super) fn comment(&mut self, key: &str, call: &Call, now: u64) -> Result<Answer, Answer> {
-        let issue = self.issue_mut(key)?;
-        let mut body = fields::inner(call, "comment")?;
-        Fields::of(&body).text("body").finish()?;
-        body.retain(|field, _| field == "body");
-        Ok(Answer::json(201, &issue.add_comment(body, now)))
-    }
-
-    /// Moves an issue on, where the workflows of its project allow it.
-    pub(super) fn transition(
-        &mut self,
-        key: &str,
-        call: &Call,
-        projects: &Projects,
-        now: u64,
-    ) -> Result<Answer, Answer> {
-        let issue = self.issue_mut(key)?;
-        let body = fields::object(call)?;
-        Fields::of(&body).text("transition").finish()?;
-        let transition = body.get("transition").and_then(Value::as_str).unwrap_or_default();
-        let project = issue.fields.get("project_id").map(written).unwrap_or_default();
-        let status = issue.fields.get("status").map(written).unwrap_or_default();
-        let Some(next) = projects.next_status(&project, &status, transition) else {
-            return Err(Answer::invalid(&[("transition", &format!("is not possible from {status}"))]));
-        };
-        issue.fields.insert("status".into(), next.into());
-        touch(&mut issue.fields, now);
-        Ok(Answer::json(200, &issue.shown()))
-    }
-
-    fn issue(&self, key: &str) -> Result<&Issue, Answer> {
-        self.0.iter().find(|issue| is_called(&issue.fields, &["key", "id"], key)).ok_or_else(unknown)
-    }
-
-    fn issue_mut(&mut self, key: &str) -> Result<&mut Issue, Answer> {
-        self.0.iter_mut().find(|issue| is_called(&issue.fields, &["key", "id"], key)).ok_or_else(unknown)
-    }
+pub(super) fn get(state: &mut State, request: &Request<'_>) -> Outcome {
+    Ok(Response::json(200, &json!(state.issues.find(&[], request.path("key"))?)))
 }
 
-/// Sets what a body sets: who works on it is written as an id, and shown as an object.
+pub(super) fn create(state: &mut State, request: &Request<'_>) -> Outcome {
+    let body = request.inner("issue")?;
+    check(&body, &[("title", Text), ("labels", MaybeTexts)])?;
+    let mut issue = Item::new();
+    change(&mut issue, body);
+    Ok(Response::json(201, &state.issues.add(&[], issue, request.now)))
+}
+
+/// Changes the fields that are given; the others stay.
+pub(super) fn update(state: &mut State, request: &Request<'_>) -> Outcome {
+    let issue = state.issues.find_mut(&[], request.path("key"))?;
+    let body = request.inner("issue")?;
+    let rules = [("labels", MaybeTexts), ("title", Text)];
+    check(&body, if body.contains_key("title") { &rules } else { &rules[..1] })?;
+    change(issue, body);
+    touch(issue, request.now);
+    Ok(Response::json(200, &json!(issue)))
+}
+
+/// Sets what a body sets: the assignee is written as an id, and shown as an object.
 fn change(issue: &mut Item, body: Item) {
     for (field, value) in body {
         match field.as_str() {
@@ -163,6 +61,84 @@ fn change(issue: &mut Item, body: Item) {
     }
 }
 
-fn unknown() -> Answer {
-    Answer::not_found("issue")
+/// Adds a comment to an issue.
+pub(super) fn add_comment(state: &mut State, key: &str, comment: Item, now: u64) -> Result<Value, Response> {
+    let issue = written(&state.issues.find(&[], key)?["id"]);
+    Ok(state.comments.add(&[&issue], comment, now))
+}
+
+pub(super) fn comments(state: &State, key: &str) -> Vec<Value> {
+    let issue = state.issues.find(&[], key).map(|issue| written(&issue["id"]));
+    issue.map(|issue| state.comments.values(&[&issue])).unwrap_or_default()
+}
+
+pub(super) fn comment(state: &mut State, request: &Request<'_>) -> Outcome {
+    let key = request.path("key");
+    state.issues.find(&[], key)?;
+    let mut body = request.inner("comment")?;
+    check(&body, &[("body", Text)])?;
+    body.retain(|field, _| field == "body");
+    Ok(Response::json(201, &add_comment(state, key, body, request.now)?))
+}
+
+/// Moves an issue on, where the workflows of its project allow it.
+pub(super) fn transition(state: &mut State, request: &Request<'_>) -> Outcome {
+    let issue = state.issues.find_mut(&[], request.path("key"))?;
+    let body = request.object()?;
+    check(&body, &[("transition", Text)])?;
+    let (project, status) = (written(&issue["project_id"]), written(&issue["status"]));
+    let project = state.projects.find_by(&NAMES, &[], &project).ok();
+    let Some(next) = next_status(project, &status, text(&body, "transition")) else {
+        return Err(Response::invalid(&[("transition", &format!("is not possible from {status}"))]));
+    };
+    issue.insert("status".into(), next.into());
+    touch(issue, request.now);
+    Ok(Response::json(200, &json!(issue)))
+}
+
+/// Where `transition`, by its name or its end, leads an issue of a project. A project without workflows allows
+/// everything, and its transitions are called like the statuses that they lead to.
+fn next_status(project: Option<&Item>, status: &str, transition: &str) -> Option<String> {
+    let workflows = project.and_then(|project| project.get("workflows")?.as_array());
+    let Some(workflows) = workflows.filter(|workflows| !workflows.is_empty()) else {
+        return Some(transition.to_owned());
+    };
+    let starts = |step: &Value| match step.get("from") {
+        Some(Value::Array(from)) => from.iter().any(|from| from == status),
+        Some(from) => from == status,
+        None => true,
+    };
+    let steps = workflows.iter().filter_map(|workflow| workflow.get("transitions")?.as_array()).flatten();
+    let mut ends = steps.filter(|step| starts(step)).filter_map(|step| {
+        let to = step.get("to")?.as_str()?;
+        (to == transition || step.get("name").is_some_and(|name| name == transition)).then_some(to)
+    });
+    ends.next().map(str::to_owned)
+}
+
+/// The fields by which queries and issues name a project. In paths it is the slug alone.
+const NAMES: [&str; 2] = ["id", "slug"];
+
+/// Adds a project, or replaces the one with its slug.
+pub(super) fn add_project(state: &mut State, mut project: Item, now: u64) {
+    let _ = state.projects.remove(&[], text(&project, "slug"));
+    project.entry("id").or_insert(Value::Null);
+    state.projects.add(&[], project, now);
+}
+
+pub(super) fn workflows(state: &mut State, request: &Request<'_>) -> Outcome {
+    page(state.projects.find(&[], request.path("slug"))?, "workflows", request)
+}
+
+pub(super) fn boards(state: &mut State, request: &Request<'_>) -> Outcome {
+    page(state.projects.find(&[], request.path("slug"))?, "boards", request)
+}
+
+pub(super) fn members(state: &mut State, request: &Request<'_>) -> Outcome {
+    page(state.projects.find_by(&NAMES, &[], request.project()?)?, "members", request)
+}
+
+fn page(project: &Item, part: &str, request: &Request<'_>) -> Outcome {
+    let list = project.get(part).and_then(Value::as_array);
+    request.page(list.map(Vec::as_slice).unwrap_or_default(), None)
 }

@@ -1,49 +1,31 @@
-//! The failures that were ordered, and which call meets which.
+//! What a test orders, each with a count.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64};
 
-use super::{call::Call, failure::Failure};
+/// An order and its count.
+pub(super) type Counted<T> = Arc<(T, AtomicU64)>;
 
-/// The failures that are ordered, the first one first.
-#[derive(Default)]
-pub(super) struct Failures(Mutex<Ordered>);
+pub(super) struct Orders<T>(Mutex<Vec<Counted<T>>>);
 
-#[derive(Default)]
-struct Ordered {
-    next: u64,
-    /// Each with a number, by which it is found again after its predicate ran.
-    failures: Vec<(u64, Failure)>,
-}
+impl<T> Orders<T> {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
 
-impl Failures {
-    pub(super) fn order(&self, failure: Failure) {
-        let mut ordered = self.ordered();
-        let number = ordered.next;
-        ordered.next = number.wrapping_add(1);
-        ordered.failures.push((number, failure));
+    pub(super) fn add(&self, order: T, count: u64) {
+        self.orders().push(Arc::new((order, AtomicU64::new(count))));
     }
 
     pub(super) fn clear(&self) {
-        self.ordered().failures.clear();
+        self.orders().clear();
     }
 
-    /// The failure that `call` meets. Predicates run unlocked: they may ask the platform.
-    pub(super) fn meet(&self, call: &Call) -> Option<Failure> {
-        let candidates = self.ordered().failures.clone();
-        candidates.into_iter().find_map(|(number, failure)| {
-            (failure.picks(call) && self.ordered().take(number)).then_some(failure)
-        })
+    /// All of them, the first one first. Predicates run without the lock: they may ask the fake platform.
+    pub(super) fn all(&self) -> Vec<Counted<T>> {
+        self.orders().clone()
     }
 
-    fn ordered(&self) -> MutexGuard<'_, Ordered> {
+    fn orders(&self) -> MutexGuard<'_, Vec<Counted<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Ordered {
-    /// Counts failure `number`; whether it still happens. It may have been taken back meanwhile.
-    fn take(&mut self, number: u64) -> bool {
-        let found = self.failures.iter_mut().find(|(own, _)| *own == number);
-        found.is_some_and(|(_, failure)| failure.take())
     }
 }

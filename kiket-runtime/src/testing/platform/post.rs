@@ -8,10 +8,13 @@ use std::{
 
 use http::Uri;
 
-use crate::testing::{delivery::SignedDelivery, extension::TestAnswer};
+use crate::{
+    testing::{delivery::SignedDelivery, response::TestResponse},
+    types::Headers,
+};
 
-/// The most bytes of an answer that are read.
-const LARGEST: u64 = 16 * 1024 * 1024;
+/// The most bytes of a response that are read.
+const LARGEST: usize = 16 * 1024 * 1024;
 
 /// Where deliveries go.
 #[derive(Debug, Clone)]
@@ -25,7 +28,7 @@ impl Target {
     /// ```text
     /// http://127.0.0.1:8000[/prefix]
     /// ```
-    pub(super) fn parse(url: &str) -> Option<Self> {
+    fn parse(url: &str) -> Option<Self> {
         let uri: Uri = url.parse().ok()?;
         if uri.scheme_str() != Some("http") {
             return None;
@@ -39,8 +42,18 @@ impl Target {
         })
     }
 
-    /// Sends `delivery` and reads the answer, all within `wait`. It blocks.
-    pub(super) fn post(&self, delivery: &SignedDelivery, wait: Duration) -> io::Result<TestAnswer> {
+    /// The same.
+    ///
+    /// # Panics
+    ///
+    /// Unless `url` is like this.
+    #[track_caller]
+    pub(super) fn expect(url: &str) -> Self {
+        Self::parse(url).unwrap_or_else(|| panic!("`{url}` is not like `http://127.0.0.1:8000`"))
+    }
+
+    /// Sends `delivery` and reads the response, all within `wait`. It blocks.
+    pub(super) fn post(&self, delivery: &SignedDelivery, wait: Duration) -> io::Result<TestResponse> {
         let deadline = Instant::now().checked_add(wait);
         let left = || {
             let left = deadline.and_then(|deadline| deadline.checked_duration_since(Instant::now()));
@@ -49,18 +62,16 @@ impl Target {
         let mut stream = TcpStream::connect_timeout(&self.address, left()?)?;
         stream.set_write_timeout(Some(left()?))?;
         stream.write_all(&self.request(delivery))?;
-        let (mut answer, mut chunk) = (Vec::new(), [0; 16 * 1024]);
-        while (answer.len() as u64) < LARGEST {
+        let (mut response, mut chunk, mut read) = (Vec::new(), [0; 16 * 1024], 1);
+        while read > 0 && response.len() < LARGEST {
             stream.set_read_timeout(Some(left()?))?;
-            match stream.read(&mut chunk)? {
-                0 => break,
-                read => answer.extend_from_slice(chunk.get(..read).unwrap_or_default()),
-            }
+            read = stream.read(&mut chunk)?;
+            response.extend_from_slice(chunk.get(..read).unwrap_or_default());
         }
-        read_answer(&answer).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        read_response(&response).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// In HTTP/1.0, whose answers end with their connection.
+    /// In HTTP/1.0, whose responses end with their connection.
     fn request(&self, delivery: &SignedDelivery) -> Vec<u8> {
         let mut head =
             format!("POST {}{} HTTP/1.0\r\nhost: {}\r\n", self.prefix, delivery.path, self.authority);
@@ -72,19 +83,17 @@ impl Target {
     }
 }
 
-fn read_answer(bytes: &[u8]) -> Option<TestAnswer> {
+fn read_response(bytes: &[u8]) -> Option<TestResponse> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let (head, body) = bytes.split_at_checked(end)?;
     let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
     let headers = lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()));
-    let headers: crate::types::Headers = headers.collect();
+    let headers: Headers = headers.collect();
     let body = body.get(4..)?;
     let announced = headers.get("content-length").and_then(|length| length.parse::<usize>().ok());
-    if announced.is_some_and(|length| length != body.len()) {
-        return None;
-    }
-    Some(TestAnswer::new(status, headers, body.to_vec()))
+    let is_whole = announced.is_none_or(|length| length == body.len());
+    is_whole.then(|| TestResponse::new(status, headers, body.to_vec(), None))
 }
 
 #[cfg(test)]
@@ -107,15 +116,15 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_cut_is_none() {
+    fn a_response_that_is_cut_is_none() {
         let whole = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}";
-        let answer = read_answer(whole).unwrap();
+        let response = read_response(whole).unwrap();
         assert_eq!(
-            (answer.status(), answer.text(), answer.headers().get("retry-after")),
+            (response.status(), response.text(), response.headers().get("retry-after")),
             (503, "{}", Some("1"))
         );
         for length in 0..whole.len() {
-            assert!(read_answer(&whole[..length]).is_none(), "{length}");
+            assert!(read_response(&whole[..length]).is_none(), "{length}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::answer::Answer;
+use super::response::Response;
 
 /// A fixed window, which begins with the first call in it.
 pub(super) struct RateWindow {
@@ -27,25 +27,23 @@ impl RateWindow {
     }
 
     /// Counts a call, or refuses it.
-    pub(super) fn take(&mut self, now: u64) -> Result<(), Answer> {
+    pub(super) fn take(&mut self, now: u64) -> Result<(), Response> {
         self.roll(now);
         if self.used >= self.limit {
             let wait = self.reset_in(now);
             let body = json!({ "error": "Rate limit exceeded", "code": "rate_limited", "retry_after": wait });
-            return Err(Answer::json(429, &body).with_header("retry-after", wait.to_string()));
+            return Err(Response::json(429, &body).with_header("retry-after", wait.to_string()));
         }
         self.began.get_or_insert(now);
         self.used = self.used.saturating_add(1);
         Ok(())
     }
 
-    pub(super) fn told(&mut self, now: u64) -> Value {
+    pub(super) fn shown(&mut self, now: u64) -> Value {
         self.roll(now);
+        let (remaining, reset_in) = (self.remaining(), self.reset_in(now));
         json!({ "rate_limit": {
-            "limit": self.limit,
-            "remaining": self.remaining(),
-            "window_seconds": self.seconds,
-            "reset_in": self.reset_in(now),
+            "limit": self.limit, "remaining": remaining, "window_seconds": self.seconds, "reset_in": reset_in,
         } })
     }
 
@@ -95,9 +93,9 @@ mod tests {
     fn what_remains_can_be_set() {
         let mut window = RateWindow::new(600, Duration::from_secs(60));
         window.leave(3, 1000);
-        assert_eq!(window.told(1010)["rate_limit"]["remaining"], 3);
-        assert_eq!(window.told(1010)["rate_limit"]["reset_in"], 50);
+        assert_eq!(window.shown(1010)["rate_limit"]["remaining"], 3);
+        assert_eq!(window.shown(1010)["rate_limit"]["reset_in"], 50);
         window.leave(700, 1000);
-        assert_eq!(window.told(1010)["rate_limit"]["remaining"], 600);
+        assert_eq!(window.shown(1010)["rate_limit"]["remaining"], 600);
     }
 }

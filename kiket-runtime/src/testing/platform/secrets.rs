@@ -1,84 +1,73 @@
 //! The secrets of the extension.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
-use super::{answer::Answer, call::Call, fields};
-use crate::types::Secret;
+use super::{
+    collection::{Collection, Item, text, touch},
+    request::Request,
+    response::{Outcome, Response},
+    state::State,
+};
 
-#[derive(Default)]
-pub(super) struct Secrets {
-    kept: BTreeMap<String, Kept>,
-    /// Whether the list has times beside the keys.
-    pub(super) detailed: bool,
-}
-
-struct Kept {
-    value: Secret,
-    created_at: u64,
-    updated_at: u64,
-}
-
-impl Secrets {
-    pub(super) fn value(&self, key: &str) -> Option<&Secret> {
-        self.kept.get(key).map(|kept| &kept.value)
-    }
-
-    pub(super) fn keep(&mut self, key: &str, value: Secret, now: u64) {
-        let created_at = self.kept.get(key).map_or(now, |kept| kept.created_at);
-        self.kept.insert(key.to_owned(), Kept { value, created_at, updated_at: now });
-    }
-
-    pub(super) fn list(&self) -> Answer {
-        if self.detailed {
-            let details = self.kept.iter().map(|(key, kept)| {
-                let (created_at, updated_at) = (moment(kept.created_at), moment(kept.updated_at));
-                json!({ "key": key, "created_at": created_at, "updated_at": updated_at })
-            });
-            return Answer::json(200, &details.collect());
-        }
-        Answer::json(200, &json!({ "keys": self.kept.keys().collect::<Vec<_>>() }))
-    }
-
-    pub(super) fn get(&self, key: &str) -> Answer {
-        self.value(key).map_or_else(unknown, |value| Answer::json(200, &json!({ "value": value.expose() })))
-    }
-
-    pub(super) fn set(&mut self, key: &str, call: &Call, now: u64) -> Result<Answer, Answer> {
-        let value = value(call)?;
-        let status = if self.kept.contains_key(key) { 200 } else { 201 };
-        self.keep(key, value, now);
-        Ok(Answer::json(status, &json!({ "key": key })))
-    }
-
-    pub(super) fn rotate(&mut self, key: &str, call: &Call, now: u64) -> Result<Answer, Answer> {
-        let value = value(call)?;
-        if !self.kept.contains_key(key) {
-            return Err(unknown());
-        }
-        self.keep(key, value, now);
-        Ok(Answer::json(200, &json!({ "key": key })))
-    }
-
-    pub(super) fn delete(&mut self, key: &str) -> Answer {
-        self.kept.remove(key).map_or_else(unknown, |_| Answer::empty(204))
+/// Sets a secret.
+pub(super) fn keep(secrets: &mut Collection, key: &str, value: &str, now: u64) {
+    if let Ok(secret) = secrets.find_mut(&[], key) {
+        secret.insert("value".into(), value.into());
+        touch(secret, now);
+    } else {
+        secrets.add(&[], Item::from_iter([("key".into(), key.into()), ("value".into(), value.into())]), now);
     }
 }
 
-fn unknown() -> Answer {
-    Answer::not_found("secret")
+pub(super) fn value(secrets: &Collection, key: &str) -> Option<String> {
+    secrets.find(&[], key).ok().map(|secret| text(secret, "value").to_owned())
+}
+
+pub(super) fn list(state: &State) -> Response {
+    let mut secrets = state.secrets.within(&[]);
+    secrets.sort_by_key(|secret| text(secret, "key"));
+    let body = if state.detailed_secrets {
+        let shown = secrets.into_iter().map(|secret| {
+            json!({ "key": secret["key"], "created_at": secret["created_at"], "updated_at": secret["updated_at"] })
+        });
+        shown.collect()
+    } else {
+        json!({ "keys": secrets.into_iter().map(|secret| &secret["key"]).collect::<Vec<_>>() })
+    };
+    Response::json(200, &body)
+}
+
+pub(super) fn get(state: &mut State, request: &Request<'_>) -> Outcome {
+    let secret = state.secrets.find(&[], request.path("key"))?;
+    Ok(Response::json(200, &json!({ "value": text(secret, "value") })))
+}
+
+pub(super) fn set(state: &mut State, request: &Request<'_>) -> Outcome {
+    let status = if state.secrets.find(&[], request.path("key")).is_ok() { 200 } else { 201 };
+    change(state, request, status)
+}
+
+pub(super) fn rotate(state: &mut State, request: &Request<'_>) -> Outcome {
+    new_value(request)?;
+    state.secrets.find(&[], request.path("key"))?;
+    change(state, request, 200)
+}
+
+pub(super) fn delete(state: &mut State, request: &Request<'_>) -> Outcome {
+    state.secrets.remove(&[], request.path("key"))?;
+    Ok(Response::empty(204))
+}
+
+fn change(state: &mut State, request: &Request<'_>, status: u16) -> Outcome {
+    let key = request.path("key");
+    keep(&mut state.secrets, key, &new_value(request)?, request.now);
+    Ok(Response::json(status, &json!({ "key": key })))
 }
 
 /// The new value: any text, an empty one too.
-fn value(call: &Call) -> Result<Secret, Answer> {
-    match fields::object(call)?.get("value") {
-        Some(Value::String(value)) => Ok(Secret::from(value.as_str())),
-        _ => Err(Answer::invalid(&[("value", "must be text")])),
+fn new_value(request: &Request<'_>) -> Result<String, Response> {
+    match request.object()?.remove("value") {
+        Some(Value::String(value)) => Ok(value),
+        _ => Err(Response::invalid(&[("value", "must be text")])),
     }
-}
-
-fn moment(unix_seconds: u64) -> String {
-    let seconds = i64::try_from(unix_seconds).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
 }

@@ -1,4 +1,4 @@
-//! What a YAML file puts into the platform before its first call.
+//! What a YAML file puts into the fake platform before its first call.
 //!
 //! It is read straight into types, without the tree of the manifest: a seed has one form, and its first mistake is
 //! enough.
@@ -6,10 +6,16 @@
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use super::{
-    audit, custom_data::Table, ingestion, items::Item, pages::written, rate::RateWindow, state::State,
+    audit,
+    collection::{Item, written},
+    fields::check,
+    ingestion, intake, issues,
+    rate::RateWindow,
+    secrets,
+    state::State,
 };
 use crate::{
     error::{Place, Problem},
@@ -39,8 +45,7 @@ struct Extension {
     id: Option<String>,
     name: Option<String>,
     version: Option<String>,
-    #[serde(default)]
-    metadata: Map<String, Value>,
+    metadata: Option<Item>,
 }
 
 /// What is in a table.
@@ -50,14 +55,14 @@ struct Contents {
     project_id: String,
     module: String,
     table: String,
-    records: Vec<Map<String, Value>>,
+    records: Vec<Item>,
 }
 
 #[derive(Deserialize)]
 struct SlaEvent {
     state: SlaState,
     #[serde(flatten)]
-    rest: Map<String, Value>,
+    rest: Item,
 }
 
 #[derive(Deserialize, serde::Serialize)]
@@ -69,17 +74,14 @@ enum SlaState {
 }
 
 /// The fields of a raw event, of which some are needed.
-struct RawEvent(Map<String, Value>);
+struct RawEvent(Item);
 
 impl<'de> Deserialize<'de> for RawEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = Map::deserialize(deserializer)?;
-        match ingestion::checked(&fields) {
-            Ok(()) => Ok(Self(fields)),
-            Err(_) => Err(D::Error::custom(
-                "a raw event has the texts `sourceSystem`, `sourceEventType` and `idempotencyKey`, and the object `payload`",
-            )),
-        }
+        let fields = Item::deserialize(deserializer)?;
+        let text = "a raw event has the texts `sourceSystem`, `sourceEventType` and `idempotencyKey`, and the object `payload`";
+        check(&fields, &ingestion::RAW_EVENT).map_err(|_| D::Error::custom(text))?;
+        Ok(Self(fields))
     }
 }
 
@@ -87,8 +89,7 @@ impl<'de> Deserialize<'de> for RawEvent {
 struct IntakeForm {
     project_id: String,
     key: String,
-    #[serde(default)]
-    submissions: Vec<Item>,
+    submissions: Option<Vec<Item>>,
     #[serde(flatten)]
     rest: Item,
 }
@@ -96,8 +97,7 @@ struct IntakeForm {
 #[derive(Deserialize)]
 struct Issue {
     title: String,
-    #[serde(default)]
-    comments: Vec<Item>,
+    comments: Option<Vec<Item>>,
     #[serde(flatten)]
     rest: Item,
 }
@@ -107,27 +107,18 @@ struct Issue {
 #[serde(deny_unknown_fields)]
 struct Project {
     slug: String,
-    #[serde(default)]
-    id: Value,
-    #[serde(default)]
-    workflows: Vec<Item>,
-    #[serde(default)]
-    boards: Vec<Item>,
-    #[serde(default)]
-    members: Vec<Item>,
+    id: Option<Value>,
+    workflows: Option<Vec<Item>>,
+    boards: Option<Vec<Item>>,
+    members: Option<Vec<Item>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rate {
     limit: u64,
-    #[serde(default = "a_minute")]
-    window_seconds: u64,
+    window_seconds: Option<u64>,
     remaining: Option<u64>,
-}
-
-fn a_minute() -> u64 {
-    60
 }
 
 impl Seed {
@@ -152,63 +143,62 @@ impl Seed {
             let what = sentence.split(" at line ").next().unwrap_or(&sentence);
             Problem::new(format!("the seed is not as expected: {what}"))
                 .at(Place { file: file.to_owned(), line: at.0, column: at.1, excerpt: None })
-                .mend("see `kiket::testing::Platform` for what a seed may have")
+                .mend("see `kiket::testing::FakePlatformBuilder::seed_yaml` for what a seed may have")
         })
     }
 
     /// Puts everything into `state`, besides what is there.
     pub(super) fn sow(self, state: &mut State, organization: &str, now: u64) {
         if let Some(extension) = self.extension {
-            let texts = [("name", extension.name), ("version", extension.version)];
-            state.metadata.extend(extension.metadata);
-            state
-                .metadata
-                .extend(texts.into_iter().filter_map(|(key, text)| Some((key.into(), text?.into()))));
+            state.metadata.extend(extension.metadata.into_iter().flatten());
+            for (field, text) in [("name", extension.name), ("version", extension.version)] {
+                state.metadata.extend(text.map(|text| (field.to_owned(), text.into())));
+            }
             state.extension_id = state.extension_id.take().or(extension.id);
         }
         for (key, value) in self.secrets {
-            state.secrets.keep(&key, Secret::new(value), now);
+            secrets::keep(&mut state.secrets, &key, &value, now);
         }
         for Contents { project_id, module, table, records } in self.custom_data {
             for record in records {
-                state.custom_data.add(&project_id, Table::new(&module, &table), record);
+                state.records.add(&[&module, &table, &project_id], record, now);
             }
         }
         for SlaEvent { state: is, mut rest } in self.sla_events {
-            rest.insert("state".into(), serde_json::to_value(is).unwrap_or_default());
-            state.sla.add(rest);
+            rest.insert("state".into(), json!(is));
+            state.sla_events.add(&[], rest, now);
         }
         for IntakeForm { project_id, key, submissions, mut rest } in self.intake_forms {
             rest.insert("key".into(), key.as_str().into());
-            state.intake_forms.add(&project_id, rest, now);
-            for submission in submissions {
-                state.intake_forms.add_submission(&project_id, &key, submission, now);
+            state.forms.add(&[&project_id], rest, now);
+            for submission in submissions.into_iter().flatten() {
+                let _ = intake::add_submission(state, &project_id, &key, submission, now);
             }
         }
         for Issue { title, comments, mut rest } in self.issues {
             rest.insert("title".into(), title.into());
-            let key = state.issues.add(rest, now).get("key").map(written).unwrap_or_default();
-            for comment in comments {
-                state.issues.add_comment(&key, comment, now);
+            let key = written(&state.issues.add(&[], rest, now)["key"]);
+            for comment in comments.into_iter().flatten() {
+                let _ = issues::add_comment(state, &key, comment, now);
             }
         }
         for project in self.projects {
-            if let Ok(Value::Object(project)) = serde_json::to_value(project) {
-                state.projects.add(project);
+            if let Value::Object(project) = json!(project) {
+                issues::add_project(state, project, now);
             }
         }
         if let Some(token) = self.webhook_token {
-            state.webhook_urls.token = Secret::new(token);
+            state.webhook_token = Secret::new(token);
         }
         for anchor in self.anchors {
-            state.audit.add(anchor, now);
+            audit::add(state, anchor, now);
         }
         for RawEvent(event) in self.raw_events {
             // It was checked when it was read; of two with one key, the first is there.
-            let _ = state.ingestion.add(event, organization, now);
+            let _ = ingestion::add_raw_event(state, event, organization, now);
         }
         if let Some(rate) = self.rate_limit {
-            state.rate = RateWindow::new(rate.limit, Duration::from_secs(rate.window_seconds));
+            state.rate = RateWindow::new(rate.limit, Duration::from_secs(rate.window_seconds.unwrap_or(60)));
             if let Some(remaining) = rate.remaining {
                 state.rate.leave(remaining, now);
             }

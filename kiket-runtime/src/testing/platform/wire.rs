@@ -1,4 +1,4 @@
-//! Answers that break on the wire.
+//! Responses that break on the wire.
 
 use std::{
     io,
@@ -9,7 +9,7 @@ use std::{
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 
-/// How an answer ends.
+/// How a response ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     Whole,
@@ -25,37 +25,22 @@ impl Ending {
     /// `body` as it is sent.
     pub(super) fn body(self, body: Bytes) -> BoxBody {
         let announced = BodySize::Sized(u64::try_from(body.len()).unwrap_or(u64::MAX));
-        let half = || body.slice(..body.len() / 2);
-        match self {
-            Self::Whole => BoxBody::new(body),
+        let (size, first) = match self {
+            Self::Whole => return BoxBody::new(body),
             // The server writes the head together with what the body yields at once: an error there leaves nothing.
-            Self::Never | Self::ClosedBefore => {
-                BoxBody::new(Broken { size: BodySize::Sized(1), first: None, then: Then::Fail })
-            }
-            Self::Cut => {
-                BoxBody::new(Broken { size: announced, first: Some(half()), then: Then::FlushAndFail })
-            }
-            Self::Stalled => BoxBody::new(Broken { size: announced, first: Some(half()), then: Then::Wait }),
-            Self::Endless => BoxBody::new(Broken {
-                size: BodySize::Stream,
-                first: Some(Bytes::from_static(br#"{"data":""#)),
-                then: Then::Repeat,
-            }),
-        }
+            Self::Never | Self::ClosedBefore => (BodySize::Sized(1), None),
+            Self::Cut | Self::Stalled => (announced, Some(body.slice(..body.len() / 2))),
+            Self::Endless => (BodySize::Stream, Some(Bytes::from_static(br#"{"data":""#))),
+        };
+        BoxBody::new(Broken { size, first, ending: self })
     }
 }
 
 struct Broken {
     size: BodySize,
     first: Option<Bytes>,
-    then: Then,
-}
-
-enum Then {
-    Fail,
-    FlushAndFail,
-    Wait,
-    Repeat,
+    /// What comes after `first`.
+    ending: Ending,
 }
 
 impl MessageBody for Broken {
@@ -65,23 +50,23 @@ impl MessageBody for Broken {
         self.size
     }
 
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, io::Error>>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
-        match self.then {
-            Then::Fail => Poll::Ready(Some(Err(io::Error::other("broken as ordered")))),
-            Then::FlushAndFail => {
+        match self.ending {
+            Ending::Whole => Poll::Ready(None),
+            Ending::Never | Ending::ClosedBefore => {
+                Poll::Ready(Some(Err(io::Error::other("broken on purpose"))))
+            }
+            Ending::Cut => {
                 // What was yielded is written while this waits.
-                self.then = Then::Fail;
+                self.ending = Ending::ClosedBefore;
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
-            Then::Wait => Poll::Pending,
-            Then::Repeat => Poll::Ready(Some(Ok(Bytes::from_static(&[b'x'; 8 * 1024])))),
+            Ending::Stalled => Poll::Pending,
+            Ending::Endless => Poll::Ready(Some(Ok(Bytes::from_static(&[b'x'; 8 * 1024])))),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use kiket::{
     Authentication, Clock, Context, Extension, Payload, Result, StartupError, TokenRules,
-    testing::{TestAnswer, TestExtension, TokenIssuer, delivery},
+    testing::{TestExtension, TestResponse, TokenIssuer, delivery},
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -46,7 +46,7 @@ fn claims(id: &str, scopes: &[&str]) -> Value {
 }
 
 #[track_caller]
-fn check(answer: &TestAnswer, status: u16, body: &str) {
+fn check(answer: &TestResponse, status: u16, body: &str) {
     assert_eq!((answer.status(), answer.text()), (status, body));
 }
 

@@ -45,7 +45,7 @@ fn forms_are_found_by_what_they_are() {
 #[test]
 fn something_is_sent_in_and_decided() {
     let clock = Clock::fixed(NOW);
-    let platform = Platform::builder().clock(clock.clone()).start().unwrap();
+    let platform = FakePlatform::builder().clock(clock.clone()).start().unwrap();
     let fields = json!([{ "key": "title", "required": true }, { "key": "steps", "required": false }]);
     platform.add_intake_form(7, json!({ "key": "bug-report", "fields": fields }));
     let send = |body: &Value| ask("POST", SENT).json(body);

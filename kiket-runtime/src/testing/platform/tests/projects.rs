@@ -53,7 +53,7 @@ fn all_of_it_wants_the_extension_key() {
 #[test]
 fn issues_are_made_found_changed_and_talked_about() {
     let clock = Clock::fixed(NOW);
-    let platform = Platform::builder().clock(clock.clone()).start().unwrap();
+    let platform = FakePlatform::builder().clock(clock.clone()).start().unwrap();
     let create = |issue: &Value| ask("POST", ISSUES).json(&json!({ "issue": issue }));
     let fields = json!({ "title": "No login", "project_id": 7, "assignee_id": 3, "labels": ["login"], "id": 99, "size": 5 });
     let made = create(&fields).check(&platform, 201).json();
@@ -137,7 +137,7 @@ fn issues_are_made_found_changed_and_talked_about() {
 #[test]
 fn an_issue_goes_where_its_workflow_leads() {
     #[track_caller]
-    fn check(platform: &Platform, ask: &Ask, status: &str) {
+    fn check(platform: &FakePlatform, ask: &Ask, status: &str) {
         assert_eq!(ask.check(platform, 200).json()["status"], status);
     }
     let platform = platform();
@@ -221,9 +221,9 @@ fn analytics_and_emails_are_checked_and_kept() {
 }
 
 #[test]
-fn webhook_addresses_have_the_token_that_the_builder_or_a_seed_gives() {
+fn webhook_urls_have_the_token_of_the_builder_or_a_seed() {
     #[track_caller]
-    fn check(builder: PlatformBuilder, token: &str) {
+    fn check(builder: FakePlatformBuilder, token: &str) {
         let platform = builder.start().unwrap();
         let told =
             ask("GET", "/api/v1/ext/webhook_url?action_name=inbound_email").check(&platform, 200).json();
@@ -236,9 +236,9 @@ fn webhook_addresses_have_the_token_that_the_builder_or_a_seed_gives() {
             check_invalid(&platform, &ask, &json!({ "action_name": ["can't be blank"] }));
         }
     }
-    check(Platform::builder(), "kiket_test_webhook_token");
-    check(Platform::builder().seed_yaml("webhook_token: abc123"), "abc123");
-    check(Platform::builder().webhook_token("given").seed_yaml("webhook_token: abc123"), "given");
+    check(FakePlatform::builder(), "kiket_test_webhook_token");
+    check(FakePlatform::builder().seed_yaml("webhook_token: abc123"), "abc123");
+    check(FakePlatform::builder().webhook_token("given").seed_yaml("webhook_token: abc123"), "given");
 }
 
 #[test]
@@ -255,7 +255,7 @@ issues:
 projects:
   - { slug: core, id: 7, workflows: [{ name: W }], boards: [{ name: B }], members: [{ id: 1, email: ada@example.com }] }
 ";
-    let platform = Platform::builder().seed_yaml(seed).start().unwrap();
+    let platform = FakePlatform::builder().seed_yaml(seed).start().unwrap();
     let form = ask("GET", &format!("{FORMS}/bug-report?project_id=7")).check(&platform, 200).json();
     assert_eq!((&form["public"], &form["submissions_count"]), (&json!(true), &json!(1)));
     assert_eq!(form["fields"][0], json!({ "key": "title", "required": true }));
@@ -271,7 +271,7 @@ projects:
         ("projects: [{ slug: x, board: [] }]", "board"),
         ("projects: [{ slug: x, boards: [B] }]", ""),
     ] {
-        let error = Platform::builder().seed_yaml(wrong).start().unwrap_err().to_string();
+        let error = FakePlatform::builder().seed_yaml(wrong).start().unwrap_err().to_string();
         assert!(error.contains(words) && error.contains("seed.yaml:1"), "{wrong}: {error}");
     }
 }

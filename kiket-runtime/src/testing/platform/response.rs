@@ -1,22 +1,24 @@
-//! What the platform answers.
+//! A response of the fake platform before it is HTTP.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-/// An answer before it is HTTP.
 #[derive(Clone)]
-pub(super) struct Answer {
+pub(super) struct Response {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Bytes,
 }
 
-impl Answer {
+/// What an endpoint responds; an error when it refuses the request.
+pub(super) type Outcome = Result<Response, Response>;
+
+impl Response {
     pub(super) fn json(status: u16, body: &Value) -> Self {
-        Self { status, headers: Vec::new(), body: body.to_string().into() }
+        let response = Self { body: body.to_string().into(), ..Self::empty(status) };
+        response.with_header("content-type", "application/json")
     }
 
-    /// Without a body.
     pub(super) fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Bytes::new() }
     }
