@@ -6,6 +6,7 @@ mod audit_calls;
 mod calls;
 mod canary;
 mod corpus;
+mod errors;
 mod events;
 mod ingestion_calls;
 mod load;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    error::{Error, Result},
+    error::{IntoHandlerError, Result},
     messages::Decision,
 };
 
@@ -159,7 +159,7 @@ pub struct Json<T>(pub T);
 ///
 /// `()` and `None` answer `{"ok":true}`; [`Reply`], [`Json<T>`](Json), `serde_json::Value` and the shapes that Kiket
 /// knows ([`Decision`], [`Actions`](crate::Actions), the answers of [`notification`](crate::notification)) answer
-/// themselves; a `Result` answers its value, or fails with any error that `?` converts into [`Error`].
+/// themselves; a `Result` answers its value, or fails with any error that `?` converts into [`HandlerError`](crate::HandlerError).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the answer of a webhook handler",
     label = "not an answer of a handler",
@@ -205,9 +205,9 @@ impl<T: IntoReply> IntoReply for Option<T> {
     }
 }
 
-impl<T: IntoReply, E: Into<Error>> IntoReply for Result<T, E> {
+impl<T: IntoReply, E: IntoHandlerError> IntoReply for Result<T, E> {
     fn into_reply(self) -> Result<Reply> {
-        self.map_err(Into::into)?.into_reply()
+        self.map_err(E::into_handler_error)?.into_reply()
     }
 }
 
@@ -216,6 +216,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
+    use crate::error::HandlerError;
 
     #[track_caller]
     fn check(answer: impl IntoReply, body: &str) {
@@ -227,7 +228,7 @@ mod tests {
     fn no_value_is_ok() {
         check((), r#"{"ok":true}"#);
         check(None::<Value>, r#"{"ok":true}"#);
-        check(Ok::<_, Error>(()), r#"{"ok":true}"#);
+        check(Ok::<_, HandlerError>(()), r#"{"ok":true}"#);
         check(Reply::ok(), r#"{"ok":true}"#);
     }
 

@@ -29,7 +29,7 @@ use self::{
 use crate::{
     auth::{Admitted, Verified},
     delivery::{self, Contents, Delivery, Envelope, JsonText, Premises, Target},
-    error::{Rejection, Result, SignatureError},
+    error::{HandlerError, Rejection, Result, SignatureError},
     handler::{Answering, Entry, Interrupted, Registry, Reply, bounded, caught, detached},
     metrics::Counters,
     store::StoredAnswer,
@@ -331,7 +331,7 @@ fn permitted(delivery: &Delivery, entry: &Entry) -> Result<(), Rejection> {
     if entry.scopes.is_empty() {
         return Ok(());
     }
-    delivery.lacks(&entry.scopes)?.map_or(Ok(()), |lack| Err(Rejection::insufficient_scopes(lack)))
+    delivery.lacks(&entry.scopes)?.map_or(Ok(()), |missing| Err(Rejection::insufficient_scopes(missing)))
 }
 
 /// What a handler was prepared with: its future, or why an argument could not be made.
@@ -362,9 +362,10 @@ fn put_away(prepared: Prepared<'_>) {
 
 /// Rows 11 to 17.
 async fn finish(prepared: Prepared<'_>, delivery: &Delivery) -> Result<Bytes, Failure> {
-    let answering = prepared.map_err(Failure::Handler)?;
+    let failed = |error: HandlerError| Failure::Handler(error.advised(&delivery.premises().classifiers));
+    let answering = prepared.map_err(failed)?;
     let reply = bounded(answering, delivery.deadline()).await.map_err(Failure::Interrupted)?;
-    reply.and_then(Reply::into_bytes).map_err(Failure::Handler)
+    reply.and_then(Reply::into_bytes).map_err(failed)
 }
 
 impl Dispatcher {

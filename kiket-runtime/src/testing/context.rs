@@ -140,6 +140,7 @@ impl ContextBuilder {
             settings: self.settings.into_iter().collect::<Settings>(),
             secret_variables: SecretVariables::default(),
             states: States::default(),
+            classifiers: crate::error::Classifiers::default(),
         };
         let token = self.scopes.map(|scopes| {
             let auth = Auth::new(Grant { verified: true, scopes, ..Grant::default() });
