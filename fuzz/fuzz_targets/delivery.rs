@@ -11,7 +11,7 @@ use std::{cell::OnceCell, time::Duration};
 
 use bytes::Bytes;
 use kiket_runtime::{
-    Clock, Context, Extension, HandlerError, Headers, Json, Payload, RawBody, Reply, Result, Settings, StatusCode,
+    Clock, Context, Decision, Extension, HandlerError, Headers, Json, Payload, RawBody, Result, Settings, StatusCode,
     private::dispatch_to,
     signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER},
 };
@@ -89,9 +89,9 @@ struct Created {
     issue: Option<Box<Created>>,
 }
 
-async fn typed(payload: Payload<Created>) -> Reply {
+async fn typed(payload: Payload<Created>) -> Decision {
     let Created { title, issue } = payload.0;
-    Reply::allow().message(title).data("inner", issue.map(|inner| inner.title))
+    Decision::allow().message(title).data("inner", issue.map(|inner| inner.title))
 }
 
 async fn untyped(payload: Payload) -> Json<Value> {

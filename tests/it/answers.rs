@@ -619,7 +619,7 @@ async fn a_value_is_200_and_stays_what_it_is() {
         Some(json!(false)) => "false",
         json!({ "a": null, "b": 0, "c": false, "d": "", "e": {} }) => r#"{"a":null,"b":0,"c":false,"d":"","e":{}}"#,
         Reply::json(json!({ "ok": false })) => r#"{"ok":false}"#,
-        Reply::deny("two approvals are missing") =>
+        kiket::Decision::deny("two approvals are missing") =>
             r#"{"status":"deny","message":"two approvals are missing","metadata":{}}"#,
     }
 }

@@ -14,6 +14,7 @@ mod manifest_corpus;
 mod more_calls;
 mod once;
 mod payload_corpus;
+mod replies;
 mod running;
 mod shapes;
 mod tokens;

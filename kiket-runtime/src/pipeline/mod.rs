@@ -315,7 +315,7 @@ async fn answered(delivery: &Delivery, entry: &Entry, event_in_path: bool, dispa
         }
     };
     let (answer, failure) = match finish(prepared, delivery).await {
-        Ok(body) => (Answer { status: StatusCode::OK, body, retry_after: None, replayed: false }, None),
+        Ok((status, body)) => (Answer { status, body, retry_after: None, replayed: false }, None),
         Err(failure) => (dispatcher.failed(delivery, &failure), Some(failure)),
     };
     if answer.is_final() {
@@ -361,11 +361,11 @@ fn put_away(prepared: Prepared<'_>) {
 }
 
 /// Rows 11 to 17.
-async fn finish(prepared: Prepared<'_>, delivery: &Delivery) -> Result<Bytes, Failure> {
+async fn finish(prepared: Prepared<'_>, delivery: &Delivery) -> Result<(StatusCode, Bytes), Failure> {
     let failed = |error: HandlerError| Failure::Handler(error.advised(&delivery.premises().classifiers));
     let answering = prepared.map_err(failed)?;
     let reply = bounded(answering, delivery.deadline()).await.map_err(Failure::Interrupted)?;
-    reply.and_then(Reply::into_bytes).map_err(failed)
+    reply.and_then(Reply::into_parts).map_err(failed)
 }
 
 impl Dispatcher {
