@@ -52,14 +52,15 @@
 
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
-    Action, ActionKind, Actions, Answering, Auth, Authentication, Builder, Client, ClientError,
+    Action, ActionKind, Actions, Advice, Answering, Auth, Authentication, Builder, Client, ClientError,
     ClientErrorKind, Clock, Config, Context, Decision, DeclaredEvent, Delivery, Endpoints, Error, ErrorKind,
-    Event, EventName, EventVersion, Extension, FieldError, Form, FromDelivery, Handler, HandlerReport,
-    Headers, Id, IntoReply, InvalidEventName, InvalidEventVersion, Json, Level, Manifest, Needs, Payload,
-    Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope,
-    Secret, SecretKey, Server, ServerHandle, Setting, SettingError, Settings, StartupError, State,
-    StatusCode, Timeout, TokenRules, UnknownAuthentication, Verdict, api, dedupe, events, external_webhook,
-    init_logging, merkle, notification, signature, testing,
+    Event, EventName, EventVersion, Extension, FieldError, Form, FromDelivery, Handler, HandlerError,
+    HandlerReport, Headers, Id, IntoHandlerError, IntoReply, InvalidEventName, InvalidEventVersion, Json,
+    Level, Manifest, Needs, Payload, PayloadRejection, Place, Problem, RawBody, Record, RecordStatus,
+    Reference, Reply, Report, RequiredSecret, Result, Retry, Scope, Secret, SecretKey, Server, ServerHandle,
+    Setting, SettingError, Settings, StartupError, State, StatusCode, Timeout, TokenRules,
+    UnknownAuthentication, Verdict, api, dedupe, events, external_webhook, init_logging, merkle,
+    notification, signature, testing,
 };
 
 #[doc(hidden)]
@@ -77,8 +78,8 @@ pub use kiket_runtime::private as __private;
 /// ```
 pub mod prelude {
     pub use kiket_runtime::{
-        Builder, Context, Error, Extension, Headers, Json, Payload, RawBody, Reply, Settings, State,
-        StatusCode,
+        Builder, Context, Error, Extension, HandlerError, Headers, Json, Payload, RawBody, Reply, Settings,
+        State, StatusCode,
     };
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::json;

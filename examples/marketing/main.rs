@@ -46,7 +46,7 @@ async fn on_issue_created_v2(payload: Payload<IssueCreated>, context: Context) -
 
 /// The project that an event is about. One that says nothing of it will say no more when it comes again.
 fn known(project: Option<&Id>) -> kiket::Result<&Id> {
-    project.ok_or_else(|| Error::permanent("the event names no project"))
+    project.ok_or_else(|| HandlerError::permanent("the event names no project"))
 }
 
 /// Adds a contact to the project's records, and tells how many active ones there were.

@@ -11,7 +11,7 @@ use std::{cell::OnceCell, time::Duration};
 
 use bytes::Bytes;
 use kiket_runtime::{
-    Clock, Context, Error, Extension, Headers, Json, Payload, RawBody, Reply, Result, Settings, StatusCode,
+    Clock, Context, Decision, Extension, HandlerError, Headers, Json, Payload, RawBody, Result, Settings, StatusCode,
     private::dispatch_to,
     signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER},
 };
@@ -89,9 +89,9 @@ struct Created {
     issue: Option<Box<Created>>,
 }
 
-async fn typed(payload: Payload<Created>) -> Reply {
+async fn typed(payload: Payload<Created>) -> Decision {
     let Created { title, issue } = payload.0;
-    Reply::allow().message(title).data("inner", issue.map(|inner| inner.title))
+    Decision::allow().message(title).data("inner", issue.map(|inner| inner.title))
 }
 
 async fn untyped(payload: Payload) -> Json<Value> {
@@ -126,14 +126,14 @@ async fn fails(payload: Payload<Failing>) -> Result<()> {
     let Failing { how, after, status, text } = payload.0;
     let text = format!("{} {SECRET}", text.unwrap_or_default());
     match how.as_deref() {
-        Some("retry") => Err(Error::retry(text)),
-        Some("later") => Err(Error::retry_after(Duration::from_secs(after.unwrap_or_default()), text)),
-        Some("never") => Err(Error::permanent(text)),
+        Some("retry") => Err(HandlerError::retry(text)),
+        Some("later") => Err(HandlerError::retry_after(Duration::from_secs(after.unwrap_or_default()), text)),
+        Some("never") => Err(HandlerError::permanent(text)),
         // A status that is no 4xx counts as 422; of the others one is enough.
         Some("refuse") => {
             let status = status.and_then(|status| StatusCode::from_u16(status).ok());
             let status = status.filter(|status| !status.is_client_error()).unwrap_or(StatusCode::GONE);
-            Err(Error::reject(status, text))
+            Err(HandlerError::reject(status, text))
         }
         Some(text) => Ok(text.parse::<f64>().map(drop)?),
         None => Ok(()),

@@ -33,7 +33,8 @@ pub use self::{
     config::{Config, SettingError, Settings},
     delivery::Delivery,
     error::{
-        ClientError, ClientErrorKind, Error, ErrorKind, FieldError, Place, Problem, Result, StartupError,
+        Advice, ClientError, ClientErrorKind, Error, ErrorKind, FieldError, HandlerError, IntoHandlerError,
+        PayloadRejection, Place, Problem, Result, Retry, StartupError,
     },
     extension::{Builder, Extension, HandlerReport, Report},
     handler::{

@@ -1,14 +1,14 @@
 //! The names that expansions use, what the benches measure and what is fuzzed; nothing else may, and nothing here is
 //! stable.
 
-use std::{borrow::Cow, process::ExitCode};
+use std::{borrow::Cow, error::Error as _, process::ExitCode};
 
 pub use inventory::submit;
 use serde::Deserialize;
 
 use crate::{
     delivery::{self, Envelope, Target},
-    error::{Error, Rejection, Result, StartupError},
+    error::{HandlerError, Rejection, Result, StartupError},
     extension::{Builder, Extension, announce},
     http::Signals,
     pipeline::{Answer, Incoming},
@@ -16,6 +16,7 @@ use crate::{
     types::Headers,
 };
 pub use crate::{
+    error::Classifier,
     handler::{Registration, spawnable},
     types::{EventName, EventVersion, Scope, Timeout},
 };
@@ -30,7 +31,7 @@ where
     let own = module.split("::").next().unwrap_or(module);
     let builder = Extension::builder().crates_of_program(crates, own);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let served = runtime.map_err(Error::from).and_then(|runtime| {
+    let served = runtime.map_err(HandlerError::from).and_then(|runtime| {
         let served = runtime.block_on(serve(builder, setup));
         // Whatever else the program began does not keep it from ending.
         runtime.shutdown_background();
@@ -39,6 +40,7 @@ where
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let error = error.into_error();
             match error.source().and_then(|source| source.downcast_ref::<StartupError>()) {
                 Some(startup) => eprint!("error: {startup}"),
                 None => eprintln!("error: {error:?}"),

@@ -11,8 +11,8 @@ use std::{
 };
 
 use kiket::{
-    Builder, Context, Delivery, Error, Extension, FromDelivery, Headers, Json, Payload, RawBody, Reply,
-    Settings, State, StatusCode,
+    Builder, Context, Delivery, Error, Extension, FromDelivery, HandlerError, Headers, Json, Payload,
+    RawBody, Reply, Settings, State, StatusCode,
     testing::{DeliveryBuilder, SECRET, TestExtension, TestResponse, delivery},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -619,7 +619,7 @@ async fn a_value_is_200_and_stays_what_it_is() {
         Some(json!(false)) => "false",
         json!({ "a": null, "b": 0, "c": false, "d": "", "e": {} }) => r#"{"a":null,"b":0,"c":false,"d":"","e":{}}"#,
         Reply::json(json!({ "ok": false })) => r#"{"ok":false}"#,
-        Reply::deny("two approvals are missing") =>
+        kiket::Decision::deny("two approvals are missing") =>
             r#"{"status":"deny","message":"two approvals are missing","metadata":{}}"#,
     }
 }
@@ -630,23 +630,23 @@ async fn a_value_is_200_and_stays_what_it_is() {
 async fn a_failure_is_answered_by_what_it_asks_for() {
     macro_rules! failures {
         ($($error:expr => $status:literal, $code:literal, $text:literal $(, retry_after $after:literal)?;)*) => {$(
-            let extension = test(builder().handler("issue.created", "v1", async || Err::<(), Error>($error)));
+            let extension = test(builder().handler("issue.created", "v1", async || Err::<(), HandlerError>($error)));
             let body = error_body($code, $text, Some("d-1"));
             check_with(&extension.deliver(created()).await, $status, &body, &[$(("retry-after", $after))?]);
         )*};
     }
     failures! {
         std::io::Error::other("password=canary").into() => 500, "handler_failed", "handler failed";
-        Error::retry("the mail server is down") => 500, "handler_failed", "the mail server is down";
-        Error::retry("no mail").because(std::io::Error::other("canary")) => 500, "handler_failed", "no mail";
-        Error::retry_after(Duration::from_secs(60), "busy") => 503, "handler_busy", "busy", retry_after "60";
-        Error::retry_after(Duration::from_millis(1500), "busy") => 503, "handler_busy", "busy", retry_after "2";
-        Error::permanent("no such project") => 422, "handler_failed_permanently", "no such project";
-        Error::reject(StatusCode::CONFLICT, "already \"linked\"") => 409, "rejected", "already \"linked\"";
-        Error::reject(StatusCode::TOO_MANY_REQUESTS, "slower") => 429, "rejected", "slower";
-        Error::reject(StatusCode::OK, "not a 4xx") => 422, "rejected", "not a 4xx";
-        Error::permanent("over quota").with_code("quota_exceeded") => 422, "quota_exceeded", "over quota";
-        Error::from(std::io::Error::other("canary")).with_code("disk") => 500, "disk", "handler failed";
+        HandlerError::retry("the mail server is down") => 500, "handler_failed", "the mail server is down";
+        HandlerError::retry("no mail").because(std::io::Error::other("canary")) => 500, "handler_failed", "no mail";
+        HandlerError::retry_after(Duration::from_secs(60), "busy") => 503, "handler_busy", "busy", retry_after "60";
+        HandlerError::retry_after(Duration::from_millis(1500), "busy") => 503, "handler_busy", "busy", retry_after "2";
+        HandlerError::permanent("no such project") => 422, "handler_failed_permanently", "no such project";
+        HandlerError::reject(StatusCode::CONFLICT, "already \"linked\"") => 409, "rejected", "already \"linked\"";
+        HandlerError::reject(StatusCode::TOO_MANY_REQUESTS, "slower") => 429, "rejected", "slower";
+        HandlerError::reject(StatusCode::OK, "not a 4xx") => 422, "rejected", "not a 4xx";
+        HandlerError::permanent("over quota").with_code("quota_exceeded") => 422, "quota_exceeded", "over quota";
+        HandlerError::from(std::io::Error::other("canary")).with_code("disk") => 500, "disk", "handler failed";
     }
 }
 
@@ -667,7 +667,7 @@ async fn an_argument_that_is_refused_answers_for_the_handler() {
     struct Tenant;
     impl FromDelivery<'_> for Tenant {
         fn from_delivery(_: &Delivery) -> kiket::Result<Self> {
-            Err(Error::reject(StatusCode::FORBIDDEN, "no tenant"))
+            Err(HandlerError::reject(StatusCode::FORBIDDEN, "no tenant"))
         }
     }
     let extension = test(builder().handler("issue.created", "v1", async |_: Tenant| ()));

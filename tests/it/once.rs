@@ -10,7 +10,7 @@ use std::{
 };
 
 use kiket::{
-    Builder, Error, Extension, Reply, StatusCode,
+    Builder, Extension, HandlerError, Reply, StatusCode,
     dedupe::{
         Begun, DedupeKey, DedupeStore, LeaseToken, MemoryStore, Ownership, StoreError, StoreFuture,
         StoredAnswer,
@@ -111,7 +111,7 @@ async fn ids_come_from_the_signed_body_and_never_from_a_header() {
 async fn a_failure_that_is_retried_runs_again_and_one_that_is_not_is_remembered() {
     #[track_caller]
     fn check(
-        fails: impl Fn() -> Error + Clone + Send + Sync + 'static,
+        fails: impl Fn() -> HandlerError + Clone + Send + Sync + 'static,
     ) -> impl Future<Output = (u16, bool, usize)> {
         let (extension, runs) = counting(builder(), move |_| Err(fails()));
         async move {
@@ -120,12 +120,12 @@ async fn a_failure_that_is_retried_runs_again_and_one_that_is_not_is_remembered(
             (again.status(), is_replayed(&again), runs.load(Ordering::SeqCst))
         }
     }
-    assert_eq!(check(|| Error::retry("no")).await, (500, false, 2));
+    assert_eq!(check(|| HandlerError::retry("no")).await, (500, false, 2));
     assert_eq!(check(|| std::io::Error::other("no").into()).await, (500, false, 2));
-    assert_eq!(check(|| Error::retry_after(Duration::from_secs(9), "no")).await, (503, false, 2));
-    assert_eq!(check(|| Error::reject(StatusCode::TOO_MANY_REQUESTS, "no")).await, (429, false, 2));
-    assert_eq!(check(|| Error::permanent("no")).await, (422, true, 1));
-    assert_eq!(check(|| Error::reject(StatusCode::CONFLICT, "no")).await, (409, true, 1));
+    assert_eq!(check(|| HandlerError::retry_after(Duration::from_secs(9), "no")).await, (503, false, 2));
+    assert_eq!(check(|| HandlerError::reject(StatusCode::TOO_MANY_REQUESTS, "no")).await, (429, false, 2));
+    assert_eq!(check(|| HandlerError::permanent("no")).await, (422, true, 1));
+    assert_eq!(check(|| HandlerError::reject(StatusCode::CONFLICT, "no")).await, (409, true, 1));
     assert_eq!(check(|| panic!("no")).await, (500, false, 2));
 }
 

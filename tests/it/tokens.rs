@@ -445,7 +445,7 @@ async fn who_waits_for_keys_while_the_extension_drains_has_to_come_again() {
 
 #[tokio::test]
 async fn calls_of_a_delivery_carry_its_token_and_no_other() {
-    async fn call(context: Context) -> Result<Json<Value>, Error> {
+    async fn call(context: Context) -> Result<Json<Value>, kiket::HandlerError> {
         context.endpoints().log_event("seen", &json!({})).await?;
         Ok(Json(json!(context.endpoints().rate_limit().await?.limit)))
     }

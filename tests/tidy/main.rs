@@ -205,7 +205,7 @@ fn only_the_clock_knows_the_time_of_day() {
 
 #[test]
 fn only_the_start_reads_the_global_list_of_handlers() {
-    check("inventory::iter", &["extension/assemble.rs"]);
+    check("inventory::iter::<Registration>", &["extension/assemble.rs"]);
 }
 
 #[test]

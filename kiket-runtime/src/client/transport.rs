@@ -5,6 +5,8 @@ use std::{fmt, net::IpAddr, pin::Pin, sync::OnceLock, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
 
+use crate::error::Chain;
+
 /// What is sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
@@ -140,12 +142,6 @@ fn trouble(error: &reqwest::Error) -> Trouble {
 
 /// The causes of an error, without its first level, which only repeats the URL.
 fn chain(error: &reqwest::Error) -> String {
-    let mut causes = Vec::new();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    causes.dedup();
-    if causes.is_empty() { "the request cannot be sent".to_owned() } else { causes.join(": ") }
+    let cause = std::error::Error::source(error);
+    cause.map_or_else(|| "the request cannot be sent".to_owned(), |cause| Chain(cause).to_string())
 }

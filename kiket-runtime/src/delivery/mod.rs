@@ -26,8 +26,8 @@ use crate::{
     auth::{Admitted, Auth, Grant},
     client::{Client, Keys, Occasion},
     config::{SecretVariables, Settings},
-    error::Rejection,
-    types::{EventName, EventVersion, Headers, Lack, Secret},
+    error::{Classifiers, Rejection},
+    types::{EventName, EventVersion, Headers, MissingScopes, Secret},
 };
 
 /// One delivery, verified and routed, from which the arguments of its handler are made.
@@ -64,6 +64,7 @@ pub(crate) struct Premises {
     pub(crate) settings: Settings,
     pub(crate) secret_variables: SecretVariables,
     pub(crate) states: States,
+    pub(crate) classifiers: Classifiers,
 }
 
 /// The values that handlers ask for with `State<T>`, one of a type.
@@ -223,12 +224,12 @@ impl Delivery {
     /// # Errors
     ///
     /// When nobody can say for a while, for its runtime token could not be checked.
-    pub(crate) fn lacks<S: AsRef<str>>(&self, required: &[S]) -> Result<Option<Lack>, Rejection> {
+    pub(crate) fn lacks<S: AsRef<str>>(&self, required: &[S]) -> Result<Option<MissingScopes>, Rejection> {
         let Admitted { token, undecided, .. } = &self.0.admitted;
         if let Some(wait) = undecided.filter(|_| !required.is_empty()) {
             return Err(Rejection::keys_unavailable(wait));
         }
-        Ok(Lack::of(required, token.as_ref().map(|token| token.auth.scopes())))
+        Ok(MissingScopes::of(required, token.as_ref().map(|token| token.auth.scopes())))
     }
 
     /// The secret `key`: from the delivery, else from the environment.

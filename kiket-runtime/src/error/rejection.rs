@@ -5,8 +5,11 @@ use std::{borrow::Cow, time::Duration};
 use http::StatusCode;
 use serde::Serialize;
 
-use super::{Error, ErrorKind};
-use crate::types::{InvalidEventName, InvalidEventVersion, Lack};
+use super::{
+    delivery::{Error, INSUFFICIENT_SCOPES},
+    kind::ErrorKind,
+};
+use crate::types::{InvalidEventName, InvalidEventVersion, MissingScopes};
 
 /// An answer other than a handler's value: status, stable code, and a text without internals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +19,8 @@ pub(crate) struct Rejection {
     pub(crate) code: Option<&'static str>,
     pub(crate) text: Cow<'static, str>,
     pub(crate) retry_after: Option<Duration>,
-    /// The scopes that were missed.
-    pub(crate) lack: Option<Box<Lack>>,
+    /// The scopes that the delivery lacks.
+    pub(crate) missing_scopes: Option<Box<MissingScopes>>,
 }
 
 /// When a sender may try again after it was turned away for load: soon, for load passes.
@@ -28,12 +31,9 @@ const AFTER_DRAIN: Duration = Duration::from_secs(5);
 /// The longest that a sender is asked to wait for a running delivery: it may be over long before its lease.
 const LONGEST_RUN: Duration = Duration::from_secs(30);
 
-/// The code and the text of an answer to a delivery that may not do what it is for.
-pub(super) const INSUFFICIENT_SCOPES: (&str, &str) = ("insufficient_scopes", "Insufficient scopes");
-
 impl Rejection {
     fn new(status: StatusCode, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code: Some(code), text: text.into(), retry_after: None, lack: None }
+        Self { status, code: Some(code), text: text.into(), retry_after: None, missing_scopes: None }
     }
 
     fn after(mut self, delay: Duration) -> Self {
@@ -92,7 +92,7 @@ impl Rejection {
             code: None,
             text: Cow::Borrowed("invalid signature"),
             retry_after: None,
-            lack: None,
+            missing_scopes: None,
         }
     }
 
@@ -113,9 +113,9 @@ impl Rejection {
     }
 
     /// Contract 1.4, row 18.
-    pub(crate) fn insufficient_scopes(lack: Lack) -> Self {
+    pub(crate) fn insufficient_scopes(missing: MissingScopes) -> Self {
         let rejection = Self::new(StatusCode::FORBIDDEN, INSUFFICIENT_SCOPES.0, INSUFFICIENT_SCOPES.1);
-        Self { lack: Some(Box::new(lack)), ..rejection }
+        Self { missing_scopes: Some(Box::new(missing)), ..rejection }
     }
 
     pub(crate) fn version_missing() -> Self {
@@ -195,7 +195,7 @@ impl Rejection {
         let text =
             error.message().map_or(Cow::Borrowed("handler failed"), |text| Cow::Owned(text.to_owned()));
         let rejection = Self::new(status, error.code().unwrap_or_else(|| error.kind().code()), text);
-        let rejection = Self { lack: error.lack().cloned().map(Box::new), ..rejection };
+        let rejection = Self { missing_scopes: error.missing_scopes().cloned().map(Box::new), ..rejection };
         match error.kind() {
             ErrorKind::RetryAfter(delay) => rejection.after(delay),
             _ => rejection,
@@ -220,7 +220,7 @@ impl Rejection {
 
         let delivery_id = delivery_id.filter(|_| self.code.is_some());
         let (required_scopes, missing_scopes) =
-            self.lack.as_deref().map(|lack| (&*lack.required, &*lack.missing)).unzip();
+            self.missing_scopes.as_deref().map(|scopes| (&*scopes.required, &*scopes.missing)).unzip();
         let body = Body { error: &self.text, code: self.code, delivery_id, required_scopes, missing_scopes };
         serde_json::to_string(&body).unwrap_or_default()
     }
@@ -241,6 +241,7 @@ impl From<InvalidEventVersion> for Rejection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::HandlerError;
 
     #[test]
     fn the_answer_to_a_refused_signature_is_one_constant() {
@@ -249,7 +250,7 @@ mod tests {
 
     #[test]
     fn text_of_a_converted_error_is_not_shown() {
-        let error = Error::from(std::io::Error::other("password=canary"));
+        let error = HandlerError::from(std::io::Error::other("password=canary")).into_error();
         let rejection = Rejection::of_handler(&error, StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(
             rejection.body(Some("d-1")),

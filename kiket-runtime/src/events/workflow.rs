@@ -11,24 +11,24 @@ use crate::api::SlaState;
 
 event! {
     /// `workflow.before_transition`: an issue is about to go from one status to another; the answer decides whether
-    /// it may, see [`Reply::allow`](crate::Reply::allow).
+    /// it may, see [`Decision`](crate::Decision).
     ///
     /// The transition may stand wherever that of an [`IssueTransitioned`](super::IssueTransitioned) may.
     ///
     /// ```
-    /// use kiket_runtime::{Payload, Reply, events::{BeforeTransition, Issue, Transition}};
+    /// use kiket_runtime::{Decision, Payload, events::{BeforeTransition, Issue, Transition}};
     ///
-    /// async fn guard(Payload(event): Payload<BeforeTransition>) -> Reply {
+    /// async fn guard(Payload(event): Payload<BeforeTransition>) -> Decision {
     ///     match event.issue.assignee {
-    ///         Some(_) => Reply::allow(),
-    ///         None => Reply::deny("nobody is assigned"),
+    ///         Some(_) => Decision::allow(),
+    ///         None => Decision::deny("nobody is assigned"),
     ///     }
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// let event = BeforeTransition::new(Issue::new(42), Transition::new("in_progress", "review"));
-    /// assert_eq!(guard(Payload(event)).await.to_json()["status"], "deny");
+    /// assert_eq!(guard(Payload(event)).await, Decision::deny("nobody is assigned"));
     /// # }
     /// ```
     BeforeTransition = "workflow.before_transition" {

@@ -93,6 +93,7 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
                 settings: config.settings.clone(),
                 secret_variables: config.secret_variables.clone(),
                 states: builder.states,
+                classifiers: builder.classifiers,
             }),
             clock,
             gate: Gate::new(builder.limits.in_flight),

@@ -9,7 +9,7 @@ use crate::{
     client::Outbound,
     config::{Environment, Overrides},
     delivery::States,
-    error::{Problem, StartupError},
+    error::{Advice, Classifiers, Problem, StartupError},
     extension::{Extension, assemble},
     handler::{Binding, Handler},
     store::DedupeStore,
@@ -28,6 +28,7 @@ pub struct Builder {
     pub(crate) bindings: Vec<Binding>,
     pub(crate) malformed: Vec<Problem>,
     pub(crate) states: States,
+    pub(crate) classifiers: Classifiers,
     pub(crate) limits: Limits,
     pub(crate) outbound: Outbound,
     pub(crate) hook: Option<Hook>,
@@ -211,6 +212,26 @@ impl Builder {
     /// A value for the handlers that ask for `State<T>`; a second of the same type takes its place.
     pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
         self.states.insert(Arc::new(state));
+        self
+    }
+
+    /// Adds retry advice for an error type of another crate: what a `T` asks of Kiket, wherever it is in the source chain of
+    /// what a handler fails with. `None` leaves it to the sources, and else to the default, which is a retry by the
+    /// platform's schedule. For a type of your own, derive [`Retry`](crate::Retry).
+    ///
+    /// ```
+    /// use kiket_runtime::{Advice, Extension};
+    ///
+    /// let builder = Extension::builder().classify(|error: &std::num::ParseIntError| {
+    ///     (*error.kind() == std::num::IntErrorKind::Empty).then(Advice::never)
+    /// });
+    /// # let _ = builder;
+    /// ```
+    pub fn classify<T: std::error::Error + Send + Sync + 'static>(
+        mut self,
+        classify: impl Fn(&T) -> Option<Advice> + Send + Sync + 'static,
+    ) -> Self {
+        self.classifiers.push(classify);
         self
     }
 

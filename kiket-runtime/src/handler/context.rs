@@ -8,7 +8,7 @@ use crate::{
     client::Client,
     config::Settings,
     delivery::Delivery,
-    error::{Error, Result},
+    error::Error,
     types::{EventName, EventVersion, Headers, Secret},
 };
 
@@ -126,11 +126,11 @@ impl Context {
     ///
     /// With `?` the delivery is answered with 403 and the scopes that it lacks; and with 503 where nobody can say, for the
     /// keys of runtime tokens cannot be had. Scopes come from a runtime token: in mode `hmac` there are none.
-    pub fn require_scopes<S: AsRef<str>>(&self, scopes: impl IntoIterator<Item = S>) -> Result<()> {
+    pub fn require_scopes<S: AsRef<str>>(&self, scopes: impl IntoIterator<Item = S>) -> Result<(), Error> {
         let scopes: Vec<_> = scopes.into_iter().collect();
         match self.0.lacks(&scopes) {
             Ok(None) => Ok(()),
-            Ok(Some(lack)) => Err(Error::insufficient_scopes(lack)),
+            Ok(Some(missing)) => Err(Error::insufficient_scopes(missing)),
             Err(rejection) => {
                 let wait = rejection.retry_after.unwrap_or_default();
                 Err(Error::retry_after(wait, rejection.text))

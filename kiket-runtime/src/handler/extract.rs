@@ -16,7 +16,7 @@ use serde_path_to_error::Path;
 use crate::{
     config::{Settings, secret_variable},
     delivery::Delivery,
-    error::{Error, Result},
+    error::{Error, HandlerError, Result},
     handler::context::Context,
     types::{Headers, Secret},
 };
@@ -27,14 +27,14 @@ use crate::{
 /// [`RawBody`]. Implement it for your own type to use that as an argument:
 ///
 /// ```
-/// use kiket_runtime::{Delivery, Error, FromDelivery, Result, StatusCode};
+/// use kiket_runtime::{Delivery, FromDelivery, HandlerError, Result, StatusCode};
 ///
 /// struct Tenant(String);
 ///
 /// impl FromDelivery<'_> for Tenant {
 ///     fn from_delivery(delivery: &Delivery) -> Result<Self> {
 ///         let tenant = delivery.headers().get("x-tenant");
-///         tenant.map(|tenant| Self(tenant.to_owned())).ok_or(Error::reject(StatusCode::BAD_REQUEST, "no tenant"))
+///         tenant.map(|tenant| Self(tenant.to_owned())).ok_or(HandlerError::reject(StatusCode::BAD_REQUEST, "no tenant"))
 ///     }
 /// }
 /// ```
@@ -102,7 +102,7 @@ pub struct Payload<T = Value>(pub T);
 
 impl<'d, T: Deserialize<'d>> FromDelivery<'d> for Payload<T> {
     fn from_delivery(delivery: &'d Delivery) -> Result<Self> {
-        delivery.decode().map(Self).map_err(|error| undecodable::<T>("", delivery.body(), error))
+        delivery.decode().map(Self).map_err(|error| undecodable::<T>("", delivery.body(), error).into())
     }
 }
 
@@ -203,7 +203,7 @@ impl<T: Send + Sync + 'static> FromDelivery<'_> for State<T> {
         let state = delivery.premises().states.get::<T>();
         // Only a delivery that was made by hand comes here: the start checks what handlers declare.
         state.map(Self).ok_or_else(|| {
-            Error::retry("a state is missing").because(MissingState(std::any::type_name::<T>()))
+            HandlerError::retry("a state is missing").because(MissingState(std::any::type_name::<T>()))
         })
     }
 }
@@ -315,7 +315,7 @@ impl<K: SecretKey> FromDelivery<'_> for RequiredSecret<K> {
     fn from_delivery(delivery: &Delivery) -> Result<Self> {
         let missing = || {
             let key = K::KEY;
-            Error::retry(format!(
+            HandlerError::retry(format!(
                 "the secret `{key}` is missing: give it to the extension in Kiket, or set `{}`",
                 secret_variable(key)
             ))

@@ -1,146 +1,71 @@
-//! The answers of a handler: what can be told to Kiket.
+//! What handlers return: a reply, and everything that becomes one.
 
 use bytes::Bytes;
+use http::StatusCode;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{
-    error::{Error, Result},
-    messages::Decision,
-};
+use crate::error::{IntoHandlerError, Result};
 
-/// What a handler answers: a JSON body with status 200.
+/// What a handler replies: a JSON body, with status 200 or another 2xx.
 ///
 /// ```
-/// use kiket_runtime::Reply;
+/// use kiket_runtime::{IntoReply, Reply, StatusCode};
 /// use serde_json::json;
 ///
 /// assert_eq!(Reply::ok().to_json(), json!({ "ok": true }));
 /// assert_eq!(Reply::json(json!({ "synced": 3 })).to_json(), json!({ "synced": 3 }));
+/// let accepted = (StatusCode::ACCEPTED, json!({ "job": 7 })).into_reply()?;
+/// assert_eq!((accepted.status(), accepted.to_json()), (StatusCode::ACCEPTED, json!({ "job": 7 })));
+/// # Ok::<(), kiket_runtime::HandlerError>(())
 /// ```
 ///
-/// A guard, like a handler of `workflow.before_transition`, decides; a handler that only decides answers with a
-/// [`Decision`].
-///
-/// ```
-/// # use kiket_runtime::Reply;
-/// # use serde_json::json;
-/// let reply = Reply::deny("two approvals are missing").data("approvals", 1).output_field("blocked_by", "legal");
-/// assert_eq!(reply.to_json(), json!({
-///     "status": "deny",
-///     "message": "two approvals are missing",
-///     "metadata": { "approvals": 1, "output_fields": { "blocked_by": "legal" } },
-/// }));
-/// ```
+/// The reply of a guard, like a handler of `workflow.before_transition`, is a [`Decision`](crate::Decision).
 #[derive(Debug)]
-#[must_use = "a reply answers nothing until the handler returns it"]
-pub struct Reply(Content);
-
-#[derive(Debug)]
-enum Content {
-    /// The handler had nothing to say.
-    Ok,
-    Json(Bytes),
-    Decision(Decision),
-    /// The value cannot be JSON; told when it is sent.
-    Unserializable(serde_json::Error),
+#[must_use = "a reply has no effect until the handler returns it"]
+pub struct Reply {
+    status: StatusCode,
+    /// The body, or why the value cannot be JSON, which fails the handler when it returns.
+    body: Result<Bytes, serde_json::Error>,
 }
 
-/// The answer of a handler that returns no value; contract 1.4 row 12.
+/// The body of a handler that returns no value.
 const OK: &[u8] = br#"{"ok":true}"#;
 
 impl Reply {
     /// `{"ok":true}`.
     pub fn ok() -> Self {
-        Self(Content::Ok)
+        Self { status: StatusCode::OK, body: Ok(Bytes::from_static(OK)) }
     }
 
-    /// A value as JSON. `false`, `0`, `""`, `{}` and `null` stay what they are.
+    /// A value as JSON. `false`, `0`, `""`, `{}` and `null` are sent as they are.
     ///
-    /// A value that cannot be JSON (a map with keys that are no texts, a failing `Serialize`) makes the handler
-    /// fail when it returns.
+    /// A value that cannot be JSON (a map whose keys are not strings, a failing `Serialize`) makes the handler fail when it
+    /// returns.
     pub fn json(value: impl Serialize) -> Self {
-        Self(
-            serde_json::to_vec(&value)
-                .map_or_else(Content::Unserializable, |json| Content::Json(json.into())),
-        )
+        Self { status: StatusCode::OK, body: serde_json::to_vec(&value).map(Bytes::from) }
     }
 
-    /// A guard lets the transition happen: `{"status":"allow"}`.
-    pub fn allow() -> Self {
-        Decision::allow().into()
+    /// The status, a 2xx.
+    pub fn status(&self) -> StatusCode {
+        self.status
     }
 
-    /// A guard forbids the transition, and says why.
-    pub fn deny(message: impl Into<String>) -> Self {
-        Decision::deny(message).into()
-    }
-
-    /// A guard has not decided yet, and says what it waits for.
-    pub fn pending(message: impl Into<String>) -> Self {
-        Decision::pending(message).into()
-    }
-
-    /// Adds a text to a decision that has none, like an allowance's reason.
-    pub fn message(self, message: impl Into<String>) -> Self {
-        self.amend("message", |decision| decision.message(message))
-    }
-
-    /// Adds `key` to the `metadata` of a decision.
-    pub fn data(self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.amend("data", |decision| decision.data(key, value))
-    }
-
-    /// Adds `key` to the `output_fields` of a decision, which Kiket writes to the issue.
-    pub fn output_field(self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.amend("output_field", |decision| decision.output_field(key, value))
-    }
-
-    /// Adds several `output_fields` at once.
-    pub fn output_fields<K: Into<String>, V: Into<Value>>(
-        self,
-        fields: impl IntoIterator<Item = (K, V)>,
-    ) -> Self {
-        fields.into_iter().fold(self, |reply, (key, value)| reply.output_field(key, value))
-    }
-
-    fn amend(self, what: &str, amend: impl FnOnce(Decision) -> Decision) -> Self {
-        match self.0 {
-            Content::Decision(decision) => amend(decision).into(),
-            _ => Self(Content::Unserializable(serde::ser::Error::custom(format_args!(
-                "`{what}` belongs to `Reply::allow()`, `deny(…)` or `pending(…)`"
-            )))),
-        }
-    }
-
-    /// The answer as a JSON value, to look at in a test; `null` where the value cannot be JSON.
+    /// The body as a JSON value, to inspect in a test or in middleware; `null` where the value cannot be JSON.
     pub fn to_json(&self) -> Value {
-        match &self.0 {
-            Content::Ok => json!({ "ok": true }),
-            Content::Json(json) => serde_json::from_slice(json).unwrap_or_default(),
-            Content::Decision(decision) => serde_json::to_value(decision).unwrap_or_default(),
-            Content::Unserializable(_) => Value::Null,
-        }
+        self.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default()
     }
 
-    /// The bytes of the body.
-    pub(crate) fn into_bytes(self) -> Result<Bytes> {
-        match self.0 {
-            Content::Ok => Ok(Bytes::from_static(OK)),
-            Content::Json(json) => Ok(json),
-            Content::Decision(decision) => Ok(serde_json::to_vec(&decision)?.into()),
-            Content::Unserializable(error) => Err(error.into()),
+    /// Status and body of the response. A 204 and a 205 have no body.
+    pub(crate) fn into_parts(self) -> Result<(StatusCode, Bytes)> {
+        match self.status {
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT => Ok((self.status, Bytes::new())),
+            status => Ok((status, self.body?)),
         }
     }
 }
 
-impl From<Decision> for Reply {
-    fn from(decision: Decision) -> Self {
-        Self(Content::Decision(decision))
-    }
-}
-
-/// A value as the JSON body of an answer.
+/// A value as the JSON body of a reply.
 ///
 /// ```
 /// use kiket_runtime::Json;
@@ -157,21 +82,22 @@ pub struct Json<T>(pub T);
 
 /// What a handler can return.
 ///
-/// `()` and `None` answer `{"ok":true}`; [`Reply`], [`Json<T>`](Json), `serde_json::Value` and the shapes that Kiket
-/// knows ([`Decision`], [`Actions`](crate::Actions), the answers of [`notification`](crate::notification)) answer
-/// themselves; a `Result` answers its value, or fails with any error that `?` converts into [`Error`].
+/// `()` and `None` reply `{"ok":true}`; [`Reply`], [`Json<T>`](Json), `serde_json::Value` and the types that Kiket
+/// knows ([`Decision`](crate::Decision), [`Actions`](crate::Actions), the replies of
+/// [`notification`](crate::notification)) reply with themselves; `(StatusCode, T)` chooses another 2xx; a `Result` replies
+/// with its value, or fails with any error that `?` converts into [`HandlerError`](crate::HandlerError).
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the answer of a webhook handler",
-    label = "not an answer of a handler",
-    note = "answers are `()`, `Reply`, `Json<T>`, `serde_json::Value`, an `Option` of those, and a `Result` of those with any error that `?` converts",
+    message = "`{Self}` cannot be the reply of a webhook handler",
+    label = "not a reply of a handler",
+    note = "replies are `()`, `Reply`, `Json<T>`, `serde_json::Value`, an `Option` of those, `(StatusCode, …)` of those, and a `Result` of those with any error that `?` converts",
     note = "a type of your own goes into `Json(…)`, and it needs `serde::Serialize`"
 )]
 pub trait IntoReply {
-    /// Makes the answer.
+    /// Converts the value into a reply.
     ///
     /// # Errors
     ///
-    /// The handler has failed, and the error says whether Kiket should try again.
+    /// The handler failed. The error says whether Kiket should try again.
     fn into_reply(self) -> Result<Reply>;
 }
 
@@ -205,9 +131,26 @@ impl<T: IntoReply> IntoReply for Option<T> {
     }
 }
 
-impl<T: IntoReply, E: Into<Error>> IntoReply for Result<T, E> {
+/// The reply of `T` with another 2xx. Any other status fails the handler: Kiket retries (500), and the log says why.
+impl<T: IntoReply> IntoReply for (StatusCode, T) {
     fn into_reply(self) -> Result<Reply> {
-        self.map_err(Into::into)?.into_reply()
+        let (status, reply) = self;
+        if !status.is_success() {
+            return Err(NotSuccessful(status).into());
+        }
+        Ok(Reply { status, ..reply.into_reply()? })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the status of a reply is a 2xx, not `{0}`: to respond with another, fail with `HandlerError::reject`, `permanent` or `retry_after`"
+)]
+struct NotSuccessful(StatusCode);
+
+impl<T: IntoReply, E: IntoHandlerError> IntoReply for Result<T, E> {
+    fn into_reply(self) -> Result<Reply> {
+        self.map_err(E::into_handler_error)?.into_reply()
     }
 }
 
@@ -215,19 +158,27 @@ impl<T: IntoReply, E: Into<Error>> IntoReply for Result<T, E> {
 mod tests {
     use std::collections::HashMap;
 
+    use serde_json::json;
+
     use super::*;
+    use crate::error::{ErrorKind, HandlerError};
 
     #[track_caller]
-    fn check(answer: impl IntoReply, body: &str) {
-        let bytes = answer.into_reply().unwrap().into_bytes().unwrap();
-        assert_eq!(std::str::from_utf8(&bytes).unwrap(), body);
+    fn check_with(status: u16, reply: impl IntoReply, body: &str) {
+        let (sent, bytes) = reply.into_reply().unwrap().into_parts().unwrap();
+        assert_eq!((sent.as_u16(), std::str::from_utf8(&bytes).unwrap()), (status, body));
+    }
+
+    #[track_caller]
+    fn check(reply: impl IntoReply, body: &str) {
+        check_with(200, reply, body);
     }
 
     #[test]
     fn no_value_is_ok() {
         check((), r#"{"ok":true}"#);
         check(None::<Value>, r#"{"ok":true}"#);
-        check(Ok::<_, Error>(()), r#"{"ok":true}"#);
+        check(Ok::<_, HandlerError>(()), r#"{"ok":true}"#);
         check(Reply::ok(), r#"{"ok":true}"#);
     }
 
@@ -244,22 +195,23 @@ mod tests {
     }
 
     #[test]
-    fn decisions_have_the_shape_of_the_siblings() {
-        check(Reply::allow(), r#"{"status":"allow","metadata":{}}"#);
-        check(Reply::allow().message("fine"), r#"{"status":"allow","message":"fine","metadata":{}}"#);
-        check(Reply::pending("wait"), r#"{"status":"pending","message":"wait","metadata":{}}"#);
-        check(
-            Reply::deny("no").output_fields([("a", 1), ("b", 2)]).data("approval_id", "abc"),
-            r#"{"status":"deny","message":"no","metadata":{"approval_id":"abc","output_fields":{"a":1,"b":2}}}"#,
-        );
+    fn a_status_of_2xx_is_chosen_and_any_other_fails() {
+        check_with(201, (StatusCode::CREATED, Json(1)), "1");
+        check_with(202, Ok::<_, HandlerError>((StatusCode::ACCEPTED, Some(json!(2)))), "2");
+        check_with(204, (StatusCode::NO_CONTENT, ()), "");
+        check_with(205, (StatusCode::RESET_CONTENT, json!(1)), "");
+        for status in [100, 302, 404, 500] {
+            let error = (StatusCode::from_u16(status).unwrap(), ()).into_reply().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Retryable);
+            assert!(error.to_string().contains("HandlerError::reject"), "{error}");
+        }
     }
 
     #[test]
     fn what_cannot_be_json_fails() {
         let reply = Reply::json(HashMap::from([(vec![1], 1)]));
-        assert!(reply.into_bytes().is_err());
-        let error = Reply::json(1).data("a", 1).into_bytes().unwrap_err();
-        assert_eq!(error.to_string(), "`data` belongs to `Reply::allow()`, `deny(…)` or `pending(…)`");
+        assert_eq!(reply.to_json(), Value::Null);
+        assert!(reply.into_parts().is_err());
     }
 
     #[test]

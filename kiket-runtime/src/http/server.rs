@@ -81,7 +81,7 @@ impl Extension {
     /// # Errors
     ///
     /// When the address cannot be listened on, deliveries had to be cut off, or the operating system fails.
-    pub async fn serve(&self) -> crate::error::Result<()> {
+    pub async fn serve(&self) -> Result<(), crate::Error> {
         Ok(self.bind()?.run().await?)
     }
 }

@@ -123,6 +123,12 @@ impl Decision {
     }
 }
 
+impl From<Decision> for Reply {
+    fn from(decision: Decision) -> Self {
+        Self::json(decision)
+    }
+}
+
 #[diagnostic::do_not_recommend] // the list of answers shows the general ones
 impl IntoReply for Decision {
     fn into_reply(self) -> Result<Reply> {

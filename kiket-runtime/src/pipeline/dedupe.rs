@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     delivery::Delivery,
-    error::Rejection,
+    error::{Chain, Rejection},
     handler::within,
     store::{
         Begun, DedupeKey, DedupeStore, Keep, LeaseToken, Ownership, StoreError, StoreFuture, StoredAnswer,
@@ -118,19 +118,4 @@ impl Lease<'_> {
 async fn in_lease<T>(step: StoreFuture<'_, T>) -> Result<T, StoreError> {
     let done = within(step, Instant::now() + BEYOND_DEADLINE).await;
     done.unwrap_or_else(|| Err(StoreError::new("it does not answer before the lease is over")))
-}
-
-/// An error with all its causes.
-struct Chain<'e>(&'e (dyn std::error::Error + 'static));
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(cause) = next {
-            write!(f, ": {cause}")?;
-            next = cause.source();
-        }
-        Ok(())
-    }
 }

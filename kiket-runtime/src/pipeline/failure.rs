@@ -32,12 +32,13 @@ impl Failure {
     pub(crate) fn logged(&self) -> (&'static str, String) {
         match self {
             Self::Refused(rejection) => {
-                let lack = rejection.lack.as_deref().map(|lack| format!(": {lack}")).unwrap_or_default();
-                (rejection.code.unwrap_or_default(), format!("{}{lack}", rejection.text))
+                let missing = rejection.missing_scopes.as_deref();
+                let missing = missing.map(|scopes| format!(": {scopes}")).unwrap_or_default();
+                (rejection.code.unwrap_or_default(), format!("{}{missing}", rejection.text))
             }
             Self::Handler(error) => {
-                let lack = error.lack().map(|lack| format!(": {lack}")).unwrap_or_default();
-                (error.code().unwrap_or_else(|| error.kind().code()), format!("{error:?}{lack}"))
+                let missing = error.missing_scopes().map(|scopes| format!(": {scopes}")).unwrap_or_default();
+                (error.code().unwrap_or_else(|| error.kind().code()), format!("{error:?}{missing}"))
             }
             Self::Interrupted(Interrupted::DeadlineExceeded) => {
                 ("deadline_exceeded", "the handler ran past its deadline".to_owned())

@@ -29,7 +29,7 @@ use self::{
 use crate::{
     auth::{Admitted, Verified, refusal},
     delivery::{self, Contents, Delivery, Envelope, JsonText, Premises, Target},
-    error::{Rejection, Result, SignatureError},
+    error::{HandlerError, Rejection, Result, SignatureError},
     handler::{Answering, Entry, Interrupted, Registry, Reply, bounded, caught, detached},
     metrics::Counters,
     store::StoredAnswer,
@@ -317,7 +317,7 @@ async fn answered(delivery: &Delivery, entry: &Entry, event_in_path: bool, dispa
         }
     };
     let (answer, failure) = match finish(prepared, delivery).await {
-        Ok(body) => (Answer { status: StatusCode::OK, body, retry_after: None, replayed: false }, None),
+        Ok((status, body)) => (Answer { status, body, retry_after: None, replayed: false }, None),
         Err(failure) => (dispatcher.failed(delivery, &failure), Some(failure)),
     };
     if answer.is_final() {
@@ -333,7 +333,7 @@ fn permitted(delivery: &Delivery, entry: &Entry) -> Result<(), Rejection> {
     if entry.scopes.is_empty() {
         return Ok(());
     }
-    delivery.lacks(&entry.scopes)?.map_or(Ok(()), |lack| Err(Rejection::insufficient_scopes(lack)))
+    delivery.lacks(&entry.scopes)?.map_or(Ok(()), |missing| Err(Rejection::insufficient_scopes(missing)))
 }
 
 /// What a handler was prepared with: its future, or why an argument could not be made.
@@ -363,10 +363,11 @@ fn put_away(prepared: Prepared<'_>) {
 }
 
 /// Rows 11 to 17.
-async fn finish(prepared: Prepared<'_>, delivery: &Delivery) -> Result<Bytes, Failure> {
-    let answering = prepared.map_err(Failure::Handler)?;
+async fn finish(prepared: Prepared<'_>, delivery: &Delivery) -> Result<(StatusCode, Bytes), Failure> {
+    let failed = |error: HandlerError| Failure::Handler(error.advised(&delivery.premises().classifiers));
+    let answering = prepared.map_err(failed)?;
     let reply = bounded(answering, delivery.deadline()).await.map_err(Failure::Interrupted)?;
-    reply.and_then(Reply::into_bytes).map_err(Failure::Handler)
+    reply.and_then(Reply::into_parts).map_err(failed)
 }
 
 impl Dispatcher {

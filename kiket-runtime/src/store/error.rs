@@ -4,6 +4,8 @@
 use std::time::Duration;
 use std::{borrow::Cow, error::Error as StdError, fmt};
 
+use crate::error::Chain;
+
 /// A store that cannot be reached, refuses, or is full: for whoever reads the log and mends it.
 ///
 /// `Display` says what is wrong and what to change, `source()` the next level, `Debug` all of it. None of them prints a
@@ -73,13 +75,7 @@ impl fmt::Display for StoreError {
 /// The whole chain.
 impl fmt::Debug for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)?;
-        let mut next = self.source();
-        while let Some(cause) = next {
-            write!(f, ": {cause}")?;
-            next = cause.source();
-        }
-        Ok(())
+        fmt::Display::fmt(&Chain(self), f)
     }
 }
 

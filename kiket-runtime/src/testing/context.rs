@@ -44,6 +44,7 @@ pub fn context(event: &str, version: &str) -> ContextBuilder {
         settings: Settings::default(),
         secret_variables: SecretVariables::default(),
         states: States::default(),
+        classifiers: crate::error::Classifiers::default(),
     };
     ContextBuilder {
         subject,

@@ -18,7 +18,7 @@ pub(crate) use self::{
     event::{VERSION_HEADER, VersionKey},
     headers::Occurrence,
     redact::Redactor,
-    scope::{Lack, allows},
+    scope::{MissingScopes, allows},
     timeout::read_timeout,
 };
 pub use self::{

@@ -48,7 +48,7 @@ impl AsRef<str> for Scope {
 
 /// The scopes that are required, and those of them that are not granted: there are some.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Lack {
+pub(crate) struct MissingScopes {
     pub(crate) required: Vec<String>,
     pub(crate) missing: Vec<String>,
     /// Whether there is no token whose scopes could have been granted.
@@ -56,7 +56,7 @@ pub(crate) struct Lack {
 }
 
 /// What is missing, for the log.
-impl fmt::Display for Lack {
+impl fmt::Display for MissingScopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "missing `{}`", self.missing.join("`, `"))?;
         if self.unproved {
@@ -68,7 +68,7 @@ impl fmt::Display for Lack {
     }
 }
 
-impl Lack {
+impl MissingScopes {
     /// What `granted` lacks of `required`, if anything; `None` is granted nothing, for want of a token.
     pub(crate) fn of<R: AsRef<str>, G: AsRef<str>>(required: &[R], granted: Option<&[G]>) -> Option<Self> {
         let (unproved, granted) = (granted.is_none(), granted.unwrap_or_default());
@@ -114,10 +114,10 @@ mod tests {
 
     #[test]
     fn the_log_reads_what_is_missing_and_why_nothing_was_granted() {
-        let lack = Lack::of(&["a", "b", "c"], Some(&["b"])).unwrap();
-        assert_eq!(lack.to_string(), "missing `a`, `c`");
-        assert_eq!(Lack::of(&["a"], Some(&["a"])), None);
-        let unproved = Lack::of(&["a"], None::<&[&str]>).unwrap().to_string();
+        let missing = MissingScopes::of(&["a", "b", "c"], Some(&["b"])).unwrap();
+        assert_eq!(missing.to_string(), "missing `a`, `c`");
+        assert_eq!(MissingScopes::of(&["a"], Some(&["a"])), None);
+        let unproved = MissingScopes::of(&["a"], None::<&[&str]>).unwrap().to_string();
         assert!(unproved.starts_with("missing `a`; no runtime token was verified"), "{unproved}");
     }
 

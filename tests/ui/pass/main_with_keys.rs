@@ -9,7 +9,7 @@ static SETUPS: AtomicUsize = AtomicUsize::new(0);
 /// Ends the program before it serves.
 async fn setup(_builder: Builder) -> kiket::Result<Builder> {
     SETUPS.fetch_add(1, Ordering::Relaxed);
-    Err(kiket::Error::permanent("not today"))
+    Err(kiket::HandlerError::permanent("not today"))
 }
 
 mod setup_alone {

@@ -6,7 +6,7 @@ use serde::{Deserialize, de::value::BorrowedStrDeserializer};
 
 use super::ExternalWebhook;
 use crate::{
-    error::{Error, Result},
+    error::Error,
     handler::{located, undecodable},
 };
 
@@ -24,7 +24,7 @@ impl ExternalWebhook {
     /// # Errors
     ///
     /// When it does not decode.
-    pub fn decode<'w, T: Deserialize<'w>>(&'w self) -> Result<T> {
+    pub fn decode<'w, T: Deserialize<'w>>(&'w self) -> Result<T, Error> {
         let kind = self.content_type().unwrap_or_default().split(';').next().unwrap_or_default().trim();
         match kind.to_ascii_lowercase().as_str() {
             "application/x-www-form-urlencoded" => self.form(),
@@ -41,7 +41,7 @@ impl ExternalWebhook {
     /// # Errors
     ///
     /// When it is not JSON, or not that of a `T`.
-    pub fn json<'w, T: Deserialize<'w>>(&'w self) -> Result<T> {
+    pub fn json<'w, T: Deserialize<'w>>(&'w self) -> Result<T, Error> {
         serde_json::from_str(self.text()).map_err(|error| undecodable::<T>(PLACE, self.text(), error))
     }
 
@@ -50,7 +50,7 @@ impl ExternalWebhook {
     /// # Errors
     ///
     /// When its fields are not those of a `T`.
-    pub fn form<'w, T: Deserialize<'w>>(&'w self) -> Result<T> {
+    pub fn form<'w, T: Deserialize<'w>>(&'w self) -> Result<T, Error> {
         let form = form_urlencoded::parse(self.text().as_bytes());
         serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(form))
             .map_err(|at| Error::undecodable(located(PLACE, Some(at.path()), at.inner()), at.into_inner()))

@@ -2,9 +2,9 @@
 
 use super::{
     ExternalWebhook,
-    provider::{Key, Provider, Unverified, malformed},
+    provider::{Key, Provider, malformed},
 };
-use crate::{auth::read_hex, types::Secret};
+use crate::{auth::read_hex, error::VerificationError, types::Secret};
 
 /// GitHub: `X-Hub-Signature-256`, the HMAC-SHA256 of the body.
 ///
@@ -36,7 +36,7 @@ impl GitHub {
 }
 
 impl Provider for GitHub {
-    fn verify(&self, webhook: &ExternalWebhook) -> Result<(), Unverified> {
+    fn verify(&self, webhook: &ExternalWebhook) -> Result<(), VerificationError> {
         let mac = webhook.header(SIGNATURE)?.strip_prefix("sha256=").and_then(|hex| read_hex(hex.as_bytes()));
         let mac = mac.ok_or_else(|| malformed(SIGNATURE, "`sha256=` and 64 hex digits"))?;
         self.0.check(&[mac], &[webhook.text().as_bytes()])

@@ -35,12 +35,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 pub use self::{
-    github::GitHub,
-    provider::{Provider, Reason, Unverified},
-    slack::Slack,
-    standard_webhooks::StandardWebhooks,
-    stripe::Stripe,
+    github::GitHub, provider::Provider, slack::Slack, standard_webhooks::StandardWebhooks, stripe::Stripe,
 };
+pub use crate::error::{VerificationError, VerificationErrorKind};
 use crate::{
     delivery::read_time,
     types::{Headers, or_default},
@@ -157,7 +154,7 @@ impl ExternalWebhook {
     ///
     /// Says why not, and nothing that helps whoever forges. `?` in a handler answers 422: it will not be true when
     /// it is sent again. Where our own secret cannot be used, it is tried again.
-    pub fn verify(&self, provider: &(impl Provider + ?Sized)) -> Result<(), Unverified> {
+    pub fn verify(&self, provider: &(impl Provider + ?Sized)) -> Result<(), VerificationError> {
         provider.verify(self)
     }
 }

@@ -1,10 +1,11 @@
 //! Who sends webhooks and signs them, and why one is not theirs.
 
-use std::{borrow::Cow, time::UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use super::ExternalWebhook;
 use crate::{
     auth::{MacKey, read_time},
+    error::{VerificationError, VerificationErrorKind},
     types::{Occurrence, Secret, UnusableSecret},
 };
 
@@ -15,20 +16,20 @@ use crate::{
 ///
 /// ```
 /// use hmac::{Hmac, KeyInit, Mac};
-/// use kiket_runtime::{Secret, external_webhook::{ExternalWebhook, Provider, Reason, Unverified}};
+/// use kiket_runtime::{Secret, external_webhook::{ExternalWebhook, Provider, VerificationErrorKind, VerificationError}};
 /// use sha2::Sha256;
 ///
 /// struct Linear(Secret);
 ///
 /// impl Provider for Linear {
-///     fn verify(&self, webhook: &ExternalWebhook) -> Result<(), Unverified> {
-///         let malformed = || Unverified::new(Reason::Malformed, "`Linear-Signature` is not hex");
+///     fn verify(&self, webhook: &ExternalWebhook) -> Result<(), VerificationError> {
+///         let malformed = || VerificationError::new(VerificationErrorKind::Malformed, "`Linear-Signature` is not hex");
 ///         let mut mac = [0; 32];
 ///         base16ct::lower::decode(webhook.header("Linear-Signature")?, &mut mac).map_err(|_| malformed())?;
 ///         let mut expected = Hmac::<Sha256>::new_from_slice(self.0.expose().as_bytes()).unwrap();
 ///         expected.update(webhook.text().as_bytes());
 ///         // In constant time: `==` tells whoever forges how much of it was right.
-///         expected.verify_slice(&mac).map_err(|_| Unverified::new(Reason::Mismatch, "it is not signed by Linear"))
+///         expected.verify_slice(&mac).map_err(|_| VerificationError::new(VerificationErrorKind::Mismatch, "it is not signed by Linear"))
 ///     }
 /// }
 /// ```
@@ -38,7 +39,7 @@ pub trait Provider {
     /// # Errors
     ///
     /// Says why not.
-    fn verify(&self, webhook: &ExternalWebhook) -> Result<(), Unverified>;
+    fn verify(&self, webhook: &ExternalWebhook) -> Result<(), VerificationError>;
 }
 
 impl ExternalWebhook {
@@ -47,68 +48,33 @@ impl ExternalWebhook {
     /// # Errors
     ///
     /// When it is missing or there more than once, for then who signed and who reads may not mean the same one.
-    pub fn header(&self, name: &str) -> Result<&str, Unverified> {
+    pub fn header(&self, name: &str) -> Result<&str, VerificationError> {
         match self.headers().only(name) {
             Occurrence::Once(value) => std::str::from_utf8(value).map_err(|_| malformed(name, "text")),
-            Occurrence::Absent => {
-                Err(Unverified::new(Reason::Missing, format!("the header `{name}` is missing")))
-            }
-            Occurrence::Repeated => {
-                Err(Unverified::new(Reason::Repeated, format!("the header `{name}` is there more than once")))
-            }
+            Occurrence::Absent => Err(VerificationError::new(
+                VerificationErrorKind::Missing,
+                format!("the header `{name}` is missing"),
+            )),
+            Occurrence::Repeated => Err(VerificationError::new(
+                VerificationErrorKind::Repeated,
+                format!("the header `{name}` is there more than once"),
+            )),
         }
     }
 }
 
-/// Why a webhook is not taken for its provider's: for the log, never for the sender.
-///
-/// It has no secret in it, and nothing of the signature that would have been right.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text}")]
-pub struct Unverified {
-    reason: Reason,
-    text: Cow<'static, str>,
+pub(super) fn malformed(header: &str, expected: &str) -> VerificationError {
+    VerificationError::new(
+        VerificationErrorKind::Malformed,
+        format!("the header `{header}` is not {expected}"),
+    )
 }
 
-/// What kept a webhook from being verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reason {
-    /// A header that the provider sends is not there.
-    Missing,
-    /// A header that may be there once is there more than once.
-    Repeated,
-    /// A header is not written as the provider writes it.
-    Malformed,
-    /// The provider's time is too far from when Kiket received it.
-    OutsideWindow,
-    /// The payload does not say when Kiket received it, so that the provider's time is worth nothing.
-    Untimed,
-    /// The signature is not that of this text.
-    Mismatch,
-    /// Our own secret cannot be used. It is the one reason that is tried again: a corrected secret can still catch
-    /// the retry.
-    UnusableSecret,
-}
-
-impl Unverified {
-    /// A refusal of a [`Provider`] of your own. `text` goes to the log: no secret must be in it.
-    pub fn new(reason: Reason, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, text: text.into() }
-    }
-
-    /// What kept it from being verified.
-    pub fn reason(&self) -> Reason {
-        self.reason
-    }
-}
-
-pub(super) fn malformed(header: &str, expected: &str) -> Unverified {
-    Unverified::new(Reason::Malformed, format!("the header `{header}` is not {expected}"))
-}
-
-pub(super) fn unusable_secret(why: &str) -> Unverified {
-    Unverified::new(Reason::UnusableSecret, format!("the provider's secret cannot be used: {why}"))
+pub(super) fn unusable_secret(why: &str) -> VerificationError {
+    VerificationError::new(
+        VerificationErrorKind::UnusableSecret,
+        format!("the provider's secret cannot be used: {why}"),
+    )
 }
 
 /// How far the provider's time may be from when Kiket received the webhook, both ways, in seconds: what Slack,
@@ -117,7 +83,7 @@ const TOLERANCE_SECONDS: u64 = 300;
 
 /// What a provider signs with, or why it cannot be used.
 #[derive(Debug, Clone)]
-pub(super) struct Key(Result<MacKey, Unverified>);
+pub(super) struct Key(Result<MacKey, VerificationError>);
 
 impl Key {
     /// The text of a secret as it is, never trimmed, never decoded.
@@ -126,7 +92,7 @@ impl Key {
     }
 
     /// What `read` makes of the text of a secret, unless it is blank or has white space at an end.
-    pub(super) fn new(secret: &Secret, read: impl FnOnce(&str) -> Result<MacKey, Unverified>) -> Self {
+    pub(super) fn new(secret: &Secret, read: impl FnOnce(&str) -> Result<MacKey, VerificationError>) -> Self {
         Self(match UnusableSecret::find(secret) {
             Some(unusable) => Err(unusable_secret(&unusable.to_string())),
             None => read(secret.expose()),
@@ -134,26 +100,36 @@ impl Key {
     }
 
     /// Checks that one of `claimed` is the MAC of `parts`.
-    pub(super) fn check(&self, claimed: &[[u8; 32]], parts: &[&[u8]]) -> Result<(), Unverified> {
+    pub(super) fn check(&self, claimed: &[[u8; 32]], parts: &[&[u8]]) -> Result<(), VerificationError> {
         let key = self.0.as_ref().map_err(Clone::clone)?;
         if key.made_any(claimed, parts) {
             return Ok(());
         }
-        Err(Unverified::new(Reason::Mismatch, "the provider's secret makes no such signature of this body"))
+        Err(VerificationError::new(
+            VerificationErrorKind::Mismatch,
+            "the provider's secret makes no such signature of this body",
+        ))
     }
 }
 
 /// Checks that `time`, which stands in `header`, is about when Kiket received the webhook.
-pub(super) fn check_time(webhook: &ExternalWebhook, header: &str, time: &str) -> Result<(), Unverified> {
+pub(super) fn check_time(
+    webhook: &ExternalWebhook,
+    header: &str,
+    time: &str,
+) -> Result<(), VerificationError> {
     let signed =
         read_time(time.as_bytes()).ok_or_else(|| malformed(header, "Unix seconds in plain digits"))?;
     let received = webhook.received_at().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let received = received.ok_or_else(|| {
-        Unverified::new(Reason::Untimed, "`received_at` does not say when Kiket received the webhook")
+        VerificationError::new(
+            VerificationErrorKind::Untimed,
+            "`received_at` does not say when Kiket received the webhook",
+        )
     })?;
     if signed.abs_diff(received.as_secs()) > TOLERANCE_SECONDS {
-        return Err(Unverified::new(
-            Reason::OutsideWindow,
+        return Err(VerificationError::new(
+            VerificationErrorKind::OutsideWindow,
             format!(
                 "the time in `{header}` is more than {TOLERANCE_SECONDS} s from when Kiket received the webhook"
             ),

@@ -2,9 +2,9 @@
 
 use super::{
     ExternalWebhook,
-    provider::{Key, Provider, Unverified, check_time, malformed},
+    provider::{Key, Provider, check_time, malformed},
 };
-use crate::{auth::read_hex, types::Secret};
+use crate::{auth::read_hex, error::VerificationError, types::Secret};
 
 /// Slack: `X-Slack-Signature`, the HMAC-SHA256 of `v0`, the time in `X-Slack-Request-Timestamp` and the body, with
 /// colons between them. The time may be 300 s from when Kiket received it.
@@ -38,7 +38,7 @@ impl Slack {
 }
 
 impl Provider for Slack {
-    fn verify(&self, webhook: &ExternalWebhook) -> Result<(), Unverified> {
+    fn verify(&self, webhook: &ExternalWebhook) -> Result<(), VerificationError> {
         let time = webhook.header(TIMESTAMP)?;
         let mac = webhook.header(SIGNATURE)?.strip_prefix("v0=").and_then(|hex| read_hex(hex.as_bytes()));
         let mac = mac.ok_or_else(|| malformed(SIGNATURE, "`v0=` and 64 hex digits"))?;

@@ -4,9 +4,9 @@ use base64ct::{Base64, Encoding as _};
 
 use super::{
     ExternalWebhook,
-    provider::{Key, Provider, Unverified, check_time, malformed, unusable_secret},
+    provider::{Key, Provider, check_time, malformed, unusable_secret},
 };
-use crate::{auth::MacKey, types::Secret};
+use crate::{auth::MacKey, error::VerificationError, types::Secret};
 
 /// [Standard Webhooks](https://www.standardwebhooks.com), which many send: `webhook-signature`, the HMAC-SHA256 of
 /// `webhook-id`, `webhook-timestamp` and the body, with dots between them. The time may be 300 s from when Kiket
@@ -49,7 +49,7 @@ impl StandardWebhooks {
 }
 
 impl Provider for StandardWebhooks {
-    fn verify(&self, webhook: &ExternalWebhook) -> Result<(), Unverified> {
+    fn verify(&self, webhook: &ExternalWebhook) -> Result<(), VerificationError> {
         let (id, time) = (webhook.header(ID)?, webhook.header(TIMESTAMP)?);
         // A dot in it could move what is signed from one part to the next.
         if id.is_empty() || id.contains('.') {

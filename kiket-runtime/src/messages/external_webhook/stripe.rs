@@ -2,9 +2,9 @@
 
 use super::{
     ExternalWebhook,
-    provider::{Key, Provider, Unverified, check_time, malformed},
+    provider::{Key, Provider, check_time, malformed},
 };
-use crate::{auth::read_hex, types::Secret};
+use crate::{auth::read_hex, error::VerificationError, types::Secret};
 
 /// Stripe: `Stripe-Signature`, the HMAC-SHA256 of a time and the body, with a dot between them. The time may be
 /// 300 s from when Kiket received it. There are several signatures while a secret is replaced, and one of them must
@@ -38,7 +38,7 @@ impl Stripe {
 }
 
 impl Provider for Stripe {
-    fn verify(&self, webhook: &ExternalWebhook) -> Result<(), Unverified> {
+    fn verify(&self, webhook: &ExternalWebhook) -> Result<(), VerificationError> {
         let (time, macs) = read(webhook.header(SIGNATURE)?)
             .ok_or_else(|| malformed(SIGNATURE, "like `t=1700000000,v1=…` with 64 hex digits"))?;
         check_time(webhook, SIGNATURE, time)?;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{ErrorKind, HandlerError};
 use crate::messages::external_webhook::*;
 
 /// When Kiket received what is sent here, unless a test says otherwise.
@@ -43,10 +43,10 @@ impl Signed {
     }
 
     #[track_caller]
-    fn check(&self, body: &str, headers: &[(String, Value)], reason: Option<Reason>) {
+    fn check(&self, body: &str, headers: &[(String, Value)], reason: Option<VerificationErrorKind>) {
         let webhook = received_at(self.received, body, headers.to_vec());
         let refused = webhook.verify(&*self.provider).err();
-        assert_eq!(refused.as_ref().map(Unverified::reason), reason, "{headers:?}: {refused:?}");
+        assert_eq!(refused.as_ref().map(VerificationError::kind), reason, "{headers:?}: {refused:?}");
     }
 }
 
@@ -126,11 +126,11 @@ fn another_body_or_secret_is_refused() {
             format!("{rest}{first}"),
             signed.body.repeat(20_000),
         ] {
-            signed.check(&body, &signed.headers(), Some(Reason::Mismatch));
+            signed.check(&body, &signed.headers(), Some(VerificationErrorKind::Mismatch));
         }
         let webhook = received_at(signed.received, signed.body, signed.headers());
         let refused = webhook.verify(&*signed.other).unwrap_err();
-        assert_eq!(refused.reason(), Reason::Mismatch);
+        assert_eq!(refused.kind(), VerificationErrorKind::Mismatch);
         // Neither the secret nor what would have been right.
         let told = format!("{refused:?} {refused}");
         for (_, value) in signed.headers {
@@ -150,21 +150,21 @@ fn every_header_must_be_there_once_and_whole() {
             };
             let mut without = signed.headers();
             without.remove(at);
-            signed.check(signed.body, &without, Some(Reason::Missing));
-            signed.check(signed.body, &with(json!([])), Some(Reason::Missing));
-            signed.check(signed.body, &with(Value::Null), Some(Reason::Missing));
-            signed.check(signed.body, &with(json!([value, value])), Some(Reason::Repeated));
+            signed.check(signed.body, &without, Some(VerificationErrorKind::Missing));
+            signed.check(signed.body, &with(json!([])), Some(VerificationErrorKind::Missing));
+            signed.check(signed.body, &with(Value::Null), Some(VerificationErrorKind::Missing));
+            signed.check(signed.body, &with(json!([value, value])), Some(VerificationErrorKind::Repeated));
             let mut twice = signed.headers();
             twice.push((name.to_uppercase(), json!(value)));
-            signed.check(signed.body, &twice, Some(Reason::Repeated));
-            signed.check(signed.body, &with(json!("")), Some(Reason::Malformed));
+            signed.check(signed.body, &twice, Some(VerificationErrorKind::Repeated));
+            signed.check(signed.body, &with(json!("")), Some(VerificationErrorKind::Malformed));
             if *name == "webhook-id" {
                 signed.check(
                     signed.body,
                     &with(json!("msg_p5jXN8AQM9LWM0D4loKWxJe.")),
-                    Some(Reason::Malformed),
+                    Some(VerificationErrorKind::Malformed),
                 );
-                signed.check(signed.body, &with(json!("msg_other")), Some(Reason::Mismatch));
+                signed.check(signed.body, &with(json!("msg_other")), Some(VerificationErrorKind::Mismatch));
                 continue;
             }
             for wrong in [
@@ -176,16 +176,36 @@ fn every_header_must_be_there_once_and_whole() {
                 "x".repeat(1_000_000),
                 "v1,".repeat(100_000),
             ] {
-                signed.check(signed.body, &with(json!(wrong)), Some(Reason::Malformed));
+                signed.check(signed.body, &with(json!(wrong)), Some(VerificationErrorKind::Malformed));
             }
             if name.to_lowercase().ends_with("timestamp") {
                 let next = value.parse::<u64>().unwrap() + 1;
-                signed.check(signed.body, &with(json!(next.to_string())), Some(Reason::Mismatch));
-                signed.check(signed.body, &with(json!(format!("0{value}"))), Some(Reason::Malformed));
-                signed.check(signed.body, &with(json!("99999999999999999999")), Some(Reason::Malformed));
-                signed.check(signed.body, &with(json!("999999999999999")), Some(Reason::OutsideWindow));
+                signed.check(
+                    signed.body,
+                    &with(json!(next.to_string())),
+                    Some(VerificationErrorKind::Mismatch),
+                );
+                signed.check(
+                    signed.body,
+                    &with(json!(format!("0{value}"))),
+                    Some(VerificationErrorKind::Malformed),
+                );
+                signed.check(
+                    signed.body,
+                    &with(json!("99999999999999999999")),
+                    Some(VerificationErrorKind::Malformed),
+                );
+                signed.check(
+                    signed.body,
+                    &with(json!("999999999999999")),
+                    Some(VerificationErrorKind::OutsideWindow),
+                );
             } else {
-                signed.check(signed.body, &with(json!(&value[..value.len() - 1])), Some(Reason::Malformed));
+                signed.check(
+                    signed.body,
+                    &with(json!(&value[..value.len() - 1])),
+                    Some(VerificationErrorKind::Malformed),
+                );
             }
         }
     }
@@ -196,17 +216,17 @@ fn a_time_is_near_when_kiket_received_the_webhook() {
     for signed in documented().into_iter().skip(1) {
         let at = |received: Value| {
             let webhook = received_at(received, signed.body, signed.headers());
-            webhook.verify(&*signed.provider).err().map(|refused| refused.reason())
+            webhook.verify(&*signed.provider).err().map(|refused| refused.kind())
         };
         for (received, reason) in [
             (json!(signed.received - 300), None),
             (json!(signed.received + 300), None),
-            (json!(signed.received - 301), Some(Reason::OutsideWindow)),
-            (json!(signed.received + 301), Some(Reason::OutsideWindow)),
-            (json!(0), Some(Reason::OutsideWindow)),
-            (Value::Null, Some(Reason::Untimed)),
-            (json!("soon"), Some(Reason::Untimed)),
-            (json!(-5), Some(Reason::Untimed)),
+            (json!(signed.received - 301), Some(VerificationErrorKind::OutsideWindow)),
+            (json!(signed.received + 301), Some(VerificationErrorKind::OutsideWindow)),
+            (json!(0), Some(VerificationErrorKind::OutsideWindow)),
+            (Value::Null, Some(VerificationErrorKind::Untimed)),
+            (json!("soon"), Some(VerificationErrorKind::Untimed)),
+            (json!(-5), Some(VerificationErrorKind::Untimed)),
         ] {
             assert_eq!(at(received.clone()), reason, "{received}");
         }
@@ -221,44 +241,44 @@ fn while_a_secret_is_replaced_one_of_several_signatures_is_ours() {
     const OURS: &str = "v1=248a374f50f943a28b0f6ab50faf9a7e7e29b710fa26df9fb1618b9bf8ea9c9a";
     const OTHER: &str = "v1=1d5df318037183db6465b14ebf3e9b33ed4901478e5e2a0d4d9dfa761d91de66";
     #[track_caller]
-    fn stripe(signature: &str, reason: Option<Reason>) {
+    fn stripe(signature: &str, reason: Option<VerificationErrorKind>) {
         let webhook = webhook(r#"{"id":"evt_1"}"#, [("Stripe-Signature", json!(signature))]);
         let refused = webhook.verify(&Stripe::new("whsec_test_secret")).err();
-        assert_eq!(refused.map(|refused| refused.reason()), reason, "{signature}");
+        assert_eq!(refused.map(|refused| refused.kind()), reason, "{signature}");
     }
     let t = "t=1700000000";
     stripe(&format!("{t},{OTHER},{OURS}"), None);
     stripe(&format!("{OURS},v0=ab,{t},{OTHER},v2=text"), None);
     stripe(&format!("{t},{}", OURS.to_uppercase().replace('V', "v")), None);
-    stripe(&format!("{t},{OTHER}"), Some(Reason::Mismatch));
-    stripe(&format!("{t},{}", OURS.replace("v1", "v0")), Some(Reason::Malformed));
-    stripe(&format!("{t},{t},{OURS}"), Some(Reason::Malformed));
-    stripe(&format!("{t},{OURS},v1=abc"), Some(Reason::Malformed));
-    stripe(&format!("{t}, {OURS}"), Some(Reason::Malformed));
-    stripe(OURS, Some(Reason::Malformed));
-    stripe(t, Some(Reason::Malformed));
-    stripe(&format!("t=1700000001,{OURS}"), Some(Reason::Mismatch));
+    stripe(&format!("{t},{OTHER}"), Some(VerificationErrorKind::Mismatch));
+    stripe(&format!("{t},{}", OURS.replace("v1", "v0")), Some(VerificationErrorKind::Malformed));
+    stripe(&format!("{t},{t},{OURS}"), Some(VerificationErrorKind::Malformed));
+    stripe(&format!("{t},{OURS},v1=abc"), Some(VerificationErrorKind::Malformed));
+    stripe(&format!("{t}, {OURS}"), Some(VerificationErrorKind::Malformed));
+    stripe(OURS, Some(VerificationErrorKind::Malformed));
+    stripe(t, Some(VerificationErrorKind::Malformed));
+    stripe(&format!("t=1700000001,{OURS}"), Some(VerificationErrorKind::Mismatch));
 
     let [.., standard, _] = documented();
     let [ours, other] = [
         "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
         "v1,jd8+iQvkzvHYyjEbijSF2QRLr7jKlx7Y0PC1Y/q4gRM=",
     ];
-    let check = |signature: String, reason: Option<Reason>| {
+    let check = |signature: String, reason: Option<VerificationErrorKind>| {
         let mut headers = standard.headers();
         headers[2].1 = signature.into();
         standard.check(standard.body, &headers, reason);
     };
     check(format!("{other} {ours}"), None);
     check(format!("v1a,ed25519 {ours} v2,text"), None);
-    check(other.to_owned(), Some(Reason::Mismatch));
-    check(ours.replace("v1,", "v2,"), Some(Reason::Malformed));
-    check(format!("{ours} v1,bm9wZQ=="), Some(Reason::Malformed));
-    check(format!("{ours}  {other}"), Some(Reason::Malformed));
-    check(ours.replace('+', "-").replace('/', "_"), Some(Reason::Malformed));
-    check(ours.replace("g0h", "G0h"), Some(Reason::Mismatch));
+    check(other.to_owned(), Some(VerificationErrorKind::Mismatch));
+    check(ours.replace("v1,", "v2,"), Some(VerificationErrorKind::Malformed));
+    check(format!("{ours} v1,bm9wZQ=="), Some(VerificationErrorKind::Malformed));
+    check(format!("{ours}  {other}"), Some(VerificationErrorKind::Malformed));
+    check(ours.replace('+', "-").replace('/', "_"), Some(VerificationErrorKind::Malformed));
+    check(ours.replace("g0h", "G0h"), Some(VerificationErrorKind::Mismatch));
     // The same bytes, were the bits that nobody needs not looked at.
-    check(ours.replace("OE=", "OF="), Some(Reason::Malformed));
+    check(ours.replace("OE=", "OF="), Some(VerificationErrorKind::Malformed));
 }
 
 #[test]
@@ -290,9 +310,9 @@ fn a_secret_that_cannot_be_used_verifies_nothing_and_is_our_own_fault() {
             ],
         );
         let refused = webhook.verify(provider).unwrap_err();
-        assert_eq!(refused.reason(), Reason::UnusableSecret);
+        assert_eq!(refused.kind(), VerificationErrorKind::UnusableSecret);
         assert!(!refused.to_string().contains("canary"));
-        assert_eq!(Error::from(refused).kind(), ErrorKind::Retryable);
+        assert_eq!(HandlerError::from(refused).kind(), ErrorKind::Retryable);
     }
     for secret in ["", " ", " canary", "canary\n"] {
         check(&GitHub::new(secret));
@@ -308,8 +328,8 @@ fn a_secret_that_cannot_be_used_verifies_nothing_and_is_our_own_fault() {
 #[test]
 fn a_forgery_is_permanent_and_tells_the_caller_nothing() {
     let forged = webhook("Hello", [("X-Hub-Signature-256", json!(HELLO))]);
-    let error = Error::from(forged.verify(&GitHub::new("secret")).unwrap_err());
-    assert_eq!((error.kind(), error.message()), (ErrorKind::Permanent, None));
+    let error = HandlerError::from(forged.verify(&GitHub::new("secret")).unwrap_err());
+    assert_eq!((error.kind(), error.into_error().message()), (ErrorKind::Permanent, None));
 }
 
 #[test]
@@ -460,7 +480,7 @@ proptest! {
             changed[bit / 8] ^= 1 << (bit % 8);
             // Kiket passes text on.
             let Ok(body) = String::from_utf8(changed) else { continue };
-            signed.check(&body, &signed.headers(), Some(Reason::Mismatch));
+            signed.check(&body, &signed.headers(), Some(VerificationErrorKind::Mismatch));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ChannelType, InvalidNotification, id::id};
+use super::{ChannelType, NotificationError, id::id};
 use crate::{
     error::Result,
     handler::{IntoReply, Reply},
@@ -44,10 +44,7 @@ impl ChannelValidation {
     /// # Errors
     ///
     /// When the id is blank.
-    pub fn new(
-        channel_type: ChannelType,
-        channel_id: impl Into<String>,
-    ) -> Result<Self, InvalidNotification> {
+    pub fn new(channel_type: ChannelType, channel_id: impl Into<String>) -> Result<Self, NotificationError> {
         Fields { channel_id: Some(channel_id.into()), channel_type, extra: Map::new() }.try_into()
     }
 
@@ -79,12 +76,12 @@ struct Fields {
 }
 
 impl TryFrom<Fields> for ChannelValidation {
-    type Error = InvalidNotification;
+    type Error = NotificationError;
 
-    fn try_from(fields: Fields) -> Result<Self, InvalidNotification> {
+    fn try_from(fields: Fields) -> Result<Self, NotificationError> {
         let Fields { channel_id, channel_type, extra } = fields;
         let channel_id = crate::messages::notification::id::present(channel_id)
-            .ok_or(InvalidNotification::CHANNEL_MISSING)?;
+            .ok_or(NotificationError::CHANNEL_MISSING)?;
         Ok(Self { channel_id, channel_type, extra })
     }
 }

@@ -167,7 +167,7 @@ impl Notification {
     pub fn to_channel(
         channel_id: impl Into<String>,
         message: impl Into<String>,
-    ) -> Result<Self, InvalidNotification> {
+    ) -> Result<Self, NotificationError> {
         Fields::new(ChannelType::Channel, message.into()).channel(channel_id.into()).try_into()
     }
 
@@ -179,7 +179,7 @@ impl Notification {
     pub fn direct(
         recipient_id: impl Into<String>,
         message: impl Into<String>,
-    ) -> Result<Self, InvalidNotification> {
+    ) -> Result<Self, NotificationError> {
         let fields = Fields::new(ChannelType::Direct, message.into());
         Fields { recipient_id: Some(recipient_id.into()), ..fields }.try_into()
     }
@@ -192,12 +192,12 @@ impl Notification {
     pub fn to_group(
         group_id: impl Into<String>,
         message: impl Into<String>,
-    ) -> Result<Self, InvalidNotification> {
+    ) -> Result<Self, NotificationError> {
         let notification =
             Self::try_from(Fields::new(ChannelType::Group, message.into()).channel(group_id.into()))?;
         match notification.channel_id {
             Some(_) => Ok(notification),
-            None => Err(InvalidNotification::CHANNEL_MISSING),
+            None => Err(NotificationError::CHANNEL_MISSING),
         }
     }
 
@@ -321,9 +321,9 @@ impl Fields {
 }
 
 impl TryFrom<Fields> for Notification {
-    type Error = InvalidNotification;
+    type Error = NotificationError;
 
-    fn try_from(fields: Fields) -> Result<Self, InvalidNotification> {
+    fn try_from(fields: Fields) -> Result<Self, NotificationError> {
         let Fields {
             message,
             channel_type,
@@ -338,11 +338,11 @@ impl TryFrom<Fields> for Notification {
         } = fields;
         let [channel_id, recipient_id] = [channel_id, recipient_id].map(id::present);
         if message.trim().is_empty() {
-            return Err(InvalidNotification::MESSAGE_BLANK);
+            return Err(NotificationError::MESSAGE_BLANK);
         }
         match (&channel_type, &channel_id, &recipient_id) {
-            (ChannelType::Channel, None, _) => Err(InvalidNotification::CHANNEL_MISSING),
-            (ChannelType::Direct, _, None) => Err(InvalidNotification::RECIPIENT_MISSING),
+            (ChannelType::Channel, None, _) => Err(NotificationError::CHANNEL_MISSING),
+            (ChannelType::Direct, _, None) => Err(NotificationError::RECIPIENT_MISSING),
             _ => Ok(Self {
                 message,
                 channel_type,
@@ -362,12 +362,12 @@ impl TryFrom<Fields> for Notification {
 /// Why something is no notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}` {why}")]
-pub struct InvalidNotification {
+pub struct NotificationError {
     field: &'static str,
     why: &'static str,
 }
 
-impl InvalidNotification {
+impl NotificationError {
     const MESSAGE_BLANK: Self = Self { field: "message", why: "is blank" };
     const CHANNEL_MISSING: Self =
         Self { field: "channel_id", why: "is missing: it says where the message goes" };

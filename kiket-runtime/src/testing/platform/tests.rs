@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    error::{Error, SignatureError},
+    error::{HandlerError, SignatureError},
     extension::Extension,
     handler::{Payload, Reply},
     testing::{

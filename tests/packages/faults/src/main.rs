@@ -53,15 +53,15 @@ async fn done(work: Payload<Work>, effects: State<Effects>) -> kiket::Result<Rep
     tokio::time::sleep(Duration::from_millis(work.before_ms)).await;
     if work.attempt <= work.failures {
         return Err(match work.attempt {
-            1 => Error::retry("not yet"),
-            2 => Error::retry_after(Duration::from_secs(1), "not yet"),
+            1 => HandlerError::retry("not yet"),
+            2 => HandlerError::retry_after(Duration::from_secs(1), "not yet"),
             _ => panic!("not yet"),
         });
     }
     let run = effects.run();
     effects.write(&work.id, &run)?;
     tokio::time::sleep(Duration::from_millis(work.after_ms)).await;
-    if work.refused { Err(Error::permanent(run)) } else { Ok(Reply::json(json!({ "run": run }))) }
+    if work.refused { Err(HandlerError::permanent(run)) } else { Ok(Reply::json(json!({ "run": run }))) }
 }
 
 /// What holds a handler up.
@@ -79,7 +79,7 @@ async fn held(held: Payload<Held>, effects: State<Effects>) -> kiket::Result<Rep
     while !held.until.exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    if held.fails { Err(Error::retry("not yet")) } else { Ok(Reply::json(json!({ "run": run }))) }
+    if held.fails { Err(HandlerError::retry("not yet")) } else { Ok(Reply::json(json!({ "run": run }))) }
 }
 
 /// Which attempt it is, from 1.

@@ -21,7 +21,7 @@ async fn on_write() {
 #[kiket::webhook("scoped.inside", version = "v1")]
 async fn on_inside(context: Context, payload: Payload) -> Result<()> {
     let scopes: Vec<String> = serde_json::from_value(payload["needs"].clone())?;
-    context.require_scopes(scopes)
+    Ok(context.require_scopes(scopes)?)
 }
 
 /// The annotated functions of this file.

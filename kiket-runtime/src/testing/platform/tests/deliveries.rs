@@ -67,13 +67,13 @@ fn failing(platform: &FakePlatform, statuses: &'static [u16]) -> TestExtension {
             let attempt = attempts.fetch_add(1, Ordering::Relaxed);
             match statuses.get(attempt).copied().unwrap_or(200) {
                 200 => Ok(Reply::ok()),
-                500 => Err(Error::retry("down")),
-                503 => Err(Error::retry_after(Duration::from_secs(7), "busy")),
+                500 => Err(HandlerError::retry("down")),
+                503 => Err(HandlerError::retry_after(Duration::from_secs(7), "busy")),
                 504 => {
                     tokio::time::sleep(Duration::from_secs(3600)).await;
                     Ok(Reply::ok())
                 }
-                status => Err(Error::reject(http::StatusCode::from_u16(status).unwrap(), "no")),
+                status => Err(HandlerError::reject(http::StatusCode::from_u16(status).unwrap(), "no")),
             }
         }
     };

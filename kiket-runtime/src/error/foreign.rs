@@ -1,0 +1,131 @@
+//! An error that a handler failed with and that kiket did not make: where its retry advice is found.
+
+use std::{
+    any::{Any, type_name},
+    error::Error as StdError,
+    fmt, iter,
+};
+
+use super::{
+    chain::Chain,
+    client::ClientError,
+    delivery::Error,
+    extractor::PayloadRejection,
+    kind::ErrorKind,
+    retry::{Classifiers, Subject},
+    verification::{VerificationError, VerificationErrorKind},
+};
+
+type Boxed = Box<dyn StdError + Send + Sync>;
+
+/// An error of another crate.
+pub(super) struct Foreign {
+    error: Form,
+    type_name: &'static str,
+}
+
+/// What it was before it was boxed: a boxed `anyhow::Error` no longer shows what it wraps.
+enum Form {
+    Boxed(Boxed),
+    #[cfg(feature = "anyhow")]
+    Anyhow(anyhow::Error),
+    #[cfg(feature = "eyre")]
+    Eyre(eyre::Report),
+}
+
+impl Foreign {
+    pub(super) fn new<E: Into<Boxed> + 'static>(error: E) -> Self {
+        Self { error: Form::new(error), type_name: type_name::<E>() }
+    }
+
+    fn outermost(&self) -> &(dyn StdError + 'static) {
+        match &self.error {
+            Form::Boxed(error) => &**error,
+            #[cfg(feature = "anyhow")]
+            Form::Anyhow(error) => &**error,
+            #[cfg(feature = "eyre")]
+            Form::Eyre(report) => &**report,
+        }
+    }
+
+    /// The error as a whole where that shows more than its levels, then its levels, outermost first.
+    fn subjects(&self) -> impl Iterator<Item = Subject<'_>> {
+        let whole = match &self.error {
+            Form::Boxed(_) => None,
+            #[cfg(feature = "anyhow")]
+            Form::Anyhow(error) => Some(Subject::Anyhow(error)),
+            #[cfg(feature = "eyre")]
+            Form::Eyre(report) => Some(Subject::Eyre(report)),
+        };
+        let levels = iter::successors(Some(self.outermost()), |&level| level.source());
+        whole.into_iter().chain(levels.map(Subject::Level))
+    }
+
+    /// The first advice that `classifiers` or a type of kiket's give, outermost first; else a retry by the schedule.
+    pub(super) fn advised(&self, classifiers: &Classifiers) -> Error {
+        let advised = self.subjects().find_map(|subject| advice(subject, classifiers));
+        advised.unwrap_or_else(|| Error::of_kind(ErrorKind::Retryable))
+    }
+
+    /// The same as the cause of `error`.
+    pub(super) fn cause_of(self, error: Error) -> Error {
+        let cause = match self.error {
+            Form::Boxed(error) => error,
+            #[cfg(feature = "anyhow")]
+            Form::Anyhow(error) => error.into(),
+            #[cfg(feature = "eyre")]
+            Form::Eyre(report) => report.into(),
+        };
+        error.caused_by(cause, self.type_name)
+    }
+}
+
+fn advice(subject: Subject<'_>, classifiers: &Classifiers) -> Option<Error> {
+    let rejection = || subject.downcast_ref().map(|PayloadRejection(error)| error);
+    if let Some(error) = subject.downcast_ref::<Error>().or_else(rejection) {
+        return Some(error.repeated());
+    }
+    let called = || {
+        let wait = subject.downcast_ref::<ClientError>()?.retry_after();
+        Some(wait.map_or(ErrorKind::Retryable, ErrorKind::RetryAfter))
+    };
+    let unverified = || match subject.downcast_ref().map(VerificationError::kind)? {
+        VerificationErrorKind::UnusableSecret => Some(ErrorKind::Retryable),
+        _ => Some(ErrorKind::Permanent),
+    };
+    let kind = classifiers.advice(subject).map(super::Advice::kind).or_else(called).or_else(unverified);
+    kind.map(Error::of_kind)
+}
+
+impl Form {
+    fn new<E: Into<Boxed> + 'static>(error: E) -> Self {
+        #[cfg_attr(not(any(feature = "anyhow", feature = "eyre")), expect(unused_mut))]
+        let mut error = Some(error);
+        #[cfg(feature = "anyhow")]
+        if let Some(error) = take(&mut error) {
+            return Self::Anyhow(error);
+        }
+        #[cfg(feature = "eyre")]
+        if let Some(report) = take(&mut error) {
+            return Self::Eyre(report);
+        }
+        Self::Boxed(error.map_or_else(|| "handler failed".into(), Into::into))
+    }
+}
+
+/// Takes `error` as a `T`, if that is what it is.
+pub(super) fn take<T: 'static, E: 'static>(error: &mut Option<E>) -> Option<T> {
+    (error as &mut dyn Any).downcast_mut::<Option<T>>().and_then(Option::take)
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.outermost(), f)
+    }
+}
+
+impl fmt::Debug for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Chain(self.outermost()), f)
+    }
+}
