@@ -10,7 +10,7 @@ use crate::{
     delivery::{self, Envelope, Target},
     error::{Error, Rejection, Result, StartupError},
     extension::{Builder, Extension, announce},
-    http::Signals,
+    http::{Signals, target_of},
     pipeline::{Answer, Incoming},
     telemetry::init_logging,
     types::Headers,
@@ -92,7 +92,7 @@ pub async fn dispatch_to(
     body: bytes::Bytes,
 ) -> Option<(u16, bytes::Bytes)> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let target = Target { query, ..Target::at(path)? };
+    let target = Target { query, ..target_of(path)? };
     let Answer { status, body, .. } = extension.dispatcher().answer(Incoming { target, headers, body }).await;
     Some((status.as_u16(), body))
 }

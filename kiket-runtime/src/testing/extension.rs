@@ -35,16 +35,16 @@ impl TestExtension {
     ///
     /// Everything that would keep it from starting.
     pub fn new(mut builder: Builder) -> Result<Self, StartupError> {
-        if builder.overrides.secrets.is_empty() {
+        if builder.0.overrides.secrets.is_empty() {
             builder = builder.webhook_secret(SECRET);
         }
-        if matches!(builder.environment, Environment::Process) {
-            builder.environment = Environment::given([]);
+        if matches!(builder.0.environment, Environment::Process) {
+            builder.0.environment = Environment::given([]);
         }
-        if builder.clock.is_system() {
+        if builder.0.clock.is_system() {
             builder = builder.clock(Clock::fixed(NOW));
         }
-        let clock = builder.clock.clone();
+        let clock = builder.0.clock.clone();
         Ok(Self { extension: builder.build()?, clock })
     }
 

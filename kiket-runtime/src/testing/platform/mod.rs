@@ -215,7 +215,7 @@ impl Platform {
             .workspace_token(credentials.token.clone())
             .extension_api_key(credentials.api_key.clone())
             .webhook_secret(credentials.webhook_secret.clone());
-        if builder.overrides.id.is_none()
+        if builder.0.overrides.id.is_none()
             && let Some(id) = &self.shared.state().extension_id
         {
             builder = builder.id(id);
