@@ -103,12 +103,8 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
             StatusCode::INTERNAL_SERVER_ERROR
         },
     };
-    let routes = Routes::new(
-        Arc::new(dispatcher),
-        options.http,
-        config.extension_id(),
-        config.extension_version(),
-    );
+    let routes =
+        Routes::new(Arc::new(dispatcher), options.http, config.extension_id(), config.extension_version());
     Ok(Extension::new(Parts { routes, config, report }))
 }
 
