@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::{
     delivery::{self, Envelope, Target},
     error::{Error, Rejection, Result, StartupError},
-    extension::{Builder, Extension, announce},
+    extension::{Extension, ExtensionBuilder, announce},
     http::{Signals, target_of},
     pipeline::{Answer, Incoming},
     telemetry::init_logging,
@@ -23,8 +23,8 @@ pub use crate::{
 /// What `kiket::main!` runs: the extension of the crate that `module` is in, and of `crates`.
 pub fn main<S, F>(module: &str, crates: &[&str], setup: S) -> ExitCode
 where
-    S: FnOnce(Builder) -> F,
-    F: Future<Output = Result<Builder>>,
+    S: FnOnce(ExtensionBuilder) -> F,
+    F: Future<Output = Result<ExtensionBuilder>>,
 {
     init_logging();
     let own = module.split("::").next().unwrap_or(module);
@@ -48,10 +48,10 @@ where
     }
 }
 
-async fn serve<S, F>(builder: Builder, setup: S) -> Result<()>
+async fn serve<S, F>(builder: ExtensionBuilder, setup: S) -> Result<()>
 where
-    S: FnOnce(Builder) -> F,
-    F: Future<Output = Result<Builder>>,
+    S: FnOnce(ExtensionBuilder) -> F,
+    F: Future<Output = Result<ExtensionBuilder>>,
 {
     let extension = setup(builder).await?.build()?;
     let server = extension.bind()?;
@@ -67,7 +67,7 @@ where
 ///
 /// None.
 #[allow(clippy::unused_async)] // it stands where a user's async function stands
-pub async fn no_setup(builder: Builder) -> Result<Builder> {
+pub async fn no_setup(builder: ExtensionBuilder) -> Result<ExtensionBuilder> {
     Ok(builder)
 }
 

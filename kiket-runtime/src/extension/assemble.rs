@@ -40,7 +40,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         Ok(None) => Declared::Nothing,
         Err(_) => Declared::Unreadable,
     };
-    let layered = Config::layer(options.overrides, &options.environment, declared);
+    let layered = Config::combine(options.layer, options.settings, &options.environment, declared);
     let manifest = loaded.unwrap_or_else(|found| note(&mut problems, found));
     let config = layered.map_or_else(|found| note(&mut problems, found), Some);
     let collected = collect(&registrations, &options.collected);
@@ -92,7 +92,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
             states: options.states,
         }),
         clock: options.clock,
-        gate: Gate::new(options.limits.in_flight),
+        gate: Gate::new(options.limits.concurrency),
         counters: Counters::default(),
         once,
         telemetry: Telemetry::start(options.hook, Reporter::new(&config), teller),
@@ -110,9 +110,11 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
 
 /// How deliveries are remembered.
 fn once(config: &Config, dedupe: Dedupe) -> Result<Option<Once>, Problem> {
-    let Dedupe { store, keep, run_without_store } = dedupe;
+    let Dedupe { off, store, keep, run_without_store } = dedupe;
+    if off {
+        return Ok(None);
+    }
     let (store, chosen) = match (store, &config.dedupe_url) {
-        (Store::Off, _) => return Ok(None),
         (Store::Given(store), _) => (store, true),
         (Store::Configured, Some(url)) => (store_from_url(url.expose())?, true),
         (Store::Configured, None) => (Arc::new(MemoryStore::new()) as _, false),

@@ -112,7 +112,7 @@ impl Extension {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let extension = Extension::builder()
     ///     .webhook_secret("sh_123")
-    ///     .prefix("/kiket")
+    ///     .http(|http| http.prefix("/kiket"))
     ///     .handler("issue.created", "v1", async || Reply::ok())
     ///     .build()?;
     /// actix_web::HttpServer::new(move || actix_web::App::new().configure(extension.routes()))
@@ -126,7 +126,7 @@ impl Extension {
     /// A body is signed as it is sent: do not wrap the routes in a middleware of actix-web that decompresses or reads
     /// it. Call [`drain`](Self::drain) before your server stops.
     ///
-    /// The connections are your server's, and [`head_timeout`](crate::Builder::head_timeout) does not apply to them.
+    /// The connections are your server's, and [`head_timeout`](crate::ExtensionBuilder::head_timeout) does not apply to them.
     /// `HttpServer::client_request_timeout` covers the first request of a connection only: a client that stops in the
     /// head of a later request keeps its connection. [`serve`](Self::serve) closes such connections; so does a proxy
     /// in front of your server.

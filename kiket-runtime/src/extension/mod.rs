@@ -3,6 +3,7 @@
 mod assemble;
 mod builder;
 mod consistency;
+mod groups;
 mod instance;
 mod options;
 mod registration;
@@ -11,7 +12,8 @@ mod requirements;
 
 pub(crate) use self::report::announce;
 pub use self::{
-    builder::Builder,
+    builder::ExtensionBuilder,
+    groups::{ClientOptions, DedupeOptions, HttpOptions, TelemetryOptions},
     instance::Extension,
     report::{HandlerReport, Report},
 };

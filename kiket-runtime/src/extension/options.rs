@@ -2,10 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use serde_json::Value;
+
 use crate::{
     auth::TokenRules,
     client::Outbound,
-    config::{Environment, Overrides},
+    config::{Environment, Layer},
     delivery::States,
     error::Problem,
     handler::Binding,
@@ -18,7 +20,9 @@ use crate::{
 /// What an extension is built from, as the builder collected it.
 #[derive(Default)]
 pub(crate) struct Options {
-    pub(crate) overrides: Overrides,
+    /// The values of configuration that were set in code.
+    pub(crate) layer: Layer,
+    pub(crate) settings: Vec<(String, Value)>,
     pub(crate) environment: Environment,
     pub(crate) manifest: ManifestSource,
     pub(crate) collected: Collected,
@@ -41,7 +45,7 @@ pub(crate) struct Options {
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     /// The concurrency limit.
-    pub(crate) in_flight: usize,
+    pub(crate) concurrency: usize,
     /// The timeout of handlers for which neither attribute nor manifest has one.
     pub(crate) handler_timeout: Duration,
     /// Whether a payload that does not decode is a 422, which Kiket does not retry.
@@ -50,13 +54,15 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { in_flight: 512, handler_timeout: Duration::from_secs(10), give_up_undecodable: false }
+        Self { concurrency: 512, handler_timeout: Duration::from_secs(10), give_up_undecodable: false }
     }
 }
 
 /// How deliveries are deduplicated.
 #[derive(Default)]
 pub(crate) struct Dedupe {
+    /// Whether redeliveries run again.
+    pub(crate) off: bool,
     pub(crate) store: Store,
     /// How long replies are kept.
     pub(crate) keep: Option<Duration>,
@@ -71,8 +77,6 @@ pub(crate) enum Store {
     #[default]
     Configured,
     Given(Arc<dyn DedupeStore>),
-    /// None: redeliveries run again.
-    Off,
 }
 
 /// Where the manifest is.

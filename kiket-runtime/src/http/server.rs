@@ -34,7 +34,7 @@ use crate::error::{Problem, StartupError};
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let extension = Extension::builder()
 ///     .webhook_secret("sh_123")
-///     .port(0)
+///     .http(|http| http.port(0))
 ///     .handler("issue.created", "v1", async || Reply::ok())
 ///     .build()?;
 /// let server = extension.bind()?;

@@ -44,7 +44,7 @@ pub use self::{builder::PlatformBuilder, call::Call, deliver::Attempt, failure::
 use self::{custom_data::Table, pages::written, rate::RateWindow, server::Server, shared::Shared};
 use crate::{
     client::Client,
-    extension::{Builder, Extension},
+    extension::{Extension, ExtensionBuilder},
     types::{Clock, Secret},
 };
 
@@ -208,14 +208,14 @@ impl Platform {
 
     /// Points an extension at it: base URL, token, API key and webhook secret; its id, when the builder has none and
     /// the platform has one; and its clock, when that is a fixed one.
-    pub fn extension(&self, builder: Builder) -> Builder {
+    pub fn extension(&self, builder: ExtensionBuilder) -> ExtensionBuilder {
         let Shared { credentials, clock, .. } = &*self.shared;
         let mut builder = builder
-            .base_url(self.url())
+            .client(|client| client.base_url(self.url()))
             .workspace_token(credentials.token.clone())
             .extension_api_key(credentials.api_key.clone())
             .webhook_secret(credentials.webhook_secret.clone());
-        if builder.0.overrides.id.is_none()
+        if builder.0.layer.id.is_none()
             && let Some(id) = &self.shared.state().extension_id
         {
             builder = builder.id(id);
@@ -247,7 +247,7 @@ impl Platform {
             .without_manifest()
             .without_collected()
             .environment([] as [(&str, &str); 0])
-            .telemetry(false)
+            .telemetry(|telemetry| telemetry.enabled(false))
             .handler("platform.client", "v1", async || ());
         self.extension(builder).build().unwrap_or_else(|error| panic!("{error}")).client()
     }
