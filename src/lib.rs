@@ -38,7 +38,7 @@
 //! - [`notification`]: messages that the extension delivers for Kiket.
 //! - [`external_webhook`]: webhooks of others, which Kiket passes on, and their signatures.
 //! - [`Endpoints`]: the typed calls to Kiket; [`api`]: what they take and give; [`Client`] for any other.
-//! - [`Extension`], [`Builder`]: the same without macros, to configure, mount or embed.
+//! - [`Extension`], [`ExtensionBuilder`]: the same without macros, to configure, mount or embed.
 //! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone, a Kiket of your own.
 //! - [`dedupe`]: stores that remember deliveries, so that nothing is done twice.
 //! - [`merkle`]: whether an audit record is in a published tree, checked without asking anybody.
@@ -52,15 +52,15 @@
 
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
-    Action, ActionKind, Actions, Advice, Answering, Auth, Authentication, Builder, Client, ClientError,
-    ClientErrorKind, Clock, Config, Context, Decision, DeclaredEvent, Delivery, Endpoints, Error, ErrorKind,
-    Event, EventName, EventVersion, Extension, FieldError, Form, FromDelivery, Handler, HandlerError,
-    HandlerReport, Headers, Id, IntoHandlerError, IntoReply, InvalidEventName, InvalidEventVersion, Json,
-    Level, Manifest, Needs, Payload, PayloadRejection, Place, Problem, RawBody, Record, RecordStatus,
-    Reference, Reply, Report, RequiredSecret, Result, Retry, Scope, Secret, SecretKey, Server, ServerHandle,
-    Setting, SettingError, Settings, StartupError, State, StatusCode, Timeout, TokenRules,
-    UnknownAuthentication, Verdict, api, dedupe, events, external_webhook, init_logging, merkle,
-    notification, signature, testing,
+    Action, ActionKind, Actions, Advice, Answering, Auth, Authentication, Client, ClientError,
+    ClientErrorKind, ClientOptions, Clock, Config, Context, Decision, DeclaredEvent, DedupeOptions, Delivery,
+    Endpoints, Error, ErrorKind, Event, EventName, EventVersion, Extension, ExtensionBuilder, FieldError,
+    Form, FromDelivery, Handler, HandlerError, HandlerReport, Headers, HttpOptions, Id, IntoHandlerError,
+    IntoReply, InvalidEventName, InvalidEventVersion, Json, Level, Manifest, Needs, Payload,
+    PayloadRejection, Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report,
+    RequiredSecret, Result, Retry, Scope, Secret, SecretKey, Server, ServerHandle, Setting, SettingError,
+    Settings, StartupError, State, StatusCode, TelemetryOptions, Timeout, TokenRules, UnknownAuthentication,
+    Verdict, api, dedupe, events, external_webhook, init_logging, merkle, notification, signature, testing,
 };
 
 #[doc(hidden)]
@@ -78,8 +78,8 @@ pub use kiket_runtime::private as __private;
 /// ```
 pub mod prelude {
     pub use kiket_runtime::{
-        Builder, Context, Error, Extension, HandlerError, Headers, Json, Payload, RawBody, Reply, Settings,
-        State, StatusCode,
+        Context, Error, Extension, ExtensionBuilder, HandlerError, Headers, Json, Payload, RawBody, Reply,
+        Settings, State, StatusCode,
     };
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::json;
@@ -104,14 +104,14 @@ pub mod prelude {
 /// #[kiket::webhook("issue.created", version = "v1")]
 /// async fn on_issue_created(pool: State<Pool>) {}
 ///
-/// async fn setup(builder: Builder) -> kiket::Result<Builder> {
+/// async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
 ///     Ok(builder.state(Pool).strict(true))
 /// }
 ///
 /// kiket::main!(setup = setup);
 /// ```
 ///
-/// - `setup`: an `async fn(Builder) -> kiket::Result<Builder>` for state, options and handlers without the
+/// - `setup`: an `async fn(ExtensionBuilder) -> kiket::Result<ExtensionBuilder>` for state, options and handlers without the
 ///   attribute.
 /// - `crates = [handlers_lib]`: the crates whose annotated functions belong to the extension, besides the one
 ///   that `main!` is in. It also links them: a crate that is named in `Cargo.toml` and nowhere else is dropped by

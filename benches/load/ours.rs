@@ -23,10 +23,8 @@ pub(crate) fn serve(workers: usize) -> kiket::Result<()> {
         let extension = Extension::builder()
             .webhook_secret(SECRET)
             .without_manifest()
-            .without_dedupe() // the limit remembers nothing, and the load is one delivery, again and again
-            .host("127.0.0.1")
-            .port(0)
-            .workers(workers)
+            .dedupe(|dedupe| dedupe.enabled(false)) // the limit remembers nothing, and the load is one delivery, again and again
+            .http(|http| http.host("127.0.0.1").port(0).workers(workers))
             .build()?;
         let server = extension.bind()?;
         process::announce(server.addresses()[0]);

@@ -20,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kiket::{
-    Authentication, Builder, Clock, Extension, Headers, Payload, Reply, Secret, TokenRules,
+    Authentication, Clock, Extension, ExtensionBuilder, Headers, Payload, Reply, Secret, TokenRules,
     signature::{self, SIGNATURE_HEADER, TIMESTAMP_HEADER, Verifier},
     testing::TokenIssuer,
 };
@@ -111,8 +111,9 @@ fn deliver(extension: &Extension, headers: &Headers, body: &Bytes) {
 }
 
 /// It remembers no delivery, for it gets the same again and again, and each is to run.
-fn builder() -> Builder {
-    let builder = Extension::builder().webhook_secret(SECRET).without_manifest().without_dedupe();
+fn builder() -> ExtensionBuilder {
+    let builder =
+        Extension::builder().webhook_secret(SECRET).without_manifest().dedupe(|dedupe| dedupe.enabled(false));
     builder.clock(Clock::fixed(NOW)).handler(EVENT, VERSION, on_issue_created)
 }
 

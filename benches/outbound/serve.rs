@@ -3,7 +3,7 @@
 use std::io;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
-use kiket::{Builder, Context, Extension, Reply, State};
+use kiket::{Context, Extension, ExtensionBuilder, Reply, State};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -31,28 +31,44 @@ pub(crate) fn serve(role: &str, workers: usize) -> io::Result<()> {
             .webhook_secret(SECRET)
             .workspace_token("wk")
             .extension_api_key("ek")
-            .base_url(&callee)
-            .calls_per_minute(UNLIMITED)
-            .without_dedupe() // the load is one delivery, again and again
+            .client(|client| client.base_url(&callee).calls_per_minute(UNLIMITED))
+            .dedupe(|dedupe| dedupe.enabled(false)) // the load is one delivery, again and again
             .without_manifest()
             .without_collected()
-            .host("127.0.0.1")
-            .port(0)
-            .workers(workers);
+            .http(|http| http.host("127.0.0.1").port(0).workers(workers));
         match role {
             "serve-sink" => sink().await,
             "serve-nothing" => nothing().await,
-            "serve-kiket" => extension(builder.telemetry(false).handler(EVENT, VERSION, call_by_kiket)).await,
+            "serve-kiket" => {
+                extension(builder.telemetry(|telemetry| telemetry.enabled(false)).handler(
+                    EVENT,
+                    VERSION,
+                    call_by_kiket,
+                ))
+                .await
+            }
             "serve-reqwest" => {
                 // The first that is installed stays.
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 let plain = Plain { client: reqwest::Client::new(), url: format!("{callee}{PATH}") };
-                extension(builder.telemetry(false).state(plain).handler(EVENT, VERSION, call_by_reqwest))
-                    .await
+                extension(builder.telemetry(|telemetry| telemetry.enabled(false)).state(plain).handler(
+                    EVENT,
+                    VERSION,
+                    call_by_reqwest,
+                ))
+                .await
             }
-            "serve-silent" => extension(builder.telemetry(false).handler(EVENT, VERSION, answer)).await,
+            "serve-silent" => {
+                extension(
+                    builder.telemetry(|telemetry| telemetry.enabled(false)).handler(EVENT, VERSION, answer),
+                )
+                .await
+            }
             "serve-telling" | "serve-telling-nobody" => {
-                extension(builder.telemetry(true).handler(EVENT, VERSION, answer)).await
+                extension(
+                    builder.telemetry(|telemetry| telemetry.enabled(true)).handler(EVENT, VERSION, answer),
+                )
+                .await
             }
             _ => Err(io::Error::other(format!("`{role}` is no role"))),
         }
@@ -83,7 +99,7 @@ async fn call_by_reqwest(plain: State<Plain>) -> kiket::Result<Reply> {
     Ok(Reply::ok())
 }
 
-async fn extension(builder: Builder) -> io::Result<()> {
+async fn extension(builder: ExtensionBuilder) -> io::Result<()> {
     let extension = builder.build().map_err(io::Error::other)?;
     let server = extension.bind().map_err(io::Error::other)?;
     process::announce(server.addresses()[0]);

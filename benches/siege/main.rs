@@ -103,7 +103,7 @@ fn serve() -> kiket::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let builder = Extension::builder().webhook_secret(SECRET).without_manifest();
-        let server = builder.host("127.0.0.1").port(0).workers(1).build()?.bind()?;
+        let server = builder.http(|http| http.host("127.0.0.1").port(0).workers(1)).build()?.bind()?;
         process::announce(server.addresses()[0]);
         Ok(server.run().await?)
     })

@@ -73,7 +73,7 @@ async fn before_transition(event: Payload<BeforeTransition>) -> Decision {
     }
 }
 
-async fn setup(builder: Builder) -> kiket::Result<Builder> {
+async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/github/extension.yaml");
     Ok(builder.manifest(manifest).authentication(Authentication::Both))
 }
@@ -104,7 +104,11 @@ mod tests {
         async fn new() -> Self {
             let platform = FakePlatform::builder().clock(Clock::fixed(1_700_000_000)).start().unwrap();
             platform.add_issue(json!({ "key": "CORE-42", "title": "No login", "status": "review" }));
-            let builder = setup(platform.extension(Extension::builder()).telemetry(false)).await.unwrap();
+            let builder = setup(
+                platform.extension(Extension::builder()).telemetry(|telemetry| telemetry.enabled(false)),
+            )
+            .await
+            .unwrap();
             Self { extension: TestExtension::new(builder).unwrap(), platform }
         }
 

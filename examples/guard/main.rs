@@ -44,7 +44,7 @@ async fn before_transition(
     }
 }
 
-async fn setup(builder: Builder) -> kiket::Result<Builder> {
+async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
     Ok(builder.manifest(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/guard/extension.yaml")))
 }
 

@@ -86,11 +86,11 @@ async fn on_dispatch(context: Context) -> kiket::Result<Reply> {
 }
 
 /// The example runs from anywhere; an extension of its own has its manifest in its directory.
-fn with_manifest(builder: Builder) -> Builder {
+fn with_manifest(builder: ExtensionBuilder) -> ExtensionBuilder {
     builder.manifest(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/marketing/extension.yaml"))
 }
 
-async fn setup(builder: Builder) -> kiket::Result<Builder> {
+async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
     let builder = with_manifest(builder);
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     if ["KIKET_BASE_URL", "KIKET_WORKSPACE_TOKEN", "KIKET_EXTENSION_API_KEY"].into_iter().any(is_set) {
@@ -139,7 +139,9 @@ mod tests {
     impl World {
         fn new() -> Self {
             let platform = FakePlatform::start();
-            let builder = platform.extension(with_manifest(Extension::builder()).telemetry(false));
+            let builder = platform.extension(
+                with_manifest(Extension::builder()).telemetry(|telemetry| telemetry.enabled(false)),
+            );
             Self { extension: TestExtension::new(builder).unwrap(), platform }
         }
 

@@ -17,8 +17,9 @@ async fn home() -> &'static str {
     "This is the app. Its extension is below /kiket."
 }
 
-fn builder() -> Builder {
-    let builder = Extension::builder().without_manifest().id("com.example.mounted").prefix("/kiket");
+fn builder() -> ExtensionBuilder {
+    let builder =
+        Extension::builder().without_manifest().id("com.example.mounted").http(|http| http.prefix("/kiket"));
     match std::env::var("KIKET_WEBHOOK_SECRET") {
         Ok(_) => builder,
         Err(_) => builder.webhook_secret("sh_123"),

@@ -68,7 +68,7 @@ fn extension() -> Extension {
         .environment([("KIKET_SECRET_NAME", "unused")])
         .without_manifest()
         .without_collected()
-        .telemetry(false)
+        .telemetry(|telemetry| telemetry.enabled(false))
         .id("com.example.fuzzed")
         .webhook_secret(SECRET)
         .setting("RETRIES", 3)

@@ -212,7 +212,7 @@ fn extension(trial: &Trial<'_>, keys: String) -> Option<Extension> {
         .token_rules(rules)
         .clock(Clock::fixed(trial.now))
         .environment::<&str, &str>([])
-        .telemetry(false)
+        .telemetry(|telemetry| telemetry.enabled(false))
         .without_collected()
         .without_manifest()
         .handler("a.b", "v1", tell);

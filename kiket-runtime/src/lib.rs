@@ -20,7 +20,14 @@ mod pipeline;
 #[doc(hidden)]
 pub mod private;
 mod store;
-mod telemetry;
+/// What keeps an extension from starting, and the report of a start.
+pub mod startup {
+    pub use crate::{
+        error::{Place, Problem, StartupError},
+        extension::{HandlerReport, Report},
+    };
+}
+pub mod telemetry;
 pub mod testing;
 mod types;
 
@@ -36,7 +43,10 @@ pub use self::{
         Advice, ClientError, ClientErrorKind, Error, ErrorKind, FieldError, HandlerError, IntoHandlerError,
         PayloadRejection, Place, Problem, Result, Retry, StartupError,
     },
-    extension::{Builder, Extension, HandlerReport, Report},
+    extension::{
+        ClientOptions, DedupeOptions, Extension, ExtensionBuilder, HandlerReport, HttpOptions, Report,
+        TelemetryOptions,
+    },
     handler::{
         Answering, Context, FromDelivery, Handler, IntoReply, Json, Needs, Payload, RawBody, Reply,
         RequiredSecret, SecretKey, State,

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use crate::{
     delivery::{self, Envelope, Target},
     error::{HandlerError, Rejection, Result, StartupError},
-    extension::{Builder, Extension, announce},
-    http::Signals,
+    extension::{Extension, ExtensionBuilder, announce},
+    http::{Signals, target_of},
     pipeline::{Answer, Incoming},
     telemetry::init_logging,
     types::Headers,
@@ -24,8 +24,8 @@ pub use crate::{
 /// What `kiket::main!` runs: the extension of the crate that `module` is in, and of `crates`.
 pub fn main<S, F>(module: &str, crates: &[&str], setup: S) -> ExitCode
 where
-    S: FnOnce(Builder) -> F,
-    F: Future<Output = Result<Builder>>,
+    S: FnOnce(ExtensionBuilder) -> F,
+    F: Future<Output = Result<ExtensionBuilder>>,
 {
     init_logging();
     let own = module.split("::").next().unwrap_or(module);
@@ -50,10 +50,10 @@ where
     }
 }
 
-async fn serve<S, F>(builder: Builder, setup: S) -> Result<()>
+async fn serve<S, F>(builder: ExtensionBuilder, setup: S) -> Result<()>
 where
-    S: FnOnce(Builder) -> F,
-    F: Future<Output = Result<Builder>>,
+    S: FnOnce(ExtensionBuilder) -> F,
+    F: Future<Output = Result<ExtensionBuilder>>,
 {
     let extension = setup(builder).await?.build()?;
     let server = extension.bind()?;
@@ -69,7 +69,7 @@ where
 ///
 /// None.
 #[allow(clippy::unused_async)] // it stands where a user's async function stands
-pub async fn no_setup(builder: Builder) -> Result<Builder> {
+pub async fn no_setup(builder: ExtensionBuilder) -> Result<ExtensionBuilder> {
     Ok(builder)
 }
 
@@ -94,7 +94,7 @@ pub async fn dispatch_to(
     body: bytes::Bytes,
 ) -> Option<(u16, bytes::Bytes)> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let target = Target { query, ..Target::at(path)? };
+    let target = Target { query, ..target_of(path)? };
     let Answer { status, body, .. } = extension.dispatcher().answer(Incoming { target, headers, body }).await;
     Some((status.as_u16(), body))
 }

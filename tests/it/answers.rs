@@ -11,8 +11,8 @@ use std::{
 };
 
 use kiket::{
-    Builder, Context, Delivery, Error, Extension, FromDelivery, HandlerError, Headers, Json, Payload,
-    RawBody, Reply, Settings, State, StatusCode,
+    Context, Delivery, Error, Extension, ExtensionBuilder, FromDelivery, HandlerError, Headers, Json,
+    Payload, RawBody, Reply, Settings, State, StatusCode,
     testing::{DeliveryBuilder, SECRET, TestExtension, TestResponse, delivery},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -24,8 +24,8 @@ use crate::running::{UNSIGNED, within};
 const OK: &str = r#"{"ok":true}"#;
 
 /// Answers with handlers of its own only.
-fn builder() -> Builder {
-    Extension::builder().without_collected().without_manifest().without_dedupe()
+fn builder() -> ExtensionBuilder {
+    Extension::builder().without_collected().without_manifest().dedupe(|dedupe| dedupe.enabled(false))
 }
 
 /// `issue.created` in `v1`, answered with ok.
@@ -34,7 +34,7 @@ fn extension() -> TestExtension {
 }
 
 #[track_caller]
-fn test(builder: Builder) -> TestExtension {
+fn test(builder: ExtensionBuilder) -> TestExtension {
     TestExtension::new(builder).expect("the extension starts")
 }
 
@@ -122,7 +122,7 @@ async fn while_it_drains_a_delivery_is_503_with_a_time_to_come_back() {
 /// An extension of one place, and what opens its handler's gate.
 fn one_place() -> (TestExtension, Arc<Semaphore>, Arc<Semaphore>) {
     let (entered, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let builder = builder().in_flight_limit(1).handler("issue.created", "v1", {
+    let builder = builder().concurrency_limit(1).handler("issue.created", "v1", {
         let (entered, gate) = (Arc::clone(&entered), Arc::clone(&gate));
         move || {
             let (entered, gate) = (Arc::clone(&entered), Arc::clone(&gate));
@@ -156,7 +156,8 @@ async fn one_delivery_more_than_allowed_is_503_and_the_running_one_is_answered()
 
 #[tokio::test]
 async fn a_body_at_the_limit_is_taken_and_a_byte_more_is_413() {
-    let extension = test(builder().body_limit(16).handler("issue.created", "v1", async || ()));
+    let extension =
+        test(builder().http(|http| http.body_limit(16)).handler("issue.created", "v1", async || ()));
     check(&extension.deliver(created().body(r#"{"a":"12345678"}"#)).await, 200, OK);
     let answer = extension.deliver(created().body(r#"{"a":"123456789"}"#)).await;
     check(&answer, 413, r#"{"error":"the body is larger than 16 bytes","code":"body_too_large"}"#);
@@ -434,7 +435,8 @@ async fn a_field_written_twice_does_not_smuggle_an_event_past_the_check() {
 #[tokio::test]
 async fn an_earlier_row_answers_before_a_later_one() {
     let handler = async |_: Payload<Created>| -> Result<(), Error> { panic!("no handler runs here") };
-    let extension = || test(builder().body_limit(64).handler("issue.created", "v1", handler));
+    let extension =
+        || test(builder().http(|http| http.body_limit(64)).handler("issue.created", "v1", handler));
     let open = extension();
     let drained = extension();
     drained.extension().drain();
@@ -533,7 +535,7 @@ struct Label {
     name: String,
 }
 
-fn decoding(builder: Builder) -> TestExtension {
+fn decoding(builder: ExtensionBuilder) -> TestExtension {
     test(builder.handler("issue.created", "v1", async |_: Payload<Created>| ()))
 }
 
@@ -702,7 +704,7 @@ impl Serialize for PanicsWhenSerialized {
     }
 }
 
-async fn check_panic(builder: Builder, delivery: DeliveryBuilder) {
+async fn check_panic(builder: ExtensionBuilder, delivery: DeliveryBuilder) {
     let extension = test(builder.handler("issue.updated", "v1", async || ()));
     let answer = within(extension.deliver(delivery)).await;
     check_error(&answer, 500, "handler_panicked", "handler failed");
@@ -959,7 +961,8 @@ async fn readiness_is_503_while_draining_and_life_goes_on() {
 
 #[tokio::test]
 async fn a_prefix_is_before_all_routes() {
-    let extension = test(builder().prefix("/apps/kiket").handler("issue.created", "v1", async || ()));
+    let extension =
+        test(builder().http(|http| http.prefix("/apps/kiket")).handler("issue.created", "v1", async || ()));
     let paths = ["/v/v1/webhooks/issue.created", "/webhooks/issue.created?version=1", "/webhook?version=1"];
     for path in paths {
         let delivery = created().body(r#"{"event":"issue.created"}"#);
@@ -975,7 +978,9 @@ async fn a_prefix_is_before_all_routes() {
 #[test]
 fn a_prefix_that_is_none_stops_the_start() {
     for prefix in ["kiket", "/", "/kiket/", "//", "/a b", "/{a}", "/a?b"] {
-        let error = TestExtension::new(builder().prefix(prefix).handler("a", "v1", async || ())).unwrap_err();
+        let error =
+            TestExtension::new(builder().http(|http| http.prefix(prefix)).handler("a", "v1", async || ()))
+                .unwrap_err();
         assert!(error.to_string().contains("is not a prefix of paths"), "{prefix}: {error}");
     }
 }
@@ -1022,7 +1027,7 @@ async fn eight(
 }
 
 /// `eight` and what else is annotated here.
-pub(crate) fn annotated() -> Builder {
+pub(crate) fn annotated() -> ExtensionBuilder {
     Extension::builder().without_manifest().state(Greeting("hello"))
 }
 
@@ -1031,8 +1036,10 @@ async fn a_handler_has_up_to_eight_arguments() {
     let file = manifest(
         "id: a.b\nversion: 1.0.0\nsettings:\n  - key: MAX_RETRIES\n    default: 3\n  - key: API_KEY\n    secret: true\n",
     );
-    let builder =
-        annotated().without_dedupe().manifest(file.path()).environment([("KIKET_SECRET_API_KEY", "k-1")]);
+    let builder = annotated()
+        .dedupe(|dedupe| dedupe.enabled(false))
+        .manifest(file.path())
+        .environment([("KIKET_SECRET_API_KEY", "k-1")]);
     let extension = test(builder);
     let body = r#"{ "id": 7, "title": "Größe",  "number": 18446744073709551615 }"#;
     let request = delivery("arguments.eight", "1", &()).body(body).header("user-agent", "Kiket/1");
@@ -1051,7 +1058,7 @@ async fn a_handler_has_up_to_eight_arguments() {
 
 #[tokio::test]
 async fn text_with_escapes_cannot_be_borrowed_and_is_named() {
-    let extension = test(annotated().without_dedupe());
+    let extension = test(annotated().dedupe(|dedupe| dedupe.enabled(false)));
     let answer = extension
         .deliver(delivery("arguments.eight", "1", &()).body(r#"{"id":"d-1","title":"\u0041"}"#))
         .await;

@@ -398,7 +398,8 @@ async fn a_failure_tells_its_fields_and_the_request() {
 #[tokio::test]
 async fn every_trouble_on_the_wire_is_a_typed_error() {
     async fn check(failure: Failure, kind: ClientErrorKind) {
-        let world = World::with(|builder| builder.call_timeout(Duration::from_millis(1500)));
+        let world =
+            World::with(|builder| builder.client(|client| client.call_timeout(Duration::from_millis(1500))));
         world.platform.fail(failure);
         let error = world.client().get::<Value>("/api/v1/ext/rate_limit").await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error:?}");
@@ -421,8 +422,10 @@ async fn a_dead_port_and_an_unknown_name_are_told_within_the_time_of_a_call() {
     let dead = format!("http://{}", free.local_addr().unwrap());
     drop(free);
     for url in [dead.as_str(), "http://no-such-host.invalid"] {
-        let extension = builder().webhook_secret("s").workspace_token("wk").base_url(url);
-        let extension = extension.call_timeout(Duration::from_secs(3)).build().unwrap();
+        let extension =
+            builder().webhook_secret("s").workspace_token("wk").client(|client| client.base_url(url));
+        let extension =
+            extension.client(|client| client.call_timeout(Duration::from_secs(3))).build().unwrap();
         let error = extension.client().get::<Value>("/x").await.unwrap_err();
         // A resolver that does not answer at all is cut off.
         assert!(matches!(error.kind(), ClientErrorKind::Connect | ClientErrorKind::Timeout), "{error:?}");
@@ -487,7 +490,9 @@ async fn an_allowed_base_url_is_called() {
         Ok(context.endpoints().notify("T", "B", Level::Info).await?)
     }
     let (home, other) = (FakePlatform::start(), FakePlatform::start());
-    let builder = home.extension(builder().handler("x", "v1", handler)).allowed_base_url(other.url());
+    let builder = home
+        .extension(builder().handler("x", "v1", handler))
+        .client(|client| client.allowed_base_url(other.url()));
     let extension = TestExtension::new(builder).unwrap();
     let payload = json!({ "api": { "base_url": other.url() } });
     extension.deliver(delivery("x", "v1", &payload)).await;
@@ -512,7 +517,9 @@ async fn a_call_does_not_outlast_its_delivery() {
 #[tokio::test]
 async fn ten_thousand_calls_at_once_all_arrive() {
     let world = World::with(|builder| {
-        builder.calls_per_minute(10_000_000).call_timeout(Duration::from_secs(120)).calls_at_once(32)
+        builder.client(|client| {
+            client.calls_per_minute(10_000_000).call_timeout(Duration::from_secs(120)).calls_at_once(32)
+        })
     });
     world.platform.set_rate_limit(10_000_000, Duration::from_secs(60));
     let client = Arc::new(world.client());
@@ -535,7 +542,7 @@ async fn telemetry_and_hook_tell_how_a_handler_fared() {
     let token: Arc<str> = platform.token().into();
     let builder = platform
         .extension(builder().id(ID).version("1.2.3"))
-        .telemetry(true)
+        .telemetry(|telemetry| telemetry.enabled(true))
         .handler("fails", "v1", move || {
             let text = format!("the token {token} is bad");
             async { Err::<(), _>(kiket::Error::permanent(text).with_code("quota")) }
@@ -560,7 +567,9 @@ async fn telemetry_that_is_off_or_hangs_keeps_nobody_waiting() {
     let platform = FakePlatform::builder().extension_id(ID).start().unwrap();
     platform.fail(Failure::hang());
     for on in [true, false] {
-        let extension = TestExtension::new(platform.extension(builder()).telemetry(on)).unwrap();
+        let extension =
+            TestExtension::new(platform.extension(builder()).telemetry(|telemetry| telemetry.enabled(on)))
+                .unwrap();
         for _ in 0..20 {
             assert_eq!(extension.deliver(delivery("issue.created", "v1", &json!({}))).await.status(), 200);
         }

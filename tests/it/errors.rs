@@ -5,7 +5,7 @@ use std::{error::Error as StdError, fmt, time::Duration};
 use kiket::{
     __private::Classifier,
     Advice, Error, Extension, HandlerError, Retry, StatusCode,
-    testing::{TestAnswer, TestExtension, delivery},
+    testing::{TestExtension, TestResponse, delivery},
 };
 use serde_json::json;
 
@@ -69,12 +69,13 @@ impl fmt::Display for Theirs {
 
 impl StdError for Theirs {}
 
-async fn respond<E, F>(fail: F) -> TestAnswer
+async fn respond<E, F>(fail: F) -> TestResponse
 where
     E: kiket::IntoHandlerError + Send + 'static,
     F: Fn() -> E + Clone + Send + Sync + 'static,
 {
-    let builder = Extension::builder().without_collected().without_manifest().without_dedupe();
+    let builder =
+        Extension::builder().without_collected().without_manifest().dedupe(|dedupe| dedupe.enabled(false));
     let builder =
         builder.classify(|_: &Theirs| Some(Advice::status(410))).handler("issue.created", "v1", move || {
             let fail = fail.clone();
@@ -86,7 +87,7 @@ where
 
 /// The response is `status` with `Retry-After`, and shows no text of the error.
 #[track_caller]
-fn check(response: &TestAnswer, status: u16, retry_after: Option<&str>) {
+fn check(response: &TestResponse, status: u16, retry_after: Option<&str>) {
     assert_eq!(response.status(), status, "{}", response.text());
     assert_eq!(response.headers().get("retry-after"), retry_after);
     assert_eq!(response.json()["error"], "handler failed");
@@ -152,7 +153,7 @@ async fn a_context_goes_before_what_it_is_around() {
 #[tokio::test]
 async fn an_error_of_kiket_keeps_text_and_code_inside_another() {
     let error = || Error::reject(StatusCode::GONE, "closed").with_code("closed");
-    let check = |response: TestAnswer| {
+    let check = |response: TestResponse| {
         assert_eq!(response.status(), 410);
         assert_eq!(response.json()["error"], "closed");
         assert_eq!(response.json()["code"], "closed");

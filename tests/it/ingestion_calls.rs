@@ -306,7 +306,7 @@ async fn ingestion_needs_no_token_of_the_extension_and_keeps_the_version_of_its_
     }
     let platform = FakePlatform::start();
     let builder = builder()
-        .base_url(platform.url())
+        .client(|client| client.base_url(platform.url()))
         .webhook_secret(platform.webhook_secret())
         .handler("x", "v2", handler);
     let extension = TestExtension::new(builder).unwrap();

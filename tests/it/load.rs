@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use kiket::{Builder, testing};
+use kiket::{ExtensionBuilder, testing};
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -27,7 +27,7 @@ impl Waiting {
         Self { gate: Arc::new(Semaphore::new(permits)), began: zero(), inside: zero(), most: zero() }
     }
 
-    fn handling(&self, builder: Builder) -> Builder {
+    fn handling(&self, builder: ExtensionBuilder) -> ExtensionBuilder {
         let waiting = self.clone();
         builder.handler("issue.created", "v1", move || {
             let Self { gate, began, inside, most } = waiting.clone();
@@ -63,7 +63,8 @@ fn check_overloaded(answer: &Answer) {
 #[tokio::test]
 async fn of_a_thousand_deliveries_a_hundred_run_and_the_rest_are_told_to_come_back() {
     let waiting = Waiting::behind(0);
-    let running = Running::start(waiting.handling(builder().workers(2).in_flight_limit(100)));
+    let running =
+        Running::start(waiting.handling(builder().http(|http| http.workers(2)).concurrency_limit(100)));
     let mut connections = Vec::new();
     for _ in 0..1000 {
         connections.push(running.connect().await);
@@ -97,7 +98,9 @@ async fn of_a_thousand_deliveries_a_hundred_run_and_the_rest_are_told_to_come_ba
 #[tokio::test]
 async fn a_flood_of_wrongly_signed_deliveries_takes_no_places_from_good_ones() {
     let waiting = Waiting::behind(1_000_000);
-    let running = Arc::new(Running::start(waiting.handling(builder().workers(2).in_flight_limit(10))));
+    let running = Arc::new(Running::start(
+        waiting.handling(builder().http(|http| http.workers(2)).concurrency_limit(10)),
+    ));
     let over = Arc::new(AtomicBool::new(false));
     let flood: Vec<_> = (0..100)
         .map(|_| {
@@ -183,7 +186,7 @@ async fn an_end_turns_new_deliveries_away_and_answers_those_that_run() {
 #[tokio::test]
 async fn an_end_in_the_middle_of_the_load_leaves_no_begun_delivery_without_its_answer() {
     let waiting = Waiting::behind(1_000_000);
-    let running = Arc::new(Running::start(waiting.handling(builder().workers(2))));
+    let running = Arc::new(Running::start(waiting.handling(builder().http(|http| http.workers(2)))));
     let senders: Vec<_> = (0..20)
         .map(|_| {
             let running = Arc::clone(&running);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use kiket::{
-    Builder, Extension, HandlerError, Reply, StatusCode,
+    Extension, ExtensionBuilder, HandlerError, Reply, StatusCode,
     dedupe::{
         Begun, DedupeKey, DedupeStore, LeaseToken, MemoryStore, Ownership, StoreError, StoreFuture,
         StoredAnswer,
@@ -22,12 +22,12 @@ use tokio::sync::Semaphore;
 
 use crate::{answers::annotated, running::Running};
 
-fn builder() -> Builder {
+fn builder() -> ExtensionBuilder {
     Extension::builder().without_collected().without_manifest().id("com.example.once")
 }
 
 /// An extension whose handler tells how often it ran, in the answers that `answer` makes of that.
-fn counting<F>(options: Builder, answer: F) -> (TestExtension, Arc<AtomicUsize>)
+fn counting<F>(options: ExtensionBuilder, answer: F) -> (TestExtension, Arc<AtomicUsize>)
 where
     F: Fn(usize) -> kiket::Result<Reply> + Clone + Send + Sync + 'static,
 {
@@ -131,7 +131,7 @@ async fn a_failure_that_is_retried_runs_again_and_one_that_is_not_is_remembered(
 
 #[tokio::test]
 async fn a_payload_that_does_not_decode_is_runnable_by_a_corrected_build_unless_it_is_given_up() {
-    async fn statuses(builder: Builder) -> Vec<(u16, bool)> {
+    async fn statuses(builder: ExtensionBuilder) -> Vec<(u16, bool)> {
         let builder = builder.handler("issue.created", "v1", async |_: kiket::Payload<Vec<u8>>| ());
         let extension = TestExtension::new(builder).unwrap();
         let (first, again) =
@@ -185,7 +185,7 @@ async fn a_handler_can_opt_out_and_so_can_an_extension() {
     assert_ne!(first.json(), again.json());
     assert!(!is_replayed(&again));
 
-    let (extension, runs) = counting(builder().without_dedupe(), |_| Ok(Reply::ok()));
+    let (extension, runs) = counting(builder().dedupe(|dedupe| dedupe.enabled(false)), |_| Ok(Reply::ok()));
     for _ in 0..2 {
         assert!(!is_replayed(&deliver(&extension, &json!({ "id": 1 })).await));
     }
@@ -214,7 +214,9 @@ async fn extensions_that_share_a_store_have_their_own_deliveries() {
         }
     }
     let store = Shared(Arc::new(MemoryStore::new()));
-    let extension = |id: &str| counting(builder().id(id).dedupe(store.clone()), |_| Ok(Reply::ok())).0;
+    let extension = |id: &str| {
+        counting(builder().id(id).dedupe(|dedupe| dedupe.store(store.clone())), |_| Ok(Reply::ok())).0
+    };
     let (one, same, other) = (extension("one"), extension("one"), extension("other"));
     assert!(!is_replayed(&deliver(&one, &json!({ "id": 1 })).await));
     assert!(is_replayed(&deliver(&same, &json!({ "id": 1 })).await), "two processes of one extension");
@@ -260,14 +262,17 @@ fn down() -> NoAnswer {
 
 #[tokio::test]
 async fn with_the_store_down_a_delivery_comes_again_unless_it_may_run_anyway() {
-    let (extension, runs) = counting(builder().dedupe(Failing(down)), |_| Ok(Reply::ok()));
+    let (extension, runs) =
+        counting(builder().dedupe(|dedupe| dedupe.store(Failing(down))), |_| Ok(Reply::ok()));
     let answer = deliver(&extension, &json!({ "id": 1 })).await;
     assert_eq!((answer.status(), &answer.json()["code"]), (503, &json!("store_down")));
     assert!(answer.headers().get("retry-after").is_some());
     assert_eq!(runs.load(Ordering::SeqCst), 0);
 
     let (extension, runs) =
-        counting(builder().dedupe(Failing(down)).run_without_store(true), |_| Ok(Reply::ok()));
+        counting(builder().dedupe(|dedupe| dedupe.store(Failing(down)).run_without_store(true)), |_| {
+            Ok(Reply::ok())
+        });
     assert_eq!(deliver(&extension, &json!({ "id": 1 })).await.status(), 200);
     assert_eq!(runs.load(Ordering::SeqCst), 1);
 }
@@ -275,7 +280,7 @@ async fn with_the_store_down_a_delivery_comes_again_unless_it_may_run_anyway() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_never_answers_is_not_waited_for_past_the_deadline() {
     let silent = Failing(|| -> NoAnswer { Box::pin(std::future::pending()) });
-    let options = builder().dedupe(silent).handler_timeout(Duration::from_secs(7));
+    let options = builder().dedupe(|dedupe| dedupe.store(silent)).handler_timeout(Duration::from_secs(7));
     let (extension, runs) = counting(options, |_| Ok(Reply::ok()));
     let from = tokio::time::Instant::now();
     let answer = deliver(&extension, &json!({ "id": 1 })).await;
@@ -291,7 +296,7 @@ async fn a_store_is_asked_at_the_start_and_does_not_stop_it() {
         tells.notify_one();
         down()
     });
-    let builder = crate::running::builder().dedupe(store);
+    let builder = crate::running::builder().dedupe(|dedupe| dedupe.store(store));
     let running = Running::start(builder.handler("issue.created", "v1", async || ()));
     tokio::time::timeout(Duration::from_secs(60), asked.notified()).await.expect("the store is asked");
     running.stop().await;
@@ -299,13 +304,17 @@ async fn a_store_is_asked_at_the_start_and_does_not_stop_it() {
 
 #[test]
 fn answers_are_kept_long_enough_and_the_store_is_one_that_there_is() {
-    let told = |builder: Builder| {
+    let told = |builder: ExtensionBuilder| {
         let builder = builder.webhook_secret("s").environment([] as [(String, String); 0]);
         builder.handler("a", "v1", async || ()).build().map(drop).map_err(|error| error.to_string())
     };
-    assert!(told(builder().keep_answers(Duration::from_secs(599))).unwrap_err().contains("at least 600 s"));
-    assert!(told(builder().keep_answers(Duration::from_secs(600))).is_ok());
-    assert!(told(builder().dedupe_url("memory:")).is_ok());
-    let error = told(builder().dedupe_url("mysql://u:canary@host")).unwrap_err();
+    assert!(
+        told(builder().dedupe(|dedupe| dedupe.keep_replies(Duration::from_secs(599))))
+            .unwrap_err()
+            .contains("at least 600 s")
+    );
+    assert!(told(builder().dedupe(|dedupe| dedupe.keep_replies(Duration::from_secs(600)))).is_ok());
+    assert!(told(builder().dedupe(|dedupe| dedupe.url("memory:"))).is_ok());
+    let error = told(builder().dedupe(|dedupe| dedupe.url("mysql://u:canary@host"))).unwrap_err();
     assert!(error.contains("de-duplication store") && !error.contains("canary"), "{error}");
 }

@@ -332,7 +332,8 @@ async fn every_real_manifest_starts_an_extension_or_says_why_not() {
             manifest.events().iter().map(|event| event.name().to_string()).collect::<BTreeSet<_>>()
         });
         let builder = Extension::builder().without_collected().manifest(&path).environment(variables);
-        let builder = builder.host("127.0.0.1").port(0).workers(1).handler("catch.all", "v1", echo);
+        let builder =
+            builder.http(|http| http.host("127.0.0.1").port(0).workers(1)).handler("catch.all", "v1", echo);
         let builder = declared
             .into_iter()
             .flatten()

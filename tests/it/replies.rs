@@ -1,17 +1,17 @@
 //! Replies with a status of their own: on the wire, and stored.
 
 use kiket::{
-    Builder, Extension, IntoReply, Json, StatusCode,
-    testing::{TestAnswer, TestExtension, delivery},
+    Extension, ExtensionBuilder, IntoReply, Json, StatusCode,
+    testing::{TestExtension, TestResponse, delivery},
 };
 use serde_json::json;
 
-fn builder() -> Builder {
+fn builder() -> ExtensionBuilder {
     Extension::builder().without_collected().without_manifest()
 }
 
 /// The first response to a delivery, and the response when it is sent again.
-async fn respond_twice<R, F>(reply: F) -> [TestAnswer; 2]
+async fn respond_twice<R, F>(reply: F) -> [TestResponse; 2]
 where
     R: IntoReply + Send + 'static,
     F: Fn() -> R + Clone + Send + Sync + 'static,

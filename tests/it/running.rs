@@ -8,7 +8,7 @@ use std::{
 
 use crate::canary::log_if_searched;
 use kiket::{
-    Builder, Clock, Extension, ServerHandle,
+    Clock, Extension, ExtensionBuilder, ServerHandle,
     testing::{self, DeliveryBuilder, SignedDelivery},
 };
 use serde::Serialize;
@@ -29,18 +29,16 @@ pub(crate) const UNSIGNED: &str = r#"{"error":"invalid signature"}"#;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An extension that depends on nothing around it: not on annotated functions, a manifest, variables or the time.
-pub(crate) fn builder() -> Builder {
+pub(crate) fn builder() -> ExtensionBuilder {
     log_if_searched();
     Extension::builder()
         .without_collected()
         .without_manifest()
-        .without_dedupe() // tests send the same again and again
+        .dedupe(|dedupe| dedupe.enabled(false)) // tests send the same again and again
         .environment::<&str, &str>([])
         .webhook_secret(SECRET)
         .clock(Clock::fixed(NOW))
-        .host("127.0.0.1")
-        .port(0)
-        .workers(1)
+        .http(|http| http.host("127.0.0.1").port(0).workers(1))
 }
 
 /// A signed delivery of `issue.created` in `v1`.
@@ -129,7 +127,7 @@ pub(crate) struct Running {
 
 impl Running {
     #[track_caller]
-    pub(crate) fn start(builder: Builder) -> Self {
+    pub(crate) fn start(builder: ExtensionBuilder) -> Self {
         Self::serve(builder.build().expect("the extension starts"))
     }
 

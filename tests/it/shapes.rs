@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kiket::{
-    Action, ActionKind, Actions, Builder, Decision, Extension, HandlerError, Payload, Reply, State,
+    Action, ActionKind, Actions, Decision, Extension, ExtensionBuilder, HandlerError, Payload, Reply, State,
     StatusCode, Verdict,
     external_webhook::{ExternalWebhook, GitHub, Slack, Stripe},
     notification::{
@@ -22,11 +22,11 @@ use crate::corpus::corpus;
 const NOW: u64 = 1_700_000_000;
 
 /// Answers with handlers of its own only.
-fn builder() -> Builder {
-    Extension::builder().without_collected().without_manifest().without_dedupe()
+fn builder() -> ExtensionBuilder {
+    Extension::builder().without_collected().without_manifest().dedupe(|dedupe| dedupe.enabled(false))
 }
 
-async fn deliver(builder: Builder, event: &str, payload: &Value) -> TestResponse {
+async fn deliver(builder: ExtensionBuilder, event: &str, payload: &Value) -> TestResponse {
     let extension = TestExtension::new(builder).expect("the extension starts");
     extension.deliver(delivery(event, "v1", payload)).await
 }
@@ -227,7 +227,7 @@ fn passed_on(headers: &Value, body: &str, received_at: u64) -> Value {
 }
 
 /// Takes pull requests that GitHub signed with the secret.
-fn github(secret: &str) -> Builder {
+fn github(secret: &str) -> ExtensionBuilder {
     async fn opened(webhook: Payload<ExternalWebhook>, github: State<GitHub>) -> kiket::Result<Value> {
         webhook.verify(&*github)?;
         let PullRequest { pull_request } = webhook.decode()?;

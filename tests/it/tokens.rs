@@ -10,8 +10,8 @@ use std::{
 };
 
 use kiket::{
-    Authentication, Builder, Clock, Context, Error, Extension, Json, Payload, RecordStatus, RequiredSecret,
-    SecretKey, TokenRules,
+    Authentication, Clock, Context, Error, Extension, ExtensionBuilder, Json, Payload, RecordStatus,
+    RequiredSecret, SecretKey, TokenRules,
     testing::{DeliveryBuilder, FakePlatform, SECRET, TestExtension, TestResponse, TokenIssuer, delivery},
 };
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn claims(id: &str) -> Value {
     })
 }
 
-fn builder(mode: Authentication) -> Builder {
+fn builder(mode: Authentication) -> ExtensionBuilder {
     Extension::builder()
         .authentication(mode)
         .without_collected()
@@ -48,7 +48,7 @@ fn knowing(issuer: &TokenIssuer, mode: Authentication) -> TestExtension {
 }
 
 #[track_caller]
-fn start(builder: Builder) -> TestExtension {
+fn start(builder: ExtensionBuilder) -> TestExtension {
     TestExtension::new(builder).expect("the extension starts")
 }
 
@@ -170,7 +170,8 @@ async fn a_token_is_for_one_delivery() {
 
     // Where deliveries are not remembered, tokens are.
     let rules = TokenRules::new().keys(issuer.jwks().to_string());
-    let builder = self::builder(Authentication::Token).token_rules(rules).without_dedupe();
+    let builder =
+        self::builder(Authentication::Token).token_rules(rules).dedupe(|dedupe| dedupe.enabled(false));
     let extension = start(builder.handler("issue.created", "v1", async || {}));
     check(&extension.deliver(first()).await, 200, OK);
     check(&extension.deliver(created("d-2").runtime_token(token)).await, 401, UNSIGNED);
@@ -334,7 +335,9 @@ impl KeyHost {
 async fn two_hundred_deliveries_at_once_fetch_the_keys_once_from_the_configured_host() {
     let issuer = TokenIssuer::new();
     let host = KeyHost::start(&issuer.jwks()).await;
-    let builder = builder(Authentication::Token).base_url(host.url() + "/kiket").workspace_token("wk_canary");
+    let builder = builder(Authentication::Token)
+        .client(|client| client.base_url(host.url() + "/kiket"))
+        .workspace_token("wk_canary");
     let extension = start(builder.handler("issue.created", "v1", async || {}));
     let deliveries = (0..200).map(|number| {
         let id = number.to_string();
@@ -361,10 +364,12 @@ async fn a_delivery_that_brings_its_own_keys_is_refused_and_nobody_calls_them() 
     let (kiket, attacker) = (TokenIssuer::new(), TokenIssuer::new());
     let (host, trap) = (KeyHost::start(&kiket.jwks()).await, KeyHost::start(&attacker.jwks()).await);
     for allowed in [false, true] {
-        let mut builder = builder(Authentication::Token).base_url(host.url()).workspace_token("wk_canary");
+        let mut builder = builder(Authentication::Token)
+            .client(|client| client.base_url(host.url()))
+            .workspace_token("wk_canary");
         if allowed {
             // Even where calls may go, keys do not come from.
-            builder = builder.allowed_base_url(trap.url());
+            builder = builder.client(|client| client.allowed_base_url(trap.url()));
         }
         let extension = start(builder.handler("issue.created", "v1", async || {}));
         let forged = json!({
@@ -388,8 +393,13 @@ async fn keys_that_cannot_be_had_are_our_trouble_and_not_the_senders() {
     let issuer = TokenIssuer::new();
     let nothing = KeyHost::start(&json!({ "keys": [] })).await;
     for url in [format!("http://{dead}"), nothing.url()] {
-        let extension =
-            |mode| start(builder(mode).base_url(&url).handler("issue.created", "v1", async || {}));
+        let extension = |mode| {
+            start(builder(mode).client(|client| client.base_url(&url)).handler(
+                "issue.created",
+                "v1",
+                async || {},
+            ))
+        };
         for mode in [Authentication::Token, Authentication::Both] {
             let answer =
                 extension(mode).deliver(created("d-1").runtime_token(issuer.sign(&claims("j-1")))).await;
@@ -408,8 +418,9 @@ async fn who_hangs_up_while_keys_are_fetched_leaves_no_place_taken() {
     let issuer = TokenIssuer::new();
     // It takes connections, and says nothing.
     let host = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let builder = builder(Authentication::Token).base_url(format!("http://{}", host.local_addr().unwrap()));
-    let extension = start(builder.in_flight_limit(1).handler("issue.created", "v1", async || {}));
+    let builder = builder(Authentication::Token)
+        .client(|client| client.base_url(format!("http://{}", host.local_addr().unwrap())));
+    let extension = start(builder.concurrency_limit(1).handler("issue.created", "v1", async || {}));
     let waits = |id: &str| extension.deliver(created(id).runtime_token(issuer.sign(&claims(id))));
     for number in 0..8 {
         let id = number.to_string();
@@ -428,7 +439,8 @@ async fn who_hangs_up_while_keys_are_fetched_leaves_no_place_taken() {
 async fn who_waits_for_keys_while_the_extension_drains_has_to_come_again() {
     let issuer = TokenIssuer::new();
     let host = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let builder = builder(Authentication::Token).base_url(format!("http://{}", host.local_addr().unwrap()));
+    let builder = builder(Authentication::Token)
+        .client(|client| client.base_url(format!("http://{}", host.local_addr().unwrap())));
     let extension = start(builder.handler("issue.created", "v1", async || {}));
     let delivery = created("d-1").runtime_token(issuer.sign(&claims("j-1")));
     let keys = async {
@@ -452,7 +464,10 @@ async fn calls_of_a_delivery_carry_its_token_and_no_other() {
     let platform =
         FakePlatform::builder().clock(Clock::fixed(NOW)).extension_id("com.example.m").start().unwrap();
     let extension = |mode| {
-        let builder = platform.extension(Extension::builder()).authentication(mode).telemetry(false);
+        let builder = platform
+            .extension(Extension::builder())
+            .authentication(mode)
+            .telemetry(|telemetry| telemetry.enabled(false));
         start(builder.without_collected().without_manifest().handler("issue.created", "v1", call))
     };
     let check = async |mode, delivery: DeliveryBuilder, bearer: Option<&str>, runtime: Option<&str>| {
@@ -540,7 +555,7 @@ settings:
   - { key: CHANNEL, required: true }
 ";
 
-fn with_manifest(variables: &[(&str, &str)]) -> (tempfile::TempDir, Builder) {
+fn with_manifest(variables: &[(&str, &str)]) -> (tempfile::TempDir, ExtensionBuilder) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("extension.yaml");
     std::fs::write(&path, MANIFEST).unwrap();

@@ -115,7 +115,7 @@ async fn every_case_holds_through_the_running_server() {
         // The builder comes with a secret of its own, which is the current one of nearly every case.
         assert_eq!(secrets[0], crate::running::SECRET);
         let builder = builder().clock(Clock::fixed(now)).handler("issue.created", "v1", echo);
-        let builder = secrets.into_iter().skip(1).fold(builder, kiket::Builder::webhook_secret);
+        let builder = secrets.into_iter().skip(1).fold(builder, kiket::ExtensionBuilder::webhook_secret);
         let running = Running::start(builder);
         let (mut here, mut refusals) = (0, None::<Answer>);
         for case in cases {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use kiket::{Builder, Context, Json, Payload, testing};
+use kiket::{Context, ExtensionBuilder, Json, Payload, testing};
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc as channel};
 
@@ -20,7 +20,7 @@ const OK: &str = r#"{"ok":true}"#;
 const SHORT: Duration = Duration::from_millis(200);
 
 /// An extension that answers `issue.created` with ok.
-fn answering() -> Builder {
+fn answering() -> ExtensionBuilder {
     builder().handler("issue.created", "v1", async || ())
 }
 
@@ -83,7 +83,7 @@ mod bodies {
 
     #[tokio::test]
     async fn a_body_in_chunks_is_taken_up_to_the_limit_and_not_over_it() {
-        let running = Running::start(answering().body_limit(1000));
+        let running = Running::start(answering().http(|http| http.body_limit(1000)));
         let of = |length: usize| {
             let body = format!("{{{}}}", " ".repeat(length - 2));
             sign(testing::delivery("issue.created", "v1", &()).body(body))
@@ -97,7 +97,7 @@ mod bodies {
 
     #[tokio::test]
     async fn chunks_without_an_end_are_413_as_soon_as_the_limit_is_passed() {
-        let running = Running::start(answering().body_limit(1000));
+        let running = Running::start(answering().http(|http| http.body_limit(1000)));
         let mut connection = running.connect().await;
         connection.send(&chunked_head(&signed(&()))).await;
         connection.send(format!("3e9\r\n{}", "x".repeat(1001)).as_bytes()).await; // and no end
@@ -167,7 +167,7 @@ mod bodies {
 
     #[tokio::test]
     async fn a_length_that_is_too_long_is_waited_for_and_then_refused() {
-        let running = Running::start(answering().body_timeout(SHORT));
+        let running = Running::start(answering().http(|http| http.body_timeout(SHORT)));
         let delivery = signed(&json!({}));
         let long = [("content-length".to_owned(), "3".to_owned())];
         let bytes =
@@ -427,7 +427,7 @@ mod senders {
 
     #[tokio::test]
     async fn a_slow_head_is_cut_off() {
-        let running = Running::start(answering().head_timeout(SHORT));
+        let running = Running::start(answering().http(|http| http.head_timeout(SHORT)));
         for begun in ["", "POST /v/v1/webhooks/issue.cre", "POST /webhook HTTP/1.1\r\nhost: te"] {
             let mut connection = running.connect().await;
             connection.send(begun.as_bytes()).await;
@@ -441,7 +441,7 @@ mod senders {
 
     #[tokio::test]
     async fn a_slow_head_is_cut_off_on_a_connection_that_was_used_before() {
-        let running = Running::start(answering().head_timeout(SHORT));
+        let running = Running::start(answering().http(|http| http.head_timeout(SHORT)));
         let nowhere = head("GET", "/nowhere", []);
         let health = head("GET", "/health", []);
         let unsigned = request(&testing::delivery("issue.created", "v1", &json!({})).sign("another", NOW));
@@ -479,7 +479,7 @@ mod senders {
 
     #[tokio::test]
     async fn a_head_that_trickles_is_cut_off_too() {
-        let running = Running::start(answering().head_timeout(SHORT));
+        let running = Running::start(answering().http(|http| http.head_timeout(SHORT)));
         let mut connection = used(&running).await;
         connection.send(b"GET / HTTP/1.1\r\na: ").await;
         within(async {
@@ -498,7 +498,7 @@ mod senders {
 
     #[tokio::test]
     async fn a_connection_without_a_request_is_not_cut_off() {
-        let running = Running::start(answering().head_timeout(SHORT));
+        let running = Running::start(answering().http(|http| http.head_timeout(SHORT)));
         let mut idle = used(&running).await;
         for _ in 0..2 {
             longer_than_a_head(&running).await;
@@ -525,7 +525,9 @@ mod senders {
                 async move { gate.acquire().await.unwrap().forget() }
             }
         };
-        let running = Running::start(answering().handler("issue.waiting", "v1", handler).head_timeout(SHORT));
+        let running = Running::start(
+            answering().handler("issue.waiting", "v1", handler).http(|http| http.head_timeout(SHORT)),
+        );
         let waiting = request(&sign(testing::delivery("issue.waiting", "v1", &json!({}))));
         let mut connection = used(&running).await;
         connection.send(&[&waiting[..], &good(), &waiting].concat()).await;
@@ -540,7 +542,7 @@ mod senders {
 
     #[tokio::test]
     async fn a_slow_body_is_not_a_slow_head() {
-        let running = Running::start(answering().head_timeout(SHORT));
+        let running = Running::start(answering().http(|http| http.head_timeout(SHORT)));
         let delivery = signed(&json!({ "id": "d-1" }));
         for whole in [request(&delivery), chunked(&delivery, 4)] {
             let mut connection = used(&running).await;
@@ -558,7 +560,7 @@ mod senders {
 
     #[tokio::test]
     async fn a_head_that_begins_in_the_piece_before_it_is_awaited_from_its_next_byte_on() {
-        let running = Running::start(answering().head_timeout(SHORT));
+        let running = Running::start(answering().http(|http| http.head_timeout(SHORT)));
         let good = good();
         let (begun, rest) = good.split_at(20);
         let mut connection = used(&running).await;
@@ -574,7 +576,7 @@ mod senders {
 
     #[tokio::test]
     async fn a_slow_body_is_cut_off_however_it_begins() {
-        let running = Running::start(answering().body_timeout(SHORT));
+        let running = Running::start(answering().http(|http| http.body_timeout(SHORT)));
         let delivery = signed(&json!({ "id": "d-1" }));
         let whole = request(&delivery);
         let in_chunks = chunked(&delivery, 4);
@@ -597,7 +599,8 @@ mod senders {
 
     #[tokio::test]
     async fn a_body_that_trickles_is_cut_off_too() {
-        let running = Running::start(answering().body_timeout(SHORT).body_limit(64 * 1024 * 1024));
+        let running =
+            Running::start(answering().http(|http| http.body_timeout(SHORT).body_limit(64 * 1024 * 1024)));
         let mut connection = running.connect().await;
         let length = [("content-length".to_owned(), (64 * 1024 * 1024).to_string())];
         connection.send(&head("POST", "/v/v1/webhooks/issue.created", &length)).await;
@@ -620,7 +623,7 @@ mod senders {
     #[tokio::test]
     async fn senders_who_go_away_half_way_take_no_place_with_them() {
         // One delivery may run, and so four may arrive.
-        let running = Running::start(answering().in_flight_limit(1));
+        let running = Running::start(answering().concurrency_limit(1));
         let whole = request(&signed(&json!({ "id": "d-1" })));
         for round in 0..12 {
             let mut connection = running.connect().await;
@@ -638,7 +641,7 @@ mod senders {
     }
 
     /// A handler that tells when it began, waits for the gate, and tells that it came to its end.
-    fn waiting() -> (Builder, channel::UnboundedReceiver<&'static str>, Arc<Semaphore>) {
+    fn waiting() -> (ExtensionBuilder, channel::UnboundedReceiver<&'static str>, Arc<Semaphore>) {
         let (told, tells) = channel::unbounded_channel();
         let gate = Arc::new(Semaphore::new(0));
         let handler = {
@@ -754,7 +757,7 @@ mod connections {
 
     #[tokio::test]
     async fn a_body_that_nobody_reads_ends_its_connection() {
-        let running = Running::start(answering().body_limit(100));
+        let running = Running::start(answering().http(|http| http.body_limit(100)));
         let delivery = signed(&json!({}));
         let mut ending = Vec::new();
         for (method, path, status) in [
@@ -798,7 +801,7 @@ mod connections {
                 }
             }
         };
-        let running = Running::start(builder().in_flight_limit(1).handler("issue.created", "v1", handler));
+        let running = Running::start(builder().concurrency_limit(1).handler("issue.created", "v1", handler));
         let (mut first, mut second) = (running.connect().await, running.connect().await);
         first.send(&good()).await;
         within(entered.acquire()).await.unwrap().forget();
@@ -892,7 +895,7 @@ mod deadlines {
         let where_it_runs = async || Json(format!("{:?}", std::thread::current().id()));
         let running = Running::start(
             builder()
-                .workers(2)
+                .http(|http| http.workers(2))
                 .handler_timeout(SHORT)
                 .handler("issue.created", "v1", where_it_runs)
                 .handler("issue.blocking", "v1", blocking),

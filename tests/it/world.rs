@@ -1,7 +1,7 @@
 //! An extension that is pointed at a platform, for the tests of calls.
 
 use kiket::{
-    Builder, Client, ClientError, Clock, Endpoints, Extension,
+    Client, ClientError, Clock, Endpoints, Extension, ExtensionBuilder,
     testing::{Call, Failure, FakePlatform},
 };
 
@@ -15,14 +15,14 @@ pub(crate) struct World {
     pub(crate) extension: Extension,
 }
 
-pub(crate) fn builder() -> Builder {
+pub(crate) fn builder() -> ExtensionBuilder {
     log_if_searched();
     Extension::builder()
         .without_manifest()
         .without_collected()
-        .without_dedupe()
+        .dedupe(|dedupe| dedupe.enabled(false))
         .environment([] as [(String, String); 0])
-        .telemetry(false)
+        .telemetry(|telemetry| telemetry.enabled(false))
         .handler("issue.created", "v1", async || ())
 }
 
@@ -31,7 +31,7 @@ impl World {
         Self::with(|builder| builder)
     }
 
-    pub(crate) fn with(options: impl FnOnce(Builder) -> Builder) -> Self {
+    pub(crate) fn with(options: impl FnOnce(ExtensionBuilder) -> ExtensionBuilder) -> Self {
         let platform = FakePlatform::builder().extension_id(ID).start().unwrap();
         let extension =
             options(platform.extension(builder().id(ID))).clock(Clock::fixed(1_768_645_800)).build().unwrap();

@@ -3,7 +3,7 @@
 use kiket::prelude::*;
 
 /// Event, version and function of each registration; the function without its crate, which trybuild names.
-pub fn registered(complete: impl FnOnce(Builder) -> Builder) -> Vec<String> {
+pub fn registered(complete: impl FnOnce(ExtensionBuilder) -> ExtensionBuilder) -> Vec<String> {
     let builder = Extension::builder().webhook_secret("sh_123").without_manifest();
     let extension = complete(builder).build().unwrap_or_else(|error| panic!("{error}"));
     let handlers = extension.report().handlers.iter().map(|handler| {

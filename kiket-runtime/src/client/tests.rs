@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::transport::{Outgoing, Response, Sending, Trouble};
 use super::*;
 use crate::api::{InboundEmail, IssueFields};
-use crate::config::{Declared, Environment, Overrides};
+use crate::config::{Declared, Environment, Layer};
 
 /// Answers what the script says, line by line, and then 200 `{}`.
 #[derive(Clone, Default)]
@@ -62,13 +62,13 @@ impl Script {
     }
 
     fn client_with(&self, outbound: &Outbound) -> Client {
-        let overrides = Overrides {
-            secrets: vec![Secret::from("s")],
+        let layer = Layer {
+            webhook_secrets: Some(vec![Ok(Secret::from("s"))]),
             workspace_token: Some(Secret::from("wk_canary")),
             extension_api_key: Some(Secret::from("ek_canary")),
-            ..Overrides::default()
+            ..Layer::default()
         };
-        let config = Config::layer(overrides, &Environment::given([]), Declared::Nothing).unwrap();
+        let config = Config::combine(layer, vec![], &Environment::given([]), Declared::Nothing).unwrap();
         Client::over(Box::new(self.clone()), &config, outbound, Clock::system())
     }
 
@@ -258,10 +258,10 @@ async fn a_call_carries_what_the_contract_names() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_without_a_token_is_an_error_before_it_is_sent() {
-    let overrides = || Overrides { secrets: vec![Secret::from("s")], ..Overrides::default() };
+    let overrides = || Layer { webhook_secrets: Some(vec![Ok(Secret::from("s"))]), ..Layer::default() };
     let script = Script::default();
     let client = |overrides| {
-        let config = Config::layer(overrides, &Environment::given([]), Declared::Nothing).unwrap();
+        let config = Config::combine(overrides, vec![], &Environment::given([]), Declared::Nothing).unwrap();
         Client::over(Box::new(script.clone()), &config, &Outbound::default(), Clock::system())
     };
     let error = post(&client(overrides())).await.unwrap_err();
@@ -272,11 +272,11 @@ async fn a_call_without_a_token_is_an_error_before_it_is_sent() {
     );
     assert_eq!(script.attempts(), 0);
 
-    let unsendable = Overrides { workspace_token: Some(Secret::from("wk\ncanary")), ..overrides() };
+    let unsendable = Layer { workspace_token: Some(Secret::from("wk\ncanary")), ..overrides() };
     let error = post(&client(unsendable)).await.unwrap_err();
     assert!(error.to_string().contains("cannot carry") && !format!("{error:?}").contains("canary"));
 
-    let key_alone = Overrides { extension_api_key: Some(Secret::from("ek")), ..overrides() };
+    let key_alone = Layer { extension_api_key: Some(Secret::from("ek")), ..overrides() };
     assert!(get(&client(key_alone)).await.is_ok());
 }
 

@@ -12,14 +12,15 @@ use crate::{
     delivery::{Premises, Subject},
     error::{Problem, StartupError},
     extension::{
-        Extension, Parts,
-        builder::{Builder, Limits, ManifestSource, Memory},
         consistency::{RegisteredHandler, disagreements},
+        instance::{Extension, Parts},
+        options::{Dedupe, Limits, ManifestSource, Options, Store},
         registration::{collect, without_handlers},
         report::Report,
         requirements::{missing_secrets, missing_settings, needed_secrets, unmet},
     },
     handler::{Registration, Registry},
+    http::Routes,
     manifest::Manifest,
     metrics::Counters,
     pipeline::{Admission, Dispatcher, Gate, Once, Tokens},
@@ -28,37 +29,37 @@ use crate::{
     types::Redactor,
 };
 
-/// Builds the extension that `builder` describes.
-pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
+/// Builds the extension that `options` describe, or collects everything that is wrong.
+pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let registrations: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
-    let mut problems = builder.malformed;
+    let mut problems = options.malformed;
     let mut handlers_are_told = !problems.is_empty();
-    let loaded = load(&builder.manifest);
+    let loaded = load(&options.manifest);
     let declared = match &loaded {
         Ok(Some(manifest)) => Declared::By(manifest),
         Ok(None) => Declared::Nothing,
         Err(_) => Declared::Unreadable,
     };
-    let layered = Config::layer(builder.overrides, &builder.environment, declared);
+    let layered = Config::combine(options.layer, options.settings, &options.environment, declared);
     let manifest = loaded.unwrap_or_else(|found| note(&mut problems, found));
     let config = layered.map_or_else(|found| note(&mut problems, found), Some);
-    let collected = collect(&registrations, &builder.collected);
+    let collected = collect(&registrations, &options.collected);
     handlers_are_told |= collected.is_err();
     let mut bindings = collected.unwrap_or_else(|found| note(&mut problems, found));
-    bindings.extend(builder.bindings);
+    bindings.extend(options.bindings);
     bindings.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
-    problems.extend(unmet(&bindings, &builder.states, config.as_ref()));
+    problems.extend(unmet(&bindings, &options.states, config.as_ref()));
     let needed = needed_secrets(&bindings);
     if bindings.is_empty() && !handlers_are_told {
         problems.push(no_handlers());
     }
-    if let Err(problem) = check_prefix(&builder.limits.prefix) {
+    if let Err(problem) = check_prefix(&options.http.prefix) {
         problems.push(problem);
     }
-    let timeout = |subject: &Subject| timeout(subject, manifest.as_ref(), &builder.limits);
+    let timeout = |subject: &Subject| timeout(subject, manifest.as_ref(), &options.limits);
     let registry = Registry::new(bindings, timeout).map_or_else(|found| note(&mut problems, found), Some);
     let mut warnings = manifest.as_ref().map(|manifest| manifest.warnings().to_vec()).unwrap_or_default();
-    let mut differences = without_handlers(&registrations, &builder.collected);
+    let mut differences = without_handlers(&registrations, &options.collected);
     if let (Some(manifest), Some(registry)) = (&manifest, &registry) {
         differences.extend(compare(manifest, registry));
     }
@@ -66,64 +67,59 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
         differences.extend(missing_secrets(&needed, config));
         differences.extend(manifest.iter().flat_map(|manifest| missing_settings(manifest, config)));
     }
-    if builder.strict { &mut problems } else { &mut warnings }.extend(differences);
-    let once =
-        config.as_ref().map(|config| once(config, builder.memory, builder.keep, builder.run_without_store));
+    if options.strict { &mut problems } else { &mut warnings }.extend(differences);
+    let run_without_store = options.dedupe.run_without_store;
+    let once = config.as_ref().map(|config| once(config, options.dedupe));
     let once = once.transpose().unwrap_or_else(|problem| note(&mut problems, vec![problem])).flatten();
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
     };
-    let admission = admission(&config, &builder.token_rules, once.as_ref(), builder.run_without_store)
+    let admission = admission(&config, &options.token_rules, once.as_ref(), run_without_store)
         .map_err(StartupError::new)?;
     let redactor = redactor(&config);
     let teller = Teller { extension_id: config.id.clone(), extension_version: config.version.clone() };
-    let clock = builder.clock.unwrap_or_default();
-    Ok(Extension::new(Parts {
-        report: Report {
-            notes: builder.notes,
-            ..Report::new(&config, manifest.as_ref(), &registry, warnings)
-        },
-        dispatcher: Arc::new(Dispatcher {
-            registry,
-            admission,
-            premises: Arc::new(Premises {
-                client: Client::new(&config, &builder.outbound, clock.clone()),
-                extension_id: config.id.clone(),
-                extension_version: config.version.clone(),
-                settings: config.settings.clone(),
-                secret_variables: config.secret_variables.clone(),
-                states: builder.states,
-                classifiers: builder.classifiers,
-            }),
-            clock,
-            gate: Gate::new(builder.limits.in_flight),
-            counters: Counters::default(),
-            once,
-            telemetry: Telemetry::start(builder.hook, Reporter::new(&config), teller),
-            redactor,
-            undecodable: if builder.limits.give_up_undecodable {
-                StatusCode::UNPROCESSABLE_ENTITY
-            } else {
-                StatusCode::INTERNAL_SERVER_ERROR
-            },
+    let clock = options.clock.unwrap_or_default();
+    let report =
+        Report { notes: options.notes, ..Report::new(&config, manifest.as_ref(), &registry, warnings) };
+    let dispatcher = Dispatcher {
+        registry,
+        admission,
+        premises: Arc::new(Premises {
+            client: Client::new(&config, &options.outbound, clock.clone()),
+            extension_id: config.id.clone(),
+            extension_version: config.version.clone(),
+            settings: config.settings.clone(),
+            secret_variables: config.secret_variables.clone(),
+            states: options.states,
+            classifiers: options.classifiers,
         }),
-        config,
-        limits: builder.limits,
-    }))
+        clock,
+        gate: Gate::new(options.limits.concurrency),
+        counters: Counters::default(),
+        once,
+        telemetry: Telemetry::start(options.hook, Reporter::new(&config), teller),
+        redactor,
+        undecodable: if options.limits.give_up_undecodable {
+            StatusCode::UNPROCESSABLE_ENTITY
+        } else {
+            StatusCode::INTERNAL_SERVER_ERROR
+        },
+    };
+    let routes =
+        Routes::new(Arc::new(dispatcher), options.http, config.extension_id(), config.extension_version());
+    Ok(Extension::new(Parts { routes, config, report }))
 }
 
 /// How deliveries are remembered.
-fn once(
-    config: &Config,
-    memory: Memory,
-    keep: Option<Duration>,
-    run_without_store: bool,
-) -> Result<Option<Once>, Problem> {
-    let (store, chosen) = match (memory, &config.dedupe_url) {
-        (Memory::None, _) => return Ok(None),
-        (Memory::Given(store), _) => (store, true),
-        (Memory::Configured, Some(url)) => (store_from_url(url.expose())?, true),
-        (Memory::Configured, None) => (Arc::new(MemoryStore::new()) as _, false),
+fn once(config: &Config, dedupe: Dedupe) -> Result<Option<Once>, Problem> {
+    let Dedupe { off, store, keep, run_without_store } = dedupe;
+    if off {
+        return Ok(None);
+    }
+    let (store, chosen) = match (store, &config.dedupe_url) {
+        (Store::Given(store), _) => (store, true),
+        (Store::Configured, Some(url)) => (store_from_url(url.expose())?, true),
+        (Store::Configured, None) => (Arc::new(MemoryStore::new()) as _, false),
     };
     let keep = keep.map_or_else(|| Ok(Keep::default()), Keep::new)?;
     Ok(Some(Once { store, chosen, keep, run_without_store }))

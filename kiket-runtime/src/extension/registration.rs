@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     error::Problem,
-    extension::builder::Collected,
+    extension::options::Collected,
     handler::{Binding, Registration},
 };
 

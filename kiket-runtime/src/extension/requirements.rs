@@ -56,7 +56,7 @@ pub(crate) fn missing_secrets<'n>(
     missing.map(|(key, (function, place))| {
         Problem::new(format!("`{function}` needs the secret `{key}`, which the environment does not have"))
             .at(place.clone())
-            .mend(format!("set `{}`, unless every delivery brings it", secret_variable(key)))
+            .mend(how_to_set(key, config))
     })
 }
 
@@ -74,9 +74,19 @@ pub(crate) fn missing_settings<'m>(
         let key = setting.key();
         let what = format!("the manifest requires the setting `{key}`, which has no value");
         Problem::new(what).mend(if setting.is_secret() {
-            format!("set `{}`, unless every delivery brings it", secret_variable(key))
+            how_to_set(key, config)
         } else {
             format!("give it a `default`, or the builder `.setting(\"{key}\", …)`")
         })
     })
+}
+
+fn how_to_set(key: &str, config: &Config) -> String {
+    match config.secret_variables.variable(key) {
+        Some(variable) => format!("set `{variable}`, unless every delivery brings it"),
+        None => format!(
+            "give the builder `.auto_env_secrets(true)` and set `{}`, unless every delivery brings it",
+            secret_variable(key)
+        ),
+    }
 }

@@ -100,7 +100,7 @@ impl Context {
 
     /// Whom the delivery acts for and what it may do, where it says so.
     ///
-    /// In the modes that check runtime tokens (see [`Builder::authentication`](crate::Builder::authentication)) that is what
+    /// In the modes that check runtime tokens (see [`ExtensionBuilder::authentication`](crate::ExtensionBuilder::authentication)) that is what
     /// the token says. Where none was checked it is what stands beside the token in the signed body, and
     /// [is not verified](Auth::is_verified).
     pub fn auth(&self) -> Option<Auth> {

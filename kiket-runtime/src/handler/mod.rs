@@ -29,7 +29,7 @@ pub type Answering<'d> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'd>
 
 /// What the attribute writes into the list of all handlers of a program.
 ///
-/// Nothing but expansions of `#[kiket::webhook]` makes one; the same by hand is `Builder::handler`.
+/// Nothing but expansions of `#[kiket::webhook]` makes one; the same by hand is `ExtensionBuilder::handler`.
 #[derive(Debug, Clone)]
 pub struct Registration {
     event: EventName,
@@ -157,7 +157,7 @@ impl Binding {
     }
 }
 
-/// An async function of nought to eight arguments, as `Builder::handler` takes it.
+/// An async function of nought to eight arguments, as `ExtensionBuilder::handler` takes it.
 ///
 /// It is implemented for every function and closure whose arguments are [`FromDelivery`] and whose answer is
 /// [`IntoReply`]. Arguments that borrow from the delivery need the attribute.

@@ -56,11 +56,9 @@ impl Form {
     }
 }
 
-impl<'p> Target<'p> {
-    /// What `path` says where the extension is not mounted below another.
-    pub(crate) fn at(path: &'p str) -> Option<Self> {
-        Form::ALL.into_iter().find_map(|form| form.read(path, form.beginning()))
-    }
+/// The target that `path` names where the routes have no prefix.
+pub(crate) fn target_of(path: &str) -> Option<Target<'_>> {
+    Form::ALL.into_iter().find_map(|form| form.read(path, form.beginning()))
 }
 
 /// What is before the last slash, and the segment behind it. Segments are short: this is faster than `rsplit_once`.

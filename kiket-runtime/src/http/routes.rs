@@ -18,28 +18,54 @@ use super::{
 };
 use crate::{
     delivery::Target,
-    extension::Extension,
+    http::options::Options,
     pipeline::{Dispatcher, Incoming},
     types::Headers,
 };
 
-/// Adds the routes of `extension`.
-pub(crate) fn configure(config: &mut ServiceConfig, extension: &Extension) {
-    let limits = extension.limits();
-    let bounds = Bounds { bytes: limits.body, wait: limits.body_wait };
-    let at = |path: &str| format!("{}{path}", limits.prefix);
-    for form in Form::ALL {
-        let dispatcher = Arc::clone(extension.dispatcher());
-        config.service(Deliveries { form, beginning: at(form.beginning()), dispatcher, bounds });
+/// What HTTP serves: the pipeline of deliveries, and the health checks.
+#[derive(Clone)]
+pub(crate) struct Routes {
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) options: Options,
+    /// The body of `/health`.
+    health: bytes::Bytes,
+}
+
+impl Routes {
+    /// The routes of the extension `id`.
+    pub(crate) fn new(
+        dispatcher: Arc<Dispatcher>,
+        options: Options,
+        id: Option<&str>,
+        version: Option<&str>,
+    ) -> Self {
+        let health = health(id, version, &events(&dispatcher)).into();
+        Self { dispatcher, options, health }
     }
-    let health: bytes::Bytes = health(extension).into();
-    config
-        .service(web::resource(at("/health")).to(probe(health, || false)))
-        .service(web::resource(at("/health/live")).to(probe(ALIVE.into(), || false)))
-        .service(web::resource(at("/health/ready")).to({
-            let extension = extension.clone();
-            probe(READY.into(), move || extension.is_draining())
-        }));
+
+    /// The events that have a handler, sorted, each once.
+    pub(crate) fn events(&self) -> Vec<&str> {
+        events(&self.dispatcher)
+    }
+
+    /// Adds the routes to an app.
+    pub(crate) fn configure(&self, config: &mut ServiceConfig) {
+        let Options { prefix, body_limit, body_timeout, .. } = &self.options;
+        let bounds = Bounds { bytes: *body_limit, wait: *body_timeout };
+        let at = |path: &str| format!("{prefix}{path}");
+        for form in Form::ALL {
+            let dispatcher = Arc::clone(&self.dispatcher);
+            config.service(Deliveries { form, beginning: at(form.beginning()), dispatcher, bounds });
+        }
+        config
+            .service(web::resource(at("/health")).to(probe(self.health.clone(), || false)))
+            .service(web::resource(at("/health/live")).to(probe(ALIVE.into(), || false)))
+            .service(web::resource(at("/health/ready")).to({
+                let dispatcher = Arc::clone(&self.dispatcher);
+                probe(READY.into(), move || dispatcher.gate.is_draining())
+            }));
+    }
 }
 
 const ALIVE: &str = r#"{"status":"ok"}"#;
@@ -138,13 +164,20 @@ fn headers(request: &HttpRequest) -> Headers {
     headers
 }
 
-/// Contract 1.1: no secrets; event names sorted, each once.
-fn health(extension: &Extension) -> String {
+fn events(dispatcher: &Dispatcher) -> Vec<&str> {
+    let mut events: Vec<_> =
+        dispatcher.registry.entries().iter().map(|entry| entry.subject.event.as_str()).collect();
+    events.dedup();
+    events
+}
+
+/// The body of `/health`, which has no secrets; wire contract, routes.
+fn health(id: Option<&str>, version: Option<&str>, events: &[&str]) -> String {
     json!({
         "status": "ok",
-        "extension_id": extension.id(),
-        "extension_version": extension.version(),
-        "registered_events": extension.events(),
+        "extension_id": id,
+        "extension_version": version,
+        "registered_events": events,
     })
     .to_string()
 }
@@ -170,7 +203,7 @@ mod tests {
     use actix_web::{App, test};
 
     use super::*;
-    use crate::{testing, types::Clock};
+    use crate::{extension::Extension, testing, types::Clock};
 
     #[tokio::test]
     async fn paths_that_only_look_like_those_of_deliveries_are_left_to_the_app() {

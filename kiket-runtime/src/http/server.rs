@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener, ToSocketAddrs as _},
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,17 +17,14 @@ use actix_web::{
     web,
 };
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     connection::{Connection, answering},
     respond::not_found,
-    routes::configure,
+    routes::Routes,
+    signals::Signals,
 };
-use crate::{
-    error::{Problem, StartupError},
-    extension::Extension,
-};
+use crate::error::{Problem, StartupError};
 
 /// A server that listens and has not begun to answer.
 ///
@@ -36,7 +34,7 @@ use crate::{
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let extension = Extension::builder()
 ///     .webhook_secret("sh_123")
-///     .port(0)
+///     .http(|http| http.port(0))
 ///     .handler("issue.created", "v1", async || Reply::ok())
 ///     .build()?;
 /// let server = extension.bind()?;
@@ -51,7 +49,7 @@ use crate::{
 pub struct Server {
     listening: dev::Server,
     addresses: Vec<SocketAddr>,
-    extension: Extension,
+    routes: Routes,
     stop: tokio::sync::watch::Sender<bool>,
 }
 
@@ -63,26 +61,6 @@ impl ServerHandle {
     /// Drains the extension and stops its server, as SIGTERM does.
     pub fn stop(&self) {
         self.0.send_replace(true);
-    }
-}
-
-impl Extension {
-    /// Listens where the extension is configured to, and answers from [`Server::run`] on.
-    ///
-    /// # Errors
-    ///
-    /// When the address cannot be listened on.
-    pub fn bind(&self) -> Result<Server, StartupError> {
-        Server::bind(self.clone())
-    }
-
-    /// Listens and answers until SIGTERM or SIGINT, then drains; see [`Server::run`].
-    ///
-    /// # Errors
-    ///
-    /// When the address cannot be listened on, deliveries had to be cut off, or the operating system fails.
-    pub async fn serve(&self) -> Result<(), crate::Error> {
-        Ok(self.bind()?.run().await?)
     }
 }
 
@@ -108,25 +86,25 @@ const ENDING: Duration = Duration::from_secs(CLOSING_SECONDS + 2);
 const LAST_RECORDS: Duration = Duration::from_secs(2);
 
 impl Server {
-    fn bind(extension: Extension) -> Result<Self, StartupError> {
-        let (host, port) = (extension.config().host().to_owned(), extension.config().port());
+    /// Listens on `host` and `port`, and serves `routes` once it runs.
+    pub(crate) fn bind(routes: Routes, host: &str, port: u16) -> Result<Self, StartupError> {
         let mut server = ServerBuilder::new().shutdown_timeout(CLOSING_SECONDS).disable_signals();
-        if let Some(workers) = extension.limits().workers {
+        if let Some(workers) = routes.options.workers {
             server = server.workers(workers);
         }
         let mut addresses = Vec::new();
-        let listening = listen(&host, port).and_then(|sockets| {
+        let listening = listen(host, port).and_then(|sockets| {
             for socket in sockets {
                 let address = socket.local_addr()?;
-                let (extension, stopping) = (extension.clone(), server.graceful_shutdown_signal());
-                let service = move || service(&extension, address, stopping.clone());
+                let (routes, stopping) = (routes.clone(), server.graceful_shutdown_signal());
+                let service = move || service(&routes, address, stopping.clone());
                 server = server.listen("kiket", socket, service)?;
                 addresses.push(address);
             }
             Ok(server.run())
         });
-        let listening = listening.map_err(|error| cannot_listen(&host, port, &error))?;
-        Ok(Self { listening, addresses, extension, stop: tokio::sync::watch::Sender::new(false) })
+        let listening = listening.map_err(|error| cannot_listen(host, port, &error))?;
+        Ok(Self { listening, addresses, routes, stop: tokio::sync::watch::Sender::new(false) })
     }
 
     /// Where it listens; with port 0, which port it got.
@@ -152,27 +130,31 @@ impl Server {
     }
 
     pub(crate) async fn run_until(self, mut signals: Signals) -> io::Result<()> {
-        let Self { listening, extension, stop, .. } = self;
+        let Self { listening, routes: Routes { dispatcher, options, .. }, stop, .. } = self;
         let mut stopped = stop.subscribe();
         let handle = listening.handle();
         let mut running = tokio::spawn(listening);
-        let checked = extension.clone();
-        tokio::spawn(async move { checked.check_store().await });
+        let checked = Arc::clone(&dispatcher);
+        tokio::spawn(async move {
+            if let Some(once) = &checked.once {
+                once.check().await;
+            }
+        });
         tokio::select! {
             ended = &mut running => return ended.map_err(io::Error::other)?,
             signal = signals.next() => tracing::info!(signal, "draining"),
             _ = stopped.wait_for(|stop| *stop) => tracing::info!("draining"),
         }
-        extension.drain();
-        let grace = extension.limits().grace;
+        dispatcher.gate.drain();
+        let grace = options.grace_period;
         let cut_off = tokio::select! {
-            () = extension.drained() => None,
+            () = dispatcher.gate.emptied() => None,
             () = tokio::time::sleep(grace) => Some(format!("the grace period of {grace:?} is over")),
             signal = signals.next() => Some(format!("a second signal, {signal}, ended the grace period")),
         };
         if let Some(why) = &cut_off {
             tracing::error!(
-                in_flight = extension.in_flight(),
+                in_flight = dispatcher.gate.running(),
                 "{why}: deliveries are cut off, and Kiket will send them again"
             );
         } else {
@@ -189,11 +171,11 @@ impl Server {
         if let Ok(ended) = ended.await {
             ended.map_err(io::Error::other)??;
         }
-        extension.flush(LAST_RECORDS).await;
+        dispatcher.telemetry.flush(LAST_RECORDS).await;
         match cut_off {
             None => Ok(()),
             Some(why) => {
-                let what = format!("{why}, and deliveries were cut off: {}", extension.in_flight());
+                let what = format!("{why}, and deliveries were cut off: {}", dispatcher.gate.running());
                 Err(io::Error::new(io::ErrorKind::TimedOut, what))
             }
         }
@@ -202,13 +184,13 @@ impl Server {
 
 /// What answers connections; as `HttpServer` would make it, but over connections of ours.
 fn service(
-    extension: &Extension,
+    routes: &Routes,
     address: SocketAddr,
     stopping: GracefulShutdownSignal,
 ) -> impl ServiceFactory<TcpStream, Config = ()> + use<> {
-    let head_wait = extension.limits().head_wait.min(LONGEST_HEAD);
+    let head_wait = routes.options.head_timeout.min(LONGEST_HEAD);
     let first_head_wait = if head_wait.is_zero() { head_wait } else { head_wait + CLOCK_LAG };
-    let app = App::new().configure(|config| configure(config, extension)).default_service(web::to(not_found));
+    let app = App::new().configure(|config| routes.configure(config)).default_service(web::to(not_found));
     let http = HttpService::build()
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(first_head_wait)
@@ -242,31 +224,13 @@ fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
 
 fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Not kept from starting again by connections of the process before.
+    // Connections of a process before, which linger, do not keep this one from starting. On Windows, where they do not
+    // anyway, the option would let another program take the port.
+    #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
-}
-
-/// The signals that tell a process to stop. They are kept from killing it as soon as this exists.
-pub(crate) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    /// Waits for the next one, and names it.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }
 
 fn cannot_listen(host: &str, port: u16, error: &io::Error) -> StartupError {

@@ -10,7 +10,7 @@ use crate::{
     auth::refusal::observed,
     config::Environment,
     error::StartupError,
-    extension::{Builder, Extension},
+    extension::{Extension, ExtensionBuilder},
     http::not_found,
     types::{Clock, Secret},
 };
@@ -20,7 +20,7 @@ pub const SECRET: &str = "kiket_test_secret";
 
 /// An extension that is delivered to in process, through the whole stack without a socket.
 ///
-/// It is independent of the process's environment: give variables with [`Builder::environment`]. Its secret is
+/// It is independent of the process's environment: give variables with [`ExtensionBuilder::environment`]. Its secret is
 /// [`SECRET`] and its clock stands at 1,700,000,000 unless the builder was given others.
 #[derive(Debug, Clone)]
 pub struct TestExtension {
@@ -37,14 +37,14 @@ impl TestExtension {
     /// # Errors
     ///
     /// Everything that would keep it from starting.
-    pub fn new(mut builder: Builder) -> Result<Self, StartupError> {
-        if builder.overrides.secrets.is_empty() {
+    pub fn new(mut builder: ExtensionBuilder) -> Result<Self, StartupError> {
+        if builder.0.layer.webhook_secrets.is_none() {
             builder = builder.webhook_secret(SECRET);
         }
-        if matches!(builder.environment, Environment::Process) {
-            builder.environment = Environment::given([]);
+        if matches!(builder.0.environment, Environment::Process) {
+            builder.0.environment = Environment::given([]);
         }
-        let clock = builder.clock.get_or_insert_with(|| Clock::fixed(NOW)).clone();
+        let clock = builder.0.clock.get_or_insert_with(|| Clock::fixed(NOW)).clone();
         Ok(Self { extension: builder.build()?, clock })
     }
 

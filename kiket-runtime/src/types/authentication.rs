@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-/// What proves that a delivery is Kiket's: see [`Builder::authentication`](crate::Builder::authentication).
+/// What proves that a delivery is Kiket's: see [`ExtensionBuilder::authentication`](crate::ExtensionBuilder::authentication).
 ///
 /// ```
 /// use kiket_runtime::Authentication;

@@ -14,7 +14,7 @@ mod timeout;
 
 pub(crate) use self::{
     absent::or_default,
-    base_url::{BaseUrl, InvalidBaseUrl},
+    base_url::BaseUrl,
     event::{VERSION_HEADER, VersionKey},
     headers::Occurrence,
     redact::Redactor,

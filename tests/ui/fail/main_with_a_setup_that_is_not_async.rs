@@ -1,6 +1,6 @@
 use kiket::prelude::*;
 
-fn setup(builder: Builder) -> kiket::Result<Builder> {
+fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
     Ok(builder)
 }
 

@@ -1,6 +1,6 @@
 use kiket::prelude::*;
 
-async fn setup(builder: Builder) -> kiket::Result<Builder> {
+async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
     Ok(builder)
 }
 

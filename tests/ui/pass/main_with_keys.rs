@@ -7,7 +7,7 @@ use std::{
 static SETUPS: AtomicUsize = AtomicUsize::new(0);
 
 /// Ends the program before it serves.
-async fn setup(_builder: Builder) -> kiket::Result<Builder> {
+async fn setup(_builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
     SETUPS.fetch_add(1, Ordering::Relaxed);
     Err(kiket::HandlerError::permanent("not today"))
 }

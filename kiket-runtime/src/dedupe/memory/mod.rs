@@ -1,14 +1,15 @@
 //! The store of one process.
 
+mod parts;
 mod shards;
 
-use std::{future::ready, sync::Mutex, time::Duration};
+use std::{future::ready, time::Duration};
 
 use tokio::time::Instant;
 
 use self::shards::{Limits, Shards};
 use crate::store::{
-    Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreError, StoreFuture, StoredAnswer, countable,
+    Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreFuture, StoredAnswer, countable,
 };
 
 /// Remembers deliveries in the memory of this process: the default. Another process, and this one after a restart,

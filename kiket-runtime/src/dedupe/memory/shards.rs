@@ -1,6 +1,6 @@
 //! What [`MemoryStore`](super::MemoryStore) remembers, in parts with a lock each.
 //!
-//! `tests/packages/stores` takes this file as it is, with the locks of a model checker: it names nothing but `super`.
+//! `tests/packages/stores` takes this file as it is, with the locks of a model checker: it names nothing but `super::parts`.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::RandomState},
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Begun, DedupeKey, Instant, LeaseToken, Mutex, Ownership, StoreError, StoredAnswer};
+use super::parts::{Begun, DedupeKey, Instant, LeaseToken, Mutex, Ownership, StoreError, StoredAnswer};
 
 /// Parts that a delivery's key chooses from. Each has its share of the limits, so that no step touches two.
 pub(crate) struct Shards {

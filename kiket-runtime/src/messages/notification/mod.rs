@@ -21,6 +21,7 @@
 //! ```
 
 mod channel;
+mod error;
 mod id;
 mod outcome;
 
@@ -31,7 +32,8 @@ use serde_json::{Map, Value};
 
 use self::id::id;
 pub use self::{
-    channel::{ChannelValidation, ChannelValidity},
+    channel::{ChannelType, ChannelValidation, ChannelValidity},
+    error::NotificationError,
     outcome::Outcome,
 };
 use crate::types::or_default;
@@ -102,24 +104,6 @@ pub enum Recipient<'n> {
     /// A kind of channel that this version does not know; see [`Notification::channel_id`] and
     /// [`Notification::recipient_id`].
     Other(&'n str),
-}
-
-/// What kind of place a message goes to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum ChannelType {
-    /// A channel, which many read.
-    #[default]
-    Channel,
-    /// A person.
-    #[serde(rename = "dm")]
-    Direct,
-    /// A group of people.
-    Group,
-    /// A kind that this version does not know.
-    #[serde(untagged)]
-    Other(String),
 }
 
 /// How a message is written.
@@ -356,27 +340,6 @@ impl TryFrom<Fields> for Notification {
                 extra,
             }),
         }
-    }
-}
-
-/// Why something is no notification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}` {why}")]
-pub struct NotificationError {
-    field: &'static str,
-    why: &'static str,
-}
-
-impl NotificationError {
-    const MESSAGE_BLANK: Self = Self { field: "message", why: "is blank" };
-    const CHANNEL_MISSING: Self =
-        Self { field: "channel_id", why: "is missing: it says where the message goes" };
-    const RECIPIENT_MISSING: Self =
-        Self { field: "recipient_id", why: "is missing: it says who gets the message" };
-
-    /// The field that is missing, or blank.
-    pub fn field(&self) -> &'static str {
-        self.field
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     client::Client,
-    extension::{Builder, Extension},
+    extension::{Extension, ExtensionBuilder},
     testing::{delivery::DeliveryBuilder, extension::TestExtension},
     types::{Clock, Secret},
 };
@@ -143,16 +143,16 @@ impl FakePlatform {
 
     /// Points an extension at it: base URL, token, API key and webhook secret; its id, when the builder has none and
     /// the fake platform has one; and its clock, unless the builder has one.
-    pub fn extension(&self, builder: Builder) -> Builder {
+    pub fn extension(&self, builder: ExtensionBuilder) -> ExtensionBuilder {
         let Shared { credentials, clock, .. } = &*self.shared;
         let mut builder = builder
-            .base_url(self.url())
+            .client(|client| client.base_url(self.url()))
             .workspace_token(credentials.token.clone())
             .extension_api_key(credentials.api_key.clone())
             .webhook_secret(credentials.webhook_secret.clone());
-        builder.clock.get_or_insert_with(|| clock.clone());
+        builder.0.clock.get_or_insert_with(|| clock.clone());
         match &self.shared.state().extension_id {
-            Some(id) if builder.overrides.id.is_none() => builder.id(id),
+            Some(id) if builder.0.layer.id.is_none() => builder.id(id),
             _ => builder,
         }
     }
@@ -181,7 +181,7 @@ impl FakePlatform {
             .without_manifest()
             .without_collected()
             .environment([] as [(&str, &str); 0])
-            .telemetry(false)
+            .telemetry(|telemetry| telemetry.enabled(false))
             .handler("platform.client", "v1", async || ());
         self.extension(builder).build().unwrap_or_else(|error| panic!("{error}")).client()
     }

@@ -99,12 +99,12 @@ async fn late(late: Payload<Late>, effects: State<Effects>) -> Reply {
 
 /// Reads what a test says of the process.
 #[allow(clippy::unused_async)] // the macro awaits it
-async fn setup(builder: Builder) -> kiket::Result<Builder> {
+async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
     let file = OpenOptions::new().create(true).append(true).open(env::var("FAULTS_EFFECTS")?)?;
     let effects = Effects { file, process: env::var("FAULTS_PROCESS")?, runs: AtomicU64::new(0) };
     let builder = builder.id("com.example.faults").without_manifest().state(effects);
     match env::var("FAULTS_IN_FLIGHT") {
-        Ok(limit) => Ok(builder.in_flight_limit(limit.parse()?)),
+        Ok(limit) => Ok(builder.concurrency_limit(limit.parse()?)),
         Err(_) => Ok(builder),
     }
 }

@@ -16,7 +16,7 @@ use kiket::prelude::*;
 ///
 /// When `SPLIT_GRACE_MS` is not a number.
 #[allow(clippy::unused_async)] // a pool or a file would be awaited here
-pub async fn setup(builder: Builder) -> kiket::Result<Builder> {
+pub async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
     let builder = builder.state(comments::Count::default());
     match env::var("SPLIT_GRACE_MS") {
         Ok(grace) => Ok(builder.grace_period(Duration::from_millis(grace.parse()?))),

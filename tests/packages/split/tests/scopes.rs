@@ -102,8 +102,10 @@ async fn a_signature_alone_has_no_scopes() {
     // A token that nobody can check is our trouble: the delivery comes again.
     let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let builder = Extension::builder().authentication(Authentication::Either).without_manifest();
-    let builder =
-        builder.environment::<&str, &str>([]).clock(Clock::fixed(NOW)).base_url(format!("http://{dead}"));
+    let builder = builder
+        .environment::<&str, &str>([])
+        .clock(Clock::fixed(NOW))
+        .client(|client| client.base_url(format!("http://{dead}")));
     let down = TestExtension::new(builder).unwrap();
     let answer = down.deliver(read("4").runtime_token(token("4", &["issues:read"]))).await;
     assert_eq!((answer.status(), &answer.json()["code"]), (503, &json!("keys_unavailable")));

@@ -5,7 +5,7 @@ use kiket::prelude::*;
 use split as _;
 
 #[track_caller]
-fn check(choose: impl FnOnce(Builder) -> Builder, parts: &[&str]) {
+fn check(choose: impl FnOnce(ExtensionBuilder) -> ExtensionBuilder, parts: &[&str]) {
     let builder = Extension::builder().without_manifest().webhook_secret("sh_123");
     let error = choose(builder).build().unwrap_err();
     let text = error.to_string();

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 const SECRET: (&str, &str) = ("KIKET_WEBHOOK_SECRET", "sh_environment");
 
 /// An extension with a secret and one handler, independent of what surrounds it.
-fn alone() -> Builder {
+fn alone() -> ExtensionBuilder {
     Extension::builder().environment([SECRET]).without_manifest().without_collected().handler(
         "issue.created",
         "v1",
@@ -40,7 +40,7 @@ fn manifest(text: &str) -> OnDisk {
 
 /// The text of the error that `builder` ends with.
 #[track_caller]
-fn refusal(builder: Builder) -> String {
+fn refusal(builder: ExtensionBuilder) -> String {
     match builder.build() {
         Ok(extension) => panic!("it starts: {extension:?}"),
         Err(error) => error.to_string(),
@@ -49,7 +49,7 @@ fn refusal(builder: Builder) -> String {
 
 /// `builder` is refused for as many reasons as there are `parts`, and they say them.
 #[track_caller]
-fn check(builder: Builder, parts: &[&str]) {
+fn check(builder: ExtensionBuilder, parts: &[&str]) {
     let error = builder.build().unwrap_err();
     let text = error.to_string();
     for part in parts {
@@ -229,10 +229,10 @@ fn a_name_that_is_none_is_told_where_it_was_given() {
 #[test]
 fn a_prefix_is_a_path() {
     for prefix in ["", "/kiket", "/hooks/kiket", "/v1.0/a_b-c~"] {
-        assert!(alone().prefix(prefix).build().is_ok(), "{prefix}");
+        assert!(alone().http(|http| http.prefix(prefix)).build().is_ok(), "{prefix}");
     }
     for prefix in ["kiket", "/", "/kiket/", "/a//b", "/{id}", "/a b", "/a?b", "/a%20b", "//"] {
-        check(alone().prefix(prefix), &[&format!("`{prefix}` is not a prefix of paths")]);
+        check(alone().http(|http| http.prefix(prefix)), &[&format!("`{prefix}` is not a prefix of paths")]);
     }
 }
 
@@ -248,7 +248,7 @@ hooks:
 ";
 
 /// The secrets, the id, the version, `RETRIES` and `API_KEY` of an extension.
-fn layered(builder: Builder) -> Value {
+fn layered(builder: ExtensionBuilder) -> Value {
     let extension = builder.build().unwrap();
     let config = extension.config();
     let secrets: Vec<_> = config.webhook_secrets().iter().map(kiket::Secret::expose).collect();
@@ -268,9 +268,12 @@ fn the_builder_goes_before_the_environment_before_the_manifest_before_the_defaul
     let nothing = || alone().environment([("", ""); 0]);
     let environment =
         [SECRET, ("KIKET_SECRET_API_KEY", "api_environment"), ("PORT", "9"), ("KIKET_SECRET_RETRIES", "9")];
-    let given = |builder: Builder| {
-        let builder =
-            builder.id("com.example.builder").version("2.0.0").webhook_secret("sh_builder").port(10);
+    let given = |builder: ExtensionBuilder| {
+        let builder = builder
+            .id("com.example.builder")
+            .version("2.0.0")
+            .webhook_secret("sh_builder")
+            .http(|http| http.port(10));
         builder.setting("RETRIES", 5).setting("API_KEY", "api_builder")
     };
 
@@ -305,7 +308,7 @@ fn the_builder_goes_before_the_environment_before_the_manifest_before_the_defaul
 #[test]
 fn a_timeout_is_the_hooks_else_the_callbacks_else_the_builders() {
     #[track_caller]
-    fn check(text: Option<&str>, change: impl FnOnce(Builder) -> Builder, expected: u64) {
+    fn check(text: Option<&str>, change: impl FnOnce(ExtensionBuilder) -> ExtensionBuilder, expected: u64) {
         let on_disk = text.map(manifest);
         let builder = match &on_disk {
             Some(OnDisk { path, .. }) => alone().manifest(path),
@@ -314,7 +317,7 @@ fn a_timeout_is_the_hooks_else_the_callbacks_else_the_builders() {
         let extension = change(builder).build().unwrap();
         assert_eq!(extension.report().handlers[0].timeout, Duration::from_secs(expected), "{text:?}");
     }
-    let longer = |builder: Builder| builder.handler_timeout(Duration::from_secs(20));
+    let longer = |builder: ExtensionBuilder| builder.handler_timeout(Duration::from_secs(20));
     let callback = "extension: { callback: { timeout: 7000 } }";
     let both = "extension: { callback: { timeout: 7000 }, hooks: [{ event: issue.created, timeout: 4000 }] }";
     check(None, |builder| builder, 10);
@@ -325,7 +328,7 @@ fn a_timeout_is_the_hooks_else_the_callbacks_else_the_builders() {
 
 #[test]
 fn named_crates_are_those_that_have_the_handlers() {
-    let functions = |builder: Builder| -> BTreeSet<String> {
+    let functions = |builder: ExtensionBuilder| -> BTreeSet<String> {
         let extension = builder.environment([SECRET]).without_manifest().build().unwrap();
         extension.report().handlers.iter().map(|handler| handler.function.clone()).collect()
     };
@@ -360,7 +363,7 @@ fn everything_is_told_at_once() {
         .handler("issue created", "v1", async || ())
         .handler("count", "v1", on_count)
         .handler("count", "v1.0", async || ())
-        .prefix("kiket");
+        .http(|http| http.prefix("kiket"));
     let text = refusal(builder);
     assert!(!text.contains("canary"), "{text}");
     check_text(

@@ -120,8 +120,12 @@ async fn one_delivery_is_signed_with_the_platforms_secret() {
 #[tokio::test]
 async fn deliveries_go_over_http_too() {
     let platform = platform();
-    let builder = platform.extension(Extension::builder()).without_manifest().without_collected().port(0);
-    let builder = builder.prefix("/kiket").workers(1).handler("issue.created", "v1", async || Reply::ok());
+    let builder = platform.extension(Extension::builder()).without_manifest().without_collected();
+    let builder = builder.http(|http| http.port(0).prefix("/kiket").workers(1)).handler(
+        "issue.created",
+        "v1",
+        async || Reply::ok(),
+    );
     let server = builder.build().unwrap().bind().unwrap();
     let (address, handle) = (server.addresses()[0], server.handle());
     let running = tokio::spawn(server.run());

@@ -2,17 +2,22 @@
 
 use std::time::Duration;
 
-use kiket::{
-    StatusCode,
-    dedupe::{Begun, DedupeKey, LeaseToken, Ownership, StoreError, StoredAnswer},
-};
-use shuttle::sync::{Arc, Mutex};
-use tokio::time::Instant;
+use kiket::StatusCode;
+use shuttle::sync::Arc;
+
+mod parts {
+    pub(super) use kiket::dedupe::{Begun, DedupeKey, LeaseToken, Ownership, StoreError, StoredAnswer};
+    pub(super) use shuttle::sync::Mutex;
+    pub(super) use tokio::time::Instant;
+}
 
 #[path = "../../../../../kiket-runtime/src/dedupe/memory/shards.rs"]
 mod shards;
 
-use self::shards::{Limits, Shards};
+use self::{
+    parts::{Begun, DedupeKey, Instant, Mutex, Ownership, StoredAnswer},
+    shards::{Limits, Shards},
+};
 
 const LEASE: Duration = Duration::from_secs(10);
 const KEEP: Duration = Duration::from_secs(600);

@@ -1,0 +1,206 @@
+//! The values of one source: the builder, the environment, the manifest, or the defaults.
+
+use std::path::Path;
+
+use crate::{
+    config::environment::Environment,
+    error::{Place, Problem},
+    manifest::{Manifest, Reference},
+    types::{Authentication, BaseUrl, Secret, UnusableSecret},
+};
+
+/// The values that one source has. What does not read is a problem, which counts only if no layer above has the value.
+#[derive(Default)]
+pub(crate) struct Layer {
+    pub(crate) id: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) authentication: Option<Read<Authentication>>,
+    /// The live secrets, the current one first.
+    pub(crate) webhook_secrets: Option<Vec<Read<Secret>>>,
+    /// The one before, while Kiket may still sign with it; it comes after those of any layer.
+    pub(crate) previous_secret: Option<Read<Secret>>,
+    pub(crate) workspace_token: Option<Secret>,
+    pub(crate) extension_api_key: Option<Secret>,
+    pub(crate) base_url: Option<Read<BaseUrl>>,
+    pub(crate) allowed_base_urls: Option<Vec<Read<BaseUrl>>>,
+    pub(crate) telemetry_url: Option<Read<BaseUrl>>,
+    pub(crate) telemetry: Option<bool>,
+    pub(crate) host: Option<String>,
+    pub(crate) port: Option<Read<u16>>,
+    /// It may have a password in it.
+    pub(crate) dedupe_url: Option<Secret>,
+    pub(crate) auto_env_secrets: Option<bool>,
+}
+
+/// A value, or what is wrong with its text.
+pub(crate) type Read<T> = Result<T, Problem>;
+
+pub(super) const WEBHOOK_SECRET: &str = "KIKET_WEBHOOK_SECRET";
+pub(super) const WEBHOOK_SECRET_PREVIOUS: &str = "KIKET_WEBHOOK_SECRET_PREVIOUS";
+
+impl Layer {
+    /// The values of this layer, and of `below` where this one has none.
+    pub(super) fn or(self, below: Self) -> Self {
+        Self {
+            id: self.id.or(below.id),
+            version: self.version.or(below.version),
+            authentication: self.authentication.or(below.authentication),
+            webhook_secrets: self.webhook_secrets.or(below.webhook_secrets),
+            previous_secret: self.previous_secret.or(below.previous_secret),
+            workspace_token: self.workspace_token.or(below.workspace_token),
+            extension_api_key: self.extension_api_key.or(below.extension_api_key),
+            base_url: self.base_url.or(below.base_url),
+            allowed_base_urls: self.allowed_base_urls.or(below.allowed_base_urls),
+            telemetry_url: self.telemetry_url.or(below.telemetry_url),
+            telemetry: self.telemetry.or(below.telemetry),
+            host: self.host.or(below.host),
+            port: self.port.or(below.port),
+            dedupe_url: self.dedupe_url.or(below.dedupe_url),
+            auto_env_secrets: self.auto_env_secrets.or(below.auto_env_secrets),
+        }
+    }
+
+    /// What the environment sets.
+    pub(super) fn environment(environment: &Environment) -> Self {
+        let variable = |name: &str| environment.variable(name);
+        let hidden = |name: &str| variable(name).map(Secret::new);
+        let secret = |name: &'static str| hidden(name).map(|secret| usable(secret, Source::Variable(name)));
+        Self {
+            authentication: variable(AUTHENTICATION).map(|text| authentication(&text)),
+            webhook_secrets: secret(WEBHOOK_SECRET).map(|secret| vec![secret]),
+            previous_secret: secret(WEBHOOK_SECRET_PREVIOUS),
+            workspace_token: hidden("KIKET_WORKSPACE_TOKEN"),
+            extension_api_key: hidden("KIKET_EXTENSION_API_KEY"),
+            base_url: variable(BASE_URL).map(|text| address(BASE_URL, &text)),
+            telemetry_url: variable(TELEMETRY_URL).map(|text| address(TELEMETRY_URL, &text)),
+            telemetry: variable("KIKET_SDK_TELEMETRY_OPTOUT").map(|text| !opts_out(&text)),
+            host: variable("HOST"),
+            port: variable("PORT").map(|text| port(&text)),
+            dedupe_url: hidden("KIKET_DEDUPE_URL"),
+            ..Self::default()
+        }
+    }
+
+    /// What the manifest sets; its references are looked up in the environment.
+    pub(super) fn manifest(manifest: &Manifest, environment: &Environment) -> Self {
+        let secret = manifest.delivery_secret().and_then(|reference| {
+            let secret = reference.resolve(&|name| environment.variable(name))?;
+            Some(vec![usable(secret, Source::Manifest(reference))])
+        });
+        Self {
+            id: manifest.id().map(str::to_owned),
+            version: manifest.version().map(str::to_owned),
+            webhook_secrets: secret,
+            ..Self::default()
+        }
+    }
+
+    /// What holds where no other layer says anything. The telemetry URL follows from the base URL.
+    pub(super) fn defaults() -> Self {
+        Self {
+            authentication: Some(Ok(Authentication::default())),
+            base_url: Some(Ok(BaseUrl::kiket())),
+            telemetry: Some(true),
+            host: Some("127.0.0.1".to_owned()),
+            port: Some(Ok(8000)),
+            auto_env_secrets: Some(true),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a live webhook secret of the builder.
+    pub(crate) fn add_webhook_secret(&mut self, secret: Secret) {
+        self.webhook_secrets.get_or_insert_default().push(usable(secret, Source::ExtensionBuilder));
+    }
+
+    /// Sets the base URL of the builder.
+    pub(crate) fn set_base_url(&mut self, url: &str) {
+        self.base_url = Some(address(BASE_URL, url));
+    }
+
+    /// Sets the telemetry URL of the builder.
+    pub(crate) fn set_telemetry_url(&mut self, url: &str) {
+        self.telemetry_url = Some(address(TELEMETRY_URL, url));
+    }
+
+    /// Adds a base URL that deliveries may name.
+    pub(crate) fn allow_base_url(&mut self, url: &str) {
+        self.allowed_base_urls.get_or_insert_default().push(address("allowed_base_url", url));
+    }
+}
+
+const AUTHENTICATION: &str = "KIKET_AUTHENTICATION";
+const BASE_URL: &str = "KIKET_BASE_URL";
+pub(super) const TELEMETRY_URL: &str = "KIKET_SDK_TELEMETRY_URL";
+
+/// The source of a secret, for the message.
+#[derive(Clone, Copy)]
+enum Source<'m> {
+    ExtensionBuilder,
+    Variable(&'static str),
+    Manifest(&'m Reference),
+}
+
+fn usable(secret: Secret, source: Source<'_>) -> Read<Secret> {
+    let Some(unusable) = UnusableSecret::find(&secret) else { return Ok(secret) };
+    let (from, place): (_, Option<&Place>) = match source {
+        Source::ExtensionBuilder => ("the builder's `webhook_secret`".to_owned(), None),
+        Source::Variable(name) => (format!("`{name}`"), None),
+        Source::Manifest(reference) => ("the manifest".to_owned(), reference.place()),
+    };
+    let problem = Problem::new(format!("{unusable}; it comes from {from}"))
+        .mend("give exactly the text that Kiket shows, without white space at its ends");
+    Err(located(problem, place))
+}
+
+/// The problem of an extension without a webhook secret.
+pub(super) fn no_secret(manifest: Option<&Manifest>) -> Problem {
+    let reference = manifest.and_then(Manifest::delivery_secret);
+    let names = reference.map(|reference| reference.names().collect::<Vec<_>>()).unwrap_or_default();
+    let problem = if names.is_empty() {
+        let file = manifest.map_or(Path::new("extension.yaml"), Manifest::path).display();
+        Problem::new("there is no webhook secret, and nothing is accepted unsigned").mend(format!(
+            "set `{WEBHOOK_SECRET}`, or write `delivery_secret: env:{WEBHOOK_SECRET}` into {file}"
+        ))
+    } else {
+        let all = format!("`{}`", names.join("`, `"));
+        let or = if names.contains(&WEBHOOK_SECRET) { "" } else { ", or `KIKET_WEBHOOK_SECRET`" };
+        Problem::new(format!("the manifest takes the webhook secret from {all}, which is not set"))
+            .mend(format!("set {all}{or}"))
+    };
+    located(problem, reference.and_then(Reference::place))
+}
+
+fn located(problem: Problem, place: Option<&Place>) -> Problem {
+    match place {
+        Some(place) => problem.at(place.clone()),
+        None => problem,
+    }
+}
+
+fn authentication(text: &str) -> Read<Authentication> {
+    text.parse().map_err(|error| {
+        Problem::new(format!("`{AUTHENTICATION}` is `{text}`, and {error}"))
+            .mend("set it to one of these, or unset it for `hmac`")
+    })
+}
+
+pub(super) fn address(name: &str, text: &str) -> Read<BaseUrl> {
+    text.parse().map_err(|invalid| {
+        // A URL may have a password in it, which is what makes it invalid.
+        let found = if text.contains('@') { String::new() } else { format!(", found `{text}`") };
+        Problem::new(format!("`{name}` is not an address: {invalid}{found}"))
+            .mend(format!("set `{name}` to the address alone"))
+    })
+}
+
+fn port(text: &str) -> Read<u16> {
+    text.trim().parse().map_err(|_| {
+        Problem::new(format!("`PORT` is not a port: expected 0 to 65535, found `{text}`"))
+            .mend("set it to a number, or unset it to listen on 8000")
+    })
+}
+
+fn opts_out(text: &str) -> bool {
+    ["1", "true", "yes", "on"].contains(&text.trim().to_ascii_lowercase().as_str())
+}

@@ -1,0 +1,7 @@
+//! The types that the shards are made of; `tests/packages/stores` puts those of a model checker in their place.
+
+pub(super) use std::sync::Mutex;
+
+pub(super) use tokio::time::Instant;
+
+pub(super) use crate::store::{Begun, DedupeKey, LeaseToken, Ownership, StoreError, StoredAnswer};

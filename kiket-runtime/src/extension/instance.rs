@@ -1,0 +1,187 @@
+//! An extension that is ready: its handlers, its configuration, and how it is served.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use actix_web::web::ServiceConfig;
+
+use crate::{
+    client::Client,
+    config::Config,
+    error::{Result, StartupError},
+    extension::report::Report,
+    http::{Routes, Server},
+    pipeline::Dispatcher,
+};
+
+/// An extension that is ready to answer: handlers, secrets and settings are known and checked.
+///
+/// [`kiket::main!`](https://docs.rs/kiket/latest/kiket/macro.main.html) makes and serves one. By hand it can be
+/// served with [`serve`](Self::serve), mounted into an actix-web `App` with [`routes`](Self::routes), or tested in
+/// process with [`TestExtension`](crate::testing::TestExtension). Its clones are the same extension.
+///
+/// ```
+/// use kiket_runtime::{Extension, Reply};
+///
+/// async fn on_issue_created() -> Reply {
+///     Reply::ok()
+/// }
+///
+/// let extension = Extension::builder()
+///     .webhook_secret("sh_123")
+///     .handler("issue.created", "v1", on_issue_created)
+///     .build()?;
+/// assert_eq!(extension.events(), ["issue.created"]);
+/// # Ok::<(), kiket_runtime::StartupError>(())
+/// ```
+#[derive(Clone)]
+pub struct Extension(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) routes: Routes,
+    pub(crate) config: Config,
+    pub(crate) report: Report,
+}
+
+impl Extension {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.0.routes.dispatcher
+    }
+
+    /// What was found at the start: the handlers, and what is odd.
+    pub fn report(&self) -> &Report {
+        &self.0.report
+    }
+
+    /// What it is configured with, from whichever layer it came.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The id, when builder or manifest gave one.
+    pub fn id(&self) -> Option<&str> {
+        self.0.config.extension_id()
+    }
+
+    /// The version, when builder or manifest gave one.
+    pub fn version(&self) -> Option<&str> {
+        self.0.config.extension_version()
+    }
+
+    /// Calls Kiket outside of a delivery: from a background task, from a command line.
+    pub fn client(&self) -> Client {
+        self.dispatcher().premises.client.clone()
+    }
+
+    /// The events that have a handler, sorted, each once.
+    pub fn events(&self) -> Vec<&str> {
+        self.0.routes.events()
+    }
+
+    /// How many deliveries run now.
+    pub fn in_flight(&self) -> usize {
+        self.dispatcher().gate.running()
+    }
+
+    /// Listens on the configured address, and serves once [`Server::run`] is called.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on.
+    pub fn bind(&self) -> Result<Server, StartupError> {
+        Server::bind(self.0.routes.clone(), self.0.config.host(), self.0.config.port())
+    }
+
+    /// Listens and serves until SIGTERM or SIGINT, then shuts down gracefully; see [`Server::run`].
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on, deliveries had to be cut off, or the operating system fails.
+    pub async fn serve(&self) -> Result<()> {
+        Ok(self.bind()?.run().await?)
+    }
+
+    /// The routes of the extension, to mount into an actix-web `App` of your own:
+    ///
+    /// ```no_run
+    /// # use kiket_runtime::{Extension, Reply};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let extension = Extension::builder()
+    ///     .webhook_secret("sh_123")
+    ///     .http(|http| http.prefix("/kiket"))
+    ///     .handler("issue.created", "v1", async || Reply::ok())
+    ///     .build()?;
+    /// actix_web::HttpServer::new(move || actix_web::App::new().configure(extension.routes()))
+    ///     .bind(("127.0.0.1", 8000))?
+    ///     .run()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A body is signed as it is sent: do not wrap the routes in a middleware of actix-web that decompresses or reads
+    /// it. Call [`drain`](Self::drain) before your server stops.
+    ///
+    /// The connections are your server's, and [`head_timeout`](crate::ExtensionBuilder::head_timeout) does not apply to them.
+    /// `HttpServer::client_request_timeout` covers the first request of a connection only: a client that stops in the
+    /// head of a later request keeps its connection. [`serve`](Self::serve) closes such connections; so does a proxy
+    /// in front of your server.
+    pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + use<> {
+        let routes = self.0.routes.clone();
+        move |config| routes.configure(config)
+    }
+
+    /// From now on every new delivery is answered with 503 and readiness is false; those that run go on.
+    ///
+    /// [`serve`](Self::serve) does it on SIGTERM and SIGINT. Call it where an extension is mounted into your own
+    /// server, before that stops.
+    pub fn drain(&self) {
+        self.dispatcher().gate.drain();
+    }
+
+    /// Whether [`drain`](Self::drain) was called.
+    pub fn is_draining(&self) -> bool {
+        self.dispatcher().gate.is_draining()
+    }
+
+    /// Waits until a drained extension has answered what was under way.
+    pub async fn drained(&self) {
+        self.dispatcher().gate.emptied().await;
+    }
+
+    /// Waits until the records of all deliveries so far were told to hook and telemetry, `patience` at most.
+    ///
+    /// [`serve`](Self::serve) does it before it ends.
+    pub async fn flush(&self, patience: Duration) {
+        self.dispatcher().telemetry.flush(patience).await;
+    }
+
+    /// How many records were dropped since the start, because hook or telemetry did not keep up.
+    pub fn dropped_records(&self) -> u64 {
+        self.dispatcher().telemetry.dropped()
+    }
+
+    /// How many signatures were refused since the start, by the code of the cause, like `signature_mismatch`.
+    pub fn signature_refusals(&self) -> Vec<(&'static str, u64)> {
+        self.dispatcher().counters.signature_refusals()
+    }
+
+    /// How many runtime tokens were refused since the start, by the code of the cause, like `token_expired`.
+    pub fn token_refusals(&self) -> Vec<(&'static str, u64)> {
+        self.dispatcher().counters.token_refusals()
+    }
+}
+
+impl fmt::Debug for Extension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extension")
+            .field("id", &self.id())
+            .field("version", &self.version())
+            .field("events", &self.events())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+//! What an extension is built from.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use serde_json::Value;
+
+use crate::{
+    auth::TokenRules,
+    client::Outbound,
+    config::{Environment, Layer},
+    delivery::States,
+    error::{Classifiers, Problem},
+    handler::Binding,
+    http,
+    store::DedupeStore,
+    telemetry::Hook,
+    types::Clock,
+};
+
+/// What an extension is built from, as the builder collected it.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// The values of configuration that were set in code.
+    pub(crate) layer: Layer,
+    pub(crate) settings: Vec<(String, Value)>,
+    pub(crate) environment: Environment,
+    pub(crate) manifest: ManifestSource,
+    pub(crate) collected: Collected,
+    pub(crate) bindings: Vec<Binding>,
+    /// What is wrong with handlers that the builder was given.
+    pub(crate) malformed: Vec<Problem>,
+    pub(crate) states: States,
+    pub(crate) classifiers: Classifiers,
+    pub(crate) limits: Limits,
+    pub(crate) http: http::Options,
+    pub(crate) outbound: Outbound,
+    pub(crate) hook: Option<Hook>,
+    /// The system's, unless one is given.
+    pub(crate) clock: Option<Clock>,
+    pub(crate) strict: bool,
+    pub(crate) notes: Vec<String>,
+    pub(crate) dedupe: Dedupe,
+    pub(crate) token_rules: TokenRules,
+}
+
+/// The limits of deliveries.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    /// The concurrency limit.
+    pub(crate) concurrency: usize,
+    /// The timeout of handlers for which neither attribute nor manifest has one.
+    pub(crate) handler_timeout: Duration,
+    /// Whether a payload that does not decode is a 422, which Kiket does not retry.
+    pub(crate) give_up_undecodable: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { concurrency: 512, handler_timeout: Duration::from_secs(10), give_up_undecodable: false }
+    }
+}
+
+/// How deliveries are deduplicated.
+#[derive(Default)]
+pub(crate) struct Dedupe {
+    /// Whether redeliveries run again.
+    pub(crate) off: bool,
+    pub(crate) store: Store,
+    /// How long replies are kept.
+    pub(crate) keep: Option<Duration>,
+    /// Whether deliveries run while the store is down, at the risk of running twice.
+    pub(crate) run_without_store: bool,
+}
+
+/// The store of deduplication.
+#[derive(Default)]
+pub(crate) enum Store {
+    /// The one that the configuration names, else the memory of the process.
+    #[default]
+    Configured,
+    Given(Arc<dyn DedupeStore>),
+}
+
+/// Where the manifest is.
+#[derive(Debug, Default)]
+pub(crate) enum ManifestSource {
+    /// In the working directory, under one of its names, or nowhere.
+    #[default]
+    Searched,
+    At(PathBuf),
+    None,
+}
+
+/// Which of the annotated functions of the program belong to the extension.
+#[derive(Debug, Default)]
+pub(crate) enum Collected {
+    /// Those of the one crate that has any.
+    #[default]
+    OfOneCrate,
+    /// Those of the named crates, and of the program's own, which may have none.
+    OfCrates { named: Vec<String>, own: Option<String> },
+    /// None: only the handlers that the builder was given.
+    None,
+}

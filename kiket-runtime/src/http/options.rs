@@ -1,0 +1,33 @@
+//! The limits and the place of the routes.
+
+use std::time::Duration;
+
+/// The limits of HTTP, and where its routes are mounted.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// The prefix of all paths, like `/kiket`.
+    pub(crate) prefix: String,
+    /// The largest body, in bytes.
+    pub(crate) body_limit: usize,
+    /// How long a body may take to arrive.
+    pub(crate) body_timeout: Duration,
+    /// How long the head of a request may take to arrive; zero is without a limit.
+    pub(crate) head_timeout: Duration,
+    /// How long running deliveries may take once the server drains.
+    pub(crate) grace_period: Duration,
+    /// The threads that serve connections; one for each core unless set.
+    pub(crate) workers: Option<usize>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            prefix: String::new(),
+            body_limit: 1024 * 1024,
+            body_timeout: Duration::from_secs(10),
+            head_timeout: Duration::from_secs(5),
+            grace_period: Duration::from_secs(25),
+            workers: None,
+        }
+    }
+}
