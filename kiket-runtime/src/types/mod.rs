@@ -6,10 +6,13 @@ mod base_url;
 mod clock;
 pub(crate) mod event;
 mod headers;
+mod hex;
 mod id;
 mod redact;
 mod scope;
 mod secret;
+mod sync;
+mod time;
 mod timeout;
 
 pub(crate) use self::{
@@ -17,8 +20,11 @@ pub(crate) use self::{
     base_url::{BaseUrl, InvalidBaseUrl},
     event::{VERSION_HEADER, VersionKey},
     headers::Occurrence,
+    hex::{hex, sha256_of_parts},
     redact::Redactor,
     scope::{Lack, allows},
+    sync::Mutex,
+    time::{read_rfc3339, read_time, rfc3339},
     timeout::read_timeout,
 };
 pub use self::{
@@ -29,5 +35,6 @@ pub use self::{
     id::Id,
     scope::Scope,
     secret::{Secret, UnusableSecret},
+    time::Timestamp,
     timeout::Timeout,
 };

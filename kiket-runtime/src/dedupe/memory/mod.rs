@@ -2,7 +2,7 @@
 
 mod shards;
 
-use std::{future::ready, sync::Mutex, time::Duration};
+use std::{future::ready, time::Duration};
 
 use tokio::time::Instant;
 
@@ -10,6 +10,7 @@ use self::shards::{Limits, Shards};
 use crate::store::{
     Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreError, StoreFuture, StoredAnswer, countable,
 };
+use crate::types::Mutex;
 
 /// Remembers deliveries in the memory of this process: the default. Another process, and this one after a restart,
 /// knows nothing of them.

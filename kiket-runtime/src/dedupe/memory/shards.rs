@@ -6,7 +6,6 @@ use std::{
     collections::{HashMap, VecDeque, hash_map::RandomState},
     fmt,
     hash::BuildHasher as _,
-    sync::PoisonError,
     time::Duration,
 };
 
@@ -73,7 +72,7 @@ impl Shards {
     pub(crate) fn usage(&self) -> (usize, usize) {
         let mut usage = (0, 0);
         for shard in self.others.iter().chain([&self.first]) {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let shard = shard.lock();
             let bytes = shard.entries.iter().map(|(key, entry)| entry.cost(key)).sum::<usize>();
             assert_eq!(shard.bytes, bytes, "bytes are counted right");
             let answers = shard.entries.values().filter(|entry| entry.answer.is_some()).count();
@@ -88,8 +87,7 @@ impl Shards {
         let parts = self.others.len() as u64 + 1;
         let index = usize::try_from(self.hasher.hash_one(key) % parts).unwrap_or_default();
         let shard = self.others.get(index).unwrap_or(&self.first);
-        // No step panics, and if one did, it would leave a shard that can be used.
-        step(&mut shard.lock().unwrap_or_else(PoisonError::into_inner))
+        step(&mut shard.lock())
     }
 }
 

@@ -41,10 +41,7 @@ pub use self::{
     standard_webhooks::StandardWebhooks,
     stripe::Stripe,
 };
-use crate::{
-    delivery::read_time,
-    types::{Headers, or_default},
-};
+use crate::types::{Headers, or_default, read_time};
 
 /// A webhook of somebody else, as Kiket received it and passes it on in an `external.webhook.…` event.
 ///

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::merkle::{self, Hash, Node, ProofError},
-    client::rfc3339,
+    types::rfc3339,
 };
 
 #[derive(Default)]

@@ -8,7 +8,7 @@ use super::{
     fields::{self, Fields},
     pages::positive,
 };
-use crate::client::rfc3339;
+use crate::types::rfc3339;
 
 #[derive(Default)]
 pub(super) struct Ingestion {

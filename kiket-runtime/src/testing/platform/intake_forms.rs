@@ -10,7 +10,7 @@ use super::{
     items::{Item, fill, is_called, is_since, next_id, stamp, touch},
     pages::{flag, page, project, since, word},
 };
-use crate::client::rfc3339;
+use crate::types::rfc3339;
 
 #[derive(Default)]
 pub(super) struct IntakeForms(Vec<Form>);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::pages::written;
-use crate::client::rfc3339;
+use crate::types::rfc3339;
 
 /// A thing as an answer shows it.
 pub(super) type Item = Map<String, Value>;
