@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use kiket::{
-    Authentication, Clock, Context, Id, Json, TokenRules,
+    Authentication, Clock, Context, Endpoints, Id, Json, TokenRules,
     api::{SlaFilter, SlaState},
     testing::{Failure, Platform, TestExtension, TokenIssuer, delivery},
 };
@@ -77,7 +77,7 @@ async fn what_the_siblings_send_is_what_is_sent_here() {
     let answer = send("issue.created", &real("sdk-jwt-claims-1")).await;
     assert_eq!((answer.status(), answer.json()), (200, json!("3")), "{}", answer.text());
     let client = extension.extension().client().with_version("v1");
-    client.endpoints().log_event("issue.created", json!({ "summary": "Test Issue" })).await.unwrap();
+    Endpoints::new(client).log_event("issue.created", json!({ "summary": "Test Issue" })).await.unwrap();
     assert_eq!(members(&platform.events()[0]), members(&real("sdk-logevent-1")));
     extension.extension().flush(Duration::from_secs(60)).await;
     let told = members(&platform.telemetry()[0]);

@@ -36,7 +36,7 @@ impl World {
     }
 
     fn audit(&self) -> Audit {
-        self.extension.client().endpoints().audit()
+        self.extension.endpoints().audit()
     }
 
     /// The one call that was made since the last time. It carries the workspace token, and no extension key.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kiket::{
-    ClientErrorKind, Context, Id, Level, Reply, StatusCode,
+    ClientErrorKind, Context, Endpoints, Id, Level, Reply, StatusCode,
     api::{SlaFilter, SlaState},
     testing::{Failure, Platform, TestExtension, delivery},
 };
@@ -25,7 +25,7 @@ async fn log_event_tells_event_version_data_and_time() {
         })
     );
     assert!(call.header("idempotency-key").is_some());
-    world.client().with_version("v2").endpoints().log_event("x", ()).await.unwrap();
+    Endpoints::new(world.client().with_version("v2")).log_event("x", ()).await.unwrap();
     let call = world.call();
     assert_eq!((call.header("x-kiket-event-version"), &call.json()["version"]), (Some("v2"), &json!("v2")));
     refuse(&world, 422);
@@ -342,7 +342,7 @@ async fn sla_events_are_filtered_and_keep_what_nobody_knows() {
 async fn a_call_that_needs_the_id_without_one_is_an_error_before_it_is_sent() {
     let platform = Platform::start();
     let extension = platform.extension(builder()).build().unwrap();
-    let endpoints = extension.client().endpoints();
+    let endpoints = extension.endpoints();
     for error in [
         endpoints.log_event("x", ()).await.unwrap_err(),
         endpoints.metadata().await.unwrap_err(),
@@ -372,7 +372,7 @@ async fn a_path_in_the_base_url_is_kept() {
     let platform = Platform::builder().base_path("/kiket/eu").start().unwrap();
     let extension = platform.extension(builder()).build().unwrap();
     assert!(extension.client().base_url().ends_with("/kiket/eu"));
-    extension.client().endpoints().rate_limit().await.unwrap();
+    extension.endpoints().rate_limit().await.unwrap();
     assert_eq!(platform.calls().len(), 1);
 }
 
@@ -514,11 +514,11 @@ async fn ten_thousand_calls_at_once_all_arrive() {
         builder.calls_per_minute(10_000_000).call_timeout(Duration::from_secs(120)).calls_at_once(32)
     });
     world.platform.set_rate_limit(10_000_000, Duration::from_secs(60));
-    let client = Arc::new(world.client());
+    let client = world.client();
     let calls: Vec<_> = (0..10_000)
         .map(|_| {
-            let client = Arc::clone(&client);
-            tokio::spawn(async move { client.endpoints().rate_limit().await.map(|_| ()) })
+            let client = client.clone();
+            tokio::spawn(async move { Endpoints::new(client).rate_limit().await.map(|_| ()) })
         })
         .collect();
     for call in calls {

@@ -54,6 +54,6 @@ impl Analytics {
         let properties = properties
             .map_err(|error| request.invalid(format!("`properties` is a JSON object, or `()`: {error}")))?;
         let event = Event { name, properties: properties.unwrap_or_default() };
-        self.client.order(request.json(&event)?.idempotent()).await
+        self.client.execute(request.json(&event)?.idempotent()).await
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
 use crate::api::merkle::{self, Hash, Node, ProofError};
-use crate::types::Id;
+use crate::{client::resources, types::Id};
 
 /// How far an anchor came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,8 @@ pub struct Anchor {
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
+
+resources! { Anchor: "anchor", "anchors"; }
 
 /// A record in the tree of an [`Anchor`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

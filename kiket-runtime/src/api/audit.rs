@@ -4,12 +4,11 @@ use std::fmt;
 
 use http::Method;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::anchor::{Anchor, AnchorStatus, AuditProof, Verification};
 use crate::api::merkle::{Hash, Node};
 use crate::{
-    client::{Client, Idempotency, Items, Request},
+    client::{Client, Idempotency, Paginator, Request},
     error::{ClientError, ClientErrorKind},
 };
 
@@ -98,9 +97,9 @@ impl Audit {
     }
 
     /// All anchors that `filter` lets through, page by page as they are asked for.
-    pub fn stream_anchors(&self, filter: AnchorFilter) -> Items<Anchor> {
-        let first = filter.page.map_or(Value::Null, Value::from);
-        Items::from_page(self.client.clone(), listing(filter), first)
+    pub fn stream_anchors(&self, filter: AnchorFilter) -> Paginator<Anchor> {
+        let first = filter.page.map(|page| page.to_string());
+        Paginator::new(self.client.clone(), listing(filter)).starting_at(first)
     }
 
     /// The anchor with this root: 64 hex digits, with or without `0x`.
@@ -170,7 +169,7 @@ impl Audit {
         proof.check_itself().map_err(|error| request.invalid(error.to_string()))?;
         // Asking changes nothing and may be repeated. The key is a new one, not the delivery's: a repeated delivery
         // wants to know how things are by then.
-        request.idempotency = Idempotency::Anew;
+        request.idempotency = Idempotency::Random;
         let tx_hash = tx_hash.as_deref();
         let question = Question { content_hash, merkle_root, proof: steps, leaf_index: *leaf_index, tx_hash };
         let call = request.call();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    client::{Client, Items, Request},
+    client::{Client, Paginator, Request},
     error::ClientError,
 };
 
@@ -37,6 +37,9 @@ pub struct CustomData {
     project: String,
 }
 
+/// The member that wraps a list of records, where it is not `data`.
+const RECORDS: &str = "records";
+
 #[derive(Serialize)]
 struct Record<'r, R> {
     record: &'r R,
@@ -65,7 +68,7 @@ impl CustomData {
         filters: impl Serialize,
     ) -> Result<Vec<T>, ClientError> {
         let request = self.listing(module, table, limit.into(), &filters)?;
-        self.client.list(request).await
+        Ok(self.client.page(request, RECORDS).await?.items)
     }
 
     /// All records whose fields are as `filters` says, page by page as they are asked for. `page_size` is how many a
@@ -76,8 +79,12 @@ impl CustomData {
         table: &str,
         page_size: impl Into<Option<u32>>,
         filters: impl Serialize,
-    ) -> Items<T> {
-        Items::of(self.client.clone(), self.listing(module, table, page_size.into(), &filters))
+    ) -> Paginator<T> {
+        Paginator::named(
+            self.client.clone(),
+            self.listing(module, table, page_size.into(), &filters),
+            RECORDS,
+        )
     }
 
     /// The record `id`.
@@ -131,7 +138,7 @@ impl CustomData {
     ///
     /// When the project is blank, or the call fails.
     pub async fn delete(&self, module: &str, table: &str, id: impl fmt::Display) -> Result<(), ClientError> {
-        self.client.order(self.request(Method::DELETE, module, table, Some(&id.to_string()))?).await
+        self.client.execute(self.request(Method::DELETE, module, table, Some(&id.to_string()))?).await
     }
 
     async fn one<T: DeserializeOwned>(&self, request: Request) -> Result<T, ClientError> {

@@ -11,10 +11,10 @@ use super::{
     ingestion::Ingestion, intake_forms::IntakeForms, issues::Issues, projects::Projects, secrets::Secrets,
     sla::SlaEvents, webhook_url::WebhookUrl,
 };
-use crate::types::Secret;
 use crate::{
     client::{Client, RateWindow, Request},
     error::ClientError,
+    types::{Secret, rfc3339},
 };
 
 /// The platform's calls, typed.
@@ -56,7 +56,11 @@ pub enum Level {
 const FIRST_VERSION: &str = "v1";
 
 impl Endpoints {
-    pub(crate) fn new(client: Client) -> Self {
+    /// The typed calls of a client.
+    ///
+    /// [`Context::endpoints`](crate::Context::endpoints) has those of a delivery. These are for a client that was
+    /// changed: `Endpoints::new(context.client().with_version("v2"))`.
+    pub fn new(client: Client) -> Self {
         Self { client }
     }
 
@@ -84,8 +88,8 @@ impl Endpoints {
         let mut logged = Logged { event, version, data, timestamp: None };
         // The time is not the same in a repetition: the key is made of the rest.
         let lasting = request.clone().json(&logged)?.body.unwrap_or_default();
-        logged.timestamp = Some(self.client.now());
-        self.client.order(request.json(&logged)?.idempotent_by(lasting)).await
+        logged.timestamp = Some(rfc3339(self.client.unix_seconds()));
+        self.client.execute(request.json(&logged)?.idempotent_by(lasting)).await
     }
 
     /// What Kiket knows of the extension.
@@ -112,7 +116,7 @@ impl Endpoints {
         }
 
         let request = Request::new(Method::POST, &["extensions", "notifications"])?;
-        self.client.order(request.json(&Notification { title, body, level })?.idempotent()).await
+        self.client.execute(request.json(&Notification { title, body, level })?.idempotent()).await
     }
 
     /// Records a number over time, like `emit_metric("mails.sent", 3.0, "count")`.
@@ -132,7 +136,7 @@ impl Endpoints {
         if !value.is_finite() {
             return Err(request.invalid(format!("the value of a metric is a finite number, not {value}")));
         }
-        self.client.order(request.json(&Metric { name, value, unit })?.idempotent()).await
+        self.client.execute(request.json(&Metric { name, value, unit })?.idempotent()).await
     }
 
     /// How many calls the extension has left; ask before a burst of them.
@@ -208,9 +212,16 @@ impl Endpoints {
         Audit::new(self.client.clone())
     }
 
-    /// The ingestion of raw events and evidence into an organisation; see [`Client::ingestion`].
+    /// The ingestion of raw events and evidence into an organisation, with an API key of its own instead of the
+    /// extension's tokens. Key and organisation are taken from here alone, never from the environment.
     pub fn ingestion(&self, api_key: impl Into<Secret>, organization_id: impl fmt::Display) -> Ingestion {
-        self.client.ingestion(api_key, organization_id)
+        Ingestion::new(self.client.clone(), api_key.into(), &organization_id.to_string())
+    }
+}
+
+impl From<Client> for Endpoints {
+    fn from(client: Client) -> Self {
+        Self::new(client)
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::types::Id;
 use crate::{
-    client::{Client, Request, Wrapped},
+    client::{Client, Request, resources},
     error::ClientError,
 };
 
@@ -182,9 +182,7 @@ pub struct ReceivedEmail {
     pub more: Map<String, Value>,
 }
 
-impl Wrapped for ReceivedEmail {
-    const NAME: &'static str = "inbound_email";
-}
+resources! { ReceivedEmail: "inbound_email", "inbound_emails"; }
 
 impl InboundEmails {
     pub(crate) fn new(client: Client) -> Self {

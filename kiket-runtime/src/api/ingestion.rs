@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::raw_event::{Evidence, RawEvent, StoredRawEvent};
 use crate::types::Secret;
 use crate::{
-    client::{Client, Credentials, Given, Idempotency, Request},
+    client::{CallerCredentials, Client, Credentials, Idempotency, Request},
     error::{ClientError, ClientErrorKind},
 };
 
@@ -67,8 +67,8 @@ impl Ingestion {
         } else if organization_id.trim().is_empty() {
             Err("the id of the organisation is blank")
         } else {
-            Given::new((API_KEY, api_key), [(ORGANIZATION, organization_id)])
-                .map(|given| Credentials::Given(Arc::new(given)))
+            CallerCredentials::new((API_KEY, api_key), [(ORGANIZATION, organization_id)])
+                .map(|credentials| Credentials::Caller(Arc::new(credentials)))
                 .map_err(
                     |_| "the API key or the id of the organisation has characters that a header cannot carry",
                 )

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::intake_submissions::IntakeSubmissions;
 use crate::types::{Id, or_default};
 use crate::{
-    client::{Client, Items, Request, Wrapped},
+    client::{Client, Paginator, Request, resources},
     error::ClientError,
 };
 
@@ -123,9 +123,7 @@ impl IntakeForm {
     }
 }
 
-impl Wrapped for IntakeForm {
-    const NAME: &'static str = "intake_form";
-}
+resources! { IntakeForm: "intake_form", "intake_forms"; }
 
 /// One thing that a form asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -182,9 +180,7 @@ pub struct IntakeStats {
     pub more: Map<String, Value>,
 }
 
-impl Wrapped for IntakeStats {
-    const NAME: &'static str = "stats";
-}
+resources! { IntakeStats: "stats", "stats"; }
 
 impl IntakeForms {
     pub(crate) fn new(client: Client, project: String) -> Self {
@@ -201,8 +197,8 @@ impl IntakeForms {
     }
 
     /// All forms that `filter` lets through, page by page as they are asked for.
-    pub fn stream(&self, filter: IntakeFormFilter) -> Items<IntakeForm> {
-        Items::of(self.client.clone(), filter.listing(&self.project))
+    pub fn stream(&self, filter: IntakeFormFilter) -> Paginator<IntakeForm> {
+        Paginator::new(self.client.clone(), filter.listing(&self.project))
     }
 
     /// The form `key`, which may also be its id.

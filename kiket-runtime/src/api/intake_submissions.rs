@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::types::Id;
 use crate::{
-    client::{Client, Items, Request, Wrapped},
+    client::{Client, Paginator, Request, resources},
     error::ClientError,
 };
 
@@ -138,9 +138,7 @@ pub struct IntakeSubmission {
     pub more: Map<String, Value>,
 }
 
-impl Wrapped for IntakeSubmission {
-    const NAME: &'static str = "submission";
-}
+resources! { IntakeSubmission: "submission", "submissions"; }
 
 impl IntakeSubmissions {
     pub(crate) fn new(client: Client, project: String, form: String) -> Self {
@@ -157,8 +155,8 @@ impl IntakeSubmissions {
     }
 
     /// All submissions that `filter` lets through, page by page as they are asked for.
-    pub fn stream(&self, filter: SubmissionFilter) -> Items<IntakeSubmission> {
-        Items::of(self.client.clone(), self.listing(filter))
+    pub fn stream(&self, filter: SubmissionFilter) -> Paginator<IntakeSubmission> {
+        Paginator::new(self.client.clone(), self.listing(filter))
     }
 
     /// The submission `id`.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::issue_fields::IssueFields;
 use crate::types::{Id, or_default};
 use crate::{
-    client::{Client, Items, Request, Wrapped},
+    client::{Client, Paginator, Request, resources},
     error::ClientError,
 };
 
@@ -129,9 +129,7 @@ pub struct Issue {
     pub more: Map<String, Value>,
 }
 
-impl Wrapped for Issue {
-    const NAME: &'static str = "issue";
-}
+resources! { Issue: "issue", "issues"; }
 
 /// What somebody said about an issue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -155,9 +153,7 @@ pub struct IssueComment {
     pub more: Map<String, Value>,
 }
 
-impl Wrapped for IssueComment {
-    const NAME: &'static str = "comment";
-}
+resources! { IssueComment: "comment", "comments"; }
 
 impl Issues {
     pub(crate) fn new(client: Client) -> Self {
@@ -174,8 +170,8 @@ impl Issues {
     }
 
     /// All issues that `filter` lets through, page by page as they are asked for.
-    pub fn stream(&self, filter: IssueFilter) -> Items<Issue> {
-        Items::of(self.client.clone(), listing(filter))
+    pub fn stream(&self, filter: IssueFilter) -> Paginator<Issue> {
+        Paginator::new(self.client.clone(), listing(filter))
     }
 
     /// The issue `key`.

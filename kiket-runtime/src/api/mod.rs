@@ -22,10 +22,10 @@
 //! | [`Analytics`] | [`Endpoints::analytics`](crate::Endpoints::analytics) |
 //! | [`InboundEmails`] | [`Endpoints::inbound_emails`](crate::Endpoints::inbound_emails) |
 //! | [`Audit`] | [`Endpoints::audit`](crate::Endpoints::audit) |
-//! | [`Ingestion`] | [`Client::ingestion`](crate::Client::ingestion), [`Endpoints::ingestion`](crate::Endpoints::ingestion) |
+//! | [`Ingestion`] | [`Endpoints::ingestion`](crate::Endpoints::ingestion) |
 //!
 //! Answers keep the fields that this version does not know, and may get more of those that it does. Lists that come in
-//! pages are [`Items`].
+//! pages are [`Paginator`].
 
 mod analytics;
 mod anchor;
@@ -63,4 +63,4 @@ pub use self::{
     sla::{SlaEvent, SlaEvents, SlaFilter, SlaState},
     webhook_url::WebhookUrl,
 };
-pub use crate::client::{Items, RateWindow};
+pub use crate::client::{Page, Paginator, RateWindow};

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::types::{Id, or_default};
 use crate::{
-    client::{Client, Items, Request},
+    client::{Client, Paginator, Request, resources},
     error::ClientError,
 };
 
@@ -102,6 +102,12 @@ pub struct Member {
     pub more: Map<String, Value>,
 }
 
+resources! {
+    Workflow: "workflow", "workflows";
+    Board: "board", "boards";
+    Member: "member", "members";
+}
+
 impl Projects {
     pub(crate) fn new(client: Client) -> Self {
         Self { client }
@@ -135,8 +141,8 @@ impl Projects {
     }
 
     /// Everybody who works in a project, page by page as they are asked for.
-    pub fn stream_members(&self, project: impl fmt::Display) -> Items<Member> {
-        Items::of(self.client.clone(), members(&project.to_string()))
+    pub fn stream_members(&self, project: impl fmt::Display) -> Paginator<Member> {
+        Paginator::new(self.client.clone(), members(&project.to_string()))
     }
 }
 

@@ -129,13 +129,13 @@ impl Secrets {
     ///
     /// When the extension has no id, `key` is empty, `.` or `..`, or the call fails.
     pub async fn delete(&self, key: &str) -> Result<(), ClientError> {
-        self.client.order(self.request(Method::DELETE, Some(key))?).await
+        self.client.execute(self.request(Method::DELETE, Some(key))?).await
     }
 
     async fn put(&self, method: Method, key: &str, value: &Secret) -> Result<(), ClientError> {
         let request = self.request(method, Some(key))?.json(&Value { value: value.expose() })?;
         // Kiket may send back what it was sent.
-        let told = self.client.order(request.idempotent()).await;
+        let told = self.client.execute(request.idempotent()).await;
         told.map_err(|error| error.without(value.expose()))
     }
 

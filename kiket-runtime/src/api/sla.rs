@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::types::Id;
 use crate::{
-    client::{Client, Items, Request},
+    client::{Client, Paginator, Request, resources},
     error::ClientError,
 };
 
@@ -114,6 +114,8 @@ pub struct SlaEvent {
     pub more: Map<String, Value>,
 }
 
+resources! { SlaEvent: "sla_event", "sla_events"; }
+
 impl SlaEvents {
     pub(crate) fn new(client: Client, project: String) -> Self {
         Self { client, project }
@@ -129,8 +131,8 @@ impl SlaEvents {
     }
 
     /// All events that `filter` lets through, page by page as they are asked for.
-    pub fn stream(&self, filter: SlaFilter) -> Items<SlaEvent> {
-        Items::of(self.client.clone(), self.listing(filter))
+    pub fn stream(&self, filter: SlaFilter) -> Paginator<SlaEvent> {
+        Paginator::new(self.client.clone(), self.listing(filter))
     }
 
     fn listing(&self, filter: SlaFilter) -> Result<Request, ClientError> {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::client::Wrapped;
+use crate::client::resources;
 
 /// Where somebody who is not Kiket sends webhooks, so that they reach the extension as `external.webhook.{action}`.
 ///
@@ -39,9 +39,7 @@ pub struct WebhookUrl {
     pub more: Map<String, Value>,
 }
 
-impl Wrapped for WebhookUrl {
-    const NAME: &'static str = "webhook";
-}
+resources! { WebhookUrl: "webhook", "webhooks"; }
 
 impl fmt::Debug for WebhookUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

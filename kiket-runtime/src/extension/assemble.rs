@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
-    client::{Client, Reporter},
+    client::{Client, ClientOptions, Reporter},
     config::{Config, Declared},
     dedupe::{MemoryStore, store_from_url},
     delivery::{Premises, Subject},
@@ -76,6 +76,15 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
     let admission = admission(&config, &builder.token_rules, once.as_ref(), builder.run_without_store)
         .map_err(StartupError::new)?;
     let redactor = redactor(&config);
+    let client = ClientOptions {
+        base_url: config.base_url.clone(),
+        allowed_base_urls: config.allowed_base_urls.clone(),
+        workspace_token: config.workspace_token.clone(),
+        extension_api_key: config.extension_api_key.clone(),
+        extension_id: config.id.clone(),
+        limits: builder.client,
+    };
+    let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
     let teller = Teller { extension_id: config.id.clone(), extension_version: config.version.clone() };
     Ok(Extension::new(Parts {
         report: Report {
@@ -86,7 +95,7 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
             registry,
             admission,
             premises: Arc::new(Premises {
-                client: Client::new(&config, &builder.outbound, builder.clock.clone()),
+                client: Client::new(client, builder.clock.clone()),
                 extension_id: config.id.clone(),
                 extension_version: config.version.clone(),
                 settings: config.settings.clone(),
@@ -97,7 +106,7 @@ pub(crate) fn build(builder: Builder) -> Result<Extension, StartupError> {
             gate: Gate::new(builder.limits.in_flight),
             counters: Counters::default(),
             once,
-            telemetry: Telemetry::start(builder.hook, Reporter::new(&config), teller),
+            telemetry: Telemetry::start(builder.hook, reporter, teller),
             redactor,
             undecodable: if builder.limits.give_up_undecodable {
                 StatusCode::UNPROCESSABLE_ENTITY

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     auth::TokenRules,
-    client::Outbound,
+    client::ClientLimits,
     config::{Environment, Overrides},
     delivery::States,
     error::{Problem, StartupError},
@@ -29,7 +29,7 @@ pub struct Builder {
     pub(crate) malformed: Vec<Problem>,
     pub(crate) states: States,
     pub(crate) limits: Limits,
-    pub(crate) outbound: Outbound,
+    pub(crate) client: ClientLimits,
     pub(crate) hook: Option<Hook>,
     pub(crate) clock: Clock,
     pub(crate) strict: bool,
@@ -360,25 +360,25 @@ impl Builder {
 
     /// How long a connection to Kiket may take to be made; 5 s unless set.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.outbound.connect_timeout = timeout;
+        self.client.connect_timeout = timeout;
         self
     }
 
     /// How long a call to Kiket may take, attempts and pauses together; 15 s unless set.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
-        self.outbound.call_timeout = timeout;
+        self.client.call_timeout = timeout;
         self
     }
 
     /// How many calls to Kiket a minute has; 600 unless set, and never more than Kiket's answers say.
     pub fn calls_per_minute(mut self, calls: u32) -> Self {
-        self.outbound.per_minute = calls;
+        self.client.calls_per_minute = calls;
         self
     }
 
     /// How many calls to Kiket are on the way at once; 64 unless set.
     pub fn calls_at_once(mut self, calls: usize) -> Self {
-        self.outbound.at_once = calls;
+        self.client.concurrent_calls = calls;
         self
     }
 

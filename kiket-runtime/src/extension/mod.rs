@@ -14,7 +14,9 @@ pub use self::{
     builder::Builder,
     report::{HandlerReport, Report},
 };
-use crate::{client::Client, config::Config, extension::builder::Limits, pipeline::Dispatcher};
+use crate::{
+    api::Endpoints, client::Client, config::Config, extension::builder::Limits, pipeline::Dispatcher,
+};
 
 /// An extension that is ready to answer: handlers, secrets and settings are known and checked.
 ///
@@ -87,6 +89,11 @@ impl Extension {
     /// Calls Kiket outside of a delivery: from a background task, from a command line.
     pub fn client(&self) -> Client {
         self.0.dispatcher.premises.client.clone()
+    }
+
+    /// The typed calls to Kiket, outside of a delivery.
+    pub fn endpoints(&self) -> Endpoints {
+        self.client().into()
     }
 
     /// The events that have a handler, sorted, each once.
