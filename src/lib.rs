@@ -58,8 +58,8 @@ pub use kiket_runtime::{
     Headers, Id, IntoReply, InvalidEventName, InvalidEventVersion, Json, Level, Manifest, Needs, Payload,
     Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope,
     Secret, SecretKey, Server, ServerHandle, Setting, SettingError, Settings, StartupError, State,
-    StatusCode, Timeout, TokenRules, UnknownAuthentication, Verdict, api, dedupe, events, external_webhook,
-    init_logging, merkle, notification, signature, testing,
+    StatusCode, Timeout, Timestamp, TokenRules, UnknownAuthentication, Verdict, api, dedupe, events,
+    external_webhook, init_logging, merkle, notification, signature, testing,
 };
 
 #[doc(hidden)]

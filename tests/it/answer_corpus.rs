@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use kiket::{
     Authentication, Clock, Context, Endpoints, Id, Json, TokenRules,
-    api::{SlaFilter, SlaState},
+    api::{Query, SlaFilter, SlaState},
     testing::{Failure, Platform, TestExtension, TokenIssuer, delivery},
 };
 use serde_json::{Value, json};
@@ -24,7 +24,12 @@ async fn every_real_answer_of_the_platform_is_read_by_its_call() {
     let answer = |file| world.platform.fail(Failure::body(read(&directory, file)).times(1));
 
     answer("api-custom-data-1");
-    let records: Vec<Value> = endpoints.custom_data(7).list("crm", "contacts", 10, json!({})).await.unwrap();
+    let records: Vec<Value> = endpoints
+        .custom_data(7)
+        .table("crm", "contacts")
+        .list(Query::new().limit(10).filters(&json!({})))
+        .await
+        .unwrap();
     assert_eq!(records, [json!({ "id": 1, "email": "demo@example.com" })]);
     answer("api-rate-limit-1");
     let rate = endpoints.rate_limit().await.unwrap();

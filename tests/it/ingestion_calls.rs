@@ -119,9 +119,9 @@ async fn a_raw_event_is_ingested_once() {
         (first.duplicate, &kept.id, kept.status.as_deref()),
         (false, &Id::from("raw-1"), Some("pending"))
     );
-    assert_eq!(kept.received_at.as_deref(), Some("2023-11-14T22:13:20Z"));
+    assert_eq!(kept.received_at, Some("2023-11-14T22:13:20Z".into()));
     assert_eq!((&kept.process_id, &kept.payload), (&Some(Id::from(7)), &json!({ "action": "closed" })));
-    assert_eq!(kept.more["retentionPolicy"], json!({ "rawDays": 30 }), "what nobody knows is kept");
+    assert_eq!(kept.extra["retentionPolicy"], json!({ "rawDays": 30 }), "what nobody knows is kept");
 
     let again = world.ingestion().ingest(&event).await.unwrap();
     assert_eq!((again.duplicate, &again.raw_event.id), (true, &kept.id));
@@ -388,7 +388,7 @@ async fn claims_are_read_in_each_of_their_spellings() {
         world.answer(&body);
         let events = world.ingestion().claim(1, SECOND).await.unwrap();
         assert_eq!((events.len(), &events[0].id), (1, &Id::from(1)));
-        assert_eq!((&events[0].more["leaseToken"], &events[0].payload), (&json!("t"), &Value::Null));
+        assert_eq!((&events[0].extra["leaseToken"], &events[0].payload), (&json!("t"), &Value::Null));
     }
     for (body, words) in [
         (json!({}), "rawEvents"),
@@ -430,7 +430,7 @@ async fn real_raw_events_are_understood() {
         let claimed = world.ingestion().claim(1, SECOND).await.unwrap().remove(0);
         assert_eq!((&claimed.id, &claimed.organization_id), (&Id::from("raw-1"), &Some(Id::from("org-1"))));
         assert_eq!((&claimed.payload, &claimed.metadata), (&written["payload"], &written["metadata"]));
-        assert!(claimed.more.is_empty(), "{claimed:?}");
+        assert!(claimed.extra.is_empty(), "{claimed:?}");
     }
     let written = read("platform-raw-event-1");
     let event: RawEvent = serde_json::from_value(written.clone()).unwrap();

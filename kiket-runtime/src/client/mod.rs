@@ -277,7 +277,7 @@ impl fmt::Debug for Client {
 /// The transport, for tests that put a script in its place.
 #[cfg(test)]
 pub(crate) mod wire {
-    pub(crate) use super::transport::{Outgoing, Response, Sending, Transport};
+    pub(crate) use crate::client::transport::{Outgoing, Response, Sending, Transport};
 }
 
 #[cfg(test)]

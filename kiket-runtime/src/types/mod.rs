@@ -8,6 +8,7 @@ pub(crate) mod event;
 mod headers;
 mod hex;
 mod id;
+mod into_option;
 mod redact;
 mod scope;
 mod secret;
@@ -33,6 +34,7 @@ pub use self::{
     event::{Event, EventName, EventVersion, InvalidEventName, InvalidEventVersion},
     headers::Headers,
     id::Id,
+    into_option::IntoOption,
     scope::Scope,
     secret::{Secret, UnusableSecret},
     time::Timestamp,
