@@ -59,8 +59,9 @@ pub use kiket_runtime::{
     IntoReply, InvalidEventName, InvalidEventVersion, Json, Level, Manifest, Needs, Payload,
     PayloadRejection, Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report,
     RequiredSecret, Result, Retry, Scope, Secret, SecretKey, Server, ServerHandle, Setting, SettingError,
-    Settings, StartupError, State, StatusCode, TelemetryOptions, Timeout, TokenRules, UnknownAuthentication,
-    Verdict, api, dedupe, events, external_webhook, init_logging, merkle, notification, signature, testing,
+    Settings, StartupError, State, StatusCode, TelemetryOptions, Timeout, Timestamp, TokenRules,
+    UnknownAuthentication, Verdict, api, dedupe, events, external_webhook, init_logging, merkle,
+    notification, signature, testing,
 };
 
 #[doc(hidden)]

@@ -7,7 +7,7 @@ use std::env;
 
 use kiket::{
     Id, Level,
-    api::{SlaFilter, SlaState},
+    api::{Query, SlaFilter, SlaState},
     events::{IssueAssigned, SlaStatus},
     prelude::*,
     testing::{Call, FakePlatform},
@@ -53,11 +53,11 @@ fn known(project: Option<&Id>) -> kiket::Result<&Id> {
 #[kiket::webhook(IssueAssigned, version = "v1")]
 async fn on_issue_assigned(event: Payload<IssueAssigned>, context: Context) -> kiket::Result<Reply> {
     let (module, table) = CONTACTS;
-    let contacts = context.endpoints().custom_data(known(event.project_id())?);
-    let active: Vec<Value> = contacts.list(module, table, 10, json!({ "status": "active" })).await?;
+    let contacts = context.endpoints().custom_data(known(event.project_id())?).table(module, table);
+    let active: Vec<Value> = contacts.list(Query::new().filter("status", "active").limit(10)).await?;
     let contact =
         json!({ "email": "ada@example.com", "status": "active", "metadata": { "source": "webhook" } });
-    let _created: Value = contacts.create(module, table, &contact).await?;
+    let _created: Value = contacts.create(&contact).await?;
     Ok(Reply::json(json!({ "synced": active.len() })))
 }
 

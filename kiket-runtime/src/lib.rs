@@ -57,6 +57,6 @@ pub use self::{
     telemetry::{Record, RecordStatus, init_logging},
     types::{
         Authentication, Clock, Event, EventName, EventVersion, Headers, Id, InvalidEventName,
-        InvalidEventVersion, Scope, Secret, Timeout, UnknownAuthentication,
+        InvalidEventVersion, Scope, Secret, Timeout, Timestamp, UnknownAuthentication,
     },
 };

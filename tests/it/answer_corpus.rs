@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use kiket::{
-    Authentication, Clock, Context, Id, Json, TokenRules,
-    api::{SlaFilter, SlaState},
+    Authentication, Clock, Context, Endpoints, Id, Json, TokenRules,
+    api::{Query, SlaFilter, SlaState},
     testing::{Failure, FakePlatform, TestExtension, TokenIssuer, delivery},
 };
 use serde_json::{Value, json};
@@ -24,7 +24,12 @@ async fn every_real_answer_of_the_platform_is_read_by_its_call() {
     let answer = |file| world.platform.fail(Failure::body(read(&directory, file)).times(1));
 
     answer("api-custom-data-1");
-    let records: Vec<Value> = endpoints.custom_data(7).list("crm", "contacts", 10, json!({})).await.unwrap();
+    let records: Vec<Value> = endpoints
+        .custom_data(7)
+        .table("crm", "contacts")
+        .list(Query::new().limit(10).filters(&json!({})))
+        .await
+        .unwrap();
     assert_eq!(records, [json!({ "id": 1, "email": "demo@example.com" })]);
     answer("api-rate-limit-1");
     let rate = endpoints.rate_limit().await.unwrap();
@@ -77,7 +82,7 @@ async fn what_the_siblings_send_is_what_is_sent_here() {
     let answer = send("issue.created", &real("sdk-jwt-claims-1")).await;
     assert_eq!((answer.status(), answer.json()), (200, json!("3")), "{}", answer.text());
     let client = extension.extension().client().with_version("v1");
-    client.endpoints().log_event("issue.created", json!({ "summary": "Test Issue" })).await.unwrap();
+    Endpoints::new(client).log_event("issue.created", json!({ "summary": "Test Issue" })).await.unwrap();
     assert_eq!(members(&platform.events()[0]), members(&real("sdk-logevent-1")));
     extension.extension().flush(Duration::from_secs(60)).await;
     let told = members(&platform.telemetry()[0]);

@@ -36,7 +36,7 @@ impl World {
     }
 
     fn audit(&self) -> Audit {
-        self.extension.client().endpoints().audit()
+        self.extension.endpoints().audit()
     }
 
     /// The one call that was made since the last time. It carries the workspace token, and no extension key.
@@ -95,8 +95,8 @@ async fn anchors_are_filtered_and_keep_what_nobody_knows() {
         (all[0].leaf_count, &all[0].status, all[0].block_number),
         (5, &AnchorStatus::Confirmed, Some(17))
     );
-    assert_eq!((&all[0].more["gas"], all[0].records.len()), (&json!("cheap"), 0));
-    assert_eq!(all[0].created_at.as_deref(), Some("2023-11-14T22:13:20Z"));
+    assert_eq!((&all[0].extra["gas"], all[0].records.len()), (&json!("cheap"), 0));
+    assert_eq!(all[0].created_at, Some("2023-11-14T22:13:20Z".into()));
 
     let filter = AnchorFilter::default()
         .status(AnchorStatus::Confirmed)

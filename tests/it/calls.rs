@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use kiket::{
-    ClientErrorKind, Context, Id, Level, Reply, StatusCode,
-    api::{SlaFilter, SlaState},
+    ClientErrorKind, Context, Endpoints, Id, Level, Reply, StatusCode,
+    api::{Query, SlaFilter, SlaState},
     testing::{Failure, FakePlatform, TestExtension, delivery},
 };
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ async fn log_event_tells_event_version_data_and_time() {
         })
     );
     assert!(call.header("idempotency-key").is_some());
-    world.client().with_version("v2").endpoints().log_event("x", ()).await.unwrap();
+    Endpoints::new(world.client().with_version("v2")).log_event("x", ()).await.unwrap();
     let call = world.call();
     assert_eq!((call.header("x-kiket-event-version"), &call.json()["version"]), (Some("v2"), &json!("v2")));
     refuse(&world, 422);
@@ -198,49 +198,50 @@ struct Contact {
     id: u64,
     email: String,
     #[serde(flatten)]
-    more: serde_json::Map<String, Value>,
+    extra: serde_json::Map<String, Value>,
 }
 
 #[tokio::test]
 async fn custom_data_is_listed_read_created_updated_and_deleted() {
     let world = World::new();
-    let data = world.endpoints().custom_data(7);
+    let data = world.endpoints().custom_data(7).table(MODULE, TABLE);
     let record = json!({ "email": "ada@example.com", "status": "active" });
-    let created: Contact = data.create(MODULE, TABLE, &record).await.unwrap();
+    let created: Contact = data.create(&record).await.unwrap();
     let call = world.call();
     assert_eq!((call.method(), call.path(), call.query()), ("POST", PATH, "project_id=7"));
     assert_eq!(call.json(), json!({ "record": record }));
-    assert_eq!(created.more["status"], "active", "unknown fields are kept");
+    assert_eq!(created.extra["status"], "active", "unknown fields are kept");
 
-    let got: Contact = data.get(MODULE, TABLE, created.id).await.unwrap();
+    let got: Contact = data.get(created.id).await.unwrap();
     assert_eq!(got, created);
     assert_eq!(world.request(), format!("GET {PATH}/{}?project_id=7", created.id));
 
-    let updated: Value = data.update(MODULE, TABLE, created.id, &json!({ "status": "gone" })).await.unwrap();
+    let updated: Value = data.update(created.id, &json!({ "status": "gone" })).await.unwrap();
     assert_eq!(updated["status"], "gone");
     let call = world.call();
     assert_eq!((call.method(), call.json()), ("PATCH", json!({ "record": { "status": "gone" } })));
 
-    let listed: Vec<Value> = data.list(MODULE, TABLE, 10, json!({ "status": "gone" })).await.unwrap();
+    let listed: Vec<Value> = data.list(Query::new().limit(10).filter("status", "gone")).await.unwrap();
     assert_eq!(listed, [updated]);
     assert_eq!(
         world.request(),
         format!("GET {PATH}?project_id=7&limit=10&filters=%7B%22status%22%3A%22gone%22%7D")
     );
-    let none: Vec<Contact> = data.list(MODULE, TABLE, None, json!({ "status": "active" })).await.unwrap();
+    let none: Vec<Contact> = data.list(Query::new().filters(&json!({ "status": "active" }))).await.unwrap();
     assert_eq!(none, []);
     world.platform.forget_calls();
 
-    data.delete(MODULE, TABLE, created.id).await.unwrap();
+    data.delete(created.id).await.unwrap();
     assert_eq!(world.request(), format!("DELETE {PATH}/{}?project_id=7", created.id));
-    assert_eq!(status(data.get::<Value>(MODULE, TABLE, created.id).await), 404);
+    assert_eq!(status(data.get::<Value>(created.id).await), 404);
 }
 
 #[tokio::test]
 async fn custom_data_needs_a_project_and_filters_that_are_an_object() {
     let world = World::new();
     for project in ["", "  "] {
-        let error = world.endpoints().custom_data(project).get::<Value>(MODULE, TABLE, 1).await.unwrap_err();
+        let error =
+            world.endpoints().custom_data(project).table(MODULE, TABLE).get::<Value>(1).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.message()),
             (ClientErrorKind::InvalidRequest, "the project is blank")
@@ -248,24 +249,39 @@ async fn custom_data_needs_a_project_and_filters_that_are_an_object() {
         let error = world.endpoints().sla_events(project).list(SlaFilter::default()).await.unwrap_err();
         assert_eq!(error.kind(), ClientErrorKind::InvalidRequest);
     }
-    let listed = world.endpoints().custom_data("p").list::<Value>(MODULE, TABLE, None, json!([1])).await;
+    let listed = world
+        .endpoints()
+        .custom_data("p")
+        .table(MODULE, TABLE)
+        .list::<Value>(Query::new().filters(&json!([1])))
+        .await;
     assert_eq!(listed.unwrap_err().kind(), ClientErrorKind::InvalidRequest);
     assert_eq!(world.platform.calls().len(), 0);
     for code in [401, 422] {
         refuse(&world, code);
-        assert_eq!(status(world.endpoints().custom_data(7).list::<Value>(MODULE, TABLE, 1, ()).await), code);
-        refuse(&world, code);
         assert_eq!(
-            status(world.endpoints().custom_data(7).create::<Value>(MODULE, TABLE, &json!({})).await),
+            status(
+                world
+                    .endpoints()
+                    .custom_data(7)
+                    .table(MODULE, TABLE)
+                    .list::<Value>(Query::new().limit(1))
+                    .await
+            ),
             code
         );
         refuse(&world, code);
         assert_eq!(
-            status(world.endpoints().custom_data(7).update::<Value>(MODULE, TABLE, 1, &()).await),
+            status(world.endpoints().custom_data(7).table(MODULE, TABLE).create::<Value>(&json!({})).await),
             code
         );
         refuse(&world, code);
-        assert_eq!(status(world.endpoints().custom_data(7).delete(MODULE, TABLE, 1).await), code);
+        assert_eq!(
+            status(world.endpoints().custom_data(7).table(MODULE, TABLE).update::<Value>(1, &()).await),
+            code
+        );
+        refuse(&world, code);
+        assert_eq!(status(world.endpoints().custom_data(7).table(MODULE, TABLE).delete(1).await), code);
     }
 }
 
@@ -275,7 +291,8 @@ async fn a_list_is_walked_through_all_its_pages() {
     for number in 0..5 {
         world.platform.add_record(7, MODULE, TABLE, json!({ "number": number }));
     }
-    let mut records = world.endpoints().custom_data(7).stream::<Value>(MODULE, TABLE, 2, ());
+    let mut records =
+        world.endpoints().custom_data(7).table(MODULE, TABLE).stream::<Value>(Query::new().limit(2));
     let mut numbers = Vec::new();
     while let Some(record) = records.next().await {
         numbers.push(record.unwrap()["number"].as_u64().unwrap());
@@ -284,7 +301,8 @@ async fn a_list_is_walked_through_all_its_pages() {
     assert_eq!(world.platform.calls().len(), 3);
 
     world.platform.fail(Failure::status(500).times(1).when(|call| call.query_value("page") == Some("2")));
-    let mut records = world.endpoints().custom_data(7).stream::<Value>(MODULE, TABLE, 2, ());
+    let mut records =
+        world.endpoints().custom_data(7).table(MODULE, TABLE).stream::<Value>(Query::new().limit(2));
     assert!(records.next().await.unwrap().is_ok() && records.next().await.unwrap().is_ok());
     assert_eq!(status(records.next().await.unwrap()), 500);
     assert!(records.next().await.is_none(), "it ends after the first error");
@@ -304,7 +322,7 @@ async fn sla_events_are_filtered_and_keep_what_nobody_knows() {
     assert_eq!(events.len(), 1);
     assert_eq!((&events[0].state, &events[0].issue_id), (&SlaState::Imminent, &Some(Id::from(42))));
     assert_eq!(
-        (&events[0].metrics["duration_minutes"], &events[0].more["severity"]),
+        (&events[0].metrics["duration_minutes"], &events[0].extra["severity"]),
         (&json!(80), &json!("high"))
     );
 
@@ -333,7 +351,7 @@ async fn sla_events_are_filtered_and_keep_what_nobody_knows() {
     world.platform.fail(Failure::body(odd.to_string()).times(1));
     let events = world.endpoints().sla_events(7).list(SlaFilter::default()).await.unwrap();
     assert_eq!(events[0].state, SlaState::Other("paused".into()));
-    assert_eq!((&events[1].issue_id, &events[1].more["case_id"]), (&None, &json!("case_1")));
+    assert_eq!((&events[1].issue_id, &events[1].extra["case_id"]), (&None, &json!("case_1")));
     refuse(&world, 403);
     assert_eq!(status(world.endpoints().sla_events(7).list(SlaFilter::default()).await), 403);
 }
@@ -342,7 +360,7 @@ async fn sla_events_are_filtered_and_keep_what_nobody_knows() {
 async fn a_call_that_needs_the_id_without_one_is_an_error_before_it_is_sent() {
     let platform = FakePlatform::start();
     let extension = platform.extension(builder()).build().unwrap();
-    let endpoints = extension.client().endpoints();
+    let endpoints = extension.endpoints();
     for error in [
         endpoints.log_event("x", ()).await.unwrap_err(),
         endpoints.metadata().await.unwrap_err(),
@@ -372,7 +390,7 @@ async fn a_path_in_the_base_url_is_kept() {
     let platform = FakePlatform::builder().base_path("/kiket/eu").start().unwrap();
     let extension = platform.extension(builder()).build().unwrap();
     assert!(extension.client().base_url().ends_with("/kiket/eu"));
-    extension.client().endpoints().rate_limit().await.unwrap();
+    extension.endpoints().rate_limit().await.unwrap();
     assert_eq!(platform.calls().len(), 1);
 }
 
@@ -385,7 +403,7 @@ async fn a_failure_tells_its_fields_and_the_request() {
         .platform
         .fail(Failure::status(422).with_body(answer.to_string()).header("X-Request-Id", "req-7").times(1));
     let error =
-        world.endpoints().custom_data(7).create::<Value>(MODULE, TABLE, &json!({})).await.unwrap_err();
+        world.endpoints().custom_data(7).table(MODULE, TABLE).create::<Value>(&json!({})).await.unwrap_err();
     assert_eq!((error.code(), error.request_id()), (Some("invalid"), Some("req-7")));
     assert_eq!(error.fields()[0].field, "email");
     assert_eq!(
@@ -522,11 +540,11 @@ async fn ten_thousand_calls_at_once_all_arrive() {
         })
     });
     world.platform.set_rate_limit(10_000_000, Duration::from_secs(60));
-    let client = Arc::new(world.client());
+    let client = world.client();
     let calls: Vec<_> = (0..10_000)
         .map(|_| {
-            let client = Arc::clone(&client);
-            tokio::spawn(async move { client.endpoints().rate_limit().await.map(|_| ()) })
+            let client = client.clone();
+            tokio::spawn(async move { Endpoints::new(client).rate_limit().await.map(|_| ()) })
         })
         .collect();
     for call in calls {

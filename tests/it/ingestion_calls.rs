@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kiket::{
-    Client, ClientErrorKind, Clock, Context, Extension, Id, Level,
+    Client, ClientErrorKind, Clock, Context, Endpoints, Extension, Id, Level,
     api::{Evidence, Ingestion, RawEvent},
     testing::{Call, Failure, FakePlatform, TestExtension, delivery},
 };
@@ -38,7 +38,7 @@ impl World {
     }
 
     fn ingestion(&self) -> Ingestion {
-        self.client().endpoints().ingestion(self.platform.ingestion_key(), self.platform.organization_id())
+        self.extension.endpoints().ingestion(self.platform.ingestion_key(), self.platform.organization_id())
     }
 
     /// The one call that was made since the last time. It carries the key and the organisation, and no token.
@@ -119,9 +119,9 @@ async fn a_raw_event_is_ingested_once() {
         (first.duplicate, &kept.id, kept.status.as_deref()),
         (false, &Id::from("raw-1"), Some("pending"))
     );
-    assert_eq!(kept.received_at.as_deref(), Some("2023-11-14T22:13:20Z"));
+    assert_eq!(kept.received_at, Some("2023-11-14T22:13:20Z".into()));
     assert_eq!((&kept.process_id, &kept.payload), (&Some(Id::from(7)), &json!({ "action": "closed" })));
-    assert_eq!(kept.more["retentionPolicy"], json!({ "rawDays": 30 }), "what nobody knows is kept");
+    assert_eq!(kept.extra["retentionPolicy"], json!({ "rawDays": 30 }), "what nobody knows is kept");
 
     let again = world.ingestion().ingest(&event).await.unwrap();
     assert_eq!((again.duplicate, &again.raw_event.id), (true, &kept.id));
@@ -191,7 +191,8 @@ async fn a_claim_is_tried_once_whatever_happens() {
         world.platform.add_raw_event(serde_json::to_value(event(key)).unwrap());
     }
     let keyed = world.client().with_idempotency_key("k");
-    let keyed = keyed.ingestion(world.platform.ingestion_key(), world.platform.organization_id());
+    let keyed =
+        Endpoints::from(keyed).ingestion(world.platform.ingestion_key(), world.platform.organization_id());
     for ingestion in [world.ingestion(), keyed] {
         world.platform.fail(Failure::status(503).with_effect());
         assert_eq!(status(ingestion.claim(1, SECOND).await), 503);
@@ -273,7 +274,7 @@ async fn evidence_is_handed_in_once() {
 #[tokio::test]
 async fn nobody_carries_the_credentials_of_another() {
     let world = World::new();
-    let endpoints = world.client().endpoints();
+    let endpoints = world.extension.endpoints();
     let ingestion = world.ingestion();
     ingestion.contract().await.unwrap();
     ingestion.ingest(&event("1")).await.unwrap();
@@ -330,7 +331,7 @@ async fn credentials_that_cannot_be_sent_are_an_error_before_anything_is() {
         ("canary\n", "org_test", "a header cannot carry"),
         ("canary", "org\0", "a header cannot carry"),
     ] {
-        let ingestion = world.client().ingestion(key, organization);
+        let ingestion = world.extension.endpoints().ingestion(key, organization);
         let error = ingestion.claim(1, SECOND).await.unwrap_err();
         assert_eq!(error.kind(), ClientErrorKind::NotConfigured, "{error}");
         assert_eq!(error.call(), "GET /api/v1/platform/raw-events/claim");
@@ -338,9 +339,11 @@ async fn credentials_that_cannot_be_sent_are_an_error_before_anything_is() {
         assert!(!format!("{error} {error:?} {ingestion:?}").contains("canary"));
     }
     assert_eq!(world.platform.calls().len(), 0);
-    assert_eq!(status(world.client().ingestion("wrong", "org_test").contract().await), 401);
+    assert_eq!(status(world.extension.endpoints().ingestion("wrong", "org_test").contract().await), 401);
     assert_eq!(
-        status(world.client().ingestion(world.platform.ingestion_key(), "another").contract().await),
+        status(
+            world.extension.endpoints().ingestion(world.platform.ingestion_key(), "another").contract().await
+        ),
         401
     );
 }
@@ -348,7 +351,7 @@ async fn credentials_that_cannot_be_sent_are_an_error_before_anything_is() {
 #[tokio::test]
 async fn a_key_that_comes_back_is_not_shown() {
     let world = World::new();
-    let ingestion = world.client().ingestion("canary_key", "org_test");
+    let ingestion = world.extension.endpoints().ingestion("canary_key", "org_test");
     let echo =
         json!({ "error": "bad canary_key", "code": "canary_key", "errors": { "key": ["canary_key"] } });
     world
@@ -385,7 +388,7 @@ async fn claims_are_read_in_each_of_their_spellings() {
         world.answer(&body);
         let events = world.ingestion().claim(1, SECOND).await.unwrap();
         assert_eq!((events.len(), &events[0].id), (1, &Id::from(1)));
-        assert_eq!((&events[0].more["leaseToken"], &events[0].payload), (&json!("t"), &Value::Null));
+        assert_eq!((&events[0].extra["leaseToken"], &events[0].payload), (&json!("t"), &Value::Null));
     }
     for (body, words) in [
         (json!({}), "rawEvents"),
@@ -427,7 +430,7 @@ async fn real_raw_events_are_understood() {
         let claimed = world.ingestion().claim(1, SECOND).await.unwrap().remove(0);
         assert_eq!((&claimed.id, &claimed.organization_id), (&Id::from("raw-1"), &Some(Id::from("org-1"))));
         assert_eq!((&claimed.payload, &claimed.metadata), (&written["payload"], &written["metadata"]));
-        assert!(claimed.more.is_empty(), "{claimed:?}");
+        assert!(claimed.extra.is_empty(), "{claimed:?}");
     }
     let written = read("platform-raw-event-1");
     let event: RawEvent = serde_json::from_value(written.clone()).unwrap();

@@ -258,7 +258,7 @@ async fn intake_forms_are_listed_read_and_counted() {
         (field.key.as_str(), field.field_type.as_deref(), field.required),
         ("title", Some("text"), true)
     );
-    assert_eq!((field.options.len(), &field.more["mask"]), (0, &json!("x")));
+    assert_eq!((field.options.len(), &field.extra["mask"]), (0, &json!("x")));
 
     let form = forms.get("inside").await.unwrap();
     assert_eq!(world.request(), "GET /api/v1/ext/intake_forms/inside?project_id=7");
@@ -266,7 +266,7 @@ async fn intake_forms_are_listed_read_and_counted() {
         (form.id, form.active, form.public, form.submissions_count),
         (Id::from(2), false, false, Some(0))
     );
-    assert_eq!(form.more["theme"], "dark", "unknown fields are kept");
+    assert_eq!(form.extra["theme"], "dark", "unknown fields are kept");
 
     world.platform.add_submission(7, "bug-report", json!({ "status": "converted" }));
     let stats = forms.stats("bug-report", "month").await.unwrap();
@@ -361,7 +361,7 @@ async fn issues_are_listed_read_made_changed_moved_and_talked_about() {
         world.request(),
         "GET /api/v1/ext/issues?project_id=7&status=open&updated_since=2020-01-01T00%3A00%3A00Z&label=a%20b&limit=6"
     );
-    assert_eq!((found.len(), found[0].key.as_str(), &found[0].more["size"]), (1, "CORE-42", &json!(5)));
+    assert_eq!((found.len(), found[0].key.as_str(), &found[0].extra["size"]), (1, "CORE-42", &json!(5)));
     assert_eq!(issues.list(IssueFilter::default()).await.unwrap().len(), 2, "a project need not be named");
     assert_eq!(world.request(), "GET /api/v1/ext/issues");
 
@@ -428,10 +428,10 @@ async fn projects_tell_workflows_boards_and_members() {
     );
     let boards = projects.boards("core").await.unwrap();
     assert_eq!(world.request(), "GET /api/v1/ext/projects/core/boards");
-    assert_eq!((&boards[0].id, &boards[0].more["swimlanes"]), (&Some(Id::from("b-1")), &json!(true)));
+    assert_eq!((&boards[0].id, &boards[0].extra["swimlanes"]), (&Some(Id::from("b-1")), &json!(true)));
     let members = projects.members(7).await.unwrap();
     assert_eq!(world.request(), "GET /api/v1/ext/project/members?project_id=7");
-    assert_eq!((members[0].role.as_deref(), &members[0].more["locale"]), (Some("admin"), &json!("en")));
+    assert_eq!((members[0].role.as_deref(), &members[0].extra["locale"]), (Some("admin"), &json!("en")));
     assert_eq!((&members[1].id, &members[1].name), (&Id::from("u-2"), &None));
 }
 

@@ -484,7 +484,7 @@ async fn calls_of_a_delivery_carry_its_token_and_no_other() {
         assert_eq!(rate[0].headers().get("x-kiket-api-key"), Some(platform.api_key()));
         // What belongs to no delivery calls as ever.
         platform.forget_calls();
-        extension.extension().client().endpoints().log_event("later", &json!({})).await.unwrap();
+        extension.extension().endpoints().log_event("later", &json!({})).await.unwrap();
         let later = &platform.calls()[0];
         assert_eq!(later.headers().get("authorization"), Some(&*format!("Bearer {}", platform.token())));
         assert_eq!(later.headers().get("x-kiket-runtime-token"), None);

@@ -43,7 +43,7 @@ impl World {
     }
 
     pub(crate) fn endpoints(&self) -> Endpoints {
-        self.client().endpoints()
+        self.extension.endpoints()
     }
 
     /// The one call that was made since the last time, checked against what every call carries.

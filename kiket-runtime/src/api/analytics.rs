@@ -1,14 +1,15 @@
-//! What happens, for Kiket's analytics.
+//! Events for Kiket's analytics.
 
 use http::Method;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
     client::{Client, Request},
     error::ClientError,
 };
 
-/// What Kiket's analytics are told.
+/// Events for Kiket's analytics.
 ///
 /// ```
 /// # use kiket_runtime::testing::{self, FakePlatform};
@@ -34,7 +35,7 @@ impl Analytics {
         Self { client }
     }
 
-    /// Tells that something happened. `properties` is a JSON object of what is to be known of it, or `()`.
+    /// Records an event. `properties` is a JSON object, or `()`.
     ///
     /// # Errors
     ///
@@ -43,7 +44,7 @@ impl Analytics {
         #[derive(Serialize)]
         struct Event<'e> {
             name: &'e str,
-            properties: serde_json::Map<String, serde_json::Value>,
+            properties: Map<String, Value>,
         }
 
         let request = Request::new(Method::POST, &["ext", "analytics", "events"])?;
@@ -54,6 +55,6 @@ impl Analytics {
         let properties = properties
             .map_err(|error| request.invalid(format!("`properties` is a JSON object, or `()`: {error}")))?;
         let event = Event { name, properties: properties.unwrap_or_default() };
-        self.client.order(request.json(&event)?.idempotent()).await
+        self.client.execute(request.json(&event)?.idempotent()).await
     }
 }

@@ -4,30 +4,31 @@ use std::fmt;
 
 use http::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::setters::setters;
 use crate::{
-    client::{Client, Items, Request},
+    client::{Client, Paginator, Request},
     error::ClientError,
 };
 
-/// The records of a project: in a module, in a table, as `serde_json::Value` or as a type of your own.
+/// The records of a project, in tables of modules.
 ///
 /// ```no_run
 /// # async fn example(context: kiket_runtime::Context) -> kiket_runtime::Result<()> {
+/// use kiket_runtime::api::Query;
 /// use serde_json::json;
 ///
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Contact {
 ///     email: String,
 ///     #[serde(flatten)]
-///     more: serde_json::Map<String, serde_json::Value>, // fields that this program does not know
+///     extra: serde_json::Map<String, serde_json::Value>, // fields that this program does not know
 /// }
 ///
-/// let contacts = context.endpoints().custom_data(7);
-/// let (module, table) = ("com.example.crm.contacts", "automation_records");
-/// let active: Vec<Contact> = contacts.list(module, table, 10, json!({ "status": "active" })).await?;
-/// let created: Contact = contacts.create(module, table, &json!({ "email": "ada@example.com" })).await?;
+/// let contacts = context.endpoints().custom_data(7).table("com.example.crm.contacts", "automation_records");
+/// let active: Vec<Contact> = contacts.list(Query::new().filter("status", "active").limit(10)).await?;
+/// let created: Contact = contacts.create(&json!({ "email": "ada@example.com" })).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -37,137 +38,150 @@ pub struct CustomData {
     project: String,
 }
 
-#[derive(Serialize)]
-struct Record<'r, R> {
-    record: &'r R,
-}
-
-#[derive(Deserialize)]
-struct One<T> {
-    data: T,
-}
-
 impl CustomData {
     pub(crate) fn new(client: Client, project: String) -> Self {
         Self { client, project }
     }
 
-    /// The first `limit` records whose fields are as `filters` says: a JSON object, or `()` for all.
+    /// A table of a module.
+    pub fn table(&self, module: impl Into<String>, table: impl Into<String>) -> Table {
+        let Self { client, project } = self.clone();
+        Table { client, project, module: module.into(), table: table.into() }
+    }
+}
+
+/// A table of records, which are read and written as `serde_json::Value` or as a type of your own.
+///
+/// # Errors
+///
+/// Its functions fail when the project is blank; when the module, the table or an id is empty, `.` or `..`; when a
+/// record cannot be JSON; when the call fails; and when a record in the response is not a `T`.
+#[derive(Debug, Clone)]
+pub struct Table {
+    client: Client,
+    project: String,
+    module: String,
+    table: String,
+}
+
+/// Query parameters for listing records. Matches everything by default.
+///
+/// ```
+/// use kiket_runtime::api::Query;
+/// use serde_json::json;
+///
+/// let one = Query::new().filter("status", "active").filter("vip", true).limit(10);
+/// assert_eq!(one, Query::new().filters(&json!({ "status": "active", "vip": true })).limit(10));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+#[must_use = "a query does nothing until it is given to `list`"]
+pub struct Query {
+    limit: Option<u32>,
+    filters: Option<Map<String, Value>>,
+    /// Why the filters cannot be sent.
+    invalid: Option<String>,
+}
+
+impl Query {
+    /// All records.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only records whose field `name` has this value.
+    pub fn filter(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.filters.get_or_insert_default().insert(name.into(), value.into());
+        self
+    }
+
+    /// Only records whose fields have these values: a JSON object, or a struct that serializes into one.
+    pub fn filters(mut self, filters: &impl Serialize) -> Self {
+        match serde_json::to_value(filters) {
+            Ok(Value::Object(filters)) => self.filters.get_or_insert_default().extend(filters),
+            Ok(_) => self.invalid = Some("the filters are not a JSON object of fields and values".to_owned()),
+            Err(error) => self.invalid = Some(format!("the filters cannot be JSON: {error}")),
+        }
+        self
+    }
+}
+
+setters! {
+    Query:
+    /// At most this many records; of a stream, this many per page.
+    limit(u32) => limit;
+}
+
+#[derive(Serialize)]
+struct Record<'r, R> {
+    record: &'r R,
+}
+
+/// The response that holds one record.
+#[derive(Deserialize)]
+struct Data<T> {
+    data: T,
+}
+
+/// The member that wraps a list of records, where it is not `data`.
+const RECORDS: &str = "records";
+
+impl Table {
+    /// The records that `query` matches: one page of them.
     ///
     /// # Errors
     ///
-    /// When the project is blank, `filters` cannot be JSON, the call fails, or a record is not a `T`.
-    pub async fn list<T: DeserializeOwned>(
-        &self,
-        module: &str,
-        table: &str,
-        limit: impl Into<Option<u32>>,
-        filters: impl Serialize,
-    ) -> Result<Vec<T>, ClientError> {
-        let request = self.listing(module, table, limit.into(), &filters)?;
-        self.client.list(request).await
+    /// Also when the filters are no JSON object.
+    pub async fn list<T: DeserializeOwned>(&self, query: Query) -> Result<Vec<T>, ClientError> {
+        Ok(self.client.page(self.listing(&query)?, RECORDS).await?.items)
     }
 
-    /// All records whose fields are as `filters` says, page by page as they are asked for. `page_size` is how many a
-    /// page has.
-    pub fn stream<T: DeserializeOwned + Send + 'static>(
-        &self,
-        module: &str,
-        table: &str,
-        page_size: impl Into<Option<u32>>,
-        filters: impl Serialize,
-    ) -> Items<T> {
-        Items::of(self.client.clone(), self.listing(module, table, page_size.into(), &filters))
+    /// The records that `query` matches, through all pages.
+    pub fn stream<T: DeserializeOwned + Send + 'static>(&self, query: Query) -> Paginator<T> {
+        Paginator::named(self.client.clone(), self.listing(&query), RECORDS)
     }
 
     /// The record `id`.
-    ///
-    /// # Errors
-    ///
-    /// When the project is blank, the call fails, or the record is not a `T`.
-    pub async fn get<T: DeserializeOwned>(
-        &self,
-        module: &str,
-        table: &str,
-        id: impl fmt::Display,
-    ) -> Result<T, ClientError> {
-        self.one(self.request(Method::GET, module, table, Some(&id.to_string()))?).await
+    pub async fn get<T: DeserializeOwned>(&self, id: impl fmt::Display) -> Result<T, ClientError> {
+        self.one(self.request(Method::GET, Some(&id.to_string()))?).await
     }
 
-    /// Adds a record, and tells what it became.
-    ///
-    /// # Errors
-    ///
-    /// When the project is blank, `record` cannot be JSON, the call fails, or the answer is not a `T`.
-    pub async fn create<T: DeserializeOwned>(
-        &self,
-        module: &str,
-        table: &str,
-        record: &impl Serialize,
-    ) -> Result<T, ClientError> {
-        let request = self.request(Method::POST, module, table, None)?.json(&Record { record })?;
-        self.one(request.idempotent()).await
+    /// Creates a record and returns it.
+    pub async fn create<T: DeserializeOwned>(&self, record: &impl Serialize) -> Result<T, ClientError> {
+        self.one(self.request(Method::POST, None)?.json(&Record { record })?.idempotent()).await
     }
 
-    /// Changes the fields of the record `id` that `record` has, and tells what it became.
-    ///
-    /// # Errors
-    ///
-    /// As for [`create`](Self::create).
+    /// Changes the fields of the record `id` that `record` has, and returns the record.
     pub async fn update<T: DeserializeOwned>(
         &self,
-        module: &str,
-        table: &str,
         id: impl fmt::Display,
         record: &impl Serialize,
     ) -> Result<T, ClientError> {
-        let request = self.request(Method::PATCH, module, table, Some(&id.to_string()))?;
+        let request = self.request(Method::PATCH, Some(&id.to_string()))?;
         self.one(request.json(&Record { record })?.idempotent()).await
     }
 
     /// Deletes the record `id`.
-    ///
-    /// # Errors
-    ///
-    /// When the project is blank, or the call fails.
-    pub async fn delete(&self, module: &str, table: &str, id: impl fmt::Display) -> Result<(), ClientError> {
-        self.client.order(self.request(Method::DELETE, module, table, Some(&id.to_string()))?).await
+    pub async fn delete(&self, id: impl fmt::Display) -> Result<(), ClientError> {
+        self.client.execute(self.request(Method::DELETE, Some(&id.to_string()))?).await
     }
 
     async fn one<T: DeserializeOwned>(&self, request: Request) -> Result<T, ClientError> {
-        let One { data } = self.client.send(request).await?;
+        let Data { data } = self.client.send(request).await?;
         Ok(data)
     }
 
-    fn listing(
-        &self,
-        module: &str,
-        table: &str,
-        limit: Option<u32>,
-        filters: &impl Serialize,
-    ) -> Result<Request, ClientError> {
-        let request = self.request(Method::GET, module, table, None)?.maybe_query("limit", limit);
-        let filters = serde_json::to_value(filters)
-            .map_err(|error| request.invalid(format!("`filters` cannot be JSON: {error}")))?;
-        match filters {
-            Value::Null => Ok(request),
-            Value::Object(_) => Ok(request.query("filters", &filters.to_string())),
-            _ => Err(request.invalid("`filters` is a JSON object of fields and their values, or `()`")),
+    fn listing(&self, query: &Query) -> Result<Request, ClientError> {
+        let request = self.request(Method::GET, None)?;
+        if let Some(why) = &query.invalid {
+            return Err(request.invalid(why));
         }
+        let filters = query.filters.clone().map(Value::Object);
+        Ok(request.maybe_query("limit", query.limit).maybe_query("filters", filters))
     }
 
-    fn request(
-        &self,
-        method: Method,
-        module: &str,
-        table: &str,
-        id: Option<&str>,
-    ) -> Result<Request, ClientError> {
-        let segments = ["ext", "custom_data", module, table];
-        let request = match id {
-            Some(id) => Request::new(method, &[&segments[..], &[id]].concat())?,
-            None => Request::new(method, &segments)?,
-        };
-        request.of_project(&self.project)
+    fn request(&self, method: Method, id: Option<&str>) -> Result<Request, ClientError> {
+        let segments = ["ext", "custom_data", &self.module, &self.table];
+        let segments: Vec<_> = segments.into_iter().chain(id).collect();
+        Request::new(method, &segments)?.of_project(&self.project)
     }
 }

@@ -1,23 +1,23 @@
-//! The platform's calls that concern the extension itself, and the way to the families of calls.
+//! The index of the API families, and the calls that concern the extension itself.
 
 use std::fmt;
 
 use http::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     analytics::Analytics, audit::Audit, custom_data::CustomData, inbound_emails::InboundEmails,
     ingestion::Ingestion, intake_forms::IntakeForms, issues::Issues, projects::Projects, secrets::Secrets,
-    sla::SlaEvents, webhook_url::WebhookUrl,
+    sla::SlaEvents,
 };
-use crate::types::Secret;
 use crate::{
-    client::{Client, RateWindow, Request},
+    client::{Client, RateWindow, Request, resources},
     error::ClientError,
+    types::{Secret, rfc3339},
 };
 
-/// The platform's calls, typed.
+/// The typed calls to Kiket.
 ///
 /// ```no_run
 /// # async fn example(context: kiket_runtime::Context) -> kiket_runtime::Result<()> {
@@ -26,22 +26,28 @@ use crate::{
 ///
 /// let endpoints = context.endpoints();
 /// endpoints.log_event("issue.created", json!({ "summary": "Spring campaign" })).await?;
-/// if endpoints.rate_limit().await?.remaining < 5 {
-///     endpoints.notify("Rate limit warning", "Only a few requests remain", Level::Warning).await?;
+/// let remaining = endpoints.rate_limit().await?.remaining;
+/// if remaining < 5 {
+///     endpoints.notify("Rate limit warning", format!("{remaining} calls remain"), Level::Warning).await?;
 /// }
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+///
+/// Its functions fail when the call fails, and those that name the extension also when it has no id.
 #[derive(Clone)]
 pub struct Endpoints {
     client: Client,
 }
 
-/// How urgent a notification is.
+/// The level of a notification.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Level {
-    /// For the record.
+    /// For information.
     #[default]
     Info,
     /// Something went well.
@@ -52,22 +58,66 @@ pub enum Level {
     Error,
 }
 
+/// The URL to which another system sends webhooks, which reach the extension as `external.webhook.{action}`.
+///
+/// Anyone who knows the URL may send: `Debug` does not show it, and it belongs in no log.
+///
+/// ```
+/// # use kiket_runtime::testing::{self, Platform};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let platform = Platform::builder().seed_yaml("webhook_token: abc123").start()?;
+/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+/// let webhook = context.endpoints().webhook_url("inbound_email").await?;
+/// assert!(webhook.url.ends_with("/webhooks/ext/abc123/inbound_email"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct WebhookUrl {
+    /// The URL.
+    #[serde(rename = "webhook_url")]
+    pub url: String,
+    /// The secret part of the URL.
+    #[serde(rename = "webhook_token")]
+    pub token: Option<String>,
+    /// The base of the URLs of all actions, without a slash at the end.
+    #[serde(rename = "webhook_base_url")]
+    pub base_url: Option<String>,
+    /// The fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+resources! { WebhookUrl: "webhook", "webhooks"; }
+
+impl fmt::Debug for WebhookUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookUrl").finish_non_exhaustive()
+    }
+}
+
 /// The version of events that belong to no delivery.
 const FIRST_VERSION: &str = "v1";
 
 impl Endpoints {
-    pub(crate) fn new(client: Client) -> Self {
+    /// The typed calls of a client.
+    ///
+    /// [`Context::endpoints`](crate::Context::endpoints) has those of a delivery. These are for a client that was
+    /// changed: `Endpoints::new(context.client().with_version("v2"))`.
+    pub fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// Logs an event in the extension's history at Kiket, with the time and the version of the delivery; outside of one,
-    /// `v1`, or what [`with_version`](Client::with_version) says.
+    /// Logs an event in the extension's history at Kiket, with the time and the version of the delivery. Outside of a
+    /// delivery the version is `v1`, or that of [`with_version`](Client::with_version).
     ///
-    /// A repeated delivery that logs the same again carries the same idempotency key.
+    /// A redelivery that logs the same again carries the same idempotency key.
     ///
     /// # Errors
     ///
-    /// When the extension has no id, `data` cannot be JSON, or the call fails.
+    /// Also when `data` cannot be JSON.
     pub async fn log_event(&self, event: &str, data: impl Serialize) -> Result<(), ClientError> {
         #[derive(Serialize)]
         struct Logged<'e, D> {
@@ -82,28 +132,25 @@ impl Endpoints {
         let request = Request::new(Method::POST, &["extensions", id, "events"])?;
         let version = self.client.version().unwrap_or(FIRST_VERSION);
         let mut logged = Logged { event, version, data, timestamp: None };
-        // The time is not the same in a repetition: the key is made of the rest.
+        // The time differs in a redelivery: the idempotency key is made of the rest.
         let lasting = request.clone().json(&logged)?.body.unwrap_or_default();
-        logged.timestamp = Some(self.client.now());
-        self.client.order(request.json(&logged)?.idempotent_by(lasting)).await
+        logged.timestamp = Some(rfc3339(self.client.unix_seconds()));
+        self.client.execute(request.json(&logged)?.idempotent_by(lasting)).await
     }
 
-    /// What Kiket knows of the extension.
-    ///
-    /// # Errors
-    ///
-    /// When the extension has no id, or the call fails.
+    /// Kiket's metadata of the extension.
     pub async fn metadata(&self) -> Result<Value, ClientError> {
         let id = self.client.extension_id("GET /api/v1/extensions/{id}")?;
         self.client.send(Request::new(Method::GET, &["extensions", id])?).await
     }
 
     /// Notifies the people of the workspace.
-    ///
-    /// # Errors
-    ///
-    /// When the call fails.
-    pub async fn notify(&self, title: &str, body: &str, level: Level) -> Result<(), ClientError> {
+    pub async fn notify(
+        &self,
+        title: impl AsRef<str>,
+        body: impl AsRef<str>,
+        level: Level,
+    ) -> Result<(), ClientError> {
         #[derive(Serialize)]
         struct Notification<'n> {
             title: &'n str,
@@ -111,15 +158,16 @@ impl Endpoints {
             level: Level,
         }
 
-        let request = Request::new(Method::POST, &["extensions", "notifications"])?;
-        self.client.order(request.json(&Notification { title, body, level })?.idempotent()).await
+        let notification = Notification { title: title.as_ref(), body: body.as_ref(), level };
+        let request = Request::new(Method::POST, &["extensions", "notifications"])?.json(&notification)?;
+        self.client.execute(request.idempotent()).await
     }
 
-    /// Records a number over time, like `emit_metric("mails.sent", 3.0, "count")`.
+    /// Records a value of a metric, like `emit_metric("mails.sent", 3.0, "count")`.
     ///
     /// # Errors
     ///
-    /// When `value` is not finite, or the call fails.
+    /// Also when `value` is not finite.
     pub async fn emit_metric(&self, name: &str, value: f64, unit: &str) -> Result<(), ClientError> {
         #[derive(Serialize)]
         struct Metric<'m> {
@@ -132,25 +180,22 @@ impl Endpoints {
         if !value.is_finite() {
             return Err(request.invalid(format!("the value of a metric is a finite number, not {value}")));
         }
-        self.client.order(request.json(&Metric { name, value, unit })?.idempotent()).await
+        self.client.execute(request.json(&Metric { name, value, unit })?.idempotent()).await
     }
 
-    /// How many calls the extension has left; ask before a burst of them.
-    ///
-    /// # Errors
-    ///
-    /// When the call fails.
+    /// The rate limit and the number of calls that are left, for instance before a burst of calls.
     pub async fn rate_limit(&self) -> Result<RateWindow, ClientError> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Response {
             rate_limit: RateWindow,
         }
 
-        let answer: Answer = self.client.send(Request::new(Method::GET, &["ext", "rate_limit"])?).await?;
-        Ok(answer.rate_limit)
+        let request = Request::new(Method::GET, &["ext", "rate_limit"])?;
+        let Response { rate_limit } = self.client.send(request).await?;
+        Ok(rate_limit)
     }
 
-    /// The secrets that Kiket keeps for the extension.
+    /// The secrets that Kiket stores for the extension.
     pub fn secrets(&self) -> Secrets {
         Secrets::new(self.client.clone())
     }
@@ -160,12 +205,12 @@ impl Endpoints {
         CustomData::new(self.client.clone(), project.to_string())
     }
 
-    /// The service level events of a project. `project` is any displayable id.
+    /// The SLA events of a project. `project` is any displayable id.
     pub fn sla_events(&self, project: impl fmt::Display) -> SlaEvents {
         SlaEvents::new(self.client.clone(), project.to_string())
     }
 
-    /// The intake forms of a project, and what was sent in through them. `project` is any displayable id.
+    /// The intake forms of a project, and their submissions. `project` is any displayable id.
     pub fn intake_forms(&self, project: impl fmt::Display) -> IntakeForms {
         IntakeForms::new(self.client.clone(), project.to_string())
     }
@@ -175,26 +220,26 @@ impl Endpoints {
         Issues::new(self.client.clone())
     }
 
-    /// How projects are set up, and who works in them.
+    /// The projects of the workspace: their workflows, boards and members.
     pub fn projects(&self) -> Projects {
         Projects::new(self.client.clone())
     }
 
-    /// What Kiket's analytics are told.
+    /// Events for Kiket's analytics.
     pub fn analytics(&self) -> Analytics {
         Analytics::new(self.client.clone())
     }
 
-    /// The e-mails that the extension hands to Kiket.
+    /// E-mails that the extension passes on to Kiket.
     pub fn inbound_emails(&self) -> InboundEmails {
         InboundEmails::new(self.client.clone())
     }
 
-    /// Where others send webhooks that reach the extension as `external.webhook.{action}`.
+    /// The URL to which other systems send webhooks, which reach the extension as `external.webhook.{action}`.
     ///
     /// # Errors
     ///
-    /// When `action` is blank, or the call fails.
+    /// Also when `action` is blank.
     pub async fn webhook_url(&self, action: &str) -> Result<WebhookUrl, ClientError> {
         let request = Request::new(Method::GET, &["ext", "webhook_url"])?;
         if action.trim().is_empty() {
@@ -208,9 +253,16 @@ impl Endpoints {
         Audit::new(self.client.clone())
     }
 
-    /// The ingestion of raw events and evidence into an organisation; see [`Client::ingestion`].
+    /// The ingestion of raw events and evidence into an organisation, with an API key of its own instead of the
+    /// extension's tokens. Key and organisation are taken from here alone, never from the environment.
     pub fn ingestion(&self, api_key: impl Into<Secret>, organization_id: impl fmt::Display) -> Ingestion {
-        self.client.ingestion(api_key, organization_id)
+        Ingestion::new(self.client.clone(), api_key.into(), &organization_id.to_string())
+    }
+}
+
+impl From<Client> for Endpoints {
+    fn from(client: Client) -> Self {
+        Self::new(client)
     }
 }
 

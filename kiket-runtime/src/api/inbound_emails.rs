@@ -1,16 +1,17 @@
-//! The e-mails that an extension hands to Kiket.
+//! E-mails that an extension received and passes on to Kiket.
 
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::types::Id;
+use super::setters::setters;
 use crate::{
-    client::{Client, Request, Wrapped},
+    client::{Client, Request, resources},
     error::ClientError,
+    types::Id,
 };
 
-/// The e-mails that an extension got from elsewhere, and hands to Kiket.
+/// E-mails that an extension received elsewhere and passes on to Kiket.
 ///
 /// ```
 /// # use kiket_runtime::testing::{self, FakePlatform};
@@ -37,101 +38,93 @@ pub struct InboundEmails {
     client: Client,
 }
 
-/// An e-mail as it is handed to Kiket.
+/// An e-mail to pass on to Kiket. Setting a field again replaces it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[must_use = "an e-mail is handed over by `create`"]
-pub struct InboundEmail {
-    from_email: String,
-    to_email: String,
-    cc_emails: Vec<String>,
-    references: Vec<String>,
-    headers: Map<String, Value>,
-    attachments: Vec<EmailAttachment>,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
-}
+#[serde(transparent)]
+#[must_use = "an e-mail is sent by `create`"]
+pub struct InboundEmail(Map<String, Value>);
 
 impl InboundEmail {
     /// An e-mail between two addresses, without names and angle brackets.
     pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
-        Self {
-            from_email: from.into(),
-            to_email: to.into(),
-            cc_emails: Vec::new(),
-            references: Vec::new(),
-            headers: Map::new(),
-            attachments: Vec::new(),
-            rest: Map::new(),
-        }
+        Self(Map::new())
+            .field("from_email", from.into())
+            .field("to_email", to.into())
+            .field("cc_emails", json!([]))
+            .field("references", json!([]))
+            .field("headers", json!({}))
+            .field("attachments", json!([]))
     }
 
-    /// The name of whoever wrote it.
-    pub fn from_name(self, name: impl Into<String>) -> Self {
-        self.field("from_name", name.into())
+    /// Adds a carbon copy address.
+    pub fn cc(self, address: impl Into<String>) -> Self {
+        self.push("cc_emails", address.into().into())
     }
 
-    /// One more address that it went to.
-    pub fn cc(mut self, address: impl Into<String>) -> Self {
-        self.cc_emails.push(address.into());
-        self
+    /// Adds the `Message-ID` of an earlier e-mail of the conversation.
+    pub fn reference(self, id: impl Into<String>) -> Self {
+        self.push("references", id.into().into())
     }
 
-    /// Its `Message-ID`.
-    pub fn message_id(self, id: impl Into<String>) -> Self {
-        self.field("message_id", id.into())
+    /// Adds an attachment: its description, not its content.
+    pub fn attachment(self, attachment: EmailAttachment) -> Self {
+        self.push("attachments", attachment.into())
     }
 
-    /// The `Message-ID` that it answers.
-    pub fn in_reply_to(self, id: impl Into<String>) -> Self {
-        self.field("in_reply_to", id.into())
-    }
-
-    /// One more `Message-ID` of the conversation before it.
-    pub fn reference(mut self, id: impl Into<String>) -> Self {
-        self.references.push(id.into());
-        self
-    }
-
-    /// Its subject.
-    pub fn subject(self, subject: impl Into<String>) -> Self {
-        self.field("subject", subject.into())
-    }
-
-    /// Its text.
-    pub fn text_body(self, text: impl Into<String>) -> Self {
-        self.field("text_body", text.into())
-    }
-
-    /// Its text as HTML.
-    pub fn html_body(self, html: impl Into<String>) -> Self {
-        self.field("html_body", html.into())
-    }
-
-    /// One of its headers.
+    /// Sets one of the headers.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.insert(name.into(), value.into().into());
+        let headers = self.0.entry("headers").or_insert_with(|| json!({}));
+        if !headers.is_object() {
+            *headers = json!({});
+        }
+        if let Value::Object(headers) = headers {
+            headers.insert(name.into(), value.into().into());
+        }
         self
     }
 
-    /// One more attachment: what is known of it, not what is in it.
-    pub fn attachment(mut self, attachment: EmailAttachment) -> Self {
-        self.attachments.push(attachment);
-        self
-    }
-
-    /// What it was parsed from, as text.
-    pub fn raw_payload(self, text: impl Into<String>) -> Self {
-        self.field("raw_payload", text.into())
-    }
-
-    /// A field that has no method of its own.
+    /// Sets a field that has no setter.
     pub fn field(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.rest.insert(name.into(), value.into());
+        self.0.insert(name.into(), value.into());
+        self
+    }
+
+    fn set(mut self, name: &str, value: Option<String>) -> Self {
+        match value {
+            Some(value) => self.0.insert(name.to_owned(), value.into()),
+            None => self.0.remove(name),
+        };
+        self
+    }
+
+    fn push(mut self, name: &str, value: Value) -> Self {
+        match self.0.get_mut(name) {
+            Some(Value::Array(list)) => list.push(value),
+            _ => drop(self.0.insert(name.to_owned(), json!([value]))),
+        }
         self
     }
 }
 
-/// What is known of a file that came with an e-mail.
+setters! {
+    InboundEmail:
+    /// The name of the sender.
+    from_name(into String) => "from_name";
+    /// The `Message-ID`.
+    message_id(into String) => "message_id";
+    /// The `Message-ID` of the e-mail that this one replies to.
+    in_reply_to(into String) => "in_reply_to";
+    /// The subject.
+    subject(into String) => "subject";
+    /// The body as plain text.
+    text_body(into String) => "text_body";
+    /// The body as HTML.
+    html_body(into String) => "html_body";
+    /// The source from which the e-mail was parsed.
+    raw_payload(into String) => "raw_payload";
+}
+
+/// The description of an attachment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[must_use = "an attachment is given to an e-mail"]
 pub struct EmailAttachment {
@@ -145,60 +138,79 @@ pub struct EmailAttachment {
 }
 
 impl EmailAttachment {
-    /// A file with a name.
+    /// An attachment with a file name.
     pub fn new(filename: impl Into<String>) -> Self {
         Self { filename: filename.into(), content_type: None, size: None, content_id: None }
     }
+}
 
-    /// Its media type, like `image/png`.
-    pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
-        self.content_type = Some(content_type.into());
-        self
-    }
+setters! {
+    EmailAttachment:
+    /// The media type, like `image/png`.
+    content_type(into String) => content_type;
+    /// The size in bytes.
+    size(u64) => size;
+    /// The `Content-ID`, by which the HTML body refers to the attachment.
+    content_id(into String) => content_id;
+}
 
-    /// Its size in bytes.
-    pub fn size(mut self, bytes: u64) -> Self {
-        self.size = Some(bytes);
-        self
-    }
-
-    /// Its `Content-ID`, by which the HTML of the e-mail shows it.
-    pub fn content_id(mut self, id: impl Into<String>) -> Self {
-        self.content_id = Some(id.into());
-        self
+impl From<EmailAttachment> for Value {
+    fn from(attachment: EmailAttachment) -> Self {
+        serde_json::to_value(attachment).unwrap_or_default()
     }
 }
 
-/// What became of an e-mail that was handed over.
+/// An e-mail, as Kiket received it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReceivedEmail {
-    /// Its id.
+    /// The id of the e-mail.
     pub id: Id,
-    /// How far Kiket is with it, like `pending`.
+    /// The status of its processing, like `pending`.
     pub status: String,
-    /// What this version does not know.
+    /// The fields that this version does not know.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub extra: Map<String, Value>,
 }
 
-impl Wrapped for ReceivedEmail {
-    const NAME: &'static str = "inbound_email";
-}
+resources! { ReceivedEmail: "inbound_email", "inbound_emails"; }
 
 impl InboundEmails {
     pub(crate) fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// Hands an e-mail to Kiket.
+    /// Passes an e-mail on to Kiket.
     ///
     /// # Errors
     ///
-    /// When the call fails; Kiket refuses with 422 an e-mail without an address.
+    /// When the call fails; with 422 where an address is missing.
     pub async fn create(&self, email: &InboundEmail) -> Result<ReceivedEmail, ClientError> {
         let request = Request::new(Method::POST, &["ext", "inbound_emails"])?;
-        let request = request.json(&json!({ "inbound_email": email }))?.idempotent();
-        self.client.one(request).await
+        self.client.one(request.json(&json!({ "inbound_email": email }))?.idempotent()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_is_set_again_is_replaced() {
+        let email = InboundEmail::new("a", "b")
+            .header("X", "0")
+            .field("headers", json!({ "X": [1] }))
+            .header("Y", "2")
+            .field("cc_emails", "odd")
+            .cc("c")
+            .subject("old")
+            .subject(Some("new"))
+            .from_name("Ada")
+            .from_name(None::<String>);
+        let expected = json!({
+            "from_email": "a", "to_email": "b", "headers": { "X": [1], "Y": "2" }, "cc_emails": ["c"],
+            "references": [], "attachments": [], "subject": "new",
+        });
+        assert_eq!(serde_json::to_value(&email).unwrap(), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! Raw events and evidence, handed to Kiket with a key of their own.
+//! The ingestion of raw events and evidence, with an API key of its own.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -6,11 +6,11 @@ use http::{HeaderName, Method};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Value};
 
-use super::raw_event::{Evidence, RawEvent, StoredRawEvent};
-use crate::types::Secret;
+use super::setters::setters;
 use crate::{
-    client::{Client, Credentials, Given, Idempotency, Request},
+    client::{CallerCredentials, Client, Credentials, Idempotency, Request},
     error::{ClientError, ClientErrorKind},
+    types::{Id, Secret, Timestamp},
 };
 
 /// The ingestion of raw events and evidence into an organisation.
@@ -35,6 +35,11 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+///
+/// Its functions fail when the API key or the organisation is blank or cannot be sent in a header; when an id is empty,
+/// `.` or `..`; and when the call fails.
 #[derive(Clone)]
 pub struct Ingestion {
     client: Client,
@@ -42,19 +47,240 @@ pub struct Ingestion {
     credentials: Result<Credentials, &'static str>,
 }
 
-/// What became of a raw event.
+/// An event of another system, as it was received.
+///
+/// ```
+/// use kiket_runtime::api::RawEvent;
+/// use serde_json::json;
+///
+/// let event = RawEvent::new("github", "pull_request", "github:1", json!({ "action": "closed" }))
+///     .metadata(json!({ "deliveryId": "d-1" }));
+/// assert_eq!(
+///     serde_json::to_value(&event)?,
+///     json!({
+///         "sourceSystem": "github", "sourceEventType": "pull_request", "idempotencyKey": "github:1",
+///         "payload": { "action": "closed" }, "metadata": { "deliveryId": "d-1" },
+///     })
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[must_use = "an event does nothing until it is ingested"]
+#[non_exhaustive]
+pub struct RawEvent {
+    /// The system where it happened, like `github`.
+    pub source_system: String,
+    /// The type of the event there, like `pull_request`.
+    pub source_event_type: String,
+    /// The id of the event there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_event_id: Option<String>,
+    /// The idempotency key: Kiket stores one event per key.
+    pub idempotency_key: String,
+    /// The workspace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace_id: Option<Id>,
+    /// The process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process_id: Option<Id>,
+    /// The event, as it was received: a JSON object.
+    pub payload: Value,
+    /// Further data: a JSON object.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub metadata: Value,
+    /// The retention policy: a JSON object.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub retention_policy: Value,
+    /// The fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl RawEvent {
+    /// An event of `source_system`. Ingesting another event with the same key returns the first one.
+    pub fn new(
+        source_system: impl Into<String>,
+        source_event_type: impl Into<String>,
+        idempotency_key: impl Into<String>,
+        payload: impl Into<Value>,
+    ) -> Self {
+        Self {
+            source_system: source_system.into(),
+            source_event_type: source_event_type.into(),
+            source_event_id: None,
+            idempotency_key: idempotency_key.into(),
+            workspace_id: None,
+            process_id: None,
+            payload: payload.into(),
+            metadata: Value::Null,
+            retention_policy: Value::Null,
+            extra: Map::new(),
+        }
+    }
+}
+
+setters! {
+    RawEvent:
+    /// The id of the event in its system.
+    source_event_id(into String) => source_event_id;
+    /// The workspace.
+    workspace(into Id) => workspace_id;
+    /// The process.
+    process(into Id) => process_id;
+    /// Further data: a JSON object.
+    metadata(plain Value) => metadata;
+    /// The retention policy: a JSON object.
+    retention_policy(plain Value) => retention_policy;
+}
+
+/// A raw event, as Kiket stores it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct StoredRawEvent {
+    /// The id of the event at Kiket.
+    pub id: Id,
+    /// The organisation.
+    pub organization_id: Option<Id>,
+    /// The workspace.
+    pub workspace_id: Option<Id>,
+    /// The process.
+    pub process_id: Option<Id>,
+    /// The system where it happened, like `github`.
+    pub source_system: Option<String>,
+    /// The type of the event there, like `pull_request`.
+    pub source_event_type: String,
+    /// The id of the event there.
+    pub source_event_id: Option<String>,
+    /// The idempotency key.
+    pub idempotency_key: Option<String>,
+    /// The status of its processing.
+    pub status: Option<String>,
+    /// The time when Kiket received it.
+    pub received_at: Option<Timestamp>,
+    /// The event, as it was received.
+    #[serde(default)]
+    pub payload: Value,
+    /// Further data.
+    #[serde(default)]
+    pub metadata: Value,
+    /// The fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// The response to an ingested raw event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Ingested {
-    /// The event, as Kiket keeps it.
+    /// The event, as Kiket stores it.
     pub raw_event: StoredRawEvent,
-    /// Whether Kiket had one with this idempotency key before, which this is.
+    /// Whether Kiket already had an event with this idempotency key, which is the one returned.
     #[serde(default)]
     pub duplicate: bool,
-    /// What this version does not know.
+    /// The fields that this version does not know.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub extra: Map<String, Value>,
+}
+
+/// Evidence that something was done.
+///
+/// ```
+/// use kiket_runtime::api::Evidence;
+/// use serde_json::json;
+///
+/// let evidence = Evidence::new("approval", "Approved by Ada", "slack", "slack:C1:17").case("case-1");
+/// assert_eq!(
+///     serde_json::to_value(&evidence)?,
+///     json!({
+///         "evidenceType": "approval", "title": "Approved by Ada", "sourceSystem": "slack",
+///         "dedupeKey": "slack:C1:17", "caseId": "case-1",
+///     })
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[must_use = "evidence proves nothing until it is sent"]
+#[non_exhaustive]
+pub struct Evidence {
+    /// The type of the evidence, like `approval`.
+    pub evidence_type: String,
+    /// The title.
+    pub title: String,
+    /// The system that it is from, like `slack`.
+    pub source_system: String,
+    /// The deduplication key: Kiket stores one piece of evidence per key.
+    pub dedupe_key: String,
+    /// The object that it is evidence of, in its system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_object_id: Option<String>,
+    /// The workspace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace_id: Option<Id>,
+    /// The process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process_id: Option<Id>,
+    /// The case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub case_id: Option<Id>,
+    /// The time of its capture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub captured_at: Option<Timestamp>,
+    /// The evidence itself: a JSON object.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub payload: Value,
+    /// The retention policy: a JSON object.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub retention_policy: Value,
+    /// The fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Evidence {
+    /// Evidence from `source_system`. Sending another with the same key returns the first one.
+    pub fn new(
+        evidence_type: impl Into<String>,
+        title: impl Into<String>,
+        source_system: impl Into<String>,
+        dedupe_key: impl Into<String>,
+    ) -> Self {
+        Self {
+            evidence_type: evidence_type.into(),
+            title: title.into(),
+            source_system: source_system.into(),
+            dedupe_key: dedupe_key.into(),
+            source_object_id: None,
+            workspace_id: None,
+            process_id: None,
+            case_id: None,
+            captured_at: None,
+            payload: Value::Null,
+            retention_policy: Value::Null,
+            extra: Map::new(),
+        }
+    }
+}
+
+setters! {
+    Evidence:
+    /// The object that it is evidence of, in its system.
+    source_object_id(into String) => source_object_id;
+    /// The workspace.
+    workspace(into Id) => workspace_id;
+    /// The process.
+    process(into Id) => process_id;
+    /// The case.
+    case(into Id) => case_id;
+    /// The time of its capture: a `SystemTime`, or RFC 3339.
+    captured_at(into Timestamp) => captured_at;
+    /// The evidence itself: a JSON object.
+    payload(plain Value) => payload;
+    /// The retention policy: a JSON object.
+    retention_policy(plain Value) => retention_policy;
 }
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -67,8 +293,8 @@ impl Ingestion {
         } else if organization_id.trim().is_empty() {
             Err("the id of the organisation is blank")
         } else {
-            Given::new((API_KEY, api_key), [(ORGANIZATION, organization_id)])
-                .map(|given| Credentials::Given(Arc::new(given)))
+            CallerCredentials::new((API_KEY, api_key), [(ORGANIZATION, organization_id)])
+                .map(|credentials| Credentials::Caller(Arc::new(credentials)))
                 .map_err(
                     |_| "the API key or the id of the organisation has characters that a header cannot carry",
                 )
@@ -76,62 +302,46 @@ impl Ingestion {
         Self { client, credentials }
     }
 
-    /// What Kiket expects of those who ingest.
-    ///
-    /// # Errors
-    ///
-    /// When key or organisation cannot be sent, or the call fails.
+    /// The contract of the ingestion: the fields that Kiket expects.
     pub async fn contract(&self) -> Result<Value, ClientError> {
         self.client.send(self.request(Method::GET, &["extension-ingestion", "contract"])?).await
     }
 
-    /// Hands a raw event to Kiket. Its own key keeps it from being there twice, however often this is called.
-    ///
-    /// # Errors
-    ///
-    /// When key or organisation cannot be sent, or the call fails.
+    /// Ingests a raw event, once per idempotency key, however often this is called.
     pub async fn ingest(&self, event: &RawEvent) -> Result<Ingested, ClientError> {
         self.client.send(self.request(Method::POST, &["raw-events"])?.json(event)?.idempotent()).await
     }
 
-    /// Takes a lease on at most `limit` events that nobody works on, for so long, in whole seconds (a part of one counts
-    /// as one). What is neither processed nor submitted by then is claimed by others.
+    /// Claims at most `limit` unclaimed events for the time of a lease, which is rounded up to whole seconds. Events that
+    /// are neither processed nor submitted by then can be claimed again.
     ///
-    /// It is tried once, even with an [idempotency key](Client::with_idempotency_key).
-    ///
-    /// # Errors
-    ///
-    /// When key or organisation cannot be sent, or the call fails. An answer that was lost may have taken a lease; its
-    /// events come back when that expires.
+    /// The call is not retried, even with an [idempotency key](Client::with_idempotency_key): if its response is lost,
+    /// the events stay claimed until the lease expires.
     pub async fn claim(&self, limit: u32, lease: Duration) -> Result<Vec<StoredRawEvent>, ClientError> {
         let seconds = lease.as_secs().saturating_add(u64::from(lease.subsec_nanos() > 0));
         let mut request = self
             .request(Method::GET, &["raw-events", "claim"])?
             .query("limit", &limit.to_string())
             .query("leaseSeconds", &seconds.to_string());
-        // It is a `GET` that takes effect. If its answer is lost, another attempt takes a lease on other events, while
-        // those of the first lie idle until theirs expires: three attempts may keep three times `limit` from everybody.
+        // It is a `GET` that takes effect. If its response is lost, another attempt claims other events, and those of the
+        // first lie idle until their lease expires: three attempts may block three times `limit` events.
         request.idempotency = Idempotency::Never;
         let Claimed(events) = self.client.send(request).await?;
         Ok(events)
     }
 
-    /// Has Kiket process a raw event, and tells what it answered.
-    ///
-    /// # Errors
-    ///
-    /// When key or organisation cannot be sent, or the call fails.
+    /// Has Kiket process a raw event, and returns the response.
     pub async fn process(&self, id: impl fmt::Display) -> Result<Value, ClientError> {
         let request = self.request(Method::POST, &["raw-events", &id.to_string(), "process"])?;
         self.client.send(request.json(&Map::new())?.idempotent()).await
     }
 
-    /// Hands in what became of a claimed raw event, in the form that [`contract`](Self::contract) describes, and tells
-    /// what Kiket answered.
+    /// Submits the normalized form of a claimed raw event, as [`contract`](Self::contract) describes it, and returns the
+    /// response.
     ///
     /// # Errors
     ///
-    /// When key or organisation cannot be sent, `normalized` cannot be JSON, or the call fails.
+    /// Also when `normalized` cannot be JSON.
     pub async fn submit(
         &self,
         id: impl fmt::Display,
@@ -146,11 +356,7 @@ impl Ingestion {
         self.client.send(request.json(&Submission { normalized })?.idempotent()).await
     }
 
-    /// Hands evidence to Kiket, and tells what it answered. Its own key keeps it from being there twice.
-    ///
-    /// # Errors
-    ///
-    /// When key or organisation cannot be sent, or the call fails.
+    /// Sends evidence to Kiket, once per deduplication key, and returns the response.
     pub async fn evidence(&self, evidence: &Evidence) -> Result<Value, ClientError> {
         self.client.send(self.request(Method::POST, &["evidence"])?.json(evidence)?.idempotent()).await
     }

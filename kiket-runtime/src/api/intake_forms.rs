@@ -4,14 +4,14 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::intake_submissions::IntakeSubmissions;
-use crate::types::{Id, or_default};
+use super::{intake_submissions::IntakeSubmissions, setters::setters};
 use crate::{
-    client::{Client, Items, Request, Wrapped},
+    client::{Client, Paginator, Request, resources},
     error::ClientError,
+    types::{Id, Timestamp, or_default},
 };
 
-/// The intake forms of a project, through which people without an account send something in.
+/// The intake forms of a project, through which people without an account submit something.
 ///
 /// ```
 /// # use kiket_runtime::testing::{self, FakePlatform};
@@ -33,14 +33,19 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+///
+/// Its functions fail when the project is blank; when the key of the form is empty, `.` or `..`; and when the call
+/// fails.
 #[derive(Debug, Clone)]
 pub struct IntakeForms {
     client: Client,
     project: String,
 }
 
-/// Which forms are asked for: all of them, until something is said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Query parameters for listing forms. Matches everything by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[must_use = "a filter filters nothing until it is given to `list`"]
 pub struct IntakeFormFilter {
     active: Option<bool>,
@@ -48,178 +53,137 @@ pub struct IntakeFormFilter {
     limit: Option<u32>,
 }
 
-impl IntakeFormFilter {
-    /// Those that take submissions, or those that do not.
-    pub fn active(mut self, active: bool) -> Self {
-        self.active = Some(active);
-        self
-    }
-
-    /// Those that anybody may fill in, or the others.
-    pub fn public(mut self, public: bool) -> Self {
-        self.public = Some(public);
-        self
-    }
-
-    /// At most so many; in a stream, so many a page.
-    pub fn limit(mut self, limit: u32) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    fn listing(self, project: &str) -> Result<Request, ClientError> {
-        let request = Request::new(Method::GET, &["ext", "intake_forms"])?.of_project(project)?;
-        let request = request.maybe_query("active", self.active).maybe_query("public", self.public);
-        Ok(request.maybe_query("limit", self.limit))
-    }
+setters! {
+    IntakeFormFilter:
+    /// Only forms that take submissions, or only those that do not.
+    active(bool) => active;
+    /// Only forms that anyone may fill in, or only the others.
+    public(bool) => public;
+    /// At most this many forms; of a stream, this many per page.
+    limit(u32) => limit;
 }
 
-/// A form: what it asks for, and who may fill it in.
+/// A form: its fields, and who may fill it in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct IntakeForm {
-    /// Its id.
+    /// The id of the form.
     pub id: Id,
-    /// What it is called in paths, like `bug-report`.
+    /// The key in paths, like `bug-report`.
     pub key: String,
-    /// What people call it.
+    /// The name to show.
     pub name: String,
-    /// What it is for.
-    #[serde(default)]
+    /// The description.
     pub description: Option<String>,
-    /// Whether it takes submissions.
+    /// Whether the form takes submissions.
     #[serde(default, deserialize_with = "or_default")]
     pub active: bool,
-    /// Whether anybody may fill it in.
+    /// Whether anyone may fill it in.
     #[serde(default, deserialize_with = "or_default")]
     pub public: bool,
-    /// What it asks for, in its order.
+    /// The fields, in order.
     #[serde(default, deserialize_with = "or_default")]
     pub fields: Vec<IntakeField>,
-    /// Where it is, public or not: see [`public_url`](Self::public_url).
-    #[serde(default)]
+    /// The URL of the form, public or not: see [`public_url`](Self::public_url).
     pub form_url: Option<String>,
-    /// Whether other sites may show it inside their own pages.
+    /// Whether other sites may embed the form.
     #[serde(default, deserialize_with = "or_default")]
     pub embed_allowed: bool,
-    /// How many submissions it has.
-    #[serde(default)]
+    /// The number of submissions.
     pub submissions_count: Option<u64>,
-    /// When it was made, as Kiket writes it.
-    #[serde(default)]
-    pub created_at: Option<String>,
-    /// When it was changed last, as Kiket writes it.
-    #[serde(default)]
-    pub updated_at: Option<String>,
-    /// What this version does not know.
+    /// The time of creation.
+    pub created_at: Option<Timestamp>,
+    /// The time of the last change.
+    pub updated_at: Option<Timestamp>,
+    /// The fields that this version does not know.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub extra: Map<String, Value>,
 }
 
 impl IntakeForm {
-    /// Where anybody may fill it in; `None` for a form that is not public.
+    /// The URL where anyone may fill the form in; `None` if it is not public.
     pub fn public_url(&self) -> Option<&str> {
         self.form_url.as_deref().filter(|_| self.public)
     }
 }
 
-impl Wrapped for IntakeForm {
-    const NAME: &'static str = "intake_form";
-}
+resources! { IntakeForm: "intake_form", "intake_forms"; }
 
-/// One thing that a form asks for.
+/// A field of a form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct IntakeField {
-    /// What it is called in the data of a submission.
+    /// The key in the data of a submission.
     pub key: String,
-    /// What people call it.
-    #[serde(default)]
+    /// The label to show.
     pub label: Option<String>,
-    /// What may be written into it, like `text` or `select`.
-    #[serde(default, alias = "type")]
+    /// The type, like `text` or `select`.
+    #[serde(alias = "type")]
     pub field_type: Option<String>,
-    /// Whether a submission must have it.
+    /// Whether the field is required.
     #[serde(default, deserialize_with = "or_default")]
     pub required: bool,
-    /// What may be chosen: texts, or objects with labels.
+    /// The options: texts, or objects with labels.
     #[serde(default, deserialize_with = "or_default")]
     pub options: Vec<Value>,
-    /// What stands in it while it is empty.
-    #[serde(default)]
+    /// The placeholder.
     pub placeholder: Option<String>,
-    /// What stands beside it.
-    #[serde(default)]
+    /// The help text.
     pub help_text: Option<String>,
-    /// What this version does not know.
+    /// The fields that this version does not know.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub extra: Map<String, Value>,
 }
 
-/// How many submissions a form has, by their status.
+/// The number of submissions of a form, by status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct IntakeStats {
-    /// All of them.
+    /// The total.
     pub total_submissions: u64,
-    /// Those that nobody has decided about.
+    /// The number of pending submissions.
     #[serde(default)]
     pub pending: u64,
-    /// Those that were approved.
+    /// The number of approved submissions.
     #[serde(default)]
     pub approved: u64,
-    /// Those that were rejected.
+    /// The number of rejected submissions.
     #[serde(default)]
     pub rejected: u64,
-    /// Those that became issues.
+    /// The number of submissions that became issues.
     #[serde(default)]
     pub converted: u64,
-    /// Of which time, as it was asked for.
-    #[serde(default)]
+    /// The period that the call named.
     pub period: Option<String>,
-    /// What this version does not know.
+    /// The fields that this version does not know.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub extra: Map<String, Value>,
 }
 
-impl Wrapped for IntakeStats {
-    const NAME: &'static str = "stats";
-}
+resources! { IntakeStats: "stats", "stats"; }
 
 impl IntakeForms {
     pub(crate) fn new(client: Client, project: String) -> Self {
         Self { client, project }
     }
 
-    /// The forms that `filter` lets through.
-    ///
-    /// # Errors
-    ///
-    /// When the project is blank, or the call fails.
+    /// The forms that `filter` matches: one page of them.
     pub async fn list(&self, filter: IntakeFormFilter) -> Result<Vec<IntakeForm>, ClientError> {
-        self.client.list(filter.listing(&self.project)?).await
+        self.client.list(self.listing(&filter)?).await
     }
 
-    /// All forms that `filter` lets through, page by page as they are asked for.
-    pub fn stream(&self, filter: IntakeFormFilter) -> Items<IntakeForm> {
-        Items::of(self.client.clone(), filter.listing(&self.project))
+    /// The forms that `filter` matches, through all pages.
+    pub fn stream(&self, filter: IntakeFormFilter) -> Paginator<IntakeForm> {
+        Paginator::new(self.client.clone(), self.listing(&filter))
     }
 
     /// The form `key`, which may also be its id.
-    ///
-    /// # Errors
-    ///
-    /// When the project is blank, `key` is empty, `.` or `..`, or the call fails.
     pub async fn get(&self, key: &str) -> Result<IntakeForm, ClientError> {
         let request = Request::new(Method::GET, &["ext", "intake_forms", key])?.of_project(&self.project)?;
         self.client.one(request).await
     }
 
-    /// How many submissions the form `key` has: all of them, or those of a `period`, which is `day`, `week` or `month`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`get`](Self::get).
+    /// The number of submissions of the form `key`: all of them, or those of a `period`, which is `day`, `week` or `month`.
     pub async fn stats<'p>(
         &self,
         key: &str,
@@ -230,8 +194,12 @@ impl IntakeForms {
         self.client.one(request).await
     }
 
-    /// What was sent in through the form `key`, which may also be its id.
+    /// The submissions of the form `key`, which may also be its id.
     pub fn submissions(&self, key: impl Into<String>) -> IntakeSubmissions {
         IntakeSubmissions::new(self.client.clone(), self.project.clone(), key.into())
+    }
+
+    fn listing(&self, filter: &IntakeFormFilter) -> Result<Request, ClientError> {
+        Request::new(Method::GET, &["ext", "intake_forms"])?.of_project(&self.project)?.params(filter)
     }
 }

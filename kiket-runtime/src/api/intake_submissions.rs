@@ -1,4 +1,4 @@
-//! What people send in through an intake form.
+//! The submissions of an intake form.
 
 use std::fmt;
 
@@ -6,13 +6,14 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::types::Id;
+use super::setters::setters;
 use crate::{
-    client::{Client, Items, Request, Wrapped},
+    client::{Client, Paginator, Request, resources},
     error::ClientError,
+    types::{Id, Timestamp},
 };
 
-/// What was sent in through an intake form, and what is decided about it.
+/// The submissions of an intake form, and the decisions about them.
 ///
 /// ```
 /// # use kiket_runtime::testing::{self, FakePlatform};
@@ -37,6 +38,11 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+///
+/// Its functions fail when the project is blank; when the key of the form or an id is empty, `.` or `..`; and when the
+/// call fails.
 #[derive(Debug, Clone)]
 pub struct IntakeSubmissions {
     client: Client,
@@ -44,140 +50,112 @@ pub struct IntakeSubmissions {
     form: String,
 }
 
-/// Which submissions are asked for: all of them, until something is said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Query parameters for listing submissions. Matches everything by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[must_use = "a filter filters nothing until it is given to `list`"]
 pub struct SubmissionFilter {
     status: Option<SubmissionStatus>,
-    since: Option<String>,
     limit: Option<u32>,
+    since: Option<Timestamp>,
 }
 
-impl SubmissionFilter {
-    /// Those in one status.
-    pub fn status(mut self, status: SubmissionStatus) -> Self {
-        self.status = Some(status);
-        self
-    }
-
-    /// Those that were sent in then or later: a time as RFC 3339 writes it, like `2026-01-17T10:30:00Z`.
-    pub fn since(mut self, time: impl fmt::Display) -> Self {
-        self.since = Some(time.to_string());
-        self
-    }
-
-    /// At most so many; in a stream, so many a page.
-    pub fn limit(mut self, limit: u32) -> Self {
-        self.limit = Some(limit);
-        self
-    }
+setters! {
+    SubmissionFilter:
+    /// Only submissions in this status.
+    status(SubmissionStatus) => status;
+    /// Only submissions from this time or later: a `SystemTime`, or RFC 3339.
+    since(into Timestamp) => since;
+    /// At most this many submissions; of a stream, this many per page.
+    limit(u32) => limit;
 }
 
-/// What was decided about a submission.
+/// The status of a submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SubmissionStatus {
-    /// Nothing yet.
+    /// Not decided yet.
     Pending,
-    /// It was approved.
+    /// Approved.
     Approved,
-    /// It was rejected.
+    /// Rejected.
     Rejected,
-    /// It became an issue.
+    /// Converted into an issue.
     Converted,
     /// A status that this version does not know.
     #[serde(untagged)]
     Other(String),
 }
 
-/// The word for it, as calls and answers have it.
+/// The word that calls and responses have for it.
 impl fmt::Display for SubmissionStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }
 }
 
-/// What somebody sent in.
+/// A submission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct IntakeSubmission {
-    /// Its id.
+    /// The id of the submission.
     pub id: Id,
-    /// The form.
-    #[serde(default)]
+    /// The id of the form.
     pub intake_form_id: Option<Id>,
-    /// What was decided about it.
+    /// The status.
     pub status: SubmissionStatus,
-    /// What was written into the fields of the form, by their keys.
+    /// The values of the form's fields, by key.
     #[serde(default)]
     pub data: Value,
-    /// What whoever sent it in added.
+    /// The metadata.
     #[serde(default)]
     pub metadata: Value,
-    /// The address of whoever sent it in.
-    #[serde(default)]
+    /// The e-mail address of the submitter.
     pub submitted_by_email: Option<String>,
-    /// Who decided about it: an id, a name, or an object with both.
+    /// The reviewer: an id, a name, or an object with both.
     #[serde(default)]
     pub reviewed_by: Value,
-    /// When that was, as Kiket writes it.
-    #[serde(default)]
-    pub reviewed_at: Option<String>,
-    /// What was said about the decision.
-    #[serde(default)]
+    /// The time of the review.
+    pub reviewed_at: Option<Timestamp>,
+    /// The notes on the decision.
     pub notes: Option<String>,
-    /// When it was sent in, as Kiket writes it.
-    #[serde(default)]
-    pub created_at: Option<String>,
-    /// When it was changed last, as Kiket writes it.
-    #[serde(default)]
-    pub updated_at: Option<String>,
-    /// What this version does not know.
+    /// The time of the submission.
+    pub created_at: Option<Timestamp>,
+    /// The time of the last change.
+    pub updated_at: Option<Timestamp>,
+    /// The fields that this version does not know.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub extra: Map<String, Value>,
 }
 
-impl Wrapped for IntakeSubmission {
-    const NAME: &'static str = "submission";
-}
+resources! { IntakeSubmission: "submission", "submissions"; }
 
 impl IntakeSubmissions {
     pub(crate) fn new(client: Client, project: String, form: String) -> Self {
         Self { client, project, form }
     }
 
-    /// The submissions that `filter` lets through.
-    ///
-    /// # Errors
-    ///
-    /// When the project is blank, the key of the form is empty, `.` or `..`, or the call fails.
+    /// The submissions that `filter` matches: one page of them.
     pub async fn list(&self, filter: SubmissionFilter) -> Result<Vec<IntakeSubmission>, ClientError> {
-        self.client.list(self.listing(filter)?).await
+        self.client.list(self.listing(&filter)?).await
     }
 
-    /// All submissions that `filter` lets through, page by page as they are asked for.
-    pub fn stream(&self, filter: SubmissionFilter) -> Items<IntakeSubmission> {
-        Items::of(self.client.clone(), self.listing(filter))
+    /// The submissions that `filter` matches, through all pages.
+    pub fn stream(&self, filter: SubmissionFilter) -> Paginator<IntakeSubmission> {
+        Paginator::new(self.client.clone(), self.listing(&filter))
     }
 
     /// The submission `id`.
-    ///
-    /// # Errors
-    ///
-    /// When the project is blank, the form's key or the id is empty, `.` or `..`, or the call fails.
     pub async fn get(&self, id: impl fmt::Display) -> Result<IntakeSubmission, ClientError> {
         let request = self.request(Method::GET, &[&id.to_string()])?.of_project(&self.project)?;
         self.client.one(request).await
     }
 
-    /// Sends something in: `data` has the fields of the form by their keys; `metadata` is what else is to be known
-    /// of it, or `()`.
+    /// Creates a submission. `data` has the values of the form's fields, by key; `metadata` is further data, or `()`.
     ///
     /// # Errors
     ///
-    /// When the project is blank, the key of the form is empty, `.` or `..`, `data` or `metadata` cannot be JSON, or the
-    /// call fails.
+    /// Also when `data` or `metadata` cannot be JSON.
     pub async fn create(
         &self,
         data: &impl Serialize,
@@ -198,11 +176,11 @@ impl IntakeSubmissions {
         self.client.one(request.json(&sent)?.idempotent()).await
     }
 
-    /// Approves the submission `id`, and says why in `notes`, or `None`.
+    /// Approves the submission `id`, with `notes` or `None`.
     ///
     /// # Errors
     ///
-    /// As for [`get`](Self::get); Kiket refuses it with 422 when somebody else has decided.
+    /// Also with 422 when the submission was decided before.
     pub async fn approve<'n>(
         &self,
         id: impl fmt::Display,
@@ -211,7 +189,7 @@ impl IntakeSubmissions {
         self.decide(&id.to_string(), "approve", notes.into()).await
     }
 
-    /// Rejects the submission `id`, and says why in `notes`, or `None`.
+    /// Rejects the submission `id`, with `notes` or `None`.
     ///
     /// # Errors
     ///
@@ -242,11 +220,8 @@ impl IntakeSubmissions {
         self.client.one(request.json(&decision)?.idempotent()).await
     }
 
-    fn listing(&self, filter: SubmissionFilter) -> Result<Request, ClientError> {
-        let SubmissionFilter { status, since, limit } = filter;
-        let request = self.request(Method::GET, &[])?.of_project(&self.project)?;
-        let request = request.maybe_query("status", status);
-        Ok(request.maybe_query("limit", limit).maybe_query("since", since))
+    fn listing(&self, filter: &SubmissionFilter) -> Result<Request, ClientError> {
+        self.request(Method::GET, &[])?.of_project(&self.project)?.params(filter)
     }
 
     fn request(&self, method: Method, below: &[&str]) -> Result<Request, ClientError> {

@@ -1,16 +1,14 @@
 //! The issues of the workspace.
 
-use std::fmt;
-
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::issue_fields::IssueFields;
-use crate::types::{Id, or_default};
+use super::setters::setters;
 use crate::{
-    client::{Client, Items, Request, Wrapped},
+    client::{Client, Paginator, Request, resources},
     error::ClientError,
+    types::{Id, Timestamp, or_default},
 };
 
 /// The issues that the extension may read and write.
@@ -38,125 +36,159 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+///
+/// Its functions fail when a key is empty, `.` or `..`; when a project is blank; and when the call fails.
 #[derive(Debug, Clone)]
 pub struct Issues {
     client: Client,
 }
 
-/// Which issues are asked for: all of them, until something is said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Query parameters for listing issues. Matches everything by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 #[must_use = "a filter filters nothing until it is given to `list`"]
-pub struct IssueFilter {
-    project: Option<String>,
-    pairs: Vec<(String, String)>,
-}
+pub struct IssueFilter(Vec<(String, String)>);
 
 impl IssueFilter {
-    /// Those of one project. It must not be blank.
-    pub fn project(mut self, project: impl fmt::Display) -> Self {
-        self.project = Some(project.to_string());
-        self
+    /// A pair of the query that has no setter, like `label` and `login`. Setting a name again replaces its value.
+    pub fn pair(self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.set(name, Some(value))
     }
 
-    /// Those in one status, like `in_progress`.
-    pub fn status(self, status: impl fmt::Display) -> Self {
-        self.pair("status", status)
-    }
-
-    /// Those of one person.
-    pub fn assignee(self, id: impl fmt::Display) -> Self {
-        self.pair("assignee_id", id)
-    }
-
-    /// Those that changed then or later: a time as RFC 3339 writes it, like `2026-01-17T10:30:00Z`.
-    pub fn updated_since(self, time: impl fmt::Display) -> Self {
-        self.pair("updated_since", time)
-    }
-
-    /// At most so many; in a stream, so many a page.
-    pub fn limit(self, limit: u32) -> Self {
-        self.pair("limit", limit)
-    }
-
-    /// A pair of the query that has no method of its own, like `label` and `login`. The last value of a name counts.
-    pub fn pair(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
+    fn set(mut self, name: impl Into<String>, value: Option<impl ToString>) -> Self {
         let name = name.into();
-        self.pairs.retain(|(own, _)| *own != name);
-        self.pairs.push((name, value.to_string()));
+        self.0.retain(|(own, _)| *own != name);
+        self.0.extend(value.map(|value| (name, value.to_string())));
         self
     }
+}
+
+setters! {
+    IssueFilter:
+    /// Only issues of this project. It must not be blank.
+    project(into Id) => "project_id";
+    /// Only issues in this status, like `in_progress`.
+    status(into String) => "status";
+    /// Only issues of this assignee.
+    assignee(into Id) => "assignee_id";
+    /// Only issues that changed at this time or later: a `SystemTime`, or RFC 3339.
+    updated_since(into Timestamp) => "updated_since";
+    /// At most this many issues; of a stream, this many per page.
+    limit(u32) => "limit";
+}
+
+/// The fields that an issue is created with, or that an update changes. Fields that are not set stay as they are.
+///
+/// ```
+/// use kiket_runtime::api::IssueFields;
+/// use serde_json::{Value, json, to_value};
+///
+/// let fields = IssueFields::default().project(7).priority("high").field("assignee_id", Value::Null);
+/// assert_eq!(to_value(fields)?, json!({ "project_id": 7, "priority": "high", "assignee_id": null }));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+#[must_use = "fields change nothing until they are given to `create` or `update`"]
+pub struct IssueFields(Map<String, Value>);
+
+impl IssueFields {
+    /// The labels. They replace those that the issue has.
+    pub fn labels<L: Into<String>>(self, labels: impl IntoIterator<Item = L>) -> Self {
+        self.field("labels", labels.into_iter().map(Into::into).collect::<Vec<String>>())
+    }
+
+    /// A field that has no setter. `Value::Null` clears it.
+    pub fn field(self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.set(name, Some(value))
+    }
+
+    fn set(mut self, name: impl Into<String>, value: Option<impl Into<Value>>) -> Self {
+        let name = name.into();
+        match value {
+            Some(value) => self.0.insert(name, value.into()),
+            None => self.0.remove(&name),
+        };
+        self
+    }
+}
+
+setters! {
+    IssueFields:
+    /// The title.
+    title(into String) => "title";
+    /// The description.
+    description(into String) => "description";
+    /// The project. It must not be blank.
+    project(into Id) => "project_id";
+    /// The type, like `Task`.
+    issue_type(into String) => "issue_type";
+    /// The priority, like `high`.
+    priority(into String) => "priority";
+    /// The assignee.
+    assignee(into Id) => "assignee_id";
 }
 
 /// An issue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Issue {
-    /// Its id.
+    /// The id of the issue.
     pub id: Id,
-    /// What people and paths call it, like `CORE-42`.
+    /// The key, like `CORE-42`, which paths take.
     pub key: String,
-    /// Its project.
-    #[serde(default)]
+    /// The project.
     pub project_id: Option<Id>,
-    /// What it is about, in a line.
+    /// The title.
     pub title: String,
-    /// What it is about, at length.
-    #[serde(default)]
+    /// The description.
     pub description: Option<String>,
-    /// Where it is in its workflow.
-    #[serde(default)]
+    /// The status in the workflow.
     pub status: Option<String>,
-    /// How urgent it is.
-    #[serde(default)]
+    /// The priority.
     pub priority: Option<String>,
-    /// What kind of issue it is.
-    #[serde(default)]
+    /// The type.
     pub issue_type: Option<String>,
-    /// Who works on it, as Kiket tells it: an object with `id`, `name` and `email`, an id, or null.
+    /// The assignee: an object with `id`, `name` and `email`, an id, or null.
     #[serde(default)]
     pub assignee: Value,
-    /// Its labels.
+    /// The labels.
     #[serde(default, deserialize_with = "or_default")]
     pub labels: Vec<String>,
-    /// When it was made, as Kiket writes it.
-    #[serde(default)]
-    pub created_at: Option<String>,
-    /// When it was changed last, as Kiket writes it.
-    #[serde(default)]
-    pub updated_at: Option<String>,
-    /// What this version does not know.
+    /// The time of creation.
+    pub created_at: Option<Timestamp>,
+    /// The time of the last change.
+    pub updated_at: Option<Timestamp>,
+    /// The fields that this version does not know.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub extra: Map<String, Value>,
 }
 
-impl Wrapped for Issue {
-    const NAME: &'static str = "issue";
-}
-
-/// What somebody said about an issue.
+/// A comment on an issue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct IssueComment {
-    /// Its id.
+    /// The id of the comment.
     pub id: Id,
-    /// What was said.
+    /// The text.
     pub body: String,
-    /// Who said it, as Kiket tells it: an object with `id`, `name` and `email`, an id, or null.
+    /// The author: an object with `id`, `name` and `email`, an id, or null.
     #[serde(default)]
     pub author: Value,
-    /// When it was said, as Kiket writes it.
-    #[serde(default)]
-    pub created_at: Option<String>,
-    /// When it was changed last, as Kiket writes it.
-    #[serde(default)]
-    pub updated_at: Option<String>,
-    /// What this version does not know.
+    /// The time of the comment.
+    pub created_at: Option<Timestamp>,
+    /// The time of the last change.
+    pub updated_at: Option<Timestamp>,
+    /// The fields that this version does not know.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub extra: Map<String, Value>,
 }
 
-impl Wrapped for IssueComment {
-    const NAME: &'static str = "comment";
+resources! {
+    Issue: "issue", "issues";
+    IssueComment: "comment", "comments";
 }
 
 impl Issues {
@@ -164,79 +196,58 @@ impl Issues {
         Self { client }
     }
 
-    /// The issues that `filter` lets through.
-    ///
-    /// # Errors
-    ///
-    /// When the filter has a blank project, or the call fails.
+    /// The issues that `filter` matches: one page of them.
     pub async fn list(&self, filter: IssueFilter) -> Result<Vec<Issue>, ClientError> {
         self.client.list(listing(filter)?).await
     }
 
-    /// All issues that `filter` lets through, page by page as they are asked for.
-    pub fn stream(&self, filter: IssueFilter) -> Items<Issue> {
-        Items::of(self.client.clone(), listing(filter))
+    /// The issues that `filter` matches, through all pages.
+    pub fn stream(&self, filter: IssueFilter) -> Paginator<Issue> {
+        Paginator::new(self.client.clone(), listing(filter))
     }
 
     /// The issue `key`.
-    ///
-    /// # Errors
-    ///
-    /// When `key` is empty, `.` or `..`, or the call fails.
     pub async fn get(&self, key: &str) -> Result<Issue, ClientError> {
         self.client.one(Request::new(Method::GET, &["ext", "issues", key])?).await
     }
 
-    /// Makes an issue, and tells what it became.
-    ///
-    /// # Errors
-    ///
-    /// When `fields` has a blank project, or the call fails.
-    pub async fn create(&self, title: &str, fields: IssueFields) -> Result<Issue, ClientError> {
+    /// Creates an issue and returns it.
+    pub async fn create(&self, title: impl Into<String>, fields: IssueFields) -> Result<Issue, ClientError> {
         let request = Request::new(Method::POST, &["ext", "issues"])?;
-        self.client.one(with_fields(request, &fields.title(title))?).await
+        self.client.one(with_fields(request, &fields.title(title.into()))?).await
     }
 
-    /// Changes the fields of the issue `key` that `fields` has, and tells what it became.
-    ///
-    /// # Errors
-    ///
-    /// When `key` is empty, `.` or `..`, `fields` has a blank project, or the call fails.
+    /// Changes the fields of the issue `key` that `fields` has, and returns the issue.
     pub async fn update(&self, key: &str, fields: IssueFields) -> Result<Issue, ClientError> {
         self.client.one(with_fields(Request::new(Method::PATCH, &["ext", "issues", key])?, &fields)?).await
     }
 
-    /// Says something about the issue `key`.
-    ///
-    /// # Errors
-    ///
-    /// When `key` is empty, `.` or `..`, or the call fails.
-    pub async fn comment(&self, key: &str, body: &str) -> Result<IssueComment, ClientError> {
-        self.client.one(below(key, "comments", &json!({ "comment": { "body": body } }))?).await
+    /// Comments on the issue `key`.
+    pub async fn comment(&self, key: &str, body: impl Into<String>) -> Result<IssueComment, ClientError> {
+        self.client.one(below(key, "comments", &json!({ "comment": { "body": body.into() } }))?).await
     }
 
-    /// Moves the issue `key` on in its workflow, and tells what it became.
+    /// Moves the issue `key` along a transition of its workflow, and returns the issue.
     ///
     /// # Errors
     ///
-    /// When `key` is empty, `.` or `..`, or the call fails; Kiket refuses with 422 what the workflow does not allow.
-    pub async fn transition(&self, key: &str, transition: &str) -> Result<Issue, ClientError> {
-        self.client.one(below(key, "transitions", &json!({ "transition": transition }))?).await
+    /// Also with 422 when the workflow does not allow the transition.
+    pub async fn transition(&self, key: &str, transition: impl Into<String>) -> Result<Issue, ClientError> {
+        self.client.one(below(key, "transitions", &json!({ "transition": transition.into() }))?).await
     }
 }
 
-fn listing(filter: IssueFilter) -> Result<Request, ClientError> {
-    let IssueFilter { project, pairs } = filter;
-    let mut request = Request::new(Method::GET, &["ext", "issues"])?;
-    if let Some(project) = project {
-        request = request.of_project(&project)?;
+fn listing(mut filter: IssueFilter) -> Result<Request, ClientError> {
+    let request = Request::new(Method::GET, &["ext", "issues"])?;
+    if let Some((_, project)) = filter.0.iter_mut().find(|(name, _)| name == "project_id") {
+        *project = request.project(project)?.to_owned();
     }
-    Ok(pairs.iter().fold(request, |request, (name, value)| request.query(name, value)))
+    request.params(&filter)
 }
 
 fn with_fields(request: Request, fields: &IssueFields) -> Result<Request, ClientError> {
-    if fields.has_blank_project() {
-        return Err(request.invalid("the project is blank"));
+    if let Some(Value::String(project)) = fields.0.get("project_id") {
+        request.project(project)?;
     }
     Ok(request.json(&json!({ "issue": fields }))?.idempotent())
 }

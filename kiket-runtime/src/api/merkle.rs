@@ -17,6 +17,8 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::types::hex;
+
 /// The most steps of a proof: a tree with more levels has more leaves than 64 bits can count.
 pub const MOST_STEPS: usize = 64;
 
@@ -138,8 +140,7 @@ impl Hash {
 /// As the platform writes it: lower-case hex after `0x`.
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut hex = [0; 64];
-        write!(f, "0x{}", base16ct::lower::encode_str(&self.0, &mut hex).unwrap_or_default())
+        write!(f, "0x{}", hex(&self.0))
     }
 }
 

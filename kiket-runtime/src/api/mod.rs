@@ -1,5 +1,5 @@
-//! What calls to Kiket take and give: a type for each family of calls, reached from [`Endpoints`](crate::Endpoints), and those of its
-//! requests and answers.
+//! The API of Kiket: a type for each family of calls, reached from [`Endpoints`](crate::Endpoints), and the types of
+//! its requests and responses.
 //!
 //! ```
 //! use kiket_runtime::{Context, Id, Result, api::SlaFilter};
@@ -14,7 +14,7 @@
 //! | Calls | Reached by |
 //! |---|---|
 //! | [`Secrets`] | [`Context::secrets`](crate::Context::secrets), [`Endpoints::secrets`](crate::Endpoints::secrets) |
-//! | [`CustomData`] | [`Endpoints::custom_data`](crate::Endpoints::custom_data) |
+//! | [`CustomData`], [`Table`] | [`Endpoints::custom_data`](crate::Endpoints::custom_data) |
 //! | [`SlaEvents`] | [`Endpoints::sla_events`](crate::Endpoints::sla_events) |
 //! | [`IntakeForms`], [`IntakeSubmissions`] | [`Endpoints::intake_forms`](crate::Endpoints::intake_forms) |
 //! | [`Issues`] | [`Endpoints::issues`](crate::Endpoints::issues) |
@@ -22,13 +22,14 @@
 //! | [`Analytics`] | [`Endpoints::analytics`](crate::Endpoints::analytics) |
 //! | [`InboundEmails`] | [`Endpoints::inbound_emails`](crate::Endpoints::inbound_emails) |
 //! | [`Audit`] | [`Endpoints::audit`](crate::Endpoints::audit) |
-//! | [`Ingestion`] | [`Client::ingestion`](crate::Client::ingestion), [`Endpoints::ingestion`](crate::Endpoints::ingestion) |
+//! | [`Ingestion`] | [`Endpoints::ingestion`](crate::Endpoints::ingestion) |
 //!
-//! Answers keep the fields that this version does not know, and may get more of those that it does. Lists that come in
-//! pages are [`Items`].
+//! Responses keep the fields that this version does not know in `extra`, and may get more fields. Lists that come in
+//! pages are read by a [`Paginator`].
+
+#![allow(clippy::missing_errors_doc)] // each family says once, at its type, when its functions fail
 
 mod analytics;
-mod anchor;
 mod audit;
 mod custom_data;
 mod endpoints;
@@ -36,31 +37,28 @@ mod inbound_emails;
 mod ingestion;
 mod intake_forms;
 mod intake_submissions;
-mod issue_fields;
 mod issues;
 pub mod merkle;
 mod projects;
-mod raw_event;
 mod secrets;
+mod setters;
 mod sla;
-mod webhook_url;
 
 pub use self::{
     analytics::Analytics,
-    anchor::{Anchor, AnchorRecord, AnchorStatus, AuditProof, Verification},
-    audit::{AnchorFilter, Audit},
-    custom_data::CustomData,
-    endpoints::{Endpoints, Level},
+    audit::{Anchor, AnchorFilter, AnchorRecord, AnchorStatus, Audit, AuditProof, Verification},
+    custom_data::{CustomData, Query, Table},
+    endpoints::{Endpoints, Level, WebhookUrl},
     inbound_emails::{EmailAttachment, InboundEmail, InboundEmails, ReceivedEmail},
-    ingestion::{Ingested, Ingestion},
+    ingestion::{Evidence, Ingested, Ingestion, RawEvent, StoredRawEvent},
     intake_forms::{IntakeField, IntakeForm, IntakeFormFilter, IntakeForms, IntakeStats},
     intake_submissions::{IntakeSubmission, IntakeSubmissions, SubmissionFilter, SubmissionStatus},
-    issue_fields::IssueFields,
-    issues::{Issue, IssueComment, IssueFilter, Issues},
+    issues::{Issue, IssueComment, IssueFields, IssueFilter, Issues},
     projects::{Board, Member, Projects, Workflow},
-    raw_event::{Evidence, RawEvent, StoredRawEvent},
     secrets::{SecretEntry, Secrets},
     sla::{SlaEvent, SlaEvents, SlaFilter, SlaState},
-    webhook_url::WebhookUrl,
 };
-pub use crate::client::{Items, RateWindow};
+pub use crate::{
+    client::{Page, Paginator, RateWindow},
+    types::IntoOption,
+};

@@ -1,4 +1,4 @@
-//! The projects of the workspace: workflows, boards, people.
+//! The projects of the workspace: workflows, boards, members.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::types::{Id, or_default};
 use crate::{
-    client::{Client, Items, Request},
+    client::{Client, Paginator, Request, resources},
     error::ClientError,
+    types::{Id, or_default},
 };
 
-/// How the projects of the workspace are set up, and who works in them.
+/// The projects of the workspace: their workflows, boards and members.
 ///
 /// ```
 /// # use kiket_runtime::testing::{self, FakePlatform};
@@ -31,75 +31,77 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+///
+/// Its functions fail when a slug is empty, `.` or `..`; when the project is blank; and when the call fails.
 #[derive(Debug, Clone)]
 pub struct Projects {
     client: Client,
 }
 
-/// A workflow: the statuses that issues have, and how they go from one to the next.
+/// A workflow: the statuses of issues, and the transitions between them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Workflow {
-    /// Its id.
-    #[serde(default)]
+    /// The id of the workflow.
     pub id: Option<Id>,
-    /// What definitions call it.
-    #[serde(default)]
+    /// The key in definitions.
     pub key: Option<String>,
-    /// What people call it.
+    /// The name to show.
     pub name: String,
-    /// What it is for.
-    #[serde(default)]
+    /// The description.
     pub description: Option<String>,
-    /// Its statuses: names, or objects as its definition has them.
+    /// The statuses: names, or objects as in the definition.
     #[serde(default)]
     pub states: Value,
-    /// How issues go from status to status, as its definition has it.
+    /// The transitions, as in the definition.
     #[serde(default)]
     pub transitions: Value,
-    /// What this version does not know.
+    /// The fields that this version does not know.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub extra: Map<String, Value>,
 }
 
-/// A board: issues in columns.
+/// A board of issues in columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Board {
-    /// Its id.
-    #[serde(default)]
+    /// The id of the board.
     pub id: Option<Id>,
-    /// What definitions call it.
-    #[serde(default)]
+    /// The key in definitions.
     pub key: Option<String>,
-    /// What people call it.
+    /// The name to show.
     pub name: String,
-    /// Its columns: names, or objects as its definition has them.
+    /// The columns: names, or objects as in the definition.
     #[serde(default, deserialize_with = "or_default")]
     pub columns: Vec<Value>,
-    /// What this version does not know.
+    /// The fields that this version does not know.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub extra: Map<String, Value>,
 }
 
-/// Somebody who works in a project.
+/// A member of a project.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Member {
-    /// The id of the person.
+    /// The id of the member.
     pub id: Id,
-    /// How the person is called.
-    #[serde(default)]
+    /// The name to show.
     pub name: Option<String>,
-    /// The address of the person.
-    #[serde(default)]
+    /// The e-mail address.
     pub email: Option<String>,
-    /// What the person may do, like `admin`.
-    #[serde(default)]
+    /// The role, like `admin`.
     pub role: Option<String>,
-    /// What this version does not know.
+    /// The fields that this version does not know.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub extra: Map<String, Value>,
+}
+
+resources! {
+    Workflow: "workflow", "workflows";
+    Board: "board", "boards";
+    Member: "member", "members";
 }
 
 impl Projects {
@@ -107,36 +109,24 @@ impl Projects {
         Self { client }
     }
 
-    /// The workflows of the project that paths call `slug`.
-    ///
-    /// # Errors
-    ///
-    /// When `slug` is empty, `.` or `..`, or the call fails.
+    /// The workflows of the project with this slug.
     pub async fn workflows(&self, slug: &str) -> Result<Vec<Workflow>, ClientError> {
         self.client.list(Request::new(Method::GET, &["ext", "projects", slug, "workflows"])?).await
     }
 
-    /// The boards of the project that paths call `slug`.
-    ///
-    /// # Errors
-    ///
-    /// When `slug` is empty, `.` or `..`, or the call fails.
+    /// The boards of the project with this slug.
     pub async fn boards(&self, slug: &str) -> Result<Vec<Board>, ClientError> {
         self.client.list(Request::new(Method::GET, &["ext", "projects", slug, "boards"])?).await
     }
 
-    /// Who works in a project; where Kiket sends pages, those on the first. `project` is any displayable id.
-    ///
-    /// # Errors
-    ///
-    /// When the project is blank, or the call fails.
+    /// The members of a project: one page of them.
     pub async fn members(&self, project: impl fmt::Display) -> Result<Vec<Member>, ClientError> {
         self.client.list(members(&project.to_string())?).await
     }
 
-    /// Everybody who works in a project, page by page as they are asked for.
-    pub fn stream_members(&self, project: impl fmt::Display) -> Items<Member> {
-        Items::of(self.client.clone(), members(&project.to_string()))
+    /// The members of a project, through all pages.
+    pub fn stream_members(&self, project: impl fmt::Display) -> Paginator<Member> {
+        Paginator::new(self.client.clone(), members(&project.to_string()))
     }
 }
 

@@ -1,15 +1,15 @@
-//! The secrets that Kiket keeps for an extension.
+//! The secrets that Kiket stores for an extension.
 
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use crate::types::Secret;
 use crate::{
     client::{Client, Request},
     error::ClientError,
+    types::{Secret, Timestamp},
 };
 
-/// The secrets that Kiket keeps for the extension, by key.
+/// The secrets that Kiket stores for the extension, by key.
 ///
 /// ```no_run
 /// # async fn example(context: kiket_runtime::Context) -> kiket_runtime::Result<()> {
@@ -21,23 +21,25 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+///
+/// Its functions fail when the extension has no id; when a key is empty, `.` or `..`; and when the call fails.
 #[derive(Debug, Clone)]
 pub struct Secrets {
     client: Client,
 }
 
-/// A secret as the list shows it: everything but its value.
+/// An entry of the list of secrets: everything but the value.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct SecretEntry {
-    /// Its key.
+    /// The key.
     pub key: String,
-    /// When it was made, as Kiket writes it.
-    #[serde(default)]
-    pub created_at: Option<String>,
-    /// When it was changed last, as Kiket writes it.
-    #[serde(default)]
-    pub updated_at: Option<String>,
+    /// The time of creation.
+    pub created_at: Option<Timestamp>,
+    /// The time of the last change.
+    pub updated_at: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -51,14 +53,10 @@ impl Secrets {
     }
 
     /// All secrets, without their values.
-    ///
-    /// # Errors
-    ///
-    /// When the extension has no id, or the call fails.
     pub async fn list(&self) -> Result<Vec<SecretEntry>, ClientError> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Answer {
+        enum Response {
             Keys { keys: Vec<Item> },
             Entries(Vec<Item>),
         }
@@ -71,7 +69,7 @@ impl Secrets {
         }
 
         let request = self.request(Method::GET, None)?;
-        let (Answer::Keys { keys: items } | Answer::Entries(items)) = self.client.send(request).await?;
+        let (Response::Keys { keys: items } | Response::Entries(items)) = self.client.send(request).await?;
         let entry = |item| match item {
             Item::Key(key) => SecretEntry { key, created_at: None, updated_at: None },
             Item::Entry(entry) => entry,
@@ -79,43 +77,31 @@ impl Secrets {
         Ok(items.into_iter().map(entry).collect())
     }
 
-    /// The secret `key`; `None` when there is none.
-    ///
-    /// # Errors
-    ///
-    /// When the extension has no id, `key` is empty, `.` or `..`, or the call fails otherwise than with 404.
+    /// The secret `key`; `None` if there is none.
     pub async fn get(&self, key: &str) -> Result<Option<Secret>, ClientError> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Response {
             value: Option<String>,
         }
 
         let request = self.request(Method::GET, Some(key))?;
-        match self.client.send::<Answer>(request).await {
-            Ok(answer) => Ok(answer.value.map(Secret::new)),
+        match self.client.send::<Response>(request).await {
+            Ok(response) => Ok(response.value.map(Secret::new)),
             Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Keeps `value` under `key`, whether there was one or not.
-    ///
-    /// # Errors
-    ///
-    /// When the extension has no id, `key` is empty, `.` or `..`, or the call fails.
+    /// Stores `value` under `key`, in place of an earlier one.
     pub async fn set(&self, key: &str, value: impl Into<Secret>) -> Result<(), ClientError> {
         self.put(Method::POST, key, &value.into()).await
     }
 
-    /// Replaces the value under `key`. The old one is never deleted first: a rotation that fails keeps it.
-    ///
-    /// # Errors
-    ///
-    /// When the extension has no id, `key` is empty, `.` or `..`, or the call fails.
+    /// Replaces the value under `key`. The old one is not deleted first: if the rotation fails, it stays.
     pub async fn rotate(&self, key: &str, new: impl Into<Secret>) -> Result<(), ClientError> {
         let new = new.into();
         match self.put(Method::PATCH, key, &new).await {
-            // A platform that knows no rotation takes the new value as it takes a first one.
+            // A platform without rotation takes the new value as a first one.
             Err(error) if matches!(error.status().map(|s| s.as_u16()), Some(405 | 501)) => {
                 self.put(Method::POST, key, &new).await
             }
@@ -124,19 +110,15 @@ impl Secrets {
     }
 
     /// Deletes the secret `key`.
-    ///
-    /// # Errors
-    ///
-    /// When the extension has no id, `key` is empty, `.` or `..`, or the call fails.
     pub async fn delete(&self, key: &str) -> Result<(), ClientError> {
-        self.client.order(self.request(Method::DELETE, Some(key))?).await
+        self.client.execute(self.request(Method::DELETE, Some(key))?).await
     }
 
     async fn put(&self, method: Method, key: &str, value: &Secret) -> Result<(), ClientError> {
         let request = self.request(method, Some(key))?.json(&Value { value: value.expose() })?;
         // Kiket may send back what it was sent.
-        let told = self.client.order(request.idempotent()).await;
-        told.map_err(|error| error.without(value.expose()))
+        let sent = self.client.execute(request.idempotent()).await;
+        sent.map_err(|error| error.without(value.expose()))
     }
 
     fn request(&self, method: Method, key: Option<&str>) -> Result<Request, ClientError> {

@@ -1,4 +1,4 @@
-//! The service level events of a project.
+//! The SLA events of a project.
 
 use std::fmt;
 
@@ -6,13 +6,14 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::types::Id;
+use super::setters::setters;
 use crate::{
-    client::{Client, Items, Request},
+    client::{Client, Paginator, Request, resources},
     error::ClientError,
+    types::{Id, Timestamp},
 };
 
-/// The service level events of a project: which issues are about to be late, or are.
+/// The SLA events of a project: which issues are about to be late, or are.
 ///
 /// ```no_run
 /// # async fn example(context: kiket_runtime::Context) -> kiket_runtime::Result<()> {
@@ -25,39 +26,33 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+///
+/// Its functions fail when the project is blank, and when the call fails.
 #[derive(Debug, Clone)]
 pub struct SlaEvents {
     client: Client,
     project: String,
 }
 
-/// Which events are asked for: all of them, until something is said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Query parameters for listing SLA events. Matches everything by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[must_use = "a filter filters nothing until it is given to `list`"]
 pub struct SlaFilter {
-    issue_id: Option<String>,
+    issue_id: Option<Id>,
     state: Option<SlaState>,
     limit: Option<u32>,
 }
 
-impl SlaFilter {
-    /// Those of one issue.
-    pub fn issue(mut self, id: impl fmt::Display) -> Self {
-        self.issue_id = Some(id.to_string());
-        self
-    }
-
-    /// Those in one state.
-    pub fn state(mut self, state: SlaState) -> Self {
-        self.state = Some(state);
-        self
-    }
-
-    /// At most so many; in a stream, so many a page.
-    pub fn limit(mut self, limit: u32) -> Self {
-        self.limit = Some(limit);
-        self
-    }
+setters! {
+    SlaFilter:
+    /// Only events of this issue.
+    issue(into Id) => issue_id;
+    /// Only events in this state.
+    state(SlaState) => state;
+    /// At most this many events; of a stream, this many per page.
+    limit(u32) => limit;
 }
 
 /// How late an issue is.
@@ -69,74 +64,65 @@ pub enum SlaState {
     Imminent,
     /// Late.
     Breached,
-    /// In time again.
+    /// On time again.
     Recovered,
     /// A state that this version does not know.
     #[serde(untagged)]
     Other(String),
 }
 
-/// The word for it, as calls and answers have it.
+/// The word that calls and responses have for it.
 impl fmt::Display for SlaState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }
 }
 
-/// An issue that is about to be late, late, or in time again.
+/// An SLA event: an issue that is about to be late, late, or on time again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SlaEvent {
     /// The id of the event.
     pub id: Id,
-    /// The issue; `None` where it is about something else, like a case, which is then in `more`.
-    #[serde(default)]
+    /// The issue; `None` if the event is about something else, like a case, which is then in `extra`.
     pub issue_id: Option<Id>,
-    /// Its project.
-    #[serde(default)]
+    /// The project of the issue.
     pub project_id: Option<Id>,
-    /// How late it is.
+    /// The state of the issue.
     pub state: SlaState,
-    /// Since when, as Kiket writes it.
-    #[serde(default)]
-    pub triggered_at: Option<String>,
-    /// Until when, as Kiket writes it.
-    #[serde(default)]
-    pub resolved_at: Option<String>,
-    /// The rule, as it is written at Kiket.
+    /// The start of the state.
+    pub triggered_at: Option<Timestamp>,
+    /// The end of the state.
+    pub resolved_at: Option<Timestamp>,
+    /// The SLA's definition.
     #[serde(default)]
     pub definition: Value,
-    /// What was measured.
+    /// The measurements.
     #[serde(default)]
     pub metrics: Value,
-    /// What this version does not know.
+    /// The fields that this version does not know.
     #[serde(flatten)]
-    pub more: Map<String, Value>,
+    pub extra: Map<String, Value>,
 }
+
+resources! { SlaEvent: "sla_event", "sla_events"; }
 
 impl SlaEvents {
     pub(crate) fn new(client: Client, project: String) -> Self {
         Self { client, project }
     }
 
-    /// The events that `filter` lets through.
-    ///
-    /// # Errors
-    ///
-    /// When the project is blank, or the call fails.
+    /// The events that `filter` matches: one page of them.
     pub async fn list(&self, filter: SlaFilter) -> Result<Vec<SlaEvent>, ClientError> {
-        self.client.list(self.listing(filter)?).await
+        self.client.list(self.listing(&filter)?).await
     }
 
-    /// All events that `filter` lets through, page by page as they are asked for.
-    pub fn stream(&self, filter: SlaFilter) -> Items<SlaEvent> {
-        Items::of(self.client.clone(), self.listing(filter))
+    /// The events that `filter` matches, through all pages.
+    pub fn stream(&self, filter: SlaFilter) -> Paginator<SlaEvent> {
+        Paginator::new(self.client.clone(), self.listing(&filter))
     }
 
-    fn listing(&self, filter: SlaFilter) -> Result<Request, ClientError> {
-        let SlaFilter { issue_id, state, limit } = filter;
-        let request = Request::new(Method::GET, &["ext", "sla", "events"])?.of_project(&self.project)?;
-        let request = request.maybe_query("issue_id", issue_id).maybe_query("state", state);
-        Ok(request.maybe_query("limit", limit))
+    fn listing(&self, filter: &SlaFilter) -> Result<Request, ClientError> {
+        Request::new(Method::GET, &["ext", "sla", "events"])?.of_project(&self.project)?.params(filter)
     }
 }

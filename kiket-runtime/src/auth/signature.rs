@@ -11,7 +11,7 @@
 
 use crate::{
     auth::hmac::{MacKey, read_hex, read_time},
-    types::{Headers, Occurrence, Secret},
+    types::{Headers, Occurrence, Secret, hex},
 };
 pub use crate::{error::SignatureError, types::UnusableSecret};
 
@@ -30,8 +30,7 @@ pub const TOLERANCE_SECONDS: u64 = 300;
 /// ```
 pub fn sign(secret: &str, timestamp: u64, body: &[u8]) -> String {
     let mac = MacKey::new(secret.as_bytes()).mac(&[timestamp.to_string().as_bytes(), b".", body]);
-    let mut hex = [0; 64];
-    base16ct::lower::encode_str(&mac, &mut hex).unwrap_or_default().to_owned()
+    hex(&mac)
 }
 
 /// Checks one signature: `timestamp` and `signature` as their headers wrote them, `now` in Unix seconds.

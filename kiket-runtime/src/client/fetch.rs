@@ -1,11 +1,11 @@
-//! Fetches a document that Kiket publishes: without a token, for it is for everybody.
+//! Fetches a document that Kiket publishes, without credentials.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::{
-    CONNECT_TIMEOUT, USER_AGENT,
-    transport::{Http, Options, Outgoing, Transport, Trouble},
+    options::CONNECT_TIMEOUT,
+    transport::{HttpTransport, Outgoing, Transport, TransportError, TransportOptions, USER_AGENT},
 };
 use crate::types::BaseUrl;
 
@@ -18,8 +18,8 @@ pub(crate) struct Fetcher {
 impl Fetcher {
     /// Fetches `path` below `base`.
     pub(crate) fn new(base: &BaseUrl, path: &str) -> Self {
-        let options = Options { connect_timeout: CONNECT_TIMEOUT, host: base.host().to_owned() };
-        Self::over(Box::new(Http::new(options)), format!("{base}{path}"))
+        let options = TransportOptions { connect_timeout: CONNECT_TIMEOUT, host: base.host().to_owned() };
+        Self::over(Box::new(HttpTransport::new(options)), format!("{base}{path}"))
     }
 
     pub(crate) fn over(transport: Box<dyn Transport>, url: String) -> Self {
@@ -30,19 +30,23 @@ impl Fetcher {
         &self.url
     }
 
-    /// The document, or why it cannot be had. Whoever asks limits the time.
+    /// The document, or why it cannot be fetched. The caller limits the time.
     pub(crate) async fn fetch(&self) -> Result<Bytes, String> {
         let headers = [
-            (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
+            (header::USER_AGENT, USER_AGENT),
             (header::ACCEPT, HeaderValue::from_static("application/json")),
         ];
         let (method, url, headers) = (Method::GET, self.url.clone(), HeaderMap::from_iter(headers));
         match self.transport.send(Outgoing { method, url, headers, body: None }).await {
-            Ok(answer) if answer.status == StatusCode::OK => Ok(answer.body),
-            Ok(answer) => Err(format!("it was answered with {}", answer.status)),
-            Err(Trouble::Timeout) => Err("no answer came in time".to_owned()),
-            Err(Trouble::TooLarge) => Err("the answer is too large".to_owned()),
-            Err(Trouble::Unusable(why) | Trouble::Connect(why) | Trouble::Interrupted(why)) => Err(why),
+            Ok(response) if response.status == StatusCode::OK => Ok(response.body),
+            Ok(response) => Err(format!("the response has status {}", response.status)),
+            Err(TransportError::Timeout) => Err("no response came in time".to_owned()),
+            Err(TransportError::TooLarge) => Err("the response is too large".to_owned()),
+            Err(
+                TransportError::Unusable(why)
+                | TransportError::Connect(why)
+                | TransportError::Interrupted(why),
+            ) => Err(why),
         }
     }
 }

@@ -1,41 +1,46 @@
-//! Calls to Kiket: one client for the process, and a view of it for each delivery.
+//! Calls Kiket: one client for the process, and a view of it for each delivery.
 
 mod credentials;
 mod fetch;
 mod idempotency;
+mod options;
+mod page;
 mod pagination;
 mod rate_limit;
 mod reporter;
 mod request;
 mod resource;
 mod retry;
+mod scope;
 mod send;
 mod transport;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-use http::{HeaderValue, Method};
+use http::Method;
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::time::Instant;
 
 pub(crate) use self::{
-    credentials::{Credentials, Given},
+    credentials::{CallerCredentials, Credentials},
     fetch::Fetcher,
-    idempotency::Keys,
+    idempotency::IdempotencyKeys,
+    options::{ClientLimits, ClientOptions},
     reporter::Reporter,
     request::{Idempotency, Request},
-    resource::Wrapped,
+    resource::{Resource, resources},
+    scope::DeliveryScope,
 };
-pub use self::{pagination::Items, rate_limit::RateWindow};
+pub use self::{page::Page, pagination::Paginator, rate_limit::RateWindow};
 use self::{
-    rate_limit::Pace,
-    transport::{Http, Options, Transport},
+    page::read_page,
+    resource::One,
+    scope::CallScope,
+    send::{Call, ClientInner},
+    transport::{HttpTransport, Response, Transport, TransportOptions},
 };
 use crate::{
-    api::{Endpoints, Ingestion},
-    config::Config,
     error::{ClientError, ClientErrorKind},
-    types::{BaseUrl, Clock, Secret},
+    types::{BaseUrl, Clock},
 };
 
 /// Calls Kiket with the tokens of the extension.
@@ -56,198 +61,84 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Calls are tried three times in all: those with an idempotent method, and those that carry an idempotency key, on
-/// connection errors and on 429, 502, 503 and 504, with exponential pauses and full jitter, no sooner than `Retry-After`
-/// says. A call takes 15 s at most, attempts and pauses together. Redirects are not followed.
+/// # Retries and timeouts
+///
+/// A call is retried twice if its method is idempotent or it carries an idempotency key: on connection errors and on
+/// 429, 502, 503 and 504, with exponential backoff and full jitter, and no sooner than `Retry-After`. A call takes at
+/// most 15 seconds with its retries. Redirects are not followed.
+#[doc(alias("retry", "backoff", "jitter", "http client", "timeout"))]
 #[derive(Clone)]
 pub struct Client {
-    line: Arc<Line>,
-    view: View,
-}
-
-/// What all calls of the process share.
-struct Line {
-    transport: Box<dyn Transport>,
-    base_url: BaseUrl,
-    /// Where tokens may go besides.
-    allowed: Vec<BaseUrl>,
-    tokens: Tokens,
-    extension_id: Option<String>,
-    clock: Clock,
-    pace: Pace,
-    call_timeout: Duration,
-}
-
-/// What calls are signed with.
-#[derive(Clone, Default)]
-struct Tokens {
-    workspace: Option<Secret>,
-    extension_key: Option<Secret>,
-    /// As headers carry them, made once; `Err` where a header cannot.
-    authorization: Option<Result<HeaderValue, InvalidHeaderValue>>,
-    api_key: Option<Result<HeaderValue, InvalidHeaderValue>>,
-}
-
-impl Tokens {
-    fn new(workspace: Option<Secret>, extension_key: Option<Secret>) -> Self {
-        let bearer = workspace.as_ref().map(|token| sensitive(&format!("Bearer {}", token.expose())));
-        let api_key = extension_key.as_ref().map(|key| sensitive(key.expose()));
-        Self { workspace, extension_key, authorization: bearer, api_key }
-    }
-}
-
-/// A header value that no log of the library below shows.
-fn sensitive(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| InvalidHeaderValue)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-/// A text that a header cannot carry.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct InvalidHeaderValue;
-
-/// What the calls of one delivery share, and what the caller said of them.
-#[derive(Clone, Default)]
-struct View {
-    occasion: Option<Arc<dyn Occasion>>,
-    /// Where the delivery says that Kiket is, if tokens may go there.
-    base_url: Option<BaseUrl>,
-    given_version: Option<String>,
-    given_key: Option<String>,
-}
-
-/// What calls are made for: a delivery, as far as it concerns them.
-pub(crate) trait Occasion: Send + Sync {
-    /// The version that goes with every call.
-    fn version(&self) -> &str;
-
-    /// When every call has ended.
-    fn deadline(&self) -> Instant;
-
-    /// The runtime token, where it was checked: it takes the place of the workspace token.
-    fn token(&self) -> Option<&Secret>;
-
-    /// The keys of the calls that create something; most deliveries make none.
-    fn keys(&self) -> &Keys;
-}
-
-/// How long a connection may take to be made; contract 2.1.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a call may take; contract 2.1.
-pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// How many calls a minute has unless Kiket says less: the platform's limit.
-pub(crate) const CALLS_PER_MINUTE: u32 = 600;
-/// How many calls are on the way at once.
-pub(crate) const CALLS_AT_ONCE: usize = 64;
-
-const USER_AGENT: &str = concat!("kiket-sdk-rust/", env!("CARGO_PKG_VERSION"));
-const API_KEY_HEADER: &str = "x-kiket-api-key";
-
-/// How the client calls, as the builder was told.
-#[derive(Debug, Clone)]
-pub(crate) struct Outbound {
-    pub(crate) connect_timeout: Duration,
-    pub(crate) call_timeout: Duration,
-    pub(crate) per_minute: u32,
-    pub(crate) at_once: usize,
-}
-
-impl Default for Outbound {
-    fn default() -> Self {
-        Self {
-            connect_timeout: CONNECT_TIMEOUT,
-            call_timeout: CALL_TIMEOUT,
-            per_minute: CALLS_PER_MINUTE,
-            at_once: CALLS_AT_ONCE,
-        }
-    }
+    inner: Arc<ClientInner>,
+    scope: CallScope,
 }
 
 impl Client {
-    pub(crate) fn new(config: &Config, outbound: &Outbound, clock: Clock) -> Self {
-        let options =
-            Options { connect_timeout: outbound.connect_timeout, host: config.base_url.host().to_owned() };
-        Self::over(Box::new(Http::new(options)), config, outbound, clock)
+    pub(crate) fn new(options: ClientOptions, clock: Clock) -> Self {
+        let transport = TransportOptions {
+            connect_timeout: options.limits.connect_timeout,
+            host: options.base_url.host().to_owned(),
+        };
+        Self::over(Box::new(HttpTransport::new(transport)), options, clock)
     }
 
-    /// A client without tokens, which calls nobody.
+    /// A client without tokens, whose calls fail.
     pub(crate) fn unconfigured() -> Self {
-        let line = Line {
-            transport: Box::new(Http::new(Options { connect_timeout: CONNECT_TIMEOUT, host: String::new() })),
-            base_url: BaseUrl::kiket(),
-            allowed: Vec::new(),
-            tokens: Tokens::default(),
-            extension_id: None,
-            clock: Clock::system(),
-            pace: Pace::new(CALLS_PER_MINUTE, CALLS_AT_ONCE),
-            call_timeout: CALL_TIMEOUT,
-        };
-        Self { line: Arc::new(line), view: View::default() }
+        Self::new(ClientOptions::default(), Clock::system())
     }
 
-    fn over(transport: Box<dyn Transport>, config: &Config, outbound: &Outbound, clock: Clock) -> Self {
-        let tokens = Tokens::new(config.workspace_token.clone(), config.extension_api_key.clone());
-        let line = Line {
-            transport,
-            base_url: config.base_url.clone(),
-            allowed: config.allowed_base_urls.clone(),
-            tokens,
-            extension_id: config.id.clone(),
-            clock,
-            pace: Pace::new(outbound.per_minute, outbound.at_once),
-            call_timeout: outbound.call_timeout,
-        };
-        Self { line: Arc::new(line), view: View::default() }
+    fn over(transport: Box<dyn Transport>, options: ClientOptions, clock: Clock) -> Self {
+        Self { inner: Arc::new(ClientInner::new(transport, options, clock)), scope: CallScope::default() }
     }
 
     /// The view of a delivery: its version goes with every call, and its deadline ends them.
-    pub(crate) fn for_delivery(&self, delivery: Arc<dyn Occasion>) -> Self {
-        Self { line: Arc::clone(&self.line), view: View { occasion: Some(delivery), ..View::default() } }
+    pub(crate) fn for_delivery(&self, delivery: Arc<dyn DeliveryScope>) -> Self {
+        self.scoped(CallScope { delivery: Some(delivery), ..CallScope::default() })
     }
 
-    /// The client that calls where a delivery says that Kiket is, if tokens may go there. Nobody has verified what
-    /// it says, and whoever gets a token has it.
-    pub(crate) fn at_base_url_of_delivery(mut self, told: &str) -> Self {
-        let Line { base_url, allowed, .. } = &*self.line;
-        match told.parse::<BaseUrl>() {
-            Ok(told) if told.has_origin_of(base_url) => {}
-            Ok(told) if allowed.iter().any(|allowed| told.has_origin_of(allowed)) => {
-                self.view.base_url = Some(told);
+    /// The view that calls the base URL that a delivery names, if that may receive tokens. The name is not verified.
+    pub(crate) fn at_base_url_of_delivery(mut self, named: &str) -> Self {
+        let ClientInner { base_url, allowed_base_urls, .. } = &*self.inner;
+        match named.parse::<BaseUrl>() {
+            Ok(named) if named.has_origin_of(base_url) => {}
+            Ok(named) if allowed_base_urls.iter().any(|allowed| named.has_origin_of(allowed)) => {
+                self.scope.base_url = Some(named);
             }
             _ => tracing::warn!(
-                told = told.get(..100).unwrap_or(told),
+                base_url = named.get(..100).unwrap_or(named),
                 "the delivery names another base URL, which is not allowed: its calls go to the configured one"
             ),
         }
         self
     }
 
-    /// Sends this `Idempotency-Key` with the calls of the returned client, which are then tried again where they may
-    /// have failed in a passing way, `POST` and `PATCH` too.
+    fn scoped(&self, scope: CallScope) -> Self {
+        Self { inner: Arc::clone(&self.inner), scope }
+    }
+
+    /// Sends this `Idempotency-Key` with the calls of the returned client. They are then retried after transient
+    /// failures, `POST` and `PATCH` too.
     #[must_use]
     pub fn with_idempotency_key(&self, key: impl Into<String>) -> Self {
-        let view = View { given_key: Some(key.into()), ..self.view.clone() };
-        Self { line: Arc::clone(&self.line), view }
+        self.scoped(CallScope { idempotency_key: Some(key.into()), ..self.scope.clone() })
     }
 
     /// Sends this event version with the calls of the returned client, as a delivery's client does with its own.
     #[must_use]
     pub fn with_version(&self, version: impl Into<String>) -> Self {
-        let view = View { given_version: Some(version.into()), ..self.view.clone() };
-        Self { line: Arc::clone(&self.line), view }
+        self.scoped(CallScope { version: Some(version.into()), ..self.scope.clone() })
     }
 
     /// `GET` of a path below the base URL, like `/api/v1/ext/rate_limit?a=b`.
     ///
     /// # Errors
     ///
-    /// When the call fails, or its answer is not a `T`. An answer without a body is `()` or `None`.
+    /// When the call fails, or its response is not a `T`. A response without a body is `()` or `None`.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.send(Request::raw(Method::GET, path)?).await
     }
 
-    /// `POST` of a JSON body. It is tried once, unless it carries an [idempotency key](Self::with_idempotency_key).
+    /// `POST` of a JSON body. It is not retried, unless it carries an [idempotency key](Self::with_idempotency_key).
     ///
     /// # Errors
     ///
@@ -273,7 +164,7 @@ impl Client {
         self.send(Request::raw(Method::PUT, path)?.json(body)?).await
     }
 
-    /// `PATCH` with a JSON body. It is tried once, unless it carries an [idempotency key](Self::with_idempotency_key).
+    /// `PATCH` with a JSON body. It is not retried, unless it carries an [idempotency key](Self::with_idempotency_key).
     ///
     /// # Errors
     ///
@@ -295,51 +186,83 @@ impl Client {
         self.send(Request::raw(Method::DELETE, path)?).await
     }
 
-    /// The typed calls.
-    pub fn endpoints(&self) -> Endpoints {
-        Endpoints::new(self.clone())
-    }
-
-    /// The ingestion of raw events and evidence into an organisation, with an API key of its own instead of the
-    /// extension's tokens. Both are taken from here alone, never from the environment.
-    pub fn ingestion(&self, api_key: impl Into<Secret>, organization_id: impl fmt::Display) -> Ingestion {
-        Ingestion::new(self.clone(), api_key.into(), &organization_id.to_string())
-    }
-
-    /// What the last answer said of the rate of calls; `None` before the first that says anything.
+    /// The rate limit that the last response reported; `None` before the first that reports one.
     pub fn rate_window(&self) -> Option<RateWindow> {
-        self.line.pace.seen()
+        self.inner.rate_limiter.window()
     }
 
     /// The base URL that is called, without a slash at the end.
     pub fn base_url(&self) -> &str {
-        self.view.base_url.as_ref().unwrap_or(&self.line.base_url).as_str()
+        self.scope.base_url.as_ref().unwrap_or(&self.inner.base_url).as_str()
     }
 
     /// The id of the extension, which `call` needs.
     pub(crate) fn extension_id(&self, call: &str) -> Result<&str, ClientError> {
-        self.line.extension_id.as_deref().ok_or_else(|| {
+        self.inner.extension_id.as_deref().ok_or_else(|| {
             let message = "the extension has no id: write `id` into the manifest, or give it to the builder";
             ClientError::new(ClientErrorKind::NotConfigured, call, message)
         })
     }
 
-    /// The version that goes with the calls: the given one, else that of the delivery.
+    /// The event version of the calls: the caller's, else that of the delivery.
     pub(crate) fn version(&self) -> Option<&str> {
-        let View { given_version, occasion, .. } = &self.view;
-        given_version.as_deref().or_else(|| occasion.as_ref().map(|occasion| occasion.version()))
+        self.scope.version()
     }
 
-    /// The time, as the platform's calls write it: RFC 3339, UTC, whole seconds.
-    pub(crate) fn now(&self) -> String {
-        rfc3339(self.line.clock.unix_seconds())
+    /// The time of the client's clock, in Unix seconds.
+    pub(crate) fn unix_seconds(&self) -> u64 {
+        self.inner.clock.unix_seconds()
     }
-}
 
-/// A time of Unix seconds as RFC 3339 in UTC.
-pub(crate) fn rfc3339(unix_seconds: u64) -> String {
-    let seconds = i64::try_from(unix_seconds).unwrap_or_default();
-    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+    /// Makes a call whose response is a `T`.
+    pub(crate) async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<T, ClientError> {
+        self.read(&request, |json| serde_json::from_slice(json)).await
+    }
+
+    /// Makes a call whose response is one resource.
+    pub(crate) async fn one<T: DeserializeOwned + Resource>(
+        &self,
+        request: Request,
+    ) -> Result<T, ClientError> {
+        let One(resource) = self.send(request).await?;
+        Ok(resource)
+    }
+
+    /// Makes a call whose response is a list of resources, or its first page.
+    pub(crate) async fn list<T: DeserializeOwned + Resource>(
+        &self,
+        request: Request,
+    ) -> Result<Vec<T>, ClientError> {
+        Ok(self.page(request, T::MANY).await?.items)
+    }
+
+    /// Makes a call whose response is a page of a list, which stands in `data` or in the member `name`.
+    pub(crate) async fn page<T: DeserializeOwned>(
+        &self,
+        request: Request,
+        name: &str,
+    ) -> Result<Page<T>, ClientError> {
+        self.read(&request, |json| read_page(json, name)).await
+    }
+
+    /// Makes a call and ignores the body of its response.
+    pub(crate) async fn execute(&self, request: Request) -> Result<(), ClientError> {
+        self.call(&request).send().await.map(drop)
+    }
+
+    async fn read<T>(
+        &self,
+        request: &Request,
+        parse: impl FnOnce(&[u8]) -> serde_json::Result<T>,
+    ) -> Result<T, ClientError> {
+        let call = self.call(request);
+        let response: Response = call.send().await?;
+        call.read(&response, parse)
+    }
+
+    fn call<'c>(&'c self, request: &'c Request) -> Call<'c> {
+        Call { client: &self.inner, scope: &self.scope, request }
+    }
 }
 
 impl fmt::Debug for Client {
@@ -351,7 +274,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The wire, for tests that put a script in its place.
+/// The transport, for tests that put a script in its place.
 #[cfg(test)]
 pub(crate) mod wire {
     pub(crate) use crate::client::transport::{Outgoing, Response, Sending, Transport};

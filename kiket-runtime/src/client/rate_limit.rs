@@ -1,13 +1,9 @@
-//! How fast the process may call: no faster than Kiket says, no more calls at once than it can hold.
+//! The rate limit and the concurrency limit of a process's calls.
 
-use std::{
-    num::NonZeroU32,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{num::NonZeroU32, time::Duration};
 
 use governor::{
-    Quota, RateLimiter,
+    Quota,
     clock::Clock,
     middleware::NoOpMiddleware,
     state::{InMemoryState, NotKeyed},
@@ -18,57 +14,63 @@ use tokio::{
     time::Instant,
 };
 
-/// The pace of all calls of a process.
-pub(crate) struct Pace {
-    /// Who waits for a turn waits in here, first come, first served.
+use crate::types::Mutex;
+
+/// The rate limit and the concurrency limit of all calls of a process.
+pub(crate) struct RateLimiter {
+    /// Calls wait here, first come, first served.
     queue: Queue<()>,
     state: Mutex<State>,
-    at_once: Semaphore,
+    concurrent: Semaphore,
 }
 
 struct State {
     per_minute: NonZeroU32,
     limiter: Limiter,
-    /// Nobody calls before: Kiket said so.
+    /// Kiket asked for no calls before this moment.
     paused_until: Option<Instant>,
-    seen: Option<RateWindow>,
+    window: Option<RateWindow>,
 }
 
-type Limiter = RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Duration>>;
+type Limiter = governor::RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Duration>>;
 
-/// What Kiket says of the rate of an extension's calls.
+/// The rate limit of an extension's calls, as Kiket reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[non_exhaustive]
 pub struct RateWindow {
-    /// How many calls a window has.
+    /// The number of calls per window.
     pub limit: u64,
-    /// How many are left in this one.
+    /// The number of calls left in this window.
     pub remaining: u64,
-    /// How long a window is, in seconds; 0 where only headers were seen, which do not say it.
+    /// The length of a window, in seconds; 0 if it was read from headers, which do not have it.
     #[serde(default)]
     pub window_seconds: u64,
-    /// In how many seconds the next one begins.
+    /// The seconds until the next window.
     #[serde(default)]
     pub reset_in: u64,
 }
 
-/// A turn would come too late.
+/// The deadline comes before the permit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooLate {
-    /// How long it would have been, where that is known.
+    /// How long the rate limit would have held it back, if that is known.
     pub(crate) wait: Option<Duration>,
 }
 
-impl Pace {
-    pub(crate) fn new(per_minute: u32, at_once: usize) -> Self {
+impl RateLimiter {
+    pub(crate) fn new(per_minute: u32, concurrent: usize) -> Self {
         let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
-        let state = State { per_minute, limiter: limiter(per_minute), paused_until: None, seen: None };
-        Self { queue: Queue::new(()), state: Mutex::new(state), at_once: Semaphore::new(at_once.max(1)) }
+        let state = State { per_minute, limiter: limiter(per_minute), paused_until: None, window: None };
+        Self {
+            queue: Queue::new(()),
+            state: Mutex::new(state),
+            concurrent: Semaphore::new(concurrent.max(1)),
+        }
     }
 
-    /// Waits for a turn, not past `deadline`. The turn holds one of the places for calls at once.
-    pub(crate) async fn turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, TooLate> {
-        let turn = async {
+    /// Waits for a permit, not past `deadline`. The permit counts against the concurrency limit until it is dropped.
+    pub(crate) async fn acquire(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, TooLate> {
+        let permit = async {
             let first = self.queue.lock().await;
             loop {
                 let wait = self.wait();
@@ -81,37 +83,37 @@ impl Pace {
                 tokio::time::sleep(wait).await;
             }
             drop(first);
-            self.at_once.acquire().await.map_err(|_| TooLate { wait: None })
+            self.concurrent.acquire().await.map_err(|_| TooLate { wait: None })
         };
-        tokio::time::timeout_at(deadline, turn).await.unwrap_or(Err(TooLate { wait: None }))
+        tokio::time::timeout_at(deadline, permit).await.unwrap_or(Err(TooLate { wait: None }))
     }
 
-    /// Takes a turn, or tells how long there is none.
+    /// Counts a call and returns zero, or returns how long the rate limit holds it back.
     fn wait(&self) -> Duration {
-        let state = self.state();
+        let state = self.state.lock();
         let now = Instant::now();
         if let Some(until) = state.paused_until.filter(|until| *until > now) {
             return until - now;
         }
         match state.limiter.check() {
             Ok(()) => Duration::ZERO,
-            // A hair more, so that rounding never makes a second round of it.
+            // Rounded up, so that one wait is enough.
             Err(not_until) => {
                 not_until.wait_time_from(state.limiter.clock().now()) + Duration::from_millis(1)
             }
         }
     }
 
-    /// Follows what an answer says: its window, and whether it asks for a pause.
-    pub(crate) fn follow(&self, headers: &HeaderMap, pause: Option<Duration>) {
-        let mut state = self.state();
-        if let Some(seen) = RateWindow::read(headers) {
-            state.seen = Some(seen);
-            if seen.remaining == 0 && seen.reset_in > 0 {
-                state.pause(Duration::from_secs(seen.reset_in));
+    /// Adapts to a response: its window, and the pause that it asks for.
+    pub(crate) fn observe(&self, headers: &HeaderMap, pause: Option<Duration>) {
+        let mut state = self.state.lock();
+        if let Some(window) = RateWindow::read(headers) {
+            state.window = Some(window);
+            if window.remaining == 0 && window.reset_in > 0 {
+                state.pause(Duration::from_secs(window.reset_in));
             }
-            let told = u32::try_from(seen.limit).ok().and_then(NonZeroU32::new);
-            if let Some(per_minute) = told.filter(|told| *told < state.per_minute) {
+            let limit = u32::try_from(window.limit).ok().and_then(NonZeroU32::new);
+            if let Some(per_minute) = limit.filter(|limit| *limit < state.per_minute) {
                 state.per_minute = per_minute;
                 state.limiter = limiter(per_minute);
             }
@@ -121,18 +123,13 @@ impl Pace {
         }
     }
 
-    /// What the last answer said of the rate.
-    pub(crate) fn seen(&self) -> Option<RateWindow> {
-        self.state().seen
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        // Nothing panics while it is held; a poisoned one would still be whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The window of the last response that had one.
+    pub(crate) fn window(&self) -> Option<RateWindow> {
+        self.state.lock().window
     }
 }
 
-/// The longest pause that Kiket is believed.
+/// The longest pause that a response can cause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 impl State {
@@ -143,10 +140,10 @@ impl State {
 }
 
 fn limiter(per_minute: NonZeroU32) -> Limiter {
-    RateLimiter::direct_with_clock(Quota::per_minute(per_minute), Ticks(Instant::now()))
+    governor::RateLimiter::direct_with_clock(Quota::per_minute(per_minute), Ticks(Instant::now()))
 }
 
-/// Time since the limiter was made, by the clock that tests can move.
+/// Time since the limiter was made, on the clock of tokio, which tests can pause.
 #[derive(Debug, Clone)]
 struct Ticks(Instant);
 
@@ -158,11 +155,11 @@ impl Clock for Ticks {
     }
 }
 
-/// Above this a reset is a time of day in Unix seconds, and not a number of seconds.
+/// From this on a reset is a time in Unix seconds, and not a number of seconds.
 const EARLIEST_TIME: u64 = 1_000_000_000;
 
 impl RateWindow {
-    /// What `X-RateLimit-Limit`, `-Remaining` and `-Reset` say.
+    /// Reads `X-RateLimit-Limit`, `-Remaining` and `-Reset`.
     pub(crate) fn read(headers: &HeaderMap) -> Option<Self> {
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
         Some(Self {
@@ -196,51 +193,56 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_minute_has_its_calls_and_then_they_come_one_by_one() {
-        let pace = Pace::new(60, 1000);
+    async fn a_burst_uses_up_the_minute_and_then_calls_are_spaced() {
+        let limiter = RateLimiter::new(60, 1000);
         let from = Instant::now();
         for _ in 0..60 {
-            drop(pace.turn(in_seconds(1)).await.unwrap());
+            drop(limiter.acquire(in_seconds(1)).await.unwrap());
         }
         assert_eq!(from.elapsed(), Duration::ZERO);
         for _ in 0..5 {
-            drop(pace.turn(in_seconds(2)).await.unwrap());
+            drop(limiter.acquire(in_seconds(2)).await.unwrap());
         }
         assert_eq!(from.elapsed().as_secs(), 5);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_past_the_deadline() {
-        let pace = Pace::new(1, 1000);
-        drop(pace.turn(in_seconds(1)).await.unwrap());
+    async fn no_call_waits_past_the_deadline() {
+        let limiter = RateLimiter::new(1, 1000);
+        drop(limiter.acquire(in_seconds(1)).await.unwrap());
         let from = Instant::now();
-        let Err(TooLate { wait: Some(wait) }) = pace.turn(in_seconds(10)).await else { panic!("a turn") };
+        let Err(TooLate { wait: Some(wait) }) = limiter.acquire(in_seconds(10)).await else {
+            panic!("a permit")
+        };
         assert_eq!((wait.as_secs(), from.elapsed()), (60, Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_than_the_limit_call_at_once() {
-        let pace = Pace::new(600, 2);
+    async fn the_concurrency_limit_holds() {
+        let limiter = RateLimiter::new(600, 2);
         let (first, _second) =
-            (pace.turn(in_seconds(1)).await.unwrap(), pace.turn(in_seconds(1)).await.unwrap());
-        assert_eq!(pace.turn(in_seconds(1)).await.err(), Some(TooLate { wait: None }));
+            (limiter.acquire(in_seconds(1)).await.unwrap(), limiter.acquire(in_seconds(1)).await.unwrap());
+        assert_eq!(limiter.acquire(in_seconds(1)).await.err(), Some(TooLate { wait: None }));
         drop(first);
-        assert!(pace.turn(in_seconds(1)).await.is_ok());
+        assert!(limiter.acquire(in_seconds(1)).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_kiket_says_is_followed() {
-        let pace = Pace::new(600, 1000);
-        pace.follow(&headers(100, 0, 30), None);
-        assert_eq!(pace.seen().map(|seen| (seen.limit, seen.remaining, seen.reset_in)), Some((100, 0, 30)));
-        assert!(pace.turn(in_seconds(29)).await.is_err());
+    async fn responses_change_the_limit() {
+        let limiter = RateLimiter::new(600, 1000);
+        limiter.observe(&headers(100, 0, 30), None);
+        assert_eq!(
+            limiter.window().map(|window| (window.limit, window.remaining, window.reset_in)),
+            Some((100, 0, 30))
+        );
+        assert!(limiter.acquire(in_seconds(29)).await.is_err());
         let from = Instant::now();
-        assert!(pace.turn(in_seconds(31)).await.is_ok());
+        assert!(limiter.acquire(in_seconds(31)).await.is_ok());
         assert_eq!(from.elapsed().as_secs(), 30);
 
-        pace.follow(&HeaderMap::new(), Some(Duration::from_secs(5)));
-        assert!(pace.turn(in_seconds(4)).await.is_err());
-        assert!(pace.turn(in_seconds(6)).await.is_ok());
+        limiter.observe(&HeaderMap::new(), Some(Duration::from_secs(5)));
+        assert!(limiter.acquire(in_seconds(4)).await.is_err());
+        assert!(limiter.acquire(in_seconds(6)).await.is_ok());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One call, described: what is asked, of which path, with what.
+//! A request before it is sent: method, path, query, body.
 
 use bytes::Bytes;
 use http::Method;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::credentials::Credentials;
 use crate::error::{ClientError, ClientErrorKind};
 
-/// A call before it has tokens, an address, or a time.
+/// A call before it has tokens, a base URL or a deadline.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) method: Method,
@@ -17,28 +17,28 @@ pub(crate) struct Request {
     pub(crate) body: Option<Bytes>,
     pub(crate) idempotency: Idempotency,
     pub(crate) credentials: Credentials,
-    /// The answer may hold a secret: nothing of it is shown.
+    /// The response may hold a secret: no error shows any of it.
     pub(crate) confidential: bool,
 }
 
-/// Whether a call that may have taken effect can be made again.
+/// Whether a call that may have taken effect can be repeated.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Idempotency {
-    /// As its method says.
+    /// If its method is idempotent.
     #[default]
     ByMethod,
-    /// It carries a key, made from what it does: the body, or the part of it that is the same in a repetition.
+    /// With an idempotency key made from its content: the body, or the part of it that a redelivery repeats.
     Derived(Bytes),
-    /// It carries a key that nobody had before: it changes nothing, and a repeated delivery asks anew.
-    Anew,
-    /// Not at all, whatever its method says and whatever key was given.
+    /// With a new idempotency key: it changes nothing, and a redelivery asks again.
+    Random,
+    /// Never, whatever its method and the caller's idempotency key.
     Never,
 }
 
 /// What stays in a segment: unreserved characters; RFC 3986, section 2.3.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The prefix of the platform's calls; contract, first paragraph.
+/// The prefix of the platform's calls.
 const PREFIX: &str = "/api/v1";
 
 impl Request {
@@ -65,7 +65,7 @@ impl Request {
         Ok(Self::of(method, target))
     }
 
-    /// A call of a path that somebody wrote, with its query.
+    /// A call of a path that a user wrote, with its query.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl Request {
         self
     }
 
-    /// Adds a pair to the query where there is a value.
+    /// Adds a pair to the query if there is a value.
     pub(crate) fn maybe_query(self, name: &str, value: Option<impl ToString>) -> Self {
         match value {
             Some(value) => self.query(name, &value.to_string()),
@@ -112,21 +112,33 @@ impl Request {
         }
     }
 
-    /// Names the project that it concerns.
+    /// Adds the fields of `params` to the query, those that have a value.
     ///
     /// # Errors
     ///
-    /// When there is none in `project`.
+    /// When `params` is not a struct or a list of pairs.
+    pub(crate) fn params(self, params: &impl Serialize) -> Result<Self, ClientError> {
+        let encoded = serde_urlencoded::to_string(params)
+            .map_err(|error| self.invalid(format!("the parameters cannot be a query: {error}")))?;
+        let pairs = form_urlencoded::parse(encoded.as_bytes());
+        Ok(pairs.fold(self, |request, (name, value)| request.query(&name, &value)))
+    }
+
+    /// Adds the project to the query.
+    ///
+    /// # Errors
+    ///
+    /// When `project` is blank.
     pub(crate) fn of_project(self, project: &str) -> Result<Self, ClientError> {
         let project = self.project(project)?;
         Ok(self.query("project_id", project))
     }
 
-    /// The project that it concerns, where the body names it.
+    /// The project, for a body.
     ///
     /// # Errors
     ///
-    /// When there is none in `project`.
+    /// When `project` is blank.
     pub(crate) fn project<'p>(&self, project: &'p str) -> Result<&'p str, ClientError> {
         match project.trim() {
             "" => Err(self.invalid("the project is blank")),
@@ -134,7 +146,7 @@ impl Request {
         }
     }
 
-    /// What is wrong with it, before it is sent.
+    /// The error of a request that is wrong before it is sent.
     pub(crate) fn invalid(&self, message: impl Into<String>) -> ClientError {
         ClientError::new(ClientErrorKind::InvalidRequest, self.call(), message)
     }
@@ -151,34 +163,34 @@ impl Request {
         Ok(self)
     }
 
-    /// Makes it repeatable: it carries a key made from its body.
+    /// Makes it repeatable, with an idempotency key made from its body.
     pub(crate) fn idempotent(self) -> Self {
         let body = self.body.clone().unwrap_or_default();
         self.idempotent_by(body)
     }
 
-    /// Makes it repeatable: it carries a key made from `what`, which a repetition has in common with it.
-    pub(crate) fn idempotent_by(mut self, what: impl Into<Bytes>) -> Self {
-        self.idempotency = Idempotency::Derived(what.into());
+    /// Makes it repeatable, with an idempotency key made from `content`, which a redelivery repeats.
+    pub(crate) fn idempotent_by(mut self, content: impl Into<Bytes>) -> Self {
+        self.idempotency = Idempotency::Derived(content.into());
         self
     }
 
-    /// Keeps the answer from being shown.
+    /// Keeps the response out of errors.
     pub(crate) fn confidential(mut self) -> Self {
         self.confidential = true;
         self
     }
 
-    /// Whether making it twice does no more than making it once.
+    /// Whether it is idempotent, by its method or by its key.
     pub(crate) fn is_repeatable(&self) -> bool {
         match self.idempotency {
             Idempotency::ByMethod => self.method.is_idempotent(),
-            Idempotency::Derived(_) | Idempotency::Anew => true,
+            Idempotency::Derived(_) | Idempotency::Random => true,
             Idempotency::Never => false,
         }
     }
 
-    /// Whether it is one of the calls that an extension API key is for.
+    /// Whether it is one of the calls that take the extension API key.
     pub(crate) fn is_below_ext(&self) -> bool {
         let rest = self.target.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix("/ext"));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
@@ -227,6 +239,8 @@ mod tests {
         let request = Request::new(Method::GET, &["x"]).unwrap().query("filters", r#"{"a":"b&c"}"#);
         let request = request.maybe_query("limit", Some(5)).maybe_query("none", None::<u32>);
         assert_eq!(request.target, "/api/v1/x?filters=%7B%22a%22%3A%22b%26c%22%7D&limit=5");
+        let request = request.params(&[("a b", Some("c+d")), ("e", None)]).unwrap();
+        assert_eq!(request.target, "/api/v1/x?filters=%7B%22a%22%3A%22b%26c%22%7D&limit=5&a%20b=c%2Bd");
         assert_eq!(request.call(), "GET /api/v1/x");
     }
 
@@ -265,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_repeated() {
+    fn idempotent_calls_are_repeatable() {
         let post = || Request::new(Method::POST, &["x"]).unwrap();
         assert!(!post().is_repeatable());
         assert!(post().idempotent().is_repeatable());
@@ -274,6 +288,6 @@ mod tests {
             assert!(request.is_repeatable());
             assert!(!Request { idempotency: Idempotency::Never, ..request }.is_repeatable());
         }
-        assert!(Request { idempotency: Idempotency::Anew, ..post() }.is_repeatable());
+        assert!(Request { idempotency: Idempotency::Random, ..post() }.is_repeatable());
     }
 }

@@ -1,4 +1,4 @@
-//! One thing as an answer has it: bare, or in a wrapping.
+//! What a response holds: one resource, bare or wrapped in an object, or a list of them.
 
 use serde::{
     Deserialize, Deserializer,
@@ -6,43 +6,46 @@ use serde::{
 };
 use serde_json::Value;
 
-use super::{Client, request::Request};
-use crate::error::ClientError;
+/// A type that responses hold, alone or in lists. Its names are those of the members that wrap it.
+pub(crate) trait Resource {
+    /// The member that wraps one of them, like `issue`.
+    const ONE: &str;
+    /// The member that wraps a list of them, like `issues`.
+    const MANY: &str;
+}
 
-/// A thing that stands alone in an answer:
+/// Implements [`Resource`].
+macro_rules! resources {
+    ($($resource:ty: $one:literal, $many:literal;)*) => {
+        $(
+            impl $crate::client::Resource for $resource {
+                const ONE: &str = $one;
+                const MANY: &str = $many;
+            }
+        )*
+    };
+}
+
+pub(crate) use resources;
+
+/// One resource:
 ///
 /// ```text
 /// {"id": 1, …}      {"data": {"id": 1, …}}      {"issue": {"id": 1, …}}
 /// ```
-struct One<T>(T);
+pub(super) struct One<T>(pub(super) T);
 
-/// What its own wrapping is called.
-pub(crate) trait Wrapped {
-    const NAME: &'static str;
-}
-
-impl Client {
-    /// Makes a call whose answer is one thing.
-    pub(crate) async fn one<T: DeserializeOwned + Wrapped>(
-        &self,
-        request: Request,
-    ) -> Result<T, ClientError> {
-        let One(thing) = self.send(request).await?;
-        Ok(thing)
-    }
-}
-
-impl<'de, T: DeserializeOwned + Wrapped> Deserialize<'de> for One<T> {
+impl<'de, T: DeserializeOwned + Resource> Deserialize<'de> for One<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut answer = Value::deserialize(deserializer)?;
-        // What has an id is the thing itself: a submission has a `data` of its own.
-        let wrapping = answer.as_object_mut().filter(|fields| !fields.contains_key("id"));
-        let inside = wrapping.and_then(|fields| {
+        let mut response = Value::deserialize(deserializer)?;
+        // What has an id is the resource itself: a submission has a `data` of its own.
+        let outer = response.as_object_mut().filter(|fields| !fields.contains_key("id"));
+        let wrapped = outer.and_then(|fields| {
             let name =
-                [T::NAME, "data"].into_iter().find(|name| fields.get(*name).is_some_and(Value::is_object));
+                [T::ONE, "data"].into_iter().find(|name| fields.get(*name).is_some_and(Value::is_object));
             fields.remove(name?)
         });
-        T::deserialize(inside.unwrap_or(answer)).map(Self).map_err(D::Error::custom)
+        T::deserialize(wrapped.unwrap_or(response)).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -59,16 +62,14 @@ mod tests {
         data: Value,
     }
 
-    impl Wrapped for Thing {
-        const NAME: &'static str = "thing";
-    }
+    resources! { Thing: "thing", "things"; }
 
     #[test]
-    fn a_thing_is_found_in_each_wrapping() {
+    fn a_resource_is_found_in_each_wrapper() {
         #[track_caller]
-        fn check(answer: &Value, data: &Value) {
-            let One(thing) = One::<Thing>::deserialize(answer).unwrap();
-            assert_eq!((thing.id, &thing.data), (1, data), "{answer}");
+        fn check(response: &Value, data: &Value) {
+            let One(thing) = One::<Thing>::deserialize(response).unwrap();
+            assert_eq!((thing.id, &thing.data), (1, data), "{response}");
         }
         let inside = json!({ "id": 1, "data": { "id": 2 } });
         check(&inside, &json!({ "id": 2 }));
@@ -78,8 +79,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_thing_is_an_error() {
-        for answer in [
+    fn what_is_no_resource_is_an_error() {
+        for response in [
             json!({}),
             json!(null),
             json!([]),
@@ -87,7 +88,7 @@ mod tests {
             json!({ "data": null }),
             json!({ "data": [{ "id": 1 }] }),
         ] {
-            assert!(One::<Thing>::deserialize(&answer).is_err(), "{answer}");
+            assert!(One::<Thing>::deserialize(&response).is_err(), "{response}");
         }
     }
 }

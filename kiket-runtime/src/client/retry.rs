@@ -1,4 +1,4 @@
-//! When a call is made again, and how much later.
+//! Retries: which failures are retried, and the backoff between attempts.
 
 use std::time::Duration;
 
@@ -9,33 +9,33 @@ use tokio::time::Instant;
 use crate::error::{ClientError, ClientErrorKind};
 use crate::types::Clock;
 
-/// How often a call is tried in all; contract 2.1.
+/// The number of attempts, with the first.
 const ATTEMPTS: usize = 3;
-/// The longest first pause; it doubles from there.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The first backoff before jitter; it doubles from there.
+const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 
-/// Makes `attempt`, and again while that is worth it: a repeatable call that failed in a passing way, three times in
-/// all, with exponential pauses and full jitter, no sooner than Kiket asks, and never past `deadline`.
+/// Makes `attempt`, and retries a repeatable call after a transient failure: three attempts in all, with exponential
+/// backoff and full jitter, no sooner than `Retry-After`, and never past `deadline`.
 pub(crate) async fn retried<T, F: Future<Output = Result<T, ClientError>>>(
     attempt: impl FnMut() -> F,
     repeatable: bool,
     deadline: Instant,
 ) -> Result<T, ClientError> {
-    let pauses = ExponentialBuilder::new().with_min_delay(FIRST_PAUSE).with_max_times(ATTEMPTS - 1);
+    let backoff = ExponentialBuilder::new().with_min_delay(FIRST_BACKOFF).with_max_times(ATTEMPTS - 1);
     attempt
-        .retry(pauses)
+        .retry(backoff)
         .sleep(tokio::time::sleep)
-        .when(|error| repeatable && is_passing(error))
-        .adjust(|error, pause| {
-            let jittered = jitter(pause?);
-            let pause = error.retry_after().map_or(jittered, |asked| asked.max(jittered));
-            (Instant::now() + pause < deadline).then_some(pause)
+        .when(|error| repeatable && is_transient(error))
+        .adjust(|error, backoff| {
+            let jittered = jitter(backoff?);
+            let backoff = error.retry_after().map_or(jittered, |asked| asked.max(jittered));
+            (Instant::now() + backoff < deadline).then_some(backoff)
         })
         .await
 }
 
-/// Whether another attempt may find better luck: contract 2.1.
-fn is_passing(error: &ClientError) -> bool {
+/// Whether another attempt may succeed.
+fn is_transient(error: &ClientError) -> bool {
     match error.kind() {
         ClientErrorKind::Connect => true,
         ClientErrorKind::Status(status) => matches!(
@@ -49,12 +49,12 @@ fn is_passing(error: &ClientError) -> bool {
     }
 }
 
-/// Anything from nothing to all of it, so that those who failed together do not come back together.
-fn jitter(pause: Duration) -> Duration {
-    pause.mul_f64(fastrand::f64())
+/// A random part of the backoff, so that calls that failed together are not retried together.
+fn jitter(backoff: Duration) -> Duration {
+    backoff.mul_f64(fastrand::f64())
 }
 
-/// What `Retry-After` asks for: seconds, or a date.
+/// Reads `Retry-After`: seconds, or a date.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {

@@ -3,18 +3,22 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use super::transport::{Outgoing, Response, Sending, Trouble};
+use super::transport::{Outgoing, Sending, TransportError};
 use super::*;
-use crate::api::{InboundEmail, IssueFields};
-use crate::config::{Declared, Environment, Layer};
+use crate::{
+    api::{Endpoints, InboundEmail, IssueFields},
+    types::Secret,
+};
 
-/// Answers what the script says, line by line, and then 200 `{}`.
+/// Responds line by line, and then with 200 `{}`.
 #[derive(Clone, Default)]
 struct Script {
     lines: Arc<Mutex<VecDeque<Line>>>,
@@ -22,8 +26,8 @@ struct Script {
 }
 
 enum Line {
-    Answer(Response),
-    Trouble(Trouble),
+    Response(Response),
+    Failure(TransportError),
     Silence,
 }
 
@@ -33,8 +37,8 @@ impl Transport for Script {
         let line = self.lines.lock().unwrap().pop_front().unwrap_or_else(|| status(200));
         Box::pin(async move {
             match line {
-                Line::Answer(response) => Ok(response),
-                Line::Trouble(trouble) => Err(trouble),
+                Line::Response(response) => Ok(response),
+                Line::Failure(error) => Err(error),
                 Line::Silence => std::future::pending().await,
             }
         })
@@ -42,14 +46,14 @@ impl Transport for Script {
 }
 
 fn status(status: u16) -> Line {
-    answer(status, &[], "{}")
+    response(status, &[], "{}")
 }
 
-fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Line {
+fn response(status: u16, headers: &[(&'static str, &str)], body: &str) -> Line {
     let headers =
         headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
     let status = StatusCode::from_u16(status).unwrap();
-    Line::Answer(Response { status, headers, body: Bytes::copy_from_slice(body.as_bytes()) })
+    Line::Response(Response { status, headers, body: Bytes::copy_from_slice(body.as_bytes()) })
 }
 
 impl Script {
@@ -58,18 +62,17 @@ impl Script {
     }
 
     fn client(&self) -> Client {
-        self.client_with(&Outbound::default())
+        self.client_with(ClientLimits::default())
     }
 
-    fn client_with(&self, outbound: &Outbound) -> Client {
-        let layer = Layer {
-            webhook_secrets: Some(vec![Ok(Secret::from("s"))]),
+    fn client_with(&self, limits: ClientLimits) -> Client {
+        let options = ClientOptions {
             workspace_token: Some(Secret::from("wk_canary")),
             extension_api_key: Some(Secret::from("ek_canary")),
-            ..Layer::default()
+            limits,
+            ..ClientOptions::default()
         };
-        let config = Config::combine(layer, vec![], &Environment::given([]), Declared::Nothing).unwrap();
-        Client::over(Box::new(self.clone()), &config, outbound, Clock::system())
+        Client::over(Box::new(self.clone()), options, Clock::system())
     }
 
     fn attempts(&self) -> usize {
@@ -92,7 +95,7 @@ impl Script {
 struct Made {
     version: &'static str,
     deadline: Instant,
-    keys: Keys,
+    keys: IdempotencyKeys,
     token: Option<Secret>,
 }
 
@@ -103,11 +106,11 @@ impl Made {
 
     fn plain(version: &'static str, seconds: u64, key: &str) -> Self {
         let deadline = Instant::now() + Duration::from_secs(seconds);
-        Self { version, deadline, keys: Keys::new(key.into()), token: None }
+        Self { version, deadline, keys: IdempotencyKeys::new(key.into()), token: None }
     }
 }
 
-impl Occasion for Made {
+impl DeliveryScope for Made {
     fn version(&self) -> &str {
         self.version
     }
@@ -120,7 +123,7 @@ impl Occasion for Made {
         self.token.as_ref()
     }
 
-    fn keys(&self) -> &Keys {
+    fn keys(&self) -> &IdempotencyKeys {
         &self.keys
     }
 }
@@ -148,7 +151,7 @@ async fn a_passing_failure_is_tried_again_three_times_in_all() {
 
 #[tokio::test(start_paused = true)]
 async fn no_connection_is_tried_again() {
-    let script = Script::of([Line::Trouble(Trouble::Connect("refused".into()))]);
+    let script = Script::of([Line::Failure(TransportError::Connect("refused".into()))]);
     assert!(get(&script.client()).await.is_ok());
     assert_eq!(script.attempts(), 2);
 }
@@ -160,15 +163,15 @@ async fn other_failures_are_not_tried_again() {
         assert!(get(&script.client()).await.is_err());
         assert_eq!(script.attempts(), 1, "{code}");
     }
-    for trouble in [
-        Trouble::Timeout,
-        Trouble::TooLarge,
-        Trouble::Interrupted("cut".into()),
-        Trouble::Unusable("no CA".into()),
+    for error in [
+        TransportError::Timeout,
+        TransportError::TooLarge,
+        TransportError::Interrupted("cut".into()),
+        TransportError::Unusable("no CA".into()),
     ] {
-        let script = Script::of([Line::Trouble(trouble.clone())]);
+        let script = Script::of([Line::Failure(error.clone())]);
         assert!(get(&script.client()).await.is_err());
-        assert_eq!(script.attempts(), 1, "{trouble:?}");
+        assert_eq!(script.attempts(), 1, "{error:?}");
     }
 }
 
@@ -203,8 +206,10 @@ async fn pauses_grow_and_have_full_jitter() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_after_is_waited_for() {
-    let script =
-        Script::of([answer(429, &[("retry-after", "7")], "{}"), answer(503, &[("retry-after", "3")], "{}")]);
+    let script = Script::of([
+        response(429, &[("retry-after", "7")], "{}"),
+        response(503, &[("retry-after", "3")], "{}"),
+    ]);
     get(&script.client()).await.unwrap();
     let seconds: Vec<_> = script.pauses().iter().map(Duration::as_secs).collect();
     assert_eq!(seconds, [7, 3]);
@@ -212,7 +217,7 @@ async fn a_retry_after_is_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_after_past_the_deadline_is_told_at_once() {
-    let script = Script::of([answer(429, &[("retry-after", "60")], r#"{"error":"Rate limit exceeded"}"#)]);
+    let script = Script::of([response(429, &[("retry-after", "60")], r#"{"error":"Rate limit exceeded"}"#)]);
     let from = Instant::now();
     let error = get(&script.client()).await.unwrap_err();
     assert_eq!((error.retry_after(), from.elapsed()), (Some(Duration::from_secs(60)), Duration::ZERO));
@@ -258,32 +263,33 @@ async fn a_call_carries_what_the_contract_names() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_without_a_token_is_an_error_before_it_is_sent() {
-    let overrides = || Layer { webhook_secrets: Some(vec![Ok(Secret::from("s"))]), ..Layer::default() };
     let script = Script::default();
-    let client = |overrides| {
-        let config = Config::combine(overrides, vec![], &Environment::given([]), Declared::Nothing).unwrap();
-        Client::over(Box::new(script.clone()), &config, &Outbound::default(), Clock::system())
-    };
-    let error = post(&client(overrides())).await.unwrap_err();
+    let client = |options| Client::over(Box::new(script.clone()), options, Clock::system());
+    let error = post(&client(ClientOptions::default())).await.unwrap_err();
     assert_eq!(error.kind(), ClientErrorKind::NotConfigured);
     assert!(error.to_string().contains("set `KIKET_WORKSPACE_TOKEN`"), "{error}");
     assert!(
-        get(&client(overrides())).await.unwrap_err().to_string().contains("set `KIKET_EXTENSION_API_KEY`")
+        get(&client(ClientOptions::default()))
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("set `KIKET_EXTENSION_API_KEY`")
     );
     assert_eq!(script.attempts(), 0);
 
-    let unsendable = Layer { workspace_token: Some(Secret::from("wk\ncanary")), ..overrides() };
+    let unsendable =
+        ClientOptions { workspace_token: Some(Secret::from("wk\ncanary")), ..ClientOptions::default() };
     let error = post(&client(unsendable)).await.unwrap_err();
     assert!(error.to_string().contains("cannot carry") && !format!("{error:?}").contains("canary"));
 
-    let key_alone = Layer { extension_api_key: Some(Secret::from("ek")), ..overrides() };
+    let key_alone = ClientOptions { extension_api_key: Some(Secret::from("ek")), ..ClientOptions::default() };
     assert!(get(&client(key_alone)).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_without_a_body_is_fine_and_one_of_another_shape_is_not() {
+async fn a_response_may_have_no_body_but_no_other_shape() {
     let lines = ["", " ", "nonsense", r#"{"a":1}"#, r#"{"a":1}"#]
-        .map(|body| answer(200, &[("x-request-id", "r-9")], body));
+        .map(|body| response(200, &[("x-request-id", "r-9")], body));
     let client = Script::of(lines).client();
     let () = client.get("/x").await.unwrap();
     let none: Option<Value> = client.get("/x").await.unwrap();
@@ -301,7 +307,7 @@ async fn no_part_of_a_long_token_is_shown_wherever_it_stands() {
     let made = |before: &str| {
         let body = format!("{before}{token} {token} {token}");
         let delivery = Made { token: Some(Secret::from(token.clone())), ..Made::plain("v1", 10, "k") };
-        Script::of([answer(400, &[], &body)]).client().for_delivery(Arc::new(delivery))
+        Script::of([response(400, &[], &body)]).client().for_delivery(Arc::new(delivery))
     };
     for before in ["", "x", &"x".repeat(400), &"x".repeat(511)] {
         let error = get(&made(before)).await.unwrap_err();
@@ -314,12 +320,12 @@ async fn no_part_of_a_long_token_is_shown_wherever_it_stands() {
 async fn a_token_that_is_sent_back_is_not_shown() {
     let echo = r#"{"error":"bad token wk_canary","errors":{"key":"ek_canary"}}"#;
     let client =
-        Script::of([answer(401, &[("x-request-id", "wk_canary")], echo), answer(200, &[], "wk_canary")])
+        Script::of([response(401, &[("x-request-id", "wk_canary")], echo), response(200, &[], "wk_canary")])
             .client();
     for _ in 0..2 {
         let error = client.get::<Value>("/api/v1/ext/x").await.unwrap_err();
-        let told = format!("{error} {error:?} {client:?}");
-        assert!(!told.contains("canary"), "{told}");
+        let shown = format!("{error} {error:?} {client:?}");
+        assert!(!shown.contains("canary"), "{shown}");
     }
 }
 
@@ -330,7 +336,7 @@ async fn keys_are_the_same_in_every_attempt_at_a_delivery_and_differ_between_cal
         let client = script.client().for_delivery(Made::by("v1", 9, delivery));
         for body in [1, 1, 2] {
             let request = Request::new(Method::POST, &["x"]).unwrap().json(&body).unwrap().idempotent();
-            client.order(request).await.unwrap();
+            client.execute(request).await.unwrap();
         }
         (0..3).map(|attempt| script.header(attempt, "idempotency-key").unwrap()).collect()
     }
@@ -346,9 +352,9 @@ async fn keys_are_the_same_in_every_attempt_at_a_delivery_and_differ_between_cal
 async fn what_is_made_or_decided_has_a_key_of_its_own_in_each_delivery() {
     async fn keys_of(delivery: &str) -> Vec<String> {
         let script = Script::default();
-        let endpoints = script.client().for_delivery(Made::by("v1", 9, delivery)).endpoints();
+        let endpoints = Endpoints::from(script.client().for_delivery(Made::by("v1", 9, delivery)));
         let (issues, submissions) = (endpoints.issues(), endpoints.intake_forms(7).submissions("k"));
-        // The script answers `{}`, which is no answer to most of them: what counts is what was sent.
+        // Most of them fail to read the script's `{}`: what counts is what was sent.
         for _ in 0..2 {
             let _ = issues.create("t", IssueFields::default()).await;
             let _ = issues.update("K-1", IssueFields::default()).await;
@@ -372,11 +378,11 @@ async fn what_is_made_or_decided_has_a_key_of_its_own_in_each_delivery() {
 async fn what_is_made_or_decided_is_tried_again_as_it_was() {
     let script = Script::of([
         status(503),
-        Line::Trouble(Trouble::Connect("refused".into())),
+        Line::Failure(TransportError::Connect("refused".into())),
         status(429),
         status(502),
     ]);
-    let endpoints = script.client().endpoints();
+    let endpoints = Endpoints::from(script.client());
     let error = endpoints.intake_forms(7).submissions("k").approve(1, "Fine").await.unwrap_err();
     assert_eq!((error.status().map(|s| s.as_u16()), script.attempts()), (Some(429), 3));
     endpoints.analytics().track("e", json!({ "a": 1 })).await.unwrap();
@@ -393,10 +399,10 @@ async fn what_is_made_or_decided_is_tried_again_as_it_was() {
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_calls_at_once_keep_their_order_and_their_limits() {
     let script = Script::default();
-    let client = script.client_with(&Outbound {
-        per_minute: 60_000,
+    let client = script.client_with(ClientLimits {
+        calls_per_minute: 60_000,
         call_timeout: Duration::from_secs(60),
-        ..Outbound::default()
+        ..ClientLimits::default()
     });
     let calls: Vec<_> = (0..10_000)
         .map(|_| {

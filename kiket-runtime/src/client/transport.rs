@@ -3,11 +3,15 @@
 use std::{fmt, net::IpAddr, pin::Pin, sync::OnceLock, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::error::Chain;
 
-/// What is sent.
+/// The `User-Agent` of every request.
+pub(super) const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("kiket-sdk-rust/", env!("CARGO_PKG_VERSION")));
+
+/// An HTTP request.
 #[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
     pub(crate) method: Method,
@@ -16,7 +20,7 @@ pub(crate) struct Outgoing {
     pub(crate) body: Option<Bytes>,
 }
 
-/// What comes back, whatever its status.
+/// An HTTP response, whatever its status.
 #[derive(Debug, Clone)]
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
@@ -24,9 +28,9 @@ pub(crate) struct Response {
     pub(crate) body: Bytes,
 }
 
-/// Why nothing came back.
+/// Why no response came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum TransportError {
     /// The client cannot be made on this machine.
     Unusable(String),
     Connect(String),
@@ -35,62 +39,65 @@ pub(crate) enum Trouble {
     TooLarge,
 }
 
-pub(crate) type Sending<'t> = Pin<Box<dyn Future<Output = Result<Response, Trouble>> + Send + 't>>;
+pub(crate) type Sending<'t> = Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + 't>>;
 
-/// Sends one request and reads its answer; whoever asks limits the time. Tests put a script in its place.
+/// Sends one request and reads its response, without a timeout of its own. Tests put a script in its place.
 pub(crate) trait Transport: Send + Sync {
     fn send(&self, outgoing: Outgoing) -> Sending<'_>;
 }
 
-/// The real one: one pool of connections for the process, made when it is first needed.
-pub(crate) struct Http {
-    options: Options,
+/// One pool of connections for the process, made when it is first needed.
+pub(crate) struct HttpTransport {
+    options: TransportOptions,
     client: OnceLock<Result<reqwest::Client, String>>,
 }
 
 /// How connections are made.
 #[derive(Debug, Clone)]
-pub(crate) struct Options {
+pub(crate) struct TransportOptions {
     pub(crate) connect_timeout: Duration,
     /// The host that is called, to know whether a proxy could be on the way.
     pub(crate) host: String,
 }
 
-/// The largest answer, in bytes: far above a page of records, far below the memory of a small machine.
-pub(crate) const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
+/// The maximum size of a response, in bytes: far above a page of records, far below the memory of a small machine.
+pub(crate) const LARGEST_RESPONSE: usize = 8 * 1024 * 1024;
 
-impl Http {
-    pub(crate) fn new(options: Options) -> Self {
+impl HttpTransport {
+    pub(crate) fn new(options: TransportOptions) -> Self {
         Self { options, client: OnceLock::new() }
     }
 
-    fn client(&self) -> Result<&reqwest::Client, Trouble> {
+    fn client(&self) -> Result<&reqwest::Client, TransportError> {
         let client = self.client.get_or_init(|| connect(&self.options).map_err(|error| chain(&error)));
-        client.as_ref().map_err(|reason| Trouble::Unusable(reason.clone()))
+        client.as_ref().map_err(|reason| TransportError::Unusable(reason.clone()))
     }
 
-    async fn exchange(&self, outgoing: Outgoing) -> Result<Response, Trouble> {
+    async fn exchange(&self, outgoing: Outgoing) -> Result<Response, TransportError> {
         let Outgoing { method, url, headers, body } = outgoing;
         let client = self.client()?;
-        let url = url.parse().map_err(|error| Trouble::Unusable(format!("`{url}` is no URL: {error}")))?;
+        let url =
+            url.parse().map_err(|error| TransportError::Unusable(format!("`{url}` is no URL: {error}")))?;
         let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = headers;
         *request.body_mut() = body.map(Into::into);
-        let mut answer = client.execute(request).await.map_err(|error| trouble(&error))?;
-        let announced = answer.content_length().unwrap_or_default();
-        if announced > LARGEST_ANSWER as u64 {
-            return Err(Trouble::TooLarge);
+        let mut response = client.execute(request).await.map_err(|error| transport_error(&error))?;
+        let announced = response.content_length().unwrap_or_default();
+        if announced > LARGEST_RESPONSE as u64 {
+            return Err(TransportError::TooLarge);
         }
-        let body = collect(&mut answer).await?;
-        Ok(Response { status: answer.status(), headers: std::mem::take(answer.headers_mut()), body })
+        let body = collect(&mut response).await?;
+        Ok(Response { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
     }
 }
 
-/// The body of an answer. Most come in one piece, which needs no copy.
-async fn collect(answer: &mut reqwest::Response) -> Result<Bytes, Trouble> {
-    let mut next = async |so_far: usize| match answer.chunk().await {
-        Ok(Some(chunk)) if chunk.len() > LARGEST_ANSWER.saturating_sub(so_far) => Err(Trouble::TooLarge),
-        chunk => chunk.map_err(|error| trouble(&error)),
+/// The body of an response. Most come in one piece, which needs no copy.
+async fn collect(response: &mut reqwest::Response) -> Result<Bytes, TransportError> {
+    let mut next = async |so_far: usize| match response.chunk().await {
+        Ok(Some(chunk)) if chunk.len() > LARGEST_RESPONSE.saturating_sub(so_far) => {
+            Err(TransportError::TooLarge)
+        }
+        chunk => chunk.map_err(|error| transport_error(&error)),
     };
     let Some(first) = next(0).await? else { return Ok(Bytes::new()) };
     let Some(second) = next(first.len()).await? else { return Ok(first) };
@@ -103,20 +110,20 @@ async fn collect(answer: &mut reqwest::Response) -> Result<Bytes, Trouble> {
     Ok(body.freeze())
 }
 
-impl Transport for Http {
+impl Transport for HttpTransport {
     fn send(&self, outgoing: Outgoing) -> Sending<'_> {
         Box::pin(self.exchange(outgoing))
     }
 }
 
-impl fmt::Debug for Http {
+impl fmt::Debug for HttpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.options, f)
     }
 }
 
-fn connect(options: &Options) -> reqwest::Result<reqwest::Client> {
-    // Whoever installed a provider before us keeps it.
+fn connect(options: &TransportOptions) -> reqwest::Result<reqwest::Client> {
+    // A provider that was installed before stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -125,19 +132,19 @@ fn connect(options: &Options) -> reqwest::Result<reqwest::Client> {
     if is_loopback(&options.host) { client.no_proxy().build() } else { client.build() }
 }
 
-/// A proxy of the environment knows nothing of this machine's own addresses.
+/// A proxy from the environment cannot reach this machine's own addresses.
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn trouble(error: &reqwest::Error) -> Trouble {
+fn transport_error(error: &reqwest::Error) -> TransportError {
     if error.is_timeout() && !error.is_connect() {
-        return Trouble::Timeout;
+        return TransportError::Timeout;
     }
     let reason = chain(error);
-    if error.is_connect() { Trouble::Connect(reason) } else { Trouble::Interrupted(reason) }
+    if error.is_connect() { TransportError::Connect(reason) } else { TransportError::Interrupted(reason) }
 }
 
 /// The causes of an error, without its first level, which only repeats the URL.

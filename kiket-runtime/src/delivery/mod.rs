@@ -24,10 +24,10 @@ pub(crate) use self::{
 };
 use crate::{
     auth::{Admitted, Auth, Grant},
-    client::{Client, Keys, Occasion},
+    client::{Client, DeliveryScope, IdempotencyKeys},
     config::{SecretVariables, Settings},
     error::{Classifiers, Rejection},
-    types::{EventName, EventVersion, Headers, MissingScopes, Secret},
+    types::{EventName, EventVersion, Headers, MissingScopes, Secret, hex, read_rfc3339, read_time},
 };
 
 /// One delivery, verified and routed, from which the arguments of its handler are made.
@@ -46,7 +46,7 @@ pub(crate) struct Contents {
     /// Found when the payload is decoded, or when somebody asks.
     pub(crate) envelope: OnceLock<Envelope>,
     /// The idempotency keys of the calls that are made for it, when the first needs one.
-    pub(crate) keys: OnceLock<Keys>,
+    pub(crate) keys: OnceLock<IdempotencyKeys>,
 }
 
 /// What a handler is registered for, as it was registered.
@@ -262,7 +262,7 @@ impl Delivery {
 
     /// The client of the extension, as this delivery uses it.
     pub(crate) fn client(&self) -> Client {
-        let client = self.premises().client.for_delivery(Arc::clone(&self.0) as Arc<dyn Occasion>);
+        let client = self.premises().client.for_delivery(Arc::clone(&self.0) as Arc<dyn DeliveryScope>);
         match self.envelope().ok().and_then(|envelope| envelope.base_url(self.body())) {
             Some(told) => client.at_base_url_of_delivery(&told),
             None => client,
@@ -298,8 +298,7 @@ impl Contents {
             .chain_update(".")
             .chain_update(self.body.as_str())
             .finalize();
-        let mut hex = [0; 64];
-        format!("sha256:{}", base16ct::lower::encode_str(&hash, &mut hex).unwrap_or_default())
+        format!("sha256:{}", hex(&hash))
     }
 
     fn work_key(&self) -> String {
@@ -307,7 +306,7 @@ impl Contents {
     }
 }
 
-impl Occasion for Contents {
+impl DeliveryScope for Contents {
     fn version(&self) -> &str {
         self.subject.version.as_str()
     }
@@ -320,8 +319,8 @@ impl Occasion for Contents {
         self.admitted.token.as_ref().map(|token| &token.text)
     }
 
-    fn keys(&self) -> &Keys {
-        self.keys.get_or_init(|| Keys::new(self.work_key()))
+    fn keys(&self) -> &IdempotencyKeys {
+        self.keys.get_or_init(|| IdempotencyKeys::new(self.work_key()))
     }
 }
 
@@ -331,32 +330,6 @@ pub(crate) fn unsigned_id(headers: &Headers) -> Option<Cow<'_, str>> {
         .into_iter()
         .find_map(|name| headers.get(name).map(str::trim).filter(|id| !id.is_empty()))
         .map(Cow::Borrowed)
-}
-
-/// Numbers above this are milliseconds: as seconds they would be past the year 5000.
-const LATEST_SECONDS: f64 = 1e11;
-
-/// A time as payloads write it: RFC 3339, Unix seconds or milliseconds, as JSON.
-pub(crate) fn read_time(json: &str) -> Option<SystemTime> {
-    if json.starts_with('"') {
-        let text: String = serde_json::from_str(json).ok()?;
-        return read_rfc3339(&text).or_else(|| read_number(&text));
-    }
-    read_number(json)
-}
-
-fn read_rfc3339(text: &str) -> Option<SystemTime> {
-    let time: jiff::Timestamp = text.trim().parse().ok()?;
-    let seconds = Duration::from_secs(u64::try_from(time.as_second()).ok()?);
-    UNIX_EPOCH
-        .checked_add(seconds)?
-        .checked_add(Duration::from_nanos(time.subsec_nanosecond().try_into().ok()?))
-}
-
-fn read_number(text: &str) -> Option<SystemTime> {
-    let number: f64 = text.trim().parse().ok()?;
-    let seconds = if number > LATEST_SECONDS { number / 1000.0 } else { number };
-    UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?)
 }
 
 impl fmt::Debug for Delivery {
@@ -372,24 +345,6 @@ impl fmt::Debug for Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_read_in_every_spelling() {
-        #[track_caller]
-        fn check(json: &str, expected: Option<(u64, u32)>) {
-            let expected = expected.map(|(seconds, nanos)| UNIX_EPOCH + Duration::new(seconds, nanos));
-            assert_eq!(read_time(json), expected, "{json}");
-        }
-        check(r#""2026-04-14T10:00:00Z""#, Some((1_776_160_800, 0)));
-        check(r#""2026-04-14T12:00:00.500+02:00""#, Some((1_776_160_800, 500_000_000)));
-        check("1700000000", Some((1_700_000_000, 0)));
-        check("1700000000.5", Some((1_700_000_000, 500_000_000)));
-        check("1700000000000", Some((1_700_000_000, 0)));
-        check(r#""1700000000""#, Some((1_700_000_000, 0)));
-        for json in [r#""soon""#, r#""""#, "true", "{}", "-1e300", "1e300", r#""NaN""#] {
-            check(json, None);
-        }
-    }
 
     #[test]
     fn a_body_is_an_object_or_rejected() {

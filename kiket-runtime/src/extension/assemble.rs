@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
-    client::{Client, Reporter},
+    client::{Client, ClientOptions, Reporter},
     config::{Config, Declared},
     dedupe::{MemoryStore, store_from_url},
     delivery::{Premises, Subject},
@@ -77,6 +77,15 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let admission = admission(&config, &options.token_rules, once.as_ref(), run_without_store)
         .map_err(StartupError::new)?;
     let redactor = redactor(&config);
+    let client = ClientOptions {
+        base_url: config.base_url.clone(),
+        allowed_base_urls: config.allowed_base_urls.clone(),
+        workspace_token: config.workspace_token.clone(),
+        extension_api_key: config.extension_api_key.clone(),
+        extension_id: config.id.clone(),
+        limits: options.outbound,
+    };
+    let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
     let teller = Teller { extension_id: config.id.clone(), extension_version: config.version.clone() };
     let clock = options.clock.unwrap_or_default();
     let report =
@@ -85,7 +94,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         registry,
         admission,
         premises: Arc::new(Premises {
-            client: Client::new(&config, &options.outbound, clock.clone()),
+            client: Client::new(client, clock.clone()),
             extension_id: config.id.clone(),
             extension_version: config.version.clone(),
             settings: config.settings.clone(),
@@ -97,7 +106,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         gate: Gate::new(options.limits.concurrency),
         counters: Counters::default(),
         once,
-        telemetry: Telemetry::start(options.hook, Reporter::new(&config), teller),
+        telemetry: Telemetry::start(options.hook, reporter, teller),
         redactor,
         undecodable: if options.limits.give_up_undecodable {
             StatusCode::UNPROCESSABLE_ENTITY

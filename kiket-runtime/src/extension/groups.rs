@@ -91,13 +91,13 @@ impl ClientOptions {
     /// The rate limit of calls per minute: 600 by default, and never more than Kiket's responses allow.
     #[doc(alias = "rate limit")]
     pub fn calls_per_minute(mut self, calls: u32) -> Self {
-        self.0.outbound.per_minute = calls;
+        self.0.outbound.calls_per_minute = calls;
         self
     }
 
     /// How many calls may be in flight at the same time: 64 by default.
     pub fn calls_at_once(mut self, calls: usize) -> Self {
-        self.0.outbound.at_once = calls;
+        self.0.outbound.concurrent_calls = calls;
         self
     }
 }

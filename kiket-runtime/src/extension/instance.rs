@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use actix_web::web::ServiceConfig;
 
 use crate::{
+    api::Endpoints,
     client::Client,
     config::Config,
     error::{Result, StartupError},
@@ -74,6 +75,11 @@ impl Extension {
     /// Calls Kiket outside of a delivery: from a background task, from a command line.
     pub fn client(&self) -> Client {
         self.dispatcher().premises.client.clone()
+    }
+
+    /// The typed calls to Kiket, outside of a delivery.
+    pub fn endpoints(&self) -> Endpoints {
+        self.client().into()
     }
 
     /// The events that have a handler, sorted, each once.

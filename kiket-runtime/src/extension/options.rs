@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     auth::TokenRules,
-    client::Outbound,
+    client::ClientLimits,
     config::{Environment, Layer},
     delivery::States,
     error::{Classifiers, Problem},
@@ -33,7 +33,7 @@ pub(crate) struct Options {
     pub(crate) classifiers: Classifiers,
     pub(crate) limits: Limits,
     pub(crate) http: http::Options,
-    pub(crate) outbound: Outbound,
+    pub(crate) outbound: ClientLimits,
     pub(crate) hook: Option<Hook>,
     /// The system's, unless one is given.
     pub(crate) clock: Option<Clock>,

@@ -167,7 +167,7 @@ impl Context {
 
     /// The typed calls to Kiket, with the version and within the deadline of this delivery.
     pub fn endpoints(&self) -> Endpoints {
-        self.client().endpoints()
+        self.client().into()
     }
 
     /// The secrets that Kiket keeps for the extension.

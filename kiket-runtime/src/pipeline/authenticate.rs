@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
+use sha2::Digest as _;
 use tokio::time::Instant;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     handler::within,
     pipeline::Incoming,
     store::{Begun, DedupeKey, DedupeStore, Ownership, StoreError, StoredAnswer},
-    types::{Authentication, Headers, Secret, VERSION_HEADER},
+    types::{Authentication, Headers, Secret, VERSION_HEADER, hex, sha256_of_parts},
 };
 
 /// What every delivery has to show.
@@ -204,13 +204,8 @@ fn read(body: &Bytes) -> Option<(Secret, Option<String>)> {
 /// What a delivery is, save for when it is sent: the same for one that is sent again, and for no other.
 fn fingerprint(Incoming { target, headers, body }: &Incoming<'_>) -> Bytes {
     let parts = [target.event, target.version, Some(target.query), headers.get(VERSION_HEADER)];
-    let hash = parts.into_iter().fold(Sha256::new(), |hash, part| {
-        let part = part.unwrap_or_default();
-        hash.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
-    });
-    let mut hex = [0; 64];
-    let hash = hash.chain_update(body).finalize();
-    Bytes::copy_from_slice(base16ct::lower::encode_str(&hash, &mut hex).unwrap_or_default().as_bytes())
+    let hash = sha256_of_parts(parts.map(Option::unwrap_or_default));
+    hex(&hash.chain_update(body).finalize()).into()
 }
 
 #[cfg(test)]

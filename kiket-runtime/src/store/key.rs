@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::types::hex;
+
 /// The name under which a delivery is remembered: short, printable ASCII, whatever its parts were.
 ///
 /// ```text
@@ -58,8 +60,7 @@ fn write_part(text: &mut String, part: &str) {
     }
     // No plain part starts like this, so none is the same as a hashed one.
     text.push('#');
-    let mut hex = [0; 64];
-    text.push_str(base16ct::lower::encode_str(&Sha256::digest(part), &mut hex).unwrap_or_default());
+    text.push_str(&hex(&Sha256::digest(part)));
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod logging;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,9 +19,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use self::logging::init_logging;
 use crate::{
-    client::{Reporter, rfc3339},
+    client::Reporter,
     delivery::Subject,
     handler::caught,
+    types::{Mutex, rfc3339},
 };
 
 /// How one delivery went: what the feedback hook gets, and what Kiket is told.
@@ -138,7 +139,7 @@ impl Telemetry {
     /// Takes a record; never waits.
     pub(crate) fn note(&self, note: impl FnOnce() -> Note) {
         let Some(mailbox) = &self.0 else { return };
-        let mut notes = lock(&mailbox.notes);
+        let mut notes = mailbox.notes.lock();
         if notes.len() >= MAILBOX {
             mailbox.dropped.fetch_add(1, Ordering::Relaxed);
             return;
@@ -158,7 +159,7 @@ impl Telemetry {
     pub(crate) async fn flush(&self, patience: Duration) {
         let Some(mailbox) = &self.0 else { return };
         let (sender, flushed) = oneshot::channel();
-        lock(&mailbox.flushes).push(sender);
+        mailbox.flushes.lock().push(sender);
         mailbox.filled.notify_one();
         mailbox.urgent.notify_one();
         if tokio::time::timeout(patience, flushed).await.is_err() {
@@ -221,8 +222,8 @@ impl Postman {
                 () = tokio::time::sleep(ROUND) => {}
                 () = mailbox.urgent.notified() => {}
             }
-            let flushes = std::mem::take(&mut *lock(&mailbox.flushes));
-            for note in std::mem::take(&mut *lock(&mailbox.notes)) {
+            let flushes = std::mem::take(&mut *mailbox.flushes.lock());
+            for note in std::mem::take(&mut *mailbox.notes.lock()) {
                 self.tell(note, outbox.as_ref());
             }
             for flush in flushes {
@@ -304,11 +305,6 @@ impl fmt::Debug for Telemetry {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Nothing that panics is done while one is held.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -367,7 +363,7 @@ mod tests {
     async fn a_hook_that_hangs_delays_nobody_and_what_is_too_much_is_counted() {
         let (release, held) = std::sync::mpsc::channel::<()>();
         let held = Mutex::new(held);
-        let hook: Hook = Arc::new(move |_| drop(held.lock().map(|held| held.recv())));
+        let hook: Hook = Arc::new(move |_| held.lock().recv().unwrap_or(()));
         let telemetry = Telemetry::start(Some(hook), None, teller());
         for _ in 0..2 * MAILBOX + 5 {
             telemetry.note(|| note(None));

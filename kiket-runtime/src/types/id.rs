@@ -100,6 +100,18 @@ impl From<&str> for Id {
     }
 }
 
+impl From<&String> for Id {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<&Id> for Id {
+    fn from(id: &Id) -> Self {
+        id.clone()
+    }
+}
+
 impl From<String> for Id {
     fn from(text: String) -> Self {
         Self(Spelling::Text(text))

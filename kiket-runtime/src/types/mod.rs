@@ -6,10 +6,14 @@ mod base_url;
 mod clock;
 pub(crate) mod event;
 mod headers;
+mod hex;
 mod id;
+mod into_option;
 mod redact;
 mod scope;
 mod secret;
+mod sync;
+mod time;
 mod timeout;
 
 pub(crate) use self::{
@@ -17,8 +21,11 @@ pub(crate) use self::{
     base_url::BaseUrl,
     event::{VERSION_HEADER, VersionKey},
     headers::Occurrence,
+    hex::{hex, sha256_of_parts},
     redact::Redactor,
     scope::{MissingScopes, allows},
+    sync::Mutex,
+    time::{read_rfc3339, read_time, rfc3339},
     timeout::read_timeout,
 };
 pub use self::{
@@ -27,7 +34,9 @@ pub use self::{
     event::{Event, EventName, EventVersion, InvalidEventName, InvalidEventVersion},
     headers::Headers,
     id::Id,
+    into_option::IntoOption,
     scope::Scope,
     secret::{Secret, UnusableSecret},
+    time::Timestamp,
     timeout::Timeout,
 };

@@ -1,15 +1,14 @@
 //! Kiket's keys as they are known now: fetched once for all who ask, kept, and fetched again.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 
 use super::jwks::KeySet;
-use crate::{client::Fetcher, types::BaseUrl};
+use crate::{
+    client::Fetcher,
+    types::{BaseUrl, Mutex},
+};
 
 /// The keys that tokens are checked with.
 pub(super) struct Keyring(Source);
@@ -173,7 +172,7 @@ impl Fetched {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

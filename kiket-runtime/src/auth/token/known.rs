@@ -1,13 +1,10 @@
 //! Tokens that were verified a moment ago: a signature costs more than the rest of a delivery.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::auth::grant::Auth;
+use crate::{auth::grant::Auth, types::Mutex};
 
 /// Verified tokens by their hash, so that no token is kept.
 #[derive(Default)]
@@ -27,13 +24,13 @@ const LONGEST: u64 = 300;
 impl Known {
     /// What `token` allows, if that is known and still true at `now`.
     pub(super) fn find(&self, token: &str, now: u64) -> Option<Auth> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.lock();
         known.get(&hash(token)).filter(|entry| now < entry.until).map(|entry| entry.auth.clone())
     }
 
     pub(super) fn keep(&self, token: &str, auth: &Auth, now: u64) {
         let until = auth.grant().expires_at.unwrap_or_default().min(now.saturating_add(LONGEST));
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         if known.len() >= MOST {
             known.retain(|_, entry| now < entry.until);
         }
@@ -70,6 +67,6 @@ mod tests {
         for number in 0..3 * MOST {
             known.keep(&number.to_string(), &Auth::new(Grant { expires_at: Some(9), ..Grant::default() }), 1);
         }
-        assert!(known.0.lock().unwrap().len() <= MOST);
+        assert!(known.0.lock().len() <= MOST);
     }
 }

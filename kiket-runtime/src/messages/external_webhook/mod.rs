@@ -38,10 +38,7 @@ pub use self::{
     github::GitHub, provider::Provider, slack::Slack, standard_webhooks::StandardWebhooks, stripe::Stripe,
 };
 pub use crate::error::{VerificationError, VerificationErrorKind};
-use crate::{
-    delivery::read_time,
-    types::{Headers, or_default},
-};
+use crate::types::{Headers, or_default, read_time};
 
 /// A webhook of somebody else, as Kiket received it and passes it on in an `external.webhook.…` event.
 ///

@@ -1,0 +1,73 @@
+//! The setters of parameters and bodies.
+
+/// Setters. Each takes a value or an `Option` of it; `None` unsets the field.
+///
+/// ```text
+/// setters! {
+///     SlaFilter:
+///     /// Only events of this issue.
+///     issue(into Id) => issue_id;             anything that converts into an `Id`, or an `Option` of it
+///     /// At most this many events.
+///     limit(u32) => limit;                    a `u32` or an `Option` of it
+///     /// Further data.
+///     metadata(plain Value) => metadata;      anything that converts into a `Value`
+///     /// The subject.
+///     subject(into String) => "subject";      a field that the struct's own `set` writes
+/// }
+/// ```
+macro_rules! setters {
+    ($of:ident: $($fields:tt)*) => {
+        impl $of {
+            $crate::api::setters::setter! { $($fields)* }
+        }
+    };
+}
+
+macro_rules! setter {
+    () => {};
+    ($(#[$doc:meta])* $name:ident(into $type:ty) => $field:literal; $($rest:tt)*) => {
+        $(#[$doc])*
+        pub fn $name<K>(self, $name: impl $crate::types::IntoOption<$type, K>) -> Self {
+            self.set($field, $name.into_option())
+        }
+
+        $crate::api::setters::setter! { $($rest)* }
+    };
+    ($(#[$doc:meta])* $name:ident(into $type:ty) => $field:ident; $($rest:tt)*) => {
+        $(#[$doc])*
+        pub fn $name<K>(mut self, $name: impl $crate::types::IntoOption<$type, K>) -> Self {
+            self.$field = $name.into_option();
+            self
+        }
+
+        $crate::api::setters::setter! { $($rest)* }
+    };
+    ($(#[$doc:meta])* $name:ident(plain $type:ty) => $field:ident; $($rest:tt)*) => {
+        $(#[$doc])*
+        pub fn $name(mut self, $name: impl Into<$type>) -> Self {
+            self.$field = $name.into();
+            self
+        }
+
+        $crate::api::setters::setter! { $($rest)* }
+    };
+    ($(#[$doc:meta])* $name:ident($type:ty) => $field:literal; $($rest:tt)*) => {
+        $(#[$doc])*
+        pub fn $name(self, $name: impl Into<Option<$type>>) -> Self {
+            self.set($field, $name.into())
+        }
+
+        $crate::api::setters::setter! { $($rest)* }
+    };
+    ($(#[$doc:meta])* $name:ident($type:ty) => $field:ident; $($rest:tt)*) => {
+        $(#[$doc])*
+        pub fn $name(mut self, $name: impl Into<Option<$type>>) -> Self {
+            self.$field = $name.into();
+            self
+        }
+
+        $crate::api::setters::setter! { $($rest)* }
+    };
+}
+
+pub(super) use {setter, setters};

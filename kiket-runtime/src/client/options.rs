@@ -1,0 +1,59 @@
+//! What a client is made with.
+
+use std::time::Duration;
+
+use crate::types::{BaseUrl, Secret};
+
+/// What a client is made with.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientOptions {
+    pub(crate) base_url: BaseUrl,
+    /// Other base URLs that may receive the tokens.
+    pub(crate) allowed_base_urls: Vec<BaseUrl>,
+    pub(crate) workspace_token: Option<Secret>,
+    pub(crate) extension_api_key: Option<Secret>,
+    pub(crate) extension_id: Option<String>,
+    pub(crate) limits: ClientLimits,
+}
+
+/// Kiket's own address, and no tokens.
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            base_url: BaseUrl::kiket(),
+            allowed_base_urls: Vec::new(),
+            workspace_token: None,
+            extension_api_key: None,
+            extension_id: None,
+            limits: ClientLimits::default(),
+        }
+    }
+}
+
+/// The timeouts and limits of calls.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientLimits {
+    pub(crate) connect_timeout: Duration,
+    /// The timeout of a call, with its retries and backoff.
+    pub(crate) call_timeout: Duration,
+    pub(crate) calls_per_minute: u32,
+    pub(crate) concurrent_calls: usize,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self {
+            connect_timeout: CONNECT_TIMEOUT,
+            call_timeout: CALL_TIMEOUT,
+            calls_per_minute: CALLS_PER_MINUTE,
+            concurrent_calls: CONCURRENT_CALLS,
+        }
+    }
+}
+
+/// The timeout of connecting.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// The platform's rate limit, until a response lowers it.
+const CALLS_PER_MINUTE: u32 = 600;
+const CONCURRENT_CALLS: usize = 64;

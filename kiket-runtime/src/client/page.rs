@@ -1,0 +1,167 @@
+//! One page of a list, in any of the shapes that Kiket writes it in.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
+};
+use serde_json::{Map, Value};
+
+/// One page of a list, from [`Paginator::next_page`](crate::api::Paginator::next_page).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// The items of the page.
+    pub items: Vec<T>,
+    /// The page after this one, for [`Paginator::starting_at`](crate::api::Paginator::starting_at); `None` on the last.
+    pub next: Option<String>,
+    /// The number of items on all pages, if the response has it.
+    pub total: Option<u64>,
+}
+
+/// Reads a page whose items stand in `data`, else in the member `name`. A list that names no next page is the last:
+///
+/// ```text
+/// {"data": […], "meta": {"next_page": 2}}                          null on the last page
+/// {"issues": […], "pagination": {"page": 1, "total_pages": 2}}     or the name of other items
+/// […]
+/// ```
+pub(super) fn read_page<T: DeserializeOwned>(json: &[u8], name: &str) -> serde_json::Result<Page<T>> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let page = deserializer.deserialize_any(PageOf { name, item: PhantomData })?;
+    deserializer.end()?;
+    Ok(page)
+}
+
+struct PageOf<'n, T> {
+    name: &'n str,
+    item: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for PageOf<'_, T> {
+    type Value = Page<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list, or an object with one in `data`")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Page<T>, A::Error> {
+        let items = Vec::deserialize(SeqAccessDeserializer::new(list))?;
+        Ok(Page { items, next: None, total: None })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Page<T>, A::Error> {
+        let Object { data, meta, mut rest } = Object::deserialize(MapAccessDeserializer::new(object))?;
+        let items = match (data, rest.remove(self.name).filter(Value::is_array)) {
+            (Some(data), _) => data,
+            (None, Some(named)) => Vec::deserialize(named).map_err(A::Error::custom)?,
+            (None, None) => return Err(A::Error::missing_field("data")),
+        };
+        let meta =
+            meta.or_else(|| serde_json::from_value(rest.remove("pagination")?).ok()).unwrap_or_default();
+        let total = [&meta.total, &meta.total_count, rest.get("total").unwrap_or(&Value::Null)];
+        let total = total.into_iter().find_map(Value::as_u64);
+        Ok(Page { next: meta.next(items.is_empty()), items, total })
+    }
+}
+
+#[derive(Deserialize)]
+struct Object<T> {
+    data: Option<Vec<T>>,
+    meta: Option<Meta>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Meta {
+    /// A number or a text; null on the last page.
+    next_page: Value,
+    page: Value,
+    total_pages: Value,
+    total: Value,
+    total_count: Value,
+}
+
+impl Meta {
+    /// Where pages are counted, an empty one is the last, whatever the count says.
+    fn next(&self, empty: bool) -> Option<String> {
+        match (&self.next_page, self.page.as_u64(), self.total_pages.as_u64()) {
+            (Value::Null, Some(page), Some(total)) if page < total && !empty => {
+                Some(page.saturating_add(1).to_string())
+            }
+            (Value::Null, ..) => None,
+            (Value::String(next), ..) => Some(next.clone()),
+            (next, ..) => Some(next.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(name: &str, response: &Value) -> serde_json::Result<Page<u8>> {
+        read_page(response.to_string().as_bytes(), name)
+    }
+
+    #[test]
+    fn every_shape_of_a_page_is_read() {
+        #[track_caller]
+        fn check(name: &str, response: &Value, next: Option<&str>, total: Option<u64>) {
+            let page = Page { items: vec![1, 2], next: next.map(str::to_owned), total };
+            assert_eq!(read(name, response).unwrap(), page, "{response}");
+        }
+        check("issues", &json!([1, 2]), None, None);
+        check("issues", &json!({ "data": [1, 2] }), None, None);
+        check("issues", &json!({ "issues": [1, 2], "total": 2, "boards": 7 }), None, Some(2));
+        check(
+            "members",
+            &json!({ "data": [1, 2], "issues": 7, "members": [3], "pagination": 1 }),
+            None,
+            None,
+        );
+        check("issues", &json!({ "data": [1, 2], "meta": null }), None, None);
+        check(
+            "issues",
+            &json!({ "data": [1, 2], "meta": { "next_page": "b", "total": 9 } }),
+            Some("b"),
+            Some(9),
+        );
+        check("issues", &json!({ "data": [1, 2], "meta": { "page": 3, "next_page": null } }), None, None);
+        let counted = |page| json!({ "members": [1, 2], "pagination": { "page": page, "total_pages": 2, "total_count": 4 } });
+        check("members", &counted(1), Some("2"), Some(4));
+        check("members", &counted(2), None, Some(4));
+    }
+
+    #[test]
+    fn an_empty_page_is_the_last_of_those_that_are_counted() {
+        let page =
+            read("issues", &json!({ "data": [], "pagination": { "page": 1, "total_pages": 9 } })).unwrap();
+        assert!(page.items.is_empty() && page.next.is_none());
+    }
+
+    #[test]
+    fn what_is_no_page_is_an_error() {
+        for response in [
+            json!({}),
+            json!(null),
+            json!("data"),
+            json!({ "data": null }),
+            json!({ "data": { "id": 1 } }),
+            json!({ "meta": {} }),
+            json!({ "data": ["one"] }),
+            json!({ "members": [1] }),
+            json!([[1], {}]),
+        ] {
+            assert!(read("issues", &response).is_err(), "{response}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What the calls of one delivery share.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::idempotency::IdempotencyKeys;
+use crate::types::{BaseUrl, Secret};
+
+/// What the calls of a view of the client share.
+#[derive(Clone, Default)]
+pub(super) struct CallScope {
+    pub(super) delivery: Option<Arc<dyn DeliveryScope>>,
+    /// The base URL that the delivery names, if tokens may go there.
+    pub(super) base_url: Option<BaseUrl>,
+    /// The caller's event version.
+    pub(super) version: Option<String>,
+    /// The caller's idempotency key.
+    pub(super) idempotency_key: Option<String>,
+}
+
+/// The delivery that calls are made for, as far as it concerns them.
+pub(crate) trait DeliveryScope: Send + Sync {
+    /// The event version that every call carries.
+    fn version(&self) -> &str;
+
+    /// The deadline of every call.
+    fn deadline(&self) -> Instant;
+
+    /// The runtime token, if it was verified: it replaces the workspace token.
+    fn token(&self) -> Option<&Secret>;
+
+    /// The idempotency keys of its calls. Most deliveries need none.
+    fn keys(&self) -> &IdempotencyKeys;
+}
+
+impl CallScope {
+    /// The event version of the calls: the caller's, else that of the delivery.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.version.as_deref().or_else(|| self.delivery.as_ref().map(|delivery| delivery.version()))
+    }
+
+    /// The runtime token of the delivery.
+    pub(super) fn runtime_token(&self) -> Option<&Secret> {
+        self.delivery.as_ref()?.token()
+    }
+}

@@ -1,0 +1,230 @@
+//! Times as Kiket writes them: RFC 3339 texts and Unix times.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
+
+/// A time as Kiket writes it: its text, and the moment that it names.
+///
+/// It compares as text. [`to_system_time`](Self::to_system_time) reads RFC 3339, Unix seconds (also with a fraction)
+/// and Unix milliseconds; a text of another form is kept all the same.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use kiket_runtime::Timestamp;
+///
+/// let time: Timestamp = serde_json::from_str(r#""2023-11-14T22:13:20Z""#)?;
+/// assert_eq!(time, "2023-11-14T22:13:20Z");
+/// let moment = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+/// assert_eq!(time.to_system_time(), Some(moment));
+/// assert_eq!(Timestamp::from(moment), time);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[doc(alias("date", "datetime", "time", "rfc3339", "iso8601"))]
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Timestamp {
+    text: String,
+    /// Whether JSON has it as a number.
+    number: bool,
+}
+
+impl Timestamp {
+    /// The text, as Kiket wrote it; the digits of a number.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The moment; `None` if the text is no time from 1970 on.
+    pub fn to_system_time(&self) -> Option<SystemTime> {
+        read_rfc3339(&self.text).or_else(|| read_number(&self.text))
+    }
+}
+
+/// In RFC 3339 and UTC. A time that RFC 3339 cannot write becomes the nearest one that it can.
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let nearest = if time < UNIX_EPOCH { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        jiff::Timestamp::try_from(time).unwrap_or(nearest).to_string().into()
+    }
+}
+
+impl From<String> for Timestamp {
+    fn from(text: String) -> Self {
+        Self { text, number: false }
+    }
+}
+
+impl From<&str> for Timestamp {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<&Timestamp> for Timestamp {
+    fn from(time: &Timestamp) -> Self {
+        time.clone()
+    }
+}
+
+impl AsRef<str> for Timestamp {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq<str> for Timestamp {
+    fn eq(&self, text: &str) -> bool {
+        self.text == text
+    }
+}
+
+impl PartialEq<&str> for Timestamp {
+    fn eq(&self, text: &&str) -> bool {
+        self.text == *text
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.number { f.write_str(&self.text) } else { self.text.fmt(f) }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.text.parse::<serde_json::Number>() {
+            Ok(number) if self.number => number.serialize(serializer),
+            _ => serializer.serialize_str(&self.text),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+
+        impl Visitor<'_> for Visit {
+            type Value = Timestamp;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time, a text or a number")
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Timestamp, E> {
+                Ok(Timestamp { text: number.to_string(), number: true })
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Timestamp, E> {
+                Ok(Timestamp { text: number.to_string(), number: true })
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Timestamp, E> {
+                Ok(Timestamp { text: number.to_string(), number: true })
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Timestamp, E> {
+                Ok(text.into())
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<Timestamp, E> {
+                Ok(text.into())
+            }
+        }
+
+        deserializer.deserialize_any(Visit)
+    }
+}
+
+/// A time of Unix seconds in RFC 3339 and UTC.
+pub(crate) fn rfc3339(unix_seconds: u64) -> String {
+    let seconds = i64::try_from(unix_seconds).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
+/// Numbers above this are milliseconds: as seconds they would be past the year 5000.
+const LATEST_SECONDS: f64 = 1e11;
+
+/// A time as payloads write it: RFC 3339, Unix seconds or milliseconds, as JSON.
+pub(crate) fn read_time(json: &str) -> Option<SystemTime> {
+    if json.starts_with('"') {
+        let text: String = serde_json::from_str(json).ok()?;
+        return read_rfc3339(&text).or_else(|| read_number(&text));
+    }
+    read_number(json)
+}
+
+/// A time from 1970 on in RFC 3339.
+pub(crate) fn read_rfc3339(text: &str) -> Option<SystemTime> {
+    let time: jiff::Timestamp = text.trim().parse().ok()?;
+    let seconds = Duration::from_secs(u64::try_from(time.as_second()).ok()?);
+    UNIX_EPOCH
+        .checked_add(seconds)?
+        .checked_add(Duration::from_nanos(time.subsec_nanosecond().try_into().ok()?))
+}
+
+fn read_number(text: &str) -> Option<SystemTime> {
+    let number: f64 = text.trim().parse().ok()?;
+    let seconds = if number > LATEST_SECONDS { number / 1000.0 } else { number };
+    UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(seconds: u64, nanos: u32) -> SystemTime {
+        UNIX_EPOCH + Duration::new(seconds, nanos)
+    }
+
+    #[test]
+    fn times_are_read_in_every_spelling() {
+        #[track_caller]
+        fn check(json: &str, expected: Option<SystemTime>) {
+            assert_eq!(read_time(json), expected, "{json}");
+            if let Ok(time) = serde_json::from_str::<Timestamp>(json) {
+                assert_eq!(time.to_system_time(), expected, "{json}");
+                assert_eq!(
+                    serde_json::from_str::<Timestamp>(&serde_json::to_string(&time).unwrap()).unwrap(),
+                    time
+                );
+            }
+        }
+        check(r#""2026-04-14T10:00:00Z""#, Some(moment(1_776_160_800, 0)));
+        check(r#""2026-04-14T12:00:00.500+02:00""#, Some(moment(1_776_160_800, 500_000_000)));
+        check("1700000000", Some(moment(1_700_000_000, 0)));
+        check("1700000000.5", Some(moment(1_700_000_000, 500_000_000)));
+        check("1700000000000", Some(moment(1_700_000_000, 0)));
+        check(r#""1700000000""#, Some(moment(1_700_000_000, 0)));
+        for json in [r#""soon""#, r#""""#, "true", "{}", "-1", "-1e300", "1e300", r#""NaN""#] {
+            check(json, None);
+        }
+    }
+
+    #[test]
+    fn a_timestamp_is_written_as_it_was_read() {
+        for json in [r#""2026-04-14T10:00:00Z""#, r#""soon""#, "1700000000", "-1", "1700000000.5"] {
+            let time: Timestamp = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_string(&time).unwrap(), json);
+            assert_eq!(format!("{time:?}"), json);
+        }
+        assert!(serde_json::from_str::<Timestamp>("null").is_err());
+    }
+
+    #[test]
+    fn any_system_time_becomes_a_timestamp() {
+        assert_eq!(Timestamp::from(moment(1_700_000_000, 0)), "2023-11-14T22:13:20Z");
+        assert_eq!(Timestamp::from(moment(1_700_000_000, 5_000_000)), "2023-11-14T22:13:20.005Z");
+        let far = UNIX_EPOCH.checked_add(Duration::from_secs(1 << 40)).unwrap();
+        assert!(Timestamp::from(far).as_str().starts_with("9999-12-3"));
+        assert_eq!(rfc3339(u64::MAX), Timestamp::from(far).as_str());
+    }
+}
