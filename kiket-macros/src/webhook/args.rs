@@ -27,9 +27,6 @@ pub(super) struct Args {
     pub(super) dedupe: Option<LitBool>,
 }
 
-/// The keys; each is a field of [`Found`].
-pub(super) const KEYS: [&str; 4] = ["version", "timeout", "scopes", "dedupe"];
-
 const EMPTY: &str =
     "a webhook names its event and the event's version, like `\"issue.created\", version = \"v1\"`";
 const NO_VERSION: &str = "a webhook names the version of its event, like `version = \"v1\"`";

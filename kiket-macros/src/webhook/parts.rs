@@ -2,11 +2,13 @@
 //!
 //! Done on tokens, so that what is wrong in one part leaves the others to be read.
 
-use super::args::KEYS;
 use crate::diagnostics::mistake;
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use std::mem;
 use syn::Result;
+
+/// The keys of the attribute; without its `=` each is a key still, and not the event.
+const KEYS: [&str; 4] = ["version", "timeout", "scopes", "dedupe"];
 
 const VALUELESS: &str = "a key and its value are joined by `=`, like `version = \"v1\"`";
 
