@@ -1,6 +1,9 @@
 //! The attribute macro of the `kiket` framework; use it through `kiket`, as `#[kiket::webhook(..)]`.
 
 mod diagnostics;
+mod krate;
+mod parts;
+mod spans;
 mod webhook;
 
 use proc_macro::TokenStream;
@@ -38,6 +41,7 @@ use proc_macro::TokenStream;
 ///         / "timeout" "=" string
 ///         / "scopes"  "=" "[" [string *("," string) [","]] "]"
 ///         / "dedupe"  "=" ("true" / "false")
+///         / "crate"   "=" path
 /// ```
 ///
 /// | Part | Like | Means |
@@ -48,6 +52,7 @@ use proc_macro::TokenStream;
 /// | `timeout` | `"5s"`, `"250ms"`, `"2m"` | how long the handler may run, up to an hour; without it the manifest decides, and else it is 10 s |
 /// | `scopes` | `["issues:read"]` | the permissions that a delivery must carry |
 /// | `dedupe` | `false` | whether a delivery that comes again is answered from memory, without running the handler; without it `true` |
+/// | `crate` | `company::kiket` | the path to this crate, where `Cargo.toml` renames it or another crate re-exports it |
 ///
 /// Everything else is a literal, and all of it is checked when the program is compiled. A function may have several of these
 /// attributes, and is then the handler of several events or versions. For the same event and version there is one handler.
