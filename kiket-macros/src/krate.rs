@@ -2,10 +2,19 @@
 
 use crate::diagnostics::mistake;
 use proc_macro2::{Span, TokenStream};
-use quote::quote_spanned;
+use quote::{ToTokens, quote_spanned};
 use syn::{Path, Result, parse_quote, parse2};
 
 pub(crate) const PATH: &str = "the path to `kiket` is written without quotes, like `crate = company::kiket`";
+
+/// The path where something at `place` needs it, so that the compiler points there when it is wrong.
+pub(crate) fn at(place: Span, krate: &Path) -> TokenStream {
+    let tokens = krate.to_token_stream().into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(place));
+        token
+    });
+    tokens.collect()
+}
 
 /// The path of a dependency that is called as it is published.
 pub(crate) fn default() -> Path {

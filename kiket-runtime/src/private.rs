@@ -18,11 +18,23 @@ use crate::{
     routing::Target,
 };
 pub use crate::{
+    __a_webhook_handler_is_a_free_function as a_webhook_handler_is_a_free_function,
     deadline::Timeout,
     event::{EventName, EventVersion},
     handler::{Registration, spawnable},
     scope::Scope,
 };
+
+/// Submits the registration of a handler. The compiler names this macro where the attribute stands in an `impl`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __a_webhook_handler_is_a_free_function {
+    ($($registration:tt)*) => {
+        const _: () = {
+            $crate::private::submit! { $($registration)* }
+        };
+    };
+}
 
 /// What `kiket::main!` runs: the extension of the crate that `module` is in, and of `crates`.
 pub fn main<S, F>(module: &str, crates: &[&str], setup: S) -> ExitCode

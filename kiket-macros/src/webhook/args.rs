@@ -9,7 +9,7 @@ use crate::{
     krate,
     parts::split_at_commas,
 };
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use syn::{
     Error, LitBool, LitStr, Path, Result, bracketed,
     parse::{ParseStream, Parser},

@@ -4,12 +4,18 @@
 //! no event name, the answer that is no reply.
 
 use super::{args::Args, event::Event, handler::Handler};
-use crate::spans::{at, ends, site};
+use crate::{
+    krate,
+    spans::{at, ends, site},
+};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote_spanned};
 use syn::{LitStr, Path, ReturnType, Type, TypePath};
 
 /// The item that puts the function into the list from which the extension is built.
+///
+/// An attribute cannot see whether it stands in an `impl`. What it writes does not compile there, and the compiler names
+/// the macro that is at fault: hence its name.
 pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
     let Args { krate, .. } = args;
     let Handler { conditions, name, arguments, .. } = handler;
@@ -28,7 +34,7 @@ pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
     let call = call(krate, handler);
     quote_spanned! {site()=>
         #(#conditions)*
-        #krate::__private::submit! {
+        #krate::__private::a_webhook_handler_is_a_free_function! {
             #krate::__private::Registration::new(
                 #event,
                 #version,
@@ -46,13 +52,14 @@ pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
 /// A text of the attribute as the value it means; one that means nothing is reported under the text.
 fn from_static(krate: &Path, r#type: &str, text: &LitStr) -> TokenStream {
     let place = at(text.span());
-    let r#type = Ident::new(r#type, place);
+    let (krate, r#type) = (krate::at(place, krate), Ident::new(r#type, place));
     quote_spanned!(place=> #krate::__private::#r#type::from_static(#text))
 }
 
 /// The name of the event that a type stands for; a type that stands for none is reported.
 fn name_of(krate: &Path, r#type: &TypePath) -> TokenStream {
     let (first, last) = ends(r#type);
+    let krate = krate::at(last, krate);
     let open = quote_spanned!(first=> <);
     quote_spanned!(last=> #open #r#type as #krate::Event>::NAME)
 }
@@ -89,7 +96,8 @@ fn call(krate: &Path, handler: &Handler) -> TokenStream {
         ReturnType::Type(_, answer) => ends(answer),
     };
     let awaited = quote_spanned!(last=> .await);
-    let reply = quote_spanned!(first=> #krate::IntoReply::into_reply(__handler(#(#names),*) #awaited));
+    let (trait_krate, krate) = (krate::at(first, krate), krate::at(at(name.span()), krate));
+    let reply = quote_spanned!(first=> #trait_krate::IntoReply::into_reply(__handler(#(#names),*) #awaited));
     let future = quote_spanned!(at(name.span())=> #krate::__private::spawnable(async move { #reply }));
     quote_spanned! {site()=>
         |#delivery| {
@@ -103,6 +111,7 @@ fn call(krate: &Path, handler: &Handler) -> TokenStream {
 
 fn extractor(krate: &Path, argument: &Type) -> TokenStream {
     let (first, last) = ends(argument);
+    let krate = krate::at(last, krate);
     let open = quote_spanned!(first=> <);
     quote_spanned!(last=> #open #argument as #krate::FromDelivery<'_>>)
 }

@@ -14,7 +14,6 @@ mod kiket {}
     company::framework::events::IssueCreated,
     version = "v1",
     timeout = "5s",
-    scopes = ["issues:read"],
     crate = company::framework
 )]
 async fn on_issue_created(_event: company::framework::Payload) -> company::framework::Result<()> {
