@@ -50,7 +50,7 @@
 //! [coming]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/coming-from-another-sdk.md
 //! [features]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/features.md
 
-pub use kiket_macros::webhook;
+pub use kiket_macros::{Event, Model, webhook};
 pub use kiket_runtime::{
     Action, ActionKind, Actions, Answering, Auth, Authentication, Builder, Client, ClientError,
     ClientErrorKind, Clock, Config, Context, Decision, DeclaredEvent, Delivery, Endpoints, Error, ErrorKind,

@@ -2,6 +2,9 @@
 //!
 //! Use it through `kiket`, which re-exports everything here that is meant to be used.
 
+// The derives of the payloads in `events` name `::kiket`, as they do for users.
+extern crate self as kiket;
+
 mod absent;
 mod actions;
 mod admission;
@@ -56,6 +59,8 @@ mod token;
 
 pub use ::http::StatusCode;
 
+#[doc(hidden)]
+pub use self::private as __private;
 pub use self::{
     actions::{Action, ActionKind, Actions},
     auth::Auth,

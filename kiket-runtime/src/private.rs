@@ -6,6 +6,13 @@ use std::{borrow::Cow, process::ExitCode};
 pub use inventory::submit;
 use serde::Deserialize;
 
+pub use crate::{
+    __a_webhook_handler_is_a_free_function as a_webhook_handler_is_a_free_function,
+    deadline::Timeout,
+    event::{EventName, EventVersion},
+    handler::{Registration, spawnable},
+    scope::Scope,
+};
 use crate::{
     builder::Builder,
     dispatch::{Answer, Incoming},
@@ -17,13 +24,22 @@ use crate::{
     logging::{announce, init_logging},
     routing::Target,
 };
-pub use crate::{
-    __a_webhook_handler_is_a_free_function as a_webhook_handler_is_a_free_function,
-    deadline::Timeout,
-    event::{EventName, EventVersion},
-    handler::{Registration, spawnable},
-    scope::Scope,
-};
+
+/// What the derives of models and payloads name.
+pub mod model {
+    pub use serde;
+    pub use serde_json::{Map, Value};
+
+    pub use crate::{
+        events::{
+            fields::{Lenient, Read, Serde, Typed, finish, read, skip, write},
+            into_option::IntoOption,
+            members::{Members, whole},
+            payload::{ENVELOPE, EventPayload, Within, payload, write_name},
+        },
+        id::Id,
+    };
+}
 
 /// Submits the registration of a handler. The compiler names this macro where the attribute stands in an `impl`.
 #[doc(hidden)]
