@@ -50,14 +50,14 @@
 //! [coming]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/coming-from-another-sdk.md
 //! [features]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/features.md
 
-pub use kiket_macros::{Event, Model, webhook};
+pub use kiket_macros::{Event, Model, Retry, webhook};
 pub use kiket_runtime::{
     Action, ActionKind, Actions, Answering, Auth, Authentication, Builder, Client, ClientError,
     ClientErrorKind, Clock, Config, Context, Decision, DeclaredEvent, Delivery, Endpoints, Error, ErrorKind,
     Event, EventName, EventVersion, Extension, FieldError, Form, FromDelivery, Handler, HandlerReport,
     Headers, Id, IntoReply, InvalidEventName, InvalidEventVersion, Json, Level, Manifest, Needs, Payload,
-    Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope,
-    Secret, SecretKey, Server, ServerHandle, Setting, SettingError, Settings, StartupError, State,
+    Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Retry,
+    Scope, Secret, SecretKey, Server, ServerHandle, Setting, SettingError, Settings, StartupError, State,
     StatusCode, Timeout, TokenRules, UnknownAuthentication, Verdict, api, dedupe, events, external_webhook,
     init_logging, merkle, notification, signature, testing,
 };

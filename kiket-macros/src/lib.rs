@@ -5,6 +5,7 @@ mod diagnostics;
 mod krate;
 mod model;
 mod parts;
+mod retry;
 mod spans;
 mod webhook;
 
@@ -267,4 +268,53 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Model, attributes(model))]
 pub fn derive_model(input: TokenStream) -> TokenStream {
     model::model(input.into()).into()
+}
+
+/// Says which errors of a type are retried: the handlers of a program fail with the type, or with an error whose
+/// chain of sources has it.
+///
+/// ```
+/// use kiket::Retry;
+///
+/// #[derive(Debug, Retry)]
+/// enum MailError {
+///     /// Kiket does not send the delivery again.
+///     #[retry(never)]
+///     UnknownAddress,
+///     /// Kiket sends it again, after 30 seconds.
+///     #[retry(after = "30s")]
+///     Busy,
+///     /// The response has this status, and Kiket does not send the delivery again.
+///     #[retry(status = 409)]
+///     SentBefore,
+///     /// Without advice an error is retried.
+///     Disconnected(std::io::Error),
+/// }
+/// # impl std::fmt::Display for MailError {
+/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// #         f.write_str("the mail was not sent")
+/// #     }
+/// # }
+/// # impl std::error::Error for MailError {}
+///
+/// assert!(MailError::Busy.retry().is_some());
+/// assert!(MailError::Disconnected(std::io::ErrorKind::BrokenPipe.into()).retry().is_none());
+/// ```
+///
+/// The advice of an enum stands above its variants, that of a struct above the struct:
+///
+/// | Key | Means |
+/// |---|---|
+/// | `never` | Kiket does not send the delivery again |
+/// | `after = "30s"` | Kiket sends it again after a while, from `1ms` to an hour, written like a timeout of [`macro@webhook`] |
+/// | `status = 409` | the response has this status, from 400 to 499, and Kiket does not send the delivery again |
+/// | `crate = path` | above the type: the path to `kiket`, where `Cargo.toml` renames it or another crate re-exports it |
+///
+/// Delays and statuses are checked when the program is compiled. The type implements `std::error::Error`, which the
+/// derive leaves to you (or to `thiserror`). It has no type or lifetime parameters, because an error is looked for in
+/// the chain by its type: implement `kiket::Retry` for a generic one by hand, and name each of its types with
+/// `builder.classify`.
+#[proc_macro_derive(Retry, attributes(retry))]
+pub fn derive_retry(input: TokenStream) -> TokenStream {
+    retry::retry(input.into()).into()
 }

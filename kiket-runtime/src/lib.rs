@@ -72,7 +72,7 @@ pub use self::{
     deadline::Timeout,
     decision::{Decision, Verdict},
     delivery::Delivery,
-    error::{Error, ErrorKind, Place, Problem, Result, StartupError},
+    error::{Error, ErrorKind, Place, Problem, Result, Retry, StartupError},
     event::{Event, EventName, EventVersion, InvalidEventName, InvalidEventVersion},
     extension::Extension,
     handler::{

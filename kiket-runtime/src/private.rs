@@ -9,6 +9,7 @@ use serde::Deserialize;
 pub use crate::{
     __a_webhook_handler_is_a_free_function as a_webhook_handler_is_a_free_function,
     deadline::Timeout,
+    error::{Advice, Classifier},
     event::{EventName, EventVersion},
     handler::{Registration, spawnable},
     scope::Scope,

@@ -2,6 +2,7 @@
 //! the extension, `Rejection` for Kiket.
 
 mod rejection;
+mod retry;
 mod startup;
 
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
@@ -9,6 +10,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 use http::StatusCode;
 
 pub(crate) use self::rejection::Rejection;
+pub use self::retry::{Advice, Classifier, Retry};
 pub use self::startup::{Place, Problem, StartupError};
 use crate::{
     client::ClientError,
