@@ -52,15 +52,15 @@
 
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
-    Action, ActionKind, Actions, Advice, Answering, Auth, Authentication, Builder, Client, ClientError,
+    Action, ActionKind, Actions, Advice, AsyncHandler, Auth, Authentication, Builder, Client, ClientError,
     ClientErrorKind, Clock, Config, Context, Decision, DeclaredEvent, Delivery, Endpoints, Error, ErrorKind,
-    Event, EventName, EventVersion, Extension, FieldError, Form, FromDelivery, Handler, HandlerError,
-    HandlerReport, Headers, Id, IntoHandlerError, IntoReply, InvalidEventName, InvalidEventVersion, Json,
-    Level, Manifest, Needs, Payload, PayloadRejection, Place, Problem, RawBody, Record, RecordStatus,
-    Reference, Reply, Report, RequiredSecret, Result, Retry, Scope, Secret, SecretKey, Server, ServerHandle,
-    Setting, SettingError, Settings, StartupError, State, StatusCode, Timeout, TokenRules,
-    UnknownAuthentication, Verdict, api, dedupe, events, external_webhook, init_logging, merkle,
-    notification, signature, testing,
+    Event, EventName, EventVersion, Extension, FieldError, Form, FromDelivery, FromMiddleware, Handler,
+    HandlerError, HandlerFuture, HandlerOutcome, HandlerReport, Headers, Id, IntoHandlerError, IntoReply,
+    InvalidEventName, InvalidEventVersion, Json, Level, Manifest, Middleware, MiddlewareFn, Next, Payload,
+    PayloadRejection, Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report,
+    RequiredSecret, Requirements, Result, Retry, Scope, Secret, SecretKey, Server, ServerHandle, Setting,
+    SettingError, Settings, StartupError, State, StatusCode, Timeout, TokenRules, UnknownAuthentication,
+    Verdict, api, dedupe, events, external_webhook, init_logging, merkle, notification, signature, testing,
 };
 
 #[doc(hidden)]

@@ -113,7 +113,7 @@ fn deliver(extension: &Extension, headers: &Headers, body: &Bytes) {
 /// It remembers no delivery, for it gets the same again and again, and each is to run.
 fn builder() -> Builder {
     let builder = Extension::builder().webhook_secret(SECRET).without_manifest().without_dedupe();
-    builder.clock(Clock::fixed(NOW)).handler(EVENT, VERSION, on_issue_created)
+    builder.clock(Clock::fixed(NOW)).on(EVENT, VERSION, on_issue_created)
 }
 
 fn extension() -> Extension {

@@ -42,17 +42,16 @@ pub(crate) fn serve(role: &str, workers: usize) -> io::Result<()> {
         match role {
             "serve-sink" => sink().await,
             "serve-nothing" => nothing().await,
-            "serve-kiket" => extension(builder.telemetry(false).handler(EVENT, VERSION, call_by_kiket)).await,
+            "serve-kiket" => extension(builder.telemetry(false).on(EVENT, VERSION, call_by_kiket)).await,
             "serve-reqwest" => {
                 // The first that is installed stays.
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 let plain = Plain { client: reqwest::Client::new(), url: format!("{callee}{PATH}") };
-                extension(builder.telemetry(false).state(plain).handler(EVENT, VERSION, call_by_reqwest))
-                    .await
+                extension(builder.telemetry(false).state(plain).on(EVENT, VERSION, call_by_reqwest)).await
             }
-            "serve-silent" => extension(builder.telemetry(false).handler(EVENT, VERSION, answer)).await,
+            "serve-silent" => extension(builder.telemetry(false).on(EVENT, VERSION, answer)).await,
             "serve-telling" | "serve-telling-nobody" => {
-                extension(builder.telemetry(true).handler(EVENT, VERSION, answer)).await
+                extension(builder.telemetry(true).on(EVENT, VERSION, answer)).await
             }
             _ => Err(io::Error::other(format!("`{role}` is no role"))),
         }

@@ -38,8 +38,9 @@ pub use self::{
     },
     extension::{Builder, Extension, HandlerReport, Report},
     handler::{
-        Answering, Context, FromDelivery, Handler, IntoReply, Json, Needs, Payload, RawBody, Reply,
-        RequiredSecret, SecretKey, State,
+        AsyncHandler, Context, FromDelivery, FromMiddleware, Handler, HandlerFuture, HandlerOutcome,
+        IntoReply, Json, Middleware, MiddlewareFn, Next, Payload, RawBody, Reply, RequiredSecret,
+        Requirements, SecretKey, State,
     },
     http::{Server, ServerHandle},
     manifest::{DeclaredEvent, Form, Manifest, Reference, Setting},

@@ -7,17 +7,17 @@ pub use inventory::submit;
 use serde::Deserialize;
 
 use crate::{
-    delivery::{self, Envelope, Target},
+    delivery::{self, Envelope, Request, Target},
     error::{HandlerError, Rejection, Result, StartupError},
     extension::{Builder, Extension, announce},
     http::Signals,
-    pipeline::{Answer, Incoming},
+    pipeline::Response,
     telemetry::init_logging,
     types::Headers,
 };
 pub use crate::{
     error::Classifier,
-    handler::{Registration, spawnable},
+    handler::{Middleware, Registration, spawnable},
     types::{EventName, EventVersion, Scope, Timeout},
 };
 
@@ -82,7 +82,7 @@ pub async fn dispatch(
     body: bytes::Bytes,
 ) -> (u16, bytes::Bytes) {
     let target = Target { event: Some(event), version: Some(version), query: "" };
-    let Answer { status, body, .. } = extension.dispatcher().answer(Incoming { target, headers, body }).await;
+    let Response { status, body, .. } = extension.pipeline().handle(Request { target, headers, body }).await;
     (status.as_u16(), body)
 }
 
@@ -95,7 +95,7 @@ pub async fn dispatch_to(
 ) -> Option<(u16, bytes::Bytes)> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let target = Target { query, ..Target::at(path)? };
-    let Answer { status, body, .. } = extension.dispatcher().answer(Incoming { target, headers, body }).await;
+    let Response { status, body, .. } = extension.pipeline().handle(Request { target, headers, body }).await;
     Some((status.as_u16(), body))
 }
 

@@ -446,7 +446,7 @@ async fn deliver(platform: &Platform, payload: &Value) -> Value {
         context.endpoints().log_event("seen", json!({ "by": "handler" })).await?;
         Ok(Reply::json(json!({ "base_url": context.client().base_url() })))
     }
-    let builder = builder().id(ID).handler("workflow.sla_status", "v2", handler);
+    let builder = builder().id(ID).on("workflow.sla_status", "v2", handler);
     let extension = TestExtension::new(platform.extension(builder)).unwrap();
     let answer = extension.deliver(delivery("workflow.sla_status", "2.0", payload)).await;
     assert_eq!(answer.status(), 200, "{}", answer.text());
@@ -486,7 +486,7 @@ async fn an_allowed_base_url_is_called() {
         Ok(context.endpoints().notify("T", "B", Level::Info).await?)
     }
     let (home, other) = (Platform::start(), Platform::start());
-    let builder = home.extension(builder().handler("x", "v1", handler)).allowed_base_url(other.url());
+    let builder = home.extension(builder().on("x", "v1", handler)).allowed_base_url(other.url());
     let extension = TestExtension::new(builder).unwrap();
     let payload = json!({ "api": { "base_url": other.url() } });
     extension.deliver(delivery("x", "v1", &payload)).await;
@@ -503,7 +503,7 @@ async fn a_call_does_not_outlast_its_delivery() {
     let platform = Platform::start();
     platform.fail(Failure::hang());
     let builder =
-        platform.extension(builder().handler("x", "v1", handler).handler_timeout(Duration::from_millis(200)));
+        platform.extension(builder().on("x", "v1", handler).handler_timeout(Duration::from_millis(200)));
     let answer = TestExtension::new(builder).unwrap().deliver(delivery("x", "v1", &json!({}))).await;
     assert!([500, 504].contains(&answer.status()), "{}", answer.text());
 }
@@ -535,7 +535,7 @@ async fn telemetry_and_hook_tell_how_a_handler_fared() {
     let builder = platform
         .extension(builder().id(ID).version("1.2.3"))
         .telemetry(true)
-        .handler("fails", "v1", move || {
+        .on("fails", "v1", move || {
             let text = format!("the token {token} is bad");
             async { Err::<(), _>(kiket::Error::permanent(text).with_code("quota")) }
         })

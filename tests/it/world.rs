@@ -23,7 +23,7 @@ pub(crate) fn builder() -> Builder {
         .without_dedupe()
         .environment([] as [(String, String); 0])
         .telemetry(false)
-        .handler("issue.created", "v1", async || ())
+        .on("issue.created", "v1", async || ())
 }
 
 impl World {

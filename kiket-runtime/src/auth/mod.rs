@@ -1,13 +1,13 @@
 //! Whether a request is from Kiket: signatures and runtime tokens.
 
-mod admitted;
+mod authentic;
 mod grant;
 mod hmac;
 pub mod signature;
 mod token;
 
 pub(crate) use self::{
-    admitted::{Admitted, Token},
+    authentic::{Authentic, Token},
     grant::Grant,
     hmac::{MacKey, read_hex, read_time},
     signature::{Verified, Verifier},

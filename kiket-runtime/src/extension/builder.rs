@@ -8,13 +8,13 @@ use crate::{
     auth::TokenRules,
     client::Outbound,
     config::{Environment, Overrides},
-    delivery::States,
-    error::{Advice, Classifiers, Problem, StartupError},
+    delivery::TypeMap,
+    error::{Advice, Classifiers, StartupError},
     extension::{Extension, assemble},
-    handler::{Binding, Handler},
+    handler::{AsyncHandler, Handler, Middleware},
     store::DedupeStore,
     telemetry::{Hook, Record},
-    types::{Authentication, Clock, EventName, EventVersion, Secret},
+    types::{Authentication, Clock, Secret},
 };
 
 /// Describes an extension: what is said here goes before the environment, the manifest and the defaults.
@@ -25,9 +25,9 @@ pub struct Builder {
     pub(crate) environment: Environment,
     pub(crate) manifest: ManifestSource,
     pub(crate) collected: Collected,
-    pub(crate) bindings: Vec<Binding>,
-    pub(crate) malformed: Vec<Problem>,
-    pub(crate) states: States,
+    pub(crate) handlers: Vec<Handler>,
+    pub(crate) middleware: Vec<Arc<dyn Middleware>>,
+    pub(crate) states: TypeMap,
     pub(crate) classifiers: Classifiers,
     pub(crate) limits: Limits,
     pub(crate) outbound: Outbound,
@@ -234,22 +234,30 @@ impl Builder {
         self
     }
 
-    /// A handler without the attribute. `event` and `version` are checked by [`build`](Self::build).
+    /// Adds a handler without the attribute.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use kiket_runtime::{Extension, Handler};
+    ///
+    /// let handler = Handler::new("issue.created", "v1", async || ()).timeout(Duration::from_secs(5));
+    /// let builder = Extension::builder().handler(handler);
+    /// # let _ = builder;
+    /// ```
+    pub fn handler(mut self, handler: Handler) -> Self {
+        self.handlers.push(handler);
+        self
+    }
+
+    /// Adds a handler without options: short for `handler(Handler::new(event, version, function))`.
     #[track_caller]
-    pub fn handler<A, H: Handler<A>>(mut self, event: &str, version: &str, handler: H) -> Self {
-        let place = std::panic::Location::caller();
-        let mut malformed = |what: String, rule: String| {
-            self.malformed.push(Problem::new(what).at(place.into()).mend(rule));
-        };
-        let event = event.parse::<EventName>().map_err(|error| {
-            malformed(format!("`{event}` is not the name of an event"), error.to_string());
-        });
-        let version = version.parse::<EventVersion>().map_err(|error| {
-            malformed(format!("`{version}` is not the version of an event"), error.to_string());
-        });
-        if let (Ok(event), Ok(version)) = (event, version) {
-            self.bindings.push(Binding::new(event, version, handler));
-        }
+    pub fn on<A, F: AsyncHandler<A>>(self, event: &str, version: &str, function: F) -> Self {
+        self.handler(Handler::new(event, version, function))
+    }
+
+    /// Adds [middleware](Middleware) around every handler. The first one added is the outermost.
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middleware.push(Arc::new(middleware));
         self
     }
 

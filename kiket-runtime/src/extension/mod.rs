@@ -14,7 +14,7 @@ pub use self::{
     builder::Builder,
     report::{HandlerReport, Report},
 };
-use crate::{client::Client, config::Config, extension::builder::Limits, pipeline::Dispatcher};
+use crate::{client::Client, config::Config, extension::builder::Limits, pipeline::Pipeline};
 
 /// An extension that is ready to answer: handlers, secrets and settings are known and checked.
 ///
@@ -31,7 +31,7 @@ use crate::{client::Client, config::Config, extension::builder::Limits, pipeline
 ///
 /// let extension = Extension::builder()
 ///     .webhook_secret("sh_123")
-///     .handler("issue.created", "v1", on_issue_created)
+///     .on("issue.created", "v1", on_issue_created)
 ///     .build()?;
 /// assert_eq!(extension.events(), ["issue.created"]);
 /// # Ok::<(), kiket_runtime::StartupError>(())
@@ -40,7 +40,7 @@ use crate::{client::Client, config::Config, extension::builder::Limits, pipeline
 pub struct Extension(Arc<Parts>);
 
 pub(crate) struct Parts {
-    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) config: Config,
     pub(crate) limits: Limits,
     pub(crate) report: Report,
@@ -56,8 +56,8 @@ impl Extension {
         Self(Arc::new(parts))
     }
 
-    pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
-        &self.0.dispatcher
+    pub(crate) fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.0.pipeline
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -86,26 +86,26 @@ impl Extension {
 
     /// Calls Kiket outside of a delivery: from a background task, from a command line.
     pub fn client(&self) -> Client {
-        self.0.dispatcher.premises.client.clone()
+        self.0.pipeline.services.client.clone()
     }
 
     /// The events that have a handler, sorted, each once.
     pub fn events(&self) -> Vec<&str> {
         let mut events: Vec<_> =
-            self.0.dispatcher.registry.entries().iter().map(|entry| entry.subject.event.as_str()).collect();
+            self.0.pipeline.registry.routes().iter().map(|route| route.key.event.as_str()).collect();
         events.dedup();
         events
     }
 
     /// How many deliveries run now.
     pub fn in_flight(&self) -> usize {
-        self.0.dispatcher.gate.running()
+        self.0.pipeline.concurrency.in_flight()
     }
 
     /// Tells in the log whether the store of deliveries can be used.
     pub(crate) async fn check_store(&self) {
-        if let Some(once) = &self.0.dispatcher.once {
-            once.check().await;
+        if let Some(deduplicator) = &self.0.pipeline.deduplicator {
+            deduplicator.check().await;
         }
     }
 
@@ -114,39 +114,39 @@ impl Extension {
     /// [`serve`](Self::serve) does it on SIGTERM and SIGINT. Call it where an extension is mounted into your own
     /// server, before that stops.
     pub fn drain(&self) {
-        self.0.dispatcher.gate.drain();
+        self.0.pipeline.concurrency.drain();
     }
 
     /// Whether [`drain`](Self::drain) was called.
     pub fn is_draining(&self) -> bool {
-        self.0.dispatcher.gate.is_draining()
+        self.0.pipeline.concurrency.is_draining()
     }
 
     /// Waits until a drained extension has answered what was under way.
     pub async fn drained(&self) {
-        self.0.dispatcher.gate.emptied().await;
+        self.0.pipeline.concurrency.drained().await;
     }
 
     /// Waits until the records of all deliveries so far were told to hook and telemetry, `patience` at most.
     ///
     /// [`serve`](Self::serve) does it before it ends.
     pub async fn flush(&self, patience: Duration) {
-        self.0.dispatcher.telemetry.flush(patience).await;
+        self.0.pipeline.recorder.telemetry.flush(patience).await;
     }
 
     /// How many records were dropped since the start, because hook or telemetry did not keep up.
     pub fn dropped_records(&self) -> u64 {
-        self.0.dispatcher.telemetry.dropped()
+        self.0.pipeline.recorder.telemetry.dropped()
     }
 
     /// How many signatures were refused since the start, by the code of the cause, like `signature_mismatch`.
     pub fn signature_refusals(&self) -> Vec<(&'static str, u64)> {
-        self.0.dispatcher.counters.signature_refusals()
+        self.0.pipeline.authenticator.counters.signature_refusals()
     }
 
     /// How many runtime tokens were refused since the start, by the code of the cause, like `token_expired`.
     pub fn token_refusals(&self) -> Vec<(&'static str, u64)> {
-        self.0.dispatcher.counters.token_refusals()
+        self.0.pipeline.authenticator.counters.token_refusals()
     }
 }
 

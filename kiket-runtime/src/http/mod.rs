@@ -25,7 +25,7 @@ impl Extension {
     /// let extension = Extension::builder()
     ///     .webhook_secret("sh_123")
     ///     .prefix("/kiket")
-    ///     .handler("issue.created", "v1", async || Reply::ok())
+    ///     .on("issue.created", "v1", async || Reply::ok())
     ///     .build()?;
     /// actix_web::HttpServer::new(move || actix_web::App::new().configure(extension.routes()))
     ///     .bind(("127.0.0.1", 8000))?

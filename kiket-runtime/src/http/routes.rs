@@ -17,9 +17,9 @@ use super::{
     respond::{closing, json, leave_unread, method_not_allowed, not_found, reject, respond},
 };
 use crate::{
-    delivery::Target,
+    delivery::{Request, Target},
     extension::Extension,
-    pipeline::{Dispatcher, Incoming},
+    pipeline::Pipeline,
     types::Headers,
 };
 
@@ -29,8 +29,8 @@ pub(crate) fn configure(config: &mut ServiceConfig, extension: &Extension) {
     let bounds = Bounds { bytes: limits.body, wait: limits.body_wait };
     let at = |path: &str| format!("{}{path}", limits.prefix);
     for form in Form::ALL {
-        let dispatcher = Arc::clone(extension.dispatcher());
-        config.service(Deliveries { form, beginning: at(form.beginning()), dispatcher, bounds });
+        let pipeline = Arc::clone(extension.pipeline());
+        config.service(Deliveries { form, beginning: at(form.beginning()), pipeline, bounds });
     }
     let health: bytes::Bytes = health(extension).into();
     config
@@ -51,7 +51,7 @@ struct Deliveries {
     form: Form,
     /// How the path begins, with the prefix.
     beginning: String,
-    dispatcher: Arc<Dispatcher>,
+    pipeline: Arc<Pipeline>,
     bounds: Bounds,
 }
 
@@ -85,17 +85,15 @@ impl Deliveries {
         if request.method() != Method::POST {
             return leave_unread(method_not_allowed("POST"), payload);
         }
-        let dispatcher = &self.dispatcher;
-        let response = match take(dispatcher, request, &mut payload, self.bounds).await {
-            Ok(body) => {
-                respond(dispatcher.answer(Incoming { target, headers: headers(request), body }).await)
-            }
+        let pipeline = &self.pipeline;
+        let response = match take(pipeline, request, &mut payload, self.bounds).await {
+            Ok(body) => respond(pipeline.handle(Request { target, headers: headers(request), body }).await),
             Err(rejection) => {
                 tracing::debug!(code = rejection.code, "delivery refused");
                 leave_unread(reject(&rejection), payload)
             }
         };
-        if dispatcher.gate.is_draining() { closing(response) } else { response }
+        if pipeline.concurrency.is_draining() { closing(response) } else { response }
     }
 
     /// The segments as they were sent: those that actix-web matches are decoded already, save for `%25`, and what is
@@ -111,13 +109,13 @@ impl Deliveries {
 /// Contract 1.4, rows 2 and 3. The body is read also where its delivery is turned away, for a connection on which
 /// it was left unread cannot be used again.
 async fn take(
-    dispatcher: &Dispatcher,
+    pipeline: &Pipeline,
     request: &HttpRequest,
     payload: &mut Payload,
     bounds: Bounds,
 ) -> Result<bytes::Bytes, crate::error::Rejection> {
-    let arriving = dispatcher.gate.arrive()?;
-    let turned_away = dispatcher.gate.turns_away();
+    let arriving = pipeline.concurrency.try_arrive()?;
+    let turned_away = pipeline.concurrency.sheds();
     let body = body::read(request.headers(), payload, bounds).await;
     drop(arriving);
     match turned_away {
@@ -176,7 +174,7 @@ mod tests {
     async fn paths_that_only_look_like_those_of_deliveries_are_left_to_the_app() {
         const NOW: u64 = 1_700_000_000;
         let builder = Extension::builder().webhook_secret("sh_123").clock(Clock::fixed(NOW));
-        let extension = builder.without_manifest().handler("a.b", "v1", async || {}).build().unwrap();
+        let extension = builder.without_manifest().on("a.b", "v1", async || {}).build().unwrap();
         let own = || async { HttpResponse::NoContent().finish() };
         let scope = web::scope("/api").configure(extension.routes());
         let app = App::new().service(scope.default_service(web::to(own)));

@@ -37,7 +37,7 @@ use crate::{
 /// let extension = Extension::builder()
 ///     .webhook_secret("sh_123")
 ///     .port(0)
-///     .handler("issue.created", "v1", async || Reply::ok())
+///     .on("issue.created", "v1", async || Reply::ok())
 ///     .build()?;
 /// let server = extension.bind()?;
 /// println!("listening on {}", server.addresses()[0]);

@@ -1,18 +1,15 @@
 //! A context for a handler that is called alone.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    auth::{Admitted, Auth, Grant, Token},
+    auth::{Auth, Authentic, Grant, Token},
     client::Client,
     config::{SecretVariables, Settings},
-    delivery::{Contents, Delivery, JsonText, Premises, States, Subject},
+    delivery::{Delivery, HandlerKey, JsonText, Services, TypeMap},
     handler::Context,
     types::{EventName, EventVersion, Headers, Secret},
 };
@@ -33,7 +30,7 @@ use crate::{
 /// When `event` is not an event name, or `version` not a version.
 #[track_caller]
 pub fn context(event: &str, version: &str) -> ContextBuilder {
-    let subject = Subject {
+    let subject = HandlerKey {
         event: event.parse::<EventName>().unwrap_or_else(|error| panic!("`{event}`: {error}")),
         version: version.parse::<EventVersion>().unwrap_or_else(|error| panic!("`{version}`: {error}")),
     };
@@ -53,7 +50,7 @@ pub fn context(event: &str, version: &str) -> ContextBuilder {
 /// Makes up a [`Context`]; see [`context`].
 #[must_use = "a context is made by `build`"]
 pub struct ContextBuilder {
-    subject: Subject,
+    subject: HandlerKey,
     client: Option<Client>,
     extension: (Option<String>, Option<String>),
     settings: Vec<(String, Value)>,
@@ -133,28 +130,26 @@ impl ContextBuilder {
             panic!("the body is not a JSON object")
         };
         let (extension_id, extension_version) = self.extension;
-        let premises = Premises {
+        let services = Services {
             client: self.client.unwrap_or_else(Client::unconfigured),
             extension_id,
             extension_version,
             settings: self.settings.into_iter().collect::<Settings>(),
             secret_variables: SecretVariables::default(),
-            states: States::default(),
+            states: TypeMap::default(),
             classifiers: crate::error::Classifiers::default(),
         };
         let token = self.scopes.map(|scopes| {
             let auth = Auth::new(Grant { verified: true, scopes, ..Grant::default() });
             Token { auth, text: Secret::new("rt_test") }
         });
-        Context::new(Delivery::new(Contents {
-            premises: Arc::new(premises),
-            subject: Arc::new(self.subject),
-            headers: self.headers,
+        Context::new(Delivery::new(
+            Arc::new(services),
+            Arc::new(self.subject),
+            self.headers,
             body,
-            admitted: Admitted { signed_at: self.signed_at, secret: Some(0), token, undecided: None },
-            deadline: Instant::now() + self.remaining,
-            envelope: OnceLock::new(),
-            keys: OnceLock::new(),
-        }))
+            Authentic { signed_at: self.signed_at, secret: Some(0), token, undecided: None },
+            Instant::now() + self.remaining,
+        ))
     }
 }

@@ -4,9 +4,11 @@ mod absent;
 mod authentication;
 mod base_url;
 mod clock;
+mod deadline;
 pub(crate) mod event;
 mod headers;
 mod id;
+mod panic;
 mod redact;
 mod scope;
 mod secret;
@@ -15,8 +17,10 @@ mod timeout;
 pub(crate) use self::{
     absent::or_default,
     base_url::{BaseUrl, InvalidBaseUrl},
+    deadline::{unless, within},
     event::{VERSION_HEADER, VersionKey},
     headers::Occurrence,
+    panic::caught,
     redact::Redactor,
     scope::{MissingScopes, allows},
     timeout::read_timeout,

@@ -60,7 +60,7 @@ impl Platform {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), kiket_runtime::StartupError> {
     /// let platform = Platform::start();
-    /// let builder = platform.extension(Extension::builder()).handler("issue.created", "v1", async || {
+    /// let builder = platform.extension(Extension::builder()).on("issue.created", "v1", async || {
     ///     Err::<(), _>(Error::retry("the mail server is down"))
     /// });
     /// let extension = TestExtension::new(builder)?;

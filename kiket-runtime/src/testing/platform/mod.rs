@@ -65,7 +65,7 @@ use crate::{
 /// platform.set_secret("API_KEY", "abc");
 /// platform.fail(Failure::status(503).times(1)); // at the first call to it
 ///
-/// let builder = Extension::builder().handler("issue.created", "v1", async || Reply::ok());
+/// let builder = Extension::builder().on("issue.created", "v1", async || Reply::ok());
 /// let extension = TestExtension::new(platform.extension(builder))?;
 /// let attempt = platform.deliver(&extension, delivery("issue.created", "v1", &json!({ "id": 1 }))).await;
 /// assert_eq!(attempt.status, Some(200));
@@ -248,7 +248,7 @@ impl Platform {
             .without_collected()
             .environment([] as [(&str, &str); 0])
             .telemetry(false)
-            .handler("platform.client", "v1", async || ());
+            .on("platform.client", "v1", async || ());
         self.extension(builder).build().unwrap_or_else(|error| panic!("{error}")).client()
     }
 

@@ -839,7 +839,7 @@ fn a_port_that_is_taken_is_an_error() {
 #[test]
 fn an_extension_is_pointed_at_the_platform() {
     let platform = Platform::builder().extension_id("com.example.x").clock(Clock::fixed(5)).start().unwrap();
-    let builder = || Extension::builder().handler("issue.created", "v1", async || Reply::ok());
+    let builder = || Extension::builder().on("issue.created", "v1", async || Reply::ok());
     let extension = TestExtension::new(platform.extension(builder())).unwrap();
     let config = extension.extension().config();
     assert_eq!(config.base_url(), platform.url());
@@ -870,8 +870,7 @@ fn failing(platform: &Platform, statuses: &'static [u16]) -> TestExtension {
             }
         }
     };
-    TestExtension::new(platform.extension(Extension::builder()).handler("issue.created", "v1", handler))
-        .unwrap()
+    TestExtension::new(platform.extension(Extension::builder()).on("issue.created", "v1", handler)).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -914,7 +913,7 @@ async fn one_delivery_is_signed_with_the_platforms_secret() {
 async fn deliveries_go_over_http_too() {
     let platform = platform();
     let builder = platform.extension(Extension::builder()).without_manifest().without_collected().port(0);
-    let builder = builder.prefix("/kiket").workers(1).handler("issue.created", "v1", async || Reply::ok());
+    let builder = builder.prefix("/kiket").workers(1).on("issue.created", "v1", async || Reply::ok());
     let server = builder.build().unwrap().bind().unwrap();
     let (address, handle) = (server.addresses()[0], server.handle());
     let running = tokio::spawn(server.run());

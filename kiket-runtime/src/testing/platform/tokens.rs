@@ -83,7 +83,7 @@ impl Platform {
     /// # async fn main() -> Result<(), kiket_runtime::StartupError> {
     /// let platform = Platform::builder().clock(Clock::fixed(1_700_000_000)).start()?;
     /// let builder = platform.extension(Extension::builder()).authentication(Authentication::Both);
-    /// let builder = builder.handler("issue.created", "v1", on_issue_created);
+    /// let builder = builder.on("issue.created", "v1", on_issue_created);
     /// let extension = TestExtension::new(builder)?;
     /// let delivery = delivery("issue.created", "v1", &json!({ "id": "evt_1" }));
     /// let delivery = delivery.runtime_token(platform.runtime_token(["issues:read"]));
