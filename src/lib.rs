@@ -52,16 +52,16 @@
 
 pub use kiket_macros::{Event, Model, Retry, webhook};
 pub use kiket_runtime::{
-    Action, ActionKind, Actions, Advice, Answering, Auth, Authentication, Client, ClientError,
+    Action, ActionKind, Actions, Advice, AsyncHandler, Auth, Authentication, Client, ClientError,
     ClientErrorKind, ClientOptions, Clock, Config, Context, Decision, DeclaredEvent, DedupeOptions, Delivery,
     Endpoints, Error, ErrorKind, Event, EventName, EventVersion, Extension, ExtensionBuilder, FieldError,
-    Form, FromDelivery, Handler, HandlerError, HandlerReport, Headers, HttpOptions, Id, IntoHandlerError,
-    IntoReply, InvalidEventName, InvalidEventVersion, Json, Level, Manifest, Needs, Payload,
-    PayloadRejection, Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report,
-    RequiredSecret, Result, Retry, Scope, Secret, SecretKey, Server, ServerHandle, Setting, SettingError,
-    Settings, StartupError, State, StatusCode, TelemetryOptions, Timeout, Timestamp, TokenRules,
-    UnknownAuthentication, Verdict, api, dedupe, events, external_webhook, init_logging, merkle,
-    notification, signature, testing,
+    Form, FromDelivery, FromMiddleware, Handler, HandlerError, HandlerFuture, HandlerOutcome, HandlerReport,
+    Headers, HttpOptions, Id, IntoHandlerError, IntoReply, InvalidEventName, InvalidEventVersion, Json,
+    Level, Manifest, Middleware, MiddlewareFn, Next, Payload, PayloadRejection, Place, Problem, RawBody,
+    Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Requirements, Result, Retry, Scope,
+    Secret, SecretKey, Server, ServerHandle, Setting, SettingError, Settings, StartupError, State,
+    StatusCode, TelemetryOptions, Timeout, Timestamp, TokenRules, UnknownAuthentication, Verdict, api,
+    dedupe, events, external_webhook, init_logging, merkle, notification, signature, testing,
 };
 
 #[doc(hidden)]

@@ -114,7 +114,7 @@ fn deliver(extension: &Extension, headers: &Headers, body: &Bytes) {
 fn builder() -> ExtensionBuilder {
     let builder =
         Extension::builder().webhook_secret(SECRET).without_manifest().dedupe(|dedupe| dedupe.enabled(false));
-    builder.clock(Clock::fixed(NOW)).handler(EVENT, VERSION, on_issue_created)
+    builder.clock(Clock::fixed(NOW)).on(EVENT, VERSION, on_issue_created)
 }
 
 fn extension() -> Extension {

@@ -40,7 +40,7 @@ pub(crate) fn serve(role: &str, workers: usize) -> io::Result<()> {
             "serve-sink" => sink().await,
             "serve-nothing" => nothing().await,
             "serve-kiket" => {
-                extension(builder.telemetry(|telemetry| telemetry.enabled(false)).handler(
+                extension(builder.telemetry(|telemetry| telemetry.enabled(false)).on(
                     EVENT,
                     VERSION,
                     call_by_kiket,
@@ -51,7 +51,7 @@ pub(crate) fn serve(role: &str, workers: usize) -> io::Result<()> {
                 // The first that is installed stays.
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 let plain = Plain { client: reqwest::Client::new(), url: format!("{callee}{PATH}") };
-                extension(builder.telemetry(|telemetry| telemetry.enabled(false)).state(plain).handler(
+                extension(builder.telemetry(|telemetry| telemetry.enabled(false)).state(plain).on(
                     EVENT,
                     VERSION,
                     call_by_reqwest,
@@ -59,16 +59,12 @@ pub(crate) fn serve(role: &str, workers: usize) -> io::Result<()> {
                 .await
             }
             "serve-silent" => {
-                extension(
-                    builder.telemetry(|telemetry| telemetry.enabled(false)).handler(EVENT, VERSION, answer),
-                )
-                .await
+                extension(builder.telemetry(|telemetry| telemetry.enabled(false)).on(EVENT, VERSION, answer))
+                    .await
             }
             "serve-telling" | "serve-telling-nobody" => {
-                extension(
-                    builder.telemetry(|telemetry| telemetry.enabled(true)).handler(EVENT, VERSION, answer),
-                )
-                .await
+                extension(builder.telemetry(|telemetry| telemetry.enabled(true)).on(EVENT, VERSION, answer))
+                    .await
             }
             _ => Err(io::Error::other(format!("`{role}` is no role"))),
         }

@@ -215,7 +215,7 @@ fn extension(trial: &Trial<'_>, keys: String) -> Option<Extension> {
         .telemetry(|telemetry| telemetry.enabled(false))
         .without_collected()
         .without_manifest()
-        .handler("a.b", "v1", tell);
+        .on("a.b", "v1", tell);
     builder.build().ok()
 }
 

@@ -53,8 +53,9 @@ pub use self::{
         TelemetryOptions,
     },
     handler::{
-        Answering, Context, FromDelivery, Handler, IntoReply, Json, Needs, Payload, RawBody, Reply,
-        RequiredSecret, SecretKey, State,
+        AsyncHandler, Context, FromDelivery, FromMiddleware, Handler, HandlerFuture, HandlerOutcome,
+        IntoReply, Json, Middleware, MiddlewareFn, Next, Payload, RawBody, Reply, RequiredSecret,
+        Requirements, SecretKey, State,
     },
     http::{Server, ServerHandle},
     manifest::{DeclaredEvent, Form, Manifest, Reference, Setting},

@@ -9,15 +9,15 @@ use serde::Deserialize;
 pub use crate::{
     __a_webhook_handler_is_a_free_function as a_webhook_handler_is_a_free_function,
     error::{Advice, Classifier},
-    handler::{Registration, spawnable},
+    handler::{Middleware, Registration, spawnable},
     types::{EventName, EventVersion, Scope, Timeout},
 };
 use crate::{
-    delivery::{self, Envelope, Target},
+    delivery::{self, Envelope, Request, Target},
     error::{HandlerError, Rejection, Result, StartupError},
     extension::{Extension, ExtensionBuilder, announce},
     http::{Signals, target_of},
-    pipeline::{Answer, Incoming},
+    pipeline::Response,
     telemetry::init_logging,
     types::Headers,
 };
@@ -110,7 +110,7 @@ pub async fn dispatch(
     body: bytes::Bytes,
 ) -> (u16, bytes::Bytes) {
     let target = Target { event: Some(event), version: Some(version), query: "" };
-    let Answer { status, body, .. } = extension.dispatcher().answer(Incoming { target, headers, body }).await;
+    let Response { status, body, .. } = extension.pipeline().handle(Request { target, headers, body }).await;
     (status.as_u16(), body)
 }
 
@@ -123,7 +123,7 @@ pub async fn dispatch_to(
 ) -> Option<(u16, bytes::Bytes)> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let target = Target { query, ..target_of(path)? };
-    let Answer { status, body, .. } = extension.dispatcher().answer(Incoming { target, headers, body }).await;
+    let Response { status, body, .. } = extension.pipeline().handle(Request { target, headers, body }).await;
     Some((status.as_u16(), body))
 }
 

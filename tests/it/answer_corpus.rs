@@ -65,12 +65,12 @@ async fn what_the_siblings_send_is_what_is_sent_here() {
     let builder = platform.extension(builder()).clock(Clock::fixed(now));
     let rules = TokenRules::new().keys(issuer.jwks().to_string());
     let builder = builder.version("1.0.0").authentication(Authentication::Both).token_rules(rules);
-    let builder = builder.handler("issue.created", "v1", async |context: Context| {
+    let builder = builder.on("issue.created", "v1", async |context: Context| {
         let organization = context.auth().and_then(|auth| auth.organization_id().map(str::to_owned));
         context.require_scopes(["issues.read"])?;
         kiket::Result::<_>::Ok(Json(json!(organization)))
     });
-    let builder = builder.handler("issue.deleted", "v1", async |context: Context| {
+    let builder = builder.on("issue.deleted", "v1", async |context: Context| {
         context.require_scopes(["ext.api.read", "ext.secrets.write"])
     });
     let extension = TestExtension::new(builder).unwrap();

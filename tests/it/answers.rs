@@ -30,7 +30,7 @@ fn builder() -> ExtensionBuilder {
 
 /// `issue.created` in `v1`, answered with ok.
 fn extension() -> TestExtension {
-    test(builder().handler("issue.created", "v1", async || ()))
+    test(builder().on("issue.created", "v1", async || ()))
 }
 
 #[track_caller]
@@ -122,7 +122,7 @@ async fn while_it_drains_a_delivery_is_503_with_a_time_to_come_back() {
 /// An extension of one place, and what opens its handler's gate.
 fn one_place() -> (TestExtension, Arc<Semaphore>, Arc<Semaphore>) {
     let (entered, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let builder = builder().concurrency_limit(1).handler("issue.created", "v1", {
+    let builder = builder().concurrency_limit(1).on("issue.created", "v1", {
         let (entered, gate) = (Arc::clone(&entered), Arc::clone(&gate));
         move || {
             let (entered, gate) = (Arc::clone(&entered), Arc::clone(&gate));
@@ -156,8 +156,7 @@ async fn one_delivery_more_than_allowed_is_503_and_the_running_one_is_answered()
 
 #[tokio::test]
 async fn a_body_at_the_limit_is_taken_and_a_byte_more_is_413() {
-    let extension =
-        test(builder().http(|http| http.body_limit(16)).handler("issue.created", "v1", async || ()));
+    let extension = test(builder().http(|http| http.body_limit(16)).on("issue.created", "v1", async || ()));
     check(&extension.deliver(created().body(r#"{"a":"12345678"}"#)).await, 200, OK);
     let answer = extension.deliver(created().body(r#"{"a":"123456789"}"#)).await;
     check(&answer, 413, r#"{"error":"the body is larger than 16 bytes","code":"body_too_large"}"#);
@@ -213,7 +212,7 @@ async fn nothing_in_a_request_switches_the_check_off() {
 
 #[tokio::test]
 async fn every_live_secret_signs() {
-    let builder = builder().webhook_secret("new").webhook_secret("old").handler(
+    let builder = builder().webhook_secret("new").webhook_secret("old").on(
         "issue.created",
         "v1",
         async |context: Context| Json(context.secret_position()),
@@ -340,10 +339,11 @@ async fn a_body_that_is_no_json_object_is_400() {
     }
     // Whether the handler reads its payload does not matter.
     let extension = test(
-        builder()
-            .handler("issue.created", "v1", async || ())
-            .handler("issue.created", "v2", async |_: Payload| ())
-            .handler("issue.created", "v3", async |_: Payload<Created>| ()),
+        builder().on("issue.created", "v1", async || ()).on("issue.created", "v2", async |_: Payload| ()).on(
+            "issue.created",
+            "v3",
+            async |_: Payload<Created>| (),
+        ),
     );
     for version in ["v1", "v2", "v3"] {
         for (body, code, error) in [
@@ -395,7 +395,7 @@ async fn a_body_that_names_another_event_than_the_route_is_400() {
             async {}
         }
     };
-    let extension = test(builder().handler("issue.created", "v1", counting));
+    let extension = test(builder().on("issue.created", "v1", counting));
     for body in [
         json!({ "id": "d-1", "event": "issue.deleted" }),
         json!({ "id": "d-1", "type": "issue.deleted" }),
@@ -435,8 +435,7 @@ async fn a_field_written_twice_does_not_smuggle_an_event_past_the_check() {
 #[tokio::test]
 async fn an_earlier_row_answers_before_a_later_one() {
     let handler = async |_: Payload<Created>| -> Result<(), Error> { panic!("no handler runs here") };
-    let extension =
-        || test(builder().http(|http| http.body_limit(64)).handler("issue.created", "v1", handler));
+    let extension = || test(builder().http(|http| http.body_limit(64)).on("issue.created", "v1", handler));
     let open = extension();
     let drained = extension();
     drained.extension().drain();
@@ -536,7 +535,7 @@ struct Label {
 }
 
 fn decoding(builder: ExtensionBuilder) -> TestExtension {
-    test(builder.handler("issue.created", "v1", async |_: Payload<Created>| ()))
+    test(builder.on("issue.created", "v1", async |_: Payload<Created>| ()))
 }
 
 #[tokio::test]
@@ -568,7 +567,7 @@ async fn a_field_that_is_plumbing_is_named_like_any_other() {
         #[allow(dead_code)]
         timestamp: Vec<u64>,
     }
-    let extension = test(builder().handler("issue.created", "v1", async |_: Payload<Typed>| ()));
+    let extension = test(builder().on("issue.created", "v1", async |_: Payload<Typed>| ()));
     for (body, error) in [
         (
             json!({ "id": "d-1", "delivery_id": "7" }),
@@ -600,7 +599,7 @@ async fn a_value_is_200_and_stays_what_it_is() {
     }
     macro_rules! values {
         ($($value:expr => $expected:expr),* $(,)?) => {$(
-            let extension = test(builder().handler("issue.created", "v1", async || $value));
+            let extension = test(builder().on("issue.created", "v1", async || $value));
             check_value(&extension.deliver(created()).await, $expected);
         )*};
     }
@@ -632,7 +631,7 @@ async fn a_value_is_200_and_stays_what_it_is() {
 async fn a_failure_is_answered_by_what_it_asks_for() {
     macro_rules! failures {
         ($($error:expr => $status:literal, $code:literal, $text:literal $(, retry_after $after:literal)?;)*) => {$(
-            let extension = test(builder().handler("issue.created", "v1", async || Err::<(), HandlerError>($error)));
+            let extension = test(builder().on("issue.created", "v1", async || Err::<(), HandlerError>($error)));
             let body = error_body($code, $text, Some("d-1"));
             check_with(&extension.deliver(created()).await, $status, &body, &[$(("retry-after", $after))?]);
         )*};
@@ -660,7 +659,7 @@ async fn a_value_that_cannot_be_json_is_a_failure_and_its_text_is_not_shown() {
             Err(serde::ser::Error::custom("canary"))
         }
     }
-    let extension = test(builder().handler("issue.created", "v1", async || Json(Unserializable)));
+    let extension = test(builder().on("issue.created", "v1", async || Json(Unserializable)));
     check_error(&extension.deliver(created()).await, 500, "handler_failed", "handler failed");
 }
 
@@ -668,11 +667,13 @@ async fn a_value_that_cannot_be_json_is_a_failure_and_its_text_is_not_shown() {
 async fn an_argument_that_is_refused_answers_for_the_handler() {
     struct Tenant;
     impl FromDelivery<'_> for Tenant {
-        fn from_delivery(_: &Delivery) -> kiket::Result<Self> {
+        type Rejection = HandlerError;
+
+        async fn from_delivery(_: &Delivery) -> kiket::Result<Self> {
             Err(HandlerError::reject(StatusCode::FORBIDDEN, "no tenant"))
         }
     }
-    let extension = test(builder().handler("issue.created", "v1", async |_: Tenant| ()));
+    let extension = test(builder().on("issue.created", "v1", async |_: Tenant| ()));
     check_error(&extension.deliver(created()).await, 403, "rejected", "no tenant");
 }
 
@@ -705,7 +706,7 @@ impl Serialize for PanicsWhenSerialized {
 }
 
 async fn check_panic(builder: ExtensionBuilder, delivery: DeliveryBuilder) {
-    let extension = test(builder.handler("issue.updated", "v1", async || ()));
+    let extension = test(builder.on("issue.updated", "v1", async || ()));
     let answer = within(extension.deliver(delivery)).await;
     check_error(&answer, 500, "handler_panicked", "handler failed");
     let next = kiket::testing::delivery("issue.updated", "v1", &json!({}));
@@ -731,36 +732,32 @@ async fn a_handler_that_panics_is_500_and_the_next_delivery_is_answered() {
     async fn in_its_answer() -> Json<PanicsWhenSerialized> {
         Json(PanicsWhenSerialized)
     }
-    check_panic(builder().handler("issue.created", "v1", without_a_future), created()).await;
-    check_panic(builder().handler("issue.created", "v1", before_an_await), created()).await;
-    check_panic(builder().handler("issue.created", "v1", after_an_await), created()).await;
-    check_panic(builder().handler("issue.created", "v1", without_a_text), created()).await;
-    check_panic(builder().handler("issue.created", "v1", in_its_answer), created()).await;
+    check_panic(builder().on("issue.created", "v1", without_a_future), created()).await;
+    check_panic(builder().on("issue.created", "v1", before_an_await), created()).await;
+    check_panic(builder().on("issue.created", "v1", after_an_await), created()).await;
+    check_panic(builder().on("issue.created", "v1", without_a_text), created()).await;
+    check_panic(builder().on("issue.created", "v1", in_its_answer), created()).await;
 }
 
 #[tokio::test]
 async fn a_payload_that_panics_is_500_and_the_next_delivery_is_answered() {
-    check_panic(builder().handler("issue.created", "v1", async |_: Payload<Explosive>| ()), created()).await;
-    check_panic(
-        builder().handler("issue.created", "v1", async |_: Payload<PanicsWhenDropped>| ()),
-        created(),
-    )
-    .await;
+    check_panic(builder().on("issue.created", "v1", async |_: Payload<Explosive>| ()), created()).await;
+    check_panic(builder().on("issue.created", "v1", async |_: Payload<PanicsWhenDropped>| ()), created())
+        .await;
     let held = async |payload: Payload<PanicsWhenDropped>| {
         tokio::task::yield_now().await;
         drop(payload);
     };
-    check_panic(builder().handler("issue.created", "v1", held), created()).await;
+    check_panic(builder().on("issue.created", "v1", held), created()).await;
 }
 
 #[tokio::test]
 async fn a_payload_that_panics_when_its_delivery_is_refused_harms_nobody() {
-    let extension =
-        test(builder().handler("issue.created", "v1", async |_: Payload<PanicsWhenDropped>| ()).handler(
-            "issue.updated",
-            "v1",
-            async || (),
-        ));
+    let extension = test(builder().on("issue.created", "v1", async |_: Payload<PanicsWhenDropped>| ()).on(
+        "issue.updated",
+        "v1",
+        async || (),
+    ));
     let mismatch = delivery("issue.created", "v1", &json!({ "id": "d-1", "event": "issue.updated" }));
     let answer = within(extension.deliver(mismatch)).await;
     assert!([400, 500].contains(&answer.status()), "{answer:?}");
@@ -771,7 +768,7 @@ async fn a_payload_that_panics_when_its_delivery_is_refused_harms_nobody() {
 #[tokio::test(start_paused = true)]
 async fn a_payload_that_panics_when_it_is_cut_off_is_504() {
     let endless = async |_payload: Payload<PanicsWhenDropped>| std::future::pending::<()>().await;
-    let extension = test(builder().handler("issue.created", "v1", endless));
+    let extension = test(builder().on("issue.created", "v1", endless));
     check_error(&within(extension.deliver(created())).await, 504, "deadline_exceeded", LATE);
 }
 
@@ -825,8 +822,7 @@ async fn the_deadline_is_the_attributes_else_the_hooks_else_the_callbacks_else_t
     ] {
         let file = manifest(text);
         let builder = builder.manifest(file.path()).state(Greeting("hello"));
-        let extension =
-            test(builder.handler("deadline.hook", "v1", endless).handler("deadline.other", "v1", endless));
+        let extension = test(builder.on("deadline.hook", "v1", endless).on("deadline.other", "v1", endless));
         for (event, seconds) in [("deadline.attribute", 1), ("deadline.hook", 2), ("deadline.other", other)] {
             let from = Instant::now();
             let answer = extension.deliver(delivery(event, "v1", &json!({ "id": "d-1" }))).await;
@@ -845,7 +841,7 @@ async fn a_handler_is_told_what_is_left() {
         tokio::time::sleep(Duration::from_secs(4)).await; // the paused clock jumps
         Json([before.as_secs(), context.remaining().as_secs()])
     };
-    let extension = test(builder().handler("issue.created", "v1", handler));
+    let extension = test(builder().on("issue.created", "v1", handler));
     check(&extension.deliver(created()).await, 200, "[10,6]");
 }
 
@@ -853,11 +849,12 @@ async fn a_handler_is_told_what_is_left() {
 
 #[tokio::test]
 async fn the_body_names_the_event_on_the_route_that_does_not() {
-    let extension = test(
-        builder()
-            .handler("issue.created", "v1", async |context: Context| Json(context.event().to_string()))
-            .handler("issue.updated", "v1", async |context: Context| Json(context.event().to_string())),
-    );
+    let extension =
+        test(
+            builder()
+                .on("issue.created", "v1", async |context: Context| Json(context.event().to_string()))
+                .on("issue.updated", "v1", async |context: Context| Json(context.event().to_string())),
+        );
     let missing = "the body names no event: `event`, else `type`";
     for (body, expected) in [
         (json!({ "event": "issue.created" }), Ok("issue.created")),
@@ -891,12 +888,8 @@ async fn the_body_names_the_event_on_the_route_that_does_not() {
 async fn a_version_has_several_spellings_and_the_handler_sees_its_own() {
     let extension = test(
         builder()
-            .handler("issue.created", "v1", async |context: Context| {
-                Json(context.event_version().to_string())
-            })
-            .handler("issue.created", "2.1", async |context: Context| {
-                Json(context.event_version().to_string())
-            }),
+            .on("issue.created", "v1", async |context: Context| Json(context.event_version().to_string()))
+            .on("issue.created", "2.1", async |context: Context| Json(context.event_version().to_string())),
     );
     for (spelling, registered) in
         [("1", "v1"), ("v1", "v1"), ("1.0", "v1"), ("v1.0", "v1"), ("2.1", "2.1"), ("v2.1", "2.1")]
@@ -922,9 +915,9 @@ async fn health_tells_who_it_is_and_no_secrets() {
         .id("com.example.marketing")
         .version("1.2.3")
         .webhook_secret("canary")
-        .handler("issue.updated", "v1", async || ())
-        .handler("issue.created", "v2", async || ())
-        .handler("issue.created", "v1", async || ());
+        .on("issue.updated", "v1", async || ())
+        .on("issue.created", "v2", async || ())
+        .on("issue.created", "v1", async || ());
     let extension = test(builder);
     let answer = extension.get("/health").await;
     let expected = json!({
@@ -962,7 +955,7 @@ async fn readiness_is_503_while_draining_and_life_goes_on() {
 #[tokio::test]
 async fn a_prefix_is_before_all_routes() {
     let extension =
-        test(builder().http(|http| http.prefix("/apps/kiket")).handler("issue.created", "v1", async || ()));
+        test(builder().http(|http| http.prefix("/apps/kiket")).on("issue.created", "v1", async || ()));
     let paths = ["/v/v1/webhooks/issue.created", "/webhooks/issue.created?version=1", "/webhook?version=1"];
     for path in paths {
         let delivery = created().body(r#"{"event":"issue.created"}"#);
@@ -978,9 +971,8 @@ async fn a_prefix_is_before_all_routes() {
 #[test]
 fn a_prefix_that_is_none_stops_the_start() {
     for prefix in ["kiket", "/", "/kiket/", "//", "/a b", "/{a}", "/a?b"] {
-        let error =
-            TestExtension::new(builder().http(|http| http.prefix(prefix)).handler("a", "v1", async || ()))
-                .unwrap_err();
+        let error = TestExtension::new(builder().http(|http| http.prefix(prefix)).on("a", "v1", async || ()))
+            .unwrap_err();
         assert!(error.to_string().contains("is not a prefix of paths"), "{prefix}: {error}");
     }
 }
@@ -1017,7 +1009,7 @@ async fn eight(
         "title": borrowed.title,
         "value": value["title"],
         "id": context.delivery_id(),
-        "greeting": greeting.0,
+        "greeting": greeting.0.0,
         "retries": settings.get::<u32>("MAX_RETRIES")?,
         "key": settings.secret("API_KEY").map(kiket::Secret::expose),
         "agent": headers.get("User-Agent"),
@@ -1082,7 +1074,7 @@ fn a_state_that_nobody_gives_stops_the_start_and_names_the_handler() {
 
 #[tokio::test]
 async fn a_raw_body_is_what_was_signed() {
-    let extension = test(builder().handler("issue.created", "v1", async |raw: RawBody| Json(raw.to_vec())));
+    let extension = test(builder().on("issue.created", "v1", async |raw: RawBody| Json(raw.to_vec())));
     let body = " {\r\n\t\"a\" : 1e0, \"a\":\"\\u00fc\" }\n";
     let answer = extension.deliver(created().body(body)).await;
     assert_eq!(answer.json(), json!(body.as_bytes()));
@@ -1090,7 +1082,7 @@ async fn a_raw_body_is_what_was_signed() {
 
 #[tokio::test]
 async fn unknown_fields_and_exact_numbers_are_kept() {
-    let extension = test(builder().handler("issue.created", "v1", async |payload: Payload| payload.0));
+    let extension = test(builder().on("issue.created", "v1", async |payload: Payload| payload.0));
     let body = r#"{"anything":{"n":[1,-1,1.5,18446744073709551615]},"authentication":null,"secrets":{},"context":[]}"#;
     check(
         &extension.deliver(created().body(body)).await,
@@ -1104,7 +1096,7 @@ async fn the_id_of_a_delivery_is_the_bodys_else_a_headers() {
     let handler = async |context: Context| -> Result<(), Error> {
         Err(Error::permanent(context.delivery_id().map_or("none".into(), std::borrow::Cow::into_owned)))
     };
-    let extension = test(builder().handler("issue.created", "v1", handler));
+    let extension = test(builder().on("issue.created", "v1", handler));
     for (body, headers, expected) in [
         (json!({ "id": "d-1", "delivery_id": "x" }), vec![("x-kiket-invocation", "h")], Some("d-1")),
         (json!({ "id": 42 }), vec![], Some("42")),
@@ -1126,15 +1118,14 @@ async fn the_id_of_a_delivery_is_the_bodys_else_a_headers() {
 async fn the_text_of_a_failure_is_cut_to_what_somebody_reads() {
     let long = "ü".repeat(10_000);
     let refuse = long.clone();
-    let extension = test(builder().handler("issue.created", "v1", move || {
+    let extension = test(builder().on("issue.created", "v1", move || {
         let text = refuse.clone();
         async move { Err::<(), _>(Error::permanent(text)) }
     }));
     let shown = extension.deliver(created()).await.json()["error"].as_str().unwrap().to_owned();
     assert_eq!(shown, format!("{}…", "ü".repeat(2048)));
 
-    let extension =
-        test(builder().handler("issue.created", "v1", async |_: Payload<HashMap<String, u32>>| ()));
+    let extension = test(builder().on("issue.created", "v1", async |_: Payload<HashMap<String, u32>>| ()));
     let body = json!({ "id": 1, "title": long }).to_string();
     let shown = extension.deliver(created().body(body)).await.json()["error"].as_str().unwrap().to_owned();
     assert!(shown.starts_with("title: invalid type: string") && shown.len() < 4200, "{}", shown.len());

@@ -467,7 +467,7 @@ async fn deliver(platform: &FakePlatform, payload: &Value) -> Value {
         context.endpoints().log_event("seen", json!({ "by": "handler" })).await?;
         Ok(Reply::json(json!({ "base_url": context.client().base_url() })))
     }
-    let builder = builder().id(ID).handler("workflow.sla_status", "v2", handler);
+    let builder = builder().id(ID).on("workflow.sla_status", "v2", handler);
     let extension = TestExtension::new(platform.extension(builder)).unwrap();
     let answer = extension.deliver(delivery("workflow.sla_status", "2.0", payload)).await;
     assert_eq!(answer.status(), 200, "{}", answer.text());
@@ -509,7 +509,7 @@ async fn an_allowed_base_url_is_called() {
     }
     let (home, other) = (FakePlatform::start(), FakePlatform::start());
     let builder = home
-        .extension(builder().handler("x", "v1", handler))
+        .extension(builder().on("x", "v1", handler))
         .client(|client| client.allowed_base_url(other.url()));
     let extension = TestExtension::new(builder).unwrap();
     let payload = json!({ "api": { "base_url": other.url() } });
@@ -527,7 +527,7 @@ async fn a_call_does_not_outlast_its_delivery() {
     let platform = FakePlatform::start();
     platform.fail(Failure::hang());
     let builder =
-        platform.extension(builder().handler("x", "v1", handler).handler_timeout(Duration::from_millis(200)));
+        platform.extension(builder().on("x", "v1", handler).handler_timeout(Duration::from_millis(200)));
     let answer = TestExtension::new(builder).unwrap().deliver(delivery("x", "v1", &json!({}))).await;
     assert!([500, 504].contains(&answer.status()), "{}", answer.text());
 }
@@ -561,7 +561,7 @@ async fn telemetry_and_hook_tell_how_a_handler_fared() {
     let builder = platform
         .extension(builder().id(ID).version("1.2.3"))
         .telemetry(|telemetry| telemetry.enabled(true))
-        .handler("fails", "v1", move || {
+        .on("fails", "v1", move || {
             let text = format!("the token {token} is bad");
             async { Err::<(), _>(kiket::Error::permanent(text).with_code("quota")) }
         })

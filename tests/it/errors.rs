@@ -77,7 +77,7 @@ where
     let builder =
         Extension::builder().without_collected().without_manifest().dedupe(|dedupe| dedupe.enabled(false));
     let builder =
-        builder.classify(|_: &Theirs| Some(Advice::status(410))).handler("issue.created", "v1", move || {
+        builder.classify(|_: &Theirs| Some(Advice::status(410))).on("issue.created", "v1", move || {
             let fail = fail.clone();
             async move { Err::<(), E>(fail()) }
         });

@@ -515,7 +515,7 @@ async fn on_transition(event: Payload<IssueTransitioned>) -> Json<Value> {
 
 fn extension() -> TestExtension {
     let builder = Extension::builder().without_manifest().without_collected();
-    TestExtension::new(builder.handler("issue.transitioned", "v1", on_transition)).unwrap()
+    TestExtension::new(builder.on("issue.transitioned", "v1", on_transition)).unwrap()
 }
 
 #[tokio::test]

@@ -309,7 +309,7 @@ async fn ingestion_needs_no_token_of_the_extension_and_keeps_the_version_of_its_
     let builder = builder()
         .client(|client| client.base_url(platform.url()))
         .webhook_secret(platform.webhook_secret())
-        .handler("x", "v2", handler);
+        .on("x", "v2", handler);
     let extension = TestExtension::new(builder).unwrap();
     for _ in 0..2 {
         let answer = extension.deliver(delivery("x", "v2", &json!({ "id": "d-1" }))).await;

@@ -29,7 +29,7 @@ impl Waiting {
 
     fn handling(&self, builder: ExtensionBuilder) -> ExtensionBuilder {
         let waiting = self.clone();
-        builder.handler("issue.created", "v1", move || {
+        builder.on("issue.created", "v1", move || {
             let Self { gate, began, inside, most } = waiting.clone();
             async move {
                 began.fetch_add(1, Ordering::SeqCst);

@@ -621,7 +621,7 @@ async fn what_a_handler_makes_is_made_once_for_its_delivery() {
     }
     let platform = FakePlatform::builder().extension_id(ID).start().unwrap();
     platform.add_intake_form(7, json!({ "key": "k" }));
-    let builder = platform.extension(builder().id(ID)).handler("issue.imported", "v2", handler);
+    let builder = platform.extension(builder().id(ID)).on("issue.imported", "v2", handler);
     let extension = TestExtension::new(builder).unwrap();
     for _ in 0..2 {
         let answer = extension.deliver(delivery("issue.imported", "v2", &json!({ "id": "d-1" }))).await;

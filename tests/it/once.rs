@@ -33,7 +33,7 @@ where
 {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
-    let builder = options.handler("issue.created", "v1", move || {
+    let builder = options.on("issue.created", "v1", move || {
         let (run, answer) = (counted.fetch_add(1, Ordering::SeqCst) + 1, answer.clone());
         async move { answer(run) }
     });
@@ -68,7 +68,7 @@ async fn a_delivery_that_was_answered_gets_its_answer_again_and_does_not_run_aga
 
 #[tokio::test]
 async fn a_delivery_to_the_handler_of_another_version_is_work_of_its_own() {
-    let builder = builder().handler("issue.created", "v1", async || Reply::json("first shape")).handler(
+    let builder = builder().on("issue.created", "v1", async || Reply::json("first shape")).on(
         "issue.created",
         "v2",
         async || Reply::json("second shape"),
@@ -132,7 +132,7 @@ async fn a_failure_that_is_retried_runs_again_and_one_that_is_not_is_remembered(
 #[tokio::test]
 async fn a_payload_that_does_not_decode_is_runnable_by_a_corrected_build_unless_it_is_given_up() {
     async fn statuses(builder: ExtensionBuilder) -> Vec<(u16, bool)> {
-        let builder = builder.handler("issue.created", "v1", async |_: kiket::Payload<Vec<u8>>| ());
+        let builder = builder.on("issue.created", "v1", async |_: kiket::Payload<Vec<u8>>| ());
         let extension = TestExtension::new(builder).unwrap();
         let (first, again) =
             (deliver(&extension, &json!({ "id": 1 })).await, deliver(&extension, &json!({ "id": 1 })).await);
@@ -146,7 +146,7 @@ async fn a_payload_that_does_not_decode_is_runnable_by_a_corrected_build_unless_
 async fn a_delivery_that_still_runs_is_503_with_a_time_to_come_back() {
     let gate = Arc::new(Semaphore::new(0));
     let held = Arc::clone(&gate);
-    let builder = builder().handler("issue.created", "v1", move || {
+    let builder = builder().on("issue.created", "v1", move || {
         let held = Arc::clone(&held);
         async move { held.acquire().await.map(drop) }
     });
@@ -297,7 +297,7 @@ async fn a_store_is_asked_at_the_start_and_does_not_stop_it() {
         down()
     });
     let builder = crate::running::builder().dedupe(|dedupe| dedupe.store(store));
-    let running = Running::start(builder.handler("issue.created", "v1", async || ()));
+    let running = Running::start(builder.on("issue.created", "v1", async || ()));
     tokio::time::timeout(Duration::from_secs(60), asked.notified()).await.expect("the store is asked");
     running.stop().await;
 }
@@ -306,7 +306,7 @@ async fn a_store_is_asked_at_the_start_and_does_not_stop_it() {
 fn answers_are_kept_long_enough_and_the_store_is_one_that_there_is() {
     let told = |builder: ExtensionBuilder| {
         let builder = builder.webhook_secret("s").environment([] as [(String, String); 0]);
-        builder.handler("a", "v1", async || ()).build().map(drop).map_err(|error| error.to_string())
+        builder.on("a", "v1", async || ()).build().map(drop).map_err(|error| error.to_string())
     };
     assert!(
         told(builder().dedupe(|dedupe| dedupe.keep_replies(Duration::from_secs(599))))

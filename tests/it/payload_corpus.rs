@@ -219,7 +219,7 @@ async fn every_real_delivery_is_read_as_its_sender_meant_it() {
         return;
     }
     let events: BTreeSet<_> = DELIVERIES.iter().map(|delivery| delivery.event).collect();
-    let catch_all = events.into_iter().fold(builder(), |builder, event| builder.handler(event, "v1", echo));
+    let catch_all = events.into_iter().fold(builder(), |builder, event| builder.on(event, "v1", echo));
     let running = Running::start(catch_all);
     for delivery in &DELIVERIES {
         let path = directory.join(delivery.file).with_extension("json");
@@ -333,11 +333,9 @@ async fn every_real_manifest_starts_an_extension_or_says_why_not() {
         });
         let builder = Extension::builder().without_collected().manifest(&path).environment(variables);
         let builder =
-            builder.http(|http| http.host("127.0.0.1").port(0).workers(1)).handler("catch.all", "v1", echo);
-        let builder = declared
-            .into_iter()
-            .flatten()
-            .fold(builder, |builder, event| builder.handler(&event, "v1", echo));
+            builder.http(|http| http.host("127.0.0.1").port(0).workers(1)).on("catch.all", "v1", echo);
+        let builder =
+            declared.into_iter().flatten().fold(builder, |builder, event| builder.on(&event, "v1", echo));
         match builder.build() {
             Ok(_) if name.starts_with("invalid-") => panic!("{name} started"),
             Ok(extension) => started.push(check_started(&name, extension).await),

@@ -20,7 +20,7 @@ where
         let reply = reply.clone();
         async move { reply() }
     };
-    let extension = TestExtension::new(builder().handler("issue.created", "v1", handler)).unwrap();
+    let extension = TestExtension::new(builder().on("issue.created", "v1", handler)).unwrap();
     let deliver = || extension.deliver(delivery("issue.created", "v1", &json!({ "id": "d-1" })));
     [deliver().await, deliver().await]
 }

@@ -58,7 +58,7 @@ async fn a_guard_answers_with_a_decision() {
     }
     let event = "workflow.before_transition";
     let answer = |to: &'static str| async move {
-        deliver(builder().handler(event, "v1", guard), event, &beside(json!({ "to": to }))).await
+        deliver(builder().on(event, "v1", guard), event, &beside(json!({ "to": to }))).await
     };
     check(&answer("review").await, 200, &json!({ "status": "allow", "metadata": {} }));
     let pending = answer("done").await;
@@ -81,9 +81,9 @@ async fn a_decision_is_the_same_as_a_reply_and_alone() {
         Decision::deny("no").data("by", "ada")
     }
     let event = "workflow.before_transition";
-    let alone = deliver(builder().handler(event, "v1", async || decide()), event, &json!({})).await;
+    let alone = deliver(builder().on(event, "v1", async || decide()), event, &json!({})).await;
     let reply = async || Reply::from(decide());
-    let reply = deliver(builder().handler(event, "v1", reply), event, &json!({})).await;
+    let reply = deliver(builder().on(event, "v1", reply), event, &json!({})).await;
     assert_eq!(alone.text(), r#"{"status":"deny","message":"no","metadata":{"by":"ada"}}"#);
     assert_eq!(reply.text(), alone.text());
 }
@@ -96,7 +96,7 @@ async fn actions_are_answered_in_their_order() {
             .and(Action::set_field("priority", "high"))
             .and(Action::of_kind("escalate").with("to", "oncall"))
     };
-    let answer = deliver(builder().handler("issue.created", "v1", act), "issue.created", &json!({})).await;
+    let answer = deliver(builder().on("issue.created", "v1", act), "issue.created", &json!({})).await;
     check(
         &answer,
         200,
@@ -140,7 +140,7 @@ async fn a_notification_is_sent_or_says_why_not() {
             json!({ "success": false, "error": "Other(\"fax\")" }),
         ),
     ] {
-        let builder = builder().handler("slack.sendMessage", "v1", send);
+        let builder = builder().on("slack.sendMessage", "v1", send);
         check(&deliver(builder, "slack.sendMessage", &beside(notification)).await, 200, &answered);
     }
 }
@@ -168,7 +168,7 @@ async fn a_notification_for_nobody_is_refused_by_the_name_of_its_field() {
         ),
     ] {
         for give_up in [false, true] {
-            let builder = builder().handler("slack.sendMessage", "v1", send).give_up_undecodable(give_up);
+            let builder = builder().on("slack.sendMessage", "v1", send).give_up_undecodable(give_up);
             let answer = deliver(builder, "slack.sendMessage", &beside(notification.clone())).await;
             let told = json!({ "error": error, "code": "undecodable_payload", "delivery_id": "d-1" });
             check(&answer, if give_up { 422 } else { 500 }, &told);
@@ -185,7 +185,7 @@ async fn a_channel_is_valid_or_not() {
         }
     }
     let answer = |channel: Value| async move {
-        let builder = builder().handler("teams.validateChannel", "v1", validate);
+        let builder = builder().on("teams.validateChannel", "v1", validate);
         deliver(builder, "teams.validateChannel", &beside(channel)).await
     };
     let valid = json!({ "valid": true, "metadata": { "name": "legal" } });
@@ -233,7 +233,7 @@ fn github(secret: &str) -> ExtensionBuilder {
         let PullRequest { pull_request } = webhook.decode()?;
         Ok(json!({ "number": pull_request.number }))
     }
-    builder().state(GitHub::new(secret)).handler("external.webhook.github", "v1", opened)
+    builder().state(GitHub::new(secret)).on("external.webhook.github", "v1", opened)
 }
 
 #[tokio::test]
@@ -286,7 +286,7 @@ async fn a_webhook_is_as_true_eight_hours_later_and_a_recorded_one_is_not() {
         webhook.verify(&Stripe::new("whsec_1"))?;
         Ok(webhook.verify(&Slack::new("s3cret"))?)
     }
-    let extension = TestExtension::new(builder().handler("external.webhook.github", "v1", verify)).unwrap();
+    let extension = TestExtension::new(builder().on("external.webhook.github", "v1", verify)).unwrap();
     let headers = json!({
         "Stripe-Signature": format!("t={NOW},v1={}", sign("whsec_1", &format!("{NOW}.{BODY}"))),
         "X-Slack-Request-Timestamp": NOW.to_string(),
@@ -309,7 +309,7 @@ async fn who_rejects_a_forgery_says_so_with_a_status_of_their_own() {
         let verified = webhook.verify(&GitHub::new("s3cret"));
         verified.map_err(|why| HandlerError::reject(StatusCode::FORBIDDEN, "not GitHub's").because(why))
     }
-    let builder = builder().handler("external.webhook.github", "v1", reject);
+    let builder = builder().on("external.webhook.github", "v1", reject);
     let answer = deliver(builder, "external.webhook.github", &passed_on(&json!({}), BODY, NOW)).await;
     check(&answer, 403, &json!({ "error": "not GitHub's", "code": "rejected", "delivery_id": "d-1" }));
 }

@@ -44,7 +44,7 @@ fn builder(mode: Authentication) -> ExtensionBuilder {
 /// One that knows the issuer's keys and answers `issue.created` with ok.
 fn knowing(issuer: &TokenIssuer, mode: Authentication) -> TestExtension {
     let rules = TokenRules::new().keys(issuer.jwks().to_string());
-    start(builder(mode).token_rules(rules).handler("issue.created", "v1", async || {}))
+    start(builder(mode).token_rules(rules).on("issue.created", "v1", async || {}))
 }
 
 #[track_caller]
@@ -152,8 +152,7 @@ async fn a_token_is_for_one_delivery() {
     };
     let rules = TokenRules::new().keys(issuer.jwks().to_string());
     let builder = builder(Authentication::Token).token_rules(rules);
-    let builder =
-        builder.handler("issue.created", "v1", count(&runs)).handler("issue.deleted", "v1", count(&runs));
+    let builder = builder.on("issue.created", "v1", count(&runs)).on("issue.deleted", "v1", count(&runs));
     let extension = start(builder);
     let token = issuer.sign(&claims("j-1"));
     let first = || created("d-1").runtime_token(token.clone());
@@ -172,7 +171,7 @@ async fn a_token_is_for_one_delivery() {
     let rules = TokenRules::new().keys(issuer.jwks().to_string());
     let builder =
         self::builder(Authentication::Token).token_rules(rules).dedupe(|dedupe| dedupe.enabled(false));
-    let extension = start(builder.handler("issue.created", "v1", async || {}));
+    let extension = start(builder.on("issue.created", "v1", async || {}));
     check(&extension.deliver(first()).await, 200, OK);
     check(&extension.deliver(created("d-2").runtime_token(token)).await, 401, UNSIGNED);
 }
@@ -252,8 +251,7 @@ async fn the_last_of_two_tokens_counts_and_crooked_bodies_harm_nobody() {
 async fn an_event_may_be_called_like_what_tokens_are_remembered_by() {
     let issuer = TokenIssuer::new();
     let rules = TokenRules::new().keys(issuer.jwks().to_string());
-    let extension =
-        start(builder(Authentication::Token).token_rules(rules).handler("jti", "v1", async || {}));
+    let extension = start(builder(Authentication::Token).token_rules(rules).on("jti", "v1", async || {}));
     let deliver = |id: &str, token: &str| {
         let delivery = delivery("jti", "v1", &json!({ "id": id })).runtime_token(issuer.sign(&claims(token)));
         let extension = extension.clone();
@@ -338,7 +336,7 @@ async fn two_hundred_deliveries_at_once_fetch_the_keys_once_from_the_configured_
     let builder = builder(Authentication::Token)
         .client(|client| client.base_url(host.url() + "/kiket"))
         .workspace_token("wk_canary");
-    let extension = start(builder.handler("issue.created", "v1", async || {}));
+    let extension = start(builder.on("issue.created", "v1", async || {}));
     let deliveries = (0..200).map(|number| {
         let id = number.to_string();
         let delivery = created(&id).runtime_token(issuer.sign(&claims(&id)));
@@ -371,7 +369,7 @@ async fn a_delivery_that_brings_its_own_keys_is_refused_and_nobody_calls_them() 
             // Even where calls may go, keys do not come from.
             builder = builder.client(|client| client.allowed_base_url(trap.url()));
         }
-        let extension = start(builder.handler("issue.created", "v1", async || {}));
+        let extension = start(builder.on("issue.created", "v1", async || {}));
         let forged = json!({
             "id": "d-1",
             "api": { "base_url": trap.url(), "runtime_header": "X-Kiket-Runtime-Token", "jwks_url": trap.url() },
@@ -394,11 +392,7 @@ async fn keys_that_cannot_be_had_are_our_trouble_and_not_the_senders() {
     let nothing = KeyHost::start(&json!({ "keys": [] })).await;
     for url in [format!("http://{dead}"), nothing.url()] {
         let extension = |mode| {
-            start(builder(mode).client(|client| client.base_url(&url)).handler(
-                "issue.created",
-                "v1",
-                async || {},
-            ))
+            start(builder(mode).client(|client| client.base_url(&url)).on("issue.created", "v1", async || {}))
         };
         for mode in [Authentication::Token, Authentication::Both] {
             let answer =
@@ -420,7 +414,7 @@ async fn who_hangs_up_while_keys_are_fetched_leaves_no_place_taken() {
     let host = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let builder = builder(Authentication::Token)
         .client(|client| client.base_url(format!("http://{}", host.local_addr().unwrap())));
-    let extension = start(builder.concurrency_limit(1).handler("issue.created", "v1", async || {}));
+    let extension = start(builder.concurrency_limit(1).on("issue.created", "v1", async || {}));
     let waits = |id: &str| extension.deliver(created(id).runtime_token(issuer.sign(&claims(id))));
     for number in 0..8 {
         let id = number.to_string();
@@ -441,7 +435,7 @@ async fn who_waits_for_keys_while_the_extension_drains_has_to_come_again() {
     let host = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let builder = builder(Authentication::Token)
         .client(|client| client.base_url(format!("http://{}", host.local_addr().unwrap())));
-    let extension = start(builder.handler("issue.created", "v1", async || {}));
+    let extension = start(builder.on("issue.created", "v1", async || {}));
     let delivery = created("d-1").runtime_token(issuer.sign(&claims("j-1")));
     let keys = async {
         let (mut stream, _) = host.accept().await.unwrap();
@@ -468,7 +462,7 @@ async fn calls_of_a_delivery_carry_its_token_and_no_other() {
             .extension(Extension::builder())
             .authentication(mode)
             .telemetry(|telemetry| telemetry.enabled(false));
-        start(builder.without_collected().without_manifest().handler("issue.created", "v1", call))
+        start(builder.without_collected().without_manifest().on("issue.created", "v1", call))
     };
     let check = async |mode, delivery: DeliveryBuilder, bearer: Option<&str>, runtime: Option<&str>| {
         platform.forget_calls();
@@ -517,7 +511,7 @@ async fn a_handler_knows_for_whom_it_acts_and_never_the_token() {
     let issuer = TokenIssuer::new();
     let extension = |mode| {
         let rules = TokenRules::new().keys(issuer.jwks().to_string());
-        start(builder(mode).token_rules(rules).handler("issue.created", "v1", told))
+        start(builder(mode).token_rules(rules).on("issue.created", "v1", told))
     };
     let token = issuer.sign(&claims("j-1"));
     let answer = extension(Authentication::Both).deliver(created("d-1").runtime_token(&token)).await;
@@ -579,7 +573,7 @@ async fn a_secret_comes_from_the_delivery_then_from_the_environment() {
         ("KIKET_SECRET_MY_KEY", "by_words"),
     ];
     let (_folder, builder) = with_manifest(&variables);
-    let extension = start(builder.handler("issue.created", "v1", tell));
+    let extension = start(builder.on("issue.created", "v1", tell));
     for (ask, brought, expected) in [
         ("SLACK_TOKEN", json!({ "SLACK_TOKEN": "brought" }), json!("brought")),
         ("SLACK_TOKEN", json!({ "SLACK_TOKEN": "" }), json!("by_prefix")),
@@ -605,7 +599,7 @@ async fn a_required_secret_that_nobody_has_is_named() {
         Json(token.expose().len())
     }
     let (_folder, builder) = with_manifest(&[]);
-    let extension = start(builder.handler("issue.created", "v1", use_it));
+    let extension = start(builder.on("issue.created", "v1", use_it));
     let warnings =
         extension.extension().report().warnings.iter().map(ToString::to_string).collect::<String>();
     for part in [
@@ -625,12 +619,11 @@ async fn a_required_secret_that_nobody_has_is_named() {
     check(&extension.deliver(delivery("issue.created", "v1", &brought)).await, 200, "4");
 
     let (_folder, builder) = with_manifest(&[]);
-    assert!(TestExtension::new(builder.strict(true).handler("issue.created", "v1", use_it)).is_err());
+    assert!(TestExtension::new(builder.strict(true).on("issue.created", "v1", use_it)).is_err());
     let (_folder, builder) = with_manifest(&[("KIKET_SECRET_SLACK_TOKEN", "xoxb")]);
     let strict = builder.strict(true).setting("CHANNEL", "general");
-    let errors = TestExtension::new(strict.handler("issue.created", "v1", use_it))
-        .err()
-        .map(|error| error.to_string());
+    let errors =
+        TestExtension::new(strict.on("issue.created", "v1", use_it)).err().map(|error| error.to_string());
     assert!(errors.as_ref().is_none_or(|error| !error.contains("SLACK_TOKEN")), "{errors:?}");
 }
 
@@ -643,7 +636,7 @@ async fn what_comes_with_a_delivery_is_not_told_to_anybody() {
     let rules = TokenRules::new().keys(issuer.jwks().to_string());
     let builder = builder(Authentication::Both).webhook_secret(SECRET).token_rules(rules);
     let builder = builder.feedback(move |record| drop(seen.send(record.clone())));
-    let extension = start(builder.handler("issue.created", "v1", move |context: Context| {
+    let extension = start(builder.on("issue.created", "v1", move |context: Context| {
         let told = Arc::clone(&told);
         async move {
             let secret = context.secret("KEY").unwrap();
@@ -674,7 +667,7 @@ async fn a_secret_of_several_lines_is_not_told_either() {
         Err(Error::permanent(format!("no key: {:?}", key.expose())))
     }
     let builder = builder(Authentication::Hmac).webhook_secret(SECRET);
-    let extension = start(builder.handler("a.count", "v1", count).handler("a.quote", "v1", quote));
+    let extension = start(builder.on("a.count", "v1", count).on("a.quote", "v1", quote));
     let body = json!({ "secrets": { "KEY": "-----BEGIN KEY-----\ncanary \"1\" \\\n-----END KEY-----\n" } });
     for (event, error) in
         [("a.count", "secrets.KEY: invalid type: string \"…\", expected u64"), ("a.quote", "no key: \"…\"")]
@@ -690,7 +683,7 @@ async fn a_secret_of_several_lines_is_not_told_either() {
 fn the_mode_is_configured_and_said() {
     let build = |variables: &[(&str, &str)]| {
         let builder =
-            Extension::builder().without_collected().without_manifest().handler("a.b", "v1", async || {});
+            Extension::builder().without_collected().without_manifest().on("a.b", "v1", async || {});
         builder.environment(variables.iter().copied()).build()
     };
     // Without signatures nobody needs a secret for them.
@@ -706,7 +699,7 @@ fn the_mode_is_configured_and_said() {
     assert_eq!(hmac.config().authentication(), Authentication::Hmac);
 
     let rules = TokenRules::new().leeway(Duration::from_secs(61)).keys("{}");
-    let builder = builder(Authentication::Token).token_rules(rules).handler("a.b", "v1", async || {});
+    let builder = builder(Authentication::Token).token_rules(rules).on("a.b", "v1", async || {});
     let error = builder.build().unwrap_err();
     assert_eq!(error.problems().len(), 2, "{error}");
 }

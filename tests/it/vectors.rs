@@ -92,7 +92,7 @@ fn no_extension_is_built_without_a_usable_secret() {
         let case = cases.iter().find(|case| case.id == id).unwrap();
         let builder =
             Extension::builder().without_collected().without_manifest().environment::<&str, &str>([]);
-        let builder = builder.handler("issue.created", "v1", echo);
+        let builder = builder.on("issue.created", "v1", echo);
         let builder =
             case.secrets.iter().fold(builder, |builder, secret| builder.webhook_secret(secret.as_str()));
         let error = builder.build().unwrap_err().to_string();
@@ -114,7 +114,7 @@ async fn every_case_holds_through_the_running_server() {
     for ((secrets, now), cases) in groups {
         // The builder comes with a secret of its own, which is the current one of nearly every case.
         assert_eq!(secrets[0], crate::running::SECRET);
-        let builder = builder().clock(Clock::fixed(now)).handler("issue.created", "v1", echo);
+        let builder = builder().clock(Clock::fixed(now)).on("issue.created", "v1", echo);
         let builder = secrets.into_iter().skip(1).fold(builder, kiket::ExtensionBuilder::webhook_secret);
         let running = Running::start(builder);
         let (mut here, mut refusals) = (0, None::<Answer>);

@@ -21,7 +21,7 @@ const SHORT: Duration = Duration::from_millis(200);
 
 /// An extension that answers `issue.created` with ok.
 fn answering() -> ExtensionBuilder {
-    builder().handler("issue.created", "v1", async || ())
+    builder().on("issue.created", "v1", async || ())
 }
 
 fn good() -> Vec<u8> {
@@ -239,13 +239,12 @@ mod bodies {
 
     #[tokio::test]
     async fn nested_arrays_do_not_exhaust_the_stack() {
-        let running = Running::start(
-            builder().handler("issue.created", "v1", async |payload: Payload| payload.0).handler(
+        let running =
+            Running::start(builder().on("issue.created", "v1", async |payload: Payload| payload.0).on(
                 "issue.created",
                 "v2",
                 async || (),
-            ),
-        );
+            ));
         let (open, close) = ("[".repeat(32 * 1024), "]".repeat(32 * 1024));
         let objects = format!("{}1{}", "{\"a\":".repeat(8 * 1024), "}".repeat(8 * 1024));
         for body in [
@@ -526,7 +525,7 @@ mod senders {
             }
         };
         let running = Running::start(
-            answering().handler("issue.waiting", "v1", handler).http(|http| http.head_timeout(SHORT)),
+            answering().on("issue.waiting", "v1", handler).http(|http| http.head_timeout(SHORT)),
         );
         let waiting = request(&sign(testing::delivery("issue.waiting", "v1", &json!({}))));
         let mut connection = used(&running).await;
@@ -655,11 +654,7 @@ mod senders {
                 }
             }
         };
-        (
-            builder().handler("issue.created", "v1", async || ()).handler("issue.waiting", "v1", handler),
-            tells,
-            gate,
-        )
+        (builder().on("issue.created", "v1", async || ()).on("issue.waiting", "v1", handler), tells, gate)
     }
 
     fn to_waiting() -> Vec<u8> {
@@ -801,7 +796,7 @@ mod connections {
                 }
             }
         };
-        let running = Running::start(builder().concurrency_limit(1).handler("issue.created", "v1", handler));
+        let running = Running::start(builder().concurrency_limit(1).on("issue.created", "v1", handler));
         let (mut first, mut second) = (running.connect().await, running.connect().await);
         first.send(&good()).await;
         within(entered.acquire()).await.unwrap().forget();
@@ -820,7 +815,7 @@ mod connections {
     #[tokio::test]
     async fn requests_that_are_sent_at_once_are_answered_in_their_order() {
         let echo = async |payload: Payload| Json(payload["n"].clone());
-        let running = Running::start(builder().handler("issue.created", "v1", echo));
+        let running = Running::start(builder().on("issue.created", "v1", echo));
         let all: Vec<u8> = (0..40).flat_map(|n| request(&signed(&json!({ "n": n })))).collect();
         let mut connection = running.connect().await;
         connection.send(&all).await;
@@ -864,8 +859,7 @@ mod deadlines {
     #[tokio::test]
     async fn a_handler_that_waits_past_its_deadline_is_504() {
         let endless = async || std::future::pending::<()>().await;
-        let running =
-            Running::start(answering().handler("issue.waiting", "v1", endless).handler_timeout(SHORT));
+        let running = Running::start(answering().on("issue.waiting", "v1", endless).handler_timeout(SHORT));
         let delivery = sign(testing::delivery("issue.waiting", "v1", &json!({ "id": "d-1" })));
         let mut connection = running.connect().await;
         connection.send(&request(&delivery)).await;
@@ -897,8 +891,8 @@ mod deadlines {
             builder()
                 .http(|http| http.workers(2))
                 .handler_timeout(SHORT)
-                .handler("issue.created", "v1", where_it_runs)
-                .handler("issue.blocking", "v1", blocking),
+                .on("issue.created", "v1", where_it_runs)
+                .on("issue.blocking", "v1", blocking),
         );
         let (mut one, mut other) = on_two_threads(&running).await;
         one.send(&request(&sign(testing::delivery("issue.blocking", "v1", &json!({}))))).await;

@@ -23,7 +23,7 @@ pub(crate) fn builder() -> ExtensionBuilder {
         .dedupe(|dedupe| dedupe.enabled(false))
         .environment([] as [(String, String); 0])
         .telemetry(|telemetry| telemetry.enabled(false))
-        .handler("issue.created", "v1", async || ())
+        .on("issue.created", "v1", async || ())
 }
 
 impl World {

@@ -71,12 +71,12 @@ fn declaration(krate: &Path, arguments: &[Type]) -> TokenStream {
     }
     let declare = arguments.iter().map(|argument| {
         let extractor = extractor(krate, argument);
-        quote_spanned!(ends(argument).0=> #extractor::declare(__needs);)
+        quote_spanned!(ends(argument).0=> #extractor::requirements(__requirements);)
     });
-    quote_spanned!(site()=> |__needs| { #(#declare)* })
+    quote_spanned!(site()=> |__requirements| { #(#declare)* })
 }
 
-/// Arguments are taken at once and outside the future: what does not decode fails before anything is started.
+/// Arguments are prepared outside the future: what does not decode fails before anything has an effect.
 ///
 /// The function is named as a value before it is called, so that clippy does not ask for a needless `async` to go
 /// (`unused_async` spares functions that are used as values), and a deprecated one can be named without a warning.
@@ -89,7 +89,7 @@ fn call(krate: &Path, handler: &Handler) -> TokenStream {
         if arguments.is_empty() { quote_spanned!(site()=> _) } else { quote_spanned!(site()=> __delivery) };
     let take = arguments.iter().zip(&names).map(|(argument, name)| {
         let extractor = extractor(krate, argument);
-        quote_spanned!(ends(argument).0=> let #name = #extractor::from_delivery(__delivery)?;)
+        quote_spanned!(ends(argument).0=> let #name = #extractor::prepare(__delivery)?;)
     });
     let (first, last) = match answer {
         ReturnType::Default => (at(name.span()), at(name.span())),
@@ -98,7 +98,13 @@ fn call(krate: &Path, handler: &Handler) -> TokenStream {
     let awaited = quote_spanned!(last=> .await);
     let (trait_krate, krate) = (krate::at(first, krate), krate::at(at(name.span()), krate));
     let reply = quote_spanned!(first=> #trait_krate::IntoReply::into_reply(__handler(#(#names),*) #awaited));
-    let future = quote_spanned!(at(name.span())=> #krate::__private::spawnable(async move { #reply }));
+    let extract = arguments
+        .iter()
+        .zip(&names)
+        .map(|(argument, name)| quote_spanned!(ends(argument).0=> let #name = #name.extract().await?;));
+    let future = quote_spanned! {at(name.span())=>
+        #krate::__private::spawnable(async move { #(#extract)* #reply })
+    };
     quote_spanned! {site()=>
         |#delivery| {
             #(#take)*

@@ -1,6 +1,6 @@
 //! Whether a request is from Kiket: signatures and runtime tokens.
 
-mod admitted;
+mod authentic;
 mod grant;
 mod hmac;
 pub(crate) mod refusal;
@@ -8,7 +8,7 @@ pub mod signature;
 mod token;
 
 pub(crate) use self::{
-    admitted::{Admitted, Token},
+    authentic::{Authentic, Token},
     grant::Grant,
     hmac::{MacKey, read_hex, read_time},
     signature::{Verified, Verifier},

@@ -1,4 +1,4 @@
-//! The plumbing beside the data of a delivery: which event, which delivery, when.
+//! The envelope of a delivery, the fields beside the payload: which event, which delivery, when.
 //!
 //! It is found while the payload is decoded, in the same pass over the bytes: [`decode`] hands the top-level
 //! fields to the handler's type and keeps the places of those it knows.
@@ -17,7 +17,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use crate::types::Secret;
 
-/// Where the plumbing stands in the body.
+/// Where the fields of the envelope are in the body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Envelope {
     /// Start and end; where the end is 0, nothing stands. A body has 64 MiB at most, and half the size is half to move.
@@ -66,7 +66,7 @@ impl Field {
 }
 
 impl Envelope {
-    /// Reads `body` for its plumbing alone.
+    /// Reads the envelope of `body` alone.
     pub(crate) fn read(body: &str) -> serde_json::Result<Self> {
         let (read, envelope, _) = tee::<IgnoredAny>(body);
         read.map(|_| envelope)
@@ -167,7 +167,7 @@ impl Envelope {
     }
 }
 
-/// Decodes `body` into `T`, and finds its plumbing on the way.
+/// Decodes `body` into `T`, and finds its envelope on the way.
 ///
 /// The envelope is there whenever the body is a JSON object, also when it does not decode into `T`.
 pub(crate) fn decode<'b, T: Deserialize<'b>>(
@@ -407,7 +407,7 @@ mod tests {
     const BODY: &str = r#"{"id":"d-1","issue":{"id":7,"title":"T"},"type":"issue.created","createdAt":"2026-04-14T10:00:00Z"}"#;
 
     #[test]
-    fn one_pass_gives_payload_and_plumbing() {
+    fn one_pass_gives_payload_and_envelope() {
         let (decoded, envelope) = decode::<Created>(BODY);
         assert_eq!(decoded.unwrap().issue, Issue { id: 7, title: "T".into() });
         let envelope = envelope.unwrap();
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_of_type_gives_the_same_plumbing() {
+    fn every_shape_of_type_gives_the_same_envelope() {
         #[derive(Debug, Deserialize)]
         struct Newtype(#[allow(dead_code)] Created);
         #[derive(Debug, Deserialize)]
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn plumbing_is_found_where_the_payload_does_not_decode() {
+    fn the_envelope_is_found_where_the_payload_does_not_decode() {
         let body = r#"{"issue":1,"id":42,"event":"issue.created"}"#;
         let (decoded, envelope) = decode::<Created>(body);
         assert!(decoded.is_err());

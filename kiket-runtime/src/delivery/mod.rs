@@ -1,136 +1,107 @@
-//! What arrives: one verified, routed delivery on its way to a handler.
+//! One request on its way: the request, its envelope, and the delivery it becomes.
 
 mod envelope;
+mod request;
+mod services;
 mod target;
 
 use std::{
-    any::{Any, TypeId},
     borrow::Cow,
-    collections::HashMap,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bytestring::ByteString;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
+use tracing::Span;
 
 pub(crate) use self::{
     envelope::{Envelope, Key, decode},
+    request::{JsonText, Request},
+    services::{HandlerKey, Services, TypeMap},
     target::Target,
 };
 use crate::{
-    auth::{Admitted, Auth, Grant},
+    auth::{Auth, Authentic, Grant},
     client::{Client, DeliveryScope, IdempotencyKeys},
-    config::{SecretVariables, Settings},
-    error::{Classifiers, Rejection},
+    error::Rejection,
     types::{EventName, EventVersion, Headers, MissingScopes, Secret, hex, read_rfc3339, read_time},
 };
 
-/// One delivery, verified and routed, from which the arguments of its handler are made.
+/// One delivery, verified and routed: what extractors and middleware read.
 ///
-/// It is what [`FromDelivery`](crate::FromDelivery) reads. Its clones are the same delivery.
+/// See [`FromDelivery`](crate::FromDelivery) and [`Middleware`](crate::Middleware). Its clones are the same delivery.
 #[derive(Clone)]
 pub struct Delivery(Arc<Contents>);
 
-pub(crate) struct Contents {
-    pub(crate) premises: Arc<Premises>,
-    pub(crate) subject: Arc<Subject>,
-    pub(crate) headers: Headers,
-    pub(crate) body: JsonText,
-    pub(crate) admitted: Admitted,
-    pub(crate) deadline: Instant,
-    /// Found when the payload is decoded, or when somebody asks.
-    pub(crate) envelope: OnceLock<Envelope>,
-    /// The idempotency keys of the calls that are made for it, when the first needs one.
-    pub(crate) keys: OnceLock<IdempotencyKeys>,
-}
-
-/// What a handler is registered for, as it was registered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Subject {
-    pub(crate) event: EventName,
-    pub(crate) version: EventVersion,
-}
-
-/// What holds for every delivery of an extension.
-pub(crate) struct Premises {
-    pub(crate) client: Client,
-    pub(crate) extension_id: Option<String>,
-    pub(crate) extension_version: Option<String>,
-    pub(crate) settings: Settings,
-    pub(crate) secret_variables: SecretVariables,
-    pub(crate) states: States,
-    pub(crate) classifiers: Classifiers,
-}
-
-/// The values that handlers ask for with `State<T>`, one of a type.
-#[derive(Default)]
-pub(crate) struct States(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
-
-impl States {
-    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, state: Arc<T>) {
-        self.0.insert(TypeId::of::<T>(), state);
-    }
-
-    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.0.get(&TypeId::of::<T>()).and_then(|state| Arc::clone(state).downcast().ok())
-    }
-
-    pub(crate) fn contains(&self, id: TypeId) -> bool {
-        self.0.contains_key(&id)
-    }
-}
-
-/// A body that may be a JSON object: UTF-8, and its first character is `{`. The rest is found out when it is
-/// decoded.
-#[derive(Clone)]
-pub(crate) struct JsonText(ByteString);
-
-impl JsonText {
-    pub(crate) fn new(body: bytes::Bytes) -> Result<Self, Rejection> {
-        let text = ByteString::try_from(body).map_err(|invalid| {
-            Rejection::not_json(format_args!("not UTF-8 after byte {}", invalid.valid_up_to()))
-        })?;
-        match text.trim_ascii_start().as_bytes().first() {
-            Some(b'{') => Ok(Self(text)),
-            None => Err(Rejection::not_json("it is empty")),
-            Some(_) => match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
-                Ok(_) => Err(Rejection::not_an_object()),
-                Err(error) => Err(Rejection::not_json(error)),
-            },
-        }
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    pub(crate) fn bytes(&self) -> &bytes::Bytes {
-        self.0.as_bytes()
-    }
+struct Contents {
+    services: Arc<Services>,
+    handler: Arc<HandlerKey>,
+    headers: Headers,
+    body: JsonText,
+    authentic: Authentic,
+    deadline: Instant,
+    /// Found when the payload is decoded, or when it is first needed.
+    envelope: OnceLock<Envelope>,
+    /// The idempotency keys of the calls that are made for it, from the first call on.
+    keys: OnceLock<IdempotencyKeys>,
+    /// What middleware inserted, one of a type.
+    values: OnceLock<Mutex<TypeMap>>,
 }
 
 impl Delivery {
-    pub(crate) fn new(contents: Contents) -> Self {
-        Self(Arc::new(contents))
+    pub(crate) fn new(
+        services: Arc<Services>,
+        handler: Arc<HandlerKey>,
+        headers: Headers,
+        body: JsonText,
+        authentic: Authentic,
+        deadline: Instant,
+    ) -> Self {
+        let (envelope, keys, values) = Default::default();
+        Self(Arc::new(Contents {
+            services,
+            handler,
+            headers,
+            body,
+            authentic,
+            deadline,
+            envelope,
+            keys,
+            values,
+        }))
     }
 
-    pub(crate) fn premises(&self) -> &Premises {
-        &self.0.premises
+    pub(crate) fn services(&self) -> &Services {
+        &self.0.services
+    }
+
+    /// Gives a value to the handler and to the middleware behind, which extract it with
+    /// [`FromMiddleware<T>`](crate::FromMiddleware). It replaces another value of its type.
+    pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
+        self.values().insert(Arc::new(value));
+    }
+
+    /// The value of type `T` that middleware inserted.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.0.values.get().and_then(|_| self.values().get())
+    }
+
+    fn values(&self) -> MutexGuard<'_, TypeMap> {
+        self.0.values.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The event, as its handler is registered.
     pub fn event(&self) -> &EventName {
-        &self.0.subject.event
+        &self.0.handler.event
     }
 
     /// The version, as its handler is registered.
     pub fn version(&self) -> &EventVersion {
-        &self.0.subject.version
+        &self.0.handler.version
     }
 
     /// The headers of the request.
@@ -155,12 +126,12 @@ impl Delivery {
     pub(crate) fn decode<'d, T: Deserialize<'d>>(&'d self) -> serde_json::Result<T> {
         let (decoded, envelope) = envelope::decode(self.body());
         if let Ok(envelope) = envelope {
-            let _ = self.0.envelope.set(envelope); // a second payload argument finds the same
+            let _ = self.0.envelope.set(envelope); // a second payload extractor finds the same
         }
         decoded
     }
 
-    /// The plumbing, read now unless a payload was decoded before.
+    /// The envelope, read now unless a payload was decoded before.
     pub(crate) fn envelope(&self) -> serde_json::Result<&Envelope> {
         self.0.envelope()
     }
@@ -192,18 +163,18 @@ impl Delivery {
 
     /// When it was signed: the time of `X-Kiket-Timestamp`, else that of its runtime token.
     pub fn signed_at(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.0.admitted.signed_at)
+        UNIX_EPOCH + Duration::from_secs(self.0.authentic.signed_at)
     }
 
     /// Which of the live webhook secrets signed it, by position: 0 is the current one. `None` where a runtime token alone
     /// proved it.
     pub fn secret_position(&self) -> Option<usize> {
-        self.0.admitted.secret
+        self.0.authentic.secret
     }
 
     /// Whom it acts for and what it may do: as its runtime token says it, or, where none was checked, what its body says.
     pub fn auth(&self) -> Option<Auth> {
-        if let Some(token) = &self.0.admitted.token {
+        if let Some(token) = &self.0.authentic.token {
             return Some(token.auth.clone());
         }
         let mut said = self.envelope().ok()?.authentication(self.body())?;
@@ -225,7 +196,7 @@ impl Delivery {
     ///
     /// When nobody can say for a while, for its runtime token could not be checked.
     pub(crate) fn lacks<S: AsRef<str>>(&self, required: &[S]) -> Result<Option<MissingScopes>, Rejection> {
-        let Admitted { token, undecided, .. } = &self.0.admitted;
+        let Authentic { token, undecided, .. } = &self.0.authentic;
         if let Some(wait) = undecided.filter(|_| !required.is_empty()) {
             return Err(Rejection::keys_unavailable(wait));
         }
@@ -235,7 +206,7 @@ impl Delivery {
     /// The secret `key`: from the delivery, else from the environment.
     pub(crate) fn secret(&self, key: &str) -> Option<Secret> {
         let brought = self.secrets().into_iter().find(|(name, _)| name == key);
-        let variables = &self.premises().secret_variables;
+        let variables = &self.services().secret_variables;
         brought.map(|(_, secret)| secret).or_else(|| variables.find(key).cloned())
     }
 
@@ -262,7 +233,7 @@ impl Delivery {
 
     /// The client of the extension, as this delivery uses it.
     pub(crate) fn client(&self) -> Client {
-        let client = self.premises().client.for_delivery(Arc::clone(&self.0) as Arc<dyn DeliveryScope>);
+        let client = self.services().client.for_delivery(Arc::clone(&self.0) as Arc<dyn DeliveryScope>);
         match self.envelope().ok().and_then(|envelope| envelope.base_url(self.body())) {
             Some(told) => client.at_base_url_of_delivery(&told),
             None => client,
@@ -271,6 +242,14 @@ impl Delivery {
 
     pub(crate) fn deadline(&self) -> Instant {
         self.0.deadline
+    }
+
+    /// Gives the current span the id of the delivery, which is known without another pass once the body is decoded.
+    pub(crate) fn name_in_span(&self) {
+        let span = Span::current();
+        if !span.is_disabled() {
+            span.record("delivery_id", self.id().as_deref());
+        }
     }
 }
 
@@ -292,7 +271,7 @@ impl Contents {
             return format!("id:{id}");
         }
         // Where a token alone proves it, that is in the body, and tells it from every other one; a time there may be none.
-        let signed_at = self.admitted.secret.map(|_| self.admitted.signed_at.to_string());
+        let signed_at = self.authentic.secret.map(|_| self.authentic.signed_at.to_string());
         let hash = Sha256::new()
             .chain_update(signed_at.unwrap_or_default())
             .chain_update(".")
@@ -302,13 +281,13 @@ impl Contents {
     }
 
     fn work_key(&self) -> String {
-        format!("{}:{}:{}", self.subject.event, self.subject.version, self.key())
+        format!("{}:{}:{}", self.handler.event, self.handler.version, self.key())
     }
 }
 
 impl DeliveryScope for Contents {
     fn version(&self) -> &str {
-        self.subject.version.as_str()
+        self.handler.version.as_str()
     }
 
     fn deadline(&self) -> Instant {
@@ -316,7 +295,7 @@ impl DeliveryScope for Contents {
     }
 
     fn token(&self) -> Option<&Secret> {
-        self.admitted.token.as_ref().map(|token| &token.text)
+        self.authentic.token.as_ref().map(|token| &token.text)
     }
 
     fn keys(&self) -> &IdempotencyKeys {
@@ -324,7 +303,7 @@ impl DeliveryScope for Contents {
     }
 }
 
-/// The id that the headers give, which nobody signed.
+/// The id in the headers, which are not signed.
 pub(crate) fn unsigned_id(headers: &Headers) -> Option<Cow<'_, str>> {
     ["x-kiket-invocation", "x-kiket-delivery"]
         .into_iter()
@@ -339,29 +318,5 @@ impl fmt::Debug for Delivery {
             .field("version", self.version())
             .field("id", &self.id())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_is_an_object_or_rejected() {
-        #[track_caller]
-        fn check(body: &'static [u8], code: Option<&str>) {
-            let rejected = JsonText::new(bytes::Bytes::from_static(body)).err();
-            assert_eq!(rejected.and_then(|rejection| rejection.code), code);
-        }
-        check(b"{}", None);
-        check(b" \r\n\t{\"a\":1}", None);
-        check(b"", Some("not_json"));
-        check(b"  ", Some("not_json"));
-        check(b"[]", Some("not_an_object"));
-        check(b"null", Some("not_an_object"));
-        check(b"\"{}\"", Some("not_an_object"));
-        check(b"[[[", Some("not_json"));
-        check(b"hello", Some("not_json"));
-        check(b"{\"a\":\"\xff\"}", Some("not_json"));
     }
 }

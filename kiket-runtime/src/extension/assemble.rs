@@ -9,7 +9,7 @@ use crate::{
     client::{Client, ClientOptions, Reporter},
     config::{Config, Declared},
     dedupe::{MemoryStore, store_from_url},
-    delivery::{Premises, Subject},
+    delivery::{HandlerKey, Services},
     error::{Problem, StartupError},
     extension::{
         consistency::{RegisteredHandler, disagreements},
@@ -22,17 +22,17 @@ use crate::{
     handler::{Registration, Registry},
     http::Routes,
     manifest::Manifest,
-    metrics::Counters,
-    pipeline::{Admission, Dispatcher, Gate, Once, Tokens},
+    pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens},
     store::Keep,
     telemetry::{Telemetry, Teller},
-    types::Redactor,
+    types::{Clock, Redactor},
 };
 
 /// Builds the extension that `options` describe, or collects everything that is wrong.
 pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let registrations: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
-    let mut problems = options.malformed;
+    let mut handlers = options.handlers;
+    let mut problems: Vec<_> = handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)).collect();
     let mut handlers_are_told = !problems.is_empty();
     let loaded = load(&options.manifest);
     let declared = match &loaded {
@@ -45,19 +45,19 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let config = layered.map_or_else(|found| note(&mut problems, found), Some);
     let collected = collect(&registrations, &options.collected);
     handlers_are_told |= collected.is_err();
-    let mut bindings = collected.unwrap_or_else(|found| note(&mut problems, found));
-    bindings.extend(options.bindings);
-    bindings.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
-    problems.extend(unmet(&bindings, &options.states, config.as_ref()));
-    let needed = needed_secrets(&bindings);
-    if bindings.is_empty() && !handlers_are_told {
+    handlers.extend(collected.unwrap_or_else(|found| note(&mut problems, found)));
+    handlers.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
+    problems.extend(unmet(&handlers, &options.states, config.as_ref()));
+    let needed = needed_secrets(&handlers);
+    if handlers.is_empty() && !handlers_are_told {
         problems.push(no_handlers());
     }
     if let Err(problem) = check_prefix(&options.http.prefix) {
         problems.push(problem);
     }
-    let timeout = |subject: &Subject| timeout(subject, manifest.as_ref(), &options.limits);
-    let registry = Registry::new(bindings, timeout).map_or_else(|found| note(&mut problems, found), Some);
+    let timeout = |key: &HandlerKey| timeout(key, manifest.as_ref(), &options.limits);
+    let registry = Registry::new(handlers, &options.middleware, timeout);
+    let registry = registry.map_or_else(|found| note(&mut problems, found), Some);
     let mut warnings = manifest.as_ref().map(|manifest| manifest.warnings().to_vec()).unwrap_or_default();
     let mut differences = without_handlers(&registrations, &options.collected);
     if let (Some(manifest), Some(registry)) = (&manifest, &registry) {
@@ -69,13 +69,16 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     }
     if options.strict { &mut problems } else { &mut warnings }.extend(differences);
     let run_without_store = options.dedupe.run_without_store;
-    let once = config.as_ref().map(|config| once(config, options.dedupe));
-    let once = once.transpose().unwrap_or_else(|problem| note(&mut problems, vec![problem])).flatten();
+    let deduplicator = config.as_ref().map(|config| deduplicator(config, options.dedupe));
+    let deduplicator =
+        deduplicator.transpose().unwrap_or_else(|problem| note(&mut problems, vec![problem])).flatten();
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
     };
-    let admission = admission(&config, &options.token_rules, once.as_ref(), run_without_store)
-        .map_err(StartupError::new)?;
+    let clock = options.clock.unwrap_or_default();
+    let authenticator =
+        authenticator(&config, &options.token_rules, deduplicator.as_ref(), run_without_store, clock.clone())
+            .map_err(StartupError::new)?;
     let redactor = redactor(&config);
     let client = ClientOptions {
         base_url: config.base_url.clone(),
@@ -87,13 +90,13 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     };
     let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
     let teller = Teller { extension_id: config.id.clone(), extension_version: config.version.clone() };
-    let clock = options.clock.unwrap_or_default();
     let report =
         Report { notes: options.notes, ..Report::new(&config, manifest.as_ref(), &registry, warnings) };
-    let dispatcher = Dispatcher {
+    let pipeline = Pipeline {
+        authenticator,
+        concurrency: ConcurrencyLimit::new(options.limits.concurrency),
         registry,
-        admission,
-        premises: Arc::new(Premises {
+        services: Arc::new(Services {
             client: Client::new(client, clock.clone()),
             extension_id: config.id.clone(),
             extension_version: config.version.clone(),
@@ -102,25 +105,24 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
             states: options.states,
             classifiers: options.classifiers,
         }),
-        clock,
-        gate: Gate::new(options.limits.concurrency),
-        counters: Counters::default(),
-        once,
-        telemetry: Telemetry::start(options.hook, reporter, teller),
-        redactor,
-        undecodable: if options.limits.give_up_undecodable {
-            StatusCode::UNPROCESSABLE_ENTITY
-        } else {
-            StatusCode::INTERNAL_SERVER_ERROR
+        deduplicator,
+        responder: Responder {
+            redactor: redactor.clone(),
+            undecodable: if options.limits.give_up_undecodable {
+                StatusCode::UNPROCESSABLE_ENTITY
+            } else {
+                StatusCode::INTERNAL_SERVER_ERROR
+            },
         },
+        recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, teller), clock, redactor },
     };
     let routes =
-        Routes::new(Arc::new(dispatcher), options.http, config.extension_id(), config.extension_version());
+        Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
     Ok(Extension::new(Parts { routes, config, report }))
 }
 
-/// How deliveries are remembered.
-fn once(config: &Config, dedupe: Dedupe) -> Result<Option<Once>, Problem> {
+/// How deliveries are deduplicated.
+fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>, Problem> {
     let Dedupe { off, store, keep, run_without_store } = dedupe;
     if off {
         return Ok(None);
@@ -131,28 +133,29 @@ fn once(config: &Config, dedupe: Dedupe) -> Result<Option<Once>, Problem> {
         (Store::Configured, None) => (Arc::new(MemoryStore::new()) as _, false),
     };
     let keep = keep.map_or_else(|| Ok(Keep::default()), Keep::new)?;
-    Ok(Some(Once { store, chosen, keep, run_without_store }))
+    Ok(Some(Deduplicator { store, chosen, keep, run_without_store }))
 }
 
-/// What every delivery has to show.
-fn admission(
+/// How requests are authenticated.
+fn authenticator(
     config: &Config,
     rules: &TokenRules,
-    once: Option<&Once>,
+    deduplicator: Option<&Deduplicator>,
     run_without_store: bool,
-) -> Result<Admission, Vec<Problem>> {
+    clock: Clock,
+) -> Result<Authenticator, Vec<Problem>> {
     let mode = config.authentication;
     let signatures = mode.takes_signatures().then(|| Verifier::new(&config.secrets)).transpose();
     let signatures = signatures.map_err(|unusable| vec![Problem::new(unusable.to_string())])?;
     let tokens = || -> Result<_, Vec<Problem>> {
         // Tokens are remembered also where deliveries are not; and in this process's memory apart from answers, which are
         // large and would push them out.
-        let chosen = once.filter(|once| once.chosen).map(|once| Arc::clone(&once.store));
+        let chosen = deduplicator.filter(|dedupe| dedupe.chosen).map(|dedupe| Arc::clone(&dedupe.store));
         let memory = chosen.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let verifier = TokenVerifier::new(rules, &config.base_url)?;
         Ok(Tokens { verifier, memory, extension_id: config.id.clone(), run_without_store })
     };
-    Ok(Admission::new(mode, signatures, mode.takes_tokens().then(tokens).transpose()?))
+    Ok(Authenticator::new(mode, signatures, mode.takes_tokens().then(tokens).transpose()?, clock))
 }
 
 /// What nobody may read.
@@ -197,21 +200,21 @@ fn check_prefix(prefix: &str) -> Result<(), Problem> {
 }
 
 /// How long a handler may run that does not say it: its hook in the manifest, else the callback, else the default.
-fn timeout(subject: &Subject, manifest: Option<&Manifest>, limits: &Limits) -> Duration {
+fn timeout(key: &HandlerKey, manifest: Option<&Manifest>, limits: &Limits) -> Duration {
     let declared = manifest.and_then(|manifest| {
-        manifest.event_timeout(subject.event.as_str()).or_else(|| manifest.callback_timeout())
+        manifest.event_timeout(key.event.as_str()).or_else(|| manifest.callback_timeout())
     });
     declared.unwrap_or(limits.handler_timeout)
 }
 
 fn compare(manifest: &Manifest, registry: &Registry) -> Vec<Problem> {
-    let entries = registry.entries();
-    let handlers = entries.iter().map(|entry| RegisteredHandler {
-        event: &entry.subject.event,
-        version: &entry.subject.version,
-        function: &entry.function,
-        file: entry.place.file(),
-        line: entry.place.line(),
+    let routes = registry.routes();
+    let handlers = routes.iter().map(|route| RegisteredHandler {
+        event: &route.key.event,
+        version: &route.key.version,
+        function: &route.handler.function,
+        file: route.handler.place.file(),
+        line: route.handler.place.line(),
     });
     disagreements(manifest, handlers)
 }

@@ -7,16 +7,16 @@ use serde_json::Value;
 use crate::{
     auth::TokenRules,
     config::Environment,
-    error::{Advice, Problem, StartupError},
+    error::{Advice, StartupError},
     extension::{
         assemble,
         groups::{ClientOptions, DedupeOptions, HttpOptions, TelemetryOptions},
         instance::Extension,
         options::{Collected, ManifestSource, Options},
     },
-    handler::{Binding, Handler},
+    handler::{AsyncHandler, Handler, Middleware},
     telemetry::Record,
-    types::{Authentication, Clock, EventName, EventVersion, Secret},
+    types::{Authentication, Clock, Secret},
 };
 
 /// Describes an extension. An option set here comes before the environment, the manifest and the default.
@@ -148,7 +148,7 @@ impl ExtensionBuilder {
     ///     .webhook_secret("sh_123")
     ///     .environment([("KIKET_SECRET_API_KEY", "from the environment")])
     ///     .auto_env_secrets(false)
-    ///     .handler("issue.created", "v1", async || {})
+    ///     .on("issue.created", "v1", async || {})
     ///     .build()?;
     /// assert!(extension.config().settings().secret("API_KEY").is_none());
     /// # Ok::<(), kiket_runtime::startup::StartupError>(())
@@ -158,22 +158,30 @@ impl ExtensionBuilder {
         self
     }
 
-    /// Adds a handler without the attribute. [`build`](Self::build) checks `event` and `version`.
+    /// Adds a handler without the attribute.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use kiket_runtime::{Extension, Handler};
+    ///
+    /// let handler = Handler::new("issue.created", "v1", async || ()).timeout(Duration::from_secs(5));
+    /// let builder = Extension::builder().handler(handler);
+    /// # let _ = builder;
+    /// ```
+    pub fn handler(mut self, handler: Handler) -> Self {
+        self.0.handlers.push(handler);
+        self
+    }
+
+    /// Adds a handler without options: short for `handler(Handler::new(event, version, function))`.
     #[track_caller]
-    pub fn handler<A, H: Handler<A>>(mut self, event: &str, version: &str, handler: H) -> Self {
-        let place = std::panic::Location::caller();
-        let mut malformed = |what: String, rule: String| {
-            self.0.malformed.push(Problem::new(what).at(place.into()).mend(rule));
-        };
-        let event = event.parse::<EventName>().map_err(|error| {
-            malformed(format!("`{event}` is not the name of an event"), error.to_string());
-        });
-        let version = version.parse::<EventVersion>().map_err(|error| {
-            malformed(format!("`{version}` is not the version of an event"), error.to_string());
-        });
-        if let (Ok(event), Ok(version)) = (event, version) {
-            self.0.bindings.push(Binding::new(event, version, handler));
-        }
+    pub fn on<A, F: AsyncHandler<A>>(self, event: &str, version: &str, function: F) -> Self {
+        self.handler(Handler::new(event, version, function))
+    }
+
+    /// Adds [middleware](Middleware) around every handler. The first one added is the outermost.
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.0.middleware.push(Arc::new(middleware));
         self
     }
 

@@ -11,7 +11,7 @@ use crate::{
     error::{Result, StartupError},
     extension::report::Report,
     http::{Routes, Server},
-    pipeline::Dispatcher,
+    pipeline::Pipeline,
 };
 
 /// An extension that is ready to answer: handlers, secrets and settings are known and checked.
@@ -29,7 +29,7 @@ use crate::{
 ///
 /// let extension = Extension::builder()
 ///     .webhook_secret("sh_123")
-///     .handler("issue.created", "v1", on_issue_created)
+///     .on("issue.created", "v1", on_issue_created)
 ///     .build()?;
 /// assert_eq!(extension.events(), ["issue.created"]);
 /// # Ok::<(), kiket_runtime::StartupError>(())
@@ -48,8 +48,8 @@ impl Extension {
         Self(Arc::new(parts))
     }
 
-    pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
-        &self.0.routes.dispatcher
+    pub(crate) fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.0.routes.pipeline
     }
 
     /// What was found at the start: the handlers, and what is odd.
@@ -74,7 +74,7 @@ impl Extension {
 
     /// Calls Kiket outside of a delivery: from a background task, from a command line.
     pub fn client(&self) -> Client {
-        self.dispatcher().premises.client.clone()
+        self.pipeline().services.client.clone()
     }
 
     /// The typed calls to Kiket, outside of a delivery.
@@ -89,7 +89,7 @@ impl Extension {
 
     /// How many deliveries run now.
     pub fn in_flight(&self) -> usize {
-        self.dispatcher().gate.running()
+        self.pipeline().concurrency.in_flight()
     }
 
     /// Listens on the configured address, and serves once [`Server::run`] is called.
@@ -119,7 +119,7 @@ impl Extension {
     /// let extension = Extension::builder()
     ///     .webhook_secret("sh_123")
     ///     .http(|http| http.prefix("/kiket"))
-    ///     .handler("issue.created", "v1", async || Reply::ok())
+    ///     .on("issue.created", "v1", async || Reply::ok())
     ///     .build()?;
     /// actix_web::HttpServer::new(move || actix_web::App::new().configure(extension.routes()))
     ///     .bind(("127.0.0.1", 8000))?
@@ -146,39 +146,39 @@ impl Extension {
     /// [`serve`](Self::serve) does it on SIGTERM and SIGINT. Call it where an extension is mounted into your own
     /// server, before that stops.
     pub fn drain(&self) {
-        self.dispatcher().gate.drain();
+        self.pipeline().concurrency.drain();
     }
 
     /// Whether [`drain`](Self::drain) was called.
     pub fn is_draining(&self) -> bool {
-        self.dispatcher().gate.is_draining()
+        self.pipeline().concurrency.is_draining()
     }
 
     /// Waits until a drained extension has answered what was under way.
     pub async fn drained(&self) {
-        self.dispatcher().gate.emptied().await;
+        self.pipeline().concurrency.drained().await;
     }
 
     /// Waits until the records of all deliveries so far were told to hook and telemetry, `patience` at most.
     ///
     /// [`serve`](Self::serve) does it before it ends.
     pub async fn flush(&self, patience: Duration) {
-        self.dispatcher().telemetry.flush(patience).await;
+        self.pipeline().recorder.telemetry.flush(patience).await;
     }
 
     /// How many records were dropped since the start, because hook or telemetry did not keep up.
     pub fn dropped_records(&self) -> u64 {
-        self.dispatcher().telemetry.dropped()
+        self.pipeline().recorder.telemetry.dropped()
     }
 
     /// How many signatures were refused since the start, by the code of the cause, like `signature_mismatch`.
     pub fn signature_refusals(&self) -> Vec<(&'static str, u64)> {
-        self.dispatcher().counters.signature_refusals()
+        self.pipeline().authenticator.counters.signature_refusals()
     }
 
     /// How many runtime tokens were refused since the start, by the code of the cause, like `token_expired`.
     pub fn token_refusals(&self) -> Vec<(&'static str, u64)> {
-        self.dispatcher().counters.token_refusals()
+        self.pipeline().authenticator.counters.token_refusals()
     }
 }
 

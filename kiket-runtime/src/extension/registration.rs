@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     error::Problem,
     extension::options::Collected,
-    handler::{Binding, Registration},
+    handler::{Handler, Registration},
 };
 
 /// The annotated functions of the program that belong to the extension.
 pub(crate) fn collect(
     registrations: &[&Registration],
     collected: &Collected,
-) -> Result<Vec<Binding>, Vec<Problem>> {
+) -> Result<Vec<Handler>, Vec<Problem>> {
     match collected {
         Collected::None => Ok(Vec::new()),
         Collected::OfCrates { named, own } => {
@@ -22,13 +22,13 @@ pub(crate) fn collect(
     }
 }
 
-fn of_crates(registrations: &[&Registration], crates: &[&String]) -> Result<Vec<Binding>, Vec<Problem>> {
+fn of_crates(registrations: &[&Registration], crates: &[&String]) -> Result<Vec<Handler>, Vec<Problem>> {
     let (own, foreign): (Vec<&Registration>, Vec<_>) = registrations
         .iter()
         .copied()
         .partition(|registration| crates.iter().any(|name| is_in(registration, name)));
     if foreign.is_empty() {
-        return Ok(own.into_iter().map(Binding::from).collect());
+        return Ok(own.into_iter().map(Handler::from).collect());
     }
     let mut by_crate = BTreeMap::<&str, Vec<&Registration>>::new();
     for registration in foreign {
@@ -38,14 +38,14 @@ fn of_crates(registrations: &[&Registration], crates: &[&String]) -> Result<Vec<
 }
 
 fn foreign_handlers(name: &str, registrations: &[&Registration]) -> Problem {
-    let mut functions: Vec<_> = registrations.iter().map(|registration| registration.function()).collect();
+    let mut functions: Vec<_> = registrations.iter().map(|registration| registration.function).collect();
     functions.sort_unstable();
     let functions = functions.join("`, `");
     let what =
         format!("the crate `{name}` has handlers and is not named as part of this extension: `{functions}`");
     let first = registrations
         .iter()
-        .map(|registration| registration.place())
+        .map(|registration| registration.place)
         .min_by_key(|place| (place.file(), place.line()));
     let problem = Problem::new(what)
         .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder; where `Cargo.toml` renames it, `crates = [name_here = \"{name}\"]`"));
@@ -76,10 +76,10 @@ pub(crate) fn without_handlers(registrations: &[&Registration], collected: &Coll
         .collect()
 }
 
-fn of_one_crate(registrations: &[&Registration]) -> Result<Vec<Binding>, Vec<Problem>> {
+fn of_one_crate(registrations: &[&Registration]) -> Result<Vec<Handler>, Vec<Problem>> {
     let crates: BTreeSet<_> = registrations.iter().map(|registration| registration.crate_name()).collect();
     if crates.len() <= 1 {
-        return Ok(registrations.iter().copied().map(Binding::from).collect());
+        return Ok(registrations.iter().copied().map(Handler::from).collect());
     }
     let names = crates.into_iter().collect::<Vec<_>>();
     Err(vec![

@@ -53,14 +53,13 @@ impl Report {
         registry: &Registry,
         warnings: Vec<Problem>,
     ) -> Self {
-        let entries = registry.entries();
-        let handlers = entries.into_iter().map(|entry| HandlerReport {
-            event: entry.subject.event.to_string(),
-            version: entry.subject.version.to_string(),
-            function: entry.function.clone().into_owned(),
-            file: entry.place.file().to_owned(),
-            line: entry.place.line(),
-            timeout: entry.timeout,
+        let handlers = registry.routes().into_iter().map(|route| HandlerReport {
+            event: route.key.event.to_string(),
+            version: route.key.version.to_string(),
+            function: route.handler.function.clone().into_owned(),
+            file: route.handler.place.file().to_owned(),
+            line: route.handler.place.line(),
+            timeout: route.timeout,
         });
         Self {
             id: config.id.clone(),

@@ -6,32 +6,32 @@ use serde_json::Value;
 
 use crate::{
     config::{Config, secret_variable},
-    delivery::States,
+    delivery::TypeMap,
     error::{Place, Problem},
-    handler::Binding,
+    handler::Handler,
     manifest::Manifest,
 };
 
 /// What handlers ask for and nobody gives.
-pub(crate) fn unmet(bindings: &[Binding], states: &States, config: Option<&Config>) -> Vec<Problem> {
+pub(crate) fn unmet(handlers: &[Handler], states: &TypeMap, config: Option<&Config>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for binding in bindings {
-        for (id, type_name) in &binding.needs.states {
+    for handler in handlers {
+        for (id, type_name) in &handler.requirements.states {
             if !states.contains(*id) {
                 let what =
-                    format!("`{}` asks for `State<{type_name}>`, which nobody gives", binding.function);
-                problems.push(Problem::new(what).at(binding.place.into()).mend(
+                    format!("`{}` asks for `State<{type_name}>`, which nobody gives", handler.function);
+                problems.push(Problem::new(what).at(handler.place.into()).mend(
                     "give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`",
                 ));
             }
         }
         let unsigned = config.is_some_and(|config| !config.authentication.takes_tokens());
-        if !binding.scopes.is_empty() && unsigned {
+        if !handler.scopes.is_empty() && unsigned {
             let what = format!(
                 "`{}` requires scopes, which only a runtime token has, and the mode `hmac` checks none",
-                binding.function
+                handler.function
             );
-            problems.push(Problem::new(what).at(binding.place.into()).mend(
+            problems.push(Problem::new(what).at(handler.place.into()).mend(
                 "set `KIKET_AUTHENTICATION` to `both`, or give the builder `.authentication(Authentication::Both)`; \
                  or remove `scopes`",
             ));
@@ -41,10 +41,11 @@ pub(crate) fn unmet(bindings: &[Binding], states: &States, config: Option<&Confi
 }
 
 /// The secrets that handlers cannot do without, each with a handler.
-pub(crate) fn needed_secrets(bindings: &[Binding]) -> BTreeMap<&'static str, (String, Place)> {
-    let needed =
-        bindings.iter().flat_map(|binding| binding.needs.secrets.iter().map(move |key| (*key, binding)));
-    needed.map(|(key, binding)| (key, (binding.function.to_string(), binding.place.into()))).collect()
+pub(crate) fn needed_secrets(handlers: &[Handler]) -> BTreeMap<&'static str, (String, Place)> {
+    let needed = handlers
+        .iter()
+        .flat_map(|handler| handler.requirements.secrets.iter().map(move |key| (*key, handler)));
+    needed.map(|(key, handler)| (key, (handler.function.to_string(), handler.place.into()))).collect()
 }
 
 /// Those that the environment does not have: only a delivery can bring them.

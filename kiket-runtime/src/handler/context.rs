@@ -1,6 +1,6 @@
 //! What a handler knows besides its payload.
 
-use std::{borrow::Cow, time::Duration, time::SystemTime};
+use std::{borrow::Cow, convert::Infallible, time::Duration, time::SystemTime};
 
 use crate::{
     api::{Endpoints, Secrets},
@@ -9,6 +9,7 @@ use crate::{
     config::Settings,
     delivery::Delivery,
     error::Error,
+    handler::extract::FromDelivery,
     types::{EventName, EventVersion, Headers, Secret},
 };
 
@@ -57,17 +58,17 @@ impl Context {
 
     /// The settings of the extension.
     pub fn settings(&self) -> &Settings {
-        &self.0.premises().settings
+        &self.0.services().settings
     }
 
     /// The id of the extension, when builder or manifest gave one.
     pub fn extension_id(&self) -> Option<&str> {
-        self.0.premises().extension_id.as_deref()
+        self.0.services().extension_id.as_deref()
     }
 
     /// The version of the extension, when builder or manifest gave one.
     pub fn extension_version(&self) -> Option<&str> {
-        self.0.premises().extension_version.as_deref()
+        self.0.services().extension_version.as_deref()
     }
 
     /// The id of the delivery; see [`Delivery::id`].
@@ -178,5 +179,24 @@ impl Context {
     /// How long the handler may still run; zero when its deadline has passed.
     pub fn remaining(&self) -> Duration {
         self.0.remaining()
+    }
+}
+
+/// For middleware, which is given the delivery.
+impl From<&Delivery> for Context {
+    fn from(delivery: &Delivery) -> Self {
+        Self::new(delivery.clone())
+    }
+}
+
+impl FromDelivery<'_> for Context {
+    type Rejection = Infallible;
+
+    fn early(delivery: &Delivery) -> Option<Result<Self, Infallible>> {
+        Some(Ok(delivery.into()))
+    }
+
+    async fn from_delivery(delivery: &Delivery) -> Result<Self, Infallible> {
+        Ok(delivery.into())
     }
 }

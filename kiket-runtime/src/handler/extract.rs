@@ -1,45 +1,47 @@
-//! The arguments of a handler: what can be made from a delivery.
+//! Extractors: what can be an argument of a handler.
 
-use std::{
-    any::TypeId,
-    fmt::{self, Display},
-    marker::PhantomData,
-    ops::Deref,
-    sync::Arc,
-};
+use std::{any::TypeId, convert::Infallible, ops::Deref, pin::Pin};
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::Value;
-use serde_path_to_error::Path;
 
 use crate::{
-    config::{Settings, secret_variable},
+    config::Settings,
     delivery::Delivery,
-    error::{Error, HandlerError, Result},
-    handler::context::Context,
-    types::{Headers, Secret},
+    error::{HandlerError, Result},
+    types::Headers,
 };
 
-/// What can be an argument of a handler.
+/// An extractor: a type that can be an argument of a handler.
 ///
-/// It is implemented for [`Payload<T>`](Payload), [`Context`], [`State<T>`](State), [`Settings`], [`Headers`] and
-/// [`RawBody`]. Implement it for your own type to use that as an argument:
+/// It is implemented for [`Payload<T>`](crate::Payload), [`Context`](crate::Context), [`State<T>`](crate::State),
+/// [`Settings`], [`Headers`], [`RawBody`], [`RequiredSecret<K>`](crate::RequiredSecret),
+/// [`FromMiddleware<T>`](crate::FromMiddleware), and for an `Option` or a `Result` of an extractor: `None` and `Err` are
+/// given to the handler instead of failing it. Implement it for your own types:
 ///
 /// ```
-/// use kiket_runtime::{Delivery, FromDelivery, HandlerError, Result, StatusCode};
+/// use kiket_runtime::{Delivery, Error, FromDelivery, StatusCode};
 ///
 /// struct Tenant(String);
 ///
 /// impl FromDelivery<'_> for Tenant {
-///     fn from_delivery(delivery: &Delivery) -> Result<Self> {
+///     type Rejection = Error;
+///
+///     async fn from_delivery(delivery: &Delivery) -> Result<Self, Error> {
 ///         let tenant = delivery.headers().get("x-tenant");
-///         tenant.map(|tenant| Self(tenant.to_owned())).ok_or(HandlerError::reject(StatusCode::BAD_REQUEST, "no tenant"))
+///         tenant.map(|tenant| Self(tenant.to_owned())).ok_or(Error::reject(StatusCode::BAD_REQUEST, "no tenant"))
 ///     }
 /// }
 /// ```
 ///
-/// `'d` is the life of the delivery, from which an argument may borrow.
+/// `'d` is the lifetime of the delivery, from which an extractor may borrow.
+///
+/// # When extractors run
+///
+/// [`from_delivery`](Self::from_delivery) runs after the delivery was claimed and after middleware, within the deadline of
+/// the handler, in the order of the arguments. An extractor that needs nothing but the delivery, like a payload, can run
+/// [earlier](Self::early), so that a delivery that cannot be handled has no effect at all.
+#[doc(alias = "extractor")]
+#[doc(alias = "FromRequest")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a webhook handler",
     label = "not an argument of a handler",
@@ -47,186 +49,142 @@ use crate::{
     note = "a payload's own type goes into `Payload<…>`, and it needs `serde::Deserialize`"
 )]
 pub trait FromDelivery<'d>: Sized {
-    /// Tells, before the first delivery, what has to be there.
-    fn declare(needs: &mut Needs) {
-        let _ = needs;
+    /// Why there is no value. The delivery fails with it, and the handler does not run.
+    type Rejection: Into<HandlerError>;
+
+    /// Names what must be there before the first delivery; checked when the extension is built.
+    fn requirements(requirements: &mut Requirements) {
+        let _ = requirements;
     }
 
-    /// Makes the argument.
+    /// Extracts the value before the delivery is claimed, in the same pass that reads its envelope. `None`, which is the
+    /// default, leaves it to [`from_delivery`](Self::from_delivery).
+    ///
+    /// Implement it for extractors that neither wait nor have an effect.
+    fn early(delivery: &'d Delivery) -> Option<Result<Self, Self::Rejection>> {
+        let _ = delivery;
+        None
+    }
+
+    /// Extracts the value.
     ///
     /// # Errors
     ///
-    /// The delivery is answered with the error, and the handler does not run.
-    fn from_delivery(delivery: &'d Delivery) -> Result<Self>;
+    /// The delivery fails with the rejection, and the handler does not run.
+    fn from_delivery(delivery: &'d Delivery) -> impl Future<Output = Result<Self, Self::Rejection>> + Send;
+
+    /// The first moment of the extraction.
+    #[doc(hidden)]
+    #[inline]
+    fn prepare(delivery: &'d Delivery) -> Result<Prepared<'d, Self>> {
+        match Self::early(delivery) {
+            Some(extracted) => extracted.map(Prepared::Ready).map_err(Into::into),
+            None => Ok(Prepared::Waiting(delivery, |delivery| {
+                Box::pin(async move { Self::from_delivery(delivery).await.map_err(Into::into) })
+            })),
+        }
+    }
 }
 
-/// What the arguments of a handler need before the first delivery.
+/// An argument between the two moments of its extraction.
+///
+/// It knows nothing of [`FromDelivery`]: the compiler cannot prove that a future with an extractor that borrows is `Send` if it
+/// has to look for implementations on the way. So an extractor that waits is boxed, and one that is ready is not.
+#[doc(hidden)]
+pub enum Prepared<'d, T> {
+    Ready(T),
+    Waiting(&'d Delivery, fn(&'d Delivery) -> Extracting<'d, T>),
+}
+
+type Extracting<'d, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'd>>;
+
+impl<T> Prepared<'_, T> {
+    /// The second moment of the extraction.
+    #[inline]
+    pub async fn extract(self) -> Result<T> {
+        match self {
+            Self::Ready(value) => Ok(value),
+            Self::Waiting(delivery, extract) => extract(delivery).await,
+        }
+    }
+}
+
+/// What the extractors of a handler require before the first delivery.
 #[derive(Debug, Default)]
-pub struct Needs {
+pub struct Requirements {
     pub(crate) states: Vec<(TypeId, &'static str)>,
     pub(crate) secrets: Vec<&'static str>,
 }
 
-impl Needs {
-    /// A value of type `T`, given to the builder with `state`.
+impl Requirements {
+    /// Requires a value of type `T`, given to the builder with `state`.
     pub fn state<T: Send + Sync + 'static>(&mut self) {
         self.states.push((TypeId::of::<T>(), std::any::type_name::<T>()));
     }
 
-    /// The secret `key`, from the environment or from every delivery.
+    /// Requires the secret `key`, from the environment or in every delivery.
     pub fn secret(&mut self, key: &'static str) {
         self.secrets.push(key);
     }
 }
 
-/// The body of the delivery as a `T`; [`Payload`] alone is the JSON value.
-///
-/// It is decoded straight from the verified bytes, may borrow from them, and derefs to `T`. What does not decode
-/// is answered with 500 and the path of the field, like ``issue.title: missing field `title` ``, so that a
-/// corrected build can still catch the retry.
-///
-/// ```
-/// use kiket_runtime::Payload;
-///
-/// #[derive(serde::Deserialize)]
-/// struct IssueCreated { title: String }
-///
-/// async fn on_issue_created(payload: Payload<IssueCreated>) {
-///     println!("{}", payload.title);
-/// }
-///
-/// on_issue_created(Payload(IssueCreated { title: "T".into() })); // in a test
-/// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Payload<T = Value>(pub T);
+/// `None` where `T` has no value. What `T` requires is not checked at the start.
+impl<'d, T: FromDelivery<'d>> FromDelivery<'d> for Option<T> {
+    type Rejection = Infallible;
 
-impl<'d, T: Deserialize<'d>> FromDelivery<'d> for Payload<T> {
-    fn from_delivery(delivery: &'d Delivery) -> Result<Self> {
-        delivery.decode().map(Self).map_err(|error| undecodable::<T>("", delivery.body(), error).into())
+    fn early(delivery: &'d Delivery) -> Option<Result<Self, Infallible>> {
+        T::early(delivery).map(|extracted| Ok(extracted.ok()))
+    }
+
+    async fn from_delivery(delivery: &'d Delivery) -> Result<Self, Infallible> {
+        Ok(T::from_delivery(delivery).await.ok())
     }
 }
 
-/// Says which field of `json` does not decode: decodes once more, slowly. `place` is where `json` stands, if it is
-/// not the body.
-///
-/// A body that is not JSON comes here too, and dispatch answers that before it looks at this.
-pub(crate) fn undecodable<'d, T: Deserialize<'d>>(
-    place: &str,
-    json: &'d str,
-    error: serde_json::Error,
-) -> Error {
-    match serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(json)) {
-        Err(at) => {
-            Error::undecodable(located(place, Some(at.path()), without_place(at.inner())), at.into_inner())
-        }
-        Ok(_) => Error::undecodable(located(place, None, without_place(&error)), error),
+/// The rejection where `T` has no value, as any `E` that it converts into. What `T` requires is not checked at the start.
+impl<'d, T, E> FromDelivery<'d> for Result<T, E>
+where
+    T: FromDelivery<'d>,
+    E: From<T::Rejection>,
+{
+    type Rejection = Infallible;
+
+    fn early(delivery: &'d Delivery) -> Option<Result<Self, Infallible>> {
+        T::early(delivery).map(|extracted| Ok(extracted.map_err(E::from)))
+    }
+
+    async fn from_delivery(delivery: &'d Delivery) -> Result<Self, Infallible> {
+        Ok(T::from_delivery(delivery).await.map_err(E::from))
     }
 }
-
-/// What is wrong, behind the path of the field that does not decode, if it is one.
-pub(crate) fn located(place: &str, path: Option<&Path>, what: impl Display) -> String {
-    let path = path.filter(|path| path.iter().next().is_some()).map(Path::to_string).unwrap_or_default();
-    let path = [place, &path].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
-    if path.is_empty() { what.to_string() } else { format!("{path}: {what}") }
-}
-
-/// The text of an error without line and column, which mean nothing in a body that nobody sees in lines.
-fn without_place(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rsplit_once(" at line ") {
-        Some((what, _)) if error.line() > 0 => what.to_owned(),
-        _ => text,
-    }
-}
-
-impl<T> Deref for Payload<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl FromDelivery<'_> for Context {
-    fn from_delivery(delivery: &Delivery) -> Result<Self> {
-        Ok(Self::new(delivery.clone()))
-    }
-}
-
-/// A value that all deliveries share: a pool, a client, a counter.
-///
-/// Give it to the builder with `state`. A handler that asks for one that was never given stops the start.
-///
-/// ```
-/// use kiket_runtime::State;
-///
-/// struct Pool;
-/// async fn on_issue_created(pool: State<Pool>) {}
-///
-/// on_issue_created(State::new(Pool)); // in a test
-/// ```
-#[derive(Debug)]
-pub struct State<T>(Arc<T>);
-
-impl<T> State<T> {
-    /// A state for a handler that is called by hand.
-    pub fn new(state: T) -> Self {
-        Self(Arc::new(state))
-    }
-
-    /// The shared value, to keep.
-    pub fn into_inner(self) -> Arc<T> {
-        self.0
-    }
-}
-
-impl<T> Clone for State<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T> Deref for State<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T: Send + Sync + 'static> FromDelivery<'_> for State<T> {
-    fn declare(needs: &mut Needs) {
-        needs.state::<T>();
-    }
-
-    fn from_delivery(delivery: &Delivery) -> Result<Self> {
-        let state = delivery.premises().states.get::<T>();
-        // Only a delivery that was made by hand comes here: the start checks what handlers declare.
-        state.map(Self).ok_or_else(|| {
-            HandlerError::retry("a state is missing").because(MissingState(std::any::type_name::<T>()))
-        })
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("no state of type `{0}` was given to the builder")]
-struct MissingState(&'static str);
 
 impl FromDelivery<'_> for Settings {
-    fn from_delivery(delivery: &Delivery) -> Result<Self> {
-        Ok(delivery.premises().settings.clone())
+    type Rejection = Infallible;
+
+    fn early(delivery: &Delivery) -> Option<Result<Self, Infallible>> {
+        Some(Ok(delivery.services().settings.clone()))
+    }
+
+    async fn from_delivery(delivery: &Delivery) -> Result<Self, Infallible> {
+        Ok(delivery.services().settings.clone())
     }
 }
 
 impl FromDelivery<'_> for Headers {
-    fn from_delivery(delivery: &Delivery) -> Result<Self> {
+    type Rejection = Infallible;
+
+    fn early(delivery: &Delivery) -> Option<Result<Self, Infallible>> {
+        Some(Ok(delivery.headers().clone()))
+    }
+
+    async fn from_delivery(delivery: &Delivery) -> Result<Self, Infallible> {
         Ok(delivery.headers().clone())
     }
 }
 
-/// The body as it came over the wire: the bytes that were signed. Derefs to `[u8]`.
+/// The body as it was sent: the bytes that were signed. Derefs to `[u8]`; `RawBody(bytes)` destructures it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawBody(Bytes);
+pub struct RawBody(pub Bytes);
 
 impl RawBody {
     /// A body for a handler that is called by hand.
@@ -243,84 +201,20 @@ impl Deref for RawBody {
     }
 }
 
+impl AsRef<[u8]> for RawBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl FromDelivery<'_> for RawBody {
-    fn from_delivery(delivery: &Delivery) -> Result<Self> {
+    type Rejection = Infallible;
+
+    fn early(delivery: &Delivery) -> Option<Result<Self, Infallible>> {
+        Some(Ok(Self(delivery.body_bytes().clone())))
+    }
+
+    async fn from_delivery(delivery: &Delivery) -> Result<Self, Infallible> {
         Ok(Self(delivery.body_bytes().clone()))
-    }
-}
-
-/// The key of a secret, as a type: see [`RequiredSecret`].
-pub trait SecretKey {
-    /// The key, like `SLACK_TOKEN`.
-    const KEY: &'static str;
-}
-
-/// A secret that a handler cannot do without: found as [`Context::secret`] finds it, never printed. Derefs to [`Secret`].
-///
-/// One that the environment lacks is told at the start, for only a delivery can bring it then. A delivery that lacks it,
-/// too, is answered with 500 and its key, so that the retry finds a mended environment.
-///
-/// ```
-/// use kiket_runtime::{RequiredSecret, Secret, SecretKey};
-///
-/// struct SlackToken;
-///
-/// impl SecretKey for SlackToken {
-///     const KEY: &'static str = "SLACK_TOKEN";
-/// }
-///
-/// async fn on_issue_created(token: RequiredSecret<SlackToken>) {
-///     assert!(token.expose().starts_with("xoxb-"));
-/// }
-///
-/// on_issue_created(RequiredSecret::new("xoxb-1")); // in a test
-/// ```
-pub struct RequiredSecret<K> {
-    secret: Secret,
-    key: PhantomData<fn() -> K>,
-}
-
-impl<K: SecretKey> RequiredSecret<K> {
-    /// A secret for a handler that is called by hand.
-    pub fn new(secret: impl Into<Secret>) -> Self {
-        Self { secret: secret.into(), key: PhantomData }
-    }
-}
-
-impl<K> Clone for RequiredSecret<K> {
-    fn clone(&self) -> Self {
-        Self { secret: self.secret.clone(), key: PhantomData }
-    }
-}
-
-impl<K: SecretKey> fmt::Debug for RequiredSecret<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RequiredSecret({})", K::KEY)
-    }
-}
-
-impl<K> Deref for RequiredSecret<K> {
-    type Target = Secret;
-
-    fn deref(&self) -> &Secret {
-        &self.secret
-    }
-}
-
-impl<K: SecretKey> FromDelivery<'_> for RequiredSecret<K> {
-    fn declare(needs: &mut Needs) {
-        needs.secret(K::KEY);
-    }
-
-    fn from_delivery(delivery: &Delivery) -> Result<Self> {
-        let missing = || {
-            let key = K::KEY;
-            HandlerError::retry(format!(
-                "the secret `{key}` is missing: give it to the extension in Kiket, or set `{}`",
-                secret_variable(key)
-            ))
-            .with_code("secret_missing")
-        };
-        delivery.secret(K::KEY).map(Self::new).ok_or_else(missing)
     }
 }

@@ -13,7 +13,7 @@ use actix_web::{
 };
 use futures_core::Stream as _;
 
-use crate::{error::Rejection, handler::unless};
+use crate::{error::Rejection, types::unless};
 
 /// How large a body may be, and how long it may take.
 #[derive(Debug, Clone, Copy)]

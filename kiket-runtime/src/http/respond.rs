@@ -16,13 +16,13 @@ use actix_web::{
     web::{Bytes, Payload},
 };
 
-use crate::{error::Rejection, pipeline::Answer};
+use crate::{error::Rejection, pipeline::Response};
 
 /// Marks the stored answer of an earlier delivery; contract 1.4 row 10.
 const REPLAYED: HeaderName = HeaderName::from_static("x-kiket-replayed");
 
 /// An answer as a response.
-pub(super) fn respond(answer: Answer) -> HttpResponse {
+pub(super) fn respond(answer: Response) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::with_body(status, BoxBody::new(answer.body));
     let headers = response.headers_mut();
@@ -40,12 +40,12 @@ pub(super) fn respond(answer: Answer) -> HttpResponse {
 
 /// A rejection as a response.
 pub(super) fn reject(rejection: &Rejection) -> HttpResponse {
-    respond(Answer::rejection(rejection, None))
+    respond(Response::rejection(rejection, None))
 }
 
 /// A JSON body with a status.
 pub(super) fn json(status: http::StatusCode, body: impl Into<bytes::Bytes>) -> HttpResponse {
-    respond(Answer { status, body: body.into(), retry_after: None, replayed: false })
+    respond(Response::new(status, body.into()))
 }
 
 /// A path that takes other methods.

@@ -17,16 +17,16 @@ use super::{
     respond::{closing, json, leave_unread, method_not_allowed, not_found, reject, respond},
 };
 use crate::{
-    delivery::Target,
+    delivery::{Request, Target},
     http::options::Options,
-    pipeline::{Dispatcher, Incoming},
+    pipeline::Pipeline,
     types::Headers,
 };
 
 /// What HTTP serves: the pipeline of deliveries, and the health checks.
 #[derive(Clone)]
 pub(crate) struct Routes {
-    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) options: Options,
     /// The body of `/health`.
     health: bytes::Bytes,
@@ -35,18 +35,18 @@ pub(crate) struct Routes {
 impl Routes {
     /// The routes of the extension `id`.
     pub(crate) fn new(
-        dispatcher: Arc<Dispatcher>,
+        pipeline: Arc<Pipeline>,
         options: Options,
         id: Option<&str>,
         version: Option<&str>,
     ) -> Self {
-        let health = health(id, version, &events(&dispatcher)).into();
-        Self { dispatcher, options, health }
+        let health = health(id, version, &events(&pipeline)).into();
+        Self { pipeline, options, health }
     }
 
     /// The events that have a handler, sorted, each once.
     pub(crate) fn events(&self) -> Vec<&str> {
-        events(&self.dispatcher)
+        events(&self.pipeline)
     }
 
     /// Adds the routes to an app.
@@ -55,15 +55,15 @@ impl Routes {
         let bounds = Bounds { bytes: *body_limit, wait: *body_timeout };
         let at = |path: &str| format!("{prefix}{path}");
         for form in Form::ALL {
-            let dispatcher = Arc::clone(&self.dispatcher);
-            config.service(Deliveries { form, beginning: at(form.beginning()), dispatcher, bounds });
+            let pipeline = Arc::clone(&self.pipeline);
+            config.service(Deliveries { form, beginning: at(form.beginning()), pipeline, bounds });
         }
         config
             .service(web::resource(at("/health")).to(probe(self.health.clone(), || false)))
             .service(web::resource(at("/health/live")).to(probe(ALIVE.into(), || false)))
             .service(web::resource(at("/health/ready")).to({
-                let dispatcher = Arc::clone(&self.dispatcher);
-                probe(READY.into(), move || dispatcher.gate.is_draining())
+                let pipeline = Arc::clone(&self.pipeline);
+                probe(READY.into(), move || pipeline.concurrency.is_draining())
             }));
     }
 }
@@ -77,7 +77,7 @@ struct Deliveries {
     form: Form,
     /// How the path begins, with the prefix.
     beginning: String,
-    dispatcher: Arc<Dispatcher>,
+    pipeline: Arc<Pipeline>,
     bounds: Bounds,
 }
 
@@ -111,17 +111,15 @@ impl Deliveries {
         if request.method() != Method::POST {
             return leave_unread(method_not_allowed("POST"), payload);
         }
-        let dispatcher = &self.dispatcher;
-        let response = match take(dispatcher, request, &mut payload, self.bounds).await {
-            Ok(body) => {
-                respond(dispatcher.answer(Incoming { target, headers: headers(request), body }).await)
-            }
+        let pipeline = &self.pipeline;
+        let response = match take(pipeline, request, &mut payload, self.bounds).await {
+            Ok(body) => respond(pipeline.handle(Request { target, headers: headers(request), body }).await),
             Err(rejection) => {
                 tracing::debug!(code = rejection.code, "delivery refused");
                 leave_unread(reject(&rejection), payload)
             }
         };
-        if dispatcher.gate.is_draining() { closing(response) } else { response }
+        if pipeline.concurrency.is_draining() { closing(response) } else { response }
     }
 
     /// The segments as they were sent: those that actix-web matches are decoded already, save for `%25`, and what is
@@ -137,13 +135,13 @@ impl Deliveries {
 /// Contract 1.4, rows 2 and 3. The body is read also where its delivery is turned away, for a connection on which
 /// it was left unread cannot be used again.
 async fn take(
-    dispatcher: &Dispatcher,
+    pipeline: &Pipeline,
     request: &HttpRequest,
     payload: &mut Payload,
     bounds: Bounds,
 ) -> Result<bytes::Bytes, crate::error::Rejection> {
-    let arriving = dispatcher.gate.arrive()?;
-    let turned_away = dispatcher.gate.turns_away();
+    let arriving = pipeline.concurrency.try_arrive()?;
+    let turned_away = pipeline.concurrency.sheds();
     let body = body::read(request.headers(), payload, bounds).await;
     drop(arriving);
     match turned_away {
@@ -164,9 +162,9 @@ fn headers(request: &HttpRequest) -> Headers {
     headers
 }
 
-fn events(dispatcher: &Dispatcher) -> Vec<&str> {
+fn events(pipeline: &Pipeline) -> Vec<&str> {
     let mut events: Vec<_> =
-        dispatcher.registry.entries().iter().map(|entry| entry.subject.event.as_str()).collect();
+        pipeline.registry.routes().iter().map(|route| route.key.event.as_str()).collect();
     events.dedup();
     events
 }
@@ -209,7 +207,7 @@ mod tests {
     async fn paths_that_only_look_like_those_of_deliveries_are_left_to_the_app() {
         const NOW: u64 = 1_700_000_000;
         let builder = Extension::builder().webhook_secret("sh_123").clock(Clock::fixed(NOW));
-        let extension = builder.without_manifest().handler("a.b", "v1", async || {}).build().unwrap();
+        let extension = builder.without_manifest().on("a.b", "v1", async || {}).build().unwrap();
         let own = || async { HttpResponse::NoContent().finish() };
         let scope = web::scope("/api").configure(extension.routes());
         let app = App::new().service(scope.default_service(web::to(own)));

@@ -35,7 +35,7 @@ use crate::error::{Problem, StartupError};
 /// let extension = Extension::builder()
 ///     .webhook_secret("sh_123")
 ///     .http(|http| http.port(0))
-///     .handler("issue.created", "v1", async || Reply::ok())
+///     .on("issue.created", "v1", async || Reply::ok())
 ///     .build()?;
 /// let server = extension.bind()?;
 /// println!("listening on {}", server.addresses()[0]);
@@ -130,14 +130,14 @@ impl Server {
     }
 
     pub(crate) async fn run_until(self, mut signals: Signals) -> io::Result<()> {
-        let Self { listening, routes: Routes { dispatcher, options, .. }, stop, .. } = self;
+        let Self { listening, routes: Routes { pipeline, options, .. }, stop, .. } = self;
         let mut stopped = stop.subscribe();
         let handle = listening.handle();
         let mut running = tokio::spawn(listening);
-        let checked = Arc::clone(&dispatcher);
+        let checked = Arc::clone(&pipeline);
         tokio::spawn(async move {
-            if let Some(once) = &checked.once {
-                once.check().await;
+            if let Some(deduplicator) = &checked.deduplicator {
+                deduplicator.check().await;
             }
         });
         tokio::select! {
@@ -145,16 +145,16 @@ impl Server {
             signal = signals.next() => tracing::info!(signal, "draining"),
             _ = stopped.wait_for(|stop| *stop) => tracing::info!("draining"),
         }
-        dispatcher.gate.drain();
+        pipeline.concurrency.drain();
         let grace = options.grace_period;
         let cut_off = tokio::select! {
-            () = dispatcher.gate.emptied() => None,
+            () = pipeline.concurrency.drained() => None,
             () = tokio::time::sleep(grace) => Some(format!("the grace period of {grace:?} is over")),
             signal = signals.next() => Some(format!("a second signal, {signal}, ended the grace period")),
         };
         if let Some(why) = &cut_off {
             tracing::error!(
-                in_flight = dispatcher.gate.running(),
+                in_flight = pipeline.concurrency.in_flight(),
                 "{why}: deliveries are cut off, and Kiket will send them again"
             );
         } else {
@@ -171,11 +171,12 @@ impl Server {
         if let Ok(ended) = ended.await {
             ended.map_err(io::Error::other)??;
         }
-        dispatcher.telemetry.flush(LAST_RECORDS).await;
+        pipeline.recorder.telemetry.flush(LAST_RECORDS).await;
         match cut_off {
             None => Ok(()),
             Some(why) => {
-                let what = format!("{why}, and deliveries were cut off: {}", dispatcher.gate.running());
+                let what =
+                    format!("{why}, and deliveries were cut off: {}", pipeline.concurrency.in_flight());
                 Err(io::Error::new(io::ErrorKind::TimedOut, what))
             }
         }

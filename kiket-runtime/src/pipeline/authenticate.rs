@@ -1,4 +1,4 @@
-//! Whether a delivery comes in: its signature, its token, or both, as the extension is configured.
+//! Whether a request is from Kiket: its signature, its runtime token, or both, as the extension is configured.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,42 +6,45 @@ use bytes::Bytes;
 use sha2::Digest as _;
 use tokio::time::Instant;
 
+use super::{concurrency::ConcurrencyLimit, respond::Refusal};
 use crate::{
-    auth::{Admitted, Token, TokenRefusal, TokenVerifier, Verified, Verifier},
-    delivery::Envelope,
-    error::{SignatureError, TokenError},
-    handler::within,
-    pipeline::Incoming,
+    auth::{Authentic, Token, TokenRefusal, TokenVerifier, Verified, Verifier, refusal},
+    delivery::{Envelope, Request},
+    error::{Rejection, SignatureError, TokenError},
+    metrics::Counters,
     store::{Begun, DedupeKey, DedupeStore, Ownership, StoreError, StoredAnswer},
-    types::{Authentication, Headers, Secret, VERSION_HEADER, hex, sha256_of_parts},
+    types::{Authentication, Clock, Secret, VERSION_HEADER, hex, sha256_of_parts, within},
 };
 
-/// What every delivery has to show.
-pub(crate) struct Admission {
+/// Authenticates requests.
+pub(crate) struct Authenticator {
     mode: Authentication,
-    /// There are some in every mode that takes signatures.
+    /// Present in every mode that takes signatures.
     signatures: Option<Verifier>,
-    /// There are some in every mode that takes tokens.
+    /// Present in every mode that takes tokens.
     tokens: Option<Tokens>,
+    clock: Clock,
+    /// The refusals.
+    pub(crate) counters: Counters,
 }
 
-/// How tokens are checked, and remembered.
+/// How runtime tokens are checked, and remembered.
 pub(crate) struct Tokens {
     pub(crate) verifier: TokenVerifier,
     pub(crate) memory: Arc<dyn DedupeStore>,
     pub(crate) extension_id: Option<String>,
-    /// Whether tokens are taken while the memory is down, at the risk of taking one twice.
+    /// Whether tokens are accepted while the store is down, at the risk of accepting one twice.
     pub(crate) run_without_store: bool,
 }
 
-/// Why a delivery does not come in.
+/// Why a request is not accepted.
 #[derive(Debug)]
-pub(crate) enum Refused {
+enum Refused {
     Unsigned(SignatureError),
     WrongToken(TokenError),
-    /// Nobody can say before this time is over.
+    /// It cannot be known before this time is over.
     Undecided(Duration),
-    /// The same token is being looked at, here or elsewhere.
+    /// The same token is being checked, here or elsewhere.
     InUse,
     StoreDown(StoreError),
 }
@@ -49,28 +52,51 @@ pub(crate) enum Refused {
 /// How long the store may take to say whether a token was used.
 const STORE: Duration = Duration::from_secs(5);
 
-/// What the signature of a delivery says of it.
-pub(crate) enum Verdict {
+/// What the signature of a request proves.
+enum Verdict {
     /// It decides.
-    Given(Result<Admitted, Refused>),
-    /// The token has a part in it, too.
+    Given(Result<Authentic, Refused>),
+    /// The token counts, too.
     Open(Option<Result<Verified, SignatureError>>),
 }
 
-impl Admission {
-    pub(crate) fn new(mode: Authentication, signatures: Option<Verifier>, tokens: Option<Tokens>) -> Self {
-        Self { mode, signatures, tokens }
+impl Authenticator {
+    pub(crate) fn new(
+        mode: Authentication,
+        signatures: Option<Verifier>,
+        tokens: Option<Tokens>,
+        clock: Clock,
+    ) -> Self {
+        Self { mode, signatures, tokens, clock, counters: Counters::default() }
     }
 
-    /// The verdict by the signature, which costs little and waits for nobody.
-    pub(crate) fn by_signature(&self, headers: &Headers, body: &[u8], now: u64) -> Verdict {
-        let signature = self.signatures.as_ref().map(|verifier| verifier.verify(headers, body, now));
-        match (self.mode, signature) {
+    /// What the request proves, else 401, or 503 while that cannot be known. The response says nothing of the cause.
+    pub(super) async fn authenticate(
+        &self,
+        request: &Request<'_>,
+        concurrency: &Arc<ConcurrencyLimit>,
+    ) -> Result<Authentic, Refusal> {
+        let now = self.clock.unix_seconds();
+        let verdict = match self.by_signature(request, now) {
+            Verdict::Given(verdict) => verdict,
+            Verdict::Open(signature) => {
+                // A request that waits for the keys of tokens counts as one whose body arrives: its sender is not known yet.
+                let _permit = concurrency.try_arrive().map_err(Refusal::of_stranger)?;
+                Box::pin(self.by_token(signature, request, now)).await
+            }
+        };
+        verdict.map_err(|refused| Refusal::of_stranger(self.rejection(refused, now)))
+    }
+
+    /// The verdict by the signature, which costs little and does not wait.
+    fn by_signature(&self, request: &Request<'_>, now: u64) -> Verdict {
+        let verify = |verifier: &Verifier| verifier.verify(&request.headers, &request.body, now);
+        match (self.mode, self.signatures.as_ref().map(verify)) {
             (Authentication::Hmac, Some(signature)) => {
-                Verdict::Given(signature.map(Admitted::signed).map_err(Refused::Unsigned))
+                Verdict::Given(signature.map(Authentic::signed).map_err(Refused::Unsigned))
             }
             (Authentication::Both, Some(Err(cause))) => Verdict::Given(Err(Refused::Unsigned(cause))),
-            // The start takes care that there is a secret.
+            // The start makes sure that there is a secret.
             (Authentication::Hmac | Authentication::Both, None) => {
                 Verdict::Given(Err(Refused::Unsigned(SignatureError::NoSecret)))
             }
@@ -79,23 +105,23 @@ impl Admission {
     }
 
     /// The verdict by signature and token.
-    pub(crate) async fn by_token(
+    async fn by_token(
         &self,
         signature: Option<Result<Verified, SignatureError>>,
-        incoming: &Incoming<'_>,
+        request: &Request<'_>,
         now: u64,
-    ) -> Result<Admitted, Refused> {
+    ) -> Result<Authentic, Refused> {
         let Some(tokens) = &self.tokens else {
-            return Err(Refused::Unsigned(SignatureError::NoSecret)); // a mode without proofs, which nobody can set
+            return Err(Refused::Unsigned(SignatureError::NoSecret)); // no mode is without both
         };
-        let token = tokens.take(incoming, now).await;
+        let token = tokens.take(request, now).await;
         match (signature, token, self.mode) {
             (Some(Ok(verified)), Ok(token), _) => {
-                Ok(Admitted { token: Some(token), ..Admitted::signed(verified) })
+                Ok(Authentic { token: Some(token), ..Authentic::signed(verified) })
             }
-            (None | Some(Err(_)), Ok(token), _) => Ok(Admitted::by(token, now)),
+            (None | Some(Err(_)), Ok(token), _) => Ok(Authentic::by_token(token, now)),
             (Some(Ok(verified)), Err(refused), Authentication::Either) => {
-                Ok(Admitted { undecided: refused.undecided(), ..Admitted::signed(verified) })
+                Ok(Authentic { undecided: refused.undecided(), ..Authentic::signed(verified) })
             }
             (Some(Err(cause)), Err(Refused::WrongToken(TokenError::Missing)), _) => {
                 Err(Refused::Unsigned(cause))
@@ -103,21 +129,31 @@ impl Admission {
             (_, Err(refused), _) => Err(refused),
         }
     }
-}
 
-impl Admitted {
-    fn signed(verified: Verified) -> Self {
-        Self {
-            signed_at: verified.timestamp(),
-            secret: Some(verified.secret()),
-            token: None,
-            undecided: None,
+    /// Counts and logs the cause; the response to a request that is not from Kiket is one constant.
+    fn rejection(&self, refused: Refused, now: u64) -> Rejection {
+        match refused {
+            Refused::Unsigned(cause) => {
+                refusal::note(cause.code(), &cause);
+                if let Some(count) = self.counters.refused(cause, now) {
+                    tracing::warn!(cause = cause.code(), count, "signature refused: {cause}");
+                }
+                Rejection::unsigned()
+            }
+            Refused::WrongToken(cause) => {
+                refusal::note(cause.code(), &cause);
+                if let Some(count) = self.counters.refused_token(cause, now) {
+                    tracing::warn!(cause = cause.code(), count, "runtime token refused: {cause}");
+                }
+                Rejection::unsigned()
+            }
+            Refused::Undecided(wait) => Rejection::keys_unavailable(wait),
+            Refused::InUse => Rejection::token_in_use(),
+            Refused::StoreDown(error) => {
+                tracing::error!(%error, "the store of used runtime tokens is down: the delivery has to be sent again");
+                Rejection::store_down()
+            }
         }
-    }
-
-    fn by(token: Token, now: u64) -> Self {
-        let signed_at = token.auth.grant().issued_at.unwrap_or(now);
-        Self { signed_at, secret: None, token: Some(token), undecided: None }
     }
 }
 
@@ -148,12 +184,12 @@ impl From<TokenRefusal> for Refused {
 
 impl Tokens {
     /// The token of a delivery, which from now on is for this delivery and no other.
-    async fn take(&self, incoming: &Incoming<'_>, now: u64) -> Result<Token, Refused> {
-        let (text, token_type) = read(&incoming.body).ok_or(TokenError::Missing)?;
+    async fn take(&self, request: &Request<'_>, now: u64) -> Result<Token, Refused> {
+        let (text, token_type) = read(&request.body).ok_or(TokenError::Missing)?;
         let auth = self.verifier.verify(text.expose(), now).await?.of_type(token_type);
         let id = auth.grant().id.as_deref().unwrap_or_default();
         let expires = auth.grant().expires_at.unwrap_or(now);
-        match self.remember(id, &fingerprint(incoming), expires.saturating_sub(now)).await {
+        match self.remember(id, &fingerprint(request), expires.saturating_sub(now)).await {
             Err(Refused::StoreDown(error)) if self.run_without_store => {
                 tracing::error!(%error, "the store is down: whether a runtime token was used before is unknown");
             }
@@ -162,8 +198,8 @@ impl Tokens {
         Ok(Token { auth, text })
     }
 
-    /// Contract 5.1: a token is remembered until it expires. What is remembered is what it came with: Kiket may send a
-    /// delivery again with the token that it had, and nobody else may use that for another one.
+    /// Remembers a token until it expires, together with what it came with: Kiket may send a delivery again with the same
+    /// token, which is good for no other delivery.
     async fn remember(&self, id: &str, fingerprint: &Bytes, seconds: u64) -> Result<(), Refused> {
         // Deliveries are in the same store, and none of their keys begins like this: an event has a name.
         let key = DedupeKey::new(self.extension_id.as_deref().unwrap_or_default(), &format!(":jti:{id}"));
@@ -202,7 +238,7 @@ fn read(body: &Bytes) -> Option<(Secret, Option<String>)> {
 }
 
 /// What a delivery is, save for when it is sent: the same for one that is sent again, and for no other.
-fn fingerprint(Incoming { target, headers, body }: &Incoming<'_>) -> Bytes {
+fn fingerprint(Request { target, headers, body }: &Request<'_>) -> Bytes {
     let parts = [target.event, target.version, Some(target.query), headers.get(VERSION_HEADER)];
     let hash = sha256_of_parts(parts.map(Option::unwrap_or_default));
     hex(&hash.chain_update(body).finalize()).into()
@@ -211,11 +247,14 @@ fn fingerprint(Incoming { target, headers, body }: &Incoming<'_>) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{delivery::Target, types::Headers};
 
     #[test]
-    fn a_mode_that_wants_signatures_lets_nobody_in_without_a_secret() {
+    fn a_mode_with_signatures_accepts_nothing_without_a_secret() {
         for mode in [Authentication::Hmac, Authentication::Both] {
-            let verdict = Admission::new(mode, None, None).by_signature(&Headers::default(), b"{}", 0);
+            let (headers, body) = (Headers::default(), Bytes::from_static(b"{}"));
+            let request = Request { target: Target::default(), headers, body };
+            let verdict = Authenticator::new(mode, None, None, Clock::default()).by_signature(&request, 0);
             let refused = matches!(verdict, Verdict::Given(Err(Refused::Unsigned(SignatureError::NoSecret))));
             assert!(refused, "{mode}");
         }

@@ -1,4 +1,4 @@
-//! How many deliveries are inside, and whether more may enter.
+//! The concurrency limit: how many deliveries are in flight, and load shedding above that.
 
 use std::sync::{
     Arc,
@@ -9,72 +9,73 @@ use tokio::sync::Notify;
 
 use crate::error::Rejection;
 
-/// Counts deliveries: those whose body still arrives, and those that run. Both have a limit, so that neither many
-/// slow senders nor many slow handlers take all memory; and slow senders, whom anybody can be, do not take the
-/// places of deliveries that are known to be signed.
+/// Counts deliveries, those whose body is arriving apart from those that run.
+///
+/// Both have a limit, so that neither many slow senders nor many slow handlers take all memory, and slow senders, which are
+/// not authenticated yet, do not take the permits of deliveries that are.
 #[derive(Debug)]
-pub(crate) struct Gate {
-    arriving: Room,
-    running: Room,
+pub(crate) struct ConcurrencyLimit {
+    arriving: Permits,
+    running: Permits,
     draining: AtomicBool,
-    left: Notify,
+    returned: Notify,
 }
 
 #[derive(Debug)]
-struct Room {
-    inside: AtomicUsize,
+struct Permits {
+    taken: AtomicUsize,
     limit: usize,
 }
 
 /// How many bodies may arrive at once, for each delivery that may run.
 const ARRIVING_PER_RUNNING: usize = 4;
 
-impl Gate {
+impl ConcurrencyLimit {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
-        let room = |limit| Room { inside: AtomicUsize::new(0), limit };
+        let permits = |limit| Permits { taken: AtomicUsize::new(0), limit };
         Arc::new(Self {
-            arriving: room(limit.saturating_mul(ARRIVING_PER_RUNNING)),
-            running: room(limit),
+            arriving: permits(limit.saturating_mul(ARRIVING_PER_RUNNING)),
+            running: permits(limit),
             draining: AtomicBool::new(false),
-            left: Notify::new(),
+            returned: Notify::new(),
         })
     }
 
-    /// A place for a delivery whose body arrives.
-    pub(crate) fn arrive(self: &Arc<Self>) -> Result<Pass, Rejection> {
-        self.enter(|gate| &gate.arriving)
+    /// A permit for a request whose body is arriving, or 503.
+    pub(crate) fn try_arrive(self: &Arc<Self>) -> Result<Permit, Rejection> {
+        self.take(|limit| &limit.arriving)
     }
 
-    /// A place for a delivery that runs.
-    pub(crate) fn run(self: &Arc<Self>) -> Result<Pass, Rejection> {
-        self.enter(|gate| &gate.running)
+    /// A permit for a delivery to run, or 503.
+    pub(crate) fn try_acquire(self: &Arc<Self>) -> Result<Permit, Rejection> {
+        self.take(|limit| &limit.running)
     }
 
-    fn enter(self: &Arc<Self>, room: fn(&Gate) -> &Room) -> Result<Pass, Rejection> {
-        let Room { inside, limit } = room(self);
-        // First the place, then the question: who drains looks at the places after it said so.
-        let pass = Pass { gate: Arc::clone(self), room };
-        let before = inside.fetch_add(1, Ordering::SeqCst);
+    fn take(self: &Arc<Self>, permits: fn(&Self) -> &Permits) -> Result<Permit, Rejection> {
+        let Permits { taken, limit } = permits(self);
+        // First the permit, then the question: `drained` looks at the permits after `drain` was called.
+        let permit = Permit { limit: Arc::clone(self), permits };
+        let before = taken.fetch_add(1, Ordering::SeqCst);
         if self.is_draining() {
             return Err(Rejection::draining());
         }
-        if before >= *limit { Err(Rejection::overloaded()) } else { Ok(pass) }
+        if before >= *limit { Err(Rejection::overloaded()) } else { Ok(permit) }
     }
 
-    /// Whether a delivery that came now would be turned away.
-    pub(crate) fn turns_away(&self) -> Option<Rejection> {
+    /// Why a delivery that arrived now would be shed, if it would.
+    pub(crate) fn sheds(&self) -> Option<Rejection> {
         if self.is_draining() {
             return Some(Rejection::draining());
         }
-        (self.running() >= self.running.limit).then(Rejection::overloaded)
+        (self.in_flight() >= self.running.limit).then(Rejection::overloaded)
     }
 
     /// How many deliveries run.
-    pub(crate) fn running(&self) -> usize {
-        self.running.inside.load(Ordering::SeqCst)
+    pub(crate) fn in_flight(&self) -> usize {
+        self.running.taken.load(Ordering::SeqCst)
     }
 
-    /// From now on nobody enters.
+    /// Gives no more permits from now on.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
     }
@@ -83,30 +84,30 @@ impl Gate {
         self.draining.load(Ordering::SeqCst)
     }
 
-    /// Waits until nobody is inside.
-    pub(crate) async fn emptied(&self) {
+    /// Waits until all permits are returned.
+    pub(crate) async fn drained(&self) {
         loop {
-            let left = self.left.notified();
-            if self.running() + self.arriving.inside.load(Ordering::SeqCst) == 0 {
+            let returned = self.returned.notified();
+            if self.in_flight() + self.arriving.taken.load(Ordering::SeqCst) == 0 {
                 return;
             }
-            left.await;
+            returned.await;
         }
     }
 }
 
-/// A place behind the gate; dropping it leaves.
+/// The right to be in flight, returned on drop.
 #[derive(Debug)]
-pub(crate) struct Pass {
-    gate: Arc<Gate>,
-    room: fn(&Gate) -> &Room,
+pub(crate) struct Permit {
+    limit: Arc<ConcurrencyLimit>,
+    permits: fn(&ConcurrencyLimit) -> &Permits,
 }
 
-impl Drop for Pass {
+impl Drop for Permit {
     fn drop(&mut self) {
-        (self.room)(&self.gate).inside.fetch_sub(1, Ordering::SeqCst);
-        if self.gate.is_draining() {
-            self.gate.left.notify_waiters();
+        (self.permits)(&self.limit).taken.fetch_sub(1, Ordering::SeqCst);
+        if self.limit.is_draining() {
+            self.limit.returned.notify_waiters();
         }
     }
 }
@@ -116,41 +117,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_than_the_limit_are_inside() {
-        let gate = Gate::new(2);
-        let first = gate.run().unwrap();
-        let _second = gate.run().unwrap();
-        assert_eq!(gate.run().unwrap_err().code, Some("overloaded"));
-        assert_eq!(gate.turns_away().and_then(|rejection| rejection.code), Some("overloaded"));
-        assert_eq!(gate.running(), 2);
+    fn no_more_than_the_limit_are_in_flight() {
+        let limit = ConcurrencyLimit::new(2);
+        let first = limit.try_acquire().unwrap();
+        let _second = limit.try_acquire().unwrap();
+        assert_eq!(limit.try_acquire().unwrap_err().code, Some("overloaded"));
+        assert_eq!(limit.sheds().and_then(|rejection| rejection.code), Some("overloaded"));
+        assert_eq!(limit.in_flight(), 2);
         drop(first);
-        assert!(gate.turns_away().is_none());
-        assert!(gate.run().is_ok());
+        assert!(limit.sheds().is_none());
+        assert!(limit.try_acquire().is_ok());
     }
 
     #[test]
     fn arriving_bodies_have_a_limit_of_their_own() {
-        let gate = Gate::new(1);
-        let arriving: Vec<_> = (0..4).map(|_| gate.arrive().unwrap()).collect();
-        assert!(gate.arrive().is_err());
-        assert!(gate.run().is_ok());
+        let limit = ConcurrencyLimit::new(1);
+        let arriving: Vec<_> = (0..4).map(|_| limit.try_arrive().unwrap()).collect();
+        assert!(limit.try_arrive().is_err());
+        assert!(limit.try_acquire().is_ok());
         drop(arriving);
-        assert!(gate.arrive().is_ok());
+        assert!(limit.try_arrive().is_ok());
     }
 
     #[tokio::test]
-    async fn a_drained_gate_lets_nobody_in_and_tells_when_the_last_has_left() {
-        let gate = Gate::new(8);
-        let (running, arriving) = (gate.run().unwrap(), gate.arrive().unwrap());
-        gate.drain();
-        assert_eq!(gate.run().unwrap_err().code, Some("draining"));
-        assert_eq!(gate.arrive().unwrap_err().code, Some("draining"));
-        let mut emptied = Box::pin(gate.emptied());
-        assert!(futures_poll(&mut emptied).is_pending());
+    async fn draining_sheds_all_and_ends_with_the_last_permit() {
+        let limit = ConcurrencyLimit::new(8);
+        let (running, arriving) = (limit.try_acquire().unwrap(), limit.try_arrive().unwrap());
+        limit.drain();
+        assert_eq!(limit.try_acquire().unwrap_err().code, Some("draining"));
+        assert_eq!(limit.try_arrive().unwrap_err().code, Some("draining"));
+        let mut drained = Box::pin(limit.drained());
+        assert!(futures_poll(&mut drained).is_pending());
         drop(running);
-        assert!(futures_poll(&mut emptied).is_pending());
+        assert!(futures_poll(&mut drained).is_pending());
         drop(arriving);
-        emptied.await;
+        drained.await;
     }
 
     fn futures_poll<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {

@@ -1,114 +1,126 @@
-//! Runs a delivery once: takes its lease before the handler, and stores its answer after.
+//! Deduplication: a delivery is claimed before its handler runs, and its response is stored after.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
+use super::{outcome::Stop, response::Response};
 use crate::{
     delivery::Delivery,
     error::{Chain, Rejection},
-    handler::within,
+    handler::Route,
     store::{
         Begun, DedupeKey, DedupeStore, Keep, LeaseToken, Ownership, StoreError, StoreFuture, StoredAnswer,
     },
+    types::within,
 };
 
-/// How an extension remembers its deliveries.
-pub(crate) struct Once {
+/// How an extension deduplicates its deliveries.
+pub(crate) struct Deduplicator {
     pub(crate) store: Arc<dyn DedupeStore>,
-    /// Whether somebody chose the store; else it is the memory of this process.
+    /// Whether the store was configured; else it is the memory of this process.
     pub(crate) chosen: bool,
     pub(crate) keep: Keep,
     /// Whether deliveries run while the store is down, at the risk of running twice.
     pub(crate) run_without_store: bool,
 }
 
-/// What to do with a delivery.
-pub(crate) enum Turn<'o> {
-    /// It is the first, or comes again after a failure.
-    Run(Lease<'o>),
-    /// It was answered.
-    Replay(StoredAnswer),
-    /// It runs elsewhere, or nobody knows.
-    Refuse(Box<Rejection>),
-}
+/// The right to run a delivery and to store its response; it may be that of a delivery that is not deduplicated.
+#[must_use = "a claim that is not settled blocks the delivery until its lease ends"]
+pub(super) struct Claim<'d>(Option<LeaseGuard<'d>>);
 
-/// The right to run a delivery, and to store its answer.
-pub(crate) struct Lease<'o>(Option<Held<'o>>);
-
-struct Held<'o> {
-    once: &'o Once,
+struct LeaseGuard<'d> {
+    deduplicator: &'d Deduplicator,
     key: DedupeKey,
     token: LeaseToken,
 }
 
-/// How much longer than its handler may run a delivery is leased: storing its answer takes time, too.
+/// How much longer than its handler may run a delivery is leased: storing its response takes time, too.
 const BEYOND_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long a store is asked for at the start.
-const AT_THE_START: Duration = Duration::from_secs(30);
+/// How long the store may take to be checked at the start.
+const CHECK: Duration = Duration::from_secs(30);
 
-impl Once {
-    /// Tells at the start whether the store can be used. One that cannot does not stop the start: it may be back before
-    /// the first delivery, and until then deliveries come again.
+impl Deduplicator {
+    /// Logs at the start whether the store can be used. One that cannot does not stop the start: it may be back before the
+    /// first delivery, and until then deliveries are retried.
     pub(crate) async fn check(&self) {
-        let checked = within(self.store.check(), Instant::now() + AT_THE_START).await;
+        let checked = within(self.store.check(), Instant::now() + CHECK).await;
         if let Err(error) = checked.unwrap_or_else(|| Err(StoreError::new("it does not answer"))) {
-            tracing::error!(error = %Chain(&error), "the de-duplication store cannot be used now");
+            tracing::error!(error = %Chain(&error), "the deduplication store cannot be used now");
         }
     }
 
-    /// Begins a delivery.
-    pub(crate) async fn begin(&self, delivery: &Delivery) -> Turn<'_> {
-        let extension = delivery.premises().extension_id.as_deref().unwrap_or_default();
+    async fn claim(&self, delivery: &Delivery) -> Result<Claim<'_>, Stop> {
+        let extension = delivery.services().extension_id.as_deref().unwrap_or_default();
         let key = DedupeKey::new(extension, &delivery.work_key());
         let begun = self.store.begin(&key, delivery.remaining() + BEYOND_DEADLINE);
-        // A store of somebody else's may have no time of its own.
+        // A store of the user's may have no timeout of its own.
         let begun = within(begun, delivery.deadline()).await;
         match begun
             .unwrap_or_else(|| Err(StoreError::new("it does not answer before the delivery's deadline")))
         {
-            Ok(Begun::Leased(token)) => Turn::Run(Lease(Some(Held { once: self, key, token }))),
-            Ok(Begun::Done(answer)) => Turn::Replay(answer),
-            Ok(Begun::Running { remaining }) => Turn::Refuse(Box::new(Rejection::still_running(remaining))),
+            Ok(Begun::Leased(token)) => Ok(Claim(Some(LeaseGuard { deduplicator: self, key, token }))),
+            Ok(Begun::Done(stored)) => Err(Stop::Replayed(stored)),
+            Ok(Begun::Running { remaining }) => Err(Stop::refused(Rejection::still_running(remaining))),
             Err(error) if self.run_without_store => {
-                tracing::error!(error = %Chain(&error), "the de-duplication store is down: the delivery runs without it");
-                Turn::Run(Lease::none())
+                tracing::error!(error = %Chain(&error), "the deduplication store is down: the delivery runs without it");
+                Ok(Claim::none())
             }
             Err(error) => {
-                tracing::error!(error = %Chain(&error), "the de-duplication store is down: the delivery has to come again");
-                Turn::Refuse(Box::new(Rejection::store_down()))
+                tracing::error!(error = %Chain(&error), "the deduplication store is down: the delivery has to be sent again");
+                Err(Stop::refused(Rejection::store_down()))
             }
         }
     }
 }
 
-impl Lease<'_> {
-    /// The right to run a delivery that nobody remembers.
-    pub(crate) fn none() -> Self {
+/// Claims the delivery, where its handler is deduplicated. Stops with the stored reply of an earlier attempt; with 503 while
+/// another attempt runs, or where the store is down.
+pub(super) async fn claim<'d>(
+    deduplicator: Option<&'d Deduplicator>,
+    delivery: &Delivery,
+    route: &Route,
+) -> Result<Claim<'d>, Stop> {
+    match deduplicator {
+        Some(deduplicator) if route.handler.dedupe => deduplicator.claim(delivery).await,
+        _ => Ok(Claim::none()),
+    }
+}
+
+impl Claim<'_> {
+    /// The claim of a delivery that is not deduplicated.
+    pub(super) fn none() -> Self {
         Self(None)
     }
 
-    /// Stores the answer: whoever sends the delivery again gets it again.
-    pub(crate) async fn commit(self, answer: &StoredAnswer) {
-        let Some(Held { once, key, token }) = self.0 else { return };
-        let committed = once.store.commit(&key, &token, answer, once.keep.duration());
-        match in_lease(committed).await {
+    /// Stores a final response, for attempts to come; else gives the lease back, so that the next attempt runs.
+    pub(super) async fn settle(self, response: &Response) {
+        let Some(lease) = self.0 else { return };
+        if response.is_final() {
+            lease.commit(&StoredAnswer::new(response.status, response.body.clone())).await;
+        } else {
+            lease.release().await;
+        }
+    }
+}
+
+impl LeaseGuard<'_> {
+    async fn commit(self, reply: &StoredAnswer) {
+        let Self { deduplicator: Deduplicator { store, keep, .. }, key, token } = self;
+        match in_lease(store.commit(&key, &token, reply, keep.duration())).await {
             Ok(Ownership::Held) => {}
-            Ok(Ownership::Lost) => {
-                tracing::warn!(
-                    "the delivery took longer than its lease: another process may have run it, too"
-                );
-            }
-            // It is done all the same; who sends it again after the lease may run it again.
-            Err(error) => tracing::error!(error = %Chain(&error), "the answer could not be stored"),
+            Ok(Ownership::Lost) => tracing::warn!(
+                "lease expired before the reply was stored; another process may have handled the delivery again"
+            ),
+            // The handler ran all the same; an attempt after the lease may run it again.
+            Err(error) => tracing::error!(error = %Chain(&error), "the reply could not be stored"),
         }
     }
 
-    /// Makes the delivery runnable again.
-    pub(crate) async fn release(self) {
-        let Some(Held { once, key, token }) = self.0 else { return };
-        if let Err(error) = in_lease(once.store.release(&key, &token)).await {
+    async fn release(self) {
+        let Self { deduplicator, key, token } = self;
+        if let Err(error) = in_lease(deduplicator.store.release(&key, &token)).await {
             tracing::error!(error = %Chain(&error), "the lease could not be given back: it ends by itself");
         }
     }

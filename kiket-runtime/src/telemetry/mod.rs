@@ -20,9 +20,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 pub use self::logging::init_logging;
 use crate::{
     client::Reporter,
-    delivery::Subject,
-    handler::caught,
-    types::{Mutex, rfc3339},
+    delivery::HandlerKey,
+    types::{Mutex, caught, rfc3339},
 };
 
 /// How one delivery went: what the feedback hook gets, and what Kiket is told.
@@ -68,7 +67,7 @@ pub(crate) type Hook = Arc<dyn Fn(&Record) + Send + Sync>;
 
 /// A record before anybody needs its texts.
 pub(crate) struct Note {
-    pub(crate) subject: Arc<Subject>,
+    pub(crate) subject: Arc<HandlerKey>,
     pub(crate) duration: Duration,
     /// Unix seconds.
     pub(crate) ended_at: u64,
@@ -311,7 +310,7 @@ mod tests {
     use crate::types::{EventName, EventVersion};
 
     fn note(failure: Option<Failed>) -> Note {
-        let subject = Subject {
+        let subject = HandlerKey {
             event: EventName::from_static("issue.created"),
             version: EventVersion::from_static("v1"),
         };

@@ -1,18 +1,15 @@
 //! A context for a handler that is called alone.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    auth::{Admitted, Auth, Grant, Token},
+    auth::{Auth, Authentic, Grant, Token},
     client::Client,
     config::{SecretVariables, Settings},
-    delivery::{Contents, Delivery, JsonText, Premises, States, Subject},
+    delivery::{Delivery, HandlerKey, JsonText, Services, TypeMap},
     handler::Context,
     types::{EventName, EventVersion, Headers, Secret},
 };
@@ -33,22 +30,22 @@ use crate::{
 /// When `event` is not an event name, or `version` not a version.
 #[track_caller]
 pub fn context(event: &str, version: &str) -> ContextBuilder {
-    let subject = Subject {
+    let subject = HandlerKey {
         event: event.parse::<EventName>().unwrap_or_else(|error| panic!("`{event}`: {error}")),
         version: version.parse::<EventVersion>().unwrap_or_else(|error| panic!("`{version}`: {error}")),
     };
-    let premises = Premises {
+    let services = Services {
         client: Client::unconfigured(),
         extension_id: None,
         extension_version: None,
         settings: Settings::default(),
         secret_variables: SecretVariables::default(),
-        states: States::default(),
+        states: TypeMap::default(),
         classifiers: crate::error::Classifiers::default(),
     };
     ContextBuilder {
         subject,
-        premises,
+        services,
         settings: Vec::new(),
         headers: Headers::default(),
         body: json!({}),
@@ -61,8 +58,8 @@ pub fn context(event: &str, version: &str) -> ContextBuilder {
 /// Makes up a [`Context`]; see [`context`].
 #[must_use = "a context is made by `build`"]
 pub struct ContextBuilder {
-    subject: Subject,
-    premises: Premises,
+    subject: HandlerKey,
+    services: Services,
     settings: Vec<(String, Value)>,
     headers: Headers,
     body: Value,
@@ -74,7 +71,7 @@ pub struct ContextBuilder {
 impl ContextBuilder {
     /// The id and the version of the extension.
     pub fn extension(mut self, id: impl Into<String>, version: impl Into<String>) -> Self {
-        (self.premises.extension_id, self.premises.extension_version) =
+        (self.services.extension_id, self.services.extension_version) =
             (Some(id.into()), Some(version.into()));
         self
     }
@@ -82,7 +79,7 @@ impl ContextBuilder {
     /// The client that the handler calls Kiket with, like that of an extension which points to a
     /// [`FakePlatform`](crate::testing::FakePlatform). Without one, every call fails for want of a token.
     pub fn client(mut self, client: Client) -> Self {
-        self.premises.client = client;
+        self.services.client = client;
         self
     }
 
@@ -139,20 +136,18 @@ impl ContextBuilder {
     pub fn build(self) -> Context {
         let body = JsonText::new(self.body.to_string().into());
         let body = body.unwrap_or_else(|_| panic!("the body is not a JSON object"));
-        let premises = Premises { settings: self.settings.into_iter().collect(), ..self.premises };
+        let services = Services { settings: self.settings.into_iter().collect(), ..self.services };
         let token = self.scopes.map(|scopes| {
             let auth = Auth::new(Grant { verified: true, scopes, ..Grant::default() });
             Token { auth, text: Secret::new("rt_test") }
         });
-        Context::new(Delivery::new(Contents {
-            premises: Arc::new(premises),
-            subject: Arc::new(self.subject),
-            headers: self.headers,
+        Context::new(Delivery::new(
+            Arc::new(services),
+            Arc::new(self.subject),
+            self.headers,
             body,
-            admitted: Admitted { signed_at: self.signed_at, secret: Some(0), token, undecided: None },
-            deadline: Instant::now() + self.remaining,
-            envelope: OnceLock::new(),
-            keys: OnceLock::new(),
-        }))
+            Authentic { signed_at: self.signed_at, secret: Some(0), token, undecided: None },
+            Instant::now() + self.remaining,
+        ))
     }
 }

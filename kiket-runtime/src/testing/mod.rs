@@ -11,7 +11,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), kiket_runtime::StartupError> {
-//! let builder = Extension::builder().handler("issue.created", "v1", on_issue_created);
+//! let builder = Extension::builder().on("issue.created", "v1", on_issue_created);
 //! let extension = TestExtension::new(builder)?;
 //! let response = extension.deliver(delivery("issue.created", "v1", &json!({ "issue": { "id": "123" } }))).await;
 //! assert_eq!(response.status(), 200);

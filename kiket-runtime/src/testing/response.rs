@@ -12,7 +12,7 @@ use crate::types::Headers;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), kiket_runtime::StartupError> {
-/// let builder = Extension::builder().handler("issue.created", "v1", async || Reply::ok());
+/// let builder = Extension::builder().on("issue.created", "v1", async || Reply::ok());
 /// let extension = TestExtension::new(builder)?;
 /// let forged = delivery("issue.created", "v1", &json!({ "id": "evt_1" })).secret("not the extension's");
 /// let response = extension.deliver(forged).await;

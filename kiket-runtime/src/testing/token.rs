@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 ///     .token_rules(TokenRules::new().keys(issuer.jwks().to_string()))
 ///     .clock(kiket_runtime::Clock::fixed(NOW))
 ///     .without_manifest()
-///     .handler("issue.created", "v1", on_issue_created);
+///     .on("issue.created", "v1", on_issue_created);
 /// let extension = testing::TestExtension::new(builder)?;
 ///
 /// let token = issuer.sign(&json!({

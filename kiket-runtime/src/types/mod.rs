@@ -4,11 +4,13 @@ mod absent;
 mod authentication;
 mod base_url;
 mod clock;
+mod deadline;
 pub(crate) mod event;
 mod headers;
 mod hex;
 mod id;
 mod into_option;
+mod panic;
 mod redact;
 mod scope;
 mod secret;
@@ -19,9 +21,11 @@ mod timeout;
 pub(crate) use self::{
     absent::or_default,
     base_url::BaseUrl,
+    deadline::{unless, within},
     event::{VERSION_HEADER, VersionKey},
     headers::Occurrence,
     hex::{hex, sha256_of_parts},
+    panic::caught,
     redact::Redactor,
     scope::{MissingScopes, allows},
     sync::Mutex,

@@ -34,6 +34,12 @@ impl Scope {
         Self(Cow::Borrowed(scope))
     }
 
+    /// The same for a text that is known only at run time.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let valid = !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        valid.then(|| Self(Cow::Owned(text.to_owned())))
+    }
+
     /// The scope as it was written.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,5 +1,5 @@
 use kiket::prelude::*;
-use kiket::{Delivery, FromDelivery, Needs};
+use kiket::{Delivery, FromDelivery, HandlerError, Requirements};
 
 #[path = "../now.rs"]
 mod now;
@@ -10,31 +10,42 @@ mod registered;
 pub struct Tenant(String);
 
 impl FromDelivery<'_> for Tenant {
-    fn from_delivery(delivery: &Delivery) -> kiket::Result<Self> {
+    type Rejection = Error;
+
+    async fn from_delivery(delivery: &Delivery) -> Result<Self, Error> {
         Ok(Self(delivery.headers().get("x-tenant").unwrap_or("nobody").to_owned()))
     }
 }
 
-/// Borrows from the delivery.
+/// Borrows from the delivery, and does not wait.
 pub struct Body<'d>(&'d str);
 
 impl<'d> FromDelivery<'d> for Body<'d> {
-    fn from_delivery(delivery: &'d Delivery) -> kiket::Result<Self> {
+    type Rejection = std::convert::Infallible;
+
+    fn early(delivery: &'d Delivery) -> Option<Result<Self, Self::Rejection>> {
+        Some(Ok(Self(delivery.body())))
+    }
+
+    async fn from_delivery(delivery: &'d Delivery) -> Result<Self, Self::Rejection> {
         Ok(Self(delivery.body()))
     }
 }
 
-/// Is made of others, and needs what they need.
+/// Is made of others, and requires what they require.
 pub struct Both<A, B>(A, B);
 
-impl<'d, A: FromDelivery<'d>, B: FromDelivery<'d>> FromDelivery<'d> for Both<A, B> {
-    fn declare(needs: &mut Needs) {
-        A::declare(needs);
-        B::declare(needs);
+impl<'d, A: FromDelivery<'d> + Send, B: FromDelivery<'d>> FromDelivery<'d> for Both<A, B> {
+    type Rejection = HandlerError;
+
+    fn requirements(requirements: &mut Requirements) {
+        A::requirements(requirements);
+        B::requirements(requirements);
     }
 
-    fn from_delivery(delivery: &'d Delivery) -> kiket::Result<Self> {
-        Ok(Self(A::from_delivery(delivery)?, B::from_delivery(delivery)?))
+    async fn from_delivery(delivery: &'d Delivery) -> kiket::Result<Self> {
+        let first = A::from_delivery(delivery).await.map_err(Into::into)?;
+        Ok(Self(first, B::from_delivery(delivery).await.map_err(Into::into)?))
     }
 }
 

@@ -43,7 +43,7 @@ use crate::{
 /// platform.set_secret("API_KEY", "abc");
 /// platform.fail(Failure::status(503).times(1)); // at the first call to it
 ///
-/// let builder = Extension::builder().handler("issue.created", "v1", async || Reply::ok());
+/// let builder = Extension::builder().on("issue.created", "v1", async || Reply::ok());
 /// let extension = TestExtension::new(platform.extension(builder))?;
 /// let attempt = platform.deliver(&extension, delivery("issue.created", "v1", &json!({ "id": 1 }))).await;
 /// assert_eq!(attempt.status, Some(200));
@@ -182,7 +182,7 @@ impl FakePlatform {
             .without_collected()
             .environment([] as [(&str, &str); 0])
             .telemetry(|telemetry| telemetry.enabled(false))
-            .handler("platform.client", "v1", async || ());
+            .on("platform.client", "v1", async || ());
         self.extension(builder).build().unwrap_or_else(|error| panic!("{error}")).client()
     }
 
@@ -201,7 +201,7 @@ impl FakePlatform {
     /// # async fn main() -> Result<(), kiket_runtime::StartupError> {
     /// let platform = FakePlatform::start();
     /// let builder = platform.extension(Extension::builder()).authentication(Authentication::Both);
-    /// let builder = builder.handler("issue.created", "v1", on_issue_created);
+    /// let builder = builder.on("issue.created", "v1", on_issue_created);
     /// let extension = TestExtension::new(builder)?;
     /// let delivery = delivery("issue.created", "v1", &json!({ "id": "evt_1" }));
     /// let delivery = delivery.runtime_token(platform.runtime_token(["issues:read"]));
@@ -297,7 +297,7 @@ impl FakePlatform {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), kiket_runtime::StartupError> {
     /// let platform = FakePlatform::start();
-    /// let builder = platform.extension(Extension::builder()).handler("issue.created", "v1", async || {
+    /// let builder = platform.extension(Extension::builder()).on("issue.created", "v1", async || {
     ///     Err::<(), _>(Error::retry("the mail server is down"))
     /// });
     /// let extension = TestExtension::new(builder)?;

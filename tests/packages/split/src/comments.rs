@@ -11,5 +11,5 @@ pub(crate) struct Count(AtomicU64);
 
 #[kiket::webhook("comment.created", version = "v1")]
 async fn on_comment_created(count: State<Count>) -> Reply {
-    Reply::json(json!({ "comments": count.0.fetch_add(1, Ordering::Relaxed) + 1 }))
+    Reply::json(json!({ "comments": count.0.0.fetch_add(1, Ordering::Relaxed) + 1 }))
 }

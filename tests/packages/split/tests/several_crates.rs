@@ -64,6 +64,6 @@ async fn a_named_crate_without_handlers_is_a_warning() {
 #[test]
 fn none_are_taken_when_they_are_left_out() {
     let builder = Extension::builder().without_manifest().webhook_secret("sh_123").without_collected();
-    let extension = builder.handler("a", "v1", async || ()).build().unwrap();
+    let extension = builder.on("a", "v1", async || ()).build().unwrap();
     assert_eq!(extension.events(), ["a"]);
 }

@@ -16,7 +16,7 @@ const SECRET: (&str, &str) = ("KIKET_WEBHOOK_SECRET", "sh_environment");
 
 /// An extension with a secret and one handler, independent of what surrounds it.
 fn alone() -> ExtensionBuilder {
-    Extension::builder().environment([SECRET]).without_manifest().without_collected().handler(
+    Extension::builder().environment([SECRET]).without_manifest().without_collected().on(
         "issue.created",
         "v1",
         on_issue_created,
@@ -82,7 +82,7 @@ fn nothing_more_than_a_secret_and_a_handler_is_needed() {
 #[test]
 fn two_handlers_of_one_version_are_told_with_both_places() {
     let collected = || Extension::builder().environment([SECRET]).without_manifest().state(());
-    let text = refusal(alone().handler("issue.created", "1.0", async || ()));
+    let text = refusal(alone().on("issue.created", "1.0", async || ()));
     check_text(
         &text,
         &expect![[r#"
@@ -94,14 +94,14 @@ fn two_handlers_of_one_version_are_told_with_both_places() {
     "#]],
     );
     // One with the attribute, one without.
-    let error = collected().handler("issue.created", "v1", on_issue_created).build().unwrap_err();
+    let error = collected().on("issue.created", "v1", on_issue_created).build().unwrap_err();
     let duplicate = error.problems().iter().find(|problem| problem.what().contains("both handle")).unwrap();
     assert!(duplicate.what().contains("`split::issues::on_issue_created`"), "{duplicate}");
     assert!(duplicate.what().contains("`startup::on_issue_created`"), "{duplicate}");
     let text = duplicate.to_string();
     assert!(text.contains("tests/startup.rs:") && text.contains("src/issues.rs:"), "{text}");
     // Other versions are other handlers.
-    assert!(alone().handler("issue.created", "v2", async || ()).build().is_ok());
+    assert!(alone().on("issue.created", "v2", async || ()).build().is_ok());
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_state_that_nobody_gives_is_told_with_its_handler() {
     async fn on_two(count: State<u64>, name: State<String>) {
         let _ = (count, name);
     }
-    let builder = || alone().handler("count", "v1", on_count);
+    let builder = || alone().on("count", "v1", on_count);
     check_text(
         &refusal(builder()),
         &expect![[r#"
@@ -127,7 +127,7 @@ fn a_state_that_nobody_gives_is_told_with_its_handler() {
         builder().state(1_u32),
         &["`startup::a_state_that_nobody_gives_is_told_with_its_handler::on_count`"],
     );
-    check(alone().handler("two", "v1", on_two), &["`State<u64>`", "`State<alloc::string::String>`"]);
+    check(alone().on("two", "v1", on_two), &["`State<u64>`", "`State<alloc::string::String>`"]);
     assert!(builder().state(1_u64).build().is_ok());
     // A handler with the attribute asks in the same way.
     check(
@@ -182,7 +182,7 @@ fn a_manifest_that_is_named_must_be_there() {
 #[test]
 fn the_manifest_of_the_working_directory_is_found() {
     let searched = || Extension::builder().environment([SECRET]).without_collected();
-    let extension = searched().handler("issue.created", "v1", on_issue_created).build().unwrap();
+    let extension = searched().on("issue.created", "v1", on_issue_created).build().unwrap();
     assert_eq!(extension.report().manifest.as_deref(), Some("extension.yaml".as_ref()));
     assert_eq!(extension.id(), Some("com.example.split"));
 }
@@ -208,7 +208,7 @@ fn disagreements_are_warnings_unless_strict() {
 #[test]
 fn a_name_that_is_none_is_told_where_it_was_given() {
     check_text(
-        &refusal(alone().handler("issue created", "latest", async || ())),
+        &refusal(alone().on("issue created", "latest", async || ())),
         &expect![[r#"
         the extension does not start, for 2 reasons
 
@@ -222,7 +222,7 @@ fn a_name_that_is_none_is_told_where_it_was_given() {
     "#]],
     );
     for (event, version) in [("", "v1"), ("a..b", "v1"), ("a", ""), ("a", "v"), ("a", "v1a")] {
-        check(alone().handler(event, version, async || ()), &["tests/startup.rs:"]);
+        check(alone().on(event, version, async || ()), &["tests/startup.rs:"]);
     }
 }
 
@@ -344,9 +344,9 @@ fn named_crates_are_those_that_have_the_handlers() {
     let dropped = "the crate `startup` is named as part of this extension and has no handlers";
     check(builder().crates(["split", "startup"]).strict(true), &[unmet, dropped]);
     let extension =
-        builder().crates(["split", "startup"]).without_collected().handler("a", "v1", on_issue_created);
+        builder().crates(["split", "startup"]).without_collected().on("a", "v1", on_issue_created);
     assert!(extension.build().unwrap().report().warnings.is_empty());
-    let own = functions(Extension::builder().without_collected().handler("a", "v1", on_issue_created));
+    let own = functions(Extension::builder().without_collected().on("a", "v1", on_issue_created));
     assert_eq!(own.into_iter().collect::<Vec<_>>(), ["startup::on_issue_created"]);
 }
 
@@ -360,9 +360,9 @@ fn everything_is_told_at_once() {
         .environment([("PORT", "http"), ("KIKET_WEBHOOK_SECRET", "canary\n")])
         .manifest(&path)
         .crates(["another"])
-        .handler("issue created", "v1", async || ())
-        .handler("count", "v1", on_count)
-        .handler("count", "v1.0", async || ())
+        .on("issue created", "v1", async || ())
+        .on("count", "v1", on_count)
+        .on("count", "v1.0", async || ())
         .http(|http| http.prefix("kiket"));
     let text = refusal(builder);
     assert!(!text.contains("canary"), "{text}");
@@ -417,7 +417,7 @@ fn everything_is_told_at_once() {
 fn a_secret_is_missed_unless_the_manifest_may_have_had_it() {
     let nothing = || alone().environment([("", ""); 0]);
     check(nothing(), &["there is no webhook secret"]);
-    check(nothing().handler("a b", "v1", async || ()), &["an event name is", "there is no webhook secret"]);
+    check(nothing().on("a b", "v1", async || ()), &["an event name is", "there is no webhook secret"]);
     let OnDisk { directory: _directory, path } = manifest("id: [1]\n");
     check(nothing().manifest(&path), &["`id` is text, found a list"]);
     let OnDisk { directory: _directory, path } = manifest("delivery_secret: env:NOT_THERE\n");

@@ -6,7 +6,7 @@ use crate::testing::platform::tests::*;
 fn an_extension_is_pointed_at_the_platform() {
     let platform =
         FakePlatform::builder().extension_id("com.example.x").clock(Clock::fixed(5)).start().unwrap();
-    let builder = || Extension::builder().handler("issue.created", "v1", async || Reply::ok());
+    let builder = || Extension::builder().on("issue.created", "v1", async || Reply::ok());
     let extension = TestExtension::new(platform.extension(builder())).unwrap();
     let config = extension.extension().config();
     assert_eq!(config.base_url(), platform.url());
@@ -20,7 +20,7 @@ fn an_extension_is_pointed_at_the_platform() {
 
 #[tokio::test]
 async fn an_extension_has_the_clock_of_the_platform_unless_it_has_one() {
-    let builder = || Extension::builder().handler("issue.created", "v1", async || Reply::ok());
+    let builder = || Extension::builder().on("issue.created", "v1", async || Reply::ok());
     for (platform, moves) in [(FakePlatform::start(), false), (platform(), true)] {
         let own = TestExtension::new(platform.extension(builder().clock(Clock::fixed(7)))).unwrap();
         assert_eq!(own.clock().unix_seconds(), 7);
@@ -38,7 +38,7 @@ async fn an_extension_has_the_clock_of_the_platform_unless_it_has_one() {
 async fn a_runtime_token_holds_by_the_system_clock() {
     let platform = FakePlatform::start();
     let builder = platform.extension(Extension::builder()).authentication(Authentication::Both);
-    let builder = builder.handler("issue.created", "v1", async || Reply::ok());
+    let builder = builder.on("issue.created", "v1", async || Reply::ok());
     let extension = TestExtension::new(builder).unwrap();
     let delivery = || delivery("issue.created", "v1", &json!({ "id": "e1" }));
     let accepted = delivery().runtime_token(platform.runtime_token(["*"]));
@@ -77,8 +77,7 @@ fn failing(platform: &FakePlatform, statuses: &'static [u16]) -> TestExtension {
             }
         }
     };
-    TestExtension::new(platform.extension(Extension::builder()).handler("issue.created", "v1", handler))
-        .unwrap()
+    TestExtension::new(platform.extension(Extension::builder()).on("issue.created", "v1", handler)).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,11 +120,10 @@ async fn one_delivery_is_signed_with_the_platforms_secret() {
 async fn deliveries_go_over_http_too() {
     let platform = platform();
     let builder = platform.extension(Extension::builder()).without_manifest().without_collected();
-    let builder = builder.http(|http| http.port(0).prefix("/kiket").workers(1)).handler(
-        "issue.created",
-        "v1",
-        async || Reply::ok(),
-    );
+    let builder =
+        builder
+            .http(|http| http.port(0).prefix("/kiket").workers(1))
+            .on("issue.created", "v1", async || Reply::ok());
     let server = builder.build().unwrap().bind().unwrap();
     let (address, handle) = (server.addresses()[0], server.handle());
     let running = tokio::spawn(server.run());

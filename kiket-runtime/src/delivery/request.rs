@@ -1,0 +1,67 @@
+//! A request before anything about it is known to be true, and a body that may be JSON.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::target::Target;
+use crate::{error::Rejection, types::Headers};
+
+/// A request whose body has arrived.
+pub(crate) struct Request<'r> {
+    pub(crate) target: Target<'r>,
+    pub(crate) headers: Headers,
+    pub(crate) body: Bytes,
+}
+
+/// A body that may be a JSON object: UTF-8, and its first character is `{`. The rest is checked when it is
+/// decoded.
+#[derive(Clone)]
+pub(crate) struct JsonText(ByteString);
+
+impl JsonText {
+    pub(crate) fn new(body: Bytes) -> Result<Self, Rejection> {
+        let text = ByteString::try_from(body).map_err(|invalid| {
+            Rejection::not_json(format_args!("not UTF-8 after byte {}", invalid.valid_up_to()))
+        })?;
+        match text.trim_ascii_start().as_bytes().first() {
+            Some(b'{') => Ok(Self(text)),
+            None => Err(Rejection::not_json("it is empty")),
+            Some(_) => match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+                Ok(_) => Err(Rejection::not_an_object()),
+                Err(error) => Err(Rejection::not_json(error)),
+            },
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn bytes(&self) -> &Bytes {
+        self.0.as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_an_object_or_rejected() {
+        #[track_caller]
+        fn check(body: &'static [u8], code: Option<&str>) {
+            let rejected = JsonText::new(Bytes::from_static(body)).err();
+            assert_eq!(rejected.and_then(|rejection| rejection.code), code);
+        }
+        check(b"{}", None);
+        check(b" \r\n\t{\"a\":1}", None);
+        check(b"", Some("not_json"));
+        check(b"  ", Some("not_json"));
+        check(b"[]", Some("not_an_object"));
+        check(b"null", Some("not_an_object"));
+        check(b"\"{}\"", Some("not_an_object"));
+        check(b"[[[", Some("not_json"));
+        check(b"hello", Some("not_json"));
+        check(b"{\"a\":\"\xff\"}", Some("not_json"));
+    }
+}

@@ -1,0 +1,50 @@
+//! What all deliveries of an extension share, and which handler one is for.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    sync::Arc,
+};
+
+use crate::{
+    client::Client,
+    config::{SecretVariables, Settings},
+    error::Classifiers,
+    types::{EventName, EventVersion},
+};
+
+/// Event and version of a handler, as it was registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HandlerKey {
+    pub(crate) event: EventName,
+    pub(crate) version: EventVersion,
+}
+
+/// What all deliveries of an extension share.
+pub(crate) struct Services {
+    pub(crate) client: Client,
+    pub(crate) extension_id: Option<String>,
+    pub(crate) extension_version: Option<String>,
+    pub(crate) settings: Settings,
+    pub(crate) secret_variables: SecretVariables,
+    pub(crate) states: TypeMap,
+    pub(crate) classifiers: Classifiers,
+}
+
+/// Values by their type: the states of an extension, and what middleware inserts into a delivery.
+#[derive(Default)]
+pub(crate) struct TypeMap(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl TypeMap {
+    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: Arc<T>) {
+        self.0.insert(TypeId::of::<T>(), value);
+    }
+
+    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.0.get(&TypeId::of::<T>()).and_then(|value| Arc::clone(value).downcast().ok())
+    }
+
+    pub(crate) fn contains(&self, id: TypeId) -> bool {
+        self.0.contains_key(&id)
+    }
+}

@@ -1,0 +1,153 @@
+//! A handler and its options, however it was declared.
+
+use std::{any::type_name, borrow::Cow, panic::Location, sync::Arc, time::Duration};
+
+use crate::{
+    delivery::{Delivery, HandlerKey},
+    error::{Problem, Result},
+    handler::{
+        extract::Requirements,
+        function::{AsyncHandler, HandlerFuture},
+        middleware::{Middleware, Next},
+        registration::Registration,
+    },
+    types::{Scope, Timeout},
+};
+
+/// A handler with its options: what the attribute says, without the attribute.
+///
+/// ```
+/// use std::time::Duration;
+/// use kiket_runtime::{Extension, Handler, Payload, Reply};
+///
+/// async fn on_issue_created(payload: Payload) -> Reply {
+///     Reply::json(&payload["issue"]["title"])
+/// }
+///
+/// let handler = Handler::new("issue.created", "v1", on_issue_created)
+///     .timeout(Duration::from_secs(5))
+///     .dedupe(false);
+/// let extension = Extension::builder().webhook_secret("sh_123").handler(handler).build()?;
+/// assert_eq!(extension.events(), ["issue.created"]);
+/// # Ok::<(), kiket_runtime::StartupError>(())
+/// ```
+#[must_use = "a handler gets no deliveries until it is given to the builder"]
+pub struct Handler {
+    /// Absent where a problem says why.
+    pub(crate) key: Option<HandlerKey>,
+    pub(crate) problems: Vec<Problem>,
+    /// The path of the function.
+    pub(crate) function: Cow<'static, str>,
+    pub(crate) place: &'static Location<'static>,
+    pub(crate) requirements: Requirements,
+    pub(crate) call: HandlerFn,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) scopes: Cow<'static, [Scope]>,
+    pub(crate) dedupe: bool,
+    pub(crate) middleware: Vec<Arc<dyn Middleware>>,
+}
+
+/// Prepares the extractors of a handler, and leaves it ready to run.
+pub(crate) type HandlerFn = Box<dyn for<'d> Fn(&'d Delivery) -> Result<HandlerFuture<'d>> + Send + Sync>;
+
+impl Handler {
+    /// A handler of `event` in `version`, which are checked when the extension is built.
+    #[track_caller]
+    pub fn new<A, F: AsyncHandler<A>>(event: &str, version: &str, function: F) -> Self {
+        let mut requirements = Requirements::default();
+        F::requirements(&mut requirements);
+        let mut handler = Self {
+            key: None,
+            problems: Vec::new(),
+            function: Cow::Borrowed(type_name::<F>()),
+            place: Location::caller(),
+            requirements,
+            call: Box::new(move |delivery| function.call(delivery)),
+            timeout: None,
+            scopes: Cow::Borrowed(&[]),
+            dedupe: true,
+            middleware: Vec::new(),
+        };
+        let (name, number) = (event.parse(), version.parse());
+        if let Err(error) = &name {
+            handler.problem(format!("`{event}` is not the name of an event"), error);
+        }
+        if let Err(error) = &number {
+            handler.problem(format!("`{version}` is not the version of an event"), error);
+        }
+        handler.key = name.ok().zip(number.ok()).map(|(event, version)| HandlerKey { event, version });
+        handler
+    }
+
+    fn problem(&mut self, what: String, rule: impl ToString) {
+        self.problems.push(Problem::new(what).at(self.place.into()).mend(rule.to_string()));
+    }
+
+    /// Limits how long the handler may run, instead of the manifest and
+    /// [`Builder::handler_timeout`](crate::Builder::handler_timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The scopes that a delivery needs, else its response is 403. They need a mode of
+    /// [authentication](crate::Builder::authentication) with runtime tokens.
+    pub fn scopes<S: AsRef<str>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        for text in scopes {
+            match Scope::read(text.as_ref()) {
+                Some(scope) => self.scopes.to_mut().push(scope),
+                None => self.problem(
+                    format!("`{}` is not a scope", text.as_ref()),
+                    "a scope is visible ASCII without spaces, at most 128 bytes, like `issues:read`",
+                ),
+            }
+        }
+        self
+    }
+
+    /// Whether a delivery that is sent again gets the stored reply, and the handler does not run again; `true` unless set.
+    #[doc(alias = "idempotency")]
+    pub fn dedupe(mut self, dedupe: bool) -> Self {
+        self.dedupe = dedupe;
+        self
+    }
+
+    /// Adds [middleware](Middleware) around the handler, inside that of the extension. The first one added is the outermost.
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        self.middleware.push(Arc::new(middleware));
+        self
+    }
+}
+
+impl From<&Registration> for Handler {
+    fn from(registration: &Registration) -> Self {
+        let mut requirements = Requirements::default();
+        (registration.requirements)(&mut requirements);
+        let (event, version) = (registration.event.clone(), registration.version.clone());
+        Self {
+            key: Some(HandlerKey { event, version }),
+            problems: Vec::new(),
+            function: Cow::Borrowed(registration.function),
+            place: registration.place,
+            requirements,
+            call: Box::new(registration.call),
+            timeout: registration.timeout.map(Timeout::duration),
+            scopes: Cow::Borrowed(registration.scopes),
+            dedupe: registration.dedupe,
+            middleware: registration
+                .middleware
+                .iter()
+                .map(|&middleware| Arc::new(Static(middleware)) as _)
+                .collect(),
+        }
+    }
+}
+
+/// Middleware that the attribute names.
+struct Static(&'static dyn Middleware);
+
+impl Middleware for Static {
+    fn handle<'d>(&'d self, delivery: &'d Delivery, next: Next<'d>) -> HandlerFuture<'d> {
+        self.0.handle(delivery, next)
+    }
+}

@@ -1,0 +1,105 @@
+//! The payload extractor, and which field of a body does not decode.
+
+use std::{fmt::Display, ops::Deref};
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_path_to_error::Path;
+
+use crate::{
+    delivery::Delivery,
+    error::{Error, PayloadRejection},
+    handler::extract::FromDelivery,
+};
+
+/// The body of the delivery as a `T`; [`Payload`] alone is the JSON value. `Payload(x)` destructures it, and it derefs to
+/// `T`.
+///
+/// It is decoded from the verified bytes and may borrow from them. A body that does not decode fails the delivery with 500
+/// and the path of the field, like ``issue.title: missing field `title` ``, so that a corrected build can still serve the
+/// retry. To handle it yourself, take a `Result<Payload<T>, PayloadRejection>` or an `Option<Payload<T>>`.
+///
+/// ```
+/// use kiket_runtime::Payload;
+///
+/// #[derive(serde::Deserialize)]
+/// struct IssueCreated { title: String }
+///
+/// async fn on_issue_created(Payload(event): Payload<IssueCreated>) {
+///     println!("{}", event.title);
+/// }
+///
+/// on_issue_created(Payload(IssueCreated { title: "T".into() })); // in a test
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Payload<T = Value>(pub T);
+
+impl<T> Payload<T> {
+    /// The payload itself.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<'d, T: Deserialize<'d>> Payload<T> {
+    #[inline]
+    fn decode(delivery: &'d Delivery) -> Result<Self, PayloadRejection> {
+        let decoded = delivery.decode().map(Self);
+        decoded.map_err(|error| PayloadRejection(undecodable::<T>("", delivery.body(), error)))
+    }
+}
+
+/// Fails with [`PayloadRejection`].
+impl<'d, T: Deserialize<'d>> FromDelivery<'d> for Payload<T> {
+    type Rejection = PayloadRejection;
+
+    #[inline]
+    fn early(delivery: &'d Delivery) -> Option<Result<Self, PayloadRejection>> {
+        Some(Self::decode(delivery))
+    }
+
+    async fn from_delivery(delivery: &'d Delivery) -> Result<Self, PayloadRejection> {
+        Self::decode(delivery)
+    }
+}
+
+/// Says which field of `json` does not decode: decodes once more, slowly. `place` is where `json` stands, if it is
+/// not the body.
+///
+/// A body that is not JSON is rejected before this error is looked at.
+pub(crate) fn undecodable<'d, T: Deserialize<'d>>(
+    place: &str,
+    json: &'d str,
+    error: serde_json::Error,
+) -> Error {
+    match serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(json)) {
+        Err(at) => {
+            Error::undecodable(located(place, Some(at.path()), without_place(at.inner())), at.into_inner())
+        }
+        Ok(_) => Error::undecodable(located(place, None, without_place(&error)), error),
+    }
+}
+
+/// What is wrong, behind the path of the field that does not decode, if it is one.
+pub(crate) fn located(place: &str, path: Option<&Path>, what: impl Display) -> String {
+    let path = path.filter(|path| path.iter().next().is_some()).map(Path::to_string).unwrap_or_default();
+    let path = [place, &path].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
+    if path.is_empty() { what.to_string() } else { format!("{path}: {what}") }
+}
+
+/// The text of an error without line and column, which mean nothing in a body of one line.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((what, _)) if error.line() > 0 => what.to_owned(),
+        _ => text,
+    }
+}
+
+impl<T> Deref for Payload<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}

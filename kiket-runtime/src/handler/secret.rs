@@ -1,0 +1,101 @@
+//! The extractor of secrets that a handler requires.
+
+use std::{fmt, marker::PhantomData, ops::Deref};
+
+use crate::{
+    config::secret_variable,
+    delivery::Delivery,
+    error::Error,
+    handler::extract::{FromDelivery, Requirements},
+    types::Secret,
+};
+
+/// The key of a secret, as a type: see [`RequiredSecret`].
+pub trait SecretKey {
+    /// The key, like `SLACK_TOKEN`.
+    const KEY: &'static str;
+}
+
+/// A secret that a handler requires, found as [`Context::secret`](crate::Context::secret) finds it and never printed. Derefs
+/// to [`Secret`].
+///
+/// A secret that the environment lacks is a warning at the start, since a delivery may still bring it. A delivery without it
+/// fails with 500 and its key, so that the retry finds a corrected environment.
+///
+/// ```
+/// use kiket_runtime::{RequiredSecret, Secret, SecretKey};
+///
+/// struct SlackToken;
+///
+/// impl SecretKey for SlackToken {
+///     const KEY: &'static str = "SLACK_TOKEN";
+/// }
+///
+/// async fn on_issue_created(token: RequiredSecret<SlackToken>) {
+///     assert!(token.expose().starts_with("xoxb-"));
+/// }
+///
+/// on_issue_created(RequiredSecret::new("xoxb-1")); // in a test
+/// ```
+pub struct RequiredSecret<K> {
+    secret: Secret,
+    key: PhantomData<fn() -> K>,
+}
+
+impl<K: SecretKey> RequiredSecret<K> {
+    /// A secret for a handler that is called by hand.
+    pub fn new(secret: impl Into<Secret>) -> Self {
+        Self { secret: secret.into(), key: PhantomData }
+    }
+}
+
+impl<K> Clone for RequiredSecret<K> {
+    fn clone(&self) -> Self {
+        Self { secret: self.secret.clone(), key: PhantomData }
+    }
+}
+
+impl<K: SecretKey> fmt::Debug for RequiredSecret<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequiredSecret({})", K::KEY)
+    }
+}
+
+impl<K> Deref for RequiredSecret<K> {
+    type Target = Secret;
+
+    fn deref(&self) -> &Secret {
+        &self.secret
+    }
+}
+
+impl<K: SecretKey> RequiredSecret<K> {
+    fn find(delivery: &Delivery) -> Result<Self, Error> {
+        let missing = || {
+            let key = K::KEY;
+            Error::retry(format!(
+                "the secret `{key}` is missing: give it to the extension in Kiket, or set `{}`",
+                secret_variable(key)
+            ))
+            .with_code("secret_missing")
+        };
+        delivery.secret(K::KEY).map(Self::new).ok_or_else(missing)
+    }
+}
+
+/// Fails with [`Error`], which names the key.
+impl<K: SecretKey> FromDelivery<'_> for RequiredSecret<K> {
+    type Rejection = Error;
+
+    fn requirements(requirements: &mut Requirements) {
+        requirements.secret(K::KEY);
+    }
+
+    fn early(delivery: &Delivery) -> Option<Result<Self, Error>> {
+        Some(Self::find(delivery))
+    }
+
+    async fn from_delivery(delivery: &Delivery) -> Result<Self, Error> {
+        Self::find(delivery)
+    }
+}

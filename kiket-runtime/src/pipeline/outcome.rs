@@ -1,0 +1,97 @@
+//! How a delivery ends.
+
+use super::response::Response;
+use crate::{
+    error::{Error, Rejection},
+    store::StoredAnswer,
+    telemetry::Failed,
+};
+
+/// The response of the handler, or why there is none.
+pub(super) type Outcome = Result<Response, Stop>;
+
+/// Why a delivery does not end with the reply of its handler.
+pub(super) enum Stop {
+    /// Another attempt has a reply.
+    Replayed(StoredAnswer),
+    /// It may not run, or not now. Boxed, for most deliveries have none.
+    Refused(Box<Rejection>),
+    /// It counts as a run of the handler, which failed.
+    Failed(Failure),
+}
+
+/// Why a handler failed, or could not be called.
+pub(super) enum Failure {
+    /// The body is not JSON, or of another event.
+    Rejected(Box<Rejection>),
+    Handler(Error),
+    Interrupted(Interrupted),
+}
+
+/// Why a handler did not return.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Interrupted {
+    /// It panicked with this text.
+    Panicked(String),
+    /// It ran past its deadline.
+    TimedOut,
+}
+
+impl Stop {
+    pub(super) fn refused(rejection: Rejection) -> Self {
+        Self::Refused(Box::new(rejection))
+    }
+
+    pub(super) fn rejected(rejection: Rejection) -> Self {
+        Self::Failed(Failure::Rejected(Box::new(rejection)))
+    }
+
+    pub(super) fn interrupted(interrupted: Interrupted) -> Self {
+        Self::Failed(Failure::Interrupted(interrupted))
+    }
+
+    /// What the log says: its code, and everything that is known. `None` for a stored reply, which is no failure.
+    pub(super) fn logged(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Replayed(_) => None,
+            Self::Refused(rejection) => Some(of_rejection(rejection)),
+            Self::Failed(failure) => Some(failure.logged()),
+        }
+    }
+}
+
+fn of_rejection(rejection: &Rejection) -> (&'static str, String) {
+    let missing = rejection.missing_scopes.as_deref().map(|scopes| format!(": {scopes}")).unwrap_or_default();
+    (rejection.code.unwrap_or_default(), format!("{}{missing}", rejection.text))
+}
+
+impl Failure {
+    fn logged(&self) -> (&'static str, String) {
+        match self {
+            Self::Rejected(rejection) => of_rejection(rejection),
+            Self::Handler(error) => {
+                let missing = error.missing_scopes().map(|scopes| format!(": {scopes}")).unwrap_or_default();
+                (error.code().unwrap_or_else(|| error.kind().code()), format!("{error:?}{missing}"))
+            }
+            Self::Interrupted(Interrupted::Panicked(text)) => {
+                ("handler_panicked", format!("panicked: {text}"))
+            }
+            Self::Interrupted(Interrupted::TimedOut) => {
+                ("deadline_exceeded", "the handler ran past its deadline".to_owned())
+            }
+        }
+    }
+
+    /// What telemetry says: only texts that were written for the caller.
+    pub(super) fn reported(&self, redacted: impl Fn(String) -> String) -> Failed {
+        let (message, class) = match self {
+            Self::Rejected(rejection) => (&*rejection.text, rejection.code.unwrap_or("refused")),
+            Self::Handler(error) => (error.message().unwrap_or("handler failed"), error.class()),
+            Self::Interrupted(Interrupted::Panicked(_)) => ("the handler panicked", "handler_panicked"),
+            Self::Interrupted(Interrupted::TimedOut) => {
+                ("the handler ran past its deadline", "deadline_exceeded")
+            }
+        };
+        Failed { message: redacted(message.to_owned()), class: class.to_owned() }
+    }
+}

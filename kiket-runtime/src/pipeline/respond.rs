@@ -1,0 +1,93 @@
+//! The response of a delivery, without the secrets that came with it.
+
+use http::StatusCode;
+
+use super::{
+    outcome::{Failure, Interrupted, Outcome, Stop},
+    response::Response,
+};
+use crate::{
+    delivery::{Delivery, Envelope, JsonText, Request, unsigned_id},
+    error::Rejection,
+    types::Redactor,
+};
+
+/// Makes responses of outcomes.
+pub(crate) struct Responder {
+    pub(crate) redactor: Redactor,
+    /// The status of a payload that does not decode: 500, or 422.
+    pub(crate) undecodable: StatusCode,
+}
+
+/// A response, and why it is not the reply of the handler.
+pub(super) struct Ended {
+    pub(super) response: Response,
+    pub(super) stop: Option<Stop>,
+}
+
+impl Responder {
+    pub(super) fn respond(&self, delivery: &Delivery, outcome: Outcome) -> Ended {
+        match outcome {
+            Ok(response) => Ended { response, stop: None },
+            Err(stop) => Ended { response: self.stopped(delivery, &stop), stop: Some(stop) },
+        }
+    }
+
+    fn stopped(&self, delivery: &Delivery, stop: &Stop) -> Response {
+        let rejection = match stop {
+            Stop::Replayed(stored) => return Response::replayed(stored),
+            Stop::Refused(rejection) | Stop::Failed(Failure::Rejected(rejection)) => {
+                Rejection::clone(rejection)
+            }
+            Stop::Failed(Failure::Handler(error)) => Rejection::of_handler(error, self.undecodable),
+            Stop::Failed(Failure::Interrupted(Interrupted::Panicked(_))) => Rejection::handler_panicked(),
+            Stop::Failed(Failure::Interrupted(Interrupted::TimedOut)) => Rejection::deadline_exceeded(),
+        };
+        let redactor = self.redactor.with(&delivery.confidential());
+        let text = truncated(redactor.redact(rejection.text.into_owned()));
+        let rejection = Rejection { text: text.into(), ..rejection };
+        Response::rejection(&rejection, delivery.id().as_deref())
+    }
+}
+
+/// The most bytes of a text about a failure, which may quote a whole body.
+const LONGEST_TEXT: usize = 4096;
+
+/// Cuts a text that is too long. Redact it first: half a secret is not found any more.
+pub(super) fn truncated(mut text: String) -> String {
+    if text.len() > LONGEST_TEXT {
+        let end = (0..=LONGEST_TEXT).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
+        text.push('…');
+    }
+    text
+}
+
+/// A request that goes no further, and its delivery id if it is known.
+pub(super) struct Refusal {
+    rejection: Rejection,
+    delivery_id: Option<String>,
+}
+
+impl Refusal {
+    /// A request that is not known to be from Kiket: nothing about it is read or logged.
+    pub(super) fn of_stranger(rejection: Rejection) -> Self {
+        Self { rejection, delivery_id: None }
+    }
+
+    /// A request that is from Kiket, with its id in the log and in the response.
+    pub(super) fn of(rejection: Rejection, request: &Request<'_>) -> Self {
+        let text = JsonText::new(request.body.clone()).ok();
+        let signed =
+            text.as_ref().and_then(|text| Envelope::read(text.as_str()).ok()?.delivery_id(text.as_str()));
+        let delivery_id = signed.or_else(|| unsigned_id(&request.headers)).map(std::borrow::Cow::into_owned);
+        tracing::warn!(code = rejection.code, delivery_id, "delivery refused: {}", rejection.text);
+        Self { rejection, delivery_id }
+    }
+
+    pub(super) fn respond(self) -> Response {
+        let Self { rejection, delivery_id } = self;
+        tracing::debug!(status = rejection.status.as_u16(), code = rejection.code, "delivery refused");
+        Response::rejection(&rejection, delivery_id.as_deref())
+    }
+}

@@ -1,0 +1,75 @@
+//! Which handler a request is for.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tracing::{Span, field};
+
+use super::concurrency::Permit;
+use crate::{
+    auth::Authentic,
+    delivery::{Delivery, Envelope, JsonText, Request, Services},
+    error::Rejection,
+    handler::{Registry, Route},
+    types::{EventName, InvalidEventName},
+};
+
+/// Finds the handler of a request by event and version: 404 if there is none, 400 where they cannot be read. A body is read
+/// only where the path names no event.
+pub(super) fn route(registry: &Registry, request: &Request<'_>) -> Result<(Arc<Route>, JsonText), Rejection> {
+    let Request { target, headers, body } = request;
+    let version = target.version(headers)?;
+    let find = |event: &str| {
+        let route = registry.find(event, version.key);
+        route.cloned().ok_or_else(|| Rejection::no_handler(event, &version.written))
+    };
+    if let Some(event) = target.event()? {
+        return Ok((find(&event)?, JsonText::new(body.clone())?));
+    }
+    let body = JsonText::new(body.clone())?;
+    let envelope = Envelope::read(body.as_str()).map_err(Rejection::not_json)?;
+    let event = envelope.routed_event(body.as_str()).ok_or_else(Rejection::event_missing)?;
+    if !EventName::is_valid(&event) {
+        return Err(InvalidEventName.into());
+    }
+    let route = find(&event)?;
+    Ok((route, body))
+}
+
+/// A delivery that is verified and has a handler.
+pub(super) struct Accepted {
+    pub(super) delivery: Delivery,
+    pub(super) route: Arc<Route>,
+    /// The path names the event, and the body must not name another one.
+    pub(super) event_in_path: bool,
+    pub(super) arrived: Instant,
+    pub(super) permit: Permit,
+}
+
+impl Accepted {
+    pub(super) fn new(
+        services: &Arc<Services>,
+        request: Request<'_>,
+        authentic: Authentic,
+        route: Arc<Route>,
+        body: JsonText,
+        permit: Permit,
+    ) -> Self {
+        let arrived = Instant::now();
+        let (services, key) = (Arc::clone(services), Arc::clone(&route.key));
+        let deadline = arrived + route.timeout;
+        let delivery = Delivery::new(services, key, request.headers, body, authentic, deadline);
+        Self { delivery, route, event_in_path: request.target.event.is_some(), arrived, permit }
+    }
+
+    /// The span of the delivery: its fields are part of the documented log format.
+    pub(super) fn span(&self) -> Span {
+        tracing::info_span!(
+            "delivery",
+            event = self.route.key.event.as_str(),
+            version = self.route.key.version.as_str(),
+            delivery_id = field::Empty,
+            handler = &*self.route.handler.function,
+        )
+    }
+}

@@ -1,0 +1,110 @@
+//! Waiting no longer than until a deadline.
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+};
+
+use tokio::{
+    task::unconstrained,
+    time::{Instant, Sleep},
+};
+
+/// The output of `future`, or `None` if `deadline` comes first. A future that is ready at once sets no timer.
+pub(crate) fn within<F: Future + Unpin>(
+    future: F,
+    deadline: Instant,
+) -> impl Future<Output = Option<F::Output>> {
+    unless(future, 1, move || tokio::time::sleep_until(deadline))
+}
+
+/// The output of `future`, or `None` if the timer fires first. `timer` is called if `future` is still pending after so many
+/// `polls`; until then the task is woken to poll again.
+pub(crate) async fn unless<F: Future + Unpin>(
+    mut future: F,
+    mut polls: u32,
+    timer: impl Fn() -> Sleep,
+) -> Option<F::Output> {
+    let mut set = pin!(None);
+    poll_fn(|context| {
+        if let Poll::Ready(value) = Pin::new(&mut future).poll(context) {
+            return Poll::Ready(Some(value));
+        }
+        polls = polls.saturating_sub(1);
+        if polls > 0 {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if set.is_none() {
+            // Unconstrained: it fires also for a future that uses up the budget of its task at every poll.
+            set.set(Some(unconstrained(timer())));
+        }
+        set.as_mut().as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(context)).map(|()| None)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use super::*;
+
+    fn in_seconds(seconds: u64) -> Instant {
+        Instant::now() + Duration::from_secs(seconds)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_waited_for_past_the_deadline() {
+        assert_eq!(within(std::future::ready(1), Instant::now()).await, Some(1));
+        let from = Instant::now();
+        assert_eq!(within(std::future::pending::<()>(), in_seconds(3)).await, None);
+        assert_eq!(from.elapsed().as_secs(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_ends_in_so_many_polls_sets_no_timer() {
+        for (polls, waits, timers) in [(1, 0, 0), (1, 1, 1), (2, 1, 0), (2, 2, 1), (2, 9, 1)] {
+            let (mut left, set) = (waits, AtomicUsize::new(0));
+            let future = poll_fn(|context| {
+                if left == 0 {
+                    return Poll::Ready(7);
+                }
+                left -= 1;
+                // `unless` wakes the task before that.
+                if waits - left >= polls {
+                    context.waker().wake_by_ref();
+                }
+                Poll::Pending
+            });
+            let timer = || {
+                set.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_secs(1))
+            };
+            assert_eq!(unless(future, polls, timer).await, Some(7), "{polls} {waits}");
+            assert_eq!(set.load(Ordering::SeqCst), timers, "{polls} {waits}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_timer_fires_for_a_future_that_is_never_done() {
+        let greedy = Box::pin(async {
+            loop {
+                tokio::task::consume_budget().await;
+            }
+        });
+        let ticking = async {
+            loop {
+                tokio::time::advance(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            ended = within(greedy, in_seconds(3)) => assert_eq!(ended, None::<()>),
+            () = ticking => {}
+        }
+    }
+}
