@@ -55,6 +55,23 @@ pub struct FakePlatformBuilder {
     seeds: Vec<(PathBuf, Option<String>)>,
 }
 
+impl FakePlatform {
+    /// Starts a fake platform with nothing in it, on a free port.
+    ///
+    /// # Panics
+    ///
+    /// When the loopback address cannot be listened on; [`builder`](Self::builder) gives an error instead.
+    #[track_caller]
+    pub fn start() -> Self {
+        Self::builder().start().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Starts to describe a fake platform.
+    pub fn builder() -> FakePlatformBuilder {
+        FakePlatformBuilder::default()
+    }
+}
+
 impl FakePlatformBuilder {
     /// The one extension there is: calls that name another get 404. Unless this or a seed names it, every id is
     /// taken, and all are the same extension.

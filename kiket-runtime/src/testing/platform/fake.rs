@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::{
     audit,
-    builder::FakePlatformBuilder,
     call::Call,
     collection::{Item, written},
     deliver::{Attempt, repeat},
@@ -86,21 +85,6 @@ pub struct FakePlatform {
 }
 
 impl FakePlatform {
-    /// Starts a fake platform with nothing in it, on a free port.
-    ///
-    /// # Panics
-    ///
-    /// When the loopback address cannot be listened on; [`builder`](Self::builder) gives an error instead.
-    #[track_caller]
-    pub fn start() -> Self {
-        Self::builder().start().unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    /// Starts to describe a fake platform.
-    pub fn builder() -> FakePlatformBuilder {
-        FakePlatformBuilder::default()
-    }
-
     /// The base URL, like `http://127.0.0.1:40001`.
     pub fn url(&self) -> &str {
         &self.url
