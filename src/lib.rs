@@ -50,6 +50,8 @@
 //! [coming]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/migrating.md
 //! [features]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/features.md
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub use kiket_macros::webhook;
 pub use kiket_runtime::{
     Action, ActionKind, Actions, Answering, Auth, Authentication, Builder, Client, ClientError,
@@ -59,8 +61,13 @@ pub use kiket_runtime::{
     Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope,
     Secret, SecretKey, Server, ServerHandle, Setting, SettingError, Settings, StartupError, State,
     StatusCode, Timeout, TokenRules, UnknownAuthentication, Verdict, api, dedupe, events, external_webhook,
-    init_logging, merkle, notification, signature, testing,
+    init_logging, merkle, notification, signature,
 };
+
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+#[doc(inline)]
+pub use kiket_testing as testing;
 
 #[doc(hidden)]
 pub use kiket_runtime::private as __private;

@@ -13,6 +13,9 @@ pub mod events;
 mod extension;
 mod handler;
 mod http;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod manifest;
 mod messages;
 mod metrics;
@@ -21,7 +24,6 @@ mod pipeline;
 pub mod private;
 mod store;
 mod telemetry;
-pub mod testing;
 mod types;
 
 pub use ::http::StatusCode;

@@ -4,8 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::StatusCode;
-
-use crate::store::{
+use kiket_runtime::dedupe::{
     Begun, DedupeKey, DedupeStore, LeaseToken,
     Ownership::{self, Held, Lost},
     StoreError, StoredAnswer,
@@ -19,7 +18,8 @@ use crate::store::{
 ///
 /// ```
 /// use std::sync::Arc;
-/// use kiket_runtime::{dedupe::MemoryStore, testing::dedupe_store_conformance};
+/// use kiket_runtime::dedupe::MemoryStore;
+/// use kiket_testing::dedupe_store_conformance;
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() {
@@ -222,4 +222,16 @@ fn any() -> StoredAnswer {
 
 fn ok<T>(result: Result<T, StoreError>, what: &str) -> T {
     result.unwrap_or_else(|error| panic!("{what} must not fail: {error:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use kiket_runtime::dedupe::MemoryStore;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_store_in_memory_conforms() {
+        dedupe_store_conformance(Arc::new(MemoryStore::new())).await;
+    }
 }

@@ -1,12 +1,11 @@
 //! A delivery as Kiket would send it.
 
+use kiket_runtime::{
+    Event,
+    signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign},
+};
 use serde::Serialize;
 use serde_json::{Value, json};
-
-use crate::{
-    auth::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign},
-    types::Event,
-};
 
 /// Starts a delivery of `event` in `version` with `payload` as its body.
 ///
@@ -29,7 +28,8 @@ pub fn delivery(event: &str, version: &str, payload: &impl Serialize) -> Deliver
 /// Starts a delivery of `event` in `version`, where its name says that it goes.
 ///
 /// ```
-/// use kiket_runtime::{events::{Issue, IssueCreated}, testing::delivery_of};
+/// use kiket_runtime::events::{Issue, IssueCreated};
+/// use kiket_testing::delivery_of;
 ///
 /// let created = IssueCreated::new(Issue::new(42).title("Acme renewal")).id("evt_1");
 /// let signed = delivery_of(&created, "v1").sign("sh_123", 1_700_000_000);
@@ -111,10 +111,10 @@ impl DeliveryBuilder {
     }
 }
 
-/// A signed delivery, to be sent by whatever client: `POST` the body to the path with the headers.
+/// A signed delivery, to be sent by any HTTP client: `POST` the body to the path with the headers.
 ///
 /// ```
-/// use kiket_runtime::testing::delivery;
+/// use kiket_testing::delivery;
 /// use serde_json::json;
 ///
 /// let signed = delivery("issue.created", "v1", &json!({ "id": 1 })).sign("sh_123", 1_700_000_000);

@@ -1,18 +1,14 @@
 //! An extension in process: every layer but the socket.
 
 use actix_web::{App, dev::Service as _, http::Method, test, web};
+use kiket_runtime::{
+    Builder, Clock, Extension, Secret, StartupError,
+    internals::{self, Defaults},
+};
 
-use super::{
+use crate::{
     delivery::{DeliveryBuilder, SignedDelivery},
     response::TestResponse,
-};
-use crate::{
-    auth::refusal::observed,
-    config::Environment,
-    error::StartupError,
-    extension::{Builder, Extension},
-    http::not_found,
-    types::{Clock, Secret},
 };
 
 /// The webhook secret of a [`TestExtension`] whose builder has none.
@@ -37,14 +33,10 @@ impl TestExtension {
     /// # Errors
     ///
     /// Everything that would keep it from starting.
-    pub fn new(mut builder: Builder) -> Result<Self, StartupError> {
-        if builder.overrides.secrets.is_empty() {
-            builder = builder.webhook_secret(SECRET);
-        }
-        if matches!(builder.environment, Environment::Process) {
-            builder.environment = Environment::given([]);
-        }
-        let clock = builder.clock.get_or_insert_with(|| Clock::fixed(NOW)).clone();
+    pub fn new(builder: Builder) -> Result<Self, StartupError> {
+        let webhook_secret = Some(Secret::from(SECRET));
+        let defaults = Defaults { id: None, webhook_secret, clock: Clock::fixed(NOW), isolated: true };
+        let (builder, clock) = internals::with_defaults(builder, defaults);
         Ok(Self { extension: builder.build()?, clock })
     }
 
@@ -87,9 +79,10 @@ impl TestExtension {
     }
 
     async fn call(&self, request: test::TestRequest) -> TestResponse {
-        let app = App::new().configure(self.extension.routes()).default_service(web::to(not_found));
+        let app =
+            App::new().configure(self.extension.routes()).default_service(web::to(internals::not_found));
         let app = test::init_service(app).await;
-        let (response, refusal) = observed(app.call(request.to_request())).await;
+        let (response, refusal) = internals::observed(app.call(request.to_request())).await;
         let response = match response {
             Ok(response) => response.map_into_boxed_body().into_parts().1,
             Err(error) => error.error_response(),

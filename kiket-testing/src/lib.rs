@@ -1,8 +1,16 @@
-//! For tests of extensions: signed deliveries, the whole stack in process, contexts for handlers called alone, and a
-//! fake platform to call.
+//! The test kit of [`kiket`](https://docs.rs/kiket), as `kiket::testing`: signed deliveries, the whole stack in process,
+//! contexts for handlers called alone, and a fake platform to call.
+//!
+//! Use it through `kiket`, with the feature `testing`:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! kiket = { version = "0.1", features = ["testing"] }
+//! ```
 //!
 //! ```
-//! use kiket_runtime::{Extension, Json, Payload, testing::{TestExtension, delivery}};
+//! use kiket_runtime::{Extension, Json, Payload}; // `kiket::{…}` in an extension
+//! use kiket_testing::{TestExtension, delivery}; // `kiket::testing::{…}`
 //! use serde_json::json;
 //!
 //! async fn on_issue_created(payload: Payload) -> Json<serde_json::Value> {

@@ -1,13 +1,13 @@
 //! A response of an extension under test.
 
+use kiket_runtime::Headers;
 use serde_json::Value;
-
-use crate::types::Headers;
 
 /// What an extension responded, and why it refused a delivery. `Debug` shows the body as text.
 ///
 /// ```
-/// use kiket_runtime::{Extension, Reply, testing::{TestExtension, delivery}};
+/// use kiket_runtime::{Extension, Reply};
+/// use kiket_testing::{TestExtension, delivery};
 /// use serde_json::json;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -30,7 +30,7 @@ pub struct TestResponse {
 }
 
 impl TestResponse {
-    pub(super) fn new(status: u16, headers: Headers, body: Vec<u8>, refusal: Option<String>) -> Self {
+    pub(crate) fn new(status: u16, headers: Headers, body: Vec<u8>, refusal: Option<String>) -> Self {
         let body = String::from_utf8(body).unwrap_or_else(|_| "(not UTF-8)".to_owned());
         Self { status, headers, body, refusal }
     }

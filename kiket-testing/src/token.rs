@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 /// Signs runtime tokens (ES256) with a key of its own, whose public half it publishes as a JWKS.
 ///
 /// ```
-/// use kiket_runtime::{Authentication, Context, Extension, Reply, TokenRules, testing};
+/// use kiket_runtime::{Authentication, Clock, Context, Extension, Reply, TokenRules};
+/// use kiket_testing::{TestExtension, TokenIssuer, delivery};
 /// use serde_json::json;
 ///
 /// async fn on_issue_created(context: Context) -> kiket_runtime::Result<Reply> {
@@ -21,19 +22,19 @@ use serde_json::{Value, json};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), kiket_runtime::StartupError> {
 /// const NOW: u64 = 1_768_690_000;
-/// let issuer = testing::TokenIssuer::new();
+/// let issuer = TokenIssuer::new();
 /// let builder = Extension::builder()
 ///     .authentication(Authentication::Token)
 ///     .token_rules(TokenRules::new().keys(issuer.jwks().to_string()))
-///     .clock(kiket_runtime::Clock::fixed(NOW))
+///     .clock(Clock::fixed(NOW))
 ///     .without_manifest()
 ///     .handler("issue.created", "v1", on_issue_created);
-/// let extension = testing::TestExtension::new(builder)?;
+/// let extension = TestExtension::new(builder)?;
 ///
 /// let token = issuer.sign(&json!({
 ///     "iss": "kiket.dev", "jti": "j-1", "iat": NOW, "exp": NOW + 300, "scopes": ["issues.read"],
 /// }));
-/// let delivery = testing::delivery("issue.created", "v1", &json!({ "issue": { "id": 1 } })).runtime_token(token);
+/// let delivery = delivery("issue.created", "v1", &json!({ "issue": { "id": 1 } })).runtime_token(token);
 /// assert_eq!(extension.deliver(delivery).await.status(), 200);
 /// # Ok(())
 /// # }

@@ -15,12 +15,12 @@ use crate::{
 /// What was sent in through an intake form, and what is decided about it.
 ///
 /// ```
-/// # use kiket_runtime::testing::{self, FakePlatform};
+/// # use kiket_testing::{FakePlatform, context};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = FakePlatform::start();
 /// # platform.add_intake_form(7, serde_json::json!({ "key": "bug-report" }));
-/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+/// # let context = context("issue.created", "v1").client(platform.client()).build();
 /// use kiket_runtime::api::{SubmissionFilter, SubmissionStatus};
 /// use serde_json::json;
 ///

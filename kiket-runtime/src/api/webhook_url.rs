@@ -12,11 +12,11 @@ use crate::client::Wrapped;
 /// Whoever knows the address may send: it is not shown by `Debug`, and belongs into no log.
 ///
 /// ```
-/// # use kiket_runtime::testing::{self, FakePlatform};
+/// # use kiket_testing::{FakePlatform, context};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = FakePlatform::builder().seed_yaml("webhook_token: abc123").start()?;
-/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+/// # let context = context("issue.created", "v1").client(platform.client()).build();
 /// let webhook = context.endpoints().webhook_url("inbound_email").await?;
 /// assert!(webhook.url.ends_with("/webhooks/ext/abc123/inbound_email"));
 /// # Ok(())

@@ -172,6 +172,7 @@ impl Client {
     }
 
     /// A client without tokens, which calls nobody.
+    #[cfg(feature = "internals")]
     pub(crate) fn unconfigured() -> Self {
         let line = Line {
             transport: Box::new(Http::new(Options { connect_timeout: CONNECT_TIMEOUT, host: String::new() })),

@@ -18,8 +18,10 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+#[cfg(feature = "internals")]
+pub(crate) use self::envelope::decode;
 pub(crate) use self::{
-    envelope::{Envelope, Key, decode},
+    envelope::{Envelope, Key},
     target::Target,
 };
 use crate::{

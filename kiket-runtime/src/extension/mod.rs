@@ -20,7 +20,7 @@ use crate::{client::Client, config::Config, extension::builder::Limits, pipeline
 ///
 /// [`kiket::main!`](https://docs.rs/kiket/latest/kiket/macro.main.html) makes and serves one. By hand it can be
 /// served with [`serve`](Self::serve), mounted into an actix-web `App` with [`routes`](Self::routes), or tested in
-/// process with [`TestExtension`](crate::testing::TestExtension). Its clones are the same extension.
+/// process with `kiket::testing::TestExtension`. Its clones are the same extension.
 ///
 /// ```
 /// use kiket_runtime::{Extension, Reply};

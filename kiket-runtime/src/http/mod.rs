@@ -7,9 +7,11 @@ mod respond;
 mod routes;
 mod server;
 
+#[cfg(feature = "internals")]
+pub(crate) use self::respond::not_found;
 #[doc(inline)]
 pub use self::server::{Server, ServerHandle};
-pub(crate) use self::{respond::not_found, routes::configure, server::Signals};
+pub(crate) use self::{routes::configure, server::Signals};
 
 use actix_web::web::ServiceConfig;
 

@@ -1,5 +1,6 @@
 //! The audit trail, which only a seed or a test makes: anchors, and the proofs of their records.
 
+use kiket_runtime::merkle::{self, ProofError};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Value, json};
 
@@ -9,9 +10,8 @@ use super::{
     request::Request,
     response::{Outcome, Response},
     state::State,
-    tree::Tree,
+    tree::{Hash, Tree},
 };
-use crate::api::merkle::{self, Hash, Node, ProofError};
 
 /// An anchor as it is given: its records, and other fields that it shall have.
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Record
 
 fn given_hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Hash>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    Hash::read(&text, Node::Leaf).map(Some).map_err(de::Error::custom)
+    Hash::read(&text).map(Some).map_err(de::Error::custom)
 }
 
 /// Adds an anchor and returns it, with its records.
@@ -83,7 +83,7 @@ fn records(anchor: &Item) -> &[Value] {
 }
 
 fn tree(anchor: &Item) -> Option<Tree> {
-    let hash = |record: &Value| Hash::read(record["content_hash"].as_str()?, Node::Leaf).ok();
+    let hash = |record: &Value| Hash::read(record["content_hash"].as_str()?).ok();
     let mut leaves = records(anchor).iter().filter_map(hash);
     Some(Tree::of(leaves.next()?, leaves))
 }
@@ -156,6 +156,6 @@ pub(super) fn verify(state: &mut State, request: &Request<'_>) -> Outcome {
 }
 
 fn with_root<'s>(state: &'s State, root: &str) -> Result<&'s Item, Response> {
-    let root = Hash::read(root, Node::Root).map_err(|_| Response::not_found("anchor"))?;
+    let root = Hash::read(root).map_err(|_| Response::not_found("anchor"))?;
     state.anchors.find(&[], &root.to_string())
 }

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use kiket_runtime::{Clock, Secret, StartupError, internals};
+
 use super::{
     call::{Call, Calls},
     credentials::Credentials,
@@ -17,16 +19,13 @@ use super::{
     shared::{Observer, Shared},
     state::State,
 };
-use crate::{
-    error::{Problem, StartupError},
-    types::{Clock, Secret},
-};
 
 /// Describes a [`FakePlatform`]; [`start`](Self::start) starts it.
 ///
 /// ```
 /// use std::time::Duration;
-/// use kiket_runtime::{Clock, testing::FakePlatform};
+/// use kiket_runtime::Clock;
+/// use kiket_testing::FakePlatform;
 ///
 /// let platform = FakePlatform::builder()
 ///     .extension_id("com.example.marketing")
@@ -116,7 +115,7 @@ impl FakePlatformBuilder {
         self
     }
 
-    /// The secret that signs deliveries, instead of [`SECRET`](crate::testing::SECRET).
+    /// The secret that signs deliveries, instead of [`SECRET`](crate::SECRET).
     pub fn webhook_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.credentials.webhook_secret = secret.into();
         self
@@ -203,7 +202,7 @@ impl FakePlatformBuilder {
     ///     members: [{ id: 1, name: Ada, email: ada@example.com, role: admin }]
     /// webhook_token: abc123
     /// # "#;
-    /// # let platform = kiket_runtime::testing::FakePlatform::builder().seed_yaml(seed).start().unwrap();
+    /// # let platform = kiket_testing::FakePlatform::builder().seed_yaml(seed).start().unwrap();
     /// # assert_eq!(platform.records("crm", "contacts")[1]["id"], 2);
     /// # assert_eq!(platform.anchors()[0]["leaf_count"], 2);
     /// # assert_eq!(platform.raw_events()[0]["status"], "pending");
@@ -225,7 +224,7 @@ impl FakePlatformBuilder {
     ///
     /// What is wrong with each seed, with file, line and column; and when the port cannot be listened on.
     pub fn start(self) -> Result<FakePlatform, StartupError> {
-        let refused = |problems| StartupError::of("the platform", problems);
+        let refused = |problems| internals::startup_error("the platform", problems);
         let mut state = State {
             extension_id: self.extension_id,
             detailed_secrets: self.detailed_secrets,
@@ -258,10 +257,8 @@ impl FakePlatformBuilder {
         });
         let server = Server::start(self.port, Arc::clone(&shared)).map_err(|error| {
             let what = format!("the platform cannot listen on 127.0.0.1:{}: {error}", self.port);
-            refused(vec![
-                Problem::new(what)
-                    .mend("choose another port, or 0 for any free one: `.port(…)`, or `PORT` of the example"),
-            ])
+            let help = "choose another port, or 0 for any free one: `.port(…)`, or `PORT` of the example";
+            refused(vec![internals::problem(what, None, help)])
         })?;
         let url = format!("http://{}/{base_path}", server.address()).trim_end_matches('/').to_owned();
         let delivery_timeout = self.delivery_timeout.unwrap_or(Duration::from_secs(15));

@@ -3,15 +3,14 @@
 use std::{collections::VecDeque, fmt, sync::Arc};
 
 use bytes::Bytes;
+use kiket_runtime::Headers;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
-
-use crate::types::Headers;
 
 /// A call that a [`FakePlatform`](super::FakePlatform) received, as it was sent. Its clones are the same call.
 ///
 /// ```
-/// use kiket_runtime::testing::FakePlatform;
+/// use kiket_testing::FakePlatform;
 ///
 /// let platform = FakePlatform::start();
 /// # let ask = |path: &str| {

@@ -1,10 +1,9 @@
 //! Which credentials a call needs, by the access of its endpoint.
 
+use kiket_runtime::{Headers, Secret};
+
 use super::{call::Call, response::Response, table::Access};
-use crate::{
-    testing::extension::SECRET,
-    types::{Headers, Secret},
-};
+use crate::extension::SECRET;
 
 /// What the fake platform has given to the extension.
 #[derive(Clone)]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{testing::response::TestResponse, types::Clock};
+use kiket_runtime::Clock;
+
+use crate::response::TestResponse;
 
 /// How long the platform waits before each repetition, in seconds (wire contract, retries). A `Retry-After` does not change it.
 const SCHEDULE: [u64; 6] = [30, 60, 5 * 60, 30 * 60, 2 * 60 * 60, 8 * 60 * 60];

@@ -16,7 +16,7 @@ use super::{
 /// unless [`times`](Self::times) says otherwise.
 ///
 /// ```
-/// use kiket_runtime::testing::{Expectation, FakePlatform};
+/// use kiket_testing::{Expectation, FakePlatform};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), kiket_runtime::ClientError> {

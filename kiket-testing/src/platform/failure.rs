@@ -26,7 +26,7 @@ use super::{
 ///
 /// ```
 /// use std::time::Duration;
-/// use kiket_runtime::testing::{Failure, FakePlatform};
+/// use kiket_testing::{Failure, FakePlatform};
 ///
 /// let platform = FakePlatform::start();
 /// platform.fail(Failure::status(503).retry_after(1).times(2));

@@ -2,6 +2,10 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc, thread, time::Duration};
 
+use kiket_runtime::{
+    Builder, Client, Clock, Extension, Secret,
+    internals::{self, Defaults},
+};
 use serde_json::Value;
 
 use super::{
@@ -18,12 +22,7 @@ use super::{
     server::Server,
     shared::Shared,
 };
-use crate::{
-    client::Client,
-    extension::{Builder, Extension},
-    testing::{delivery::DeliveryBuilder, extension::TestExtension},
-    types::{Clock, Secret},
-};
+use crate::{delivery::DeliveryBuilder, extension::TestExtension};
 
 /// A fake of the Kiket platform for tests and local development: a real HTTP server on a free port of the loopback
 /// address that serves every call extensions make, keeps its state in memory, records calls, verifies expectations,
@@ -33,7 +32,8 @@ use crate::{
 /// stops when it is dropped, and closes every connection.
 ///
 /// ```
-/// use kiket_runtime::{Extension, Reply, testing::{Failure, FakePlatform, TestExtension, delivery}};
+/// use kiket_runtime::{Extension, Reply};
+/// use kiket_testing::{Failure, FakePlatform, TestExtension, delivery};
 /// use serde_json::json;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -129,27 +129,24 @@ impl FakePlatform {
     /// the fake platform has one; and its clock, unless the builder has one.
     pub fn extension(&self, builder: Builder) -> Builder {
         let Shared { credentials, clock, .. } = &*self.shared;
-        let mut builder = builder
+        let builder = builder
             .base_url(self.url())
             .workspace_token(credentials.token.clone())
             .extension_api_key(credentials.api_key.clone())
             .webhook_secret(credentials.webhook_secret.clone());
-        builder.clock.get_or_insert_with(|| clock.clone());
-        match &self.shared.state().extension_id {
-            Some(id) if builder.overrides.id.is_none() => builder.id(id),
-            _ => builder,
-        }
+        let (id, clock) = (self.shared.state().extension_id.clone(), clock.clone());
+        internals::with_defaults(builder, Defaults { id, webhook_secret: None, clock, isolated: false }).0
     }
 
     /// A client that calls it as an extension does which is pointed at it, for code that is tested alone.
     ///
     /// ```
-    /// use kiket_runtime::testing::{self, FakePlatform};
+    /// use kiket_testing::{FakePlatform, context};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), kiket_runtime::ClientError> {
     /// let platform = FakePlatform::start();
-    /// let context = testing::context("issue.created", "v1").client(platform.client()).build();
+    /// let context = context("issue.created", "v1").client(platform.client()).build();
     /// context.endpoints().issues().create("No login", Default::default()).await?;
     /// assert_eq!(platform.issues()[0]["title"], "No login");
     /// # Ok(())
@@ -174,7 +171,8 @@ impl FakePlatform {
     /// it like the workspace token. Its key is published at `/.well-known/jwks.json`.
     ///
     /// ```
-    /// use kiket_runtime::{Authentication, Context, Extension, testing::{FakePlatform, TestExtension, delivery}};
+    /// use kiket_runtime::{Authentication, Context, Extension};
+    /// use kiket_testing::{FakePlatform, TestExtension, delivery};
     /// use serde_json::json;
     ///
     /// async fn on_issue_created(context: Context) -> kiket_runtime::Result<()> {
@@ -275,7 +273,8 @@ impl FakePlatform {
     /// schedule only counted otherwise. Each attempt is signed anew.
     ///
     /// ```
-    /// use kiket_runtime::{Extension, Error, testing::{FakePlatform, TestExtension, delivery}};
+    /// use kiket_runtime::{Error, Extension};
+    /// use kiket_testing::{FakePlatform, TestExtension, delivery};
     /// use serde_json::json;
     ///
     /// # #[tokio::main(flavor = "current_thread")]

@@ -7,11 +7,9 @@ use std::{
 };
 
 use http::Uri;
+use kiket_runtime::Headers;
 
-use crate::{
-    testing::{delivery::SignedDelivery, response::TestResponse},
-    types::Headers,
-};
+use crate::{delivery::SignedDelivery, response::TestResponse};
 
 /// The most bytes of a response that are read.
 const LARGEST: usize = 16 * 1024 * 1024;

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
+use kiket_runtime::{Place, Problem, Secret, internals};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Value, json};
 
@@ -16,10 +17,6 @@ use super::{
     rate::RateWindow,
     secrets,
     state::State,
-};
-use crate::{
-    error::{Place, Problem},
-    types::Secret,
 };
 
 /// A whole seed; every part may be left out.
@@ -124,9 +121,13 @@ struct Rate {
 impl Seed {
     pub(super) fn load(path: &Path) -> Result<Self, Problem> {
         let text = fs::read_to_string(path).map_err(|error| {
-            Problem::new(format!("the seed cannot be read: {error}"))
-                .at(Place { file: path.to_owned(), line: 0, column: 0, excerpt: None })
-                .mend("check that the path is right and that the file may be read")
+            let place = Place { file: path.to_owned(), line: 0, column: 0, excerpt: None };
+            let what = format!("the seed cannot be read: {error}");
+            internals::problem(
+                what,
+                Some(place),
+                "check that the path is right and that the file may be read",
+            )
         })?;
         Self::parse(&text, path)
     }
@@ -141,9 +142,10 @@ impl Seed {
             let at = error.location().map_or((0, 0), |at| (number(at.line()), number(at.column())));
             let sentence = error.to_string();
             let what = sentence.split(" at line ").next().unwrap_or(&sentence);
-            Problem::new(format!("the seed is not as expected: {what}"))
-                .at(Place { file: file.to_owned(), line: at.0, column: at.1, excerpt: None })
-                .mend("see `kiket::testing::FakePlatformBuilder::seed_yaml` for what a seed may have")
+            let place = Place { file: file.to_owned(), line: at.0, column: at.1, excerpt: None };
+            let what = format!("the seed is not as expected: {what}");
+            let help = "see `kiket::testing::FakePlatformBuilder::seed_yaml` for what a seed may have";
+            internals::problem(what, Some(place), help)
         })
     }
 

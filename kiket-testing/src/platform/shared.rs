@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use kiket_runtime::Clock;
+
 use super::{
     call::{Call, Calls},
     credentials::Credentials,
@@ -14,7 +16,6 @@ use super::{
     state::State,
     table::{Access, ENDPOINTS, Endpoint, RATE_LIMIT},
 };
-use crate::types::Clock;
 
 pub(super) struct Shared {
     pub(super) clock: Clock,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use kiket_runtime::Secret;
 use serde_json::Value;
 
 use super::{
@@ -11,7 +12,6 @@ use super::{
     replays::Replays,
     tokens::Tokens,
 };
-use crate::types::Secret;
 
 pub(super) struct State {
     /// The one extension there is; without it, every id is one.

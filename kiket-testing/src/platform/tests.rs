@@ -22,18 +22,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kiket_runtime::{
+    Authentication, Clock, Error, Extension, Payload, Reply, Secret, signature::SignatureError,
+};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    error::{Error, SignatureError},
-    extension::Extension,
-    handler::{Payload, Reply},
-    testing::{
-        delivery,
-        extension::{SECRET, TestExtension},
-    },
-    types::{Authentication, Clock, Secret},
+    delivery,
+    extension::{SECRET, TestExtension},
 };
 
 /// No test waits longer for anything.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
-use crate::testing::token::TokenIssuer;
+use crate::token::TokenIssuer;
 
 /// The tokens that were issued, and the key that signs them.
 #[derive(Default)]

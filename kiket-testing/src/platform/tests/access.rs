@@ -1,6 +1,6 @@
 //! Which calls are let in: paths, credentials, the rate window and idempotency keys.
 
-use crate::testing::platform::tests::*;
+use crate::platform::tests::*;
 
 #[test]
 fn a_runtime_token_opens_what_the_workspace_token_opens() {

@@ -1,6 +1,6 @@
 //! Extensions that are pointed at the fake platform, and deliveries to them.
 
-use crate::testing::platform::tests::*;
+use crate::platform::tests::*;
 
 #[test]
 fn an_extension_is_pointed_at_the_platform() {

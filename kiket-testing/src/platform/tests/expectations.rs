@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::testing::platform::tests::*;
+use crate::platform::tests::*;
 
 /// The text of the panic of `verify`.
 fn failure(platform: &FakePlatform) -> Option<String> {

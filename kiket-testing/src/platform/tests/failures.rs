@@ -1,6 +1,6 @@
 //! Failures that a test orders.
 
-use crate::testing::platform::tests::*;
+use crate::platform::tests::*;
 
 #[test]
 fn failures_respond_as_ordered() {

@@ -1,6 +1,6 @@
 //! The platform's intake forms, asked over plain sockets.
 
-use crate::testing::platform::tests::*;
+use crate::platform::tests::*;
 
 #[test]
 fn forms_are_found_by_what_they_are() {

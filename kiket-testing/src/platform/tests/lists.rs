@@ -1,6 +1,6 @@
 //! What is in the fake platform, by calls.
 
-use crate::testing::platform::tests::*;
+use crate::platform::tests::*;
 
 #[test]
 fn secrets_are_set_read_rotated_and_deleted() {

@@ -1,6 +1,6 @@
 //! The platform's issues and projects, asked over plain sockets.
 
-use crate::testing::platform::tests::*;
+use crate::platform::tests::*;
 
 const ISSUES: &str = "/api/v1/ext/issues";
 

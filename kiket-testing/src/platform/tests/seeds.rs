@@ -1,6 +1,6 @@
 //! What a seed puts into the fake platform.
 
-use crate::testing::platform::tests::*;
+use crate::platform::tests::*;
 
 const SEED: &str = "
 extension: { id: com.example.x, version: 1.10, metadata: { tier: pro } }

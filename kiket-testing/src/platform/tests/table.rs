@@ -1,6 +1,6 @@
 //! Every row of the table of endpoints, asked over plain sockets.
 
-use crate::testing::platform::{
+use crate::platform::{
     table::{Access, ENDPOINTS, Endpoint},
     tests::*,
 };
