@@ -39,7 +39,8 @@
 //! - [`external_webhook`]: webhooks of others, which Kiket passes on, and their signatures.
 //! - [`Endpoints`]: the typed calls to Kiket; [`api`]: what they take and give; [`Client`] for any other.
 //! - [`Extension`], [`Builder`]: the same without macros, to configure, mount or embed.
-//! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone, a Kiket of your own.
+//! - [`testing`] (feature `testing`): signed deliveries, the whole stack in process, contexts for handlers called alone, a
+//!   fake platform.
 //! - [`dedupe`]: stores that remember deliveries, so that nothing is done twice.
 //! - [`merkle`]: whether an audit record is in a published tree, checked without asking anybody.
 //! - [`signature`]: `sign` and `verify`, without the server.
