@@ -39,7 +39,8 @@
 //! - [`external_webhook`]: webhooks of others, which Kiket passes on, and their signatures.
 //! - [`Endpoints`]: the typed calls to Kiket; [`api`]: what they take and give; [`Client`] for any other.
 //! - [`Extension`], [`ExtensionBuilder`]: the same without macros, to configure, mount or embed.
-//! - [`testing`]: signed deliveries, the whole stack in process, contexts for handlers called alone, a Kiket of your own.
+//! - [`testing`] (feature `testing`): signed deliveries, the whole stack in process, contexts for handlers called alone, a
+//!   fake platform.
 //! - [`dedupe`]: stores that remember deliveries, so that nothing is done twice.
 //! - [`merkle`]: whether an audit record is in a published tree, checked without asking anybody.
 //! - [`signature`]: `sign` and `verify`, without the server.
@@ -49,6 +50,8 @@
 //!
 //! [coming]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/migrating.md
 //! [features]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/features.md
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use kiket_macros::{Event, Model, Retry, webhook};
 pub use kiket_runtime::{
@@ -61,8 +64,13 @@ pub use kiket_runtime::{
     Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Requirements, Result, Retry, Scope,
     Secret, SecretKey, Server, ServerHandle, Setting, SettingError, Settings, StartupError, State,
     StatusCode, TelemetryOptions, Timeout, Timestamp, TokenRules, UnknownAuthentication, Verdict, api,
-    dedupe, events, external_webhook, init_logging, merkle, notification, signature, testing,
+    dedupe, events, external_webhook, init_logging, merkle, notification, signature,
 };
+
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+#[doc(inline)]
+pub use kiket_testing as testing;
 
 #[doc(hidden)]
 pub use kiket_runtime::private as __private;

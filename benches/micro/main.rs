@@ -103,7 +103,7 @@ async fn on_issue_created(payload: Payload<IssueCreated>) -> Reply {
 }
 
 fn deliver(extension: &Extension, headers: &Headers, body: &Bytes) {
-    let answer = kiket::__private::dispatch(extension, EVENT, VERSION, headers.clone(), body.clone());
+    let answer = kiket_runtime::internals::dispatch(extension, EVENT, VERSION, headers.clone(), body.clone());
     // The handler waits for nothing, so that the answer is there at once.
     let answer = pin!(answer).poll(&mut Context::from_waker(Waker::noop()));
     let Poll::Ready((200, body)) = answer else { panic!("the answer is {answer:?}") };

@@ -12,7 +12,7 @@ use std::{cell::OnceCell, time::Duration};
 use bytes::Bytes;
 use kiket_runtime::{
     Clock, Context, Decision, Extension, HandlerError, Headers, Json, Payload, RawBody, Result, Settings, StatusCode,
-    private::dispatch_to,
+    internals::dispatch_to,
     signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER},
 };
 use libfuzzer_sys::{Corpus, fuzz_target};

@@ -1,11 +1,11 @@
 //! Whatever the body: decoding it with the framework's eyes on it gives what `serde_json` gives without them, and the
-//! plumbing is what a reader of the whole body would find.
+//! envelope is what a reader of the whole body would find.
 
 #![no_main]
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Debug};
 
-use kiket_runtime::private::{Plumbing, decode};
+use kiket_runtime::internals::{EnvelopeFields, decode};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Number, Value, value::RawValue};
@@ -66,15 +66,15 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let (raw, _) = decode::<&RawValue>(body);
     assert_eq!(raw.map(RawValue::get).ok(), serde_json::from_str::<&RawValue>(body).map(RawValue::get).ok());
 
-    let (value, plumbing) = decode::<Value>(body);
+    let (value, envelope) = decode::<Value>(body);
     // A key is text, though a value that nobody reads may be half a surrogate pair.
     let object = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(body);
-    assert_eq!(plumbing.is_ok(), object.is_ok(), "{body}");
+    assert_eq!(envelope.is_ok(), object.is_ok(), "{body}");
     // `serde_json` reads a key of its own protocols as something else than a key.
-    if let (Ok(value), Ok(plumbing)) = (value, plumbing)
+    if let (Ok(value), Ok(envelope)) = (value, envelope)
         && !body.contains("private")
     {
-        check(&value, &plumbing);
+        check(&value, &envelope);
     }
     Corpus::Keep
 });
@@ -86,7 +86,7 @@ fn is_deep(body: &str) -> bool {
 
 #[track_caller]
 fn same<'b, T: Deserialize<'b> + Debug + PartialEq>(body: &'b str) {
-    let (decoded, plumbing) = decode::<T>(body);
+    let (decoded, envelope) = decode::<T>(body);
     match (decoded, serde_json::from_str::<T>(body)) {
         (Ok(decoded), Ok(expected)) => assert_eq!(decoded, expected),
         (Err(_), Err(_)) => {}
@@ -94,22 +94,22 @@ fn same<'b, T: Deserialize<'b> + Debug + PartialEq>(body: &'b str) {
             assert!(is_deep(body) && decoded.is_ok(), "{body}\n{decoded:?}\n{expected:?}");
         }
     }
-    // The plumbing is the same whatever the type.
+    // The envelope is the same whatever the type.
     let (_, whole) = decode::<IgnoredAny>(body);
-    assert_eq!(plumbing.ok(), whole.ok(), "{body}");
+    assert_eq!(envelope.ok(), whole.ok(), "{body}");
 }
 
-fn check(value: &Value, plumbing: &Plumbing) {
+fn check(value: &Value, envelope: &EnvelopeFields) {
     let text = |key: &str| value[key].as_str().map(str::to_owned);
-    assert_eq!(plumbing.event, text("event").or_else(|| text("type")));
-    assert_eq!(plumbing.routed_event, text("event").or_else(|| text("type")).or_else(|| text("event_type")));
+    assert_eq!(envelope.event, text("event").or_else(|| text("type")));
+    assert_eq!(envelope.routed_event, text("event").or_else(|| text("type")).or_else(|| text("event_type")));
 
     let id = ["id", "delivery_id"].into_iter().find_map(|key| match &value[key] {
         Value::String(id) if !id.is_empty() => Some((key, id.clone())),
         Value::Number(_) => Some((key, String::new())),
         _ => None,
     });
-    match (id, &plumbing.delivery_id) {
+    match (id, &envelope.delivery_id) {
         (Some((key, id)), Some(found)) if id.is_empty() => {
             assert_eq!(found.parse::<Number>().ok(), value[key].as_number().cloned());
         }
@@ -117,10 +117,10 @@ fn check(value: &Value, plumbing: &Plumbing) {
     }
 
     let times = ["timestamp", "occurred_at", "createdAt", "received_at"].map(|key| &value[key]);
-    let time = plumbing.time.as_ref().map(|time| serde_json::from_str::<Value>(time).unwrap());
+    let time = envelope.time.as_ref().map(|time| serde_json::from_str::<Value>(time).unwrap());
     assert_eq!(time.as_ref(), times.into_iter().find(|time| !time.is_null()));
 
-    if let Some(url) = &plumbing.base_url {
+    if let Some(url) = &envelope.base_url {
         assert!(!url.is_empty() && !value["api"].is_null());
     }
 }

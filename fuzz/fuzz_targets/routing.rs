@@ -8,7 +8,7 @@
 
 mod request;
 
-use kiket_runtime::{EventName, EventVersion, Headers, private::route};
+use kiket_runtime::{EventName, EventVersion, Headers, internals::route};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use request::Request;
 

@@ -19,9 +19,9 @@ use std::{
 
 use bytes::Bytes;
 use kiket_runtime::{
-    Authentication, Clock, Context, Extension, Headers, Json, TokenRules, private::dispatch_to,
-    testing::TokenIssuer,
+    Authentication, Clock, Context, Extension, Headers, Json, TokenRules, internals::dispatch_to,
 };
+use kiket_testing::TokenIssuer;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::{Map, Value, json, value::RawValue};
 

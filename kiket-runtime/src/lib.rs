@@ -16,6 +16,9 @@ pub mod events;
 mod extension;
 mod handler;
 mod http;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod manifest;
 mod messages;
 mod metrics;
@@ -31,7 +34,6 @@ pub mod startup {
     };
 }
 pub mod telemetry;
-pub mod testing;
 mod types;
 
 pub use ::http::StatusCode;

@@ -39,7 +39,8 @@ fn check<E: Event + Serialize + DeserializeOwned + PartialEq + Debug>(name: &str
 #[track_caller]
 fn decode<E: DeserializeOwned + PartialEq + Debug>(payload: &Value) -> E {
     let body = payload.to_string();
-    let decoded = kiket::__private::decode::<E>(&body).0.unwrap_or_else(|error| panic!("{body}: {error}"));
+    let decoded =
+        kiket_runtime::internals::decode::<E>(&body).0.unwrap_or_else(|error| panic!("{body}: {error}"));
     assert_eq!(decoded, serde_json::from_value(payload.clone()).unwrap(), "{body}");
     decoded
 }
@@ -459,7 +460,9 @@ fn what_is_absent_or_null_is_empty() {
         // Those that mean nothing to this event are kept, `null` or not.
         let known = names.into_iter().filter(|name| {
             let read: Value = json!({ *name: {} });
-            kiket::__private::decode::<E>(&read.to_string()).0.map_or(true, |read| read == E::default())
+            kiket_runtime::internals::decode::<E>(&read.to_string())
+                .0
+                .map_or(true, |read| read == E::default())
         });
         let nulls: Value =
             known.map(|name| (name.to_owned(), Value::Null)).collect::<serde_json::Map<_, _>>().into();

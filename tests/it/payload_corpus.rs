@@ -173,7 +173,8 @@ const TOLD: [Told; 11] = [
 
 const fn told<E: DeserializeOwned + Serialize>(file: &'static str, expected: fn() -> Value) -> Told {
     let read = |body: &str| {
-        let event: E = kiket::__private::decode(body).0.unwrap_or_else(|error| panic!("{body}: {error}"));
+        let event: E =
+            kiket_runtime::internals::decode(body).0.unwrap_or_else(|error| panic!("{body}: {error}"));
         serde_json::to_value(event).unwrap()
     };
     Told { file, read, expected }

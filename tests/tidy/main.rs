@@ -46,6 +46,11 @@ fn sources(folder: &str) -> Vec<(String, String)> {
     files
 }
 
+/// Whether a file has nothing but tests.
+fn is_test(file: &str) -> bool {
+    file.ends_with("/tests.rs") || file.contains("/tests/")
+}
+
 /// The code of a file: without comments, docs and the tests at its foot.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
@@ -53,17 +58,21 @@ fn code(text: &str) -> String {
     lines.map(|line| line.split(" // ").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// Only files whose path starts with one of `rooms` may have `word` in their code.
+/// The sources of the test kit.
+const KIT: &str = "kiket-testing/src";
+
+/// Only files of the runtime whose path starts with one of `rooms`, and of the test kit with its whole path there, may have
+/// `word` in their code.
 #[track_caller]
 fn check(word: &str, rooms: &[&str]) {
     let mut seen = false;
     let mut trespassers = Vec::new();
-    for (file, text) in sources("kiket-runtime/src") {
-        if !code(&text).contains(word) || file.ends_with("/tests.rs") {
+    for (file, text) in sources("kiket-runtime/src").into_iter().chain(sources(KIT)) {
+        if !code(&text).contains(word) || is_test(&file) {
             continue;
         }
         seen = true;
-        let room = file.strip_prefix("kiket-runtime/src/").unwrap();
+        let room = file.strip_prefix("kiket-runtime/src/").unwrap_or(&file);
         if !rooms.iter().any(|allowed| room.starts_with(allowed)) {
             trespassers.push(file);
         }
@@ -93,34 +102,9 @@ const ORDER: [&str; 22] = [
     "pipeline",
     "http",
     "extension",
-    "testing",
+    "internals",
     "lib",
     "private",
-];
-
-/// Imports against the order that are left; this list only shrinks.
-const UPWARDS: [(&str, &str); 7] = [
-    ("client/mod.rs", "api/endpoints.rs"),
-    ("client/mod.rs", "api/ingestion.rs"),
-    ("error/mod.rs", "messages/external_webhook/provider.rs"),
-    ("handler/reply.rs", "messages/decision.rs"),
-    ("http/mod.rs", "extension/mod.rs"),
-    ("http/routes.rs", "extension/mod.rs"),
-    ("http/server.rs", "extension/mod.rs"),
-];
-/// Folders with circles that are left; this list only shrinks.
-const CIRCLES: [&str; 11] = [
-    "api/",
-    "client/",
-    "webhook/",
-    "delivery/",
-    "error/",
-    "messages/",
-    "extension/",
-    "handler/",
-    "pipeline/",
-    "testing/",
-    "http/",
 ];
 
 fn graph_of(crate_sources: &str) -> Graph {
@@ -143,7 +127,7 @@ fn imports_point_down() {
     let mut upwards = Vec::new();
     for (from, edges) in &graph_of("kiket-runtime/src") {
         for (to, path) in edges {
-            if position(to) > position(from) && !UPWARDS.contains(&(from, to)) {
+            if position(to) > position(from) {
                 upwards.push(format!("{from} names `{path}` of {to}"));
             }
         }
@@ -154,10 +138,10 @@ fn imports_point_down() {
 #[test]
 fn no_files_import_each_other() {
     let mut found = Vec::new();
-    for sources in ["src", "kiket-macros/src", "kiket-runtime/src"] {
+    for sources in ["src", "kiket-macros/src", "kiket-runtime/src", KIT] {
         let graph = graph_of(sources);
         for circle in circles(&graph) {
-            for from in circle.iter().filter(|from| !CIRCLES.iter().any(|folder| from.starts_with(folder))) {
+            for from in &circle {
                 let inside = graph[*from].iter().filter(|(to, _)| circle.contains(to.as_str()));
                 found.extend(inside.map(|(to, path)| format!("{sources}: {from} names `{path}` of {to}")));
             }
@@ -168,7 +152,10 @@ fn no_files_import_each_other() {
 
 #[test]
 fn only_http_and_its_test_doubles_know_the_web_framework() {
-    check("actix_web", &["http/", "testing/extension.rs", "testing/platform/"]);
+    check(
+        "actix_web",
+        &["http/", "internals.rs", "kiket-testing/src/extension.rs", "kiket-testing/src/platform/"],
+    );
     // What it is made of: only where connections are made.
     check("actix_http", &["http/connection.rs", "http/server.rs"]);
     check("actix_service", &["http/connection.rs", "http/server.rs"]);
@@ -179,7 +166,7 @@ fn only_http_and_its_test_doubles_know_the_web_framework() {
 #[test]
 fn only_the_manifest_and_seeds_of_tests_know_yaml() {
     // A seed is read into types of its own: it has one form, where a manifest has three and needs the tree.
-    check("serde_yaml", &["manifest/", "testing/platform/seed.rs"]);
+    check("serde_yaml", &["manifest/", "kiket-testing/src/platform/seed.rs"]);
 }
 
 #[test]
@@ -210,14 +197,13 @@ fn only_the_start_reads_the_global_list_of_handlers() {
 
 #[test]
 fn only_the_manifest_and_seeds_of_tests_read_files() {
-    check("fs::", &["manifest/load.rs", "testing/platform/seed.rs"]);
+    check("fs::", &["manifest/load.rs", "kiket-testing/src/platform/seed.rs"]);
 }
 
 #[test]
 fn nothing_a_request_can_reach_may_panic() {
-    // What runs before the first delivery, and what tests call, may.
-    let before =
-        ["testing/", "extension/assemble.rs", "private.rs", "telemetry/logging.rs", "extension/builder.rs"];
+    // What runs before the first delivery may.
+    let before = ["extension/assemble.rs", "private.rs", "telemetry/logging.rs", "extension/builder.rs"];
     for (file, text) in sources("kiket-runtime/src") {
         let room = file.strip_prefix("kiket-runtime/src/").unwrap();
         if before.iter().any(|allowed| room.starts_with(allowed)) || file.ends_with("/tests.rs") {
@@ -236,6 +222,25 @@ fn nothing_a_request_can_reach_may_panic() {
 }
 
 #[test]
+fn the_test_kit_panics_with_a_sentence() {
+    for (file, text) in sources(KIT).into_iter().filter(|(file, _)| !is_test(file)) {
+        for word in [".unwrap()", ".unwrap_err()", "todo!", "unimplemented!", "unreachable!()", "panic!()"] {
+            assert!(!code(&text).contains(word), "{file} has `{word}`");
+        }
+    }
+}
+
+#[test]
+fn only_one_module_of_the_runtime_is_open_to_the_test_kit() {
+    for (file, text) in sources(KIT) {
+        assert!(!code(&text).contains("kiket_runtime::private"), "{file}");
+    }
+    let manifest = fs::read_to_string(root().join("kiket-runtime/Cargo.toml")).unwrap();
+    let production = manifest.split("[dev-dependencies]").next().unwrap_or_default();
+    assert!(!production.contains("kiket-testing"), "production builds would compile the test kit");
+}
+
+#[test]
 fn only_the_events_of_the_runtime_name_its_macros() {
     for (file, text) in sources("kiket-macros/src") {
         assert!(!code(&text).contains("kiket_runtime"), "{file}");
@@ -251,15 +256,15 @@ fn files_stay_of_a_size_to_read() {
             .into_iter()
             .filter(move |(file, text)| code(text).lines().count() > limit && !file.ends_with("/tests.rs"))
     };
-    let files: Vec<_> =
-        long("kiket-macros/src", 120).chain(long("kiket-runtime/src", 420)).map(|(file, _)| file).collect();
+    let files = long("kiket-macros/src", 120).chain(long("kiket-runtime/src", 420)).chain(long(KIT, 420));
+    let files: Vec<_> = files.map(|(file, _)| file).collect();
     assert!(files.is_empty(), "too long for one purpose: {files:?}");
 }
 
 #[test]
 fn every_file_is_on_the_map() {
     let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    for folder in ["kiket-runtime/src", "kiket-macros/src"] {
+    for folder in ["kiket-runtime/src", "kiket-macros/src", KIT] {
         for (file, _) in sources(folder) {
             let name = file.strip_prefix(folder).unwrap().trim_start_matches('/');
             assert!(map.contains(&format!("`{name}`")), "ARCHITECTURE.md does not say what `{name}` is for");

@@ -12,11 +12,11 @@ use crate::{
 /// Events for Kiket's analytics.
 ///
 /// ```
-/// # use kiket_runtime::testing::{self, FakePlatform};
+/// # use kiket_testing::{FakePlatform, context};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = FakePlatform::start();
-/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+/// # let context = context("issue.created", "v1").client(platform.client()).build();
 /// use serde_json::json;
 ///
 /// context.endpoints().analytics().track("report.sent", json!({ "pages": 3 })).await?;

@@ -14,11 +14,11 @@ use crate::{
 /// E-mails that an extension received elsewhere and passes on to Kiket.
 ///
 /// ```
-/// # use kiket_runtime::testing::{self, FakePlatform};
+/// # use kiket_testing::{FakePlatform, context};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = FakePlatform::start();
-/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+/// # let context = context("issue.created", "v1").client(platform.client()).build();
 /// use kiket_runtime::api::{EmailAttachment, InboundEmail};
 ///
 /// let email = InboundEmail::new("ada@example.com", "support@acme.inbound.kiket.dev")

@@ -14,13 +14,13 @@ use crate::{
 /// The intake forms of a project, through which people without an account submit something.
 ///
 /// ```
-/// # use kiket_runtime::testing::{self, FakePlatform};
+/// # use kiket_testing::{FakePlatform, context};
 /// # use serde_json::json;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = FakePlatform::start();
 /// # platform.add_intake_form(7, json!({ "key": "bug-report", "public": true, "form_url": "https://kiket.dev/f/bug" }));
-/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+/// # let context = context("issue.created", "v1").client(platform.client()).build();
 /// use kiket_runtime::api::IntakeFormFilter;
 ///
 /// let forms = context.endpoints().intake_forms(7);

@@ -16,12 +16,12 @@ use crate::{
 /// The submissions of an intake form, and the decisions about them.
 ///
 /// ```
-/// # use kiket_runtime::testing::{self, FakePlatform};
+/// # use kiket_testing::{FakePlatform, context};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = FakePlatform::start();
 /// # platform.add_intake_form(7, serde_json::json!({ "key": "bug-report" }));
-/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+/// # let context = context("issue.created", "v1").client(platform.client()).build();
 /// use kiket_runtime::api::{SubmissionFilter, SubmissionStatus};
 /// use serde_json::json;
 ///

@@ -110,11 +110,6 @@ impl fmt::Display for Node {
 pub(crate) struct Hash([u8; 32]);
 
 impl Hash {
-    /// The hash of the content of a record.
-    pub(crate) fn of(content: &[u8]) -> Self {
-        Self(Sha256::digest(content).into())
-    }
-
     /// ```text
     /// hash = [ "0x" ] 64HEXDIG
     /// ```
@@ -131,7 +126,7 @@ impl Hash {
     }
 
     /// The node above this one and its sibling.
-    pub(crate) fn with(self, sibling: Self) -> Self {
+    fn with(self, sibling: Self) -> Self {
         let hash = Sha256::new().chain_update(self.min(sibling).0).chain_update(self.max(sibling).0);
         Self(hash.finalize().into())
     }
@@ -178,7 +173,6 @@ mod tests {
         ] {
             assert_eq!(verify(leaf, &proof, ROOT), Ok(()), "{leaf}");
         }
-        assert_eq!(Hash::of(b"alpha").to_string(), format!("0x{ALPHA}"));
     }
 
     #[test]

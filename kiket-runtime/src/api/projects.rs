@@ -15,7 +15,7 @@ use crate::{
 /// The projects of the workspace: their workflows, boards and members.
 ///
 /// ```
-/// # use kiket_runtime::testing::{self, FakePlatform};
+/// # use kiket_testing::{FakePlatform, context};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let platform = FakePlatform::start();
@@ -23,7 +23,7 @@ use crate::{
 /// #     "slug": "core", "id": 7, "workflows": [{ "name": "Delivery" }], "boards": [{ "name": "Team" }],
 /// #     "members": [{ "id": 1, "email": "ada@example.com" }],
 /// # }));
-/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+/// # let context = context("issue.created", "v1").client(platform.client()).build();
 /// let projects = context.endpoints().projects();
 /// assert_eq!(projects.workflows("core").await?[0].name, "Delivery");
 /// assert_eq!(projects.boards("core").await?[0].name, "Team");

@@ -14,9 +14,9 @@ use crate::types::allows;
 /// The token itself is not in here: it stays inside the client, which sends it with the calls of the delivery.
 ///
 /// ```
-/// use kiket_runtime::testing;
+/// use kiket_testing::context;
 ///
-/// let context = testing::context("issue.created", "v1").scopes(["issues:read"]).build();
+/// let context = context("issue.created", "v1").scopes(["issues:read"]).build();
 /// let auth = context.auth().expect("it was given");
 /// assert!(auth.is_verified() && auth.allows("issues.read") && !auth.allows("issues.write"));
 /// ```

@@ -7,6 +7,7 @@ tokio::task_local! {
 }
 
 /// Awaits `responding`; beside its output is the cause for which it refused a delivery, as `code: text`.
+#[cfg(feature = "internals")]
 pub(crate) async fn observed<F: Future>(responding: F) -> (F::Output, Option<String>) {
     let observed = async {
         let output = responding.await;

@@ -83,6 +83,7 @@ impl Client {
     }
 
     /// A client without tokens, whose calls fail.
+    #[cfg(feature = "internals")]
     pub(crate) fn unconfigured() -> Self {
         Self::new(ClientOptions::default(), Clock::system())
     }

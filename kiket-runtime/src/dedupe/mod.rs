@@ -19,7 +19,7 @@
 //! - An answer never changes once it is stored.
 //! - [`MemoryStore`] is for one process. `RedisStore` (feature `redis`) and `PostgresStore` (feature `postgres`) are
 //!   for several, and outlive them. Whoever brings another one runs
-//!   [`dedupe_store_conformance`](crate::testing::dedupe_store_conformance) on it.
+//!   `kiket::testing::dedupe_store_conformance` on it.
 
 mod memory;
 #[cfg(feature = "postgres")]

@@ -18,8 +18,10 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tracing::Span;
 
+#[cfg(feature = "internals")]
+pub(crate) use self::envelope::decode;
 pub(crate) use self::{
-    envelope::{Envelope, Key, decode},
+    envelope::{Envelope, Key},
     request::{JsonText, Request},
     services::{HandlerKey, Services, TypeMap},
     target::Target,

@@ -1,7 +1,8 @@
 //! Kiket's own events as types: what a handler reads, and what a test makes.
 //!
 //! ```
-//! use kiket_runtime::{Payload, events::{Issue, IssueTransitioned, Transition}, testing::delivery_of};
+//! use kiket_runtime::{Payload, events::{Issue, IssueTransitioned, Transition}};
+//! use kiket_testing::delivery_of;
 //!
 //! async fn on_transition(event: Payload<IssueTransitioned>) -> Option<String> {
 //!     event.transition.to.clone()

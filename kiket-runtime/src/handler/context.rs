@@ -19,14 +19,15 @@ use crate::{
 /// It is owned and cheap to clone, so that it can go into a task of its own.
 ///
 /// ```
-/// use kiket_runtime::{Context, Payload, Reply, testing};
+/// use kiket_runtime::{Context, Payload, Reply};
+/// use kiket_testing::context;
 /// use serde_json::json;
 ///
 /// async fn on_issue_created(context: Context) -> Reply {
 ///     Reply::json(json!({ "version": context.event_version().as_str() }))
 /// }
 ///
-/// let context: Context = testing::context("issue.created", "v1").build();
+/// let context: Context = context("issue.created", "v1").build();
 /// # let reply = futures_executor(on_issue_created(context));
 /// # assert_eq!(reply.to_json(), json!({ "version": "v1" }));
 /// # fn futures_executor<F: Future>(future: F) -> F::Output {
@@ -115,9 +116,10 @@ impl Context {
     /// before it runs.
     ///
     /// ```
-    /// use kiket_runtime::{ErrorKind, StatusCode, testing};
+    /// use kiket_runtime::{ErrorKind, StatusCode};
+    /// use kiket_testing::context;
     ///
-    /// let context = testing::context("issue.created", "v1").scopes(["issues:read"]).build();
+    /// let context = context("issue.created", "v1").scopes(["issues:read"]).build();
     /// assert!(context.require_scopes(["issues.read"]).is_ok());
     /// let refused = context.require_scopes(["issues.read", "issues.write"]).unwrap_err();
     /// assert_eq!(refused.kind(), ErrorKind::Rejected(StatusCode::FORBIDDEN));
@@ -145,10 +147,10 @@ impl Context {
     /// A handler that cannot do without it asks for [`RequiredSecret`](crate::RequiredSecret) instead.
     ///
     /// ```
-    /// use kiket_runtime::testing;
+    /// use kiket_testing::context;
     /// use serde_json::json;
     ///
-    /// let context = testing::context("issue.created", "v1").body(json!({ "secrets": { "SLACK_TOKEN": "xoxb" } })).build();
+    /// let context = context("issue.created", "v1").body(json!({ "secrets": { "SLACK_TOKEN": "xoxb" } })).build();
     /// assert_eq!(context.secret("SLACK_TOKEN").unwrap().expose(), "xoxb");
     /// assert!(context.secret("OTHER").is_none());
     /// ```

@@ -9,8 +9,10 @@ mod routes;
 mod server;
 mod signals;
 
+#[cfg(feature = "internals")]
+pub(crate) use self::path::target_of;
+#[cfg(feature = "internals")]
+pub(crate) use self::respond::not_found;
 #[doc(inline)]
 pub use self::server::{Server, ServerHandle};
-pub(crate) use self::{
-    options::Options, path::target_of, respond::not_found, routes::Routes, signals::Signals,
-};
+pub(crate) use self::{options::Options, routes::Routes, signals::Signals};

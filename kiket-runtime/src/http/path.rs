@@ -57,6 +57,7 @@ impl Form {
 }
 
 /// The target that `path` names where the routes have no prefix.
+#[cfg(feature = "internals")]
 pub(crate) fn target_of(path: &str) -> Option<Target<'_>> {
     Form::ALL.into_iter().find_map(|form| form.read(path, form.beginning()))
 }

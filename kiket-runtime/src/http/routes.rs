@@ -201,7 +201,7 @@ mod tests {
     use actix_web::{App, test};
 
     use super::*;
-    use crate::{extension::Extension, testing, types::Clock};
+    use crate::{extension::Extension, types::Clock};
 
     #[tokio::test]
     async fn paths_that_only_look_like_those_of_deliveries_are_left_to_the_app() {
@@ -226,7 +226,7 @@ mod tests {
             ("/api/webhooks/c/webhooks/a.b", 404),
             ("/api/webhook/a.b", 204),
         ] {
-            let delivery = testing::delivery("a.b", "v1", &json!({})).sign("sh_123", NOW);
+            let delivery = kiket_testing::delivery("a.b", "v1", &json!({})).sign("sh_123", NOW);
             let request = delivery
                 .headers
                 .into_iter()

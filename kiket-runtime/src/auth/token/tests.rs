@@ -5,15 +5,13 @@ use std::{
     time::Duration,
 };
 
+use kiket_testing::TokenIssuer; // of another build of this crate: only its texts and JSON are taken
 use serde_json::{Value, json};
 
 use super::{Keyring, TokenError, TokenRefusal, TokenVerifier, jwks::KeySet, rules::TokenRules};
-use crate::{
-    client::{
-        Fetcher,
-        wire::{Outgoing, Response, Sending, Transport},
-    },
-    testing::TokenIssuer,
+use crate::client::{
+    Fetcher,
+    wire::{Outgoing, Response, Sending, Transport},
 };
 
 const NOW: u64 = 1_768_690_100;

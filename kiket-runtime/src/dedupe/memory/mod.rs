@@ -166,9 +166,4 @@ mod tests {
         let (entries, bytes) = store.0.usage();
         assert!(entries < 1200 && bytes < 1 << 18, "{entries} entries, {bytes} bytes");
     }
-
-    #[tokio::test(start_paused = true)]
-    async fn it_conforms() {
-        crate::testing::dedupe_store_conformance(std::sync::Arc::new(MemoryStore::new())).await;
-    }
 }

@@ -1,0 +1,192 @@
+//! What the test kit, the benches and the fuzz targets need of the runtime. Nothing here is stable.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use actix_web::{HttpResponse, web::Payload};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::{
+    auth::{Auth, Authentic, Grant, Token, refusal},
+    client::Client,
+    config::{Environment, SecretVariables},
+    delivery::{self, Delivery, Envelope, HandlerKey, JsonText, Request, Services, Target, TypeMap},
+    error::{Classifiers, Place, Problem, Rejection, StartupError},
+    extension::{Extension, ExtensionBuilder},
+    handler::Context,
+    http,
+    pipeline::Response,
+    types::{Clock, EventName, EventVersion, Headers, Secret},
+};
+
+/// What the context of a made-up delivery is made of.
+#[allow(missing_debug_implementations)] // settings and body are not to be printed
+pub struct ContextParts {
+    /// The event.
+    pub event: EventName,
+    /// The version.
+    pub version: EventVersion,
+    /// The id of the extension.
+    pub extension_id: Option<String>,
+    /// The version of the extension.
+    pub extension_version: Option<String>,
+    /// The client; without one, every call fails for want of a token.
+    pub client: Option<Client>,
+    /// The settings.
+    pub settings: Vec<(String, Value)>,
+    /// The headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Value,
+    /// The scopes of a verified runtime token; without them there is no token.
+    pub scopes: Option<Vec<String>>,
+    /// When the delivery was signed, in Unix seconds.
+    pub signed_at: u64,
+    /// How long the handler may still run.
+    pub remaining: Duration,
+}
+
+/// Makes a context up; `None` if the body is not an object.
+pub fn context(parts: ContextParts) -> Option<Context> {
+    let services = Services {
+        client: parts.client.unwrap_or_else(Client::unconfigured),
+        extension_id: parts.extension_id,
+        extension_version: parts.extension_version,
+        settings: parts.settings.into_iter().collect(),
+        secret_variables: SecretVariables::default(),
+        states: TypeMap::default(),
+        classifiers: Classifiers::default(),
+    };
+    let token = parts.scopes.map(|scopes| {
+        let auth = Auth::new(Grant { verified: true, scopes, ..Grant::default() });
+        Token { auth, text: Secret::new("rt_test") }
+    });
+    Some(Context::new(Delivery::new(
+        Arc::new(services),
+        Arc::new(HandlerKey { event: parts.event, version: parts.version }),
+        parts.headers.into_iter().collect(),
+        JsonText::new(parts.body.to_string().into()).ok()?,
+        Authentic { signed_at: parts.signed_at, secret: Some(0), token, undecided: None },
+        Instant::now() + parts.remaining,
+    )))
+}
+
+/// What a builder is given unless it has it.
+#[derive(Debug)]
+pub struct Defaults {
+    /// The id of the extension.
+    pub id: Option<String>,
+    /// The webhook secret.
+    pub webhook_secret: Option<Secret>,
+    /// The clock.
+    pub clock: Clock,
+    /// Whether it reads no variables but those it was given.
+    pub isolated: bool,
+}
+
+/// Gives `builder` what it lacks of `defaults`. Returns it, and the clock that it has.
+pub fn with_defaults(mut builder: ExtensionBuilder, defaults: Defaults) -> (ExtensionBuilder, Clock) {
+    if let (None, Some(secret)) = (&builder.0.layer.webhook_secrets, defaults.webhook_secret) {
+        builder = builder.webhook_secret(secret);
+    }
+    if defaults.isolated && matches!(builder.0.environment, Environment::Process) {
+        builder.0.environment = Environment::given([]);
+    }
+    builder.0.layer.id = builder.0.layer.id.take().or(defaults.id);
+    let clock = builder.0.clock.get_or_insert(defaults.clock).clone();
+    (builder, clock)
+}
+
+/// Awaits the response to a delivery. Beside it is the cause for which the delivery was refused, as `code: text`.
+pub async fn observed<F: Future>(responding: F) -> (F::Output, Option<String>) {
+    refusal::observed(responding).await
+}
+
+/// The response for every path that the extension does not have.
+pub async fn not_found(payload: Payload) -> HttpResponse {
+    http::not_found(payload).await
+}
+
+/// A problem, in one sentence, with its place and with what to do about it.
+pub fn problem(what: impl Into<String>, place: Option<Place>, help: impl Into<String>) -> Problem {
+    let problem = Problem::new(what).mend(help);
+    match place {
+        Some(place) => problem.at(place),
+        None => problem,
+    }
+}
+
+/// What keeps `subject` from starting.
+pub fn startup_error(subject: &'static str, problems: Vec<Problem>) -> StartupError {
+    StartupError::of(subject, problems)
+}
+
+/// Runs a delivery without HTTP. Returns the status and the body of its response.
+pub async fn dispatch(
+    extension: &Extension,
+    event: &str,
+    version: &str,
+    headers: Headers,
+    body: bytes::Bytes,
+) -> (u16, bytes::Bytes) {
+    let target = Target { event: Some(event), version: Some(version), query: "" };
+    let Response { status, body, .. } = extension.pipeline().handle(Request { target, headers, body }).await;
+    (status.as_u16(), body)
+}
+
+/// The same for a path and its query as they were sent; `None` for a path that is not of deliveries.
+pub async fn dispatch_to(
+    extension: &Extension,
+    path: &str,
+    headers: Headers,
+    body: bytes::Bytes,
+) -> Option<(u16, bytes::Bytes)> {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let target = Target { query, ..http::target_of(path)? };
+    let Response { status, body, .. } = extension.pipeline().handle(Request { target, headers, body }).await;
+    Some((status.as_u16(), body))
+}
+
+/// The event and the version that a request names, each as it is written, or the code of its rejection.
+pub fn route(
+    event: Option<&str>,
+    version: Option<&str>,
+    query: &str,
+    headers: &Headers,
+) -> (Result<Option<String>, &'static str>, Result<String, &'static str>) {
+    let target = Target { event, version, query };
+    let code = |rejection: Rejection| rejection.code.unwrap_or_default();
+    let event = target.event().map(|event| event.map(Cow::into_owned)).map_err(code);
+    (event, target.version(headers).map(|version| version.written.into_owned()).map_err(code))
+}
+
+/// The fields of the envelope, read from a body.
+#[derive(Debug, PartialEq, Eq)]
+pub struct EnvelopeFields {
+    /// `event`, else `type`.
+    pub event: Option<String>,
+    /// The same, else `event_type`.
+    pub routed_event: Option<String>,
+    /// `id`, else `delivery_id`.
+    pub delivery_id: Option<String>,
+    /// The JSON of the first time.
+    pub time: Option<String>,
+    /// `api.base_url`.
+    pub base_url: Option<String>,
+}
+
+/// A body as a `T`, and its envelope, found in the same pass.
+pub fn decode<'b, T: Deserialize<'b>>(
+    body: &'b str,
+) -> (serde_json::Result<T>, serde_json::Result<EnvelopeFields>) {
+    let (decoded, envelope) = delivery::decode(body);
+    let fields = |envelope: Envelope| EnvelopeFields {
+        event: envelope.event(body).map(Cow::into_owned),
+        routed_event: envelope.routed_event(body).map(Cow::into_owned),
+        delivery_id: envelope.delivery_id(body).map(Cow::into_owned),
+        time: envelope.time(body).map(str::to_owned),
+        base_url: envelope.base_url(body),
+    };
+    (decoded, envelope.map(fields))
+}

@@ -1,0 +1,112 @@
+//! A context for a handler that is called alone.
+
+use std::time::Duration;
+
+use kiket_runtime::{
+    Client, Context, EventName, EventVersion,
+    internals::{self, ContextParts},
+};
+use serde_json::{Value, json};
+
+/// Starts to make up the context of a delivery of `event` in `version`.
+///
+/// ```
+/// let context = kiket_testing::context("issue.created", "v1").setting("MAX_RETRIES", 3).delivery_id("d-1").build();
+/// assert_eq!(context.settings().get::<u32>("MAX_RETRIES")?, 3);
+/// assert_eq!(context.delivery_id().as_deref(), Some("d-1"));
+/// # Ok::<(), kiket_runtime::SettingError>(())
+/// ```
+///
+/// # Panics
+///
+/// When `event` is not an event name, or `version` not a version.
+#[track_caller]
+pub fn context(event: &str, version: &str) -> ContextBuilder {
+    ContextBuilder(ContextParts {
+        event: event.parse::<EventName>().unwrap_or_else(|error| panic!("`{event}`: {error}")),
+        version: version.parse::<EventVersion>().unwrap_or_else(|error| panic!("`{version}`: {error}")),
+        extension_id: None,
+        extension_version: None,
+        client: None,
+        settings: Vec::new(),
+        headers: Vec::new(),
+        body: json!({}),
+        scopes: None,
+        signed_at: 1_700_000_000,
+        remaining: Duration::from_secs(10),
+    })
+}
+
+/// Makes up a [`Context`]; see [`context`].
+#[must_use = "a context is made by `build`"]
+pub struct ContextBuilder(ContextParts);
+
+impl ContextBuilder {
+    /// The id and the version of the extension.
+    pub fn extension(mut self, id: impl Into<String>, version: impl Into<String>) -> Self {
+        self.0.extension_id = Some(id.into());
+        self.0.extension_version = Some(version.into());
+        self
+    }
+
+    /// The client that the handler calls Kiket with, like that of an extension which points to a
+    /// [`FakePlatform`](crate::FakePlatform). Without one, every call fails for want of a token.
+    pub fn client(mut self, client: Client) -> Self {
+        self.0.client = Some(client);
+        self
+    }
+
+    /// A setting.
+    pub fn setting(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.0.settings.push((key.into(), value.into()));
+        self
+    }
+
+    /// A header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.0.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The id of the delivery, as its body would have it.
+    pub fn delivery_id(mut self, id: impl Into<Value>) -> Self {
+        if let Value::Object(body) = &mut self.0.body {
+            body.insert("id".into(), id.into());
+        }
+        self
+    }
+
+    /// The whole body, of which the context reads id and time.
+    pub fn body(mut self, body: Value) -> Self {
+        self.0.body = body;
+        self
+    }
+
+    /// The scopes of the delivery's runtime token, as if that had been verified.
+    pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.0.scopes = Some(scopes.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// When the delivery was signed, in Unix seconds.
+    pub fn signed_at(mut self, unix_seconds: u64) -> Self {
+        self.0.signed_at = unix_seconds;
+        self
+    }
+
+    /// How long the handler may still run.
+    pub fn remaining(mut self, remaining: Duration) -> Self {
+        self.0.remaining = remaining;
+        self
+    }
+
+    /// The context.
+    ///
+    /// # Panics
+    ///
+    /// When the body is not a JSON object.
+    #[track_caller]
+    pub fn build(self) -> Context {
+        internals::context(self.0).unwrap_or_else(|| panic!("the body is not a JSON object"))
+    }
+}

@@ -1,0 +1,47 @@
+//! The test kit of [`kiket`](https://docs.rs/kiket), as `kiket::testing`: signed deliveries, the whole stack in process,
+//! contexts for handlers called alone, and a fake platform to call.
+//!
+//! Use it through `kiket`, with the feature `testing`:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! kiket = { version = "0.1", features = ["testing"] }
+//! ```
+//!
+//! ```
+//! use kiket_runtime::{Extension, Json, Payload}; // `kiket::{…}` in an extension
+//! use kiket_testing::{TestExtension, delivery}; // `kiket::testing::{…}`
+//! use serde_json::json;
+//!
+//! async fn on_issue_created(payload: Payload) -> Json<serde_json::Value> {
+//!     Json(json!({ "processed": payload["issue"]["id"] }))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), kiket_runtime::StartupError> {
+//! let builder = Extension::builder().on("issue.created", "v1", on_issue_created);
+//! let extension = TestExtension::new(builder)?;
+//! let response = extension.deliver(delivery("issue.created", "v1", &json!({ "issue": { "id": "123" } }))).await;
+//! assert_eq!(response.status(), 200);
+//! assert_eq!(response.json(), json!({ "processed": "123" }));
+//! # Ok(())
+//! # }
+//! ```
+
+mod context;
+mod dedupe_store_conformance;
+mod delivery;
+mod extension;
+mod platform;
+mod response;
+mod token;
+
+pub use self::{
+    context::{ContextBuilder, context},
+    dedupe_store_conformance::dedupe_store_conformance,
+    delivery::{DeliveryBuilder, SignedDelivery, delivery, delivery_of},
+    extension::{SECRET, TestExtension},
+    platform::{Attempt, Call, Expectation, Failure, FakePlatform, FakePlatformBuilder},
+    response::TestResponse,
+    token::TokenIssuer,
+};
