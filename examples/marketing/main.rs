@@ -6,8 +6,8 @@
 use std::env;
 
 use kiket::{
-    Id, Level,
-    api::{SlaFilter, SlaState},
+    Error,
+    api::{Id, Level, SlaFilter, SlaState},
     events::{IssueAssigned, SlaStatus},
     prelude::*,
     testing::{Call, Platform},

@@ -3,8 +3,10 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use kiket::{
-    Authentication, Clock, Context, Id, Json, TokenRules,
-    api::{SlaFilter, SlaState},
+    Context, Json,
+    api::{Id, SlaFilter, SlaState},
+    auth::{Authentication, TokenRules},
+    config::Clock,
     testing::{Failure, Platform, TestExtension, TokenIssuer, delivery},
 };
 use serde_json::{Value, json};

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use kiket::{
-    ClientErrorKind, Context, Id, Level, Reply, StatusCode,
-    api::{SlaFilter, SlaState},
+    Context, Reply, StatusCode,
+    api::{Id, Level, SlaFilter, SlaState},
+    error::ClientErrorKind,
     testing::{Failure, Platform, TestExtension, delivery},
 };
 use serde::{Deserialize, Serialize};

@@ -10,8 +10,11 @@ use std::{
 };
 
 use kiket::{
-    Authentication, Clock, Context, Error, Extension, ExtensionBuilder, Json, Payload, RecordStatus,
-    RequiredSecret, SecretKey, TokenRules,
+    Context, Error, Extension, ExtensionBuilder, Json, Payload,
+    auth::{Authentication, TokenRules},
+    config::Clock,
+    handler::{RequiredSecret, SecretKey},
+    telemetry::RecordStatus,
     testing::{DeliveryBuilder, Platform, SECRET, TestAnswer, TestExtension, TokenIssuer, delivery},
 };
 use serde_json::{Value, json};

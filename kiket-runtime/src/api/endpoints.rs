@@ -40,6 +40,7 @@ pub struct Endpoints {
 /// How urgent a notification is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Level {
     /// For the record.
     #[default]

@@ -63,4 +63,7 @@ pub use self::{
     sla::{SlaEvent, SlaEvents, SlaFilter, SlaState},
     webhook_url::WebhookUrl,
 };
-pub use crate::client::{Items, RateWindow};
+pub use crate::{
+    client::{Items, RateWindow},
+    types::Id,
+};

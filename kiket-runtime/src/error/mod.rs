@@ -193,7 +193,7 @@ fn kind_of(cause: &(dyn StdError + 'static)) -> ErrorKind {
         return called.retry_after().map_or(ErrorKind::Retryable, ErrorKind::RetryAfter);
     }
     match cause.downcast_ref::<Unverified>().map(Unverified::reason) {
-        None | Some(Reason::UnusableSecret) => ErrorKind::Retryable,
+        None | Some(Reason::SecretError) => ErrorKind::Retryable,
         Some(_) => ErrorKind::Permanent,
     }
 }

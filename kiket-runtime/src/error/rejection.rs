@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::{Error, ErrorKind};
-use crate::types::{InvalidEventName, InvalidEventVersion, Lack};
+use crate::types::{EventNameError, EventVersionError, Lack};
 
 /// An answer other than a handler's value: status, stable code, and a text without internals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,14 +226,14 @@ impl Rejection {
     }
 }
 
-impl From<InvalidEventName> for Rejection {
-    fn from(invalid: InvalidEventName) -> Self {
+impl From<EventNameError> for Rejection {
+    fn from(invalid: EventNameError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed_event", invalid.to_string())
     }
 }
 
-impl From<InvalidEventVersion> for Rejection {
-    fn from(invalid: InvalidEventVersion) -> Self {
+impl From<EventVersionError> for Rejection {
+    fn from(invalid: EventVersionError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed_version", invalid.to_string())
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     manifest::Manifest,
     metrics::Counters,
     pipeline::{Admission, Dispatcher, Gate, Once, Tokens},
-    store::Keep,
+    store::Retention,
     telemetry::{Telemetry, Teller},
     types::Redactor,
 };
@@ -119,7 +119,7 @@ fn once(config: &Config, dedupe: Dedupe) -> Result<Option<Once>, Problem> {
         (Store::Configured, Some(url)) => (store_from_url(url.expose())?, true),
         (Store::Configured, None) => (Arc::new(MemoryStore::new()) as _, false),
     };
-    let keep = keep.map_or_else(|| Ok(Keep::default()), Keep::new)?;
+    let keep = keep.map_or_else(|| Ok(Retention::default()), Retention::new)?;
     Ok(Some(Once { store, chosen, keep, run_without_store }))
 }
 

@@ -31,7 +31,7 @@ use crate::{
 ///     .handler("issue.created", "v1", on_issue_created)
 ///     .build()?;
 /// assert_eq!(extension.events(), ["issue.created"]);
-/// # Ok::<(), kiket_runtime::StartupError>(())
+/// # Ok::<(), kiket_runtime::startup::StartupError>(())
 /// ```
 #[derive(Clone)]
 pub struct Extension(Arc<Parts>);

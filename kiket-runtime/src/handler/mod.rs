@@ -18,10 +18,11 @@ pub(crate) use self::{
     guard::{Interrupted, bounded, caught, detached, unless, within},
     registry::{Entry, Registry},
 };
+pub use crate::types::{Timeout, TimeoutError};
 use crate::{
     delivery::Delivery,
     error::Result,
-    types::{EventName, EventVersion, Scope, Timeout},
+    types::{EventName, EventVersion, Scope},
 };
 
 /// A handler at work: its arguments are made, its body has not begun.

@@ -14,3 +14,5 @@ pub use self::server::{Server, ServerHandle};
 pub(crate) use self::{
     options::Options, path::target_of, respond::not_found, routes::Routes, signals::Signals,
 };
+#[doc(inline)]
+pub use crate::types::HeadersIter;

@@ -12,7 +12,7 @@ use crate::{
     error::{SignatureError, TokenError},
     handler::within,
     pipeline::Incoming,
-    store::{Begun, DedupeKey, DedupeStore, Ownership, StoreError, StoredAnswer},
+    store::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, StoreError, StoredReply},
     types::{Authentication, Headers, Secret, VERSION_HEADER},
 };
 
@@ -171,16 +171,16 @@ impl Tokens {
         let latest = Instant::now() + STORE;
         let begun = within(self.memory.begin(&key, STORE), latest).await.unwrap_or_else(|| Err(late()));
         match begun.map_err(Refused::StoreDown)? {
-            Begun::Done(known) if known.body() == fingerprint => Ok(()),
-            Begun::Done(_) => Err(TokenError::Reused.into()),
-            Begun::Running { .. } => Err(Refused::InUse),
-            Begun::Leased(lease) => {
-                let known = StoredAnswer::new(http::StatusCode::OK, fingerprint.clone());
+            BeginOutcome::Done(known) if known.body() == fingerprint => Ok(()),
+            BeginOutcome::Done(_) => Err(TokenError::Reused.into()),
+            BeginOutcome::Running { .. } => Err(Refused::InUse),
+            BeginOutcome::Leased(lease) => {
+                let known = StoredReply::new(http::StatusCode::OK, fingerprint.clone());
                 let keep = Duration::from_secs(seconds.saturating_add(MARGIN));
                 let committed = within(self.memory.commit(&key, &lease, &known, keep), latest).await;
                 match committed.unwrap_or_else(|| Err(late())).map_err(Refused::StoreDown)? {
-                    Ownership::Held => Ok(()),
-                    Ownership::Lost => Err(Refused::InUse),
+                    LeaseState::Held => Ok(()),
+                    LeaseState::Lost => Err(Refused::InUse),
                 }
             }
         }

@@ -9,7 +9,8 @@ use crate::{
     error::Rejection,
     handler::within,
     store::{
-        Begun, DedupeKey, DedupeStore, Keep, LeaseToken, Ownership, StoreError, StoreFuture, StoredAnswer,
+        BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, Retention, StoreError, StoreFuture,
+        StoredReply,
     },
 };
 
@@ -18,7 +19,7 @@ pub(crate) struct Once {
     pub(crate) store: Arc<dyn DedupeStore>,
     /// Whether somebody chose the store; else it is the memory of this process.
     pub(crate) chosen: bool,
-    pub(crate) keep: Keep,
+    pub(crate) keep: Retention,
     /// Whether deliveries run while the store is down, at the risk of running twice.
     pub(crate) run_without_store: bool,
 }
@@ -28,7 +29,7 @@ pub(crate) enum Turn<'o> {
     /// It is the first, or comes again after a failure.
     Run(Lease<'o>),
     /// It was answered.
-    Replay(StoredAnswer),
+    Replay(StoredReply),
     /// It runs elsewhere, or nobody knows.
     Refuse(Box<Rejection>),
 }
@@ -68,9 +69,11 @@ impl Once {
         match begun
             .unwrap_or_else(|| Err(StoreError::new("it does not answer before the delivery's deadline")))
         {
-            Ok(Begun::Leased(token)) => Turn::Run(Lease(Some(Held { once: self, key, token }))),
-            Ok(Begun::Done(answer)) => Turn::Replay(answer),
-            Ok(Begun::Running { remaining }) => Turn::Refuse(Box::new(Rejection::still_running(remaining))),
+            Ok(BeginOutcome::Leased(token)) => Turn::Run(Lease(Some(Held { once: self, key, token }))),
+            Ok(BeginOutcome::Done(answer)) => Turn::Replay(answer),
+            Ok(BeginOutcome::Running { remaining }) => {
+                Turn::Refuse(Box::new(Rejection::still_running(remaining)))
+            }
             Err(error) if self.run_without_store => {
                 tracing::error!(error = %Chain(&error), "the de-duplication store is down: the delivery runs without it");
                 Turn::Run(Lease::none())
@@ -90,12 +93,12 @@ impl Lease<'_> {
     }
 
     /// Stores the answer: whoever sends the delivery again gets it again.
-    pub(crate) async fn commit(self, answer: &StoredAnswer) {
+    pub(crate) async fn commit(self, answer: &StoredReply) {
         let Some(Held { once, key, token }) = self.0 else { return };
         let committed = once.store.commit(&key, &token, answer, once.keep.duration());
         match in_lease(committed).await {
-            Ok(Ownership::Held) => {}
-            Ok(Ownership::Lost) => {
+            Ok(LeaseState::Held) => {}
+            Ok(LeaseState::Lost) => {
                 tracing::warn!(
                     "the delivery took longer than its lease: another process may have run it, too"
                 );

@@ -32,9 +32,9 @@ use crate::{
     error::{Rejection, Result, SignatureError},
     handler::{Answering, Entry, Interrupted, Registry, Reply, bounded, caught, detached},
     metrics::Counters,
-    store::StoredAnswer,
+    store::StoredReply,
     telemetry::{Note, Telemetry},
-    types::{Clock, EventName, Headers, InvalidEventName, Redactor},
+    types::{Clock, EventName, EventNameError, Headers, Redactor},
 };
 
 /// Everything that deliveries pass through; one for an extension.
@@ -80,7 +80,7 @@ impl Answer {
         }
     }
 
-    fn replayed(stored: &StoredAnswer) -> Self {
+    fn replayed(stored: &StoredReply) -> Self {
         Self {
             status: stored.status(),
             body: stored.body().clone(),
@@ -224,7 +224,7 @@ impl Dispatcher {
         let envelope = Envelope::read(body.as_str()).map_err(Rejection::not_json)?;
         let event = envelope.routed_event(body.as_str()).ok_or_else(Rejection::event_missing)?;
         if !EventName::is_valid(&event) {
-            return Err(InvalidEventName.into());
+            return Err(EventNameError.into());
         }
         Ok((find(&event)?, body))
     }
@@ -319,7 +319,7 @@ async fn answered(delivery: &Delivery, entry: &Entry, event_in_path: bool, dispa
         Err(failure) => (dispatcher.failed(delivery, &failure), Some(failure)),
     };
     if answer.is_final() {
-        lease.commit(&StoredAnswer::new(answer.status, answer.body.clone())).await;
+        lease.commit(&StoredReply::new(answer.status, answer.body.clone())).await;
     } else {
         lease.release().await;
     }

@@ -55,6 +55,7 @@ pub struct Record {
 /// Whether a handler answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum RecordStatus {
     /// It did.
     Ok,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::StatusCode;
 
-use crate::store::{Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreError, StoredAnswer};
+use crate::store::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreError, StoredReply};
 
 /// Checks that a store does what [`DedupeStore`] says, for whoever brings one of their own.
 ///
@@ -57,22 +57,22 @@ impl Suite {
         DedupeKey::new(&format!("conformance-{}", self.run), name)
     }
 
-    async fn begin(&self, key: &DedupeKey, lease: Duration) -> Begun {
+    async fn begin(&self, key: &DedupeKey, lease: Duration) -> BeginOutcome {
         told(self.store.begin(key, lease).await, "`begin`")
     }
 
     async fn lease(&self, key: &DedupeKey, lease: Duration, why: &str) -> LeaseToken {
         match self.begin(key, lease).await {
-            Begun::Leased(token) => token,
+            BeginOutcome::Leased(token) => token,
             found => panic!("`begin` must give a lease {why}, not {found:?}"),
         }
     }
 
-    async fn commit(&self, key: &DedupeKey, token: LeaseToken, answer: &StoredAnswer) -> Ownership {
+    async fn commit(&self, key: &DedupeKey, token: LeaseToken, answer: &StoredReply) -> LeaseState {
         told(self.store.commit(key, &token, answer, LONG).await, "`commit`")
     }
 
-    async fn release(&self, key: &DedupeKey, token: LeaseToken) -> Ownership {
+    async fn release(&self, key: &DedupeKey, token: LeaseToken) -> LeaseState {
         told(self.store.release(key, &token).await, "`release`")
     }
 
@@ -80,7 +80,7 @@ impl Suite {
         let key = self.key("once");
         self.lease(&key, LONG, "for a delivery that nobody has begun").await;
         match self.begin(&key, LONG).await {
-            Begun::Running { remaining } => assert!(
+            BeginOutcome::Running { remaining } => assert!(
                 !remaining.is_zero() && remaining <= LONG,
                 "a lease of {LONG:?} cannot have {remaining:?} left"
             ),
@@ -91,42 +91,42 @@ impl Suite {
     async fn an_answer_comes_back_as_it_was(&self) {
         let large: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
         let answers = [
-            StoredAnswer::new(StatusCode::OK, r#"{"ok":true}"#),
-            StoredAnswer::new(StatusCode::UNPROCESSABLE_ENTITY, Bytes::new()),
-            StoredAnswer::new(StatusCode::GONE, "{}").with_retry_after(Some(Duration::from_secs(7))),
-            StoredAnswer::new(StatusCode::OK, "{}").with_retry_after(Some(Duration::ZERO)),
-            StoredAnswer::new(StatusCode::OK, large),
+            StoredReply::new(StatusCode::OK, r#"{"ok":true}"#),
+            StoredReply::new(StatusCode::UNPROCESSABLE_ENTITY, Bytes::new()),
+            StoredReply::new(StatusCode::GONE, "{}").with_retry_after(Some(Duration::from_secs(7))),
+            StoredReply::new(StatusCode::OK, "{}").with_retry_after(Some(Duration::ZERO)),
+            StoredReply::new(StatusCode::OK, large),
         ];
         for (number, answer) in answers.iter().enumerate() {
             let key = self.key(&format!("answer-{number}"));
             let token = self.lease(&key, LONG, "for a new delivery").await;
             let committed = self.commit(&key, token, answer).await;
-            assert_eq!(committed, Ownership::Held, "the owner must be able to commit");
+            assert_eq!(committed, LeaseState::Held, "the owner must be able to commit");
             let again = self.begin(&key, LONG).await;
-            let same = matches!(&again, Begun::Done(stored) if stored == answer);
+            let same = matches!(&again, BeginOutcome::Done(stored) if stored == answer);
             let (status, bytes) = (answer.status(), answer.body().len());
             assert!(same, "an answer of {status} with {bytes} bytes must come back as it was");
         }
     }
 
     async fn an_answer_never_changes(&self) {
-        let (key, first) = (self.key("first"), StoredAnswer::new(StatusCode::OK, "1"));
+        let (key, first) = (self.key("first"), StoredReply::new(StatusCode::OK, "1"));
         let token = self.lease(&key, LONG, "for a new delivery").await;
         let _ = self.commit(&key, token, &first).await;
-        let other = StoredAnswer::new(StatusCode::GONE, "2");
+        let other = StoredReply::new(StatusCode::GONE, "2");
         let again = self.commit(&key, token, &other).await;
         assert_eq!(
             again,
-            Ownership::Held,
+            LeaseState::Held,
             "whoever commits again, for the answer was lost, must be told that it holds"
         );
         let stranger = self.commit(&key, LeaseToken::unique(), &other).await;
-        assert_eq!(stranger, Ownership::Lost, "nobody else commits to a delivery that is done");
+        assert_eq!(stranger, LeaseState::Lost, "nobody else commits to a delivery that is done");
         let released = self.release(&key, token).await;
-        assert_eq!(released, Ownership::Lost, "a delivery that is done is not released");
+        assert_eq!(released, LeaseState::Lost, "a delivery that is done is not released");
         assert_eq!(
             self.begin(&key, LONG).await,
-            Begun::Done(first),
+            BeginOutcome::Done(first),
             "an answer must never change once it is stored"
         );
     }
@@ -134,15 +134,15 @@ impl Suite {
     async fn a_released_delivery_is_absent(&self) {
         let key = self.key("released");
         let token = self.lease(&key, LONG, "for a new delivery").await;
-        assert_eq!(self.release(&key, token).await, Ownership::Held, "the owner must be able to release");
+        assert_eq!(self.release(&key, token).await, LeaseState::Held, "the owner must be able to release");
         let next = self.lease(&key, LONG, "for a delivery that was released").await;
         assert_ne!(next, token, "no two leases may have the same token");
         let (again, late) = (self.release(&key, token).await, self.commit(&key, token, &any()).await);
-        assert_eq!(again, Ownership::Lost, "a former owner must not release");
-        assert_eq!(late, Ownership::Lost, "a former owner must not commit");
+        assert_eq!(again, LeaseState::Lost, "a former owner must not release");
+        assert_eq!(late, LeaseState::Lost, "a former owner must not commit");
         assert_eq!(
             self.commit(&key, next, &any()).await,
-            Ownership::Held,
+            LeaseState::Held,
             "the owner must be able to commit"
         );
     }
@@ -151,19 +151,19 @@ impl Suite {
         let absent = self.key("absent");
         let stranger = LeaseToken::unique();
         let committed = self.commit(&absent, stranger, &any()).await;
-        assert_eq!(committed, Ownership::Lost, "a delivery that nobody has begun is not committed");
+        assert_eq!(committed, LeaseState::Lost, "a delivery that nobody has begun is not committed");
         let released = self.release(&absent, stranger).await;
-        assert_eq!(released, Ownership::Lost, "a delivery that nobody has begun is not released");
+        assert_eq!(released, LeaseState::Lost, "a delivery that nobody has begun is not released");
 
         let key = self.key("owned");
         let token = self.lease(&key, LONG, "for a new delivery").await;
         let committed = self.commit(&key, stranger, &any()).await;
-        assert_eq!(committed, Ownership::Lost, "a stranger must not commit");
+        assert_eq!(committed, LeaseState::Lost, "a stranger must not commit");
         let released = self.release(&key, stranger).await;
-        assert_eq!(released, Ownership::Lost, "a stranger must not release");
+        assert_eq!(released, LeaseState::Lost, "a stranger must not release");
         assert_eq!(
             self.commit(&key, token, &any()).await,
-            Ownership::Held,
+            LeaseState::Held,
             "the owner must be able to commit"
         );
     }
@@ -194,9 +194,9 @@ impl Suite {
             let mut tokens = Vec::new();
             for begun in beginning {
                 match told(begun.await.expect("`begin` must not panic"), "`begin` beside others") {
-                    Begun::Leased(token) => tokens.push(token),
-                    Begun::Running { .. } => {}
-                    Begun::Done(_) => panic!("a delivery that nobody has committed cannot be done"),
+                    BeginOutcome::Leased(token) => tokens.push(token),
+                    BeginOutcome::Running { .. } => {}
+                    BeginOutcome::Done(_) => panic!("a delivery that nobody has committed cannot be done"),
                 }
             }
             assert_eq!(
@@ -205,7 +205,7 @@ impl Suite {
                 "of those who begin at the same time, exactly one must get the lease"
             );
             let committed = self.commit(&key, tokens[0], &any()).await;
-            assert_eq!(committed, Ownership::Held, "the one who got the lease must own it");
+            assert_eq!(committed, LeaseState::Held, "the one who got the lease must own it");
         }
     }
 
@@ -215,32 +215,36 @@ impl Suite {
         let former = self.lease(&taken, SHORT, "for a new delivery").await;
         let owner_of_answer = self.lease(&answered, LONG, "for a new delivery").await;
         let committed = told(self.store.commit(&answered, &owner_of_answer, &any(), SHORT).await, "`commit`");
-        assert_eq!(committed, Ownership::Held, "the owner must be able to commit");
+        assert_eq!(committed, LeaseState::Held, "the owner must be able to commit");
 
         tokio::time::sleep(SHORT + LATE).await;
         let late = self.commit(&lost, loser, &any()).await;
-        assert_eq!(late, Ownership::Lost, "a lease that has expired is lost, also when nobody took it over");
+        assert_eq!(late, LeaseState::Lost, "a lease that has expired is lost, also when nobody took it over");
         self.lease(&lost, LONG, "when the former one has expired").await;
 
         let owner = self.lease(&taken, LONG, "when the former one has expired").await;
         let (late, again) = (self.commit(&taken, former, &any()).await, self.release(&taken, former).await);
-        assert_eq!(late, Ownership::Lost, "the owner of a lease that was taken over must not commit");
-        assert_eq!(again, Ownership::Lost, "the owner of a lease that was taken over must not release");
+        assert_eq!(late, LeaseState::Lost, "the owner of a lease that was taken over must not commit");
+        assert_eq!(again, LeaseState::Lost, "the owner of a lease that was taken over must not release");
         assert_eq!(
             self.commit(&taken, owner, &any()).await,
-            Ownership::Held,
+            LeaseState::Held,
             "the new owner must be able to commit"
         );
 
         let next = self.lease(&answered, LONG, "when the time to keep the answer is over").await;
         let late = self.commit(&answered, owner_of_answer, &any()).await;
-        assert_eq!(late, Ownership::Lost, "whoever committed an answer that is forgotten owns nothing");
-        assert_eq!(self.release(&answered, next).await, Ownership::Held, "the owner must be able to release");
+        assert_eq!(late, LeaseState::Lost, "whoever committed an answer that is forgotten owns nothing");
+        assert_eq!(
+            self.release(&answered, next).await,
+            LeaseState::Held,
+            "the owner must be able to release"
+        );
     }
 }
 
-fn any() -> StoredAnswer {
-    StoredAnswer::new(StatusCode::OK, "{}")
+fn any() -> StoredReply {
+    StoredReply::new(StatusCode::OK, "{}")
 }
 
 fn told<T>(result: Result<T, StoreError>, what: &str) -> T {

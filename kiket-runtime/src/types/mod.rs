@@ -10,6 +10,7 @@ mod id;
 mod redact;
 mod scope;
 mod secret;
+mod text;
 mod timeout;
 
 pub(crate) use self::{
@@ -22,12 +23,12 @@ pub(crate) use self::{
     timeout::read_timeout,
 };
 pub use self::{
-    authentication::{Authentication, UnknownAuthentication},
+    authentication::{Authentication, AuthenticationModeError},
     clock::Clock,
-    event::{Event, EventName, EventVersion, InvalidEventName, InvalidEventVersion},
-    headers::Headers,
+    event::{Event, EventName, EventNameError, EventVersion, EventVersionError},
+    headers::{Headers, Iter as HeadersIter},
     id::Id,
-    scope::Scope,
-    secret::{Secret, UnusableSecret},
-    timeout::Timeout,
+    scope::{Scope, ScopeError},
+    secret::{Secret, SecretError},
+    timeout::{Timeout, TimeoutError},
 };

@@ -1,5 +1,5 @@
 use kiket::prelude::*;
-use kiket::{Delivery, FromDelivery, Needs};
+use kiket::{Delivery, FromDelivery, handler::Needs};
 
 #[path = "../now.rs"]
 mod now;

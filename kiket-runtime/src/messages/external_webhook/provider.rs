@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::UNIX_EPOCH};
 use super::ExternalWebhook;
 use crate::{
     auth::{MacKey, read_time},
-    types::{Occurrence, Secret, UnusableSecret},
+    types::{Occurrence, Secret, SecretError},
 };
 
 /// Somebody who signs the webhooks that they send.
@@ -88,7 +88,7 @@ pub enum Reason {
     Mismatch,
     /// Our own secret cannot be used. It is the one reason that is tried again: a corrected secret can still catch
     /// the retry.
-    UnusableSecret,
+    SecretError,
 }
 
 impl Unverified {
@@ -108,7 +108,7 @@ pub(super) fn malformed(header: &str, expected: &str) -> Unverified {
 }
 
 pub(super) fn unusable_secret(why: &str) -> Unverified {
-    Unverified::new(Reason::UnusableSecret, format!("the provider's secret cannot be used: {why}"))
+    Unverified::new(Reason::SecretError, format!("the provider's secret cannot be used: {why}"))
 }
 
 /// How far the provider's time may be from when Kiket received the webhook, both ways, in seconds: what Slack,
@@ -127,7 +127,7 @@ impl Key {
 
     /// What `read` makes of the text of a secret, unless it is blank or has white space at an end.
     pub(super) fn new(secret: &Secret, read: impl FnOnce(&str) -> Result<MacKey, Unverified>) -> Self {
-        Self(match UnusableSecret::find(secret) {
+        Self(match SecretError::find(secret) {
             Some(unusable) => Err(unusable_secret(&unusable.to_string())),
             None => read(secret.expose()),
         })

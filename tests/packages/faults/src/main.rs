@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use kiket::prelude::*;
+use kiket::{Error, prelude::*};
 
 /// What a test says of a delivery.
 #[derive(Debug, Deserialize)]
