@@ -185,7 +185,7 @@ pub mod startup {
 #[doc(alias = "metrics")]
 #[doc(alias = "tracing")]
 pub mod telemetry {
-    pub use kiket_runtime::telemetry::{Record, RecordStatus, init_logging};
+    pub use kiket_runtime::telemetry::{Record, RecordStatus, Stats, init_logging};
 }
 
 /// The names that nearly every handler uses, with serde's derives and `json!`.

@@ -132,7 +132,8 @@ async fn every_case_holds_through_the_running_server() {
                 }
             }
         }
-        let counted: u64 = running.extension().signature_refusals().iter().map(|(_, count)| count).sum();
+        let counted: u64 =
+            running.extension().stats().signature_refusals.iter().map(|(_, count)| count).sum();
         assert_eq!(counted, here, "every refusal is counted");
         refused += here;
         running.stop().await;

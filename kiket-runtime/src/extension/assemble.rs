@@ -22,10 +22,10 @@ use crate::{
     handler::{Registration, Registry},
     http::Routes,
     manifest::Manifest,
-    metrics::Counters,
+    metrics::Metrics,
     pipeline::{Admission, Dispatcher, Gate, Once, Tokens},
     store::Retention,
-    telemetry::{Telemetry, Teller},
+    telemetry::{Telemetry, TelemetryContext},
     types::Redactor,
 };
 
@@ -77,7 +77,8 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let admission = admission(&config, &options.token_rules, once.as_ref(), run_without_store)
         .map_err(StartupError::new)?;
     let redactor = redactor(&config);
-    let teller = Teller { extension_id: config.id.clone(), extension_version: config.version.clone() };
+    let context =
+        TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
     let report =
         Report { notes: options.notes, ..Report::new(&config, manifest.as_ref(), &registry, warnings) };
     let dispatcher = Dispatcher {
@@ -93,9 +94,9 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         }),
         clock: options.clock,
         gate: Gate::new(options.limits.concurrency),
-        counters: Counters::default(),
+        metrics: Metrics::default(),
         once,
-        telemetry: Telemetry::start(options.hook, Reporter::new(&config), teller),
+        telemetry: Telemetry::start(options.hook, Reporter::new(&config), context),
         redactor,
         undecodable: if options.limits.give_up_undecodable {
             StatusCode::UNPROCESSABLE_ENTITY

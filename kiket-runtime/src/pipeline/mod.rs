@@ -31,9 +31,9 @@ use crate::{
     delivery::{self, Contents, Delivery, Envelope, JsonText, Premises, Target},
     error::{Rejection, Result, SignatureError},
     handler::{Answering, Entry, Interrupted, Registry, Reply, bounded, caught, detached},
-    metrics::Counters,
+    metrics::Metrics,
     store::StoredReply,
-    telemetry::{Note, Telemetry},
+    telemetry::{Telemetry, TelemetryEvent},
     types::{Clock, EventName, EventNameError, Headers, Redactor},
 };
 
@@ -44,7 +44,7 @@ pub(crate) struct Dispatcher {
     pub(crate) premises: Arc<Premises>,
     pub(crate) clock: Clock,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) counters: Counters,
+    pub(crate) metrics: Metrics,
     /// Where deliveries are remembered, unless nobody wants that.
     pub(crate) once: Option<Once>,
     pub(crate) telemetry: Telemetry,
@@ -156,13 +156,13 @@ impl Dispatcher {
     fn refuse(&self, refused: Refused, now: u64) -> Refusal {
         let rejection = match refused {
             Refused::Unsigned(cause) => {
-                if let Some(count) = self.counters.refused(cause, now) {
+                if let Some(count) = self.metrics.refused(cause, now) {
                     tracing::warn!(cause = cause.code(), count, "signature refused: {cause}");
                 }
                 Rejection::unsigned()
             }
             Refused::WrongToken(cause) => {
-                if let Some(count) = self.counters.refused_token(cause, now) {
+                if let Some(count) = self.metrics.refused_token(cause, now) {
                     tracing::warn!(cause = cause.code(), count, "runtime token refused: {cause}");
                 }
                 Rejection::unsigned()
@@ -262,7 +262,7 @@ async fn run(routed: Routed, dispatcher: Arc<Dispatcher>) -> Answer {
         None => text,
     };
     if ended.ran {
-        dispatcher.telemetry.note(|| Note {
+        dispatcher.telemetry.record(|| TelemetryEvent {
             subject: Arc::clone(&entry.subject),
             duration,
             ended_at: dispatcher.clock.unix_seconds(),
