@@ -415,8 +415,16 @@ mod tests {
     #[test]
     fn names_and_versions_compare_with_texts() {
         let (name, version) = (EventName::from_static("a.b"), EventVersion::from_static("v1"));
-        assert!(name == "a.b" && "a.b" == name && name == "a.b".to_owned() && name != "a.c");
-        assert!(version == "v1" && "1.0" == version && version != "v2" && version != "" && version != "one");
+        let owned = "a.b".to_owned();
+        assert_eq!(name, "a.b");
+        assert_eq!("a.b", name);
+        assert_eq!(name, owned);
+        assert_ne!(name, "a.c");
+        assert_eq!(version, "v1");
+        assert_eq!("1.0", version);
+        for other in ["v2", "", "one"] {
+            assert_ne!(version, other);
+        }
         assert_eq!(name.as_ref(), "a.b");
         assert_eq!(EventName::try_from("a b"), Err(EventNameError));
         assert_eq!(EventVersion::try_from("v1.0".to_owned()).map(|v| v.to_string()), Ok("v1.0".to_owned()));

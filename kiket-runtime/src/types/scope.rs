@@ -159,7 +159,9 @@ mod tests {
     #[test]
     fn a_scope_is_read_compared_and_written_as_text() {
         let scope: Scope = serde_json::from_str(r#""issues:read""#).unwrap();
-        assert!(scope == "issues:read" && "issues:read" == scope && scope != "issues.read");
+        assert_eq!(scope, "issues:read");
+        assert_eq!("issues:read", scope);
+        assert_ne!(scope, "issues.read");
         assert_eq!(serde_json::to_string(&scope).unwrap(), r#""issues:read""#);
         assert!(std::collections::HashSet::from([scope]).contains("issues:read"));
         for text in ["", "a b", "ä", "\u{7f}", &"x".repeat(129)] {
