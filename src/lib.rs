@@ -2,14 +2,13 @@
 //!
 //! ```no_run
 //! use kiket::prelude::*;
-//! use serde_json::json;
 //!
-//! #[derive(serde::Deserialize)]
+//! #[derive(Deserialize)]
 //! struct IssueCreated {
 //!     issue: Issue,
 //! }
 //!
-//! #[derive(serde::Deserialize)]
+//! #[derive(Deserialize)]
 //! struct Issue {
 //!     title: String,
 //! }
@@ -28,22 +27,26 @@
 //!
 //! # Where to look
 //!
-//! - [`webhook`]: the attribute, what it takes, and what a handler may look like.
-//! - [`main!`]: the program around the handlers.
-//! - [`Payload`], [`Context`], [`State`], [`Settings`], [`Headers`], [`RawBody`]: the arguments of a handler.
-//! - [`events`]: Kiket's own events as types; [`Event`](trait@Event) and [`Model`] for those of your own.
-//! - [`RequiredSecret`], [`Context::secret`]: secrets, from the delivery or the environment.
-//! - [`Authentication`], [`TokenRules`], [`Auth`]: what proves a delivery, and what it may do.
-//! - [`Reply`], [`Json`], [`Error`]: its answers; [`Retry`](derive@Retry) for errors of your own; [`Decision`] of a guard, [`Actions`] for Kiket.
-//! - [`notification`]: messages that the extension delivers for Kiket.
-//! - [`external_webhook`]: webhooks of others, which Kiket passes on, and their signatures.
-//! - [`Endpoints`]: the typed calls to Kiket; [`api`]: what they take and give; [`Client`] for any other.
-//! - [`Extension`], [`ExtensionBuilder`]: the same without macros, to configure, mount or embed.
-//! - [`testing`] (feature `testing`): signed deliveries, the whole stack in process, contexts for handlers called alone, a
-//!   fake platform.
-//! - [`dedupe`]: stores that remember deliveries, so that nothing is done twice.
-//! - [`merkle`]: whether an audit record is in a published tree, checked without asking anybody.
-//! - [`signature`]: `sign` and `verify`, without the server.
+//! | You look for | It is |
+//! |---|---|
+//! | the attribute, and what a handler may look like | [`webhook`] |
+//! | the program around the handlers | [`main!`]; without macros [`Extension`] and [`ExtensionBuilder`] |
+//! | extractors | [`Payload`], [`Context`], [`State`], [`Settings`], [`Headers`], [`Json`], [`RawBody`]; [`handler`] |
+//! | replies | [`Reply`], [`Json`], [`Decision`] of a guard; [`IntoReply`] |
+//! | errors and retries | [`Error`], [`error`] |
+//! | Kiket's events as types | [`events`] |
+//! | signatures, runtime tokens (JWT), scopes | [`auth`], [`signature`] |
+//! | calls to Kiket | [`api::Endpoints`], [`Client`] |
+//! | settings, secrets, the environment | [`config`], [`manifest`] |
+//! | at-least-once delivery and deduplication | [`dedupe`] |
+//! | the server, health checks, graceful shutdown | [`http`] |
+//! | logs, telemetry, counters | [`telemetry`] |
+//! | tests, a fake platform | [`testing`] |
+//!
+//! # Platforms
+//!
+//! kiket is tested on Linux. It is written for macOS and Windows, too: there a graceful shutdown begins with Ctrl-C or
+//! Ctrl-Break where Linux and macOS have SIGTERM and SIGINT.
 //!
 //! If you know another SDK of Kiket: [its code beside ours, and what behaves differently][coming], and [where each feature
 //! of the six is here][features].
@@ -55,16 +58,10 @@
 
 pub use kiket_macros::{Event, Model, Retry, webhook};
 pub use kiket_runtime::{
-    Action, ActionKind, Actions, Advice, AsyncHandler, Auth, Authentication, Client, ClientError,
-    ClientErrorKind, ClientOptions, Clock, Config, Context, Decision, DeclaredEvent, DedupeOptions, Delivery,
-    Endpoints, Error, ErrorKind, Event, EventName, EventVersion, Extension, ExtensionBuilder, FieldError,
-    Form, FromDelivery, FromMiddleware, Handler, HandlerError, HandlerFuture, HandlerOutcome, HandlerReport,
-    Headers, HttpOptions, Id, IntoHandlerError, IntoReply, InvalidEventName, InvalidEventVersion, Json,
-    Level, Manifest, Middleware, MiddlewareFn, Next, Payload, PayloadRejection, Place, Problem, RawBody,
-    Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Requirements, Result, Retry, Scope,
-    Secret, SecretKey, Server, ServerHandle, Setting, SettingError, Settings, StartupError, State,
-    StatusCode, TelemetryOptions, Timeout, Timestamp, TokenRules, UnknownAuthentication, Verdict, api,
-    dedupe, events, external_webhook, init_logging, merkle, notification, signature,
+    Client, Context, Decision, Delivery, Error, Event, EventName, EventVersion, Extension, ExtensionBuilder,
+    FromDelivery, Handler, HandlerError, Headers, IntoReply, Json, Payload, PayloadRejection, RawBody, Reply,
+    Result, Retry, Secret, Settings, State, StatusCode, dedupe, events, external_webhook, merkle,
+    notification, signature,
 };
 
 #[cfg(feature = "testing")]
@@ -75,19 +72,164 @@ pub use kiket_testing as testing;
 #[doc(hidden)]
 pub use kiket_runtime::private as __private;
 
-/// What nearly every handler names.
+/// Actions: what a reply asks Kiket to carry out, like a comment, a transition or an assignment.
+pub mod actions {
+    pub use kiket_runtime::actions::{Action, ActionKind, Actions};
+}
+
+/// The typed calls to Kiket's REST API: [`Endpoints`](api::Endpoints), and the requests and responses of its families.
+///
+/// Lists are paginated streams: see [`Paginator`](api::Paginator).
+#[doc(alias = "REST")]
+#[doc(alias = "pagination")]
+pub mod api {
+    pub use kiket_runtime::api::*;
+}
+
+/// Authentication and authorization: signatures, runtime tokens (JWT), and the scopes that they grant.
+///
+/// [`Authentication`](auth::Authentication) says what proves that a delivery is from Kiket, and
+/// [`TokenRules`](auth::TokenRules) which runtime tokens are accepted, verified with the keys of a JWKS.
+/// [`Auth`](auth::Auth) is what a verified token says.
+#[doc(alias = "JWT")]
+#[doc(alias = "JWKS")]
+#[doc(alias = "HMAC")]
+#[doc(alias = "authorization")]
+#[doc(alias = "permission")]
+pub mod auth {
+    pub use kiket_runtime::auth::{
+        Auth, Authentication, AuthenticationModeError, Scope, ScopeError, TokenRules,
+    };
+}
+
+/// The HTTP client of Kiket's API: retries with exponential backoff, rate limit, idempotency keys.
+///
+/// [`Endpoints`](api::Endpoints) has the typed calls, and [`ClientOptions`](extension::ClientOptions) the timeouts and
+/// limits.
+#[doc(alias = "backoff")]
+#[doc(alias = "jitter")]
+#[doc(alias = "rate limit")]
+#[doc(alias = "idempotency key")]
+pub mod client {
+    pub use kiket_runtime::{
+        api::RateWindow,
+        client::Client,
+        error::{ClientError, ClientErrorKind},
+    };
+}
+
+/// Configuration: each value comes from the builder, else from the environment, else from the manifest, else from a
+/// default.
+#[doc(alias = "environment variables")]
+pub mod config {
+    pub use kiket_runtime::config::{Clock, Config, SettingError, Settings};
+}
+
+/// Errors of handlers and of calls, and the retry advice that they carry.
+///
+/// An error decides whether Kiket retries the delivery: see [`Error`](error::Error). What keeps an extension from
+/// starting is in [`startup`].
+#[doc(alias = "error handling")]
+#[doc(alias = "retry")]
+pub mod error {
+    pub use kiket_runtime::error::{
+        Advice, ClientError, ClientErrorKind, Error, ErrorKind, FieldError, HandlerError, IntoHandlerError,
+        PayloadRejection, Result, Retry, VerificationError, VerificationErrorKind,
+    };
+}
+
+/// Describing an extension: the builder, and its groups of options.
+#[doc(alias = "builder")]
+pub mod extension {
+    pub use kiket_runtime::extension::{
+        ClientOptions, DedupeOptions, Extension, ExtensionBuilder, HttpOptions, TelemetryOptions,
+    };
+}
+
+/// Guards: handlers of `workflow.before_…` events, whose reply is a [`Decision`] that allows or denies.
+pub mod guard {
+    pub use kiket_runtime::guard::{Decision, Verdict};
+}
+
+/// Handlers and extractors: what an `async fn` may take and return to handle an event.
+///
+/// An argument is an *extractor*: a type that implements [`FromDelivery`]. A return value implements [`IntoReply`].
+#[doc(alias = "extractor")]
+#[doc(alias = "extract")]
+pub mod handler {
+    pub use kiket_runtime::handler::{
+        AsyncHandler, Context, FromDelivery, Handler, HandlerFuture, IntoReply, Json, Payload, RawBody,
+        Reply, RequiredSecret, Requirements, SecretKey, State, Timeout, TimeoutError,
+    };
+}
+
+/// The HTTP server: its routes and health checks, liveness and readiness, and graceful shutdown.
+///
+/// [`Extension::serve`] runs it; [`Extension::routes`] mounts the routes into an actix-web app of your own. `/health`
+/// returns the extension's id, version and events, `/health/live` is the liveness probe, and `/health/ready` the
+/// readiness probe: 503 while the server drains. Limits are [`HttpOptions`](extension::HttpOptions).
+#[doc(alias = "graceful shutdown")]
+#[doc(alias = "health check")]
+#[doc(alias = "healthz")]
+#[doc(alias = "liveness")]
+#[doc(alias = "readiness")]
+#[doc(alias = "drain")]
+#[doc(alias = "actix")]
+pub mod http {
+    pub use kiket_runtime::http::{HeadersIter, Server, ServerHandle};
+}
+
+/// The manifest, `extension.yaml`: what an extension declares to Kiket.
+#[doc(alias = "extension.yaml")]
+#[doc(alias = "YAML")]
+pub mod manifest {
+    pub use kiket_runtime::manifest::{DeclaredEvent, Form, Manifest, Reference, Setting};
+}
+
+/// Middleware: code around every handler, which can stop a delivery, see its outcome, and put values into it.
+///
+/// [`ExtensionBuilder::middleware`] adds it around all handlers, `middleware = [f]` in the attribute around one.
+#[doc(alias = "layer")]
+#[doc(alias = "from_fn")]
+#[doc(alias = "interceptor")]
+pub mod middleware {
+    pub use kiket_runtime::middleware::{FromMiddleware, HandlerOutcome, Middleware, MiddlewareFn, Next};
+}
+
+/// Startup: the errors that keep an extension from starting, each with its place and its fix, and the report of a start.
+pub mod startup {
+    pub use kiket_runtime::startup::{HandlerReport, Place, Problem, Report, StartupError};
+}
+
+/// Telemetry and logging: records of deliveries, counters, and the log of `kiket::main!`.
+#[doc(alias = "logging")]
+#[doc(alias = "metrics")]
+#[doc(alias = "tracing")]
+pub mod telemetry {
+    pub use kiket_runtime::telemetry::{Record, RecordStatus, Stats, init_logging};
+}
+
+/// The names that nearly every handler uses, with serde's derives and `json!`.
+///
+/// It has no `Error` and no `Builder`, which would collide with those of std and tokio. Its [`Context`] collides with
+/// `anyhow::Context`: import that one as `_`.
 ///
 /// ```
 /// use kiket::prelude::*;
 ///
-/// async fn on_issue_created(payload: Payload, context: Context) -> kiket::Result<Reply> {
-///     Ok(Reply::ok())
+/// #[derive(Deserialize)]
+/// struct IssueCreated {
+///     title: String,
+/// }
+///
+/// async fn on_issue_created(payload: Payload<IssueCreated>, context: Context) -> kiket::Result<Reply> {
+///     Ok(Reply::json(json!({ "title": payload.title, "event": context.event() })))
 /// }
 /// # let _ = on_issue_created;
 /// ```
 pub mod prelude {
     pub use kiket_runtime::{
-        Context, Error, Extension, ExtensionBuilder, HandlerError, Headers, Json, Payload, RawBody, Reply,
+        Context, Decision, Extension, ExtensionBuilder, HandlerError, Headers, Json, Payload, RawBody, Reply,
         Settings, State, StatusCode,
     };
     pub use serde::{Deserialize, Serialize};

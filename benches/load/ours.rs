@@ -17,7 +17,7 @@ async fn on_issue_created(payload: Payload<IssueCreated>) -> Reply {
 
 /// Serves until the process is killed.
 pub(crate) fn serve(workers: usize) -> kiket::Result<()> {
-    kiket::init_logging();
+    kiket::telemetry::init_logging();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let extension = Extension::builder()

@@ -20,7 +20,9 @@ use std::{
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kiket::{
-    Authentication, Clock, Extension, ExtensionBuilder, Headers, Payload, Reply, Secret, TokenRules,
+    Extension, ExtensionBuilder, Headers, Payload, Reply, Secret,
+    auth::{Authentication, TokenRules},
+    config::Clock,
     signature::{self, SIGNATURE_HEADER, TIMESTAMP_HEADER, Verifier},
     testing::TokenIssuer,
 };

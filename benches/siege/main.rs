@@ -99,7 +99,7 @@ fn may_open(files: usize) -> Result<bool, Box<dyn Error>> {
 
 /// Serves until the process is killed.
 fn serve() -> kiket::Result<()> {
-    kiket::init_logging();
+    kiket::telemetry::init_logging();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let builder = Extension::builder().webhook_secret(SECRET).without_manifest();

@@ -4,9 +4,11 @@
 //! without that: `cargo test --example github`.
 
 use kiket::{
-    Authentication, Decision, RequiredSecret, SecretKey,
+    Decision,
+    auth::Authentication,
     events::BeforeTransition,
     external_webhook::{ExternalWebhook, GitHub},
+    handler::{RequiredSecret, SecretKey},
     prelude::*,
 };
 
@@ -83,7 +85,7 @@ kiket::main!(setup = setup);
 #[cfg(test)]
 mod tests {
     use kiket::{
-        Clock,
+        config::Clock,
         events::{Issue, Transition},
         testing::{self, Attempt, DeliveryBuilder, FakePlatform, TestExtension},
     };

@@ -6,8 +6,8 @@
 use std::env;
 
 use kiket::{
-    Id, Level,
-    api::{Query, SlaFilter, SlaState},
+    HandlerError,
+    api::{Id, Level, Query, SlaFilter, SlaState},
     events::{IssueAssigned, SlaStatus},
     prelude::*,
     testing::{Call, FakePlatform},

@@ -28,7 +28,7 @@ fn builder() -> ExtensionBuilder {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    kiket::init_logging();
+    kiket::telemetry::init_logging();
     let extension = builder().build()?;
     let config = extension.config();
     let address = (config.host().to_owned(), config.port());

@@ -1,6 +1,6 @@
 //! What the test kit, the benches and the fuzz targets need of the runtime. Nothing here is stable.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, path::Path, sync::Arc, time::Duration};
 
 use actix_web::{HttpResponse, web::Payload};
 use serde::Deserialize;
@@ -106,6 +106,11 @@ pub async fn observed<F: Future>(responding: F) -> (F::Output, Option<String>) {
 /// The response for every path that the extension does not have.
 pub async fn not_found(payload: Payload) -> HttpResponse {
     http::not_found(payload).await
+}
+
+/// A line and a column of a file, 0 where the whole is meant.
+pub fn place(file: &Path, (line, column): (u32, u32)) -> Place {
+    Place { file: file.to_owned(), line, column, excerpt: None }
 }
 
 /// A problem, in one sentence, with its place and with what to do about it.

@@ -6,26 +6,29 @@
 extern crate self as kiket;
 
 pub mod api;
-mod auth;
-mod client;
-mod config;
+pub mod auth;
+pub mod client;
+pub mod config;
 pub mod dedupe;
 mod delivery;
-mod error;
+pub mod error;
 pub mod events;
-mod extension;
-mod handler;
-mod http;
+pub mod extension;
+pub mod handler;
+pub mod http;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
-mod manifest;
+pub mod manifest;
 mod messages;
 mod metrics;
 mod pipeline;
 #[doc(hidden)]
 pub mod private;
 mod store;
+pub mod telemetry;
+mod types;
+
 /// What keeps an extension from starting, and the report of a start.
 pub mod startup {
     pub use crate::{
@@ -33,38 +36,59 @@ pub mod startup {
         extension::{HandlerReport, Report},
     };
 }
-pub mod telemetry;
-mod types;
+
+/// Decisions, the replies of guards.
+pub mod guard {
+    pub use crate::messages::{Decision, Verdict};
+}
+
+/// Actions that a reply asks Kiket to carry out.
+pub mod actions {
+    pub use crate::messages::{Action, ActionKind, Actions};
+}
+
+/// Middleware: code around every handler.
+pub mod middleware {
+    pub use crate::handler::{FromMiddleware, HandlerOutcome, Middleware, MiddlewareFn, Next};
+}
 
 pub use ::http::StatusCode;
 
 #[doc(hidden)]
 pub use self::private as __private;
 pub use self::{
-    api::{Endpoints, Level, merkle},
-    auth::{Auth, TokenRules, signature},
+    api::merkle,
+    auth::signature,
     client::Client,
-    config::{Config, SettingError, Settings},
+    config::Settings,
     delivery::Delivery,
+    error::{Error, HandlerError, PayloadRejection, Result, Retry},
+    extension::{Extension, ExtensionBuilder},
+    handler::{Context, FromDelivery, Handler, IntoReply, Json, Payload, RawBody, Reply, State},
+    messages::{Decision, external_webhook, notification},
+    types::{Event, EventName, EventVersion, Headers, Secret},
+};
+// Each of these has its place in a module; the root keeps them for expansions, doc examples and fuzz targets.
+#[doc(hidden)]
+pub use self::{
+    api::{Endpoints, Level},
+    auth::{Auth, TokenRules},
+    config::{Config, SettingError},
     error::{
-        Advice, ClientError, ClientErrorKind, Error, ErrorKind, FieldError, HandlerError, IntoHandlerError,
-        PayloadRejection, Place, Problem, Result, Retry, StartupError,
+        Advice, ClientError, ClientErrorKind, ErrorKind, FieldError, IntoHandlerError, Place, Problem,
+        StartupError,
     },
-    extension::{
-        ClientOptions, DedupeOptions, Extension, ExtensionBuilder, HandlerReport, HttpOptions, Report,
-        TelemetryOptions,
-    },
+    extension::{ClientOptions, DedupeOptions, HandlerReport, HttpOptions, Report, TelemetryOptions},
     handler::{
-        AsyncHandler, Context, FromDelivery, FromMiddleware, Handler, HandlerFuture, HandlerOutcome,
-        IntoReply, Json, Middleware, MiddlewareFn, Next, Payload, RawBody, Reply, RequiredSecret,
-        Requirements, SecretKey, State,
+        AsyncHandler, FromMiddleware, HandlerFuture, HandlerOutcome, Middleware, MiddlewareFn, Next,
+        RequiredSecret, Requirements, SecretKey,
     },
     http::{Server, ServerHandle},
     manifest::{DeclaredEvent, Form, Manifest, Reference, Setting},
-    messages::{Action, ActionKind, Actions, Decision, Verdict, external_webhook, notification},
+    messages::{Action, ActionKind, Actions, Verdict},
     telemetry::{Record, RecordStatus, init_logging},
     types::{
-        Authentication, Clock, Event, EventName, EventVersion, Headers, Id, InvalidEventName,
-        InvalidEventVersion, Scope, Secret, Timeout, Timestamp, UnknownAuthentication,
+        Authentication, AuthenticationModeError, Clock, EventNameError, EventVersionError, Id, Scope,
+        Timeout, Timestamp,
     },
 };

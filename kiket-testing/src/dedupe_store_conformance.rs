@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::StatusCode;
 use kiket_runtime::dedupe::{
-    Begun, DedupeKey, DedupeStore, LeaseToken,
-    Ownership::{self, Held, Lost},
-    StoreError, StoredAnswer,
+    BeginOutcome, DedupeKey, DedupeStore,
+    LeaseState::{self, Held, Lost},
+    LeaseToken, StoreError, StoredReply,
 };
 
 /// Checks that a store does what [`DedupeStore`] says, for stores of your own.
@@ -50,7 +50,7 @@ struct Suite {
 }
 
 /// What a commit or a release has to find, and why.
-type Expected = (Ownership, &'static str);
+type Expected = (LeaseState, &'static str);
 
 /// Longer than a run.
 const LONG: Duration = Duration::from_secs(600);
@@ -64,18 +64,18 @@ impl Suite {
         DedupeKey::new(&format!("conformance-{}", self.run), name)
     }
 
-    async fn begin(&self, key: &DedupeKey, lease: Duration) -> Begun {
+    async fn begin(&self, key: &DedupeKey, lease: Duration) -> BeginOutcome {
         ok(self.store.begin(key, lease).await, "`begin`")
     }
 
     async fn lease(&self, key: &DedupeKey, lease: Duration, why: &str) -> LeaseToken {
         match self.begin(key, lease).await {
-            Begun::Leased(token) => token,
+            BeginOutcome::Leased(token) => token,
             found => panic!("`begin` must give a lease {why}, not {found:?}"),
         }
     }
 
-    async fn commit(&self, key: &DedupeKey, token: LeaseToken, reply: &StoredAnswer, (held, why): Expected) {
+    async fn commit(&self, key: &DedupeKey, token: LeaseToken, reply: &StoredReply, (held, why): Expected) {
         assert_eq!(ok(self.store.commit(key, &token, reply, LONG).await, "`commit`"), held, "{why}");
     }
 
@@ -87,7 +87,7 @@ impl Suite {
         let key = self.key("once");
         self.lease(&key, LONG, "for a new delivery").await;
         match self.begin(&key, LONG).await {
-            Begun::Running { remaining } if !remaining.is_zero() && remaining <= LONG => {}
+            BeginOutcome::Running { remaining } if !remaining.is_zero() && remaining <= LONG => {}
             found => {
                 panic!("a delivery with a lease of {LONG:?} must be `Running` at most as long, not {found:?}")
             }
@@ -97,35 +97,35 @@ impl Suite {
     async fn a_reply_comes_back_as_it_was(&self) {
         let large: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
         let replies = [
-            StoredAnswer::new(StatusCode::OK, r#"{"ok":true}"#),
-            StoredAnswer::new(StatusCode::UNPROCESSABLE_ENTITY, Bytes::new()),
-            StoredAnswer::new(StatusCode::GONE, "{}").with_retry_after(Some(Duration::from_secs(7))),
-            StoredAnswer::new(StatusCode::OK, "{}").with_retry_after(Some(Duration::ZERO)),
-            StoredAnswer::new(StatusCode::OK, large),
+            StoredReply::new(StatusCode::OK, r#"{"ok":true}"#),
+            StoredReply::new(StatusCode::UNPROCESSABLE_ENTITY, Bytes::new()),
+            StoredReply::new(StatusCode::GONE, "{}").with_retry_after(Some(Duration::from_secs(7))),
+            StoredReply::new(StatusCode::OK, "{}").with_retry_after(Some(Duration::ZERO)),
+            StoredReply::new(StatusCode::OK, large),
         ];
         for (number, reply) in replies.iter().enumerate() {
             let key = self.key(&format!("reply-{number}"));
             let token = self.lease(&key, LONG, "for a new delivery").await;
             self.commit(&key, token, reply, OWNER_COMMITS).await;
             let again = self.begin(&key, LONG).await;
-            let same = matches!(&again, Begun::Done(stored) if stored == reply);
+            let same = matches!(&again, BeginOutcome::Done(stored) if stored == reply);
             let (status, bytes) = (reply.status(), reply.body().len());
             assert!(same, "a reply of {status} with {bytes} bytes must come back as it was");
         }
     }
 
     async fn a_reply_never_changes(&self) {
-        let (key, first) = (self.key("first"), StoredAnswer::new(StatusCode::OK, "1"));
+        let (key, first) = (self.key("first"), StoredReply::new(StatusCode::OK, "1"));
         let token = self.lease(&key, LONG, "for a new delivery").await;
         self.commit(&key, token, &first, OWNER_COMMITS).await;
-        let other = StoredAnswer::new(StatusCode::GONE, "2");
+        let other = StoredReply::new(StatusCode::GONE, "2");
         let again = "an owner that commits again, because a response was lost, must learn that it holds";
         self.commit(&key, token, &other, (Held, again)).await;
         let stranger = (Lost, "only its owner commits to a delivery that is done");
         self.commit(&key, LeaseToken::unique(), &other, stranger).await;
         self.release(&key, token, (Lost, "a delivery that is done is not released")).await;
         let found = self.begin(&key, LONG).await;
-        assert_eq!(found, Begun::Done(first), "a reply must never change once it is stored");
+        assert_eq!(found, BeginOutcome::Done(first), "a reply must never change once it is stored");
     }
 
     async fn a_released_delivery_is_absent(&self) {
@@ -175,9 +175,9 @@ impl Suite {
             let mut tokens = Vec::new();
             for begun in beginning {
                 match ok(begun.await.expect("`begin` must not panic"), "`begin` beside others") {
-                    Begun::Leased(token) => tokens.push(token),
-                    Begun::Running { .. } => {}
-                    Begun::Done(_) => panic!("a delivery that was not committed cannot be done"),
+                    BeginOutcome::Leased(token) => tokens.push(token),
+                    BeginOutcome::Running { .. } => {}
+                    other => panic!("a delivery that was not committed cannot be {other:?}"),
                 }
             }
             assert_eq!(
@@ -216,8 +216,8 @@ impl Suite {
 const OWNER_COMMITS: Expected = (Held, "the owner must be able to commit");
 const OWNER_RELEASES: Expected = (Held, "the owner must be able to release");
 
-fn any() -> StoredAnswer {
-    StoredAnswer::new(StatusCode::OK, "{}")
+fn any() -> StoredReply {
+    StoredReply::new(StatusCode::OK, "{}")
 }
 
 fn ok<T>(result: Result<T, StoreError>, what: &str) -> T {

@@ -3,8 +3,10 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use kiket::{
-    Authentication, Clock, Context, Endpoints, Id, Json, TokenRules,
-    api::{Query, SlaFilter, SlaState},
+    Context, Json,
+    api::{Endpoints, Id, Query, SlaFilter, SlaState},
+    auth::{Authentication, TokenRules},
+    config::Clock,
     testing::{Failure, FakePlatform, TestExtension, TokenIssuer, delivery},
 };
 use serde_json::{Value, json};

@@ -194,7 +194,7 @@ async fn a_refused_signature_is_401_with_one_body_whatever_the_cause() {
     ] {
         check(&extension.send(delivery).await, 401, UNSIGNED);
     }
-    let counted = extension.extension().signature_refusals();
+    let counted = extension.extension().stats().signature_refusals;
     assert_eq!(counted.iter().map(|(_, count)| count).sum::<u64>(), 7, "{counted:?}");
 }
 

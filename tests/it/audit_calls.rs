@@ -1,8 +1,10 @@
 //! The calls of the audit trail, against the platform: contract 5.4.
 
 use kiket::{
-    ClientError, ClientErrorKind, Clock, Extension, Id,
-    api::{Anchor, AnchorFilter, AnchorStatus, Audit, AuditProof, Verification},
+    Extension,
+    api::{Anchor, AnchorFilter, AnchorStatus, Audit, AuditProof, Id, Verification},
+    config::Clock,
+    error::{ClientError, ClientErrorKind},
     merkle::ProofError,
     testing::{Call, Failure, FakePlatform},
 };

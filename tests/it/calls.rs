@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use kiket::{
-    ClientErrorKind, Context, Endpoints, Id, Level, Reply, StatusCode,
-    api::{Query, SlaFilter, SlaState},
+    Context, Reply, StatusCode,
+    api::{Endpoints, Id, Level, Query, SlaFilter, SlaState},
+    error::ClientErrorKind,
     testing::{Failure, FakePlatform, TestExtension, delivery},
 };
 use serde::{Deserialize, Serialize};

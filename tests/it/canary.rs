@@ -11,7 +11,7 @@ const LOGGED: &str = "KIKET_TEST_LOGGED";
 /// Logs everything, in the run that is searched.
 pub(crate) fn log_if_searched() {
     if std::env::var_os(LOGGED).is_some() {
-        kiket::init_logging();
+        kiket::telemetry::init_logging();
     }
 }
 

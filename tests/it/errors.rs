@@ -4,7 +4,8 @@ use std::{error::Error as StdError, fmt, time::Duration};
 
 use kiket::{
     __private::Classifier,
-    Advice, Error, Extension, HandlerError, Retry, StatusCode,
+    Error, Extension, HandlerError, Retry, StatusCode,
+    error::Advice,
     testing::{TestExtension, TestResponse, delivery},
 };
 use serde_json::json;
@@ -71,7 +72,7 @@ impl StdError for Theirs {}
 
 async fn respond<E, F>(fail: F) -> TestResponse
 where
-    E: kiket::IntoHandlerError + Send + 'static,
+    E: kiket::error::IntoHandlerError + Send + 'static,
     F: Fn() -> E + Clone + Send + Sync + 'static,
 {
     let builder =

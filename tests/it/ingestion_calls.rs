@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use kiket::{
-    Client, ClientErrorKind, Clock, Context, Endpoints, Extension, Id, Level,
-    api::{Evidence, Ingestion, RawEvent},
+    Client, Context, Extension,
+    api::{Endpoints, Evidence, Id, Ingestion, Level, RawEvent},
+    config::Clock,
+    error::ClientErrorKind,
     testing::{Call, Failure, FakePlatform, TestExtension, delivery},
 };
 use serde_json::{Value, json};

@@ -141,7 +141,7 @@ async fn a_flood_of_wrongly_signed_deliveries_takes_no_places_from_good_ones() {
         sent += within(wrong).await.expect("all are refused");
     }
     assert_eq!(waiting.began(), 200);
-    assert_eq!(running.extension().signature_refusals(), [("signature_mismatch", sent)]);
+    assert_eq!(running.extension().stats().signature_refusals, [("signature_mismatch", sent)]);
     assert_eq!(running.extension().in_flight(), 0);
 }
 

@@ -3,8 +3,8 @@
 use std::{io::Write as _, path::PathBuf};
 
 use kiket::{
-    Form::{self, Adapter, Canonical, Flat},
-    Manifest,
+    manifest::Form::{self, Adapter, Canonical, Flat},
+    manifest::Manifest,
 };
 
 /// What a manifest must be read as.

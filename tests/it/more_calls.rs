@@ -3,11 +3,12 @@
 use std::pin::Pin;
 
 use kiket::{
-    ClientError, ClientErrorKind, Context, Endpoints, Id, StatusCode,
+    Context, StatusCode,
     api::{
-        EmailAttachment, InboundEmail, IntakeForm, IntakeFormFilter, IntakeSubmission, Issue, IssueFields,
-        IssueFilter, SubmissionFilter, SubmissionStatus,
+        EmailAttachment, Endpoints, Id, InboundEmail, IntakeForm, IntakeFormFilter, IntakeSubmission, Issue,
+        IssueFields, IssueFilter, SubmissionFilter, SubmissionStatus,
     },
+    error::{ClientError, ClientErrorKind},
     testing::{Failure, FakePlatform, TestExtension, delivery},
 };
 use serde_json::{Value, json};

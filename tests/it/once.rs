@@ -12,8 +12,8 @@ use std::{
 use kiket::{
     Extension, ExtensionBuilder, HandlerError, Reply, StatusCode,
     dedupe::{
-        Begun, DedupeKey, DedupeStore, LeaseToken, MemoryStore, Ownership, StoreError, StoreFuture,
-        StoredAnswer,
+        BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, MemoryStore, StoreError, StoreFuture,
+        StoredReply,
     },
     testing::{TestExtension, TestResponse, delivery},
 };
@@ -197,19 +197,19 @@ async fn extensions_that_share_a_store_have_their_own_deliveries() {
     #[derive(Clone)]
     struct Shared(Arc<MemoryStore>);
     impl DedupeStore for Shared {
-        fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, Begun> {
+        fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
             self.0.begin(key, lease)
         }
         fn commit<'s>(
             &'s self,
             key: &'s DedupeKey,
             token: &'s LeaseToken,
-            answer: &'s StoredAnswer,
+            answer: &'s StoredReply,
             keep: Duration,
-        ) -> StoreFuture<'s, Ownership> {
+        ) -> StoreFuture<'s, LeaseState> {
             self.0.commit(key, token, answer, keep)
         }
-        fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, Ownership> {
+        fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
             self.0.release(key, token)
         }
     }
@@ -236,19 +236,19 @@ impl<F: Fn() -> NoAnswer + Send + Sync> Failing<F> {
 }
 
 impl<F: Fn() -> NoAnswer + Send + Sync + 'static> DedupeStore for Failing<F> {
-    fn begin<'s>(&'s self, _: &'s DedupeKey, _: Duration) -> StoreFuture<'s, Begun> {
+    fn begin<'s>(&'s self, _: &'s DedupeKey, _: Duration) -> StoreFuture<'s, BeginOutcome> {
         self.fail()
     }
     fn commit<'s>(
         &'s self,
         _: &'s DedupeKey,
         _: &'s LeaseToken,
-        _: &'s StoredAnswer,
+        _: &'s StoredReply,
         _: Duration,
-    ) -> StoreFuture<'s, Ownership> {
+    ) -> StoreFuture<'s, LeaseState> {
         self.fail()
     }
-    fn release<'s>(&'s self, _: &'s DedupeKey, _: &'s LeaseToken) -> StoreFuture<'s, Ownership> {
+    fn release<'s>(&'s self, _: &'s DedupeKey, _: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
         self.fail()
     }
     fn check(&self) -> StoreFuture<'_, ()> {

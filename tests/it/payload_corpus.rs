@@ -9,10 +9,11 @@ use std::{
 };
 
 use kiket::{
-    Context, Extension, Json, Manifest, Payload, RawBody,
+    Context, Extension, Json, Payload, RawBody,
     events::{
         AfterTransition, BeforeTransition, CaseTransitioned, IssueCreated, IssueTransitioned, SlaStatus,
     },
+    manifest::Manifest,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};

@@ -8,7 +8,9 @@ use std::{
 
 use crate::canary::log_if_searched;
 use kiket::{
-    Clock, Extension, ExtensionBuilder, ServerHandle,
+    Extension, ExtensionBuilder,
+    config::Clock,
+    http::ServerHandle,
     testing::{self, DeliveryBuilder, SignedDelivery},
 };
 use serde::Serialize;

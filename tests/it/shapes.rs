@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kiket::{
-    Action, ActionKind, Actions, Decision, Extension, ExtensionBuilder, HandlerError, Payload, Reply, State,
-    StatusCode, Verdict,
+    Decision, Extension, ExtensionBuilder, HandlerError, Payload, Reply, State, StatusCode,
+    actions::{Action, ActionKind, Actions},
     external_webhook::{ExternalWebhook, GitHub, Slack, Stripe},
+    guard::Verdict,
     notification::{
         ChannelType, ChannelValidation, ChannelValidity, Format, Notification, Outcome, Recipient,
     },

@@ -10,8 +10,11 @@ use std::{
 };
 
 use kiket::{
-    Authentication, Clock, Context, Error, Extension, ExtensionBuilder, Json, Payload, RecordStatus,
-    RequiredSecret, SecretKey, TokenRules,
+    Context, Error, Extension, ExtensionBuilder, Json, Payload,
+    auth::{Authentication, TokenRules},
+    config::Clock,
+    handler::{RequiredSecret, SecretKey},
+    telemetry::RecordStatus,
     testing::{DeliveryBuilder, FakePlatform, SECRET, TestExtension, TestResponse, TokenIssuer, delivery},
 };
 use serde_json::{Value, json};
@@ -133,7 +136,7 @@ async fn whatever_is_no_token_is_401_and_never_500() {
     check(&extension.deliver(created("d-1").body(beside)).await, 401, UNSIGNED);
     let header = created("d-1").header("x-kiket-runtime-token", good.clone());
     check(&extension.deliver(header).await, 401, UNSIGNED);
-    let refusals = extension.extension().token_refusals();
+    let refusals = extension.extension().stats().token_refusals;
     assert_eq!(refusals.iter().map(|(_, count)| count).sum::<u64>(), 19, "{refusals:?}");
 
     check(&extension.deliver(created("d-1").runtime_token(good)).await, 200, OK);
@@ -165,7 +168,7 @@ async fn a_token_is_for_one_delivery() {
     check(&extension.deliver(first().path("/v/v1/webhooks/issue.deleted")).await, 401, UNSIGNED);
     check(&extension.deliver(first().path("/webhooks/issue.created?version=v1")).await, 401, UNSIGNED);
     assert_eq!(runs.load(Ordering::SeqCst), 1);
-    assert_eq!(extension.extension().token_refusals(), [("token_reused", 3)]);
+    assert_eq!(extension.extension().stats().token_refusals, [("token_reused", 3)]);
 
     // Where deliveries are not remembered, tokens are.
     let rules = TokenRules::new().keys(issuer.jwks().to_string());

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use kiket::{
-    Clock, Extension, Headers, Json, RawBody, Secret,
-    signature::{UnusableSecret, Verifier},
+    Extension, Headers, Json, RawBody, Secret,
+    config::Clock,
+    signature::{SecretError, Verifier},
 };
 use serde::Deserialize;
 
@@ -36,8 +37,8 @@ enum Expect {
 /// Signed well, and then no JSON object: 400 and not 401.
 const NO_OBJECTS: [&str; 3] = ["ok-empty-body", "ok-non-utf8", "ok-dots-in-body"];
 /// With these secrets there is no extension.
-const UNUSABLE: [(&str, UnusableSecret); 2] =
-    [("no-secrets", UnusableSecret::Missing), ("blank-secret", UnusableSecret::Blank)];
+const UNUSABLE: [(&str, SecretError); 2] =
+    [("no-secrets", SecretError::Missing), ("blank-secret", SecretError::Blank)];
 
 fn vectors() -> Vec<Case> {
     let vectors: Vectors = serde_json::from_str(include_str!("../signature-vectors.json")).unwrap();
@@ -51,12 +52,12 @@ impl Case {
         base64(&self.body_b64)
     }
 
-    fn verifier(&self) -> Result<Verifier, UnusableSecret> {
+    fn verifier(&self) -> Result<Verifier, SecretError> {
         let secrets: Vec<_> = self.secrets.iter().map(|secret| Secret::new(secret.as_str())).collect();
         Verifier::new(&secrets)
     }
 
-    fn unusable(&self) -> Option<UnusableSecret> {
+    fn unusable(&self) -> Option<SecretError> {
         UNUSABLE.iter().find(|(id, _)| *id == self.id).map(|(_, unusable)| *unusable)
     }
 }
@@ -131,7 +132,8 @@ async fn every_case_holds_through_the_running_server() {
                 }
             }
         }
-        let counted: u64 = running.extension().signature_refusals().iter().map(|(_, count)| count).sum();
+        let counted: u64 =
+            running.extension().stats().signature_refusals.iter().map(|(_, count)| count).sum();
         assert_eq!(counted, here, "every refusal is counted");
         refused += here;
         running.stop().await;

@@ -284,7 +284,7 @@ mod heads {
             let answer = running.ask(&request(&delivery)).await;
             assert_eq!((answer.status, answer.text()), (401, UNSIGNED), "{name}");
         }
-        let refusals = running.extension().signature_refusals();
+        let refusals = running.extension().stats().signature_refusals;
         assert_eq!(refusals, [("timestamp_repeated", 1), ("signature_repeated", 1)]);
         running.stop().await;
     }

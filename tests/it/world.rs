@@ -1,7 +1,10 @@
 //! An extension that is pointed at a platform, for the tests of calls.
 
 use kiket::{
-    Client, ClientError, Clock, Endpoints, Extension, ExtensionBuilder,
+    Client, Extension, ExtensionBuilder,
+    api::Endpoints,
+    config::Clock,
+    error::ClientError,
     testing::{Call, Failure, FakePlatform},
 };
 

@@ -60,5 +60,5 @@ pub use self::{
 };
 pub use crate::{
     client::{Page, Paginator, RateWindow},
-    types::IntoOption,
+    types::{Id, IntoOption},
 };

@@ -15,3 +15,4 @@ pub(crate) use self::{
     token::{TokenRefusal, TokenVerifier},
 };
 pub use self::{grant::Auth, token::TokenRules};
+pub use crate::types::{Authentication, AuthenticationModeError, Scope, ScopeError};

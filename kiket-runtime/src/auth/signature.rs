@@ -13,7 +13,7 @@ use crate::{
     auth::hmac::{MacKey, read_hex, read_time},
     types::{Headers, Occurrence, Secret, hex},
 };
-pub use crate::{error::SignatureError, types::UnusableSecret};
+pub use crate::{error::SignatureError, types::SecretError};
 
 /// The header with the time of the signature: Unix seconds, ASCII digits only.
 pub const TIMESTAMP_HEADER: &str = "x-kiket-timestamp";
@@ -81,14 +81,12 @@ impl Verifier {
     /// # Errors
     ///
     /// When there is no secret, or one that is blank or has white space at an end.
-    pub fn new<'s>(secrets: impl IntoIterator<Item = &'s Secret>) -> Result<Self, UnusableSecret> {
+    pub fn new<'s>(secrets: impl IntoIterator<Item = &'s Secret>) -> Result<Self, SecretError> {
         let keys = secrets
             .into_iter()
-            .map(|secret| {
-                UnusableSecret::find(secret).map_or(Ok(MacKey::new(secret.expose().as_bytes())), Err)
-            })
+            .map(|secret| SecretError::find(secret).map_or(Ok(MacKey::new(secret.expose().as_bytes())), Err))
             .collect::<Result<Vec<_>, _>>()?;
-        if keys.is_empty() { Err(UnusableSecret::Missing) } else { Ok(Self { keys }) }
+        if keys.is_empty() { Err(SecretError::Missing) } else { Ok(Self { keys }) }
     }
 
     /// Checks the signature that `headers` carry for `body`, `now` in Unix seconds.
@@ -166,16 +164,16 @@ mod tests {
     #[test]
     fn unusable_secrets_make_no_verifier() {
         #[track_caller]
-        fn check(secrets: &[&str], expected: UnusableSecret) {
+        fn check(secrets: &[&str], expected: SecretError) {
             let secrets: Vec<_> = secrets.iter().map(|text| Secret::from(*text)).collect();
             assert_eq!(Verifier::new(&secrets).unwrap_err(), expected);
         }
-        check(&[], UnusableSecret::Missing);
-        check(&[""], UnusableSecret::Blank);
-        check(&[" \n"], UnusableSecret::Blank);
-        check(&["good", ""], UnusableSecret::Blank);
-        check(&["secret\n"], UnusableSecret::Padded);
-        check(&[" secret"], UnusableSecret::Padded);
+        check(&[], SecretError::Missing);
+        check(&[""], SecretError::Blank);
+        check(&[" \n"], SecretError::Blank);
+        check(&["good", ""], SecretError::Blank);
+        check(&["secret\n"], SecretError::Padded);
+        check(&[" secret"], SecretError::Padded);
     }
 
     proptest! {

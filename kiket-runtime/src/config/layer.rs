@@ -6,7 +6,7 @@ use crate::{
     config::environment::Environment,
     error::{Place, Problem},
     manifest::{Manifest, Reference},
-    types::{Authentication, BaseUrl, Secret, UnusableSecret},
+    types::{Authentication, BaseUrl, Secret, SecretError},
 };
 
 /// The values that one source has. What does not read is a problem, which counts only if no layer above has the value.
@@ -142,7 +142,7 @@ enum Source<'m> {
 }
 
 fn usable(secret: Secret, source: Source<'_>) -> Read<Secret> {
-    let Some(unusable) = UnusableSecret::find(&secret) else { return Ok(secret) };
+    let Some(unusable) = SecretError::find(&secret) else { return Ok(secret) };
     let (from, place): (_, Option<&Place>) = match source {
         Source::ExtensionBuilder => ("the builder's `webhook_secret`".to_owned(), None),
         Source::Variable(name) => (format!("`{name}`"), None),

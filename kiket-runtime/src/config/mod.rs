@@ -14,6 +14,7 @@ pub(crate) use self::{
     layer::Layer,
     secrets::{SecretVariables, secret_variable},
 };
+pub use crate::types::Clock;
 use crate::{
     error::Problem,
     manifest::{Manifest, Setting},

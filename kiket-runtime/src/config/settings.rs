@@ -20,7 +20,7 @@ use crate::types::Secret;
 /// assert_eq!(settings.get::<bool>("VERBOSE")?, true); // manifests quote everything
 /// assert_eq!(settings.get::<Option<u32>>("TIMEOUT_MS")?, None);
 /// assert!(settings.get::<u32>("TIMEOUT_MS").is_err());
-/// # Ok::<(), kiket_runtime::SettingError>(())
+/// # Ok::<(), kiket_runtime::config::SettingError>(())
 /// ```
 ///
 /// As an argument of a handler it asks for the settings alone.

@@ -36,6 +36,6 @@ pub use self::postgres::PostgresStore;
 pub use self::redis::RedisStore;
 pub use self::{memory::MemoryStore, url::store_from_url};
 pub use crate::store::{
-    Begun, DedupeKey, DedupeStore, InvalidLeaseToken, Keep, LeaseToken, Ownership, StoreError, StoreFuture,
-    StoredAnswer,
+    BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, LeaseTokenError, Retention, StoreError,
+    StoreFuture, StoredReply,
 };

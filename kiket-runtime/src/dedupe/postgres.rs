@@ -17,7 +17,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::thread::StoreThread;
 use crate::store::{
-    Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreError, StoreFuture, StoredAnswer, countable,
+    BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreError, StoreFuture, StoredReply,
+    countable,
 };
 
 /// Remembers deliveries in PostgreSQL 12 or later, for all processes that share it.
@@ -170,7 +171,7 @@ impl PostgresStore {
 }
 
 impl DedupeStore for PostgresStore {
-    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, Begun> {
+    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
         let (key, token) = (key.clone(), LeaseToken::unique());
         self.delete_in_turn();
         Box::pin(async move {
@@ -191,9 +192,9 @@ impl DedupeStore for PostgresStore {
         &'s self,
         key: &'s DedupeKey,
         token: &'s LeaseToken,
-        answer: &'s StoredAnswer,
+        answer: &'s StoredReply,
         keep: Duration,
-    ) -> StoreFuture<'s, Ownership> {
+    ) -> StoreFuture<'s, LeaseState> {
         let (key, token, answer) = (key.clone(), *token, answer.clone());
         Box::pin(async move {
             let rows = self.step(move |pool| {
@@ -209,7 +210,7 @@ impl DedupeStore for PostgresStore {
         })
     }
 
-    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, Ownership> {
+    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
         let (key, token) = (key.clone(), *token);
         Box::pin(async move {
             let rows = self.step(move |pool| {
@@ -245,25 +246,27 @@ async fn make_table(pool: &Pool) -> Result<(), PoolError> {
     Ok(transaction.commit().await?)
 }
 
-fn read(row: &Row, token: LeaseToken) -> Result<Result<Begun, StoreError>, tokio_postgres::Error> {
+fn read(row: &Row, token: LeaseToken) -> Result<Result<BeginOutcome, StoreError>, tokio_postgres::Error> {
     let owner: &str = row.try_get("token")?;
     let Some(status) = row.try_get::<_, Option<i32>>("status")? else {
         if owner.parse() == Ok(token) {
-            return Ok(Ok(Begun::Leased(token)));
+            return Ok(Ok(BeginOutcome::Leased(token)));
         }
         let remaining: i64 = row.try_get("remaining")?;
-        return Ok(Ok(Begun::Running { remaining: Duration::from_millis(remaining.max(1).unsigned_abs()) }));
+        return Ok(Ok(BeginOutcome::Running {
+            remaining: Duration::from_millis(remaining.max(1).unsigned_abs()),
+        }));
     };
-    let answer = StoredAnswer::restore(
+    let answer = StoredReply::restore(
         status.into(),
         row.try_get::<_, Option<i64>>("retry_after")?.unwrap_or(-1),
         row.try_get::<_, Option<Vec<u8>>>("body")?.unwrap_or_default(),
     );
-    Ok(answer.map(Begun::Done).ok_or_else(unknown))
+    Ok(answer.map(BeginOutcome::Done).ok_or_else(unknown))
 }
 
-fn ownership(rows: u64) -> Ownership {
-    if rows == 0 { Ownership::Lost } else { Ownership::Held }
+fn ownership(rows: u64) -> LeaseState {
+    if rows == 0 { LeaseState::Lost } else { LeaseState::Held }
 }
 
 /// Sockets in the file system, and whoever switched it off, need none.

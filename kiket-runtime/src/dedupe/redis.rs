@@ -9,7 +9,8 @@ use redis::{
 
 use super::thread::StoreThread;
 use crate::store::{
-    Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreError, StoreFuture, StoredAnswer, countable,
+    BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreError, StoreFuture, StoredReply,
+    countable,
 };
 
 /// Remembers deliveries in Redis 6 or later, or Valkey, for all processes that share it.
@@ -141,7 +142,7 @@ impl RedisStore {
 }
 
 impl DedupeStore for RedisStore {
-    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, Begun> {
+    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
         let token = LeaseToken::unique();
         let call = Call::new(key, token).with(millis(lease));
         Box::pin(async move {
@@ -151,9 +152,9 @@ impl DedupeStore for RedisStore {
             });
             let (state, number, retry, body): (i64, i64, i64, Vec<u8>) = found.await?;
             Ok(match state {
-                0 => Begun::Leased(token),
-                1 => Begun::Running { remaining: Duration::from_millis(number.max(1).unsigned_abs()) },
-                _ => Begun::Done(StoredAnswer::restore(number, retry, body).ok_or_else(unknown)?),
+                0 => BeginOutcome::Leased(token),
+                1 => BeginOutcome::Running { remaining: Duration::from_millis(number.max(1).unsigned_abs()) },
+                _ => BeginOutcome::Done(StoredReply::restore(number, retry, body).ok_or_else(unknown)?),
             })
         })
     }
@@ -162,9 +163,9 @@ impl DedupeStore for RedisStore {
         &'s self,
         key: &'s DedupeKey,
         token: &'s LeaseToken,
-        answer: &'s StoredAnswer,
+        answer: &'s StoredReply,
         keep: Duration,
-    ) -> StoreFuture<'s, Ownership> {
+    ) -> StoreFuture<'s, LeaseState> {
         let call = Call::new(key, *token)
             .with(answer.status().as_u16())
             .with(answer.retry_seconds())
@@ -179,7 +180,7 @@ impl DedupeStore for RedisStore {
         })
     }
 
-    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, Ownership> {
+    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
         let call = Call::new(key, *token);
         Box::pin(async move {
             let held = self.step(move |steps| {
@@ -246,8 +247,8 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(countable(duration).as_millis()).unwrap_or(u64::MAX)
 }
 
-fn ownership(held: i64) -> Ownership {
-    if held == 0 { Ownership::Lost } else { Ownership::Held }
+fn ownership(held: i64) -> LeaseState {
+    if held == 0 { LeaseState::Lost } else { LeaseState::Held }
 }
 
 /// The policy of a server that has a limit and throws away what reaches it.

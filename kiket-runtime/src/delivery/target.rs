@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     error::Rejection,
-    types::{EventName, Headers, InvalidEventName, InvalidEventVersion, VERSION_HEADER, VersionKey},
+    types::{EventName, EventNameError, EventVersionError, Headers, VERSION_HEADER, VersionKey},
 };
 
 /// What the request line says: the segments of the path, percent-decoded by [`segment`], and the raw query.
@@ -21,7 +21,7 @@ impl<'r> Target<'r> {
     /// The event of the path, checked.
     pub(crate) fn event(&self) -> Result<Option<Cow<'r, str>>, Rejection> {
         let Some(event) = self.event else { return Ok(None) };
-        let event = segment(event).filter(|event| EventName::is_valid(event)).ok_or(InvalidEventName)?;
+        let event = segment(event).filter(|event| EventName::is_valid(event)).ok_or(EventNameError)?;
         Ok(Some(event))
     }
 
@@ -31,12 +31,12 @@ impl<'r> Target<'r> {
     where
         'r: 'v,
     {
-        let path = self.version.map(|version| segment(version).ok_or(InvalidEventVersion));
+        let path = self.version.map(|version| segment(version).ok_or(EventVersionError));
         let header = headers.all(VERSION_HEADER).map(|version| match std::str::from_utf8(version) {
             Ok(version) => Ok(Cow::Borrowed(version)),
-            Err(_) => Err(InvalidEventVersion),
+            Err(_) => Err(EventVersionError),
         });
-        let query = query_values(self.query, "version").map(|version| version.ok_or(InvalidEventVersion));
+        let query = query_values(self.query, "version").map(|version| version.ok_or(EventVersionError));
 
         let mut found = None::<Version<'v>>;
         for written in path.into_iter().chain(header).chain(query) {
@@ -59,7 +59,7 @@ pub(crate) struct Version<'v> {
 }
 
 impl<'v> Version<'v> {
-    fn read(written: Cow<'v, str>) -> Result<Option<Self>, InvalidEventVersion> {
+    fn read(written: Cow<'v, str>) -> Result<Option<Self>, EventVersionError> {
         let trimmed = match written {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
             Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
@@ -67,7 +67,7 @@ impl<'v> Version<'v> {
         if trimmed.is_empty() {
             return Ok(None);
         }
-        let key = VersionKey::read(trimmed.as_bytes()).ok_or(InvalidEventVersion)?;
+        let key = VersionKey::read(trimmed.as_bytes()).ok_or(EventVersionError)?;
         Ok(Some(Self { written: trimmed, key }))
     }
 }

@@ -9,7 +9,7 @@ use super::{
     delivery::{Error, INSUFFICIENT_SCOPES},
     kind::ErrorKind,
 };
-use crate::types::{InvalidEventName, InvalidEventVersion, MissingScopes};
+use crate::types::{EventNameError, EventVersionError, MissingScopes};
 
 /// An answer other than a handler's value: status, stable code, and a text without internals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,14 +226,14 @@ impl Rejection {
     }
 }
 
-impl From<InvalidEventName> for Rejection {
-    fn from(invalid: InvalidEventName) -> Self {
+impl From<EventNameError> for Rejection {
+    fn from(invalid: EventNameError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed_event", invalid.to_string())
     }
 }
 
-impl From<InvalidEventVersion> for Rejection {
-    fn from(invalid: InvalidEventVersion) -> Self {
+impl From<EventVersionError> for Rejection {
+    fn from(invalid: EventVersionError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed_version", invalid.to_string())
     }
 }

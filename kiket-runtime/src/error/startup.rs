@@ -119,6 +119,7 @@ impl fmt::Display for Problem {
 
 /// A place in a file: line and column count from 1, columns in characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Place {
     /// The file, as it was named when it was opened.
     pub file: PathBuf,

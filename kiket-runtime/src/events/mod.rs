@@ -88,6 +88,9 @@ pub use self::{
     transition::Transition,
     workflow::{AfterTransition, BeforeTransition, SlaDefinition, SlaMetrics, SlaStatus},
 };
+#[doc(no_inline)]
+pub use crate::types::{Event, EventName, EventVersion};
+pub use crate::types::{EventNameError, EventVersionError};
 
 #[cfg(test)]
 mod tests {

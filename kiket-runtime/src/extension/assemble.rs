@@ -23,8 +23,8 @@ use crate::{
     http::Routes,
     manifest::Manifest,
     pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens},
-    store::Keep,
-    telemetry::{Telemetry, Teller},
+    store::Retention,
+    telemetry::{Telemetry, TelemetryContext},
     types::{Clock, Redactor},
 };
 
@@ -89,7 +89,8 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         limits: options.outbound,
     };
     let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
-    let teller = Teller { extension_id: config.id.clone(), extension_version: config.version.clone() };
+    let context =
+        TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
     let report =
         Report { notes: options.notes, ..Report::new(&config, manifest.as_ref(), &registry, warnings) };
     let pipeline = Pipeline {
@@ -114,7 +115,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
                 StatusCode::INTERNAL_SERVER_ERROR
             },
         },
-        recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, teller), clock, redactor },
+        recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock, redactor },
     };
     let routes =
         Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
@@ -132,7 +133,7 @@ fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>,
         (Store::Configured, Some(url)) => (store_from_url(url.expose())?, true),
         (Store::Configured, None) => (Arc::new(MemoryStore::new()) as _, false),
     };
-    let keep = keep.map_or_else(|| Ok(Keep::default()), Keep::new)?;
+    let keep = keep.map_or_else(|| Ok(Retention::default()), Retention::new)?;
     Ok(Some(Deduplicator { store, chosen, keep, run_without_store }))
 }
 

@@ -293,7 +293,7 @@ impl ExtensionBuilder {
     /// Calls `hook` with a record of every delivery that had a handler, whether telemetry is on or off.
     ///
     /// It runs on a thread of its own, a moment later, and cannot delay or break a delivery. Records are dropped, and
-    /// counted, while a hook blocks that thread for long: see [`Extension::dropped_records`].
+    /// counted, while a hook blocks that thread for long: see [`Stats`](crate::telemetry::Stats).
     ///
     /// ```
     /// use kiket_runtime::{Extension, telemetry::RecordStatus};

@@ -2,23 +2,22 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use actix_web::web::ServiceConfig;
-
 use crate::{
     api::Endpoints,
     client::Client,
     config::Config,
     error::{Result, StartupError},
     extension::report::Report,
-    http::{Routes, Server},
+    http::{Routes, Server, ServiceConfig},
+    metrics::Stats,
     pipeline::Pipeline,
 };
 
-/// An extension that is ready to answer: handlers, secrets and settings are known and checked.
+/// An extension that is ready to serve: its handlers, secrets and settings are known and checked.
 ///
 /// [`kiket::main!`](https://docs.rs/kiket/latest/kiket/macro.main.html) makes and serves one. By hand it can be
 /// served with [`serve`](Self::serve), mounted into an actix-web `App` with [`routes`](Self::routes), or tested in
-/// process with [`TestExtension`](crate::testing::TestExtension). Its clones are the same extension.
+/// process with [`TestExtension`](crate::testing::TestExtension). It is cheap to clone, and the clones are the same extension.
 ///
 /// ```
 /// use kiket_runtime::{Extension, Reply};
@@ -32,7 +31,7 @@ use crate::{
 ///     .on("issue.created", "v1", on_issue_created)
 ///     .build()?;
 /// assert_eq!(extension.events(), ["issue.created"]);
-/// # Ok::<(), kiket_runtime::StartupError>(())
+/// # Ok::<(), kiket_runtime::startup::StartupError>(())
 /// ```
 #[derive(Clone)]
 pub struct Extension(Arc<Parts>);
@@ -52,27 +51,27 @@ impl Extension {
         &self.0.routes.pipeline
     }
 
-    /// What was found at the start: the handlers, and what is odd.
+    /// The report of the start: the handlers, and the warnings.
     pub fn report(&self) -> &Report {
         &self.0.report
     }
 
-    /// What it is configured with, from whichever layer it came.
+    /// The configuration, with every layer applied.
     pub fn config(&self) -> &Config {
         &self.0.config
     }
 
-    /// The id, when builder or manifest gave one.
+    /// The id of the extension, if the builder or the manifest has one.
     pub fn id(&self) -> Option<&str> {
         self.0.config.extension_id()
     }
 
-    /// The version, when builder or manifest gave one.
+    /// The version of the extension, if the builder or the manifest has one.
     pub fn version(&self) -> Option<&str> {
         self.0.config.extension_version()
     }
 
-    /// Calls Kiket outside of a delivery: from a background task, from a command line.
+    /// The client for calls outside of a delivery, for example from a background task.
     pub fn client(&self) -> Client {
         self.pipeline().services.client.clone()
     }
@@ -87,7 +86,7 @@ impl Extension {
         self.0.routes.events()
     }
 
-    /// How many deliveries run now.
+    /// How many deliveries are running.
     pub fn in_flight(&self) -> usize {
         self.pipeline().concurrency.in_flight()
     }
@@ -141,10 +140,12 @@ impl Extension {
         move |config| routes.configure(config)
     }
 
-    /// From now on every new delivery is answered with 503 and readiness is false; those that run go on.
+    /// Begins a graceful shutdown: new deliveries are refused with 503, the readiness probe fails, and running
+    /// deliveries complete.
     ///
-    /// [`serve`](Self::serve) does it on SIGTERM and SIGINT. Call it where an extension is mounted into your own
-    /// server, before that stops.
+    /// [`serve`](Self::serve) calls it on SIGTERM and SIGINT. Call it yourself where the extension is mounted into your
+    /// own server, before that stops.
+    #[doc(alias = "graceful shutdown")]
     pub fn drain(&self) {
         self.pipeline().concurrency.drain();
     }
@@ -154,31 +155,36 @@ impl Extension {
         self.pipeline().concurrency.is_draining()
     }
 
-    /// Waits until a drained extension has answered what was under way.
+    /// Waits until a drained extension has no running delivery.
     pub async fn drained(&self) {
         self.pipeline().concurrency.drained().await;
     }
 
-    /// Waits until the records of all deliveries so far were told to hook and telemetry, `patience` at most.
+    /// Waits until the records of all deliveries so far reached the feedback hook and Kiket, `timeout` at most.
     ///
-    /// [`serve`](Self::serve) does it before it ends.
-    pub async fn flush(&self, patience: Duration) {
-        self.pipeline().recorder.telemetry.flush(patience).await;
+    /// [`serve`](Self::serve) calls it before it ends.
+    pub async fn flush(&self, timeout: Duration) {
+        self.pipeline().recorder.telemetry.flush(timeout).await;
     }
 
-    /// How many records were dropped since the start, because hook or telemetry did not keep up.
-    pub fn dropped_records(&self) -> u64 {
-        self.pipeline().recorder.telemetry.dropped()
-    }
-
-    /// How many signatures were refused since the start, by the code of the cause, like `signature_mismatch`.
-    pub fn signature_refusals(&self) -> Vec<(&'static str, u64)> {
-        self.pipeline().authenticator.counters.signature_refusals()
-    }
-
-    /// How many runtime tokens were refused since the start, by the code of the cause, like `token_expired`.
-    pub fn token_refusals(&self) -> Vec<(&'static str, u64)> {
-        self.pipeline().authenticator.counters.token_refusals()
+    /// The counters since the start: refused signatures and tokens, dropped telemetry records.
+    ///
+    /// ```
+    /// # use kiket_runtime::Extension;
+    /// # let builder = Extension::builder().webhook_secret("sh_123").on("issue.created", "v1", async || {});
+    /// let extension = builder.build()?;
+    /// assert!(extension.stats().signature_refusals.is_empty());
+    /// # Ok::<(), kiket_runtime::startup::StartupError>(())
+    /// ```
+    #[doc(alias = "metrics")]
+    pub fn stats(&self) -> Stats {
+        let pipeline = self.pipeline();
+        let (metrics, telemetry) = (&pipeline.authenticator.metrics, &pipeline.recorder.telemetry);
+        Stats {
+            signature_refusals: metrics.signature_refusals(),
+            token_refusals: metrics.token_refusals(),
+            dropped_records: telemetry.dropped(),
+        }
     }
 }
 

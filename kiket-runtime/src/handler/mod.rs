@@ -28,3 +28,4 @@ pub(crate) use self::{
     payload::{located, undecodable},
     registry::{Registry, Route},
 };
+pub use crate::types::{Timeout, TimeoutError};

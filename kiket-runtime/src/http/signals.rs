@@ -8,13 +8,11 @@ use tokio::signal::unix::{Signal as Terminate, Signal as Interrupt, SignalKind, 
 use tokio::signal::windows::{CtrlBreak as Terminate, CtrlC as Interrupt, ctrl_break, ctrl_c};
 
 /// The signals that ask a process to stop. Their default action, which kills it, is off as soon as this exists.
-#[cfg(any(unix, windows))]
 pub(crate) struct Signals {
     terminate: Terminate,
     interrupt: Interrupt,
 }
 
-#[cfg(any(unix, windows))]
 impl Signals {
     /// Begins to listen.
     #[cfg(unix)]
@@ -36,21 +34,5 @@ impl Signals {
             _ = self.terminate.recv() => terminate,
             _ = self.interrupt.recv() => interrupt,
         }
-    }
-}
-
-/// A platform without signals: only [`ServerHandle::stop`](super::ServerHandle::stop) ends a server.
-#[cfg(not(any(unix, windows)))]
-pub(crate) struct Signals;
-
-#[cfg(not(any(unix, windows)))]
-impl Signals {
-    #[allow(clippy::unnecessary_wraps)] // the other platforms may fail
-    pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    pub(super) async fn next(&mut self) -> &'static str {
-        std::future::pending().await
     }
 }

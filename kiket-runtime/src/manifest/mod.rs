@@ -37,7 +37,7 @@ pub use settings::Setting;
 ///
 /// ```
 /// use std::path::Path;
-/// use kiket_runtime::Manifest;
+/// use kiket_runtime::manifest::Manifest;
 ///
 /// let text = "id: com.example.marketing\nversion: 1.0\nsettings:\n  - key: MAX_RETRIES\n    default: 3\n";
 /// let manifest = Manifest::parse(text, Path::new("extension.yaml")).unwrap();

@@ -1,12 +1,24 @@
-//! What happened since the start, counted.
+//! Metrics since the start, which every module may increment.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{SignatureError, TokenError};
 
-/// Counters that every delivery may touch; reading them stops nobody.
+/// Metrics of an extension since its start: see [`Extension::stats`](crate::Extension::stats).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The refused signatures by the code of the cause, like `signature_mismatch`; causes that never occurred are absent.
+    pub signature_refusals: Vec<(&'static str, u64)>,
+    /// The refused runtime tokens by the code of the cause, like `token_expired`; causes that never occurred are absent.
+    pub token_refusals: Vec<(&'static str, u64)>,
+    /// The telemetry records that were dropped because the feedback hook or the server was too slow.
+    pub dropped_records: u64,
+}
+
+/// The metrics. Incrementing and reading never waits.
 #[derive(Debug, Default)]
-pub(crate) struct Counters {
+pub(crate) struct Metrics {
     signatures: [Refusals; SignatureError::ALL.len()],
     tokens: [Refusals; TokenError::ALL.len()],
 }
@@ -18,9 +30,9 @@ struct Refusals {
     logged: AtomicU64,
 }
 
-impl Counters {
-    /// Counts a refused signature; the count, when it is time for a log line. There is one a second for each
-    /// cause: who floods the door does not flood the disk.
+impl Metrics {
+    /// Counts a refused signature; returns the count when a log line is due. There is one a second for each cause, so
+    /// that a flood of requests does not flood the log.
     pub(crate) fn refused(&self, cause: SignatureError, now: u64) -> Option<u64> {
         self.signatures.get(cause as usize)?.count(now)
     }
@@ -30,18 +42,18 @@ impl Counters {
         self.tokens.get(cause as usize)?.count(now)
     }
 
-    /// The refused signatures by the code of their cause; causes that never happened are not there.
+    /// The refused signatures by the code of their cause.
     pub(crate) fn signature_refusals(&self) -> Vec<(&'static str, u64)> {
-        told(SignatureError::ALL.map(SignatureError::code), &self.signatures)
+        counted(SignatureError::ALL.map(SignatureError::code), &self.signatures)
     }
 
     /// The refused tokens, likewise.
     pub(crate) fn token_refusals(&self) -> Vec<(&'static str, u64)> {
-        told(TokenError::ALL.map(TokenError::code), &self.tokens)
+        counted(TokenError::ALL.map(TokenError::code), &self.tokens)
     }
 }
 
-fn told<const N: usize>(codes: [&'static str; N], refusals: &[Refusals; N]) -> Vec<(&'static str, u64)> {
+fn counted<const N: usize>(codes: [&'static str; N], refusals: &[Refusals; N]) -> Vec<(&'static str, u64)> {
     let counts = refusals.iter().map(|refusals| refusals.count.load(Ordering::Relaxed));
     codes.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect()
 }
@@ -59,13 +71,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_refusal_is_counted_and_one_a_second_is_told() {
-        let counters = Counters::default();
-        assert_eq!(counters.refused(SignatureError::SignatureMismatch, 10), Some(1));
-        assert_eq!(counters.refused(SignatureError::SignatureMismatch, 10), None);
-        assert_eq!(counters.refused(SignatureError::TimestampMissing, 10), Some(1));
-        assert_eq!(counters.refused(SignatureError::SignatureMismatch, 11), Some(3));
-        assert_eq!(counters.signature_refusals(), [("timestamp_missing", 1), ("signature_mismatch", 3)]);
+    fn every_refusal_is_counted_and_one_a_second_is_logged() {
+        let metrics = Metrics::default();
+        assert_eq!(metrics.refused(SignatureError::SignatureMismatch, 10), Some(1));
+        assert_eq!(metrics.refused(SignatureError::SignatureMismatch, 10), None);
+        assert_eq!(metrics.refused(SignatureError::TimestampMissing, 10), Some(1));
+        assert_eq!(metrics.refused(SignatureError::SignatureMismatch, 11), Some(3));
+        assert_eq!(metrics.signature_refusals(), [("timestamp_missing", 1), ("signature_mismatch", 3)]);
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::{
     auth::{Authentic, Token, TokenRefusal, TokenVerifier, Verified, Verifier, refusal},
     delivery::{Envelope, Request},
     error::{Rejection, SignatureError, TokenError},
-    metrics::Counters,
-    store::{Begun, DedupeKey, DedupeStore, Ownership, StoreError, StoredAnswer},
+    metrics::Metrics,
+    store::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, StoreError, StoredReply},
     types::{Authentication, Clock, Secret, VERSION_HEADER, hex, sha256_of_parts, within},
 };
 
@@ -25,7 +25,7 @@ pub(crate) struct Authenticator {
     tokens: Option<Tokens>,
     clock: Clock,
     /// The refusals.
-    pub(crate) counters: Counters,
+    pub(crate) metrics: Metrics,
 }
 
 /// How runtime tokens are checked, and remembered.
@@ -67,7 +67,7 @@ impl Authenticator {
         tokens: Option<Tokens>,
         clock: Clock,
     ) -> Self {
-        Self { mode, signatures, tokens, clock, counters: Counters::default() }
+        Self { mode, signatures, tokens, clock, metrics: Metrics::default() }
     }
 
     /// What the request proves, else 401, or 503 while that cannot be known. The response says nothing of the cause.
@@ -135,14 +135,14 @@ impl Authenticator {
         match refused {
             Refused::Unsigned(cause) => {
                 refusal::note(cause.code(), &cause);
-                if let Some(count) = self.counters.refused(cause, now) {
+                if let Some(count) = self.metrics.refused(cause, now) {
                     tracing::warn!(cause = cause.code(), count, "signature refused: {cause}");
                 }
                 Rejection::unsigned()
             }
             Refused::WrongToken(cause) => {
                 refusal::note(cause.code(), &cause);
-                if let Some(count) = self.counters.refused_token(cause, now) {
+                if let Some(count) = self.metrics.refused_token(cause, now) {
                     tracing::warn!(cause = cause.code(), count, "runtime token refused: {cause}");
                 }
                 Rejection::unsigned()
@@ -207,16 +207,16 @@ impl Tokens {
         let latest = Instant::now() + STORE;
         let begun = within(self.memory.begin(&key, STORE), latest).await.unwrap_or_else(|| Err(late()));
         match begun.map_err(Refused::StoreDown)? {
-            Begun::Done(known) if known.body() == fingerprint => Ok(()),
-            Begun::Done(_) => Err(TokenError::Reused.into()),
-            Begun::Running { .. } => Err(Refused::InUse),
-            Begun::Leased(lease) => {
-                let known = StoredAnswer::new(http::StatusCode::OK, fingerprint.clone());
+            BeginOutcome::Done(known) if known.body() == fingerprint => Ok(()),
+            BeginOutcome::Done(_) => Err(TokenError::Reused.into()),
+            BeginOutcome::Running { .. } => Err(Refused::InUse),
+            BeginOutcome::Leased(lease) => {
+                let known = StoredReply::new(http::StatusCode::OK, fingerprint.clone());
                 let keep = Duration::from_secs(seconds.saturating_add(MARGIN));
                 let committed = within(self.memory.commit(&key, &lease, &known, keep), latest).await;
                 match committed.unwrap_or_else(|| Err(late())).map_err(Refused::StoreDown)? {
-                    Ownership::Held => Ok(()),
-                    Ownership::Lost => Err(Refused::InUse),
+                    LeaseState::Held => Ok(()),
+                    LeaseState::Lost => Err(Refused::InUse),
                 }
             }
         }

@@ -10,7 +10,8 @@ use crate::{
     error::{Chain, Rejection},
     handler::Route,
     store::{
-        Begun, DedupeKey, DedupeStore, Keep, LeaseToken, Ownership, StoreError, StoreFuture, StoredAnswer,
+        BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, Retention, StoreError, StoreFuture,
+        StoredReply,
     },
     types::within,
 };
@@ -20,7 +21,7 @@ pub(crate) struct Deduplicator {
     pub(crate) store: Arc<dyn DedupeStore>,
     /// Whether the store was configured; else it is the memory of this process.
     pub(crate) chosen: bool,
-    pub(crate) keep: Keep,
+    pub(crate) keep: Retention,
     /// Whether deliveries run while the store is down, at the risk of running twice.
     pub(crate) run_without_store: bool,
 }
@@ -60,9 +61,11 @@ impl Deduplicator {
         match begun
             .unwrap_or_else(|| Err(StoreError::new("it does not answer before the delivery's deadline")))
         {
-            Ok(Begun::Leased(token)) => Ok(Claim(Some(LeaseGuard { deduplicator: self, key, token }))),
-            Ok(Begun::Done(stored)) => Err(Stop::Replayed(stored)),
-            Ok(Begun::Running { remaining }) => Err(Stop::refused(Rejection::still_running(remaining))),
+            Ok(BeginOutcome::Leased(token)) => Ok(Claim(Some(LeaseGuard { deduplicator: self, key, token }))),
+            Ok(BeginOutcome::Done(stored)) => Err(Stop::Replayed(stored)),
+            Ok(BeginOutcome::Running { remaining }) => {
+                Err(Stop::refused(Rejection::still_running(remaining)))
+            }
             Err(error) if self.run_without_store => {
                 tracing::error!(error = %Chain(&error), "the deduplication store is down: the delivery runs without it");
                 Ok(Claim::none())
@@ -98,7 +101,7 @@ impl Claim<'_> {
     pub(super) async fn settle(self, response: &Response) {
         let Some(lease) = self.0 else { return };
         if response.is_final() {
-            lease.commit(&StoredAnswer::new(response.status, response.body.clone())).await;
+            lease.commit(&StoredReply::new(response.status, response.body.clone())).await;
         } else {
             lease.release().await;
         }
@@ -106,11 +109,11 @@ impl Claim<'_> {
 }
 
 impl LeaseGuard<'_> {
-    async fn commit(self, reply: &StoredAnswer) {
+    async fn commit(self, reply: &StoredReply) {
         let Self { deduplicator: Deduplicator { store, keep, .. }, key, token } = self;
         match in_lease(store.commit(&key, &token, reply, keep.duration())).await {
-            Ok(Ownership::Held) => {}
-            Ok(Ownership::Lost) => tracing::warn!(
+            Ok(LeaseState::Held) => {}
+            Ok(LeaseState::Lost) => tracing::warn!(
                 "lease expired before the reply was stored; another process may have handled the delivery again"
             ),
             // The handler ran all the same; an attempt after the lease may run it again.

@@ -3,7 +3,7 @@
 use super::response::Response;
 use crate::{
     error::{Error, Rejection},
-    store::StoredAnswer,
+    store::StoredReply,
     telemetry::Failed,
 };
 
@@ -13,7 +13,7 @@ pub(super) type Outcome = Result<Response, Stop>;
 /// Why a delivery does not end with the reply of its handler.
 pub(super) enum Stop {
     /// Another attempt has a reply.
-    Replayed(StoredAnswer),
+    Replayed(StoredReply),
     /// It may not run, or not now. Boxed, for most deliveries have none.
     Refused(Box<Rejection>),
     /// It counts as a run of the handler, which failed.

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     delivery::Delivery,
     handler::Route,
-    telemetry::{Note, Telemetry},
+    telemetry::{Telemetry, TelemetryEvent},
     types::{Clock, Redactor},
 };
 
@@ -27,7 +27,7 @@ impl Recorder {
             Some(Stop::Failed(failure)) => Some(failure),
             Some(Stop::Replayed(_) | Stop::Refused(_)) => return self.log(delivery, ended, duration),
         };
-        self.telemetry.note(|| Note {
+        self.telemetry.record(|| TelemetryEvent {
             subject: Arc::clone(&route.key),
             duration,
             ended_at: self.clock.unix_seconds(),

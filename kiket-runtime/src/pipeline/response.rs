@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 
-use crate::{error::Rejection, store::StoredAnswer};
+use crate::{error::Rejection, store::StoredReply};
 
 /// What is sent back, whatever the transport.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Response {
         Self { retry_after: rejection.retry_after, ..Self::new(rejection.status, body) }
     }
 
-    pub(super) fn replayed(stored: &StoredAnswer) -> Self {
+    pub(super) fn replayed(stored: &StoredReply) -> Self {
         let (status, body, retry_after) = (stored.status(), stored.body().clone(), stored.retry_after());
         Self { status, body, retry_after, replayed: true }
     }

@@ -11,7 +11,7 @@ use crate::{
     delivery::{Delivery, Envelope, JsonText, Request, Services},
     error::Rejection,
     handler::{Registry, Route},
-    types::{EventName, InvalidEventName},
+    types::{EventName, EventNameError},
 };
 
 /// Finds the handler of a request by event and version: 404 if there is none, 400 where they cannot be read. A body is read
@@ -30,7 +30,7 @@ pub(super) fn route(registry: &Registry, request: &Request<'_>) -> Result<(Arc<R
     let envelope = Envelope::read(body.as_str()).map_err(Rejection::not_json)?;
     let event = envelope.routed_event(body.as_str()).ok_or_else(Rejection::event_missing)?;
     if !EventName::is_valid(&event) {
-        return Err(InvalidEventName.into());
+        return Err(EventNameError.into());
     }
     let route = find(&event)?;
     Ok((route, body))

@@ -50,18 +50,18 @@ impl fmt::Debug for LeaseToken {
 }
 
 impl FromStr for LeaseToken {
-    type Err = InvalidLeaseToken;
+    type Err = LeaseTokenError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidLeaseToken> {
+    fn from_str(text: &str) -> Result<Self, LeaseTokenError> {
         let written = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !written {
-            return Err(InvalidLeaseToken);
+            return Err(LeaseTokenError);
         }
-        u128::from_str_radix(text, 16).map(Self).map_err(|_| InvalidLeaseToken)
+        u128::from_str_radix(text, 16).map(Self).map_err(|_| LeaseTokenError)
     }
 }
 
 /// A text that is no [`LeaseToken`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a lease token is 32 hex digits")]
-pub struct InvalidLeaseToken;
+pub struct LeaseTokenError;

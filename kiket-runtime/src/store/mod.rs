@@ -11,9 +11,9 @@ use std::{pin::Pin, time::Duration};
 pub use self::{
     error::StoreError,
     key::DedupeKey,
-    lease::{InvalidLeaseToken, LeaseToken},
-    reply::StoredAnswer,
-    retention::Keep,
+    lease::{LeaseToken, LeaseTokenError},
+    reply::StoredReply,
+    retention::Retention,
 };
 
 /// Remembers what became of each delivery, for every process that asks.
@@ -27,7 +27,7 @@ pub use self::{
 ///
 /// ```
 /// use std::time::Duration;
-/// use kiket_runtime::{StatusCode, dedupe::{Begun, DedupeKey, DedupeStore, MemoryStore, Ownership, StoredAnswer}};
+/// use kiket_runtime::{StatusCode, dedupe::{BeginOutcome, DedupeKey, DedupeStore, MemoryStore, LeaseState, StoredReply}};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), kiket_runtime::dedupe::StoreError> {
@@ -35,31 +35,31 @@ pub use self::{
 /// let key = DedupeKey::new("com.example.marketing", "id:42");
 /// let (lease, keep) = (Duration::from_secs(10), Duration::from_secs(86_400));
 ///
-/// let Begun::Leased(token) = store.begin(&key, lease).await? else { panic!("it is the first") };
-/// assert!(matches!(store.begin(&key, lease).await?, Begun::Running { .. }));
+/// let BeginOutcome::Leased(token) = store.begin(&key, lease).await? else { panic!("it is the first") };
+/// assert!(matches!(store.begin(&key, lease).await?, BeginOutcome::Running { .. }));
 ///
-/// let answer = StoredAnswer::new(StatusCode::OK, r#"{"ok":true}"#);
-/// assert_eq!(store.commit(&key, &token, &answer, keep).await?, Ownership::Held);
-/// assert_eq!(store.begin(&key, lease).await?, Begun::Done(answer));
+/// let answer = StoredReply::new(StatusCode::OK, r#"{"ok":true}"#);
+/// assert_eq!(store.commit(&key, &token, &answer, keep).await?, LeaseState::Held);
+/// assert_eq!(store.begin(&key, lease).await?, BeginOutcome::Done(answer));
 /// # Ok(())
 /// # }
 /// ```
 pub trait DedupeStore: Send + Sync + 'static {
     /// Takes the lease of a delivery that is absent, or whose lease has expired; else says what became of it.
-    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, Begun>;
+    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome>;
 
     /// Stores the answer of a delivery, as the owner of its lease. To commit again with the same token changes
-    /// nothing, and is [`Ownership::Held`] as long as the answer is kept.
+    /// nothing, and is [`LeaseState::Held`] as long as the answer is kept.
     fn commit<'s>(
         &'s self,
         key: &'s DedupeKey,
         token: &'s LeaseToken,
-        answer: &'s StoredAnswer,
+        answer: &'s StoredReply,
         keep: Duration,
-    ) -> StoreFuture<'s, Ownership>;
+    ) -> StoreFuture<'s, LeaseState>;
 
     /// Gives the lease back, as its owner: the next [`begin`](Self::begin) gets a new one. An answer stays.
-    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, Ownership>;
+    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState>;
 
     /// Whether the store can be used: asked at the start, and then by whoever wants to know.
     fn check(&self) -> StoreFuture<'_, ()> {
@@ -72,7 +72,8 @@ pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// What [`DedupeStore::begin`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begun {
+#[non_exhaustive]
+pub enum BeginOutcome {
     /// Nobody ran it: now whoever holds this token does.
     Leased(LeaseToken),
     /// Somebody runs it.
@@ -81,13 +82,14 @@ pub enum Begun {
         remaining: Duration,
     },
     /// It was answered.
-    Done(StoredAnswer),
+    Done(StoredReply),
 }
 
 /// Whether a lease was its owner's when it was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a lost lease means that nothing was stored"]
-pub enum Ownership {
+#[non_exhaustive]
+pub enum LeaseState {
     /// It was, and what was asked is done.
     Held,
     /// It had expired, somebody else has it, or it was given back: nothing was done.

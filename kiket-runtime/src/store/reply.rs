@@ -7,13 +7,13 @@ use http::StatusCode;
 
 /// What a delivery was answered with. Its content type is always JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredAnswer {
+pub struct StoredReply {
     status: StatusCode,
     retry_after: Option<Duration>,
     body: Bytes,
 }
 
-impl StoredAnswer {
+impl StoredReply {
     /// An answer of `status` with `body`.
     pub fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self { status, retry_after: None, body: body.into() }
@@ -44,7 +44,7 @@ impl StoredAnswer {
 
 /// How stores that know only numbers keep an answer: status, seconds of `Retry-After` or -1, body.
 #[cfg(any(feature = "postgres", feature = "redis"))]
-impl StoredAnswer {
+impl StoredReply {
     pub(crate) fn retry_seconds(&self) -> i64 {
         self.retry_after.map_or(-1, |delay| i64::try_from(delay.as_secs()).unwrap_or(i64::MAX))
     }

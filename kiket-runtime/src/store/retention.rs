@@ -8,16 +8,16 @@ use crate::error::Problem;
 ///
 /// ```
 /// use std::time::Duration;
-/// use kiket_runtime::dedupe::Keep;
+/// use kiket_runtime::dedupe::Retention;
 ///
-/// assert_eq!(Keep::default().duration(), Duration::from_secs(86_400));
-/// assert!(Keep::new(Duration::from_secs(600)).is_ok());
-/// assert!(Keep::new(Duration::from_secs(599)).is_err());
+/// assert_eq!(Retention::default().duration(), Duration::from_secs(86_400));
+/// assert!(Retention::new(Duration::from_secs(600)).is_ok());
+/// assert!(Retention::new(Duration::from_secs(599)).is_err());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep(Duration);
+pub struct Retention(Duration);
 
-impl Keep {
+impl Retention {
     /// The shortest: a signature holds from 300 s before its time until 300 s after it, and whoever captured a
     /// delivery can send it for that long.
     pub const SHORTEST: Duration = Duration::from_secs(600);
@@ -44,7 +44,7 @@ impl Keep {
     }
 }
 
-impl Default for Keep {
+impl Default for Retention {
     fn default() -> Self {
         Self(Duration::from_secs(24 * 60 * 60))
     }

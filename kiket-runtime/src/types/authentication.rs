@@ -5,12 +5,13 @@ use std::{fmt, str::FromStr};
 /// What proves that a delivery is Kiket's: see [`ExtensionBuilder::authentication`](crate::ExtensionBuilder::authentication).
 ///
 /// ```
-/// use kiket_runtime::Authentication;
+/// use kiket_runtime::auth::Authentication;
 ///
 /// assert_eq!("both".parse(), Ok(Authentication::Both));
 /// assert_eq!(Authentication::default().to_string(), "hmac");
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Authentication {
     /// The signature of its body, made with the webhook secret.
     #[default]
@@ -48,15 +49,15 @@ impl fmt::Display for Authentication {
 }
 
 impl FromStr for Authentication {
-    type Err = UnknownAuthentication;
+    type Err = AuthenticationModeError;
 
-    fn from_str(text: &str) -> Result<Self, UnknownAuthentication> {
+    fn from_str(text: &str) -> Result<Self, AuthenticationModeError> {
         let found = Self::ALL.iter().find(|(_, name)| name.eq_ignore_ascii_case(text.trim()));
-        found.map(|(mode, _)| *mode).ok_or(UnknownAuthentication)
+        found.map(|(mode, _)| *mode).ok_or(AuthenticationModeError)
     }
 }
 
 /// A text that is none of the ways to authenticate deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("deliveries are authenticated by `hmac`, `token`, `both` or `either`")]
-pub struct UnknownAuthentication;
+pub struct AuthenticationModeError;

@@ -47,17 +47,17 @@ impl BaseUrl {
 }
 
 impl FromStr for BaseUrl {
-    type Err = InvalidBaseUrl;
+    type Err = BaseUrlError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidBaseUrl> {
+    fn from_str(text: &str) -> Result<Self, BaseUrlError> {
         let text = text.trim_end_matches('/');
-        let uri: http::Uri = text.parse().map_err(|_| InvalidBaseUrl)?;
+        let uri: http::Uri = text.parse().map_err(|_| BaseUrlError)?;
         let secure = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err(InvalidBaseUrl),
+            _ => return Err(BaseUrlError),
         };
-        let authority = uri.authority().ok_or(InvalidBaseUrl)?;
+        let authority = uri.authority().ok_or(BaseUrlError)?;
         let odd = authority.as_str().contains('@') || text.contains(['?', '#', '\\']);
         let dots = uri
             .path()
@@ -72,10 +72,10 @@ impl FromStr for BaseUrl {
         let origin = Origin {
             secure,
             host: authority.host().to_ascii_lowercase(),
-            port: port.map_err(|_| InvalidBaseUrl)?,
+            port: port.map_err(|_| BaseUrlError)?,
         };
         if odd || dots || origin.host.is_empty() {
-            Err(InvalidBaseUrl)
+            Err(BaseUrlError)
         } else {
             Ok(Self { text: text.to_owned(), origin })
         }
@@ -93,7 +93,7 @@ impl fmt::Display for BaseUrl {
 #[error(
     "a base URL is `http` or `https` and a host, without a name, a query or a fragment, like `https://kiket.dev`"
 )]
-pub(crate) struct InvalidBaseUrl;
+pub(crate) struct BaseUrlError;
 
 #[cfg(test)]
 mod tests {
@@ -130,7 +130,7 @@ mod tests {
             "javascript:alert(1)",
             "https:kiket.dev",
         ] {
-            assert_eq!(text.parse::<BaseUrl>(), Err(InvalidBaseUrl), "{text}");
+            assert_eq!(text.parse::<BaseUrl>(), Err(BaseUrlError), "{text}");
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 ///
 /// ```
 /// use std::time::Duration;
-/// use kiket_runtime::Clock;
+/// use kiket_runtime::config::Clock;
 ///
 /// let clock = Clock::fixed(1_700_000_000);
 /// clock.advance(Duration::from_secs(301));

@@ -1,6 +1,14 @@
-//! What happened, and in which shape it is told: the names and versions of events.
+//! Names and versions of events.
 
-use std::{borrow::Cow, fmt, hash::Hash, str::FromStr};
+use std::{
+    borrow::{Borrow, Cow},
+    cmp::Ordering,
+    fmt,
+    hash::Hash,
+    str::FromStr,
+};
+
+use super::text::text_traits;
 
 /// The header that names the version.
 pub(crate) const VERSION_HEADER: &str = "x-kiket-event-version";
@@ -21,7 +29,21 @@ pub(crate) const VERSION_HEADER: &str = "x-kiket-event-version";
 /// let name: EventName = "workflow.sla_status".parse()?;
 /// assert_eq!(name.as_str(), "workflow.sla_status");
 /// assert!("issue..created".parse::<EventName>().is_err());
-/// # Ok::<(), kiket_runtime::InvalidEventName>(())
+/// # Ok::<(), kiket_runtime::events::EventNameError>(())
+/// ```
+///
+/// It compares with texts, serializes as one, and a map with names as keys is looked up by text:
+///
+/// ```
+/// use std::collections::HashMap;
+/// use kiket_runtime::EventName;
+///
+/// let name = EventName::try_from("issue.created")?;
+/// assert_eq!(name, "issue.created");
+/// assert_eq!(serde_json::json!({ "event": name }).to_string(), r#"{"event":"issue.created"}"#);
+/// let counts = HashMap::from([(name, 3)]);
+/// assert_eq!(counts["issue.created"], 3);
+/// # Ok::<(), kiket_runtime::events::EventNameError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventName(Cow<'static, str>);
@@ -112,18 +134,27 @@ const fn is_event_name(text: &[u8]) -> bool {
 }
 
 impl FromStr for EventName {
-    type Err = InvalidEventName;
+    type Err = EventNameError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidEventName> {
-        if Self::is_valid(text) { Ok(Self(Cow::Owned(text.to_owned()))) } else { Err(InvalidEventName) }
+    fn from_str(text: &str) -> Result<Self, EventNameError> {
+        if Self::is_valid(text) { Ok(Self(Cow::Owned(text.to_owned()))) } else { Err(EventNameError) }
     }
 }
 
-impl fmt::Display for EventName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl PartialEq<str> for EventName {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
     }
 }
+
+/// Names are equal, ordered and hashed as their texts are.
+impl Borrow<str> for EventName {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+text_traits!(EventName, EventNameError);
 
 impl fmt::Debug for EventName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,7 +167,7 @@ impl fmt::Debug for EventName {
 #[error(
     "an event name is one to eight segments of letters, digits, `_` and `-` joined by dots, at most 128 bytes, like `issue.created`"
 )]
-pub struct InvalidEventName;
+pub struct EventNameError;
 
 /// The version of an event's shape, like `v1`.
 ///
@@ -147,10 +178,11 @@ pub struct InvalidEventName;
 /// use kiket_runtime::EventVersion;
 ///
 /// let registered = EventVersion::from_static("v1");
-/// assert_eq!(registered, "1.0".parse()?);
-/// assert_ne!(registered, "v2".parse()?);
+/// assert_eq!(registered, EventVersion::try_from("1.0")?);
+/// assert_eq!(registered, "1.0"); // texts compare as versions
 /// assert_eq!(registered.as_str(), "v1");
-/// # Ok::<(), kiket_runtime::InvalidEventVersion>(())
+/// assert!(registered < EventVersion::try_from("1.10")?);
+/// # Ok::<(), kiket_runtime::events::EventVersionError>(())
 /// ```
 #[derive(Clone)]
 pub struct EventVersion {
@@ -194,10 +226,10 @@ impl EventVersion {
 }
 
 impl FromStr for EventVersion {
-    type Err = InvalidEventVersion;
+    type Err = EventVersionError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidEventVersion> {
-        let normal = VersionKey::read(text.as_bytes()).ok_or(InvalidEventVersion)?;
+    fn from_str(text: &str) -> Result<Self, EventVersionError> {
+        let normal = VersionKey::read(text.as_bytes()).ok_or(EventVersionError)?;
         Ok(Self { written: Cow::Owned(text.to_owned()), normal })
     }
 }
@@ -216,11 +248,27 @@ impl Hash for EventVersion {
     }
 }
 
-impl fmt::Display for EventVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written)
+/// Number by number: `v2` is less than `v10`, and `v1` less than `v1.0.1`.
+impl Ord for EventVersion {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.normal.numbers().cmp(other.normal.numbers())
     }
 }
+
+impl PartialOrd for EventVersion {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A text in any spelling of the version; a text that is no version equals none.
+impl PartialEq<str> for EventVersion {
+    fn eq(&self, other: &str) -> bool {
+        VersionKey::read(other.as_bytes()) == Some(self.normal)
+    }
+}
+
+text_traits!(EventVersion, EventVersionError);
 
 impl fmt::Debug for EventVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -231,7 +279,7 @@ impl fmt::Debug for EventVersion {
 /// A text that is not an [`EventVersion`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event version is a `v` and digits, or digits with dots, at most 16 bytes, like `v1`")]
-pub struct InvalidEventVersion;
+pub struct EventVersionError;
 
 /// A version in the one spelling that all its spellings share: no `v`, no leading zeros, no trailing `.0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -241,6 +289,12 @@ pub(crate) struct VersionKey {
 }
 
 impl VersionKey {
+    /// The numbers, without leading zeros: of two, the longer one is greater.
+    fn numbers(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let bytes = self.bytes.get(..self.len).unwrap_or_default();
+        bytes.split(|byte| *byte == b'.').map(|number| (number.len(), number))
+    }
+
     /// ```text
     /// version = "v" 1*DIGIT *( "." 1*DIGIT ) / 1*DIGIT *( "." 1*DIGIT )
     /// ```
@@ -309,7 +363,7 @@ mod tests {
     #[test]
     fn other_texts_are_not_event_names() {
         for text in ["", ".", "a.", ".a", "a..b", "a b", "a/b", "a%2Eb", "ä", "a.b.c.d.e.f.g.h.i", "a\0"] {
-            assert_eq!(text.parse::<EventName>(), Err(InvalidEventName), "{text:?}");
+            assert_eq!(text.parse::<EventName>(), Err(EventNameError), "{text:?}");
         }
         assert!("x".repeat(129).parse::<EventName>().is_err());
     }
@@ -345,8 +399,53 @@ mod tests {
         for text in
             ["", "v", "V1", "vv1", "1.", ".1", "1..2", "v1a", "1 ", "-1", "+1", "١", "12345678901234567"]
         {
-            assert_eq!(text.parse::<EventVersion>(), Err(InvalidEventVersion), "{text:?}");
+            assert_eq!(text.parse::<EventVersion>(), Err(EventVersionError), "{text:?}");
         }
+    }
+
+    #[test]
+    fn versions_are_ordered_number_by_number() {
+        let sorted = ["0", "0.1", "1", "v1.0.1", "1.1", "1.2", "1.10", "v2", "10", "10.0.1"];
+        let versions = sorted.map(|text| text.parse::<EventVersion>().unwrap());
+        assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
+        let spellings = ["1", "v1.0"].map(|text| text.parse::<EventVersion>().unwrap());
+        assert_eq!(spellings[0].cmp(&spellings[1]), Ordering::Equal);
+    }
+
+    #[test]
+    fn names_and_versions_compare_with_texts() {
+        let (name, version) = (EventName::from_static("a.b"), EventVersion::from_static("v1"));
+        let owned = "a.b".to_owned();
+        assert_eq!(name, "a.b");
+        assert_eq!("a.b", name);
+        assert_eq!(name, owned);
+        assert_ne!(name, "a.c");
+        assert_eq!(version, "v1");
+        assert_eq!("1.0", version);
+        for other in ["v2", "", "one"] {
+            assert_ne!(version, other);
+        }
+        assert_eq!(name.as_ref(), "a.b");
+        assert_eq!(EventName::try_from("a b"), Err(EventNameError));
+        assert_eq!(EventVersion::try_from("v1.0".to_owned()).map(|v| v.to_string()), Ok("v1.0".to_owned()));
+        assert_eq!(format!("{name:>5}|{version:<3}|"), "  a.b|v1 |");
+    }
+
+    #[test]
+    fn serde_reads_and_writes_names_and_versions() {
+        let read: (EventName, EventVersion) = serde_json::from_str(r#"["issue.created","1.0"]"#).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), r#"["issue.created","1.0"]"#);
+        let error = serde_json::from_str::<EventName>(r#""a b""#).unwrap_err();
+        assert!(error.to_string().starts_with("an event name is one to eight segments"), "{error}");
+        assert!(serde_json::from_str::<EventVersion>("1").is_err());
+    }
+
+    #[test]
+    fn a_map_of_names_is_looked_up_by_text() {
+        let name = EventName::from_static("issue.created");
+        let hashed = std::collections::HashMap::from([(name.clone(), 1)]);
+        let sorted = std::collections::BTreeMap::from([(name, 2)]);
+        assert_eq!((hashed.get("issue.created"), sorted.get("issue.created")), (Some(&1), Some(&2)));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
+
 /// The headers of a delivery, in the order they arrived.
 ///
 /// Names are compared without case. A header that arrived twice is there twice.
@@ -74,9 +76,9 @@ impl Headers {
         })
     }
 
-    /// Every name and the bytes of its value.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.fields().map(|(name, value)| (std::str::from_utf8(name).unwrap_or_default(), value))
+    /// Every name and the bytes of its value, in the order they arrived.
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { text: &self.text, start: 0, fields: self.fields.iter() }
     }
 
     /// The header `name`, which may be there once.
@@ -88,15 +90,61 @@ impl Headers {
             (Some(_), Some(_)) => Occurrence::Repeated,
         }
     }
+}
 
-    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut start = 0;
-        self.fields.iter().map(move |field| {
-            let name = self.text.get(start..field.name_end).unwrap_or_default();
-            let value = self.text.get(field.name_end..field.value_end).unwrap_or_default();
-            start = field.value_end;
-            (name, value)
-        })
+/// The headers of [`Headers::iter`].
+#[derive(Clone)]
+pub struct Iter<'h> {
+    text: &'h [u8],
+    /// Where the next name starts.
+    start: usize,
+    fields: std::slice::Iter<'h, Field>,
+}
+
+impl<'h> Iterator for Iter<'h> {
+    type Item = (&'h str, &'h [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let field = self.fields.next()?;
+        let name = self.text.get(self.start..field.name_end).unwrap_or_default();
+        let value = self.text.get(field.name_end..field.value_end).unwrap_or_default();
+        self.start = field.value_end;
+        Some((std::str::from_utf8(name).unwrap_or_default(), value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.fields.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
+impl<'h> IntoIterator for &'h Headers {
+    type Item = (&'h str, &'h [u8]);
+    type IntoIter = Iter<'h>;
+
+    fn into_iter(self) -> Iter<'h> {
+        self.iter()
+    }
+}
+
+/// Without what a `HeaderMap` cannot hold; a delivery that came over HTTP has nothing of that.
+impl From<&Headers> for HeaderMap {
+    fn from(headers: &Headers) -> Self {
+        let pairs = headers.iter().filter_map(|(name, value)| {
+            Some((HeaderName::try_from(name).ok()?, HeaderValue::from_bytes(value).ok()?))
+        });
+        let mut map = Self::new();
+        for (name, value) in pairs {
+            map.append(name, value);
+        }
+        map
+    }
+}
+
+impl From<&HeaderMap> for Headers {
+    fn from(map: &HeaderMap) -> Self {
+        map.iter().collect()
     }
 }
 
@@ -146,6 +194,20 @@ mod tests {
         let headers: Headers = [("a", b"\xff".as_slice()), ("a", b"ok")].into_iter().collect();
         assert_eq!(headers.get("a"), Some("ok"));
         assert_eq!(headers.all("a").next(), Some(b"\xff".as_slice()));
+    }
+
+    #[test]
+    fn headers_convert_to_a_header_map_and_back() {
+        let mut headers = headers();
+        headers.push("not a name", b"x");
+        headers.push("bad-value", b"a\nb");
+        let map = HeaderMap::from(&headers);
+        assert_eq!(map.get_all("a").iter().map(HeaderValue::as_bytes).collect::<Vec<_>>(), [b"1", b"2"]);
+        assert_eq!(map.len(), 4);
+        let back = Headers::from(&map);
+        assert_eq!((back.get("C"), back.all("a").count()), (Some("3"), 2));
+        let names: Vec<_> = (&headers).into_iter().map(|(name, _)| name).collect();
+        assert_eq!((names.len(), headers.iter().len()), (6, 6));
     }
 
     #[test]

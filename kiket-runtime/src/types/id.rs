@@ -15,7 +15,7 @@ use serde_json::Value;
 /// compared with numbers and texts as it stands.
 ///
 /// ```
-/// use kiket_runtime::Id;
+/// use kiket_runtime::api::Id;
 ///
 /// let (number, text) = (Id::from(42), Id::from("ISS-42"));
 /// assert!(number == 42 && number == "42" && text == "ISS-42");

@@ -15,6 +15,7 @@ mod redact;
 mod scope;
 mod secret;
 mod sync;
+mod text;
 mod time;
 mod timeout;
 
@@ -33,14 +34,14 @@ pub(crate) use self::{
     timeout::read_timeout,
 };
 pub use self::{
-    authentication::{Authentication, UnknownAuthentication},
+    authentication::{Authentication, AuthenticationModeError},
     clock::Clock,
-    event::{Event, EventName, EventVersion, InvalidEventName, InvalidEventVersion},
-    headers::Headers,
+    event::{Event, EventName, EventNameError, EventVersion, EventVersionError},
+    headers::{Headers, Iter as HeadersIter},
     id::Id,
     into_option::IntoOption,
-    scope::Scope,
-    secret::{Secret, UnusableSecret},
+    scope::{Scope, ScopeError},
+    secret::{Secret, SecretError},
     time::Timestamp,
-    timeout::Timeout,
+    timeout::{Timeout, TimeoutError},
 };

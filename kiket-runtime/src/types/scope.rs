@@ -1,15 +1,25 @@
-//! What a handler needs permission for.
+//! Scopes: the permissions of a delivery.
 
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::{Borrow, Cow},
+    fmt,
+    str::FromStr,
+};
+
+use super::text::text_traits;
 
 /// A permission that a handler requires, like `issues:read`: an opaque text without white space.
 ///
 /// ```
-/// use kiket_runtime::Scope;
+/// use kiket_runtime::auth::Scope;
 ///
 /// assert_eq!(Scope::from_static("issues:read").as_str(), "issues:read");
+/// assert!("issues read".parse::<Scope>().is_err());
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+///
+/// Two scopes are equal when their texts are. Whether one grants another, in any of its spellings, is what
+/// [`Auth::allows`](crate::auth::Auth::allows) says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope(Cow<'static, str>);
 
 impl Scope {
@@ -22,13 +32,8 @@ impl Scope {
     #[must_use]
     #[track_caller]
     pub const fn from_static(scope: &'static str) -> Self {
-        let text = scope.as_bytes();
-        let mut visible = 0;
-        while visible < text.len() && text[visible].is_ascii_graphic() {
-            visible += 1;
-        }
         assert!(
-            !text.is_empty() && text.len() <= 128 && visible == text.len(),
+            is_scope(scope.as_bytes()),
             "a scope is visible ASCII without spaces, at most 128 bytes, like \"issues:read\""
         );
         Self(Cow::Borrowed(scope))
@@ -46,11 +51,41 @@ impl Scope {
     }
 }
 
-impl AsRef<str> for Scope {
-    fn as_ref(&self) -> &str {
-        &self.0
+const fn is_scope(text: &[u8]) -> bool {
+    let mut visible = 0;
+    while visible < text.len() && text[visible].is_ascii_graphic() {
+        visible += 1;
+    }
+    !text.is_empty() && text.len() <= 128 && visible == text.len()
+}
+
+impl FromStr for Scope {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        if is_scope(text.as_bytes()) { Ok(Self(Cow::Owned(text.to_owned()))) } else { Err(ScopeError) }
     }
 }
+
+impl PartialEq<str> for Scope {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+/// Scopes are equal, ordered and hashed as their texts are.
+impl Borrow<str> for Scope {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+text_traits!(Scope, ScopeError);
+
+/// A text that is not a [`Scope`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a scope is visible ASCII without spaces, at most 128 bytes, like `issues:read`")]
+pub struct ScopeError;
 
 /// The scopes that are required, and those of them that are not granted: there are some.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +160,19 @@ mod tests {
         assert_eq!(MissingScopes::of(&["a"], Some(&["a"])), None);
         let unproved = MissingScopes::of(&["a"], None::<&[&str]>).unwrap().to_string();
         assert!(unproved.starts_with("missing `a`; no runtime token was verified"), "{unproved}");
+    }
+
+    #[test]
+    fn a_scope_is_read_compared_and_written_as_text() {
+        let scope: Scope = serde_json::from_str(r#""issues:read""#).unwrap();
+        assert_eq!(scope, "issues:read");
+        assert_eq!("issues:read", scope);
+        assert_ne!(scope, "issues.read");
+        assert_eq!(serde_json::to_string(&scope).unwrap(), r#""issues:read""#);
+        assert!(std::collections::HashSet::from([scope]).contains("issues:read"));
+        for text in ["", "a b", "ä", "\u{7f}", &"x".repeat(129)] {
+            assert_eq!(Scope::try_from(text), Err(ScopeError), "{text}");
+        }
     }
 
     #[test]

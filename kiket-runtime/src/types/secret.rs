@@ -55,7 +55,7 @@ impl From<String> for Secret {
 /// Why a text cannot be a webhook secret. It never says the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum UnusableSecret {
+pub enum SecretError {
     /// There is none.
     #[error("there is no webhook secret")]
     Missing,
@@ -67,7 +67,7 @@ pub enum UnusableSecret {
     Padded,
 }
 
-impl UnusableSecret {
+impl SecretError {
     /// What keeps `secret` from being used, if anything.
     pub(crate) fn find(secret: &Secret) -> Option<Self> {
         let text = secret.expose();

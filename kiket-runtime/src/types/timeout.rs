@@ -1,16 +1,19 @@
-//! How long a handler may run.
+//! The timeout of a handler.
 
-use std::time::Duration;
+use std::{fmt, str::FromStr, time::Duration};
 
-/// How long a handler may run, as the attribute writes it: `"5s"`, `"250ms"`, `"2m"`.
+/// The timeout of a handler, as the attribute writes it: `"5s"`, `"250ms"`, `"2m"`. From 1 ms to an hour.
 ///
 /// ```
 /// use std::time::Duration;
-/// use kiket_runtime::Timeout;
+/// use kiket_runtime::handler::Timeout;
 ///
 /// assert_eq!(Timeout::from_static("250ms").duration(), Duration::from_millis(250));
+/// assert_eq!("2m".parse::<Timeout>()?, Timeout::from(Duration::from_secs(120)));
+/// assert_eq!(Timeout::from(Duration::from_secs(90)).to_string(), "90s");
+/// # Ok::<(), kiket_runtime::handler::TimeoutError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timeout(Duration);
 
 /// The longest a handler may run. A sender that waits longer does not exist, and a retry comes before.
@@ -50,6 +53,44 @@ impl Timeout {
     }
 }
 
+impl FromStr for Timeout {
+    type Err = TimeoutError;
+
+    fn from_str(text: &str) -> Result<Self, TimeoutError> {
+        Self::read(text.as_bytes()).map(Self).ok_or(TimeoutError)
+    }
+}
+
+/// Whole milliseconds count. A shorter duration than 1 ms is 1 ms, and a longer one than an hour is an hour.
+impl From<Duration> for Timeout {
+    fn from(duration: Duration) -> Self {
+        let milliseconds = duration.clamp(Duration::from_millis(1), LONGEST).as_millis();
+        Self(Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX)))
+    }
+}
+
+impl From<Timeout> for Duration {
+    fn from(timeout: Timeout) -> Self {
+        timeout.0
+    }
+}
+
+/// In the largest unit that needs no fraction, as the attribute writes it.
+impl fmt::Display for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            milliseconds if milliseconds % 60_000 == 0 => write!(f, "{}m", milliseconds / 60_000),
+            milliseconds if milliseconds % 1000 == 0 => write!(f, "{}s", milliseconds / 1000),
+            milliseconds => write!(f, "{milliseconds}ms"),
+        }
+    }
+}
+
+/// A text that is not a [`Timeout`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a timeout is a whole number and `ms`, `s` or `m`, from 1 ms to an hour, like `5s`")]
+pub struct TimeoutError;
+
 /// The number and the unit of a timeout; without a unit it is milliseconds, as manifests count.
 pub(crate) const fn read_timeout(text: &[u8]) -> Option<Duration> {
     let mut number: u64 = 0;
@@ -85,6 +126,27 @@ mod tests {
             [("1ms", 1), ("5s", 5_000), ("2m", 120_000), ("60m", 3_600_000), ("3600000ms", 3_600_000)]
         {
             assert_eq!(Timeout::read(text.as_bytes()), Some(Duration::from_millis(milliseconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_is_written_as_it_is_read() {
+        for text in ["1ms", "5s", "2m", "90s", "1500ms", "60m"] {
+            assert_eq!(text.parse::<Timeout>().unwrap().to_string(), text);
+        }
+        assert_eq!("60s".parse::<Timeout>().unwrap().to_string(), "1m");
+        assert_eq!("5".parse::<Timeout>(), Err(TimeoutError));
+    }
+
+    #[test]
+    fn a_duration_is_brought_into_the_bounds() {
+        for (duration, expected) in [
+            (Duration::ZERO, "1ms"),
+            (Duration::from_micros(1500), "1ms"),
+            (Duration::from_secs(5), "5s"),
+            (Duration::MAX, "60m"),
+        ] {
+            assert_eq!(Timeout::from(duration).to_string(), expected);
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
-use kiket_runtime::{Place, Problem, Secret, internals};
+use kiket_runtime::{Problem, Secret, internals};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Value, json};
 
@@ -121,7 +121,7 @@ struct Rate {
 impl Seed {
     pub(super) fn load(path: &Path) -> Result<Self, Problem> {
         let text = fs::read_to_string(path).map_err(|error| {
-            let place = Place { file: path.to_owned(), line: 0, column: 0, excerpt: None };
+            let place = internals::place(path, (0, 0));
             let what = format!("the seed cannot be read: {error}");
             internals::problem(
                 what,
@@ -142,7 +142,7 @@ impl Seed {
             let at = error.location().map_or((0, 0), |at| (number(at.line()), number(at.column())));
             let sentence = error.to_string();
             let what = sentence.split(" at line ").next().unwrap_or(&sentence);
-            let place = Place { file: file.to_owned(), line: at.0, column: at.1, excerpt: None };
+            let place = internals::place(file, at);
             let what = format!("the seed is not as expected: {what}");
             let help = "see `kiket::testing::FakePlatformBuilder::seed_yaml` for what a seed may have";
             internals::problem(what, Some(place), help)

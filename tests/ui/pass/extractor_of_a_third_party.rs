@@ -1,5 +1,5 @@
 use kiket::prelude::*;
-use kiket::{Delivery, FromDelivery, HandlerError, Requirements};
+use kiket::{Delivery, FromDelivery, HandlerError, handler::Requirements};
 
 #[path = "../now.rs"]
 mod now;

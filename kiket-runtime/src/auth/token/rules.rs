@@ -12,7 +12,7 @@ use crate::{error::Problem, types::Secret};
 ///
 /// ```
 /// use std::time::Duration;
-/// use kiket_runtime::{Authentication, Extension, TokenRules};
+/// use kiket_runtime::{Extension, auth::{Authentication, TokenRules}};
 ///
 /// let rules = TokenRules::new().audience("com.example.marketing").leeway(Duration::from_secs(5));
 /// let builder = Extension::builder().authentication(Authentication::Both).token_rules(rules);

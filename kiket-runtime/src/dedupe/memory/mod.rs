@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use self::shards::{Limits, Shards};
 use crate::store::{
-    Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoreFuture, StoredAnswer, countable,
+    BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreFuture, StoredReply, countable,
 };
 
 /// Remembers deliveries in the memory of this process: the default. Another process, and this one after a restart,
@@ -49,7 +49,7 @@ impl Default for MemoryStore {
 }
 
 impl DedupeStore for MemoryStore {
-    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, Begun> {
+    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
         Box::pin(ready(self.0.begin(key, Instant::now(), countable(lease))))
     }
 
@@ -57,13 +57,13 @@ impl DedupeStore for MemoryStore {
         &'s self,
         key: &'s DedupeKey,
         token: &'s LeaseToken,
-        answer: &'s StoredAnswer,
+        answer: &'s StoredReply,
         keep: Duration,
-    ) -> StoreFuture<'s, Ownership> {
+    ) -> StoreFuture<'s, LeaseState> {
         Box::pin(ready(self.0.commit(key, *token, answer, Instant::now(), countable(keep))))
     }
 
-    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, Ownership> {
+    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
         Box::pin(ready(Ok(self.0.release(key, *token, Instant::now()))))
     }
 }
@@ -81,13 +81,13 @@ mod tests {
         DedupeKey::new("e", &number.to_string())
     }
 
-    fn answer(bytes: usize) -> StoredAnswer {
-        StoredAnswer::new(StatusCode::OK, vec![b'x'; bytes])
+    fn answer(bytes: usize) -> StoredReply {
+        StoredReply::new(StatusCode::OK, vec![b'x'; bytes])
     }
 
     async fn lease(store: &MemoryStore, number: usize) -> LeaseToken {
         match store.begin(&key(number), LEASE).await {
-            Ok(Begun::Leased(token)) => token,
+            Ok(BeginOutcome::Leased(token)) => token,
             other => panic!("{number}: {other:?}"),
         }
     }
@@ -95,7 +95,7 @@ mod tests {
     async fn done(store: &MemoryStore, number: usize, bytes: usize) {
         let token = lease(store, number).await;
         let committed = store.commit(&key(number), &token, &answer(bytes), KEEP).await.unwrap();
-        assert_eq!(committed, Ownership::Held);
+        assert_eq!(committed, LeaseState::Held);
     }
 
     #[tokio::test(start_paused = true)]
@@ -105,9 +105,9 @@ mod tests {
             done(&store, number, 1).await;
         }
         lease(&store, 0).await;
-        assert!(matches!(store.begin(&key(2), LEASE).await, Ok(Begun::Done(_))));
+        assert!(matches!(store.begin(&key(2), LEASE).await, Ok(BeginOutcome::Done(_))));
         lease(&store, 1).await;
-        assert!(matches!(store.begin(&key(3), LEASE).await, Ok(Begun::Done(_))));
+        assert!(matches!(store.begin(&key(3), LEASE).await, Ok(BeginOutcome::Done(_))));
     }
 
     #[tokio::test(start_paused = true)]
@@ -117,7 +117,7 @@ mod tests {
             done(&store, number, 1000).await;
             assert!(store.0.usage().1 <= 4096);
         }
-        assert!(matches!(store.begin(&key(9), LEASE).await, Ok(Begun::Done(_))));
+        assert!(matches!(store.begin(&key(9), LEASE).await, Ok(BeginOutcome::Done(_))));
         lease(&store, 0).await;
     }
 
@@ -130,8 +130,8 @@ mod tests {
         lease(&store, 3).await; // in the place of the answer
         let full = store.begin(&key(4), LEASE).await.unwrap_err();
         assert!(full.to_string().contains("full of deliveries that are running"), "{full}");
-        assert!(matches!(store.begin(&key(1), LEASE).await, Ok(Begun::Running { .. })));
-        assert_eq!(store.release(&key(0), &first).await.unwrap(), Ownership::Held);
+        assert!(matches!(store.begin(&key(1), LEASE).await, Ok(BeginOutcome::Running { .. })));
+        assert_eq!(store.release(&key(0), &first).await.unwrap(), LeaseState::Held);
         lease(&store, 4).await;
 
         tokio::time::advance(LEASE).await;
@@ -144,8 +144,8 @@ mod tests {
         let token = lease(&store, 0).await;
         let error = store.commit(&key(0), &token, &answer(1000), KEEP).await.unwrap_err();
         assert!(error.to_string().starts_with("an answer of 1000 bytes"), "{error}");
-        assert!(matches!(store.begin(&key(0), LEASE).await, Ok(Begun::Running { .. })));
-        assert_eq!(store.commit(&key(0), &token, &answer(10), KEEP).await.unwrap(), Ownership::Held);
+        assert!(matches!(store.begin(&key(0), LEASE).await, Ok(BeginOutcome::Running { .. })));
+        assert_eq!(store.commit(&key(0), &token, &answer(10), KEEP).await.unwrap(), LeaseState::Held);
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,4 +4,4 @@ pub(super) use std::sync::Mutex;
 
 pub(super) use tokio::time::Instant;
 
-pub(super) use crate::store::{Begun, DedupeKey, LeaseToken, Ownership, StoreError, StoredAnswer};
+pub(super) use crate::store::{BeginOutcome, DedupeKey, LeaseState, LeaseToken, StoreError, StoredReply};

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use super::parts::{Begun, DedupeKey, Instant, LeaseToken, Mutex, Ownership, StoreError, StoredAnswer};
+use super::parts::{
+    BeginOutcome, DedupeKey, Instant, LeaseState, LeaseToken, Mutex, StoreError, StoredReply,
+};
 
 /// Parts that a delivery's key chooses from. Each has its share of the limits, so that no step touches two.
 pub(crate) struct Shards {
@@ -49,7 +51,12 @@ impl Shards {
         }
     }
 
-    pub(crate) fn begin(&self, key: &DedupeKey, now: Instant, lease: Duration) -> Result<Begun, StoreError> {
+    pub(crate) fn begin(
+        &self,
+        key: &DedupeKey,
+        now: Instant,
+        lease: Duration,
+    ) -> Result<BeginOutcome, StoreError> {
         self.at(key, |shard| shard.begin(key, now, lease, self.share))
     }
 
@@ -57,14 +64,14 @@ impl Shards {
         &self,
         key: &DedupeKey,
         token: LeaseToken,
-        answer: &StoredAnswer,
+        answer: &StoredReply,
         now: Instant,
         keep: Duration,
-    ) -> Result<Ownership, StoreError> {
+    ) -> Result<LeaseState, StoreError> {
         self.at(key, |shard| shard.commit(key, token, answer, now + keep, now, self.share))
     }
 
-    pub(crate) fn release(&self, key: &DedupeKey, token: LeaseToken, now: Instant) -> Ownership {
+    pub(crate) fn release(&self, key: &DedupeKey, token: LeaseToken, now: Instant) -> LeaseState {
         self.at(key, |shard| shard.release(key, token, now))
     }
 
@@ -110,7 +117,7 @@ struct Entry {
     token: LeaseToken,
     /// Until then the lease is held, or the answer kept.
     until: Instant,
-    answer: Option<StoredAnswer>,
+    answer: Option<StoredReply>,
 }
 
 impl Entry {
@@ -130,13 +137,13 @@ impl Shard {
         now: Instant,
         lease: Duration,
         limits: Limits,
-    ) -> Result<Begun, StoreError> {
+    ) -> Result<BeginOutcome, StoreError> {
         self.sweep_in_turn(now);
         if let Some(entry) = self.entries.get(key) {
             if now < entry.until {
                 return Ok(match &entry.answer {
-                    Some(answer) => Begun::Done(answer.clone()),
-                    None => Begun::Running { remaining: entry.until.saturating_duration_since(now) },
+                    Some(answer) => BeginOutcome::Done(answer.clone()),
+                    None => BeginOutcome::Running { remaining: entry.until.saturating_duration_since(now) },
                 });
             }
             self.remove(key);
@@ -145,21 +152,21 @@ impl Shard {
         let token = LeaseToken::unique();
         self.bytes += cost(key, 0);
         self.entries.insert(key.clone(), Entry { token, until: now + lease, answer: None });
-        Ok(Begun::Leased(token))
+        Ok(BeginOutcome::Leased(token))
     }
 
     fn commit(
         &mut self,
         key: &DedupeKey,
         token: LeaseToken,
-        answer: &StoredAnswer,
+        answer: &StoredReply,
         until: Instant,
         now: Instant,
         limits: Limits,
-    ) -> Result<Ownership, StoreError> {
+    ) -> Result<LeaseState, StoreError> {
         match self.held(key, token, now) {
-            None => return Ok(Ownership::Lost),
-            Some(entry) if entry.answer.is_some() => return Ok(Ownership::Held),
+            None => return Ok(LeaseState::Lost),
+            Some(entry) if entry.answer.is_some() => return Ok(LeaseState::Held),
             Some(_) => {}
         }
         let size = answer.body().len();
@@ -173,16 +180,16 @@ impl Shard {
             self.bytes += size;
             self.answered.push_back((key.clone(), token));
         }
-        Ok(Ownership::Held)
+        Ok(LeaseState::Held)
     }
 
-    fn release(&mut self, key: &DedupeKey, token: LeaseToken, now: Instant) -> Ownership {
+    fn release(&mut self, key: &DedupeKey, token: LeaseToken, now: Instant) -> LeaseState {
         match self.held(key, token, now) {
             Some(entry) if entry.answer.is_none() => {
                 self.remove(key);
-                Ownership::Held
+                LeaseState::Held
             }
-            _ => Ownership::Lost,
+            _ => LeaseState::Lost,
         }
     }
 

@@ -6,7 +6,7 @@ use super::ExternalWebhook;
 use crate::{
     auth::{MacKey, read_time},
     error::{VerificationError, VerificationErrorKind},
-    types::{Occurrence, Secret, UnusableSecret},
+    types::{Occurrence, Secret, SecretError},
 };
 
 /// Somebody who signs the webhooks that they send.
@@ -93,7 +93,7 @@ impl Key {
 
     /// What `read` makes of the text of a secret, unless it is blank or has white space at an end.
     pub(super) fn new(secret: &Secret, read: impl FnOnce(&str) -> Result<MacKey, VerificationError>) -> Self {
-        Self(match UnusableSecret::find(secret) {
+        Self(match SecretError::find(secret) {
             Some(unusable) => Err(unusable_secret(&unusable.to_string())),
             None => read(secret.expose()),
         })

@@ -1,7 +1,10 @@
 //! Scopes of handlers: contract 5.2. In a program of its own, for these handlers would keep all others from starting.
 
 use kiket::{
-    Authentication, Clock, Context, Extension, Payload, Result, StartupError, TokenRules,
+    Context, Extension, Payload, Result,
+    auth::{Authentication, TokenRules},
+    config::Clock,
+    startup::StartupError,
     testing::{TestExtension, TestResponse, TokenIssuer, delivery},
 };
 use serde_json::{Value, json};

@@ -191,7 +191,7 @@ fn the_manifest_of_the_working_directory_is_found() {
 fn disagreements_are_warnings_unless_strict() {
     let OnDisk { directory: _directory, path } = manifest("hooks: [issue.create]\ndelivery_secret: s\n");
     let extension = alone().manifest(&path).build().unwrap();
-    let warnings: Vec<_> = extension.report().warnings.iter().map(kiket::Problem::what).collect();
+    let warnings: Vec<_> = extension.report().warnings.iter().map(kiket::startup::Problem::what).collect();
     let [undeclared, unhandled] = warnings.as_slice() else { panic!("{warnings:?}") };
     assert!(
         undeclared.starts_with("`issue.created` is handled by `startup::on_issue_created`"),

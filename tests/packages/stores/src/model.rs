@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use kiket::{
     StatusCode,
-    dedupe::{Begun, DedupeKey, DedupeStore, LeaseToken, Ownership, StoredAnswer},
+    dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoredReply},
 };
 use proptest::prelude::*;
 
@@ -92,20 +92,20 @@ pub async fn follows_the_model(subject: Subject, steps: Steps) -> Result<(), Tes
             Step::Deliver { key, lease } => {
                 let begun = told(store.begin(&name(key), ticks(lease)).await)?;
                 match (known.get(&key), begun) {
-                    (None, Begun::Leased(token)) => {
+                    (None, BeginOutcome::Leased(token)) => {
                         let new = workers.iter().all(|worker| worker.token != token);
                         prop_assert!(new, "a token is given twice");
                         let until = now + millis(lease);
                         known.insert(key, Known { worker: workers.len(), until, answer: None });
                         workers.push(Worker { key, token });
                     }
-                    (Some(Known { answer: None, until, .. }), Begun::Running { remaining }) => {
+                    (Some(Known { answer: None, until, .. }), BeginOutcome::Running { remaining }) => {
                         let left = i64::try_from(remaining.as_millis()).unwrap_or(i64::MAX);
                         let expected = until - now;
                         let told = left <= expected && left > expected - millis(1);
                         prop_assert!(told, "{left} ms are left, not {expected}");
                     }
-                    (Some(Known { answer: Some(answer), .. }), Begun::Done(stored)) => {
+                    (Some(Known { answer: Some(answer), .. }), BeginOutcome::Done(stored)) => {
                         prop_assert_eq!(stored, body(*answer));
                     }
                     (expected, begun) => prop_assert!(false, "{expected:?}, and the store says {begun:?}"),
@@ -115,7 +115,7 @@ pub async fn follows_the_model(subject: Subject, steps: Steps) -> Result<(), Tes
                 let Some(Worker { key, token }) = workers.get(worker) else { continue };
                 let committed = told(store.commit(&name(*key), token, &body(answer), ticks(keep)).await)?;
                 let held = known.get_mut(key).filter(|known| known.worker == worker);
-                prop_assert_eq!(committed == Ownership::Held, held.is_some());
+                prop_assert_eq!(committed == LeaseState::Held, held.is_some());
                 if let Some(known) = held.filter(|known| known.answer.is_none()) {
                     prop_assert!(!effects.contains_key(key), "an effect is committed twice");
                     (known.answer, known.until) = (Some(answer), now + millis(keep));
@@ -127,7 +127,7 @@ pub async fn follows_the_model(subject: Subject, steps: Steps) -> Result<(), Tes
                 let released = told(store.release(&name(*key), token).await)?;
                 let held =
                     known.get(key).is_some_and(|known| known.worker == worker && known.answer.is_none());
-                prop_assert_eq!(released == Ownership::Held, held);
+                prop_assert_eq!(released == LeaseState::Held, held);
                 if held {
                     known.remove(key);
                 }
@@ -153,8 +153,8 @@ fn millis(count: u8) -> i64 {
     (TICK * u64::from(count)).cast_signed()
 }
 
-fn body(answer: u8) -> StoredAnswer {
-    StoredAnswer::new(StatusCode::OK, vec![answer; usize::from(answer)])
+fn body(answer: u8) -> StoredReply {
+    StoredReply::new(StatusCode::OK, vec![answer; usize::from(answer)])
 }
 
 fn told<T, E: std::fmt::Debug>(result: Result<T, E>) -> Result<T, TestCaseError> {

@@ -6,7 +6,9 @@ use kiket::StatusCode;
 use shuttle::sync::Arc;
 
 mod parts {
-    pub(super) use kiket::dedupe::{Begun, DedupeKey, LeaseToken, Ownership, StoreError, StoredAnswer};
+    pub(super) use kiket::dedupe::{
+        BeginOutcome, DedupeKey, LeaseState, LeaseToken, StoreError, StoredReply,
+    };
     pub(super) use shuttle::sync::Mutex;
     pub(super) use tokio::time::Instant;
 }
@@ -15,7 +17,7 @@ mod parts {
 mod shards;
 
 use self::{
-    parts::{Begun, DedupeKey, Instant, Mutex, Ownership, StoredAnswer},
+    parts::{BeginOutcome, DedupeKey, Instant, LeaseState, Mutex, StoredReply},
     shards::{Limits, Shards},
 };
 
@@ -35,8 +37,8 @@ fn key(name: &str) -> DedupeKey {
     DedupeKey::new("e", name)
 }
 
-fn answer(text: &'static str) -> StoredAnswer {
-    StoredAnswer::new(StatusCode::OK, text)
+fn answer(text: &'static str) -> StoredReply {
+    StoredReply::new(StatusCode::OK, text)
 }
 
 fn spacious() -> Arc<Shards> {
@@ -51,13 +53,14 @@ fn one_of_many_gets_the_lease_and_its_answer_stays() {
         let deliver = |text: &'static str| {
             let (shards, committed) = (Arc::clone(&shards), Arc::clone(&committed));
             shuttle::thread::spawn(move || match shards.begin(&key("1"), now, LEASE).unwrap() {
-                Begun::Leased(token) => {
+                BeginOutcome::Leased(token) => {
                     committed.lock().unwrap().push(text);
                     let held = shards.commit(&key("1"), token, &answer(text), now, KEEP).unwrap();
-                    assert_eq!(held, Ownership::Held);
+                    assert_eq!(held, LeaseState::Held);
                 }
-                Begun::Running { remaining } => assert_eq!(remaining, LEASE),
-                Begun::Done(stored) => assert_eq!(stored, answer(committed.lock().unwrap()[0])),
+                BeginOutcome::Running { remaining } => assert_eq!(remaining, LEASE),
+                BeginOutcome::Done(stored) => assert_eq!(stored, answer(committed.lock().unwrap()[0])),
+                other => panic!("{other:?}"),
             })
         };
         let threads = ["a", "b", "c"].map(deliver);
@@ -77,15 +80,16 @@ fn a_failed_delivery_is_run_again_by_one() {
         let deliver = |fails: bool| {
             let (shards, effects) = (Arc::clone(&shards), Arc::clone(&effects));
             shuttle::thread::spawn(move || match shards.begin(&key("1"), now, LEASE).unwrap() {
-                Begun::Leased(token) if fails => {
-                    assert_eq!(shards.release(&key("1"), token, now), Ownership::Held);
+                BeginOutcome::Leased(token) if fails => {
+                    assert_eq!(shards.release(&key("1"), token, now), LeaseState::Held);
                 }
-                Begun::Leased(token) => {
+                BeginOutcome::Leased(token) => {
                     *effects.lock().unwrap() += 1;
                     let held = shards.commit(&key("1"), token, &answer("a"), now, KEEP).unwrap();
-                    assert_eq!(held, Ownership::Held);
+                    assert_eq!(held, LeaseState::Held);
                 }
-                Begun::Running { .. } | Begun::Done(_) => {}
+                BeginOutcome::Running { .. } | BeginOutcome::Done(_) => {}
+                other => panic!("{other:?}"),
             })
         };
         let threads = [true, false, false].map(deliver);
@@ -96,7 +100,7 @@ fn a_failed_delivery_is_run_again_by_one() {
         assert!(effects <= 1, "an effect happened twice");
         let again = shards.begin(&key("1"), now, LEASE).unwrap();
         // Those who met the one that failed come again later: then it can be run.
-        assert_eq!(matches!(again, Begun::Leased(_)), effects == 0, "{again:?}");
+        assert_eq!(matches!(again, BeginOutcome::Leased(_)), effects == 0, "{again:?}");
         shards.usage();
     });
 }
@@ -106,12 +110,12 @@ fn a_lease_that_is_taken_over_commits_once() {
     check(|| {
         let (shards, now) = (spacious(), Instant::now());
         let late = now + LEASE;
-        let Ok(Begun::Leased(former)) = shards.begin(&key("1"), now, LEASE) else {
+        let Ok(BeginOutcome::Leased(former)) = shards.begin(&key("1"), now, LEASE) else {
             panic!("it is the first")
         };
         let held = Arc::new(Mutex::new(0));
         let commit = |shards: &Shards, held: &Mutex<u32>, token, text, at| {
-            if shards.commit(&key("1"), token, &answer(text), at, KEEP).unwrap() == Ownership::Held {
+            if shards.commit(&key("1"), token, &answer(text), at, KEEP).unwrap() == LeaseState::Held {
                 *held.lock().unwrap() += 1;
             }
         };
@@ -120,14 +124,14 @@ fn a_lease_that_is_taken_over_commits_once() {
         let zombie = shuttle::thread::spawn(move || commit(&shards_of, &held_of, former, "former", now));
         let (shards_of, held_of) = (Arc::clone(&shards), Arc::clone(&held));
         let next = shuttle::thread::spawn(move || {
-            if let Begun::Leased(token) = shards_of.begin(&key("1"), late, LEASE).unwrap() {
+            if let BeginOutcome::Leased(token) = shards_of.begin(&key("1"), late, LEASE).unwrap() {
                 commit(&shards_of, &held_of, token, "next", late);
             }
         });
         zombie.join().unwrap();
         next.join().unwrap();
         assert_eq!(*held.lock().unwrap(), 1);
-        assert!(matches!(shards.begin(&key("1"), late, LEASE).unwrap(), Begun::Done(_)));
+        assert!(matches!(shards.begin(&key("1"), late, LEASE).unwrap(), BeginOutcome::Done(_)));
         shards.usage();
     });
 }
@@ -140,9 +144,9 @@ fn a_store_that_is_full_forgets_no_lease() {
         let deliver = |name: &'static str| {
             let shards = Arc::clone(&shards);
             shuttle::thread::spawn(move || match shards.begin(&key(name), now, LEASE) {
-                Ok(Begun::Leased(token)) => {
+                Ok(BeginOutcome::Leased(token)) => {
                     let held = shards.commit(&key(name), token, &answer("a"), now, KEEP).unwrap();
-                    assert_eq!(held, Ownership::Held, "a lease was forgotten");
+                    assert_eq!(held, LeaseState::Held, "a lease was forgotten");
                 }
                 Ok(found) => panic!("nobody else delivers {name}, and it is {found:?}"),
                 Err(full) => assert!(full.to_string().contains("full"), "{full}"),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use kiket::{
     StatusCode,
-    dedupe::{Begun, DedupeKey, DedupeStore, Ownership, PostgresStore, StoredAnswer},
+    dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, PostgresStore, StoredReply},
     testing::dedupe_store_conformance,
 };
 use stores::{Postgres, Subject};
@@ -57,9 +57,11 @@ async fn a_server_that_went_away_is_an_error_and_one_that_came_back_is_found() {
     let store = postgres.store();
     let (done, key) = (DedupeKey::new("outage", "id:1"), DedupeKey::new("outage", "id:2"));
     // Without a check before: the table is made when it is missed.
-    let Begun::Leased(token) = store.begin(&done, LEASE).await.unwrap() else { panic!("it is the first") };
-    let answer = StoredAnswer::new(StatusCode::OK, "1");
-    assert_eq!(store.commit(&done, &token, &answer, LEASE).await.unwrap(), Ownership::Held);
+    let BeginOutcome::Leased(token) = store.begin(&done, LEASE).await.unwrap() else {
+        panic!("it is the first")
+    };
+    let answer = StoredReply::new(StatusCode::OK, "1");
+    assert_eq!(store.commit(&done, &token, &answer, LEASE).await.unwrap(), LeaseState::Held);
 
     postgres.stop();
     let error = store.begin(&key, LEASE).await.unwrap_err();
@@ -67,11 +69,11 @@ async fn a_server_that_went_away_is_an_error_and_one_that_came_back_is_found() {
     assert!(store.check().await.is_err());
 
     postgres.start_again();
-    assert_eq!(store.begin(&done, LEASE).await.unwrap(), Begun::Done(answer.clone()));
+    assert_eq!(store.begin(&done, LEASE).await.unwrap(), BeginOutcome::Done(answer.clone()));
     postgres.stop();
     postgres.start_again();
-    assert_eq!(store.begin(&done, LEASE).await.unwrap(), Begun::Done(answer));
-    assert!(matches!(store.begin(&key, LEASE).await.unwrap(), Begun::Leased(_)));
+    assert_eq!(store.begin(&done, LEASE).await.unwrap(), BeginOutcome::Done(answer));
+    assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +88,7 @@ async fn a_user_who_may_make_no_table_is_told_what_to_run_and_may_use_one_that_i
     postgres.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON kiket_dedupe TO guest").await;
     guest.check().await.unwrap();
     let key = DedupeKey::new("guest", "id:1");
-    assert!(matches!(guest.begin(&key, LEASE).await.unwrap(), Begun::Leased(_)));
+    assert!(matches!(guest.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +98,7 @@ async fn what_has_expired_is_deleted_in_the_course_of_deliveries() {
     let deliver = async |from: usize, to: usize| {
         for number in from..to {
             let key = DedupeKey::new(&namespace, &number.to_string());
-            assert!(matches!(store.begin(&key, LEASE).await.unwrap(), Begun::Leased(_)));
+            assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
         }
     };
     deliver(0, 100).await;

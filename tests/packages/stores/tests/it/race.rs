@@ -8,7 +8,7 @@ use std::{
 
 use kiket::{
     StatusCode,
-    dedupe::{Begun, DedupeKey, DedupeStore, Ownership, StoredAnswer},
+    dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, StoredReply},
 };
 
 use crate::namespace;
@@ -20,7 +20,7 @@ const SENDERS: usize = 8;
 /// then, and are run again.
 pub(crate) async fn every_delivery_is_done_once(stores: &[Arc<dyn DedupeStore>; 2], deliveries: usize) {
     let namespace = namespace();
-    let effects: Arc<Mutex<BTreeMap<usize, Vec<StoredAnswer>>>> = Arc::default();
+    let effects: Arc<Mutex<BTreeMap<usize, Vec<StoredReply>>>> = Arc::default();
     let senders: Vec<_> = (0..SENDERS)
         .map(|sender| {
             let store = Arc::clone(&stores[sender % 2]);
@@ -51,22 +51,23 @@ async fn deliver(
     key: &DedupeKey,
     sender: usize,
     number: usize,
-    effects: &Mutex<BTreeMap<usize, Vec<StoredAnswer>>>,
-) -> StoredAnswer {
+    effects: &Mutex<BTreeMap<usize, Vec<StoredReply>>>,
+) -> StoredReply {
     loop {
         match store.begin(key, LEASE).await.unwrap() {
-            Begun::Done(answer) => return answer,
-            Begun::Running { .. } => tokio::task::yield_now().await,
-            Begun::Leased(token) if fastrand::u8(..) < 64 => {
-                assert_eq!(store.release(key, &token).await.unwrap(), Ownership::Held);
+            BeginOutcome::Done(answer) => return answer,
+            BeginOutcome::Running { .. } => tokio::task::yield_now().await,
+            BeginOutcome::Leased(token) if fastrand::u8(..) < 64 => {
+                assert_eq!(store.release(key, &token).await.unwrap(), LeaseState::Held);
             }
-            Begun::Leased(token) => {
-                let answer = StoredAnswer::new(StatusCode::OK, format!("{number} by {sender}"));
+            BeginOutcome::Leased(token) => {
+                let answer = StoredReply::new(StatusCode::OK, format!("{number} by {sender}"));
                 // Whoever reads the answer from the store, reads it from here then.
                 effects.lock().unwrap().entry(number).or_default().push(answer.clone());
-                assert_eq!(store.commit(key, &token, &answer, LEASE).await.unwrap(), Ownership::Held);
+                assert_eq!(store.commit(key, &token, &answer, LEASE).await.unwrap(), LeaseState::Held);
                 return answer;
             }
+            other => panic!("{other:?}"),
         }
     }
 }

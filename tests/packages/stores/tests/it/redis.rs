@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use kiket::{
     StatusCode,
-    dedupe::{Begun, DedupeKey, DedupeStore, Ownership, RedisStore, StoredAnswer},
+    dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, RedisStore, StoredReply},
     testing::dedupe_store_conformance,
 };
 use stores::{Redis, Subject};
@@ -69,9 +69,11 @@ async fn a_server_that_went_away_is_an_error_and_one_that_came_back_is_found() {
     let Some(mut redis) = Redis::start_own(&[]) else { return };
     let store = redis.store();
     let (done, key) = (DedupeKey::new("outage", "id:1"), DedupeKey::new("outage", "id:2"));
-    let Begun::Leased(token) = store.begin(&done, LEASE).await.unwrap() else { panic!("it is the first") };
-    let answer = StoredAnswer::new(StatusCode::OK, "1");
-    assert_eq!(store.commit(&done, &token, &answer, LEASE).await.unwrap(), Ownership::Held);
+    let BeginOutcome::Leased(token) = store.begin(&done, LEASE).await.unwrap() else {
+        panic!("it is the first")
+    };
+    let answer = StoredReply::new(StatusCode::OK, "1");
+    assert_eq!(store.commit(&done, &token, &answer, LEASE).await.unwrap(), LeaseState::Held);
 
     redis.stop();
     let error = store.begin(&key, LEASE).await.unwrap_err();
@@ -80,11 +82,11 @@ async fn a_server_that_went_away_is_an_error_and_one_that_came_back_is_found() {
 
     // The first that comes after finds it: no delivery is refused because of a connection that was lost before.
     redis.start_again();
-    assert_eq!(store.begin(&done, LEASE).await.unwrap(), Begun::Done(answer.clone()));
+    assert_eq!(store.begin(&done, LEASE).await.unwrap(), BeginOutcome::Done(answer.clone()));
     redis.stop();
     redis.start_again();
-    assert_eq!(store.begin(&done, LEASE).await.unwrap(), Begun::Done(answer));
-    assert!(matches!(store.begin(&key, LEASE).await.unwrap(), Begun::Leased(_)));
+    assert_eq!(store.begin(&done, LEASE).await.unwrap(), BeginOutcome::Done(answer));
+    assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,5 +119,5 @@ async fn a_store_outlives_the_runtime_that_used_it_first() {
     })
     .join()
     .unwrap();
-    assert!(matches!(store.begin(&key, LEASE).await.unwrap(), Begun::Running { .. }));
+    assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Running { .. }));
 }
