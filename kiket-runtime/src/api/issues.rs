@@ -242,7 +242,7 @@ fn listing(mut filter: IssueFilter) -> Result<Request, ClientError> {
     if let Some((_, project)) = filter.0.iter_mut().find(|(name, _)| name == "project_id") {
         *project = request.project(project)?.to_owned();
     }
-    request.params(&filter)
+    request.params(filter)
 }
 
 fn with_fields(request: Request, fields: &IssueFields) -> Result<Request, ClientError> {

@@ -114,15 +114,15 @@ impl SlaEvents {
 
     /// The events that `filter` matches: one page of them.
     pub async fn list(&self, filter: SlaFilter) -> Result<Vec<SlaEvent>, ClientError> {
-        self.client.list(self.listing(&filter)?).await
+        self.client.list(self.listing(filter)?).await
     }
 
     /// The events that `filter` matches, through all pages.
     pub fn stream(&self, filter: SlaFilter) -> Paginator<SlaEvent> {
-        Paginator::new(self.client.clone(), self.listing(&filter))
+        Paginator::new(self.client.clone(), self.listing(filter))
     }
 
-    fn listing(&self, filter: &SlaFilter) -> Result<Request, ClientError> {
+    fn listing(&self, filter: SlaFilter) -> Result<Request, ClientError> {
         Request::new(Method::GET, &["ext", "sla", "events"])?.of_project(&self.project)?.params(filter)
     }
 }

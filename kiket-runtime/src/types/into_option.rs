@@ -60,7 +60,8 @@ mod tests {
             (a(), a(), a(), None)
         });
         assert_eq!((id(7), id(Some("7")), id(None::<u64>)), (Some(7.into()), Some(7.into()), None));
-        assert_eq!(id(&Id::from(7)), Some(Id::from(7)));
+        let seven = Id::from(7);
+        assert_eq!((id(&seven), id(Some(&seven))), (Some(7.into()), Some(7.into())));
         assert_eq!(time(std::time::UNIX_EPOCH), time(Some("1970-01-01T00:00:00Z")));
     }
 }
