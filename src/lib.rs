@@ -50,14 +50,14 @@
 //! [coming]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/coming-from-another-sdk.md
 //! [features]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/features.md
 
-pub use kiket_macros::webhook;
+pub use kiket_macros::{Event, Model, Retry, webhook};
 pub use kiket_runtime::{
     Action, ActionKind, Actions, Answering, Auth, Authentication, Builder, Client, ClientError,
     ClientErrorKind, Clock, Config, Context, Decision, DeclaredEvent, Delivery, Endpoints, Error, ErrorKind,
     Event, EventName, EventVersion, Extension, FieldError, Form, FromDelivery, Handler, HandlerReport,
     Headers, Id, IntoReply, InvalidEventName, InvalidEventVersion, Json, Level, Manifest, Needs, Payload,
-    Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Scope,
-    Secret, SecretKey, Server, ServerHandle, Setting, SettingError, Settings, StartupError, State,
+    Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Retry,
+    Scope, Secret, SecretKey, Server, ServerHandle, Setting, SettingError, Settings, StartupError, State,
     StatusCode, Timeout, Timestamp, TokenRules, UnknownAuthentication, Verdict, api, dedupe, events,
     external_webhook, init_logging, merkle, notification, signature, testing,
 };
@@ -93,7 +93,7 @@ pub mod prelude {
 /// kiket::main!();
 /// ```
 ///
-/// Two keys, in any order, are optional:
+/// Three keys, in any order, are optional:
 ///
 /// ```no_run
 /// use kiket::prelude::*;
@@ -114,44 +114,65 @@ pub mod prelude {
 ///   attribute.
 /// - `crates = [handlers_lib]`: the crates whose annotated functions belong to the extension, besides the one
 ///   that `main!` is in. It also links them: a crate that is named in `Cargo.toml` and nowhere else is dropped by
-///   the linker, with its handlers. The handlers of any other crate stop the start.
+///   the linker, with its handlers. The handlers of any other crate stop the start. Where `Cargo.toml` renames a
+///   crate, write both names, `crates = [h1 = "my_handlers"]`: the name in this program, then the crate's own.
+/// - `crate = company::kiket`: the path to this crate, where `Cargo.toml` renames it or another crate re-exports it.
 ///
 /// It expands to `fn main() -> std::process::ExitCode`: success after a drained shutdown, failure when the
 /// extension does not start, with every reason printed.
 #[macro_export]
 macro_rules! main {
     ($($keys:tt)*) => {
-        $crate::__main!([] [] $($keys)*);
+        $crate::__main!([] [] [] $($keys)*);
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __main {
-    ($crates:tt []) => {
-        $crate::__main!($crates [$crate::__private::no_setup]);
+    ([] $crates:tt $setup:tt) => {
+        $crate::__main!([$crate] $crates $setup);
     };
-    ([$($krate:ident)*] [$setup:expr]) => {
+    ($kiket:tt $crates:tt []) => {
+        $crate::__main!($kiket $crates [$crate::__private::no_setup]);
+    };
+    ([$kiket:path] [$($krate:ident = $name:expr,)*] [$setup:expr]) => {
         $(use $krate as _;)*
 
         fn main() -> ::std::process::ExitCode {
-            $crate::__private::main(::core::module_path!(), &[$(::core::stringify!($krate)),*], $setup)
+            use $kiket as __kiket;
+
+            __kiket::__private::main(::core::module_path!(), &[$($name),*], $setup)
         }
     };
-    ([] $setup:tt crates = [$($krate:ident),* $(,)?] $(, $($rest:tt)*)?) => {
-        $crate::__main!([$($krate)*] $setup $($($rest)*)?);
+    ($kiket:tt [] $setup:tt crates = [$($krate:ident $(= $name:literal)?),* $(,)?] $(, $($rest:tt)*)?) => {
+        $crate::__main!($kiket [$($krate = $crate::__crate_name!($krate $($name)?),)*] $setup $($($rest)*)?);
     };
-    ($crates:tt [] setup = $setup:expr $(, $($rest:tt)*)?) => {
-        $crate::__main!($crates [$setup] $($($rest)*)?);
+    ($kiket:tt $crates:tt [] setup = $setup:expr $(, $($rest:tt)*)?) => {
+        $crate::__main!($kiket $crates [$setup] $($($rest)*)?);
     };
-    ($crates:tt $setup:tt $($other:tt)*) => {
+    ([] $crates:tt $setup:tt crate = $kiket:path $(, $($rest:tt)*)?) => {
+        $crate::__main!([$kiket] $crates $setup $($($rest)*)?);
+    };
+    ($kiket:tt $crates:tt $setup:tt $($other:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "`kiket::main!` takes `crates = [a_crate]` and `setup = a_function`, each at most once, not `",
+            "`kiket::main!` takes `crates = [a_crate]`, `setup = a_function` and `crate = a_path`, each at most once, not `",
             ::core::stringify!($($other)*), "`"
         ));
 
         // One mistake is not followed by "`main` function not found".
         fn main() {}
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __crate_name {
+    ($krate:ident) => {
+        ::core::stringify!($krate)
+    };
+    ($krate:ident $name:literal) => {
+        $name
     };
 }
 

@@ -125,9 +125,8 @@ fn macros_and_runtime_do_not_name_each_other() {
     for (file, text) in sources("kiket-macros/src") {
         assert!(!code(&text).contains("kiket_runtime"), "{file}");
     }
-    for (file, text) in sources("kiket-runtime/src") {
-        assert!(!code(&text).contains("kiket_macros"), "{file}");
-    }
+    // Payloads derive what payloads of users derive; nothing else of the runtime is made by macros.
+    check("kiket_macros", &["events/"]);
 }
 
 #[test]

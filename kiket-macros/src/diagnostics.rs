@@ -1,5 +1,6 @@
 //! Collects the mistakes of one macro input, so that one build shows them all.
 
+use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::{Error, Result};
 
@@ -35,4 +36,13 @@ pub(crate) fn all<T>(results: impl IntoIterator<Item = Result<T>>) -> Result<Vec
         });
     }
     values
+}
+
+/// Fills what is still empty; a key that comes again is a mistake.
+pub(crate) fn fill<T>(slot: &mut Option<T>, key: &Ident, value: T) -> Result<()> {
+    if slot.is_some() {
+        return Err(mistake(key, &format!("a key is given once, and this is `{key}` again")));
+    }
+    *slot = Some(value);
+    Ok(())
 }

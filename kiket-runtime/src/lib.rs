@@ -2,6 +2,9 @@
 //!
 //! Use it through `kiket`, which re-exports everything here that is meant to be used.
 
+// The derives of the payloads in `events` name `::kiket`, as they do for users.
+extern crate self as kiket;
+
 pub mod api;
 mod auth;
 mod client;
@@ -26,6 +29,8 @@ mod types;
 
 pub use ::http::StatusCode;
 
+#[doc(hidden)]
+pub use self::private as __private;
 pub use self::{
     api::{Endpoints, Level, merkle},
     auth::{Auth, TokenRules, signature},
@@ -33,7 +38,8 @@ pub use self::{
     config::{Config, SettingError, Settings},
     delivery::Delivery,
     error::{
-        ClientError, ClientErrorKind, Error, ErrorKind, FieldError, Place, Problem, Result, StartupError,
+        ClientError, ClientErrorKind, Error, ErrorKind, FieldError, Place, Problem, Result, Retry,
+        StartupError,
     },
     extension::{Builder, Extension, HandlerReport, Report},
     handler::{

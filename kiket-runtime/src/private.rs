@@ -6,6 +6,12 @@ use std::{borrow::Cow, process::ExitCode};
 pub use inventory::submit;
 use serde::Deserialize;
 
+pub use crate::{
+    __a_webhook_handler_is_a_free_function as a_webhook_handler_is_a_free_function,
+    error::{Advice, Classifier},
+    handler::{Registration, spawnable},
+    types::{EventName, EventVersion, Scope, Timeout},
+};
 use crate::{
     delivery::{self, Envelope, Target},
     error::{Error, Rejection, Result, StartupError},
@@ -15,10 +21,33 @@ use crate::{
     telemetry::init_logging,
     types::Headers,
 };
-pub use crate::{
-    handler::{Registration, spawnable},
-    types::{EventName, EventVersion, Scope, Timeout},
-};
+
+/// What the derives of models and payloads name.
+pub mod model {
+    pub use serde;
+    pub use serde_json::{Map, Value};
+
+    pub use crate::{
+        events::{
+            fields::{Lenient, Read, Serde, Typed, finish, read, skip, write},
+            into_option::IntoOption,
+            members::{Members, whole},
+            payload::{ENVELOPE, EventPayload, Within, payload, write_name},
+        },
+        types::Id,
+    };
+}
+
+/// Submits the registration of a handler. The compiler names this macro where the attribute stands in an `impl`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __a_webhook_handler_is_a_free_function {
+    ($($registration:tt)*) => {
+        const _: () = {
+            $crate::private::submit! { $($registration)* }
+        };
+    };
+}
 
 /// What `kiket::main!` runs: the extension of the crate that `module` is in, and of `crates`.
 pub fn main<S, F>(module: &str, crates: &[&str], setup: S) -> ExitCode

@@ -2,12 +2,16 @@
 
 use super::{
     event::{EVENT, Event},
-    parts::{setting, split_at_commas},
+    parts::setting,
 };
-use crate::diagnostics::{all, both, mistake};
-use proc_macro2::{Ident, Span, TokenStream};
+use crate::{
+    diagnostics::{all, both, fill, mistake},
+    krate,
+    parts::split_at_commas,
+};
+use proc_macro2::{Span, TokenStream};
 use syn::{
-    Error, LitBool, LitStr, Result, bracketed,
+    Error, LitBool, LitStr, Path, Result, bracketed,
     parse::{ParseStream, Parser},
     parse2,
 };
@@ -18,6 +22,7 @@ use syn::{
 /// "issue.created", version = "v1"
 /// "issue.created", version = "v1", timeout = "5s", scopes = ["issues:read", "issues:write"], dedupe = false
 /// events::IssueCreated, version = "v1"
+/// "issue.created", version = "v1", crate = hooks
 /// ```
 pub(super) struct Args {
     pub(super) event: Event,
@@ -25,10 +30,9 @@ pub(super) struct Args {
     pub(super) timeout: Option<LitStr>,
     pub(super) scopes: Option<Vec<LitStr>>,
     pub(super) dedupe: Option<LitBool>,
+    /// Where `kiket` is.
+    pub(super) krate: Path,
 }
-
-/// The keys; each is a field of [`Found`].
-pub(super) const KEYS: [&str; 4] = ["version", "timeout", "scopes", "dedupe"];
 
 const EMPTY: &str =
     "a webhook names its event and the event's version, like `\"issue.created\", version = \"v1\"`";
@@ -37,6 +41,7 @@ const VERSION: &str = "the version of an event is a string literal, like `versio
 const TIMEOUT: &str = "a timeout is a string literal, like `timeout = \"5s\"`";
 const SCOPES: &str = "scopes are an array of string literals, like `scopes = [\"issues:read\"]`";
 const DEDUPE: &str = "whether deliveries are remembered is `true` or `false`, like `dedupe = false`";
+const KEYS: &str = "the keys of a webhook are `version`, `timeout`, `scopes`, `dedupe` and `crate`";
 const KEYLESS: &str = "what follows the event has a key, like `version = \"v1\"`";
 
 impl Args {
@@ -59,6 +64,7 @@ struct Found {
     timeout: Option<Result<LitStr>>,
     scopes: Option<Result<Vec<LitStr>>>,
     dedupe: Option<Result<LitBool>>,
+    krate: Option<Result<Path>>,
 }
 
 impl Found {
@@ -71,12 +77,8 @@ impl Found {
             "timeout" => fill(&mut self.timeout, &key, value.and_then(|value| string(&value, TIMEOUT))),
             "scopes" => fill(&mut self.scopes, &key, value.and_then(|value| strings(&value, SCOPES))),
             "dedupe" => fill(&mut self.dedupe, &key, value.and_then(|value| boolean(&value, DEDUPE))),
-            _ => Err(mistake(
-                key,
-                &format!(
-                    "the keys of a webhook are `version`, `timeout`, `scopes` and `dedupe`, not `{name}`"
-                ),
-            )),
+            "crate" => fill(&mut self.krate, &key, value.and_then(krate::read)),
+            _ => Err(mistake(key, &format!("{KEYS}, not `{name}`"))),
         }
     }
 
@@ -96,19 +98,12 @@ impl Found {
         let missing = |rule| Error::new(Span::call_site(), rule);
         let event = self.event.unwrap_or_else(|| Err(missing(EVENT)));
         let version = self.version.unwrap_or_else(|| Err(missing(NO_VERSION)));
-        let options = both(both(self.timeout.transpose(), self.scopes.transpose()), self.dedupe.transpose());
-        let ((event, version), ((timeout, scopes), dedupe)) = both(both(event, version), options)?;
-        Ok(Args { event, version, timeout, scopes, dedupe })
+        let limits = both(self.timeout.transpose(), self.scopes.transpose());
+        let others = both(self.dedupe.transpose(), self.krate.unwrap_or_else(|| Ok(krate::default())));
+        let ((event, version), ((timeout, scopes), (dedupe, krate))) =
+            both(both(event, version), both(limits, others))?;
+        Ok(Args { event, version, timeout, scopes, dedupe, krate })
     }
-}
-
-/// Fills what is still empty; a key that comes again is a mistake.
-fn fill<T>(slot: &mut Option<T>, key: &Ident, value: T) -> Result<()> {
-    if slot.is_some() {
-        return Err(mistake(key, &format!("a key is given once, and this is `{key}` again")));
-    }
-    *slot = Some(value);
-    Ok(())
 }
 
 fn string(tokens: &TokenStream, rule: &str) -> Result<LitStr> {

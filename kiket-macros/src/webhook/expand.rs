@@ -4,29 +4,38 @@
 //! no event name, the answer that is no reply.
 
 use super::{args::Args, event::Event, handler::Handler};
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote_spanned};
-use syn::{LitStr, ReturnType, Type, TypePath};
+use crate::{
+    krate,
+    spans::{at, ends, site},
+};
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote_spanned};
+use syn::{LitStr, Path, ReturnType, Type, TypePath};
 
 /// The item that puts the function into the list from which the extension is built.
+///
+/// An attribute cannot see whether it stands in an `impl`. What it writes does not compile there, and the compiler names
+/// the macro that is at fault: hence its name.
 pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
+    let Args { krate, .. } = args;
     let Handler { conditions, name, arguments, .. } = handler;
     let event = match &args.event {
-        Event::Literal(name) => from_static("EventName", name),
-        Event::Type(r#type) => name_of(r#type),
+        Event::Literal(name) => from_static(krate, "EventName", name),
+        Event::Type(r#type) => name_of(krate, r#type),
     };
-    let version = from_static("EventVersion", &args.version);
-    let timeout = args.timeout.as_ref().map(|timeout| from_static("Timeout", timeout));
+    let version = from_static(krate, "EventVersion", &args.version);
+    let timeout = args.timeout.as_ref().map(|timeout| from_static(krate, "Timeout", timeout));
     let timeout = timeout.map(|timeout| quote_spanned!(site()=> .timeout(#timeout)));
-    let scopes = args.scopes.as_ref().map(|scopes| scopes.iter().map(|scope| from_static("Scope", scope)));
+    let scopes = args.scopes.as_ref();
+    let scopes = scopes.map(|scopes| scopes.iter().map(|scope| from_static(krate, "Scope", scope)));
     let scopes = scopes.map(|scopes| quote_spanned!(site()=> .scopes(const { &[#(#scopes),*] })));
     let dedupe = args.dedupe.as_ref().map(|dedupe| quote_spanned!(site()=> .dedupe(#dedupe)));
-    let needs = declaration(arguments);
-    let call = call(handler);
+    let needs = declaration(krate, arguments);
+    let call = call(krate, handler);
     quote_spanned! {site()=>
         #(#conditions)*
-        ::kiket::__private::submit! {
-            ::kiket::__private::Registration::new(
+        #krate::__private::a_webhook_handler_is_a_free_function! {
+            #krate::__private::Registration::new(
                 #event,
                 #version,
                 ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#name)),
@@ -41,26 +50,27 @@ pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
 }
 
 /// A text of the attribute as the value it means; one that means nothing is reported under the text.
-fn from_static(r#type: &str, text: &LitStr) -> TokenStream {
+fn from_static(krate: &Path, r#type: &str, text: &LitStr) -> TokenStream {
     let place = at(text.span());
-    let r#type = Ident::new(r#type, place);
-    quote_spanned!(place=> ::kiket::__private::#r#type::from_static(#text))
+    let (krate, r#type) = (krate::at(place, krate), Ident::new(r#type, place));
+    quote_spanned!(place=> #krate::__private::#r#type::from_static(#text))
 }
 
 /// The name of the event that a type stands for; a type that stands for none is reported.
-fn name_of(r#type: &TypePath) -> TokenStream {
+fn name_of(krate: &Path, r#type: &TypePath) -> TokenStream {
     let (first, last) = ends(r#type);
+    let krate = krate::at(last, krate);
     let open = quote_spanned!(first=> <);
-    quote_spanned!(last=> #open #r#type as ::kiket::Event>::NAME)
+    quote_spanned!(last=> #open #r#type as #krate::Event>::NAME)
 }
 
 /// What the arguments ask for, known before the first delivery.
-fn declaration(arguments: &[Type]) -> TokenStream {
+fn declaration(krate: &Path, arguments: &[Type]) -> TokenStream {
     if arguments.is_empty() {
         return quote_spanned!(site()=> |_| {});
     }
     let declare = arguments.iter().map(|argument| {
-        let extractor = extractor(argument);
+        let extractor = extractor(krate, argument);
         quote_spanned!(ends(argument).0=> #extractor::declare(__needs);)
     });
     quote_spanned!(site()=> |__needs| { #(#declare)* })
@@ -70,7 +80,7 @@ fn declaration(arguments: &[Type]) -> TokenStream {
 ///
 /// The function is named as a value before it is called, so that clippy does not ask for a needless `async` to go
 /// (`unused_async` spares functions that are used as values), and a deprecated one can be named without a warning.
-fn call(handler: &Handler) -> TokenStream {
+fn call(krate: &Path, handler: &Handler) -> TokenStream {
     let Handler { name, arguments, answer, deprecated, .. } = handler;
     let deprecated = deprecated.then(|| quote_spanned!(site()=> #[allow(deprecated)]));
     let names: Vec<_> =
@@ -78,7 +88,7 @@ fn call(handler: &Handler) -> TokenStream {
     let delivery =
         if arguments.is_empty() { quote_spanned!(site()=> _) } else { quote_spanned!(site()=> __delivery) };
     let take = arguments.iter().zip(&names).map(|(argument, name)| {
-        let extractor = extractor(argument);
+        let extractor = extractor(krate, argument);
         quote_spanned!(ends(argument).0=> let #name = #extractor::from_delivery(__delivery)?;)
     });
     let (first, last) = match answer {
@@ -86,8 +96,9 @@ fn call(handler: &Handler) -> TokenStream {
         ReturnType::Type(_, answer) => ends(answer),
     };
     let awaited = quote_spanned!(last=> .await);
-    let reply = quote_spanned!(first=> ::kiket::IntoReply::into_reply(__handler(#(#names),*) #awaited));
-    let future = quote_spanned!(at(name.span())=> ::kiket::__private::spawnable(async move { #reply }));
+    let (trait_krate, krate) = (krate::at(first, krate), krate::at(at(name.span()), krate));
+    let reply = quote_spanned!(first=> #trait_krate::IntoReply::into_reply(__handler(#(#names),*) #awaited));
+    let future = quote_spanned!(at(name.span())=> #krate::__private::spawnable(async move { #reply }));
     quote_spanned! {site()=>
         |#delivery| {
             #(#take)*
@@ -98,25 +109,9 @@ fn call(handler: &Handler) -> TokenStream {
     }
 }
 
-fn extractor(argument: &Type) -> TokenStream {
+fn extractor(krate: &Path, argument: &Type) -> TokenStream {
     let (first, last) = ends(argument);
+    let krate = krate::at(last, krate);
     let open = quote_spanned!(first=> <);
-    quote_spanned!(last=> #open #argument as ::kiket::FromDelivery<'_>>)
-}
-
-/// Hygienic, and at the attribute.
-fn site() -> Span {
-    Span::mixed_site()
-}
-
-/// Hygienic, and at a place of the user's.
-fn at(place: Span) -> Span {
-    site().located_at(place)
-}
-
-/// The places of the first and the last token, between which the compiler underlines.
-fn ends(tokens: impl ToTokens) -> (Span, Span) {
-    let mut spans = tokens.into_token_stream().into_iter().map(|token| at(token.span()));
-    let first = spans.next().unwrap_or_else(site);
-    (first, spans.last().unwrap_or(first))
+    quote_spanned!(last=> #open #argument as #krate::FromDelivery<'_>>)
 }

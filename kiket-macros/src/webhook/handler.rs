@@ -34,6 +34,7 @@ const VARIADIC: &str = "a webhook handler names all its arguments, like `payload
 const EIGHT: &str = "a webhook handler has at most eight arguments, one can stand for several when its type implements `FromDelivery`";
 const SELF: &str =
     "a webhook handler is a free function, it has arguments like `state: State<Database>` instead of `self`";
+const SELF_TYPE: &str = "a webhook handler is a free function, it names a type instead of `Self`";
 const NAMED: &str = "an argument of a webhook handler names its type, like `payload: Payload<Issue>`";
 const CONDITION: &str =
     "an argument of a webhook handler is always there, a `#[cfg(..)]` stands above the function";
@@ -49,7 +50,8 @@ impl Parse for Handler {
         let body = refuse(input.parse::<Option<Token![;]>>()?, BODY);
         input.parse::<TokenStream>()?;
 
-        let qualities = all(qualities(&signature));
+        let of_a_type = find(&signature.to_token_stream(), "Self");
+        let qualities = both(all(qualities(&signature)), refuse(of_a_type, SELF_TYPE));
         let arguments = all(signature.inputs.into_iter().map(argument));
         let ((_, arguments), ()) = both(both(qualities, arguments), body)?;
         let deprecated = attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"));
@@ -97,7 +99,8 @@ fn argument(argument: FnArg) -> Result<Type> {
         FnArg::Typed(argument) => argument,
     };
     let condition = refuse(argument.attrs.iter().find(|attribute| is_condition(attribute)), CONDITION);
-    let hidden = refuse(hidden(argument.ty.to_token_stream()), NAMED);
+    // The type has no name.
+    let hidden = refuse(find(&argument.ty.to_token_stream(), "impl"), NAMED);
     both(condition, hidden).map(|_| *argument.ty)
 }
 
@@ -105,11 +108,11 @@ fn is_condition(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg")
 }
 
-/// The `impl` of a type that has no name.
-fn hidden(r#type: TokenStream) -> Option<Ident> {
-    r#type.into_iter().find_map(|token| match token {
-        TokenTree::Ident(word) => (word == "impl").then_some(word),
-        TokenTree::Group(group) => hidden(group.stream()),
+/// A word, wherever it stands.
+fn find(tokens: &TokenStream, word: &str) -> Option<Ident> {
+    tokens.clone().into_iter().find_map(|token| match token {
+        TokenTree::Ident(found) => (found == word).then_some(found),
+        TokenTree::Group(group) => find(&group.stream(), word),
         TokenTree::Punct(_) | TokenTree::Literal(_) => None,
     })
 }

@@ -15,7 +15,12 @@ fn check(args: &str, item: &str, expected: &Expect) {
     let mut file: File = syn::parse2(expand(args, item)).unwrap();
     for item in &mut file.items {
         if let Item::Macro(submit) = item
-            && submit.mac.path.segments.iter().any(|segment| segment.ident == "submit")
+            && submit
+                .mac
+                .path
+                .segments
+                .iter()
+                .any(|segment| segment.ident == "a_webhook_handler_is_a_free_function")
         {
             let attributes = &submit.attrs;
             let value: Expr = submit.mac.parse_body().unwrap();
@@ -94,6 +99,67 @@ fn a_type_stands_for_its_event() {
         async fn on_issue_created() {}
         const SUBMIT: _ = ::kiket::__private::Registration::new(
             <events::IssueCreated as ::kiket::Event>::NAME,
+            ::kiket::__private::EventVersion::from_static("v1"),
+            ::core::concat!(::core::module_path!(), "::", ::core::stringify!(on_issue_created)),
+            |_| {},
+            |_| {
+                let __handler = on_issue_created;
+                ::core::result::Result::Ok(
+                    ::kiket::__private::spawnable(async move {
+                        ::kiket::IntoReply::into_reply(__handler().await)
+                    }),
+                )
+            },
+        );
+    "#]],
+    );
+}
+
+#[test]
+fn kiket_may_be_found_elsewhere() {
+    check(
+        r#"events::IssueCreated, version = "v1", timeout = "5s", scopes = ["issues:read"], crate = company::kiket"#,
+        "async fn on_issue_created(payload: Payload) {}",
+        &expect![[r#"
+            async fn on_issue_created(payload: Payload) {}
+            const SUBMIT: _ = company::kiket::__private::Registration::new(
+                    <events::IssueCreated as company::kiket::Event>::NAME,
+                    company::kiket::__private::EventVersion::from_static("v1"),
+                    ::core::concat!(
+                        ::core::module_path!(), "::", ::core::stringify!(on_issue_created)
+                    ),
+                    |__needs| {
+                        <Payload as company::kiket::FromDelivery<'_>>::declare(__needs);
+                    },
+                    |__delivery| {
+                        let __a0 = <Payload as company::kiket::FromDelivery<
+                            '_,
+                        >>::from_delivery(__delivery)?;
+                        let __handler = on_issue_created;
+                        ::core::result::Result::Ok(
+                            company::kiket::__private::spawnable(async move {
+                                company::kiket::IntoReply::into_reply(__handler(__a0).await)
+                            }),
+                        )
+                    },
+                )
+                .timeout(company::kiket::__private::Timeout::from_static("5s"))
+                .scopes(const { &[company::kiket::__private::Scope::from_static("issues:read")] });
+        "#]],
+    );
+    check_mistakes(
+        r#""issue.created", version = "v1", crate = "hooks""#,
+        HANDLER,
+        &["the path to `kiket` is written without quotes, like `crate = company::kiket`"],
+    );
+    // A type's path may begin with the same word.
+    check(
+        r#"crate::IssueCreated, version = "v1""#,
+        HANDLER,
+        &expect![[r#"
+        async fn on_issue_created() {}
+        const SUBMIT: _ = ::kiket::__private::Registration::new(
+            <crate::IssueCreated as ::kiket::Event>::NAME,
             ::kiket::__private::EventVersion::from_static("v1"),
             ::core::concat!(::core::module_path!(), "::", ::core::stringify!(on_issue_created)),
             |_| {},
@@ -312,7 +378,7 @@ fn patterns_attributes_and_modifiers_of_arguments_do_not_matter() {
 #[test]
 fn bodies_are_not_parsed() {
     let output = expand(ARGS, "async fn on_issue_created() { what syntax ~ is ==> this? }").to_string();
-    assert!(output.contains("what syntax") && output.contains("submit"), "{output}");
+    assert!(output.contains("what syntax") && output.contains("Registration"), "{output}");
 }
 
 #[test]

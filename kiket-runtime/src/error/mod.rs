@@ -3,6 +3,7 @@
 
 mod client;
 mod rejection;
+mod retry;
 mod signature;
 mod startup;
 mod token;
@@ -13,6 +14,7 @@ use http::StatusCode;
 
 pub use self::{
     client::{ClientError, ClientErrorKind, FieldError},
+    retry::{Advice, Classifier, Retry},
     signature::SignatureError,
     startup::{Place, Problem, StartupError},
 };

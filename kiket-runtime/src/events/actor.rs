@@ -1,30 +1,40 @@
 //! Who did something.
 
-use super::{members::Members as _, noun::noun};
+use kiket_macros::Model;
+use serde_json::{Map, Value};
+
 use crate::types::Id;
 
-noun! {
-    /// Who did something: a person or a program.
-    ///
-    /// Kiket writes an object, an id, or an e-mail address alone; a text with `@` is an address.
-    ///
-    /// ```
-    /// use kiket_runtime::events::Actor;
-    ///
-    /// let actor: Actor = serde_json::from_str(r#""alex@example.com""#)?;
-    /// assert_eq!(actor.email.as_deref(), Some("alex@example.com"));
-    /// assert_eq!(actor, Actor::from("alex@example.com"));
-    /// # Ok::<(), serde_json::Error>(())
-    /// ```
-    Actor, "a person, as an object, an id or an e-mail address" {
-        /// The id.
-        id: opt Id = ["user_id"];
-        /// The name to show.
-        name: opt String = ["display_name"];
-        /// The e-mail address.
-        email: opt String;
-    }
+/// Who did something: a person or a program.
+///
+/// Kiket writes an object, an id, or an e-mail address alone; a text with `@` is an address.
+///
+/// ```
+/// use kiket_runtime::events::Actor;
+///
+/// let actor: Actor = serde_json::from_str(r#""alex@example.com""#)?;
+/// assert_eq!(actor.email.as_deref(), Some("alex@example.com"));
+/// assert_eq!(actor, Actor::from("alex@example.com"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Model)]
+#[model(expecting = "a person, as an object, an id or an e-mail address", plain = Self::take_plain)]
+#[non_exhaustive]
+pub struct Actor {
+    /// The id.
+    #[model(alias = "user_id")]
+    pub id: Option<Id>,
+    /// The name to show.
+    #[model(alias = "display_name")]
+    pub name: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
+}
 
+impl Actor {
+    /// What a number or a text alone is.
     fn take_plain(&mut self, plain: Id) -> bool {
         match plain.as_text() {
             Some(text) if text.contains('@') => self.email = Some(text.to_owned()),

@@ -1,42 +1,58 @@
 //! Approvals: asked for, given, refused.
 
+use kiket_macros::{Event, Model};
+use serde_json::{Map, Value};
+
 use super::{
     actor::{ACTOR, Actor},
-    body::event,
     issue::Issue,
-    noun::noun,
+    project::Project,
 };
 use crate::types::Id;
 
-noun! {
-    /// A question to somebody whether something may go on, and the answer.
-    ///
-    /// ```
-    /// use kiket_runtime::events::Approval;
-    ///
-    /// let approval: Approval = serde_json::from_str(r#"{"id":9,"approvedBy":"cfo@acme.com","notes":"fine"}"#)?;
-    /// assert_eq!(approval, Approval::new(9).decided_by("cfo@acme.com").comment("fine"));
-    /// # Ok::<(), serde_json::Error>(())
-    /// ```
-    Approval, "an approval, as an object or its id" {
-        /// The id.
-        id: opt Id = ["approval_id"];
-        /// What is to be approved, or which step of it.
-        name: opt String = ["title", "step"];
-        /// How it stands, like `pending`.
-        status: word String;
-        /// Who asked.
-        requested_by: noun Actor = ["requested_by_id", "requester", "requester_id"];
-        /// Who was asked.
-        approvers: list Actor = ["approver_ids"];
-        /// Who answered.
-        decided_by: noun Actor = DECIDED_BY;
-        /// What was said about it.
-        comment: opt String = ["notes", "reason"];
-        /// Until when it is to be answered, as Kiket writes it.
-        due_at: word String;
-    }
+/// A question to somebody whether something may go on, and the answer.
+///
+/// ```
+/// use kiket_runtime::events::Approval;
+///
+/// let approval: Approval = serde_json::from_str(r#"{"id":9,"approvedBy":"cfo@acme.com","notes":"fine"}"#)?;
+/// assert_eq!(approval, Approval::new(9).decided_by("cfo@acme.com").comment("fine"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Model)]
+#[model(expecting = "an approval, as an object or its id", plain = Self::take_plain)]
+#[non_exhaustive]
+pub struct Approval {
+    /// The id.
+    #[model(new, alias = "approval_id")]
+    pub id: Option<Id>,
+    /// What is to be approved, or which step of it.
+    #[model(alias = ["title", "step"])]
+    pub name: Option<String>,
+    /// How it stands, like `pending`.
+    #[model(lenient)]
+    pub status: Option<String>,
+    /// Who asked.
+    #[model(alias = ["requested_by_id", "requester", "requester_id"])]
+    pub requested_by: Option<Actor>,
+    /// Who was asked.
+    #[model(alias = "approver_ids")]
+    pub approvers: Vec<Actor>,
+    /// Who answered.
+    #[model(alias = DECIDED_BY)]
+    pub decided_by: Option<Actor>,
+    /// What was said about it.
+    #[model(alias = ["notes", "reason"])]
+    pub comment: Option<String>,
+    /// Until when it is to be answered, as Kiket writes it.
+    #[model(lenient)]
+    pub due_at: Option<String>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
+}
 
+impl Approval {
+    /// What a number or a text alone is.
     fn take_plain(&mut self, plain: Id) -> bool {
         self.id = Some(plain);
         true
@@ -55,62 +71,110 @@ const DECIDED_BY: [&str; 8] = [
     "reviewer",
 ];
 
-impl Approval {
-    /// An approval of which nothing but the id is known; the rest is set by the methods that are called like its
-    /// fields.
-    pub fn new(id: impl Into<Id>) -> Self {
-        Self { id: Some(id.into()), ..Self::default() }
-    }
+/// `approval.requested`: somebody is asked to approve something.
+#[derive(Debug, Clone, Default, PartialEq, Event)]
+#[event(name = "approval.requested", model)]
+#[non_exhaustive]
+pub struct ApprovalRequested {
+    /// The approval.
+    #[event(new, flatten, alias = "approval_id")]
+    pub approval: Approval,
+    /// The issue that waits for it.
+    #[event(new, alias = "issue_id")]
+    pub issue: Issue,
+    /// Who did this.
+    #[event(alias = ACTOR)]
+    pub actor: Option<Actor>,
+    /// The id of the delivery, as the body has it.
+    pub id: Option<Id>,
+    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
+    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
+    pub occurred_at: Option<String>,
+    /// The organisation in which it happened.
+    pub organization_id: Option<Id>,
+    /// The workspace in which it happened.
+    pub workspace_id: Option<Id>,
+    /// The project in which it happened.
+    #[event(alias = "project_id", flatten(key = "project_key"))]
+    pub project: Project,
+    /// What Kiket says about the circumstances.
+    pub context: Map<String, Value>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
 
-event! {
-    /// `approval.requested`: somebody is asked to approve something.
-    ApprovalRequested = "approval.requested" {
-        /// The approval.
-        approval: own Approval = ["approval_id"];
-        /// The issue that waits for it.
-        issue: own Issue = ["issue_id"];
-        /// Who did this.
-        actor: noun Actor = ACTOR;
-    }
-    of issue;
-    flat approval;
+/// `approval.approved`: somebody approved.
+///
+/// ```
+/// use kiket_runtime::events::{Approval, ApprovalApproved, Issue};
+///
+/// let event: ApprovalApproved =
+///     serde_json::from_str(r#"{"approval_id":9,"issue_id":42,"approved_by":"cfo@acme.com"}"#)?;
+/// let approval = Approval::new(9).decided_by("cfo@acme.com");
+/// assert_eq!(event, ApprovalApproved::new(approval, Issue::new(42)));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Event)]
+#[event(name = "approval.approved", model)]
+#[non_exhaustive]
+pub struct ApprovalApproved {
+    /// The approval.
+    #[event(new, flatten, alias = "approval_id")]
+    pub approval: Approval,
+    /// The issue that waited for it.
+    #[event(new, alias = "issue_id")]
+    pub issue: Issue,
+    /// Who did this; see [`Approval::decided_by`] too.
+    #[event(alias = ACTOR)]
+    pub actor: Option<Actor>,
+    /// The id of the delivery, as the body has it.
+    pub id: Option<Id>,
+    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
+    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
+    pub occurred_at: Option<String>,
+    /// The organisation in which it happened.
+    pub organization_id: Option<Id>,
+    /// The workspace in which it happened.
+    pub workspace_id: Option<Id>,
+    /// The project in which it happened.
+    #[event(alias = "project_id", flatten(key = "project_key"))]
+    pub project: Project,
+    /// What Kiket says about the circumstances.
+    pub context: Map<String, Value>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
 
-event! {
-    /// `approval.approved`: somebody approved.
-    ///
-    /// ```
-    /// use kiket_runtime::events::{Approval, ApprovalApproved, Issue};
-    ///
-    /// let event: ApprovalApproved =
-    ///     serde_json::from_str(r#"{"approval_id":9,"issue_id":42,"approved_by":"cfo@acme.com"}"#)?;
-    /// let approval = Approval::new(9).decided_by("cfo@acme.com");
-    /// assert_eq!(event, ApprovalApproved::new(approval, Issue::new(42)));
-    /// # Ok::<(), serde_json::Error>(())
-    /// ```
-    ApprovalApproved = "approval.approved" {
-        /// The approval.
-        approval: own Approval = ["approval_id"];
-        /// The issue that waited for it.
-        issue: own Issue = ["issue_id"];
-        /// Who did this; see [`Approval::decided_by`] too.
-        actor: noun Actor = ACTOR;
-    }
-    of issue;
-    flat approval;
+/// `approval.rejected`: somebody refused.
+#[derive(Debug, Clone, Default, PartialEq, Event)]
+#[event(name = "approval.rejected", model)]
+#[non_exhaustive]
+pub struct ApprovalRejected {
+    /// The approval.
+    #[event(new, flatten, alias = "approval_id")]
+    pub approval: Approval,
+    /// The issue that waited for it.
+    #[event(new, alias = "issue_id")]
+    pub issue: Issue,
+    /// Who did this; see [`Approval::decided_by`] too.
+    #[event(alias = ACTOR)]
+    pub actor: Option<Actor>,
+    /// The id of the delivery, as the body has it.
+    pub id: Option<Id>,
+    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
+    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
+    pub occurred_at: Option<String>,
+    /// The organisation in which it happened.
+    pub organization_id: Option<Id>,
+    /// The workspace in which it happened.
+    pub workspace_id: Option<Id>,
+    /// The project in which it happened.
+    #[event(alias = "project_id", flatten(key = "project_key"))]
+    pub project: Project,
+    /// What Kiket says about the circumstances.
+    pub context: Map<String, Value>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
 
-event! {
-    /// `approval.rejected`: somebody refused.
-    ApprovalRejected = "approval.rejected" {
-        /// The approval.
-        approval: own Approval = ["approval_id"];
-        /// The issue that waited for it.
-        issue: own Issue = ["issue_id"];
-        /// Who did this; see [`Approval::decided_by`] too.
-        actor: noun Actor = ACTOR;
-    }
-    of issue;
-    flat approval;
-}
+project_id! { issue: ApprovalRequested, ApprovalApproved, ApprovalRejected }

@@ -1,143 +1,218 @@
 //! Cases, and what happens to them.
 
-use serde_json::Value;
+use kiket_macros::{Event, Model};
+use serde_json::{Map, Value};
 
 use super::{
     actor::{ACTOR, ASSIGNEE, Actor, PREVIOUS_ASSIGNEE},
-    body::event,
     changes::{CHANGES, Changes},
     comment::{COMMENT_BODY, Comment},
-    noun::noun,
+    project::Project,
     transition::{FROM, TO, Transition},
 };
 use crate::types::Id;
 
-noun! {
-    /// A case, as far as an event tells of it.
-    ///
-    /// ```
-    /// use kiket_runtime::events::Case;
-    ///
-    /// let case: Case = serde_json::from_str(r#"{"id":"case_1","processId":"proc_1","currentStateKey":"intake"}"#)?;
-    /// assert_eq!(case.current_state_key.as_deref(), Some("intake"));
-    /// assert_eq!(case, Case::new("case_1").process_id("proc_1").current_state_key("intake"));
-    /// # Ok::<(), serde_json::Error>(())
-    /// ```
-    Case, "a case, as an object or its id" {
-        /// The id.
-        id: opt Id = ["case_id"];
-        /// The key.
-        key: opt String = ["case_key"];
-        /// The title.
-        title: opt String;
-        /// The text below the title.
-        description: opt String;
-        /// The process that it goes through.
-        process_id: opt Id;
-        /// The key of the state that it is in, like `legal_review`.
-        current_state_key: word String;
-        /// The key of its status.
-        status: word String;
-        /// The key of its priority.
-        priority: word String;
-        /// Its project.
-        project_id: opt Id;
-        /// Its workspace.
-        workspace_id: opt Id;
-        /// Its organisation.
-        organization_id: opt Id;
-        /// Who is to do it.
-        assignee: noun Actor = ["assignee_id"];
-        /// Its labels.
-        labels: words String;
-        /// Its custom fields, by key.
-        custom_fields: map Value;
-        /// Since when it is there, as Kiket writes it.
-        created_at: word String;
-        /// When it changed last, as Kiket writes it.
-        updated_at: word String;
-    }
+/// A case, as far as an event tells of it.
+///
+/// ```
+/// use kiket_runtime::events::Case;
+///
+/// let case: Case = serde_json::from_str(r#"{"id":"case_1","processId":"proc_1","currentStateKey":"intake"}"#)?;
+/// assert_eq!(case.current_state_key.as_deref(), Some("intake"));
+/// assert_eq!(case, Case::new("case_1").process_id("proc_1").current_state_key("intake"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Model)]
+#[model(expecting = "a case, as an object or its id", plain = Self::take_plain)]
+#[non_exhaustive]
+pub struct Case {
+    /// The id.
+    #[model(new, alias = "case_id")]
+    pub id: Option<Id>,
+    /// The key.
+    #[model(alias = "case_key")]
+    pub key: Option<String>,
+    /// The title.
+    pub title: Option<String>,
+    /// The text below the title.
+    pub description: Option<String>,
+    /// The process that it goes through.
+    pub process_id: Option<Id>,
+    /// The key of the state that it is in, like `legal_review`.
+    #[model(lenient)]
+    pub current_state_key: Option<String>,
+    /// The key of its status.
+    #[model(lenient)]
+    pub status: Option<String>,
+    /// The key of its priority.
+    #[model(lenient)]
+    pub priority: Option<String>,
+    /// Its project.
+    pub project_id: Option<Id>,
+    /// Its workspace.
+    pub workspace_id: Option<Id>,
+    /// Its organisation.
+    pub organization_id: Option<Id>,
+    /// Who is to do it.
+    #[model(alias = "assignee_id")]
+    pub assignee: Option<Actor>,
+    /// Its labels.
+    #[model(lenient)]
+    pub labels: Vec<String>,
+    /// Its custom fields, by key.
+    pub custom_fields: Map<String, Value>,
+    /// Since when it is there, as Kiket writes it.
+    #[model(lenient)]
+    pub created_at: Option<String>,
+    /// When it changed last, as Kiket writes it.
+    #[model(lenient)]
+    pub updated_at: Option<String>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
+}
 
+impl Case {
+    /// What a number or a text alone is.
     fn take_plain(&mut self, plain: Id) -> bool {
         self.id = Some(plain);
         true
     }
 }
 
-impl Case {
-    /// A case of which nothing but the id is known; the rest is set by the methods that are called like its fields.
-    pub fn new(id: impl Into<Id>) -> Self {
-        Self { id: Some(id.into()), ..Self::default() }
-    }
+/// `case.created`: a case was created.
+#[derive(Debug, Clone, Default, PartialEq, Event)]
+#[event(name = "case.created", model)]
+#[non_exhaustive]
+pub struct CaseCreated {
+    /// The case.
+    #[event(new, flatten, alias = "case_id")]
+    pub case: Case,
+    /// Who created it.
+    #[event(alias = ACTOR)]
+    pub actor: Option<Actor>,
+    /// The id of the delivery, as the body has it.
+    pub id: Option<Id>,
+    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
+    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
+    pub occurred_at: Option<String>,
+    /// The organisation in which it happened.
+    pub organization_id: Option<Id>,
+    /// The workspace in which it happened.
+    pub workspace_id: Option<Id>,
+    /// The project in which it happened.
+    #[event(alias = "project_id", flatten(key = "project_key"))]
+    pub project: Project,
+    /// What Kiket says about the circumstances.
+    pub context: Map<String, Value>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
 
-event! {
-    /// `case.created`: a case was created.
-    CaseCreated = "case.created" {
-        /// The case.
-        case: own Case = ["case_id"];
-        /// Who created it.
-        actor: noun Actor = ACTOR;
-    }
-    of case;
-    flat case;
+/// `case.updated`: fields of a case changed.
+#[derive(Debug, Clone, Default, PartialEq, Event)]
+#[event(name = "case.updated", model)]
+#[non_exhaustive]
+pub struct CaseUpdated {
+    /// The case, as it is now.
+    #[event(new, flatten, alias = "case_id")]
+    pub case: Case,
+    /// What changed.
+    #[event(new, alias = CHANGES)]
+    pub changes: Changes,
+    /// Who changed it.
+    #[event(alias = ACTOR)]
+    pub actor: Option<Actor>,
+    /// The id of the delivery, as the body has it.
+    pub id: Option<Id>,
+    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
+    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
+    pub occurred_at: Option<String>,
+    /// The organisation in which it happened.
+    pub organization_id: Option<Id>,
+    /// The workspace in which it happened.
+    pub workspace_id: Option<Id>,
+    /// The project in which it happened.
+    #[event(alias = "project_id", flatten(key = "project_key"))]
+    pub project: Project,
+    /// What Kiket says about the circumstances.
+    pub context: Map<String, Value>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
 
-event! {
-    /// `case.updated`: fields of a case changed.
-    CaseUpdated = "case.updated" {
-        /// The case, as it is now.
-        case: own Case = ["case_id"];
-        /// What changed.
-        changes: own Changes = CHANGES;
-        /// Who changed it.
-        actor: noun Actor = ACTOR;
-    }
-    of case;
-    flat case;
+/// `case.transitioned`: a case went from one state to another.
+///
+/// The transition may stand wherever that of an [`IssueTransitioned`](super::IssueTransitioned) may.
+///
+/// ```
+/// use kiket_runtime::events::{Case, CaseTransitioned, Transition};
+///
+/// let event: CaseTransitioned =
+///     serde_json::from_str(r#"{"data":{"case":{"id":"case_1"},"from":"intake","to":"legal_review"}}"#)?;
+/// assert_eq!(event, CaseTransitioned::new(Case::new("case_1"), Transition::new("intake", "legal_review")));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Event)]
+#[event(name = "case.transitioned", model)]
+#[non_exhaustive]
+pub struct CaseTransitioned {
+    /// The case.
+    #[event(new, flatten, alias = "case_id")]
+    pub case: Case,
+    /// The way that it went.
+    #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = case)]
+    pub transition: Transition,
+    /// The id of the delivery, as the body has it.
+    pub id: Option<Id>,
+    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
+    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
+    pub occurred_at: Option<String>,
+    /// The organisation in which it happened.
+    pub organization_id: Option<Id>,
+    /// The workspace in which it happened.
+    pub workspace_id: Option<Id>,
+    /// The project in which it happened.
+    #[event(alias = "project_id", flatten(key = "project_key"))]
+    pub project: Project,
+    /// What Kiket says about the circumstances.
+    pub context: Map<String, Value>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
 
-event! {
-    /// `case.transitioned`: a case went from one state to another.
-    ///
-    /// The transition may stand wherever that of an [`IssueTransitioned`](super::IssueTransitioned) may.
-    ///
-    /// ```
-    /// use kiket_runtime::events::{Case, CaseTransitioned, Transition};
-    ///
-    /// let event: CaseTransitioned =
-    ///     serde_json::from_str(r#"{"data":{"case":{"id":"case_1"},"from":"intake","to":"legal_review"}}"#)?;
-    /// assert_eq!(event, CaseTransitioned::new(Case::new("case_1"), Transition::new("intake", "legal_review")));
-    /// # Ok::<(), serde_json::Error>(())
-    /// ```
-    CaseTransitioned = "case.transitioned" {
-        /// The case.
-        case: own Case = ["case_id"];
-        /// The way that it went.
-        transition: own Transition;
-    }
-    of case;
-    inside case: transition;
-    names FROM => word transition.from;
-    names TO => word transition.to;
-    names ACTOR => noun transition.actor;
-    flat case;
-}
-
-event! {
-    /// `case.assigned`: a case was given to somebody.
-    CaseAssigned = "case.assigned" {
-        /// The case.
-        case: own Case = ["case_id"];
-        /// Who is to do it from now on; see [`assigned_to`](Self::assigned_to).
-        assignee: noun Actor = ASSIGNEE;
-        /// Who was to do it.
-        previous_assignee: noun Actor = PREVIOUS_ASSIGNEE;
-        /// Who gave it.
-        actor: noun Actor = ACTOR;
-    }
-    of case;
-    flat case;
+/// `case.assigned`: a case was given to somebody.
+#[derive(Debug, Clone, Default, PartialEq, Event)]
+#[event(name = "case.assigned", model)]
+#[non_exhaustive]
+pub struct CaseAssigned {
+    /// The case.
+    #[event(new, flatten, alias = "case_id")]
+    pub case: Case,
+    /// Who is to do it from now on; see [`assigned_to`](Self::assigned_to).
+    #[event(alias = ASSIGNEE)]
+    pub assignee: Option<Actor>,
+    /// Who was to do it.
+    #[event(alias = PREVIOUS_ASSIGNEE)]
+    pub previous_assignee: Option<Actor>,
+    /// Who gave it.
+    #[event(alias = ACTOR)]
+    pub actor: Option<Actor>,
+    /// The id of the delivery, as the body has it.
+    pub id: Option<Id>,
+    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
+    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
+    pub occurred_at: Option<String>,
+    /// The organisation in which it happened.
+    pub organization_id: Option<Id>,
+    /// The workspace in which it happened.
+    pub workspace_id: Option<Id>,
+    /// The project in which it happened.
+    #[event(alias = "project_id", flatten(key = "project_key"))]
+    pub project: Project,
+    /// What Kiket says about the circumstances.
+    pub context: Map<String, Value>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
 
 impl CaseAssigned {
@@ -147,36 +222,68 @@ impl CaseAssigned {
     }
 }
 
-event! {
-    /// `case.commented`: somebody commented on a case.
-    CaseCommented = "case.commented" {
-        /// The case.
-        case: own Case = ["case_id"];
-        /// The comment.
-        comment: own Comment;
-        /// Who commented; see [`Comment::author`] too.
-        actor: noun Actor = ACTOR;
-    }
-    of case;
-    names ["comment_id"] => opt comment.id;
-    names COMMENT_BODY => opt comment.body;
-    flat case;
+/// `case.commented`: somebody commented on a case.
+#[derive(Debug, Clone, Default, PartialEq, Event)]
+#[event(name = "case.commented", model)]
+#[non_exhaustive]
+pub struct CaseCommented {
+    /// The case.
+    #[event(new, flatten, alias = "case_id")]
+    pub case: Case,
+    /// The comment.
+    #[event(new, flatten(id = "comment_id", body = COMMENT_BODY))]
+    pub comment: Comment,
+    /// Who commented; see [`Comment::author`] too.
+    #[event(alias = ACTOR)]
+    pub actor: Option<Actor>,
+    /// The id of the delivery, as the body has it.
+    pub id: Option<Id>,
+    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
+    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
+    pub occurred_at: Option<String>,
+    /// The organisation in which it happened.
+    pub organization_id: Option<Id>,
+    /// The workspace in which it happened.
+    pub workspace_id: Option<Id>,
+    /// The project in which it happened.
+    #[event(alias = "project_id", flatten(key = "project_key"))]
+    pub project: Project,
+    /// What Kiket says about the circumstances.
+    pub context: Map<String, Value>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
 
-event! {
-    /// `case.status_changed`: the status of a case changed, by whatever way.
-    CaseStatusChanged = "case.status_changed" {
-        /// The case.
-        case: own Case = ["case_id"];
-        /// From which status to which.
-        transition: own Transition;
-        /// What else changed.
-        changes: part Changes = CHANGES;
-    }
-    of case;
-    inside case: transition;
-    names FROM => word transition.from;
-    names TO => word transition.to;
-    names ACTOR => noun transition.actor;
-    flat case;
+/// `case.status_changed`: the status of a case changed, by whatever way.
+#[derive(Debug, Clone, Default, PartialEq, Event)]
+#[event(name = "case.status_changed", model)]
+#[non_exhaustive]
+pub struct CaseStatusChanged {
+    /// The case.
+    #[event(new, flatten, alias = "case_id")]
+    pub case: Case,
+    /// From which status to which.
+    #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = case)]
+    pub transition: Transition,
+    /// What else changed.
+    #[event(alias = CHANGES)]
+    pub changes: Changes,
+    /// The id of the delivery, as the body has it.
+    pub id: Option<Id>,
+    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
+    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
+    pub occurred_at: Option<String>,
+    /// The organisation in which it happened.
+    pub organization_id: Option<Id>,
+    /// The workspace in which it happened.
+    pub workspace_id: Option<Id>,
+    /// The project in which it happened.
+    #[event(alias = "project_id", flatten(key = "project_key"))]
+    pub project: Project,
+    /// What Kiket says about the circumstances.
+    pub context: Map<String, Value>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
+
+project_id! { case: CaseCreated, CaseUpdated, CaseTransitioned, CaseAssigned, CaseCommented, CaseStatusChanged }

@@ -1,55 +1,75 @@
 //! What somebody told an extension to do.
 
-use serde_json::Value;
+use kiket_macros::{Event, Model};
+use serde_json::{Map, Value};
 
 use super::{
     actor::{ACTOR, Actor},
-    body::event,
-    noun::noun,
+    project::Project,
 };
 use crate::types::Id;
 
-event! {
-    /// A command that somebody gave, like `/deploy production` in a chat.
-    ///
-    /// Extensions name the events of their commands, so that this type has none: the attribute names it.
-    ///
-    /// ```
-    /// use kiket_runtime::events::{Command, Invocation};
-    ///
-    /// let command: Command = serde_json::from_str(r#"{"command":"/deploy","text":"production","user_id":7}"#)?;
-    /// assert_eq!(command, Command::new(Invocation::new("/deploy").text("production")).user(7));
-    /// # Ok::<(), serde_json::Error>(())
-    /// ```
-    Command {
-        /// What was said.
-        command: own Invocation;
-        /// Who said it.
-        user: noun Actor = ACTOR;
-    }
-    flat command;
+/// A command that somebody gave, like `/deploy production` in a chat.
+///
+/// Extensions name the events of their commands, so that this type has none: the attribute names it.
+///
+/// ```
+/// use kiket_runtime::events::{Command, Invocation};
+///
+/// let command: Command = serde_json::from_str(r#"{"command":"/deploy","text":"production","user_id":7}"#)?;
+/// assert_eq!(command, Command::new(Invocation::new("/deploy").text("production")).user(7));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Event)]
+#[event(model)]
+#[non_exhaustive]
+pub struct Command {
+    /// What was said.
+    #[event(new, flatten)]
+    pub command: Invocation,
+    /// Who said it.
+    #[event(alias = ACTOR)]
+    pub user: Option<Actor>,
+    /// The id of the delivery, as the body has it.
+    pub id: Option<Id>,
+    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
+    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
+    pub occurred_at: Option<String>,
+    /// The organisation in which it happened.
+    pub organization_id: Option<Id>,
+    /// The workspace in which it happened.
+    pub workspace_id: Option<Id>,
+    /// The project in which it happened.
+    #[event(alias = "project_id", flatten(key = "project_key"))]
+    pub project: Project,
+    /// What Kiket says about the circumstances.
+    pub context: Map<String, Value>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
 
-noun! {
-    /// The words of a command.
-    Invocation, "a command, as an object or its name" {
-        /// What it is called, like `/deploy`.
-        name: opt String = ["command"];
-        /// What followed the name.
-        text: opt String;
-        /// The same taken apart: a list, or an object of values by name.
-        arguments: any Value = ["args", "params", "parameters"];
-    }
-
-    fn take_plain(&mut self, plain: Id) -> bool {
-        self.name = plain.as_text().map(str::to_owned);
-        self.name.is_some()
-    }
+/// The words of a command.
+#[derive(Debug, Clone, Default, PartialEq, Model)]
+#[model(expecting = "a command, as an object or its name", plain = Self::take_plain)]
+#[non_exhaustive]
+pub struct Invocation {
+    /// What it is called, like `/deploy`.
+    #[model(new, alias = "command")]
+    pub name: Option<String>,
+    /// What followed the name.
+    pub text: Option<String>,
+    /// The same taken apart: a list, or an object of values by name.
+    #[model(alias = ["args", "params", "parameters"])]
+    pub arguments: Value,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
 
 impl Invocation {
-    /// A command without anything behind its name.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: Some(name.into()), ..Self::default() }
+    /// What a number or a text alone is.
+    #[allow(clippy::needless_pass_by_value)] // others keep the id
+    fn take_plain(&mut self, plain: Id) -> bool {
+        self.name = plain.as_text().map(str::to_owned);
+        self.name.is_some()
     }
 }

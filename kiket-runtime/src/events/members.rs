@@ -3,16 +3,15 @@
 use std::{borrow::Cow, fmt};
 
 use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor},
+    Deserializer,
+    de::{DeserializeSeed, MapAccess, SeqAccess, Unexpected, Visitor},
 };
 use serde_json::{Map, Value};
 
-use crate::delivery::Key;
-use crate::types::Id;
+use crate::{delivery::Key, types::Id};
 
 /// What is read member by member.
-pub(super) trait Members {
+pub trait Members {
     /// What an error says was expected.
     const EXPECTED: &'static str;
     /// Whether a list may stand for the whole.
@@ -24,6 +23,10 @@ pub(super) trait Members {
     }
 
     /// Reads the value of a member that means something here; `false` leaves it where it is.
+    ///
+    /// # Errors
+    ///
+    /// When the value has the wrong type.
     fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error>;
 
     /// Takes a number or a text that stands for the whole; `false` where only an object will do.
@@ -97,7 +100,11 @@ impl<'de, M: Members> Visitor<'de> for Merge<'_, M> {
 }
 
 /// A whole value, for `Deserialize`.
-pub(super) fn whole<'de, M: Members + Default, D: Deserializer<'de>>(deserializer: D) -> Result<M, D::Error> {
+///
+/// # Errors
+///
+/// When it is not what it stands for, or `null`.
+pub fn whole<'de, M: Members + Default, D: Deserializer<'de>>(deserializer: D) -> Result<M, D::Error> {
     let mut whole = M::default();
     if Merge(&mut whole).deserialize(deserializer)? {
         return Ok(whole);
@@ -120,150 +127,6 @@ pub(super) fn snake_case(name: &str) -> Cow<'_, str> {
         snake.push(letter.to_ascii_lowercase());
     }
     Cow::Owned(snake)
-}
-
-/// The kinds of fields, and how each is read. What is `null` changes nothing.
-pub(super) mod read {
-    use super::{
-        Deserialize, Deserializer, IgnoredAny, Key, Map, MapAccess, Members, Merge, Unexpected, Value,
-        Visitor, fmt,
-    };
-
-    pub(in crate::events) fn opt<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
-        field: &mut Option<T>,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        if let Some(value) = map.next_value()? {
-            *field = Some(value);
-        }
-        Ok(())
-    }
-
-    /// A text that some write as a number, or as an object with more than its key.
-    pub(in crate::events) fn word<'de, A: MapAccess<'de>>(
-        field: &mut Option<String>,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        if let Some(Word(word)) = map.next_value()? {
-            *field = Some(word);
-        }
-        Ok(())
-    }
-
-    struct Word(String);
-
-    impl<'de> Deserialize<'de> for Word {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_any(AnyWord)
-        }
-    }
-
-    struct AnyWord;
-
-    impl<'de> Visitor<'de> for AnyWord {
-        type Value = Word;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a text or a number")
-        }
-
-        fn visit_str<E>(self, text: &str) -> Result<Word, E> {
-            Ok(Word(text.to_owned()))
-        }
-
-        fn visit_u64<E>(self, number: u64) -> Result<Word, E> {
-            Ok(Word(number.to_string()))
-        }
-
-        fn visit_i64<E>(self, number: i64) -> Result<Word, E> {
-            Ok(Word(number.to_string()))
-        }
-
-        fn visit_f64<E>(self, number: f64) -> Result<Word, E> {
-            Ok(Word(number.to_string()))
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Word, A::Error> {
-            let (mut key, mut name) = (None, None);
-            while let Some(Key(member)) = map.next_key()? {
-                match member.as_ref() {
-                    "key" => opt(&mut key, &mut map)?,
-                    "name" => opt(&mut name, &mut map)?,
-                    _ => nothing(&mut map)?,
-                }
-            }
-            let word = key.or(name).map(Word);
-            word.ok_or_else(|| serde::de::Error::invalid_type(Unexpected::Map, &self))
-        }
-    }
-
-    pub(in crate::events) fn part<'de, M: Members, A: MapAccess<'de>>(
-        field: &mut M,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        map.next_value_seed(Merge(field)).map(|_| ())
-    }
-
-    /// A part that every such event has.
-    pub(in crate::events) use part as own;
-
-    pub(in crate::events) fn noun<'de, M: Members + Default, A: MapAccess<'de>>(
-        field: &mut Option<M>,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let there = field.is_some();
-        let mut noun = field.take().unwrap_or_default();
-        let read = map.next_value_seed(Merge(&mut noun))?;
-        *field = (there || read).then_some(noun);
-        Ok(())
-    }
-
-    pub(in crate::events) fn list<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
-        field: &mut Vec<T>,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        if let Some(list) = map.next_value()? {
-            *field = list;
-        }
-        Ok(())
-    }
-
-    /// Several of those that [`word`] reads.
-    pub(in crate::events) fn words<'de, A: MapAccess<'de>>(
-        field: &mut Vec<String>,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        if let Some(words) = map.next_value::<Option<Vec<Word>>>()? {
-            *field = words.into_iter().map(|Word(word)| word).collect();
-        }
-        Ok(())
-    }
-
-    pub(in crate::events) fn map<'de, A: MapAccess<'de>>(
-        field: &mut Map<String, Value>,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        if let Some(read) = map.next_value()? {
-            *field = read;
-        }
-        Ok(())
-    }
-
-    pub(in crate::events) fn any<'de, A: MapAccess<'de>>(
-        field: &mut Value,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let value: Value = map.next_value()?;
-        if !value.is_null() {
-            *field = value;
-        }
-        Ok(())
-    }
-
-    /// What the framework reads for itself, and no handler through its payload.
-    pub(in crate::events) fn nothing<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
-        map.next_value::<IgnoredAny>().map(|_| ())
-    }
 }
 
 #[cfg(test)]

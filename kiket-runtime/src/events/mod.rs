@@ -40,16 +40,31 @@
 //! One shape, whatever was read: everything at the top of the body in snake case, without what is absent. Reading it
 //! gives an equal value.
 
+/// The project of events, each of something that has a project of its own.
+macro_rules! project_id {
+    ($owner:ident: $($event:ident),+) => {
+        $(
+            impl $event {
+                /// The project in which it happened: the event's, else that of what it happened to.
+                pub fn project_id(&self) -> Option<&Id> {
+                    self.project.id.as_ref().or(self.$owner.project_id.as_ref())
+                }
+            }
+        )+
+    };
+}
+
 mod actor;
 mod approval;
-mod body;
 mod case;
 mod changes;
 mod command;
 mod comment;
+pub(crate) mod fields;
+pub(crate) mod into_option;
 mod issue;
-mod members;
-mod noun;
+pub(crate) mod members;
+pub(crate) mod payload;
 mod project;
 mod transition;
 mod workflow;
@@ -63,6 +78,7 @@ pub use self::{
     changes::{Change, Changes},
     command::{Command, Invocation},
     comment::Comment,
+    into_option::IntoOption,
     issue::{
         Issue, IssueAssigned, IssueCommented, IssueCreated, IssueStatusChanged, IssueTransitioned,
         IssueUpdated,

@@ -1,30 +1,40 @@
 //! Where something happened.
 
-use super::noun::noun;
+use kiket_macros::Model;
+use serde_json::{Map, Value};
+
 use crate::types::Id;
 
-noun! {
-    /// A project.
-    ///
-    /// ```
-    /// use kiket_runtime::events::IssueCreated;
-    ///
-    /// let event: IssueCreated = serde_json::from_str(r#"{"projectKey":"LEGAL","issue":{"project_id":7}}"#)?;
-    /// assert_eq!(event.project.key.as_deref(), Some("LEGAL"));
-    /// assert_eq!(event.project_id(), Some(&7.into()));
-    /// # Ok::<(), serde_json::Error>(())
-    /// ```
-    Project, "a project, as an object or its id" {
-        /// The id.
-        id: opt Id = ["project_id"];
-        /// The key, like `LEGAL`.
-        key: opt String = ["project_key"];
-        /// The name in addresses, like `core-platform`.
-        slug: opt String;
-        /// The name to show.
-        name: opt String;
-    }
+/// A project.
+///
+/// ```
+/// use kiket_runtime::events::IssueCreated;
+///
+/// let event: IssueCreated = serde_json::from_str(r#"{"projectKey":"LEGAL","issue":{"project_id":7}}"#)?;
+/// assert_eq!(event.project.key.as_deref(), Some("LEGAL"));
+/// assert_eq!(event.project_id(), Some(&7.into()));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Model)]
+#[model(expecting = "a project, as an object or its id", plain = Self::take_plain)]
+#[non_exhaustive]
+pub struct Project {
+    /// The id.
+    #[model(alias = "project_id")]
+    pub id: Option<Id>,
+    /// The key, like `LEGAL`.
+    #[model(alias = "project_key")]
+    pub key: Option<String>,
+    /// The name in addresses, like `core-platform`.
+    pub slug: Option<String>,
+    /// The name to show.
+    pub name: Option<String>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
+}
 
+impl Project {
+    /// What a number or a text alone is.
     fn take_plain(&mut self, plain: Id) -> bool {
         self.id = Some(plain);
         true

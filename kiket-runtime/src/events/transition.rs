@@ -1,37 +1,47 @@
 //! The way from one state to another.
 
-use super::{
-    actor::{ACTOR, Actor},
-    noun::noun,
-};
+use kiket_macros::Model;
+use serde_json::{Map, Value};
+
+use super::actor::{ACTOR, Actor};
 use crate::types::Id;
 
-noun! {
-    /// The way from one state to another, and who went it.
-    ///
-    /// ```
-    /// use kiket_runtime::events::Transition;
-    ///
-    /// let transition: Transition =
-    ///     serde_json::from_str(r#"{"from":"review","to":"done","performed_by":"alex@example.com"}"#)?;
-    /// assert_eq!(transition, Transition::new("review", "done").actor("alex@example.com"));
-    /// # Ok::<(), serde_json::Error>(())
-    /// ```
-    Transition, "a transition, as an object, its name or its id" {
-        /// The id of the transition.
-        id: opt Id = ["transition_id"];
-        /// The name of the transition.
-        name: opt String;
-        /// The key of the state before, like `review`.
-        from: word String = FROM;
-        /// The key of the state after, like `done`.
-        to: word String = TO;
-        /// Who went it.
-        actor: noun Actor = ACTOR;
-        /// What was said about it.
-        comment: opt String;
-    }
+/// The way from one state to another, and who went it.
+///
+/// ```
+/// use kiket_runtime::events::Transition;
+///
+/// let transition: Transition =
+///     serde_json::from_str(r#"{"from":"review","to":"done","performed_by":"alex@example.com"}"#)?;
+/// assert_eq!(transition, Transition::new("review", "done").actor("alex@example.com"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Model)]
+#[model(expecting = "a transition, as an object, its name or its id", plain = Self::take_plain)]
+#[non_exhaustive]
+pub struct Transition {
+    /// The id of the transition.
+    #[model(alias = "transition_id")]
+    pub id: Option<Id>,
+    /// The name of the transition.
+    pub name: Option<String>,
+    /// The key of the state before, like `review`.
+    #[model(new, lenient, alias = FROM)]
+    pub from: Option<String>,
+    /// The key of the state after, like `done`.
+    #[model(new, lenient, alias = TO)]
+    pub to: Option<String>,
+    /// Who went it.
+    #[model(alias = ACTOR)]
+    pub actor: Option<Actor>,
+    /// What was said about it.
+    pub comment: Option<String>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
+}
 
+impl Transition {
+    /// What a number or a text alone is.
     fn take_plain(&mut self, plain: Id) -> bool {
         match plain.as_text() {
             Some(name) => self.name = Some(name.to_owned()),
@@ -47,10 +57,3 @@ pub(super) const FROM: [&str; 6] =
 
 /// What senders call the state after.
 pub(super) const TO: [&str; 5] = ["to", "to_status", "to_state", "to_state_key", "new_status"];
-
-impl Transition {
-    /// A transition between two states.
-    pub fn new(from: impl Into<String>, to: impl Into<String>) -> Self {
-        Self { from: Some(from.into()), to: Some(to.into()), ..Self::default() }
-    }
-}

@@ -1,119 +1,177 @@
 //! What a workflow asks and tells: before and after a transition, and how late an issue is.
 
+use kiket_macros::{Event, Model};
+use serde_json::{Map, Value};
+
 use super::{
     actor::ACTOR,
-    body::event,
     issue::Issue,
-    noun::noun,
+    project::Project,
     transition::{FROM, TO, Transition},
 };
-use crate::api::SlaState;
+use crate::{api::SlaState, types::Id};
 
-event! {
-    /// `workflow.before_transition`: an issue is about to go from one status to another; the answer decides whether
-    /// it may, see [`Reply::allow`](crate::Reply::allow).
-    ///
-    /// The transition may stand wherever that of an [`IssueTransitioned`](super::IssueTransitioned) may.
-    ///
-    /// ```
-    /// use kiket_runtime::{Payload, Reply, events::{BeforeTransition, Issue, Transition}};
-    ///
-    /// async fn guard(Payload(event): Payload<BeforeTransition>) -> Reply {
-    ///     match event.issue.assignee {
-    ///         Some(_) => Reply::allow(),
-    ///         None => Reply::deny("nobody is assigned"),
-    ///     }
-    /// }
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let event = BeforeTransition::new(Issue::new(42), Transition::new("in_progress", "review"));
-    /// assert_eq!(guard(Payload(event)).await.to_json()["status"], "deny");
-    /// # }
-    /// ```
-    BeforeTransition = "workflow.before_transition" {
-        /// The issue, as it still is.
-        issue: own Issue = ["issue_id"];
-        /// The way that it is to go.
-        transition: own Transition;
-    }
-    of issue;
-    inside issue: transition;
-    names FROM => word transition.from;
-    names TO => word transition.to;
-    names ACTOR => noun transition.actor;
-    flat issue;
+/// `workflow.before_transition`: an issue is about to go from one status to another; the answer decides whether
+/// it may, see [`Reply::allow`](crate::Reply::allow).
+///
+/// The transition may stand wherever that of an [`IssueTransitioned`](super::IssueTransitioned) may.
+///
+/// ```
+/// use kiket_runtime::{Payload, Reply, events::{BeforeTransition, Issue, Transition}};
+///
+/// async fn guard(Payload(event): Payload<BeforeTransition>) -> Reply {
+///     match event.issue.assignee {
+///         Some(_) => Reply::allow(),
+///         None => Reply::deny("nobody is assigned"),
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let event = BeforeTransition::new(Issue::new(42), Transition::new("in_progress", "review"));
+/// assert_eq!(guard(Payload(event)).await.to_json()["status"], "deny");
+/// # }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Event)]
+#[event(name = "workflow.before_transition", model)]
+#[non_exhaustive]
+pub struct BeforeTransition {
+    /// The issue, as it still is.
+    #[event(new, flatten, alias = "issue_id")]
+    pub issue: Issue,
+    /// The way that it is to go.
+    #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = issue)]
+    pub transition: Transition,
+    /// The id of the delivery, as the body has it.
+    pub id: Option<Id>,
+    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
+    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
+    pub occurred_at: Option<String>,
+    /// The organisation in which it happened.
+    pub organization_id: Option<Id>,
+    /// The workspace in which it happened.
+    pub workspace_id: Option<Id>,
+    /// The project in which it happened.
+    #[event(alias = "project_id", flatten(key = "project_key"))]
+    pub project: Project,
+    /// What Kiket says about the circumstances.
+    pub context: Map<String, Value>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
 
-event! {
-    /// `workflow.after_transition`: an issue went from one status to another.
-    ///
-    /// The transition may stand wherever that of an [`IssueTransitioned`](super::IssueTransitioned) may.
-    AfterTransition = "workflow.after_transition" {
-        /// The issue, as it is now.
-        issue: own Issue = ["issue_id"];
-        /// The way that it went.
-        transition: own Transition;
-    }
-    of issue;
-    inside issue: transition;
-    names FROM => word transition.from;
-    names TO => word transition.to;
-    names ACTOR => noun transition.actor;
-    flat issue;
+/// `workflow.after_transition`: an issue went from one status to another.
+///
+/// The transition may stand wherever that of an [`IssueTransitioned`](super::IssueTransitioned) may.
+#[derive(Debug, Clone, Default, PartialEq, Event)]
+#[event(name = "workflow.after_transition", model)]
+#[non_exhaustive]
+pub struct AfterTransition {
+    /// The issue, as it is now.
+    #[event(new, flatten, alias = "issue_id")]
+    pub issue: Issue,
+    /// The way that it went.
+    #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = issue)]
+    pub transition: Transition,
+    /// The id of the delivery, as the body has it.
+    pub id: Option<Id>,
+    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
+    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
+    pub occurred_at: Option<String>,
+    /// The organisation in which it happened.
+    pub organization_id: Option<Id>,
+    /// The workspace in which it happened.
+    pub workspace_id: Option<Id>,
+    /// The project in which it happened.
+    #[event(alias = "project_id", flatten(key = "project_key"))]
+    pub project: Project,
+    /// What Kiket says about the circumstances.
+    pub context: Map<String, Value>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
 
-event! {
-    /// `workflow.sla_status`: an issue is about to be late, is late, or is in time again.
-    ///
-    /// ```
-    /// use kiket_runtime::events::SlaStatus;
-    ///
-    /// let event: SlaStatus = serde_json::from_str(
-    ///     r#"{"issue":{"id":42},"definition":{"status":"in_progress"},"metrics":{"overdue_minutes":8}}"#,
-    /// )?;
-    /// assert_eq!(event.metrics.overdue_minutes, Some(8.0));
-    /// # Ok::<(), serde_json::Error>(())
-    /// ```
-    SlaStatus = "workflow.sla_status" {
-        /// The issue.
-        issue: own Issue = ["issue_id"];
-        /// How late it is, where Kiket says so.
-        state: opt SlaState = ["sla_state"];
-        /// The rule.
-        definition: part SlaDefinition;
-        /// What was measured.
-        metrics: part SlaMetrics;
-    }
-    of issue;
-    flat issue;
+/// `workflow.sla_status`: an issue is about to be late, is late, or is in time again.
+///
+/// ```
+/// use kiket_runtime::events::SlaStatus;
+///
+/// let event: SlaStatus = serde_json::from_str(
+///     r#"{"issue":{"id":42},"definition":{"status":"in_progress"},"metrics":{"overdue_minutes":8}}"#,
+/// )?;
+/// assert_eq!(event.metrics.overdue_minutes, Some(8.0));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Event)]
+#[event(name = "workflow.sla_status", model)]
+#[non_exhaustive]
+pub struct SlaStatus {
+    /// The issue.
+    #[event(new, flatten, alias = "issue_id")]
+    pub issue: Issue,
+    /// How late it is, where Kiket says so.
+    #[event(serde, alias = "sla_state")]
+    pub state: Option<SlaState>,
+    /// The rule.
+    pub definition: SlaDefinition,
+    /// What was measured.
+    pub metrics: SlaMetrics,
+    /// The id of the delivery, as the body has it.
+    pub id: Option<Id>,
+    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
+    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
+    pub occurred_at: Option<String>,
+    /// The organisation in which it happened.
+    pub organization_id: Option<Id>,
+    /// The workspace in which it happened.
+    pub workspace_id: Option<Id>,
+    /// The project in which it happened.
+    #[event(alias = "project_id", flatten(key = "project_key"))]
+    pub project: Project,
+    /// What Kiket says about the circumstances.
+    pub context: Map<String, Value>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
 
-noun! {
-    /// The rule that says how long an issue may be in a status.
-    SlaDefinition, "the rule of a service level, as an object or its id" {
-        /// The id.
-        id: opt crate::types::Id;
-        /// The key of the status in which the time counts.
-        status: word String;
-        /// The key of the type of issue that it is for.
-        issue_type: word String;
-        /// How many minutes are allowed.
-        max_duration_minutes: opt f64;
-    }
+/// The rule that says how long an issue may be in a status.
+#[derive(Debug, Clone, Default, PartialEq, Model)]
+#[model(expecting = "the rule of a service level, as an object or its id", plain = Self::take_plain)]
+#[non_exhaustive]
+pub struct SlaDefinition {
+    /// The id.
+    pub id: Option<Id>,
+    /// The key of the status in which the time counts.
+    #[model(lenient)]
+    pub status: Option<String>,
+    /// The key of the type of issue that it is for.
+    #[model(lenient)]
+    pub issue_type: Option<String>,
+    /// How many minutes are allowed.
+    pub max_duration_minutes: Option<f64>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
+}
 
-    fn take_plain(&mut self, plain: crate::types::Id) -> bool {
+impl SlaDefinition {
+    /// What a number or a text alone is.
+    fn take_plain(&mut self, plain: Id) -> bool {
         self.id = Some(plain);
         true
     }
 }
 
-noun! {
-    /// How long an issue was in a status.
-    SlaMetrics, "what was measured, an object" {
-        /// How many minutes it was.
-        duration_minutes: opt f64;
-        /// How many of them were too many.
-        overdue_minutes: opt f64;
-    }
+/// How long an issue was in a status.
+#[derive(Debug, Clone, Default, PartialEq, Model)]
+#[model(expecting = "what was measured, an object")]
+#[non_exhaustive]
+pub struct SlaMetrics {
+    /// How many minutes it was.
+    pub duration_minutes: Option<f64>,
+    /// How many of them were too many.
+    pub overdue_minutes: Option<f64>,
+    /// Members without a meaning here.
+    pub extra: Map<String, Value>,
 }
+
+project_id! { issue: BeforeTransition, AfterTransition, SlaStatus }

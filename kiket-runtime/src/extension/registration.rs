@@ -48,7 +48,7 @@ fn foreign_handlers(name: &str, registrations: &[&Registration]) -> Problem {
         .map(|registration| registration.place())
         .min_by_key(|place| (place.file(), place.line()));
     let problem = Problem::new(what)
-        .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder"));
+        .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder; where `Cargo.toml` renames it, `crates = [name_here = \"{name}\"]`"));
     match first {
         Some(place) => problem.at(place.into()),
         None => problem,

@@ -45,7 +45,7 @@ pub struct EventName(Cow<'static, str>);
     message = "`{Self}` does not name an event",
     label = "not an event",
     note = "the event is a string literal like `\"issue.created\"`, a type of `kiket::events`, or a type of your own that implements `kiket::Event`",
-    note = "like `impl kiket::Event for {Self} {{ const NAME: kiket::EventName = kiket::EventName::from_static(\"issue.created\"); }}`"
+    note = "like `#[derive(kiket::Event)]` with `#[event(name = \"issue.created\")]` above `{Self}`"
 )]
 pub trait Event {
     /// The event that the type stands for.

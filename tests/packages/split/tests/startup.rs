@@ -394,7 +394,7 @@ fn everything_is_told_at_once() {
 
             the crate `split` has handlers and is not named as part of this extension: `split::comments::on_comment_created`, `split::issues::on_issue_created`, `split::issues::on_issue_created_v2`, `split::work::blocking`, `split::work::broken`, `split::work::endless`, `split::work::held`, `split::work::slow`
               --> tests/packages/split/src/comments.rs:…
-               = help: name it, if its handlers belong here: `kiket::main!(crates = [split])`, or `.crates([…])` on the builder
+               = help: name it, if its handlers belong here: `kiket::main!(crates = [split])`, or `.crates([…])` on the builder; where `Cargo.toml` renames it, `crates = [name_here = "split"]`
 
             `startup::everything_is_told_at_once::on_count` asks for `State<u64>`, which nobody gives
               --> tests/packages/split/tests/startup.rs:…

@@ -1,0 +1,85 @@
+//! The helper attributes of a derive, like `#[event(alias = "issue_id", flatten)]`, as keys.
+
+use crate::{
+    diagnostics::{all, mistake},
+    parts::split_at_commas,
+};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
+use syn::{Attribute, Meta, Result, parse::Parse, parse2};
+
+/// One of the keys, with its value.
+pub(crate) struct Key {
+    pub(crate) name: Ident,
+    pub(crate) value: Value,
+}
+
+pub(crate) enum Value {
+    /// `flatten`
+    None,
+    /// `alias = "issue_id"`
+    One(TokenStream),
+    /// `flatten(key = "project_key")`
+    List(TokenStream),
+}
+
+const SHAPE: &str = "a key stands alone or has a value, like `name = \"issue.created\"`";
+
+/// The keys of all the `#[helper(..)]` among the attributes.
+pub(crate) fn keys(helper: &str, attributes: &[Attribute]) -> Result<Vec<Key>> {
+    let ours = attributes.iter().filter(|attribute| attribute.path().is_ident(helper));
+    let lists = ours.map(|attribute| match &attribute.meta {
+        Meta::List(list) => split(list.tokens.clone()),
+        other => Err(mistake(other, &format!("keys stand in parentheses, like `#[{helper}(crate = path)]`"))),
+    });
+    Ok(all(lists)?.into_iter().flatten().collect())
+}
+
+/// The keys in one pair of parentheses.
+pub(crate) fn split(tokens: TokenStream) -> Result<Vec<Key>> {
+    all(split_at_commas(tokens).into_iter().map(Key::read))
+}
+
+impl Key {
+    fn read(part: TokenStream) -> Result<Self> {
+        let mut tokens = part.clone().into_iter();
+        let (first, second, rest) = (tokens.next(), tokens.next(), tokens.collect::<TokenStream>());
+        let value = match second {
+            None => Value::None,
+            Some(TokenTree::Punct(joint)) if joint.as_char() == '=' && !rest.is_empty() => Value::One(rest),
+            Some(TokenTree::Group(group))
+                if group.delimiter() == Delimiter::Parenthesis && rest.is_empty() =>
+            {
+                Value::List(group.stream())
+            }
+            Some(_) => return Err(mistake(part, SHAPE)),
+        };
+        match first {
+            Some(TokenTree::Ident(name)) => Ok(Self { name, value }),
+            _ => Err(mistake(part, SHAPE)),
+        }
+    }
+
+    /// Nothing, for a key that stands alone.
+    pub(crate) fn alone(self) -> Result<()> {
+        match self.value {
+            Value::None => Ok(()),
+            _ => Err(mistake(&self.name, &format!("`{}` stands alone, without a value", self.name))),
+        }
+    }
+
+    /// The value of a key that has one.
+    pub(crate) fn one<T: Parse>(self, rule: &str) -> Result<T> {
+        match self.value {
+            Value::One(tokens) => parse2(tokens.clone()).map_err(|_| mistake(tokens, rule)),
+            _ => Err(mistake(self.name, rule)),
+        }
+    }
+
+    /// The path of `crate = path`.
+    pub(crate) fn krate(self) -> Result<syn::Path> {
+        match self.value {
+            Value::One(tokens) => crate::krate::read(tokens),
+            _ => Err(mistake(self.name, crate::krate::PATH)),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The struct above whose fields the derive stands.
+
+use super::field::Field;
+use crate::{
+    attributes::{Key, keys},
+    diagnostics::{all, both, fill, mistake, refuse},
+    krate,
+};
+use proc_macro2::{Ident, TokenStream};
+use syn::{Data, DeriveInput, Expr, Generics, LitStr, Path, Result, parse2};
+
+/// The type, and what the attributes above it say.
+pub(super) struct Container {
+    /// `model` or `event`.
+    helper: &'static str,
+    pub(super) r#type: Ident,
+    pub(super) generics: Generics,
+    pub(super) krate: Path,
+    /// The name of the event.
+    pub(super) name: Option<LitStr>,
+    /// Whether reading, writing and building are derived too.
+    pub(super) model: bool,
+    /// What an error says was expected.
+    pub(super) expecting: Option<LitStr>,
+    /// What takes a number or a text that stands for the whole.
+    pub(super) plain: Option<Expr>,
+    data: Data,
+}
+
+/// A model, with its fields but for `extra`.
+pub(super) struct Input {
+    pub(super) container: Container,
+    /// Whether it is the payload of an event.
+    pub(super) event: bool,
+    pub(super) fields: Vec<Field>,
+}
+
+const NAME: &str = "an event has a name, like `#[event(name = \"ship.arrived\")]`";
+const EVENT_KEYS: &str = "the keys of an event are `name`, `model` and `crate`";
+const MODEL_KEYS: &str = "the keys of a model are `expecting`, `plain` and `crate`";
+const EXPECTING: &str =
+    "what is expected is a string literal, like `expecting = \"an issue, as an object or its id\"`";
+const PLAIN: &str = "what stands for the whole is taken by a function, like `plain = Self::take_plain`";
+const STRUCT: &str = "a model is a struct with named fields";
+const GENERICS: &str = "a model has no type or lifetime parameters";
+const EXTRA: &str =
+    "a model keeps members without a meaning in a field `extra: serde_json::Map<String, serde_json::Value>`";
+const INSIDE: &str = "a field stands inside of another field of the same struct";
+const EVENT: &str =
+    "the payload of an event has the fields `id: Option<kiket::Id>` and `occurred_at: Option<String>`";
+const FIELDS: &str = "keys of fields are read in a model, so write `#[event(name = \"ship.arrived\", model)]` above the struct, or leave them out";
+
+impl Container {
+    pub(super) fn read(helper: &'static str, input: TokenStream) -> Result<Self> {
+        let DeriveInput { attrs, ident, generics, data, .. } = parse2(input)?;
+        let (mut krate, mut name, mut model, mut expecting, mut plain) = (None, None, None, None, None);
+        let found = keys(helper, &attrs)?.into_iter().map(|key| {
+            let at = key.name.clone();
+            match (helper, at.to_string().as_str()) {
+                (_, "crate") => fill(&mut krate, &at, key.krate()),
+                ("event", "name") => fill(&mut name, &at, key.one(NAME)),
+                ("event", "model") => fill(&mut model, &at, key.alone()),
+                ("model", "expecting") => fill(&mut expecting, &at, key.one(EXPECTING)),
+                ("model", "plain") => fill(&mut plain, &at, key.one(PLAIN)),
+                ("event", other) => Err(mistake(&at, &format!("{EVENT_KEYS}, not `{other}`"))),
+                (_, other) => Err(mistake(&at, &format!("{MODEL_KEYS}, not `{other}`"))),
+            }
+        });
+        let found = all(found);
+        let texts = both(name.transpose(), expecting.transpose());
+        let others =
+            both(both(plain.transpose(), model.transpose()), krate.unwrap_or_else(|| Ok(krate::default())));
+        let (_, ((name, expecting), ((plain, model), krate))) = both(found, both(texts, others))?;
+        let model = helper == "model" || model.is_some();
+        refuse((name.is_none() && !model).then_some(&ident), NAME)?;
+        Ok(Self { helper, r#type: ident, generics, krate, name, model, expecting, plain, data })
+    }
+
+    /// Nothing would read them.
+    pub(super) fn refuse_keys_of_fields(&self) -> Result<()> {
+        let Data::Struct(data) = &self.data else { return Ok(()) };
+        let keys = all(data.fields.iter().map(|field| keys(self.helper, &field.attrs)))?;
+        refuse(keys.into_iter().flatten().next().map(|key: Key| key.name), FIELDS)
+    }
+}
+
+impl Input {
+    pub(super) fn read(container: Container) -> Result<Self> {
+        let generics = (!container.generics.params.is_empty()).then_some(&container.generics.params);
+        let generics = refuse(generics, GENERICS);
+        let fields = match &container.data {
+            Data::Struct(data) if data.fields.iter().any(|field| field.ident.is_some()) => {
+                all(data.fields.iter().map(|field| Field::read(container.helper, field)))
+            }
+            _ => Err(mistake(&container.r#type, STRUCT)),
+        };
+        let (mut fields, ()) = both(fields, generics)?;
+        let event = container.helper == "event";
+        let has = |name| has_field(&fields, &name);
+        let extra = refuse((!has("extra")).then_some(&container.r#type), EXTRA);
+        let told = refuse((event && !(has("id") && has("occurred_at"))).then_some(&container.r#type), EVENT);
+        let inside = fields.iter().filter_map(|field| field.inside.as_ref());
+        let inside = all(inside.map(|outer| refuse((!has_field(&fields, outer)).then_some(outer), INSIDE)));
+        both(both(extra, told), inside)?;
+        fields.retain(|field| field.name != "extra");
+        Ok(Self { container, event, fields })
+    }
+}
+
+fn has_field<N: ?Sized>(fields: &[Field], name: &N) -> bool
+where
+    Ident: PartialEq<N>,
+{
+    fields.iter().any(|field| field.name == *name)
+}

@@ -1,0 +1,126 @@
+//! Which member of an object is which field of a model.
+
+use super::{
+    field::{Field, Flatten, is_named},
+    input::Input,
+};
+use crate::spans::{at, ends, site};
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::LitStr;
+
+const PAYLOAD: &str = "the payload of an event, an object";
+const MODEL: &str = "an object";
+
+/// Where the runtime keeps what is named here.
+pub(super) fn path(input: &Input) -> TokenStream {
+    let krate = &input.container.krate;
+    quote_spanned!(site()=> #krate::__private::model)
+}
+
+/// What reads the members, and what stands for the whole.
+pub(super) fn members(input: &Input) -> TokenStream {
+    let (path, container) = (path(input), &input.container);
+    let r#type = &container.r#type;
+    let expected = container.expecting.clone();
+    let expected = expected.unwrap_or_else(|| LitStr::new(if input.event { PAYLOAD } else { MODEL }, site()));
+    let fields = input.read_by_name().map(|field| take(input, field));
+    let beside = input.fields.iter().map(|field| beside(&path, field));
+    let envelope = input.event.then(|| {
+        quote_spanned! {site()=>
+            if #path::ENVELOPE.contains(&name) {
+                return #path::skip(map);
+            }
+        }
+    });
+    let flattened = input.fields.iter().filter(|field| matches!(field.flatten, Some(Flatten::All)));
+    let flattened = flattened.map(|Field { name, .. }| {
+        quote_spanned! {site()=>
+            if #path::Members::take(&mut self.#name, name, map)? {
+                return ::core::result::Result::Ok(true);
+            }
+        }
+    });
+    let plain = container.plain.as_ref().map(|plain| {
+        quote_spanned! {site()=>
+            fn take_plain(&mut self, plain: #path::Id) -> bool {
+                #plain(self, plain)
+            }
+        }
+    });
+    quote_spanned! {site()=>
+        #[automatically_derived]
+        impl #path::Members for #r#type {
+            const EXPECTED: &'static str = #expected;
+
+            fn take<'de, A: #path::serde::de::MapAccess<'de>>(
+                &mut self,
+                name: &str,
+                map: &mut A,
+            ) -> ::core::result::Result<bool, A::Error> {
+                #(#fields)*
+                #(#beside)*
+                #envelope
+                #(#flattened)*
+                ::core::result::Result::Ok(false)
+            }
+
+            #plain
+
+            fn extra(&mut self) -> &mut #path::Map<::std::string::String, #path::Value> {
+                &mut self.extra
+            }
+        }
+    }
+}
+
+/// Reads a member that is a field, and what may stand inside of it.
+fn take(input: &Input, field: &Field) -> TokenStream {
+    let path = path(input);
+    let Field { name, r#type, reading, aliases, .. } = field;
+    let text = field.text();
+    let inner = input.fields.iter().find(|inner| inner.inside.as_ref() == Some(name)).map(|inner| {
+        let (inner_text, inner) = (inner.text(), &inner.name);
+        quote_spanned! {site()=>
+            if name == #text {
+                let within = &mut #path::Within(&mut self.#name, #inner_text, &mut self.#inner);
+                return #path::read::<#path::Typed, _, _>(within, map);
+            }
+        }
+    });
+    let read =
+        quote_spanned!(ends(r#type).0=> #path::read::<#path::#reading, #r#type, _>(&mut self.#name, map));
+    let aliases = (!aliases.is_empty()).then(|| is_named(aliases)).map(|aliases| quote!(|| #aliases));
+    quote_spanned! {site()=>
+        #inner
+        if name == #text #aliases {
+            return #read;
+        }
+    }
+}
+
+/// Reads the listed members of a field where they stand beside it.
+fn beside(path: &TokenStream, field: &Field) -> TokenStream {
+    let Some(Flatten::Some(members)) = &field.flatten else { return TokenStream::new() };
+    let name = &field.name;
+    members
+        .iter()
+        .map(|(member, names)| {
+            let (named, member) = (is_named([names]), LitStr::new(&member.to_string(), at(member.span())));
+            quote_spanned! {site()=>
+                if #named {
+                    return #path::Members::take(&mut self.#name, #member, map);
+                }
+            }
+        })
+        .collect()
+}
+
+impl Input {
+    /// The fields that are members wherever the model stands: an event's id and time are read at the top alone.
+    fn read_by_name(&self) -> impl Iterator<Item = &Field> {
+        self.fields
+            .iter()
+            .filter(|field| !(self.event && (field.name == "id" || field.name == "occurred_at")))
+    }
+}

@@ -1,0 +1,97 @@
+//! What serde asks of a model, and the runtime of a payload.
+
+use super::{
+    field::Field,
+    input::Input,
+    members::{members, path},
+};
+use crate::spans::{ends, site};
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+use syn::LitStr;
+
+pub(super) fn implementations(input: &Input) -> TokenStream {
+    let members = members(input);
+    let serialize = serialize(input);
+    let (path, r#type) = (path(input), &input.container.r#type);
+    let (event, whole) = if input.event {
+        (event(input), quote_spanned!(site()=> payload))
+    } else {
+        (TokenStream::new(), quote_spanned!(site()=> whole))
+    };
+    quote_spanned! {site()=>
+        #members
+        #event
+
+        #[automatically_derived]
+        impl<'de> #path::serde::Deserialize<'de> for #r#type {
+            fn deserialize<D: #path::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> ::core::result::Result<Self, D::Error> {
+                #path::#whole(deserializer)
+            }
+        }
+
+        #serialize
+    }
+}
+
+/// What the payload of an event is, besides a model.
+fn event(input: &Input) -> TokenStream {
+    let (path, r#type) = (path(input), &input.container.r#type);
+    let name = input.container.name.as_ref().map(|name| {
+        quote_spanned! {site()=>
+            const NAME: ::core::option::Option<&'static str> = ::core::option::Option::Some(#name);
+        }
+    });
+    quote_spanned! {site()=>
+        #[automatically_derived]
+        impl #path::EventPayload for #r#type {
+            #name
+
+            fn id(&mut self) -> &mut ::core::option::Option<#path::Id> {
+                &mut self.id
+            }
+
+            fn occurred_at(&mut self) -> &mut ::core::option::Option<::std::string::String> {
+                &mut self.occurred_at
+            }
+        }
+    }
+}
+
+/// Writes the fields in their order, without what is absent, and `extra` behind them.
+fn serialize(input: &Input) -> TokenStream {
+    let (path, r#type) = (path(input), &input.container.r#type);
+    let name =
+        input.event.then(|| quote_spanned!(site()=> #path::write_name::<Self, _>(&mut map, &self.extra)?;));
+    let fields = input.fields.iter().map(|field| {
+        let (name, text) = (&field.name, input.written(field));
+        quote_spanned!(ends(&field.r#type).0=> #path::write(&mut map, #text, &self.#name)?;)
+    });
+    quote_spanned! {site()=>
+        #[automatically_derived]
+        impl #path::serde::Serialize for #r#type {
+            fn serialize<S: #path::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::core::result::Result<S::Ok, S::Error> {
+                let mut map = #path::serde::Serializer::serialize_map(serializer, ::core::option::Option::None)?;
+                #name
+                #(#fields)*
+                #path::finish(map, &self.extra)
+            }
+        }
+    }
+}
+
+impl Input {
+    /// What a field is called where it is written.
+    fn written(&self, field: &Field) -> LitStr {
+        if self.event && field.name == "occurred_at" {
+            LitStr::new("timestamp", site())
+        } else {
+            field.text()
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What `#[retry(..)]` says, above a type or a variant.
+
+use crate::{
+    attributes::keys,
+    diagnostics::{all, both, fill, mistake, refuse},
+    krate,
+    spans::{at, site},
+};
+use proc_macro2::{Ident, TokenStream};
+use quote::quote_spanned;
+use syn::{Attribute, LitInt, LitStr, Path, Result};
+
+/// One piece of advice, and the key that gives it.
+pub(super) struct Advice {
+    pub(super) key: Ident,
+    kind: Kind,
+}
+
+enum Kind {
+    Never,
+    After(LitStr),
+    Status(LitInt),
+}
+
+/// What stands above a type or a variant.
+pub(super) struct Above {
+    pub(super) krate: Option<Path>,
+    pub(super) advice: Option<Advice>,
+}
+
+const KEYS: &str = "the keys of `retry` are `never`, `after`, `status` and `crate`";
+const AFTER: &str = "a delay is a string literal, like `after = \"30s\"`";
+const STATUS: &str = "a status that is not retried is a number from 400 to 499, like `status = 409`";
+const ONE: &str = "one of `never`, `after` and `status` is given";
+
+pub(super) fn above(attributes: &[Attribute]) -> Result<Above> {
+    let (mut krate, mut advice) = (None, Vec::new());
+    let found = keys("retry", attributes)?.into_iter().map(|key| {
+        let name = key.name.clone();
+        let kind = match name.to_string().as_str() {
+            "crate" => return fill(&mut krate, &name, key.krate()),
+            "never" => key.alone().map(|()| Kind::Never),
+            "after" => key.one(AFTER).map(Kind::After),
+            "status" => key.one(STATUS).and_then(status).map(Kind::Status),
+            other => return Err(mistake(&name, &format!("{KEYS}, not `{other}`"))),
+        };
+        advice.push(kind.map(|kind| Advice { key: name, kind }));
+        Ok(())
+    });
+    let found = all(found);
+    let ((_, krate), advice) = both(both(found, krate.transpose()), all(advice))?;
+    let mut advice = advice.into_iter();
+    let first = advice.next();
+    refuse(advice.next().map(|second| second.key), ONE)?;
+    Ok(Above { krate, advice: first })
+}
+
+fn status(number: LitInt) -> Result<LitInt> {
+    match number.base10_parse::<u16>() {
+        Ok(400..=499) => Ok(number),
+        _ => Err(mistake(number, STATUS)),
+    }
+}
+
+impl Advice {
+    /// The value that it means. A delay that means nothing is reported under its text.
+    pub(super) fn expand(&self, krate: &Path) -> TokenStream {
+        match &self.kind {
+            Kind::Never => quote_spanned!(site()=> #krate::__private::Advice::never()),
+            Kind::After(text) => {
+                let place = at(text.span());
+                let there = krate::at(place, krate);
+                let delay = quote_spanned!(place=> #there::__private::Timeout::from_static(#text));
+                quote_spanned!(site()=> #krate::__private::Advice::after(const { #delay.duration() }))
+            }
+            Kind::Status(number) => quote_spanned!(site()=> #krate::__private::Advice::status(#number)),
+        }
+    }
+}

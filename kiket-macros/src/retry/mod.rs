@@ -1,0 +1,101 @@
+//! `#[derive(kiket::Retry)]`: tokens → the [`Advice`] of each variant, checked → tokens.
+
+mod advice;
+#[cfg(test)]
+mod tests;
+
+use self::advice::{Advice, above};
+use crate::{
+    diagnostics::{all, both, mistake, refuse},
+    spans::site,
+};
+use proc_macro2::{Ident, TokenStream};
+use quote::quote_spanned;
+use syn::{Data, DeriveInput, Error, Path, Result, parse2};
+
+const ERROR: &str = "an error is a struct or an enum";
+const GENERICS: &str = "an error with parameters is not found along a chain of errors: implement `kiket::Retry` by hand, and name each of its types with `builder.classify::<Failed<Mail>>(..)`";
+const CRATE: &str = "the path to `kiket` stands above the enum";
+const ENUM: &str = "advice stands above each variant of an enum";
+
+/// What an error that derives `Retry` implements, or all mistakes.
+pub(crate) fn retry(input: TokenStream) -> TokenStream {
+    read(input).map_or_else(Error::into_compile_error, |error| error.implementation())
+}
+
+/// The error, with the advice of each of its shapes.
+struct Input {
+    name: Ident,
+    krate: Path,
+    shapes: Shapes,
+}
+
+enum Shapes {
+    One(Option<Advice>),
+    Variants(Vec<(Ident, Option<Advice>)>),
+}
+
+fn read(input: TokenStream) -> Result<Input> {
+    let DeriveInput { attrs, ident, generics, data, .. } = parse2(input)?;
+    let parameters = refuse((!generics.params.is_empty()).then_some(&generics.params), GENERICS);
+    let (whole, shapes) = (above(&attrs), shapes(&ident, &data));
+    let ((whole, shapes), ()) = both(both(whole, shapes), parameters)?;
+    let shapes = match (shapes, whole.advice) {
+        (Shapes::One(_), advice) => Shapes::One(advice),
+        (Shapes::Variants(_), Some(advice)) => return Err(mistake(advice.key, ENUM)),
+        (shapes, None) => shapes,
+    };
+    Ok(Input { name: ident, krate: whole.krate.unwrap_or_else(crate::krate::default), shapes })
+}
+
+fn shapes(name: &Ident, data: &Data) -> Result<Shapes> {
+    match data {
+        Data::Struct(_) => Ok(Shapes::One(None)),
+        Data::Enum(data) => {
+            let variants = data.variants.iter().map(|variant| {
+                let above = above(&variant.attrs)?;
+                refuse(above.krate, CRATE)?;
+                Ok((variant.ident.clone(), above.advice))
+            });
+            all(variants).map(Shapes::Variants)
+        }
+        Data::Union(_) => Err(mistake(name, ERROR)),
+    }
+}
+
+impl Input {
+    fn implementation(&self) -> TokenStream {
+        let Self { name, krate, shapes } = self;
+        let advice = |advice: &Option<Advice>| match advice {
+            Some(advice) => {
+                let advice = advice.expand(krate);
+                quote_spanned!(site()=> ::core::option::Option::Some(#advice))
+            }
+            None => quote_spanned!(site()=> ::core::option::Option::None),
+        };
+        let body = match shapes {
+            Shapes::One(one) => advice(one),
+            Shapes::Variants(variants) if variants.is_empty() => quote_spanned!(site()=> match *self {}),
+            Shapes::Variants(variants) => {
+                let arms = variants.iter().map(|(variant, one)| {
+                    let advice = advice(one);
+                    quote_spanned!(site()=> Self::#variant { .. } => #advice,)
+                });
+                quote_spanned!(site()=> match self { #(#arms)* })
+            }
+        };
+        quote_spanned! {site()=>
+            #[automatically_derived]
+            #[allow(deprecated)]
+            impl #krate::Retry for #name {
+                fn retry(&self) -> ::core::option::Option<#krate::__private::Advice> {
+                    #body
+                }
+            }
+
+            #krate::__private::submit! {
+                #krate::__private::Classifier::new::<#name>()
+            }
+        }
+    }
+}

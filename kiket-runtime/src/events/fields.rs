@@ -1,0 +1,281 @@
+//! The fields of models: how each is read by its type, and when it is absent.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, IgnoredAny, MapAccess, Unexpected, Visitor},
+    ser::SerializeMap,
+};
+use serde_json::{Map, Value};
+
+use super::members::{Members, Merge};
+use crate::{delivery::Key, types::Id};
+
+/// A field, read in one of three ways. What is `null` changes nothing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a model",
+    label = "not a field of a model",
+    note = "fields are `Option<T>`, `Vec<T>`, `serde_json::Map<String, Value>`, `serde_json::Value`, or other models",
+    note = "with `lenient` a field is `Option<String>` or `Vec<String>`, and with `serde` it is an `Option`"
+)]
+pub trait Read<Way> {
+    /// Reads the value of the member that `map` has come to.
+    ///
+    /// # Errors
+    ///
+    /// When the value has the wrong type.
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error>;
+}
+
+/// As its type says.
+#[derive(Debug)]
+pub enum Typed {}
+
+/// As texts, which some senders write as numbers, or as objects with more than their key.
+#[derive(Debug)]
+pub enum Lenient {}
+
+/// As the type's own `Deserialize` says.
+#[derive(Debug)]
+pub enum Serde {}
+
+/// What may stand in an `Option`.
+#[diagnostic::on_unimplemented(
+    message = "`Option<{Self}>` cannot be a field of a model",
+    label = "not a value of a model",
+    note = "a type with its own `Deserialize` is read by it where the field has `serde`, like `#[model(serde)]`; other structs derive `kiket::Model`"
+)]
+pub trait Single: Sized {
+    /// Reads the value into its place.
+    ///
+    /// # Errors
+    ///
+    /// When the value has the wrong type.
+    fn read<'de, A: MapAccess<'de>>(place: &mut Option<Self>, map: &mut A) -> Result<(), A::Error>;
+}
+
+/// What came first is completed by what comes later.
+impl<M: Members + Default> Single for M {
+    fn read<'de, A: MapAccess<'de>>(place: &mut Option<Self>, map: &mut A) -> Result<(), A::Error> {
+        let there = place.is_some();
+        let mut model = place.take().unwrap_or_default();
+        let read = map.next_value_seed(Merge(&mut model))?;
+        *place = (there || read).then_some(model);
+        Ok(())
+    }
+}
+
+macro_rules! singles {
+    ($($type:ty),*) => {
+        $(
+            impl Single for $type {
+                fn read<'de, A: MapAccess<'de>>(
+                    place: &mut Option<Self>,
+                    map: &mut A,
+                ) -> Result<(), A::Error> {
+                    replace(place, map)
+                }
+            }
+        )*
+    };
+}
+
+singles!(Id, String, bool, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64, Value);
+
+fn replace<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    field: &mut Option<T>,
+    map: &mut A,
+) -> Result<(), A::Error> {
+    if let Some(value) = map.next_value()? {
+        *field = Some(value);
+    }
+    Ok(())
+}
+
+impl<T: Single> Read<Typed> for Option<T> {
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        T::read(self, map)
+    }
+}
+
+impl<M: Members> Read<Typed> for M {
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        map.next_value_seed(Merge(self)).map(|_| ())
+    }
+}
+
+impl<T: DeserializeOwned> Read<Typed> for Vec<T> {
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        if let Some(list) = map.next_value()? {
+            *self = list;
+        }
+        Ok(())
+    }
+}
+
+impl Read<Typed> for Map<String, Value> {
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        if let Some(members) = map.next_value()? {
+            *self = members;
+        }
+        Ok(())
+    }
+}
+
+impl Read<Typed> for Value {
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        let value: Self = map.next_value()?;
+        if !value.is_null() {
+            *self = value;
+        }
+        Ok(())
+    }
+}
+
+impl<T: DeserializeOwned> Read<Serde> for Option<T> {
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        replace(self, map)
+    }
+}
+
+impl Read<Lenient> for Option<String> {
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        if let Some(Text(text)) = map.next_value()? {
+            *self = Some(text);
+        }
+        Ok(())
+    }
+}
+
+impl Read<Lenient> for Vec<String> {
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        if let Some(texts) = map.next_value::<Option<Vec<Text>>>()? {
+            *self = texts.into_iter().map(|Text(text)| text).collect();
+        }
+        Ok(())
+    }
+}
+
+/// A text, a number, or an object with a `key` or a `name`.
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyText)
+    }
+}
+
+struct AnyText;
+
+impl<'de> Visitor<'de> for AnyText {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a number")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(text.to_owned()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
+        let (mut key, mut name) = (None, None);
+        while let Some(Key(member)) = map.next_key()? {
+            match member.as_ref() {
+                "key" => replace(&mut key, &mut map)?,
+                "name" => replace(&mut name, &mut map)?,
+                _ => drop(skip(&mut map)?),
+            }
+        }
+        let text = key.or(name).map(Text);
+        text.ok_or_else(|| serde::de::Error::invalid_type(Unexpected::Map, &self))
+    }
+}
+
+/// Reads a member into the field that it means.
+///
+/// # Errors
+///
+/// When the value has the wrong type.
+pub fn read<'de, Way, F: Read<Way>, A: MapAccess<'de>>(field: &mut F, map: &mut A) -> Result<bool, A::Error> {
+    field.read(map).map(|()| true)
+}
+
+/// Passes over what the framework reads for itself, and no handler through its payload.
+///
+/// # Errors
+///
+/// When the body is no JSON.
+pub fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<bool, A::Error> {
+    map.next_value::<IgnoredAny>().map(|_| true)
+}
+
+/// What is not written while there is nothing in it.
+pub trait Absent: Serialize {
+    /// Whether there is nothing in it.
+    fn is_absent(&self) -> bool;
+}
+
+impl<T: Serialize> Absent for Option<T> {
+    fn is_absent(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl<T: Serialize> Absent for Vec<T> {
+    fn is_absent(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl Absent for Map<String, Value> {
+    fn is_absent(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl Absent for Value {
+    fn is_absent(&self) -> bool {
+        self.is_null()
+    }
+}
+
+impl<M: Members + Default + PartialEq + Serialize> Absent for M {
+    fn is_absent(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Writes a field unless it is absent.
+///
+/// # Errors
+///
+/// Those of the serializer.
+pub fn write<S: SerializeMap, F: Absent>(map: &mut S, name: &'static str, field: &F) -> Result<(), S::Error> {
+    if field.is_absent() { Ok(()) } else { map.serialize_entry(name, field) }
+}
+
+/// Writes the members without a meaning, behind the fields.
+///
+/// # Errors
+///
+/// Those of the serializer.
+pub fn finish<S: SerializeMap>(mut map: S, extra: &Map<String, Value>) -> Result<S::Ok, S::Error> {
+    for (name, value) in extra {
+        map.serialize_entry(name, value)?;
+    }
+    map.end()
+}

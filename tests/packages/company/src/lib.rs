@@ -1,0 +1,3 @@
+//! What every extension of a company depends on, instead of on `kiket`.
+
+pub use kiket;

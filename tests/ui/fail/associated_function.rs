@@ -1,0 +1,10 @@
+use kiket::prelude::*;
+
+struct Hooks;
+
+impl Hooks {
+    #[kiket::webhook("issue.created", version = "v1")]
+    async fn on_issue_created(_payload: Payload) {}
+}
+
+fn main() {}

@@ -1,0 +1,1 @@
+kiket::main!(crate = kiket, crate = kiket);
