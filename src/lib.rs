@@ -31,10 +31,10 @@
 //! - [`webhook`]: the attribute, what it takes, and what a handler may look like.
 //! - [`main!`]: the program around the handlers.
 //! - [`Payload`], [`Context`], [`State`], [`Settings`], [`Headers`], [`RawBody`]: the arguments of a handler.
-//! - [`events`]: Kiket's own events as types; [`Event`] for those of your own.
+//! - [`events`]: Kiket's own events as types; [`Event`](trait@Event) and [`Model`] for those of your own.
 //! - [`RequiredSecret`], [`Context::secret`]: secrets, from the delivery or the environment.
 //! - [`Authentication`], [`TokenRules`], [`Auth`]: what proves a delivery, and what it may do.
-//! - [`Reply`], [`Json`], [`Error`]: its answers; [`Decision`] of a guard, [`Actions`] for Kiket.
+//! - [`Reply`], [`Json`], [`Error`]: its answers; [`Retry`](derive@Retry) for errors of your own; [`Decision`] of a guard, [`Actions`] for Kiket.
 //! - [`notification`]: messages that the extension delivers for Kiket.
 //! - [`external_webhook`]: webhooks of others, which Kiket passes on, and their signatures.
 //! - [`Endpoints`]: the typed calls to Kiket; [`api`]: what they take and give; [`Client`] for any other.

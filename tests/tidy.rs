@@ -121,7 +121,7 @@ fn nothing_a_request_can_reach_may_panic() {
 }
 
 #[test]
-fn macros_and_runtime_do_not_name_each_other() {
+fn only_the_events_of_the_runtime_name_its_macros() {
     for (file, text) in sources("kiket-macros/src") {
         assert!(!code(&text).contains("kiket_runtime"), "{file}");
     }

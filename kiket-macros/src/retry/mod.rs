@@ -66,12 +66,12 @@ fn shapes(name: &Ident, data: &Data) -> Result<Shapes> {
 impl Input {
     fn implementation(&self) -> TokenStream {
         let Self { name, krate, shapes } = self;
-        let advice = |advice: &Option<Advice>| match advice {
-            Some(advice) => {
-                let advice = advice.expand(krate);
-                quote_spanned!(site()=> ::core::option::Option::Some(#advice))
-            }
-            None => quote_spanned!(site()=> ::core::option::Option::None),
+        let advice = |advice: &Option<Advice>| {
+            let advice = advice.as_ref().map(|advice| advice.expand(krate));
+            advice.map_or_else(
+                || quote_spanned!(site()=> ::core::option::Option::None),
+                |advice| quote_spanned!(site()=> ::core::option::Option::Some(#advice)),
+            )
         };
         let body = match shapes {
             Shapes::One(one) => advice(one),

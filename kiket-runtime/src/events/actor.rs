@@ -1,11 +1,11 @@
-//! Who did something.
+//! The person or program that did something.
 
 use kiket_macros::Model;
 use serde_json::{Map, Value};
 
 use crate::types::Id;
 
-/// Who did something: a person or a program.
+/// A person or a program that did something.
 ///
 /// Kiket writes an object, an id, or an e-mail address alone; a text with `@` is an address.
 ///
@@ -44,7 +44,7 @@ impl Actor {
     }
 }
 
-/// What else senders call whoever did it.
+/// The names of the actor in payloads.
 pub(super) const ACTOR: [&str; 7] =
     ["actor", "actor_id", "performed_by", "performed_by_id", "triggered_by", "user", "user_id"];
 
@@ -57,9 +57,9 @@ impl<T: Into<Id>> From<T> for Actor {
     }
 }
 
-/// What senders call whoever has to do it from now on.
+/// The names of the new assignee in payloads.
 pub(super) const ASSIGNEE: [&str; 4] = ["assignee", "assignee_id", "new_assignee", "new_assignee_id"];
 
-/// What senders call whoever had to do it.
+/// The names of the former assignee in payloads.
 pub(super) const PREVIOUS_ASSIGNEE: [&str; 5] =
     ["previous_assignee", "previous_assignee_id", "old_assignee", "old_assignee_id", "from_assignee"];

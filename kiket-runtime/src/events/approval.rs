@@ -10,7 +10,7 @@ use super::{
 };
 use crate::types::Id;
 
-/// A question to somebody whether something may go on, and the answer.
+/// A request for approval, and its outcome.
 ///
 /// ```
 /// use kiket_runtime::events::Approval;
@@ -32,19 +32,19 @@ pub struct Approval {
     /// How it stands, like `pending`.
     #[model(lenient)]
     pub status: Option<String>,
-    /// Who asked.
+    /// The requester.
     #[model(alias = ["requested_by_id", "requester", "requester_id"])]
     pub requested_by: Option<Actor>,
-    /// Who was asked.
+    /// The approvers.
     #[model(alias = "approver_ids")]
     pub approvers: Vec<Actor>,
-    /// Who answered.
+    /// The approver who decided.
     #[model(alias = DECIDED_BY)]
     pub decided_by: Option<Actor>,
-    /// What was said about it.
+    /// The comment.
     #[model(alias = ["notes", "reason"])]
     pub comment: Option<String>,
-    /// Until when it is to be answered, as Kiket writes it.
+    /// The due date, as Kiket writes it.
     #[model(lenient)]
     pub due_at: Option<String>,
     /// Members without a meaning here.
@@ -59,7 +59,7 @@ impl Approval {
     }
 }
 
-/// What senders call whoever answered.
+/// The names of the deciding approver in payloads.
 const DECIDED_BY: [&str; 8] = [
     "decided_by_id",
     "approver",
@@ -71,7 +71,7 @@ const DECIDED_BY: [&str; 8] = [
     "reviewer",
 ];
 
-/// `approval.requested`: somebody is asked to approve something.
+/// `approval.requested`: an approval was requested.
 #[derive(Debug, Clone, Default, PartialEq, Event)]
 #[event(name = "approval.requested", model)]
 #[non_exhaustive]
@@ -82,7 +82,7 @@ pub struct ApprovalRequested {
     /// The issue that waits for it.
     #[event(new, alias = "issue_id")]
     pub issue: Issue,
-    /// Who did this.
+    /// The actor.
     #[event(alias = ACTOR)]
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
@@ -103,7 +103,7 @@ pub struct ApprovalRequested {
     pub extra: Map<String, Value>,
 }
 
-/// `approval.approved`: somebody approved.
+/// `approval.approved`: an approval was granted.
 ///
 /// ```
 /// use kiket_runtime::events::{Approval, ApprovalApproved, Issue};
@@ -124,7 +124,7 @@ pub struct ApprovalApproved {
     /// The issue that waited for it.
     #[event(new, alias = "issue_id")]
     pub issue: Issue,
-    /// Who did this; see [`Approval::decided_by`] too.
+    /// The actor; see [`Approval::decided_by`] too.
     #[event(alias = ACTOR)]
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
@@ -145,7 +145,7 @@ pub struct ApprovalApproved {
     pub extra: Map<String, Value>,
 }
 
-/// `approval.rejected`: somebody refused.
+/// `approval.rejected`: an approval was rejected.
 #[derive(Debug, Clone, Default, PartialEq, Event)]
 #[event(name = "approval.rejected", model)]
 #[non_exhaustive]
@@ -156,7 +156,7 @@ pub struct ApprovalRejected {
     /// The issue that waited for it.
     #[event(new, alias = "issue_id")]
     pub issue: Issue,
-    /// Who did this; see [`Approval::decided_by`] too.
+    /// The actor; see [`Approval::decided_by`] too.
     #[event(alias = ACTOR)]
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::types::Id;
 
-/// A case, as far as an event tells of it.
+/// A case, as far as an event has it.
 ///
 /// ```
 /// use kiket_runtime::events::Case;
@@ -53,7 +53,7 @@ pub struct Case {
     pub workspace_id: Option<Id>,
     /// Its organisation.
     pub organization_id: Option<Id>,
-    /// Who is to do it.
+    /// The assignee.
     #[model(alias = "assignee_id")]
     pub assignee: Option<Actor>,
     /// Its labels.
@@ -87,7 +87,7 @@ pub struct CaseCreated {
     /// The case.
     #[event(new, flatten, alias = "case_id")]
     pub case: Case,
-    /// Who created it.
+    /// The actor.
     #[event(alias = ACTOR)]
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
@@ -119,7 +119,7 @@ pub struct CaseUpdated {
     /// What changed.
     #[event(new, alias = CHANGES)]
     pub changes: Changes,
-    /// Who changed it.
+    /// The actor.
     #[event(alias = ACTOR)]
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
@@ -180,7 +180,7 @@ pub struct CaseTransitioned {
     pub extra: Map<String, Value>,
 }
 
-/// `case.assigned`: a case was given to somebody.
+/// `case.assigned`: a case was assigned.
 #[derive(Debug, Clone, Default, PartialEq, Event)]
 #[event(name = "case.assigned", model)]
 #[non_exhaustive]
@@ -188,13 +188,13 @@ pub struct CaseAssigned {
     /// The case.
     #[event(new, flatten, alias = "case_id")]
     pub case: Case,
-    /// Who is to do it from now on; see [`assigned_to`](Self::assigned_to).
+    /// The new assignee; see [`assigned_to`](Self::assigned_to).
     #[event(alias = ASSIGNEE)]
     pub assignee: Option<Actor>,
-    /// Who was to do it.
+    /// The former assignee.
     #[event(alias = PREVIOUS_ASSIGNEE)]
     pub previous_assignee: Option<Actor>,
-    /// Who gave it.
+    /// The actor.
     #[event(alias = ACTOR)]
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
@@ -216,13 +216,13 @@ pub struct CaseAssigned {
 }
 
 impl CaseAssigned {
-    /// Who is to do it from now on: the event's assignee, else the case's; `None` when it was taken from somebody.
+    /// The new assignee: the event's, else the case's; `None` when the case was unassigned.
     pub fn assigned_to(&self) -> Option<&Actor> {
         self.assignee.as_ref().or(self.case.assignee.as_ref())
     }
 }
 
-/// `case.commented`: somebody commented on a case.
+/// `case.commented`: a comment was added to a case.
 #[derive(Debug, Clone, Default, PartialEq, Event)]
 #[event(name = "case.commented", model)]
 #[non_exhaustive]
@@ -233,7 +233,7 @@ pub struct CaseCommented {
     /// The comment.
     #[event(new, flatten(id = "comment_id", body = COMMENT_BODY))]
     pub comment: Comment,
-    /// Who commented; see [`Comment::author`] too.
+    /// The actor; see [`Comment::author`] too.
     #[event(alias = ACTOR)]
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.

@@ -33,7 +33,7 @@ pub struct Changes(Map<String, Value>);
 /// What senders call the changes.
 pub(super) const CHANGES: [&str; 4] = ["changes", "changed_fields", "changed_attributes", "previous_changes"];
 
-/// From what a field changed to what, as far as it was told.
+/// From what a field changed to what, as far as the payload says.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Change<'c> {
@@ -112,7 +112,7 @@ impl Members for Changes {
         true
     }
 
-    /// The name of a field, or a change that has it. What is neither cannot be told apart from others and is dropped.
+    /// The name of a field, or a change that has it. What is neither cannot be distinguished from others and is dropped.
     fn take_element(&mut self, element: Value) {
         match element {
             Value::String(field) => {

@@ -1,4 +1,4 @@
-//! What somebody told an extension to do.
+//! Commands to an extension.
 
 use kiket_macros::{Event, Model};
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::types::Id;
 
-/// A command that somebody gave, like `/deploy production` in a chat.
+/// A command, like `/deploy production` in a chat.
 ///
 /// Extensions name the events of their commands, so that this type has none: the attribute names it.
 ///
@@ -27,7 +27,7 @@ pub struct Command {
     /// What was said.
     #[event(new, flatten)]
     pub command: Invocation,
-    /// Who said it.
+    /// The user.
     #[event(alias = ACTOR)]
     pub user: Option<Actor>,
     /// The id of the delivery, as the body has it.

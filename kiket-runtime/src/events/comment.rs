@@ -1,4 +1,4 @@
-//! What somebody said.
+//! Comments.
 
 use kiket_macros::Model;
 use serde_json::{Map, Value};
@@ -25,7 +25,7 @@ pub struct Comment {
     /// The text.
     #[model(new, alias = COMMENT_BODY)]
     pub body: Option<String>,
-    /// Who wrote it.
+    /// The author.
     #[model(alias = ["author_id", "actor", "user", "user_id"])]
     pub author: Option<Actor>,
     /// Since when it is there, as Kiket writes it.

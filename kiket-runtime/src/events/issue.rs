@@ -12,7 +12,7 @@ use super::{
 };
 use crate::types::Id;
 
-/// An issue, as far as an event tells of it.
+/// An issue, as far as an event has it.
 ///
 /// ```
 /// use kiket_runtime::events::Issue;
@@ -51,7 +51,7 @@ pub struct Issue {
     pub project_id: Option<Id>,
     /// Its organisation.
     pub organization_id: Option<Id>,
-    /// Who is to do it.
+    /// The assignee.
     #[model(alias = "assignee_id")]
     pub assignee: Option<Actor>,
     /// Its labels.
@@ -99,7 +99,7 @@ pub struct IssueCreated {
     /// The issue.
     #[event(new, flatten, alias = "issue_id")]
     pub issue: Issue,
-    /// Who created it.
+    /// The actor.
     #[event(alias = ACTOR)]
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
@@ -141,7 +141,7 @@ pub struct IssueUpdated {
     /// What changed.
     #[event(new, alias = CHANGES)]
     pub changes: Changes,
-    /// Who changed it.
+    /// The actor.
     #[event(alias = ACTOR)]
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
@@ -203,7 +203,7 @@ pub struct IssueTransitioned {
     pub extra: Map<String, Value>,
 }
 
-/// `issue.assigned`: an issue was given to somebody.
+/// `issue.assigned`: an issue was assigned.
 ///
 /// ```
 /// use kiket_runtime::events::{Actor, IssueAssigned};
@@ -219,13 +219,13 @@ pub struct IssueAssigned {
     /// The issue.
     #[event(new, flatten, alias = "issue_id")]
     pub issue: Issue,
-    /// Who is to do it from now on; see [`assigned_to`](Self::assigned_to).
+    /// The new assignee; see [`assigned_to`](Self::assigned_to).
     #[event(alias = ASSIGNEE)]
     pub assignee: Option<Actor>,
-    /// Who was to do it.
+    /// The former assignee.
     #[event(alias = PREVIOUS_ASSIGNEE)]
     pub previous_assignee: Option<Actor>,
-    /// Who gave it.
+    /// The actor.
     #[event(alias = ACTOR)]
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
@@ -247,13 +247,13 @@ pub struct IssueAssigned {
 }
 
 impl IssueAssigned {
-    /// Who is to do it from now on: the event's assignee, else the issue's; `None` when it was taken from somebody.
+    /// The new assignee: the event's, else the issue's; `None` when the issue was unassigned.
     pub fn assigned_to(&self) -> Option<&Actor> {
         self.assignee.as_ref().or(self.issue.assignee.as_ref())
     }
 }
 
-/// `issue.commented`: somebody commented on an issue.
+/// `issue.commented`: a comment was added to an issue.
 ///
 /// ```
 /// use kiket_runtime::events::{Comment, Issue, IssueCommented};
@@ -271,7 +271,7 @@ pub struct IssueCommented {
     /// The comment.
     #[event(new, flatten(id = "comment_id", body = COMMENT_BODY))]
     pub comment: Comment,
-    /// Who commented; see [`Comment::author`] too.
+    /// The actor; see [`Comment::author`] too.
     #[event(alias = ACTOR)]
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.

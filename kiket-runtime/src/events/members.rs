@@ -17,7 +17,7 @@ pub trait Members {
     /// Whether a list may stand for the whole.
     const LISTED: bool = false;
 
-    /// What a member is called, whoever sends it.
+    /// The name of a member, in the one spelling that is compared.
     fn name(key: &str) -> Cow<'_, str> {
         snake_case(key)
     }

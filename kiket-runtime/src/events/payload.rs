@@ -34,7 +34,7 @@ const CREATED_AT: &str = "createdAt";
 /// What else means something at the top of a payload alone.
 const TOP: [&str; 5] = ["id", "data", "event", "type", "event_type"];
 
-/// The whole of a payload, where the delivery is told of beside the data.
+/// The whole of a payload, whose members describe the delivery beside the data.
 struct Top<E> {
     event: E,
     /// Which of [`TIMES`] was read.
@@ -100,7 +100,7 @@ impl<E: EventPayload> Members for Top<E> {
     }
 }
 
-/// What stands below `data`, where nothing is told of the delivery.
+/// What stands below `data`, where no member describes the delivery.
 struct Below<'e, E>(&'e mut E);
 
 impl<E: Members> Members for Below<'_, E> {

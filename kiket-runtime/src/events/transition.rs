@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::actor::{ACTOR, Actor};
 use crate::types::Id;
 
-/// The way from one state to another, and who went it.
+/// The way from one state to another, and the actor.
 ///
 /// ```
 /// use kiket_runtime::events::Transition;
@@ -31,10 +31,10 @@ pub struct Transition {
     /// The key of the state after, like `done`.
     #[model(new, lenient, alias = TO)]
     pub to: Option<String>,
-    /// Who went it.
+    /// The actor.
     #[model(alias = ACTOR)]
     pub actor: Option<Actor>,
-    /// What was said about it.
+    /// The comment.
     pub comment: Option<String>,
     /// Members without a meaning here.
     pub extra: Map<String, Value>,

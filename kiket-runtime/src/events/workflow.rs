@@ -1,4 +1,4 @@
-//! What a workflow asks and tells: before and after a transition, and how late an issue is.
+//! Events of workflows: before and after a transition, and how late an issue is.
 
 use kiket_macros::{Event, Model};
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{api::SlaState, types::Id};
 
-/// `workflow.before_transition`: an issue is about to go from one status to another; the answer decides whether
+/// `workflow.before_transition`: an issue is about to go from one status to another; the reply decides whether
 /// it may, see [`Reply::allow`](crate::Reply::allow).
 ///
 /// The transition may stand wherever that of an [`IssueTransitioned`](super::IssueTransitioned) may.
