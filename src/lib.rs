@@ -59,7 +59,7 @@ pub use kiket_runtime::{
     Place, Problem, RawBody, Record, RecordStatus, Reference, Reply, Report, RequiredSecret, Result, Retry,
     Scope, Secret, SecretKey, Server, ServerHandle, Setting, SettingError, Settings, StartupError, State,
     StatusCode, Timeout, Timestamp, TokenRules, UnknownAuthentication, Verdict, api, dedupe, events,
-    external_webhook, init_logging, merkle, notification, signature, testing,
+    external_webhook, init_logging, merkle, model, notification, signature, testing,
 };
 
 #[doc(hidden)]

@@ -19,6 +19,7 @@ mod http;
 mod manifest;
 mod messages;
 mod metrics;
+pub mod model;
 mod pipeline;
 #[doc(hidden)]
 pub mod private;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::setters::setters;
 use crate::{
-    client::{Client, Paginator, Request},
+    client::{Client, ListOf, Paginator, Request},
     error::ClientError,
 };
 
@@ -132,12 +132,12 @@ impl Table {
     ///
     /// Also when the filters are no JSON object.
     pub async fn list<T: DeserializeOwned>(&self, query: Query) -> Result<Vec<T>, ClientError> {
-        Ok(self.client.page(self.listing(query)?, RECORDS).await?.items)
+        Ok(self.client.page(self.listing(query)?, ListOf::named(RECORDS)).await?.items)
     }
 
     /// The records that `query` matches, through all pages.
     pub fn stream<T: DeserializeOwned + Send + 'static>(&self, query: Query) -> Paginator<T> {
-        Paginator::named(self.client.clone(), self.listing(query), RECORDS)
+        Paginator::of(self.client.clone(), self.listing(query), ListOf::named(RECORDS))
     }
 
     /// The record `id`.

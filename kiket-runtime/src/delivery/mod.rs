@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 pub(crate) use self::{
-    envelope::{Envelope, Key, decode},
+    envelope::{Envelope, decode},
     target::Target,
 };
 use crate::{

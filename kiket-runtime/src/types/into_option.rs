@@ -13,6 +13,10 @@
 /// ```
 ///
 /// `Kind` is inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a `{T}` nor an `Option` of one",
+    label = "does not convert into `{T}`"
+)]
 pub trait IntoOption<T, Kind> {
     /// The value, if there is one.
     fn into_option(self) -> Option<T>;

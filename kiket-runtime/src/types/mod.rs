@@ -9,6 +9,7 @@ mod headers;
 mod hex;
 mod id;
 mod into_option;
+mod key;
 mod redact;
 mod scope;
 mod secret;
@@ -22,6 +23,7 @@ pub(crate) use self::{
     event::{VERSION_HEADER, VersionKey},
     headers::Occurrence,
     hex::{hex, sha256_of_parts},
+    key::Key,
     redact::Redactor,
     scope::{Lack, allows},
     sync::Mutex,
