@@ -60,7 +60,7 @@ pub use kiket_macros::{Event, Model, Retry, webhook};
 pub use kiket_runtime::{
     Client, Context, Decision, Delivery, Error, Event, EventName, EventVersion, Extension, ExtensionBuilder,
     FromDelivery, Handler, HandlerError, Headers, IntoReply, Json, Payload, PayloadRejection, RawBody, Reply,
-    Result, Retry, Secret, Settings, State, StatusCode, dedupe, events, external_webhook, merkle,
+    Result, Retry, Secret, Settings, State, StatusCode, dedupe, events, external_webhook, merkle, model,
     notification, signature,
 };
 

@@ -160,10 +160,10 @@ pub fn webhook(args: TokenStream, item: TokenStream) -> TokenStream {
 /// written and built as [`Model`] describes, with the same keys at its fields (in `#[event(..)]`), and it is read as
 /// the payloads in `kiket::events` are: members may stand at the top of the body or below `data`, `id` and
 /// `occurred_at` are those of the delivery, and what the framework reads for itself (`authentication`, `secrets`,
-/// `secret_status`, `api`) is not kept. Its fields `id: Option<Id>` and `occurred_at: Option<String>` are required.
+/// `secret_status`, `api`) is not kept. Its fields `id: Option<Id>` and `occurred_at: Option<Timestamp>` are required.
 ///
 /// ```
-/// use kiket::{Event, Id, events::Actor};
+/// use kiket::{Event, Id, Timestamp, events::Actor};
 /// use serde_json::{Map, Value, json};
 ///
 /// #[derive(Debug, Clone, Default, PartialEq, Event)]
@@ -174,7 +174,7 @@ pub fn webhook(args: TokenStream, item: TokenStream) -> TokenStream {
 ///     #[event(alias = ["captain_id", "master"])]
 ///     pub captain: Option<Actor>,
 ///     pub id: Option<Id>,
-///     pub occurred_at: Option<String>,
+///     pub occurred_at: Option<Timestamp>,
 ///     pub extra: Map<String, Value>,
 /// }
 ///

@@ -22,6 +22,7 @@ pub mod internals;
 pub mod manifest;
 mod messages;
 mod metrics;
+pub mod model;
 mod pipeline;
 #[doc(hidden)]
 pub mod private;

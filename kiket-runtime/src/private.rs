@@ -23,13 +23,12 @@ pub mod model {
     pub use serde_json::{Map, Value};
 
     pub use crate::{
-        events::{
+        events::payload::{ENVELOPE, EventPayload, Within, payload, write_name},
+        model::{
             fields::{Lenient, Read, Serde, Typed, finish, read, skip, write},
-            into_option::IntoOption,
             members::{Members, whole},
-            payload::{ENVELOPE, EventPayload, Within, payload, write_name},
         },
-        types::Id,
+        types::{Id, IntoOption, Timestamp},
     };
 }
 

@@ -38,8 +38,8 @@ async fn every_real_answer_of_the_platform_is_read_by_its_call() {
     assert_eq!((rate.limit, rate.remaining, rate.reset_in, rate.window_seconds), (600, 599, 52, 60));
     answer("api-sla-events-1");
     let alerts = endpoints.sla_events(7).list(SlaFilter::default()).await.unwrap();
-    assert_eq!((&alerts[0].issue_id, &alerts[0].state), (&Some(Id::from(42)), &SlaState::Imminent));
-    assert_eq!(alerts[0].metrics["duration_minutes"], 80);
+    assert_eq!((&alerts[0].issue_id, &alerts[0].state), (&Some(Id::from(42)), &Some(SlaState::Imminent)));
+    assert_eq!(alerts[0].metrics.duration_minutes, Some(80.0));
     answer("api-webhook-url-1");
     let address = endpoints.webhook_url("inbound_email").await.unwrap();
     assert!(address.url.ends_with("/abc123token/inbound_email"));

@@ -364,8 +364,8 @@ fn what_tells_of_the_delivery_is_read_in_every_spelling() {
         "createdAt": "3", "created_at": "of the issue", "occurred_at": "2", "received_at": "4", "timestamp": "1",
     }));
     assert_eq!(
-        (timely.occurred_at.as_deref(), timely.issue.created_at.as_deref()),
-        (Some("1"), Some("of the issue"))
+        (timely.occurred_at, timely.issue.created_at),
+        (Some("1".into()), Some("of the issue".into()))
     );
     assert_eq!(
         Value::from(timely.extra),

@@ -241,12 +241,12 @@ fn only_one_module_of_the_runtime_is_open_to_the_test_kit() {
 }
 
 #[test]
-fn only_the_events_of_the_runtime_name_its_macros() {
+fn only_models_and_events_of_the_runtime_name_its_macros() {
     for (file, text) in sources("kiket-macros/src") {
         assert!(!code(&text).contains("kiket_runtime"), "{file}");
     }
-    // Payloads derive what payloads of users derive; nothing else of the runtime is made by macros.
-    check("kiket_macros", &["events/"]);
+    // Models and payloads derive what those of users derive; nothing else of the runtime is made by macros.
+    check("kiket_macros", &["events/", "model/"]);
 }
 
 #[test]

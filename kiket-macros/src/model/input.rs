@@ -46,8 +46,7 @@ const GENERICS: &str = "a model has no type or lifetime parameters";
 const EXTRA: &str =
     "a model keeps members without a meaning in a field `extra: serde_json::Map<String, serde_json::Value>`";
 const INSIDE: &str = "a field stands inside of another field of the same struct";
-const EVENT: &str =
-    "the payload of an event has the fields `id: Option<kiket::Id>` and `occurred_at: Option<String>`";
+const EVENT: &str = "the payload of an event has the fields `id: Option<kiket::Id>` and `occurred_at: Option<kiket::Timestamp>`";
 const FIELDS: &str = "keys of fields are read in a model, so write `#[event(name = \"ship.arrived\", model)]` above the struct, or leave them out";
 
 impl Container {

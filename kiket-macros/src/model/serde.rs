@@ -53,7 +53,7 @@ fn event(input: &Input) -> TokenStream {
                 &mut self.id
             }
 
-            fn occurred_at(&mut self) -> &mut ::core::option::Option<::std::string::String> {
+            fn occurred_at(&mut self) -> &mut ::core::option::Option<#path::Timestamp> {
                 &mut self.occurred_at
             }
         }

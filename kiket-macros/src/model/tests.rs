@@ -309,7 +309,7 @@ fn an_event_that_is_a_model() {
             #[event(name = "ship.arrived", model, crate = company::kiket)]
             struct ShipArrived {
                 id: Option<Id>,
-                occurred_at: Option<String>,
+                occurred_at: Option<Timestamp>,
                 ship: Option<Ship>,
                 extra: Map<String, Value>,
             }
@@ -360,7 +360,7 @@ fn an_event_that_is_a_model() {
                 ) -> &mut ::core::option::Option<company::kiket::__private::model::Id> {
                     &mut self.id
                 }
-                fn occurred_at(&mut self) -> &mut ::core::option::Option<::std::string::String> {
+                fn occurred_at(&mut self) -> &mut ::core::option::Option<company::kiket::__private::model::Timestamp> {
                     &mut self.occurred_at
                 }
             }
@@ -408,7 +408,7 @@ fn an_event_that_is_a_model() {
                 #[must_use]
                 fn occurred_at<__Given>(
                     mut self,
-                    occurred_at: impl company::kiket::__private::model::IntoOption<String, __Given>,
+                    occurred_at: impl company::kiket::__private::model::IntoOption<Timestamp, __Given>,
                 ) -> Self {
                     self.occurred_at = company::kiket::__private::model::IntoOption::into_option(
                         occurred_at,
@@ -540,6 +540,8 @@ fn mistakes_of_events_are_reported() {
     check_mistakes(
         event,
         "#[event(model)] struct ShipArrived { extra: Map<String, Value> }",
-        &["the payload of an event has the fields `id: Option<kiket::Id>` and `occurred_at: Option<String>`"],
+        &[
+            "the payload of an event has the fields `id: Option<kiket::Id>` and `occurred_at: Option<kiket::Timestamp>`",
+        ],
     );
 }

@@ -274,13 +274,13 @@ impl Audit {
 
     /// The anchors that `filter` matches: one page of them.
     pub async fn anchors(&self, filter: AnchorFilter) -> Result<Vec<Anchor>, ClientError> {
-        self.client.list(listing(&filter)?).await
+        self.client.list(listing(filter)?).await
     }
 
     /// The anchors that `filter` matches, through all pages.
     pub fn stream_anchors(&self, mut filter: AnchorFilter) -> Paginator<Anchor> {
         let first = filter.page.take().map(|page| page.to_string());
-        Paginator::new(self.client.clone(), listing(&filter)).starting_at(first)
+        Paginator::new(self.client.clone(), listing(filter)).starting_at(first)
     }
 
     /// The anchor with this root: 64 hex digits, with or without `0x`.
@@ -364,7 +364,7 @@ impl Audit {
     }
 }
 
-fn listing(filter: &AnchorFilter) -> Result<Request, ClientError> {
+fn listing(filter: AnchorFilter) -> Result<Request, ClientError> {
     Request::new(Method::GET, &["audit", "anchors"])?.params(filter)
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::setters::setters;
 use crate::{
-    client::{Client, Paginator, Request},
+    client::{Client, ListOf, Paginator, Request},
     error::ClientError,
 };
 
@@ -46,7 +46,7 @@ impl CustomData {
     /// A table of a module.
     pub fn table(&self, module: impl Into<String>, table: impl Into<String>) -> Table {
         let Self { client, project } = self.clone();
-        Table { client, project, module: module.into(), table: table.into() }
+        Table { client, project, module: module.into(), name: table.into() }
     }
 }
 
@@ -61,7 +61,7 @@ pub struct Table {
     client: Client,
     project: String,
     module: String,
-    table: String,
+    name: String,
 }
 
 /// Query parameters for listing records. Matches everything by default.
@@ -132,12 +132,12 @@ impl Table {
     ///
     /// Also when the filters are no JSON object.
     pub async fn list<T: DeserializeOwned>(&self, query: Query) -> Result<Vec<T>, ClientError> {
-        Ok(self.client.page(self.listing(&query)?, RECORDS).await?.items)
+        Ok(self.client.page(self.listing(query)?, ListOf::named(RECORDS)).await?.items)
     }
 
     /// The records that `query` matches, through all pages.
     pub fn stream<T: DeserializeOwned + Send + 'static>(&self, query: Query) -> Paginator<T> {
-        Paginator::named(self.client.clone(), self.listing(&query), RECORDS)
+        Paginator::of(self.client.clone(), self.listing(query), ListOf::named(RECORDS))
     }
 
     /// The record `id`.
@@ -170,17 +170,17 @@ impl Table {
         Ok(data)
     }
 
-    fn listing(&self, query: &Query) -> Result<Request, ClientError> {
+    fn listing(&self, query: Query) -> Result<Request, ClientError> {
         let request = self.request(Method::GET, None)?;
-        if let Some(why) = &query.invalid {
+        if let Some(why) = query.invalid {
             return Err(request.invalid(why));
         }
-        let filters = query.filters.clone().map(Value::Object);
+        let filters = query.filters.map(Value::Object);
         Ok(request.maybe_query("limit", query.limit).maybe_query("filters", filters))
     }
 
     fn request(&self, method: Method, id: Option<&str>) -> Result<Request, ClientError> {
-        let segments = ["ext", "custom_data", &self.module, &self.table];
+        let segments = ["ext", "custom_data", &self.module, &self.name];
         let segments: Vec<_> = segments.into_iter().chain(id).collect();
         Request::new(method, &segments)?.of_project(&self.project)
     }

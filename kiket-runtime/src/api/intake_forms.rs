@@ -169,12 +169,12 @@ impl IntakeForms {
 
     /// The forms that `filter` matches: one page of them.
     pub async fn list(&self, filter: IntakeFormFilter) -> Result<Vec<IntakeForm>, ClientError> {
-        self.client.list(self.listing(&filter)?).await
+        self.client.list(self.listing(filter)?).await
     }
 
     /// The forms that `filter` matches, through all pages.
     pub fn stream(&self, filter: IntakeFormFilter) -> Paginator<IntakeForm> {
-        Paginator::new(self.client.clone(), self.listing(&filter))
+        Paginator::new(self.client.clone(), self.listing(filter))
     }
 
     /// The form `key`, which may also be its id.
@@ -199,7 +199,7 @@ impl IntakeForms {
         IntakeSubmissions::new(self.client.clone(), self.project.clone(), key.into())
     }
 
-    fn listing(&self, filter: &IntakeFormFilter) -> Result<Request, ClientError> {
+    fn listing(&self, filter: IntakeFormFilter) -> Result<Request, ClientError> {
         Request::new(Method::GET, &["ext", "intake_forms"])?.of_project(&self.project)?.params(filter)
     }
 }

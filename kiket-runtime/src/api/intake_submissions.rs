@@ -137,12 +137,12 @@ impl IntakeSubmissions {
 
     /// The submissions that `filter` matches: one page of them.
     pub async fn list(&self, filter: SubmissionFilter) -> Result<Vec<IntakeSubmission>, ClientError> {
-        self.client.list(self.listing(&filter)?).await
+        self.client.list(self.listing(filter)?).await
     }
 
     /// The submissions that `filter` matches, through all pages.
     pub fn stream(&self, filter: SubmissionFilter) -> Paginator<IntakeSubmission> {
-        Paginator::new(self.client.clone(), self.listing(&filter))
+        Paginator::new(self.client.clone(), self.listing(filter))
     }
 
     /// The submission `id`.
@@ -220,7 +220,7 @@ impl IntakeSubmissions {
         self.client.one(request.json(&decision)?.idempotent()).await
     }
 
-    fn listing(&self, filter: &SubmissionFilter) -> Result<Request, ClientError> {
+    fn listing(&self, filter: SubmissionFilter) -> Result<Request, ClientError> {
         self.request(Method::GET, &[])?.of_project(&self.project)?.params(filter)
     }
 

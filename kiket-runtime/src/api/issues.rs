@@ -1,14 +1,15 @@
 //! The issues of the workspace.
 
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::setters::setters;
 use crate::{
-    client::{Client, Paginator, Request, resources},
+    client::{Client, Paginator, Request},
     error::ClientError,
-    types::{Id, Timestamp, or_default},
+    model::{Comment, Issue, IssueRef},
+    types::{Id, Timestamp},
 };
 
 /// The issues that the extension may read and write.
@@ -25,12 +26,12 @@ use crate::{
 /// let fields = IssueFields::default().project("core").labels(["login"]);
 /// let issue = issues.create("No login", fields).await?;
 ///
-/// issues.update(&issue.key, IssueFields::default().priority("high")).await?;
-/// issues.comment(&issue.key, "It is the certificate.").await?;
-/// let done = issues.transition(&issue.key, "done").await?;
+/// issues.update(&issue, IssueFields::default().priority("high")).await?;
+/// issues.comment(&issue, "It is the certificate.").await?;
+/// let done = issues.transition(&issue, "done").await?;
 /// assert_eq!(done.status.as_deref(), Some("done"));
 ///
-/// assert_eq!(issues.get(&issue.key).await?.priority.as_deref(), Some("high"));
+/// assert_eq!(issues.get(&issue).await?.priority.as_deref(), Some("high"));
 /// let open = issues.list(IssueFilter::default().project("core").status("open").limit(10)).await?;
 /// assert!(open.is_empty());
 /// # Ok(())
@@ -39,7 +40,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// Its functions fail when a key is empty, `.` or `..`; when a project is blank; and when the call fails.
+/// Its functions fail when an issue has neither key nor id, or one that is `.` or `..`; when a project is blank; and when the call fails.
 #[derive(Debug, Clone)]
 pub struct Issues {
     client: Client,
@@ -131,66 +132,6 @@ setters! {
     assignee(into Id) => "assignee_id";
 }
 
-/// An issue.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Issue {
-    /// The id of the issue.
-    pub id: Id,
-    /// The key, like `CORE-42`, which paths take.
-    pub key: String,
-    /// The project.
-    pub project_id: Option<Id>,
-    /// The title.
-    pub title: String,
-    /// The description.
-    pub description: Option<String>,
-    /// The status in the workflow.
-    pub status: Option<String>,
-    /// The priority.
-    pub priority: Option<String>,
-    /// The type.
-    pub issue_type: Option<String>,
-    /// The assignee: an object with `id`, `name` and `email`, an id, or null.
-    #[serde(default)]
-    pub assignee: Value,
-    /// The labels.
-    #[serde(default, deserialize_with = "or_default")]
-    pub labels: Vec<String>,
-    /// The time of creation.
-    pub created_at: Option<Timestamp>,
-    /// The time of the last change.
-    pub updated_at: Option<Timestamp>,
-    /// The fields that this version does not know.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-/// A comment on an issue.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct IssueComment {
-    /// The id of the comment.
-    pub id: Id,
-    /// The text.
-    pub body: String,
-    /// The author: an object with `id`, `name` and `email`, an id, or null.
-    #[serde(default)]
-    pub author: Value,
-    /// The time of the comment.
-    pub created_at: Option<Timestamp>,
-    /// The time of the last change.
-    pub updated_at: Option<Timestamp>,
-    /// The fields that this version does not know.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-resources! {
-    Issue: "issue", "issues";
-    IssueComment: "comment", "comments";
-}
-
 impl Issues {
     pub(crate) fn new(client: Client) -> Self {
         Self { client }
@@ -206,9 +147,9 @@ impl Issues {
         Paginator::new(self.client.clone(), listing(filter))
     }
 
-    /// The issue `key`.
-    pub async fn get(&self, key: &str) -> Result<Issue, ClientError> {
-        self.client.one(Request::new(Method::GET, &["ext", "issues", key])?).await
+    /// The issue, by its key or its id.
+    pub async fn get(&self, issue: impl Into<IssueRef<'_>>) -> Result<Issue, ClientError> {
+        self.client.one(Request::new(Method::GET, &["ext", "issues", issue.into().as_str()])?).await
     }
 
     /// Creates an issue and returns it.
@@ -217,23 +158,38 @@ impl Issues {
         self.client.one(with_fields(request, &fields.title(title.into()))?).await
     }
 
-    /// Changes the fields of the issue `key` that `fields` has, and returns the issue.
-    pub async fn update(&self, key: &str, fields: IssueFields) -> Result<Issue, ClientError> {
-        self.client.one(with_fields(Request::new(Method::PATCH, &["ext", "issues", key])?, &fields)?).await
+    /// Changes the fields of an issue that `fields` has, and returns the issue.
+    pub async fn update(
+        &self,
+        issue: impl Into<IssueRef<'_>>,
+        fields: IssueFields,
+    ) -> Result<Issue, ClientError> {
+        let request = Request::new(Method::PATCH, &["ext", "issues", issue.into().as_str()])?;
+        self.client.one(with_fields(request, &fields)?).await
     }
 
-    /// Comments on the issue `key`.
-    pub async fn comment(&self, key: &str, body: impl Into<String>) -> Result<IssueComment, ClientError> {
-        self.client.one(below(key, "comments", &json!({ "comment": { "body": body.into() } }))?).await
+    /// Comments on an issue.
+    pub async fn comment(
+        &self,
+        issue: impl Into<IssueRef<'_>>,
+        body: impl Into<String>,
+    ) -> Result<Comment, ClientError> {
+        let comment = json!({ "comment": { "body": body.into() } });
+        self.client.one(below(&issue.into(), "comments", &comment)?).await
     }
 
-    /// Moves the issue `key` along a transition of its workflow, and returns the issue.
+    /// Moves an issue along a transition of its workflow, and returns the issue.
     ///
     /// # Errors
     ///
     /// Also with 422 when the workflow does not allow the transition.
-    pub async fn transition(&self, key: &str, transition: impl Into<String>) -> Result<Issue, ClientError> {
-        self.client.one(below(key, "transitions", &json!({ "transition": transition.into() }))?).await
+    pub async fn transition(
+        &self,
+        issue: impl Into<IssueRef<'_>>,
+        transition: impl Into<String>,
+    ) -> Result<Issue, ClientError> {
+        let transition = json!({ "transition": transition.into() });
+        self.client.one(below(&issue.into(), "transitions", &transition)?).await
     }
 }
 
@@ -242,7 +198,7 @@ fn listing(mut filter: IssueFilter) -> Result<Request, ClientError> {
     if let Some((_, project)) = filter.0.iter_mut().find(|(name, _)| name == "project_id") {
         *project = request.project(project)?.to_owned();
     }
-    request.params(&filter)
+    request.params(filter)
 }
 
 fn with_fields(request: Request, fields: &IssueFields) -> Result<Request, ClientError> {
@@ -252,6 +208,6 @@ fn with_fields(request: Request, fields: &IssueFields) -> Result<Request, Client
     Ok(request.json(&json!({ "issue": fields }))?.idempotent())
 }
 
-fn below(key: &str, what: &str, body: &Value) -> Result<Request, ClientError> {
-    Ok(Request::new(Method::POST, &["ext", "issues", key, what])?.json(body)?.idempotent())
+fn below(issue: &IssueRef<'_>, what: &str, body: &Value) -> Result<Request, ClientError> {
+    Ok(Request::new(Method::POST, &["ext", "issues", issue.as_str(), what])?.json(body)?.idempotent())
 }

@@ -53,12 +53,13 @@ pub use self::{
     ingestion::{Evidence, Ingested, Ingestion, RawEvent, StoredRawEvent},
     intake_forms::{IntakeField, IntakeForm, IntakeFormFilter, IntakeForms, IntakeStats},
     intake_submissions::{IntakeSubmission, IntakeSubmissions, SubmissionFilter, SubmissionStatus},
-    issues::{Issue, IssueComment, IssueFields, IssueFilter, Issues},
-    projects::{Board, Member, Projects, Workflow},
+    issues::{IssueFields, IssueFilter, Issues},
+    projects::{Board, Projects, Workflow},
     secrets::{SecretEntry, Secrets},
-    sla::{SlaEvent, SlaEvents, SlaFilter, SlaState},
+    sla::{SlaEvents, SlaFilter},
 };
 pub use crate::{
     client::{Page, Paginator, RateWindow},
+    model::{Actor, Comment, Issue, IssueRef, Member, SlaDefinition, SlaEvent, SlaMetrics, SlaState},
     types::{Id, IntoOption},
 };

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::{
     client::{Client, Paginator, Request, resources},
     error::ClientError,
+    model::Member,
     types::{Id, or_default},
 };
 
@@ -81,27 +82,9 @@ pub struct Board {
     pub extra: Map<String, Value>,
 }
 
-/// A member of a project.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Member {
-    /// The id of the member.
-    pub id: Id,
-    /// The name to show.
-    pub name: Option<String>,
-    /// The e-mail address.
-    pub email: Option<String>,
-    /// The role, like `admin`.
-    pub role: Option<String>,
-    /// The fields that this version does not know.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
 resources! {
     Workflow: "workflow", "workflows";
     Board: "board", "boards";
-    Member: "member", "members";
 }
 
 impl Projects {

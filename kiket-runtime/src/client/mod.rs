@@ -9,7 +9,7 @@ mod pagination;
 mod rate_limit;
 mod reporter;
 mod request;
-mod resource;
+pub(crate) mod resource;
 mod retry;
 mod scope;
 mod send;
@@ -25,15 +25,15 @@ pub(crate) use self::{
     fetch::Fetcher,
     idempotency::IdempotencyKeys,
     options::{ClientLimits, ClientOptions},
+    page::ListOf,
     reporter::Reporter,
     request::{Idempotency, Request},
-    resource::{Resource, resources},
+    resource::resources,
     scope::DeliveryScope,
 };
 pub use self::{page::Page, pagination::Paginator, rate_limit::RateWindow};
 use self::{
-    page::read_page,
-    resource::One,
+    resource::{One, Resource},
     scope::CallScope,
     send::{Call, ClientInner},
     transport::{HttpTransport, Response, Transport, TransportOptions},
@@ -234,16 +234,16 @@ impl Client {
         &self,
         request: Request,
     ) -> Result<Vec<T>, ClientError> {
-        Ok(self.page(request, T::MANY).await?.items)
+        Ok(self.page(request, ListOf::resources()).await?.items)
     }
 
-    /// Makes a call whose response is a page of a list, which stands in `data` or in the member `name`.
+    /// Makes a call whose response is a page of a list.
     pub(crate) async fn page<T: DeserializeOwned>(
         &self,
         request: Request,
-        name: &str,
+        kind: ListOf<T>,
     ) -> Result<Page<T>, ClientError> {
-        self.read(&request, |json| read_page(json, name)).await
+        self.read(&request, |json| kind.read_page(json)).await
     }
 
     /// Makes a call and ignores the body of its response.

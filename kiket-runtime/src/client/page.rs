@@ -1,6 +1,6 @@
 //! One page of a list, in any of the shapes that Kiket writes it in.
 
-use std::{fmt, marker::PhantomData};
+use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
@@ -10,6 +10,8 @@ use serde::{
     },
 };
 use serde_json::{Map, Value};
+
+use super::resource::Resource;
 
 /// One page of a list, from [`Paginator::next_page`](crate::api::Paginator::next_page).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,26 +25,57 @@ pub struct Page<T> {
     pub total: Option<u64>,
 }
 
-/// Reads a page whose items stand in `data`, else in the member `name`. A list that names no next page is the last:
+/// Reads the pages of a list whose items stand in `data`, else in the member `name`. A page that names no next one is
+/// the last:
 ///
 /// ```text
 /// {"data": […], "meta": {"next_page": 2}}                          null on the last page
 /// {"issues": […], "pagination": {"page": 1, "total_pages": 2}}     or the name of other items
 /// […]
 /// ```
-pub(super) fn read_page<T: DeserializeOwned>(json: &[u8], name: &str) -> serde_json::Result<Page<T>> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let page = deserializer.deserialize_any(PageOf { name, item: PhantomData })?;
-    deserializer.end()?;
-    Ok(page)
+pub(crate) struct ListOf<T> {
+    name: &'static str,
+    /// The name of a member that an item must have and has not.
+    missing: fn(&T) -> Option<&'static str>,
 }
 
-struct PageOf<'n, T> {
-    name: &'n str,
-    item: PhantomData<T>,
+impl<T> Clone for ListOf<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for PageOf<'_, T> {
+impl<T> Copy for ListOf<T> {}
+
+impl<T> ListOf<T> {
+    /// A list of resources.
+    pub(crate) fn resources() -> Self
+    where
+        T: Resource,
+    {
+        Self { name: T::MANY, missing: T::missing }
+    }
+
+    /// A list of other items.
+    pub(crate) fn named(name: &'static str) -> Self {
+        Self { name, missing: |_| None }
+    }
+
+    pub(super) fn read_page(self, json: &[u8]) -> serde_json::Result<Page<T>>
+    where
+        T: DeserializeOwned,
+    {
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let page = deserializer.deserialize_any(self)?;
+        deserializer.end()?;
+        match page.items.iter().find_map(self.missing) {
+            Some(name) => Err(serde_json::Error::missing_field(name)),
+            None => Ok(page),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ListOf<T> {
     type Value = Page<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -108,14 +141,14 @@ mod tests {
 
     use super::*;
 
-    fn read(name: &str, response: &Value) -> serde_json::Result<Page<u8>> {
-        read_page(response.to_string().as_bytes(), name)
+    fn read(name: &'static str, response: &Value) -> serde_json::Result<Page<u8>> {
+        ListOf::named(name).read_page(response.to_string().as_bytes())
     }
 
     #[test]
     fn every_shape_of_a_page_is_read() {
         #[track_caller]
-        fn check(name: &str, response: &Value, next: Option<&str>, total: Option<u64>) {
+        fn check(name: &'static str, response: &Value, next: Option<&str>, total: Option<u64>) {
             let page = Page { items: vec![1, 2], next: next.map(str::to_owned), total };
             assert_eq!(read(name, response).unwrap(), page, "{response}");
         }

@@ -11,7 +11,12 @@ use std::{
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
-use super::{Client, page::Page, request::Request, resource::Resource};
+use super::{
+    Client,
+    page::{ListOf, Page},
+    request::Request,
+    resource::Resource,
+};
 use crate::error::ClientError;
 
 /// The items of a list, through all its pages: the next page is fetched when the one before is used up.
@@ -55,8 +60,7 @@ pub struct Paginator<T> {
     client: Client,
     /// The list; `None` after its last page.
     list: Option<Result<Request, ClientError>>,
-    /// The member that wraps the items, where it is not `data`.
-    name: &'static str,
+    kind: ListOf<T>,
     /// The page that is fetched next; `None` is the first.
     page: Option<String>,
     total: Option<u64>,
@@ -72,15 +76,15 @@ impl<T> Paginator<T> {
     where
         T: Resource,
     {
-        Self::named(client, list, T::MANY)
+        Self::of(client, list, ListOf::resources())
     }
 
-    /// The same for items that are no resource, in the member `name`.
-    pub(crate) fn named(client: Client, list: Result<Request, ClientError>, name: &'static str) -> Self {
+    /// The same for items that need not be resources.
+    pub(crate) fn of(client: Client, list: Result<Request, ClientError>, kind: ListOf<T>) -> Self {
         Self {
             client,
             list: Some(list),
-            name,
+            kind,
             page: None,
             total: None,
             items: VecDeque::new(),
@@ -134,7 +138,7 @@ impl<T: DeserializeOwned + Send + 'static> Paginator<T> {
     fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Page<T>, ClientError>>> {
         if self.fetching.is_none() {
             let Some(list) = self.list.take() else { return Poll::Ready(None) };
-            self.fetching = Some(Box::pin(fetch(self.client.clone(), list, self.page.clone(), self.name)));
+            self.fetching = Some(Box::pin(fetch(self.client.clone(), list, self.page.clone(), self.kind)));
         }
         let Some(fetching) = &mut self.fetching else { return Poll::Ready(None) };
         let fetched = ready!(fetching.as_mut().poll(context));
@@ -151,15 +155,15 @@ impl<T: DeserializeOwned + Send + 'static> Paginator<T> {
     }
 }
 
-async fn fetch<T: DeserializeOwned>(
+async fn fetch<T: DeserializeOwned + 'static>(
     client: Client,
     list: Result<Request, ClientError>,
     page: Option<String>,
-    name: &'static str,
+    kind: ListOf<T>,
 ) -> Result<(Request, Page<T>), ClientError> {
     let list = list?;
     let request = list.clone().maybe_query("page", page);
-    Ok((list, client.page(request, name).await?))
+    Ok((list, client.page(request, kind).await?))
 }
 
 /// No part of it is pinned in place.

@@ -117,7 +117,7 @@ impl Request {
     /// # Errors
     ///
     /// When `params` is not a struct or a list of pairs.
-    pub(crate) fn params(self, params: &impl Serialize) -> Result<Self, ClientError> {
+    pub(crate) fn params(self, params: impl Serialize) -> Result<Self, ClientError> {
         let encoded = serde_urlencoded::to_string(params)
             .map_err(|error| self.invalid(format!("the parameters cannot be a query: {error}")))?;
         let pairs = form_urlencoded::parse(encoded.as_bytes());
@@ -239,7 +239,7 @@ mod tests {
         let request = Request::new(Method::GET, &["x"]).unwrap().query("filters", r#"{"a":"b&c"}"#);
         let request = request.maybe_query("limit", Some(5)).maybe_query("none", None::<u32>);
         assert_eq!(request.target, "/api/v1/x?filters=%7B%22a%22%3A%22b%26c%22%7D&limit=5");
-        let request = request.params(&[("a b", Some("c+d")), ("e", None)]).unwrap();
+        let request = request.params([("a b", Some("c+d")), ("e", None)]).unwrap();
         assert_eq!(request.target, "/api/v1/x?filters=%7B%22a%22%3A%22b%26c%22%7D&limit=5&a%20b=c%2Bd");
         assert_eq!(request.call(), "GET /api/v1/x");
     }

@@ -12,15 +12,35 @@ pub(crate) trait Resource {
     const ONE: &str;
     /// The member that wraps a list of them, like `issues`.
     const MANY: &str;
+
+    /// The name of a member that a response must have and this one has not.
+    fn missing(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Implements [`Resource`].
+///
+/// ```text
+/// resources! { Issue: "issue", "issues", requires id title; }      `id` and `title` are an `Option`
+/// ```
 macro_rules! resources {
-    ($($resource:ty: $one:literal, $many:literal;)*) => {
+    ($($resource:ty: $one:literal, $many:literal $(, requires $($field:ident)+)?;)*) => {
         $(
-            impl $crate::client::Resource for $resource {
+            impl $crate::client::resource::Resource for $resource {
                 const ONE: &str = $one;
                 const MANY: &str = $many;
+
+                $(
+                    fn missing(&self) -> Option<&'static str> {
+                        $(
+                            if self.$field.is_none() {
+                                return Some(stringify!($field));
+                            }
+                        )+
+                        None
+                    }
+                )?
             }
         )*
     };
@@ -45,7 +65,11 @@ impl<'de, T: DeserializeOwned + Resource> Deserialize<'de> for One<T> {
                 [T::ONE, "data"].into_iter().find(|name| fields.get(*name).is_some_and(Value::is_object));
             fields.remove(name?)
         });
-        T::deserialize(wrapped.unwrap_or(response)).map(Self).map_err(D::Error::custom)
+        let resource = T::deserialize(wrapped.unwrap_or(response)).map_err(D::Error::custom)?;
+        match resource.missing() {
+            Some(name) => Err(D::Error::missing_field(name)),
+            None => Ok(Self(resource)),
+        }
     }
 }
 

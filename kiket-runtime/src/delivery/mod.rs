@@ -21,7 +21,7 @@ use tracing::Span;
 #[cfg(feature = "internals")]
 pub(crate) use self::envelope::decode;
 pub(crate) use self::{
-    envelope::{Envelope, Key},
+    envelope::Envelope,
     request::{JsonText, Request},
     services::{HandlerKey, Services, TypeMap},
     target::Target,

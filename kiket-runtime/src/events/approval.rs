@@ -3,12 +3,10 @@
 use kiket_macros::{Event, Model};
 use serde_json::{Map, Value};
 
-use super::{
-    actor::{ACTOR, Actor},
-    issue::Issue,
-    project::Project,
+use crate::{
+    model::{ACTOR, Actor, Issue, Project},
+    types::{Id, Timestamp},
 };
-use crate::types::Id;
 
 /// A request for approval, and its outcome.
 ///
@@ -47,12 +45,12 @@ pub struct Approval {
     /// The due date, as Kiket writes it.
     #[model(lenient)]
     pub due_at: Option<String>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
 impl Approval {
-    /// What a number or a text alone is.
+    /// Takes a number or a text that stands for the whole.
     fn take_plain(&mut self, plain: Id) -> bool {
         self.id = Some(plain);
         true
@@ -87,9 +85,8 @@ pub struct ApprovalRequested {
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -99,7 +96,7 @@ pub struct ApprovalRequested {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -129,9 +126,8 @@ pub struct ApprovalApproved {
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -141,7 +137,7 @@ pub struct ApprovalApproved {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -161,9 +157,8 @@ pub struct ApprovalRejected {
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -173,7 +168,7 @@ pub struct ApprovalRejected {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 

@@ -1,83 +1,15 @@
 //! Cases, and what happens to them.
 
-use kiket_macros::{Event, Model};
+use kiket_macros::Event;
 use serde_json::{Map, Value};
 
-use super::{
-    actor::{ACTOR, ASSIGNEE, Actor, PREVIOUS_ASSIGNEE},
-    changes::{CHANGES, Changes},
-    comment::{COMMENT_BODY, Comment},
-    project::Project,
-    transition::{FROM, TO, Transition},
+use crate::{
+    model::{
+        ACTOR, ASSIGNEE, Actor, CHANGES, COMMENT_BODY, Case, Changes, Comment, FROM, PREVIOUS_ASSIGNEE,
+        Project, TO, Transition,
+    },
+    types::{Id, Timestamp},
 };
-use crate::types::Id;
-
-/// A case, as far as an event has it.
-///
-/// ```
-/// use kiket_runtime::events::Case;
-///
-/// let case: Case = serde_json::from_str(r#"{"id":"case_1","processId":"proc_1","currentStateKey":"intake"}"#)?;
-/// assert_eq!(case.current_state_key.as_deref(), Some("intake"));
-/// assert_eq!(case, Case::new("case_1").process_id("proc_1").current_state_key("intake"));
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Model)]
-#[model(expecting = "a case, as an object or its id", plain = Self::take_plain)]
-#[non_exhaustive]
-pub struct Case {
-    /// The id.
-    #[model(new, alias = "case_id")]
-    pub id: Option<Id>,
-    /// The key.
-    #[model(alias = "case_key")]
-    pub key: Option<String>,
-    /// The title.
-    pub title: Option<String>,
-    /// The text below the title.
-    pub description: Option<String>,
-    /// The process that it goes through.
-    pub process_id: Option<Id>,
-    /// The key of the state that it is in, like `legal_review`.
-    #[model(lenient)]
-    pub current_state_key: Option<String>,
-    /// The key of its status.
-    #[model(lenient)]
-    pub status: Option<String>,
-    /// The key of its priority.
-    #[model(lenient)]
-    pub priority: Option<String>,
-    /// Its project.
-    pub project_id: Option<Id>,
-    /// Its workspace.
-    pub workspace_id: Option<Id>,
-    /// Its organisation.
-    pub organization_id: Option<Id>,
-    /// The assignee.
-    #[model(alias = "assignee_id")]
-    pub assignee: Option<Actor>,
-    /// Its labels.
-    #[model(lenient)]
-    pub labels: Vec<String>,
-    /// Its custom fields, by key.
-    pub custom_fields: Map<String, Value>,
-    /// Since when it is there, as Kiket writes it.
-    #[model(lenient)]
-    pub created_at: Option<String>,
-    /// When it changed last, as Kiket writes it.
-    #[model(lenient)]
-    pub updated_at: Option<String>,
-    /// Members without a meaning here.
-    pub extra: Map<String, Value>,
-}
-
-impl Case {
-    /// What a number or a text alone is.
-    fn take_plain(&mut self, plain: Id) -> bool {
-        self.id = Some(plain);
-        true
-    }
-}
 
 /// `case.created`: a case was created.
 #[derive(Debug, Clone, Default, PartialEq, Event)]
@@ -92,9 +24,8 @@ pub struct CaseCreated {
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -104,7 +35,7 @@ pub struct CaseCreated {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -124,9 +55,8 @@ pub struct CaseUpdated {
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -136,7 +66,7 @@ pub struct CaseUpdated {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -164,9 +94,8 @@ pub struct CaseTransitioned {
     pub transition: Transition,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -176,7 +105,7 @@ pub struct CaseTransitioned {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -199,9 +128,8 @@ pub struct CaseAssigned {
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -211,7 +139,7 @@ pub struct CaseAssigned {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -238,9 +166,8 @@ pub struct CaseCommented {
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -250,7 +177,7 @@ pub struct CaseCommented {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -270,9 +197,8 @@ pub struct CaseStatusChanged {
     pub changes: Changes,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -282,7 +208,7 @@ pub struct CaseStatusChanged {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 

@@ -3,11 +3,10 @@
 use kiket_macros::{Event, Model};
 use serde_json::{Map, Value};
 
-use super::{
-    actor::{ACTOR, Actor},
-    project::Project,
+use crate::{
+    model::{ACTOR, Actor, Project},
+    types::{Id, Timestamp},
 };
-use crate::types::Id;
 
 /// A command, like `/deploy production` in a chat.
 ///
@@ -32,9 +31,8 @@ pub struct Command {
     pub user: Option<Actor>,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -44,7 +42,7 @@ pub struct Command {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -61,12 +59,12 @@ pub struct Invocation {
     /// The same taken apart: a list, or an object of values by name.
     #[model(alias = ["args", "params", "parameters"])]
     pub arguments: Value,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
 impl Invocation {
-    /// What a number or a text alone is.
+    /// Takes a number or a text that stands for the whole.
     #[allow(clippy::needless_pass_by_value)] // others keep the id
     fn take_plain(&mut self, plain: Id) -> bool {
         self.name = plain.as_text().map(str::to_owned);

@@ -1,81 +1,15 @@
 //! Issues, and what happens to them.
 
-use kiket_macros::{Event, Model};
+use kiket_macros::Event;
 use serde_json::{Map, Value};
 
-use super::{
-    actor::{ACTOR, ASSIGNEE, Actor, PREVIOUS_ASSIGNEE},
-    changes::{CHANGES, Changes},
-    comment::{COMMENT_BODY, Comment},
-    project::Project,
-    transition::{FROM, TO, Transition},
+use crate::{
+    model::{
+        ACTOR, ASSIGNEE, Actor, CHANGES, COMMENT_BODY, Changes, Comment, FROM, Issue, PREVIOUS_ASSIGNEE,
+        Project, TO, Transition,
+    },
+    types::{Id, Timestamp},
 };
-use crate::types::Id;
-
-/// An issue, as far as an event has it.
-///
-/// ```
-/// use kiket_runtime::events::Issue;
-///
-/// let issue: Issue = serde_json::from_str(r#"{"id":42,"title":"Acme renewal","projectId":7,"estimate":3}"#)?;
-/// assert_eq!(issue.id, Some(42.into()));
-/// assert_eq!(issue.title.as_deref(), Some("Acme renewal"));
-/// assert_eq!(issue.extra["estimate"], 3);
-/// assert_eq!(issue, Issue::new(42).title("Acme renewal").project_id(7).extra("estimate", 3));
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Model)]
-#[model(expecting = "an issue, as an object or its id", plain = Self::take_plain)]
-#[non_exhaustive]
-pub struct Issue {
-    /// The id.
-    #[model(new, alias = "issue_id")]
-    pub id: Option<Id>,
-    /// The key, like `CORE-42`.
-    #[model(alias = "issue_key")]
-    pub key: Option<String>,
-    /// The title.
-    pub title: Option<String>,
-    /// The text below the title.
-    pub description: Option<String>,
-    /// The key of its status, like `in_progress`.
-    #[model(lenient)]
-    pub status: Option<String>,
-    /// The key of its type, like `incident`.
-    #[model(lenient, alias = "type")]
-    pub issue_type: Option<String>,
-    /// The key of its priority, like `high`.
-    #[model(lenient)]
-    pub priority: Option<String>,
-    /// Its project.
-    pub project_id: Option<Id>,
-    /// Its organisation.
-    pub organization_id: Option<Id>,
-    /// The assignee.
-    #[model(alias = "assignee_id")]
-    pub assignee: Option<Actor>,
-    /// Its labels.
-    #[model(lenient)]
-    pub labels: Vec<String>,
-    /// Its custom fields, by key.
-    pub custom_fields: Map<String, Value>,
-    /// Since when it is there, as Kiket writes it.
-    #[model(lenient)]
-    pub created_at: Option<String>,
-    /// When it changed last, as Kiket writes it.
-    #[model(lenient)]
-    pub updated_at: Option<String>,
-    /// Members without a meaning here.
-    pub extra: Map<String, Value>,
-}
-
-impl Issue {
-    /// What a number or a text alone is.
-    fn take_plain(&mut self, plain: Id) -> bool {
-        self.id = Some(plain);
-        true
-    }
-}
 
 /// `issue.created`: an issue was created.
 ///
@@ -104,9 +38,8 @@ pub struct IssueCreated {
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -116,7 +49,7 @@ pub struct IssueCreated {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -146,9 +79,8 @@ pub struct IssueUpdated {
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -158,7 +90,7 @@ pub struct IssueUpdated {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -187,9 +119,8 @@ pub struct IssueTransitioned {
     pub transition: Transition,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -199,7 +130,7 @@ pub struct IssueTransitioned {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -230,9 +161,8 @@ pub struct IssueAssigned {
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -242,7 +172,7 @@ pub struct IssueAssigned {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -276,9 +206,8 @@ pub struct IssueCommented {
     pub actor: Option<Actor>,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -288,7 +217,7 @@ pub struct IssueCommented {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -317,9 +246,8 @@ pub struct IssueStatusChanged {
     pub changes: Changes,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -329,7 +257,7 @@ pub struct IssueStatusChanged {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 

@@ -55,38 +55,24 @@ macro_rules! project_id {
     };
 }
 
-mod actor;
 mod approval;
 mod case;
-mod changes;
 mod command;
-mod comment;
-pub(crate) mod fields;
-pub(crate) mod into_option;
 mod issue;
-pub(crate) mod members;
 pub(crate) mod payload;
-mod project;
-mod transition;
 mod workflow;
 
 pub use self::{
-    actor::Actor,
     approval::{Approval, ApprovalApproved, ApprovalRejected, ApprovalRequested},
-    case::{
-        Case, CaseAssigned, CaseCommented, CaseCreated, CaseStatusChanged, CaseTransitioned, CaseUpdated,
-    },
-    changes::{Change, Changes},
+    case::{CaseAssigned, CaseCommented, CaseCreated, CaseStatusChanged, CaseTransitioned, CaseUpdated},
     command::{Command, Invocation},
-    comment::Comment,
-    into_option::IntoOption,
     issue::{
-        Issue, IssueAssigned, IssueCommented, IssueCreated, IssueStatusChanged, IssueTransitioned,
-        IssueUpdated,
+        IssueAssigned, IssueCommented, IssueCreated, IssueStatusChanged, IssueTransitioned, IssueUpdated,
     },
-    project::Project,
-    transition::Transition,
-    workflow::{AfterTransition, BeforeTransition, SlaDefinition, SlaMetrics, SlaStatus},
+    workflow::{AfterTransition, BeforeTransition, SlaStatus},
+};
+pub use crate::model::{
+    Actor, Case, Change, Changes, Comment, Issue, Project, SlaDefinition, SlaMetrics, Transition,
 };
 #[doc(no_inline)]
 pub use crate::types::{Event, EventName, EventVersion};

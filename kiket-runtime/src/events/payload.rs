@@ -5,11 +5,13 @@ use std::{borrow::Cow, mem};
 use serde::{Deserializer, de::MapAccess, ser::SerializeMap};
 use serde_json::{Map, Value};
 
-use super::{
-    fields::{Lenient, Typed, read},
-    members::{Members, snake_case, whole},
+use crate::{
+    model::{
+        fields::{Typed, read},
+        members::{Members, snake_case, whole},
+    },
+    types::{Id, Timestamp},
 };
-use crate::types::Id;
 
 /// The payload of an event.
 pub trait EventPayload: Members + Default {
@@ -20,7 +22,7 @@ pub trait EventPayload: Members + Default {
     fn id(&mut self) -> &mut Option<Id>;
 
     /// The first of the [`TIMES`].
-    fn occurred_at(&mut self) -> &mut Option<String>;
+    fn occurred_at(&mut self) -> &mut Option<Timestamp>;
 }
 
 /// What the framework reads for itself: it is in the `Context`, and what of it is secret must not be printed.
@@ -49,7 +51,7 @@ impl<E: EventPayload> Default for Top<E> {
 
 impl<E: EventPayload> Top<E> {
     /// Keeps the better time where it belongs, and the other one too.
-    fn note(&mut self, time: usize, text: String) {
+    fn note(&mut self, time: usize, text: Timestamp) {
         let worse = if time > self.time {
             Some((time, text))
         } else {
@@ -75,7 +77,7 @@ impl<E: EventPayload> Members for Top<E> {
     fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
         if let Some(time) = TIMES.iter().position(|known| *known == name) {
             let mut text = None;
-            read::<Lenient, _, _>(&mut text, map)?;
+            read::<Typed, _, _>(&mut text, map)?;
             if let Some(text) = text {
                 self.note(time, text);
             }

@@ -1,15 +1,12 @@
 //! Events of workflows: before and after a transition, and how late an issue is.
 
-use kiket_macros::{Event, Model};
+use kiket_macros::Event;
 use serde_json::{Map, Value};
 
-use super::{
-    actor::ACTOR,
-    issue::Issue,
-    project::Project,
-    transition::{FROM, TO, Transition},
+use crate::{
+    model::{ACTOR, FROM, Issue, Project, SlaDefinition, SlaMetrics, SlaState, TO, Transition},
+    types::{Id, Timestamp},
 };
-use crate::{api::SlaState, types::Id};
 
 /// `workflow.before_transition`: an issue is about to go from one status to another; the reply decides whether
 /// it may, see [`Reply::allow`](crate::Reply::allow).
@@ -44,9 +41,8 @@ pub struct BeforeTransition {
     pub transition: Transition,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -56,7 +52,7 @@ pub struct BeforeTransition {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -75,9 +71,8 @@ pub struct AfterTransition {
     pub transition: Transition,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -87,7 +82,7 @@ pub struct AfterTransition {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
@@ -118,9 +113,8 @@ pub struct SlaStatus {
     pub metrics: SlaMetrics,
     /// The id of the delivery, as the body has it.
     pub id: Option<Id>,
-    /// When it happened, as Kiket writes it (`timestamp`, else `occurred_at`, `createdAt`, `received_at`);
-    /// [`Context::occurred_at`](crate::Context::occurred_at) is the time.
-    pub occurred_at: Option<String>,
+    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+    pub occurred_at: Option<Timestamp>,
     /// The organisation in which it happened.
     pub organization_id: Option<Id>,
     /// The workspace in which it happened.
@@ -130,47 +124,7 @@ pub struct SlaStatus {
     pub project: Project,
     /// What Kiket says about the circumstances.
     pub context: Map<String, Value>,
-    /// Members without a meaning here.
-    pub extra: Map<String, Value>,
-}
-
-/// The rule that says how long an issue may be in a status.
-#[derive(Debug, Clone, Default, PartialEq, Model)]
-#[model(expecting = "the rule of a service level, as an object or its id", plain = Self::take_plain)]
-#[non_exhaustive]
-pub struct SlaDefinition {
-    /// The id.
-    pub id: Option<Id>,
-    /// The key of the status in which the time counts.
-    #[model(lenient)]
-    pub status: Option<String>,
-    /// The key of the type of issue that it is for.
-    #[model(lenient)]
-    pub issue_type: Option<String>,
-    /// How many minutes are allowed.
-    pub max_duration_minutes: Option<f64>,
-    /// Members without a meaning here.
-    pub extra: Map<String, Value>,
-}
-
-impl SlaDefinition {
-    /// What a number or a text alone is.
-    fn take_plain(&mut self, plain: Id) -> bool {
-        self.id = Some(plain);
-        true
-    }
-}
-
-/// How long an issue was in a status.
-#[derive(Debug, Clone, Default, PartialEq, Model)]
-#[model(expecting = "what was measured, an object")]
-#[non_exhaustive]
-pub struct SlaMetrics {
-    /// How many minutes it was.
-    pub duration_minutes: Option<f64>,
-    /// How many of them were too many.
-    pub overdue_minutes: Option<f64>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 

@@ -13,6 +13,10 @@
 /// ```
 ///
 /// `Kind` is inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a `{T}` nor an `Option` of one",
+    label = "does not convert into `{T}`"
+)]
 pub trait IntoOption<T, Kind> {
     /// The value, if there is one.
     fn into_option(self) -> Option<T>;
@@ -60,7 +64,8 @@ mod tests {
             (a(), a(), a(), None)
         });
         assert_eq!((id(7), id(Some("7")), id(None::<u64>)), (Some(7.into()), Some(7.into()), None));
-        assert_eq!(id(&Id::from(7)), Some(Id::from(7)));
+        let seven = Id::from(7);
+        assert_eq!((id(&seven), id(Some(&seven))), (Some(7.into()), Some(7.into())));
         assert_eq!(time(std::time::UNIX_EPOCH), time(Some("1970-01-01T00:00:00Z")));
     }
 }

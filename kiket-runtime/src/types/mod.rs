@@ -10,6 +10,7 @@ mod headers;
 mod hex;
 mod id;
 mod into_option;
+mod key;
 mod panic;
 mod redact;
 mod scope;
@@ -26,6 +27,7 @@ pub(crate) use self::{
     event::{VERSION_HEADER, VersionKey},
     headers::Occurrence,
     hex::{hex, sha256_of_parts},
+    key::Key,
     panic::caught,
     redact::Redactor,
     scope::{MissingScopes, allows},

@@ -69,6 +69,12 @@ impl From<&Timestamp> for Timestamp {
     }
 }
 
+impl From<Timestamp> for serde_json::Value {
+    fn from(time: Timestamp) -> Self {
+        serde_json::to_value(time).unwrap_or_default()
+    }
+}
+
 impl AsRef<str> for Timestamp {
     fn as_ref(&self) -> &str {
         &self.text

@@ -63,7 +63,7 @@ pub struct ShipLeft {
     /// The id.
     pub id: Option<Id>,
     /// The time.
-    pub occurred_at: Option<String>,
+    pub occurred_at: Option<kiket::Timestamp>,
     /// The rest.
     pub extra: Map<String, Value>,
 }

@@ -8,7 +8,7 @@ use crate::types::Id;
 /// A project.
 ///
 /// ```
-/// use kiket_runtime::events::IssueCreated;
+/// use kiket_runtime::model::IssueCreated;
 ///
 /// let event: IssueCreated = serde_json::from_str(r#"{"projectKey":"LEGAL","issue":{"project_id":7}}"#)?;
 /// assert_eq!(event.project.key.as_deref(), Some("LEGAL"));
@@ -29,12 +29,12 @@ pub struct Project {
     pub slug: Option<String>,
     /// The name to show.
     pub name: Option<String>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
 impl Project {
-    /// What a number or a text alone is.
+    /// Takes a number or a text that stands for the whole.
     fn take_plain(&mut self, plain: Id) -> bool {
         self.id = Some(plain);
         true

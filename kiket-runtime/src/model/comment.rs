@@ -4,12 +4,15 @@ use kiket_macros::Model;
 use serde_json::{Map, Value};
 
 use super::actor::Actor;
-use crate::types::Id;
+use crate::{
+    client::resources,
+    types::{Id, Timestamp},
+};
 
 /// A comment.
 ///
 /// ```
-/// use kiket_runtime::events::Comment;
+/// use kiket_runtime::model::Comment;
 ///
 /// let comment: Comment = serde_json::from_str(r#"{"id":7,"body":"done?"}"#)?;
 /// assert_eq!(comment, Comment::new("done?").id(7));
@@ -28,15 +31,16 @@ pub struct Comment {
     /// The author.
     #[model(alias = ["author_id", "actor", "user", "user_id"])]
     pub author: Option<Actor>,
-    /// Since when it is there, as Kiket writes it.
-    #[model(lenient)]
-    pub created_at: Option<String>,
-    /// Members without a meaning here.
+    /// The time of creation.
+    pub created_at: Option<Timestamp>,
+    /// The time of the last change.
+    pub updated_at: Option<Timestamp>,
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
 impl Comment {
-    /// What a number or a text alone is.
+    /// Takes a number or a text that stands for the whole.
     fn take_plain(&mut self, plain: Id) -> bool {
         match plain.as_text() {
             Some(body) => self.body = Some(body.to_owned()),
@@ -46,5 +50,7 @@ impl Comment {
     }
 }
 
+resources! { Comment: "comment", "comments", requires id body; }
+
 /// What senders call the text of a comment.
-pub(super) const COMMENT_BODY: [&str; 4] = ["body", "text", "content", "comment_body"];
+pub(crate) const COMMENT_BODY: [&str; 4] = ["body", "text", "content", "comment_body"];

@@ -19,7 +19,7 @@ use crate::types::Id;
 /// ```
 ///
 /// ```
-/// use kiket_runtime::events::Changes;
+/// use kiket_runtime::model::Changes;
 ///
 /// let changes: Changes = serde_json::from_str(r#"{"title":["A","B"],"status":{"from":"todo","to":"done"}}"#)?;
 /// let status = changes.of("status").unwrap();
@@ -31,7 +31,7 @@ use crate::types::Id;
 pub struct Changes(Map<String, Value>);
 
 /// What senders call the changes.
-pub(super) const CHANGES: [&str; 4] = ["changes", "changed_fields", "changed_attributes", "previous_changes"];
+pub(crate) const CHANGES: [&str; 4] = ["changes", "changed_fields", "changed_attributes", "previous_changes"];
 
 /// From what a field changed to what, as far as the payload says.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use crate::{delivery::Key, types::Id};
+use crate::types::{Id, Key};
 
 /// What is read member by member.
 pub trait Members {
@@ -113,7 +113,7 @@ pub fn whole<'de, M: Members + Default, D: Deserializer<'de>>(deserializer: D) -
 }
 
 /// What the senders of today and of yesterday mean alike: `currentStateKey` is `current_state_key`.
-pub(super) fn snake_case(name: &str) -> Cow<'_, str> {
+pub(crate) fn snake_case(name: &str) -> Cow<'_, str> {
     if !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Cow::Borrowed(name);
     }

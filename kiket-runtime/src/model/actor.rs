@@ -3,14 +3,14 @@
 use kiket_macros::Model;
 use serde_json::{Map, Value};
 
-use crate::types::Id;
+use crate::{client::resources, types::Id};
 
 /// A person or a program that did something.
 ///
 /// Kiket writes an object, an id, or an e-mail address alone; a text with `@` is an address.
 ///
 /// ```
-/// use kiket_runtime::events::Actor;
+/// use kiket_runtime::model::Actor;
 ///
 /// let actor: Actor = serde_json::from_str(r#""alex@example.com""#)?;
 /// assert_eq!(actor.email.as_deref(), Some("alex@example.com"));
@@ -29,12 +29,12 @@ pub struct Actor {
     pub name: Option<String>,
     /// The e-mail address.
     pub email: Option<String>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
 impl Actor {
-    /// What a number or a text alone is.
+    /// Takes a number or a text that stands for the whole.
     fn take_plain(&mut self, plain: Id) -> bool {
         match plain.as_text() {
             Some(text) if text.contains('@') => self.email = Some(text.to_owned()),
@@ -44,8 +44,35 @@ impl Actor {
     }
 }
 
+/// A member of a project: an actor with a role.
+#[derive(Debug, Clone, Default, PartialEq, Model)]
+#[model(expecting = "a member, as an object")]
+#[non_exhaustive]
+pub struct Member {
+    /// The id.
+    #[model(new, alias = "user_id")]
+    pub id: Option<Id>,
+    /// The name to show.
+    #[model(alias = "display_name")]
+    pub name: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// The role, like `admin`.
+    pub role: Option<String>,
+    /// The fields that this version does not know.
+    pub extra: Map<String, Value>,
+}
+
+resources! { Member: "member", "members", requires id; }
+
+impl From<Member> for Actor {
+    fn from(member: Member) -> Self {
+        Self { id: member.id, name: member.name, email: member.email, extra: Map::new() }
+    }
+}
+
 /// The names of the actor in payloads.
-pub(super) const ACTOR: [&str; 7] =
+pub(crate) const ACTOR: [&str; 7] =
     ["actor", "actor_id", "performed_by", "performed_by_id", "triggered_by", "user", "user_id"];
 
 impl<T: Into<Id>> From<T> for Actor {
@@ -58,8 +85,8 @@ impl<T: Into<Id>> From<T> for Actor {
 }
 
 /// The names of the new assignee in payloads.
-pub(super) const ASSIGNEE: [&str; 4] = ["assignee", "assignee_id", "new_assignee", "new_assignee_id"];
+pub(crate) const ASSIGNEE: [&str; 4] = ["assignee", "assignee_id", "new_assignee", "new_assignee_id"];
 
 /// The names of the former assignee in payloads.
-pub(super) const PREVIOUS_ASSIGNEE: [&str; 5] =
+pub(crate) const PREVIOUS_ASSIGNEE: [&str; 5] =
     ["previous_assignee", "previous_assignee_id", "old_assignee", "old_assignee_id", "from_assignee"];

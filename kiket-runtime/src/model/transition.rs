@@ -9,7 +9,7 @@ use crate::types::Id;
 /// The way from one state to another, and the actor.
 ///
 /// ```
-/// use kiket_runtime::events::Transition;
+/// use kiket_runtime::model::Transition;
 ///
 /// let transition: Transition =
 ///     serde_json::from_str(r#"{"from":"review","to":"done","performed_by":"alex@example.com"}"#)?;
@@ -36,12 +36,12 @@ pub struct Transition {
     pub actor: Option<Actor>,
     /// The comment.
     pub comment: Option<String>,
-    /// Members without a meaning here.
+    /// The fields that this version does not know.
     pub extra: Map<String, Value>,
 }
 
 impl Transition {
-    /// What a number or a text alone is.
+    /// Takes a number or a text that stands for the whole.
     fn take_plain(&mut self, plain: Id) -> bool {
         match plain.as_text() {
             Some(name) => self.name = Some(name.to_owned()),
@@ -52,8 +52,8 @@ impl Transition {
 }
 
 /// What senders call the state before.
-pub(super) const FROM: [&str; 6] =
+pub(crate) const FROM: [&str; 6] =
     ["from", "from_status", "from_state", "from_state_key", "previous_status", "old_status"];
 
 /// What senders call the state after.
-pub(super) const TO: [&str; 5] = ["to", "to_status", "to_state", "to_state_key", "new_status"];
+pub(crate) const TO: [&str; 5] = ["to", "to_status", "to_state", "to_state_key", "new_status"];

@@ -10,7 +10,7 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::members::{Members, Merge};
-use crate::{delivery::Key, types::Id};
+use crate::types::{Id, Key, Timestamp};
 
 /// A field, read in one of three ways. What is `null` changes nothing.
 #[diagnostic::on_unimplemented(
@@ -81,7 +81,7 @@ macro_rules! singles {
     };
 }
 
-singles!(Id, String, bool, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64, Value);
+singles!(Id, Timestamp, String, bool, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64, Value);
 
 fn replace<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     field: &mut Option<T>,

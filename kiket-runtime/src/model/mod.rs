@@ -1,0 +1,62 @@
+//! Kiket's nouns, once for API calls, events and tests.
+//!
+//! An issue that an event brings is the issue that a call takes:
+//!
+//! ```
+//! # use kiket_runtime::testing::{self, Platform};
+//! use kiket_runtime::{Context, Payload, Result, api::IssueFields, events::IssueCreated};
+//!
+//! async fn on_issue_created(Payload(event): Payload<IssueCreated>, context: Context) -> Result<()> {
+//!     let issue = context.endpoints().issues().update(&event.issue, IssueFields::default().priority("high")).await?;
+//!     assert_eq!(issue.priority.as_deref(), Some("high"));
+//!     Ok(())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let platform = Platform::start();
+//! # platform.add_issue(serde_json::json!({ "key": "CORE-42", "title": "Acme renewal" }));
+//! # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+//! let event = IssueCreated::new(kiket_runtime::model::Issue::new(42).key("CORE-42"));
+//! on_issue_created(Payload(event), context).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is read
+//!
+//! Kiket has written its nouns in several ways, and all of them are read: names in snake case or in camel case; ids as
+//! numbers or texts; people as objects, ids or e-mail addresses; statuses, types, priorities and labels as texts or
+//! numbers, or as objects, of which the `key` counts, else the `name`. What is absent or `null` is `None` or empty. A
+//! member of the wrong type is an error, with its path. Members of an object that these types do not know are kept in `extra`.
+//!
+//! They are written in one shape, in snake case, without what is absent. Reading that gives an equal value.
+
+mod actor;
+mod case;
+mod changes;
+mod comment;
+pub(crate) mod fields;
+mod issue;
+pub(crate) mod members;
+mod project;
+mod sla;
+mod transition;
+
+pub(crate) use self::{
+    actor::{ACTOR, ASSIGNEE, PREVIOUS_ASSIGNEE},
+    changes::CHANGES,
+    comment::COMMENT_BODY,
+    transition::{FROM, TO},
+};
+pub use self::{
+    actor::{Actor, Member},
+    case::Case,
+    changes::{Change, Changes},
+    comment::Comment,
+    issue::{Issue, IssueRef},
+    project::Project,
+    sla::{SlaDefinition, SlaEvent, SlaMetrics, SlaState},
+    transition::Transition,
+};
+pub use crate::types::IntoOption;
