@@ -56,9 +56,9 @@ impl Form {
     }
 }
 
+#[cfg(feature = "internals")]
 impl<'p> Target<'p> {
     /// What `path` says where the extension is not mounted below another.
-    #[cfg(feature = "internals")]
     pub(crate) fn at(path: &'p str) -> Option<Self> {
         Form::ALL.into_iter().find_map(|form| form.read(path, form.beginning()))
     }
