@@ -24,7 +24,7 @@ use super::{
     routes::configure,
 };
 use crate::{
-    error::{Problem, StartupError},
+    error::{Error, Problem, StartupError},
     extension::Extension,
 };
 
@@ -81,7 +81,7 @@ impl Extension {
     /// # Errors
     ///
     /// When the address cannot be listened on, deliveries had to be cut off, or the operating system fails.
-    pub async fn serve(&self) -> Result<(), crate::Error> {
+    pub async fn serve(&self) -> Result<(), Error> {
         Ok(self.bind()?.run().await?)
     }
 }

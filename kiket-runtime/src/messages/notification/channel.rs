@@ -5,7 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ChannelType, NotificationError, id::id};
+use super::{
+    id::id,
+    message::{ChannelType, NotificationError},
+};
 use crate::{
     error::Result,
     handler::{IntoReply, Reply},
