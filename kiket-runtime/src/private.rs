@@ -17,7 +17,7 @@ use crate::{
 };
 pub use crate::{
     error::Classifier,
-    handler::{Middleware, Registration, spawnable},
+    handler::{Middleware, Prepared, Registration, spawnable},
     types::{EventName, EventVersion, Scope, Timeout},
 };
 

@@ -87,10 +87,14 @@ fn call(handler: &Handler) -> TokenStream {
     };
     let awaited = quote_spanned!(last=> .await);
     let reply = quote_spanned!(first=> ::kiket::IntoReply::into_reply(__handler(#(#names),*) #awaited));
-    let extract = arguments
-        .iter()
-        .zip(&names)
-        .map(|(argument, name)| quote_spanned!(ends(argument).0=> let #name = #name.extract().await?;));
+    let extract = arguments.iter().zip(&names).map(|(argument, name)| {
+        quote_spanned! {ends(argument).0=>
+            let #name = match #name {
+                ::kiket::__private::Prepared::Ready(__value) => __value,
+                ::kiket::__private::Prepared::Waiting(__delivery, __extract) => __extract(__delivery).await?,
+            };
+        }
+    });
     let future = quote_spanned! {at(name.span())=>
         ::kiket::__private::spawnable(async move { #(#extract)* #reply })
     };

@@ -78,8 +78,18 @@ fn the_simplest_handler() {
                     let __handler = on_issue_created;
                     ::core::result::Result::Ok(
                         ::kiket::__private::spawnable(async move {
-                            let __a0 = __a0.extract().await?;
-                            let __a1 = __a1.extract().await?;
+                            let __a0 = match __a0 {
+                                ::kiket::__private::Prepared::Ready(__value) => __value,
+                                ::kiket::__private::Prepared::Waiting(__delivery, __extract) => {
+                                    __extract(__delivery).await?
+                                }
+                            };
+                            let __a1 = match __a1 {
+                                ::kiket::__private::Prepared::Ready(__value) => __value,
+                                ::kiket::__private::Prepared::Waiting(__delivery, __extract) => {
+                                    __extract(__delivery).await?
+                                }
+                            };
                             ::kiket::IntoReply::into_reply(__handler(__a0, __a1).await)
                         }),
                     )
@@ -304,8 +314,18 @@ fn patterns_attributes_and_modifiers_of_arguments_do_not_matter() {
                     let __handler = r#async;
                     ::core::result::Result::Ok(
                         ::kiket::__private::spawnable(async move {
-                            let __a0 = __a0.extract().await?;
-                            let __a1 = __a1.extract().await?;
+                            let __a0 = match __a0 {
+                                ::kiket::__private::Prepared::Ready(__value) => __value,
+                                ::kiket::__private::Prepared::Waiting(__delivery, __extract) => {
+                                    __extract(__delivery).await?
+                                }
+                            };
+                            let __a1 = match __a1 {
+                                ::kiket::__private::Prepared::Ready(__value) => __value,
+                                ::kiket::__private::Prepared::Waiting(__delivery, __extract) => {
+                                    __extract(__delivery).await?
+                                }
+                            };
                             ::kiket::IntoReply::into_reply(__handler(__a0, __a1).await)
                         }),
                     )
