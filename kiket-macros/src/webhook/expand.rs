@@ -96,14 +96,19 @@ fn call(krate: &Path, handler: &Handler) -> TokenStream {
         ReturnType::Type(_, answer) => ends(answer),
     };
     let awaited = quote_spanned!(last=> .await);
-    let (trait_krate, krate) = (krate::at(first, krate), krate::at(at(name.span()), krate));
+    let (trait_krate, private) = (krate::at(first, krate), krate::at(at(name.span()), krate));
     let reply = quote_spanned!(first=> #trait_krate::IntoReply::into_reply(__handler(#(#names),*) #awaited));
-    let extract = arguments
-        .iter()
-        .zip(&names)
-        .map(|(argument, name)| quote_spanned!(ends(argument).0=> let #name = #name.extract().await?;));
+    let extract = arguments.iter().zip(&names).map(|(argument, name)| {
+        let krate = krate::at(ends(argument).0, krate);
+        quote_spanned! {ends(argument).0=>
+            let #name = match #name {
+                #krate::__private::Prepared::Ready(__value) => __value,
+                #krate::__private::Prepared::Waiting(__delivery, __extract) => __extract(__delivery).await?,
+            };
+        }
+    });
     let future = quote_spanned! {at(name.span())=>
-        #krate::__private::spawnable(async move { #(#extract)* #reply })
+        #private::__private::spawnable(async move { #(#extract)* #reply })
     };
     quote_spanned! {site()=>
         |#delivery| {

@@ -69,18 +69,32 @@ fn the_simplest_handler() {
                 ::kiket::__private::EventName::from_static("issue.created"),
                 ::kiket::__private::EventVersion::from_static("v1"),
                 ::core::concat!(::core::module_path!(), "::", ::core::stringify!(on_issue_created)),
-                |__needs| {
-                    <Payload<IssueCreated> as ::kiket::FromDelivery<'_>>::declare(__needs);
-                    <Context as ::kiket::FromDelivery<'_>>::declare(__needs);
+                |__requirements| {
+                    <Payload<
+                        IssueCreated,
+                    > as ::kiket::FromDelivery<'_>>::requirements(__requirements);
+                    <Context as ::kiket::FromDelivery<'_>>::requirements(__requirements);
                 },
                 |__delivery| {
                     let __a0 = <Payload<
                         IssueCreated,
-                    > as ::kiket::FromDelivery<'_>>::from_delivery(__delivery)?;
-                    let __a1 = <Context as ::kiket::FromDelivery<'_>>::from_delivery(__delivery)?;
+                    > as ::kiket::FromDelivery<'_>>::prepare(__delivery)?;
+                    let __a1 = <Context as ::kiket::FromDelivery<'_>>::prepare(__delivery)?;
                     let __handler = on_issue_created;
                     ::core::result::Result::Ok(
                         ::kiket::__private::spawnable(async move {
+                            let __a0 = match __a0 {
+                                ::kiket::__private::Prepared::Ready(__value) => __value,
+                                ::kiket::__private::Prepared::Waiting(__delivery, __extract) => {
+                                    __extract(__delivery).await?
+                                }
+                            };
+                            let __a1 = match __a1 {
+                                ::kiket::__private::Prepared::Ready(__value) => __value,
+                                ::kiket::__private::Prepared::Waiting(__delivery, __extract) => {
+                                    __extract(__delivery).await?
+                                }
+                            };
                             ::kiket::IntoReply::into_reply(__handler(__a0, __a1).await)
                         }),
                     )
@@ -354,18 +368,30 @@ fn patterns_attributes_and_modifiers_of_arguments_do_not_matter() {
                 ::kiket::__private::EventName::from_static("issue.created"),
                 ::kiket::__private::EventVersion::from_static("v1"),
                 ::core::concat!(::core::module_path!(), "::", ::core::stringify!(r#async)),
-                |__needs| {
-                    <Payload<Issue<'_>> as ::kiket::FromDelivery<'_>>::declare(__needs);
-                    <Context as ::kiket::FromDelivery<'_>>::declare(__needs);
+                |__requirements| {
+                    <Payload<Issue<'_>> as ::kiket::FromDelivery<'_>>::requirements(__requirements);
+                    <Context as ::kiket::FromDelivery<'_>>::requirements(__requirements);
                 },
                 |__delivery| {
                     let __a0 = <Payload<
                         Issue<'_>,
-                    > as ::kiket::FromDelivery<'_>>::from_delivery(__delivery)?;
-                    let __a1 = <Context as ::kiket::FromDelivery<'_>>::from_delivery(__delivery)?;
+                    > as ::kiket::FromDelivery<'_>>::prepare(__delivery)?;
+                    let __a1 = <Context as ::kiket::FromDelivery<'_>>::prepare(__delivery)?;
                     let __handler = r#async;
                     ::core::result::Result::Ok(
                         ::kiket::__private::spawnable(async move {
+                            let __a0 = match __a0 {
+                                ::kiket::__private::Prepared::Ready(__value) => __value,
+                                ::kiket::__private::Prepared::Waiting(__delivery, __extract) => {
+                                    __extract(__delivery).await?
+                                }
+                            };
+                            let __a1 = match __a1 {
+                                ::kiket::__private::Prepared::Ready(__value) => __value,
+                                ::kiket::__private::Prepared::Waiting(__delivery, __extract) => {
+                                    __extract(__delivery).await?
+                                }
+                            };
                             ::kiket::IntoReply::into_reply(__handler(__a0, __a1).await)
                         }),
                     )

@@ -223,9 +223,9 @@ async fn a_retry_after_past_the_deadline_is_told_at_once() {
     assert_eq!((error.retry_after(), from.elapsed()), (Some(Duration::from_secs(60)), Duration::ZERO));
     assert_eq!(error.message(), "Rate limit exceeded");
 
-    let error = crate::error::HandlerError::from(error);
+    let error = crate::error::HandlerError::from(error).into_error();
     assert_eq!(error.kind(), crate::error::ErrorKind::RetryAfter(Duration::from_secs(60)));
-    assert_eq!(error.into_error().message(), None);
+    assert_eq!(error.message(), None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,7 +51,7 @@ struct Contents {
     /// The idempotency keys of the calls that are made for it, from the first call on.
     keys: OnceLock<IdempotencyKeys>,
     /// What middleware inserted, one of a type.
-    values: OnceLock<Mutex<TypeMap>>,
+    values: OnceLock<Box<Mutex<TypeMap>>>,
 }
 
 impl Delivery {
@@ -93,7 +93,7 @@ impl Delivery {
     }
 
     fn values(&self) -> MutexGuard<'_, TypeMap> {
-        self.0.values.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.values.get_or_init(Box::default).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The event, as its handler is registered.

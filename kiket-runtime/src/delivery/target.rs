@@ -74,6 +74,10 @@ impl<'v> Version<'v> {
 
 /// One path segment, percent-decoded once; `None` where that is not UTF-8.
 fn segment(encoded: &str) -> Option<Cow<'_, str>> {
+    // Nearly always there is nothing to decode.
+    if !encoded.as_bytes().contains(&b'%') {
+        return Some(Cow::Borrowed(encoded));
+    }
     percent_encoding::percent_decode_str(encoded).decode_utf8().ok()
 }
 

@@ -12,7 +12,7 @@ use super::{
     delivery::Error,
     extractor::PayloadRejection,
     kind::ErrorKind,
-    retry::{Classifiers, Subject},
+    retry::{Advice, Classifiers, Subject},
     verification::{VerificationError, VerificationErrorKind},
 };
 
@@ -93,7 +93,7 @@ fn advice(subject: Subject<'_>, classifiers: &Classifiers) -> Option<Error> {
         VerificationErrorKind::UnusableSecret => Some(ErrorKind::Retryable),
         _ => Some(ErrorKind::Permanent),
     };
-    let kind = classifiers.advice(subject).map(super::Advice::kind).or_else(called).or_else(unverified);
+    let kind = classifiers.advice(subject).map(Advice::kind).or_else(called).or_else(unverified);
     kind.map(Error::of_kind)
 }
 

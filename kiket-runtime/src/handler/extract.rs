@@ -89,25 +89,16 @@ pub trait FromDelivery<'d>: Sized {
 /// An argument between the two moments of its extraction.
 ///
 /// It knows nothing of [`FromDelivery`]: the compiler cannot prove that a future with an extractor that borrows is `Send` if it
-/// has to look for implementations on the way. So an extractor that waits is boxed, and one that is ready is not.
+/// has to look for implementations on the way. So an extractor that waits is boxed, and one that is ready is not: handlers match
+/// on this, without a future in between.
 #[doc(hidden)]
 pub enum Prepared<'d, T> {
     Ready(T),
     Waiting(&'d Delivery, fn(&'d Delivery) -> Extracting<'d, T>),
 }
 
+/// The second moment of the extraction.
 type Extracting<'d, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'd>>;
-
-impl<T> Prepared<'_, T> {
-    /// The second moment of the extraction.
-    #[inline]
-    pub async fn extract(self) -> Result<T> {
-        match self {
-            Self::Ready(value) => Ok(value),
-            Self::Waiting(delivery, extract) => extract(delivery).await,
-        }
-    }
-}
 
 /// What the extractors of a handler require before the first delivery.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use crate::{
     delivery::Delivery,
     error::HandlerError,
     handler::{
-        extract::{FromDelivery, Requirements},
+        extract::{FromDelivery, Prepared, Requirements},
         reply::{IntoReply, Reply},
     },
 };
@@ -69,7 +69,10 @@ macro_rules! async_handler {
                 $(let $extractor = $extractor::prepare(delivery)?;)*
                 let function = self.clone();
                 Ok(Box::pin(async move {
-                    $(let $extractor = $extractor.extract().await?;)*
+                    $(let $extractor = match $extractor {
+                        Prepared::Ready(value) => value,
+                        Prepared::Waiting(delivery, extract) => extract(delivery).await?,
+                    };)*
                     function($($extractor),*).await.into_reply()
                 }))
             }

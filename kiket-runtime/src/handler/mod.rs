@@ -15,7 +15,7 @@ mod state;
 pub use self::{
     context::Context,
     declaration::Handler,
-    extract::{FromDelivery, RawBody, Requirements},
+    extract::{FromDelivery, Prepared, RawBody, Requirements},
     function::{AsyncHandler, HandlerFuture, HandlerOutcome, spawnable},
     middleware::{FromMiddleware, Middleware, MiddlewareFn, Next},
     payload::Payload,

@@ -36,6 +36,7 @@ use self::{
     run::run,
 };
 use crate::{
+    auth::Authentic,
     delivery::{Delivery, Request, Services},
     handler::{Registry, Route},
 };
@@ -56,7 +57,8 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     /// Dropping the future does not stop a handler that has begun.
     pub(crate) async fn handle(self: &Arc<Self>, request: Request<'_>) -> Response {
-        match self.accept(request).await {
+        let authentic = self.authenticator.authenticate(&request, &self.concurrency).await; // 401, 503
+        match authentic.and_then(|authentic| self.accept(request, authentic)) {
             Ok(accepted) => {
                 let span = accepted.span();
                 to_completion(Box::pin(Arc::clone(self).process(accepted).instrument(span))).await
@@ -65,9 +67,8 @@ impl Pipeline {
         }
     }
 
-    /// Until it is known whose request it is, and which handler's.
-    async fn accept(&self, request: Request<'_>) -> Result<Accepted, Refusal> {
-        let authentic = self.authenticator.authenticate(&request, &self.concurrency).await?; // 401, 503
+    /// Until it is known whose delivery it is.
+    fn accept(&self, request: Request<'_>, authentic: Authentic) -> Result<Accepted, Refusal> {
         let permit = self.concurrency.try_acquire().map_err(|rejection| Refusal::of(rejection, &request))?; // 503
         let (route, body) =
             route(&self.registry, &request).map_err(|rejection| Refusal::of(rejection, &request))?; // 400, 404
@@ -86,6 +87,7 @@ impl Pipeline {
         ended.response
     }
 
+    /// From permission to the reply of the handler; what stops it is in the error.
     async fn attempt<'p>(
         &'p self,
         delivery: &Delivery,

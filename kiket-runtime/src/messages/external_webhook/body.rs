@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, de::value::BorrowedStrDeserializer};
 
-use super::ExternalWebhook;
+use super::webhook::ExternalWebhook;
 use crate::{
     error::Error,
     handler::{located, undecodable},

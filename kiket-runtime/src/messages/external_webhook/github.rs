@@ -1,8 +1,8 @@
 //! The signature of GitHub.
 
 use super::{
-    ExternalWebhook,
     provider::{Key, Provider, malformed},
+    webhook::ExternalWebhook,
 };
 use crate::{auth::read_hex, error::VerificationError, types::Secret};
 

@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use super::ExternalWebhook;
+use super::webhook::ExternalWebhook;
 use crate::{
     auth::{MacKey, read_time},
     error::{VerificationError, VerificationErrorKind},
@@ -43,6 +43,24 @@ pub trait Provider {
 }
 
 impl ExternalWebhook {
+    /// Checks that `provider` sent it: its own signature over the text of the body.
+    ///
+    /// A provider's time is compared with [`received_at`](Self::received_at) and not with now, both ways. Kiket may
+    /// deliver a webhook again eight hours later, and it is as true then as it was; one that somebody recorded and
+    /// sends to Kiket later is refused. `received_at` is as true as the delivery's signature: where nobody signs
+    /// deliveries, it is anybody's.
+    ///
+    /// With two live secrets, check one and then the other:
+    /// `webhook.verify(&new).or_else(|_| webhook.verify(&old))?`.
+    ///
+    /// # Errors
+    ///
+    /// Says why not, and nothing that helps whoever forges. `?` in a handler answers 422: it will not be true when
+    /// it is sent again. Where our own secret cannot be used, it is tried again.
+    pub fn verify(&self, provider: &(impl Provider + ?Sized)) -> Result<(), VerificationError> {
+        provider.verify(self)
+    }
+
     /// The header `name`, which is there once.
     ///
     /// # Errors

@@ -3,8 +3,8 @@
 use base64ct::{Base64, Encoding as _};
 
 use super::{
-    ExternalWebhook,
     provider::{Key, Provider, check_time, malformed, unusable_secret},
+    webhook::ExternalWebhook,
 };
 use crate::{auth::MacKey, error::VerificationError, types::Secret};
 

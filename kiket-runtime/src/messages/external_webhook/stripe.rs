@@ -1,8 +1,8 @@
 //! The signature of Stripe.
 
 use super::{
-    ExternalWebhook,
     provider::{Key, Provider, check_time, malformed},
+    webhook::ExternalWebhook,
 };
 use crate::{auth::read_hex, error::VerificationError, types::Secret};
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::error::{ErrorKind, HandlerError};
 use crate::messages::external_webhook::*;
@@ -328,8 +328,8 @@ fn a_secret_that_cannot_be_used_verifies_nothing_and_is_our_own_fault() {
 #[test]
 fn a_forgery_is_permanent_and_tells_the_caller_nothing() {
     let forged = webhook("Hello", [("X-Hub-Signature-256", json!(HELLO))]);
-    let error = HandlerError::from(forged.verify(&GitHub::new("secret")).unwrap_err());
-    assert_eq!((error.kind(), error.into_error().message()), (ErrorKind::Permanent, None));
+    let error = HandlerError::from(forged.verify(&GitHub::new("secret")).unwrap_err()).into_error();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Permanent, None));
 }
 
 #[test]

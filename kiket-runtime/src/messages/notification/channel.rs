@@ -5,30 +5,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{error::NotificationError, id::id};
+use super::{
+    id::id,
+    message::{ChannelType, NotificationError},
+};
 use crate::{
     error::Result,
     handler::{IntoReply, Reply},
     types::or_default,
 };
-
-/// What kind of place a message goes to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum ChannelType {
-    /// A channel, which many read.
-    #[default]
-    Channel,
-    /// A person.
-    #[serde(rename = "dm")]
-    Direct,
-    /// A group of people.
-    Group,
-    /// A kind that this version does not know.
-    #[serde(untagged)]
-    Other(String),
-}
 
 /// Asks whether the extension can write to a channel.
 ///

@@ -1,0 +1,159 @@
+//! A webhook of another service, as Kiket received it.
+
+use std::{fmt, time::SystemTime};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::headers;
+use crate::{
+    types::read_time,
+    types::{Headers, or_default},
+};
+
+/// A webhook of somebody else, as Kiket received it and passes it on in an `external.webhook.…` event.
+///
+/// ```
+/// use kiket_runtime::external_webhook::ExternalWebhook;
+/// use serde_json::json;
+///
+/// let webhook: ExternalWebhook = serde_json::from_value(json!({
+///     "event": "external.webhook.status_callback",
+///     "action": "status_callback",
+///     "external_webhook": {
+///         "body": "MessageSid=SM123&MessageStatus=delivered",
+///         "headers": { "X-Twilio-Signature": "…" },
+///         "content_type": "application/x-www-form-urlencoded",
+///         "method": "POST",
+///         "query_params": { "tenant": "acme" },
+///     },
+///     "received_at": "2026-04-14T10:00:00Z",
+/// }))?;
+/// assert_eq!(webhook.action(), Some("status_callback"));
+/// assert_eq!(webhook.query("tenant"), Some("acme"));
+/// assert_eq!(webhook.headers().get("x-twilio-signature"), Some("…"));
+/// let status: serde_json::Value = webhook.decode().unwrap();
+/// assert_eq!(status["MessageStatus"], "delivered");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// Unknown fields are kept. `Debug` prints neither values of headers nor the body, for there are signatures and
+/// tokens in them.
+#[derive(Clone, Deserialize)]
+#[serde(from = "Fields")]
+pub struct ExternalWebhook {
+    action: Option<String>,
+    request: Request,
+    received_at: Option<SystemTime>,
+    extra: Map<String, Value>,
+}
+
+/// What comes before the action in the name of an event.
+const EVENT_PREFIX: &str = "external.webhook.";
+
+impl ExternalWebhook {
+    /// Which webhook of the extension it is, like `inbound_email`: `action`, else the end of the event's name.
+    pub fn action(&self) -> Option<&str> {
+        self.action.as_deref()
+    }
+
+    /// The body as it was sent: the text that its sender signed. Empty where there was none.
+    pub fn text(&self) -> &str {
+        &self.request.body
+    }
+
+    /// The headers it was sent with, to Kiket; those of the delivery are
+    /// [`Context::headers`](crate::Context::headers).
+    pub fn headers(&self) -> &Headers {
+        &self.request.headers
+    }
+
+    /// The kind of its body, as it was sent, like `application/json; charset=utf-8`.
+    pub fn content_type(&self) -> Option<&str> {
+        self.request.content_type.as_deref().or_else(|| self.headers().get("content-type"))
+    }
+
+    /// The method it was sent with, like `POST`.
+    pub fn method(&self) -> Option<&str> {
+        self.request.method.as_deref()
+    }
+
+    /// The parameters of its query, as Kiket read them: texts, or lists and objects where names have brackets.
+    pub fn query_params(&self) -> &Map<String, Value> {
+        &self.request.query_params
+    }
+
+    /// The parameter `name` of its query, where it is a text.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query_params().get(name)?.as_str()
+    }
+
+    /// The address it was sent to, where Kiket says so.
+    pub fn original_url(&self) -> Option<&str> {
+        self.request.original_url.as_deref()
+    }
+
+    /// When Kiket received it, however much later this delivery is. `None` where that is no time.
+    pub fn received_at(&self) -> Option<SystemTime> {
+        self.received_at
+    }
+
+    /// The fields of the payload that this version does not know.
+    pub fn extra(&self) -> &Map<String, Value> {
+        &self.extra
+    }
+
+    /// The fields of `external_webhook` that this version does not know.
+    pub fn request_extra(&self) -> &Map<String, Value> {
+        &self.request.extra
+    }
+}
+
+impl fmt::Debug for ExternalWebhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExternalWebhook")
+            .field("action", &self.action)
+            .field("method", &self.request.method)
+            .field("content_type", &self.content_type())
+            .field("headers", &self.headers())
+            .field("bytes", &self.text().len())
+            .field("received_at", &self.received_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The payload on the wire.
+#[derive(Deserialize)]
+struct Fields {
+    event: Option<String>,
+    action: Option<String>,
+    external_webhook: Request,
+    received_at: Option<Value>,
+    #[serde(flatten)]
+    extra: Map<String, Value>,
+}
+
+/// What was sent to Kiket.
+#[derive(Clone, Deserialize)]
+struct Request {
+    #[serde(default, deserialize_with = "or_default")]
+    body: String,
+    #[serde(default, deserialize_with = "headers::headers")]
+    headers: Headers,
+    content_type: Option<String>,
+    method: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    query_params: Map<String, Value>,
+    original_url: Option<String>,
+    #[serde(flatten)]
+    extra: Map<String, Value>,
+}
+
+impl From<Fields> for ExternalWebhook {
+    fn from(fields: Fields) -> Self {
+        let Fields { event, action, external_webhook: request, received_at, extra } = fields;
+        let of_event = || event?.strip_prefix(EVENT_PREFIX).map(str::to_owned);
+        let received_at = received_at.and_then(|time| read_time(&time.to_string()));
+        Self { action: action.or_else(of_event), request, received_at, extra }
+    }
+}

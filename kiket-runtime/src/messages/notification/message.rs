@@ -1,0 +1,504 @@
+//! A message that the extension delivers for Kiket.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::id::{self, id};
+use crate::types::or_default;
+
+/// A message for somebody, to be delivered by the extension.
+///
+/// Each has a message that is not blank; one for a channel has a `channel_id`, and a direct one a `recipient_id`. A
+/// payload that breaks one of these does not decode, and the error names the field. Ids may be texts or whole
+/// numbers; formats, priorities and kinds of channels that this version does not know are kept, and so are unknown
+/// fields.
+///
+/// ```
+/// use kiket_runtime::notification::{Format, Notification, Priority, Recipient};
+/// use serde_json::json;
+///
+/// let notification: Notification = serde_json::from_value(json!({
+///     "message": "Hello!", "channel_type": "channel", "channel_id": 17, "format": "mrkdwn", "team_id": "t-1",
+/// }))?;
+/// assert_eq!(notification.recipient(), Recipient::Channel("17"));
+/// assert_eq!(notification.format, Format::Other("mrkdwn".into()));
+/// assert_eq!(notification.priority, Priority::Normal);
+/// assert_eq!(notification.extra["team_id"], "t-1");
+///
+/// let nobody = json!({ "message": "Hello!", "channel_type": "dm" });
+/// assert!(serde_json::from_value::<Notification>(nobody).unwrap_err().to_string().contains("`recipient_id`"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// `Debug` prints the names of unknown fields only: what Kiket sends beside the message has tokens in it.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Fields")]
+#[non_exhaustive]
+pub struct Notification {
+    message: String,
+    channel_type: ChannelType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_id: Option<String>,
+    /// How the message is written; markdown, unless said.
+    pub format: Format,
+    /// How urgent it is; normal, unless said.
+    pub priority: Priority,
+    /// What the sender knows besides.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
+    /// The thread that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread_id: Option<String>,
+    /// What is sent with it, as the sender writes it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Value>,
+    /// The fields that this version does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Whom a notification is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Recipient<'n> {
+    /// The channel with this id.
+    Channel(&'n str),
+    /// The person with this id.
+    Direct(&'n str),
+    /// The group with this id. Kiket may send none: then the extension must know the group, or say that it failed.
+    Group(Option<&'n str>),
+    /// A kind of channel that this version does not know; see [`Notification::channel_id`] and
+    /// [`Notification::recipient_id`].
+    Other(&'n str),
+}
+
+/// What kind of place a message goes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ChannelType {
+    /// A channel, which many read.
+    #[default]
+    Channel,
+    /// A person.
+    #[serde(rename = "dm")]
+    Direct,
+    /// A group of people.
+    Group,
+    /// A kind that this version does not know.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// How a message is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Format {
+    /// Text without markup.
+    Plain,
+    /// Markdown.
+    #[default]
+    Markdown,
+    /// HTML.
+    Html,
+    /// A format that this version does not know, like `mrkdwn`.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// How urgent a message is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Priority {
+    /// It can wait.
+    Low,
+    /// As any other.
+    #[default]
+    Normal,
+    /// Before others.
+    High,
+    /// Now.
+    Urgent,
+    /// A priority that this version does not know.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl Notification {
+    /// A message for a channel.
+    ///
+    /// # Errors
+    ///
+    /// When the id or the message is blank.
+    pub fn to_channel(
+        channel_id: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Result<Self, NotificationError> {
+        Fields::new(ChannelType::Channel, message.into()).channel(channel_id.into()).try_into()
+    }
+
+    /// A message for one person.
+    ///
+    /// # Errors
+    ///
+    /// When the id or the message is blank.
+    pub fn direct(
+        recipient_id: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Result<Self, NotificationError> {
+        let fields = Fields::new(ChannelType::Direct, message.into());
+        Fields { recipient_id: Some(recipient_id.into()), ..fields }.try_into()
+    }
+
+    /// A message for a group.
+    ///
+    /// # Errors
+    ///
+    /// When the id or the message is blank.
+    pub fn to_group(
+        group_id: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Result<Self, NotificationError> {
+        let notification =
+            Self::try_from(Fields::new(ChannelType::Group, message.into()).channel(group_id.into()))?;
+        match notification.channel_id {
+            Some(_) => Ok(notification),
+            None => Err(NotificationError::CHANNEL_MISSING),
+        }
+    }
+
+    /// Says how the message is written.
+    #[must_use]
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Says how urgent it is.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Says which thread it belongs to.
+    #[must_use]
+    pub fn thread(mut self, thread_id: impl Into<String>) -> Self {
+        self.thread_id = Some(thread_id.into());
+        self
+    }
+
+    /// Adds `key` to the metadata.
+    #[must_use]
+    pub fn data(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Sends this with it.
+    #[must_use]
+    pub fn attachment(mut self, attachment: impl Into<Value>) -> Self {
+        self.attachments.push(attachment.into());
+        self
+    }
+
+    /// The message; never blank.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whom it is for.
+    pub fn recipient(&self) -> Recipient<'_> {
+        let [channel, person] = [self.channel_id(), self.recipient_id()];
+        match &self.channel_type {
+            // Both are there, or there would be no notification.
+            ChannelType::Channel => Recipient::Channel(channel.unwrap_or_default()),
+            ChannelType::Direct => Recipient::Direct(person.unwrap_or_default()),
+            ChannelType::Group => Recipient::Group(channel.or(person)),
+            ChannelType::Other(kind) => Recipient::Other(kind),
+        }
+    }
+
+    /// The `channel_id`, which one for another recipient may have, too.
+    pub fn channel_id(&self) -> Option<&str> {
+        self.channel_id.as_deref()
+    }
+
+    /// The `recipient_id`, which one for another recipient may have, too.
+    pub fn recipient_id(&self) -> Option<&str> {
+        self.recipient_id.as_deref()
+    }
+}
+
+impl fmt::Debug for Notification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notification")
+            .field("message", &self.message)
+            .field("recipient", &self.recipient())
+            .field("format", &self.format)
+            .field("priority", &self.priority)
+            .field("extra", &self.extra.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A notification on the wire, of which nothing is checked.
+#[derive(Deserialize)]
+struct Fields {
+    message: String,
+    channel_type: ChannelType,
+    #[serde(default, deserialize_with = "id")]
+    channel_id: Option<String>,
+    #[serde(default, deserialize_with = "id")]
+    recipient_id: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    format: Format,
+    #[serde(default, deserialize_with = "or_default")]
+    priority: Priority,
+    #[serde(default, deserialize_with = "or_default")]
+    metadata: Map<String, Value>,
+    #[serde(default, deserialize_with = "id")]
+    thread_id: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    attachments: Vec<Value>,
+    #[serde(flatten)]
+    extra: Map<String, Value>,
+}
+
+impl Fields {
+    fn new(channel_type: ChannelType, message: String) -> Self {
+        Self {
+            message,
+            channel_type,
+            channel_id: None,
+            recipient_id: None,
+            format: Format::default(),
+            priority: Priority::default(),
+            metadata: Map::new(),
+            thread_id: None,
+            attachments: Vec::new(),
+            extra: Map::new(),
+        }
+    }
+
+    fn channel(self, channel_id: String) -> Self {
+        Self { channel_id: Some(channel_id), ..self }
+    }
+}
+
+impl TryFrom<Fields> for Notification {
+    type Error = NotificationError;
+
+    fn try_from(fields: Fields) -> Result<Self, NotificationError> {
+        let Fields {
+            message,
+            channel_type,
+            channel_id,
+            recipient_id,
+            format,
+            priority,
+            metadata,
+            thread_id,
+            attachments,
+            extra,
+        } = fields;
+        let [channel_id, recipient_id] = [channel_id, recipient_id].map(id::present);
+        if message.trim().is_empty() {
+            return Err(NotificationError::MESSAGE_BLANK);
+        }
+        match (&channel_type, &channel_id, &recipient_id) {
+            (ChannelType::Channel, None, _) => Err(NotificationError::CHANNEL_MISSING),
+            (ChannelType::Direct, _, None) => Err(NotificationError::RECIPIENT_MISSING),
+            _ => Ok(Self {
+                message,
+                channel_type,
+                channel_id,
+                recipient_id,
+                format,
+                priority,
+                metadata,
+                thread_id,
+                attachments,
+                extra,
+            }),
+        }
+    }
+}
+
+/// Why something is no notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` {why}")]
+pub struct NotificationError {
+    field: &'static str,
+    why: &'static str,
+}
+
+impl NotificationError {
+    const MESSAGE_BLANK: Self = Self { field: "message", why: "is blank" };
+    pub(super) const CHANNEL_MISSING: Self =
+        Self { field: "channel_id", why: "is missing: it says where the message goes" };
+    const RECIPIENT_MISSING: Self =
+        Self { field: "recipient_id", why: "is missing: it says who gets the message" };
+
+    /// The field that is missing, or blank.
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_notification_is_written_with_its_defaults_and_read_back() {
+        #[track_caller]
+        fn check(notification: &Notification, json: Value) {
+            assert_eq!(serde_json::to_value(notification).unwrap(), json);
+            assert_eq!(&serde_json::from_value::<Notification>(json).unwrap(), notification);
+        }
+        let defaults = |json: Value| {
+            let mut all = json!({ "message": "hi", "format": "markdown", "priority": "normal" });
+            all.as_object_mut().unwrap().extend(json.as_object().unwrap().clone());
+            all
+        };
+        check(
+            &Notification::to_channel("C1", "hi").unwrap(),
+            defaults(json!({ "channel_type": "channel", "channel_id": "C1" })),
+        );
+        check(
+            &Notification::direct("U1", "hi").unwrap(),
+            defaults(json!({ "channel_type": "dm", "recipient_id": "U1" })),
+        );
+        check(
+            &Notification::to_group("G1", "hi").unwrap(),
+            defaults(json!({ "channel_type": "group", "channel_id": "G1" })),
+        );
+        let all =
+            Notification::to_channel("C1", "hi").unwrap().format(Format::Html).priority(Priority::Urgent);
+        check(
+            &all.thread("1.2").data("a", 1).attachment(json!({ "url": "x" })),
+            json!({
+                "message": "hi", "channel_type": "channel", "channel_id": "C1", "format": "html",
+                "priority": "urgent", "thread_id": "1.2", "metadata": { "a": 1 }, "attachments": [{ "url": "x" }],
+            }),
+        );
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_refused_by_the_name_of_its_field() {
+        #[track_caller]
+        fn check(json: &Value, field: &str) {
+            let error = serde_json::from_value::<Notification>(json.clone()).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{field}`")), "{json}: {error}");
+        }
+        check(&json!({ "channel_type": "channel", "channel_id": "C1" }), "message");
+        check(&json!({ "message": "", "channel_type": "channel", "channel_id": "C1" }), "message");
+        check(&json!({ "message": " \n", "channel_type": "channel", "channel_id": "C1" }), "message");
+        check(&json!({ "message": "hi", "channel_id": "C1" }), "channel_type");
+        for id in [Value::Null, "".into(), " ".into()] {
+            check(&json!({ "message": "hi", "channel_type": "channel", "channel_id": id }), "channel_id");
+            check(&json!({ "message": "hi", "channel_type": "dm", "recipient_id": id }), "recipient_id");
+        }
+        check(&json!({ "message": "hi", "channel_type": "channel", "recipient_id": "U1" }), "channel_id");
+        check(&json!({ "message": "hi", "channel_type": "dm", "channel_id": "C1" }), "recipient_id");
+    }
+
+    #[test]
+    fn nothing_invalid_can_be_built() {
+        for (built, field) in [
+            (Notification::to_channel("", "hi"), "channel_id"),
+            (Notification::direct(" ", "hi"), "recipient_id"),
+            (Notification::to_group("", "hi"), "channel_id"),
+            (Notification::to_channel("C1", ""), "message"),
+            (Notification::direct("U1", "\t"), "message"),
+            (Notification::to_group("G1", ""), "message"),
+        ] {
+            assert_eq!(built.unwrap_err().field(), field);
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_kept() {
+        let json = json!({
+            "message": "hi", "channel_type": "broadcast", "format": "mrkdwn", "priority": "p1", "team_id": "t-1",
+        });
+        let read: Notification = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(read.recipient(), Recipient::Other("broadcast"));
+        assert_eq!(serde_json::to_value(read).unwrap(), json);
+    }
+
+    #[test]
+    fn ids_are_texts_or_numbers_and_null_is_absent() {
+        let read: Notification = serde_json::from_value(json!({
+            "message": "hi", "channel_type": "group", "channel_id": null, "recipient_id": -7, "thread_id": 12,
+            "format": null, "priority": null, "metadata": null, "attachments": null,
+        }))
+        .unwrap();
+        assert_eq!(read.recipient(), Recipient::Group(Some("-7")));
+        assert_eq!(read.thread_id.as_deref(), Some("12"));
+        assert_eq!((&read.format, &read.priority), (&Format::Markdown, &Priority::Normal));
+        let nobody: Notification =
+            serde_json::from_value(json!({ "message": "hi", "channel_type": "group" })).unwrap();
+        assert_eq!(nobody.recipient(), Recipient::Group(None));
+        for id in [json!(true), json!([]), json!({}), json!(1.5), json!(1e20)] {
+            let json = json!({ "message": "hi", "channel_type": "channel", "channel_id": id });
+            assert!(serde_json::from_value::<Notification>(json).is_err(), "{id}");
+        }
+    }
+
+    #[test]
+    fn what_comes_beside_a_notification_is_not_printed() {
+        let read: Notification = serde_json::from_value(json!({
+            "message": "hi", "channel_type": "dm", "recipient_id": "U1", "secrets": { "KEY": "canary" },
+        }))
+        .unwrap();
+        let printed = format!("{read:?}");
+        assert!(printed.contains("secrets") && !printed.contains("canary"), "{printed}");
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            12 => "[a-z]{1,3}".prop_map(Value::from),
+            2 => "[ \\t]{0,2}".prop_map(Value::from),
+            2 => any::<i64>().prop_map(Value::from),
+            1 => any::<f64>().prop_map(Value::from),
+            1 => any::<bool>().prop_map(Value::from),
+            2 => Just(Value::Null),
+            1 => Just(json!([1])),
+            1 => Just(json!({ "a": 1 })),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_decodes_says_something_to_somebody(
+            kind in prop_oneof![Just("channel"), Just("dm"), Just("group"), Just("fax")],
+            fields in prop::collection::btree_map(
+                "message|channel_id|recipient_id|thread_id|format|priority|x", value(), 1..8,
+            ),
+        ) {
+            let mut json = json!(fields);
+            json["channel_type"] = kind.into();
+            let Ok(read) = serde_json::from_value::<Notification>(json.clone()) else { return Ok(()) };
+            prop_assert!(!read.message().trim().is_empty(), "{json}");
+            match read.recipient() {
+                Recipient::Channel(id) | Recipient::Direct(id) | Recipient::Group(Some(id)) => {
+                    prop_assert!(!id.trim().is_empty(), "{json}");
+                }
+                Recipient::Group(None) | Recipient::Other(_) => {}
+            }
+            let written = serde_json::to_value(&read).unwrap();
+            prop_assert_eq!(serde_json::from_value::<Notification>(written).unwrap(), read);
+        }
+    }
+}
