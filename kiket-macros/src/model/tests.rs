@@ -360,7 +360,9 @@ fn an_event_that_is_a_model() {
                 ) -> &mut ::core::option::Option<company::kiket::__private::model::Id> {
                     &mut self.id
                 }
-                fn occurred_at(&mut self) -> &mut ::core::option::Option<company::kiket::__private::model::Timestamp> {
+                fn occurred_at(
+                    &mut self,
+                ) -> &mut ::core::option::Option<company::kiket::__private::model::Timestamp> {
                     &mut self.occurred_at
                 }
             }
@@ -408,7 +410,10 @@ fn an_event_that_is_a_model() {
                 #[must_use]
                 fn occurred_at<__Given>(
                     mut self,
-                    occurred_at: impl company::kiket::__private::model::IntoOption<Timestamp, __Given>,
+                    occurred_at: impl company::kiket::__private::model::IntoOption<
+                        Timestamp,
+                        __Given,
+                    >,
                 ) -> Self {
                     self.occurred_at = company::kiket::__private::model::IntoOption::into_option(
                         occurred_at,

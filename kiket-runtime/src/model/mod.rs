@@ -18,7 +18,7 @@
 //! # platform.add_issue(serde_json::json!({ "key": "CORE-42", "title": "Acme renewal" }));
 //! # let context = testing::context("issue.created", "v1").client(platform.client()).build();
 //! let event = IssueCreated::new(kiket_runtime::model::Issue::new(42).key("CORE-42"));
-//! on_issue_created(Payload(event), context).await?;
+//! assert!(on_issue_created(Payload(event), context).await.is_ok());
 //! # Ok(())
 //! # }
 //! ```

@@ -8,7 +8,7 @@ use crate::types::Id;
 /// A project.
 ///
 /// ```
-/// use kiket_runtime::model::IssueCreated;
+/// use kiket_runtime::events::IssueCreated;
 ///
 /// let event: IssueCreated = serde_json::from_str(r#"{"projectKey":"LEGAL","issue":{"project_id":7}}"#)?;
 /// assert_eq!(event.project.key.as_deref(), Some("LEGAL"));

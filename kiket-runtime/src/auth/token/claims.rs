@@ -24,7 +24,6 @@ struct Claims {
     proj_id: Option<String>,
     #[serde(default, deserialize_with = "id")]
     pi_id: Option<String>,
-    #[serde(default)]
     scopes: Option<Vec<String>>,
     src: Option<String>,
 }
