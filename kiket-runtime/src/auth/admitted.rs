@@ -1,11 +1,11 @@
-//! What is known of a delivery whose sender is known.
+//! The result of authentication.
 
 use std::time::Duration;
 
 use super::Auth;
 use crate::types::Secret;
 
-/// A delivery whose sender is known.
+/// What authentication found out about a delivery.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     /// Unix seconds.
@@ -13,11 +13,11 @@ pub(crate) struct Admitted {
     /// Which of the live secrets signed it, by position.
     pub(crate) secret: Option<usize>,
     pub(crate) token: Option<Token>,
-    /// How long nobody can say whether its token holds, where its signature was enough.
+    /// How long its token cannot be verified, where its signature was enough.
     pub(crate) undecided: Option<Duration>,
 }
 
-/// A runtime token that holds.
+/// A verified runtime token.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
     pub(crate) auth: Auth,

@@ -1,4 +1,4 @@
-//! The start of an extension: manifest, configuration and handlers are loaded and checked against each other.
+//! Builds an extension: loads manifest, configuration and handlers, and checks them against each other.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -33,7 +33,7 @@ use crate::{
 pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let registrations: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
     let mut problems = options.malformed;
-    let mut handlers_are_told = !problems.is_empty();
+    let mut handlers_are_reported = !problems.is_empty();
     let loaded = load(&options.manifest);
     let declared = match &loaded {
         Ok(Some(manifest)) => Declared::By(manifest),
@@ -44,13 +44,13 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let manifest = loaded.unwrap_or_else(|found| note(&mut problems, found));
     let config = layered.map_or_else(|found| note(&mut problems, found), Some);
     let collected = collect(&registrations, &options.collected);
-    handlers_are_told |= collected.is_err();
+    handlers_are_reported |= collected.is_err();
     let mut bindings = collected.unwrap_or_else(|found| note(&mut problems, found));
     bindings.extend(options.bindings);
     bindings.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
     problems.extend(unmet(&bindings, &options.states, config.as_ref()));
     let needed = needed_secrets(&bindings);
-    if bindings.is_empty() && !handlers_are_told {
+    if bindings.is_empty() && !handlers_are_reported {
         problems.push(no_handlers());
     }
     if let Err(problem) = check_prefix(&options.http.prefix) {
@@ -109,7 +109,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     Ok(Extension::new(Parts { routes, config, report }))
 }
 
-/// How deliveries are remembered.
+/// How deliveries are deduplicated.
 fn once(config: &Config, dedupe: Dedupe) -> Result<Option<Once>, Problem> {
     let Dedupe { off, store, keep, run_without_store } = dedupe;
     if off {
@@ -124,7 +124,7 @@ fn once(config: &Config, dedupe: Dedupe) -> Result<Option<Once>, Problem> {
     Ok(Some(Once { store, chosen, keep, run_without_store }))
 }
 
-/// What every delivery has to show.
+/// How deliveries are authenticated.
 fn admission(
     config: &Config,
     rules: &TokenRules,
@@ -135,8 +135,8 @@ fn admission(
     let signatures = mode.takes_signatures().then(|| Verifier::new(&config.secrets)).transpose();
     let signatures = signatures.map_err(|unusable| vec![Problem::new(unusable.to_string())])?;
     let tokens = || -> Result<_, Vec<Problem>> {
-        // Tokens are remembered also where deliveries are not; and in this process's memory apart from answers, which are
-        // large and would push them out.
+        // Used tokens are kept also where deduplication is off; and in the memory of this process apart from replies, which
+        // are large and would evict them.
         let chosen = once.filter(|once| once.chosen).map(|once| Arc::clone(&once.store));
         let memory = chosen.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let verifier = TokenVerifier::new(rules, &config.base_url)?;
@@ -145,14 +145,14 @@ fn admission(
     Ok(Admission::new(mode, signatures, mode.takes_tokens().then(tokens).transpose()?))
 }
 
-/// What nobody may read.
+/// The redactor of every secret that is known at the start.
 fn redactor(config: &Config) -> Redactor {
     let tokens = config.workspace_token.iter().chain(&config.extension_api_key);
     let settings = config.settings.secrets().chain(config.secret_variables.all());
     Redactor::new(config.secrets.iter().chain(tokens).chain(settings))
 }
 
-/// Keeps the problems of a step that failed, and goes on with nothing, so that all problems are found at once.
+/// Collects the problems of a step that failed, and goes on with an empty value, so that all problems are found.
 fn note<T: Default>(problems: &mut Vec<Problem>, found: Vec<Problem>) -> T {
     problems.extend(found);
     T::default()
@@ -186,7 +186,7 @@ fn check_prefix(prefix: &str) -> Result<(), Problem> {
         .mend("write it like `/kiket` or `/hooks/kiket`: a slash before every segment, none at the end"))
 }
 
-/// How long a handler may run that does not say it: its hook in the manifest, else the callback, else the default.
+/// The timeout of a handler whose attribute has none: its hook in the manifest, else the callback, else the default.
 fn timeout(subject: &Subject, manifest: Option<&Manifest>, limits: &Limits) -> Duration {
     let declared = manifest.and_then(|manifest| {
         manifest.event_timeout(subject.event.as_str()).or_else(|| manifest.callback_timeout())

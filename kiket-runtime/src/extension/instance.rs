@@ -2,14 +2,12 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use actix_web::web::ServiceConfig;
-
 use crate::{
     client::Client,
     config::Config,
     error::{Result, StartupError},
     extension::report::Report,
-    http::{Routes, Server},
+    http::{Routes, Server, ServiceConfig},
     metrics::Stats,
     pipeline::Dispatcher,
 };

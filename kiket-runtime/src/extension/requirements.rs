@@ -1,4 +1,4 @@
-//! What handlers and manifest ask for, and nobody gives.
+//! Requirements of handlers and manifest that are not met: state, secrets, settings, scopes.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,13 @@ use crate::{
     manifest::Manifest,
 };
 
-/// What handlers ask for and nobody gives.
+/// The states that handlers require and the builder was not given, and scopes in a mode without tokens.
 pub(crate) fn unmet(bindings: &[Binding], states: &States, config: Option<&Config>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for binding in bindings {
         for (id, type_name) in &binding.needs.states {
             if !states.contains(*id) {
-                let what =
-                    format!("`{}` asks for `State<{type_name}>`, which nobody gives", binding.function);
+                let what = format!("no value for `State<{type_name}>`, required by `{}`", binding.function);
                 problems.push(Problem::new(what).at(binding.place.into()).mend(
                     "give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`",
                 ));
@@ -40,14 +39,14 @@ pub(crate) fn unmet(bindings: &[Binding], states: &States, config: Option<&Confi
     problems
 }
 
-/// The secrets that handlers cannot do without, each with a handler.
+/// The secrets that handlers require, each with a handler.
 pub(crate) fn needed_secrets(bindings: &[Binding]) -> BTreeMap<&'static str, (String, Place)> {
     let needed =
         bindings.iter().flat_map(|binding| binding.needs.secrets.iter().map(move |key| (*key, binding)));
     needed.map(|(key, binding)| (key, (binding.function.to_string(), binding.place.into()))).collect()
 }
 
-/// Those that the environment does not have: only a delivery can bring them.
+/// The required secrets that the environment does not have: only a delivery can bring them.
 pub(crate) fn missing_secrets<'n>(
     needed: &'n BTreeMap<&'static str, (String, Place)>,
     config: &'n Config,
@@ -60,7 +59,7 @@ pub(crate) fn missing_secrets<'n>(
     })
 }
 
-/// The settings that the manifest requires and nobody gives.
+/// The settings that the manifest requires and that have no value.
 pub(crate) fn missing_settings<'m>(
     manifest: &'m Manifest,
     config: &'m Config,

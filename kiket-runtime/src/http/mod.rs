@@ -9,6 +9,8 @@ mod routes;
 mod server;
 mod signals;
 
+pub use actix_web::web::ServiceConfig;
+
 #[doc(inline)]
 pub use self::server::{Server, ServerHandle};
 pub(crate) use self::{
