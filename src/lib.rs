@@ -176,7 +176,7 @@ pub mod handler {
 #[doc(alias = "drain")]
 #[doc(alias = "actix")]
 pub mod http {
-    pub use kiket_runtime::http::{HeadersIter, Server, ServerHandle};
+    pub use kiket_runtime::http::{HeadersIter, Server, ServerHandle, ServiceConfig};
 }
 
 /// The manifest, `extension.yaml`: what an extension declares to Kiket.

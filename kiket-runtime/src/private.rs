@@ -79,7 +79,7 @@ where
 {
     let extension = setup(builder).await?.build()?;
     let server = extension.bind()?;
-    // Whoever reads that it listens may tell it to stop.
+    // A supervisor that reads the announcement may send a signal at once.
     let signals = Signals::listen()?;
     announce(extension.report(), server.addresses());
     Ok(server.run_until(signals).await?)

@@ -1063,11 +1063,12 @@ async fn text_with_escapes_cannot_be_borrowed_and_is_named() {
 }
 
 #[test]
-fn a_state_that_nobody_gives_stops_the_start_and_names_the_handler() {
+fn a_missing_state_stops_the_start_and_names_the_handler() {
     let error = TestExtension::new(Extension::builder().without_manifest()).unwrap_err();
     let [problem] = error.problems() else { panic!("{error}") };
-    assert!(problem.what().contains("::answers::eight` asks for `State<"), "{problem}");
-    assert!(problem.what().contains("::answers::Greeting>`"), "{problem}");
+    assert!(problem.what().starts_with("no value for `State<"), "{problem}");
+    assert!(problem.what().contains("::answers::Greeting>`, required by `"), "{problem}");
+    assert!(problem.what().ends_with("::answers::eight`"), "{problem}");
     let place = problem.place().expect("where the handler is");
     assert!(place.file.ends_with("tests/it/answers.rs") && place.line > 0, "{problem}");
 }

@@ -692,7 +692,7 @@ fn the_mode_is_configured_and_said() {
     // Without signatures nobody needs a secret for them.
     let extension = build(&[("KIKET_AUTHENTICATION", "Token")]).unwrap();
     assert_eq!(extension.config().authentication(), Authentication::Token);
-    assert!(extension.report().to_string().contains("NOTHING SIGNS A BODY"), "{}", extension.report());
+    assert!(extension.report().to_string().contains("BODIES ARE NOT SIGNED"), "{}", extension.report());
     let error = build(&[("KIKET_AUTHENTICATION", "both")]).unwrap_err().to_string();
     assert!(error.contains("there is no webhook secret"), "{error}");
     let error =

@@ -1,4 +1,4 @@
-//! What a delivery is allowed to do, and for whom.
+//! What a runtime token grants: scopes, and the identities it was made for.
 
 use std::{
     fmt,
@@ -8,8 +8,8 @@ use std::{
 
 use crate::types::allows;
 
-/// Whom a delivery acts for and what it may do, as its runtime token says it: see
-/// [`Context::auth`](crate::Context::auth). Its clones are the same.
+/// The claims of the runtime token of a delivery: whom the delivery acts for, and what it may do. See
+/// [`Context::auth`](crate::Context::auth). It is cheap to clone.
 ///
 /// The token itself is not in here: it stays inside the client, which sends it with the calls of the delivery.
 ///
@@ -23,11 +23,11 @@ use crate::types::allows;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Auth {
     grant: Arc<Grant>,
-    /// Said beside the token, not in it.
+    /// Beside the token in the body, not in the token.
     token_type: Option<Arc<str>>,
 }
 
-/// What is known of a token.
+/// The claims of a token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Grant {
     /// Whether its signature and its claims were checked.

@@ -9,7 +9,7 @@ use sha2::Sha256;
 #[derive(Clone)]
 pub(crate) struct MacKey(Hmac<Sha256>);
 
-/// The most digits of a time; contract 1.3.
+/// The most digits of a time (wire contract, signature-time).
 const TIME_DIGITS: usize = 15;
 
 impl MacKey {

@@ -1,4 +1,4 @@
-//! Whether a body was sent by somebody who knows the secret: HMAC-SHA256 over time and body.
+//! Webhook signatures: HMAC-SHA256 over timestamp and body, made and verified.
 //!
 //! ```
 //! use kiket_runtime::signature;
@@ -19,7 +19,7 @@ pub use crate::{error::SignatureError, types::SecretError};
 pub const TIMESTAMP_HEADER: &str = "x-kiket-timestamp";
 /// The header with the signature: 64 hex digits, optionally behind `sha256=`.
 pub const SIGNATURE_HEADER: &str = "x-kiket-signature";
-/// How far the timestamp may be from now, both ways, in seconds; contract 1.3.
+/// How far the timestamp may be from now, in either direction, in seconds (wire contract, signature-window).
 pub const TOLERANCE_SECONDS: u64 = 300;
 
 /// The signature of `body` at `timestamp` (Unix seconds): lower-case hex, as it stands in `X-Kiket-Signature`.
@@ -37,7 +37,7 @@ pub fn sign(secret: &str, timestamp: u64, body: &[u8]) -> String {
 ///
 /// # Errors
 ///
-/// Says why the signature is refused. Whoever sent it must not be told.
+/// The reason why the signature is refused. Do not send it to the client.
 pub fn verify(
     secret: &str,
     timestamp: &str,
@@ -55,7 +55,7 @@ pub struct Verifier {
     keys: Vec<MacKey>,
 }
 
-/// A signature that holds: the body is what somebody who knows the secret sent, about now.
+/// A verified signature: the body was sent by an owner of the secret, within the time window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
     timestamp: u64,
@@ -93,7 +93,7 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// Says why the signature is refused. Whoever sent it must not be told.
+    /// The reason why the signature is refused. Do not send it to the client.
     pub fn verify(&self, headers: &Headers, body: &[u8], now: u64) -> Result<Verified, SignatureError> {
         use Occurrence::{Absent, Once, Repeated};
         let timestamp = match headers.only(TIMESTAMP_HEADER) {

@@ -355,7 +355,7 @@ settings:
     }
 
     #[test]
-    fn settings_keep_their_types_and_secrets_come_from_the_environment() {
+    fn settings_keep_their_types_and_secrets_are_hydrated() {
         let variables = [("KIKET_SECRET_EXAMPLE_APIKEY", "hydrated"), ("KIKET_SECRET_MAX_RETRIES", "9")];
         let given = vec![("EXTRA".into(), json!(1))];
         let config = Config::combine(
@@ -376,7 +376,7 @@ settings:
     }
 
     #[test]
-    fn telemetry_is_on_unless_somebody_opts_out() {
+    fn telemetry_is_on_unless_opted_out() {
         for (value, on) in
             [("1", false), ("TRUE", false), ("yes", false), ("on", false), ("0", true), ("", true)]
         {

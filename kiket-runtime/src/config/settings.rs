@@ -1,4 +1,4 @@
-//! The settings of an extension: what the manifest declares, filled from builder and environment.
+//! Settings, read by type, and the deserializer that makes numbers and booleans of texts.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -23,7 +23,7 @@ use crate::types::Secret;
 /// # Ok::<(), kiket_runtime::config::SettingError>(())
 /// ```
 ///
-/// As an argument of a handler it asks for the settings alone.
+/// It is an extractor, too: a handler may take it as an argument.
 #[derive(Clone, Default)]
 pub struct Settings(Arc<BTreeMap<String, Setting>>);
 
@@ -31,7 +31,7 @@ pub struct Settings(Arc<BTreeMap<String, Setting>>);
 enum Setting {
     Plain(Value),
     Secret(Secret),
-    /// Declared, without a value; where it comes from is told in the error.
+    /// Declared, without a value; the error names the variable that sets it.
     Unset {
         variable: Option<String>,
     },
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_settings_are_none_or_an_error_that_says_where_to_set_them() {
+    fn an_absent_setting_is_none_or_an_error_that_says_what_to_set() {
         for key in ["TOKEN", "NULL", "UNKNOWN"] {
             assert_eq!(settings().get(key), Ok(None::<u32>), "{key}");
             assert!(settings().get::<()>(key).is_err());

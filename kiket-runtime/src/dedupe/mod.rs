@@ -1,11 +1,11 @@
-//! Nothing twice: who runs a delivery, and what was answered.
+//! Deduplication: each delivery runs once, and a redelivery gets the stored reply.
 //!
-//! Kiket delivers at least once. A [`DedupeStore`] remembers what became of each delivery, so that a repeated one
-//! waits for the first or gets its answer again:
+//! Kiket delivers at least once. A [`DedupeStore`] keeps a lease for each running delivery and then its reply, so that a
+//! redelivery is refused while the first attempt runs, and gets the stored reply afterwards:
 //!
 //! ```text
 //!            begin                    commit
-//! absent ───────────► leased(token) ─────────► done(answer)
+//! absent ───────────► leased(token) ─────────► done(reply)
 //!   ▲                   │   │                     │
 //!   └───────────────────┘   └── begin by another, │
 //!     release                   once it expired   │
@@ -14,12 +14,12 @@
 //!                      time to keep is over
 //! ```
 //!
-//! - A lease has one owner, who holds its [`LeaseToken`]. Once it has expired, anybody may take the delivery over, and
-//!   the former owner can neither commit nor release any more, even if nobody did.
-//! - An answer never changes once it is stored.
+//! - A lease has one owner, who holds its [`LeaseToken`]. Once it has expired, another process may take the delivery
+//!   over, and the former owner can neither commit nor release any more, even if none did.
+//! - A reply never changes once it is stored.
 //! - [`MemoryStore`] is for one process. `RedisStore` (feature `redis`) and `PostgresStore` (feature `postgres`) are
-//!   for several, and outlive them. Whoever brings another one runs
-//!   `kiket::testing::dedupe_store_conformance` on it.
+//!   for several, and outlive them. Test a store of your own with
+//!   `kiket::testing::dedupe_store_conformance`.
 
 mod memory;
 #[cfg(feature = "postgres")]

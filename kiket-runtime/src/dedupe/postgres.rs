@@ -64,7 +64,7 @@ ON CONFLICT (key) DO UPDATE SET
 RETURNING token, status, retry_after, body,
   (extract(epoch FROM expires_at - clock_timestamp()) * 1000)::bigint AS remaining";
 
-/// A row that has an answer keeps it.
+/// A row that has a reply keeps it.
 const COMMIT: &str = "
 UPDATE kiket_dedupe SET
   status = coalesce(status, $3),
@@ -77,7 +77,7 @@ const RELEASE: &str = "
 DELETE FROM kiket_dedupe
 WHERE key = $1 AND token = $2 AND status IS NULL AND expires_at > clock_timestamp()";
 
-/// Rows that somebody else has in hand are left to them.
+/// Rows that are locked elsewhere are skipped.
 const DELETE: &str = "
 DELETE FROM kiket_dedupe WHERE key IN (
   SELECT key FROM kiket_dedupe WHERE expires_at <= clock_timestamp()
@@ -157,7 +157,7 @@ impl PostgresStore {
             .await
     }
 
-    /// Deletes rows that have expired, when it is time, and keeps nobody waiting.
+    /// Deletes expired rows when it is time, in the background.
     fn delete_in_turn(&self) {
         if self.begun.fetch_add(1, Ordering::Relaxed) % DELETED_EVERY == DELETED_EVERY - 1 {
             let pool = self.pool.clone();
@@ -192,17 +192,17 @@ impl DedupeStore for PostgresStore {
         &'s self,
         key: &'s DedupeKey,
         token: &'s LeaseToken,
-        answer: &'s StoredReply,
+        reply: &'s StoredReply,
         keep: Duration,
     ) -> StoreFuture<'s, LeaseState> {
-        let (key, token, answer) = (key.clone(), *token, answer.clone());
+        let (key, token, reply) = (key.clone(), *token, reply.clone());
         Box::pin(async move {
             let rows = self.step(move |pool| {
-                let (key, answer) = (key.clone(), answer.clone());
+                let (key, reply) = (key.clone(), reply.clone());
                 async move {
-                    let status = i32::from(answer.status().as_u16());
-                    let (retry, seconds) = (answer.retry_seconds(), countable(keep).as_secs_f64());
-                    let (token, body) = (token.to_string(), &answer.body()[..]);
+                    let status = i32::from(reply.status().as_u16());
+                    let (retry, seconds) = (reply.retry_seconds(), countable(keep).as_secs_f64());
+                    let (token, body) = (token.to_string(), &reply.body()[..]);
                     execute(&pool, COMMIT, &[&key.as_str(), &token, &status, &retry, &body, &seconds]).await
                 }
             });
@@ -257,19 +257,19 @@ fn read(row: &Row, token: LeaseToken) -> Result<Result<BeginOutcome, StoreError>
             remaining: Duration::from_millis(remaining.max(1).unsigned_abs()),
         }));
     };
-    let answer = StoredReply::restore(
+    let reply = StoredReply::restore(
         status.into(),
         row.try_get::<_, Option<i64>>("retry_after")?.unwrap_or(-1),
         row.try_get::<_, Option<Vec<u8>>>("body")?.unwrap_or_default(),
     );
-    Ok(answer.map(BeginOutcome::Done).ok_or_else(unknown))
+    Ok(reply.map(BeginOutcome::Done).ok_or_else(unknown))
 }
 
 fn ownership(rows: u64) -> LeaseState {
     if rows == 0 { LeaseState::Lost } else { LeaseState::Held }
 }
 
-/// Sockets in the file system, and whoever switched it off, need none.
+/// Sockets in the file system need none, and `sslmode=disable` turns it off.
 fn speaks_tls(config: &Config) -> bool {
     let over_network = config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(_)));
     config.get_ssl_mode() != SslMode::Disable && (over_network || !config.get_hostaddrs().is_empty())
@@ -277,7 +277,7 @@ fn speaks_tls(config: &Config) -> bool {
 
 /// Where the operating system has no certificates, no server's is good, and the error of the handshake says so.
 fn tls() -> MakeRustlsConnect {
-    // Whoever installed a provider before us keeps it.
+    // A provider that is installed already stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -298,7 +298,7 @@ fn is_table_missing(error: &PoolError) -> bool {
 }
 
 /// Whether another try may do: a server that ends says so first, where it can, and where transactions are serialized
-/// by default, one of two is told to try again.
+/// by default, one of two has to try again.
 fn is_passing(error: &PoolError) -> bool {
     let Some(error) = database(error) else { return false };
     let passing = [
@@ -322,7 +322,7 @@ fn unreachable(error: PoolError) -> StoreError {
             "see that `KIKET_DEDUPE_URL` has the user and the password",
         ),
         Some(&SqlState::UNDEFINED_TABLE) => {
-            ("PostgreSQL has no table `kiket_dedupe`", "see that nobody drops it")
+            ("PostgreSQL has no table `kiket_dedupe`", "see that nothing drops it")
         }
         Some(_) => ("PostgreSQL refuses", "see its log"),
         None => {

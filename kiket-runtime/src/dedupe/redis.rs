@@ -15,7 +15,7 @@ use crate::store::{
 
 /// Remembers deliveries in Redis 6 or later, or Valkey, for all processes that share it.
 ///
-/// Each delivery is one key, `kiket:dedupe:{extension/delivery}`, which expires with its lease, then with its answer, by
+/// Each delivery is one key, `kiket:dedupe:{extension/delivery}`, which expires with its lease, then with its reply, by
 /// the clock of the server. Each step is one script on that one key, so that none sees half of another, in a cluster as
 /// on a single server. Redis must not throw keys away to make room: `maxmemory-policy noeviction`. A replica that takes
 /// over may lack the last steps, for replication is asynchronous.
@@ -43,7 +43,7 @@ const STEP: Duration = Duration::from_secs(3);
 const TRIES: usize = 3;
 
 /// `owner` is there while it is leased, `by` and the rest once it is done. What was begun with the same token, and
-/// whose answer was lost, is begun again.
+/// whose response was lost, is begun again.
 const BEGIN: &str = r"
 local found = redis.call('HMGET', KEYS[1], 'owner', 'status', 'retry', 'body')
 if found[2] then
@@ -86,7 +86,7 @@ impl RedisStore {
     ///
     /// When it is not such a URL; the error does not show it.
     pub fn new(url: &str) -> Result<Self, StoreError> {
-        // Whoever installed a provider before us keeps it.
+        // A provider that is installed already stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // The library's own error may show a part of the URL.
         let target = url.into_connection_info().ok().and_then(|target| Client::open(target).ok());
@@ -163,13 +163,13 @@ impl DedupeStore for RedisStore {
         &'s self,
         key: &'s DedupeKey,
         token: &'s LeaseToken,
-        answer: &'s StoredReply,
+        reply: &'s StoredReply,
         keep: Duration,
     ) -> StoreFuture<'s, LeaseState> {
         let call = Call::new(key, *token)
-            .with(answer.status().as_u16())
-            .with(answer.retry_seconds())
-            .with(&answer.body()[..])
+            .with(reply.status().as_u16())
+            .with(reply.retry_seconds())
+            .with(&reply.body()[..])
             .with(millis(keep));
         Box::pin(async move {
             let held = self.step(move |steps| {
@@ -206,7 +206,7 @@ impl DedupeStore for RedisStore {
             if let Some(policy) = evicting(&info) {
                 tracing::warn!(
                     policy,
-                    "Redis may throw away leases and answers to make room: set `maxmemory-policy noeviction`"
+                    "Redis may throw away leases and replies to make room: set `maxmemory-policy noeviction`"
                 );
             }
             Ok(())

@@ -2,7 +2,7 @@
 //!
 //! A connection lives in the runtime that made it. Each worker of the server has one of its own, in which handlers run:
 //! one that blocks would hold up every delivery that waits for a connection made there, and one that ends before the
-//! others would take such connections with it, while they have answers to commit.
+//! others would take such connections with it, while they have replies to commit.
 
 use std::{io, thread};
 
@@ -28,7 +28,7 @@ impl StoreThread {
             let (ends, ended) = oneshot::channel::<()>();
             thread::Builder::new().name(name.to_owned()).spawn(move || {
                 let _ = runtime.block_on(ended);
-                // Whoever looks up a name there is not waited for.
+                // The shutdown does not wait for a name lookup.
                 runtime.shutdown_background();
             })?;
             Ok(Self { runtime: handle, _ends: ends })
@@ -36,7 +36,7 @@ impl StoreThread {
         started().map_err(|error| StoreError::new("the thread of the store does not start").because(error))
     }
 
-    /// Runs a step to its end, also when nobody waits for it any more.
+    /// Runs an operation to its end, also when its caller is gone.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         step: impl Future<Output = Result<T, StoreError>> + Send + 'static,

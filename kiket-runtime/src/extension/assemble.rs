@@ -1,4 +1,4 @@
-//! The start of an extension: manifest, configuration and handlers are loaded and checked against each other.
+//! Builds an extension: loads manifest, configuration and handlers, and checks them against each other.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -33,7 +33,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let registrations: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
     let mut handlers = options.handlers;
     let mut problems: Vec<_> = handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)).collect();
-    let mut handlers_are_told = !problems.is_empty();
+    let mut handlers_are_reported = !problems.is_empty();
     let loaded = load(&options.manifest);
     let declared = match &loaded {
         Ok(Some(manifest)) => Declared::By(manifest),
@@ -44,12 +44,12 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let manifest = loaded.unwrap_or_else(|found| note(&mut problems, found));
     let config = layered.map_or_else(|found| note(&mut problems, found), Some);
     let collected = collect(&registrations, &options.collected);
-    handlers_are_told |= collected.is_err();
+    handlers_are_reported |= collected.is_err();
     handlers.extend(collected.unwrap_or_else(|found| note(&mut problems, found)));
     handlers.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
     problems.extend(unmet(&handlers, &options.states, config.as_ref()));
     let needed = needed_secrets(&handlers);
-    if handlers.is_empty() && !handlers_are_told {
+    if handlers.is_empty() && !handlers_are_reported {
         problems.push(no_handlers());
     }
     if let Err(problem) = check_prefix(&options.http.prefix) {
@@ -149,8 +149,8 @@ fn authenticator(
     let signatures = mode.takes_signatures().then(|| Verifier::new(&config.secrets)).transpose();
     let signatures = signatures.map_err(|unusable| vec![Problem::new(unusable.to_string())])?;
     let tokens = || -> Result<_, Vec<Problem>> {
-        // Tokens are remembered also where deliveries are not; and in this process's memory apart from answers, which are
-        // large and would push them out.
+        // Used tokens are kept also where deduplication is off; and in the memory of this process apart from replies, which
+        // are large and would evict them.
         let chosen = deduplicator.filter(|dedupe| dedupe.chosen).map(|dedupe| Arc::clone(&dedupe.store));
         let memory = chosen.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let verifier = TokenVerifier::new(rules, &config.base_url)?;
@@ -159,14 +159,14 @@ fn authenticator(
     Ok(Authenticator::new(mode, signatures, mode.takes_tokens().then(tokens).transpose()?, clock))
 }
 
-/// What nobody may read.
+/// The redactor of every secret that is known at the start.
 fn redactor(config: &Config) -> Redactor {
     let tokens = config.workspace_token.iter().chain(&config.extension_api_key);
     let settings = config.settings.secrets().chain(config.secret_variables.all());
     Redactor::new(config.secrets.iter().chain(tokens).chain(settings))
 }
 
-/// Keeps the problems of a step that failed, and goes on with nothing, so that all problems are found at once.
+/// Collects the problems of a step that failed, and goes on with an empty value, so that all problems are found.
 fn note<T: Default>(problems: &mut Vec<Problem>, found: Vec<Problem>) -> T {
     problems.extend(found);
     T::default()
@@ -200,7 +200,7 @@ fn check_prefix(prefix: &str) -> Result<(), Problem> {
         .mend("write it like `/kiket` or `/hooks/kiket`: a slash before every segment, none at the end"))
 }
 
-/// How long a handler may run that does not say it: its hook in the manifest, else the callback, else the default.
+/// The timeout of a handler whose attribute has none: its hook in the manifest, else the callback, else the default.
 fn timeout(key: &HandlerKey, manifest: Option<&Manifest>, limits: &Limits) -> Duration {
     let declared = manifest.and_then(|manifest| {
         manifest.event_timeout(key.event.as_str()).or_else(|| manifest.callback_timeout())

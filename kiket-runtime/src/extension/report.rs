@@ -1,10 +1,10 @@
-//! What was found at the start, as a person reads it.
+//! The report of a start: a table on a terminal, log lines otherwise.
 
 use std::{fmt, io::IsTerminal as _, net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::{config::Config, error::Problem, handler::Registry, manifest::Manifest, types::Authentication};
 
-/// What was found at the start: who the extension is, its handlers, and what is odd.
+/// The report of a start: the identity of the extension, its handlers, and warnings.
 ///
 /// `Display` prints it as `kiket::main!` does on a terminal.
 #[derive(Debug, Clone)]
@@ -14,35 +14,35 @@ pub struct Report {
     pub id: Option<String>,
     /// The version of the extension.
     pub version: Option<String>,
-    /// The manifest that was read.
+    /// The path of the manifest that was read.
     pub manifest: Option<PathBuf>,
-    /// Where Kiket is.
+    /// The base URL of Kiket.
     pub base_url: String,
-    /// What proves that a delivery is Kiket's.
+    /// The mode of authentication.
     pub authentication: Authentication,
-    /// What the builder was told to say.
+    /// The notes of the builder.
     pub notes: Vec<String>,
     /// The handlers, by event and version.
     pub handlers: Vec<HandlerReport>,
-    /// What does not stop the start, and should not be.
+    /// The problems that do not stop the start.
     pub warnings: Vec<Problem>,
 }
 
-/// One handler, as the start-up table shows it.
+/// One handler in a [`Report`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HandlerReport {
-    /// The event it answers.
+    /// The event it handles.
     pub event: String,
     /// The version, as registered.
     pub version: String,
     /// The path of the function.
     pub function: String,
-    /// Where it is registered.
+    /// The file in which it is registered.
     pub file: String,
-    /// The line of that.
+    /// The line in that file.
     pub line: u32,
-    /// How long it may run.
+    /// Its timeout.
     pub timeout: Duration,
 }
 
@@ -89,7 +89,7 @@ impl fmt::Display for Report {
             Authentication::Token => {
                 writeln!(
                     f,
-                    "  accepts    token: NOTHING SIGNS A BODY, whoever has an unused token can send his own"
+                    "  accepts    token: BODIES ARE NOT SIGNED, an unused token can be sent with any body"
                 )?;
             }
             mode => writeln!(f, "  accepts    {mode}: signatures and runtime tokens")?,
@@ -122,7 +122,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Tells where the extension listens and what it answers: a table on a terminal, log lines otherwise.
+/// Announces where the extension listens and what it handles: a table on a terminal, log lines otherwise.
 pub(crate) fn announce(report: &Report, addresses: &[SocketAddr]) {
     let addresses: Vec<_> = addresses.iter().map(|address| format!("http://{address}")).collect();
     let addresses = addresses.join(", ");
@@ -143,7 +143,7 @@ pub(crate) fn announce(report: &Report, addresses: &[SocketAddr]) {
         );
     }
     if *authentication == Authentication::Token {
-        tracing::warn!("deliveries are known by their runtime tokens alone: nothing signs a body");
+        tracing::warn!("authentication mode `token`: request bodies are not signed");
     }
     for note in notes {
         tracing::info!("{note}");

@@ -1,4 +1,4 @@
-//! What handlers and manifest ask for, and nobody gives.
+//! Requirements of handlers and manifest that are not met: state, secrets, settings, scopes.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,13 @@ use crate::{
     manifest::Manifest,
 };
 
-/// What handlers ask for and nobody gives.
+/// The states that handlers require and the builder was not given, and scopes in a mode without tokens.
 pub(crate) fn unmet(handlers: &[Handler], states: &TypeMap, config: Option<&Config>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for handler in handlers {
         for (id, type_name) in &handler.requirements.states {
             if !states.contains(*id) {
-                let what =
-                    format!("`{}` asks for `State<{type_name}>`, which nobody gives", handler.function);
+                let what = format!("no value for `State<{type_name}>`, required by `{}`", handler.function);
                 problems.push(Problem::new(what).at(handler.place.into()).mend(
                     "give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`",
                 ));
@@ -40,7 +39,7 @@ pub(crate) fn unmet(handlers: &[Handler], states: &TypeMap, config: Option<&Conf
     problems
 }
 
-/// The secrets that handlers cannot do without, each with a handler.
+/// The secrets that handlers require, each with a handler.
 pub(crate) fn needed_secrets(handlers: &[Handler]) -> BTreeMap<&'static str, (String, Place)> {
     let needed = handlers
         .iter()
@@ -48,7 +47,7 @@ pub(crate) fn needed_secrets(handlers: &[Handler]) -> BTreeMap<&'static str, (St
     needed.map(|(key, handler)| (key, (handler.function.to_string(), handler.place.into()))).collect()
 }
 
-/// Those that the environment does not have: only a delivery can bring them.
+/// The required secrets that the environment does not have: only a delivery can bring them.
 pub(crate) fn missing_secrets<'n>(
     needed: &'n BTreeMap<&'static str, (String, Place)>,
     config: &'n Config,
@@ -61,7 +60,7 @@ pub(crate) fn missing_secrets<'n>(
     })
 }
 
-/// The settings that the manifest requires and nobody gives.
+/// The settings that the manifest requires and that have no value.
 pub(crate) fn missing_settings<'m>(
     manifest: &'m Manifest,
     config: &'m Config,

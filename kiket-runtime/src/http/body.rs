@@ -1,4 +1,4 @@
-//! A body off the wire: as it was sent, within a size and a time.
+//! Reads a body as it was sent, within a size limit and a timeout.
 
 use std::{
     future::poll_fn,
@@ -15,7 +15,7 @@ use futures_core::Stream as _;
 
 use crate::{error::Rejection, types::unless};
 
-/// How large a body may be, and how long it may take.
+/// The size limit and the timeout of a body.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) bytes: usize,
@@ -34,8 +34,8 @@ pub(super) async fn read(
         return Err(Rejection::body_too_large(bounds.bytes));
     }
     let arriving = pin!(collect(payload, announced.unwrap_or_default(), bounds.bytes));
-    // It is asked twice before an alarm is set, which most bodies do not need: actix-web runs the service first and hands
-    // on what it has read of the body then.
+    // It is polled twice before a timer is set, which most bodies do not need: actix-web runs the service first, and
+    // passes on what it has read of the body then.
     let arrived = unless(arriving, 2, || tokio::time::sleep(bounds.wait)).await;
     let body = arrived.unwrap_or(Err(Rejection::body_too_slow()))?;
     if is_encoded(headers) { Err(Rejection::encoded_body()) } else { Ok(body) }

@@ -1,8 +1,8 @@
-//! A connection that waits for no head for ever.
+//! A connection with a timeout for the head of every request.
 //!
 //! actix-http times the head of the first request of a connection, and how long a connection stays without a request.
-//! But what keeps a used connection without a request ends with the first byte of the next one, and whoever sends only
-//! that byte stays for ever. So here the stream and the requests of a connection tell each other how far it is, and
+//! But what keeps a used connection without a request ends with the first byte of the next one, and a client that
+//! sends only that byte would stay for ever. So here the stream and the requests of a connection share its stage, and
 //! the stream breaks when the rest of a head does not come.
 //!
 //! A head that begins in the same piece as the end of a request before it counts as begun with its next byte. Until
@@ -44,9 +44,9 @@ pub(super) struct Connection {
 /// How far a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// A request is being answered; or the first one has yet to come, which actix-http waits for.
+    /// A request is being handled; or the first one has not arrived yet, which actix-http times.
     Busy,
-    /// What was asked is answered.
+    /// The response is written.
     Idle,
     /// The next head has begun.
     Arriving,
@@ -60,7 +60,7 @@ impl Connection {
         Self { stream, stage: Rc::new(Cell::new(Stage::Busy)), head_wait, timer: None }
     }
 
-    /// Lets the requests of the connection know how far it is.
+    /// Shares the stage with the requests of the connection.
     pub(super) fn introduce(&self, requests: &mut Extensions) {
         requests.insert(Rc::clone(&self.stage));
     }
@@ -98,7 +98,7 @@ impl AsyncRead for Connection {
                 Poll::Ready(Ok(()))
             }
             Stage::Late => {
-                tracing::debug!("a connection is closed, for the head of its next request was too slow");
+                tracing::debug!("connection closed: the head of its next request was too slow");
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }
@@ -111,7 +111,7 @@ impl AsyncWrite for Connection {
     }
 
     /// actix-http flushes after it has read what there is and made requests of it: then it is known, and not when it
-    /// reads, whether a head is incomplete. So whoever is cut off was read to the last byte.
+    /// reads, whether a head is incomplete. So a client that is cut off was read to its last byte.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let connection = self.get_mut();
         connection.look_at_the_time(context);
@@ -123,7 +123,7 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// An app whose requests let their connections know when they are answered.
+/// An app whose requests update the stage of their connection.
 pub(super) fn answering<A>(
     app: A,
 ) -> impl ServiceFactory<
@@ -145,7 +145,7 @@ where
     })
 }
 
-/// A request that is being answered, until its answer is written or given up.
+/// A request that is being handled, until its response is written or dropped.
 pub(super) struct Answering(Option<Rc<Cell<Stage>>>);
 
 impl Answering {

@@ -15,8 +15,7 @@ pub(crate) use self::path::target_of;
 pub(crate) use self::respond::not_found;
 #[doc(inline)]
 pub use self::server::{Server, ServerHandle};
-// The one name of the web framework that the rest of the crate says: `Extension::routes` returns it.
-pub(crate) use actix_web::web::ServiceConfig;
+pub use actix_web::web::ServiceConfig;
 
 pub(crate) use self::{options::Options, routes::Routes, signals::Signals};
 #[doc(inline)]

@@ -1,7 +1,8 @@
-//! The paths of deliveries, told apart by hand.
+//! Matches the paths of deliveries.
 //!
 //! For a pattern like `/webhooks/{event}` actix-web runs a regular expression, which takes as much processor time as
-//! all else that happens here to a small delivery. So it is told how a path begins, and asks here for the rest.
+//! everything else that this module does for a small delivery. So actix-web matches the beginning of a path, and a guard
+//! matches the rest.
 
 use crate::delivery::Target;
 

@@ -1,4 +1,4 @@
-//! Answers as HTTP responses.
+//! HTTP responses, made of replies and rejections.
 
 use std::{
     error::Error as StdError,
@@ -18,10 +18,10 @@ use actix_web::{
 
 use crate::{error::Rejection, pipeline::Response};
 
-/// Marks the stored answer of an earlier delivery; contract 1.4 row 10.
+/// Marks a stored reply (wire contract, response-replayed).
 const REPLAYED: HeaderName = HeaderName::from_static("x-kiket-replayed");
 
-/// An answer as a response.
+/// A response of the pipeline as one of HTTP.
 pub(super) fn respond(answer: Response) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::with_body(status, BoxBody::new(answer.body));
@@ -31,7 +31,7 @@ pub(super) fn respond(answer: Response) -> HttpResponse {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     if let Some(delay) = answer.retry_after {
-        // Rounded up: who comes back a second early comes back twice.
+        // Rounded up: a retry that comes too early has to come again.
         let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
         headers.insert(RETRY_AFTER, seconds.into());
     }
@@ -60,10 +60,10 @@ pub(crate) async fn not_found(payload: Payload) -> HttpResponse {
     leave_unread(reject(&Rejection::not_found()), payload)
 }
 
-/// Answers a request whose body need not have come to its end; where it has not, its connection is closed.
+/// The response to a request whose body may not have been read to its end; its connection is then closed.
 ///
 /// actix-web reads on where the payload was dropped and comes in chunks, for as long as the sender likes. So the
-/// payload is kept until the answer is written.
+/// payload is kept until the response is written.
 pub(super) fn leave_unread(response: HttpResponse, payload: Payload) -> HttpResponse {
     response.map_body(|_, body| BoxBody::new(Keeping::new(body, payload)))
 }
@@ -95,7 +95,7 @@ impl<K: Unpin> MessageBody for Keeping<K> {
     }
 }
 
-/// Tells the sender to use another connection next time: this process ends.
+/// Asks the client to use another connection for its next request, because this process ends.
 pub(super) fn closing(mut response: HttpResponse) -> HttpResponse {
     response.head_mut().set_connection_type(ConnectionType::Close);
     response

@@ -1,4 +1,4 @@
-//! The paths of an extension; contract 1.1.
+//! The routes of an extension (wire contract, delivery-routes).
 
 use std::{rc::Rc, sync::Arc};
 
@@ -132,8 +132,8 @@ impl Deliveries {
     }
 }
 
-/// Contract 1.4, rows 2 and 3. The body is read also where its delivery is turned away, for a connection on which
-/// it was left unread cannot be used again.
+/// Wire contract, response-overload and response-body-limit. The body is read also where its delivery is shed: a
+/// connection on which it was left unread cannot be used again.
 async fn take(
     pipeline: &Pipeline,
     request: &HttpRequest,
@@ -169,7 +169,7 @@ fn events(pipeline: &Pipeline) -> Vec<&str> {
     events
 }
 
-/// The body of `/health`, which has no secrets; wire contract, routes.
+/// The body of `/health`: no secrets; event names sorted, each once (wire contract, health).
 fn health(id: Option<&str>, version: Option<&str>, events: &[&str]) -> String {
     json!({
         "status": "ok",
@@ -180,7 +180,7 @@ fn health(id: Option<&str>, version: Option<&str>, events: &[&str]) -> String {
     .to_string()
 }
 
-/// Answers `GET` with `body`, or with 503 while `unavailable`.
+/// A health check: responds to `GET` with `body`, or with 503 while `unavailable`.
 fn probe(
     body: bytes::Bytes,
     unavailable: impl Fn() -> bool + Clone + 'static,
@@ -204,7 +204,7 @@ mod tests {
     use crate::{extension::Extension, types::Clock};
 
     #[tokio::test]
-    async fn paths_that_only_look_like_those_of_deliveries_are_left_to_the_app() {
+    async fn paths_that_only_resemble_deliveries_are_left_to_the_app() {
         const NOW: u64 = 1_700_000_000;
         let builder = Extension::builder().webhook_secret("sh_123").clock(Clock::fixed(NOW));
         let extension = builder.without_manifest().on("a.b", "v1", async || {}).build().unwrap();

@@ -1,4 +1,4 @@
-//! A server for one extension: it listens, answers, and drains when it is told to stop.
+//! The server of one extension: listens, serves, and shuts down gracefully.
 
 use std::{
     io,
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::error::{Problem, StartupError};
 
-/// A server that listens and has not begun to answer.
+/// A server that listens, and serves once [`run`](Self::run) is called.
 ///
 /// ```
 /// # use kiket_runtime::{Extension, Reply};
@@ -45,7 +45,7 @@ use crate::error::{Problem, StartupError};
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a server answers nobody until `run`"]
+#[must_use = "a server does not serve until `run`"]
 pub struct Server {
     listening: dev::Server,
     addresses: Vec<SocketAddr>,
@@ -64,10 +64,10 @@ impl ServerHandle {
     }
 }
 
-/// How long a connection may stay without a request: longer than a load balancer keeps it, so that it is the
-/// balancer who closes, and never in the moment a delivery is sent.
+/// How long an idle connection is kept: longer than load balancers keep theirs, so that the balancer closes it, and
+/// never at the moment a delivery is sent.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// The longest that anybody waits for a head. It is added to a time, which must not overflow.
+/// The longest head timeout. It is added to a time, which must not overflow.
 const LONGEST_HEAD: Duration = Duration::from_secs(24 * 60 * 60);
 /// How far the clock of actix-http is behind: it would cut a first head off as much too early.
 const CLOCK_LAG: Duration = Duration::from_millis(500);
@@ -75,9 +75,9 @@ const CLOCK_LAG: Duration = Duration::from_millis(500);
 const DISCONNECTING: Duration = Duration::from_secs(1);
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// How long what was accepted last may take to be answered, once nobody runs and nobody else is let in.
+/// How long the connections that were accepted last may take, once no delivery runs and none is accepted.
 const LAST_ANSWERS: Duration = Duration::from_millis(100);
-/// How long connections may take to close after the last delivery was answered.
+/// How long connections may take to close after the last response.
 const CLOSING_SECONDS: u64 = 2;
 /// How long threads may take to end after that. One that never comes back does not keep the process.
 const ENDING: Duration = Duration::from_secs(CLOSING_SECONDS + 2);
@@ -107,23 +107,27 @@ impl Server {
         Ok(Self { listening, addresses, routes, stop: tokio::sync::watch::Sender::new(false) })
     }
 
-    /// Where it listens; with port 0, which port it got.
+    /// The addresses it listens on; with port 0, the port that it got.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// A handle that stops it.
+    /// A handle that stops the server.
     pub fn handle(&self) -> ServerHandle {
         ServerHandle(self.stop.clone())
     }
 
-    /// Answers until SIGTERM, SIGINT or [`ServerHandle::stop`], then drains: readiness is false, new deliveries get
-    /// 503, and running ones finish within the grace period, which a second signal ends at once.
+    /// Serves until SIGTERM, SIGINT or [`ServerHandle::stop`], then shuts down gracefully: the readiness probe fails, new
+    /// deliveries are refused with 503, and running ones complete within the grace period, which a second signal ends.
+    ///
+    /// On Windows the signals are Ctrl-C and Ctrl-Break.
     ///
     /// # Errors
     ///
-    /// When deliveries had to be cut off, for they outlived the grace period; Kiket sends them again. When the
+    /// When deliveries had to be cut off because they outlived the grace period; Kiket sends them again. When the
     /// operating system fails.
+    #[doc(alias = "graceful shutdown")]
+    #[doc(alias = "SIGTERM")]
     pub async fn run(self) -> io::Result<()> {
         let signals = Signals::listen()?;
         self.run_until(signals).await
@@ -158,8 +162,8 @@ impl Server {
                 "{why}: deliveries are cut off, and Kiket will send them again"
             );
         } else {
-            // The server reads once more from every connection when it stops, and forgets what it read: whoever
-            // was accepted a moment ago is answered before that.
+            // The server reads once more from every connection when it stops, and drops what it read: a request that was
+            // accepted a moment ago gets its response before that.
             handle.pause().await;
             tokio::time::sleep(LAST_ANSWERS).await;
         }
@@ -183,7 +187,7 @@ impl Server {
     }
 }
 
-/// What answers connections; as `HttpServer` would make it, but over connections of ours.
+/// The service of connections, as `HttpServer` would build it, but over our own connection type.
 fn service(
     routes: &Routes,
     address: SocketAddr,

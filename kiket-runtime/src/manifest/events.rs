@@ -36,7 +36,7 @@ impl DeclaredEvent {
         self.version.as_ref()
     }
 
-    /// How long Kiket waits for the answer.
+    /// How long Kiket waits for the response.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
     }

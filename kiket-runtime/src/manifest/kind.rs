@@ -22,7 +22,7 @@ pub(super) fn fits(default: &Node, kind: &str) -> Result<(), &'static str> {
         }
         "boolean" | "bool" => (reads_as(|text| matches!(text, "true" | "false")), "`true` or `false`"),
         "string" | "text" => (text.is_some(), "text"),
-        // As text it is JSON, which whoever reads the setting decodes.
+        // As text it is JSON, which the reader of the setting decodes.
         "object" | "map" => (default.as_map().is_some() || is_text(default), "a mapping"),
         "array" | "list" => (default.as_list().is_some() || is_text(default), "a list"),
         _ => return Ok(()),

@@ -8,7 +8,7 @@ use std::{
 
 use crate::error::{Place, Problem};
 
-/// Where a manifest may lie, first found wins; contract 4.
+/// The names of the manifest, in order: the first that exists is read (wire contract, manifest-files).
 const NAMES: [&str; 6] = [
     "extension.yaml",
     "manifest.yaml",

@@ -1,4 +1,4 @@
-//! Names that are probably meant to be others: keys that nobody reads, events that nobody has.
+//! Suggestions for unknown keys and events that resemble known ones.
 
 use super::{
     node::Map,
@@ -34,7 +34,7 @@ pub(super) fn warn(map: &Map, known: &[&str], report: &mut Report<'_>) {
             report.warning(
                 entry.mark,
                 format!("{} is not read; did you mean `{meant}`?", quoted(&entry.key)),
-                format!("write `{meant}`, or leave it if it is for somebody else"),
+                format!("write `{meant}`, or leave it if it is for another tool"),
             );
         }
     }
@@ -66,8 +66,8 @@ mod tests {
         #[track_caller]
         fn check(text: &str, expected: &[&str]) {
             let manifest = manifest(text);
-            let told: Vec<_> = manifest.warnings().iter().map(crate::error::Problem::what).collect();
-            assert_eq!(told, expected, "{text}");
+            let found: Vec<_> = manifest.warnings().iter().map(crate::error::Problem::what).collect();
+            assert_eq!(found, expected, "{text}");
         }
         let secret = "`secert` is not read; did you mean `secret`?";
         check("id: a\nversion: 1\nsettings: [{ key: A, secert: true, default: x }]\n", &[secret]);

@@ -1,4 +1,4 @@
-//! The manifest of an extension: what its author told Kiket about it.
+//! The manifest of an extension: what it declares to Kiket.
 
 use std::{
     fmt,

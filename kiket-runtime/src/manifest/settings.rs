@@ -1,4 +1,4 @@
-//! What a user of the extension can set, and what holds when nobody does.
+//! The settings that a manifest declares, with their defaults.
 
 use std::collections::HashMap;
 

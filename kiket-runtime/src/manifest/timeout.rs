@@ -1,4 +1,4 @@
-//! How long Kiket waits for an answer, as manifests write it.
+//! Timeouts, as manifests write them.
 
 use std::time::Duration;
 

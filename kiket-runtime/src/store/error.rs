@@ -1,4 +1,4 @@
-//! Why a store did not do what it was asked.
+//! The error of deduplication stores.
 
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use crate::error::Chain;
 
-/// A store that cannot be reached, refuses, or is full: for whoever reads the log and mends it.
+/// A failure of a store: it cannot be reached, refuses, or is full. Written for the log.
 ///
 /// `Display` says what is wrong and what to change, `source()` the next level, `Debug` all of it. None of them prints a
 /// password.
@@ -53,14 +53,14 @@ impl StoreError {
 #[cfg(any(feature = "postgres", feature = "redis"))]
 impl StoreError {
     pub(crate) fn too_slow(server: &str, waited: Duration) -> Self {
-        Self::new(format!("{server} did not answer within {} s", waited.as_secs()))
+        Self::new(format!("{server} did not respond within {} s", waited.as_secs()))
             .mend("see that it runs, and is not overloaded")
     }
 
-    /// `part` is what a server has several of, each with answers of its own.
+    /// `part` is what a server has several of, each with replies of its own.
     pub(crate) fn unknown_answer(server: &str, part: &str) -> Self {
-        Self::new(format!("{server} has an answer that this version did not write")).mend(format!(
-            "give each version of the extension that keeps answers in another form a {part} of its own"
+        Self::new(format!("{server} has a stored reply that this version did not write")).mend(format!(
+            "give each version of the extension that stores replies in another form a {part} of its own"
         ))
     }
 }

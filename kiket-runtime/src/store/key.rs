@@ -1,4 +1,4 @@
-//! What a delivery is remembered by.
+//! The key of a delivery in a store.
 
 use std::{fmt, sync::Arc};
 
@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::types::hex;
 
-/// The name under which a delivery is remembered: short, printable ASCII, whatever its parts were.
+/// The key of a delivery in a store: short, printable ASCII, whatever its parts were.
 ///
 /// ```text
 /// com.example.marketing/id:42

@@ -1,4 +1,4 @@
-//! Who runs a delivery.
+//! The token of a lease.
 
 use std::{
     collections::hash_map::RandomState,

@@ -1,4 +1,4 @@
-//! What became of a delivery, and the trait of what remembers it.
+//! The trait of deduplication stores, and its values: keys, leases, stored replies.
 
 mod error;
 mod key;
@@ -16,14 +16,14 @@ pub use self::{
     retention::Retention,
 };
 
-/// Remembers what became of each delivery, for every process that asks.
+/// A deduplication store: keeps the lease or the stored reply of each delivery, for every process that uses it.
 ///
-/// Each step is atomic: of any number that begin the same delivery at the same time, one gets the lease. Each may be
-/// repeated with the same arguments when its answer was lost, [`begin`](Self::begin) at the price of a lease that
-/// nobody holds.
+/// Each operation is atomic: of any number of concurrent [`begin`](Self::begin)s of one delivery, one gets the lease.
+/// Each may be repeated with the same arguments when its result was lost; a repeated `begin` finds the lease of the
+/// first, which then has no owner until it expires.
 ///
-/// Time is the store's own, so that the clocks of those who ask need not agree. A duration counts in whole
-/// milliseconds, at least one.
+/// Time is the store's own, so that the clocks of its clients need not agree. A duration counts in whole milliseconds,
+/// at least one.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,65 +38,65 @@ pub use self::{
 /// let BeginOutcome::Leased(token) = store.begin(&key, lease).await? else { panic!("it is the first") };
 /// assert!(matches!(store.begin(&key, lease).await?, BeginOutcome::Running { .. }));
 ///
-/// let answer = StoredReply::new(StatusCode::OK, r#"{"ok":true}"#);
-/// assert_eq!(store.commit(&key, &token, &answer, keep).await?, LeaseState::Held);
-/// assert_eq!(store.begin(&key, lease).await?, BeginOutcome::Done(answer));
+/// let reply = StoredReply::new(StatusCode::OK, r#"{"ok":true}"#);
+/// assert_eq!(store.commit(&key, &token, &reply, keep).await?, LeaseState::Held);
+/// assert_eq!(store.begin(&key, lease).await?, BeginOutcome::Done(reply));
 /// # Ok(())
 /// # }
 /// ```
 pub trait DedupeStore: Send + Sync + 'static {
-    /// Takes the lease of a delivery that is absent, or whose lease has expired; else says what became of it.
+    /// Claims a delivery: takes its lease if it is absent or its lease has expired; else returns what is known of it.
     fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome>;
 
-    /// Stores the answer of a delivery, as the owner of its lease. To commit again with the same token changes
-    /// nothing, and is [`LeaseState::Held`] as long as the answer is kept.
+    /// Stores the reply of a delivery, as the owner of its lease. To commit again with the same token changes nothing,
+    /// and is [`LeaseState::Held`] as long as the reply is kept.
     fn commit<'s>(
         &'s self,
         key: &'s DedupeKey,
         token: &'s LeaseToken,
-        answer: &'s StoredReply,
+        reply: &'s StoredReply,
         keep: Duration,
     ) -> StoreFuture<'s, LeaseState>;
 
-    /// Gives the lease back, as its owner: the next [`begin`](Self::begin) gets a new one. An answer stays.
+    /// Releases the lease, as its owner: the next [`begin`](Self::begin) gets a new one. A stored reply stays.
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState>;
 
-    /// Whether the store can be used: asked at the start, and then by whoever wants to know.
+    /// Whether the store can be used. kiket calls it at the start.
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
 }
 
-/// What a step of a [`DedupeStore`] gives.
+/// The future of an operation of a [`DedupeStore`].
 pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
 
-/// What [`DedupeStore::begin`] found.
+/// The result of [`DedupeStore::begin`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BeginOutcome {
-    /// Nobody ran it: now whoever holds this token does.
+    /// The delivery is claimed: the owner of this token runs it.
     Leased(LeaseToken),
-    /// Somebody runs it.
+    /// It is running.
     Running {
-        /// How long their lease lasts.
+        /// How long its lease lasts.
         remaining: Duration,
     },
-    /// It was answered.
+    /// It has a stored reply.
     Done(StoredReply),
 }
 
-/// Whether a lease was its owner's when it was used.
+/// Whether a lease was held when it was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a lost lease means that nothing was stored"]
 #[non_exhaustive]
 pub enum LeaseState {
-    /// It was, and what was asked is done.
+    /// It was held, and the operation took effect.
     Held,
-    /// It had expired, somebody else has it, or it was given back: nothing was done.
+    /// It had expired, was taken over, or was released: nothing was done.
     Lost,
 }
 
-/// The longest time that a store is asked for: ten years are for ever, and no clock overflows.
+/// The longest duration that a store gets: ten years, so that no clock overflows.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 /// A duration as stores count it.

@@ -1,11 +1,11 @@
-//! The answer of a delivery, as it is sent again.
+//! The stored reply of a delivery.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 
-/// What a delivery was answered with. Its content type is always JSON.
+/// The stored reply of a delivery, which redeliveries get again. Its content type is JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredReply {
     status: StatusCode,
@@ -14,7 +14,7 @@ pub struct StoredReply {
 }
 
 impl StoredReply {
-    /// An answer of `status` with `body`.
+    /// A reply of `status` with `body`.
     pub fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self { status, retry_after: None, body: body.into() }
     }
@@ -42,7 +42,7 @@ impl StoredReply {
     }
 }
 
-/// How stores that know only numbers keep an answer: status, seconds of `Retry-After` or -1, body.
+/// How stores of numbers and bytes keep a reply: status, seconds of `Retry-After` or -1, body.
 #[cfg(any(feature = "postgres", feature = "redis"))]
 impl StoredReply {
     pub(crate) fn retry_seconds(&self) -> i64 {

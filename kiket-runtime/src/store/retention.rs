@@ -1,10 +1,10 @@
-//! How long an answer is kept.
+//! How long a stored reply is kept.
 
 use std::time::Duration;
 
 use crate::error::Problem;
 
-/// How long the answer of a delivery is kept: a day, unless somebody says otherwise.
+/// How long a stored reply is kept: 24 h by default.
 ///
 /// ```
 /// use std::time::Duration;
@@ -18,8 +18,8 @@ use crate::error::Problem;
 pub struct Retention(Duration);
 
 impl Retention {
-    /// The shortest: a signature holds from 300 s before its time until 300 s after it, and whoever captured a
-    /// delivery can send it for that long.
+    /// The shortest: a signature is accepted from 300 s before its time until 300 s after it, so a captured delivery can be
+    /// replayed for that long.
     pub const SHORTEST: Duration = Duration::from_secs(600);
 
     /// This long.
@@ -30,7 +30,7 @@ impl Retention {
     pub fn new(duration: Duration) -> Result<Self, Problem> {
         if duration < Self::SHORTEST {
             let problem = Problem::new(format!(
-                "answers are kept for at least 600 s, found {} s",
+                "replies are kept for at least 600 s, found {} s",
                 duration.as_secs_f64()
             ));
             return Err(problem.mend("keep them longer: a captured delivery can be sent again for that long"));

@@ -1,4 +1,4 @@
-//! What the program prints: logs for whoever reads them, and the start-up table.
+//! The log: its format, its filter, and its stable fields.
 
 use std::io::IsTerminal as _;
 
@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::log_filter;
 
-/// What is logged where `RUST_LOG` says nothing: the server below has nothing to tell while all is well.
+/// What is logged where `RUST_LOG` says nothing: the server logs every start of a worker.
 const USUAL: &str = "info,actix_server=warn";
 
 /// Sets the log up as `kiket::main!` does: pretty on a terminal, JSON lines otherwise, filtered by `RUST_LOG`, on
@@ -18,9 +18,9 @@ const USUAL: &str = "info,actix_server=warn";
 /// |---|---|---|
 /// | `event`, `version`, `handler` | span | as registered |
 /// | `delivery_id` | span | the id, when there is one |
-/// | `status` | line | of the answer |
-/// | `code` | line | of the answer, unless it is a 200 |
-/// | `duration_ms` | line | from the decoding of the payload to the answer |
+/// | `status` | line | of the response |
+/// | `code` | line | of the response, unless it is a 200 |
+/// | `duration_ms` | line | from decoding the payload to the response |
 /// | `error` | line | why it failed, with all causes |
 ///
 /// The lines are `delivery answered` (info), `delivery rejected` (a 4xx, warn) and `delivery failed` (a 5xx, error);

@@ -1,4 +1,4 @@
-//! `null` in a body, which counts as absent.
+//! Reads `null` in a body as absent.
 
 use serde::{Deserialize, Deserializer};
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-/// What proves that a delivery is Kiket's: see [`ExtensionBuilder::authentication`](crate::ExtensionBuilder::authentication).
+/// The mode of authentication, which says what proves that a delivery is from Kiket: see [`ExtensionBuilder::authentication`](crate::ExtensionBuilder::authentication).
 ///
 /// ```
 /// use kiket_runtime::auth::Authentication;
@@ -13,16 +13,16 @@ use std::{fmt, str::FromStr};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Authentication {
-    /// The signature of its body, made with the webhook secret.
+    /// The signature of the body, made with the webhook secret.
     #[default]
     Hmac,
-    /// The runtime token in its body. **Nothing signs the body then**: whoever gets hold of a token that was not used
-    /// yet can send it with a body of his own. Whoever gets hold of a whole delivery can send it again until its token
-    /// expires, which changes nothing unless the extension remembers no deliveries.
+    /// The runtime token in the body. **The body is not signed then**: an attacker who obtains an unused token can send it
+    /// with another body. An attacker who obtains a whole delivery can replay it until its token expires; deduplication
+    /// makes that harmless.
     Token,
-    /// Both must hold.
+    /// Both the signature and the token.
     Both,
-    /// Either must hold: for the time in which an installation changes from one to the other.
+    /// The signature or the token: for an installation that migrates from one to the other.
     Either,
 }
 
@@ -30,12 +30,12 @@ impl Authentication {
     const ALL: [(Self, &'static str); 4] =
         [(Self::Hmac, "hmac"), (Self::Token, "token"), (Self::Both, "both"), (Self::Either, "either")];
 
-    /// Whether runtime tokens are looked at.
+    /// Whether runtime tokens are verified.
     pub fn takes_tokens(self) -> bool {
         self != Self::Hmac
     }
 
-    /// Whether the webhook secret is used.
+    /// Whether signatures are verified, with the webhook secret.
     pub fn takes_signatures(self) -> bool {
         self != Self::Token
     }
@@ -57,7 +57,7 @@ impl FromStr for Authentication {
     }
 }
 
-/// A text that is none of the ways to authenticate deliveries.
+/// A text that is not an [`Authentication`] mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("deliveries are authenticated by `hmac`, `token`, `both` or `either`")]
 pub struct AuthenticationModeError;

@@ -1,8 +1,8 @@
-//! The address of Kiket, or of something that stands in for it.
+//! The base URL of Kiket, or of a server in its place.
 
 use std::{fmt, str::FromStr};
 
-/// An address that calls go below: `http` or `https`, a host, perhaps a port and a path.
+/// A URL that the paths of calls are appended to: `http` or `https`, a host, perhaps a port and a path.
 ///
 /// ```text
 /// https://kiket.dev
@@ -15,7 +15,7 @@ pub(crate) struct BaseUrl {
     origin: Origin,
 }
 
-/// Whose address it is: what tokens are given to.
+/// The origin, which tokens are sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Origin {
     secure: bool,
@@ -25,7 +25,7 @@ struct Origin {
 }
 
 impl BaseUrl {
-    /// Where Kiket is, unless somebody says otherwise; contract 2.1.
+    /// The default base URL (wire contract, base-url).
     pub(crate) fn kiket() -> Self {
         let origin = Origin { secure: true, host: "kiket.dev".to_owned(), port: 443 };
         Self { text: "https://kiket.dev".to_owned(), origin }
@@ -40,7 +40,7 @@ impl BaseUrl {
         self.origin.host.trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// Whether both are addresses of the same server.
+    /// Whether both have the same origin.
     pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
         self.origin == other.origin
     }
@@ -88,7 +88,7 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// A text that is no base URL.
+/// A text that is not a base URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a base URL is `http` or `https` and a host, without a name, a query or a fragment, like `https://kiket.dev`"

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Tells the time of day: the system's, or one that a test sets.
+/// The wall clock: the system's, or one that a test sets.
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,7 +34,7 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// A clock that stands at `unix_seconds` until it is advanced. Its clones stand together.
+    /// A clock that stands at `unix_seconds` until it is advanced. Clones share their time.
     pub fn fixed(unix_seconds: u64) -> Self {
         Self(Source::Fixed(Arc::new(AtomicU64::new(unix_seconds))))
     }

@@ -74,9 +74,9 @@ pub trait Event {
     const NAME: EventName;
 }
 
-/// The longest event name in bytes; contract 1.1.
+/// The longest event name in bytes (wire contract, event-grammar).
 const EVENT_NAME_BYTES: usize = 128;
-/// The most segments of an event name; contract 1.1.
+/// The most segments of an event name (wire contract, event-grammar).
 const EVENT_NAME_SEGMENTS: usize = 8;
 
 impl EventName {
@@ -190,7 +190,7 @@ pub struct EventVersion {
     normal: VersionKey,
 }
 
-/// The longest version in bytes; contract 1.1.
+/// The longest version in bytes (wire contract, version-grammar).
 const VERSION_BYTES: usize = 16;
 
 impl EventVersion {

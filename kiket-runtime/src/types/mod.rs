@@ -1,4 +1,4 @@
-//! Plain values: what the rest of the crate speaks in, without I/O.
+//! Plain values without I/O, which every other module uses.
 
 mod absent;
 mod authentication;

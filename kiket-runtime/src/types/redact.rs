@@ -1,4 +1,4 @@
-//! Takes the secrets that an extension knows out of texts that somebody reads.
+//! Redacts the known secrets in texts for logs and responses.
 
 use crate::types::secret::Secret;
 

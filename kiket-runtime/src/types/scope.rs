@@ -134,8 +134,8 @@ pub(crate) fn allows<S: AsRef<str>>(granted: &[S], required: &str) -> bool {
     granted.iter().map(AsRef::as_ref).any(|granted| granted == ALL || same(granted, required))
 }
 
-/// Contract 5.2: `issues.read`, `issues:read` and `read:issues` are one scope. Only an action moves: the other parts
-/// stay in their order, so that no two scopes are taken for one that mean different things.
+/// `issues.read`, `issues:read` and `read:issues` are one scope (wire contract, scope-spelling). Only an action moves:
+/// the other parts stay in their order, so that no two scopes that mean different things are taken for one.
 fn same(a: &str, b: &str) -> bool {
     a == b || normal(a).eq(normal(b))
 }

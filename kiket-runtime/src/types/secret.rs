@@ -23,12 +23,12 @@ impl Secret {
         Self(SecretString::from(text.into()))
     }
 
-    /// The text itself. Whoever calls this must not print it.
+    /// The text itself. Do not print it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
-    /// Whether there is nothing in it but white space.
+    /// Whether it is empty or only white space.
     pub fn is_blank(&self) -> bool {
         self.expose().trim().is_empty()
     }
@@ -56,13 +56,13 @@ impl From<String> for Secret {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
-    /// There is none.
+    /// There is no secret.
     #[error("there is no webhook secret")]
     Missing,
-    /// There is nothing in it.
+    /// The secret is blank.
     #[error("the webhook secret is blank")]
     Blank,
-    /// It starts or ends with white space, which nobody sees and everybody signs.
+    /// It starts or ends with white space, which would be part of the key.
     #[error("the webhook secret has white space at an end")]
     Padded,
 }

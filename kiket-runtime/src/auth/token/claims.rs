@@ -39,7 +39,7 @@ enum Audience {
 const LONGEST_ID: usize = 256;
 
 impl Checks {
-    /// What a payload allows at `now`, in Unix seconds. Nobody has vouched for the payload yet.
+    /// What a payload allows at `now`, in Unix seconds. The payload is unverified yet.
     pub(super) fn grant(&self, payload: &[u8], now: u64) -> Result<Grant, TokenError> {
         let claims: Claims = object(payload).ok_or(TokenError::WrongClaims)?;
         if claims.iss != self.issuer {

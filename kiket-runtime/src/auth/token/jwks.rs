@@ -116,7 +116,7 @@ impl Key {
 }
 
 /// A JSON object as a `T`. A list is none: it would fill the fields by their order. What is not UTF-8 is none either, also
-/// where it is in a field that nobody reads.
+/// where it is in an ignored field.
 pub(super) fn object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
     let json = std::str::from_utf8(json).ok()?;
     json.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()

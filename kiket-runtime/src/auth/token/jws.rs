@@ -25,7 +25,7 @@ const LONGEST: usize = 16 * 1024;
 /// `r` and `s`, 32 bytes each; RFC 7518, section 3.4.
 const SIGNATURE: usize = 64;
 
-/// What of the header means anything. No key, no address of a key: whoever wrote them wrote the token, too.
+/// The header parameters that are read. Keys and URLs of keys are not: the author of the token wrote them.
 #[derive(Deserialize)]
 struct Header {
     alg: String,
@@ -58,7 +58,7 @@ impl<'t> Jws<'t> {
         self.key_id.as_deref()
     }
 
-    /// Nobody has vouched for it until [`is_signed_by`](Self::is_signed_by) says so.
+    /// The payload. It is unverified until [`is_signed_by`](Self::is_signed_by) returns true.
     pub(super) fn payload(&self) -> &[u8] {
         &self.payload
     }

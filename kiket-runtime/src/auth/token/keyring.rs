@@ -27,7 +27,7 @@ struct Fetched {
 struct State {
     newest: Option<Newest>,
     /// The keys that tokens named which the set before did not have: what the last fetch brought answers for them, for as
-    /// long as nobody may fetch again.
+    /// long as the cooldown lasts.
     missed: HashSet<Option<Box<str>>>,
     /// When the last fetch began.
     tried_at: Option<Instant>,
@@ -41,15 +41,15 @@ struct Newest {
     at: Instant,
 }
 
-/// Where Kiket publishes its keys; contract 5.1.
+/// The path of Kiket's JWKS (wire contract, token-keys).
 const PATH: &str = "/.well-known/jwks.json";
-/// How long keys are taken for the newest ones; contract 5.1.
+/// How long keys are fresh (wire contract, token-keys-fresh).
 const FRESH: Duration = Duration::from_secs(60 * 60);
-/// How long they are used while newer ones cannot be had; contract 5.1.
+/// How long stale keys are used while newer ones cannot be fetched (wire contract, token-keys-stale).
 const USABLE: Duration = Duration::from_secs(24 * 60 * 60);
-/// The pause between two fetches, whoever asks: a sender who makes names of keys up does not make us ask Kiket each time.
+/// The cooldown between two fetches: invented key ids in tokens do not cause a fetch each.
 const PAUSE: Duration = Duration::from_secs(10);
-/// How long a fetch may take, and how long anybody waits for it.
+/// The timeout of a fetch, and of waiting for one.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The most names of keys that are remembered between two fetches.
 const MOST_MISSED: usize = 256;
@@ -140,7 +140,7 @@ impl Fetched {
         }
     }
 
-    /// Sends for the keys, in a task of its own: whoever hangs up meanwhile does not stop it.
+    /// Fetches the keys, in a task of its own: a client that disconnects does not stop it.
     fn fetch(self: &Arc<Self>, state: &mut State, now: Instant) -> watch::Receiver<()> {
         let (landing, landed) = watch::channel(());
         state.tried_at = Some(now);
@@ -148,7 +148,7 @@ impl Fetched {
         let fetched = Arc::clone(self);
         tokio::spawn(async move {
             let answer = tokio::time::timeout(PATIENCE, fetched.fetcher.fetch()).await;
-            let answer = answer.unwrap_or_else(|_| Err(format!("no answer came within {PATIENCE:?}")));
+            let answer = answer.unwrap_or_else(|_| Err(format!("no response within {PATIENCE:?}")));
             fetched.land(answer.and_then(|json| KeySet::read(&json)), now);
             drop(landing);
         });
@@ -179,7 +179,7 @@ impl Fetched {
 /// What the state has for who asks.
 enum Next {
     Use(Arc<KeySet>),
-    /// They are used, and newer ones are sent for; nobody waits.
+    /// They are used while newer ones are fetched; no delivery waits.
     UseAndFetch(Arc<KeySet>),
     Fetch,
 }
@@ -231,7 +231,7 @@ impl State {
         self.pause(now).is_zero()
     }
 
-    /// How long nobody may fetch.
+    /// How long the cooldown lasts.
     fn pause(&self, now: Instant) -> Duration {
         self.tried_at.map_or(Duration::ZERO, |at| PAUSE.saturating_sub(now.saturating_duration_since(at)))
     }

@@ -1,7 +1,6 @@
-//! Whether a delivery carries a token that Kiket made for it: contract 5.1.
+//! Verifies the runtime token of a delivery (wire contract, runtime-tokens).
 //!
-//! Whom to believe is decided before the first delivery: keys come from the configured base URL, or were given. Nothing
-//! that a delivery says has a part in it.
+//! The keys come from the configured base URL, or were given. Nothing in a delivery can change where they come from.
 
 mod claims;
 mod jwks;
@@ -27,12 +26,12 @@ pub(crate) struct TokenVerifier {
     known: Known,
 }
 
-/// Why a token was not taken.
+/// Why a token was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TokenRefusal {
-    /// It is wrong, and will stay so.
+    /// It is invalid, and stays so.
     Wrong(TokenError),
-    /// Nobody knows: the keys cannot be had before this time is over.
+    /// It cannot be verified: no keys can be fetched before this time is over.
     Undecided(Duration),
 }
 

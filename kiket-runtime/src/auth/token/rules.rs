@@ -1,14 +1,14 @@
-//! Which tokens are taken, as the builder was told.
+//! The rules for runtime tokens.
 
 use std::{fmt, time::Duration};
 
 use super::jwks::KeySet;
 use crate::{error::Problem, types::Secret};
 
-/// Which runtime tokens are taken; what is not said here is as Kiket does it.
+/// Which runtime tokens (JWTs) are accepted. The defaults are those of Kiket.
 ///
 /// A token is an ES256 JWT of the issuer `kiket.dev`, signed by a key from `/.well-known/jwks.json` below the configured
-/// base URL, whatever a delivery says of other addresses. It must expire, and is taken for one delivery.
+/// base URL, whatever a delivery says of other addresses. It must expire, and is accepted for one delivery.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,13 +25,13 @@ pub struct TokenRules {
     audience: Option<String>,
     extension: Option<String>,
     leeway: Duration,
-    /// Public ones; but who gives private ones by mistake does not want them printed.
+    /// Public keys; hidden all the same, in case private ones are given by mistake.
     keys: Option<Secret>,
 }
 
-/// Who makes tokens, unless the rules say otherwise; contract 5.1.
+/// The default issuer (wire contract, token-issuer).
 const ISSUER: &str = "kiket.dev";
-/// The most that clocks may differ; contract 5.1.
+/// The largest leeway (wire contract, token-leeway).
 const LARGEST_LEEWAY: Duration = Duration::from_secs(60);
 
 impl Default for TokenRules {
@@ -47,32 +47,34 @@ impl TokenRules {
         Self::default()
     }
 
-    /// Who makes them: the claim `iss`, exactly; `kiket.dev` unless set.
+    /// The issuer: the claim `iss` must be it; `kiket.dev` by default.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = issuer.into();
         self
     }
 
-    /// Whom they are made for: the claim `aud` must have it. Not looked at unless set.
+    /// The audience: the claim `aud` must contain it. Not checked unless set.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
         self
     }
 
-    /// The extension's own number at Kiket: the claim `ext_id` must be it. Not looked at unless set, for it is not the
-    /// id of the manifest.
+    /// The number of the extension at Kiket: the claim `ext_id` must be it. Not checked unless set; it is not the id in
+    /// the manifest.
     pub fn extension_number(mut self, id: impl fmt::Display) -> Self {
         self.extension = Some(id.to_string());
         self
     }
 
-    /// How far the clocks of Kiket and of this machine may differ: none unless set, 60 s at most. Whole seconds count.
+    /// How far the clocks of Kiket and of this machine may differ: not at all by default, 60 s at most. Whole seconds
+    /// count.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
     }
 
-    /// The keys themselves, as the text of a JWKS: none are fetched then.
+    /// The keys, as the text of a JWKS. None are fetched then.
+    #[doc(alias = "JWKS")]
     pub fn keys(mut self, jwks: impl Into<Secret>) -> Self {
         self.keys = Some(jwks.into());
         self
@@ -100,7 +102,7 @@ impl TokenRules {
     }
 }
 
-/// What the claims of a token are compared with.
+/// The values that the claims of a token are compared with.
 #[derive(Debug, Clone)]
 pub(super) struct Checks {
     pub(super) issuer: String,

@@ -12,11 +12,10 @@ use crate::store::{
     BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreFuture, StoredReply, countable,
 };
 
-/// Remembers deliveries in the memory of this process: the default. Another process, and this one after a restart,
-/// knows nothing of them.
+/// The store in the memory of this process: the default. Other processes do not share it, and a restart empties it.
 ///
-/// It holds at most 100,000 deliveries and 64 MiB. When either is reached, the answers that were stored first are
-/// forgotten before their time, and the log says so; a lease is never forgotten before it expires. What has expired is
+/// It holds at most 100,000 deliveries and 64 MiB. When either is reached, the replies that were stored first are
+/// evicted before their time, and the log says so; a lease is never evicted before it expires. What has expired is
 /// swept out in the course of [`begin`](DedupeStore::begin), without a task or a thread.
 ///
 /// There is no lock that all deliveries pass, but one for each of up to 16 parts. A cache like `moka` is not used: it
@@ -35,7 +34,7 @@ impl MemoryStore {
         Self::with_limits(Self::ENTRIES, Self::BYTES)
     }
 
-    /// An empty one that holds at most `entries` deliveries and about `bytes` of keys and answers. An answer larger
+    /// An empty one that holds at most `entries` deliveries and about `bytes` of keys and replies. A reply larger
     /// than a part of it is not stored: a part has 4 MiB, or everything where `bytes` is less than that.
     pub fn with_limits(entries: usize, bytes: usize) -> Self {
         Self(Shards::new(Limits { entries, bytes }))
@@ -57,10 +56,10 @@ impl DedupeStore for MemoryStore {
         &'s self,
         key: &'s DedupeKey,
         token: &'s LeaseToken,
-        answer: &'s StoredReply,
+        reply: &'s StoredReply,
         keep: Duration,
     ) -> StoreFuture<'s, LeaseState> {
-        Box::pin(ready(self.0.commit(key, *token, answer, Instant::now(), countable(keep))))
+        Box::pin(ready(self.0.commit(key, *token, reply, Instant::now(), countable(keep))))
     }
 
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
@@ -81,7 +80,7 @@ mod tests {
         DedupeKey::new("e", &number.to_string())
     }
 
-    fn answer(bytes: usize) -> StoredReply {
+    fn reply(bytes: usize) -> StoredReply {
         StoredReply::new(StatusCode::OK, vec![b'x'; bytes])
     }
 
@@ -94,12 +93,12 @@ mod tests {
 
     async fn done(store: &MemoryStore, number: usize, bytes: usize) {
         let token = lease(store, number).await;
-        let committed = store.commit(&key(number), &token, &answer(bytes), KEEP).await.unwrap();
+        let committed = store.commit(&key(number), &token, &reply(bytes), KEEP).await.unwrap();
         assert_eq!(committed, LeaseState::Held);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_answer_that_was_stored_first_goes_first() {
+    async fn the_reply_that_was_stored_first_is_evicted_first() {
         let store = MemoryStore::with_limits(3, 1 << 20);
         for number in 0..4 {
             done(&store, number, 1).await;
@@ -122,12 +121,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lease_is_never_forgotten_and_a_store_full_of_leases_says_so() {
+    async fn a_lease_is_never_evicted_and_a_full_store_says_so() {
         let store = MemoryStore::with_limits(3, 1 << 20);
         let first = lease(&store, 0).await;
         lease(&store, 1).await;
         done(&store, 2, 1).await;
-        lease(&store, 3).await; // in the place of the answer
+        lease(&store, 3).await; // in the place of the reply
         let full = store.begin(&key(4), LEASE).await.unwrap_err();
         assert!(full.to_string().contains("full of deliveries that are running"), "{full}");
         assert!(matches!(store.begin(&key(1), LEASE).await, Ok(BeginOutcome::Running { .. })));
@@ -139,13 +138,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_larger_than_the_store_is_refused_and_its_lease_stays() {
+    async fn a_reply_larger_than_the_store_is_refused() {
         let store = MemoryStore::with_limits(3, 1000);
         let token = lease(&store, 0).await;
-        let error = store.commit(&key(0), &token, &answer(1000), KEEP).await.unwrap_err();
-        assert!(error.to_string().starts_with("an answer of 1000 bytes"), "{error}");
+        let error = store.commit(&key(0), &token, &reply(1000), KEEP).await.unwrap_err();
+        assert!(error.to_string().starts_with("a reply of 1000 bytes"), "{error}");
         assert!(matches!(store.begin(&key(0), LEASE).await, Ok(BeginOutcome::Running { .. })));
-        assert_eq!(store.commit(&key(0), &token, &answer(10), KEEP).await.unwrap(), LeaseState::Held);
+        assert_eq!(store.commit(&key(0), &token, &reply(10), KEEP).await.unwrap(), LeaseState::Held);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! What [`MemoryStore`](super::MemoryStore) remembers, in parts with a lock each.
+//! The contents of a [`MemoryStore`](super::MemoryStore), in shards with a lock each.
 //!
 //! `tests/packages/stores` takes this file as it is, with the locks of a model checker: it names nothing but `super::parts`.
 
@@ -33,7 +33,7 @@ pub(crate) struct Limits {
 const MOST_SHARDS: usize = 16;
 /// A part has room for this many entries at least, so that chance fills none much earlier than the others.
 const FEWEST_ENTRIES: usize = 1024;
-/// A part has room for large answers.
+/// A part has room for large replies.
 const FEWEST_BYTES: usize = 4 * 1024 * 1024;
 /// What an entry costs besides its key and its body: its place in the map, in the queue, and on the heap.
 const OVERHEAD: usize = 200;
@@ -64,11 +64,11 @@ impl Shards {
         &self,
         key: &DedupeKey,
         token: LeaseToken,
-        answer: &StoredReply,
+        reply: &StoredReply,
         now: Instant,
         keep: Duration,
     ) -> Result<LeaseState, StoreError> {
-        self.at(key, |shard| shard.commit(key, token, answer, now + keep, now, self.share))
+        self.at(key, |shard| shard.commit(key, token, reply, now + keep, now, self.share))
     }
 
     pub(crate) fn release(&self, key: &DedupeKey, token: LeaseToken, now: Instant) -> LeaseState {
@@ -83,8 +83,8 @@ impl Shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             let bytes = shard.entries.iter().map(|(key, entry)| entry.cost(key)).sum::<usize>();
             assert_eq!(shard.bytes, bytes, "bytes are counted right");
-            let answers = shard.entries.values().filter(|entry| entry.answer.is_some()).count();
-            assert!(shard.answered.len() >= answers, "every answer is in the queue");
+            let replies = shard.entries.values().filter(|entry| entry.reply.is_some()).count();
+            assert!(shard.by_commit.len() >= replies, "every reply is in the queue");
             assert!(shard.entries.len() <= self.share.entries && bytes <= self.share.bytes);
             usage = (usage.0 + shard.entries.len(), usage.1 + bytes);
         }
@@ -103,26 +103,26 @@ impl Shards {
 #[derive(Default)]
 struct Shard {
     entries: HashMap<DedupeKey, Entry>,
-    /// The entries with an answer, in the order of their commits; some may be gone.
-    answered: VecDeque<(DedupeKey, LeaseToken)>,
+    /// The entries with a reply, in the order of their commits; some may be gone.
+    by_commit: VecDeque<(DedupeKey, LeaseToken)>,
     /// What the entries cost.
     bytes: usize,
     /// Steps since the last sweep.
     steps: usize,
-    /// Answers that were forgotten before their time.
-    forgotten: u64,
+    /// Replies that were evicted before their time.
+    evicted: u64,
 }
 
 struct Entry {
     token: LeaseToken,
-    /// Until then the lease is held, or the answer kept.
+    /// Until then the lease is held, or the reply kept.
     until: Instant,
-    answer: Option<StoredReply>,
+    reply: Option<StoredReply>,
 }
 
 impl Entry {
     fn cost(&self, key: &DedupeKey) -> usize {
-        cost(key, self.answer.as_ref().map_or(0, |answer| answer.body().len()))
+        cost(key, self.reply.as_ref().map_or(0, |reply| reply.body().len()))
     }
 }
 
@@ -141,8 +141,8 @@ impl Shard {
         self.sweep_in_turn(now);
         if let Some(entry) = self.entries.get(key) {
             if now < entry.until {
-                return Ok(match &entry.answer {
-                    Some(answer) => BeginOutcome::Done(answer.clone()),
+                return Ok(match &entry.reply {
+                    Some(reply) => BeginOutcome::Done(reply.clone()),
                     None => BeginOutcome::Running { remaining: entry.until.saturating_duration_since(now) },
                 });
             }
@@ -151,7 +151,7 @@ impl Shard {
         self.make_room(1, cost(key, 0), now, limits)?;
         let token = LeaseToken::unique();
         self.bytes += cost(key, 0);
-        self.entries.insert(key.clone(), Entry { token, until: now + lease, answer: None });
+        self.entries.insert(key.clone(), Entry { token, until: now + lease, reply: None });
         Ok(BeginOutcome::Leased(token))
     }
 
@@ -159,33 +159,33 @@ impl Shard {
         &mut self,
         key: &DedupeKey,
         token: LeaseToken,
-        answer: &StoredReply,
+        reply: &StoredReply,
         until: Instant,
         now: Instant,
         limits: Limits,
     ) -> Result<LeaseState, StoreError> {
         match self.held(key, token, now) {
             None => return Ok(LeaseState::Lost),
-            Some(entry) if entry.answer.is_some() => return Ok(LeaseState::Held),
+            Some(entry) if entry.reply.is_some() => return Ok(LeaseState::Held),
             Some(_) => {}
         }
-        let size = answer.body().len();
+        let size = reply.body().len();
         if cost(key, size) > limits.bytes {
             return Err(too_large(size, limits.bytes));
         }
         self.make_room(0, size, now, limits)?; // which takes no lease that is held
         if let Some(entry) = self.entries.get_mut(key) {
             entry.until = until;
-            entry.answer = Some(answer.clone());
+            entry.reply = Some(reply.clone());
             self.bytes += size;
-            self.answered.push_back((key.clone(), token));
+            self.by_commit.push_back((key.clone(), token));
         }
         Ok(LeaseState::Held)
     }
 
     fn release(&mut self, key: &DedupeKey, token: LeaseToken, now: Instant) -> LeaseState {
         match self.held(key, token, now) {
-            Some(entry) if entry.answer.is_none() => {
+            Some(entry) if entry.reply.is_none() => {
                 self.remove(key);
                 LeaseState::Held
             }
@@ -203,7 +203,7 @@ impl Shard {
         }
     }
 
-    /// Makes room for more: by what has expired, then by the answers that were stored first, never by a lease.
+    /// Makes room for more: by what has expired, then by the replies that were stored first, never by a lease.
     fn make_room(
         &mut self,
         entries: usize,
@@ -213,10 +213,10 @@ impl Shard {
     ) -> Result<(), StoreError> {
         let mut swept = false;
         while self.entries.len() + entries > limits.entries || self.bytes + bytes > limits.bytes {
-            if let Some((key, token)) = self.answered.pop_front() {
+            if let Some((key, token)) = self.by_commit.pop_front() {
                 if let Some(entry) = self.entries.get(&key).filter(|entry| entry.is_answered_by(token)) {
                     if now < entry.until {
-                        self.forgotten += 1;
+                        self.evicted += 1;
                         self.tell();
                     }
                     self.remove(&key);
@@ -249,25 +249,25 @@ impl Shard {
             }
             keeps
         });
-        let Self { entries, answered, .. } = self;
+        let Self { entries, by_commit, .. } = self;
         let stays = |(key, token): &(DedupeKey, LeaseToken)| {
             entries.get(key).is_some_and(|entry| entry.is_answered_by(*token))
         };
-        while answered.front().is_some_and(|front| !stays(front)) {
-            answered.pop_front();
+        while by_commit.front().is_some_and(|front| !stays(front)) {
+            by_commit.pop_front();
         }
-        // Where answers are kept for different times, those that are gone are not all in front.
-        if answered.len() > 2 * entries.len() + SWEPT_AFTER {
-            answered.retain(stays);
+        // Where replies are kept for different times, those that are gone are not all in front.
+        if by_commit.len() > 2 * entries.len() + SWEPT_AFTER {
+            by_commit.retain(stays);
         }
     }
 
     fn tell(&self) {
-        if self.forgotten.is_power_of_two() {
-            let forgotten = self.forgotten;
+        if self.evicted.is_power_of_two() {
+            let evicted = self.evicted;
             tracing::warn!(
-                forgotten,
-                "the memory for answers is full: some are forgotten before their time, and a late repetition of \
+                evicted,
+                "the memory store is full: replies are evicted before their time, and a late redelivery of \
                  their deliveries would run again; give the store more room, or use Redis or PostgreSQL"
             );
         }
@@ -276,7 +276,7 @@ impl Shard {
 
 impl Entry {
     fn is_answered_by(&self, token: LeaseToken) -> bool {
-        self.answer.is_some() && self.token == token
+        self.reply.is_some() && self.token == token
     }
 }
 
@@ -287,9 +287,9 @@ fn full() -> StoreError {
 
 fn too_large(size: usize, room: usize) -> StoreError {
     StoreError::new(format!(
-        "an answer of {size} bytes is larger than a part of the memory for answers, {room} bytes"
+        "a reply of {size} bytes is larger than a shard of the memory store, {room} bytes"
     ))
-    .mend("give the store more room, or answer with less")
+    .mend("give the store more room, or reply with less")
 }
 
 impl fmt::Debug for Shards {

@@ -16,7 +16,8 @@ fn check(choose: impl FnOnce(ExtensionBuilder) -> ExtensionBuilder, parts: &[&st
 }
 
 /// The state of the library that nobody gives here: its handlers were taken.
-const TAKEN: &str = "`split::comments::on_comment_created` asks for `State<split::comments::Count>`";
+const TAKEN: &str =
+    "no value for `State<split::comments::Count>`, required by `split::comments::on_comment_created`";
 
 #[test]
 fn unless_they_are_named_only_one_crate_may_have_handlers() {

@@ -105,7 +105,7 @@ fn two_handlers_of_one_version_are_told_with_both_places() {
 }
 
 #[test]
-fn a_state_that_nobody_gives_is_told_with_its_handler() {
+fn a_missing_state_is_reported_with_its_handler() {
     async fn on_count(count: State<u64>) {
         let _ = count;
     }
@@ -118,23 +118,18 @@ fn a_state_that_nobody_gives_is_told_with_its_handler() {
         &expect![[r#"
         the extension does not start
 
-        `startup::a_state_that_nobody_gives_is_told_with_its_handler::on_count` asks for `State<u64>`, which nobody gives
+        no value for `State<u64>`, required by `startup::a_missing_state_is_reported_with_its_handler::on_count`
           --> tests/packages/split/tests/startup.rs:…
            = help: give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`
     "#]],
     );
-    check(
-        builder().state(1_u32),
-        &["`startup::a_state_that_nobody_gives_is_told_with_its_handler::on_count`"],
-    );
+    check(builder().state(1_u32), &["`startup::a_missing_state_is_reported_with_its_handler::on_count`"]);
     check(alone().on("two", "v1", on_two), &["`State<u64>`", "`State<alloc::string::String>`"]);
     assert!(builder().state(1_u64).build().is_ok());
     // A handler with the attribute asks in the same way.
     check(
         Extension::builder().environment([SECRET]).without_manifest(),
-        &[
-            "`split::comments::on_comment_created` asks for `State<split::comments::Count>`, which nobody gives",
-        ],
+        &["no value for `State<split::comments::Count>`, required by `split::comments::on_comment_created`"],
     );
 }
 
@@ -351,7 +346,7 @@ fn named_crates_are_those_that_have_the_handlers() {
 }
 
 #[test]
-fn everything_is_told_at_once() {
+fn all_problems_are_reported_at_once() {
     async fn on_count(count: State<u64>) {
         let _ = count;
     }
@@ -399,14 +394,14 @@ fn everything_is_told_at_once() {
               --> tests/packages/split/src/comments.rs:…
                = help: name it, if its handlers belong here: `kiket::main!(crates = [split])`, or `.crates([…])` on the builder; where `Cargo.toml` renames it, `crates = [name_here = "split"]`
 
-            `startup::everything_is_told_at_once::on_count` asks for `State<u64>`, which nobody gives
+            no value for `State<u64>`, required by `startup::all_problems_are_reported_at_once::on_count`
               --> tests/packages/split/tests/startup.rs:…
                = help: give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`
 
             `kiket` is not a prefix of paths
                = help: write it like `/kiket` or `/hooks/kiket`: a slash before every segment, none at the end
 
-            `startup::everything_is_told_at_once::{{closure}}` and `startup::everything_is_told_at_once::on_count` both handle `count` in version `v1.0`
+            `startup::all_problems_are_reported_at_once::{{closure}}` and `startup::all_problems_are_reported_at_once::on_count` both handle `count` in version `v1.0`
               --> tests/packages/split/tests/startup.rs:…
                = help: remove one of them, or give it another version; the other is at tests/packages/split/tests/startup.rs:…
         "#]],
