@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Auth;
+use super::grant::Auth;
 use crate::types::Secret;
 
 /// What authentication found out about a delivery.
