@@ -68,6 +68,7 @@ impl Foreign {
     }
 
     /// The same as the cause of `error`.
+    #[allow(clippy::infallible_destructuring_match)] // without the features there is one form
     pub(super) fn cause_of(self, error: Error) -> Error {
         let cause = match self.error {
             Form::Boxed(error) => error,

@@ -92,7 +92,9 @@ impl Classifier {
 
 /// The classifiers that the builder was given, asked before those of the program.
 #[derive(Default)]
-pub(crate) struct Classifiers(Vec<Box<dyn Fn(Subject<'_>) -> Option<Advice> + Send + Sync>>);
+pub(crate) struct Classifiers(Vec<Box<Classify>>);
+
+type Classify = dyn Fn(Subject<'_>) -> Option<Advice> + Send + Sync;
 
 impl Classifiers {
     /// Adds a classifier of `T`.

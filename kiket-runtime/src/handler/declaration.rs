@@ -79,7 +79,7 @@ impl Handler {
         handler
     }
 
-    fn problem(&mut self, what: String, rule: impl ToString) {
+    fn problem(&mut self, what: String, rule: &(impl ToString + ?Sized)) {
         self.problems.push(Problem::new(what).at(self.place.into()).mend(rule.to_string()));
     }
 
