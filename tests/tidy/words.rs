@@ -1,0 +1,155 @@
+//! The words: which ones no text of the repository has, which names are retired, and what comments may cite.
+
+use std::fs;
+
+use crate::{code, files, root, sources};
+
+fn rust_sources() -> Vec<(String, String)> {
+    files("", &[".rs"])
+}
+
+/// Words that name no actor, or stand for a mechanism that the field calls otherwise; CONTRIBUTING.md has the glossary.
+const REFUSED: [&str; 7] = ["whoever", "nobody", "somebody", "nought", "told", "mailbox", "postman"];
+
+/// Identifiers that gave way to the field's words.
+#[rustfmt::skip]
+const RETIRED: [&str; 31] = [
+    "Admission", "Admitted", "Answering", "Begun", "Binding", "Gate", "InvalidEventName", "InvalidEventVersion",
+    "InvalidLeaseToken", "Keep", "Lack", "Mailbox", "Occasion", "Once", "Ownership", "Pace", "Postman", "Premises",
+    "StoredAnswer", "Subject", "Teller", "TestAnswer", "Told", "Trouble", "Turn", "UnknownAuthentication", "Unverified",
+    "UnusableSecret", "keep_answers", "plumbing", "turns_away",
+];
+
+/// The words of a text, with the number of their line.
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    (1..).zip(text.lines()).flat_map(move |(number, line)| {
+        line.split(move |letter| !is_part(letter)).map(move |word| (number, word))
+    })
+}
+
+#[test]
+fn texts_have_none_of_the_refused_words() {
+    let mut found = Vec::new();
+    for (file, text) in files("", &[".rs", ".md", ".toml", ".yaml", ".stderr"]) {
+        // The list itself, and the glossary that explains it.
+        if file == "tests/tidy/words.rs" || file == "CONTRIBUTING.md" {
+            continue;
+        }
+        for (line, word) in words(&text) {
+            // Also as a part of a name, like `what_it_was_told`.
+            let mut parts = word.split('_');
+            if parts.any(|part| REFUSED.iter().any(|refused| part.eq_ignore_ascii_case(refused))) {
+                found.push(format!("{file}:{line}: {word}"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "say who acts, with the field's word:\n{}", found.join("\n"));
+}
+
+#[test]
+fn retired_names_do_not_come_back() {
+    let mut found = Vec::new();
+    for (file, text) in rust_sources() {
+        if file != "tests/tidy/words.rs" {
+            let retired = words(&text).filter(|(_, word)| RETIRED.contains(word));
+            found.extend(retired.map(|(line, word)| format!("{file}:{line}: {word}")));
+        }
+    }
+    assert!(found.is_empty(), "these names have successors, see CONTRIBUTING.md:\n{}", found.join("\n"));
+}
+
+#[test]
+fn names_of_tests_are_short_sentences() {
+    const LONGEST: usize = 60;
+    let mut found = Vec::new();
+    for (file, text) in rust_sources() {
+        let mut is_test = false;
+        for line in text.lines().map(str::trim) {
+            is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+            let function = line.split_once("fn ").filter(|_| is_test && !line.starts_with("//"));
+            if let Some((_, rest)) = function {
+                let name = rest.split(['(', '<']).next().unwrap_or(rest);
+                if name.len() > LONGEST {
+                    found.push(format!("{file}: {name} has {}", name.len()));
+                }
+                is_test = false;
+            }
+        }
+    }
+    assert!(found.is_empty(), "at most {LONGEST} characters:\n{}", found.join("\n"));
+}
+
+/// A comment cites the wire contract by an anchor, like "wire contract, signature-window".
+#[test]
+fn comments_cite_what_is_in_the_repository() {
+    let contract = fs::read_to_string(root().join("docs/wire-contract.md")).unwrap();
+    let mut found = Vec::new();
+    for (file, text) in rust_sources() {
+        if file == "tests/tidy/words.rs" {
+            continue;
+        }
+        for (number, line) in (1..).zip(text.lines()) {
+            let Some((_, comment)) = line.split_once("//") else { continue };
+            let by_number = |word: &str| {
+                comment.match_indices(word).any(|(at, _)| {
+                    comment[at + word.len()..].trim_start().starts_with(|next: char| next.is_ascii_digit())
+                })
+            };
+            if ["ontract", "ow", "ows"].into_iter().any(|word| by_number(&format!("{word} ")))
+                && (comment.contains("ontract") || comment.contains("Row") || comment.contains(" row"))
+            {
+                found.push(format!("{file}:{number}: cites by number: {}", comment.trim()));
+            }
+            let mut cited = comment.split("ire contract, ").skip(1);
+            let broken = cited.find_map(|rest| {
+                let anchor =
+                    rest.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '-')).next()?;
+                let stands =
+                    ["\"", "'"].iter().any(|quote| contract.contains(&format!("id={quote}{anchor}{quote}")));
+                (!stands).then_some(anchor)
+            });
+            if let Some(anchor) = broken {
+                found.push(format!("{file}:{number}: docs/wire-contract.md has no anchor `{anchor}`"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn every_file_is_on_the_map_with_its_own_words() {
+    let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mut missing = Vec::new();
+    for folder in ["kiket-macros/src", "kiket-runtime/src", "kiket-testing/src"] {
+        for (file, text) in sources(folder) {
+            let name = file[folder.len()..].trim_start_matches('/');
+            let purpose = text.lines().next().and_then(|line| line.strip_prefix("//! ")).unwrap_or_default();
+            let purpose = purpose.trim_end_matches(['.', ':']);
+            let row = format!("| `{name}` | {purpose} |");
+            if purpose.is_empty() {
+                missing.push(format!("{file} does not begin with a line `//! …`"));
+            } else if !map.contains(&row) {
+                missing.push(row);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "ARCHITECTURE.md lacks:\n{}", missing.join("\n"));
+}
+
+/// The code of a folder in lines: without docs, comments, blank lines and tests.
+fn weight(folder: &str) -> usize {
+    let sources = sources(folder).into_iter();
+    let counted = sources.filter(|(file, _)| !file.ends_with("tests.rs") && !file.contains("/tests/"));
+    counted.map(|(_, text)| code(&text).lines().filter(|line| !line.trim().is_empty()).count()).sum()
+}
+
+/// What production builds compile, and what tests do. A feature that needs more says so here, with its reason.
+#[test]
+fn the_crates_keep_their_weight() {
+    for (folder, most) in [("kiket-runtime/src", 17_000), ("kiket-testing/src", 3_300)] {
+        let lines = weight(folder);
+        println!("{folder}: {lines} lines of code, {most} at most");
+        assert!(lines <= most, "{folder} has {lines} lines of code, more than {most}");
+    }
+}
