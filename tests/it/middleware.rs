@@ -137,7 +137,6 @@ async fn middleware_replaces_the_outcome() {
 
 #[tokio::test]
 async fn middleware_sees_a_payload_that_does_not_decode() {
-    let seen = Journal::default();
     struct See(Journal);
     impl Middleware for See {
         fn handle<'d>(&'d self, _: &'d Delivery, next: Next<'d>) -> HandlerFuture<'d> {
@@ -151,6 +150,7 @@ async fn middleware_sees_a_payload_that_does_not_decode() {
             })
         }
     }
+    let seen = Journal::default();
     let builder =
         builder().middleware(See(seen.clone())).on("issue.created", "v1", async |_: Payload<u32>| ());
     assert_eq!(respond(builder).await.status(), 500);
