@@ -1,4 +1,4 @@
-//! The API of Kiket: a type for each family of calls, reached from [`Endpoints`](crate::Endpoints), and the types of
+//! The API of Kiket: a type for each family of calls, reached from [`Endpoints`], and the types of
 //! its requests and responses.
 //!
 //! ```

@@ -9,7 +9,7 @@ use super::kind::ErrorKind;
 /// Retry advice of an error type, usually derived: `#[derive(kiket::Retry)]`.
 ///
 /// It counts wherever the error is in the source chain of what a handler fails with. For a type of another crate, use
-/// [`Builder::classify`](crate::Builder::classify).
+/// [`ExtensionBuilder::classify`](crate::ExtensionBuilder::classify).
 ///
 /// An implementation by hand is found only if it is registered, which the derive does.
 pub trait Retry {

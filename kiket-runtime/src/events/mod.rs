@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Above a handler a type stands for its event: `#[kiket::webhook(IssueTransitioned, version = "v1")]`; types of your
-//! own can too, see [`Event`](crate::Event).
+//! own can too, see [`Event`].
 //!
 //! # What is read
 //!

@@ -21,7 +21,7 @@ pub trait EventPayload: Members + Default {
     /// The id of the delivery.
     fn id(&mut self) -> &mut Option<Id>;
 
-    /// The first of the [`TIMES`].
+    /// The time of the event.
     fn occurred_at(&mut self) -> &mut Option<Timestamp>;
 }
 

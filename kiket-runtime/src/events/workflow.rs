@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// `workflow.before_transition`: an issue is about to go from one status to another; the reply decides whether
-/// it may, see [`Reply::allow`](crate::Reply::allow).
+/// it may, see [`Decision`](crate::Decision).
 ///
 /// The transition may stand wherever that of an [`IssueTransitioned`](super::IssueTransitioned) may.
 ///

@@ -17,7 +17,7 @@ use crate::{
 ///
 /// [`kiket::main!`](https://docs.rs/kiket/latest/kiket/macro.main.html) makes and serves one. By hand it can be
 /// served with [`serve`](Self::serve), mounted into an actix-web `App` with [`routes`](Self::routes), or tested in
-/// process with [`TestExtension`](crate::testing::TestExtension). It is cheap to clone, and the clones are the same extension.
+/// process with [`TestExtension`](https://docs.rs/kiket/latest/kiket/testing/struct.TestExtension.html). It is cheap to clone, and the clones are the same extension.
 ///
 /// ```
 /// use kiket_runtime::{Extension, Reply};
@@ -131,7 +131,7 @@ impl Extension {
     /// A body is signed as it is sent: do not wrap the routes in a middleware of actix-web that decompresses or reads
     /// it. Call [`drain`](Self::drain) before your server stops.
     ///
-    /// The connections are your server's, and [`head_timeout`](crate::ExtensionBuilder::head_timeout) does not apply to them.
+    /// The connections are your server's, and [`head_timeout`](super::HttpOptions::head_timeout) does not apply to them.
     /// `HttpServer::client_request_timeout` covers the first request of a connection only: a client that stops in the
     /// head of a later request keeps its connection. [`serve`](Self::serve) closes such connections; so does a proxy
     /// in front of your server.

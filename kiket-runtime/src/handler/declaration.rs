@@ -84,14 +84,14 @@ impl Handler {
     }
 
     /// Limits how long the handler may run, instead of the manifest and
-    /// [`Builder::handler_timeout`](crate::Builder::handler_timeout).
+    /// [`ExtensionBuilder::handler_timeout`](crate::ExtensionBuilder::handler_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
     /// The scopes that a delivery needs, else its response is 403. They need a mode of
-    /// [authentication](crate::Builder::authentication) with runtime tokens.
+    /// [authentication](crate::ExtensionBuilder::authentication) with runtime tokens.
     pub fn scopes<S: AsRef<str>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         for text in scopes {
             match Scope::read(text.as_ref()) {

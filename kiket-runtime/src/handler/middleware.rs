@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Middleware runs around handlers: around all of an extension ([`Builder::middleware`](crate::Builder::middleware)) or
+/// Middleware runs around handlers: around all of an extension ([`ExtensionBuilder::middleware`](crate::ExtensionBuilder::middleware)) or
 /// around one ([`Handler::middleware`](crate::Handler::middleware)).
 ///
 /// It runs once a delivery is verified, routed, authorized and claimed, within the deadline and the panic guard of the

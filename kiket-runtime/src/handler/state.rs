@@ -11,7 +11,7 @@ use crate::{
 /// A value that all deliveries share: a pool, a client, a counter. Derefs to `T`; `State(pool)` destructures it into an
 /// `Arc<T>`.
 ///
-/// Give the value to [`Builder::state`](crate::Builder::state). An extension whose handler takes a `State` that was not
+/// Give the value to [`ExtensionBuilder::state`](crate::ExtensionBuilder::state). An extension whose handler takes a `State` that was not
 /// given does not start.
 ///
 /// ```
