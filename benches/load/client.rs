@@ -1,4 +1,4 @@
-//! The load: deliveries over connections that stay open, each sent when the one before is answered.
+//! The load: deliveries over connections that stay open, each sent when the one before gets a response.
 
 use std::{
     error::Error,
@@ -49,7 +49,7 @@ impl Load {
     }
 }
 
-/// How it was answered.
+/// The responses, and their latency.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Answered {
     pub(crate) requests: u64,
@@ -59,12 +59,12 @@ pub(crate) struct Answered {
 }
 
 impl Answered {
-    /// How many requests were answered in a second.
+    /// The responses in a second.
     pub(crate) fn requests_per_second(&self) -> f64 {
         self.requests_f64() / self.time.as_secs_f64()
     }
 
-    /// How many requests were answered, to divide by.
+    /// The number of responses, to divide by.
     #[expect(clippy::cast_precision_loss, reason = "a load has far less than 2^52 requests")]
     pub(crate) fn requests_f64(&self) -> f64 {
         self.requests as f64
@@ -96,15 +96,15 @@ impl FromStr for Answered {
 
 /// The most requests of one connection; what bounds the memory for latencies.
 const MOST_REQUESTS: usize = 1_000_000;
-/// What every delivery is answered with.
+/// The body of the response to every delivery.
 const OK: &[u8] = br#"{"ok":true}"#;
 
 /// Sends `load`.
 ///
 /// # Errors
 ///
-/// When any answer is not 200 with `{"ok":true}`.
-pub(crate) fn send(load: Load) -> io::Result<Answered> {
+/// When any response is not 200 with `{"ok":true}`.
+pub(crate) fn send(load: Load) -> io::Result<Responses> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // A signature holds for 300 s, and a load is shorter: all requests are the same bytes.
@@ -160,7 +160,7 @@ async fn connection(load: Load, request: &[u8], until: Instant) -> io::Result<Ve
     let mut from = Instant::now();
     loop {
         stream.write_all(request).await?;
-        answer(&mut stream, &mut buffer).await?;
+        response(&mut stream, &mut buffer).await?;
         let to = Instant::now();
         latencies.push(u32::try_from((to - from).as_nanos()).unwrap_or(u32::MAX));
         if to >= until || latencies.len() >= MOST_REQUESTS {
@@ -170,23 +170,23 @@ async fn connection(load: Load, request: &[u8], until: Instant) -> io::Result<Ve
     }
 }
 
-/// Reads one answer, which must be 200 with [`OK`].
-async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<()> {
+/// Reads one response, which must be 200 with [`OK`].
+async fn response(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
     loop {
         let read = stream.read(&mut buffer[filled..]).await?;
         filled += read;
-        let answer = &buffer[..filled];
-        if answer.starts_with(b"HTTP/1.1 200 OK\r\n") && answer.ends_with(OK) {
+        let response = &buffer[..filled];
+        if response.starts_with(b"HTTP/1.1 200 OK\r\n") && response.ends_with(OK) {
             return Ok(());
         }
-        let complete = answer.windows(4).position(|end| end == b"\r\n\r\n").is_some_and(|end| {
-            let head = answer[..end].to_ascii_lowercase();
+        let complete = response.windows(4).position(|end| end == b"\r\n\r\n").is_some_and(|end| {
+            let head = response[..end].to_ascii_lowercase();
             let length = format!("content-length: {}", filled - end - 4);
             head.windows(length.len()).any(|header| header == length.as_bytes())
         });
         if read == 0 || complete || filled == buffer.len() {
-            return Err(io::Error::other(format!("an answer is {:?}", String::from_utf8_lossy(answer))));
+            return Err(io::Error::other(format!("a response is {:?}", String::from_utf8_lossy(response))));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use crate::{
-    client::{Answered, Load},
+    client::{Responses, Load},
     options::Options,
     process::{self, ServerProcess},
 };
@@ -11,7 +11,7 @@ use crate::{
 /// One load of one server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Round {
-    pub(crate) answered: Answered,
+    pub(crate) answered: Responses,
     /// Processor time for a request, in microseconds.
     pub(crate) cpu: f64,
 }

@@ -1,4 +1,4 @@
-//! The integration tests: does a delivery do what the contract says?
+//! The integration tests: deliveries and calls do what the wire contract says.
 
 mod audit_calls;
 mod calls;
