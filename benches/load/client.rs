@@ -51,14 +51,14 @@ impl Load {
 
 /// The responses, and their latency.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Answered {
+pub(crate) struct Responses {
     pub(crate) requests: u64,
     pub(crate) time: Duration,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
 }
 
-impl Answered {
+impl Responses {
     /// The responses in a second.
     pub(crate) fn requests_per_second(&self) -> f64 {
         self.requests_f64() / self.time.as_secs_f64()
@@ -74,14 +74,14 @@ impl Answered {
 /// ```text
 /// answered = requests time p50 p99        times in nanoseconds
 /// ```
-impl fmt::Display for Answered {
+impl fmt::Display for Responses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { requests, time, p50, p99 } = self;
         write!(f, "{requests} {} {} {}", time.as_nanos(), p50.as_nanos(), p99.as_nanos())
     }
 }
 
-impl FromStr for Answered {
+impl FromStr for Responses {
     type Err = io::Error;
 
     fn from_str(text: &str) -> io::Result<Self> {
@@ -124,7 +124,7 @@ pub(crate) fn send(load: Load) -> io::Result<Responses> {
             let nanoseconds = latencies.get(latencies.len() * percent / 100);
             Duration::from_nanos(nanoseconds.copied().unwrap_or_default().into())
         });
-        Ok(Answered { requests: latencies.len() as u64, time, p50, p99 })
+        Ok(Responses { requests: latencies.len() as u64, time, p50, p99 })
     })
 }
 

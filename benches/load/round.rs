@@ -23,7 +23,7 @@ impl Round {
         let time = Duration::from_secs_f64(seconds);
         let load = Load { address: server.address(), size, connections, time };
         let before = server.cpu_time()?;
-        let answered: Answered = process::run("load", &load.arguments())?.parse()?;
+        let answered: Responses = process::run("load", &load.arguments())?.parse()?;
         let cpu = server.cpu_time()?.saturating_sub(before);
         Ok(Self { answered, cpu: cpu.as_secs_f64() * 1e6 / answered.requests_f64() })
     }

@@ -12,7 +12,7 @@ use kiket::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
 use crate::deliveries::{self, EVENT, SECRET, SIZES, VERSION};
 
 /// The responses, and their latency.
-pub(crate) struct Answered {
+pub(crate) struct Responses {
     pub(crate) count: usize,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
@@ -40,7 +40,7 @@ pub(crate) fn send(address: SocketAddr, time: Duration) -> io::Result<Responses>
     latencies.sort_unstable();
     let at = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default();
     let longest = latencies.last().copied().unwrap_or_default();
-    Ok(Answered { count: latencies.len(), p50: at(50), p99: at(99), longest })
+    Ok(Responses { count: latencies.len(), p50: at(50), p99: at(99), longest })
 }
 
 /// How long each took, from when it was due: one that waits for the one before has waited.

@@ -128,7 +128,7 @@ fn besiege(options: &Options) -> Result<(), Box<dyn Error>> {
         let answered = good::send(address, time)?;
         let memory = server.resident_memory()? / (1024 * 1024);
         let done = under_way.end()?;
-        let good::Answered { count, p50, p99, longest } = answered;
+        let good::Responses { count, p50, p99, longest } = answered;
         println!("| {name} | {count} | {p50:.1?} | {p99:.1?} | {longest:.1?} | {memory} MiB | {done} |");
     }
     Ok(())

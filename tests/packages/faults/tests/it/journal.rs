@@ -36,10 +36,10 @@ pub(crate) struct Attempt {
     pub(crate) from: Instant,
     pub(crate) to: Instant,
     /// None when the connection broke, or nothing came in time.
-    pub(crate) response: Option<Responses>,
+    pub(crate) response: Option<Received>,
 }
 
-pub(crate) struct Answered {
+pub(crate) struct Received {
     pub(crate) status: u16,
     /// The code of a failure.
     pub(crate) code: Option<String>,
@@ -48,7 +48,7 @@ pub(crate) struct Answered {
     pub(crate) replayed: bool,
 }
 
-impl Answered {
+impl Received {
     /// Whether Kiket would not send the delivery again.
     pub(crate) fn is_final(&self) -> bool {
         self.status < 500 && self.status != 429

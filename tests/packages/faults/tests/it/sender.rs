@@ -12,7 +12,7 @@ use extension_process::{Response, Connection};
 use crate::{
     events::{Copy, Event},
     fleet::{Places, Process},
-    journal::{Responses, Attempt, Journal},
+    journal::{Received, Attempt, Journal},
 };
 
 /// How many deliveries are under way at once.
@@ -71,7 +71,7 @@ impl Sender<'_> {
             let process = self.places.at((first + turn) % 2);
             let from = Instant::now();
             let response = process.and_then(|process| deliver(process, &self.events[event].request(attempt)));
-            let is_final = response.as_ref().is_some_and(Responses::is_final);
+            let is_final = response.as_ref().is_some_and(Received::is_final);
             let process = process.map(|process| process.number);
             let mut abandoned = false;
             self.journal.write(|seen| {
@@ -93,17 +93,17 @@ impl Sender<'_> {
 }
 
 /// One attempt; the platform waits as long, and sees as little.
-fn deliver(process: Process, request: &[u8]) -> Option<Responses> {
+fn deliver(process: Process, request: &[u8]) -> Option<Received> {
     let mut connection = Connection::open(process.address).ok()?;
     connection.give_up_after(SILENCE);
     connection.send(request).ok()?;
     connection.response().ok().map(|response| read(&response))
 }
 
-fn read(response: &Response) -> Answered {
+fn read(response: &Response) -> Received {
     let body = response.json();
     let text = |name: &str| body[name].as_str().map(str::to_owned);
-    Answered {
+    Received {
         status: response.status,
         code: text("code"),
         run: if response.status == 200 { text("run") } else { text("error") },
