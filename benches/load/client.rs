@@ -1,4 +1,4 @@
-//! The load: deliveries over connections that stay open, each sent when the one before is answered.
+//! The load: deliveries over connections that stay open, each sent when the one before gets a response.
 
 use std::{
     error::Error,
@@ -49,22 +49,22 @@ impl Load {
     }
 }
 
-/// How it was answered.
+/// The responses, and their latency.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Answered {
+pub(crate) struct Responses {
     pub(crate) requests: u64,
     pub(crate) time: Duration,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
 }
 
-impl Answered {
-    /// How many requests were answered in a second.
+impl Responses {
+    /// The responses in a second.
     pub(crate) fn requests_per_second(&self) -> f64 {
         self.requests_f64() / self.time.as_secs_f64()
     }
 
-    /// How many requests were answered, to divide by.
+    /// The number of responses, to divide by.
     #[expect(clippy::cast_precision_loss, reason = "a load has far less than 2^52 requests")]
     pub(crate) fn requests_f64(&self) -> f64 {
         self.requests as f64
@@ -74,14 +74,14 @@ impl Answered {
 /// ```text
 /// answered = requests time p50 p99        times in nanoseconds
 /// ```
-impl fmt::Display for Answered {
+impl fmt::Display for Responses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { requests, time, p50, p99 } = self;
         write!(f, "{requests} {} {} {}", time.as_nanos(), p50.as_nanos(), p99.as_nanos())
     }
 }
 
-impl FromStr for Answered {
+impl FromStr for Responses {
     type Err = io::Error;
 
     fn from_str(text: &str) -> io::Result<Self> {
@@ -96,15 +96,15 @@ impl FromStr for Answered {
 
 /// The most requests of one connection; what bounds the memory for latencies.
 const MOST_REQUESTS: usize = 1_000_000;
-/// What every delivery is answered with.
+/// The body of the response to every delivery.
 const OK: &[u8] = br#"{"ok":true}"#;
 
 /// Sends `load`.
 ///
 /// # Errors
 ///
-/// When any answer is not 200 with `{"ok":true}`.
-pub(crate) fn send(load: Load) -> io::Result<Answered> {
+/// When any response is not 200 with `{"ok":true}`.
+pub(crate) fn send(load: Load) -> io::Result<Responses> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // A signature holds for 300 s, and a load is shorter: all requests are the same bytes.
@@ -124,7 +124,7 @@ pub(crate) fn send(load: Load) -> io::Result<Answered> {
             let nanoseconds = latencies.get(latencies.len() * percent / 100);
             Duration::from_nanos(nanoseconds.copied().unwrap_or_default().into())
         });
-        Ok(Answered { requests: latencies.len() as u64, time, p50, p99 })
+        Ok(Responses { requests: latencies.len() as u64, time, p50, p99 })
     })
 }
 
@@ -160,7 +160,7 @@ async fn connection(load: Load, request: &[u8], until: Instant) -> io::Result<Ve
     let mut from = Instant::now();
     loop {
         stream.write_all(request).await?;
-        answer(&mut stream, &mut buffer).await?;
+        response(&mut stream, &mut buffer).await?;
         let to = Instant::now();
         latencies.push(u32::try_from((to - from).as_nanos()).unwrap_or(u32::MAX));
         if to >= until || latencies.len() >= MOST_REQUESTS {
@@ -170,23 +170,23 @@ async fn connection(load: Load, request: &[u8], until: Instant) -> io::Result<Ve
     }
 }
 
-/// Reads one answer, which must be 200 with [`OK`].
-async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<()> {
+/// Reads one response, which must be 200 with [`OK`].
+async fn response(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
     loop {
         let read = stream.read(&mut buffer[filled..]).await?;
         filled += read;
-        let answer = &buffer[..filled];
-        if answer.starts_with(b"HTTP/1.1 200 OK\r\n") && answer.ends_with(OK) {
+        let response = &buffer[..filled];
+        if response.starts_with(b"HTTP/1.1 200 OK\r\n") && response.ends_with(OK) {
             return Ok(());
         }
-        let complete = answer.windows(4).position(|end| end == b"\r\n\r\n").is_some_and(|end| {
-            let head = answer[..end].to_ascii_lowercase();
+        let complete = response.windows(4).position(|end| end == b"\r\n\r\n").is_some_and(|end| {
+            let head = response[..end].to_ascii_lowercase();
             let length = format!("content-length: {}", filled - end - 4);
             head.windows(length.len()).any(|header| header == length.as_bytes())
         });
         if read == 0 || complete || filled == buffer.len() {
-            return Err(io::Error::other(format!("an answer is {:?}", String::from_utf8_lossy(answer))));
+            return Err(io::Error::other(format!("a response is {:?}", String::from_utf8_lossy(response))));
         }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Servers and load run in processes of their own, over loopback, and the servers are loaded in turn, so that
 //! whatever else the machine does meets all of them. The figure that holds is the processor time of the server for
-//! a request, and the ratio of two servers in the same round. The bench fails on a wrong answer, never on a time.
+//! a request, and the ratio of two servers in the same round. The bench fails on a wrong response, never on a time.
 
 #[path = "../deliveries/mod.rs"]
 mod deliveries;

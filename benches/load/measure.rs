@@ -56,9 +56,9 @@ pub(crate) struct Measured {
 
 pub(crate) struct MeasuredServer {
     pub(crate) contestant: Contestant,
-    /// From the start of the process to the first answer; the median.
+    /// From the start of the process to the first response; the median.
     pub(crate) start: Duration,
-    /// In bytes, after the first answer.
+    /// In bytes, after the first response.
     pub(crate) idle_memory: u64,
     /// In bytes, after all the load.
     pub(crate) loaded_memory: u64,

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use crate::{
-    client::{Answered, Load},
+    client::{Responses, Load},
     options::Options,
     process::{self, ServerProcess},
 };
@@ -11,7 +11,7 @@ use crate::{
 /// One load of one server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Round {
-    pub(crate) answered: Answered,
+    pub(crate) answered: Responses,
     /// Processor time for a request, in microseconds.
     pub(crate) cpu: f64,
 }
@@ -23,7 +23,7 @@ impl Round {
         let time = Duration::from_secs_f64(seconds);
         let load = Load { address: server.address(), size, connections, time };
         let before = server.cpu_time()?;
-        let answered: Answered = process::run("load", &load.arguments())?.parse()?;
+        let answered: Responses = process::run("load", &load.arguments())?.parse()?;
         let cpu = server.cpu_time()?.saturating_sub(before);
         Ok(Self { answered, cpu: cpu.as_secs_f64() * 1e6 / answered.requests_f64() })
     }

@@ -33,7 +33,7 @@ fn write(text: &mut String, measured: &Measured) -> fmt::Result {
         }
     }
     writeln!(text)?;
-    row(text, ["", "first answer", "memory, idle", "memory, loaded", ""])?;
+    row(text, ["", "first response", "memory, idle", "memory, loaded", ""])?;
     for server in &measured.servers {
         let MeasuredServer { contestant, start, idle_memory, loaded_memory, .. } = server;
         let start = format!("{:.1} ms", start.as_secs_f64() * 1e3);
@@ -45,7 +45,7 @@ fn write(text: &mut String, measured: &Measured) -> fmt::Result {
             ratio(text, measured, contestant, position, size)?;
         }
     }
-    writeln!(text, "\ntargets: first answer below 50 ms, idle memory below 15 MiB")
+    writeln!(text, "\ntargets: first response below 50 ms, idle memory below 15 MiB")
 }
 
 fn loaded(text: &mut String, size: &str, contestant: Contestant, rounds: &[Round]) -> fmt::Result {

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The steps take turns in many short batches, and the fastest batch counts: whatever else the machine does only
-//! adds. The bench fails on a wrong answer, never on a time.
+//! adds. The bench fails on a wrong response, never on a time.
 
 #[path = "../deliveries/mod.rs"]
 mod deliveries;
@@ -105,10 +105,10 @@ async fn on_issue_created(payload: Payload<IssueCreated>) -> Reply {
 }
 
 fn deliver(extension: &Extension, headers: &Headers, body: &Bytes) {
-    let answer = kiket_runtime::internals::dispatch(extension, EVENT, VERSION, headers.clone(), body.clone());
-    // The handler waits for nothing, so that the answer is there at once.
-    let answer = pin!(answer).poll(&mut Context::from_waker(Waker::noop()));
-    let Poll::Ready((200, body)) = answer else { panic!("the answer is {answer:?}") };
+    let response = kiket_runtime::internals::dispatch(extension, EVENT, VERSION, headers.clone(), body.clone());
+    // The handler waits for nothing, so that the response is there at once.
+    let response = pin!(response).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready((200, body)) = response else { panic!("the response is {response:?}") };
     assert_eq!(body, br#"{"ok":true}"#.as_slice());
 }
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! As in the bench `load`, everything runs in processes of its own over loopback, and the servers are loaded in turn.
-//! The bench fails on a wrong answer, never on a time.
+//! The bench fails on a wrong response, never on a time.
 
 #[path = "../load/client.rs"]
 mod client;
@@ -53,7 +53,7 @@ const COMPARISONS: [Comparison; 3] = [
     },
     Comparison {
         title: "telemetry whose address hangs",
-        ours: ("on", "serve-telling-nobody"),
+        ours: ("on", "serve-telemetry-refused"),
         other: ("off", "serve-silent"),
         target: 1.03,
     },
@@ -74,14 +74,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn compare(options: Options) -> Result<(), Box<dyn Error>> {
     let kiket = ServerProcess::start("serve-sink", 1, "warn")?;
-    let nobody = ServerProcess::start("serve-nothing", 1, "warn")?;
+    let refusing = ServerProcess::start("serve-nothing", 1, "warn")?;
     println!(
         "{:32} {:>16} {:>12} {:>10} {:>10} {:>10} {:>8}",
         "", "", "CPU µs", "req/s", "p50 µs", "p99 µs", "MiB"
     );
     for Comparison { title, ours, other, target } in COMPARISONS {
         let start = |(_, role): Role| {
-            let callee = if role.ends_with("nobody") { &nobody } else { &kiket };
+            let callee = if role.ends_with("refused") { &refusing } else { &kiket };
             ServerProcess::start(&format!("{role}={}", callee.address()), options.workers, "warn")
         };
         let servers = [start(ours)?, start(other)?];

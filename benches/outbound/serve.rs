@@ -59,11 +59,11 @@ pub(crate) fn serve(role: &str, workers: usize) -> io::Result<()> {
                 .await
             }
             "serve-silent" => {
-                extension(builder.telemetry(|telemetry| telemetry.enabled(false)).on(EVENT, VERSION, answer))
+                extension(builder.telemetry(|telemetry| telemetry.enabled(false)).on(EVENT, VERSION, response))
                     .await
             }
-            "serve-telling" | "serve-telling-nobody" => {
-                extension(builder.telemetry(|telemetry| telemetry.enabled(true)).on(EVENT, VERSION, answer))
+            "serve-telling" | "serve-telemetry-refused" => {
+                extension(builder.telemetry(|telemetry| telemetry.enabled(true)).on(EVENT, VERSION, response))
                     .await
             }
             _ => Err(io::Error::other(format!("`{role}` is no role"))),
@@ -71,7 +71,7 @@ pub(crate) fn serve(role: &str, workers: usize) -> io::Result<()> {
     })
 }
 
-async fn answer() -> Reply {
+async fn response() -> Reply {
     Reply::ok()
 }
 
@@ -90,8 +90,8 @@ async fn call_by_reqwest(plain: State<Plain>) -> kiket::Result<Reply> {
     let request =
         plain.client.get(&plain.url).header("authorization", "Bearer wk").header("x-kiket-api-key", "ek");
     let request = request.header("x-kiket-event-version", VERSION).header("accept", "application/json");
-    let answer = request.send().await?.error_for_status()?;
-    let _: Value = serde_json::from_slice(&answer.bytes().await?)?;
+    let response = request.send().await?.error_for_status()?;
+    let _: Value = serde_json::from_slice(&response.bytes().await?)?;
     Ok(Reply::ok())
 }
 
@@ -102,7 +102,7 @@ async fn extension(builder: ExtensionBuilder) -> io::Result<()> {
     server.run().await
 }
 
-/// A Kiket that has an answer for everything.
+/// A fake Kiket that responds to every call.
 async fn sink() -> io::Result<()> {
     async fn anything() -> HttpResponse {
         let body = r#"{"rate_limit":{"limit":600,"remaining":599,"window_seconds":60,"reset_in":52}}"#;

@@ -28,7 +28,7 @@ pub(crate) struct Attack {
     pub(crate) idle: usize,
     /// Connections that send a byte now and then: half of them of a head, half of them of a body.
     pub(crate) slow: usize,
-    /// Connections that send wrong signatures as fast as they are answered.
+    /// Connections that send wrong signatures as fast as responses come.
     pub(crate) flood: usize,
 }
 
@@ -102,7 +102,7 @@ impl fmt::Display for Done {
     }
 }
 
-/// Connections that asked something and were answered.
+/// Connections that asked something and got a response.
 async fn open(address: SocketAddr, count: usize) -> io::Result<Vec<TcpStream>> {
     let (mut opening, mut open) = (JoinSet::new(), Vec::with_capacity(count));
     for number in 0..count {
@@ -132,7 +132,7 @@ async fn slow(address: SocketAddr, head: bool, done: Arc<Done>) {
         if let Ok(mut stream) = TcpStream::connect(address).await
             && stream.write_all(start.as_bytes()).await.is_ok()
         {
-            let ((mut reads, mut writes), mut answer) = (stream.split(), [0; 1024]);
+            let ((mut reads, mut writes), mut response) = (stream.split(), [0; 1024]);
             let drips = async {
                 while writes.write_all(b"x").await.is_ok() {
                     tokio::time::sleep(SLOW).await;
@@ -140,7 +140,7 @@ async fn slow(address: SocketAddr, head: bool, done: Arc<Done>) {
             };
             tokio::select! {
                 () = drips => {}
-                _ = reads.read(&mut answer) => {}
+                _ = reads.read(&mut response) => {}
             }
             done.cut_off.fetch_add(1, Ordering::Relaxed);
         }
@@ -148,7 +148,7 @@ async fn slow(address: SocketAddr, head: bool, done: Arc<Done>) {
     }
 }
 
-/// Sends deliveries whose signature is wrong, each when the one before is answered.
+/// Sends deliveries whose signature is wrong, each when the one before gets a response.
 async fn flood(address: SocketAddr, done: Arc<Done>) {
     let size = SIZES[0].0;
     let signature = "0".repeat(64);

@@ -11,8 +11,8 @@ use kiket::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
 
 use crate::deliveries::{self, EVENT, SECRET, SIZES, VERSION};
 
-/// How they were answered.
-pub(crate) struct Answered {
+/// The responses, and their latency.
+pub(crate) struct Responses {
     pub(crate) count: usize,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
@@ -28,8 +28,8 @@ const PACE: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 ///
-/// When one is not answered with 200.
-pub(crate) fn send(address: SocketAddr, time: Duration) -> io::Result<Answered> {
+/// When a response is not 200.
+pub(crate) fn send(address: SocketAddr, time: Duration) -> io::Result<Responses> {
     let senders: Vec<_> = (0..SENDERS)
         .map(|number| thread::spawn(move || sender(address, time, PACE / SENDERS * number)))
         .collect();
@@ -40,7 +40,7 @@ pub(crate) fn send(address: SocketAddr, time: Duration) -> io::Result<Answered> 
     latencies.sort_unstable();
     let at = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default();
     let longest = latencies.last().copied().unwrap_or_default();
-    Ok(Answered { count: latencies.len(), p50: at(50), p99: at(99), longest })
+    Ok(Responses { count: latencies.len(), p50: at(50), p99: at(99), longest })
 }
 
 /// How long each took, from when it was due: one that waits for the one before has waited.
@@ -55,7 +55,7 @@ fn sender(address: SocketAddr, time: Duration, shift: Duration) -> io::Result<Ve
         let request = request()?;
         thread::sleep(due.saturating_duration_since(Instant::now()));
         stream.write_all(&request)?;
-        answer(&mut stream)?;
+        response(&mut stream)?;
         latencies.push(due.elapsed());
         due += PACE;
     }
@@ -77,14 +77,14 @@ fn request() -> io::Result<Vec<u8>> {
     Ok([head.into_bytes(), body].concat())
 }
 
-fn answer(stream: &mut TcpStream) -> io::Result<()> {
+fn response(stream: &mut TcpStream) -> io::Result<()> {
     let (mut buffer, mut filled) = ([0; 4096], 0);
     while !buffer[..filled].ends_with(br#"{"ok":true}"#) {
         let read = stream.read(&mut buffer[filled..])?;
         filled += read;
         if read == 0 || (filled > 12 && !buffer.starts_with(b"HTTP/1.1 200")) {
-            let answer = String::from_utf8_lossy(&buffer[..filled]).into_owned();
-            return Err(io::Error::other(format!("a good delivery is answered with {answer:?}")));
+            let response = String::from_utf8_lossy(&buffer[..filled]).into_owned();
+            return Err(io::Error::other(format!("the response to a good delivery is {response:?}")));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! How good deliveries fare while somebody lays siege to the server.
+//! The latency of good deliveries while attackers load the server.
 //!
 //! ```text
 //! cargo bench --bench siege [-- [--seconds 12] [--idle 10000]]
@@ -7,7 +7,7 @@
 //! The server runs in a process of its own, with one worker, and remembers deliveries in its memory. Good deliveries, each
 //! with an id of its own, come at a steady pace: alone; beside connections that asked once and stay; beside senders who
 //! send a byte now and then, of a head or of a body, until they are cut off; beside a flood of wrong signatures; and
-//! beside all of that. All of it shares the machine's cores. The bench fails when a good delivery is not answered with
+//! beside all of that. All of it shares the machine's cores. The bench fails when the response to a good delivery is not
 //! 200, never on a time.
 
 #[path = "../deliveries/mod.rs"]
@@ -77,7 +77,7 @@ impl Options {
 }
 
 /// Whether so many files may be open, here and in the server; starts this program again where a shell can raise the
-/// limit. Says it where nobody can.
+/// limit. Says it where this process cannot.
 fn may_open(files: usize) -> Result<bool, Box<dyn Error>> {
     let limits = std::fs::read_to_string("/proc/self/limits")?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
@@ -128,7 +128,7 @@ fn besiege(options: &Options) -> Result<(), Box<dyn Error>> {
         let answered = good::send(address, time)?;
         let memory = server.resident_memory()? / (1024 * 1024);
         let done = under_way.end()?;
-        let good::Answered { count, p50, p99, longest } = answered;
+        let good::Responses { count, p50, p99, longest } = answered;
         println!("| {name} | {count} | {p50:.1?} | {p99:.1?} | {longest:.1?} | {memory} MiB | {done} |");
     }
     Ok(())

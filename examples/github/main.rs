@@ -1,4 +1,4 @@
-//! Pull requests and issues: deliveries with runtime tokens, scopes and secrets; a webhook of somebody else; a guard.
+//! Pull requests and issues: deliveries with runtime tokens, scopes and secrets; an external webhook; a guard.
 //!
 //! It wants runtime tokens: run it beside `cargo run --example platform`, which says how to get one. Its tests show it all
 //! without that: `cargo test --example github`.

@@ -61,9 +61,9 @@ mod tests {
         let mut payload = serde_json::from_str(include_str!("deliveries/before_transition.json")).unwrap();
         change(&mut payload);
         let extension = TestExtension::new(setup(Extension::builder()).await.unwrap()).unwrap();
-        let answer = extension.deliver(delivery("workflow.before_transition", "v1", &payload)).await;
-        assert_eq!(answer.status(), 200);
-        answer.json()
+        let response = extension.deliver(delivery("workflow.before_transition", "v1", &payload)).await;
+        assert_eq!(response.status(), 200);
+        response.json()
     }
 
     #[tokio::test]

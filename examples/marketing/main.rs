@@ -36,7 +36,7 @@ async fn on_issue_created(payload: Payload<IssueCreated>, context: Context) -> k
     Ok(Reply::ok())
 }
 
-/// The same for the second shape of the event, in which the version is told back.
+/// The same for the second version of the event; its reply has the version.
 #[kiket::webhook("issue.created", version = "v2", timeout = "5s")]
 async fn on_issue_created_v2(payload: Payload<IssueCreated>, context: Context) -> kiket::Result<Reply> {
     let summary = json!({ "summary": payload.issue.title, "schema": "v2" });
@@ -104,7 +104,7 @@ async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
             .api_key("ek_local");
         platform.webhook_secret(secret.as_str()).on_call(print_call)
     };
-    // The port that the README names, unless somebody has it.
+    // The port that the README names, unless another process has it.
     let platform = platform().port(4000).start().or_else(|_| platform().start())?;
     let note = format!(
         "Kiket is a fake one in this process; its token is `{}`, and its calls are printed",
@@ -153,8 +153,8 @@ mod tests {
     #[tokio::test]
     async fn the_first_version_logs_the_issue_and_keeps_a_secret() {
         let world = World::new();
-        let answer = world.deliver("issue.created", "v1", &sample()).await;
-        assert_eq!((answer.status(), answer.json()), (200, json!({ "ok": true })));
+        let response = world.deliver("issue.created", "v1", &sample()).await;
+        assert_eq!((response.status(), response.json()), (200, json!({ "ok": true })));
         let logged = &world.platform.events()[0];
         assert_eq!((&logged["event"], &logged["version"]), (&json!("issue.created"), &json!("v1")));
         assert_eq!(logged["data"], json!({ "summary": "Spring campaign", "retries": 3 }));
@@ -162,29 +162,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_second_version_is_told_back() {
+    async fn the_second_version_is_in_the_reply() {
         let world = World::new();
-        let answer = world.deliver("issue.created", "v2", &sample()).await;
-        assert_eq!((answer.status(), answer.json()), (200, json!({ "ok": true, "version": "v2" })));
+        let response = world.deliver("issue.created", "v2", &sample()).await;
+        assert_eq!((response.status(), response.json()), (200, json!({ "ok": true, "version": "v2" })));
         assert_eq!(world.platform.events()[0]["data"]["schema"], "v2");
     }
 
     #[tokio::test]
-    async fn the_same_delivery_is_answered_by_each_version_and_replayed_by_each() {
+    async fn each_version_handles_the_same_delivery_and_replays_its_reply() {
         let world = World::new();
         for (version, replayed) in [("v1", None), ("v2", None), ("1", Some("true")), ("v2", Some("true"))] {
-            let answer = world.deliver("issue.created", version, &sample()).await;
-            assert_eq!((answer.status(), answer.headers().get("x-kiket-replayed")), (200, replayed));
-            assert_eq!(answer.json().get("version").is_some(), version == "v2");
+            let response = world.deliver("issue.created", version, &sample()).await;
+            assert_eq!((response.status(), response.headers().get("x-kiket-replayed")), (200, replayed));
+            assert_eq!(response.json().get("version").is_some(), version == "v2");
         }
         assert_eq!(world.platform.events().len(), 2);
     }
 
     #[tokio::test]
     async fn an_issue_without_a_title_is_retried_until_a_corrected_build_is_out() {
-        let answer = World::new().deliver("issue.created", "v1", &json!({ "issue": {} })).await;
-        assert_eq!(answer.status(), 500);
-        assert_eq!(answer.json()["error"], "issue: missing field `title`");
+        let response = World::new().deliver("issue.created", "v1", &json!({ "issue": {} })).await;
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.json()["error"], "issue: missing field `title`");
     }
 
     #[tokio::test]
@@ -200,10 +200,10 @@ mod tests {
     async fn contacts_are_synced() {
         let world = World::new();
         for synced in 0..2 {
-            let answer = world
+            let response = world
                 .deliver("issue.assigned", "v1", &json!({ "id": synced, "issue": { "project_id": 7 } }))
                 .await;
-            assert_eq!(answer.json(), json!({ "synced": synced }));
+            assert_eq!(response.json(), json!({ "synced": synced }));
         }
         let (module, table) = CONTACTS;
         assert_eq!(world.platform.records(module, table).len(), 2);
@@ -218,8 +218,8 @@ mod tests {
             json!({ "ok": true })
         );
         world.platform.add_sla_event(json!({ "issue_id": 42, "project_id": "7", "state": "imminent" }));
-        let answer = world.deliver("workflow.sla_status", "v1", &payload(2)).await;
-        assert_eq!(answer.json(), json!({ "acknowledged": true }));
+        let response = world.deliver("workflow.sla_status", "v1", &payload(2)).await;
+        assert_eq!(response.json(), json!({ "acknowledged": true }));
         assert_eq!(world.platform.events()[0]["data"], json!({ "issue_id": 42, "state": "imminent" }));
     }
 
@@ -231,8 +231,8 @@ mod tests {
             json!({ "ok": true })
         );
         world.platform.set_rate_remaining(4);
-        let answer = world.deliver("automation.dispatch", "v1", &json!({ "id": 2 })).await;
-        assert_eq!(answer.json(), json!({ "deferred": true }));
+        let response = world.deliver("automation.dispatch", "v1", &json!({ "id": 2 })).await;
+        assert_eq!(response.json(), json!({ "deferred": true }));
         assert_eq!(world.platform.notifications()[0]["level"], "warning");
     }
 

@@ -56,12 +56,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_extension_answers_below_its_prefix() {
+    async fn the_extension_responds_below_its_prefix() {
         let extension = TestExtension::new(builder().webhook_secret("sh_123")).unwrap();
         let payload = json!({ "issue": { "title": "T" } });
         let mounted = delivery("issue.created", "v1", &payload).path("/kiket/v/v1/webhooks/issue.created");
-        let answer = extension.deliver(mounted).await;
-        assert_eq!((answer.status(), answer.json()), (200, json!({ "title": "T" })));
+        let response = extension.deliver(mounted).await;
+        assert_eq!((response.status(), response.json()), (200, json!({ "title": "T" })));
         assert_eq!(extension.deliver(delivery("issue.created", "v1", &payload)).await.status(), 404);
         assert_eq!(
             extension.get("/kiket/health").await.json()["registered_events"],

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_in_the_seed_is_told_with_its_place() {
+    fn a_mistake_in_the_seed_is_reported_with_its_place() {
         let seed = env::temp_dir().join(format!("kiket-seed-{}.yaml", std::process::id()));
         std::fs::write(&seed, "secrets: {}\nrecords: []\n").unwrap();
         let error = builder(Some(seed.clone()), Some("0".into())).unwrap().start().unwrap_err().to_string();

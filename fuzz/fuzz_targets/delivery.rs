@@ -1,5 +1,4 @@
-//! Whatever path, headers and body: a delivery gets an answer, with a status of the contract's and a JSON body, the same
-//! one each time, and no secret in it.
+//! Any path, headers and body get a response with a status of the wire contract and a JSON body, without secrets.
 //!
 //! The line is the path with its query. An `@` in a header is the signature.
 
@@ -34,29 +33,29 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     }
     request.sign(SECRET);
     let body = Bytes::copy_from_slice(request.body);
-    // A new one for each input: what it remembers of others would change its answers.
+    // A new one for each input: the replies it stored for others would change its responses.
     let extension = extension();
     let ask = || dispatch_to(&extension, request.line, request.headers(), body.clone());
-    let answers = RUNTIME.with(|runtime| {
+    let responses = RUNTIME.with(|runtime| {
         let runtime = runtime
             .get_or_init(|| tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap());
         runtime.block_on(async { (ask().await, ask().await) })
     });
     assert_eq!(extension.in_flight(), 0);
-    assert_eq!(answers.0, answers.1, "a repeated delivery gets another answer");
-    let Some((status, answer)) = answers.0 else { return Corpus::Keep };
+    assert_eq!(responses.0, responses.1, "a repeated delivery gets another response");
+    let Some((status, response)) = responses.0 else { return Corpus::Keep };
 
-    let text = str::from_utf8(&answer).unwrap();
+    let text = str::from_utf8(&response).unwrap();
     assert!(!text.contains("cAn4rY"), "{text}");
-    let answer: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let response: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let once = |name| request.all(name).len() == 1;
     let signed = once(TIMESTAMP_HEADER) && once(SIGNATURE_HEADER) && input.contains(&b'@');
     match status {
         200 => assert!(signed),
-        401 => assert_eq!(answer, json!({ "error": "invalid signature" })),
+        401 => assert_eq!(response, json!({ "error": "invalid signature" })),
         400 | 404 | 410 | 422 | 500 | 503 => {
-            assert!(answer["error"].is_string() && answer["code"].is_string(), "{text}");
-            assert!(answer["delivery_id"].is_string() || answer.get("delivery_id").is_none(), "{text}");
+            assert!(response["error"].is_string() && response["code"].is_string(), "{text}");
+            assert!(response["delivery_id"].is_string() || response.get("delivery_id").is_none(), "{text}");
         }
         _ => panic!("{status}: {text}"),
     }
@@ -75,7 +74,7 @@ fn extension() -> Extension {
         .clock(Clock::fixed(NOW))
         .on("issue.created", "v1", typed)
         .on("issue.created", "v2", untyped)
-        .on("told", "1.0", told)
+        .on("context", "1.0", context)
         .on("fails", "v1", fails)
         .on("raw", "v1", raw)
         .on("waits", "v1", waits)
@@ -99,7 +98,7 @@ async fn untyped(payload: Payload) -> Json<Value> {
 }
 
 /// Everything that a context knows.
-async fn told(context: Context, headers: Headers, settings: Settings) -> Value {
+async fn context(context: Context, headers: Headers, settings: Settings) -> Value {
     let _ = (context.client(), context.endpoints(), context.secrets());
     json!({
         "event": context.event().as_str(),

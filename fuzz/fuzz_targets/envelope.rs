@@ -67,7 +67,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     assert_eq!(raw.map(RawValue::get).ok(), serde_json::from_str::<&RawValue>(body).map(RawValue::get).ok());
 
     let (value, envelope) = decode::<Value>(body);
-    // A key is text, though a value that nobody reads may be half a surrogate pair.
+    // A key is text, though a value that is not read may be half a surrogate pair.
     let object = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(body);
     assert_eq!(envelope.is_ok(), object.is_ok(), "{body}");
     // `serde_json` reads a key of its own protocols as something else than a key.

@@ -1,5 +1,4 @@
-//! Whatever the keys, the token and the body: nothing panics, only what the key signed comes in, and what a handler is told
-//! is what was signed.
+//! Any keys, token and body: nothing panics, only what the key signed is accepted, and the handler sees what was signed.
 //!
 //! ```text
 //! 1700000000 5                                          the time of the receiver, and the leeway
@@ -56,20 +55,20 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         })
     });
     assert_eq!(extension.in_flight(), 0);
-    assert_eq!(first, again, "a repeated delivery gets another answer");
-    let answer = String::from_utf8(first.1.to_vec()).unwrap();
-    assert!(!answer.contains(&token), "{answer}");
+    assert_eq!(first, again, "a repeated delivery gets another response");
+    let response = String::from_utf8(first.1.to_vec()).unwrap();
+    assert!(!response.contains(&token), "{response}");
     if first.0 == 401 {
-        assert_eq!(answer, r#"{"error":"invalid signature"}"#);
+        assert_eq!(response, r#"{"error":"invalid signature"}"#);
         assert!(!trial.must_come_in(), "{trial:?} {:?}", extension.stats().token_refusals);
         return Corpus::Keep;
     }
 
     assert_eq!(other.0, 401, "the token came in with two bodies");
-    assert!(trial.may_come_in(&body, &token), "{trial:?} {answer}");
+    assert!(trial.may_come_in(&body, &token), "{trial:?} {response}");
     if first.0 == 200 {
-        let told: Map<String, Value> = serde_json::from_str(&answer).unwrap();
-        assert_eq!(told, trial.told(), "{trial:?}");
+        let seen: Map<String, Value> = serde_json::from_str(&response).unwrap();
+        assert_eq!(seen, trial.seen(), "{trial:?}");
     }
     Corpus::Keep
 });
@@ -99,7 +98,7 @@ impl<'i> Trial<'i> {
         })
     }
 
-    /// What whoever reads the contract would never let in does not come in.
+    /// A token that the wire contract refuses is refused.
     fn may_come_in(&self, body: &[u8], token: &str) -> bool {
         // A value behind a key of `serde_json`'s own protocols is read as something else.
         let odd = body.windows(7).any(|window| window == b"private");
@@ -141,7 +140,7 @@ impl<'i> Trial<'i> {
         serde_json::from_value(self.claims()["scopes"].clone()).ok()
     }
 
-    /// Contract 5.1, word by word.
+    /// The rules of the wire contract, authentication-modes to token-single-use, one by one.
     fn holds(&self) -> bool {
         let claims = self.claims();
         let begun = |name: &str| {
@@ -153,8 +152,8 @@ impl<'i> Trial<'i> {
         claims["iss"] == "kiket.dev" && live && begun("nbf") && begun("iat") && id
     }
 
-    /// What the handler has to be told.
-    fn told(&self) -> Map<String, Value> {
+    /// What the handler must see.
+    fn seen(&self) -> Map<String, Value> {
         let claims = self.claims();
         // Numbers of any length are kept as they are written, which a `Value` does not.
         let id = |name: &str| match &claims[name] {
@@ -162,18 +161,18 @@ impl<'i> Trial<'i> {
             Value::Number(number) => json!(number.to_string()),
             text => text.clone(),
         };
-        let mut told = told(&claims["sub"], &claims["src"], &json!(self.scopes().unwrap_or_default()));
+        let mut seen = seen(&claims["sub"], &claims["src"], &json!(self.scopes().unwrap_or_default()));
         for name in IDS {
-            told.insert(name.to_owned(), id(name));
+            seen.insert(name.to_owned(), id(name));
         }
         for name in ["exp", "iat"] {
-            told.insert(name.to_owned(), json!(seconds(&claims[name]).and_then(|at| time(at).map(|_| at))));
+            seen.insert(name.to_owned(), json!(seconds(&claims[name]).and_then(|at| time(at).map(|_| at))));
         }
-        told
+        seen
     }
 }
 
-/// An object, of which `null` stands for a field that no `Value` can be, like `1e400`: nobody has to read it.
+/// An object, of which `null` stands for a field that no `Value` can be, like `1e400`: it need not be read.
 fn object(json: &[u8]) -> Value {
     let fields: BTreeMap<String, Box<RawValue>> =
         str::from_utf8(json).ok().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
@@ -183,9 +182,9 @@ fn object(json: &[u8]) -> Value {
 
 const IDS: [&str; 4] = ["org_id", "ext_id", "proj_id", "pi_id"];
 
-fn told(subject: &Value, source: &Value, scopes: &Value) -> Map<String, Value> {
-    let told = [("sub", subject), ("src", source), ("scopes", scopes)];
-    told.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
+fn seen(subject: &Value, source: &Value, scopes: &Value) -> Map<String, Value> {
+    let seen = [("sub", subject), ("src", source), ("scopes", scopes)];
+    seen.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
 }
 
 /// Whole seconds, however they are written.
@@ -225,11 +224,11 @@ async fn tell(context: Context) -> Json<Map<String, Value>> {
     let since = |time: Option<SystemTime>| Some(time?.duration_since(UNIX_EPOCH).ok()?.as_secs());
     let long = |id: &str| id.len() > 0 && id.parse::<u64>().is_err() && id.parse::<f64>().is_ok();
     let ids = [auth.organization_id(), auth.extension_id(), auth.project_id(), auth.pi_id()];
-    let mut told = told(&json!(auth.subject()), &json!(auth.source()), &json!(auth.scopes()));
+    let mut seen = seen(&json!(auth.subject()), &json!(auth.source()), &json!(auth.scopes()));
     for (name, id) in IDS.into_iter().zip(ids) {
-        told.insert(name.to_owned(), if id.is_some_and(long) { json!("long") } else { json!(id) });
+        seen.insert(name.to_owned(), if id.is_some_and(long) { json!("long") } else { json!(id) });
     }
-    told.insert("exp".to_owned(), json!(since(auth.expires_at())));
-    told.insert("iat".to_owned(), json!(since(auth.issued_at())));
-    Json(told)
+    seen.insert("exp".to_owned(), json!(since(auth.expires_at())));
+    seen.insert("iat".to_owned(), json!(since(auth.issued_at())));
+    Json(seen)
 }

@@ -1,4 +1,4 @@
-//! The calls of the audit trail, against the platform: contract 5.4.
+//! The calls of the audit trail, against the fake platform (wire contract, calls-audit).
 
 use kiket::{
     Extension,
@@ -57,8 +57,8 @@ impl World {
         request(&self.call())
     }
 
-    /// The next call is answered with this.
-    fn answer(&self, body: &Value) {
+    /// The next call gets this.
+    fn response(&self, body: &Value) {
         self.platform.fail(Failure::body(body.to_string()).times(1));
     }
 
@@ -68,7 +68,7 @@ impl World {
     }
 }
 
-/// The calls of an answer that must not be believed.
+/// The calls of a response that must not be believed.
 #[track_caller]
 pub(crate) fn unreadable<T: std::fmt::Debug>(result: Result<T, ClientError>, call: &str, words: &str) {
     let error = result.unwrap_err();
@@ -88,7 +88,7 @@ fn networks(anchors: &[Anchor]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn anchors_are_filtered_and_keep_what_nobody_knows() {
+async fn anchors_are_filtered_and_keep_unknown_fields() {
     let world = World::new();
     let all = world.audit().anchors(AnchorFilter::default()).await.unwrap();
     assert_eq!(world.request(), "GET /api/v1/audit/anchors");
@@ -126,7 +126,7 @@ async fn anchors_are_filtered_and_keep_what_nobody_knows() {
     assert_eq!(status(world.audit().anchors(AnchorFilter::default().page(0)).await), 422);
 
     let odd = json!({ "anchors": [{ "id": "a", "merkle_root": world.root(0), "status": "reorganised" }] });
-    world.answer(&odd);
+    world.response(&odd);
     let anchors = world.audit().anchors(AnchorFilter::default()).await.unwrap();
     assert_eq!(anchors[0].status, AnchorStatus::Other("reorganised".into()));
 }
@@ -244,8 +244,8 @@ async fn a_proof_is_verified_here_and_its_root_there() {
     let world = World::new();
     let good = world.audit().proof(3, None).await.unwrap();
     world.platform.forget_calls();
-    let answer = world.audit().verify(&good).await.unwrap();
-    assert!(answer.verified && answer.proof_valid && answer.blockchain_verified, "{answer:?}");
+    let response = world.audit().verify(&good).await.unwrap();
+    assert!(response.verified && response.proof_valid && response.blockchain_verified, "{response:?}");
     let call = world.call();
     assert_eq!((call.method(), call.path(), call.query()), ("POST", "/api/v1/audit/verify", ""));
     assert_eq!(call.header("content-type"), Some("application/json"));
@@ -258,8 +258,8 @@ async fn a_proof_is_verified_here_and_its_root_there() {
     );
 
     let pending = world.audit().proof("a/b", None).await.unwrap();
-    let answer = world.audit().verify(&pending).await.unwrap();
-    assert_eq!((answer.verified, answer.proof_valid, answer.blockchain_verified), (false, true, false));
+    let response = world.audit().verify(&pending).await.unwrap();
+    assert_eq!((response.verified, response.proof_valid, response.blockchain_verified), (false, true, false));
     world.platform.forget_calls();
 
     for (change, words) in [
@@ -283,8 +283,8 @@ async fn a_verification_may_be_repeated_and_is_asked_anew() {
     world.platform.forget_calls();
     world.platform.fail(Failure::status(503).times(1));
     for _ in 0..2 {
-        let answer = world.audit().verify(&proof).await.unwrap();
-        assert!(!answer.verified);
+        let response = world.audit().verify(&proof).await.unwrap();
+        assert!(!response.verified);
     }
     let calls = world.platform.calls();
     let keys: Vec<_> = calls.iter().map(|call| call.header("idempotency-key").unwrap()).collect();
@@ -304,7 +304,7 @@ fn with(object: &Value, change: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_hostile_answer_is_never_taken_for_good() {
+async fn a_hostile_response_is_never_verified() {
     let world = World::new();
     let (root, other) = (world.root(0), world.root(2));
     let listed = "GET /api/v1/audit/anchors";
@@ -316,21 +316,21 @@ async fn a_hostile_answer_is_never_taken_for_good() {
         (json!([{ "id": 1, "status": 7, "merkle_root": root }]), "AnchorStatus"),
         (json!([{ "id": 1, "status": "failed", "merkle_root": root, "leaf_count": -1 }]), "-1"),
     ] {
-        world.answer(&json!({ "anchors": anchors }));
+        world.response(&json!({ "anchors": anchors }));
         unreadable(world.audit().anchors(AnchorFilter::default()).await, listed, words);
     }
 
     let of_anchor = format!("{listed}/{root}");
-    world.answer(&json!({ "id": 1, "status": "confirmed", "merkle_root": other }));
+    world.response(&json!({ "id": 1, "status": "confirmed", "merkle_root": other }));
     unreadable(world.audit().anchor(&root, false).await, &of_anchor, "another root");
-    world.answer(&json!({
+    world.response(&json!({
         "id": 1, "status": "confirmed", "merkle_root": root, "records": [{ "id": 1, "content_hash": "0x" }],
     }));
     unreadable(world.audit().anchor(&root, true).await, &of_anchor, "the leaf has 0 hex digits");
 
     let of_proof = "GET /api/v1/audit/records/3/proof";
     let good = world.audit().proof(3, None).await.unwrap();
-    let answer = serde_json::to_value(&good).unwrap();
+    let response = serde_json::to_value(&good).unwrap();
     for (change, words) in [
         (json!({ "record_id": 4 }), "another record"),
         (json!({ "record_id": null }), "expected an id, a whole number or a text"),
@@ -347,16 +347,16 @@ async fn a_hostile_answer_is_never_taken_for_good() {
         (json!({ "proof": vec![root.clone(); 65] }), "65 steps"),
         (json!({ "verified": "yes" }), "invalid type"),
     ] {
-        world.answer(&with(&answer, &change));
+        world.response(&with(&response, &change));
         unreadable(world.audit().proof(3, None).await, of_proof, words);
     }
-    world.answer(&with(&answer, &json!({ "record_id": "3" })));
+    world.response(&with(&response, &json!({ "record_id": "3" })));
     assert!(world.audit().proof(3, None).await.is_ok(), "an id may be a text");
-    world.answer(&answer);
+    world.response(&response);
     unreadable(world.audit().proof(3, "AIAuditLog").await, of_proof, "another record");
 
     let of_verify = "POST /api/v1/audit/verify";
-    let answer = json!({
+    let response = json!({
         "verified": true, "proof_valid": true, "blockchain_verified": true,
         "content_hash": good.content_hash, "merkle_root": good.merkle_root,
     });
@@ -371,12 +371,12 @@ async fn a_hostile_answer_is_never_taken_for_good() {
         (json!({ "merkle_root": "0x" }), "another proof"),
         (json!({ "content_hash": null }), "another proof"),
     ] {
-        world.answer(&with(&answer, &change));
+        world.response(&with(&response, &change));
         unreadable(world.audit().verify(&good).await, of_verify, words);
     }
-    world.answer(&json!({}));
+    world.response(&json!({}));
     unreadable(world.audit().verify(&good).await, of_verify, "missing field");
-    world.answer(
+    world.response(
         &json!({ "verified": false, "proof_valid": true, "blockchain_verified": false, "error": "no node" }),
     );
     let Verification { verified, error, .. } = world.audit().verify(&good).await.unwrap();

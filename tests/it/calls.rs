@@ -1,4 +1,4 @@
-//! The calls to Kiket, against the platform: every row of contract 2.2, what is sent, what comes back, what goes wrong.
+//! Calls to the fake platform (wire contract, calls-endpoints to calls-sla): requests, responses, failures.
 
 use std::{sync::Arc, time::Duration};
 
@@ -76,7 +76,7 @@ async fn emit_metric_tells_a_finite_number() {
 }
 
 #[tokio::test]
-async fn rate_limit_is_read_from_its_answer_and_from_every_header() {
+async fn rate_limits_are_read_from_their_response_and_every_header() {
     let world = World::new();
     world.platform.set_rate_limit(100, Duration::from_secs(60));
     assert_eq!(world.client().rate_window(), None);
@@ -310,7 +310,7 @@ async fn a_list_is_walked_through_all_its_pages() {
 }
 
 #[tokio::test]
-async fn sla_events_are_filtered_and_keep_what_nobody_knows() {
+async fn sla_events_are_filtered_and_keep_unknown_fields() {
     let world = World::new();
     world.platform.add_sla_event(json!({
         "id": 1, "issue_id": 42, "project_id": 7, "state": "imminent", "definition": { "max_duration_minutes": 90 },
@@ -327,7 +327,7 @@ async fn sla_events_are_filtered_and_keep_what_nobody_knows() {
         (Some(80.0), &json!("high"))
     );
 
-    // The id of an answer is the next question's, also when it is a text.
+    // The id of a response is the next question's, also when it is a text.
     world
         .platform
         .add_sla_event(json!({ "id": 3, "issue_id": "I-7", "project_id": 8, "state": "recovered" }));
@@ -358,7 +358,7 @@ async fn sla_events_are_filtered_and_keep_what_nobody_knows() {
 }
 
 #[tokio::test]
-async fn a_call_that_needs_the_id_without_one_is_an_error_before_it_is_sent() {
+async fn a_call_that_needs_the_id_fails_before_it_is_sent_without_one() {
     let platform = FakePlatform::start();
     let extension = platform.extension(builder()).build().unwrap();
     let endpoints = extension.endpoints();
@@ -398,11 +398,11 @@ async fn a_path_in_the_base_url_is_kept() {
 #[tokio::test]
 async fn a_failure_tells_its_fields_and_the_request() {
     let world = World::new();
-    let answer =
+    let response =
         json!({ "error": "Validation failed", "code": "invalid", "errors": { "email": ["is taken"] } });
     world
         .platform
-        .fail(Failure::status(422).with_body(answer.to_string()).header("X-Request-Id", "req-7").times(1));
+        .fail(Failure::status(422).with_body(response.to_string()).header("X-Request-Id", "req-7").times(1));
     let error =
         world.endpoints().custom_data(7).table(MODULE, TABLE).create::<Value>(&json!({})).await.unwrap_err();
     assert_eq!((error.code(), error.request_id()), (Some("invalid"), Some("req-7")));
@@ -413,7 +413,7 @@ async fn a_failure_tells_its_fields_and_the_request() {
     );
 }
 
-/// What goes wrong on the wire, and what the caller is told, within the time that a call may take.
+/// What goes wrong on the wire, and the error that the caller gets, within the timeout of a call.
 #[tokio::test]
 async fn every_trouble_on_the_wire_is_a_typed_error() {
     async fn check(failure: Failure, kind: ClientErrorKind) {
@@ -436,7 +436,7 @@ async fn every_trouble_on_the_wire_is_a_typed_error() {
 }
 
 #[tokio::test]
-async fn a_dead_port_and_an_unknown_name_are_told_within_the_time_of_a_call() {
+async fn a_dead_port_and_an_unknown_name_fail_within_the_timeout() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let dead = format!("http://{}", free.local_addr().unwrap());
     drop(free);
@@ -446,7 +446,7 @@ async fn a_dead_port_and_an_unknown_name_are_told_within_the_time_of_a_call() {
         let extension =
             extension.client(|client| client.call_timeout(Duration::from_secs(3))).build().unwrap();
         let error = extension.client().get::<Value>("/x").await.unwrap_err();
-        // A resolver that does not answer at all is cut off.
+        // A resolver that does not respond at all is cut off.
         assert!(matches!(error.kind(), ClientErrorKind::Connect | ClientErrorKind::Timeout), "{error:?}");
         assert!(!error.to_string().contains("wk"));
     }
@@ -455,7 +455,7 @@ async fn a_dead_port_and_an_unknown_name_are_told_within_the_time_of_a_call() {
 #[tokio::test]
 async fn a_passing_failure_is_not_seen_and_has_one_effect() {
     let world = World::new();
-    // The first attempt took effect, and its answer was lost: the key keeps the second from doing it again.
+    // The first attempt took effect, and its response was lost: the key keeps the second from doing it again.
     world.platform.fail(Failure::status(503).with_effect().times(1));
     world.endpoints().notify("T", "B", Level::Info).await.unwrap();
     assert_eq!(world.platform.notifications().len(), 1);
@@ -470,13 +470,13 @@ async fn deliver(platform: &FakePlatform, payload: &Value) -> Value {
     }
     let builder = builder().id(ID).on("workflow.sla_status", "v2", handler);
     let extension = TestExtension::new(platform.extension(builder)).unwrap();
-    let answer = extension.deliver(delivery("workflow.sla_status", "2.0", payload)).await;
-    assert_eq!(answer.status(), 200, "{}", answer.text());
-    answer.json()
+    let response = extension.deliver(delivery("workflow.sla_status", "2.0", payload)).await;
+    assert_eq!(response.status(), 200, "{}", response.text());
+    response.json()
 }
 
 #[tokio::test]
-async fn calls_of_a_handler_carry_its_version_and_the_keys_of_its_delivery() {
+async fn calls_of_a_handler_carry_its_version_and_idempotency_keys() {
     let platform = FakePlatform::builder().extension_id(ID).start().unwrap();
     for _ in 0..2 {
         deliver(&platform, &json!({ "id": "d-1" })).await;
@@ -529,8 +529,8 @@ async fn a_call_does_not_outlast_its_delivery() {
     platform.fail(Failure::hang());
     let builder =
         platform.extension(builder().on("x", "v1", handler).handler_timeout(Duration::from_millis(200)));
-    let answer = TestExtension::new(builder).unwrap().deliver(delivery("x", "v1", &json!({}))).await;
-    assert!([500, 504].contains(&answer.status()), "{}", answer.text());
+    let response = TestExtension::new(builder).unwrap().deliver(delivery("x", "v1", &json!({}))).await;
+    assert!([500, 504].contains(&response.status()), "{}", response.text());
 }
 
 #[tokio::test]
@@ -569,20 +569,20 @@ async fn telemetry_and_hook_tell_how_a_handler_fared() {
         .feedback(move |record| drop(sender.send(record.clone())));
     let extension = TestExtension::new(builder).unwrap();
     extension.deliver(delivery("issue.created", "v1", &json!({}))).await;
-    let answer = extension.deliver(delivery("fails", "v1", &json!({}))).await;
-    assert_eq!(answer.json()["error"], "the token … is bad", "whatever its author wrote");
+    let response = extension.deliver(delivery("fails", "v1", &json!({}))).await;
+    assert_eq!(response.json()["error"], "the token … is bad", "whatever its author wrote");
     extension.extension().flush(Duration::from_secs(30)).await;
     assert_eq!(records.try_iter().map(|record| record.event).collect::<Vec<_>>(), ["issue.created", "fails"]);
-    let told = platform.telemetry();
-    assert_eq!(told.len(), 2);
-    assert_eq!((&told[0]["status"], &told[0]["extension_version"]), (&json!("ok"), &json!("1.2.3")));
-    assert_eq!((&told[1]["status"], &told[1]["error_class"]), (&json!("error"), &json!("quota")));
-    assert_eq!(told[1]["error_message"], "the token … is bad");
+    let sent = platform.telemetry();
+    assert_eq!(sent.len(), 2);
+    assert_eq!((&sent[0]["status"], &sent[0]["extension_version"]), (&json!("ok"), &json!("1.2.3")));
+    assert_eq!((&sent[1]["status"], &sent[1]["error_class"]), (&json!("error"), &json!("quota")));
+    assert_eq!(sent[1]["error_message"], "the token … is bad");
     assert_eq!(platform.calls_to("POST", "/api/v1/ext/telemetry").len(), 2);
 }
 
 #[tokio::test]
-async fn telemetry_that_is_off_or_hangs_keeps_nobody_waiting() {
+async fn telemetry_that_is_off_or_hangs_delays_no_delivery() {
     let platform = FakePlatform::builder().extension_id(ID).start().unwrap();
     platform.fail(Failure::hang());
     for on in [true, false] {

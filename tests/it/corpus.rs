@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, path::PathBuf};
 
-/// The folder `name` of the corpus; without it, what would be tested is told to be skipped.
+/// The folder `name` of the corpus; without it, the test says that it is skipped.
 pub(crate) fn corpus(name: &str) -> Option<PathBuf> {
     let shared = std::env::var_os("KIKET_SHARED")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);

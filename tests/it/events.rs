@@ -511,7 +511,7 @@ fn what_has_no_meaning_is_kept_and_what_is_secret_is_not() {
     assert_eq!(created.issue.extra["transition"], json!({ "from": "a" }));
 }
 
-/// Answers with what a handler reads most.
+/// Responds with what a handler reads most.
 async fn on_transition(event: Payload<IssueTransitioned>) -> Json<Value> {
     Json(json!([event.issue.id, event.transition.from, event.transition.to]))
 }
@@ -524,8 +524,8 @@ fn extension() -> TestExtension {
 #[tokio::test]
 async fn a_typed_event_goes_through_the_whole_stack() {
     let event = IssueTransitioned::new(Issue::new(42), Transition::new("review", "done")).id("evt_1");
-    let answer = extension().deliver(delivery_of(&event, "v1")).await;
-    assert_eq!((answer.status(), answer.json()), (200, json!([42, "review", "done"])));
+    let response = extension().deliver(delivery_of(&event, "v1")).await;
+    assert_eq!((response.status(), response.json()), (200, json!([42, "review", "done"])));
 }
 
 #[tokio::test]
@@ -559,7 +559,7 @@ async fn a_field_of_the_wrong_type_is_named() {
             "issue.labels[1]: invalid type: boolean `true`, expected a text or a number",
         ),
     ] {
-        let answer = extension.deliver(delivery("issue.transitioned", "v1", &payload)).await;
-        assert_eq!((answer.status(), answer.json()["error"].as_str()), (500, Some(error)), "{payload}");
+        let response = extension.deliver(delivery("issue.transitioned", "v1", &payload)).await;
+        assert_eq!((response.status(), response.json()["error"].as_str()), (500, Some(error)), "{payload}");
     }
 }

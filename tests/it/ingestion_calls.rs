@@ -1,4 +1,4 @@
-//! The ingestion of raw events and evidence, against the platform: contract 5.4.
+//! The ingestion of raw events and evidence, against the fake platform (wire contract, calls-ingestion).
 
 use std::time::Duration;
 
@@ -69,8 +69,8 @@ impl World {
         request(&self.call())
     }
 
-    /// The next call is answered with this.
-    fn answer(&self, body: &Value) {
+    /// The next call gets this.
+    fn response(&self, body: &Value) {
         self.platform.fail(Failure::body(body.to_string()).times(1));
     }
 
@@ -85,7 +85,7 @@ fn event(key: &str) -> RawEvent {
 }
 
 #[tokio::test]
-async fn the_contract_is_told() {
+async fn the_contract_is_readable() {
     let world = World::new();
     let contract = world.ingestion().contract().await.unwrap();
     assert_eq!(world.request(), "GET /api/v1/platform/extension-ingestion/contract");
@@ -123,7 +123,7 @@ async fn a_raw_event_is_ingested_once() {
     );
     assert_eq!(kept.received_at, Some("2023-11-14T22:13:20Z".into()));
     assert_eq!((&kept.process_id, &kept.payload), (&Some(Id::from(7)), &json!({ "action": "closed" })));
-    assert_eq!(kept.extra["retentionPolicy"], json!({ "rawDays": 30 }), "what nobody knows is kept");
+    assert_eq!(kept.extra["retentionPolicy"], json!({ "rawDays": 30 }), "unknown fields are kept");
 
     let again = world.ingestion().ingest(&event).await.unwrap();
     assert_eq!((again.duplicate, &again.raw_event.id), (true, &kept.id));
@@ -131,7 +131,7 @@ async fn a_raw_event_is_ingested_once() {
     assert_eq!(status(world.ingestion().ingest(&RawEvent::new("", "", "", json!([]))).await), 422);
 }
 
-/// The first attempt took effect, and its answer was lost.
+/// The first attempt took effect, and its response was lost.
 #[tokio::test]
 async fn what_has_a_key_is_repeated_and_has_one_effect() {
     let world = World::new();
@@ -208,15 +208,15 @@ async fn a_claim_is_tried_once_whatever_happens() {
 async fn events_are_processed_and_submitted() {
     let world = World::new();
     world.platform.add_raw_event(serde_json::to_value(event("1")).unwrap());
-    let answer = world.ingestion().process("raw-1").await.unwrap();
-    assert_eq!(answer["rawEvent"]["status"], "processed");
+    let response = world.ingestion().process("raw-1").await.unwrap();
+    assert_eq!(response["rawEvent"]["status"], "processed");
     let call = world.call();
     assert_eq!((call.method(), call.path()), ("POST", "/api/v1/platform/raw-events/raw-1/process"));
     assert_eq!(call.json(), json!({}));
 
     let claimed = Id::from("raw-1");
-    let answer = world.ingestion().submit(&claimed, &json!({ "title": "T" })).await.unwrap();
-    assert_eq!(answer["rawEvent"]["normalized"], json!({ "title": "T" }));
+    let response = world.ingestion().submit(&claimed, &json!({ "title": "T" })).await.unwrap();
+    assert_eq!(response["rawEvent"]["normalized"], json!({ "title": "T" }));
     let call = world.call();
     assert_eq!((call.method(), call.path()), ("POST", "/api/v1/platform/raw-events/raw-1/submit"));
     assert_eq!(call.json(), json!({ "normalized": { "title": "T" } }));
@@ -254,8 +254,8 @@ async fn evidence_is_handed_in_once() {
         .captured_at("2026-01-17T10:30:00Z")
         .payload(json!({ "user": "ada" }))
         .retention_policy(json!({ "evidenceDays": 365 }));
-    let answer = world.ingestion().evidence(&evidence).await.unwrap();
-    assert_eq!((&answer["duplicate"], &answer["evidence"]["id"]), (&json!(false), &json!("evidence-1")));
+    let response = world.ingestion().evidence(&evidence).await.unwrap();
+    assert_eq!((&response["duplicate"], &response["evidence"]["id"]), (&json!(false), &json!("evidence-1")));
     let call = world.call();
     assert_eq!((call.method(), call.path()), ("POST", "/api/v1/platform/evidence"));
     assert_eq!(
@@ -274,7 +274,7 @@ async fn evidence_is_handed_in_once() {
 
 /// Tokens of the extension stay away from ingestion, and its key from everything else.
 #[tokio::test]
-async fn nobody_carries_the_credentials_of_another() {
+async fn no_call_carries_the_credentials_of_another_source() {
     let world = World::new();
     let endpoints = world.extension.endpoints();
     let ingestion = world.ingestion();
@@ -301,7 +301,7 @@ async fn nobody_carries_the_credentials_of_another() {
 }
 
 #[tokio::test]
-async fn ingestion_needs_no_token_of_the_extension_and_keeps_the_version_of_its_delivery() {
+async fn ingestion_needs_no_api_token_and_keeps_the_version() {
     async fn handler(context: Context) -> kiket::Result<()> {
         let ingestion = context.endpoints().ingestion("kiket_test_ingestion_key", "org_test");
         ingestion.ingest(&event("1")).await?;
@@ -314,8 +314,8 @@ async fn ingestion_needs_no_token_of_the_extension_and_keeps_the_version_of_its_
         .on("x", "v2", handler);
     let extension = TestExtension::new(builder).unwrap();
     for _ in 0..2 {
-        let answer = extension.deliver(delivery("x", "v2", &json!({ "id": "d-1" }))).await;
-        assert_eq!(answer.status(), 200, "{}", answer.text());
+        let response = extension.deliver(delivery("x", "v2", &json!({ "id": "d-1" }))).await;
+        assert_eq!(response.status(), 200, "{}", response.text());
     }
     let calls = platform.calls();
     assert_eq!((calls.len(), platform.raw_events().len()), (2, 1));
@@ -324,7 +324,7 @@ async fn ingestion_needs_no_token_of_the_extension_and_keeps_the_version_of_its_
 }
 
 #[tokio::test]
-async fn credentials_that_cannot_be_sent_are_an_error_before_anything_is() {
+async fn credentials_that_cannot_be_sent_fail_before_anything_is_sent() {
     let world = World::new();
     for (key, organization, words) in [
         ("", "org_test", "the API key of the ingestion is blank"),
@@ -363,11 +363,11 @@ async fn a_key_that_comes_back_is_not_shown() {
     assert_eq!(error.message(), "bad …");
     assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
 
-    // Where the answer is read, too, and where the excerpt would cut it in half.
+    // Where the response is read, too, and where the excerpt would cut it in half.
     for body in
         [json!({ "rawEvents": "canary_key" }), json!({ "x": format!("{}canary_key", "_".repeat(500)) })]
     {
-        world.answer(&body);
+        world.response(&body);
         let error = ingestion.claim(1, SECOND).await.unwrap_err();
         assert_eq!(error.kind(), ClientErrorKind::Unreadable);
         assert!(error.excerpt().is_some());
@@ -387,7 +387,7 @@ async fn claims_are_read_in_each_of_their_spellings() {
         json!({ "events": events }),
         json!({ "data": events }),
     ] {
-        world.answer(&body);
+        world.response(&body);
         let events = world.ingestion().claim(1, SECOND).await.unwrap();
         assert_eq!((events.len(), &events[0].id), (1, &Id::from(1)));
         assert_eq!((&events[0].extra["leaseToken"], &events[0].payload), (&json!("t"), &Value::Null));
@@ -403,7 +403,7 @@ async fn claims_are_read_in_each_of_their_spellings() {
         ),
         (json!({ "rawEvents": [{ "id": 1, "sourceEventType": 2 }] }), "expected a string"),
     ] {
-        world.answer(&body);
+        world.response(&body);
         unreadable(world.ingestion().claim(1, SECOND).await, claimed, words);
     }
     for body in [
@@ -412,7 +412,7 @@ async fn claims_are_read_in_each_of_their_spellings() {
         json!({ "rawEvent": null }),
         json!({ "rawEvent": events[0], "duplicate": "yes" }),
     ] {
-        world.answer(&body);
+        world.response(&body);
         unreadable(world.ingestion().ingest(&event("1")).await, "POST /api/v1/platform/raw-events", "");
     }
 }
@@ -428,7 +428,7 @@ async fn real_raw_events_are_understood() {
     let world = World::new();
     for name in ["adapter-slack-1", "adapter-webhook-1"] {
         let written = read(name);
-        world.answer(&json!({ "rawEvents": [written] }));
+        world.response(&json!({ "rawEvents": [written] }));
         let claimed = world.ingestion().claim(1, SECOND).await.unwrap().remove(0);
         assert_eq!((&claimed.id, &claimed.organization_id), (&Id::from("raw-1"), &Some(Id::from("org-1"))));
         assert_eq!((&claimed.payload, &claimed.metadata), (&written["payload"], &written["metadata"]));

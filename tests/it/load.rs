@@ -9,7 +9,7 @@ use kiket::{ExtensionBuilder, testing};
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::running::{Answer, NOW, Running, UNSIGNED, builder, head, request, signed, until, within};
+use crate::running::{Response, NOW, Running, UNSIGNED, builder, head, request, signed, until, within};
 
 /// Handlers that wait for a gate, counted.
 #[derive(Clone)]
@@ -54,14 +54,14 @@ fn good() -> Vec<u8> {
 }
 
 #[track_caller]
-fn check_overloaded(answer: &Answer) {
-    answer.is_well_formed();
-    assert_eq!((answer.status, answer.code().as_str()), (503, "overloaded"), "{answer:?}");
-    assert_eq!((answer.header("retry-after"), answer.header("connection")), (Some("1"), None), "{answer:?}");
+fn check_overloaded(response: &Response) {
+    response.is_well_formed();
+    assert_eq!((response.status, response.code().as_str()), (503, "overloaded"), "{response:?}");
+    assert_eq!((response.header("retry-after"), response.header("connection")), (Some("1"), None), "{response:?}");
 }
 
 #[tokio::test]
-async fn of_a_thousand_deliveries_a_hundred_run_and_the_rest_are_told_to_come_back() {
+async fn of_a_thousand_deliveries_a_hundred_run_and_the_rest_are_shed() {
     let waiting = Waiting::behind(0);
     let running =
         Running::start(waiting.handling(builder().http(|http| http.workers(2)).concurrency_limit(100)));
@@ -72,23 +72,23 @@ async fn of_a_thousand_deliveries_a_hundred_run_and_the_rest_are_told_to_come_ba
     for connection in &mut connections {
         connection.send(&good()).await;
     }
-    let (told, mut answers) = mpsc::unbounded_channel();
+    let (sender, mut responses) = mpsc::unbounded_channel();
     for mut connection in connections {
-        let told = told.clone();
-        tokio::spawn(async move { told.send(connection.answer().await) });
+        let sender = sender.clone();
+        tokio::spawn(async move { sender.send(connection.response().await) });
     }
-    drop(told);
+    drop(sender);
     for _ in 0..900 {
-        check_overloaded(&within(answers.recv()).await.expect("an answer"));
+        check_overloaded(&within(responses.recv()).await.expect("a response"));
     }
-    assert!(answers.try_recv().is_err(), "no more than the rest is turned away");
+    assert!(responses.try_recv().is_err(), "no more than the rest is turned away");
     assert_eq!((running.extension().in_flight(), waiting.began()), (100, 100));
     waiting.open(100);
     for _ in 0..100 {
-        let answer = within(answers.recv()).await.expect("an answer");
-        assert_eq!((answer.status, answer.text()), (200, r#"{"ok":true}"#));
+        let response = within(responses.recv()).await.expect("a response");
+        assert_eq!((response.status, response.text()), (200, r#"{"ok":true}"#));
     }
-    assert!(within(answers.recv()).await.is_none());
+    assert!(within(responses.recv()).await.is_none());
     assert_eq!((running.extension().in_flight(), waiting.most.load(Ordering::SeqCst)), (0, 100));
     waiting.open(1);
     assert_eq!(running.ask(&good()).await.status, 200);
@@ -96,7 +96,7 @@ async fn of_a_thousand_deliveries_a_hundred_run_and_the_rest_are_told_to_come_ba
 }
 
 #[tokio::test]
-async fn a_flood_of_wrongly_signed_deliveries_takes_no_places_from_good_ones() {
+async fn a_flood_of_wrong_signatures_takes_no_permit_from_good_ones() {
     let waiting = Waiting::behind(1_000_000);
     let running = Arc::new(Running::start(
         waiting.handling(builder().http(|http| http.workers(2)).concurrency_limit(10)),
@@ -112,8 +112,8 @@ async fn a_flood_of_wrongly_signed_deliveries_takes_no_places_from_good_ones() {
                 let mut sent = 0u64;
                 while !over.load(Ordering::SeqCst) {
                     connection.send(&wrong).await;
-                    let answer = connection.answer().await;
-                    assert_eq!((answer.status, answer.text()), (401, UNSIGNED));
+                    let response = connection.response().await;
+                    assert_eq!((response.status, response.text()), (401, UNSIGNED));
                     sent += 1;
                 }
                 sent
@@ -127,13 +127,13 @@ async fn a_flood_of_wrongly_signed_deliveries_takes_no_places_from_good_ones() {
                 let mut connection = running.connect().await;
                 for _ in 0..20 {
                     connection.send(&good()).await;
-                    assert_eq!(connection.answer().await.status, 200);
+                    assert_eq!(connection.response().await.status, 200);
                 }
             })
         })
         .collect();
     for good in wave {
-        within(good).await.expect("all are answered");
+        within(good).await.expect("all get a response");
     }
     over.store(true, Ordering::SeqCst);
     let mut sent = 0;
@@ -146,14 +146,14 @@ async fn a_flood_of_wrongly_signed_deliveries_takes_no_places_from_good_ones() {
 }
 
 #[tokio::test]
-async fn an_end_turns_new_deliveries_away_and_answers_those_that_run() {
+async fn a_shutdown_sheds_new_deliveries_and_drains_running_ones() {
     let waiting = Waiting::behind(0);
     let running = Running::start(waiting.handling(builder()));
     let ready = head("GET", "/health/ready", []);
     assert_eq!(running.ask(&ready).await.status, 200);
     let mut used_before = running.connect().await;
     used_before.send(&ready).await;
-    assert_eq!(used_before.answer().await.status, 200);
+    assert_eq!(used_before.response().await.status, 200);
     let mut running_ones = Vec::new();
     for _ in 0..5 {
         let mut connection = running.connect().await;
@@ -168,23 +168,23 @@ async fn an_end_turns_new_deliveries_away_and_answers_those_that_run() {
     assert_eq!((not_ready.status, not_ready.text()), (503, r#"{"status":"draining"}"#));
     assert_eq!(running.ask(&head("GET", "/health/live", [])).await.status, 200);
     used_before.send(&good()).await;
-    for answer in [running.ask(&good()).await, used_before.answer().await] {
-        answer.is_well_formed();
-        assert_eq!((answer.status, answer.code().as_str()), (503, "draining"), "{answer:?}");
-        assert_eq!((answer.header("retry-after"), answer.header("connection")), (Some("5"), Some("close")));
+    for response in [running.ask(&good()).await, used_before.response().await] {
+        response.is_well_formed();
+        assert_eq!((response.status, response.code().as_str()), (503, "draining"), "{response:?}");
+        assert_eq!((response.header("retry-after"), response.header("connection")), (Some("5"), Some("close")));
     }
     assert_eq!((running.extension().in_flight(), waiting.began()), (5, 5));
 
     waiting.open(5);
     for mut connection in running_ones {
-        let answer = connection.answer().await;
-        assert_eq!((answer.status, answer.text()), (200, r#"{"ok":true}"#));
+        let response = connection.response().await;
+        assert_eq!((response.status, response.text()), (200, r#"{"ok":true}"#));
     }
     running.stopped().await;
 }
 
 #[tokio::test]
-async fn an_end_in_the_middle_of_the_load_leaves_no_begun_delivery_without_its_answer() {
+async fn a_shutdown_under_load_responds_to_every_begun_delivery() {
     let waiting = Waiting::behind(1_000_000);
     let running = Arc::new(Running::start(waiting.handling(builder().http(|http| http.workers(2)))));
     let senders: Vec<_> = (0..20)
@@ -195,10 +195,10 @@ async fn an_end_in_the_middle_of_the_load_leaves_no_begun_delivery_without_its_a
                 let mut connection = running.connect().await;
                 loop {
                     connection.try_send(&good()).await;
-                    match connection.answer_or_end().await {
-                        Some(answer) if answer.status == 200 => answered += 1,
-                        Some(answer) => {
-                            assert_eq!((answer.status, answer.code().as_str()), (503, "draining"));
+                    match connection.response_or_end().await {
+                        Some(response) if response.status == 200 => answered += 1,
+                        Some(response) => {
+                            assert_eq!((response.status, response.code().as_str()), (503, "draining"));
                             return answered;
                         }
                         None => return answered,
@@ -213,6 +213,6 @@ async fn an_end_in_the_middle_of_the_load_leaves_no_begun_delivery_without_its_a
     for sender in senders {
         answered += within(sender).await.expect("a sender comes to its end");
     }
-    assert_eq!(answered, waiting.began(), "every delivery that was begun is answered");
+    assert_eq!(answered, waiting.began(), "every delivery that was begun gets a response");
     Arc::into_inner(running).expect("all senders are gone").stopped().await;
 }

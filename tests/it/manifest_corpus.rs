@@ -124,7 +124,7 @@ fn no_manifest_is_forgotten_and_the_invalid_ones_are_refused() {
 }
 
 #[test]
-fn the_manifest_without_an_api_version_is_told_to_add_one() {
+fn a_manifest_without_an_api_version_is_an_error_that_names_it() {
     let Some(directory) = corpus() else { return };
     let problems = Manifest::load(&directory.join("invalid-cli2-missing-apiversion.yaml")).unwrap_err();
     assert_eq!(problems.len(), 1);

@@ -1,4 +1,4 @@
-//! The calls of contract 5.4, against the platform: what is sent, what comes back, what goes wrong.
+//! More calls to the fake platform (wire contract, calls-intake-forms to calls-inbound-emails), and their failures.
 
 use std::pin::Pin;
 
@@ -46,7 +46,7 @@ macro_rules! calls {
     };
 }
 
-/// Every call whose answer is read, and what errors call it.
+/// Every call whose response is read, and what errors call it.
 fn reading_calls(endpoints: &Endpoints) -> Vec<(&'static str, Calling)> {
     let fields = IssueFields::default;
     calls! { endpoints:
@@ -86,7 +86,7 @@ fn every_call(endpoints: &Endpoints) -> Vec<(&'static str, Calling)> {
 }
 
 #[tokio::test]
-async fn every_refusal_is_told_with_its_status_and_its_call() {
+async fn every_refusal_names_its_status_and_its_call() {
     let world = World::new();
     for code in [401, 403, 404, 422, 500] {
         for (name, call) in every_call(&world.endpoints()) {
@@ -98,7 +98,7 @@ async fn every_refusal_is_told_with_its_status_and_its_call() {
 }
 
 #[tokio::test]
-async fn an_answer_of_another_shape_is_an_error_that_names_the_call() {
+async fn a_response_of_another_shape_is_an_error_naming_the_call() {
     let world = World::new();
     let hostile = [
         "",
@@ -133,7 +133,7 @@ async fn an_answer_of_another_shape_is_an_error_that_names_the_call() {
 }
 
 #[tokio::test]
-async fn every_call_is_tried_again_with_the_same_key_and_has_one_effect() {
+async fn every_call_is_retried_with_the_same_key_and_has_one_effect() {
     let world = world();
     for (name, call) in every_call(&world.endpoints()) {
         world.platform.forget_calls();
@@ -148,7 +148,7 @@ async fn every_call_is_tried_again_with_the_same_key_and_has_one_effect() {
     assert_eq!(world.platform.analytics_events().len(), 1);
 }
 
-/// The calls whose path has something in it that an extension was told: there, `{}` stands for it.
+/// The calls whose path has an argument: `{}` stands for it.
 fn calls_with(key: &'static str, endpoints: &Endpoints) -> Vec<(&'static str, Calling)> {
     calls! { endpoints:
         "intake_forms/{}" => endpoints.intake_forms(7).get(key),
@@ -493,9 +493,9 @@ async fn analytics_emails_and_webhook_addresses() {
 #[tokio::test]
 async fn the_token_of_a_webhook_address_is_not_shown() {
     let world = World::new();
-    let answer =
+    let response =
         json!({ "webhook_url": "https://kiket.dev/canary/x", "webhook_token": "canary", "spare": "canary" });
-    world.platform.fail(Failure::body(answer.to_string()).times(1));
+    world.platform.fail(Failure::body(response.to_string()).times(1));
     let webhook = world.endpoints().webhook_url("x").await.unwrap();
     assert_eq!((webhook.token.as_deref(), webhook.base_url.as_deref()), (Some("canary"), None));
     assert!(!format!("{webhook:?}").contains("canary"));
@@ -508,52 +508,52 @@ async fn the_token_of_a_webhook_address_is_not_shown() {
 }
 
 #[tokio::test]
-async fn answers_are_read_bare_and_wrapped() {
+async fn responses_are_read_bare_and_wrapped() {
     let world = World::new();
     let endpoints = world.endpoints();
-    let next = |answer: &Value| world.platform.fail(Failure::body(answer.to_string()).times(1));
+    let next = |response: &Value| world.platform.fail(Failure::body(response.to_string()).times(1));
     let wrapped =
         |name: &str, thing: &Value| [thing.clone(), json!({ "data": thing }), json!({ name: thing })];
-    for answer in wrapped("intake_form", &json!({ "id": "f-1", "key": "k", "name": "n" })) {
-        next(&answer);
-        assert_eq!(endpoints.intake_forms(7).get("k").await.unwrap().id, Id::from("f-1"), "{answer}");
+    for response in wrapped("intake_form", &json!({ "id": "f-1", "key": "k", "name": "n" })) {
+        next(&response);
+        assert_eq!(endpoints.intake_forms(7).get("k").await.unwrap().id, Id::from("f-1"), "{response}");
     }
-    for answer in wrapped("submission", &json!({ "id": "s-1", "status": "merged", "data": { "id": 9 } })) {
-        next(&answer);
+    for response in wrapped("submission", &json!({ "id": "s-1", "status": "merged", "data": { "id": 9 } })) {
+        next(&response);
         let submission = endpoints.intake_forms(7).submissions("k").approve(1, None).await.unwrap();
-        assert_eq!((&submission.id, &submission.data), (&Id::from("s-1"), &json!({ "id": 9 })), "{answer}");
+        assert_eq!((&submission.id, &submission.data), (&Id::from("s-1"), &json!({ "id": 9 })), "{response}");
         assert_eq!(submission.status, SubmissionStatus::Other("merged".into()), "a status of tomorrow");
     }
-    for answer in wrapped("stats", &json!({ "total_submissions": 3 })) {
-        next(&answer);
+    for response in wrapped("stats", &json!({ "total_submissions": 3 })) {
+        next(&response);
         assert_eq!(
             endpoints.intake_forms(7).stats("k", None).await.unwrap().total_submissions,
             3,
-            "{answer}"
+            "{response}"
         );
     }
-    for answer in wrapped("issue", &json!({ "id": 1, "key": "K-1", "title": "t", "labels": null })) {
-        next(&answer);
+    for response in wrapped("issue", &json!({ "id": 1, "key": "K-1", "title": "t", "labels": null })) {
+        next(&response);
         let issue = endpoints.issues().transition("K-1", "x").await.unwrap();
-        assert_eq!(issue.key.as_deref(), Some("K-1"), "{answer}");
+        assert_eq!(issue.key.as_deref(), Some("K-1"), "{response}");
     }
-    for answer in wrapped("comment", &json!({ "id": 1, "body": "b" })) {
-        next(&answer);
+    for response in wrapped("comment", &json!({ "id": 1, "body": "b" })) {
+        next(&response);
         let comment = endpoints.issues().comment("K-1", "b").await.unwrap();
-        assert_eq!(comment.body.as_deref(), Some("b"), "{answer}");
+        assert_eq!(comment.body.as_deref(), Some("b"), "{response}");
     }
-    for answer in wrapped("webhook", &json!({ "webhook_url": "u" })) {
-        next(&answer);
-        assert_eq!(endpoints.webhook_url("x").await.unwrap().url, "u", "{answer}");
+    for response in wrapped("webhook", &json!({ "webhook_url": "u" })) {
+        next(&response);
+        assert_eq!(endpoints.webhook_url("x").await.unwrap().url, "u", "{response}");
     }
-    for answer in wrapped("inbound_email", &json!({ "id": 123, "status": "pending" })) {
-        next(&answer);
+    for response in wrapped("inbound_email", &json!({ "id": 123, "status": "pending" })) {
+        next(&response);
         let email = InboundEmail::new("a", "b");
-        assert_eq!(endpoints.inbound_emails().create(&email).await.unwrap().id, Id::from(123), "{answer}");
+        assert_eq!(endpoints.inbound_emails().create(&email).await.unwrap().id, Id::from(123), "{response}");
     }
-    for answer in wrapped("members", &json!([{ "id": 1 }, { "id": "u-2" }])) {
-        next(&answer);
-        assert_eq!(endpoints.projects().members(7).await.unwrap().len(), 2, "{answer}");
+    for response in wrapped("members", &json!([{ "id": 1 }, { "id": "u-2" }])) {
+        next(&response);
+        assert_eq!(endpoints.projects().members(7).await.unwrap().len(), 2, "{response}");
     }
 }
 
@@ -597,7 +597,7 @@ async fn lists_are_walked_through_all_their_pages() {
 }
 
 #[test]
-fn an_answer_is_written_again_as_it_was_read() {
+fn a_response_is_written_again_as_it_was_read() {
     let issue = json!({
         "id": "i-1", "key": "K-1", "project_id": 7, "title": "t", "status": "open",
         "priority": "high", "issue_type": "Bug", "assignee": { "id": 1 }, "labels": ["a"],
@@ -636,8 +636,8 @@ async fn what_a_handler_makes_is_made_once_for_its_delivery() {
     let builder = platform.extension(builder().id(ID)).on("issue.imported", "v2", handler);
     let extension = TestExtension::new(builder).unwrap();
     for _ in 0..2 {
-        let answer = extension.deliver(delivery("issue.imported", "v2", &json!({ "id": "d-1" }))).await;
-        assert_eq!(answer.status(), 200, "{}", answer.text());
+        let response = extension.deliver(delivery("issue.imported", "v2", &json!({ "id": "d-1" }))).await;
+        assert_eq!(response.status(), 200, "{}", response.text());
     }
     assert_eq!(platform.calls().len(), 14);
     assert!(platform.calls().iter().all(|call| call.header("x-kiket-event-version") == Some("v2")));

@@ -1,4 +1,4 @@
-//! Rows 9, 10 and 19: a delivery that comes again waits for the first, gets its answer again, or runs after a failure.
+//! A redelivery waits, gets the stored reply, or runs (wire contract, response-running, response-replayed).
 
 use std::{
     pin::Pin,
@@ -20,22 +20,22 @@ use kiket::{
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::{answers::annotated, running::Running};
+use crate::{responses::annotated, running::Running};
 
 fn builder() -> ExtensionBuilder {
     Extension::builder().without_collected().without_manifest().id("com.example.once")
 }
 
-/// An extension whose handler tells how often it ran, in the answers that `answer` makes of that.
-fn counting<F>(options: ExtensionBuilder, answer: F) -> (TestExtension, Arc<AtomicUsize>)
+/// An extension whose handler counts its runs, and replies with what `reply` makes of the count.
+fn counting<F>(options: ExtensionBuilder, response: F) -> (TestExtension, Arc<AtomicUsize>)
 where
     F: Fn(usize) -> kiket::Result<Reply> + Clone + Send + Sync + 'static,
 {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     let builder = options.on("issue.created", "v1", move || {
-        let (run, answer) = (counted.fetch_add(1, Ordering::SeqCst) + 1, answer.clone());
-        async move { answer(run) }
+        let (run, response) = (counted.fetch_add(1, Ordering::SeqCst) + 1, response.clone());
+        async move { response(run) }
     });
     (TestExtension::new(builder).unwrap(), runs)
 }
@@ -44,12 +44,12 @@ async fn deliver(extension: &TestExtension, payload: &Value) -> TestResponse {
     extension.deliver(delivery("issue.created", "v1", payload)).await
 }
 
-fn is_replayed(answer: &TestResponse) -> bool {
-    answer.headers().get("x-kiket-replayed") == Some("true")
+fn is_replayed(response: &TestResponse) -> bool {
+    response.headers().get("x-kiket-replayed") == Some("true")
 }
 
 #[tokio::test]
-async fn a_delivery_that_was_answered_gets_its_answer_again_and_does_not_run_again() {
+async fn a_redelivery_gets_the_stored_reply_and_does_not_run_again() {
     let (extension, runs) = counting(builder(), |run| Ok(Reply::json(json!({ "run": run }))));
     let first = deliver(&extension, &json!({ "id": "d-1" })).await;
     assert!(!is_replayed(&first));
@@ -67,7 +67,7 @@ async fn a_delivery_that_was_answered_gets_its_answer_again_and_does_not_run_aga
 }
 
 #[tokio::test]
-async fn a_delivery_to_the_handler_of_another_version_is_work_of_its_own() {
+async fn a_delivery_to_the_handler_of_another_version_runs_too() {
     let builder = builder().on("issue.created", "v1", async || Reply::json("first shape")).on(
         "issue.created",
         "v2",
@@ -77,8 +77,8 @@ async fn a_delivery_to_the_handler_of_another_version_is_work_of_its_own() {
     for (version, shape, replayed) in
         [("v1", "first", false), ("v2", "second", false), ("1.0", "first", true), ("2", "second", true)]
     {
-        let answer = extension.deliver(delivery("issue.created", version, &json!({ "id": "d-1" }))).await;
-        assert_eq!((answer.json(), is_replayed(&answer)), (json!(format!("{shape} shape")), replayed));
+        let response = extension.deliver(delivery("issue.created", version, &json!({ "id": "d-1" }))).await;
+        assert_eq!((response.json(), is_replayed(&response)), (json!(format!("{shape} shape")), replayed));
     }
 }
 
@@ -108,7 +108,7 @@ async fn ids_come_from_the_signed_body_and_never_from_a_header() {
 }
 
 #[tokio::test]
-async fn a_failure_that_is_retried_runs_again_and_one_that_is_not_is_remembered() {
+async fn a_retryable_failure_runs_again_and_a_permanent_one_is_stored() {
     #[track_caller]
     fn check(
         fails: impl Fn() -> HandlerError + Clone + Send + Sync + 'static,
@@ -130,13 +130,13 @@ async fn a_failure_that_is_retried_runs_again_and_one_that_is_not_is_remembered(
 }
 
 #[tokio::test]
-async fn a_payload_that_does_not_decode_is_runnable_by_a_corrected_build_unless_it_is_given_up() {
+async fn an_undecodable_payload_may_run_later_unless_it_is_given_up() {
     async fn statuses(builder: ExtensionBuilder) -> Vec<(u16, bool)> {
         let builder = builder.on("issue.created", "v1", async |_: kiket::Payload<Vec<u8>>| ());
         let extension = TestExtension::new(builder).unwrap();
         let (first, again) =
             (deliver(&extension, &json!({ "id": 1 })).await, deliver(&extension, &json!({ "id": 1 })).await);
-        [first, again].iter().map(|answer| (answer.status(), is_replayed(answer))).collect()
+        [first, again].iter().map(|response| (response.status(), is_replayed(response))).collect()
     }
     assert_eq!(statuses(builder()).await, [(500, false), (500, false)]);
     assert_eq!(statuses(builder().give_up_undecodable(true)).await, [(422, false), (422, true)]);
@@ -204,10 +204,10 @@ async fn extensions_that_share_a_store_have_their_own_deliveries() {
             &'s self,
             key: &'s DedupeKey,
             token: &'s LeaseToken,
-            answer: &'s StoredReply,
+            response: &'s StoredReply,
             keep: Duration,
         ) -> StoreFuture<'s, LeaseState> {
-            self.0.commit(key, token, answer, keep)
+            self.0.commit(key, token, response, keep)
         }
         fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
             self.0.release(key, token)
@@ -223,19 +223,19 @@ async fn extensions_that_share_a_store_have_their_own_deliveries() {
     assert!(!is_replayed(&deliver(&other, &json!({ "id": 1 })).await));
 }
 
-/// A store that never does what it is asked, and answers with what the function gives.
+/// A store that never does what it is asked, and returns what the function gives.
 struct Failing<F>(F);
 
-type NoAnswer = Pin<Box<dyn Future<Output = StoreError> + Send>>;
+type NoResponse = Pin<Box<dyn Future<Output = StoreError> + Send>>;
 
-impl<F: Fn() -> NoAnswer + Send + Sync> Failing<F> {
+impl<F: Fn() -> NoResponse + Send + Sync> Failing<F> {
     fn fail<T: Send>(&self) -> StoreFuture<'_, T> {
         let failure = (self.0)();
         Box::pin(async move { Err(failure.await) })
     }
 }
 
-impl<F: Fn() -> NoAnswer + Send + Sync + 'static> DedupeStore for Failing<F> {
+impl<F: Fn() -> NoResponse + Send + Sync + 'static> DedupeStore for Failing<F> {
     fn begin<'s>(&'s self, _: &'s DedupeKey, _: Duration) -> StoreFuture<'s, BeginOutcome> {
         self.fail()
     }
@@ -256,17 +256,17 @@ impl<F: Fn() -> NoAnswer + Send + Sync + 'static> DedupeStore for Failing<F> {
     }
 }
 
-fn down() -> NoAnswer {
-    Box::pin(std::future::ready(StoreError::new("nobody answers")))
+fn down() -> NoResponse {
+    Box::pin(std::future::ready(StoreError::new("it is down")))
 }
 
 #[tokio::test]
-async fn with_the_store_down_a_delivery_comes_again_unless_it_may_run_anyway() {
+async fn with_the_store_down_a_delivery_is_503_unless_it_may_run() {
     let (extension, runs) =
         counting(builder().dedupe(|dedupe| dedupe.store(Failing(down))), |_| Ok(Reply::ok()));
-    let answer = deliver(&extension, &json!({ "id": 1 })).await;
-    assert_eq!((answer.status(), &answer.json()["code"]), (503, &json!("store_down")));
-    assert!(answer.headers().get("retry-after").is_some());
+    let response = deliver(&extension, &json!({ "id": 1 })).await;
+    assert_eq!((response.status(), &response.json()["code"]), (503, &json!("store_down")));
+    assert!(response.headers().get("retry-after").is_some());
     assert_eq!(runs.load(Ordering::SeqCst), 0);
 
     let (extension, runs) =
@@ -278,13 +278,13 @@ async fn with_the_store_down_a_delivery_comes_again_unless_it_may_run_anyway() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_never_answers_is_not_waited_for_past_the_deadline() {
-    let silent = Failing(|| -> NoAnswer { Box::pin(std::future::pending()) });
+async fn a_store_that_hangs_is_not_awaited_past_the_deadline() {
+    let silent = Failing(|| -> NoResponse { Box::pin(std::future::pending()) });
     let options = builder().dedupe(|dedupe| dedupe.store(silent)).handler_timeout(Duration::from_secs(7));
     let (extension, runs) = counting(options, |_| Ok(Reply::ok()));
     let from = tokio::time::Instant::now();
-    let answer = deliver(&extension, &json!({ "id": 1 })).await;
-    assert_eq!((answer.status(), &answer.json()["code"]), (503, &json!("store_down")));
+    let response = deliver(&extension, &json!({ "id": 1 })).await;
+    assert_eq!((response.status(), &response.json()["code"]), (503, &json!("store_down")));
     assert_eq!((from.elapsed().as_secs(), runs.load(Ordering::SeqCst)), (7, 0));
 }
 
@@ -303,18 +303,18 @@ async fn a_store_is_asked_at_the_start_and_does_not_stop_it() {
 }
 
 #[test]
-fn answers_are_kept_long_enough_and_the_store_is_one_that_there_is() {
-    let told = |builder: ExtensionBuilder| {
+fn replies_are_kept_long_enough_and_the_store_is_a_known_one() {
+    let built = |builder: ExtensionBuilder| {
         let builder = builder.webhook_secret("s").environment([] as [(String, String); 0]);
         builder.on("a", "v1", async || ()).build().map(drop).map_err(|error| error.to_string())
     };
     assert!(
-        told(builder().dedupe(|dedupe| dedupe.keep_replies(Duration::from_secs(599))))
+        built(builder().dedupe(|dedupe| dedupe.keep_replies(Duration::from_secs(599))))
             .unwrap_err()
             .contains("at least 600 s")
     );
-    assert!(told(builder().dedupe(|dedupe| dedupe.keep_replies(Duration::from_secs(600)))).is_ok());
-    assert!(told(builder().dedupe(|dedupe| dedupe.url("memory:"))).is_ok());
-    let error = told(builder().dedupe(|dedupe| dedupe.url("mysql://u:canary@host"))).unwrap_err();
+    assert!(built(builder().dedupe(|dedupe| dedupe.keep_replies(Duration::from_secs(600)))).is_ok());
+    assert!(built(builder().dedupe(|dedupe| dedupe.url("memory:"))).is_ok());
+    let error = built(builder().dedupe(|dedupe| dedupe.url("mysql://u:canary@host"))).unwrap_err();
     assert!(error.contains("de-duplication store") && !error.contains("canary"), "{error}");
 }

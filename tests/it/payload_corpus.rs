@@ -85,21 +85,21 @@ const fn row(
 const OTHERS: [(&str, &str); 17] = [
     ("adapter-slack-1", "a raw event, claimed by an adapter"),
     ("adapter-webhook-1", "a raw event, claimed by an adapter"),
-    ("api-custom-data-1", "an answer of the API"),
-    ("api-rate-limit-1", "an answer of the API"),
-    ("api-rate-limit-2", "an answer of the API"),
-    ("api-sla-events-1", "an answer of the API"),
-    ("api-webhook-url-1", "an answer of the API"),
-    ("guard-response-1", "an answer of a handler"),
-    ("guard-response-2", "an answer of a handler"),
-    ("make-ai-response-1", "an answer of a handler"),
+    ("api-custom-data-1", "a response of the API"),
+    ("api-rate-limit-1", "a response of the API"),
+    ("api-rate-limit-2", "a response of the API"),
+    ("api-sla-events-1", "a response of the API"),
+    ("api-webhook-url-1", "a response of the API"),
+    ("guard-response-1", "a reply of a handler"),
+    ("guard-response-2", "a reply of a handler"),
+    ("make-ai-response-1", "a reply of a handler"),
     ("platform-raw-event-1", "a call of the API"),
-    ("sdk-403-body-1", "an answer to a delivery"),
-    ("sdk-health-1", "an answer to `GET /health`"),
+    ("sdk-403-body-1", "a response to a delivery"),
+    ("sdk-health-1", "a response to `GET /health`"),
     ("sdk-jwt-claims-1", "the claims of a token"),
     ("sdk-logevent-1", "a call of the API"),
     ("sdk-telemetry-1", "a call of the API"),
-    ("slack-notify-response-1", "an answer of a handler"),
+    ("slack-notify-response-1", "a reply of a handler"),
 ];
 
 #[test]
@@ -113,72 +113,72 @@ fn every_real_payload_is_known_for_what_it_is() {
 }
 
 /// What a typed event reads of a delivery, as it writes it.
-struct Told {
+struct Sample {
     file: &'static str,
     read: fn(&str) -> Value,
     expected: fn() -> Value,
 }
 
-const TOLD: [Told; 11] = [
-    told::<BeforeTransition>("cli-replay-1", || {
+const SAMPLES: [Sample; 11] = [
+    sample::<BeforeTransition>("cli-replay-1", || {
         json!({ "/issue/id": 42, "/issue/status": "in_progress", "/issue/project_id": 7, "/issue/organization_id": 3,
             "/transition/from": "in_progress", "/transition/to": "review",
             "/transition/actor/email": "alex@example.com" })
     }),
-    told::<AfterTransition>("cli-replay-2", || {
+    sample::<AfterTransition>("cli-replay-2", || {
         json!({ "/issue/id": 57, "/transition/from": "in_progress", "/transition/to": "review",
             "/transition/actor/email": "casey@example.com" })
     }),
-    told::<IssueCreated>(
+    sample::<IssueCreated>(
         "cli-replay-3",
         || json!({ "/issue/id": 99, "/issue/title": "Customer onboarding", "/issue/status": "todo" }),
     ),
-    told::<IssueTransitioned>("docsrepo-webhooks-1", || {
+    sample::<IssueTransitioned>("docsrepo-webhooks-1", || {
         json!({ "/id": "evt_01HGZ...", "/timestamp": "2026-04-14T10:00:00Z", "/organization_id": "org_01HGZ...",
             "/project/key": "LEGAL", "/issue/id": "ISS-42", "/issue/title": "Acme renewal", "/issue/...": "...",
             "/transition/from": "intake", "/transition/to": "legal_review",
             "/transition/actor/id": "usr_01HGZ...", "/transition/actor/email": "pm@acme.com" })
     }),
-    told::<CaseTransitioned>("docsrepo-webhooks-2", || {
+    sample::<CaseTransitioned>("docsrepo-webhooks-2", || {
         json!({ "/workspace_id": "ws_01HGZ...", "/case/id": "case_01HGZ...", "/case/process_id": "proc_01HGZ...",
             "/case/current_state_key": "legal_review", "/transition/from": "intake",
             "/transition/to": "legal_review", "/transition/actor/email": "pm@acme.com" })
     }),
-    told::<IssueTransitioned>("make-ai-1", || {
+    sample::<IssueTransitioned>("make-ai-1", || {
         json!({ "/issue/key": "PROJ-123", "/issue/title": "Customer setup", "/issue/id": null,
             "/transition/from": "backlog", "/transition/to": "ready_for_automation" })
     }),
-    told::<IssueTransitioned>("pages-api-webhooks-1", || {
+    sample::<IssueTransitioned>("pages-api-webhooks-1", || {
         json!({ "/id": "evt_01HXX...", "/project/slug": "core-platform", "/issue/key": "CORE-42",
             "/transition/from": "review", "/transition/to": "done",
             "/transition/actor/email": "alex@example.com" })
     }),
-    told::<IssueCreated>("pages-api-webhooks-2", || {
+    sample::<IssueCreated>("pages-api-webhooks-2", || {
         json!({ "/organization_id": 42, "/project/id": 10, "/issue/id": 456, "/issue/status": "received",
             "/issue/title": "GDPR Access Request - Jan Novak", "/issue/issue_type": "dsar",
             "/issue/priority": "high", "/issue/assignee": null,
             "/issue/custom_fields/requester_email": "jan@example.com", "/labels": null })
     }),
-    told::<SlaStatus>("pages-delivery-contract-1", || {
+    sample::<SlaStatus>("pages-delivery-contract-1", || {
         json!({ "/issue/id": 4231, "/issue/project_id": 27, "/definition/id": 9,
             "/definition/status": "in_progress", "/definition/issue_type": "incident",
             "/metrics/duration_minutes": 68.0, "/metrics/overdue_minutes": 8.0, "/context/user_id": 91,
             "/secrets": null, "/authentication": null })
     }),
-    told::<IssueCreated>("sdk-python-1", || json!({ "/issue/id": 1, "/authentication": null })),
-    told::<AfterTransition>(
+    sample::<IssueCreated>("sdk-python-1", || json!({ "/issue/id": 1, "/authentication": null })),
+    sample::<AfterTransition>(
         "time-tracking-1",
         || json!({ "/issue/id": "issue456", "/transition/from": "in_progress", "/transition/to": "closed" }),
     ),
 ];
 
-const fn told<E: DeserializeOwned + Serialize>(file: &'static str, expected: fn() -> Value) -> Told {
+const fn sample<E: DeserializeOwned + Serialize>(file: &'static str, expected: fn() -> Value) -> Sample {
     let read = |body: &str| {
         let event: E =
             kiket_runtime::internals::decode(body).0.unwrap_or_else(|error| panic!("{body}: {error}"));
         serde_json::to_value(event).unwrap()
     };
-    Told { file, read, expected }
+    Sample { file, read, expected }
 }
 
 #[test]
@@ -188,18 +188,18 @@ fn every_real_delivery_of_an_event_with_a_type_is_read_into_it() {
         ["issue.", "case.", "workflow.", "approval."].iter().any(|of| delivery.event.starts_with(of))
     });
     let typed: Vec<_> = typed.map(|delivery| (delivery.file, delivery.event)).collect();
-    assert_eq!(typed.len(), TOLD.len());
-    for ((file, event), told) in typed.into_iter().zip(TOLD) {
+    assert_eq!(typed.len(), SAMPLES.len());
+    for ((file, event), sample) in typed.into_iter().zip(SAMPLES) {
         let body = std::fs::read_to_string(directory.join(file).with_extension("json")).unwrap();
-        let read = (told.read)(&body);
-        assert_eq!((told.file, &read["event"]), (file, &json!(event)));
-        for (pointer, expected) in (told.expected)().as_object().unwrap() {
+        let read = (sample.read)(&body);
+        assert_eq!((sample.file, &read["event"]), (file, &json!(event)));
+        for (pointer, expected) in (sample.expected)().as_object().unwrap() {
             assert_eq!(read.pointer(pointer).unwrap_or(&Value::Null), expected, "{file}: {pointer}");
         }
     }
 }
 
-/// Answers any event with what it was told of it.
+/// Replies to any event with what the handler sees of it.
 async fn echo(context: Context, payload: Payload, raw: RawBody) -> Json<Value> {
     let time = context.occurred_at().map(|time| time.duration_since(UNIX_EPOCH).unwrap_or_default());
     Json(json!({
@@ -226,17 +226,17 @@ async fn every_real_delivery_is_read_as_its_sender_meant_it() {
     for delivery in &DELIVERIES {
         let path = directory.join(delivery.file).with_extension("json");
         let body = std::fs::read(&path).unwrap();
-        let answer = send(&running, delivery, &path, &body).await;
-        check(delivery, &body, &answer);
+        let response = send(&running, delivery, &path, &body).await;
+        check(delivery, &body, &response);
     }
     running.stop().await;
 }
 
 #[track_caller]
-fn check(delivery: &Delivery, body: &[u8], answer: &CurlAnswer) {
+fn check(delivery: &Delivery, body: &[u8], response: &CurlResponse) {
     let file = delivery.file;
-    assert_eq!((answer.status, answer.kind.as_str()), (200, "application/json"), "{file}: {}", answer.body);
-    let read: Value = serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{file}: {error}"));
+    assert_eq!((response.status, response.kind.as_str()), (200, "application/json"), "{file}: {}", response.body);
+    let read: Value = serde_json::from_str(&response.body).unwrap_or_else(|error| panic!("{file}: {error}"));
     let id = delivery.id.map_or_else(|| format!("sent-{file}"), str::to_owned);
     let sent: Value = serde_json::from_slice(body).unwrap();
     for (field, expected) in [
@@ -257,14 +257,14 @@ fn check(delivery: &Delivery, body: &[u8], answer: &CurlAnswer) {
     }
 }
 
-struct CurlAnswer {
+struct CurlResponse {
     status: u16,
     kind: String,
     body: String,
 }
 
 /// Sends a file as it lies there.
-async fn send(running: &Running, delivery: &Delivery, path: &Path, body: &[u8]) -> CurlAnswer {
+async fn send(running: &Running, delivery: &Delivery, path: &Path, body: &[u8]) -> CurlResponse {
     let event = delivery.event;
     let (target, version) = match delivery.route {
         InPath => (format!("/v/1/webhooks/{event}"), None),
@@ -295,7 +295,7 @@ async fn send(running: &Running, delivery: &Delivery, path: &Path, body: &[u8]) 
     let text = String::from_utf8(output.stdout).unwrap();
     let (body, about) = text.rsplit_once('\n').unwrap();
     let (status, kind) = about.split_once(' ').unwrap();
-    CurlAnswer { status: status.parse().unwrap(), kind: kind.to_owned(), body: body.to_owned() }
+    CurlResponse { status: status.parse().unwrap(), kind: kind.to_owned(), body: body.to_owned() }
 }
 
 /// The signature of `body` as the README makes it.
@@ -377,7 +377,7 @@ async fn check_started(name: &str, extension: Extension) -> Running {
         assert_eq!(row.map(|row| row.timeout), Some(expected), "{name}: {}", event.name());
     }
     let running = Running::serve(extension);
-    running.still_answers().await;
+    running.still_responds().await;
     running
 }
 

@@ -25,7 +25,7 @@ use tokio::{
 pub(crate) const SECRET: &str = testing::SECRET;
 /// Where the clock stands.
 pub(crate) const NOW: u64 = 1_700_000_000;
-/// The body of every refused signature; contract 1.3.
+/// The body of every refused signature; wire contract, signature-refusal.
 pub(crate) const UNSIGNED: &str = r#"{"error":"invalid signature"}"#;
 /// Longer than anything takes on a busy machine; what waits longer hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -106,7 +106,7 @@ pub(crate) fn within<F: Future>(future: F) -> impl Future<Output = F::Output> {
     }
 }
 
-/// Asks until the answer is yes, letting others run in between.
+/// Asks until the response is yes, letting others run in between.
 #[track_caller]
 pub(crate) fn until(mut condition: impl FnMut() -> bool) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
@@ -119,7 +119,7 @@ pub(crate) fn until(mut condition: impl FnMut() -> bool) -> impl Future<Output =
     }
 }
 
-/// An extension that answers on a port of its own.
+/// An extension that responds on a port of its own.
 pub(crate) struct Running {
     extension: Extension,
     address: SocketAddr,
@@ -155,16 +155,16 @@ impl Running {
     }
 
     /// Sends bytes over a connection of their own.
-    pub(crate) async fn ask(&self, request: &[u8]) -> Answer {
+    pub(crate) async fn ask(&self, request: &[u8]) -> Response {
         let mut connection = self.connect().await;
         connection.send(request).await;
-        connection.answer().await
+        connection.response().await
     }
 
-    /// Proves that it still answers.
-    pub(crate) async fn still_answers(&self) {
-        let answer = self.ask(b"GET /health/live HTTP/1.1\r\nhost: test\r\n\r\n").await;
-        assert_eq!(answer.status, 200, "{answer:?}");
+    /// Proves that it still responds.
+    pub(crate) async fn still_responds(&self) {
+        let response = self.ask(b"GET /health/live HTTP/1.1\r\nhost: test\r\n\r\n").await;
+        assert_eq!(response.status, 200, "{response:?}");
     }
 
     /// Tells it to drain and stop, and does not wait.
@@ -206,18 +206,18 @@ impl Connection {
         within(self.0.get_ref().readable()).await.expect("an open socket");
     }
 
-    /// The next answer.
-    pub(crate) async fn answer(&mut self) -> Answer {
-        self.read(true).await.expect("an answer before the end")
+    /// The next response.
+    pub(crate) async fn response(&mut self) -> Response {
+        self.read(true).await.expect("a response before the end")
     }
 
-    /// The next answer, to a request whose answer has no body.
-    pub(crate) async fn answer_without_body(&mut self) -> Answer {
-        self.read(false).await.expect("an answer before the end")
+    /// The next response, to a request whose response has no body.
+    pub(crate) async fn response_without_body(&mut self) -> Response {
+        self.read(false).await.expect("a response before the end")
     }
 
-    /// The next answer, unless the connection was closed instead.
-    pub(crate) async fn answer_or_end(&mut self) -> Option<Answer> {
+    /// The next response, unless the connection was closed instead.
+    pub(crate) async fn response_or_end(&mut self) -> Option<Response> {
         self.read(true).await
     }
 
@@ -228,7 +228,7 @@ impl Connection {
         rest
     }
 
-    async fn read(&mut self, with_body: bool) -> Option<Answer> {
+    async fn read(&mut self, with_body: bool) -> Option<Response> {
         let status_line = self.line().await?;
         let status = status_line.split(' ').nth(1)?.parse().expect("a status");
         let mut headers = Vec::new();
@@ -240,14 +240,14 @@ impl Connection {
             let (name, value) = line.split_once(": ").expect("a header");
             headers.push((name.to_ascii_lowercase(), value.to_owned()));
         }
-        let mut answer = Answer { status, headers, body: Vec::new() };
+        let mut response = Response { status, headers, body: Vec::new() };
         if with_body {
             let length =
-                answer.header("content-length").map_or(0, |length| length.parse().expect("a length"));
-            answer.body.resize(length, 0);
-            within(self.0.read_exact(&mut answer.body)).await.expect("a whole body");
+                response.header("content-length").map_or(0, |length| length.parse().expect("a length"));
+            response.body.resize(length, 0);
+            within(self.0.read_exact(&mut response.body)).await.expect("a whole body");
         }
-        Some(answer)
+        Some(response)
     }
 
     async fn line(&mut self) -> Option<String> {
@@ -262,13 +262,13 @@ impl Connection {
 
 /// What came back over a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
@@ -288,7 +288,7 @@ impl Answer {
         self.json()["code"].as_str().unwrap_or_else(|| panic!("no code: {self:?}")).to_owned()
     }
 
-    /// Every answer is JSON and says so; every refusal says why.
+    /// Every response is JSON and says so; every refusal says why.
     #[track_caller]
     pub(crate) fn is_well_formed(&self) {
         let types: Vec<_> = self.headers.iter().filter(|(name, _)| name == "content-type").collect();

@@ -1,4 +1,4 @@
-//! The shapes of contract 5.5, as handlers take and answer them; in process.
+//! The shapes of the wire contract (shapes), as handlers take them and reply with them; in process.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::corpus::corpus;
 /// Where the clock of a test extension stands.
 const NOW: u64 = 1_700_000_000;
 
-/// Answers with handlers of its own only.
+/// Responds with handlers of its own only.
 fn builder() -> ExtensionBuilder {
     Extension::builder().without_collected().without_manifest().dedupe(|dedupe| dedupe.enabled(false))
 }
@@ -33,8 +33,8 @@ async fn deliver(builder: ExtensionBuilder, event: &str, payload: &Value) -> Tes
 }
 
 #[track_caller]
-fn check(answer: &TestResponse, status: u16, body: &Value) {
-    assert_eq!((answer.status(), answer.json()), (status, body.clone()));
+fn check(response: &TestResponse, status: u16, body: &Value) {
+    assert_eq!((response.status(), response.json()), (status, body.clone()));
 }
 
 /// The payload, and what Kiket sends beside it.
@@ -49,7 +49,7 @@ fn beside(mut payload: Value) -> Value {
 // Decisions and actions.
 
 #[tokio::test]
-async fn a_guard_answers_with_a_decision() {
+async fn a_guard_replies_with_a_decision() {
     async fn guard(payload: Payload) -> kiket::Result<Decision> {
         match payload["to"].as_str() {
             Some("done") => Ok(Decision::pending("legal looks at it").output_field("queue", "legal")),
@@ -58,11 +58,11 @@ async fn a_guard_answers_with_a_decision() {
         }
     }
     let event = "workflow.before_transition";
-    let answer = |to: &'static str| async move {
+    let response = |to: &'static str| async move {
         deliver(builder().on(event, "v1", guard), event, &beside(json!({ "to": to }))).await
     };
-    check(&answer("review").await, 200, &json!({ "status": "allow", "metadata": {} }));
-    let pending = answer("done").await;
+    check(&response("review").await, 200, &json!({ "status": "allow", "metadata": {} }));
+    let pending = response("done").await;
     check(
         &pending,
         200,
@@ -73,7 +73,7 @@ async fn a_guard_answers_with_a_decision() {
     );
     let read: Decision = serde_json::from_str(pending.text()).unwrap();
     assert_eq!((read.verdict, read.message.as_deref()), (Verdict::Pending, Some("legal looks at it")));
-    assert_eq!(answer("gone").await.status(), 422);
+    assert_eq!(response("gone").await.status(), 422);
 }
 
 #[tokio::test]
@@ -90,16 +90,16 @@ async fn a_decision_is_the_same_as_a_reply_and_alone() {
 }
 
 #[tokio::test]
-async fn actions_are_answered_in_their_order() {
+async fn actions_get_their_responses_in_order() {
     let act = async || {
         Actions::new()
             .and(Action::add_comment("hello"))
             .and(Action::set_field("priority", "high"))
             .and(Action::of_kind("escalate").with("to", "oncall"))
     };
-    let answer = deliver(builder().on("issue.created", "v1", act), "issue.created", &json!({})).await;
+    let response = deliver(builder().on("issue.created", "v1", act), "issue.created", &json!({})).await;
     check(
-        &answer,
+        &response,
         200,
         &json!({ "actions": [
             { "kind": "add_comment", "body": "hello" },
@@ -147,7 +147,7 @@ async fn a_notification_is_sent_or_says_why_not() {
 }
 
 #[tokio::test]
-async fn a_notification_for_nobody_is_refused_by_the_name_of_its_field() {
+async fn a_notification_without_recipient_is_refused_by_its_field() {
     for (notification, error) in [
         (
             json!({ "message": "hi", "channel_type": "dm" }),
@@ -170,9 +170,9 @@ async fn a_notification_for_nobody_is_refused_by_the_name_of_its_field() {
     ] {
         for give_up in [false, true] {
             let builder = builder().on("slack.sendMessage", "v1", send).give_up_undecodable(give_up);
-            let answer = deliver(builder, "slack.sendMessage", &beside(notification.clone())).await;
-            let told = json!({ "error": error, "code": "undecodable_payload", "delivery_id": "d-1" });
-            check(&answer, if give_up { 422 } else { 500 }, &told);
+            let response = deliver(builder, "slack.sendMessage", &beside(notification.clone())).await;
+            let expected = json!({ "error": error, "code": "undecodable_payload", "delivery_id": "d-1" });
+            check(&response, if give_up { 422 } else { 500 }, &expected);
         }
     }
 }
@@ -185,15 +185,15 @@ async fn a_channel_is_valid_or_not() {
             (id, _) => ChannelValidity::invalid(format!("there is no {id}")),
         }
     }
-    let answer = |channel: Value| async move {
+    let response = |channel: Value| async move {
         let builder = builder().on("teams.validateChannel", "v1", validate);
         deliver(builder, "teams.validateChannel", &beside(channel)).await
     };
     let valid = json!({ "valid": true, "metadata": { "name": "legal" } });
-    check(&answer(json!({ "channel_id": "C1" })).await, 200, &valid);
+    check(&response(json!({ "channel_id": "C1" })).await, 200, &valid);
     let invalid = json!({ "valid": false, "error": "there is no 2" });
-    check(&answer(json!({ "channel_id": 2, "channel_type": "dm" })).await, 200, &invalid);
-    assert_eq!(answer(json!({ "channel_type": "channel" })).await.status(), 500);
+    check(&response(json!({ "channel_id": 2, "channel_type": "dm" })).await, 200, &invalid);
+    assert_eq!(response(json!({ "channel_type": "channel" })).await.status(), 500);
 }
 
 // Webhooks of others.
@@ -240,13 +240,13 @@ fn github(secret: &str) -> ExtensionBuilder {
 #[tokio::test]
 async fn what_its_provider_signed_reaches_the_handler() {
     let headers = json!({ "x-hub-signature-256": format!("sha256={}", sign("s3cret", BODY)) });
-    let answer = deliver(github("s3cret"), "external.webhook.github", &passed_on(&headers, BODY, NOW)).await;
-    check(&answer, 200, &json!({ "number": 42 }));
+    let response = deliver(github("s3cret"), "external.webhook.github", &passed_on(&headers, BODY, NOW)).await;
+    check(&response, 200, &json!({ "number": 42 }));
 }
 
 #[tokio::test]
-async fn a_forgery_is_given_up_and_not_told_why() {
-    let told =
+async fn a_forgery_is_given_up_without_its_reason() {
+    let expected =
         json!({ "error": "handler failed", "code": "handler_failed_permanently", "delivery_id": "d-1" });
     let signature = format!("sha256={}", sign("s3cret", BODY));
     for headers in [
@@ -257,32 +257,32 @@ async fn a_forgery_is_given_up_and_not_told_why() {
         json!({ "X-Hub-Signature-256": signature, "x-hub-signature-256": signature }),
     ] {
         let payload = passed_on(&headers, BODY, NOW);
-        check(&deliver(github("s3cret"), "external.webhook.github", &payload).await, 422, &told);
+        check(&deliver(github("s3cret"), "external.webhook.github", &payload).await, 422, &expected);
     }
     let headers = json!({ "X-Hub-Signature-256": signature });
     let payload = passed_on(&headers, &BODY.replace("42", "43"), NOW);
-    check(&deliver(github("s3cret"), "external.webhook.github", &payload).await, 422, &told);
+    check(&deliver(github("s3cret"), "external.webhook.github", &payload).await, 422, &expected);
 }
 
 #[tokio::test]
 async fn without_a_usable_secret_of_our_own_it_is_tried_again() {
     let headers = json!({ "X-Hub-Signature-256": format!("sha256={}", sign("", BODY)) });
-    let answer = deliver(github(""), "external.webhook.github", &passed_on(&headers, BODY, NOW)).await;
-    let told = json!({ "error": "handler failed", "code": "handler_failed", "delivery_id": "d-1" });
-    check(&answer, 500, &told);
+    let response = deliver(github(""), "external.webhook.github", &passed_on(&headers, BODY, NOW)).await;
+    let expected = json!({ "error": "handler failed", "code": "handler_failed", "delivery_id": "d-1" });
+    check(&response, 500, &expected);
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_decode_is_told_like_a_payload() {
+async fn an_undecodable_body_is_reported_like_a_payload() {
     let body = r#"{"pull_request":{"number":"many"}}"#;
     let headers = json!({ "X-Hub-Signature-256": format!("sha256={}", sign("s3cret", body)) });
-    let answer = deliver(github("s3cret"), "external.webhook.github", &passed_on(&headers, body, NOW)).await;
+    let response = deliver(github("s3cret"), "external.webhook.github", &passed_on(&headers, body, NOW)).await;
     let error = "external_webhook.body.pull_request.number: invalid type: string \"many\", expected u32";
-    check(&answer, 500, &json!({ "error": error, "code": "undecodable_payload", "delivery_id": "d-1" }));
+    check(&response, 500, &json!({ "error": error, "code": "undecodable_payload", "delivery_id": "d-1" }));
 }
 
 #[tokio::test]
-async fn a_webhook_is_as_true_eight_hours_later_and_a_recorded_one_is_not() {
+async fn a_webhook_verifies_hours_later_and_a_recorded_one_does_not() {
     async fn verify(webhook: Payload<ExternalWebhook>) -> kiket::Result<()> {
         webhook.verify(&Stripe::new("whsec_1"))?;
         Ok(webhook.verify(&Slack::new("s3cret"))?)
@@ -311,12 +311,12 @@ async fn who_rejects_a_forgery_says_so_with_a_status_of_their_own() {
         verified.map_err(|why| HandlerError::reject(StatusCode::FORBIDDEN, "not GitHub's").because(why))
     }
     let builder = builder().on("external.webhook.github", "v1", reject);
-    let answer = deliver(builder, "external.webhook.github", &passed_on(&json!({}), BODY, NOW)).await;
-    check(&answer, 403, &json!({ "error": "not GitHub's", "code": "rejected", "delivery_id": "d-1" }));
+    let response = deliver(builder, "external.webhook.github", &passed_on(&json!({}), BODY, NOW)).await;
+    check(&response, 403, &json!({ "error": "not GitHub's", "code": "rejected", "delivery_id": "d-1" }));
 }
 
 #[tokio::test]
-async fn what_is_no_external_webhook_is_told_by_its_field() {
+async fn what_is_no_external_webhook_is_refused_by_its_field() {
     for (payload, error) in [
         (json!({}), "missing field `external_webhook`"),
         (
@@ -328,8 +328,8 @@ async fn what_is_no_external_webhook_is_told_by_its_field() {
             "external_webhook.headers: the header `A` is neither text nor texts",
         ),
     ] {
-        let answer = deliver(github("s3cret"), "external.webhook.github", &beside(payload)).await;
-        check(&answer, 500, &json!({ "error": error, "code": "undecodable_payload", "delivery_id": "d-1" }));
+        let response = deliver(github("s3cret"), "external.webhook.github", &beside(payload)).await;
+        check(&response, 500, &json!({ "error": error, "code": "undecodable_payload", "delivery_id": "d-1" }));
     }
 }
 
@@ -353,7 +353,7 @@ fn whole<T: DeserializeOwned + serde::Serialize>(name: &str, added: &[&str]) -> 
 }
 
 #[test]
-fn real_answers_are_read_whole() {
+fn real_responses_are_read_whole() {
     let Some(decision) = whole::<Decision>("guard-response-1", &[]) else { return };
     assert_eq!((decision.verdict, &decision.metadata["approval_id"]), (Verdict::Allow, &json!("abc")));
     let actions = whole::<Actions>("guard-response-2", &[]).unwrap();
@@ -379,7 +379,7 @@ fn real_notifications_are_read_whole() {
 }
 
 #[test]
-fn real_mails_and_short_messages_are_no_notifications_for_nobody() {
+fn real_mails_and_short_messages_have_a_recipient() {
     for (name, field) in
         [("twilio-1", "channel_type"), ("email-1", "message"), ("email-4", "message"), ("email-5", "message")]
     {

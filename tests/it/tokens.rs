@@ -1,4 +1,4 @@
-//! Runtime tokens, scopes and secrets of deliveries: contract 5.1 to 5.3.
+//! Runtime tokens, scopes and secrets of deliveries (wire contract, runtime-tokens, scopes, delivery-secrets).
 
 use std::{
     net::SocketAddr,
@@ -44,7 +44,7 @@ fn builder(mode: Authentication) -> ExtensionBuilder {
         .clock(Clock::fixed(NOW))
 }
 
-/// One that knows the issuer's keys and answers `issue.created` with ok.
+/// An extension with the issuer's keys that replies ok to `issue.created`.
 fn knowing(issuer: &TokenIssuer, mode: Authentication) -> TestExtension {
     let rules = TokenRules::new().keys(issuer.jwks().to_string());
     start(builder(mode).token_rules(rules).on("issue.created", "v1", async || {}))
@@ -61,8 +61,8 @@ fn created(id: &str) -> DeliveryBuilder {
 }
 
 #[track_caller]
-fn check(answer: &TestResponse, status: u16, body: &str) {
-    assert_eq!((answer.status(), answer.text()), (status, body));
+fn check(response: &TestResponse, status: u16, body: &str) {
+    assert_eq!((response.status(), response.text()), (status, body));
 }
 
 // 5.1, the modes.
@@ -101,9 +101,9 @@ async fn each_mode_wants_its_proofs() {
         if !signed {
             delivery = delivery.secret("another secret");
         }
-        let answer = extension.deliver(delivery).await;
+        let response = extension.deliver(delivery).await;
         let body = if status == 200 { OK } else { UNSIGNED };
-        assert_eq!((answer.status(), answer.text()), (status, body), "{mode} {signed} {token:?}");
+        assert_eq!((response.status(), response.text()), (status, body), "{mode} {signed} {token:?}");
     }
 }
 
@@ -190,11 +190,11 @@ async fn a_token_is_for_one_delivery_however_many_bring_it_at_once() {
         async move { extension.deliver(delivery).await.status() }
     });
     let local = tokio::task::LocalSet::new();
-    let answers: Vec<_> = deliveries.map(|delivery| local.spawn_local(delivery)).collect();
+    let responses: Vec<_> = deliveries.map(|delivery| local.spawn_local(delivery)).collect();
     let statuses = local.run_until(async {
         let mut statuses = Vec::new();
-        for answer in answers {
-            statuses.push(answer.await.unwrap());
+        for response in responses {
+            statuses.push(response.await.unwrap());
         }
         statuses
     });
@@ -220,7 +220,7 @@ async fn a_token_is_for_one_route() {
 }
 
 #[tokio::test]
-async fn the_last_of_two_tokens_counts_and_crooked_bodies_harm_nobody() {
+async fn the_last_of_two_tokens_counts_and_malformed_bodies_are_401() {
     let issuer = TokenIssuer::new();
     let extension = knowing(&issuer, Authentication::Token);
     let good = |id: &str| format!(r#""authentication":{{"runtime_token":"{}"}}"#, issuer.sign(&claims(id)));
@@ -243,8 +243,8 @@ async fn the_last_of_two_tokens_counts_and_crooked_bodies_harm_nobody() {
         (200, format!(r#"{{"id":1e400,{}}}"#, good("j-11"))),
     ] {
         let shown = &body[..40].to_owned();
-        let answer = extension.deliver(created("d-1").body(body)).await;
-        assert_eq!(answer.status(), status, "{shown} {}", answer.text());
+        let response = extension.deliver(created("d-1").body(body)).await;
+        assert_eq!(response.status(), status, "{shown} {}", response.text());
     }
     let bytes = [b"{\"a\":\"\xff\",", good("j-12").as_bytes(), b"}"].concat();
     check(&extension.deliver(created("d-1").body(bytes)).await, 401, UNSIGNED);
@@ -304,7 +304,7 @@ struct KeyHost {
 }
 
 impl KeyHost {
-    /// Answers everything with `document`, a moment later, so that many can ask meanwhile.
+    /// Responds to every request with `document`, a moment later, so that many can ask meanwhile.
     async fn start(document: &Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = Self { address: listener.local_addr().unwrap(), asked: Arc::default() };
@@ -333,7 +333,7 @@ impl KeyHost {
 }
 
 #[tokio::test]
-async fn two_hundred_deliveries_at_once_fetch_the_keys_once_from_the_configured_host() {
+async fn two_hundred_deliveries_at_once_fetch_the_keys_once() {
     let issuer = TokenIssuer::new();
     let host = KeyHost::start(&issuer.jwks()).await;
     let builder = builder(Authentication::Token)
@@ -347,11 +347,11 @@ async fn two_hundred_deliveries_at_once_fetch_the_keys_once_from_the_configured_
         async move { extension.deliver(delivery).await.status() }
     });
     let local = tokio::task::LocalSet::new();
-    let answers: Vec<_> = deliveries.map(|delivery| local.spawn_local(delivery)).collect();
+    let responses: Vec<_> = deliveries.map(|delivery| local.spawn_local(delivery)).collect();
     local
         .run_until(async {
-            for answer in answers {
-                assert_eq!(answer.await.unwrap(), 200);
+            for response in responses {
+                assert_eq!(response.await.unwrap(), 200);
             }
         })
         .await;
@@ -361,7 +361,7 @@ async fn two_hundred_deliveries_at_once_fetch_the_keys_once_from_the_configured_
 }
 
 #[tokio::test]
-async fn a_delivery_that_brings_its_own_keys_is_refused_and_nobody_calls_them() {
+async fn keys_that_a_delivery_brings_are_refused_and_not_fetched() {
     let (kiket, attacker) = (TokenIssuer::new(), TokenIssuer::new());
     let (host, trap) = (KeyHost::start(&kiket.jwks()).await, KeyHost::start(&attacker.jwks()).await);
     for allowed in [false, true] {
@@ -383,13 +383,13 @@ async fn a_delivery_that_brings_its_own_keys_is_refused_and_nobody_calls_them() 
         let token = attacker.sign_bytes(&header, claims("j-2").to_string().as_bytes());
         assert_ne!(extension.deliver(created("d-2").runtime_token(token)).await.status(), 200);
     }
-    assert_eq!(trap.asked(), Vec::<String>::new(), "nobody connects there");
+    assert_eq!(trap.asked(), Vec::<String>::new(), "no connection is made");
     assert!(!host.asked().is_empty());
 }
 
 #[tokio::test]
 async fn keys_that_cannot_be_had_are_our_trouble_and_not_the_senders() {
-    // A port where nobody listens: it was free a moment ago.
+    // A port without a listener: it was free a moment ago.
     let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let issuer = TokenIssuer::new();
     let nothing = KeyHost::start(&json!({ "keys": [] })).await;
@@ -398,15 +398,15 @@ async fn keys_that_cannot_be_had_are_our_trouble_and_not_the_senders() {
             start(builder(mode).client(|client| client.base_url(&url)).on("issue.created", "v1", async || {}))
         };
         for mode in [Authentication::Token, Authentication::Both] {
-            let answer =
+            let response =
                 extension(mode).deliver(created("d-1").runtime_token(issuer.sign(&claims("j-1")))).await;
-            assert_eq!((answer.status(), &answer.json()["code"]), (503, &json!("keys_unavailable")));
-            assert!(answer.headers().get("retry-after").is_some());
+            assert_eq!((response.status(), &response.json()["code"]), (503, &json!("keys_unavailable")));
+            assert!(response.headers().get("retry-after").is_some());
         }
         // A signature is enough, and what depends on the token waits.
         let either = extension(Authentication::Either);
-        let answer = either.deliver(created("d-1").runtime_token(issuer.sign(&claims("j-1")))).await;
-        assert_eq!(answer.status(), 200);
+        let response = either.deliver(created("d-1").runtime_token(issuer.sign(&claims("j-1")))).await;
+        assert_eq!(response.status(), 200);
     }
 }
 
@@ -433,7 +433,7 @@ async fn who_hangs_up_while_keys_are_fetched_leaves_no_place_taken() {
 }
 
 #[tokio::test]
-async fn who_waits_for_keys_while_the_extension_drains_has_to_come_again() {
+async fn a_delivery_that_waits_for_keys_in_a_drain_is_retried() {
     let issuer = TokenIssuer::new();
     let host = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let builder = builder(Authentication::Token)
@@ -448,8 +448,8 @@ async fn who_waits_for_keys_while_the_extension_drains_has_to_come_again() {
         stream.write_all((head + &body).as_bytes()).await.unwrap();
         stream
     };
-    let (answer, _stream) = tokio::join!(extension.deliver(delivery), keys);
-    assert_eq!((answer.status(), &answer.json()["code"]), (503, &json!("draining")));
+    let (response, _stream) = tokio::join!(extension.deliver(delivery), keys);
+    assert_eq!((response.status(), &response.json()["code"]), (503, &json!("draining")));
 }
 
 #[tokio::test]
@@ -500,7 +500,7 @@ async fn calls_of_a_delivery_carry_its_token_and_no_other() {
 
 #[tokio::test]
 async fn a_handler_knows_for_whom_it_acts_and_never_the_token() {
-    async fn told(context: Context) -> Json<Value> {
+    async fn authenticated(context: Context) -> Json<Value> {
         let auth = context.auth();
         Json(json!({
             "shown": format!("{context:?} {auth:?}"),
@@ -514,26 +514,26 @@ async fn a_handler_knows_for_whom_it_acts_and_never_the_token() {
     let issuer = TokenIssuer::new();
     let extension = |mode| {
         let rules = TokenRules::new().keys(issuer.jwks().to_string());
-        start(builder(mode).token_rules(rules).on("issue.created", "v1", told))
+        start(builder(mode).token_rules(rules).on("issue.created", "v1", authenticated))
     };
     let token = issuer.sign(&claims("j-1"));
-    let answer = extension(Authentication::Both).deliver(created("d-1").runtime_token(&token)).await;
+    let response = extension(Authentication::Both).deliver(created("d-1").runtime_token(&token)).await;
     let expected = json!({
         "verified": true, "type": "runtime", "scopes": ["issues:read"],
         "organization": "3", "extension": "7", "project": "27", "expires": NOW + 300,
     });
-    assert_eq!(answer.json()["auth"], expected);
-    assert!(!answer.text().contains(&token));
+    assert_eq!(response.json()["auth"], expected);
+    assert!(!response.text().contains(&token));
 
-    // Where nobody checks it, it says what the signed body says, and allows nothing.
+    // Where it is not verified, it says what the signed body says, and allows nothing.
     let body = json!({ "authentication": {
         "runtime_token": "rt_123", "token_type": "runtime", "expires_at": "2025-11-08T11:31:42Z", "scopes": ["project:27"],
     }});
-    let answer = extension(Authentication::Hmac).deliver(delivery("issue.created", "v1", &body)).await;
-    let auth = &answer.json()["auth"];
+    let response = extension(Authentication::Hmac).deliver(delivery("issue.created", "v1", &body)).await;
+    let auth = &response.json()["auth"];
     assert_eq!((&auth["verified"], &auth["scopes"]), (&json!(false), &json!(["project:27"])));
     assert_eq!(auth["expires"], 1_762_601_502);
-    assert!(!answer.text().contains("rt_123"));
+    assert!(!response.text().contains("rt_123"));
     assert_eq!(extension(Authentication::Hmac).deliver(created("d-1")).await.json()["auth"], Value::Null);
 }
 
@@ -591,13 +591,13 @@ async fn a_secret_comes_from_the_delivery_then_from_the_environment() {
     ] {
         let body =
             json!({ "ask": ask, "secrets": brought, "secret_status": { "missing": ["SENTRY_DSN", 7] } });
-        let answer = extension.deliver(delivery("issue.created", "v1", &body)).await.json();
-        assert_eq!(answer, json!({ "secret": expected, "missing": ["SENTRY_DSN"] }), "{ask} {brought}");
+        let response = extension.deliver(delivery("issue.created", "v1", &body)).await.json();
+        assert_eq!(response, json!({ "secret": expected, "missing": ["SENTRY_DSN"] }), "{ask} {brought}");
     }
 }
 
 #[tokio::test]
-async fn a_required_secret_that_nobody_has_is_named() {
+async fn a_missing_required_secret_is_named() {
     async fn use_it(token: RequiredSecret<SlackToken>) -> Json<usize> {
         Json(token.expose().len())
     }
@@ -612,11 +612,11 @@ async fn a_required_secret_that_nobody_has_is_named() {
     ] {
         assert!(warnings.contains(part), "{warnings}");
     }
-    let answer = extension.deliver(created("d-1")).await;
-    assert_eq!((answer.status(), &answer.json()["code"]), (500, &json!("secret_missing")));
+    let response = extension.deliver(created("d-1")).await;
+    assert_eq!((response.status(), &response.json()["code"]), (500, &json!("secret_missing")));
     assert!(
-        answer.text().contains("the secret `SLACK_TOKEN` is missing")
-            && answer.text().contains("KIKET_SECRET_SLACK_TOKEN")
+        response.text().contains("the secret `SLACK_TOKEN` is missing")
+            && response.text().contains("KIKET_SECRET_SLACK_TOKEN")
     );
     let brought = json!({ "secrets": { "SLACK_TOKEN": "xoxb" } });
     check(&extension.deliver(delivery("issue.created", "v1", &brought)).await, 200, "4");
@@ -631,24 +631,24 @@ async fn a_required_secret_that_nobody_has_is_named() {
 }
 
 #[tokio::test]
-async fn what_comes_with_a_delivery_is_not_told_to_anybody() {
+async fn tokens_and_secrets_of_a_delivery_are_not_printed() {
     let issuer = TokenIssuer::new();
     let token = issuer.sign(&claims("j-1"));
     let (seen, records) = std::sync::mpsc::channel();
-    let told = Arc::new(token.clone());
+    let leaked = Arc::new(token.clone());
     let rules = TokenRules::new().keys(issuer.jwks().to_string());
     let builder = builder(Authentication::Both).webhook_secret(SECRET).token_rules(rules);
     let builder = builder.feedback(move |record| drop(seen.send(record.clone())));
     let extension = start(builder.on("issue.created", "v1", move |context: Context| {
-        let told = Arc::clone(&told);
+        let leaked = Arc::clone(&leaked);
         async move {
             let secret = context.secret("KEY").unwrap();
-            Err::<(), _>(Error::permanent(format!("cannot use {} with {told}", secret.expose())))
+            Err::<(), _>(Error::permanent(format!("cannot use {} with {leaked}", secret.expose())))
         }
     }));
     let body = json!({ "id": "d-1", "secrets": { "KEY": "brought_canary" } });
-    let answer = extension.deliver(delivery("issue.created", "v1", &body).runtime_token(token)).await;
-    assert_eq!((answer.status(), &answer.json()["error"]), (422, &json!("cannot use … with …")));
+    let response = extension.deliver(delivery("issue.created", "v1", &body).runtime_token(token)).await;
+    assert_eq!((response.status(), &response.json()["error"]), (422, &json!("cannot use … with …")));
     extension.extension().flush(Duration::from_secs(30)).await;
     let record = records.recv().unwrap();
     assert_eq!(
@@ -658,7 +658,7 @@ async fn what_comes_with_a_delivery_is_not_told_to_anybody() {
 }
 
 #[tokio::test]
-async fn a_secret_of_several_lines_is_not_told_either() {
+async fn a_secret_of_several_lines_is_not_printed_either() {
     #[derive(Debug, serde::Deserialize)]
     struct Numbers {
         #[allow(dead_code)] // what is wrong with it is of interest
@@ -675,8 +675,8 @@ async fn a_secret_of_several_lines_is_not_told_either() {
     for (event, error) in
         [("a.count", "secrets.KEY: invalid type: string \"…\", expected u64"), ("a.quote", "no key: \"…\"")]
     {
-        let answer = extension.deliver(delivery(event, "v1", &body)).await;
-        assert_eq!(answer.json()["error"], error, "{}", answer.text());
+        let response = extension.deliver(delivery(event, "v1", &body)).await;
+        assert_eq!(response.json()["error"], error, "{}", response.text());
     }
 }
 
@@ -689,7 +689,7 @@ fn the_mode_is_configured_and_said() {
             Extension::builder().without_collected().without_manifest().on("a.b", "v1", async || {});
         builder.environment(variables.iter().copied()).build()
     };
-    // Without signatures nobody needs a secret for them.
+    // Without signatures no secret is needed for them.
     let extension = build(&[("KIKET_AUTHENTICATION", "Token")]).unwrap();
     assert_eq!(extension.config().authentication(), Authentication::Token);
     assert!(extension.report().to_string().contains("BODIES ARE NOT SIGNED"), "{}", extension.report());

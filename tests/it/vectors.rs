@@ -9,7 +9,7 @@ use kiket::{
 };
 use serde::Deserialize;
 
-use crate::running::{Answer, Running, UNSIGNED, builder, head};
+use crate::running::{Response, Running, UNSIGNED, builder, head};
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -118,17 +118,17 @@ async fn every_case_holds_through_the_running_server() {
         let builder = builder().clock(Clock::fixed(now)).on("issue.created", "v1", echo);
         let builder = secrets.into_iter().skip(1).fold(builder, kiket::ExtensionBuilder::webhook_secret);
         let running = Running::start(builder);
-        let (mut here, mut refusals) = (0, None::<Answer>);
+        let (mut here, mut refusals) = (0, None::<Response>);
         for case in cases {
-            let answer = running.ask(&on_the_wire(&case)).await;
+            let response = running.ask(&on_the_wire(&case)).await;
             match case.expect {
                 Expect::Accept => {
                     accepted += 1;
-                    check_accepted(&case, &answer);
+                    check_accepted(&case, &response);
                 }
                 Expect::Reject => {
                     here += 1;
-                    check_refused(&case, &answer, &mut refusals);
+                    check_refused(&case, &response, &mut refusals);
                 }
             }
         }
@@ -150,23 +150,23 @@ fn on_the_wire(case: &Case) -> Vec<u8> {
 }
 
 #[track_caller]
-fn check_accepted(case: &Case, answer: &Answer) {
-    answer.is_well_formed();
+fn check_accepted(case: &Case, response: &Response) {
+    response.is_well_formed();
     if NO_OBJECTS.contains(&case.id.as_str()) {
-        assert_eq!((answer.status, answer.code().as_str()), (400, "not_json"), "{}: {answer:?}", case.id);
+        assert_eq!((response.status, response.code().as_str()), (400, "not_json"), "{}: {response:?}", case.id);
     } else {
-        assert_eq!(answer.status, 200, "{}: {answer:?}", case.id);
-        assert_eq!(answer.json().as_str().unwrap().as_bytes(), case.body(), "{}", case.id);
+        assert_eq!(response.status, 200, "{}: {response:?}", case.id);
+        assert_eq!(response.json().as_str().unwrap().as_bytes(), case.body(), "{}", case.id);
     }
 }
 
-/// All refusals are one answer but for the date: nobody learns the cause.
+/// All refusals are the same response but for the date: the sender learns no cause.
 #[track_caller]
-fn check_refused(case: &Case, answer: &Answer, first: &mut Option<Answer>) {
-    assert_eq!((answer.status, answer.text()), (401, UNSIGNED), "{}", case.id);
-    let mut answer = answer.clone();
-    answer.headers.retain(|(name, _)| name != "date");
-    assert_eq!(*first.get_or_insert_with(|| answer.clone()), answer, "{}", case.id);
+fn check_refused(case: &Case, response: &Response, first: &mut Option<Response>) {
+    assert_eq!((response.status, response.text()), (401, UNSIGNED), "{}", case.id);
+    let mut response = response.clone();
+    response.headers.retain(|(name, _)| name != "date");
+    assert_eq!(*first.get_or_insert_with(|| response.clone()), response, "{}", case.id);
 }
 
 fn base64(text: &str) -> Vec<u8> {

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, mpsc as channel};
 
 use crate::running::{
-    Answer, Connection, NOW, Running, SECRET, UNSIGNED, builder, chunked, chunked_head, head, request, sign,
+    Response, Connection, NOW, Running, SECRET, UNSIGNED, builder, chunked, chunked_head, head, request, sign,
     signed, until, within,
 };
 
@@ -19,8 +19,8 @@ const OK: &str = r#"{"ok":true}"#;
 /// Enough for a sender who is cut off, and not much to wait for.
 const SHORT: Duration = Duration::from_millis(200);
 
-/// An extension that answers `issue.created` with ok.
-fn answering() -> ExtensionBuilder {
+/// An extension that replies ok to `issue.created`.
+fn responding() -> ExtensionBuilder {
     builder().on("issue.created", "v1", async || ())
 }
 
@@ -29,21 +29,21 @@ fn good() -> Vec<u8> {
 }
 
 #[track_caller]
-fn check(answer: &Answer, status: u16, code: &str) {
-    answer.is_well_formed();
-    assert_eq!((answer.status, answer.code().as_str()), (status, code), "{answer:?}");
+fn check(response: &Response, status: u16, code: &str) {
+    response.is_well_formed();
+    assert_eq!((response.status, response.code().as_str()), (status, code), "{response:?}");
 }
 
 #[track_caller]
-fn check_ok(answer: &Answer) {
-    answer.is_well_formed();
-    assert_eq!((answer.status, answer.text()), (200, OK), "{answer:?}");
+fn check_ok(response: &Response) {
+    response.is_well_formed();
+    assert_eq!((response.status, response.text()), (200, OK), "{response:?}");
 }
 
-/// Sends the good delivery, which is answered with ok.
+/// Sends the good delivery, which gets ok.
 async fn check_alive(connection: &mut Connection) {
     connection.send(&good()).await;
-    check_ok(&connection.answer().await);
+    check_ok(&connection.response().await);
 }
 
 /// Sends `bytes` and no more, which is refused with one of `statuses`, or cut off.
@@ -51,8 +51,8 @@ async fn check_refused(running: &Running, bytes: &[u8], statuses: RangeInclusive
     let mut connection = running.connect().await;
     connection.send(bytes).await;
     connection.finish().await;
-    if let Some(answer) = connection.answer_or_end().await {
-        assert!(statuses.contains(&answer.status), "{:?}: {answer:?}", String::from_utf8_lossy(bytes));
+    if let Some(response) = connection.response_or_end().await {
+        assert!(statuses.contains(&response.status), "{:?}: {response:?}", String::from_utf8_lossy(bytes));
     }
 }
 
@@ -62,14 +62,14 @@ mod bodies {
 
     #[tokio::test]
     async fn an_encoded_body_is_415() {
-        let running = Running::start(answering());
+        let running = Running::start(responding());
         // What `printf '{}' | gzip -n` writes: signed as it is sent.
         let gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\xae\x05\0\x43\xbf\xa6\xa3\x02\0\0\0";
         let delivery = || testing::delivery("issue.created", "v1", &()).body(gzip.as_slice());
         for encoding in ["gzip", "GZIP", "br", "zstd", "deflate", "identity, gzip", "x"] {
-            let answer = running.ask(&request(&sign(delivery().header("Content-Encoding", encoding)))).await;
-            assert_eq!(answer.status, 415, "{encoding}: {answer:?}");
-            answer.is_well_formed();
+            let response = running.ask(&request(&sign(delivery().header("Content-Encoding", encoding)))).await;
+            assert_eq!(response.status, 415, "{encoding}: {response:?}");
+            response.is_well_formed();
         }
         let twice = delivery().header("content-encoding", "identity").header("content-encoding", "gzip");
         assert_eq!(running.ask(&request(&sign(twice))).await.status, 415);
@@ -83,7 +83,7 @@ mod bodies {
 
     #[tokio::test]
     async fn a_body_in_chunks_is_taken_up_to_the_limit_and_not_over_it() {
-        let running = Running::start(answering().http(|http| http.body_limit(1000)));
+        let running = Running::start(responding().http(|http| http.body_limit(1000)));
         let of = |length: usize| {
             let body = format!("{{{}}}", " ".repeat(length - 2));
             sign(testing::delivery("issue.created", "v1", &()).body(body))
@@ -97,38 +97,38 @@ mod bodies {
 
     #[tokio::test]
     async fn chunks_without_an_end_are_413_as_soon_as_the_limit_is_passed() {
-        let running = Running::start(answering().http(|http| http.body_limit(1000)));
+        let running = Running::start(responding().http(|http| http.body_limit(1000)));
         let mut connection = running.connect().await;
         connection.send(&chunked_head(&signed(&()))).await;
         connection.send(format!("3e9\r\n{}", "x".repeat(1001)).as_bytes()).await; // and no end
-        check(&connection.answer().await, 413, "body_too_large");
-        running.still_answers().await;
+        check(&connection.response().await, 413, "body_too_large");
+        running.still_responds().await;
         running.stop().await;
     }
 
     #[tokio::test]
     async fn a_large_body_is_413_before_it_is_sent() {
-        let running = Running::start(answering());
+        let running = Running::start(responding());
         for length in ["10485760", "18446744073709551615"] {
             let mut connection = running.connect().await;
             let headers = [("content-length".to_owned(), length.to_owned())];
             connection.send(&head("POST", "/v/v1/webhooks/issue.created", &headers)).await;
-            check(&connection.answer().await, 413, "body_too_large");
+            check(&connection.response().await, 413, "body_too_large");
         }
         running.stop().await;
     }
 
     #[tokio::test]
     async fn ten_megabytes_are_413_and_the_server_lives_on() {
-        let running = Running::start(answering());
+        let running = Running::start(responding());
         let body = vec![b' '; 10 * 1024 * 1024];
         let delivery = sign(testing::delivery("issue.created", "v1", &()).body(body));
         for bytes in [request(&delivery), chunked(&delivery, 64 * 1024)] {
             let mut connection = running.connect().await;
             connection.try_send(&bytes).await;
-            // Who goes on sending after the answer may find the connection reset before it was read.
-            if let Some(answer) = connection.answer_or_end().await {
-                check(&answer, 413, "body_too_large");
+            // Who goes on sending after the response may find the connection reset before it was read.
+            if let Some(response) = connection.response_or_end().await {
+                check(&response, 413, "body_too_large");
             }
             check_ok(&running.ask(&good()).await);
         }
@@ -137,7 +137,7 @@ mod bodies {
 
     #[tokio::test]
     async fn a_body_of_exactly_the_limit_is_taken() {
-        let running = Running::start(answering());
+        let running = Running::start(responding());
         for (length, status) in [(1024 * 1024, 200), (1024 * 1024 + 1, 413)] {
             let body = format!("{{{}}}", " ".repeat(length - 2));
             let delivery = sign(testing::delivery("issue.created", "v1", &()).body(body));
@@ -147,48 +147,48 @@ mod bodies {
     }
 
     #[tokio::test]
-    async fn a_length_that_is_too_short_cuts_the_body_and_its_signature_off() {
-        let running = Running::start(answering());
+    async fn a_length_that_is_too_short_cuts_the_body_and_is_401() {
+        let running = Running::start(responding());
         let delivery = signed(&json!({ "id": "d-1" }));
         let short = [("content-length".to_owned(), "3".to_owned())];
         let head = head("POST", &delivery.path, delivery.headers.iter().chain(&short));
         let mut connection = running.connect().await;
         connection.send(&[head, delivery.body].concat()).await;
-        let answer = connection.answer().await;
-        assert_eq!((answer.status, answer.text()), (401, UNSIGNED));
+        let response = connection.response().await;
+        assert_eq!((response.status, response.text()), (401, UNSIGNED));
         // The rest of the body is no request.
-        if let Some(answer) = connection.answer_or_end().await {
-            assert_eq!(answer.status, 400);
+        if let Some(response) = connection.response_or_end().await {
+            assert_eq!(response.status, 400);
         }
         connection.end().await;
-        running.still_answers().await;
+        running.still_responds().await;
         running.stop().await;
     }
 
     #[tokio::test]
     async fn a_length_that_is_too_long_is_waited_for_and_then_refused() {
-        let running = Running::start(answering().http(|http| http.body_timeout(SHORT)));
+        let running = Running::start(responding().http(|http| http.body_timeout(SHORT)));
         let delivery = signed(&json!({}));
         let long = [("content-length".to_owned(), "3".to_owned())];
         let bytes =
             [head("POST", &delivery.path, delivery.headers.iter().chain(&long)), delivery.body].concat();
         let mut connection = running.connect().await;
         connection.send(&bytes).await;
-        check(&connection.answer().await, 503, "body_too_slow");
+        check(&connection.response().await, 503, "body_too_slow");
         connection.end().await;
         // The same from a sender who says that this was all.
         let mut connection = running.connect().await;
         connection.send(&bytes).await;
         connection.finish().await;
-        if let Some(answer) = connection.answer_or_end().await {
-            check(&answer, 400, "body_incomplete");
+        if let Some(response) = connection.response_or_end().await {
+            check(&response, 400, "body_incomplete");
         }
         running.stop().await;
     }
 
     #[tokio::test]
     async fn lengths_that_cannot_be_are_refused() {
-        let running = Running::start(answering());
+        let running = Running::start(responding());
         let signed = signed(&json!({}));
         for lengths in [
             &[("content-length", "2"), ("content-length", "3")][..],
@@ -206,33 +206,33 @@ mod bodies {
             let head = head("POST", &signed.path, signed.headers.iter().chain(&lengths));
             check_refused(&running, &[head, signed.body.clone()].concat(), 400..=400).await;
         }
-        running.still_answers().await;
+        running.still_responds().await;
         running.stop().await;
     }
 
     #[tokio::test]
     async fn chunks_that_are_none_are_refused() {
-        let running = Running::start(answering());
+        let running = Running::start(responding());
         for chunks in
             ["zz\r\n", "-1\r\n{}\r\n0\r\n\r\n", "fffffffffffffffff\r\n", "2\r\n{}0\r\n\r\n", "\r\n\r\n"]
         {
             let bytes = [chunked_head(&signed(&json!({}))), chunks.into()].concat();
             check_refused(&running, &bytes, 400..=499).await;
         }
-        running.still_answers().await;
+        running.still_responds().await;
         running.stop().await;
     }
 
     #[tokio::test]
     async fn invalid_utf8_is_400_when_it_is_signed() {
-        let running = Running::start(answering());
+        let running = Running::start(responding());
         for body in
             [b"{\"a\":\"\xff\"}".as_slice(), b"\xff\xfe\0{", b"{\"a\":\"\xed\xa0\x80\"}", b"{\"\xc0\xaf\":1}"]
         {
             let delivery = testing::delivery("issue.created", "v1", &()).body(body);
             check(&running.ask(&request(&sign(delivery.clone()))).await, 400, "not_json");
-            let answer = running.ask(&request(&sign(delivery.secret("another")))).await;
-            assert_eq!((answer.status, answer.text()), (401, UNSIGNED));
+            let response = running.ask(&request(&sign(delivery.secret("another")))).await;
+            assert_eq!((response.status, response.text()), (401, UNSIGNED));
         }
         running.stop().await;
     }
@@ -258,11 +258,11 @@ mod bodies {
         ] {
             for version in ["v1", "v2"] {
                 let delivery = testing::delivery("issue.created", version, &()).body(body.clone());
-                let answer = running.ask(&request(&sign(delivery))).await;
-                answer.is_well_formed();
+                let response = running.ask(&request(&sign(delivery))).await;
+                response.is_well_formed();
                 // A payload that is too deep for its type is undecodable; where it is not read it does not matter.
                 let expected: &[u16] = if version == "v1" { &[400, 500] } else { &[200, 400] };
-                assert!(expected.contains(&answer.status), "{version} {}: {answer:?}", &body[..20]);
+                assert!(expected.contains(&response.status), "{version} {}: {response:?}", &body[..20]);
             }
         }
         check_ok(&running.ask(&request(&sign(testing::delivery("issue.created", "v2", &json!({}))))).await);
@@ -275,14 +275,14 @@ mod heads {
     use super::*;
 
     #[tokio::test]
-    async fn a_security_header_that_is_there_twice_is_401_though_both_are_good() {
-        let running = Running::start(answering());
+    async fn a_security_header_sent_twice_is_401_though_both_are_good() {
+        let running = Running::start(responding());
         for name in ["x-kiket-timestamp", "x-kiket-signature"] {
             let mut delivery = signed(&json!({}));
             let again = delivery.headers.iter().find(|(found, _)| found == name).unwrap().clone();
             delivery.headers.push((again.0.to_ascii_uppercase(), again.1));
-            let answer = running.ask(&request(&delivery)).await;
-            assert_eq!((answer.status, answer.text()), (401, UNSIGNED), "{name}");
+            let response = running.ask(&request(&delivery)).await;
+            assert_eq!((response.status, response.text()), (401, UNSIGNED), "{name}");
         }
         let refusals = running.extension().stats().signature_refusals;
         assert_eq!(refusals, [("timestamp_repeated", 1), ("signature_repeated", 1)]);
@@ -291,7 +291,7 @@ mod heads {
 
     #[tokio::test]
     async fn white_space_around_a_header_is_not_part_of_it() {
-        let running = Running::start(answering());
+        let running = Running::start(responding());
         let mut delivery = signed(&json!({}));
         for (_, value) in &mut delivery.headers {
             *value = format!(" \t{value}  ");
@@ -302,7 +302,7 @@ mod heads {
 
     #[tokio::test]
     async fn the_event_of_a_path_is_one_segment_decoded_once() {
-        let running = Running::start(answering());
+        let running = Running::start(responding());
         for (event, status) in [
             ("issue.created", 200),
             ("issue%2Ecreated", 200),
@@ -322,23 +322,23 @@ mod heads {
         ] {
             let delivery =
                 sign(testing::delivery("", "", &json!({})).path(format!("/v/v1/webhooks/{event}")));
-            let answer = running.ask(&request(&delivery)).await;
-            assert_eq!(answer.status, status, "{event}: {answer:?}");
-            answer.is_well_formed();
+            let response = running.ask(&request(&delivery)).await;
+            assert_eq!(response.status, status, "{event}: {response:?}");
+            response.is_well_formed();
         }
         running.stop().await;
     }
 
     #[tokio::test]
-    async fn a_request_line_of_another_form_is_answered() {
-        let running = Running::start(answering());
+    async fn a_request_line_of_another_form_gets_a_response() {
+        let running = Running::start(responding());
         let delivery = signed(&json!({}));
         let absolute =
             sign(testing::delivery("", "", &json!({})).path(format!("http://test{}", delivery.path)));
         check_ok(&running.ask(&request(&absolute)).await);
         let fragment = sign(testing::delivery("", "", &json!({})).path(format!("{}#a/b", delivery.path)));
-        let answer = running.ask(&request(&fragment)).await;
-        assert!([200, 400].contains(&answer.status), "{answer:?}");
+        let response = running.ask(&request(&fragment)).await;
+        assert!([200, 400].contains(&response.status), "{response:?}");
         for line in [
             "POST * HTTP/1.1",
             "POST",
@@ -349,13 +349,13 @@ mod heads {
         ] {
             check_refused(&running, format!("{line}\r\nhost: test\r\n\r\n").as_bytes(), 400..=499).await;
         }
-        running.still_answers().await;
+        running.still_responds().await;
         running.stop().await;
     }
 
     #[tokio::test]
     async fn a_long_path_is_400_and_a_longer_one_is_refused() {
-        let running = Running::start(answering());
+        let running = Running::start(responding());
         let to = |length: usize| {
             let path = format!("/v/v1/webhooks/{}", "a".repeat(length - "/v/v1/webhooks/".len()));
             request(&sign(testing::delivery("", "", &json!({})).path(path)))
@@ -363,16 +363,16 @@ mod heads {
         check(&running.ask(&to(9000)).await, 400, "malformed_event");
         let mut connection = running.connect().await;
         connection.try_send(&to(200_000)).await;
-        if let Some(answer) = connection.answer_or_end().await {
-            assert!((400..500).contains(&answer.status), "{answer:?}");
+        if let Some(response) = connection.response_or_end().await {
+            assert!((400..500).contains(&response.status), "{response:?}");
         }
-        running.still_answers().await;
+        running.still_responds().await;
         running.stop().await;
     }
 
     #[tokio::test]
     async fn a_flood_of_headers_is_refused_and_the_server_lives_on() {
-        let running = Running::start(answering());
+        let running = Running::start(responding());
         let few = (0..50).fold(testing::delivery("issue.created", "v1", &json!({})), |delivery, n| {
             delivery.header(format!("x-{n}"), "v")
         });
@@ -383,38 +383,38 @@ mod heads {
         for headers in headers {
             let mut connection = running.connect().await;
             connection.try_send(&head("POST", "/v/v1/webhooks/issue.created", &headers)).await;
-            if let Some(answer) = connection.answer_or_end().await {
-                assert!([400, 431].contains(&answer.status), "{answer:?}");
+            if let Some(response) = connection.response_or_end().await {
+                assert!([400, 431].contains(&response.status), "{response:?}");
             }
-            running.still_answers().await;
+            running.still_responds().await;
         }
         running.stop().await;
     }
 
     #[tokio::test]
-    async fn head_and_options_are_answered_like_what_they_ask_about() {
-        let running = Running::start(answering());
+    async fn head_and_options_respond_like_the_request_they_ask_about() {
+        let running = Running::start(responding());
         let mut connection = running.connect().await;
         for path in ["/health", "/health/live", "/health/ready"] {
             connection.send(&head("HEAD", path, [])).await;
-            let answer = connection.answer_without_body().await;
-            assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+            let response = connection.response_without_body().await;
+            assert_eq!((response.status, response.header("content-type")), (200, Some("application/json")));
         }
         for method in ["HEAD", "OPTIONS", "GET", "PUT", "PATCH", "DELETE", "TRACE", "MADE_UP"] {
             for path in ["/webhook", "/webhooks/issue.created", "/v/v1/webhooks/issue.created"] {
                 connection.send(&head(method, path, [])).await;
-                let answer = if method == "HEAD" {
-                    connection.answer_without_body().await
+                let response = if method == "HEAD" {
+                    connection.response_without_body().await
                 } else {
-                    connection.answer().await
+                    connection.response().await
                 };
-                assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")), "{method} {path}");
+                assert_eq!((response.status, response.header("allow")), (405, Some("POST")), "{method} {path}");
             }
         }
         for method in ["POST", "OPTIONS", "DELETE"] {
             connection.send(&head(method, "/health", [])).await;
-            let answer = connection.answer().await;
-            assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method}");
+            let response = connection.response().await;
+            assert_eq!((response.status, response.header("allow")), (405, Some("GET, HEAD")), "{method}");
         }
         running.stop().await;
     }
@@ -426,12 +426,12 @@ mod senders {
 
     #[tokio::test]
     async fn a_slow_head_is_cut_off() {
-        let running = Running::start(answering().http(|http| http.head_timeout(SHORT)));
+        let running = Running::start(responding().http(|http| http.head_timeout(SHORT)));
         for begun in ["", "POST /v/v1/webhooks/issue.cre", "POST /webhook HTTP/1.1\r\nhost: te"] {
             let mut connection = running.connect().await;
             connection.send(begun.as_bytes()).await;
-            if let Some(answer) = connection.answer_or_end().await {
-                assert_eq!(answer.status, 408, "{answer:?}");
+            if let Some(response) = connection.response_or_end().await {
+                assert_eq!(response.status, 408, "{response:?}");
             }
             connection.end().await;
         }
@@ -440,7 +440,7 @@ mod senders {
 
     #[tokio::test]
     async fn a_slow_head_is_cut_off_on_a_connection_that_was_used_before() {
-        let running = Running::start(answering().http(|http| http.head_timeout(SHORT)));
+        let running = Running::start(responding().http(|http| http.head_timeout(SHORT)));
         let nowhere = head("GET", "/nowhere", []);
         let health = head("GET", "/health", []);
         let unsigned = request(&testing::delivery("issue.created", "v1", &json!({})).sign("another", NOW));
@@ -450,7 +450,7 @@ mod senders {
                 let mut connection = running.connect().await;
                 for _ in 0..2 {
                     connection.send(&before).await;
-                    assert_eq!(connection.answer().await.status, status);
+                    assert_eq!(connection.response().await.status, status);
                 }
                 connection.send(begun.as_bytes()).await;
                 ending.push(connection);
@@ -462,7 +462,7 @@ mod senders {
         running.stop().await;
     }
 
-    /// Lets more time go by than a head may take: waits until somebody is cut off for it.
+    /// Lets more time go by than a head may take: waits until a sender is cut off for it.
     async fn longer_than_a_head(running: &Running) {
         let mut slow = used(running).await;
         slow.send(b"POST /webhook HTTP/1.1\r\nhost: te").await;
@@ -478,14 +478,14 @@ mod senders {
 
     #[tokio::test]
     async fn a_head_that_trickles_is_cut_off_too() {
-        let running = Running::start(answering().http(|http| http.head_timeout(SHORT)));
+        let running = Running::start(responding().http(|http| http.head_timeout(SHORT)));
         let mut connection = used(&running).await;
         connection.send(b"GET / HTTP/1.1\r\na: ").await;
         within(async {
             loop {
                 tokio::select! {
                     () = connection.readable() => break,
-                    () = running.still_answers() => {}
+                    () = running.still_responds() => {}
                 }
                 connection.try_send(b"a").await;
             }
@@ -497,7 +497,7 @@ mod senders {
 
     #[tokio::test]
     async fn a_connection_without_a_request_is_not_cut_off() {
-        let running = Running::start(answering().http(|http| http.head_timeout(SHORT)));
+        let running = Running::start(responding().http(|http| http.head_timeout(SHORT)));
         let mut idle = used(&running).await;
         for _ in 0..2 {
             longer_than_a_head(&running).await;
@@ -505,9 +505,9 @@ mod senders {
             let good = good();
             let (begun, rest) = good.split_at(20);
             idle.send(begun).await;
-            running.still_answers().await;
+            running.still_responds().await;
             idle.send(rest).await;
-            check_ok(&idle.answer().await);
+            check_ok(&idle.response().await);
         }
         longer_than_a_head(&running).await;
         check_alive(&mut idle).await;
@@ -515,7 +515,7 @@ mod senders {
     }
 
     #[tokio::test]
-    async fn a_slow_answer_is_not_a_slow_head_nor_is_what_waits_behind_it() {
+    async fn a_slow_response_is_no_slow_head_nor_are_requests_behind_it() {
         let gate = Arc::new(Semaphore::new(0));
         let handler = {
             let gate = Arc::clone(&gate);
@@ -525,7 +525,7 @@ mod senders {
             }
         };
         let running = Running::start(
-            answering().on("issue.waiting", "v1", handler).http(|http| http.head_timeout(SHORT)),
+            responding().on("issue.waiting", "v1", handler).http(|http| http.head_timeout(SHORT)),
         );
         let waiting = request(&sign(testing::delivery("issue.waiting", "v1", &json!({}))));
         let mut connection = used(&running).await;
@@ -533,15 +533,15 @@ mod senders {
         for _ in 0..2 {
             longer_than_a_head(&running).await;
             gate.add_permits(1);
-            check_ok(&connection.answer().await);
+            check_ok(&connection.response().await);
         }
-        check_ok(&connection.answer().await);
+        check_ok(&connection.response().await);
         running.stop().await;
     }
 
     #[tokio::test]
     async fn a_slow_body_is_not_a_slow_head() {
-        let running = Running::start(answering().http(|http| http.head_timeout(SHORT)));
+        let running = Running::start(responding().http(|http| http.head_timeout(SHORT)));
         let delivery = signed(&json!({ "id": "d-1" }));
         for whole in [request(&delivery), chunked(&delivery, 4)] {
             let mut connection = used(&running).await;
@@ -549,25 +549,25 @@ mod senders {
             connection.send(begun).await;
             longer_than_a_head(&running).await;
             connection.send(rest).await;
-            check_ok(&connection.answer().await);
+            check_ok(&connection.response().await);
             longer_than_a_head(&running).await;
             connection.send(&whole).await;
-            check_ok(&connection.answer().await);
+            check_ok(&connection.response().await);
         }
         running.stop().await;
     }
 
     #[tokio::test]
-    async fn a_head_that_begins_in_the_piece_before_it_is_awaited_from_its_next_byte_on() {
-        let running = Running::start(answering().http(|http| http.head_timeout(SHORT)));
+    async fn a_head_begun_in_an_earlier_piece_is_timed_from_its_next_byte() {
+        let running = Running::start(responding().http(|http| http.head_timeout(SHORT)));
         let good = good();
         let (begun, rest) = good.split_at(20);
         let mut connection = used(&running).await;
         connection.send(&[&good[..], begun].concat()).await;
-        check_ok(&connection.answer().await);
+        check_ok(&connection.response().await);
         longer_than_a_head(&running).await;
         connection.send(&[rest, begun].concat()).await;
-        check_ok(&connection.answer().await);
+        check_ok(&connection.response().await);
         connection.send(&rest[..1]).await;
         assert!(connection.end().await.is_empty());
         running.stop().await;
@@ -575,7 +575,7 @@ mod senders {
 
     #[tokio::test]
     async fn a_slow_body_is_cut_off_however_it_begins() {
-        let running = Running::start(answering().http(|http| http.body_timeout(SHORT)));
+        let running = Running::start(responding().http(|http| http.body_timeout(SHORT)));
         let delivery = signed(&json!({ "id": "d-1" }));
         let whole = request(&delivery);
         let in_chunks = chunked(&delivery, 4);
@@ -586,7 +586,7 @@ mod senders {
         {
             let mut connection = running.connect().await;
             connection.send(begun).await;
-            check(&connection.answer().await, 503, "body_too_slow");
+            check(&connection.response().await, 503, "body_too_slow");
             ending.push(connection);
         }
         for connection in &mut ending {
@@ -599,7 +599,7 @@ mod senders {
     #[tokio::test]
     async fn a_body_that_trickles_is_cut_off_too() {
         let running =
-            Running::start(answering().http(|http| http.body_timeout(SHORT).body_limit(64 * 1024 * 1024)));
+            Running::start(responding().http(|http| http.body_timeout(SHORT).body_limit(64 * 1024 * 1024)));
         let mut connection = running.connect().await;
         let length = [("content-length".to_owned(), (64 * 1024 * 1024).to_string())];
         connection.send(&head("POST", "/v/v1/webhooks/issue.created", &length)).await;
@@ -607,14 +607,14 @@ mod senders {
         let answered = async {
             loop {
                 connection.try_send(b" ").await;
-                let answer = tokio::time::timeout(Duration::from_millis(1), connection.answer_or_end()).await;
-                if let Ok(answer) = answer {
-                    return answer;
+                let response = tokio::time::timeout(Duration::from_millis(1), connection.response_or_end()).await;
+                if let Ok(response) = response {
+                    return response;
                 }
             }
         };
-        if let Some(answer) = within(answered).await {
-            check(&answer, 503, "body_too_slow");
+        if let Some(response) = within(answered).await {
+            check(&response, 503, "body_too_slow");
         }
         running.stop().await;
     }
@@ -622,7 +622,7 @@ mod senders {
     #[tokio::test]
     async fn senders_who_go_away_half_way_take_no_place_with_them() {
         // One delivery may run, and so four may arrive.
-        let running = Running::start(answering().concurrency_limit(1));
+        let running = Running::start(responding().concurrency_limit(1));
         let whole = request(&signed(&json!({ "id": "d-1" })));
         for round in 0..12 {
             let mut connection = running.connect().await;
@@ -641,16 +641,16 @@ mod senders {
 
     /// A handler that tells when it began, waits for the gate, and tells that it came to its end.
     fn waiting() -> (ExtensionBuilder, channel::UnboundedReceiver<&'static str>, Arc<Semaphore>) {
-        let (told, tells) = channel::unbounded_channel();
+        let (events, tells) = channel::unbounded_channel();
         let gate = Arc::new(Semaphore::new(0));
         let handler = {
             let gate = Arc::clone(&gate);
             move || {
-                let (gate, told) = (Arc::clone(&gate), told.clone());
+                let (gate, events) = (Arc::clone(&gate), events.clone());
                 async move {
-                    told.send("began").unwrap();
+                    events.send("began").unwrap();
                     gate.acquire().await.unwrap().forget();
-                    told.send("ended").unwrap();
+                    events.send("ended").unwrap();
                 }
             }
         };
@@ -664,11 +664,11 @@ mod senders {
     /// The server does other things, and has seen meanwhile who is gone: it has one worker.
     async fn notice(running: &Running) {
         for _ in 0..5 {
-            running.still_answers().await;
+            running.still_responds().await;
         }
     }
 
-    /// A handler comes to its end, though its connection is dropped: with an answer unread, which makes it a reset, or
+    /// A handler comes to its end, though its connection is dropped: with a response unread, which makes it a reset, or
     /// without.
     async fn check_runs_on(reset: bool) {
         let (builder, mut tells, gate) = waiting();
@@ -721,12 +721,12 @@ mod connections {
 
     #[tokio::test]
     async fn a_connection_outlives_what_was_refused_over_it() {
-        let running = Running::start(answering());
+        let running = Running::start(responding());
         let mut connection = running.connect().await;
         check_alive(&mut connection).await;
         let unsigned = testing::delivery("issue.created", "v1", &json!({})).sign("another", NOW);
         connection.send(&request(&unsigned)).await;
-        assert_eq!(connection.answer().await.status, 401);
+        assert_eq!(connection.response().await.status, 401);
         check_alive(&mut connection).await;
         for (path, body, status) in [
             ("/v/v1/webhooks/issue.deleted", "{}", 404),
@@ -737,22 +737,22 @@ mod connections {
             let delivery = sign(testing::delivery("", "", &()).path(path).body(body));
             for bytes in [request(&delivery), chunked(&delivery, 2)] {
                 connection.send(&bytes).await;
-                let answer = connection.answer().await;
-                assert_eq!((answer.status, answer.header("connection")), (status, None), "{path}");
+                let response = connection.response().await;
+                assert_eq!((response.status, response.header("connection")), (status, None), "{path}");
                 check_alive(&mut connection).await;
             }
         }
         for (path, status) in [("/nowhere", 404), ("/webhook", 405)] {
             connection.send(&head("GET", path, [])).await;
-            assert_eq!(connection.answer().await.status, status, "{path}");
+            assert_eq!(connection.response().await.status, status, "{path}");
             check_alive(&mut connection).await;
         }
         running.stop().await;
     }
 
     #[tokio::test]
-    async fn a_body_that_nobody_reads_ends_its_connection() {
-        let running = Running::start(answering().http(|http| http.body_limit(100)));
+    async fn a_body_that_is_not_read_ends_its_connection() {
+        let running = Running::start(responding().http(|http| http.body_limit(100)));
         let delivery = signed(&json!({}));
         let mut ending = Vec::new();
         for (method, path, status) in [
@@ -767,10 +767,10 @@ mod connections {
                 let mut connection = running.connect().await;
                 connection.send(&head(method, path, delivery.headers.iter().chain(length))).await;
                 connection.try_send(format!("{begun}{}", "x".repeat(128)).as_bytes()).await;
-                let answer = connection.answer().await;
-                answer.is_well_formed();
+                let response = connection.response().await;
+                response.is_well_formed();
                 assert_eq!(
-                    (answer.status, answer.header("connection")),
+                    (response.status, response.header("connection")),
                     (status, Some("close")),
                     "{method} {path}"
                 );
@@ -802,51 +802,51 @@ mod connections {
         within(entered.acquire()).await.unwrap().forget();
         for _ in 0..3 {
             second.send(&good()).await;
-            let answer = second.answer().await;
-            check(&answer, 503, "overloaded");
-            assert_eq!(answer.header("connection"), None);
+            let response = second.response().await;
+            check(&response, 503, "overloaded");
+            assert_eq!(response.header("connection"), None);
         }
         gate.add_permits(2);
-        check_ok(&first.answer().await);
+        check_ok(&first.response().await);
         check_alive(&mut second).await;
         running.stop().await;
     }
 
     #[tokio::test]
-    async fn requests_that_are_sent_at_once_are_answered_in_their_order() {
+    async fn requests_sent_at_once_get_their_responses_in_order() {
         let echo = async |payload: Payload| Json(payload["n"].clone());
         let running = Running::start(builder().on("issue.created", "v1", echo));
         let all: Vec<u8> = (0..40).flat_map(|n| request(&signed(&json!({ "n": n })))).collect();
         let mut connection = running.connect().await;
         connection.send(&all).await;
         for n in 0..40 {
-            assert_eq!(connection.answer().await.json(), json!(n));
+            assert_eq!(connection.response().await.json(), json!(n));
         }
         running.stop().await;
     }
 
     #[tokio::test]
-    async fn a_sender_who_asks_first_is_told_to_go_on() {
-        let running = Running::start(answering());
+    async fn a_sender_that_expects_a_continue_gets_one() {
+        let running = Running::start(responding());
         let delivery =
             sign(testing::delivery("issue.created", "v1", &json!({})).header("Expect", "100-continue"));
         let whole = request(&delivery);
         let mut connection = running.connect().await;
         connection.send(&whole[..whole.len() - 2]).await;
-        let go_on = connection.answer_without_body().await;
+        let go_on = connection.response_without_body().await;
         assert_eq!((go_on.status, go_on.headers.len()), (100, 0));
         connection.send(&whole[whole.len() - 2..]).await;
-        check_ok(&connection.answer().await);
+        check_ok(&connection.response().await);
         running.stop().await;
     }
 
     #[tokio::test]
-    async fn a_request_of_http_1_0_is_answered_and_its_connection_closed() {
-        let running = Running::start(answering());
+    async fn a_request_of_http_1_0_gets_a_response_and_a_close() {
+        let running = Running::start(responding());
         let mut connection = running.connect().await;
         let text = String::from_utf8(good()).unwrap().replace("HTTP/1.1", "HTTP/1.0");
         connection.send(text.as_bytes()).await;
-        check_ok(&connection.answer().await);
+        check_ok(&connection.response().await);
         assert!(connection.end().await.is_empty());
         running.stop().await;
     }
@@ -859,27 +859,27 @@ mod deadlines {
     #[tokio::test]
     async fn a_handler_that_waits_past_its_deadline_is_504() {
         let endless = async || std::future::pending::<()>().await;
-        let running = Running::start(answering().on("issue.waiting", "v1", endless).handler_timeout(SHORT));
+        let running = Running::start(responding().on("issue.waiting", "v1", endless).handler_timeout(SHORT));
         let delivery = sign(testing::delivery("issue.waiting", "v1", &json!({ "id": "d-1" })));
         let mut connection = running.connect().await;
         connection.send(&request(&delivery)).await;
-        let answer = connection.answer().await;
-        check(&answer, 504, "deadline_exceeded");
-        assert_eq!(answer.json()["delivery_id"], "d-1");
+        let response = connection.response().await;
+        check(&response, 504, "deadline_exceeded");
+        assert_eq!(response.json()["delivery_id"], "d-1");
         check_alive(&mut connection).await;
         assert_eq!(running.extension().in_flight(), 0);
         running.stop().await;
     }
 
     #[tokio::test]
-    async fn a_handler_that_keeps_its_thread_is_504_and_another_thread_answers_meanwhile() {
-        let (told, mut tells) = channel::unbounded_channel();
+    async fn a_handler_that_blocks_its_thread_is_504_and_others_respond() {
+        let (events, mut tells) = channel::unbounded_channel();
         let (release, released) = mpsc::channel();
         let released = Arc::new(Mutex::new(released));
         let blocking = move |context: Context| {
-            let (told, released) = (told.clone(), Arc::clone(&released));
+            let (events, released) = (events.clone(), Arc::clone(&released));
             async move {
-                told.send(()).unwrap();
+                events.send(()).unwrap();
                 released.lock().unwrap().recv_timeout(Duration::from_secs(60)).unwrap();
                 while !context.remaining().is_zero() {
                     std::hint::spin_loop();
@@ -899,24 +899,24 @@ mod deadlines {
         within(tells.recv()).await.unwrap();
         for _ in 0..10 {
             other.send(&good()).await;
-            assert_eq!(other.answer().await.status, 200);
+            assert_eq!(other.response().await.status, 200);
         }
         release.send(()).unwrap();
-        check(&one.answer().await, 504, "deadline_exceeded");
+        check(&one.response().await, 504, "deadline_exceeded");
         one.send(&good()).await;
-        assert_eq!(one.answer().await.status, 200);
+        assert_eq!(one.response().await.status, 200);
         running.stop().await;
     }
 
-    /// Two connections that different workers answer.
+    /// Two connections of different workers.
     async fn on_two_threads(running: &Running) -> (Connection, Connection) {
         let mut first = running.connect().await;
         first.send(&good()).await;
-        let thread = first.answer().await.json();
+        let thread = first.response().await.json();
         for _ in 0..50 {
             let mut second = running.connect().await;
             second.send(&good()).await;
-            if second.answer().await.json() != thread {
+            if second.response().await.json() != thread {
                 return (first, second);
             }
         }
@@ -926,7 +926,7 @@ mod deadlines {
 
 #[tokio::test]
 async fn a_client_signs_what_the_extension_verifies() {
-    let running = Running::start(answering());
+    let running = Running::start(responding());
     let body = b"{}";
     let mut delivery = signed(&json!({}));
     delivery.headers.retain(|(name, _)| name != "x-kiket-signature");

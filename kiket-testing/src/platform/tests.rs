@@ -138,7 +138,7 @@ const RATE: &str = "/api/v1/ext/rate_limit";
 const FORMS: &str = "/api/v1/ext/intake_forms";
 const SENT: &str = "/api/v1/ext/intake_forms/bug-report/submissions";
 
-/// What is refused as invalid, and the fields that the answer names.
+/// What is refused as invalid, and the fields that the response names.
 #[track_caller]
 fn check_invalid(platform: &FakePlatform, ask: &Ask, errors: &Value) {
     assert_eq!(ask.check(platform, 422).json()["errors"], *errors, "{} {}", ask.method, ask.target);
@@ -202,7 +202,7 @@ fn a_body_is_bounded() {
     stream.set_read_timeout(Some(BOUND)).unwrap();
     write!(stream, "POST {SECRETS}/A HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", large.body.len())
         .unwrap();
-    // The server answers before all of it is there, and may have closed by then.
+    // The server responds before all of it is there, and may have closed by then.
     let _ = stream.write_all(&large.body);
     let mut status = [0; 12];
     if stream.read_exact(&mut status).is_ok() {

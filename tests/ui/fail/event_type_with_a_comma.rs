@@ -1,6 +1,6 @@
-struct Told<A, B>(A, B);
+struct Event<A, B>(A, B);
 
-#[kiket::webhook(Told<u8, u16>, version = "v1")]
+#[kiket::webhook(Event<u8, u16>, version = "v1")]
 async fn on_issue_created() {}
 
 fn main() {}

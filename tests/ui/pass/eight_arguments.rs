@@ -22,12 +22,12 @@ async fn on_issue_created(
     headers: kiket::Headers,
     body: kiket::RawBody,
     fields: Payload<HashMap<String, serde_json::Value>>,
-) -> Answer {
+) -> Text {
     let _ = (&issue.title, &json.0, context, index, settings, headers, body, fields);
     Json(String::new())
 }
 
-type Answer = Json<String>;
+type Text = Json<String>;
 
 #[kiket::webhook("issue.deleted", version = "v1")]
 async fn on_issue_deleted(context: Context, payload: Payload<Issue>) {

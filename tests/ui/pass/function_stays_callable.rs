@@ -9,7 +9,7 @@ pub struct Issue {
     title: String,
 }
 
-/// Its arguments are made by hand, its answer is its own.
+/// Its arguments are made by hand, its reply is its own.
 #[kiket::webhook("issue.created", version = "v1")]
 pub async fn on_issue_created(Payload(issue): Payload<Issue>) -> Result<Length, std::io::Error> {
     Ok(Json(issue.title.len()))

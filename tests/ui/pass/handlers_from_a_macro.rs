@@ -11,9 +11,9 @@ struct Issue {
 }
 
 macro_rules! handler {
-    ($name:ident, $event:literal, $version:expr, [$($scope:tt),*], $payload:ty, $answer:ty) => {
+    ($name:ident, $event:literal, $version:expr, [$($scope:tt),*], $payload:ty, $reply:ty) => {
         #[kiket::webhook($event, version = $version, scopes = [$($scope),*])]
-        async fn $name(payload: Payload<$payload>, __delivery: Payload) -> $answer {
+        async fn $name(payload: Payload<$payload>, __delivery: Payload) -> $reply {
             let _ = __delivery;
             Json(payload.title.len())
         }

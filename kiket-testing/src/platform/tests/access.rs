@@ -59,11 +59,11 @@ fn tokens_and_keys_are_checked_where_the_contract_wants_them() {
         if let Some(key) = key {
             ask = ask.header("X-Kiket-API-Key", key);
         }
-        let answer = ask.check(&platform, status);
+        let response = ask.check(&platform, status);
         if status == 401 {
-            assert!(answer.json()["error"].is_string());
+            assert!(response.json()["error"].is_string());
             assert_eq!(platform.calls()[0].status(), Some(401));
-            assert_eq!(answer.header("x-ratelimit-remaining"), Some("600"));
+            assert_eq!(response.header("x-ratelimit-remaining"), Some("600"));
         }
     }
     let (token, key) = ("Bearer kiket_test_token", "kiket_test_api_key");
@@ -120,7 +120,7 @@ fn the_rate_window_is_on_the_clock_and_in_every_response() {
     let clock = Clock::fixed(NOW);
     let builder = FakePlatform::builder().clock(clock.clone()).rate_limit(3, Duration::from_secs(60));
     let platform = builder.start().unwrap();
-    let left = |answer: &Received| answer.header("x-ratelimit-remaining").unwrap().to_owned();
+    let left = |response: &Received| response.header("x-ratelimit-remaining").unwrap().to_owned();
     assert_eq!(left(&ask("GET", SECRETS).check(&platform, 200)), "2");
     assert_eq!(left(&ask("GET", &format!("{SECRETS}/A")).check(&platform, 404)), "1");
     clock.advance(Duration::from_secs(18));

@@ -58,7 +58,7 @@ async fn a_runtime_token_holds_by_the_system_clock() {
     assert_eq!(extension.get("/health").await.refusal(), None);
 }
 
-/// An extension whose handler answers with these statuses in turn, then with 200.
+/// An extension whose handler responds with these statuses in turn, then with 200.
 fn failing(platform: &FakePlatform, statuses: &'static [u16]) -> TestExtension {
     let attempts = Arc::new(AtomicUsize::new(0));
     let handler = move |_: Payload| {
@@ -136,7 +136,7 @@ async fn deliveries_go_over_http_too() {
     assert_eq!((unknown.len(), unknown[0].status), (1, Some(404)));
     handle.stop();
     running.await.unwrap().unwrap();
-    // Nobody is there any more.
+    // The sender has hung up.
     let attempts = platform.deliver_to_with_retries(&url, delivery("issue.created", "v1", &payload)).await;
     assert_eq!(attempts.iter().filter(|attempt| attempt.status.is_none()).count(), 7);
     assert_eq!(platform.clock().unix_seconds(), NOW + 38_190);

@@ -8,10 +8,10 @@ fn failures_respond_as_ordered() {
     fn check(failure: Failure, status: u16, body: &[u8], header: Option<(&str, &str)>) {
         let platform = platform();
         platform.fail(failure.times(1));
-        let answer = ask("GET", SECRETS).check(&platform, status);
-        assert_eq!(answer.body, body, "{}", String::from_utf8_lossy(&answer.body));
+        let response = ask("GET", SECRETS).check(&platform, status);
+        assert_eq!(response.body, body, "{}", String::from_utf8_lossy(&response.body));
         if let Some((name, value)) = header {
-            assert_eq!(answer.header(name), Some(value));
+            assert_eq!(response.header(name), Some(value));
         }
         assert_eq!(platform.calls()[0].status(), Some(status));
         ask("GET", SECRETS).check(&platform, 200);
@@ -41,18 +41,18 @@ fn failures_respond_as_ordered() {
 fn bad_json_is_no_json() {
     let platform = platform();
     platform.fail(Failure::bad_json());
-    let answer = ask("GET", SECRETS).check(&platform, 200);
-    assert_eq!(answer.header("content-type"), Some("application/json"));
-    assert!(serde_json::from_slice::<Value>(&answer.body).is_err());
+    let response = ask("GET", SECRETS).check(&platform, 200);
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    assert!(serde_json::from_slice::<Value>(&response.body).is_err());
 }
 
 #[test]
 fn an_oversize_response_is_json_of_that_size() {
     let platform = platform();
     platform.fail(Failure::oversize(3_000_000));
-    let answer = ask("GET", SECRETS).check(&platform, 200);
-    assert_eq!(answer.body.len(), 3_000_000);
-    assert!(answer.json()["data"].is_string());
+    let response = ask("GET", SECRETS).check(&platform, 200);
+    assert_eq!(response.body.len(), 3_000_000);
+    assert!(response.json()["data"].is_string());
 }
 
 #[test]
@@ -79,12 +79,12 @@ fn a_cut_response_ends_in_its_body_and_has_its_effect() {
     platform.set_secret("A", "a".repeat(100));
     platform.fail(Failure::cut());
     for (method, path) in [("GET", format!("{SECRETS}/A")), ("DELETE", format!("{SECRETS}/A"))] {
-        let answer = ask(method, &path).send(&platform);
-        let announced: usize = answer.header("content-length").unwrap().parse().unwrap();
+        let response = ask(method, &path).send(&platform);
+        let announced: usize = response.header("content-length").unwrap().parse().unwrap();
         assert!(
-            !answer.body.is_empty() && answer.body.len() < announced,
+            !response.body.is_empty() && response.body.len() < announced,
             "{} of {announced}",
-            answer.body.len()
+            response.body.len()
         );
     }
     assert_eq!(platform.secret("A"), None);

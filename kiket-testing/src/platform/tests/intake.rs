@@ -138,11 +138,11 @@ fn submissions_are_filtered_and_counted() {
         ("month", [3, 1, 1, 0, 1]),
     ] {
         let query = if period.is_empty() { String::new() } else { format!("&period={period}") };
-        let told = stats(&query).check(&platform, 200).json();
+        let stats = stats(&query).check(&platform, 200).json();
         let found = ["total_submissions", "pending", "approved", "rejected", "converted"]
-            .map(|name| told[name].clone());
+            .map(|name| stats[name].clone());
         assert_eq!(found, counts, "{period}");
-        assert_eq!(told["period"], if period.is_empty() { Value::Null } else { period.into() });
+        assert_eq!(stats["period"], if period.is_empty() { Value::Null } else { period.into() });
     }
     check_invalid(&platform, &stats("&period=year"), &json!({ "period": ["is not included in the list"] }));
     assert_eq!(

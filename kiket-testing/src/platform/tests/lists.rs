@@ -144,8 +144,8 @@ fn sla_events_are_filtered() {
     platform.add_sla_event(json!({ "issue_id": "43", "project_id": "7", "state": "breached", "id": 9 }));
     platform.add_sla_event(json!({ "issue_id": 42, "project_id": 8, "state": "imminent" }));
     let list = |query: &str| {
-        let answer = ask("GET", &format!("/api/v1/ext/sla/events?project_id=7{query}")).check(&platform, 200);
-        let events = answer.json()["data"].as_array().unwrap().clone();
+        let response = ask("GET", &format!("/api/v1/ext/sla/events?project_id=7{query}")).check(&platform, 200);
+        let events = response.json()["data"].as_array().unwrap().clone();
         events.iter().map(|event| event["id"].as_u64().unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(list(""), [1, 9]);
@@ -207,8 +207,8 @@ fn reports_are_checked_and_kept() {
 #[test]
 fn metadata_is_of_the_extension_that_is_asked_for() {
     let platform = platform();
-    let answer = ask("GET", "/api/v1/extensions/com.example.x").check(&platform, 200).json();
-    assert_eq!(answer, json!({ "id": "com.example.x", "name": "com.example.x", "version": "1.0.0" }));
+    let response = ask("GET", "/api/v1/extensions/com.example.x").check(&platform, 200).json();
+    assert_eq!(response, json!({ "id": "com.example.x", "name": "com.example.x", "version": "1.0.0" }));
 }
 
 #[test]

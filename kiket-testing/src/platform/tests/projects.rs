@@ -160,7 +160,7 @@ fn an_issue_goes_where_its_workflow_leads() {
         check(&platform, &go(issue, "done"), "done");
         check(&platform, &go(issue, "drop"), "dropped");
     }
-    // Where nobody wrote a workflow, everything is possible.
+    // Without a workflow, every transition is possible.
     platform.add_issue(json!({}));
     check(&platform, &go("ISSUE-3", "anything"), "anything");
     check_invalid(&platform, &go("ISSUE-3", ""), &json!({ "transition": ["can't be blank"] }));
@@ -225,11 +225,11 @@ fn webhook_urls_have_the_token_of_the_builder_or_a_seed() {
     #[track_caller]
     fn check(builder: FakePlatformBuilder, token: &str) {
         let platform = builder.start().unwrap();
-        let told =
+        let body =
             ask("GET", "/api/v1/ext/webhook_url?action_name=inbound_email").check(&platform, 200).json();
         let base = format!("https://kiket.test/webhooks/ext/{token}");
         let url = format!("{base}/inbound_email");
-        assert_eq!(told, json!({ "webhook_url": url, "webhook_token": token, "webhook_base_url": base }));
+        assert_eq!(body, json!({ "webhook_url": url, "webhook_token": token, "webhook_base_url": base }));
         assert_eq!(platform.webhook_url("inbound_email"), url);
         for query in ["", "?action_name=%20"] {
             let ask = ask("GET", &format!("/api/v1/ext/webhook_url{query}"));

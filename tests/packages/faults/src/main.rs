@@ -19,10 +19,10 @@ struct Work {
     attempt: u32,
     /// How many attempts fail, before they have an effect.
     failures: u32,
-    /// How long it takes until the effect, and from there to the answer.
+    /// How long it takes until the effect, and from there to the response.
     before_ms: u64,
     after_ms: u64,
-    /// Whether the answer is a permanent failure.
+    /// Whether the response is a permanent failure.
     refused: bool,
 }
 

@@ -1,5 +1,5 @@
-//! A library that somebody depends on for something else, and that brings a handler along.
+//! A library that a program depends on for something else, and that brings a handler along.
 
-/// Answers an event that the program around it never meant to answer.
+/// Handles an event that the program around it never meant to handle.
 #[kiket::webhook("account.export", version = "v1")]
 pub async fn export_account() {}

@@ -1,4 +1,4 @@
-//! Extensions as processes, for tests: started, delivered to, told to stop, and never left behind.
+//! Extensions as processes, for tests: start, deliver, stop, and leave none behind.
 //!
 //! Nothing here sleeps. What a process prints is awaited line by line, and its end by the end of its output.
 
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 pub use self::{
     output::{Lines, PATIENCE},
-    wire::{Answer, Connection, NoAnswer, get, post},
+    wire::{Response, Connection, NoResponse, get, post},
 };
 
 /// The secret that [`Program`]s are started with and that [`signed`] signs with.
@@ -207,15 +207,15 @@ impl Running {
     ///
     /// # Panics
     ///
-    /// When it is not answered.
+    /// When it gets no response.
     #[track_caller]
-    pub fn ask(&self, request: &[u8]) -> Answer {
+    pub fn ask(&self, request: &[u8]) -> Response {
         self.send(request)
-            .answer()
-            .unwrap_or_else(|error| panic!("no answer: {error:?}\n{}", self.log().text()))
+            .response()
+            .unwrap_or_else(|error| panic!("no response: {error:?}\n{}", self.log().text()))
     }
 
-    /// Sends one request over a connection of its own, whose answer can be read later.
+    /// Sends one request over a connection of its own, whose response can be read later.
     ///
     /// # Panics
     ///
@@ -237,7 +237,7 @@ impl Running {
     ///
     /// # Panics
     ///
-    /// When it stays ready, or does not answer.
+    /// When it stays ready, or does not respond.
     #[track_caller]
     pub fn wait_until_draining(&self) {
         let deadline = Instant::now() + PATIENCE;

@@ -29,9 +29,9 @@ pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").into_bytes()
 }
 
-/// A whole answer.
+/// A whole response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// The status code.
     pub status: u16,
     /// The status line and the headers.
@@ -40,7 +40,7 @@ pub struct Answer {
     pub body: String,
 }
 
-impl Answer {
+impl Response {
     /// The header `name`.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -68,16 +68,16 @@ impl Answer {
     }
 }
 
-/// How a connection ended that should have brought an answer.
+/// How a connection ended that should have brought a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoAnswer {
+pub enum NoResponse {
     /// Not a byte, and a reset: the other side was closed while bytes of ours were unread.
     Reset,
     /// Not a byte, and an orderly end: the other side had read all that we sent before.
     Ended,
-    /// A part of an answer.
+    /// A part of a response.
     Partial(String),
-    /// Nothing for longer than [`PATIENCE`](crate::PATIENCE), or what [`Connection::give_up_after`] was told.
+    /// Nothing for longer than [`PATIENCE`](crate::PATIENCE), or what [`Connection::give_up_after`] set.
     Silence,
 }
 
@@ -109,7 +109,7 @@ impl Connection {
         self.stream.get_mut().write_all(bytes)
     }
 
-    /// Waits for each piece of an answer this long, instead of [`PATIENCE`](crate::PATIENCE).
+    /// Waits for each piece of a response this long, instead of [`PATIENCE`](crate::PATIENCE).
     ///
     /// # Panics
     ///
@@ -132,38 +132,38 @@ impl Connection {
         matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
-    /// Reads one answer.
+    /// Reads one response.
     ///
     /// # Errors
     ///
     /// How the connection ended instead.
-    pub fn answer(&mut self) -> Result<Answer, NoAnswer> {
+    pub fn response(&mut self) -> Result<Response, NoResponse> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             match self.stream.read_line(&mut head) {
-                Ok(0) if head.is_empty() => return Err(NoAnswer::Ended),
-                Ok(0) => return Err(NoAnswer::Partial(head)),
+                Ok(0) if head.is_empty() => return Err(NoResponse::Ended),
+                Ok(0) => return Err(NoResponse::Partial(head)),
                 Ok(_) => {}
-                Err(error) => return Err(no_answer(&error, head)),
+                Err(error) => return Err(no_response(&error, head)),
             }
         }
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let Some(status) = status else { return Err(NoAnswer::Partial(head)) };
-        let mut answer = Answer { status, head, body: String::new() };
-        let length = answer.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let Some(status) = status else { return Err(NoResponse::Partial(head)) };
+        let mut response = Response { status, head, body: String::new() };
+        let length = response.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         if let Err(error) = self.stream.read_exact(&mut body) {
-            return Err(no_answer(&error, answer.head));
+            return Err(no_response(&error, response.head));
         }
-        answer.body = String::from_utf8_lossy(&body).into_owned();
-        Ok(answer)
+        response.body = String::from_utf8_lossy(&body).into_owned();
+        Ok(response)
     }
 }
 
-fn no_answer(error: &io::Error, arrived: String) -> NoAnswer {
+fn no_response(error: &io::Error, arrived: String) -> NoResponse {
     match error.kind() {
-        _ if !arrived.is_empty() => NoAnswer::Partial(arrived),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => NoAnswer::Silence,
-        _ => NoAnswer::Reset,
+        _ if !arrived.is_empty() => NoResponse::Partial(arrived),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => NoResponse::Silence,
+        _ => NoResponse::Reset,
     }
 }

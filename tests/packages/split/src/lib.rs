@@ -1,6 +1,6 @@
 //! The handlers of an extension, in modules of a library.
 //!
-//! The program beside it, `src/main.rs`, names this crate: a library that nobody names is not linked.
+//! The program beside it, `src/main.rs`, names this crate: a library that is not named is not linked.
 
 mod comments;
 pub mod issues;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use kiket::prelude::*;
 use serde::Deserialize;
 
-/// Tells the log that a handler began: what is in that line and has no answer was lost.
+/// Tells the log that a handler began: what is in that line and has no response was lost.
 fn begin(context: &Context) {
     tracing::info!(began = context.delivery_id().as_deref(), "work began");
 }

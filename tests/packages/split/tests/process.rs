@@ -1,4 +1,4 @@
-//! The extension as a process: how it starts, answers, logs, drains and ends.
+//! The extension as a process: its start, responses, logs, drain and end.
 //!
 //! That no secret is printed is checked at the end of every process; see `Process::end`.
 
@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use extension_process::{Answer, Connection, Ended, NoAnswer, PATIENCE, Program, Running, get, signed};
+use extension_process::{Response, Connection, Ended, NoResponse, PATIENCE, Program, Running, get, signed};
 use serde_json::{Value, json};
 
 fn split() -> Program {
@@ -44,11 +44,11 @@ fn began(line: &str) -> Option<String> {
 }
 
 #[test]
-fn the_handlers_of_all_modules_answer() {
+fn the_handlers_of_all_modules_run() {
     #[track_caller]
     fn check(running: &Running, event: &str, version: &str, payload: &Value, expected: &Value) {
-        let answer = running.ask(&signed(event, version, payload));
-        assert_eq!((answer.status, &answer.json()), (200, expected));
+        let response = running.ask(&signed(event, version, payload));
+        assert_eq!((response.status, &response.json()), (200, expected));
     }
     let running = split().start();
     let issue = json!({ "issue": { "title": "T" } });
@@ -100,7 +100,7 @@ fn the_start_log_lists_every_handler_with_its_place() {
 #[test]
 fn a_slip_in_the_manifest_is_pointed_out_in_the_log() {
     let ended = split().start().stop();
-    assert_eq!(ended.code, Some(0), "told to stop as soon as it listens");
+    assert_eq!(ended.code, Some(0), "stopped as soon as it listens");
     let log = ended.log();
     let warnings: Vec<_> = log
         .iter()
@@ -120,14 +120,14 @@ fn a_slip_in_the_manifest_is_pointed_out_in_the_log() {
 fn sigterm_and_sigint_end_it_with_success() {
     for signal in ["TERM", "INT"] {
         let running = split().start();
-        // A connection that nobody uses does not hold it up.
+        // An idle connection does not hold it up.
         let mut idle = Connection::open(running.address()).unwrap();
         idle.send(&get("/health")).unwrap();
-        assert_eq!(idle.answer().unwrap().status, 200);
+        assert_eq!(idle.response().unwrap().status, 200);
         running.signal(signal);
         let Ended { code, stderr, .. } = running.end();
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{signal}");
-        assert_eq!(idle.answer(), Err(NoAnswer::Ended));
+        assert_eq!(idle.response(), Err(NoResponse::Ended));
     }
 }
 
@@ -135,8 +135,8 @@ fn sigterm_and_sigint_end_it_with_success() {
 fn a_panic_is_a_500_and_the_process_lives_on() {
     let running = split().start();
     for _ in 0..4 {
-        let answer = running.ask(&work("work.broken", "b"));
-        assert_eq!((answer.status, &answer.json()["code"]), (500, &"handler_panicked".into()));
+        let response = running.ask(&work("work.broken", "b"));
+        assert_eq!((response.status, &response.json()["code"]), (500, &"handler_panicked".into()));
     }
     assert_eq!(running.logged("delivery failed")["error"], "panicked: this handler is broken");
     assert_eq!(running.ask(&work("comment.created", "c")).status, 200);
@@ -144,8 +144,8 @@ fn a_panic_is_a_500_and_the_process_lives_on() {
 }
 
 #[test]
-fn it_logs_nothing_when_told_to() {
-    // Nothing tells the port, so it is chosen here, and asked for until somebody listens.
+fn it_logs_nothing_when_logging_is_off() {
+    // Nothing says the port, so it is chosen here, and asked until the process listens.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let process = split().env("RUST_LOG", "off").env("PORT", port.to_string()).spawn();
@@ -155,11 +155,11 @@ fn it_logs_nothing_when_told_to() {
         thread::yield_now();
     }
     for (request, status) in
-        [(work("comment.created", "c"), 200), (work("nobody.asked", "n"), 404), (get("/health"), 200)]
+        [(work("comment.created", "c"), 200), (work("not.handled", "n"), 404), (get("/health"), 200)]
     {
         let mut connection = Connection::open(address).unwrap();
         connection.send(&request).unwrap();
-        assert_eq!(connection.answer().unwrap().status, status);
+        assert_eq!(connection.response().unwrap().status, status);
     }
     process.signal("TERM");
     let Ended { code, stdout, stderr } = process.end();
@@ -167,7 +167,7 @@ fn it_logs_nothing_when_told_to() {
 }
 
 #[test]
-fn everything_is_logged_when_told_to_but_secrets() {
+fn everything_is_logged_at_trace_but_secrets() {
     let running = split().env("RUST_LOG", "trace").start();
     assert_eq!(running.ask(&signed("issue.created", "v1", &json!({}))).status, 500);
     assert_eq!(running.ask(&work("comment.created", "c")).status, 200);
@@ -207,7 +207,7 @@ fn a_terminal_gets_a_table() {
 }
 
 #[test]
-fn running_deliveries_are_answered_while_new_ones_are_turned_away() {
+fn running_deliveries_get_responses_while_new_ones_are_shed() {
     let directory = tempfile::tempdir().unwrap();
     let until = directory.path().join("go_on");
     let running = split().start();
@@ -225,14 +225,14 @@ fn running_deliveries_are_answered_while_new_ones_are_turned_away() {
     assert_eq!(running.ask(&get("/health")).status, 200);
     half.send(rest).unwrap();
     let large = signed("comment.created", "v1", &json!({ "text": "x".repeat(900_000) }));
-    for answer in [running.ask(&work("comment.created", "new")), half.answer().unwrap(), running.ask(&large)]
+    for response in [running.ask(&work("comment.created", "new")), half.response().unwrap(), running.ask(&large)]
     {
-        assert_eq!((answer.status, &answer.json()["code"]), (503, &"draining".into()), "{answer:?}");
-        assert!(answer.closes() && answer.header("retry-after").is_some(), "{answer:?}");
+        assert_eq!((response.status, &response.json()["code"]), (503, &"draining".into()), "{response:?}");
+        assert!(response.closes() && response.header("retry-after").is_some(), "{response:?}");
     }
     assert!(first.is_silent());
     fs::write(&until, "").unwrap();
-    assert_eq!(first.answer().map(|answer| answer.status), Ok(200));
+    assert_eq!(first.response().map(|response| response.status), Ok(200));
     assert_eq!(running.end().code, Some(0));
 }
 
@@ -247,21 +247,21 @@ struct Sent {
     id: String,
     /// Whether it was the first on its connection.
     fresh: bool,
-    outcome: Result<Answer, NoAnswer>,
+    outcome: Result<Response, NoResponse>,
 }
 
-/// Every delivery that was written to its end is answered, or its connection ended before the server read a byte
-/// of it. The two ends look alike from afar, and are told apart like this:
+/// Every delivery that was written to its end gets a response, or its connection ended before the server read a byte
+/// of it. The two ends look alike from afar, and differ like this:
 ///
-/// - A kernel that closes a connection whose bytes nobody has read resets it ([`NoAnswer::Reset`]): nothing was
+/// - A kernel that closes a connection with unread bytes resets it ([`NoResponse::Reset`]): nothing was
 ///   read, and a delivery of a kilobyte is read at once or not at all.
-/// - It ends a connection in order ([`NoAnswer::Ended`]) when everything was read. On a fresh connection that is a
+/// - It ends a connection in order ([`NoResponse::Ended`]) when everything was read. On a fresh connection that is a
 ///   delivery that was taken and dropped, a failure. On one that was used before, the end may have been sent before
-///   the delivery was, which nobody can see; so it is enough that its handler never began.
+///   the delivery was, which no test can see; so it is enough that its handler never began.
 ///
-/// Whichever way: a handler that began is answered with 200.
+/// Whichever way: a handler that began gets 200.
 #[test]
-fn no_delivery_is_lost_when_it_is_told_to_stop_under_load() {
+fn no_delivery_is_lost_when_it_is_stopped_under_load() {
     let sent = Mutex::new(Vec::<Sent>::new());
     let running = thread::scope(|scope| {
         let running = split().start(); // in here, so that a failure ends it before the senders are waited for
@@ -282,10 +282,10 @@ fn no_delivery_is_lost_when_it_is_told_to_stop_under_load() {
     for Sent { id, fresh, outcome } in sent.into_inner().unwrap() {
         let began = began.contains(&id);
         let kind = match &outcome {
-            Ok(answer) if answer.status == 200 && began => 0,
-            Ok(answer) if answer.status == 503 && !began => 1,
-            Err(NoAnswer::Reset) if !began => 2,
-            Err(NoAnswer::Ended) if !began && !fresh => 3,
+            Ok(response) if response.status == 200 && began => 0,
+            Ok(response) if response.status == 503 && !began => 1,
+            Err(NoResponse::Reset) if !began => 2,
+            Err(NoResponse::Ended) if !began && !fresh => 3,
             _ => panic!("{id}, fresh: {fresh}, began: {began}: {outcome:?}"),
         };
         counts[kind] += 1;
@@ -312,8 +312,8 @@ fn send_until_it_is_gone(sender: usize, address: SocketAddr, sent: &Mutex<Vec<Se
         if connection.send(&request).is_err() {
             continue; // not written to its end
         }
-        let outcome = connection.answer();
-        if keeps && outcome.as_ref().is_ok_and(|answer| !answer.closes()) {
+        let outcome = connection.response();
+        if keeps && outcome.as_ref().is_ok_and(|response| !response.closes()) {
             kept = Some(connection);
         }
         sent.lock().unwrap().push(Sent { id, fresh, outcome });
@@ -328,7 +328,7 @@ fn what_outlives_the_grace_period_is_cut_off() {
         let mut endless = running.send(&work(event, "e"));
         running.logged("work began");
         let ended = running.stop();
-        assert!(matches!(endless.answer(), Err(NoAnswer::Ended | NoAnswer::Reset)));
+        assert!(matches!(endless.response(), Err(NoResponse::Ended | NoResponse::Reset)));
         assert_eq!(ended.code, Some(1), "{}", ended.stdout);
         assert!(ended.stderr.contains("the grace period of 300ms is over"), "{}", ended.stderr);
     }
@@ -359,7 +359,7 @@ fn check_refusal(ended: &Ended, parts: &[&str]) {
 }
 
 #[test]
-fn an_address_in_use_is_told_with_the_variable_to_change() {
+fn an_address_in_use_is_reported_with_the_variable_to_change() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let ended = split().env("PORT", &port).run();
@@ -401,7 +401,7 @@ fn a_broken_manifest_is_shown_where_it_is_broken() {
 }
 
 #[test]
-fn several_problems_are_told_at_once() {
+fn several_problems_are_reported_at_once() {
     let manifest = "id: [1]\nhooks: [issue created]\n";
     let ended =
         with_manifest(Some(manifest), |program| program.env("PORT", "http").env("KIKET_WEBHOOK_SECRET", " "));
@@ -423,7 +423,7 @@ fn a_setup_that_fails_says_why() {
 }
 
 #[test]
-fn a_library_that_is_not_named_is_not_linked_and_that_is_told() {
+fn a_library_that_is_not_named_is_reported_as_not_linked() {
     let unlinked = Program::new(env!("CARGO_BIN_EXE_unlinked")).directory(env!("CARGO_MANIFEST_DIR"));
     let unlinked = unlinked.without_env("KIKET_WEBHOOK_SECRET");
     check_refusal(

@@ -1,4 +1,4 @@
-//! Scopes of handlers: contract 5.2. In a program of its own, for these handlers would keep all others from starting.
+//! Scopes of handlers (wire contract, scopes), in a program of its own: in mode `hmac` its handlers stop the start.
 
 use kiket::{
     Context, Extension, Payload, Result,
@@ -18,7 +18,7 @@ async fn on_read() {}
 
 #[kiket::webhook("scoped.write", version = "v1", scopes = ["issues.read", "issues.write"])]
 async fn on_write() {
-    unreachable!("nobody may");
+    unreachable!("no delivery has the scopes");
 }
 
 #[kiket::webhook("scoped.inside", version = "v1")]
@@ -49,8 +49,8 @@ fn claims(id: &str, scopes: &[&str]) -> Value {
 }
 
 #[track_caller]
-fn check(answer: &TestResponse, status: u16, body: &str) {
-    assert_eq!((answer.status(), answer.text()), (status, body));
+fn check(response: &TestResponse, status: u16, body: &str) {
+    assert_eq!((response.status(), response.text()), (status, body));
 }
 
 #[tokio::test]
@@ -75,8 +75,8 @@ async fn a_handler_runs_only_with_its_scopes() {
         ("scoped.write", "5", &[], &[], &["issues.read", "issues.write"], &["issues.read", "issues.write"]),
         ("scoped.inside", "6", &["a"], &["a", "b"], &["a", "b"], &["b"]),
     ] {
-        let answer = deliver(event, id, scopes, needs).await;
-        assert_eq!((answer.status(), answer.json()), (403, lacking(required, missing, id)), "{event}");
+        let response = deliver(event, id, scopes, needs).await;
+        assert_eq!((response.status(), response.json()), (403, lacking(required, missing, id)), "{event}");
     }
     check(&deliver("scoped.inside", "7", &["a", "b:read"], &["read.b", "a"]).await, 200, OK);
 }
@@ -102,7 +102,7 @@ async fn a_signature_alone_has_no_scopes() {
     let wrong = TokenIssuer::new().sign(&claims("3", &["issues:read"]));
     assert_eq!(either.deliver(read("3").runtime_token(wrong)).await.status(), 403);
 
-    // A token that nobody can check is our trouble: the delivery comes again.
+    // A token that cannot be verified for want of keys: Kiket sends the delivery again.
     let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let builder = Extension::builder().authentication(Authentication::Either).without_manifest();
     let builder = builder
@@ -110,8 +110,8 @@ async fn a_signature_alone_has_no_scopes() {
         .clock(Clock::fixed(NOW))
         .client(|client| client.base_url(format!("http://{dead}")));
     let down = TestExtension::new(builder).unwrap();
-    let answer = down.deliver(read("4").runtime_token(token("4", &["issues:read"]))).await;
-    assert_eq!((answer.status(), &answer.json()["code"]), (503, &json!("keys_unavailable")));
+    let response = down.deliver(read("4").runtime_token(token("4", &["issues:read"]))).await;
+    assert_eq!((response.status(), &response.json()["code"]), (503, &json!("keys_unavailable")));
     let inside = delivery("scoped.inside", "v1", &json!({ "id": "5", "needs": ["a"] }));
     assert_eq!(down.deliver(inside.runtime_token(token("5", &["a"]))).await.status(), 503);
 }

@@ -15,7 +15,7 @@ fn check(choose: impl FnOnce(ExtensionBuilder) -> ExtensionBuilder, parts: &[&st
     assert_eq!(error.problems().len(), parts.len(), "{text}");
 }
 
-/// The state of the library that nobody gives here: its handlers were taken.
+/// The state that the library requires and this program does not provide: its handlers were taken.
 const TAKEN: &str =
     "no value for `State<split::comments::Count>`, required by `split::comments::on_comment_created`";
 
@@ -25,7 +25,7 @@ fn unless_they_are_named_only_one_crate_may_have_handlers() {
 }
 
 #[test]
-fn every_crate_that_is_not_named_is_told_with_its_functions() {
+fn every_crate_that_is_not_named_is_reported_with_its_functions() {
     check(
         |builder| builder.crates(["split"]),
         &[

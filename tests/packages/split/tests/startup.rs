@@ -80,7 +80,7 @@ fn nothing_more_than_a_secret_and_a_handler_is_needed() {
 }
 
 #[test]
-fn two_handlers_of_one_version_are_told_with_both_places() {
+fn two_handlers_of_one_version_are_reported_with_both_places() {
     let collected = || Extension::builder().environment([SECRET]).without_manifest().state(());
     let text = refusal(alone().on("issue.created", "1.0", async || ()));
     check_text(
@@ -88,7 +88,7 @@ fn two_handlers_of_one_version_are_told_with_both_places() {
         &expect![[r#"
         the extension does not start
 
-        `startup::two_handlers_of_one_version_are_told_with_both_places::{{closure}}` and `startup::on_issue_created` both handle `issue.created` in version `1.0`
+        `startup::two_handlers_of_one_version_are_reported_with_both_places::{{closure}}` and `startup::on_issue_created` both handle `issue.created` in version `1.0`
           --> tests/packages/split/tests/startup.rs:…
            = help: remove one of them, or give it another version; the other is at tests/packages/split/tests/startup.rs:…
     "#]],
@@ -201,7 +201,7 @@ fn disagreements_are_warnings_unless_strict() {
 }
 
 #[test]
-fn a_name_that_is_none_is_told_where_it_was_given() {
+fn an_invalid_name_is_reported_with_its_place() {
     check_text(
         &refusal(alone().on("issue created", "latest", async || ())),
         &expect![[r#"
@@ -258,7 +258,7 @@ fn layered(builder: ExtensionBuilder) -> Value {
 }
 
 #[test]
-fn the_builder_goes_before_the_environment_before_the_manifest_before_the_default() {
+fn settings_come_from_builder_environment_manifest_default() {
     let OnDisk { directory: _directory, path } = manifest(LAYERED);
     let nothing = || alone().environment([("", ""); 0]);
     let environment =
@@ -327,7 +327,7 @@ fn named_crates_are_those_that_have_the_handlers() {
         let extension = builder.environment([SECRET]).without_manifest().build().unwrap();
         extension.report().handlers.iter().map(|handler| handler.function.clone()).collect()
     };
-    // What the library asks for is its own affair; here nobody can give it.
+    // What the library asks for is its own affair; this program cannot provide it.
     let unmet = "`split::comments::on_comment_created` asks for";
     let builder = || Extension::builder().environment([SECRET]).without_manifest();
     check(builder(), &[unmet]);

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 pub struct Subject {
     /// The store.
     pub store: Arc<dyn DedupeStore>,
-    /// A namespace that nobody else uses.
+    /// A namespace of its own.
     pub namespace: String,
     /// Moves its time by so many milliseconds, perhaps back.
     pub advance: Box<dyn Fn(i64) -> Moving>,
@@ -21,14 +21,14 @@ pub struct Subject {
 /// Until time has moved.
 pub type Moving = Pin<Box<dyn Future<Output = ()>>>;
 
-/// One event. Whoever ever got a lease is a worker, and stays one: it may come back when its lease is long gone.
+/// One event. Each holder of a lease is a worker, and stays one: it may come back long after its lease.
 #[derive(Debug, Clone)]
 enum Step {
     /// A delivery arrives, for the first time or again. If it gets the lease, its worker runs, or has crashed, which
-    /// nobody can tell.
+    /// no test can know.
     Deliver { key: u8, lease: u8 },
-    /// A worker has done its work and stores this answer.
-    Commit { worker: usize, answer: u8, keep: u8 },
+    /// A worker has done its work and stores this response.
+    Commit { worker: usize, response: u8, keep: u8 },
     /// A worker has failed, and gives its lease back.
     Release { worker: usize },
     /// Time passes.
@@ -49,7 +49,7 @@ pub fn steps(clock_can_be_set_back: bool) -> impl Strategy<Value = Steps> {
     let step = prop_oneof![
         6 => (0..3u8, 1..4u8).prop_map(|(key, lease)| Step::Deliver { key, lease }),
         4 => (0..8usize, any::<u8>(), 1..6u8)
-            .prop_map(|(worker, answer, keep)| Step::Commit { worker, answer, keep }),
+            .prop_map(|(worker, response, keep)| Step::Commit { worker, response, keep }),
         2 => (0..8usize).prop_map(|worker| Step::Release { worker }),
         3 => (1..4u8).prop_map(|by| Step::Advance { by }),
         u32::from(clock_can_be_set_back) => (1..3u8).prop_map(|by| Step::SetBack { by }),
@@ -62,7 +62,7 @@ pub fn steps(clock_can_be_set_back: bool) -> impl Strategy<Value = Steps> {
 struct Known {
     worker: usize,
     until: i64,
-    answer: Option<u8>,
+    response: Option<u8>,
 }
 
 struct Worker {
@@ -90,43 +90,43 @@ pub async fn follows_the_model(subject: Subject, steps: Steps) -> Result<(), Tes
         effects.retain(|_, until| now < *until);
         match step {
             Step::Deliver { key, lease } => {
-                let begun = told(store.begin(&name(key), ticks(lease)).await)?;
+                let begun = done(store.begin(&name(key), ticks(lease)).await)?;
                 match (known.get(&key), begun) {
                     (None, BeginOutcome::Leased(token)) => {
                         let new = workers.iter().all(|worker| worker.token != token);
                         prop_assert!(new, "a token is given twice");
                         let until = now + millis(lease);
-                        known.insert(key, Known { worker: workers.len(), until, answer: None });
+                        known.insert(key, Known { worker: workers.len(), until, response: None });
                         workers.push(Worker { key, token });
                     }
-                    (Some(Known { answer: None, until, .. }), BeginOutcome::Running { remaining }) => {
+                    (Some(Known { response: None, until, .. }), BeginOutcome::Running { remaining }) => {
                         let left = i64::try_from(remaining.as_millis()).unwrap_or(i64::MAX);
                         let expected = until - now;
-                        let told = left <= expected && left > expected - millis(1);
-                        prop_assert!(told, "{left} ms are left, not {expected}");
+                        let close = left <= expected && left > expected - millis(1);
+                        prop_assert!(close, "{left} ms are left, not {expected}");
                     }
-                    (Some(Known { answer: Some(answer), .. }), BeginOutcome::Done(stored)) => {
-                        prop_assert_eq!(stored, body(*answer));
+                    (Some(Known { response: Some(response), .. }), BeginOutcome::Done(stored)) => {
+                        prop_assert_eq!(stored, body(*response));
                     }
                     (expected, begun) => prop_assert!(false, "{expected:?}, and the store says {begun:?}"),
                 }
             }
-            Step::Commit { worker, answer, keep } => {
+            Step::Commit { worker, response, keep } => {
                 let Some(Worker { key, token }) = workers.get(worker) else { continue };
-                let committed = told(store.commit(&name(*key), token, &body(answer), ticks(keep)).await)?;
+                let committed = done(store.commit(&name(*key), token, &body(response), ticks(keep)).await)?;
                 let held = known.get_mut(key).filter(|known| known.worker == worker);
                 prop_assert_eq!(committed == LeaseState::Held, held.is_some());
-                if let Some(known) = held.filter(|known| known.answer.is_none()) {
+                if let Some(known) = held.filter(|known| known.response.is_none()) {
                     prop_assert!(!effects.contains_key(key), "an effect is committed twice");
-                    (known.answer, known.until) = (Some(answer), now + millis(keep));
+                    (known.response, known.until) = (Some(response), now + millis(keep));
                     effects.insert(*key, known.until);
                 }
             }
             Step::Release { worker } => {
                 let Some(Worker { key, token }) = workers.get(worker) else { continue };
-                let released = told(store.release(&name(*key), token).await)?;
+                let released = done(store.release(&name(*key), token).await)?;
                 let held =
-                    known.get(key).is_some_and(|known| known.worker == worker && known.answer.is_none());
+                    known.get(key).is_some_and(|known| known.worker == worker && known.response.is_none());
                 prop_assert_eq!(released == LeaseState::Held, held);
                 if held {
                     known.remove(key);
@@ -153,8 +153,8 @@ fn millis(count: u8) -> i64 {
     (TICK * u64::from(count)).cast_signed()
 }
 
-fn body(answer: u8) -> StoredReply {
-    StoredReply::new(StatusCode::OK, vec![answer; usize::from(answer)])
+fn body(response: u8) -> StoredReply {
+    StoredReply::new(StatusCode::OK, vec![response; usize::from(response)])
 }
 
 fn told<T, E: std::fmt::Debug>(result: Result<T, E>) -> Result<T, TestCaseError> {

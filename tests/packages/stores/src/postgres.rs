@@ -94,7 +94,7 @@ impl Postgres {
         PostgresStore::new(&self.url).expect("it is a URL")
     }
 
-    /// Stops it, so that nobody reaches it; what it knows stays.
+    /// Stops it, so that no client reaches it; its data stays.
     pub fn stop(&mut self) {
         if let Some(own) = &mut self.own {
             own.service = None;
@@ -173,6 +173,6 @@ impl Programs {
 }
 
 fn id(arguments: &[&str]) -> Option<u32> {
-    let told = Command::new("id").args(arguments).stderr(Stdio::null()).output().ok()?;
-    String::from_utf8(told.stdout).ok()?.trim().parse().ok()
+    let output = Command::new("id").args(arguments).stderr(Stdio::null()).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }

@@ -13,7 +13,7 @@ use std::{
 /// How long a server may take to start. It is not what anybody waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server that runs, below a shell that ends it: as it is told, or as soon as nobody is left to tell it, even if a
+/// A server that runs, below a shell that ends it: on request, or when the process that started it is gone, even if a
 /// test was killed.
 pub(crate) struct Service {
     shell: Child,
@@ -32,7 +32,7 @@ wait "$server"
 "#;
 
 impl Service {
-    /// Starts it, perhaps as somebody else, and waits until it has printed `ready`.
+    /// Starts it, perhaps as another user, and waits until it has printed `ready`.
     ///
     /// # Panics
     ///
@@ -69,18 +69,18 @@ impl Service {
 /// Waits until it has ended.
 impl Drop for Service {
     fn drop(&mut self) {
-        if let Some(mut told) = self.shell.stdin.take() {
-            let _ = writeln!(told, "{}", self.signal);
+        if let Some(mut input) = self.shell.stdin.take() {
+            let _ = writeln!(input, "{}", self.signal);
         }
         let _ = self.shell.wait();
     }
 }
 
-/// Reads to the end, so that nobody waits for a full pipe.
+/// Reads to the end, so that the server never waits for a full pipe.
 fn read(from: impl Read + Send + 'static, to: mpsc::Sender<String>) {
     thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
-            let _ = to.send(line); // whoever started it knows enough
+            let _ = to.send(line); // the receiver may be gone
         }
     });
 }

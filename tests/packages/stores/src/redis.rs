@@ -64,7 +64,7 @@ impl Redis {
         RedisStore::new(&self.url).expect("it is a URL")
     }
 
-    /// Stops it, so that nobody reaches it; what it knows stays.
+    /// Stops it, so that no client reaches it; its data stays.
     pub fn stop(&mut self) {
         if let Some(own) = &mut self.own {
             own.service = None;
@@ -97,7 +97,7 @@ impl Redis {
     ///
     /// # Panics
     ///
-    /// When it does not answer.
+    /// When it does not respond.
     pub async fn advance(&self, namespace: &str, by_millis: i64) {
         const MOVE: &str = r"
             for _, key in ipairs(redis.call('KEYS', ARGV[1])) do

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use extension_process::{Answer, Running};
+use extension_process::{Response, Running};
 use kiket::testing::delivery;
 use serde_json::{Value, json};
 use stores::Redis;
@@ -46,17 +46,17 @@ fn held(id: &str, until: &Path, fails: bool) -> Vec<u8> {
     signed("work.held", &json!({ "id": id, "until": until, "fails": fails }))
 }
 
-/// It was answered with 200 in this process: now, or before.
+/// It got 200 in this process: now, or before.
 #[track_caller]
-fn check(answer: &Answer, process: &str, replayed: bool) {
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert!(answer.json()["run"].as_str().unwrap().starts_with(process), "{answer:?}");
-    assert_eq!(answer.header("x-kiket-replayed").is_some(), replayed, "{answer:?}");
+fn check(response: &Response, process: &str, replayed: bool) {
+    assert_eq!(response.status, 200, "{response:?}");
+    assert!(response.json()["run"].as_str().unwrap().starts_with(process), "{response:?}");
+    assert_eq!(response.header("x-kiket-replayed").is_some(), replayed, "{response:?}");
 }
 
 #[track_caller]
-fn check_refused(answer: &Answer, status: u16, code: &str) {
-    assert_eq!((answer.status, &answer.json()["code"]), (status, &code.into()), "{answer:?}");
+fn check_refused(response: &Response, status: u16, code: &str) {
+    assert_eq!((response.status, &response.json()["code"]), (status, &code.into()), "{response:?}");
 }
 
 #[test]
@@ -69,15 +69,15 @@ fn a_process_that_drains_leaves_no_lease_behind() {
     assert!(first.log().find_nth(2, began).is_some(), "{}", first.log().text());
     first.signal("TERM");
     first.wait_until_draining();
-    // Turned away without a lease: whoever has another place for it may run it at once.
+    // Shed without a lease: another process with a permit for it may run it at once.
     let other = held("other", &two.folder.path().join("."), false);
     check_refused(&first.ask(&other), 503, "draining");
     check(&second.ask(&other), "2-", false);
     check_refused(&second.ask(&done), 503, "still_running");
 
     fs::write(&until, "").unwrap();
-    check(&does.answer().unwrap(), "1-", false);
-    check_refused(&fails.answer().unwrap(), 500, "handler_failed");
+    check(&does.response().unwrap(), "1-", false);
+    check_refused(&fails.response().unwrap(), 500, "handler_failed");
     assert_eq!(two.first.end().code, Some(0));
     check(&second.ask(&done), "1-", true);
     check_refused(&second.ask(&failed), 500, "handler_failed");
@@ -85,7 +85,7 @@ fn a_process_that_drains_leaves_no_lease_behind() {
 }
 
 #[test]
-fn a_sender_who_hangs_up_stops_no_handler_and_its_answer_is_kept() {
+fn a_sender_that_hangs_up_stops_no_handler_and_no_reply() {
     let Some(two) = Two::start() else { return };
     let until = two.file("go_on");
     let request = held("hung-up", &until, false);
@@ -111,19 +111,19 @@ fn a_deadline_gives_the_lease_back() {
 }
 
 #[test]
-fn whoever_finds_no_place_takes_no_lease() {
+fn a_delivery_without_a_permit_takes_no_lease() {
     let Some(two) = Two::start() else { return };
     let until = two.file("go_on");
     let mut running = ["a", "b"].map(|id| two.first.send(&held(id, &until, false)));
     let began = |line: &str| line.contains("work began").then_some(());
     assert!(two.first.log().find_nth(2, began).is_some());
     let third = held("third", &two.folder.path().join("."), false);
-    let answer = two.first.ask(&third);
-    check_refused(&answer, 503, "overloaded");
-    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    let response = two.first.ask(&third);
+    check_refused(&response, 503, "overloaded");
+    assert!(response.header("retry-after").is_some(), "{response:?}");
     check(&two.second.ask(&third), "2-", false);
     fs::write(&until, "").unwrap();
     for connection in &mut running {
-        check(&connection.answer().unwrap(), "1-", false);
+        check(&connection.response().unwrap(), "1-", false);
     }
 }

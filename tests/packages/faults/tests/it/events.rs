@@ -12,7 +12,7 @@ pub(crate) struct Event {
     failures: u32,
     before_ms: u64,
     after_ms: u64,
-    /// Whether it is answered with a permanent failure.
+    /// Whether it gets a permanent failure.
     pub(crate) refused: bool,
 }
 
@@ -38,7 +38,7 @@ impl Event {
     }
 }
 
-/// A copy of an event: it is sent until it is answered for good.
+/// A copy of an event: it is sent until it gets a response for good.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Copy {
     /// The position of its event.

@@ -18,13 +18,13 @@ pub(crate) struct Process {
 }
 
 impl Places {
-    /// The process at a place, unless it is dead. Nobody connects to where it was: that port may be another's.
+    /// The process at a place, unless it is dead. No sender connects to its old port: another process may have it.
     pub(crate) fn at(&self, place: usize) -> Option<Process> {
-        *self.0[place].lock().expect("nobody panics there")
+        *self.0[place].lock().expect("no thread panics with the lock")
     }
 
     fn set(&self, place: usize, process: Option<Process>) {
-        *self.0[place].lock().expect("nobody panics there") = process;
+        *self.0[place].lock().expect("no thread panics with the lock") = process;
     }
 }
 

@@ -17,14 +17,14 @@ pub(crate) struct Journal {
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) attempts: Vec<Attempt>,
-    /// How many copies were answered for good.
+    /// How many copies got a response for good.
     pub(crate) finished: usize,
     /// From when until when the store was down.
     pub(crate) outages: Vec<(Instant, Instant)>,
     /// Which processes were killed or stopped, and when.
     pub(crate) killed: Vec<(usize, Instant)>,
     pub(crate) paused: Vec<(usize, Instant)>,
-    /// Whether the test has failed, and nobody needs to go on.
+    /// Whether the test has failed, and the other threads can stop.
     pub(crate) abandoned: bool,
 }
 
@@ -36,19 +36,19 @@ pub(crate) struct Attempt {
     pub(crate) from: Instant,
     pub(crate) to: Instant,
     /// None when the connection broke, or nothing came in time.
-    pub(crate) answer: Option<Answered>,
+    pub(crate) response: Option<Received>,
 }
 
-pub(crate) struct Answered {
+pub(crate) struct Received {
     pub(crate) status: u16,
     /// The code of a failure.
     pub(crate) code: Option<String>,
-    /// The run that the answer is from.
+    /// The run that the response is from.
     pub(crate) run: Option<String>,
     pub(crate) replayed: bool,
 }
 
-impl Answered {
+impl Received {
     /// Whether Kiket would not send the delivery again.
     pub(crate) fn is_final(&self) -> bool {
         self.status < 500 && self.status != 429
@@ -60,8 +60,8 @@ impl Answered {
 }
 
 impl Attempt {
-    pub(crate) fn answered_with(&self, code: &str) -> bool {
-        self.answer.as_ref().is_some_and(|answer| answer.has_code(code))
+    pub(crate) fn responds_with(&self, code: &str) -> bool {
+        self.response.as_ref().is_some_and(|response| response.has_code(code))
     }
 }
 
@@ -84,7 +84,7 @@ impl Journal {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Seen> {
-        // Whoever panics with it was judging, and had nothing half written.
+        // A thread that panics with it was judging, and had nothing half written.
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A sender delivers 2,000 events by the platform's rule, with duplicates, in any order, to both processes in turn. When
 //! so many are done, something breaks: a process is killed, or both; the store is stopped and started, or does nothing
-//! for a while; a process drains, or stands still until its leases are over. In the end every event was answered for
-//! good, had its effect, and has one answer for ever. It had its effect again only where something broke between an
+//! for a while; a process drains, or stands still until its leases are over. In the end every event got a response for
+//! good, had its effect, and has one response for ever. It had its effect again only where something broke between an
 //! effect and the record of it, and each such repeat is traced to what broke.
 
 mod edges;
@@ -52,7 +52,7 @@ trait Store {
     fn url(&self) -> String;
     fn stop(&mut self);
     fn start_again(&mut self);
-    /// It takes what it is told for two seconds, and does it after that: longer than a sender waits for an answer, and
+    /// It takes what is sent to it for two seconds, and handles it after that: longer than a sender waits for a response, and
     /// than Redis is waited for.
     fn hang(&mut self);
 }
@@ -119,7 +119,7 @@ fn check(name: &str, store: &mut dyn Store) {
     });
     let troubled = from.elapsed();
 
-    // Whoever asks again, wherever, gets the answer that was given.
+    // A redelivery to any process gets the stored reply.
     let at = |place| move |event| Copy { event, first: place, stays: true };
     for place in [0, 1] {
         sender.send(&(0..EVENTS).map(at(place)).collect::<Vec<_>>());
@@ -132,9 +132,9 @@ fn check(name: &str, store: &mut dyn Store) {
         copies.len(),
         from.elapsed()
     );
-    let last = seen.attempts.iter().rev().filter_map(|attempt| attempt.answer.as_ref());
-    let mut last = last.filter(|answer| answer.is_final()).take(EVENTS);
-    assert!(last.all(|answer| answer.replayed), "an answer was not stored at the second asking");
+    let last = seen.attempts.iter().rev().filter_map(|attempt| attempt.response.as_ref());
+    let mut last = last.filter(|response| response.is_final()).take(EVENTS);
+    assert!(last.all(|response| response.replayed), "a response was not stored at the second asking");
     verdict.was_hard_won();
     fleet.end();
 }
@@ -152,7 +152,7 @@ fn make_trouble<'t>(
     };
     let turned_away = || {
         let down = |seen: &journal::Seen| {
-            seen.attempts.iter().filter(|attempt| attempt.answered_with("store_down")).count()
+            seen.attempts.iter().filter(|attempt| attempt.responds_with("store_down")).count()
         };
         let before = down(&journal.lock());
         journal.until("a store that is down", |seen| down(seen) >= before + TURNED_AWAY);
@@ -193,7 +193,7 @@ fn make_trouble<'t>(
     store.hang();
     journal.write(|seen| seen.outages.push((from, Instant::now())));
     finished(95);
-    // When it goes on, its leases are over, and somebody else has done its work.
+    // When it goes on, its leases are over, and another process has done its work.
     fleet.pause(1);
     finished(100);
     fleet.resume(1);

@@ -1,4 +1,4 @@
-//! Delivers as Kiket does: again after a 5xx, 429, a lost connection or silence, and never after any other answer.
+//! Delivers as Kiket does: again after a 5xx, 429, a lost connection or silence, and never after any other response.
 
 use std::{
     cmp::Reverse,
@@ -7,17 +7,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use extension_process::{Answer, Connection};
+use extension_process::{Response, Connection};
 
 use crate::{
     events::{Copy, Event},
     fleet::{Places, Process},
-    journal::{Answered, Attempt, Journal},
+    journal::{Received, Attempt, Journal},
 };
 
 /// How many deliveries are under way at once.
 const SENDERS: usize = 24;
-/// How long an answer may take.
+/// How long a response may take.
 const SILENCE: Duration = Duration::from_secs(1);
 /// Between two attempts: Kiket's 30 s, 1 m, 5 m, …, and then as long as the last. A test has no half day.
 const PAUSES_MS: [u64; 4] = [20, 50, 100, 200];
@@ -53,7 +53,7 @@ struct Next {
 }
 
 impl Sender<'_> {
-    /// Sends copies until each was answered for good, in the beginning in their order; not for longer than
+    /// Sends copies until each got a response for good, in the beginning in their order; not for longer than
     /// [`LONGEST`], which the journal then shows.
     pub(crate) fn send(&self, copies: &[Copy]) {
         let queue = Queue::new(copies.len());
@@ -70,12 +70,12 @@ impl Sender<'_> {
             let turn = if stays { 0 } else { attempt as usize - 1 };
             let process = self.places.at((first + turn) % 2);
             let from = Instant::now();
-            let answer = process.and_then(|process| deliver(process, &self.events[event].request(attempt)));
-            let is_final = answer.as_ref().is_some_and(Answered::is_final);
+            let response = process.and_then(|process| deliver(process, &self.events[event].request(attempt)));
+            let is_final = response.as_ref().is_some_and(Received::is_final);
             let process = process.map(|process| process.number);
             let mut abandoned = false;
             self.journal.write(|seen| {
-                seen.attempts.push(Attempt { event, process, from, to: Instant::now(), answer });
+                seen.attempts.push(Attempt { event, process, from, to: Instant::now(), response });
                 seen.finished += usize::from(is_final);
                 abandoned = seen.abandoned;
             });
@@ -93,21 +93,21 @@ impl Sender<'_> {
 }
 
 /// One attempt; the platform waits as long, and sees as little.
-fn deliver(process: Process, request: &[u8]) -> Option<Answered> {
+fn deliver(process: Process, request: &[u8]) -> Option<Received> {
     let mut connection = Connection::open(process.address).ok()?;
     connection.give_up_after(SILENCE);
     connection.send(request).ok()?;
-    connection.answer().ok().map(|answer| read(&answer))
+    connection.response().ok().map(|response| read(&response))
 }
 
-fn read(answer: &Answer) -> Answered {
-    let body = answer.json();
+fn read(response: &Response) -> Received {
+    let body = response.json();
     let text = |name: &str| body[name].as_str().map(str::to_owned);
-    Answered {
-        status: answer.status,
+    Received {
+        status: response.status,
         code: text("code"),
-        run: if answer.status == 200 { text("run") } else { text("error") },
-        replayed: answer.header("x-kiket-replayed") == Some("true"),
+        run: if response.status == 200 { text("run") } else { text("error") },
+        replayed: response.header("x-kiket-replayed") == Some("true"),
     }
 }
 
@@ -121,7 +121,7 @@ impl Queue {
 
     /// Waits until an attempt is due; none when all is done, or it takes too long.
     fn next(&self) -> Option<Next> {
-        let mut waiting = self.waiting.lock().expect("nobody panics there");
+        let mut waiting = self.waiting.lock().expect("no thread panics with the lock");
         loop {
             let now = Instant::now();
             if waiting.left == 0 || now >= self.until {
@@ -131,22 +131,22 @@ impl Queue {
             if due <= now {
                 return waiting.attempts.pop().map(|Reverse(next)| next);
             }
-            waiting = self.changed.wait_timeout(waiting, due - now).expect("nobody panics there").0;
+            waiting = self.changed.wait_timeout(waiting, due - now).expect("no thread panics with the lock").0;
         }
     }
 
     fn again(&self, next: Next) {
-        self.waiting.lock().expect("nobody panics there").attempts.push(Reverse(next));
+        self.waiting.lock().expect("no thread panics with the lock").attempts.push(Reverse(next));
         self.changed.notify_one();
     }
 
     fn abandon(&self) {
-        self.waiting.lock().expect("nobody panics there").left = 0;
+        self.waiting.lock().expect("no thread panics with the lock").left = 0;
         self.changed.notify_all();
     }
 
     fn finished(&self) {
-        let mut waiting = self.waiting.lock().expect("nobody panics there");
+        let mut waiting = self.waiting.lock().expect("no thread panics with the lock");
         waiting.left = waiting.left.saturating_sub(1); // it is none when the test was abandoned
         self.changed.notify_all();
     }

@@ -10,14 +10,14 @@ use crate::{
     journal::{Attempt, Seen},
 };
 
-/// Why an event had an effect besides the one whose answer is stored.
+/// Why an event had an effect besides the one whose response is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Excuse {
-    /// Its process was killed before it had stored the answer.
+    /// Its process was killed before it had stored the response.
     Killed,
     /// Its process stood still until the lease was over.
     Paused,
-    /// The store was down when the answer was to be stored.
+    /// The store was down when the response was to be stored.
     StoreDown,
     /// The handler's deadline came after the effect.
     DeadlineExceeded,
@@ -78,17 +78,17 @@ impl Verdict {
     }
 
     fn count(attempts: &[Attempt], effects: usize, repeats: BTreeMap<Excuse, usize>) -> Self {
-        let answers = || attempts.iter().filter_map(|attempt| attempt.answer.as_ref());
+        let responses = || attempts.iter().filter_map(|attempt| attempt.response.as_ref());
         let mut codes = BTreeMap::new();
-        for code in answers().filter(|answer| !answer.is_final()).filter_map(|answer| answer.code.clone()) {
+        for code in responses().filter(|response| !response.is_final()).filter_map(|response| response.code.clone()) {
             *codes.entry(code).or_default() += 1;
         }
-        let unanswered = |attempt: &&Attempt| attempt.process.is_some() && attempt.answer.is_none();
+        let without_response = |attempt: &&Attempt| attempt.process.is_some() && attempt.response.is_none();
         Self {
             attempts: attempts.len(),
-            lost: attempts.iter().filter(unanswered).count(),
+            lost: attempts.iter().filter(without_response).count(),
             codes,
-            replayed: answers().filter(|answer| answer.replayed).count(),
+            replayed: responses().filter(|response| response.replayed).count(),
             effects,
             repeats,
         }
@@ -107,40 +107,40 @@ impl fmt::Display for Verdict {
         let Self { attempts, lost, codes, replayed, effects, repeats } = self;
         write!(
             f,
-            "{attempts} attempts, {lost} without an answer, {replayed} replayed, turned away {codes:?}; \
+            "{attempts} attempts, {lost} without a response, {replayed} replayed, turned away {codes:?}; \
              {effects} effects, repeated {repeats:?}"
         )
     }
 }
 
 impl Case<'_> {
-    /// The excuses for all effects but the one whose answer is stored; else what is wrong.
+    /// The excuses for all effects but the one whose response is stored; else what is wrong.
     fn judge(&self, seen: &Seen) -> Result<Vec<Excuse>, String> {
-        let answers = self.attempts.iter().filter_map(|attempt| attempt.answer.as_ref());
+        let responses = self.attempts.iter().filter_map(|attempt| attempt.response.as_ref());
         let expected = if self.event.refused { 422 } else { 200 };
         let (mut stored, mut given) = (BTreeSet::new(), BTreeSet::new());
-        for answer in answers.filter(|answer| answer.is_final()) {
-            if answer.status != expected {
-                return Err(self.is_wrong(&format!("is answered with {}", answer.status)));
+        for response in responses.filter(|response| response.is_final()) {
+            if response.status != expected {
+                return Err(self.is_wrong(&format!("gets {}", response.status)));
             }
-            let run = answer.run.as_deref().unwrap_or_default();
-            if answer.replayed {
+            let run = response.run.as_deref().unwrap_or_default();
+            if response.replayed {
                 stored.insert(run)
             } else {
                 given.insert(run)
             };
         }
         let [stored] = Vec::from_iter(stored)[..] else {
-            return Err(self.is_wrong("does not have one stored answer"));
+            return Err(self.is_wrong("does not have one stored response"));
         };
         if !self.runs.contains(&stored) {
-            return Err(self.is_wrong("has an answer and no effect"));
+            return Err(self.is_wrong("has a response and no effect"));
         }
         if self.runs.iter().collect::<BTreeSet<_>>().len() < self.runs.len() {
             return Err(self.is_wrong("has an effect twice in one run"));
         }
         if let Some(run) = given.iter().find(|run| !self.runs.contains(run)) {
-            return Err(self.is_wrong(&format!("has no effect of {run}, which was its answer")));
+            return Err(self.is_wrong(&format!("has no effect of {run}, which was its response")));
         }
         let others = self.runs.iter().filter(|run| **run != stored);
         others
@@ -148,7 +148,7 @@ impl Case<'_> {
             .collect()
     }
 
-    /// Why the answer of `run` is not the stored one, though it had its effect.
+    /// Why the response of `run` is not the stored one, though it had its effect.
     fn excuse(&self, run: &str, seen: &Seen) -> Option<Excuse> {
         let process = run.split_once('-')?.0.parse().ok();
         let at = |list: &[(usize, std::time::Instant)]| {
@@ -158,21 +158,21 @@ impl Case<'_> {
             seen.outages.iter().any(|(from, to)| attempt.from <= *to && attempt.to >= *from)
         };
         let attempts = self.attempts.iter().filter(|attempt| attempt.process == process);
-        // One whose answer is known is the one that matters: no other attempt was this run.
+        // One whose response is known is the one that matters: no other attempt was this run.
         let its = |attempt: &&&Attempt| {
-            attempt.answer.as_ref().is_some_and(|answer| answer.run.as_deref() == Some(run))
+            attempt.response.as_ref().is_some_and(|response| response.run.as_deref() == Some(run))
         };
         if let Some(attempt) = attempts.clone().find(its) {
             return outage(attempt).then_some(Excuse::StoreDown);
         }
         attempts
             .filter_map(|attempt| {
-                let unanswered_when = |list| attempt.answer.is_none() && at(list) >= Some(attempt.from);
+                let without_response_when = |list| attempt.response.is_none() && at(list) >= Some(attempt.from);
                 match attempt {
-                    _ if unanswered_when(&seen.killed) => Some(Excuse::Killed),
-                    _ if unanswered_when(&seen.paused) => Some(Excuse::Paused),
-                    _ if attempt.answered_with("deadline_exceeded") => Some(Excuse::DeadlineExceeded),
-                    _ if attempt.answer.is_none() && outage(attempt) => Some(Excuse::StoreDown),
+                    _ if without_response_when(&seen.killed) => Some(Excuse::Killed),
+                    _ if without_response_when(&seen.paused) => Some(Excuse::Paused),
+                    _ if attempt.responds_with("deadline_exceeded") => Some(Excuse::DeadlineExceeded),
+                    _ if attempt.response.is_none() && outage(attempt) => Some(Excuse::StoreDown),
                     _ => None,
                 }
             })
@@ -183,14 +183,14 @@ impl Case<'_> {
         let first = self.attempts.first().map(|attempt| attempt.from);
         let attempts = self.attempts.iter().map(|attempt| {
             let after = |at| first.map(|first| at - first).unwrap_or_default();
-            let answer = attempt.answer.as_ref().map(|answer| {
-                let replayed = if answer.replayed { " replayed" } else { "" };
-                let told = answer.code.as_ref().or(answer.run.as_ref());
-                format!("{} {}{replayed}", answer.status, told.map_or("", String::as_str))
+            let response = attempt.response.as_ref().map(|response| {
+                let replayed = if response.replayed { " replayed" } else { "" };
+                let text = response.code.as_ref().or(response.run.as_ref());
+                format!("{} {}{replayed}", response.status, text.map_or("", String::as_str))
             });
-            let answer = answer.as_deref().unwrap_or("no answer");
+            let response = response.as_deref().unwrap_or("no response");
             format!(
-                "  {:?} to {:?} at {:?}: {answer}\n",
+                "  {:?} to {:?} at {:?}: {response}\n",
                 after(attempt.from),
                 after(attempt.to),
                 attempt.process

@@ -37,7 +37,7 @@ fn key(name: &str) -> DedupeKey {
     DedupeKey::new("e", name)
 }
 
-fn answer(text: &'static str) -> StoredReply {
+fn response(text: &'static str) -> StoredReply {
     StoredReply::new(StatusCode::OK, text)
 }
 
@@ -46,7 +46,7 @@ fn spacious() -> Arc<Shards> {
 }
 
 #[test]
-fn one_of_many_gets_the_lease_and_its_answer_stays() {
+fn one_of_many_gets_the_lease_and_its_reply_stays() {
     check(|| {
         let (shards, now) = (spacious(), Instant::now());
         let committed = Arc::new(Mutex::new(Vec::new()));
@@ -55,11 +55,11 @@ fn one_of_many_gets_the_lease_and_its_answer_stays() {
             shuttle::thread::spawn(move || match shards.begin(&key("1"), now, LEASE).unwrap() {
                 BeginOutcome::Leased(token) => {
                     committed.lock().unwrap().push(text);
-                    let held = shards.commit(&key("1"), token, &answer(text), now, KEEP).unwrap();
+                    let held = shards.commit(&key("1"), token, &response(text), now, KEEP).unwrap();
                     assert_eq!(held, LeaseState::Held);
                 }
                 BeginOutcome::Running { remaining } => assert_eq!(remaining, LEASE),
-                BeginOutcome::Done(stored) => assert_eq!(stored, answer(committed.lock().unwrap()[0])),
+                BeginOutcome::Done(stored) => assert_eq!(stored, response(committed.lock().unwrap()[0])),
                 other => panic!("{other:?}"),
             })
         };
@@ -85,7 +85,7 @@ fn a_failed_delivery_is_run_again_by_one() {
                 }
                 BeginOutcome::Leased(token) => {
                     *effects.lock().unwrap() += 1;
-                    let held = shards.commit(&key("1"), token, &answer("a"), now, KEEP).unwrap();
+                    let held = shards.commit(&key("1"), token, &response("a"), now, KEEP).unwrap();
                     assert_eq!(held, LeaseState::Held);
                 }
                 BeginOutcome::Running { .. } | BeginOutcome::Done(_) => {}
@@ -115,7 +115,7 @@ fn a_lease_that_is_taken_over_commits_once() {
         };
         let held = Arc::new(Mutex::new(0));
         let commit = |shards: &Shards, held: &Mutex<u32>, token, text, at| {
-            if shards.commit(&key("1"), token, &answer(text), at, KEEP).unwrap() == LeaseState::Held {
+            if shards.commit(&key("1"), token, &response(text), at, KEEP).unwrap() == LeaseState::Held {
                 *held.lock().unwrap() += 1;
             }
         };
@@ -145,10 +145,10 @@ fn a_store_that_is_full_forgets_no_lease() {
             let shards = Arc::clone(&shards);
             shuttle::thread::spawn(move || match shards.begin(&key(name), now, LEASE) {
                 Ok(BeginOutcome::Leased(token)) => {
-                    let held = shards.commit(&key(name), token, &answer("a"), now, KEEP).unwrap();
+                    let held = shards.commit(&key(name), token, &response("a"), now, KEEP).unwrap();
                     assert_eq!(held, LeaseState::Held, "a lease was forgotten");
                 }
-                Ok(found) => panic!("nobody else delivers {name}, and it is {found:?}"),
+                Ok(found) => panic!("no other test delivers {name}, and it is {found:?}"),
                 Err(full) => assert!(full.to_string().contains("full"), "{full}"),
             })
         };

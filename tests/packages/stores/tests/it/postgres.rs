@@ -14,7 +14,7 @@ use crate::{check_model, namespace, race};
 const LEASE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_conforms_and_its_table_is_made_by_whoever_comes_first() {
+async fn it_conforms_and_its_table_is_made_by_the_first_process() {
     let Some(postgres) = Postgres::start() else { return };
     let starting = (0..4).map(|_| {
         let store = postgres.store();
@@ -52,7 +52,7 @@ async fn every_delivery_is_done_once_by_two_processes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_went_away_is_an_error_and_one_that_came_back_is_found() {
+async fn a_stopped_server_is_an_error_and_a_restarted_one_is_found() {
     let Some(mut postgres) = Postgres::start_own() else { return };
     let store = postgres.store();
     let (done, key) = (DedupeKey::new("outage", "id:1"), DedupeKey::new("outage", "id:2"));
@@ -60,8 +60,8 @@ async fn a_server_that_went_away_is_an_error_and_one_that_came_back_is_found() {
     let BeginOutcome::Leased(token) = store.begin(&done, LEASE).await.unwrap() else {
         panic!("it is the first")
     };
-    let answer = StoredReply::new(StatusCode::OK, "1");
-    assert_eq!(store.commit(&done, &token, &answer, LEASE).await.unwrap(), LeaseState::Held);
+    let response = StoredReply::new(StatusCode::OK, "1");
+    assert_eq!(store.commit(&done, &token, &response, LEASE).await.unwrap(), LeaseState::Held);
 
     postgres.stop();
     let error = store.begin(&key, LEASE).await.unwrap_err();
@@ -69,15 +69,15 @@ async fn a_server_that_went_away_is_an_error_and_one_that_came_back_is_found() {
     assert!(store.check().await.is_err());
 
     postgres.start_again();
-    assert_eq!(store.begin(&done, LEASE).await.unwrap(), BeginOutcome::Done(answer.clone()));
+    assert_eq!(store.begin(&done, LEASE).await.unwrap(), BeginOutcome::Done(response.clone()));
     postgres.stop();
     postgres.start_again();
-    assert_eq!(store.begin(&done, LEASE).await.unwrap(), BeginOutcome::Done(answer));
+    assert_eq!(store.begin(&done, LEASE).await.unwrap(), BeginOutcome::Done(response));
     assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_may_make_no_table_is_told_what_to_run_and_may_use_one_that_is_there() {
+async fn a_user_without_create_gets_the_statement_and_uses_a_table() {
     let Some(postgres) = Postgres::start_own() else { return };
     postgres.execute("CREATE ROLE guest LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
     let guest = PostgresStore::new(&postgres.url().replace("kiket@", "guest@")).unwrap();
@@ -104,7 +104,7 @@ async fn what_has_expired_is_deleted_in_the_course_of_deliveries() {
     deliver(0, 100).await;
     postgres.advance(&namespace, 60_000).await;
     let mut delivered = 100;
-    // Nobody waits for it: it has happened by one of the next deliveries.
+    // No delivery waits for it: it has happened by one of the next deliveries.
     while postgres.count(&namespace).await > i64::try_from(delivered).unwrap() - 100 {
         deliver(delivered, delivered + 64).await;
         delivered += 64;

@@ -30,9 +30,9 @@ pub(crate) async fn every_delivery_is_done_once(stores: &[Arc<dyn DedupeStore>; 
                     // Half of them in the other direction, so that they meet.
                     let number = if sender % 4 < 2 { step } else { deliveries - 1 - step };
                     let key = DedupeKey::new(&namespace, &format!("id:{number}"));
-                    let answer = deliver(&*store, &key, sender, number, &effects).await;
+                    let response = deliver(&*store, &key, sender, number, &effects).await;
                     let first = effects.lock().unwrap()[&number].first().cloned();
-                    assert_eq!(Some(answer), first, "an answer changed");
+                    assert_eq!(Some(response), first, "a response changed");
                 }
             })
         })
@@ -45,7 +45,7 @@ pub(crate) async fn every_delivery_is_done_once(stores: &[Arc<dyn DedupeStore>; 
     assert!(effects.values().all(|effects| effects.len() == 1), "an effect happened twice");
 }
 
-/// Delivers until there is an answer, as Kiket does.
+/// Delivers until there is a response, as Kiket does.
 async fn deliver(
     store: &dyn DedupeStore,
     key: &DedupeKey,
@@ -55,17 +55,17 @@ async fn deliver(
 ) -> StoredReply {
     loop {
         match store.begin(key, LEASE).await.unwrap() {
-            BeginOutcome::Done(answer) => return answer,
+            BeginOutcome::Done(response) => return response,
             BeginOutcome::Running { .. } => tokio::task::yield_now().await,
             BeginOutcome::Leased(token) if fastrand::u8(..) < 64 => {
                 assert_eq!(store.release(key, &token).await.unwrap(), LeaseState::Held);
             }
             BeginOutcome::Leased(token) => {
-                let answer = StoredReply::new(StatusCode::OK, format!("{number} by {sender}"));
-                // Whoever reads the answer from the store, reads it from here then.
-                effects.lock().unwrap().entry(number).or_default().push(answer.clone());
-                assert_eq!(store.commit(key, &token, &answer, LEASE).await.unwrap(), LeaseState::Held);
-                return answer;
+                let response = StoredReply::new(StatusCode::OK, format!("{number} by {sender}"));
+                // A worker that reads the stored reply reads it from here then.
+                effects.lock().unwrap().entry(number).or_default().push(response.clone());
+                assert_eq!(store.commit(key, &token, &response, LEASE).await.unwrap(), LeaseState::Held);
+                return response;
             }
             other => panic!("{other:?}"),
         }

@@ -65,15 +65,15 @@ async fn every_delivery_is_done_once_by_two_processes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_went_away_is_an_error_and_one_that_came_back_is_found() {
+async fn a_stopped_server_is_an_error_and_a_restarted_one_is_found() {
     let Some(mut redis) = Redis::start_own(&[]) else { return };
     let store = redis.store();
     let (done, key) = (DedupeKey::new("outage", "id:1"), DedupeKey::new("outage", "id:2"));
     let BeginOutcome::Leased(token) = store.begin(&done, LEASE).await.unwrap() else {
         panic!("it is the first")
     };
-    let answer = StoredReply::new(StatusCode::OK, "1");
-    assert_eq!(store.commit(&done, &token, &answer, LEASE).await.unwrap(), LeaseState::Held);
+    let response = StoredReply::new(StatusCode::OK, "1");
+    assert_eq!(store.commit(&done, &token, &response, LEASE).await.unwrap(), LeaseState::Held);
 
     redis.stop();
     let error = store.begin(&key, LEASE).await.unwrap_err();
@@ -82,10 +82,10 @@ async fn a_server_that_went_away_is_an_error_and_one_that_came_back_is_found() {
 
     // The first that comes after finds it: no delivery is refused because of a connection that was lost before.
     redis.start_again();
-    assert_eq!(store.begin(&done, LEASE).await.unwrap(), BeginOutcome::Done(answer.clone()));
+    assert_eq!(store.begin(&done, LEASE).await.unwrap(), BeginOutcome::Done(response.clone()));
     redis.stop();
     redis.start_again();
-    assert_eq!(store.begin(&done, LEASE).await.unwrap(), BeginOutcome::Done(answer));
+    assert_eq!(store.begin(&done, LEASE).await.unwrap(), BeginOutcome::Done(response));
     assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
 }
 

@@ -22,7 +22,7 @@ impl std::fmt::Display for Oops {
 
 impl std::error::Error for Oops {}
 
-type Answer = Json<Synced>;
+type Outcome = Json<Synced>;
 
 #[kiket::webhook("nothing", version = "v1")]
 async fn nothing() {}
@@ -41,7 +41,7 @@ async fn json() -> Json<Synced> {
 }
 
 #[kiket::webhook("alias", version = "v1")]
-async fn alias() -> Answer {
+async fn alias() -> Outcome {
     json().await
 }
 

@@ -1,4 +1,4 @@
-//! Real answers of the platform, and what the siblings send: read where they lie.
+//! Real responses of Kiket, and what the sibling SDKs send, read from the corpus.
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
@@ -17,15 +17,15 @@ fn read(directory: &Path, file: &str) -> String {
     std::fs::read_to_string(directory.join(file).with_extension("json")).unwrap()
 }
 
-/// What the siblings' platform answered, answered once more to the calls of ours.
+/// The recorded responses of Kiket, as responses to the calls of this client.
 #[tokio::test]
-async fn every_real_answer_of_the_platform_is_read_by_its_call() {
+async fn every_real_response_of_kiket_is_read_by_its_call() {
     let Some(directory) = corpus("payloads") else { return };
     let world = World::new();
     let endpoints = world.endpoints();
-    let answer = |file| world.platform.fail(Failure::body(read(&directory, file)).times(1));
+    let response = |file| world.platform.fail(Failure::body(read(&directory, file)).times(1));
 
-    answer("api-custom-data-1");
+    response("api-custom-data-1");
     let records: Vec<Value> = endpoints
         .custom_data(7)
         .table("crm", "contacts")
@@ -33,14 +33,14 @@ async fn every_real_answer_of_the_platform_is_read_by_its_call() {
         .await
         .unwrap();
     assert_eq!(records, [json!({ "id": 1, "email": "demo@example.com" })]);
-    answer("api-rate-limit-1");
+    response("api-rate-limit-1");
     let rate = endpoints.rate_limit().await.unwrap();
     assert_eq!((rate.limit, rate.remaining, rate.reset_in, rate.window_seconds), (600, 599, 52, 60));
-    answer("api-sla-events-1");
+    response("api-sla-events-1");
     let alerts = endpoints.sla_events(7).list(SlaFilter::default()).await.unwrap();
     assert_eq!((&alerts[0].issue_id, &alerts[0].state), (&Some(Id::from(42)), &Some(SlaState::Imminent)));
     assert_eq!(alerts[0].metrics.duration_minutes, Some(80.0));
-    answer("api-webhook-url-1");
+    response("api-webhook-url-1");
     let address = endpoints.webhook_url("inbound_email").await.unwrap();
     assert!(address.url.ends_with("/abc123token/inbound_email"));
     assert_eq!(address.token.as_deref(), Some("abc123token"));
@@ -81,14 +81,14 @@ async fn what_the_siblings_send_is_what_is_sent_here() {
         extension.deliver(delivery).await
     };
 
-    let answer = send("issue.created", &real("sdk-jwt-claims-1")).await;
-    assert_eq!((answer.status(), answer.json()), (200, json!("3")), "{}", answer.text());
+    let response = send("issue.created", &real("sdk-jwt-claims-1")).await;
+    assert_eq!((response.status(), response.json()), (200, json!("3")), "{}", response.text());
     let client = extension.extension().client().with_version("v1");
     Endpoints::new(client).log_event("issue.created", json!({ "summary": "Test Issue" })).await.unwrap();
     assert_eq!(members(&platform.events()[0]), members(&real("sdk-logevent-1")));
     extension.extension().flush(Duration::from_secs(60)).await;
-    let told = members(&platform.telemetry()[0]);
-    assert!(told.is_superset(&members(&real("sdk-telemetry-1"))), "{told:?}");
+    let sent = members(&platform.telemetry()[0]);
+    assert!(sent.is_superset(&members(&real("sdk-telemetry-1"))), "{sent:?}");
     assert_eq!(members(&extension.get("/health").await.json()), members(&real("sdk-health-1")));
     let mut claims = real("sdk-jwt-claims-1");
     (claims["jti"], claims["scopes"]) = (json!("j-2"), json!(["ext.api.read"]));

@@ -1,4 +1,4 @@
-//! The rows of contract 1.4, in their order, and what a delivery's routes and parts mean; in process.
+//! The responses to deliveries, in the order of the wire contract (order), and their routes and parts; in process.
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ use crate::running::{UNSIGNED, within};
 
 const OK: &str = r#"{"ok":true}"#;
 
-/// Answers with handlers of its own only.
+/// Responds with handlers of its own only.
 fn builder() -> ExtensionBuilder {
     Extension::builder().without_collected().without_manifest().dedupe(|dedupe| dedupe.enabled(false))
 }
@@ -47,26 +47,26 @@ fn unsigned(delivery: DeliveryBuilder) -> DeliveryBuilder {
     delivery.secret("another secret")
 }
 
-/// An answer is its status, its exact body, and these headers of those that mean something.
+/// A response is its status, its exact body, and these headers of those that mean something.
 #[track_caller]
-fn check_with(answer: &TestResponse, status: u16, body: &str, headers: &[(&str, &str)]) {
-    assert_eq!((answer.status(), answer.text()), (status, body));
-    assert_eq!(answer.headers().all("content-type").collect::<Vec<_>>(), [b"application/json"]);
+fn check_with(response: &TestResponse, status: u16, body: &str, headers: &[(&str, &str)]) {
+    assert_eq!((response.status(), response.text()), (status, body));
+    assert_eq!(response.headers().all("content-type").collect::<Vec<_>>(), [b"application/json"]);
     for name in ["allow", "retry-after", "x-kiket-replayed"] {
         let expected = headers.iter().find(|(expected, _)| *expected == name).map(|(_, value)| *value);
-        assert_eq!(answer.headers().get(name), expected, "{name}");
+        assert_eq!(response.headers().get(name), expected, "{name}");
     }
 }
 
 #[track_caller]
-fn check(answer: &TestResponse, status: u16, body: &str) {
-    check_with(answer, status, body, &[]);
+fn check(response: &TestResponse, status: u16, body: &str) {
+    check_with(response, status, body, &[]);
 }
 
-/// The answer to a delivery that does not come to its end.
+/// The response to a delivery that does not come to its end.
 #[track_caller]
-fn check_error(answer: &TestResponse, status: u16, code: &str, error: &str) {
-    check(answer, status, &error_body(code, error, Some("d-1")));
+fn check_error(response: &TestResponse, status: u16, code: &str, error: &str) {
+    check(response, status, &error_body(code, error, Some("d-1")));
 }
 
 fn error_body(code: &str, error: &str, delivery_id: Option<&str>) -> String {
@@ -74,7 +74,7 @@ fn error_body(code: &str, error: &str, delivery_id: Option<&str>) -> String {
     format!(r#"{{"error":{},"code":"{code}"{id}}}"#, json!(error))
 }
 
-// Row 1.
+// Wire contract, response-path.
 
 #[tokio::test]
 async fn a_path_that_is_not_there_is_404() {
@@ -96,7 +96,7 @@ async fn a_path_that_is_not_there_is_404() {
 }
 
 #[tokio::test]
-async fn a_method_that_a_path_does_not_take_is_405_with_those_it_takes() {
+async fn a_method_of_another_path_is_405_with_those_it_takes() {
     let extension = extension();
     let body = r#"{"error":"this path does not take this method","code":"method_not_allowed"}"#;
     for path in ["/webhook", "/webhooks/issue.created", "/v/v1/webhooks/issue.created", "/webhooks/unknown"] {
@@ -107,7 +107,7 @@ async fn a_method_that_a_path_does_not_take_is_405_with_those_it_takes() {
     }
 }
 
-// Row 2.
+// Wire contract, response-overload.
 
 const DRAINING: &str = r#"{"error":"the extension is shutting down","code":"draining"}"#;
 const OVERLOADED: &str = r#"{"error":"too many deliveries are in flight","code":"overloaded"}"#;
@@ -136,7 +136,7 @@ fn one_place() -> (TestExtension, Arc<Semaphore>, Arc<Semaphore>) {
 }
 
 #[tokio::test]
-async fn one_delivery_more_than_allowed_is_503_and_the_running_one_is_answered() {
+async fn one_delivery_over_the_concurrency_limit_is_503() {
     let (extension, entered, gate) = one_place();
     let (first, ()) = within(async {
         tokio::join!(extension.deliver(created()), async {
@@ -152,14 +152,14 @@ async fn one_delivery_more_than_allowed_is_503_and_the_running_one_is_answered()
     assert_eq!(extension.extension().in_flight(), 0);
 }
 
-// Row 3.
+// Wire contract, response-body-limit.
 
 #[tokio::test]
 async fn a_body_at_the_limit_is_taken_and_a_byte_more_is_413() {
     let extension = test(builder().http(|http| http.body_limit(16)).on("issue.created", "v1", async || ()));
     check(&extension.deliver(created().body(r#"{"a":"12345678"}"#)).await, 200, OK);
-    let answer = extension.deliver(created().body(r#"{"a":"123456789"}"#)).await;
-    check(&answer, 413, r#"{"error":"the body is larger than 16 bytes","code":"body_too_large"}"#);
+    let response = extension.deliver(created().body(r#"{"a":"123456789"}"#)).await;
+    check(&response, 413, r#"{"error":"the body is larger than 16 bytes","code":"body_too_large"}"#);
 }
 
 #[tokio::test]
@@ -167,11 +167,11 @@ async fn the_limit_is_a_mebibyte_unless_set() {
     let extension = extension();
     let body = |length: usize| format!("{}{{}}", " ".repeat(length - 2));
     check(&extension.deliver(created().body(body(1024 * 1024))).await, 200, OK);
-    let answer = extension.deliver(created().body(body(1024 * 1024 + 1))).await;
-    check(&answer, 413, r#"{"error":"the body is larger than 1048576 bytes","code":"body_too_large"}"#);
+    let response = extension.deliver(created().body(body(1024 * 1024 + 1))).await;
+    check(&response, 413, r#"{"error":"the body is larger than 1048576 bytes","code":"body_too_large"}"#);
 }
 
-// Row 4.
+// Wire contract, response-unsigned.
 
 #[tokio::test]
 async fn a_refused_signature_is_401_with_one_body_whatever_the_cause() {
@@ -223,7 +223,7 @@ async fn every_live_secret_signs() {
     check(&extension.deliver(created().secret("older")).await, 401, UNSIGNED);
 }
 
-// Row 5.
+// Wire contract, response-routing.
 
 const NO_VERSION: &str =
     "the event version is missing: path, header `X-Kiket-Event-Version` or query `version`";
@@ -275,11 +275,11 @@ async fn a_malformed_version_is_400() {
         "/webhooks/issue.created?version=%FF",
         "/webhooks/issue.created?version=1+1",
     ] {
-        let answer = extension.deliver(created().path(path)).await;
-        check_error(&answer, 400, "malformed_version", MALFORMED_VERSION);
+        let response = extension.deliver(created().path(path)).await;
+        check_error(&response, 400, "malformed_version", MALFORMED_VERSION);
     }
-    let answer = extension.deliver(created().header("x-kiket-event-version", "vv1")).await;
-    check_error(&answer, 400, "malformed_version", MALFORMED_VERSION);
+    let response = extension.deliver(created().header("x-kiket-event-version", "vv1")).await;
+    check_error(&response, 400, "malformed_version", MALFORMED_VERSION);
 }
 
 #[tokio::test]
@@ -299,8 +299,8 @@ async fn a_malformed_event_name_is_400() {
         "%",
         &long,
     ] {
-        let answer = extension.deliver(created().path(format!("/v/v1/webhooks/{event}"))).await;
-        check_error(&answer, 400, "malformed_event", MALFORMED_EVENT);
+        let response = extension.deliver(created().path(format!("/v/v1/webhooks/{event}"))).await;
+        check_error(&response, 400, "malformed_event", MALFORMED_EVENT);
     }
 }
 
@@ -310,12 +310,12 @@ async fn a_path_segment_is_decoded_once() {
     check(&extension.deliver(created().path("/v/%76%31/webhooks/issue%2Ecre%61ted")).await, 200, OK);
     // Decoded once it is `issue.cre%61ted`, and twice it would be the name of a handler.
     for event in ["issue.cre%2561ted", "issue.cre%25%36%31ted", "issue.cre%%361ted"] {
-        let answer = extension.deliver(created().path(format!("/v/v1/webhooks/{event}"))).await;
-        check_error(&answer, 400, "malformed_event", MALFORMED_EVENT);
+        let response = extension.deliver(created().path(format!("/v/v1/webhooks/{event}"))).await;
+        check_error(&response, 400, "malformed_event", MALFORMED_EVENT);
     }
 }
 
-// Row 6.
+// Wire contract, response-no-handler.
 
 #[tokio::test]
 async fn an_event_or_a_version_without_a_handler_is_404_and_named() {
@@ -323,19 +323,19 @@ async fn an_event_or_a_version_without_a_handler_is_404_and_named() {
     for (event, version) in
         [("issue.deleted", "v1"), ("issue.created", "v2"), ("issue.created", "1.1"), ("Issue.created", "1")]
     {
-        let answer = extension.deliver(created().path(format!("/v/{version}/webhooks/{event}"))).await;
+        let response = extension.deliver(created().path(format!("/v/{version}/webhooks/{event}"))).await;
         let text = format!("No handler registered for event '{event}' with version '{version}'");
-        check_error(&answer, 404, "no_handler", &text);
+        check_error(&response, 404, "no_handler", &text);
     }
 }
 
-// Row 7.
+// Wire contract, response-not-json.
 
 #[tokio::test]
 async fn a_body_that_is_no_json_object_is_400() {
     #[track_caller]
-    fn check_body(answer: &TestResponse, code: &str, error: &str) {
-        check(answer, 400, &error_body(code, error, None));
+    fn check_body(response: &TestResponse, code: &str, error: &str) {
+        check(response, 400, &error_body(code, error, None));
     }
     // Whether the handler reads its payload does not matter.
     let extension = test(
@@ -355,8 +355,8 @@ async fn a_body_that_is_no_json_object_is_400() {
             ("{", "not_json", "the body is not JSON: EOF while parsing an object at line 1 column 1"),
             ("hello", "not_json", "the body is not JSON: expected value at line 1 column 1"),
         ] {
-            let answer = extension.deliver(delivery("issue.created", version, &json!({})).body(body)).await;
-            check_body(&answer, code, error);
+            let response = extension.deliver(delivery("issue.created", version, &json!({})).body(body)).await;
+            check_body(&response, code, error);
         }
         for body in [
             "{\"issue\":{}}x",
@@ -367,9 +367,9 @@ async fn a_body_that_is_no_json_object_is_400() {
             "\u{feff}{}",
             "{\"a\":\"\n\"}",
         ] {
-            let answer = extension.deliver(delivery("issue.created", version, &json!({})).body(body)).await;
+            let response = extension.deliver(delivery("issue.created", version, &json!({})).body(body)).await;
             assert_eq!(
-                (answer.status(), answer.json()["code"].as_str()),
+                (response.status(), response.json()["code"].as_str()),
                 (400, Some("not_json")),
                 "{version} {body:?}"
             );
@@ -379,11 +379,11 @@ async fn a_body_that_is_no_json_object_is_400() {
 
 #[tokio::test]
 async fn a_body_that_is_not_utf8_is_400() {
-    let answer = extension().deliver(created().body(b"{\"a\":\"\xff\"}".as_slice())).await;
-    check(&answer, 400, &error_body("not_json", "the body is not JSON: not UTF-8 after byte 6", None));
+    let response = extension().deliver(created().body(b"{\"a\":\"\xff\"}".as_slice())).await;
+    check(&response, 400, &error_body("not_json", "the body is not JSON: not UTF-8 after byte 6", None));
 }
 
-// Row 8.
+// Wire contract, response-event-mismatch.
 
 #[tokio::test]
 async fn a_body_that_names_another_event_than_the_route_is_400() {
@@ -402,9 +402,9 @@ async fn a_body_that_names_another_event_than_the_route_is_400() {
         json!({ "id": "d-1", "event": "issue.deleted", "type": "issue.created" }),
         json!({ "id": "d-1", "event": "Issue.created" }),
     ] {
-        let answer = extension.deliver(delivery("issue.created", "v1", &body)).await;
+        let response = extension.deliver(delivery("issue.created", "v1", &body)).await;
         check_error(
-            &answer,
+            &response,
             400,
             "event_mismatch",
             "the body names another event than the route's `issue.created`",
@@ -424,7 +424,7 @@ async fn a_body_that_names_another_event_than_the_route_is_400() {
 }
 
 #[tokio::test]
-async fn a_field_written_twice_does_not_smuggle_an_event_past_the_check() {
+async fn a_field_written_twice_hides_no_event_from_the_check() {
     let extension = extension();
     let body = r#"{"event":"issue.created","event":"issue.deleted"}"#;
     assert_eq!(extension.deliver(created().body(body)).await.status(), 400);
@@ -433,7 +433,7 @@ async fn a_field_written_twice_does_not_smuggle_an_event_past_the_check() {
 // Between rows.
 
 #[tokio::test]
-async fn an_earlier_row_answers_before_a_later_one() {
+async fn an_earlier_check_decides_before_a_later_one() {
     let handler = async |_: Payload<Created>| -> Result<(), Error> { panic!("no handler runs here") };
     let extension = || test(builder().http(|http| http.body_limit(64)).on("issue.created", "v1", handler));
     let open = extension();
@@ -475,22 +475,22 @@ async fn an_earlier_row_answers_before_a_later_one() {
         ("/v/v1/webhooks/a..b", "malformed_event"),
         ("/webhook", "version_missing"),
     ] {
-        let answer = open.deliver(created().path(path).body("not JSON")).await;
-        assert_eq!((answer.status(), answer.json()["code"].as_str()), (400, Some(code)), "{path}");
+        let response = open.deliver(created().path(path).body("not JSON")).await;
+        assert_eq!((response.status(), response.json()["code"].as_str()), (400, Some(code)), "{path}");
     }
     // 6 before 7 where the path names the event, and after it where the body does.
-    let answer = open.deliver(created().path(nowhere).body("not JSON")).await;
-    assert_eq!((answer.status(), answer.json()["code"].as_str()), (404, Some("no_handler")));
-    let answer = open.deliver(created().path("/webhook?version=1").body("not JSON")).await;
-    assert_eq!((answer.status(), answer.json()["code"].as_str()), (400, Some("not_json")));
+    let response = open.deliver(created().path(nowhere).body("not JSON")).await;
+    assert_eq!((response.status(), response.json()["code"].as_str()), (404, Some("no_handler")));
+    let response = open.deliver(created().path("/webhook?version=1").body("not JSON")).await;
+    assert_eq!((response.status(), response.json()["code"].as_str()), (400, Some("not_json")));
     // 6 before 8.
-    let answer = open.deliver(created().path(nowhere).body(r#"{"event":"issue.created"}"#)).await;
-    assert_eq!(answer.status(), 404);
+    let response = open.deliver(created().path(nowhere).body(r#"{"event":"issue.created"}"#)).await;
+    assert_eq!(response.status(), 404);
     // 7 and 8 before 11.
-    let answer = open.deliver(created().body(r#"{"issue":1"#)).await;
-    assert_eq!((answer.status(), answer.json()["code"].as_str()), (400, Some("not_json")));
-    let answer = open.deliver(created().body(r#"{"issue":1,"event":"issue.deleted"}"#)).await;
-    assert_eq!((answer.status(), answer.json()["code"].as_str()), (400, Some("event_mismatch")));
+    let response = open.deliver(created().body(r#"{"issue":1"#)).await;
+    assert_eq!((response.status(), response.json()["code"].as_str()), (400, Some("not_json")));
+    let response = open.deliver(created().body(r#"{"issue":1,"event":"issue.deleted"}"#)).await;
+    assert_eq!((response.status(), response.json()["code"].as_str()), (400, Some("event_mismatch")));
 }
 
 #[tokio::test]
@@ -511,7 +511,7 @@ async fn a_full_extension_turns_away_before_it_looks() {
     .await;
 }
 
-// Row 11.
+// Wire contract, response-undecodable.
 
 #[derive(Deserialize)]
 struct Created {
@@ -539,7 +539,7 @@ fn decoding(builder: ExtensionBuilder) -> TestExtension {
 }
 
 #[tokio::test]
-async fn a_payload_that_does_not_decode_is_500_with_the_path_of_the_field() {
+async fn an_undecodable_payload_is_500_with_the_path_of_the_field() {
     let extension = decoding(builder());
     for (issue, error) in [
         (json!({}), "issue: missing field `title`"),
@@ -550,12 +550,12 @@ async fn a_payload_that_does_not_decode_is_500_with_the_path_of_the_field() {
         ),
         (json!({ "title": "T", "labels": [{ "name": "a" }, {}] }), "issue.labels[1]: missing field `name`"),
     ] {
-        let answer =
+        let response =
             extension.deliver(delivery("issue.created", "v1", &json!({ "id": "d-1", "issue": issue }))).await;
-        check_error(&answer, 500, "undecodable_payload", error);
+        check_error(&response, 500, "undecodable_payload", error);
     }
-    let answer = extension.deliver(created()).await;
-    check_error(&answer, 500, "undecodable_payload", "missing field `issue`");
+    let response = extension.deliver(created()).await;
+    check_error(&response, 500, "undecodable_payload", "missing field `issue`");
 }
 
 #[tokio::test]
@@ -578,8 +578,8 @@ async fn a_field_that_is_plumbing_is_named_like_any_other() {
             "timestamp[1]: invalid value: integer `-1`, expected u64",
         ),
     ] {
-        let answer = extension.deliver(delivery("issue.created", "v1", &body)).await;
-        check_error(&answer, 500, "undecodable_payload", error);
+        let response = extension.deliver(delivery("issue.created", "v1", &body)).await;
+        check_error(&response, 500, "undecodable_payload", error);
     }
 }
 
@@ -589,13 +589,13 @@ async fn an_undecodable_payload_is_422_where_it_is_given_up() {
     check_error(&extension.deliver(created()).await, 422, "undecodable_payload", "missing field `issue`");
 }
 
-// Row 12.
+// Wire contract, response-reply.
 
 #[tokio::test]
 async fn a_value_is_200_and_stays_what_it_is() {
     #[track_caller]
-    fn check_value(answer: &TestResponse, expected: &str) {
-        check(answer, 200, expected);
+    fn check_value(response: &TestResponse, expected: &str) {
+        check(response, 200, expected);
     }
     macro_rules! values {
         ($($value:expr => $expected:expr),* $(,)?) => {$(
@@ -625,10 +625,10 @@ async fn a_value_is_200_and_stays_what_it_is() {
     }
 }
 
-// Rows 13, 14, 15.
+// Wire contract, response-retry, response-permanent and response-rejected.
 
 #[tokio::test]
-async fn a_failure_is_answered_by_what_it_asks_for() {
+async fn the_kind_of_a_failure_decides_its_response() {
     macro_rules! failures {
         ($($error:expr => $status:literal, $code:literal, $text:literal $(, retry_after $after:literal)?;)*) => {$(
             let extension = test(builder().on("issue.created", "v1", async || Err::<(), HandlerError>($error)));
@@ -652,7 +652,7 @@ async fn a_failure_is_answered_by_what_it_asks_for() {
 }
 
 #[tokio::test]
-async fn a_value_that_cannot_be_json_is_a_failure_and_its_text_is_not_shown() {
+async fn a_value_that_cannot_be_json_fails_and_its_text_is_not_shown() {
     struct Unserializable;
     impl Serialize for Unserializable {
         fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
@@ -664,7 +664,7 @@ async fn a_value_that_cannot_be_json_is_a_failure_and_its_text_is_not_shown() {
 }
 
 #[tokio::test]
-async fn an_argument_that_is_refused_answers_for_the_handler() {
+async fn a_rejected_extractor_responds_for_the_handler() {
     struct Tenant;
     impl FromDelivery<'_> for Tenant {
         type Rejection = HandlerError;
@@ -677,9 +677,9 @@ async fn an_argument_that_is_refused_answers_for_the_handler() {
     check_error(&extension.deliver(created()).await, 403, "rejected", "no tenant");
 }
 
-// Row 16.
+// Wire contract, response-panic.
 
-/// Panics in whichever way it is told to.
+/// Panics in the way that it holds.
 struct Explosive;
 
 impl<'de> Deserialize<'de> for Explosive {
@@ -707,15 +707,15 @@ impl Serialize for PanicsWhenSerialized {
 
 async fn check_panic(builder: ExtensionBuilder, delivery: DeliveryBuilder) {
     let extension = test(builder.on("issue.updated", "v1", async || ()));
-    let answer = within(extension.deliver(delivery)).await;
-    check_error(&answer, 500, "handler_panicked", "handler failed");
+    let response = within(extension.deliver(delivery)).await;
+    check_error(&response, 500, "handler_panicked", "handler failed");
     let next = kiket::testing::delivery("issue.updated", "v1", &json!({}));
     check(&within(extension.deliver(next)).await, 200, OK);
     assert_eq!(extension.extension().in_flight(), 0);
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_is_500_and_the_next_delivery_is_answered() {
+async fn a_handler_that_panics_is_500_and_the_next_delivery_runs() {
     fn without_a_future() -> std::future::Ready<()> {
         panic!("before there is a future: canary")
     }
@@ -729,18 +729,18 @@ async fn a_handler_that_panics_is_500_and_the_next_delivery_is_answered() {
     async fn without_a_text() {
         std::panic::panic_any(7)
     }
-    async fn in_its_answer() -> Json<PanicsWhenSerialized> {
+    async fn in_its_reply() -> Json<PanicsWhenSerialized> {
         Json(PanicsWhenSerialized)
     }
     check_panic(builder().on("issue.created", "v1", without_a_future), created()).await;
     check_panic(builder().on("issue.created", "v1", before_an_await), created()).await;
     check_panic(builder().on("issue.created", "v1", after_an_await), created()).await;
     check_panic(builder().on("issue.created", "v1", without_a_text), created()).await;
-    check_panic(builder().on("issue.created", "v1", in_its_answer), created()).await;
+    check_panic(builder().on("issue.created", "v1", in_its_reply), created()).await;
 }
 
 #[tokio::test]
-async fn a_payload_that_panics_is_500_and_the_next_delivery_is_answered() {
+async fn a_payload_that_panics_is_500_and_the_next_delivery_runs() {
     check_panic(builder().on("issue.created", "v1", async |_: Payload<Explosive>| ()), created()).await;
     check_panic(builder().on("issue.created", "v1", async |_: Payload<PanicsWhenDropped>| ()), created())
         .await;
@@ -752,15 +752,15 @@ async fn a_payload_that_panics_is_500_and_the_next_delivery_is_answered() {
 }
 
 #[tokio::test]
-async fn a_payload_that_panics_when_its_delivery_is_refused_harms_nobody() {
+async fn a_payload_that_panics_in_a_refused_delivery_does_no_harm() {
     let extension = test(builder().on("issue.created", "v1", async |_: Payload<PanicsWhenDropped>| ()).on(
         "issue.updated",
         "v1",
         async || (),
     ));
     let mismatch = delivery("issue.created", "v1", &json!({ "id": "d-1", "event": "issue.updated" }));
-    let answer = within(extension.deliver(mismatch)).await;
-    assert!([400, 500].contains(&answer.status()), "{answer:?}");
+    let response = within(extension.deliver(mismatch)).await;
+    assert!([400, 500].contains(&response.status()), "{response:?}");
     check(&extension.deliver(delivery("issue.updated", "v1", &json!({}))).await, 200, OK);
     assert_eq!(extension.extension().in_flight(), 0);
 }
@@ -772,7 +772,7 @@ async fn a_payload_that_panics_when_it_is_cut_off_is_504() {
     check_error(&within(extension.deliver(created())).await, 504, "deadline_exceeded", LATE);
 }
 
-// Row 17.
+// Wire contract, response-timeout.
 
 const LATE: &str = "the handler ran past its deadline";
 
@@ -805,13 +805,13 @@ fn manifest(text: &str) -> tempfile::NamedTempFile {
 }
 
 #[track_caller]
-fn check_deadline(answer: &TestResponse, from: Instant, seconds: u64) {
-    check_error(answer, 504, "deadline_exceeded", LATE);
+fn check_deadline(response: &TestResponse, from: Instant, seconds: u64) {
+    check_error(response, 504, "deadline_exceeded", LATE);
     assert_eq!(from.elapsed().as_secs(), seconds);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_is_the_attributes_else_the_hooks_else_the_callbacks_else_ten_seconds() {
+async fn the_timeout_is_the_first_that_is_set_else_ten_seconds() {
     let with_callback =
         format!("{TIMEOUTS}  callback:\n    url: https://example.com/kiket\n    timeout: 3000\n");
     for (text, builder, other) in [
@@ -825,8 +825,8 @@ async fn the_deadline_is_the_attributes_else_the_hooks_else_the_callbacks_else_t
         let extension = test(builder.on("deadline.hook", "v1", endless).on("deadline.other", "v1", endless));
         for (event, seconds) in [("deadline.attribute", 1), ("deadline.hook", 2), ("deadline.other", other)] {
             let from = Instant::now();
-            let answer = extension.deliver(delivery(event, "v1", &json!({ "id": "d-1" }))).await;
-            check_deadline(&answer, from, seconds);
+            let response = extension.deliver(delivery(event, "v1", &json!({ "id": "d-1" }))).await;
+            check_deadline(&response, from, seconds);
             let report = &extension.extension().report().handlers;
             let row = report.iter().find(|handler| handler.event == event).unwrap();
             assert_eq!(row.timeout, Duration::from_secs(seconds));
@@ -835,7 +835,7 @@ async fn the_deadline_is_the_attributes_else_the_hooks_else_the_callbacks_else_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_is_told_what_is_left() {
+async fn a_handler_sees_the_time_that_is_left() {
     let handler = async |context: Context| {
         let before = context.remaining();
         tokio::time::sleep(Duration::from_secs(4)).await; // the paused clock jumps
@@ -875,10 +875,10 @@ async fn the_body_names_the_event_on_the_route_that_does_not() {
             let request = created().path(path).body(body.to_string());
             let request =
                 if path == "/webhook" { request.header("x-kiket-event-version", "v1") } else { request };
-            let answer = extension.deliver(request).await;
+            let response = extension.deliver(request).await;
             match expected {
-                Ok(event) => check(&answer, 200, &format!("{event:?}")),
-                Err((status, code, error)) => check_error(&answer, status, code, error),
+                Ok(event) => check(&response, 200, &format!("{event:?}")),
+                Err((status, code, error)) => check_error(&response, status, code, error),
             }
         }
     }
@@ -919,25 +919,25 @@ async fn health_tells_who_it_is_and_no_secrets() {
         .on("issue.created", "v2", async || ())
         .on("issue.created", "v1", async || ());
     let extension = test(builder);
-    let answer = extension.get("/health").await;
+    let response = extension.get("/health").await;
     let expected = json!({
         "status": "ok",
         "extension_id": "com.example.marketing",
         "extension_version": "1.2.3",
         "registered_events": ["issue.created", "issue.updated"],
     });
-    check(&answer, 200, answer.text());
-    assert_eq!(answer.json(), expected);
-    assert!(!answer.text().contains("canary"));
+    check(&response, 200, response.text());
+    assert_eq!(response.json(), expected);
+    assert!(!response.text().contains("canary"));
     check(&extension.get("/health/live").await, 200, r#"{"status":"ok"}"#);
     check(&extension.get("/health/ready").await, 200, r#"{"status":"ready"}"#);
 }
 
 #[tokio::test]
 async fn an_extension_without_a_name_is_healthy_too() {
-    let answer = extension().get("/health").await;
+    let response = extension().get("/health").await;
     assert_eq!(
-        (answer.json()["extension_id"].clone(), answer.json()["extension_version"].clone()),
+        (response.json()["extension_id"].clone(), response.json()["extension_version"].clone()),
         (Value::Null, Value::Null)
     );
 }
@@ -1035,9 +1035,9 @@ async fn a_handler_has_up_to_eight_arguments() {
     let extension = test(builder);
     let body = r#"{ "id": 7, "title": "Größe",  "number": 18446744073709551615 }"#;
     let request = delivery("arguments.eight", "1", &()).body(body).header("user-agent", "Kiket/1");
-    let answer = extension.deliver(request).await;
+    let response = extension.deliver(request).await;
     assert_eq!(
-        (answer.status(), answer.json()),
+        (response.status(), response.json()),
         (
             200,
             json!({
@@ -1051,11 +1051,11 @@ async fn a_handler_has_up_to_eight_arguments() {
 #[tokio::test]
 async fn text_with_escapes_cannot_be_borrowed_and_is_named() {
     let extension = test(annotated().dedupe(|dedupe| dedupe.enabled(false)));
-    let answer = extension
+    let response = extension
         .deliver(delivery("arguments.eight", "1", &()).body(r#"{"id":"d-1","title":"\u0041"}"#))
         .await;
     check_error(
-        &answer,
+        &response,
         500,
         "undecodable_payload",
         r#"title: invalid type: string "A", expected a borrowed string"#,
@@ -1067,18 +1067,18 @@ fn a_missing_state_stops_the_start_and_names_the_handler() {
     let error = TestExtension::new(Extension::builder().without_manifest()).unwrap_err();
     let [problem] = error.problems() else { panic!("{error}") };
     assert!(problem.what().starts_with("no value for `State<"), "{problem}");
-    assert!(problem.what().contains("::answers::Greeting>`, required by `"), "{problem}");
-    assert!(problem.what().ends_with("::answers::eight`"), "{problem}");
+    assert!(problem.what().contains("::responses::Greeting>`, required by `"), "{problem}");
+    assert!(problem.what().ends_with("::responses::eight`"), "{problem}");
     let place = problem.place().expect("where the handler is");
-    assert!(place.file.ends_with("tests/it/answers.rs") && place.line > 0, "{problem}");
+    assert!(place.file.ends_with("tests/it/responses.rs") && place.line > 0, "{problem}");
 }
 
 #[tokio::test]
 async fn a_raw_body_is_what_was_signed() {
     let extension = test(builder().on("issue.created", "v1", async |raw: RawBody| Json(raw.to_vec())));
     let body = " {\r\n\t\"a\" : 1e0, \"a\":\"\\u00fc\" }\n";
-    let answer = extension.deliver(created().body(body)).await;
-    assert_eq!(answer.json(), json!(body.as_bytes()));
+    let response = extension.deliver(created().body(body)).await;
+    assert_eq!(response.json(), json!(body.as_bytes()));
 }
 
 #[tokio::test]
@@ -1116,7 +1116,7 @@ async fn the_id_of_a_delivery_is_the_bodys_else_a_headers() {
 }
 
 #[tokio::test]
-async fn the_text_of_a_failure_is_cut_to_what_somebody_reads() {
+async fn the_text_of_a_failure_is_cut_to_a_readable_length() {
     let long = "ü".repeat(10_000);
     let refuse = long.clone();
     let extension = test(builder().on("issue.created", "v1", move || {
