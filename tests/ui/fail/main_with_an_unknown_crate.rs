@@ -1,1 +1,1 @@
-kiket::main!(crates = [handlers_of_nobody]);
+kiket::main!(crates = [unknown_handlers]);
