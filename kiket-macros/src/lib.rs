@@ -40,11 +40,12 @@ use proc_macro::TokenStream;
 /// ```text
 /// webhook = event "," keys [","]                   the event first, the keys in any order, each once
 /// event   = string / type                          a type that implements `kiket::Event` has the name
-/// keys    = "version" "=" string                   required
-///         / "timeout" "=" string
-///         / "scopes"  "=" "[" [string *("," string) [","]] "]"
-///         / "dedupe"  "=" ("true" / "false")
-///         / "crate"   "=" path
+/// keys    = "version"    "=" string                required
+///         / "timeout"    "=" string
+///         / "scopes"     "=" "[" [string *("," string) [","]] "]"
+///         / "dedupe"     "=" ("true" / "false")
+///         / "middleware" "=" "[" [expression *("," expression) [","]] "]"
+///         / "crate"      "=" path
 /// ```
 ///
 /// | Part | Like | Means |
@@ -55,9 +56,10 @@ use proc_macro::TokenStream;
 /// | `timeout` | `"5s"`, `"250ms"`, `"2m"` | how long the handler may run, up to an hour; without it the manifest decides, and else it is 10 s |
 /// | `scopes` | `["issues:read"]` | the permissions that a delivery must carry |
 /// | `dedupe` | `false` | whether a delivery that comes again is answered from memory, without running the handler; without it `true` |
+/// | `middleware` | `[audit]`, `[Limit::new(5)]` | middleware around this handler, inside that of the extension, the first outermost: functions, `static`s and what a `const fn` makes |
 /// | `crate` | `company::kiket` | the path to this crate, where `Cargo.toml` renames it or another crate re-exports it |
 ///
-/// Everything else is a literal, and all of it is checked when the program is compiled. A function may have several of these
+/// The other values are literals, and all of it is checked when the program is compiled. A function may have several of these
 /// attributes, and is then the handler of several events or versions. For the same event and version there is one handler.
 ///
 /// ```

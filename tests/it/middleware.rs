@@ -86,6 +86,54 @@ async fn middleware_runs_from_the_outside_in_and_back() {
     assert_eq!(journal.lines(), expected);
 }
 
+/// What a handler that is registered by the attribute leaves for the test that delivers to it.
+static ATTRIBUTE: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+
+async fn outer(_: &Delivery, next: Next<'_>) -> HandlerOutcome {
+    ATTRIBUTE.lock().unwrap().push("outer");
+    next.run().await
+}
+
+/// Fails every delivery but the first.
+struct First(AtomicUsize);
+
+impl First {
+    const fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+}
+
+impl Middleware for First {
+    fn handle<'d>(&'d self, _: &'d Delivery, next: Next<'d>) -> HandlerFuture<'d> {
+        ATTRIBUTE.lock().unwrap().push("first");
+        match self.0.fetch_add(1, Ordering::SeqCst) {
+            0 => next.run(),
+            _ => Box::pin(async { Err(HandlerError::reject(StatusCode::CONFLICT, "not the first")) }),
+        }
+    }
+}
+
+#[kiket::webhook("middleware.attribute", version = "v1", middleware = [outer, First::new()])]
+async fn on_middleware_attribute() -> (StatusCode, ()) {
+    ATTRIBUTE.lock().unwrap().push("handler");
+    (StatusCode::ACCEPTED, ())
+}
+
+#[tokio::test]
+async fn middleware_of_the_attribute_runs_inside_that_of_the_builder() {
+    let whole = async |_: &Delivery, next: Next<'_>| -> HandlerOutcome {
+        ATTRIBUTE.lock().unwrap().push("builder");
+        next.run().await
+    };
+    let extension = TestExtension::new(Extension::builder().without_manifest().middleware(whole)).unwrap();
+    for (id, status) in [("d-1", 202), ("d-2", 409)] {
+        let delivery = delivery("middleware.attribute", "v1", &json!({ "id": id }));
+        assert_eq!(extension.deliver(delivery).await.status(), status);
+    }
+    let expected = ["builder", "outer", "first", "handler", "builder", "outer", "first"];
+    assert_eq!(*ATTRIBUTE.lock().unwrap(), expected);
+}
+
 async fn closed(_: &Delivery, _: Next<'_>) -> HandlerOutcome {
     Err(HandlerError::reject(StatusCode::FORBIDDEN, "closed").with_code("closed"))
 }

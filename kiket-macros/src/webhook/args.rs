@@ -11,7 +11,7 @@ use crate::{
 };
 use proc_macro2::{Span, TokenStream};
 use syn::{
-    Error, LitBool, LitStr, Path, Result, bracketed,
+    Error, Expr, ExprArray, LitBool, LitStr, Path, Result, bracketed,
     parse::{ParseStream, Parser},
     parse2,
 };
@@ -22,7 +22,7 @@ use syn::{
 /// "issue.created", version = "v1"
 /// "issue.created", version = "v1", timeout = "5s", scopes = ["issues:read", "issues:write"], dedupe = false
 /// events::IssueCreated, version = "v1"
-/// "issue.created", version = "v1", crate = hooks
+/// "issue.created", version = "v1", middleware = [audit, Limit::new(5)], crate = hooks
 /// ```
 pub(super) struct Args {
     pub(super) event: Event,
@@ -30,6 +30,7 @@ pub(super) struct Args {
     pub(super) timeout: Option<LitStr>,
     pub(super) scopes: Option<Vec<LitStr>>,
     pub(super) dedupe: Option<LitBool>,
+    pub(super) middleware: Option<Vec<Expr>>,
     /// Where `kiket` is.
     pub(super) krate: Path,
 }
@@ -41,7 +42,9 @@ const VERSION: &str = "the version of an event is a string literal, like `versio
 const TIMEOUT: &str = "a timeout is a string literal, like `timeout = \"5s\"`";
 const SCOPES: &str = "scopes are an array of string literals, like `scopes = [\"issues:read\"]`";
 const DEDUPE: &str = "whether deliveries are remembered is `true` or `false`, like `dedupe = false`";
-const KEYS: &str = "the keys of a webhook are `version`, `timeout`, `scopes`, `dedupe` and `crate`";
+const MIDDLEWARE: &str = "middleware is a list of functions and constant values, like `middleware = [audit, Limit::new(5)]`";
+const KEYS: &str =
+    "the keys of a webhook are `version`, `timeout`, `scopes`, `dedupe`, `middleware` and `crate`";
 const KEYLESS: &str = "what follows the event has a key, like `version = \"v1\"`";
 
 impl Args {
@@ -64,6 +67,7 @@ struct Found {
     timeout: Option<Result<LitStr>>,
     scopes: Option<Result<Vec<LitStr>>>,
     dedupe: Option<Result<LitBool>>,
+    middleware: Option<Result<Vec<Expr>>>,
     krate: Option<Result<Path>>,
 }
 
@@ -77,6 +81,7 @@ impl Found {
             "timeout" => fill(&mut self.timeout, &key, value.and_then(|value| string(&value, TIMEOUT))),
             "scopes" => fill(&mut self.scopes, &key, value.and_then(|value| strings(&value, SCOPES))),
             "dedupe" => fill(&mut self.dedupe, &key, value.and_then(|value| boolean(&value, DEDUPE))),
+            "middleware" => fill(&mut self.middleware, &key, value.and_then(|value| list(&value, MIDDLEWARE))),
             "crate" => fill(&mut self.krate, &key, value.and_then(krate::read)),
             _ => Err(mistake(key, &format!("{KEYS}, not `{name}`"))),
         }
@@ -99,10 +104,12 @@ impl Found {
         let event = self.event.unwrap_or_else(|| Err(missing(EVENT)));
         let version = self.version.unwrap_or_else(|| Err(missing(NO_VERSION)));
         let limits = both(self.timeout.transpose(), self.scopes.transpose());
-        let others = both(self.dedupe.transpose(), self.krate.unwrap_or_else(|| Ok(krate::default())));
-        let ((event, version), ((timeout, scopes), (dedupe, krate))) =
-            both(both(event, version), both(limits, others))?;
-        Ok(Args { event, version, timeout, scopes, dedupe, krate })
+        let around = both(self.dedupe.transpose(), self.middleware.transpose());
+        let krate = self.krate.unwrap_or_else(|| Ok(krate::default()));
+        let ((event, version), ((limits, around), krate)) =
+            both(both(event, version), both(both(limits, around), krate))?;
+        let ((timeout, scopes), (dedupe, middleware)) = (limits, around);
+        Ok(Args { event, version, timeout, scopes, dedupe, middleware, krate })
     }
 }
 
@@ -122,4 +129,9 @@ fn strings(tokens: &TokenStream, rule: &str) -> Result<Vec<LitStr>> {
     };
     let elements = elements.parse2(tokens.clone()).map_err(|_| mistake(tokens, rule))?;
     all(split_at_commas(elements).iter().map(|element| string(element, rule)))
+}
+
+fn list(tokens: &TokenStream, rule: &str) -> Result<Vec<Expr>> {
+    let list: ExprArray = parse2(tokens.clone()).map_err(|_| mistake(tokens, rule))?;
+    Ok(list.elems.into_iter().collect())
 }

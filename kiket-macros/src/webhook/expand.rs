@@ -10,7 +10,7 @@ use crate::{
 };
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote_spanned};
-use syn::{LitStr, Path, ReturnType, Type, TypePath};
+use syn::{Expr, LitStr, Path, ReturnType, Type, TypePath};
 
 /// The item that puts the function into the list from which the extension is built.
 ///
@@ -30,6 +30,7 @@ pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
     let scopes = scopes.map(|scopes| scopes.iter().map(|scope| from_static(krate, "Scope", scope)));
     let scopes = scopes.map(|scopes| quote_spanned!(site()=> .scopes(const { &[#(#scopes),*] })));
     let dedupe = args.dedupe.as_ref().map(|dedupe| quote_spanned!(site()=> .dedupe(#dedupe)));
+    let middleware = args.middleware.as_ref().map(|middleware| around(krate, middleware));
     let needs = declaration(krate, arguments);
     let call = call(krate, handler);
     quote_spanned! {site()=>
@@ -45,6 +46,7 @@ pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
             #timeout
             #scopes
             #dedupe
+            #middleware
         }
     }
 }
@@ -54,6 +56,23 @@ fn from_static(krate: &Path, r#type: &str, text: &LitStr) -> TokenStream {
     let place = at(text.span());
     let (krate, r#type) = (krate::at(place, krate), Ident::new(r#type, place));
     quote_spanned!(place=> #krate::__private::#r#type::from_static(#text))
+}
+
+/// The middleware around the function, in a `static`: it may have a state. What is no middleware, or not constant, is
+/// reported where it stands.
+fn around(krate: &Path, middleware: &[Expr]) -> TokenStream {
+    let middleware = middleware.iter().map(|middleware| {
+        let (first, last) = ends(middleware);
+        let reference = quote_spanned!(first=> &);
+        let value = quote_spanned!(last=> (#middleware));
+        quote_spanned!(site()=> #reference #value)
+    });
+    quote_spanned! {site()=>
+        .middleware({
+            static __MIDDLEWARE: &[&dyn #krate::__private::Middleware] = &[#(#middleware),*];
+            __MIDDLEWARE
+        })
+    }
 }
 
 /// The name of the event that a type stands for; a type that stands for none is reported.

@@ -5,7 +5,7 @@ use proc_macro2::{Ident, Spacing, TokenStream, TokenTree};
 use syn::Result;
 
 /// The keys of the attribute; without its `=` each is a key still, and not the event.
-const KEYS: [&str; 5] = ["version", "timeout", "scopes", "dedupe", "crate"];
+const KEYS: [&str; 6] = ["version", "timeout", "scopes", "dedupe", "middleware", "crate"];
 
 const VALUELESS: &str = "a key and its value are joined by `=`, like `version = \"v1\"`";
 

@@ -142,16 +142,23 @@ fn kiket_may_be_found_elsewhere() {
                     ::core::concat!(
                         ::core::module_path!(), "::", ::core::stringify!(on_issue_created)
                     ),
-                    |__needs| {
-                        <Payload as company::kiket::FromDelivery<'_>>::declare(__needs);
+                    |__requirements| {
+                        <Payload as company::kiket::FromDelivery<'_>>::requirements(__requirements);
                     },
                     |__delivery| {
                         let __a0 = <Payload as company::kiket::FromDelivery<
                             '_,
-                        >>::from_delivery(__delivery)?;
+                        >>::prepare(__delivery)?;
                         let __handler = on_issue_created;
                         ::core::result::Result::Ok(
                             company::kiket::__private::spawnable(async move {
+                                let __a0 = match __a0 {
+                                    company::kiket::__private::Prepared::Ready(__value) => __value,
+                                    company::kiket::__private::Prepared::Waiting(
+                                        __delivery,
+                                        __extract,
+                                    ) => __extract(__delivery).await?,
+                                };
                                 company::kiket::IntoReply::into_reply(__handler(__a0).await)
                             }),
                         )
@@ -247,6 +254,46 @@ fn all_keys() {
                 });
         "#]],
     );
+}
+
+#[test]
+fn middleware_is_a_list_of_expressions() {
+    check(
+        r#""issue.created", version = "v1", middleware = [audit, Limit::<u8, 2>::new(5),]"#,
+        HANDLER,
+        &expect![[r#"
+            async fn on_issue_created() {}
+            const SUBMIT: _ = ::kiket::__private::Registration::new(
+                    ::kiket::__private::EventName::from_static("issue.created"),
+                    ::kiket::__private::EventVersion::from_static("v1"),
+                    ::core::concat!(
+                        ::core::module_path!(), "::", ::core::stringify!(on_issue_created)
+                    ),
+                    |_| {},
+                    |_| {
+                        let __handler = on_issue_created;
+                        ::core::result::Result::Ok(
+                            ::kiket::__private::spawnable(async move {
+                                ::kiket::IntoReply::into_reply(__handler().await)
+                            }),
+                        )
+                    },
+                )
+                .middleware({
+                    static __MIDDLEWARE: &[&dyn ::kiket::__private::Middleware] = &[
+                        &(audit),
+                        &(Limit::<u8, 2>::new(5)),
+                    ];
+                    __MIDDLEWARE
+                });
+        "#]],
+    );
+    let list = "middleware is a list of functions and constant values, like `middleware = [audit, Limit::new(5)]`";
+    for value in ["audit", r#""audit""#, "[audit audit]", "[,]", "(audit, audit)"] {
+        check_mistakes(&format!("{ARGS}, middleware = {value}"), HANDLER, &[list]);
+    }
+    let value = "a key and its value are joined by `=`, like `version = \"v1\"`";
+    check_mistakes(&format!("{ARGS}, middleware [audit]"), HANDLER, &[value]);
 }
 
 #[test]
@@ -427,7 +474,7 @@ fn keys_come_in_any_order_and_the_last_comma_is_free() {
         r#"IssueCreated, version = "v1""#,
         r#"::kiket::events::IssueCreated, timeout = "5s", version = "v1","#,
         r#"IssueRef<'_>, version = "v1""#,
-        r#"<Mail as Told>::Event, version = "v1""#,
+        r#"<Mail as Sent>::Event, version = "v1""#,
         r#"self::r#type, version = "v1""#,
     ] {
         assert!(!expand(args, HANDLER).to_string().contains("compile_error"), "{args}");

@@ -59,4 +59,4 @@ pub use self::{
     sla::{SlaDefinition, SlaEvent, SlaMetrics, SlaState},
     transition::Transition,
 };
-pub use crate::types::IntoOption;
+pub use crate::types::{Id, IntoOption, Timestamp};

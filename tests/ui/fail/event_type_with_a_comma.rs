@@ -1,6 +1,6 @@
-struct Event<A, B>(A, B);
+struct Sent<A, B>(A, B);
 
-#[kiket::webhook(Event<u8, u16>, version = "v1")]
+#[kiket::webhook(Sent<u8, u16>, version = "v1")]
 async fn on_issue_created() {}
 
 fn main() {}

@@ -1,4 +1,4 @@
-use kiket::{Delivery, Extension, HandlerOutcome};
+use kiket::{Delivery, Extension, middleware::HandlerOutcome};
 
 async fn without_next(_: &Delivery) -> HandlerOutcome {
     Ok(kiket::Reply::ok())

@@ -1,8 +1,16 @@
+async fn audit(
+    _: &kiket::Delivery,
+    next: kiket::middleware::Next<'_>,
+) -> kiket::middleware::HandlerOutcome {
+    next.run().await
+}
+
 #[kiket::webhook("a.b", version = "v1", timeout = "5s", scopes = ["issues:read", "issues:write"])]
 async fn in_the_usual_order() {}
 
 #[kiket::webhook(
     "a.b",
+    middleware = [audit,],
     scopes = ["issues:read",],
     timeout = "250ms",
     version = "2.0",

@@ -2,7 +2,7 @@
 
 #![deny(warnings, missing_docs, clippy::pedantic)]
 
-use kiket::{Id, prelude::*};
+use kiket::{model::Id, prelude::*};
 use serde_json::{Map, Value};
 
 #[path = "../registered.rs"]
@@ -63,7 +63,7 @@ pub struct ShipLeft {
     /// The id.
     pub id: Option<Id>,
     /// The time.
-    pub occurred_at: Option<kiket::Timestamp>,
+    pub occurred_at: Option<kiket::model::Timestamp>,
     /// The rest.
     pub extra: Map<String, Value>,
 }

@@ -29,11 +29,11 @@ impl<T> Event for Any<T> {
 }
 
 trait Source {
-    type Named;
+    type Sent;
 }
 
 impl Source for u8 {
-    type Named = events::CaseCreated;
+    type Sent = events::CaseCreated;
 }
 
 #[kiket::webhook(IssueCreated, version = "v1")]
@@ -53,7 +53,7 @@ async fn of_ones_own(Payload(mail): Payload<mail::Received<'_>>) -> Json<usize> 
 #[kiket::webhook(Any<Vec<u8>>, version = "v1")]
 async fn generic() {}
 
-#[kiket::webhook(<u8 as Source>::Named, version = "v1")]
+#[kiket::webhook(<u8 as Source>::Sent, version = "v1")]
 async fn associated() {}
 
 #[kiket::webhook("slack.deploy", version = "v1")]

@@ -13,7 +13,7 @@ impl FromDelivery<'_> for Tenant {
     type Rejection = Error;
 
     async fn from_delivery(delivery: &Delivery) -> Result<Self, Error> {
-        Ok(Self(delivery.headers().get("x-tenant").unwrap_or("unknown").to_owned()))
+        Ok(Self(delivery.headers().get("x-tenant").unwrap_or("none").to_owned()))
     }
 }
 

@@ -18,6 +18,8 @@ mod hostile {
     pub struct delivery;
     pub struct needs;
     pub struct handler;
+    pub struct MIDDLEWARE;
+    pub trait Middleware {}
     pub struct a0;
     pub const a1: u8 = 0;
     pub enum Box {}
@@ -36,6 +38,7 @@ mod hostile {
     pub trait Methods: ::core::marker::Sized {
         fn timeout(self) {}
         fn scopes(self) {}
+        fn middleware(self) {}
         fn new() {}
         fn from_static() {}
         fn declare() {}
@@ -90,7 +93,14 @@ impl<'de> ::serde::Deserialize<'de> for Registration {
     }
 }
 
-#[::kiket::webhook("issue.deleted", version = "v1")]
+async fn middleware(
+    _: &::kiket::Delivery,
+    next: ::kiket::middleware::Next<'_>,
+) -> ::kiket::middleware::HandlerOutcome {
+    next.run().await
+}
+
+#[::kiket::webhook("issue.deleted", version = "v1", middleware = [middleware])]
 async fn __handler() {}
 
 #[::kiket::webhook(::kiket::events::CaseCreated, version = "v1")]

@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use kiket::{
-    Authentication, Decision, Delivery, Extension, Handler, HandlerFuture, HandlerOutcome, Middleware, Next,
-    Payload, Reply,
+    Decision, Delivery, Extension, Handler, Payload, Reply,
+    auth::Authentication,
+    handler::HandlerFuture,
+    middleware::{HandlerOutcome, Middleware, Next},
 };
 
 async fn audit(delivery: &Delivery, next: Next<'_>) -> HandlerOutcome {
@@ -37,7 +39,7 @@ fn main() {
     let extension = Extension::builder()
         .without_manifest()
         .webhook_secret("sh_123")
-        .base_url("https://kiket.dev")
+        .client(|client| client.base_url("https://kiket.dev"))
         .authentication(Authentication::Both)
         .middleware(audit)
         .middleware(async |_: &Delivery, next: Next<'_>| next.run().await)

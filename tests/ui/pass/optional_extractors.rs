@@ -1,5 +1,5 @@
 use kiket::prelude::*;
-use kiket::{FromMiddleware, HandlerError, PayloadRejection, StatusCode};
+use kiket::{HandlerError, PayloadRejection, StatusCode, middleware::FromMiddleware};
 
 #[path = "../registered.rs"]
 mod registered;

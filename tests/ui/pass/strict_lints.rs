@@ -22,7 +22,12 @@
 )]
 #![deny(clippy::all, clippy::pedantic, clippy::nursery)]
 
-use kiket::{events::CaseCreated, prelude::*};
+use kiket::{
+    Delivery,
+    events::CaseCreated,
+    middleware::{HandlerOutcome, Next},
+    prelude::*,
+};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -56,7 +61,12 @@ async fn on_issue_updated(Payload(issue): Payload<IssueRef<'_>>) -> Json<usize> 
     Json(issue.title.len())
 }
 
-#[kiket::webhook("issue.deleted", version = "v1")]
+async fn audit(delivery: &Delivery, next: Next<'_>) -> HandlerOutcome {
+    delivery.insert(3_u8);
+    next.run().await
+}
+
+#[kiket::webhook("issue.deleted", version = "v1", middleware = [audit])]
 async fn on_issue_deleted() {}
 
 #[kiket::webhook(CaseCreated, version = "v1")]
