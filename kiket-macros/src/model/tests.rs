@@ -1,4 +1,4 @@
-//! Is the generated code what we meant? `UPDATE_EXPECT=1 cargo test -p kiket-macros` writes the snapshots anew.
+//! Snapshots of expansions and messages; `UPDATE_EXPECT=1 cargo test -p kiket-macros` rewrites them.
 
 #![allow(clippy::needless_raw_string_hashes, clippy::too_many_lines)] // as snapshots are written, and as long
 

@@ -1,4 +1,4 @@
-//! What stands in the parentheses of the attribute.
+//! The arguments of `#[kiket::webhook(..)]`, checked.
 
 use super::{
     event::{EVENT, Event},
@@ -16,7 +16,7 @@ use syn::{
     parse2,
 };
 
-/// The arguments of the attribute. What their texts mean is judged by the runtime, where the registration uses them.
+/// The arguments of the attribute. Their texts are checked by the runtime's `const fn`s, which the registration calls.
 ///
 /// ```text
 /// "issue.created", version = "v1"
@@ -30,7 +30,7 @@ pub(super) struct Args {
     pub(super) timeout: Option<LitStr>,
     pub(super) scopes: Option<Vec<LitStr>>,
     pub(super) dedupe: Option<LitBool>,
-    /// Where `kiket` is.
+    /// The path to `kiket`.
     pub(super) krate: Path,
 }
 
@@ -40,7 +40,7 @@ const NO_VERSION: &str = "a webhook names the version of its event, like `versio
 const VERSION: &str = "the version of an event is a string literal, like `version = \"v1\"`";
 const TIMEOUT: &str = "a timeout is a string literal, like `timeout = \"5s\"`";
 const SCOPES: &str = "scopes are an array of string literals, like `scopes = [\"issues:read\"]`";
-const DEDUPE: &str = "whether deliveries are remembered is `true` or `false`, like `dedupe = false`";
+const DEDUPE: &str = "deduplication is `true` or `false`, like `dedupe = false`";
 const KEYS: &str = "the keys of a webhook are `version`, `timeout`, `scopes`, `dedupe` and `crate`";
 const KEYLESS: &str = "what follows the event has a key, like `version = \"v1\"`";
 
@@ -56,7 +56,7 @@ impl Args {
     }
 }
 
-/// The arguments found so far, each as it was read first.
+/// The arguments found so far, each with its first value.
 #[derive(Default)]
 struct Found {
     event: Option<Result<Event>>,
@@ -68,7 +68,7 @@ struct Found {
 }
 
 impl Found {
-    /// Puts one part where it belongs; a part that belongs nowhere is a mistake.
+    /// Stores one part; an unknown key is a mistake.
     fn take(&mut self, at: usize, part: &TokenStream) -> Result<()> {
         let Some((key, value)) = setting(part) else { return self.take_keyless(at, part) };
         let name = key.to_string();
@@ -82,7 +82,7 @@ impl Found {
         }
     }
 
-    /// The event comes first. A later text is taken for the version, so that only its key is missed.
+    /// The event comes first. A later text is taken as the version, so that the only mistake is its missing key.
     fn take_keyless(&mut self, at: usize, part: &TokenStream) -> Result<()> {
         let keyless = mistake(part, KEYLESS);
         match (&self.event, &self.version) {

@@ -4,12 +4,12 @@ use crate::diagnostics::mistake;
 use proc_macro2::{Ident, Spacing, TokenStream, TokenTree};
 use syn::Result;
 
-/// The keys of the attribute; without its `=` each is a key still, and not the event.
+/// The keys of the attribute. One of them is a key even without its `=`, and not the event.
 const KEYS: [&str; 5] = ["version", "timeout", "scopes", "dedupe", "crate"];
 
 const VALUELESS: &str = "a key and its value are joined by `=`, like `version = \"v1\"`";
 
-/// The key and the value of `version = "v1"`; nothing for a part that does not set a key.
+/// The key and the value of `version = "v1"`; `None` for a part without a key.
 pub(super) fn setting(part: &TokenStream) -> Option<(Ident, Result<TokenStream>)> {
     let mut tokens = part.clone().into_iter();
     let Some(TokenTree::Ident(key)) = tokens.next() else { return None };
