@@ -199,7 +199,7 @@ fn every_key_of_a_model() {
             }
             #[automatically_derived]
             impl Ship {
-                /// Makes a value of which nothing else is known; the methods named like the other fields set those.
+                /// Creates a value whose other fields are empty; set them with the methods of their names.
                 #[must_use]
                 pub fn new(
                     id: impl ::core::convert::Into<Id>,

@@ -142,16 +142,23 @@ fn the_path_to_kiket_is_used_everywhere() {
                     ::core::concat!(
                         ::core::module_path!(), "::", ::core::stringify!(on_issue_created)
                     ),
-                    |__needs| {
-                        <Payload as company::kiket::FromDelivery<'_>>::declare(__needs);
+                    |__requirements| {
+                        <Payload as company::kiket::FromDelivery<'_>>::requirements(__requirements);
                     },
                     |__delivery| {
                         let __a0 = <Payload as company::kiket::FromDelivery<
                             '_,
-                        >>::from_delivery(__delivery)?;
+                        >>::prepare(__delivery)?;
                         let __handler = on_issue_created;
                         ::core::result::Result::Ok(
                             company::kiket::__private::spawnable(async move {
+                                let __a0 = match __a0 {
+                                    company::kiket::__private::Prepared::Ready(__value) => __value,
+                                    company::kiket::__private::Prepared::Waiting(
+                                        __delivery,
+                                        __extract,
+                                    ) => __extract(__delivery).await?,
+                                };
                                 company::kiket::IntoReply::into_reply(__handler(__a0).await)
                             }),
                         )
