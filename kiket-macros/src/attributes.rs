@@ -1,4 +1,4 @@
-//! The helper attributes of a derive, like `#[event(alias = "issue_id", flatten)]`, as keys.
+//! The keys of a derive's helper attributes, like `#[event(alias = "issue_id", flatten)]`.
 
 use crate::{
     diagnostics::{all, mistake},
@@ -13,6 +13,7 @@ pub(crate) struct Key {
     pub(crate) value: Value,
 }
 
+/// The value of a key.
 pub(crate) enum Value {
     /// `flatten`
     None,
@@ -59,7 +60,7 @@ impl Key {
         }
     }
 
-    /// Nothing, for a key that stands alone.
+    /// Checks that the key has no value.
     pub(crate) fn alone(self) -> Result<()> {
         match self.value {
             Value::None => Ok(()),
@@ -67,7 +68,7 @@ impl Key {
         }
     }
 
-    /// The value of a key that has one.
+    /// The single value of the key.
     pub(crate) fn one<T: Parse>(self, rule: &str) -> Result<T> {
         match self.value {
             Value::One(tokens) => parse2(tokens.clone()).map_err(|_| mistake(tokens, rule)),

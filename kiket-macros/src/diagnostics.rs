@@ -9,7 +9,7 @@ pub(crate) fn mistake(tokens: impl ToTokens, rule: &str) -> Error {
     Error::new_spanned(tokens, rule)
 }
 
-/// Nothing, or what was found although `rule` is against it.
+/// Fails if something was found that `rule` forbids.
 pub(crate) fn refuse(found: Option<impl ToTokens>, rule: &str) -> Result<()> {
     found.map_or(Ok(()), |tokens| Err(mistake(tokens, rule)))
 }
@@ -38,7 +38,7 @@ pub(crate) fn all<T>(results: impl IntoIterator<Item = Result<T>>) -> Result<Vec
     values
 }
 
-/// Fills what is still empty; a key that comes again is a mistake.
+/// Fills an empty slot; a repeated key is a mistake.
 pub(crate) fn fill<T>(slot: &mut Option<T>, key: &Ident, value: T) -> Result<()> {
     if slot.is_some() {
         return Err(mistake(key, &format!("a key is given once, and this is `{key}` again")));

@@ -7,7 +7,7 @@ use syn::{Path, Result, parse_quote, parse2};
 
 pub(crate) const PATH: &str = "the path to `kiket` is written without quotes, like `crate = company::kiket`";
 
-/// The path where something at `place` needs it, so that the compiler points there when it is wrong.
+/// The path with the span `place`, so that the compiler points there if the path is wrong.
 pub(crate) fn at(place: Span, krate: &Path) -> TokenStream {
     let tokens = krate.to_token_stream().into_iter().map(|mut token| {
         token.set_span(token.span().located_at(place));
@@ -16,7 +16,7 @@ pub(crate) fn at(place: Span, krate: &Path) -> TokenStream {
     tokens.collect()
 }
 
-/// The path of a dependency that is called as it is published.
+/// The path of a dependency with its published name.
 pub(crate) fn default() -> Path {
     let path = quote_spanned!(Span::mixed_site()=> ::kiket);
     parse_quote!(#path)

@@ -13,8 +13,8 @@ use proc_macro::TokenStream;
 
 /// Makes an `async fn` the handler of an event.
 ///
-/// The function stays the function that was written: it can be called and tested like any other. The attribute only
-/// adds it to the list from which `kiket::main!` or `Extension::builder` builds the extension.
+/// The attribute does not change the function: you can call it and test it like any other. It only registers the function
+/// for `kiket::main!` and `Extension::builder`, which build the extension.
 ///
 /// ```no_run
 /// use kiket::prelude::*;
@@ -51,7 +51,7 @@ use proc_macro::TokenStream;
 /// | Part | Like | Means |
 /// |---|---|---|
 /// | event | `"issue.created"` | the name of the event: one to eight segments of letters, digits, `_` and `-`, joined by dots, at most 128 bytes |
-/// | | `events::IssueCreated` | the name of the event that the type stands for: one of Kiket's own in `kiket::events`, or yours |
+/// | | `events::IssueCreated` | the event of the type: one of Kiket's own in `kiket::events`, or yours |
 /// | `version` | `"v1"`, `"2"`, `"1.1"` | the shape of the event; `1`, `v1`, `1.0` and `v1.0` are one version |
 /// | `timeout` | `"5s"`, `"250ms"`, `"2m"` | how long the handler may run, up to an hour; without it the manifest decides, and else it is 10 s |
 /// | `scopes` | `["issues:read"]` | the permissions that a delivery must carry |
@@ -73,7 +73,7 @@ use proc_macro::TokenStream;
 ///
 /// # Arguments
 ///
-/// Nought to eight, in any order, each of a type that implements `FromDelivery`: `Payload<T>` (`Payload` alone is the
+/// At most eight extractors, in any order: types that implement `FromDelivery`, like `Payload<T>` (`Payload` alone is the
 /// JSON value), `Context`, `State<T>`, `Settings`, `Headers`, `RawBody`, or one of your own. Patterns work, and so do
 /// types that borrow from the delivery:
 ///
@@ -94,23 +94,23 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// Arguments are taken in the order in which they stand, before the function is called. When one cannot be had, for
-/// instance because the payload does not decode, the function is not called and the delivery is answered with the error.
+/// Arguments are extracted in their order, before the function is called. When an extractor fails, for instance because the
+/// payload does not decode, the function is not called, and its rejection is the response.
 ///
-/// # Answers
+/// # Replies
 ///
 /// Any type that implements `IntoReply`: `()`, `Reply`, `Json<T>`, `serde_json::Value`, and `Option` and `Result` of
-/// those. The error of a `Result` is anything that `?` turns into `kiket::Error`; it decides whether Kiket tries again.
+/// those. The error of a `Result` is any type that converts into `kiket::HandlerError`; it decides whether Kiket retries.
 ///
-/// # Where it can stand
+/// # Functions
 ///
-/// Above a function of any module, private or not, that is `async`, has no `self`, no generic or lifetime parameters, no
-/// `where`, `unsafe` or `extern`. Its future is `Send`. Under a `#[cfg(..)]` the handler is registered where the function
-/// exists. Handlers of a library belong to the extension when the library is named: `kiket::main!(crates = [my_handlers])`.
+/// The function is `async`, in any module, private or not, without `self`, generic or lifetime parameters, `where`,
+/// `unsafe` or `extern`. Its future is `Send`. Under a `#[cfg(..)]` the handler is registered only if the function exists.
+/// To use the handlers of a library, name the library: `kiket::main!(crates = [my_handlers])`.
 ///
 /// # Mistakes
 ///
-/// All mistakes are reported in one build, each under what must change, and the function stays visible to the rest of
+/// All mistakes are reported in one build, each under the tokens to change. The function stays visible to the rest of
 /// the program:
 ///
 /// ```text
@@ -131,7 +131,7 @@ pub fn webhook(args: TokenStream, item: TokenStream) -> TokenStream {
     webhook::webhook(args.into(), item.into()).into()
 }
 
-/// Makes a type stand for an event: it implements `kiket::Event`, whose constant is the event's name.
+/// Implements `kiket::Event` for the payload type of an event, so that the type names the event.
 ///
 /// ```
 /// use kiket::{Event, prelude::*};
@@ -152,17 +152,17 @@ pub fn webhook(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | Key | Means |
 /// |---|---|
-/// | `name = "ship.arrived"` | the name of the event, checked when the program is compiled; required, except with `model` |
-/// | `model` | the type is a model too, see below |
+/// | `name = "ship.arrived"` | the name of the event, checked at compile time; required, except with `model` |
+/// | `model` | also derives what [`Model`] does, see below |
 /// | `crate = path` | the path to `kiket`, where `Cargo.toml` renames it or another crate re-exports it |
 ///
-/// # Payloads that are read leniently
+/// # Lenient payloads
 ///
-/// How the type is read and written is the business of serde, unless `model` says otherwise. Then the struct is read,
-/// written and built as [`Model`] describes, with the same keys at its fields (in `#[event(..)]`), and it is read as
-/// the payloads in `kiket::events` are: members may stand at the top of the body or below `data`, `id` and
-/// `occurred_at` are those of the delivery, and what the framework reads for itself (`authentication`, `secrets`,
-/// `secret_status`, `api`) is not kept. Its fields `id: Option<Id>` and `occurred_at: Option<Timestamp>` are required.
+/// Without `model` you implement serde's traits, or derive them. With it the derive implements them as for a [`Model`],
+/// with the same keys at the fields, in `#[event(..)]`. The payload is read like those in `kiket::events`: members may be
+/// at the top of the body or below `data`, `id` and `occurred_at` are those of the delivery, and the fields that kiket
+/// reads itself (`authentication`, `secrets`, `secret_status`, `api`) are not kept. The struct must have the fields
+/// `id: Option<Id>` and `occurred_at: Option<Timestamp>`.
 ///
 /// ```
 /// use kiket::{Event, Id, Timestamp, events::Actor};
@@ -194,11 +194,11 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
     model::event(input.into()).into()
 }
 
-/// Makes a struct a model: it is read leniently, written in one shape, and built field by field.
+/// Derives lenient deserialization, serialization and setters for a struct.
 ///
 /// The derive implements `serde::Deserialize` and `serde::Serialize` and adds methods. The struct has named fields,
-/// `Default` and `PartialEq`, and a field `extra: serde_json::Map<String, serde_json::Value>` for members without a
-/// meaning. To use models inside of an event of your own, see [`Event`](macro@Event).
+/// `Default` and `PartialEq`, and a field `extra: serde_json::Map<String, serde_json::Value>` for unknown members. To use
+/// models in an event of your own, see [`Event`](macro@Event).
 ///
 /// ```
 /// use kiket::{Id, Model, events::Actor};
@@ -233,13 +233,13 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 ///
 /// # Reading
 ///
-/// Names are compared in snake case: `projectId` is `project_id`. What is absent or `null` leaves its field alone. How a
-/// field is read follows from its type:
+/// Names are compared in snake case: `projectId` is `project_id`. An absent or `null` member does not change its field. The
+/// type of a field decides how it is read:
 ///
 /// | Type | Is read from |
 /// |---|---|
 /// | `Option<T>` of a text, number, `bool`, `Id`, `Value` | one value |
-/// | `Option<M>`, `M` of another model | an object, or what its `plain` takes; several members complete one another |
+/// | `Option<M>`, `M` of another model | an object, or a value that its `plain` takes; several members are merged |
 /// | `Vec<T>` | a list |
 /// | `serde_json::Map<String, Value>` | an object |
 /// | `serde_json::Value` | any value |
@@ -248,32 +248,32 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 ///
 /// | Above the struct | Means |
 /// |---|---|
-/// | `expecting = "a ship"` | what an error says was expected |
-/// | `plain = path` | a `fn(&mut Self, Id) -> bool` that takes a number or a text that stands for the whole; `false` refuses it |
+/// | `expecting = "a ship"` | the expected value, for error messages |
+/// | `plain = path` | a `fn(&mut Self, Id) -> bool` that takes a number or a text in place of an object; `false` refuses it |
 /// | `crate = path` | the path to `kiket`, where `Cargo.toml` renames it or another crate re-exports it |
 ///
 /// | At a field | Means |
 /// |---|---|
 /// | `alias = "ship_id"` | another name of the member, or an array of names; may be repeated |
-/// | `lenient` | an `Option<String>` or `Vec<String>` whose texts may be numbers, or objects of which the `key` counts, else the `name` |
+/// | `lenient` | an `Option<String>` or `Vec<String>` whose texts may be numbers, or objects, which are read as their `key`, else their `name` |
 /// | `serde` | an `Option<T>` that is read by the type's own `Deserialize` |
-/// | `flatten` | members of this model may stand beside it |
-/// | `flatten(key = "ship_key")` | only these of its members may, each under a name (or an array of names) |
-/// | `inside = ship` | the member may stand inside of the member `ship` too |
+/// | `flatten` | members of this model may also be beside it |
+/// | `flatten(key = "ship_key")` | only these members may, each under a name (or an array of names) |
+/// | `inside = ship` | the member may also be inside of the member `ship` |
 /// | `new` | the field is an argument of `new` |
 ///
 /// # Methods
 ///
-/// Each field has a method with its name, which sets it: an `Option<T>` takes what converts into a `T` and any `Option`
-/// of that, a `Vec<T>` takes what iterates over values that convert, a `Map` is extended, anything else takes what
-/// converts. `extra` adds a member.
+/// Each field has a setter with its name. That of an `Option<T>` takes a value that converts into a `T`, or an `Option` of
+/// one; that of a `Vec<T>` an iterator of such values; that of a `Map` extends it; all others take a value that converts.
+/// `extra` adds a member.
 #[proc_macro_derive(Model, attributes(model))]
 pub fn derive_model(input: TokenStream) -> TokenStream {
     model::model(input.into()).into()
 }
 
-/// Says which errors of a type are retried: the handlers of a program fail with the type, or with an error whose
-/// chain of sources has it.
+/// Derives the retry advice of an error type. Kiket retries a delivery by the advice of the first error in the source
+/// chain of what the handler failed with that has some.
 ///
 /// ```
 /// use kiket::Retry;
@@ -283,12 +283,12 @@ pub fn derive_model(input: TokenStream) -> TokenStream {
 ///     /// Kiket does not send the delivery again.
 ///     #[retry(never)]
 ///     UnknownAddress,
-///     /// Kiket sends it again, after 30 seconds.
+///     /// Kiket sends it again, not before 30 seconds have passed.
 ///     #[retry(after = "30s")]
 ///     Busy,
 ///     /// The response has this status, and Kiket does not send the delivery again.
 ///     #[retry(status = 409)]
-///     SentBefore,
+///     Duplicate,
 ///     /// Without advice an error is retried.
 ///     Disconnected(std::io::Error),
 /// }
@@ -303,19 +303,18 @@ pub fn derive_model(input: TokenStream) -> TokenStream {
 /// assert!(MailError::Disconnected(std::io::ErrorKind::BrokenPipe.into()).retry().is_none());
 /// ```
 ///
-/// The advice of an enum stands above its variants, that of a struct above the struct:
+/// Write the advice of an enum above its variants, that of a struct above the struct:
 ///
 /// | Key | Means |
 /// |---|---|
 /// | `never` | Kiket does not send the delivery again |
-/// | `after = "30s"` | Kiket sends it again after a while, from `1ms` to an hour, written like a timeout of [`macro@webhook`] |
+/// | `after = "30s"` | Kiket sends the delivery again after this delay, from `1ms` to an hour, written like a timeout of [`macro@webhook`] |
 /// | `status = 409` | the response has this status, from 400 to 499, and Kiket does not send the delivery again |
 /// | `crate = path` | above the type: the path to `kiket`, where `Cargo.toml` renames it or another crate re-exports it |
 ///
-/// Delays and statuses are checked when the program is compiled. The type implements `std::error::Error`, which the
-/// derive leaves to you (or to `thiserror`). It has no type or lifetime parameters, because an error is looked for in
-/// the chain by its type: implement `kiket::Retry` for a generic one by hand, and name each of its types with
-/// `builder.classify`.
+/// Delays and statuses are checked at compile time. You implement `std::error::Error` for the type, for instance with
+/// `thiserror`. It has no type or lifetime parameters, because errors in a source chain are found by their type: implement
+/// `kiket::Retry` by hand for a generic type, and name each of its concrete types with `builder.classify`.
 #[proc_macro_derive(Retry, attributes(retry))]
 pub fn derive_retry(input: TokenStream) -> TokenStream {
     retry::retry(input.into()).into()

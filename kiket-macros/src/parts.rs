@@ -1,11 +1,11 @@
-//! Splits what stands in parentheses at its commas.
+//! Splits the contents of parentheses at commas.
 //!
-//! Done on tokens, so that what is wrong in one part leaves the others to be read.
+//! It works on tokens, so that a mistake in one part does not hide the others.
 
 use proc_macro2::{TokenStream, TokenTree};
 use std::mem;
 
-/// The tokens between the commas. A comma without anything before it stands for itself, so that it can be pointed at.
+/// The tokens between the commas. An empty part is its comma, so that a mistake can point there.
 pub(crate) fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
     let mut parts = Vec::new();
     let mut part = TokenStream::new();

@@ -409,7 +409,7 @@ async fn a_failure_tells_its_fields_and_the_request() {
     assert_eq!(error.fields()[0].field, "email");
     assert_eq!(
         error.to_string(),
-        format!("`POST {PATH}` was answered with 422: Validation failed; `email` is taken (request req-7)")
+        format!("`POST {PATH}` failed with status 422: Validation failed; `email` is taken (request req-7)")
     );
 }
 

@@ -9,7 +9,7 @@ use kiket::{ExtensionBuilder, testing};
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::running::{Response, NOW, Running, UNSIGNED, builder, head, request, signed, until, within};
+use crate::running::{NOW, Response, Running, UNSIGNED, builder, head, request, signed, until, within};
 
 /// Handlers that wait for a gate, counted.
 #[derive(Clone)]
@@ -57,7 +57,11 @@ fn good() -> Vec<u8> {
 fn check_overloaded(response: &Response) {
     response.is_well_formed();
     assert_eq!((response.status, response.code().as_str()), (503, "overloaded"), "{response:?}");
-    assert_eq!((response.header("retry-after"), response.header("connection")), (Some("1"), None), "{response:?}");
+    assert_eq!(
+        (response.header("retry-after"), response.header("connection")),
+        (Some("1"), None),
+        "{response:?}"
+    );
 }
 
 #[tokio::test]
@@ -171,7 +175,10 @@ async fn a_shutdown_sheds_new_deliveries_and_drains_running_ones() {
     for response in [running.ask(&good()).await, used_before.response().await] {
         response.is_well_formed();
         assert_eq!((response.status, response.code().as_str()), (503, "draining"), "{response:?}");
-        assert_eq!((response.header("retry-after"), response.header("connection")), (Some("5"), Some("close")));
+        assert_eq!(
+            (response.header("retry-after"), response.header("connection")),
+            (Some("5"), Some("close"))
+        );
     }
     assert_eq!((running.extension().in_flight(), waiting.began()), (5, 5));
 

@@ -328,7 +328,7 @@ async fn submissions_are_made_listed_read_and_decided() {
     assert_eq!(
         error.to_string(),
         format!(
-            "`POST {PATH}/2/approve` was answered with 422: status is already rejected; `status` is already rejected \
+            "`POST {PATH}/2/approve` failed with status 422: status is already rejected; `status` is already rejected \
              (request {})",
             error.request_id().unwrap()
         )

@@ -1,4 +1,4 @@
-//! How a model is made: `new`, and a method for each field.
+//! The constructor and the setters of a model.
 
 use super::{field::Field, input::Input, members::path};
 use crate::spans::{ends, site};
@@ -31,7 +31,7 @@ pub(super) fn methods(input: &Input) -> TokenStream {
     }
 }
 
-/// The constructor, where some fields are its arguments, in their order.
+/// The constructor, if some fields are its arguments.
 fn constructor(input: &Input) -> TokenStream {
     let fields: Vec<_> = input.fields.iter().filter(|field| field.new).collect();
     if fields.is_empty() {
@@ -48,7 +48,7 @@ fn constructor(input: &Input) -> TokenStream {
     });
     let types = fields.iter().map(|field| field.optional().unwrap_or(&field.r#type));
     quote_spanned! {site()=>
-        /// Makes a value of which nothing else is known; the methods named like the other fields set those.
+        /// Creates a value whose other fields are empty; set them with the methods of their names.
         #[must_use]
         pub fn new(#(#arguments: impl ::core::convert::Into<#types>),*) -> Self {
             Self { #(#values,)* ..::core::default::Default::default() }
@@ -56,7 +56,7 @@ fn constructor(input: &Input) -> TokenStream {
     }
 }
 
-/// The method that sets a field, by what the field's type is called.
+/// The setter of a field, by the name of the field's type.
 fn setter(path: &TokenStream, field: &Field) -> TokenStream {
     let Field { visibility, name, r#type, .. } = field;
     let place = ends(r#type).0;

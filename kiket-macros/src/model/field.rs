@@ -1,4 +1,4 @@
-//! One field of a model, and what its attributes say.
+//! One field of a model, and the keys of its attributes.
 
 use crate::{
     attributes::{Key, Value, keys, split},
@@ -11,25 +11,27 @@ use syn::{
     Expr, ExprLit, GenericArgument, Lit, LitStr, PathArguments, Result, Type, Visibility, ext::IdentExt,
 };
 
+/// A field.
 pub(super) struct Field {
     pub(super) visibility: Visibility,
     pub(super) name: Ident,
     pub(super) r#type: Type,
-    /// How it is read: `Typed`, `Lenient` or `Serde`.
+    /// The way to read it: `Typed`, `Lenient` or `Serde`.
     pub(super) reading: Ident,
-    /// What else senders call it.
+    /// The other names of the member.
     pub(super) aliases: Vec<Expr>,
-    /// Whether `new` takes it.
+    /// Whether it is an argument of `new`.
     pub(super) new: bool,
-    /// Which of its members may stand beside it.
+    /// The members of it that may also be beside it.
     pub(super) flatten: Option<Flatten>,
-    /// The field inside of which it may stand too.
+    /// The field that may also contain it.
     pub(super) inside: Option<Ident>,
 }
 
+/// The members of a field that may be beside it.
 pub(super) enum Flatten {
     All,
-    /// Each under names of its own.
+    /// These, each under its own names.
     Some(Vec<(Ident, Expr)>),
 }
 
@@ -68,7 +70,7 @@ impl Field {
         Ok(Self { visibility, name, r#type, reading, aliases, new: new.is_some(), flatten, inside })
     }
 
-    /// What it is called where it is written, and mostly where it is read.
+    /// The name of the member, when it is written and, with few exceptions, when it is read.
     pub(super) fn text(&self) -> LitStr {
         LitStr::new(&self.name.unraw().to_string(), at(self.name.span()))
     }
@@ -99,7 +101,7 @@ impl Flatten {
     }
 }
 
-/// Whether `name` is one of these: texts, or arrays of texts.
+/// The condition that `name` is one of these: texts, or arrays of texts.
 pub(super) fn is_named<'n>(aliases: impl IntoIterator<Item = &'n Expr>) -> TokenStream {
     let conditions = aliases.into_iter().map(|alias| match alias {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => quote_spanned!(site()=> name == #text),

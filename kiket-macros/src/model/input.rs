@@ -1,4 +1,4 @@
-//! The struct above whose fields the derive stands.
+//! The struct that derives `Model` or `Event`, with its attributes, checked.
 
 use super::field::Field;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 use proc_macro2::{Ident, TokenStream};
 use syn::{Data, DeriveInput, Expr, Generics, LitStr, Path, Result, parse2};
 
-/// The type, and what the attributes above it say.
+/// The type, and the keys of the attributes above it.
 pub(super) struct Container {
     /// `model` or `event`.
     helper: &'static str,
@@ -18,16 +18,16 @@ pub(super) struct Container {
     pub(super) krate: Path,
     /// The name of the event.
     pub(super) name: Option<LitStr>,
-    /// Whether reading, writing and building are derived too.
+    /// Whether deserialization, serialization and setters are derived too.
     pub(super) model: bool,
-    /// What an error says was expected.
+    /// The expected value, for error messages.
     pub(super) expecting: Option<LitStr>,
-    /// What takes a number or a text that stands for the whole.
+    /// The function that takes a number or a text in place of an object.
     pub(super) plain: Option<Expr>,
     data: Data,
 }
 
-/// A model, with its fields but for `extra`.
+/// A model, with its fields except `extra`.
 pub(super) struct Input {
     pub(super) container: Container,
     /// Whether it is the payload of an event.
@@ -75,7 +75,7 @@ impl Container {
         Ok(Self { helper, r#type: ident, generics, krate, name, model, expecting, plain, data })
     }
 
-    /// Nothing would read them.
+    /// Refuses keys at fields, which nothing would read.
     pub(super) fn refuse_keys_of_fields(&self) -> Result<()> {
         let Data::Struct(data) = &self.data else { return Ok(()) };
         let keys = all(data.fields.iter().map(|field| keys(self.helper, &field.attrs)))?;
@@ -97,10 +97,11 @@ impl Input {
         let event = container.helper == "event";
         let has = |name| has_field(&fields, &name);
         let extra = refuse((!has("extra")).then_some(&container.r#type), EXTRA);
-        let told = refuse((event && !(has("id") && has("occurred_at"))).then_some(&container.r#type), EVENT);
+        let delivery =
+            refuse((event && !(has("id") && has("occurred_at"))).then_some(&container.r#type), EVENT);
         let inside = fields.iter().filter_map(|field| field.inside.as_ref());
         let inside = all(inside.map(|outer| refuse((!has_field(&fields, outer)).then_some(outer), INSIDE)));
-        both(both(extra, told), inside)?;
+        both(both(extra, delivery), inside)?;
         fields.retain(|field| field.name != "extra");
         Ok(Self { container, event, fields })
     }

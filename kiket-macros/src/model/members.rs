@@ -1,4 +1,4 @@
-//! Which member of an object is which field of a model.
+//! The `Members` implementation: reads the members of an object into the fields of a model.
 
 use super::{
     field::{Field, Flatten, is_named},
@@ -12,13 +12,13 @@ use syn::LitStr;
 const PAYLOAD: &str = "the payload of an event, an object";
 const MODEL: &str = "an object";
 
-/// Where the runtime keeps what is named here.
+/// The runtime's module of the items that expansions name.
 pub(super) fn path(input: &Input) -> TokenStream {
     let krate = &input.container.krate;
     quote_spanned!(site()=> #krate::__private::model)
 }
 
-/// What reads the members, and what stands for the whole.
+/// The implementation of `Members`.
 pub(super) fn members(input: &Input) -> TokenStream {
     let (path, container) = (path(input), &input.container);
     let r#type = &container.r#type;
@@ -74,7 +74,7 @@ pub(super) fn members(input: &Input) -> TokenStream {
     }
 }
 
-/// Reads a member that is a field, and what may stand inside of it.
+/// Reads a member that is a field, and the member that may be inside of it.
 fn take(input: &Input, field: &Field) -> TokenStream {
     let path = path(input);
     let Field { name, r#type, reading, aliases, .. } = field;
@@ -99,7 +99,7 @@ fn take(input: &Input, field: &Field) -> TokenStream {
     }
 }
 
-/// Reads the listed members of a field where they stand beside it.
+/// Reads the listed members of a field from beside it.
 fn beside(path: &TokenStream, field: &Field) -> TokenStream {
     let Some(Flatten::Some(members)) = &field.flatten else { return TokenStream::new() };
     let name = &field.name;
@@ -117,7 +117,7 @@ fn beside(path: &TokenStream, field: &Field) -> TokenStream {
 }
 
 impl Input {
-    /// The fields that are members wherever the model stands: an event's id and time are read at the top alone.
+    /// The fields that are read at every level: the id and the time of an event are read at the top only.
     fn read_by_name(&self) -> impl Iterator<Item = &Field> {
         self.fields
             .iter()

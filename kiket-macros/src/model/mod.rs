@@ -14,14 +14,14 @@ use proc_macro2::TokenStream;
 use quote::quote_spanned;
 use syn::{Error, Result};
 
-/// What a struct that derives `Model` implements, or all mistakes.
+/// The implementations for a struct that derives `Model`, or all mistakes.
 pub(crate) fn model(input: TokenStream) -> TokenStream {
     Container::read("model", input)
         .and_then(Input::read)
         .map_or_else(Error::into_compile_error, |input| implementations(&input))
 }
 
-/// What a type that derives `Event` implements, or all mistakes.
+/// The implementations for a type that derives `Event`, or all mistakes.
 pub(crate) fn event(input: TokenStream) -> TokenStream {
     Container::read("event", input).and_then(event_of).unwrap_or_else(Error::into_compile_error)
 }
@@ -36,7 +36,7 @@ fn event_of(container: Container) -> Result<TokenStream> {
     Ok(tokens)
 }
 
-/// The name of the event; some models have none, since extensions name it.
+/// The implementation of `Event`; none for a model without a name, whose event the attribute of the handler names.
 fn name(container: &Container) -> TokenStream {
     let Container { krate, r#type, generics, name: Some(name), .. } = container else {
         return TokenStream::new();

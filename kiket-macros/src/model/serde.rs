@@ -1,4 +1,4 @@
-//! What serde asks of a model, and the runtime of a payload.
+//! The implementations of serde's traits for a model, and of `EventPayload` for a payload.
 
 use super::{
     field::Field,
@@ -36,7 +36,7 @@ pub(super) fn implementations(input: &Input) -> TokenStream {
     }
 }
 
-/// What the payload of an event is, besides a model.
+/// The implementation of `EventPayload`.
 fn event(input: &Input) -> TokenStream {
     let (path, r#type) = (path(input), &input.container.r#type);
     let name = input.container.name.as_ref().map(|name| {
@@ -60,7 +60,7 @@ fn event(input: &Input) -> TokenStream {
     }
 }
 
-/// Writes the fields in their order, without what is absent, and `extra` behind them.
+/// Writes the fields that are not absent, in their order, then `extra`.
 fn serialize(input: &Input) -> TokenStream {
     let (path, r#type) = (path(input), &input.container.r#type);
     let name =
@@ -86,7 +86,7 @@ fn serialize(input: &Input) -> TokenStream {
 }
 
 impl Input {
-    /// What a field is called where it is written.
+    /// The name of a field when it is written.
     fn written(&self, field: &Field) -> LitStr {
         if self.event && field.name == "occurred_at" {
             LitStr::new("timestamp", site())

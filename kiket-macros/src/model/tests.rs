@@ -1,4 +1,4 @@
-//! Is the generated code what we meant? `UPDATE_EXPECT=1 cargo test -p kiket-macros` writes the snapshots anew.
+//! Snapshots of expansions and messages; `UPDATE_EXPECT=1 cargo test -p kiket-macros` rewrites them.
 
 #![allow(clippy::needless_raw_string_hashes, clippy::too_many_lines)] // as snapshots are written, and as long
 
@@ -199,7 +199,7 @@ fn every_key_of_a_model() {
             }
             #[automatically_derived]
             impl Ship {
-                /// Makes a value of which nothing else is known; the methods named like the other fields set those.
+                /// Creates a value whose other fields are empty; set them with the methods of their names.
                 #[must_use]
                 pub fn new(
                     id: impl ::core::convert::Into<Id>,

@@ -1,4 +1,4 @@
-//! What `#[retry(..)]` says, above a type or a variant.
+//! The keys of `#[retry(..)]` above a type or a variant.
 
 use crate::{
     attributes::keys,
@@ -22,7 +22,7 @@ enum Kind {
     Status(LitInt),
 }
 
-/// What stands above a type or a variant.
+/// The keys above a type or a variant.
 pub(super) struct Above {
     pub(super) krate: Option<Path>,
     pub(super) advice: Option<Advice>,
@@ -63,7 +63,7 @@ fn status(number: LitInt) -> Result<LitInt> {
 }
 
 impl Advice {
-    /// The value that it means. A delay that means nothing is reported under its text.
+    /// The value of the advice. An invalid delay is reported under its text.
     pub(super) fn expand(&self, krate: &Path) -> TokenStream {
         match &self.kind {
             Kind::Never => quote_spanned!(site()=> #krate::__private::Advice::never()),

@@ -14,22 +14,23 @@ use quote::quote_spanned;
 use syn::{Data, DeriveInput, Error, Path, Result, parse2};
 
 const ERROR: &str = "an error is a struct or an enum";
-const GENERICS: &str = "an error with parameters is not found along a chain of errors: implement `kiket::Retry` by hand, and name each of its types with `builder.classify::<Failed<Mail>>(..)`";
+const GENERICS: &str = "an error with parameters cannot be found in a source chain: implement `kiket::Retry` by hand, and name each of its types with `builder.classify::<Failed<Mail>>(..)`";
 const CRATE: &str = "the path to `kiket` stands above the enum";
 const ENUM: &str = "advice stands above each variant of an enum";
 
-/// What an error that derives `Retry` implements, or all mistakes.
+/// The implementation for an error that derives `Retry`, or all mistakes.
 pub(crate) fn retry(input: TokenStream) -> TokenStream {
     read(input).map_or_else(Error::into_compile_error, |error| error.implementation())
 }
 
-/// The error, with the advice of each of its shapes.
+/// The error, with its advice.
 struct Input {
     name: Ident,
     krate: Path,
     shapes: Shapes,
 }
 
+/// The advice of a struct, or of each variant of an enum.
 enum Shapes {
     One(Option<Advice>),
     Variants(Vec<(Ident, Option<Advice>)>),

@@ -1,4 +1,4 @@
-//! Is the generated code what we meant? `UPDATE_EXPECT=1 cargo test -p kiket-macros` writes the snapshots anew.
+//! Snapshots of expansions and messages; `UPDATE_EXPECT=1 cargo test -p kiket-macros` rewrites them.
 
 #![allow(clippy::needless_raw_string_hashes)] // as snapshots are written
 
@@ -6,7 +6,7 @@ use super::retry;
 use expect_test::{Expect, expect};
 use syn::{Expr, File, Item, LitStr, parse_quote};
 
-/// Compares the expansion as a person reads it: what `submit!` is given stands as the value of `const SUBMIT`.
+/// Compares the expansion, formatted: the input of `submit!` is shown as the value of `const SUBMIT`.
 #[track_caller]
 fn check(item: &str, expected: &Expect) {
     let mut file: File = syn::parse2(retry(item.parse().unwrap())).unwrap();
@@ -147,7 +147,7 @@ fn mistakes_are_reported_together() {
             "the keys of `retry` are `never`, `after`, `status` and `crate`, not `later`",
             "one of `never`, `after` and `status` is given",
             "the path to `kiket` stands above the enum",
-            "an error with parameters is not found along a chain of errors: implement `kiket::Retry` by hand, and name each of its types with `builder.classify::<Failed<Mail>>(..)`",
+            "an error with parameters cannot be found in a source chain: implement `kiket::Retry` by hand, and name each of its types with `builder.classify::<Failed<Mail>>(..)`",
         ],
     );
     check_mistakes("#[retry(never)] enum Mail { Unknown }", &["advice stands above each variant of an enum"]);

@@ -1,10 +1,10 @@
-//! How the attribute names the event.
+//! The event that the attribute names: a text or a type.
 
 use crate::diagnostics::mistake;
 use proc_macro2::TokenStream;
 use syn::{LitStr, Result, TypePath, parse2};
 
-/// The event, named by itself or by a type that stands for it. What it means is judged where it is used.
+/// The event: its name, or a type that implements `Event`. The compiler checks it where the expansion uses it.
 ///
 /// ```text
 /// "issue.created"

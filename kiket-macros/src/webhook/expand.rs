@@ -1,7 +1,7 @@
 //! The registration of one function.
 //!
-//! Names are hygienic, places are the user's: the compiler points at the type that is no extractor, the text that is
-//! no event name, the answer that is no reply.
+//! Names are hygienic, and spans are the user's: the compiler points at the type that is no extractor, the text that is
+//! no event name, the return type that is no reply.
 
 use super::{args::Args, event::Event, handler::Handler};
 use crate::{
@@ -12,10 +12,10 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote_spanned};
 use syn::{Expr, LitStr, Path, ReturnType, Type, TypePath};
 
-/// The item that puts the function into the list from which the extension is built.
+/// The item that registers the function for the extension.
 ///
-/// An attribute cannot see whether it stands in an `impl`. What it writes does not compile there, and the compiler names
-/// the macro that is at fault: hence its name.
+/// An attribute cannot see whether it is in an `impl`. Its expansion does not compile there, and the compiler's message
+/// names the macro in it: hence the name of that macro.
 pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
     let Args { krate, .. } = args;
     let Handler { conditions, name, arguments, .. } = handler;
@@ -51,7 +51,7 @@ pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
     }
 }
 
-/// A text of the attribute as the value it means; one that means nothing is reported under the text.
+/// A text of the attribute as its value; an invalid one is reported under the text.
 fn from_static(krate: &Path, r#type: &str, text: &LitStr) -> TokenStream {
     let place = at(text.span());
     let (krate, r#type) = (krate::at(place, krate), Ident::new(r#type, place));
@@ -83,7 +83,7 @@ fn name_of(krate: &Path, r#type: &TypePath) -> TokenStream {
     quote_spanned!(last=> #open #r#type as #krate::Event>::NAME)
 }
 
-/// What the arguments ask for, known before the first delivery.
+/// The requirements of the extractors, which are checked when the extension starts.
 fn declaration(krate: &Path, arguments: &[Type]) -> TokenStream {
     if arguments.is_empty() {
         return quote_spanned!(site()=> |_| {});
@@ -95,12 +95,12 @@ fn declaration(krate: &Path, arguments: &[Type]) -> TokenStream {
     quote_spanned!(site()=> |__requirements| { #(#declare)* })
 }
 
-/// Arguments are prepared outside the future: what does not decode fails before anything has an effect.
+/// Arguments are prepared outside the future: a payload that does not decode fails before the handler has any effect.
 ///
-/// The function is named as a value before it is called, so that clippy does not ask for a needless `async` to go
-/// (`unused_async` spares functions that are used as values), and a deprecated one can be named without a warning.
+/// The function is used as a value before it is called, because `clippy::unused_async` ignores functions that are, and so
+/// that one statement can allow a deprecated one.
 fn call(krate: &Path, handler: &Handler) -> TokenStream {
-    let Handler { name, arguments, answer, deprecated, .. } = handler;
+    let Handler { name, arguments, output, deprecated, .. } = handler;
     let deprecated = deprecated.then(|| quote_spanned!(site()=> #[allow(deprecated)]));
     let names: Vec<_> =
         (0..arguments.len()).map(|position| format_ident!("__a{position}", span = site())).collect();
@@ -110,9 +110,9 @@ fn call(krate: &Path, handler: &Handler) -> TokenStream {
         let extractor = extractor(krate, argument);
         quote_spanned!(ends(argument).0=> let #name = #extractor::prepare(__delivery)?;)
     });
-    let (first, last) = match answer {
+    let (first, last) = match output {
         ReturnType::Default => (at(name.span()), at(name.span())),
-        ReturnType::Type(_, answer) => ends(answer),
+        ReturnType::Type(_, output) => ends(output),
     };
     let awaited = quote_spanned!(last=> .await);
     let (trait_krate, private) = (krate::at(first, krate), krate::at(at(name.span()), krate));

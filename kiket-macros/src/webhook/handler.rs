@@ -1,4 +1,4 @@
-//! The annotated function, up to its body.
+//! The signature of the annotated function, checked; its body is not parsed.
 
 use crate::diagnostics::{all, both, mistake, refuse};
 use proc_macro2::{Ident, TokenStream, TokenTree};
@@ -8,18 +8,18 @@ use syn::{
     parse::{Parse, ParseStream},
 };
 
-/// What the registration says about the function. The body is not read.
+/// The parts of the function that the registration needs.
 pub(super) struct Handler {
-    /// The `#[cfg(..)]` attributes: where there is no function, there is no registration.
+    /// The `#[cfg(..)]` attributes, which the registration repeats.
     pub(super) conditions: Vec<Attribute>,
-    /// Whether others are warned off calling it; the registration is not.
+    /// Whether it is deprecated, so that the registration allows that.
     pub(super) deprecated: bool,
     pub(super) name: Ident,
     pub(super) arguments: Vec<Type>,
-    pub(super) answer: ReturnType,
+    pub(super) output: ReturnType,
 }
 
-/// The most arguments of a handler.
+/// The maximum number of arguments of a handler.
 const ARGUMENTS: usize = 8;
 
 const FUNCTION: &str = "a webhook handler is a function, like `async fn on_issue_created(payload: Payload)`";
@@ -31,7 +31,8 @@ const ABI: &str = "a webhook handler is called from Rust, it is an `async fn` wi
 const GENERICS: &str = "a webhook handler is not generic, its arguments name types like `Payload<Issue>` and lifetimes like `'_`";
 const WHERE: &str = "a webhook handler is not generic, it is an `async fn` without `where`";
 const VARIADIC: &str = "a webhook handler names all its arguments, like `payload: Payload`";
-const EIGHT: &str = "a webhook handler has at most eight arguments, one can stand for several when its type implements `FromDelivery`";
+const EIGHT: &str =
+    "a webhook handler has at most eight arguments; combine some in a type that implements `FromDelivery`";
 const SELF: &str =
     "a webhook handler is a free function, it has arguments like `state: State<Database>` instead of `self`";
 const SELF_TYPE: &str = "a webhook handler is a free function, it names a type instead of `Self`";
@@ -56,11 +57,11 @@ impl Parse for Handler {
         let ((_, arguments), ()) = both(both(qualities, arguments), body)?;
         let deprecated = attributes.iter().any(|attribute| attribute.path().is_ident("deprecated"));
         let conditions = attributes.into_iter().filter(is_condition).collect();
-        Ok(Self { conditions, deprecated, name: signature.ident, arguments, answer: signature.output })
+        Ok(Self { conditions, deprecated, name: signature.ident, arguments, output: signature.output })
     }
 }
 
-/// Whether a function begins here, a right one or not.
+/// Whether a function begins here, valid or not.
 fn is_function(input: ParseStream) -> bool {
     let ahead = input.fork();
     let is_qualifier = |ahead: ParseStream| {
@@ -74,7 +75,7 @@ fn is_function(input: ParseStream) -> bool {
     ahead.peek(Token![fn])
 }
 
-/// What the function as a whole must be or must not be.
+/// The rules for the function as a whole.
 fn qualities(signature: &Signature) -> [Result<()>; 8] {
     let Signature { constness, asyncness, safety, abi, fn_token, generics, inputs, variadic, .. } = signature;
     let sync = asyncness.is_none().then_some(fn_token);
@@ -99,7 +100,7 @@ fn argument(argument: FnArg) -> Result<Type> {
         FnArg::Typed(argument) => argument,
     };
     let condition = refuse(argument.attrs.iter().find(|attribute| is_condition(attribute)), CONDITION);
-    // The type has no name.
+    // The registration must name the type.
     let hidden = refuse(find(&argument.ty.to_token_stream(), "impl"), NAMED);
     both(condition, hidden).map(|_| *argument.ty)
 }
@@ -108,7 +109,7 @@ fn is_condition(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg")
 }
 
-/// A word, wherever it stands.
+/// Finds an identifier at any depth.
 fn find(tokens: &TokenStream, word: &str) -> Option<Ident> {
     tokens.clone().into_iter().find_map(|token| match token {
         TokenTree::Ident(found) => (found == word).then_some(found),

@@ -13,10 +13,9 @@ use crate::diagnostics::both;
 use proc_macro2::TokenStream;
 use syn::{Error, parse2};
 
-/// The item as it was written, and beside it the registration, or all mistakes.
+/// The unchanged item, followed by the registration or by all mistakes.
 ///
-/// With a mistake the item stays too: the rest of the program may name it, and one mistake must not be followed by
-/// `cannot find function`.
+/// The item is kept with a mistake too, so that code that names it does not fail with `cannot find function`.
 pub(crate) fn webhook(args: TokenStream, mut item: TokenStream) -> TokenStream {
     let beside = match both(Args::read(args), parse2::<Handler>(item.clone())) {
         Ok((args, handler)) => expand::registration(&args, &handler),

@@ -9,7 +9,7 @@ const KEYS: [&str; 6] = ["version", "timeout", "scopes", "dedupe", "middleware",
 
 const VALUELESS: &str = "a key and its value are joined by `=`, like `version = \"v1\"`";
 
-/// The key and the value of `version = "v1"`; nothing for a part that does not set a key.
+/// The key and the value of `version = "v1"`; `None` for a part without a key.
 pub(super) fn setting(part: &TokenStream) -> Option<(Ident, Result<TokenStream>)> {
     let mut tokens = part.clone().into_iter();
     let Some(TokenTree::Ident(key)) = tokens.next() else { return None };

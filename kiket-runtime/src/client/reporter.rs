@@ -69,7 +69,7 @@ impl Reporter {
         };
         match tokio::time::timeout(TIMEOUT, self.transport.send(outgoing)).await {
             Ok(Ok(response)) if response.status.is_success() => Ok(()),
-            Ok(Ok(response)) => Err(ClientError::answered("POST telemetry", response.status, b"", None)),
+            Ok(Ok(response)) => Err(ClientError::of_response("POST telemetry", response.status, b"", None)),
             Ok(Err(error)) => Err(failed(ClientErrorKind::Connect, &format!("{error:?}"))),
             Err(_) => Err(failed(ClientErrorKind::Timeout, "no response in time")),
         }

@@ -112,7 +112,7 @@ impl Call<'_> {
             return Ok(response);
         }
         let excerpt = self.excerpt(&response.body);
-        Err(ClientError::answered(&request.call(), response.status, &response.body, excerpt)
+        Err(ClientError::of_response(&request.call(), response.status, &response.body, excerpt)
             .with_request_id(request_id(&response.headers))
             .with_retry_after(retry_after))
     }

@@ -1,7 +1,7 @@
-//! The envelope of a delivery, the fields beside the payload: which event, which delivery, when.
+//! The envelope of a delivery: the fields beside the payload, like event, id and time.
 //!
-//! It is found while the payload is decoded, in the same pass over the bytes: [`decode`] hands the top-level
-//! fields to the handler's type and keeps the places of those it knows.
+//! It is found while the payload is decoded, in the same pass over the bytes: [`decode`] passes the top-level
+//! fields to the handler's type and notes the positions of those it knows.
 
 use std::{borrow::Cow, fmt};
 
@@ -17,14 +17,15 @@ use serde_json::{Map, Value, value::RawValue};
 
 use crate::types::{Key, Secret};
 
-/// Where the fields of the envelope are in the body.
+/// The positions of the envelope's fields in the body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Envelope {
-    /// Start and end; where the end is 0, nothing stands. A body has 64 MiB at most, and half the size is half to move.
+    /// Start and end of each field; an end of 0 means that it is absent. `u32` is enough for a body of at most 64 MiB, and
+    /// makes the envelope half as large to move.
     places: [(u32, u32); Field::COUNT],
 }
 
-/// The top-level fields that mean something to the framework; contract 1.5.
+/// The top-level fields that mean something to kiket (wire contract, envelope-fields).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
     Event,
@@ -66,7 +67,7 @@ impl Field {
 }
 
 impl Envelope {
-    /// Reads the envelope of `body` alone.
+    /// Reads only the envelope of `body`.
     pub(crate) fn read(body: &str) -> serde_json::Result<Self> {
         let (read, envelope, _) = tee::<IgnoredAny>(body);
         read.map(|_| envelope)
@@ -92,14 +93,14 @@ impl Envelope {
         })
     }
 
-    /// When it happened, as written: the JSON of the first time field there is.
+    /// The time of the event, as JSON: the first time field that is present (wire contract, delivery-time).
     pub(crate) fn time<'b>(&self, body: &'b str) -> Option<&'b str> {
         [Field::Timestamp, Field::OccurredAt, Field::CreatedAt, Field::ReceivedAt]
             .into_iter()
             .find_map(|field| self.raw(field, body).filter(|raw| *raw != "null"))
     }
 
-    /// Where the delivery says that Kiket is: `api.base_url`.
+    /// The base URL that the delivery names: `api.base_url`.
     pub(crate) fn base_url(&self, body: &str) -> Option<String> {
         #[derive(Deserialize)]
         struct Api {
@@ -109,12 +110,12 @@ impl Envelope {
         serde_json::from_str::<Api>(self.raw(Field::Api, body)?).ok()?.base_url.filter(|url| !url.is_empty())
     }
 
-    /// What it says of whom it acts for: `authentication`, where that is an object.
+    /// The unverified authentication: `authentication`, if it is an object.
     pub(crate) fn authentication(&self, body: &str) -> Option<Map<String, Value>> {
         self.object(Field::Authentication, body)
     }
 
-    /// The secrets that it brings: `secrets`, those that are texts and not empty.
+    /// The secrets of the delivery: the members of `secrets` that are non-empty texts.
     pub(crate) fn secrets(&self, body: &str) -> Vec<(String, Secret)> {
         let secrets = self.object(Field::Secrets, body).unwrap_or_default().into_iter();
         let texts = secrets.filter_map(|(key, value)| match value {
@@ -124,7 +125,7 @@ impl Envelope {
         texts.collect()
     }
 
-    /// The secrets that Kiket does not have, by their keys: `secret_status.missing`.
+    /// The keys of the secrets that Kiket does not have: `secret_status.missing`.
     pub(crate) fn missing_secrets(&self, body: &str) -> Vec<String> {
         let status = self.object(Field::SecretStatus, body);
         match status.and_then(|mut status| status.remove("missing")) {
@@ -156,7 +157,7 @@ impl Envelope {
     }
 
     fn note(&mut self, field: Field, raw: &RawValue, body: &str) {
-        // The raw value is a slice of the body: its place is the distance of the two.
+        // The raw value is a slice of the body: its position is the distance of the two.
         let start = (raw.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
         let end = start.saturating_add(raw.get().len());
         if let (Some(place), Ok(start), Ok(end)) =
@@ -167,9 +168,9 @@ impl Envelope {
     }
 }
 
-/// Decodes `body` into `T`, and finds its envelope on the way.
+/// Decodes `body` into `T`, and finds its envelope in the same pass.
 ///
-/// The envelope is there whenever the body is a JSON object, also when it does not decode into `T`.
+/// The envelope is found if the body is a JSON object, also if that does not decode into `T`.
 pub(crate) fn decode<'b, T: Deserialize<'b>>(
     body: &'b str,
 ) -> (serde_json::Result<T>, serde_json::Result<Envelope>) {
@@ -178,7 +179,7 @@ pub(crate) fn decode<'b, T: Deserialize<'b>>(
     (decoded, envelope)
 }
 
-/// Decodes `body`, and tells what was noted and whether that was all.
+/// Decodes `body`, and returns the envelope and whether all of the body was seen.
 fn tee<'b, T: Deserialize<'b>>(body: &'b str) -> (serde_json::Result<T>, Envelope, bool) {
     let mut envelope = Envelope::default();
     let mut complete = false;
@@ -189,20 +190,20 @@ fn tee<'b, T: Deserialize<'b>>(body: &'b str) -> (serde_json::Result<T>, Envelop
     (decoded, envelope, complete)
 }
 
-/// What is noted of the top level while it passes by.
+/// What is noted of the top level while it is decoded.
 struct Noted<'n, 'b> {
     envelope: &'n mut Envelope,
     complete: &'n mut bool,
     body: &'b str,
 }
 
-/// A deserializer, or a visitor, that looks at the top-level map on its way through.
+/// A deserializer or a visitor that notes the fields of the top-level map.
 struct Tee<'n, 'b, I> {
     inner: I,
     noted: Noted<'n, 'b>,
 }
 
-/// The private protocols of `serde_json` (raw values, exact numbers) are not for strangers' eyes.
+/// The private protocols of `serde_json` (raw values, exact numbers), which must reach it unchanged.
 const PRIVATE: &str = "$serde_json::private";
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Tee<'_, 'de, D> {
@@ -260,6 +261,16 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Tee<'_, 'de, D> {
     }
 }
 
+macro_rules! forward_visits {
+    ($($visit:ident($type:ty))*) => {
+        $(
+            fn $visit<E: serde::de::Error>(self, value: $type) -> Result<V::Value, E> {
+                self.inner.$visit(value)
+            }
+        )*
+    };
+}
+
 impl<'de, V: Visitor<'de>> Visitor<'de> for Tee<'_, 'de, V> {
     type Value = V::Value;
 
@@ -279,30 +290,10 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Tee<'_, 'de, V> {
         self.inner.visit_newtype_struct(Tee { inner, noted: self.noted })
     }
 
-    // A body is an object, so what follows is for completeness: errors read as if the tee was not there.
+    // A body is an object: the other visits only make errors read as if the tee were not there.
 
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<V::Value, E> {
-        self.inner.visit_bool(value)
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<V::Value, E> {
-        self.inner.visit_i64(value)
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<V::Value, E> {
-        self.inner.visit_u64(value)
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<V::Value, E> {
-        self.inner.visit_f64(value)
-    }
-
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<V::Value, E> {
-        self.inner.visit_str(value)
-    }
-
-    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<V::Value, E> {
-        self.inner.visit_borrowed_str(value)
+    forward_visits! {
+        visit_bool(bool) visit_i64(i64) visit_u64(u64) visit_f64(f64) visit_str(&str) visit_borrowed_str(&'de str)
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<V::Value, E> {
@@ -325,7 +316,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Tee<'_, 'de, V> {
 struct TeeMap<'n, 'b, A> {
     map: A,
     noted: Noted<'n, 'b>,
-    /// What the key that was read last means.
+    /// The field of the key that was read last.
     field: Option<Field>,
 }
 
@@ -453,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_texts_or_numbers_and_nothing_else() {
+    fn ids_are_texts_or_numbers() {
         for (body, id) in [
             (r#"{"id":7}"#, Some("7")),
             (r#"{"id":"a\u0062"}"#, Some("ab")),
@@ -468,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_texts_and_the_last_of_a_repeated_field_counts() {
+    fn events_are_texts_and_the_last_repeated_field_counts() {
         for (body, event, routed) in [
             (r#"{"event":"a","type":"b"}"#, Some("a"), Some("a")),
             (r#"{"event":null,"type":"b"}"#, Some("b"), Some("b")),
@@ -484,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_object_has_no_envelope() {
+    fn a_body_that_is_no_object_has_no_envelope() {
         for body in ["", "[1]", "{", "{}{}", "{\"a\":1", "null", "tru", "{\"a\":}", "{\"a\":1}x"] {
             assert!(Envelope::read(body).is_err(), "{body}");
         }

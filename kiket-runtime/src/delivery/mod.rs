@@ -1,4 +1,4 @@
-//! One request on its way: the request, its envelope, and the delivery it becomes.
+//! A delivery: the request, its envelope, and the services that it uses.
 
 mod envelope;
 mod request;
@@ -33,9 +33,10 @@ use crate::{
     types::{EventName, EventVersion, Headers, MissingScopes, Secret, hex, read_rfc3339, read_time},
 };
 
-/// One delivery, verified and routed: what extractors and middleware read.
+/// A verified and routed delivery, as extractors and middleware read it.
 ///
-/// See [`FromDelivery`](crate::FromDelivery) and [`Middleware`](crate::Middleware). Its clones are the same delivery.
+/// See [`FromDelivery`](crate::FromDelivery) and [`Middleware`](crate::Middleware). Clones are cheap and are the same
+/// delivery.
 #[derive(Clone)]
 pub struct Delivery(Arc<Contents>);
 
@@ -46,11 +47,11 @@ struct Contents {
     body: JsonText,
     authentic: Authentic,
     deadline: Instant,
-    /// Found when the payload is decoded, or when it is first needed.
+    /// Found when the payload is decoded, else when it is first needed.
     envelope: OnceLock<Envelope>,
-    /// The idempotency keys of the calls that are made for it, from the first call on.
+    /// The idempotency keys of its calls, made for the first call.
     keys: OnceLock<IdempotencyKeys>,
-    /// What middleware inserted, one of a type.
+    /// The values that middleware inserted, one of each type.
     values: OnceLock<Box<Mutex<TypeMap>>>,
 }
 
@@ -81,8 +82,9 @@ impl Delivery {
         &self.0.services
     }
 
-    /// Gives a value to the handler and to the middleware behind, which extract it with
+    /// Inserts a value for the handler and for later middleware, which extract it with
     /// [`FromMiddleware<T>`](crate::FromMiddleware). It replaces another value of its type.
+    #[doc(alias = "extensions")]
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
         self.values().insert(Arc::new(value));
     }
@@ -96,12 +98,12 @@ impl Delivery {
         self.0.values.get_or_init(Box::default).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The event, as its handler is registered.
+    /// The event of the handler, as it was registered.
     pub fn event(&self) -> &EventName {
         &self.0.handler.event
     }
 
-    /// The version, as its handler is registered.
+    /// The event version of the handler, as it was registered.
     pub fn version(&self) -> &EventVersion {
         &self.0.handler.version
     }
@@ -111,7 +113,7 @@ impl Delivery {
         &self.0.headers
     }
 
-    /// The body: verified bytes, valid UTF-8, and known to start like a JSON object.
+    /// The verified body: valid UTF-8 that begins like a JSON object.
     pub fn body(&self) -> &str {
         self.0.body.as_str()
     }
@@ -120,69 +122,69 @@ impl Delivery {
         self.0.body.bytes()
     }
 
-    /// The body as a `T`, which may borrow from the delivery.
+    /// Decodes the body into a `T`, which may borrow from the delivery.
     ///
     /// # Errors
     ///
-    /// `serde_json`'s, without the path of the field; [`Payload`](crate::Payload) finds that.
+    /// When the body is no `T`. The error has no path; [`Payload`](crate::Payload) finds it.
     pub(crate) fn decode<'d, T: Deserialize<'d>>(&'d self) -> serde_json::Result<T> {
         let (decoded, envelope) = envelope::decode(self.body());
         if let Ok(envelope) = envelope {
-            let _ = self.0.envelope.set(envelope); // a second payload extractor finds the same
+            let _ = self.0.envelope.set(envelope); // a second payload extractor finds the same envelope
         }
         decoded
     }
 
-    /// The envelope, read now unless a payload was decoded before.
+    /// The envelope; it is read now, unless a payload was decoded before.
     pub(crate) fn envelope(&self) -> serde_json::Result<&Envelope> {
         self.0.envelope()
     }
 
     /// The id of the delivery: body `id`, else `delivery_id`, else header `X-Kiket-Invocation`, else
-    /// `X-Kiket-Delivery`. Only the body is signed: use [`key`](Self::key) to tell deliveries apart.
+    /// `X-Kiket-Delivery`. Only the body is signed: use [`key`](Self::key) to distinguish deliveries.
     pub fn id(&self) -> Option<Cow<'_, str>> {
         self.0.signed_id().or_else(|| unsigned_id(self.headers()))
     }
 
-    /// What makes this delivery the same as another one, from signed text only: the body's `id`, else its
-    /// `delivery_id`, else the SHA-256 of the body and of the time that was signed with it. Every attempt at a delivery that
-    /// has an id has the same.
+    /// The deduplication key, from signed text only: the body's `id`, else its `delivery_id`, else the SHA-256 of the body
+    /// and of the signed timestamp. All attempts at a delivery with an id have the same key.
+    #[doc(alias("deduplication key", "idempotency key"))]
     pub fn key(&self) -> String {
         self.0.key()
     }
 
-    /// What makes the work of a handler the same as other work: its event and version, and the delivery's key. A
-    /// delivery that is sent to the handler of another version is work of its own.
+    /// The key of the handler's work: its event and version, and the delivery's key. The same delivery to the handler of
+    /// another version is other work.
     pub(crate) fn work_key(&self) -> String {
         self.0.work_key()
     }
 
-    /// When it happened: `timestamp`, `occurred_at`, `createdAt` or `received_at` in the body, as RFC 3339 text or
-    /// Unix seconds, also with a fraction, or Unix milliseconds. `None` where there is none or another text.
+    /// The time of the event: `timestamp`, `occurred_at`, `createdAt` or `received_at` in the body, as RFC 3339 text,
+    /// Unix seconds (also with a fraction) or Unix milliseconds. `None` if it is missing or has another format.
     pub fn occurred_at(&self) -> Option<SystemTime> {
         read_time(self.envelope().ok()?.time(self.body())?)
     }
 
-    /// When it was signed: the time of `X-Kiket-Timestamp`, else that of its runtime token.
+    /// The time of the signature: `X-Kiket-Timestamp`, else the time of the runtime token.
     pub fn signed_at(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(self.0.authentic.signed_at)
     }
 
-    /// Which of the live webhook secrets signed it, by position: 0 is the current one. `None` where a runtime token alone
-    /// proved it.
+    /// The position of the webhook secret that signed it: 0 is the current one. `None` if only a runtime token
+    /// authenticated it.
     pub fn secret_position(&self) -> Option<usize> {
         self.0.authentic.secret
     }
 
-    /// Whom it acts for and what it may do: as its runtime token says it, or, where none was checked, what its body says.
+    /// The identity and the scopes of the delivery: from its runtime token if that was verified, else from its body.
     pub fn auth(&self) -> Option<Auth> {
         if let Some(token) = &self.0.authentic.token {
             return Some(token.auth.clone());
         }
-        let mut said = self.envelope().ok()?.authentication(self.body())?;
-        let text = |name| said.get(name).and_then(Value::as_str).map(str::to_owned);
+        let mut claims = self.envelope().ok()?.authentication(self.body())?;
+        let text = |name| claims.get(name).and_then(Value::as_str).map(str::to_owned);
         let (token_type, expires_at) = (text("token_type"), text("expires_at"));
-        let scopes = said.remove("scopes").and_then(|scopes| serde_json::from_value(scopes).ok());
+        let scopes = claims.remove("scopes").and_then(|scopes| serde_json::from_value(scopes).ok());
         let expires_at = expires_at.and_then(|time| read_rfc3339(&time)?.duration_since(UNIX_EPOCH).ok());
         let grant = Grant {
             scopes: scopes.unwrap_or_default(),
@@ -192,12 +194,15 @@ impl Delivery {
         Some(Auth::new(grant).of_type(token_type))
     }
 
-    /// What it lacks of `required` scopes.
+    /// The scopes of `required` that it does not have.
     ///
     /// # Errors
     ///
-    /// When nobody can say for a while, for its runtime token could not be checked.
-    pub(crate) fn lacks<S: AsRef<str>>(&self, required: &[S]) -> Result<Option<MissingScopes>, Rejection> {
+    /// When its runtime token could not be checked yet.
+    pub(crate) fn missing_scopes<S: AsRef<str>>(
+        &self,
+        required: &[S],
+    ) -> Result<Option<MissingScopes>, Rejection> {
         let Authentic { token, undecided, .. } = &self.0.authentic;
         if let Some(wait) = undecided.filter(|_| !required.is_empty()) {
             return Err(Rejection::keys_unavailable(wait));
@@ -207,9 +212,9 @@ impl Delivery {
 
     /// The secret `key`: from the delivery, else from the environment.
     pub(crate) fn secret(&self, key: &str) -> Option<Secret> {
-        let brought = self.secrets().into_iter().find(|(name, _)| name == key);
+        let own = self.secrets().into_iter().find(|(name, _)| name == key);
         let variables = &self.services().secret_variables;
-        brought.map(|(_, secret)| secret).or_else(|| variables.find(key).cloned())
+        own.map(|(_, secret)| secret).or_else(|| variables.find(key).cloned())
     }
 
     /// The keys of the secrets that Kiket does not have.
@@ -221,23 +226,24 @@ impl Delivery {
         self.envelope().map(|envelope| envelope.secrets(self.body())).unwrap_or_default()
     }
 
-    /// What came with it and nobody may read: its secrets and its token.
+    /// The texts to redact: its secrets and its token.
     pub(crate) fn confidential(&self) -> Vec<Secret> {
-        let said = self.envelope().ok().and_then(|envelope| envelope.authentication(self.body()));
-        let token = said.and_then(|said| said.get("runtime_token")?.as_str().map(Secret::from));
+        let claims = self.envelope().ok().and_then(|envelope| envelope.authentication(self.body()));
+        let token = claims.and_then(|claims| claims.get("runtime_token")?.as_str().map(Secret::from));
         self.secrets().into_iter().map(|(_, secret)| secret).chain(token).collect()
     }
 
-    /// How long the handler may still run; zero when its deadline has passed.
+    /// The time until the handler's deadline; zero if it has passed.
+    #[doc(alias("deadline", "timeout"))]
     pub fn remaining(&self) -> Duration {
         self.0.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// The client of the extension, as this delivery uses it.
+    /// The client of the extension, with the version, token and deadline of the delivery.
     pub(crate) fn client(&self) -> Client {
         let client = self.services().client.for_delivery(Arc::clone(&self.0) as Arc<dyn DeliveryScope>);
         match self.envelope().ok().and_then(|envelope| envelope.base_url(self.body())) {
-            Some(told) => client.at_base_url_of_delivery(&told),
+            Some(named) => client.at_base_url_of_delivery(&named),
             None => client,
         }
     }
@@ -246,7 +252,8 @@ impl Delivery {
         self.0.deadline
     }
 
-    /// Gives the current span the id of the delivery, which is known without another pass once the body is decoded.
+    /// Records the id of the delivery in the current span. Call it after the payload was decoded, when that needs no other
+    /// pass.
     pub(crate) fn name_in_span(&self) {
         let span = Span::current();
         if !span.is_disabled() {
@@ -272,7 +279,7 @@ impl Contents {
         if let Some(id) = self.signed_id() {
             return format!("id:{id}");
         }
-        // Where a token alone proves it, that is in the body, and tells it from every other one; a time there may be none.
+        // A delivery without a signature has its runtime token in the body, which distinguishes it; it may have no time.
         let signed_at = self.authentic.secret.map(|_| self.authentic.signed_at.to_string());
         let hash = Sha256::new()
             .chain_update(signed_at.unwrap_or_default())
@@ -305,7 +312,7 @@ impl DeliveryScope for Contents {
     }
 }
 
-/// The id in the headers, which are not signed.
+/// The delivery id from the headers, which are not signed.
 pub(crate) fn unsigned_id(headers: &Headers) -> Option<Cow<'_, str>> {
     ["x-kiket-invocation", "x-kiket-delivery"]
         .into_iter()

@@ -1,4 +1,4 @@
-//! A request before anything about it is known to be true, and a body that may be JSON.
+//! A request that is not verified yet, and a body that may be JSON.
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -13,8 +13,7 @@ pub(crate) struct Request<'r> {
     pub(crate) body: Bytes,
 }
 
-/// A body that may be a JSON object: UTF-8, and its first character is `{`. The rest is checked when it is
-/// decoded.
+/// A body that may be a JSON object: it is UTF-8 and begins with `{`. Decoding checks the rest.
 #[derive(Clone)]
 pub(crate) struct JsonText(ByteString);
 

@@ -1,4 +1,4 @@
-//! What all deliveries of an extension share, and which handler one is for.
+//! The services that all deliveries share, and the event and version of a handler.
 
 use std::{
     any::{Any, TypeId},
@@ -20,7 +20,7 @@ pub(crate) struct HandlerKey {
     pub(crate) version: EventVersion,
 }
 
-/// What all deliveries of an extension share.
+/// The services that all deliveries of an extension share.
 pub(crate) struct Services {
     pub(crate) client: Client,
     pub(crate) extension_id: Option<String>,
@@ -31,7 +31,7 @@ pub(crate) struct Services {
     pub(crate) classifiers: Classifiers,
 }
 
-/// Values by their type: the states of an extension, and what middleware inserts into a delivery.
+/// Values by their type: the states of an extension, and the values that middleware inserts into a delivery.
 #[derive(Default)]
 pub(crate) struct TypeMap(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
 

@@ -1,4 +1,4 @@
-//! Which event a delivery is about, and in which version: what path, header and query say of it.
+//! The target of a request: event and version, from path, header and query.
 
 use std::borrow::Cow;
 
@@ -7,12 +7,12 @@ use crate::{
     types::{EventName, EventNameError, EventVersionError, Headers, VERSION_HEADER, VersionKey},
 };
 
-/// What the request line says: the segments of the path, percent-decoded by [`segment`], and the raw query.
+/// The path segments, percent-encoded, and the raw query of a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Target<'r> {
-    /// The event's segment; absent on the path that leaves it to the body.
+    /// The segment of the event; `None` on the path whose body names the event.
     pub(crate) event: Option<&'r str>,
-    /// The version's segment, on the paths that have one.
+    /// The segment of the version, on paths that have one.
     pub(crate) version: Option<&'r str>,
     pub(crate) query: &'r str,
 }
@@ -25,8 +25,8 @@ impl<'r> Target<'r> {
         Ok(Some(event))
     }
 
-    /// The one version that path, header and query name. White space around a value does not count, and a blank
-    /// value is none.
+    /// The version that path, header and query name (wire contract, version-sources). White space around a value is
+    /// ignored, and a blank value is absent.
     pub(crate) fn version<'v>(&self, headers: &'v Headers) -> Result<Version<'v>, Rejection>
     where
         'r: 'v,
@@ -51,7 +51,7 @@ impl<'r> Target<'r> {
     }
 }
 
-/// A version as it was asked for.
+/// The version that a request names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Version<'v> {
     pub(crate) written: Cow<'v, str>,
@@ -74,7 +74,7 @@ impl<'v> Version<'v> {
 
 /// One path segment, percent-decoded once; `None` where that is not UTF-8.
 fn segment(encoded: &str) -> Option<Cow<'_, str>> {
-    // Nearly always there is nothing to decode.
+    // Most segments are not encoded.
     if !encoded.as_bytes().contains(&b'%') {
         return Some(Cow::Borrowed(encoded));
     }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_version_is_malformed() {
+    fn other_texts_are_malformed() {
         assert_eq!(version(Some("latest"), &[], ""), Err("malformed_version"));
         assert_eq!(version(Some("v1"), &["x"], ""), Err("malformed_version"));
         assert_eq!(version(None, &[], "version=%FF"), Err("malformed_version"));

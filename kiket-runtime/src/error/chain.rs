@@ -1,4 +1,4 @@
-//! An error with all its causes, on one line.
+//! Prints an error with its source chain, on one line.
 
 use std::{error::Error as StdError, fmt};
 

@@ -1,14 +1,14 @@
-//! Why a call to Kiket failed.
+//! The error of a call to Kiket.
 
 use std::{fmt, time::Duration};
 
 use http::StatusCode;
 use serde_json::Value;
 
-/// Why a call to Kiket failed: what Kiket answered, or why there is no answer.
+/// The error of a call to Kiket: an error response, or the reason why there is no response.
 ///
-/// `?` converts it into a [`kiket::Error`](crate::Error), so that the delivery is tried again; after a `Retry-After` of
-/// Kiket, not before that. It never contains a token.
+/// `?` in a handler converts it into a [`HandlerError`](crate::HandlerError), so that Kiket sends the delivery again, no
+/// sooner than a `Retry-After` of the response. It never contains a token.
 ///
 /// ```
 /// use kiket_runtime::{ClientError, ClientErrorKind};
@@ -19,45 +19,45 @@ use serde_json::Value;
 /// ```
 pub struct ClientError(Box<Failure>);
 
-/// What stood in the way of a call.
+/// The kind of a [`ClientError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientErrorKind {
-    /// A token, an id or an address is missing or unusable; nothing was sent.
+    /// A token, an id or a URL is missing or invalid; nothing was sent.
     NotConfigured,
     /// An argument cannot be sent; nothing was sent.
     InvalidRequest,
-    /// The call would have had to wait longer than it may, for its turn or after a `Retry-After`.
+    /// The rate limit, or a `Retry-After`, would hold the call back past its deadline; nothing was sent.
     RateLimited,
-    /// No connection: the name is unknown, nobody listens, or TLS failed.
+    /// No connection: the host is unknown, the connection was refused, or TLS failed.
     Connect,
-    /// The time was over: that of the call, or that of the delivery.
+    /// The deadline passed: that of the call, or that of the delivery.
     Timeout,
-    /// The connection broke before the answer was complete. Whether the call took effect is unknown.
+    /// The connection broke before the response was complete. Whether the call took effect is unknown.
     Interrupted,
-    /// Kiket answered with a status other than 2xx.
+    /// The response has a status other than 2xx.
     Status(StatusCode),
-    /// The answer is larger than an answer may be.
+    /// The response is larger than 8 MiB.
     TooLarge,
-    /// The answer is not what was asked for: not JSON, or JSON of another shape.
+    /// The response could not be deserialized: it is not JSON, or JSON of another shape.
     Unreadable,
 }
 
-/// What is wrong with one field of a request, as Kiket says it.
+/// Kiket's description of what is wrong with one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldError {
-    /// The field; empty where Kiket names none.
+    /// The field; empty if the response names none.
     pub field: String,
-    /// What is wrong with it.
+    /// The description.
     pub message: String,
 }
 
 struct Failure {
     kind: ClientErrorKind,
-    /// Which call, like `GET /api/v1/ext/rate_limit`.
+    /// The call, like `GET /api/v1/ext/rate_limit`.
     call: String,
-    /// What happened, in one sentence; Kiket's own words where it has any.
+    /// The message of the response, else our own.
     message: String,
     code: Option<String>,
     fields: Vec<FieldError>,
@@ -80,10 +80,12 @@ impl ClientError {
         }))
     }
 
-    /// What Kiket answered. `excerpt` is the start of the body, where it may be shown.
-    pub(crate) fn answered(call: &str, status: StatusCode, body: &[u8], excerpt: Option<String>) -> Self {
-        let told = serde_json::from_slice::<Value>(body).map(|body| Told::read(&body)).unwrap_or_default();
-        let message = told.message.unwrap_or_else(|| {
+    /// An error response. `excerpt` is the start of the body, if it may be shown.
+    pub(crate) fn of_response(call: &str, status: StatusCode, body: &[u8], excerpt: Option<String>) -> Self {
+        let body = serde_json::from_slice::<Value>(body);
+        let ErrorBody { message, code, fields, request_id } =
+            body.map(|body| ErrorBody::read(&body)).unwrap_or_default();
+        let message = message.unwrap_or_else(|| {
             let reason = status.canonical_reason().unwrap_or("no reason given");
             if status.is_redirection() {
                 format!("{reason}; redirects are not followed")
@@ -91,12 +93,8 @@ impl ClientError {
                 reason.to_owned()
             }
         });
-        let mut error = Self::new(ClientErrorKind::Status(status), call, message);
-        error.0.code = told.code;
-        error.0.fields = told.fields;
-        error.0.request_id = told.request_id;
-        error.0.excerpt = excerpt;
-        error
+        let (kind, call) = (ClientErrorKind::Status(status), call.to_owned());
+        Self(Box::new(Failure { kind, call, message, code, fields, request_id, excerpt, retry_after: None }))
     }
 
     pub(crate) fn with_request_id(mut self, id: Option<String>) -> Self {
@@ -114,7 +112,7 @@ impl ClientError {
         self
     }
 
-    /// Takes a text that must not be shown out of everything that is.
+    /// Redacts `secret` in all texts.
     pub(crate) fn without(mut self, secret: &str) -> Self {
         if secret.is_empty() {
             return self;
@@ -130,12 +128,12 @@ impl ClientError {
         self
     }
 
-    /// What stood in the way.
+    /// The kind of the error.
     pub fn kind(&self) -> ClientErrorKind {
         self.0.kind
     }
 
-    /// The status that Kiket answered with.
+    /// The status of the response.
     pub fn status(&self) -> Option<StatusCode> {
         match self.0.kind {
             ClientErrorKind::Status(status) => Some(status),
@@ -143,37 +141,37 @@ impl ClientError {
         }
     }
 
-    /// Kiket's code of the failure, like `rate_limited`.
+    /// The code in the response, like `rate_limited`.
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// What happened: Kiket's own words where it has any.
+    /// The message: that of the response, if it has one.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// What is wrong with the fields of the request.
+    /// The invalid fields of the request.
     pub fn fields(&self) -> &[FieldError] {
         &self.0.fields
     }
 
-    /// The id under which Kiket's support finds the call.
+    /// The id of the request, by which Kiket's support finds the call.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// The start of the answer's body, at most 512 characters; absent where it could show a secret.
+    /// The start of the response's body, at most 512 characters; `None` if it could contain a secret.
     pub fn excerpt(&self) -> Option<&str> {
         self.0.excerpt.as_deref()
     }
 
-    /// When Kiket wants to be asked again.
+    /// The delay that Kiket asks for before the next call: the `Retry-After` of the response.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// Which call it was, like `GET /api/v1/ext/rate_limit`.
+    /// The call, like `GET /api/v1/ext/rate_limit`.
     pub fn call(&self) -> &str {
         &self.0.call
     }
@@ -184,7 +182,7 @@ impl fmt::Display for ClientError {
         let Failure { kind, call, message, fields, request_id, .. } = &*self.0;
         match kind {
             ClientErrorKind::Status(status) => {
-                write!(f, "`{call}` was answered with {}: {message}", status.as_u16())?;
+                write!(f, "`{call}` failed with status {}: {message}", status.as_u16())?;
             }
             _ => write!(f, "`{call}` failed: {message}")?,
         }
@@ -218,7 +216,7 @@ impl fmt::Debug for ClientError {
 
 impl std::error::Error for ClientError {}
 
-/// What the body of a failure tells, in any of its spellings:
+/// The body of an error response, in any of its shapes:
 ///
 /// ```text
 /// {"error": "text", "code": "text", "request_id": "text"}      also {"error": {"message": …, "code": …}}
@@ -227,14 +225,14 @@ impl std::error::Error for ClientError {}
 /// {"title": "text", "detail": "text", "type": "text"}          RFC 7807
 /// ```
 #[derive(Default)]
-struct Told {
+struct ErrorBody {
     message: Option<String>,
     code: Option<String>,
     fields: Vec<FieldError>,
     request_id: Option<String>,
 }
 
-impl Told {
+impl ErrorBody {
     fn read(body: &Value) -> Self {
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let error = &body["error"];
@@ -286,15 +284,20 @@ mod tests {
 
     use super::*;
 
-    fn answered(body: &Value) -> ClientError {
-        ClientError::answered("GET /x", StatusCode::UNPROCESSABLE_ENTITY, body.to_string().as_bytes(), None)
+    fn invalid(body: &Value) -> ClientError {
+        ClientError::of_response(
+            "GET /x",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            body.to_string().as_bytes(),
+            None,
+        )
     }
 
     #[test]
-    fn every_spelling_of_a_failure_is_read() {
+    fn every_shape_of_an_error_body_is_read() {
         #[track_caller]
         fn check(body: &Value, message: &str, code: Option<&str>, fields: &[(&str, &str)]) {
-            let error = answered(body);
+            let error = invalid(body);
             assert_eq!((error.message(), error.code()), (message, code), "{body}");
             let found: Vec<_> =
                 error.fields().iter().map(|f| (f.field.as_str(), f.message.as_str())).collect();
@@ -325,23 +328,26 @@ mod tests {
     }
 
     #[test]
-    fn it_says_call_status_fields_and_request() {
-        let error = answered(
-            &json!({ "error": "invalid", "errors": { "email": ["is taken"] }, "request_id": "r-1" }),
-        );
+    fn it_prints_call_status_fields_and_request() {
+        let error =
+            invalid(&json!({ "error": "invalid", "errors": { "email": ["is taken"] }, "request_id": "r-1" }));
         assert_eq!(
             error.to_string(),
-            "`GET /x` was answered with 422: invalid; `email` is taken (request r-1)"
+            "`GET /x` failed with status 422: invalid; `email` is taken (request r-1)"
         );
     }
 
     #[test]
-    fn a_token_that_comes_back_is_not_shown() {
+    fn a_token_in_a_response_is_redacted() {
         let body = json!({ "error": "bad canary", "errors": { "canary": "canary" }, "code": "canary" });
         let excerpt = Some(body.to_string());
-        let error =
-            ClientError::answered("GET /x", StatusCode::UNAUTHORIZED, body.to_string().as_bytes(), excerpt)
-                .without("canary");
+        let error = ClientError::of_response(
+            "GET /x",
+            StatusCode::UNAUTHORIZED,
+            body.to_string().as_bytes(),
+            excerpt,
+        )
+        .without("canary");
         assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
     }
 }

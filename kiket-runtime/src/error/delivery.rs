@@ -1,4 +1,4 @@
-//! Why a delivery failed, and whether Kiket should send it again.
+//! The error of a delivery, with its retry advice.
 
 use std::{any::type_name, borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
@@ -36,7 +36,7 @@ pub struct Error(Box<Failure>);
 struct Failure {
     kind: ErrorKind,
     code: Option<&'static str>,
-    /// Written for the caller; absent where only a cause is known.
+    /// The text for the caller; `None` if only a cause is known.
     message: Option<Cow<'static, str>>,
     cause: Option<Cause>,
     missing_scopes: Option<MissingScopes>,
@@ -93,7 +93,7 @@ impl Error {
         Self(Box::new(Failure { kind, code: None, message, cause: None, missing_scopes: None }))
     }
 
-    /// What `cause` asks for, without a text for the caller.
+    /// An error of this kind, without a text for the caller.
     pub(super) fn of_kind(kind: ErrorKind) -> Self {
         Self::new(kind, None)
     }
@@ -127,7 +127,7 @@ impl Error {
         self
     }
 
-    /// What the error asks of Kiket.
+    /// The kind of the error: what Kiket should do with the delivery.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -198,7 +198,7 @@ mod tests {
     struct Unreachable(#[source] Refused);
 
     #[test]
-    fn the_log_reads_the_whole_chain_once() {
+    fn debug_prints_each_level_of_the_source_chain_once() {
         let error = Error::permanent("no mail").because(Unreachable(Refused));
         assert_eq!(format!("{error:?}"), "no mail: mail server unreachable: connection refused");
         let error = Error::from(std::io::Error::other("disk"));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_client_error_rejects() {
+    fn a_status_that_is_no_client_error_becomes_422() {
         for (chosen, sent) in [(400, 400), (404, 404), (499, 499), (200, 422), (500, 422), (302, 422)] {
             let error = Error::reject(StatusCode::from_u16(chosen).unwrap(), "no");
             assert_eq!(error.kind(), ErrorKind::Rejected(StatusCode::from_u16(sent).unwrap()));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_names_the_class() {
+    fn the_class_is_the_code_or_the_type_of_the_cause() {
         assert_eq!(Error::retry("no").because(Refused).with_code("refused").class(), "refused");
         assert!(Error::retry("no").because(Refused).class().ends_with("Refused"));
         assert_eq!(Error::permanent("no").class(), "kiket::Error");

@@ -1,10 +1,10 @@
-//! Why an extractor gave no value.
+//! The rejections of extractors.
 
 use super::delivery::Error;
 
-/// Why [`Payload<T>`](crate::Payload) could not be extracted: the body does not decode into `T`.
+/// The rejection of [`Payload<T>`](crate::Payload): the body does not decode into `T`.
 ///
-/// `Display` says which field, like ``issue.title: missing field `title` ``; [`source`](std::error::Error::source) is the
+/// `Display` names the field, like ``issue.title: missing field `title` ``; [`source`](std::error::Error::source) is the
 /// error of `serde_json`. A handler takes it as `Result<Payload<T>, PayloadRejection>`; without that, the response is 500
 /// with the text, so that a corrected build can still serve the retry.
 #[derive(Debug, thiserror::Error)]

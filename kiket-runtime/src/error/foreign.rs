@@ -1,4 +1,4 @@
-//! An error that a handler failed with and that kiket did not make: where its retry advice is found.
+//! An error of another crate that a handler failed with, and its retry advice.
 
 use std::{
     any::{Any, type_name},
@@ -12,7 +12,7 @@ use super::{
     delivery::Error,
     extractor::PayloadRejection,
     kind::ErrorKind,
-    retry::{Advice, Classifiers, Subject},
+    retry::{Advice, Classifiers, ErrorView},
     verification::{VerificationError, VerificationErrorKind},
 };
 
@@ -24,7 +24,7 @@ pub(super) struct Foreign {
     type_name: &'static str,
 }
 
-/// What it was before it was boxed: a boxed `anyhow::Error` no longer shows what it wraps.
+/// The error by its original type: a boxed `anyhow::Error` no longer shows what it wraps.
 enum Form {
     Boxed(Boxed),
     #[cfg(feature = "anyhow")]
@@ -48,26 +48,26 @@ impl Foreign {
         }
     }
 
-    /// The error as a whole where that shows more than its levels, then its levels, outermost first.
-    fn subjects(&self) -> impl Iterator<Item = Subject<'_>> {
+    /// The whole error if it shows more than its levels, then its levels, outermost first.
+    fn views(&self) -> impl Iterator<Item = ErrorView<'_>> {
         let whole = match &self.error {
             Form::Boxed(_) => None,
             #[cfg(feature = "anyhow")]
-            Form::Anyhow(error) => Some(Subject::Anyhow(error)),
+            Form::Anyhow(error) => Some(ErrorView::Anyhow(error)),
             #[cfg(feature = "eyre")]
-            Form::Eyre(report) => Some(Subject::Eyre(report)),
+            Form::Eyre(report) => Some(ErrorView::Eyre(report)),
         };
         let levels = iter::successors(Some(self.outermost()), |&level| level.source());
-        whole.into_iter().chain(levels.map(Subject::Level))
+        whole.into_iter().chain(levels.map(ErrorView::Level))
     }
 
-    /// The first advice that `classifiers` or a type of kiket's give, outermost first; else a retry by the schedule.
+    /// The first advice that a type of kiket's or `classifiers` give, outermost first; else a retry by the schedule.
     pub(super) fn advised(&self, classifiers: &Classifiers) -> Error {
-        let advised = self.subjects().find_map(|subject| advice(subject, classifiers));
+        let advised = self.views().find_map(|error| advice(error, classifiers));
         advised.unwrap_or_else(|| Error::of_kind(ErrorKind::Retryable))
     }
 
-    /// The same as the cause of `error`.
+    /// Makes this the cause of `error`.
     #[allow(clippy::infallible_destructuring_match)] // without the features there is one form
     pub(super) fn cause_of(self, error: Error) -> Error {
         let cause = match self.error {
@@ -81,20 +81,20 @@ impl Foreign {
     }
 }
 
-fn advice(subject: Subject<'_>, classifiers: &Classifiers) -> Option<Error> {
-    let rejection = || subject.downcast_ref().map(|PayloadRejection(error)| error);
-    if let Some(error) = subject.downcast_ref::<Error>().or_else(rejection) {
+fn advice(error: ErrorView<'_>, classifiers: &Classifiers) -> Option<Error> {
+    let rejection = || error.downcast_ref().map(|PayloadRejection(error)| error);
+    if let Some(error) = error.downcast_ref::<Error>().or_else(rejection) {
         return Some(error.repeated());
     }
     let called = || {
-        let wait = subject.downcast_ref::<ClientError>()?.retry_after();
+        let wait = error.downcast_ref::<ClientError>()?.retry_after();
         Some(wait.map_or(ErrorKind::Retryable, ErrorKind::RetryAfter))
     };
-    let unverified = || match subject.downcast_ref().map(VerificationError::kind)? {
-        VerificationErrorKind::UnusableSecret => Some(ErrorKind::Retryable),
+    let unverified = || match error.downcast_ref().map(VerificationError::kind)? {
+        VerificationErrorKind::InvalidSecret => Some(ErrorKind::Retryable),
         _ => Some(ErrorKind::Permanent),
     };
-    let kind = classifiers.advice(subject).map(Advice::kind).or_else(called).or_else(unverified);
+    let kind = classifiers.advice(error).map(Advice::kind).or_else(called).or_else(unverified);
     kind.map(Error::of_kind)
 }
 

@@ -1,4 +1,4 @@
-//! What handlers fail with.
+//! The error of handlers, into which `?` converts any error.
 
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
@@ -15,7 +15,7 @@ use super::{
 /// What a handler returns: a value, or a [`HandlerError`], into which `?` converts any error.
 pub type Result<T, E = HandlerError> = std::result::Result<T, E>;
 
-/// What a handler fails with. `?` converts any error into it: standard errors, `anyhow::Error`, `eyre::Report`,
+/// The error of handlers. `?` converts any error into it: standard errors, `anyhow::Error`, `eyre::Report`,
 /// `Box<dyn Error + Send + Sync>`, `String` and `&'static str`.
 ///
 /// Whether Kiket should send the delivery again is found along the source chain of the error, outermost first: an
@@ -89,7 +89,7 @@ impl HandlerError {
         Self::ours(self.into_error().with_code(code))
     }
 
-    /// What the error asks of Kiket, without the advice of [`ExtensionBuilder::classify`](crate::ExtensionBuilder::classify).
+    /// The kind of the error, without the advice of [`ExtensionBuilder::classify`](crate::ExtensionBuilder::classify).
     pub fn kind(&self) -> ErrorKind {
         match &*self.0 {
             Repr::Ours(error) => error.kind(),
@@ -97,7 +97,7 @@ impl HandlerError {
         }
     }
 
-    /// The same as a standard error, for callers with other error types and for tests. It has the advice that
+    /// The error as a standard error, for callers with other error types and for tests. It has the advice that
     /// [`kind`](Self::kind) gives, and any other error as its source.
     ///
     /// ```
@@ -111,7 +111,7 @@ impl HandlerError {
         self.advised(&Classifiers::default())
     }
 
-    /// The same with the advice of `classifiers`, too.
+    /// Like [`into_error`](Self::into_error), with the advice of `classifiers` too.
     pub(crate) fn advised(self, classifiers: &Classifiers) -> Error {
         match *self.0 {
             Repr::Ours(error) => error,
@@ -137,7 +137,7 @@ impl<E: Into<Box<dyn StdError + Send + Sync>> + 'static> From<E> for HandlerErro
     }
 }
 
-/// One level: the text for the caller, else that of the error it was made from.
+/// Prints one level: the text for the caller, else that of the error it was made from.
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
@@ -147,7 +147,7 @@ impl fmt::Display for HandlerError {
     }
 }
 
-/// The whole source chain.
+/// Prints the whole source chain.
 impl fmt::Debug for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
@@ -168,7 +168,7 @@ pub trait IntoHandlerError {
     fn into_handler_error(self) -> HandlerError;
 }
 
-#[diagnostic::do_not_recommend] // the message is about the type that was written
+#[diagnostic::do_not_recommend] // the message names the user's type
 impl<E: Into<HandlerError>> IntoHandlerError for E {
     fn into_handler_error(self) -> HandlerError {
         self.into()
@@ -193,7 +193,7 @@ mod tests {
     struct Tickets(#[source] Error);
 
     #[test]
-    fn a_converted_error_is_retried_without_a_text_for_the_caller() {
+    fn a_converted_error_is_retried_without_text_for_the_caller() {
         let error = HandlerError::from(Unreachable(Refused));
         assert_eq!(
             (error.kind(), error.to_string()),

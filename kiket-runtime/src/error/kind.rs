@@ -1,20 +1,20 @@
-//! What a failed delivery asks of Kiket.
+//! The kinds of errors: what Kiket should do with a failed delivery.
 
 use std::time::Duration;
 
 use http::StatusCode;
 
-/// What an [`Error`](crate::Error) asks of Kiket.
+/// What Kiket should do with a failed delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// Try again by the platform's schedule: 500.
+    /// Retry by the platform's schedule: 500.
     Retryable,
-    /// Try again, not before this time: 503 and `Retry-After`.
+    /// Retry, not before this delay has passed: 503 and `Retry-After`.
     RetryAfter(Duration),
-    /// Do not try again: 422.
+    /// Do not retry: 422.
     Permanent,
-    /// Do not try again, with this 4xx.
+    /// Do not retry, with this 4xx.
     Rejected(StatusCode),
     /// The payload does not decode into the handler's type: 500, so that a corrected build can still serve the
     /// retry; a setting of the extension makes it 422.

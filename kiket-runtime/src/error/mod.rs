@@ -1,5 +1,4 @@
-//! Failures, one type per reader: [`HandlerError`] and [`Error`] for handlers, [`StartupError`] for the start,
-//! `Rejection` for Kiket.
+//! Errors, one type per reader: handlers, the start of the extension, Kiket, the log.
 
 mod chain;
 mod client;

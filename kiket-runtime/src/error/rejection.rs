@@ -1,4 +1,4 @@
-//! What Kiket reads when a delivery is not answered by a handler's value.
+//! The error responses to deliveries.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -11,29 +11,37 @@ use super::{
 };
 use crate::types::{EventNameError, EventVersionError, MissingScopes};
 
-/// An answer other than a handler's value: status, stable code, and a text without internals.
+/// An error response: status, stable code, and a text without internals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rejection {
     pub(crate) status: StatusCode,
-    /// Absent where the body is constant by contract.
+    /// `None` if the body is constant (wire contract, signature-refusal).
     pub(crate) code: Option<&'static str>,
     pub(crate) text: Cow<'static, str>,
     pub(crate) retry_after: Option<Duration>,
-    /// The scopes that the delivery lacks.
+    /// The missing scopes.
     pub(crate) missing_scopes: Option<Box<MissingScopes>>,
 }
 
-/// When a sender may try again after it was turned away for load: soon, for load passes.
+/// The `Retry-After` of load shedding: short, because load changes quickly.
 const AFTER_LOAD: Duration = Duration::from_secs(1);
-/// When a sender may try again while this process ends: another one will have taken over.
+/// The `Retry-After` of a graceful shutdown: by then another process accepts deliveries.
 const AFTER_DRAIN: Duration = Duration::from_secs(5);
 
-/// The longest that a sender is asked to wait for a running delivery: it may be over long before its lease.
+/// The longest `Retry-After` for a running delivery, which may end long before its lease.
 const LONGEST_RUN: Duration = Duration::from_secs(30);
 
 impl Rejection {
     fn new(status: StatusCode, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code: Some(code), text: text.into(), retry_after: None, missing_scopes: None }
+    }
+
+    fn bad_request(code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, text)
+    }
+
+    fn unavailable(code: &'static str, text: &'static str, retry_after: Duration) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, text).after(retry_after)
     }
 
     fn after(mut self, delay: Duration) -> Self {
@@ -50,129 +58,95 @@ impl Rejection {
     }
 
     pub(crate) fn draining() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "the extension is shutting down")
-            .after(AFTER_DRAIN)
+        Self::unavailable("draining", "the extension is shutting down", AFTER_DRAIN)
     }
 
     pub(crate) fn overloaded() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "too many deliveries are in flight")
-            .after(AFTER_LOAD)
+        Self::unavailable("overloaded", "too many deliveries are in flight", AFTER_LOAD)
     }
 
     pub(crate) fn body_too_large(limit: usize) -> Self {
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            format!("the body is larger than {limit} bytes"),
-        )
+        let text = format!("the body is larger than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text)
     }
 
-    /// Not 408: Kiket retries no 4xx of this kind, and a slow network is no fault of the event.
+    /// Not 408: Kiket does not retry that, and a slow network is no fault of the event.
     pub(crate) fn body_too_slow() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "body_too_slow", "the body did not arrive in time")
-            .after(AFTER_LOAD)
+        Self::unavailable("body_too_slow", "the body did not arrive in time", AFTER_LOAD)
     }
 
     pub(crate) fn body_incomplete() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "body_incomplete", "the body ended early")
+        Self::bad_request("body_incomplete", "the body ended early")
     }
 
     pub(crate) fn encoded_body() -> Self {
-        Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_content_encoding",
-            "a body is signed as it is sent: no `Content-Encoding` but `identity`",
-        )
+        let text = "a body is signed as it is sent: no `Content-Encoding` but `identity`";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_encoding", text)
     }
 
-    /// One constant answer, whatever the cause.
+    /// The response to every refused signature, whatever the reason (wire contract, signature-refusal).
     pub(crate) fn unsigned() -> Self {
-        Self {
-            status: StatusCode::UNAUTHORIZED,
-            code: None,
-            text: Cow::Borrowed("invalid signature"),
-            retry_after: None,
-            missing_scopes: None,
-        }
+        Self { code: None, ..Self::new(StatusCode::UNAUTHORIZED, "", "invalid signature") }
     }
 
-    /// Whether a runtime token holds is unknown: its keys cannot be had, or the store that knows whether it was used.
+    /// A runtime token cannot be checked: its keys are unavailable, or the store of used tokens is.
     pub(crate) fn keys_unavailable(wait: Duration) -> Self {
         let text = "the keys of runtime tokens cannot be had";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "keys_unavailable", text).after(wait.max(AFTER_LOAD))
+        Self::unavailable("keys_unavailable", text, wait.max(AFTER_LOAD))
     }
 
-    /// The token of the delivery is being looked at elsewhere.
+    /// Another delivery with the same token is being checked.
     pub(crate) fn token_in_use() -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "token_in_use",
-            "the same token is being checked elsewhere",
-        )
-        .after(AFTER_LOAD)
+        Self::unavailable("token_in_use", "the same token is being checked elsewhere", AFTER_LOAD)
     }
 
-    /// Contract 1.4, row 18.
+    /// Wire contract, response-scopes.
     pub(crate) fn insufficient_scopes(missing: MissingScopes) -> Self {
         let rejection = Self::new(StatusCode::FORBIDDEN, INSUFFICIENT_SCOPES.0, INSUFFICIENT_SCOPES.1);
         Self { missing_scopes: Some(Box::new(missing)), ..rejection }
     }
 
     pub(crate) fn version_missing() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "version_missing",
-            "the event version is missing: path, header `X-Kiket-Event-Version` or query `version`",
-        )
+        let text = "the event version is missing: path, header `X-Kiket-Event-Version` or query `version`";
+        Self::bad_request("version_missing", text)
     }
 
     pub(crate) fn versions_conflict() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "versions_conflict",
-            "path, header `X-Kiket-Event-Version` and query `version` name different event versions",
-        )
+        let text = "path, header `X-Kiket-Event-Version` and query `version` name different event versions";
+        Self::bad_request("versions_conflict", text)
     }
 
     pub(crate) fn event_missing() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "event_missing", "the body names no event: `event`, else `type`")
+        Self::bad_request("event_missing", "the body names no event: `event`, else `type`")
     }
 
     pub(crate) fn no_handler(event: &str, version: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "no_handler",
-            format!("No handler registered for event '{event}' with version '{version}'"),
-        )
+        let text = format!("No handler registered for event '{event}' with version '{version}'");
+        Self::new(StatusCode::NOT_FOUND, "no_handler", text)
     }
 
     pub(crate) fn not_json(reason: impl std::fmt::Display) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "not_json", format!("the body is not JSON: {reason}"))
+        Self::bad_request("not_json", format!("the body is not JSON: {reason}"))
     }
 
     pub(crate) fn not_an_object() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "not_an_object", "the body is not a JSON object")
+        Self::bad_request("not_an_object", "the body is not a JSON object")
     }
 
     pub(crate) fn event_mismatch(route: &str) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "event_mismatch",
-            format!("the body names another event than the route's `{route}`"),
-        )
+        let text = format!("the body names another event than the route's `{route}`");
+        Self::bad_request("event_mismatch", text)
     }
 
-    /// The same delivery runs, here or elsewhere, for `remaining` at most.
+    /// The same delivery is running, in this or another process, for `remaining` at most.
     pub(crate) fn still_running(remaining: Duration) -> Self {
-        let after = remaining.clamp(AFTER_LOAD, LONGEST_RUN);
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "still_running", "the same delivery is still running")
-            .after(after)
+        let delay = remaining.clamp(AFTER_LOAD, LONGEST_RUN);
+        Self::unavailable("still_running", "the same delivery is still running", delay)
     }
 
-    /// Whether the delivery ran before is unknown.
+    /// The store is unavailable, so that a redelivery cannot be recognized.
     pub(crate) fn store_down() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_down", "the de-duplication store is down")
-            .after(AFTER_DRAIN)
+        Self::unavailable("store_down", "the de-duplication store is down", AFTER_DRAIN)
     }
 
     pub(crate) fn handler_panicked() -> Self {
@@ -183,7 +157,7 @@ impl Rejection {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", "the handler ran past its deadline")
     }
 
-    /// What a handler's failure is for Kiket. Only text that its author wrote for the caller is shown.
+    /// The response to a handler's error. It shows only the text for the caller.
     pub(crate) fn of_handler(error: &Error, undecodable: StatusCode) -> Self {
         let status = match error.kind() {
             ErrorKind::Retryable => StatusCode::INTERNAL_SERVER_ERROR,
@@ -195,15 +169,14 @@ impl Rejection {
         let text =
             error.message().map_or(Cow::Borrowed("handler failed"), |text| Cow::Owned(text.to_owned()));
         let rejection = Self::new(status, error.code().unwrap_or_else(|| error.kind().code()), text);
-        let rejection = Self { missing_scopes: error.missing_scopes().cloned().map(Box::new), ..rejection };
-        match error.kind() {
-            ErrorKind::RetryAfter(delay) => rejection.after(delay),
-            _ => rejection,
-        }
+        let retry_after = match error.kind() {
+            ErrorKind::RetryAfter(delay) => Some(delay),
+            _ => None,
+        };
+        Self { retry_after, missing_scopes: error.missing_scopes().cloned().map(Box::new), ..rejection }
     }
 
-    /// The body: `{"error": …, "code": …, "delivery_id": …}`, the last two where they are known; and the scopes that were
-    /// missed.
+    /// The body: `{"error": …, "code": …, "delivery_id": …}`, the last two if they are known, and the missing scopes.
     pub(crate) fn body(&self, delivery_id: Option<&str>) -> String {
         #[derive(Serialize)]
         struct Body<'b> {
@@ -228,13 +201,13 @@ impl Rejection {
 
 impl From<EventNameError> for Rejection {
     fn from(invalid: EventNameError) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed_event", invalid.to_string())
+        Self::bad_request("malformed_event", invalid.to_string())
     }
 }
 
 impl From<EventVersionError> for Rejection {
     fn from(invalid: EventVersionError) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed_version", invalid.to_string())
+        Self::bad_request("malformed_version", invalid.to_string())
     }
 }
 
@@ -244,7 +217,7 @@ mod tests {
     use crate::error::HandlerError;
 
     #[test]
-    fn the_answer_to_a_refused_signature_is_one_constant() {
+    fn the_response_to_a_refused_signature_is_constant() {
         assert_eq!(Rejection::unsigned().body(Some("d-1")), r#"{"error":"invalid signature"}"#);
     }
 

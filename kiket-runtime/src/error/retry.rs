@@ -1,4 +1,4 @@
-//! Whether an error of your own should be retried.
+//! Retry advice of error types, and its registration.
 
 use std::{error::Error as StdError, time::Duration};
 
@@ -8,17 +8,17 @@ use super::kind::ErrorKind;
 
 /// Retry advice of an error type, usually derived: `#[derive(kiket::Retry)]`.
 ///
-/// It counts wherever the error is in the source chain of what a handler fails with. For a type of another crate, use
+/// The error may be anywhere in the source chain of what a handler fails with. For a type of another crate, use
 /// [`ExtensionBuilder::classify`](crate::ExtensionBuilder::classify).
 ///
 /// An implementation by hand is found only if it is registered, which the derive does.
 pub trait Retry {
-    /// What this value asks of Kiket; `None` leaves it to the sources of the error, and else to the default: retry by the
-    /// platform's schedule.
+    /// The advice of this value. With `None` the sources of the error decide, else the default: a retry by the platform's
+    /// schedule.
     fn retry(&self) -> Option<Advice>;
 }
 
-/// What an error asks of Kiket.
+/// Advice to Kiket: whether, and when, to send a failed delivery again.
 ///
 /// ```
 /// use std::time::Duration;
@@ -51,9 +51,9 @@ impl Advice {
     }
 }
 
-/// An error as classifiers see it.
+/// An error, as classifiers see it.
 #[derive(Clone, Copy)]
-pub(crate) enum Subject<'e> {
+pub(crate) enum ErrorView<'e> {
     /// One level of a source chain.
     Level(&'e (dyn StdError + 'static)),
     /// A whole `anyhow::Error`: the values of its contexts are no sources.
@@ -64,7 +64,7 @@ pub(crate) enum Subject<'e> {
     Eyre(&'e eyre::Report),
 }
 
-impl<'e> Subject<'e> {
+impl<'e> ErrorView<'e> {
     /// The error as a `T`, if it is one.
     pub(super) fn downcast_ref<T: StdError + Send + Sync + 'static>(self) -> Option<&'e T> {
         match self {
@@ -77,8 +77,8 @@ impl<'e> Subject<'e> {
     }
 }
 
-/// What `#[derive(kiket::Retry)]` writes into the list of all classifiers of a program.
-pub struct Classifier(fn(Subject<'_>) -> Option<Advice>);
+/// A classifier of the program, registered by `#[derive(kiket::Retry)]`.
+pub struct Classifier(fn(ErrorView<'_>) -> Option<Advice>);
 
 inventory::collect!(Classifier);
 
@@ -90,11 +90,11 @@ impl Classifier {
     }
 }
 
-/// The classifiers that the builder was given, asked before those of the program.
+/// The classifiers from the builder, which come before those of the program.
 #[derive(Default)]
 pub(crate) struct Classifiers(Vec<Box<Classify>>);
 
-type Classify = dyn Fn(Subject<'_>) -> Option<Advice> + Send + Sync;
+type Classify = dyn Fn(ErrorView<'_>) -> Option<Advice> + Send + Sync;
 
 impl Classifiers {
     /// Adds a classifier of `T`.
@@ -106,7 +106,7 @@ impl Classifiers {
     }
 
     /// The advice of `error` itself.
-    pub(super) fn advice(&self, error: Subject<'_>) -> Option<Advice> {
+    pub(super) fn advice(&self, error: ErrorView<'_>) -> Option<Advice> {
         let of_program =
             || inventory::iter::<Classifier>.into_iter().find_map(|classifier| classifier.0(error));
         self.0.iter().find_map(|classify| classify(error)).or_else(of_program)

@@ -1,55 +1,50 @@
-//! Why a signature is refused.
+//! The reasons why a signature is refused.
 
-/// Why a signature is refused: for the log and the counters, never for the sender.
+/// The reason why a signature is refused, for logs and metrics and not for the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// There is no `X-Kiket-Timestamp`.
+    /// `X-Kiket-Timestamp` is missing.
     #[error("the header `X-Kiket-Timestamp` is missing")]
     TimestampMissing,
-    /// There are several `X-Kiket-Timestamp`.
-    #[error("the header `X-Kiket-Timestamp` is there more than once")]
+    /// `X-Kiket-Timestamp` is present more than once.
+    #[error("the header `X-Kiket-Timestamp` is present more than once")]
     TimestampRepeated,
-    /// The timestamp is not a number in its one spelling.
+    /// The timestamp is not Unix seconds in plain digits.
     #[error("the header `X-Kiket-Timestamp` is not Unix seconds in plain digits")]
     TimestampMalformed,
     /// The timestamp is more than [`TOLERANCE_SECONDS`](crate::signature::TOLERANCE_SECONDS) from now.
     #[error("the header `X-Kiket-Timestamp` is more than 300 s from now: check both clocks")]
     TimestampOutsideWindow,
-    /// There is no `X-Kiket-Signature`.
+    /// `X-Kiket-Signature` is missing.
     #[error("the header `X-Kiket-Signature` is missing")]
     SignatureMissing,
-    /// There are several `X-Kiket-Signature`.
-    #[error("the header `X-Kiket-Signature` is there more than once")]
+    /// `X-Kiket-Signature` is present more than once.
+    #[error("the header `X-Kiket-Signature` is present more than once")]
     SignatureRepeated,
     /// The signature is not 64 hex digits.
     #[error("the header `X-Kiket-Signature` is not 64 hex digits, optionally behind `sha256=`")]
     SignatureMalformed,
-    /// No live secret makes this signature of this time and body.
+    /// No live secret makes this signature of the timestamp and the body.
     #[error(
         "no live secret makes this signature: check that Kiket and the extension have the same secret, and that nothing changes bodies on their way"
     )]
     SignatureMismatch,
-    /// There is no usable secret to check with.
+    /// There is no valid secret.
     #[error("there is no usable secret")]
     NoSecret,
 }
 
 impl SignatureError {
-    /// All causes, in their order.
+    /// All reasons, in their order.
+    #[rustfmt::skip]
     pub(crate) const ALL: [Self; 9] = [
-        Self::TimestampMissing,
-        Self::TimestampRepeated,
-        Self::TimestampMalformed,
-        Self::TimestampOutsideWindow,
-        Self::SignatureMissing,
-        Self::SignatureRepeated,
-        Self::SignatureMalformed,
-        Self::SignatureMismatch,
+        Self::TimestampMissing, Self::TimestampRepeated, Self::TimestampMalformed, Self::TimestampOutsideWindow,
+        Self::SignatureMissing, Self::SignatureRepeated, Self::SignatureMalformed, Self::SignatureMismatch,
         Self::NoSecret,
     ];
 
-    /// A stable name of the cause, as it stands in the log.
+    /// The stable name of the reason, for logs and metrics.
     pub fn code(self) -> &'static str {
         match self {
             Self::TimestampMissing => "timestamp_missing",

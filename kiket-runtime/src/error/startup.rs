@@ -1,11 +1,11 @@
-//! Why an extension does not start: every reason at once, each with its place and its mend.
+//! The problems that keep an extension from starting, each with its place and its fix.
 
 use std::{fmt, path::PathBuf};
 
-/// Everything that keeps an extension from starting, for the person who starts it.
+/// All problems that keep an extension from starting.
 ///
-/// `Display` prints all problems, each with its place and with what to change; so does `Debug`, which is what a
-/// `main` that returns it prints.
+/// `Display` prints each problem with its place and its fix. `Debug` prints the same, because Rust prints the error of
+/// `main` with it.
 #[derive(Clone)]
 pub struct StartupError {
     /// What does not start.
@@ -14,12 +14,12 @@ pub struct StartupError {
 }
 
 impl StartupError {
-    /// Collects what stands in the way.
+    /// The problems of the extension.
     pub(crate) fn new(problems: Vec<Problem>) -> Self {
         Self::of("the extension", problems)
     }
 
-    /// Collects what stands in the way of something else.
+    /// The problems of something else.
     pub(crate) fn of(subject: &'static str, problems: Vec<Problem>) -> Self {
         debug_assert!(!problems.is_empty(), "an error has a reason");
         Self { subject, problems }
@@ -52,7 +52,7 @@ impl fmt::Debug for StartupError {
 
 impl std::error::Error for StartupError {}
 
-/// One thing that is wrong before the first delivery: what, where, and how to mend it.
+/// A problem found at the start: what is wrong, where, and how to fix it.
 ///
 /// `Display` prints it over several lines:
 ///
@@ -74,14 +74,14 @@ impl Problem {
         Self { what: what.into(), place: None, mend: None }
     }
 
-    /// Where it is.
+    /// Sets the place.
     #[must_use]
     pub(crate) fn at(mut self, place: Place) -> Self {
         self.place = Some(place);
         self
     }
 
-    /// What to do about it, as an imperative.
+    /// Sets the fix, as an imperative.
     #[must_use]
     pub(crate) fn mend(mut self, mend: impl Into<String>) -> Self {
         self.mend = Some(mend.into());
@@ -93,12 +93,12 @@ impl Problem {
         &self.what
     }
 
-    /// Where it is, when it is anywhere.
+    /// The place, if it is in a file.
     pub fn place(&self) -> Option<&Place> {
         self.place.as_ref()
     }
 
-    /// What to do about it.
+    /// How to fix it.
     pub fn how_to_mend(&self) -> Option<&str> {
         self.mend.as_deref()
     }
@@ -121,13 +121,13 @@ impl fmt::Display for Problem {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Place {
-    /// The file, as it was named when it was opened.
+    /// The path of the file, as it was opened.
     pub file: PathBuf,
-    /// The line, from 1; 0 when the whole file is meant.
+    /// The line, from 1; 0 means the whole file.
     pub line: u32,
-    /// The column, from 1; 0 when the whole line is meant.
+    /// The column, from 1; 0 means the whole line.
     pub column: u32,
-    /// The line's text, shown with a caret under the column; absent where it must not be shown.
+    /// The text of the line, printed with a caret under the column; `None` if it may contain a secret.
     pub excerpt: Option<String>,
 }
 

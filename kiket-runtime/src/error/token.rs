@@ -1,6 +1,6 @@
-//! Why a runtime token is refused.
+//! The reasons why a runtime token is refused.
 
-/// Why a runtime token is refused: for the log and the counters, never for the sender.
+/// The reason why a runtime token is refused, for logs and metrics and not for the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub(crate) enum TokenError {
     #[error("the body has no `authentication.runtime_token`")]
@@ -30,22 +30,15 @@ pub(crate) enum TokenError {
 }
 
 impl TokenError {
+    /// All reasons, in their order.
+    #[rustfmt::skip]
     pub(crate) const ALL: [Self; 12] = [
-        Self::Missing,
-        Self::Malformed,
-        Self::WrongAlgorithm,
-        Self::UnknownKey,
-        Self::SignatureMismatch,
-        Self::WrongClaims,
-        Self::WrongIssuer,
-        Self::Expired,
-        Self::NotYetValid,
-        Self::WrongAudience,
-        Self::WrongExtension,
-        Self::Reused,
+        Self::Missing, Self::Malformed, Self::WrongAlgorithm, Self::UnknownKey, Self::SignatureMismatch,
+        Self::WrongClaims, Self::WrongIssuer, Self::Expired, Self::NotYetValid, Self::WrongAudience,
+        Self::WrongExtension, Self::Reused,
     ];
 
-    /// Its stable name.
+    /// The stable name of the reason.
     pub(crate) fn code(self) -> &'static str {
         match self {
             Self::Missing => "token_missing",

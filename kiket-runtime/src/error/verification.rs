@@ -1,11 +1,11 @@
-//! Why a webhook of another service is not from its sender.
+//! The error of the verification of an external webhook.
 
 use std::borrow::Cow;
 
-/// Why an external webhook does not verify: for the log, never for its sender.
+/// The error of the verification of an external webhook, for the log and not for the sender.
 ///
-/// It contains no secret, and nothing of the signature that would have been right. `?` in a handler makes it
-/// permanent (422), except [`VerificationErrorKind::UnusableSecret`], which is retried.
+/// It contains no secret and no part of the expected signature. `?` in a handler makes it permanent (422), except
+/// [`VerificationErrorKind::InvalidSecret`], which is retried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct VerificationError {
@@ -13,7 +13,7 @@ pub struct VerificationError {
     text: Cow<'static, str>,
 }
 
-/// What kept an external webhook from being verified.
+/// The kind of a [`VerificationError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VerificationErrorKind {
@@ -25,12 +25,12 @@ pub enum VerificationErrorKind {
     Malformed,
     /// The provider's timestamp is too far from the time at which Kiket received the webhook.
     OutsideWindow,
-    /// The payload does not say when Kiket received it, so that the provider's timestamp cannot be checked.
+    /// The payload has no time of receipt by Kiket, so that the provider's timestamp cannot be checked.
     Untimed,
     /// The signature does not match the body.
     Mismatch,
-    /// The secret cannot be used. The only kind that is retried: a corrected secret can still serve the retry.
-    UnusableSecret,
+    /// The secret is invalid. The only kind that is retried: a corrected secret can still serve the retry.
+    InvalidSecret,
 }
 
 impl VerificationError {
@@ -40,7 +40,7 @@ impl VerificationError {
         Self { kind, text: text.into() }
     }
 
-    /// What kept the webhook from being verified.
+    /// The kind of the error.
     pub fn kind(&self) -> VerificationErrorKind {
         self.kind
     }

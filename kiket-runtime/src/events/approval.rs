@@ -1,11 +1,11 @@
-//! Approvals: asked for, given, refused.
+//! Approvals, and their events.
 
-use kiket_macros::{Event, Model};
+use kiket_macros::Model;
 use serde_json::{Map, Value};
 
 use crate::{
-    model::{ACTOR, Actor, Issue, Project},
-    types::{Id, Timestamp},
+    model::{ACTOR, Actor, Issue, members::plain_id},
+    types::Id,
 };
 
 /// A request for approval, and its outcome.
@@ -24,10 +24,10 @@ pub struct Approval {
     /// The id.
     #[model(new, alias = "approval_id")]
     pub id: Option<Id>,
-    /// What is to be approved, or which step of it.
+    /// The name of what is to be approved, or of the step.
     #[model(alias = ["title", "step"])]
     pub name: Option<String>,
-    /// How it stands, like `pending`.
+    /// The status, like `pending`.
     #[model(lenient)]
     pub status: Option<String>,
     /// The requester.
@@ -49,13 +49,7 @@ pub struct Approval {
     pub extra: Map<String, Value>,
 }
 
-impl Approval {
-    /// Takes a number or a text that stands for the whole.
-    fn take_plain(&mut self, plain: Id) -> bool {
-        self.id = Some(plain);
-        true
-    }
-}
+plain_id!(Approval);
 
 /// The names of the deciding approver in payloads.
 const DECIDED_BY: [&str; 8] = [
@@ -69,107 +63,62 @@ const DECIDED_BY: [&str; 8] = [
     "reviewer",
 ];
 
-/// `approval.requested`: an approval was requested.
-#[derive(Debug, Clone, Default, PartialEq, Event)]
-#[event(name = "approval.requested", model)]
-#[non_exhaustive]
-pub struct ApprovalRequested {
-    /// The approval.
-    #[event(new, flatten, alias = "approval_id")]
-    pub approval: Approval,
-    /// The issue that waits for it.
-    #[event(new, alias = "issue_id")]
-    pub issue: Issue,
-    /// The actor.
-    #[event(alias = ACTOR)]
-    pub actor: Option<Actor>,
-    /// The id of the delivery, as the body has it.
-    pub id: Option<Id>,
-    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
-    pub occurred_at: Option<Timestamp>,
-    /// The organisation in which it happened.
-    pub organization_id: Option<Id>,
-    /// The workspace in which it happened.
-    pub workspace_id: Option<Id>,
-    /// The project in which it happened.
-    #[event(alias = "project_id", flatten(key = "project_key"))]
-    pub project: Project,
-    /// What Kiket says about the circumstances.
-    pub context: Map<String, Value>,
-    /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+event! {
+    /// `approval.requested`: an approval was requested.
+    #[event(name = "approval.requested", model)]
+    pub struct ApprovalRequested {
+        /// The approval.
+        #[event(new, flatten, alias = "approval_id")]
+        pub approval: Approval,
+        /// The issue that waits for it.
+        #[event(new, alias = "issue_id")]
+        pub issue: Issue,
+        /// The actor.
+        #[event(alias = ACTOR)]
+        pub actor: Option<Actor>,
+    }
 }
 
-/// `approval.approved`: an approval was granted.
-///
-/// ```
-/// use kiket_runtime::events::{Approval, ApprovalApproved, Issue};
-///
-/// let event: ApprovalApproved =
-///     serde_json::from_str(r#"{"approval_id":9,"issue_id":42,"approved_by":"cfo@acme.com"}"#)?;
-/// let approval = Approval::new(9).decided_by("cfo@acme.com");
-/// assert_eq!(event, ApprovalApproved::new(approval, Issue::new(42)));
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Event)]
-#[event(name = "approval.approved", model)]
-#[non_exhaustive]
-pub struct ApprovalApproved {
-    /// The approval.
-    #[event(new, flatten, alias = "approval_id")]
-    pub approval: Approval,
-    /// The issue that waited for it.
-    #[event(new, alias = "issue_id")]
-    pub issue: Issue,
-    /// The actor; see [`Approval::decided_by`] too.
-    #[event(alias = ACTOR)]
-    pub actor: Option<Actor>,
-    /// The id of the delivery, as the body has it.
-    pub id: Option<Id>,
-    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
-    pub occurred_at: Option<Timestamp>,
-    /// The organisation in which it happened.
-    pub organization_id: Option<Id>,
-    /// The workspace in which it happened.
-    pub workspace_id: Option<Id>,
-    /// The project in which it happened.
-    #[event(alias = "project_id", flatten(key = "project_key"))]
-    pub project: Project,
-    /// What Kiket says about the circumstances.
-    pub context: Map<String, Value>,
-    /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+event! {
+    /// `approval.approved`: an approval was granted.
+    ///
+    /// ```
+    /// use kiket_runtime::events::{Approval, ApprovalApproved, Issue};
+    ///
+    /// let event: ApprovalApproved =
+    ///     serde_json::from_str(r#"{"approval_id":9,"issue_id":42,"approved_by":"cfo@acme.com"}"#)?;
+    /// let approval = Approval::new(9).decided_by("cfo@acme.com");
+    /// assert_eq!(event, ApprovalApproved::new(approval, Issue::new(42)));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[event(name = "approval.approved", model)]
+    pub struct ApprovalApproved {
+        /// The approval.
+        #[event(new, flatten, alias = "approval_id")]
+        pub approval: Approval,
+        /// The issue that waited for it.
+        #[event(new, alias = "issue_id")]
+        pub issue: Issue,
+        /// The actor; see [`Approval::decided_by`] too.
+        #[event(alias = ACTOR)]
+        pub actor: Option<Actor>,
+    }
 }
 
-/// `approval.rejected`: an approval was rejected.
-#[derive(Debug, Clone, Default, PartialEq, Event)]
-#[event(name = "approval.rejected", model)]
-#[non_exhaustive]
-pub struct ApprovalRejected {
-    /// The approval.
-    #[event(new, flatten, alias = "approval_id")]
-    pub approval: Approval,
-    /// The issue that waited for it.
-    #[event(new, alias = "issue_id")]
-    pub issue: Issue,
-    /// The actor; see [`Approval::decided_by`] too.
-    #[event(alias = ACTOR)]
-    pub actor: Option<Actor>,
-    /// The id of the delivery, as the body has it.
-    pub id: Option<Id>,
-    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
-    pub occurred_at: Option<Timestamp>,
-    /// The organisation in which it happened.
-    pub organization_id: Option<Id>,
-    /// The workspace in which it happened.
-    pub workspace_id: Option<Id>,
-    /// The project in which it happened.
-    #[event(alias = "project_id", flatten(key = "project_key"))]
-    pub project: Project,
-    /// What Kiket says about the circumstances.
-    pub context: Map<String, Value>,
-    /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+event! {
+    /// `approval.rejected`: an approval was rejected.
+    #[event(name = "approval.rejected", model)]
+    pub struct ApprovalRejected {
+        /// The approval.
+        #[event(new, flatten, alias = "approval_id")]
+        pub approval: Approval,
+        /// The issue that waited for it.
+        #[event(new, alias = "issue_id")]
+        pub issue: Issue,
+        /// The actor; see [`Approval::decided_by`] too.
+        #[event(alias = ACTOR)]
+        pub actor: Option<Actor>,
+    }
 }
 
 project_id! { issue: ApprovalRequested, ApprovalApproved, ApprovalRejected }

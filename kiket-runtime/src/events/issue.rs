@@ -1,179 +1,116 @@
-//! Issues, and what happens to them.
-
-use kiket_macros::Event;
-use serde_json::{Map, Value};
+//! The events of issues.
 
 use crate::{
     model::{
-        ACTOR, ASSIGNEE, Actor, CHANGES, COMMENT_BODY, Changes, Comment, FROM, Issue, PREVIOUS_ASSIGNEE,
-        Project, TO, Transition,
+        ACTOR, ASSIGNEE, Actor, CHANGES, COMMENT_BODY, Changes, Comment, FROM, Issue, PREVIOUS_ASSIGNEE, TO,
+        Transition,
     },
-    types::{Id, Timestamp},
+    types::Id,
 };
 
-/// `issue.created`: an issue was created.
-///
-/// ```
-/// use kiket_runtime::{Payload, events::{Issue, IssueCreated}};
-///
-/// async fn on_issue_created(event: Payload<IssueCreated>) -> Option<String> {
-///     event.0.issue.title
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// let event = IssueCreated::new(Issue::new(42).title("Acme renewal")).actor("pm@acme.com");
-/// assert_eq!(on_issue_created(Payload(event)).await.as_deref(), Some("Acme renewal"));
-/// # }
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Event)]
-#[event(name = "issue.created", model)]
-#[non_exhaustive]
-pub struct IssueCreated {
-    /// The issue.
-    #[event(new, flatten, alias = "issue_id")]
-    pub issue: Issue,
-    /// The actor.
-    #[event(alias = ACTOR)]
-    pub actor: Option<Actor>,
-    /// The id of the delivery, as the body has it.
-    pub id: Option<Id>,
-    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
-    pub occurred_at: Option<Timestamp>,
-    /// The organisation in which it happened.
-    pub organization_id: Option<Id>,
-    /// The workspace in which it happened.
-    pub workspace_id: Option<Id>,
-    /// The project in which it happened.
-    #[event(alias = "project_id", flatten(key = "project_key"))]
-    pub project: Project,
-    /// What Kiket says about the circumstances.
-    pub context: Map<String, Value>,
-    /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+event! {
+    /// `issue.created`: an issue was created.
+    ///
+    /// ```
+    /// use kiket_runtime::{Payload, events::{Issue, IssueCreated}};
+    ///
+    /// async fn on_issue_created(event: Payload<IssueCreated>) -> Option<String> {
+    ///     event.0.issue.title
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let event = IssueCreated::new(Issue::new(42).title("Acme renewal")).actor("pm@acme.com");
+    /// assert_eq!(on_issue_created(Payload(event)).await.as_deref(), Some("Acme renewal"));
+    /// # }
+    /// ```
+    #[event(name = "issue.created", model)]
+    pub struct IssueCreated {
+        /// The issue.
+        #[event(new, flatten, alias = "issue_id")]
+        pub issue: Issue,
+        /// The actor.
+        #[event(alias = ACTOR)]
+        pub actor: Option<Actor>,
+    }
 }
 
-/// `issue.updated`: fields of an issue changed.
-///
-/// ```
-/// use kiket_runtime::events::{Changes, Issue, IssueUpdated};
-///
-/// let event: IssueUpdated =
-///     serde_json::from_str(r#"{"issue":{"id":42},"changes":{"title":{"from":"A","to":"B"}}}"#)?;
-/// assert_eq!(event.changes.of("title").unwrap().to.unwrap(), "B");
-/// assert_eq!(event, IssueUpdated::new(Issue::new(42), Changes::new().field("title", "A", "B")));
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Event)]
-#[event(name = "issue.updated", model)]
-#[non_exhaustive]
-pub struct IssueUpdated {
-    /// The issue, as it is now.
-    #[event(new, flatten, alias = "issue_id")]
-    pub issue: Issue,
-    /// What changed.
-    #[event(new, alias = CHANGES)]
-    pub changes: Changes,
-    /// The actor.
-    #[event(alias = ACTOR)]
-    pub actor: Option<Actor>,
-    /// The id of the delivery, as the body has it.
-    pub id: Option<Id>,
-    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
-    pub occurred_at: Option<Timestamp>,
-    /// The organisation in which it happened.
-    pub organization_id: Option<Id>,
-    /// The workspace in which it happened.
-    pub workspace_id: Option<Id>,
-    /// The project in which it happened.
-    #[event(alias = "project_id", flatten(key = "project_key"))]
-    pub project: Project,
-    /// What Kiket says about the circumstances.
-    pub context: Map<String, Value>,
-    /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+event! {
+    /// `issue.updated`: fields of an issue changed.
+    ///
+    /// ```
+    /// use kiket_runtime::events::{Changes, Issue, IssueUpdated};
+    ///
+    /// let event: IssueUpdated =
+    ///     serde_json::from_str(r#"{"issue":{"id":42},"changes":{"title":{"from":"A","to":"B"}}}"#)?;
+    /// assert_eq!(event.changes.of("title").unwrap().to.unwrap(), "B");
+    /// assert_eq!(event, IssueUpdated::new(Issue::new(42), Changes::new().field("title", "A", "B")));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[event(name = "issue.updated", model)]
+    pub struct IssueUpdated {
+        /// The issue, as it is now.
+        #[event(new, flatten, alias = "issue_id")]
+        pub issue: Issue,
+        /// The changes.
+        #[event(new, alias = CHANGES)]
+        pub changes: Changes,
+        /// The actor.
+        #[event(alias = ACTOR)]
+        pub actor: Option<Actor>,
+    }
 }
 
-/// `issue.transitioned`: an issue went from one status to another.
-///
-/// The transition is the same wherever Kiket writes it: beside the issue, inside of it, or as `from`, `to` and
-/// `actor` alone, at the top of the body or below `data`.
-///
-/// ```
-/// use kiket_runtime::events::IssueTransitioned;
-///
-/// let event: IssueTransitioned =
-///     serde_json::from_str(r#"{"data":{"issue":{"id":42},"from":"review","to":"done"}}"#)?;
-/// assert_eq!(event.transition.to.as_deref(), Some("done"));
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Event)]
-#[event(name = "issue.transitioned", model)]
-#[non_exhaustive]
-pub struct IssueTransitioned {
-    /// The issue.
-    #[event(new, flatten, alias = "issue_id")]
-    pub issue: Issue,
-    /// The way that it went.
-    #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = issue)]
-    pub transition: Transition,
-    /// The id of the delivery, as the body has it.
-    pub id: Option<Id>,
-    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
-    pub occurred_at: Option<Timestamp>,
-    /// The organisation in which it happened.
-    pub organization_id: Option<Id>,
-    /// The workspace in which it happened.
-    pub workspace_id: Option<Id>,
-    /// The project in which it happened.
-    #[event(alias = "project_id", flatten(key = "project_key"))]
-    pub project: Project,
-    /// What Kiket says about the circumstances.
-    pub context: Map<String, Value>,
-    /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+event! {
+    /// `issue.transitioned`: an issue moved from one status to another.
+    ///
+    /// The transition is read from beside the issue, from inside of it, or from `from`, `to` and `actor`, each at the top of
+    /// the body or below `data`.
+    ///
+    /// ```
+    /// use kiket_runtime::events::IssueTransitioned;
+    ///
+    /// let event: IssueTransitioned =
+    ///     serde_json::from_str(r#"{"data":{"issue":{"id":42},"from":"review","to":"done"}}"#)?;
+    /// assert_eq!(event.transition.to.as_deref(), Some("done"));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[event(name = "issue.transitioned", model)]
+    pub struct IssueTransitioned {
+        /// The issue.
+        #[event(new, flatten, alias = "issue_id")]
+        pub issue: Issue,
+        /// The transition.
+        #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = issue)]
+        pub transition: Transition,
+    }
 }
 
-/// `issue.assigned`: an issue was assigned.
-///
-/// ```
-/// use kiket_runtime::events::{Actor, IssueAssigned};
-///
-/// let event: IssueAssigned = serde_json::from_str(r#"{"issue_id":42,"assignee":{"id":7,"name":"Ada"}}"#)?;
-/// assert_eq!(event.assigned_to(), Some(&Actor::from(7).name("Ada")));
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Event)]
-#[event(name = "issue.assigned", model)]
-#[non_exhaustive]
-pub struct IssueAssigned {
-    /// The issue.
-    #[event(new, flatten, alias = "issue_id")]
-    pub issue: Issue,
-    /// The new assignee; see [`assigned_to`](Self::assigned_to).
-    #[event(alias = ASSIGNEE)]
-    pub assignee: Option<Actor>,
-    /// The former assignee.
-    #[event(alias = PREVIOUS_ASSIGNEE)]
-    pub previous_assignee: Option<Actor>,
-    /// The actor.
-    #[event(alias = ACTOR)]
-    pub actor: Option<Actor>,
-    /// The id of the delivery, as the body has it.
-    pub id: Option<Id>,
-    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
-    pub occurred_at: Option<Timestamp>,
-    /// The organisation in which it happened.
-    pub organization_id: Option<Id>,
-    /// The workspace in which it happened.
-    pub workspace_id: Option<Id>,
-    /// The project in which it happened.
-    #[event(alias = "project_id", flatten(key = "project_key"))]
-    pub project: Project,
-    /// What Kiket says about the circumstances.
-    pub context: Map<String, Value>,
-    /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+event! {
+    /// `issue.assigned`: an issue was assigned.
+    ///
+    /// ```
+    /// use kiket_runtime::events::{Actor, IssueAssigned};
+    ///
+    /// let event: IssueAssigned = serde_json::from_str(r#"{"issue_id":42,"assignee":{"id":7,"name":"Ada"}}"#)?;
+    /// assert_eq!(event.assigned_to(), Some(&Actor::from(7).name("Ada")));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[event(name = "issue.assigned", model)]
+    pub struct IssueAssigned {
+        /// The issue.
+        #[event(new, flatten, alias = "issue_id")]
+        pub issue: Issue,
+        /// The new assignee; see [`assigned_to`](Self::assigned_to).
+        #[event(alias = ASSIGNEE)]
+        pub assignee: Option<Actor>,
+        /// The former assignee.
+        #[event(alias = PREVIOUS_ASSIGNEE)]
+        pub previous_assignee: Option<Actor>,
+        /// The actor.
+        #[event(alias = ACTOR)]
+        pub actor: Option<Actor>,
+    }
 }
 
 impl IssueAssigned {
@@ -183,82 +120,52 @@ impl IssueAssigned {
     }
 }
 
-/// `issue.commented`: a comment was added to an issue.
-///
-/// ```
-/// use kiket_runtime::events::{Comment, Issue, IssueCommented};
-///
-/// let event = IssueCommented::new(Issue::new(42), Comment::new("done?").author("pm@acme.com"));
-/// assert_eq!(event.comment.body.as_deref(), Some("done?"));
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Event)]
-#[event(name = "issue.commented", model)]
-#[non_exhaustive]
-pub struct IssueCommented {
-    /// The issue.
-    #[event(new, flatten, alias = "issue_id")]
-    pub issue: Issue,
-    /// The comment.
-    #[event(new, flatten(id = "comment_id", body = COMMENT_BODY))]
-    pub comment: Comment,
-    /// The actor; see [`Comment::author`] too.
-    #[event(alias = ACTOR)]
-    pub actor: Option<Actor>,
-    /// The id of the delivery, as the body has it.
-    pub id: Option<Id>,
-    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
-    pub occurred_at: Option<Timestamp>,
-    /// The organisation in which it happened.
-    pub organization_id: Option<Id>,
-    /// The workspace in which it happened.
-    pub workspace_id: Option<Id>,
-    /// The project in which it happened.
-    #[event(alias = "project_id", flatten(key = "project_key"))]
-    pub project: Project,
-    /// What Kiket says about the circumstances.
-    pub context: Map<String, Value>,
-    /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+event! {
+    /// `issue.commented`: a comment was added to an issue.
+    ///
+    /// ```
+    /// use kiket_runtime::events::{Comment, Issue, IssueCommented};
+    ///
+    /// let event = IssueCommented::new(Issue::new(42), Comment::new("done?").author("pm@acme.com"));
+    /// assert_eq!(event.comment.body.as_deref(), Some("done?"));
+    /// ```
+    #[event(name = "issue.commented", model)]
+    pub struct IssueCommented {
+        /// The issue.
+        #[event(new, flatten, alias = "issue_id")]
+        pub issue: Issue,
+        /// The comment.
+        #[event(new, flatten(id = "comment_id", body = COMMENT_BODY))]
+        pub comment: Comment,
+        /// The actor; see [`Comment::author`] too.
+        #[event(alias = ACTOR)]
+        pub actor: Option<Actor>,
+    }
 }
 
-/// `issue.status_changed`: the status of an issue changed, by whatever way.
-///
-/// ```
-/// use kiket_runtime::events::IssueStatusChanged;
-///
-/// let event: IssueStatusChanged =
-///     serde_json::from_str(r#"{"issue_id":42,"old_status":"todo","new_status":"done"}"#)?;
-/// assert_eq!(event.transition.to.as_deref(), Some("done"));
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Event)]
-#[event(name = "issue.status_changed", model)]
-#[non_exhaustive]
-pub struct IssueStatusChanged {
-    /// The issue.
-    #[event(new, flatten, alias = "issue_id")]
-    pub issue: Issue,
-    /// From which status to which.
-    #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = issue)]
-    pub transition: Transition,
-    /// What else changed.
-    #[event(alias = CHANGES)]
-    pub changes: Changes,
-    /// The id of the delivery, as the body has it.
-    pub id: Option<Id>,
-    /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
-    pub occurred_at: Option<Timestamp>,
-    /// The organisation in which it happened.
-    pub organization_id: Option<Id>,
-    /// The workspace in which it happened.
-    pub workspace_id: Option<Id>,
-    /// The project in which it happened.
-    #[event(alias = "project_id", flatten(key = "project_key"))]
-    pub project: Project,
-    /// What Kiket says about the circumstances.
-    pub context: Map<String, Value>,
-    /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+event! {
+    /// `issue.status_changed`: the status of an issue changed, with or without a transition.
+    ///
+    /// ```
+    /// use kiket_runtime::events::IssueStatusChanged;
+    ///
+    /// let event: IssueStatusChanged =
+    ///     serde_json::from_str(r#"{"issue_id":42,"old_status":"todo","new_status":"done"}"#)?;
+    /// assert_eq!(event.transition.to.as_deref(), Some("done"));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[event(name = "issue.status_changed", model)]
+    pub struct IssueStatusChanged {
+        /// The issue.
+        #[event(new, flatten, alias = "issue_id")]
+        pub issue: Issue,
+        /// The transition: the status before and after.
+        #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = issue)]
+        pub transition: Transition,
+        /// The other changes.
+        #[event(alias = CHANGES)]
+        pub changes: Changes,
+    }
 }
 
 project_id! { issue: IssueCreated, IssueUpdated, IssueTransitioned, IssueAssigned, IssueCommented, IssueStatusChanged }

@@ -1,4 +1,4 @@
-//! Kiket's own events as types: what a handler reads, and what a test makes.
+//! The payloads of Kiket's events, for handlers to read and for tests to create.
 //!
 //! ```
 //! use kiket_runtime::{Payload, events::{Issue, IssueTransitioned, Transition}};
@@ -11,42 +11,69 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! let event = IssueTransitioned::new(Issue::new(42).title("Acme renewal"), Transition::new("review", "done"));
-//! let sent = delivery_of(&event, "v1"); // through the whole stack
-//! assert_eq!(on_transition(Payload(event)).await.as_deref(), Some("done")); // or the function alone
+//! let sent = delivery_of(&event, "v1"); // a signed delivery, for a test of the whole extension
+//! assert_eq!(on_transition(Payload(event)).await.as_deref(), Some("done")); // the function alone
 //! # let _ = sent;
 //! # }
 //! ```
 //!
-//! Above a handler a type stands for its event: `#[kiket::webhook(IssueTransitioned, version = "v1")]`; types of your
-//! own can too, see [`Event`].
+//! The attribute of a handler can name the type instead of the event: `#[kiket::webhook(IssueTransitioned, version = "v1")]`.
+//! So can types of your own, see [`Event`](crate::Event).
 //!
-//! # What is read
+//! # Deserialization
 //!
-//! Kiket has written its payloads in several ways, and all of them are read:
+//! Kiket has several shapes of payloads, and all of them are read:
 //!
-//! - at the top of the body or below `data`, where both are there both count;
-//! - an issue as an object (`issue`) or by members of its own beside the others (`issue_id`, `title`, …);
+//! - at the top of the body or below `data`; if both exist, they are merged;
+//! - an issue as an object (`issue`) or as members beside the others (`issue_id`, `title`, …);
 //! - names in snake case or in camel case;
 //! - ids as numbers or texts, people as objects, ids or e-mail addresses;
-//! - states, types, priorities and labels as texts or numbers, or as objects, of which the `key` counts, else the `name`.
+//! - states, types, priorities and labels as texts or numbers, or as objects, which are read as their `key`, else `name`.
 //!
-//! What is absent or `null` is `None` or empty, and never an error. A member that has a meaning and the wrong type is
-//! one, with its path. Whatever has no meaning here is kept in `extra`, that of `data` too.
+//! An absent or `null` member is `None` or empty, and never an error. A known member of the wrong type is an error with
+//! its path. Unknown members are kept in `extra`, those of `data` too.
 //!
-//! What the framework reads for itself is not in these types: `authentication`, `secrets`, `secret_status`, `api`.
-//! They can therefore be printed and logged as far as their texts may be.
+//! The members that kiket reads itself are not in these types: `authentication`, `secrets`, `secret_status`, `api`. A
+//! payload that is printed or logged therefore shows no secret of the delivery.
 //!
-//! # What is written
+//! # Serialization
 //!
-//! One shape, whatever was read: everything at the top of the body in snake case, without what is absent. Reading it
-//! gives an equal value.
+//! Payloads are written in one shape: all members at the top of the body in snake case, without absent ones. Reading it
+//! returns an equal value.
 
-/// The project of events, each of something that has a project of its own.
+/// Declares the payload of an event: its own fields, then those that all events have.
+macro_rules! event {
+    ($(#[$($attribute:tt)*])* pub struct $event:ident { $($own:tt)* }) => {
+        #[derive(Debug, Clone, Default, PartialEq, kiket_macros::Event)]
+        $(#[$($attribute)*])*
+        #[non_exhaustive]
+        pub struct $event {
+            $($own)*
+            /// The id of the delivery, as it is in the body.
+            pub id: Option<$crate::types::Id>,
+            /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+            pub occurred_at: Option<$crate::types::Timestamp>,
+            /// The organisation.
+            pub organization_id: Option<$crate::types::Id>,
+            /// The workspace.
+            pub workspace_id: Option<$crate::types::Id>,
+            /// The project.
+            #[event(alias = "project_id", flatten(key = "project_key"))]
+            pub project: $crate::model::Project,
+            /// Kiket's further data about the event.
+            pub context: serde_json::Map<String, serde_json::Value>,
+            /// The fields that this version does not know.
+            pub extra: serde_json::Map<String, serde_json::Value>,
+        }
+    };
+}
+
+/// The project of events about things that have a project themselves.
 macro_rules! project_id {
     ($owner:ident: $($event:ident),+) => {
         $(
             impl $event {
-                /// The project in which it happened: the event's, else that of what it happened to.
+                #[doc = concat!("The id of the project: the event's, else that of the ", stringify!($owner), ".")]
                 pub fn project_id(&self) -> Option<&Id> {
                     self.project.id.as_ref().or(self.$owner.project_id.as_ref())
                 }
@@ -89,7 +116,7 @@ mod tests {
     use super::*;
     use crate::delivery::decode;
 
-    /// Names that mean something somewhere.
+    /// Names of members that some payload knows.
     #[rustfmt::skip]
     const NAMES: [&str; 41] = [
         "id", "event", "type", "timestamp", "createdAt", "created_at", "received_at", "occurred_at", "key", "name",
@@ -104,7 +131,7 @@ mod tests {
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
-            // Halves, which are written as they are.
+            // Halves, which have an exact decimal form.
             any::<i32>().prop_map(|number| Value::from(f64::from(number) / 2.0)),
             ".{0,12}".prop_map(Value::from),
         ];
@@ -125,7 +152,7 @@ mod tests {
         .prop_map(|map| map.into_iter().collect())
     }
 
-    /// Bytes and value are read alike, and what was read is written and read again.
+    /// Text and value are read alike, and a payload that is written is read as an equal one.
     fn check<E: Serialize + DeserializeOwned + PartialEq + Debug>(payload: &Map<String, Value>) {
         let payload = Value::from(payload.clone());
         let body = payload.to_string();
@@ -152,7 +179,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_has_no_meaning_survives(name in "x_[a-zA-Z_]{0,8}", value in json_object().prop_map(Value::from)) {
+        fn unknown_members_are_kept(name in "x_[a-zA-Z_]{0,8}", value in json_object().prop_map(Value::from)) {
             for place in ["", "/data", "/issue", "/data/issue", "/transition", "/issue/transition", "/project", "/data/actor"] {
                 let mut payload = json!({
                     "issue": { "id": 1, "transition": { "from": "a" } }, "transition": {}, "project": {},

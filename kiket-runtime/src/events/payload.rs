@@ -1,4 +1,4 @@
-//! The payloads of events: models that also say which event it is, and when it happened.
+//! The payloads of events: models with the name, the delivery's id and the time of the event.
 
 use std::{borrow::Cow, mem};
 
@@ -15,31 +15,31 @@ use crate::{
 
 /// The payload of an event.
 pub trait EventPayload: Members + Default {
-    /// The event's name, if it has one.
+    /// The name of the event, if it has one.
     const NAME: Option<&'static str> = None;
 
     /// The id of the delivery.
     fn id(&mut self) -> &mut Option<Id>;
 
-    /// The time of the event.
+    /// The time of the event: the first of [`TIMES`] that is present.
     fn occurred_at(&mut self) -> &mut Option<Timestamp>;
 }
 
-/// What the framework reads for itself: it is in the `Context`, and what of it is secret must not be printed.
+/// The members that kiket reads itself. They are in the `Context`, and must not be printed, because some are secret.
 pub const ENVELOPE: [&str; 4] = ["authentication", "secrets", "secret_status", "api"];
 
-/// The names of the time, the first that is there counts; contract 1.5. `created_at` is not among them: that is when the
-/// issue was created, where its members stand at the top.
+/// The names of the time, in order (wire contract, delivery-time). `created_at` is not among them (wire contract,
+/// created-at): if the members of an issue are at the top, it is the issue's time of creation.
 const TIMES: [&str; 4] = ["timestamp", "occurred_at", CREATED_AT, "received_at"];
 const CREATED_AT: &str = "createdAt";
 
-/// What else means something at the top of a payload alone.
+/// The other members that are known only at the top of a payload.
 const TOP: [&str; 5] = ["id", "data", "event", "type", "event_type"];
 
-/// The whole of a payload, whose members describe the delivery beside the data.
+/// A whole payload, whose members describe the delivery too.
 struct Top<E> {
     event: E,
-    /// Which of [`TIMES`] was read.
+    /// The index of the time in [`TIMES`]; their number if there is none.
     time: usize,
 }
 
@@ -50,7 +50,7 @@ impl<E: EventPayload> Default for Top<E> {
 }
 
 impl<E: EventPayload> Top<E> {
-    /// Keeps the better time where it belongs, and the other one too.
+    /// Keeps the time that comes first in [`TIMES`] as `occurred_at`, and the other one in `extra`.
     fn note(&mut self, time: usize, text: Timestamp) {
         let worse = if time > self.time {
             Some((time, text))
@@ -102,7 +102,7 @@ impl<E: EventPayload> Members for Top<E> {
     }
 }
 
-/// What stands below `data`, where no member describes the delivery.
+/// The members below `data`, none of which describes the delivery.
 struct Below<'e, E>(&'e mut E);
 
 impl<E: Members> Members for Below<'_, E> {
@@ -115,7 +115,7 @@ impl<E: Members> Members for Below<'_, E> {
         if !TIMES.contains(&name) && !TOP.contains(&name) && name != "created_at" {
             return Ok(false);
         }
-        // It would mean something at the top, where what is unknown is written.
+        // At the top, where unknown members are written, it would have another meaning.
         let value = map.next_value()?;
         if let Value::Object(data) = self.0.extra().entry("data").or_insert_with(|| Map::new().into()) {
             data.insert(name.to_owned(), value);
@@ -128,7 +128,7 @@ impl<E: Members> Members for Below<'_, E> {
     }
 }
 
-/// A part inside of which another may stand, under its name.
+/// A model inside of which another one may be, under its name.
 #[derive(Debug)]
 pub struct Within<'e, Outer, Inner>(pub &'e mut Outer, pub &'static str, pub &'e mut Inner);
 
@@ -148,16 +148,16 @@ impl<Outer: Members, Inner: Members> Members for Within<'_, Outer, Inner> {
     }
 }
 
-/// A whole payload, for `Deserialize`.
+/// Reads a whole payload, for `Deserialize`.
 ///
 /// # Errors
 ///
-/// When it is no object, or a member has the wrong type.
+/// When it is not an object, or a member has the wrong type.
 pub fn payload<'de, E: EventPayload, D: Deserializer<'de>>(deserializer: D) -> Result<E, D::Error> {
     whole(deserializer).map(|top: Top<E>| top.event)
 }
 
-/// Writes which event it is, unless `extra` says so.
+/// Writes the name of the event, unless `extra` has one.
 ///
 /// # Errors
 ///

@@ -131,7 +131,7 @@ impl Context {
     /// keys of runtime tokens cannot be had. Scopes come from a runtime token: in mode `hmac` there are none.
     pub fn require_scopes<S: AsRef<str>>(&self, scopes: impl IntoIterator<Item = S>) -> Result<(), Error> {
         let scopes: Vec<_> = scopes.into_iter().collect();
-        match self.0.lacks(&scopes) {
+        match self.0.missing_scopes(&scopes) {
             Ok(None) => Ok(()),
             Ok(Some(missing)) => Err(Error::insufficient_scopes(missing)),
             Err(rejection) => {

@@ -1,4 +1,4 @@
-//! The person or program that did something.
+//! Actors, which are people or programs, and members of projects.
 
 use kiket_macros::Model;
 use serde_json::{Map, Value};
@@ -34,7 +34,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Takes a number or a text that stands for the whole.
+    /// Takes a number or a text in place of an object.
     fn take_plain(&mut self, plain: Id) -> bool {
         match plain.as_text() {
             Some(text) if text.contains('@') => self.email = Some(text.to_owned()),

@@ -3,7 +3,7 @@
 use kiket_macros::Model;
 use serde_json::{Map, Value};
 
-use super::actor::Actor;
+use super::{actor::Actor, members::plain_id};
 use crate::types::{Id, Timestamp};
 
 /// A case, as far as an event has it.
@@ -63,10 +63,4 @@ pub struct Case {
     pub extra: Map<String, Value>,
 }
 
-impl Case {
-    /// Takes a number or a text that stands for the whole.
-    fn take_plain(&mut self, plain: Id) -> bool {
-        self.id = Some(plain);
-        true
-    }
-}
+plain_id!(Case);

@@ -1,4 +1,4 @@
-//! Which fields changed, from what to what.
+//! The fields that an update changed, with their old and new values.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -8,13 +8,13 @@ use crate::types::Id;
 
 /// The fields that an update changed.
 ///
-/// The contract does not say how they are written, so that all of these are read:
+/// Kiket documents no single form, so all of these are read:
 ///
 /// ```text
 /// {"title": {"from": "A", "to": "B"}}         also `old` and `new`, `before` and `after`
 /// {"title": ["A", "B"]}
-/// {"title": "B"}                              what it is now
-/// ["title"]                                   that it changed
+/// {"title": "B"}                              the new value
+/// ["title"]                                   only the names of fields
 /// [{"field": "title", "from": "A", "to": "B"}]
 /// ```
 ///
@@ -30,16 +30,16 @@ use crate::types::Id;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes(Map<String, Value>);
 
-/// What senders call the changes.
+/// The names of the changes in payloads.
 pub(crate) const CHANGES: [&str; 4] = ["changes", "changed_fields", "changed_attributes", "previous_changes"];
 
-/// From what a field changed to what, as far as the payload says.
+/// The change of a field, as far as the payload has it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Change<'c> {
-    /// What it was.
+    /// The old value.
     pub from: Option<&'c Value>,
-    /// What it is.
+    /// The new value.
     pub to: Option<&'c Value>,
 }
 
@@ -49,7 +49,7 @@ impl Changes {
         Self::default()
     }
 
-    /// The same with one more field.
+    /// Adds a field.
     #[must_use]
     pub fn field(mut self, name: impl Into<String>, from: impl Into<Value>, to: impl Into<Value>) -> Self {
         self.0.insert(name.into(), json!({ "from": from.into(), "to": to.into() }));
@@ -61,12 +61,12 @@ impl Changes {
         self.0.contains_key(field)
     }
 
-    /// How a field changed; `None` when it did not.
+    /// The change of a field; `None` if it did not change.
     pub fn of(&self, field: &str) -> Option<Change<'_>> {
         self.0.get(field).map(Change::read)
     }
 
-    /// The fields that changed, and how.
+    /// The changed fields, with their changes.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Change<'_>)> {
         self.0.iter().map(|(field, change)| (field.as_str(), Change::read(change)))
     }
@@ -76,7 +76,7 @@ impl Changes {
         self.0.is_empty()
     }
 
-    /// The changes as they came, by field; a field that is known by its name alone has `null`.
+    /// The changes as they are in the payload, by field; `null` for a field whose values are not in the payload.
     pub fn raw(&self) -> &Map<String, Value> {
         &self.0
     }
@@ -90,7 +90,7 @@ impl<'c> Change<'c> {
             Value::Object(change) => {
                 let [from, to] = [["from", "old", "before"], ["to", "new", "after"]]
                     .map(|names| names.into_iter().find_map(|name| change.get(name)));
-                // An object of neither is what the field is now.
+                // An object without either is the new value.
                 if from.or(to).is_some() { Self { from, to } } else { Self { from: None, to: Some(raw) } }
             }
             _ => Self { from: None, to: Some(raw) },
@@ -112,7 +112,7 @@ impl Members for Changes {
         true
     }
 
-    /// The name of a field, or a change that has it. What is neither cannot be distinguished from others and is dropped.
+    /// Takes the name of a field, or a change with a name. Other elements are dropped, because they name no field.
     fn take_element(&mut self, element: Value) {
         match element {
             Value::String(field) => {
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shape_says_what_changed() {
+    fn every_shape_of_changes_is_read() {
         #[track_caller]
         fn check(changes: &Value, from: Option<Value>, to: Option<Value>) {
             let read: Changes = serde_json::from_value(changes.clone()).unwrap();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_is_read() {
+    fn changes_are_written_and_read_again() {
         let made = Changes::new().field("title", "A", "B").field("points", Value::Null, 3);
         assert_eq!(serde_json::from_str::<Changes>(&serde_json::to_string(&made).unwrap()).unwrap(), made);
         assert!(made.contains("points") && made.of("status").is_none() && !made.is_empty());

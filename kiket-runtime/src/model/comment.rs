@@ -40,7 +40,7 @@ pub struct Comment {
 }
 
 impl Comment {
-    /// Takes a number or a text that stands for the whole.
+    /// Takes a number or a text in place of an object.
     fn take_plain(&mut self, plain: Id) -> bool {
         match plain.as_text() {
             Some(body) => self.body = Some(body.to_owned()),
@@ -52,5 +52,5 @@ impl Comment {
 
 resources! { Comment: "comment", "comments", requires id body; }
 
-/// What senders call the text of a comment.
+/// The names of a comment's text in payloads.
 pub(crate) const COMMENT_BODY: [&str; 4] = ["body", "text", "content", "comment_body"];

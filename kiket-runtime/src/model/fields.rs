@@ -1,4 +1,4 @@
-//! The fields of models: how each is read by its type, and when it is absent.
+//! The fields of models: deserialization by type, and serialization unless absent.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::members::{Members, Merge};
 use crate::types::{Id, Key, Timestamp};
 
-/// A field, read in one of three ways. What is `null` changes nothing.
+/// A field, read in one of three ways. `null` does not change it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a model",
     label = "not a field of a model",
@@ -20,7 +20,7 @@ use crate::types::{Id, Key, Timestamp};
     note = "with `lenient` a field is `Option<String>` or `Vec<String>`, and with `serde` it is an `Option`"
 )]
 pub trait Read<Way> {
-    /// Reads the value of the member that `map` has come to.
+    /// Reads the next value of `map`.
     ///
     /// # Errors
     ///
@@ -28,19 +28,19 @@ pub trait Read<Way> {
     fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error>;
 }
 
-/// As its type says.
+/// Reads a field by its type.
 #[derive(Debug)]
 pub enum Typed {}
 
-/// As texts, which some senders write as numbers, or as objects with more than their key.
+/// Reads texts, also from numbers and from objects with a key or a name.
 #[derive(Debug)]
 pub enum Lenient {}
 
-/// As the type's own `Deserialize` says.
+/// Reads a field by its type's own `Deserialize`.
 #[derive(Debug)]
 pub enum Serde {}
 
-/// What may stand in an `Option`.
+/// A type whose `Option` may be a field.
 #[diagnostic::on_unimplemented(
     message = "`Option<{Self}>` cannot be a field of a model",
     label = "not a value of a model",
@@ -55,7 +55,7 @@ pub trait Single: Sized {
     fn read<'de, A: MapAccess<'de>>(place: &mut Option<Self>, map: &mut A) -> Result<(), A::Error>;
 }
 
-/// What came first is completed by what comes later.
+/// A later value is merged into an earlier one.
 impl<M: Members + Default> Single for M {
     fn read<'de, A: MapAccess<'de>>(place: &mut Option<Self>, map: &mut A) -> Result<(), A::Error> {
         let there = place.is_some();
@@ -205,7 +205,7 @@ impl<'de> Visitor<'de> for AnyText {
     }
 }
 
-/// Reads a member into the field that it means.
+/// Reads a member into its field.
 ///
 /// # Errors
 ///
@@ -214,18 +214,18 @@ pub fn read<'de, Way, F: Read<Way>, A: MapAccess<'de>>(field: &mut F, map: &mut 
     field.read(map).map(|()| true)
 }
 
-/// Passes over what the framework reads for itself, and no handler through its payload.
+/// Skips a member that kiket reads itself.
 ///
 /// # Errors
 ///
-/// When the body is no JSON.
+/// When the body is not JSON.
 pub fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<bool, A::Error> {
     map.next_value::<IgnoredAny>().map(|_| true)
 }
 
-/// What is not written while there is nothing in it.
+/// A field that is not written while it is empty.
 pub trait Absent: Serialize {
-    /// Whether there is nothing in it.
+    /// Whether the field is empty.
     fn is_absent(&self) -> bool;
 }
 
@@ -268,7 +268,7 @@ pub fn write<S: SerializeMap, F: Absent>(map: &mut S, name: &'static str, field:
     if field.is_absent() { Ok(()) } else { map.serialize_entry(name, field) }
 }
 
-/// Writes the members without a meaning, behind the fields.
+/// Writes the unknown members, after the fields.
 ///
 /// # Errors
 ///

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use kiket_macros::Model;
 use serde_json::{Map, Value};
 
-use super::actor::Actor;
+use super::{actor::Actor, members::plain_id};
 use crate::{
     client::resources,
     types::{Id, Timestamp},
@@ -66,13 +66,7 @@ pub struct Issue {
     pub extra: Map<String, Value>,
 }
 
-impl Issue {
-    /// Takes a number or a text that stands for the whole.
-    fn take_plain(&mut self, plain: Id) -> bool {
-        self.id = Some(plain);
-        true
-    }
-}
+plain_id!(Issue);
 
 resources! { Issue: "issue", "issues", requires id key title; }
 

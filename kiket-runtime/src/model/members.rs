@@ -1,4 +1,4 @@
-//! Reads the members of objects into the fields that they mean, wherever they stand.
+//! Reads the members of an object into the fields of a model.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,38 +10,38 @@ use serde_json::{Map, Value};
 
 use crate::types::{Id, Key};
 
-/// What is read member by member.
+/// A model, which is read member by member.
 pub trait Members {
-    /// What an error says was expected.
+    /// The expected value, for error messages.
     const EXPECTED: &'static str;
-    /// Whether a list may stand for the whole.
+    /// Whether a list is accepted in place of an object.
     const LISTED: bool = false;
 
-    /// The name of a member, in the one spelling that is compared.
+    /// The name of a member, in the form that is compared.
     fn name(key: &str) -> Cow<'_, str> {
         snake_case(key)
     }
 
-    /// Reads the value of a member that means something here; `false` leaves it where it is.
+    /// Reads the value of a known member; `false` leaves the value unread.
     ///
     /// # Errors
     ///
     /// When the value has the wrong type.
     fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error>;
 
-    /// Takes a number or a text that stands for the whole; `false` where only an object will do.
+    /// Takes a number or a text in place of an object; `false` refuses it.
     fn take_plain(&mut self, _plain: Id) -> bool {
         false
     }
 
-    /// Takes an element of a list that stands for the whole.
+    /// Takes an element of a list in place of an object.
     fn take_element(&mut self, _element: Value) {}
 
-    /// Where members go that mean nothing here.
+    /// The unknown members.
     fn extra(&mut self) -> &mut Map<String, Value>;
 }
 
-/// Reads an object, or what stands for one, into what is there already. Whether there was anything: `null` is nothing.
+/// Merges an object, or a value in place of one, into a model. Returns `false` for `null`.
 pub(super) struct Merge<'m, M>(pub(super) &'m mut M);
 
 impl<'de, M: Members> DeserializeSeed<'de> for Merge<'_, M> {
@@ -99,11 +99,11 @@ impl<'de, M: Members> Visitor<'de> for Merge<'_, M> {
     }
 }
 
-/// A whole value, for `Deserialize`.
+/// Reads a whole model, for `Deserialize`.
 ///
 /// # Errors
 ///
-/// When it is not what it stands for, or `null`.
+/// When the value is of the wrong type, or `null`.
 pub fn whole<'de, M: Members + Default, D: Deserializer<'de>>(deserializer: D) -> Result<M, D::Error> {
     let mut whole = M::default();
     if Merge(&mut whole).deserialize(deserializer)? {
@@ -112,13 +112,27 @@ pub fn whole<'de, M: Members + Default, D: Deserializer<'de>>(deserializer: D) -
     Err(serde::de::Error::invalid_type(Unexpected::Unit, &M::EXPECTED))
 }
 
-/// What the senders of today and of yesterday mean alike: `currentStateKey` is `current_state_key`.
+/// Implements `take_plain` for models that may be a plain id in place of an object.
+macro_rules! plain_id {
+    ($model:ty) => {
+        impl $model {
+            /// Takes a number or a text in place of an object.
+            fn take_plain(&mut self, plain: $crate::types::Id) -> bool {
+                self.id = Some(plain);
+                true
+            }
+        }
+    };
+}
+pub(crate) use plain_id;
+
+/// The name in snake case: `currentStateKey` is `current_state_key`.
 pub(crate) fn snake_case(name: &str) -> Cow<'_, str> {
     if !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Cow::Borrowed(name);
     }
     let mut snake = String::with_capacity(name.len().saturating_add(4));
-    let mut within = false; // a word of small letters, which a capital one ends
+    let mut within = false; // a lower-case word, which an upper-case letter ends
     for letter in name.chars() {
         if within && letter.is_ascii_uppercase() {
             snake.push('_');

@@ -1,6 +1,6 @@
-//! Kiket's nouns, once for API calls, events and tests.
+//! Kiket's models: issues, cases, projects and others, shared by API calls, events and tests.
 //!
-//! An issue that an event brings is the issue that a call takes:
+//! The issue of an event can be passed to a call:
 //!
 //! ```
 //! # use kiket_runtime::testing::{self, Platform};
@@ -23,14 +23,14 @@
 //! # }
 //! ```
 //!
-//! # What is read
+//! # Deserialization and serialization
 //!
-//! Kiket has written its nouns in several ways, and all of them are read: names in snake case or in camel case; ids as
-//! numbers or texts; people as objects, ids or e-mail addresses; statuses, types, priorities and labels as texts or
-//! numbers, or as objects, of which the `key` counts, else the `name`. What is absent or `null` is `None` or empty. A
-//! member of the wrong type is an error, with its path. Members of an object that these types do not know are kept in `extra`.
+//! Kiket has several shapes of these models, and all of them are read: names in snake case or in camel case; ids as numbers
+//! or texts; people as objects, ids or e-mail addresses; statuses, types, priorities and labels as texts or numbers, or as
+//! objects, which are read as their `key`, else their `name`. An absent or `null` member is `None` or empty. A known member
+//! of the wrong type is an error with its path. Unknown members are kept in `extra`.
 //!
-//! They are written in one shape, in snake case, without what is absent. Reading that gives an equal value.
+//! Models are written in one shape, in snake case, without absent members. Reading it returns an equal value.
 
 mod actor;
 mod case;

@@ -1,8 +1,9 @@
-//! Where something happened.
+//! Projects.
 
 use kiket_macros::Model;
 use serde_json::{Map, Value};
 
+use super::members::plain_id;
 use crate::types::Id;
 
 /// A project.
@@ -25,7 +26,7 @@ pub struct Project {
     /// The key, like `LEGAL`.
     #[model(alias = "project_key")]
     pub key: Option<String>,
-    /// The name in addresses, like `core-platform`.
+    /// The name in URLs, like `core-platform`.
     pub slug: Option<String>,
     /// The name to show.
     pub name: Option<String>,
@@ -33,13 +34,7 @@ pub struct Project {
     pub extra: Map<String, Value>,
 }
 
-impl Project {
-    /// Takes a number or a text that stands for the whole.
-    fn take_plain(&mut self, plain: Id) -> bool {
-        self.id = Some(plain);
-        true
-    }
-}
+plain_id!(Project);
 
 impl<T: Into<Id>> From<T> for Project {
     /// The project of this id.

@@ -6,12 +6,13 @@ use kiket_macros::Model;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::members::plain_id;
 use crate::{
     client::resources,
     types::{Id, Timestamp},
 };
 
-/// How late an issue is.
+/// The state of an issue's SLA.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -27,7 +28,7 @@ pub enum SlaState {
     Other(String),
 }
 
-/// The word that calls and responses have for it.
+/// The word in calls and responses.
 impl fmt::Display for SlaState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
@@ -82,13 +83,7 @@ pub struct SlaDefinition {
     pub extra: Map<String, Value>,
 }
 
-impl SlaDefinition {
-    /// Takes a number or a text that stands for the whole.
-    fn take_plain(&mut self, plain: Id) -> bool {
-        self.id = Some(plain);
-        true
-    }
-}
+plain_id!(SlaDefinition);
 
 /// The measurements of an SLA: how long an issue was in a status.
 #[derive(Debug, Clone, Default, PartialEq, Model)]

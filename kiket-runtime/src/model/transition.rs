@@ -1,4 +1,4 @@
-//! The way from one state to another.
+//! Transitions from one state to another.
 
 use kiket_macros::Model;
 use serde_json::{Map, Value};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::actor::{ACTOR, Actor};
 use crate::types::Id;
 
-/// The way from one state to another, and the actor.
+/// A transition from one state to another, and its actor.
 ///
 /// ```
 /// use kiket_runtime::model::Transition;
@@ -41,7 +41,7 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// Takes a number or a text that stands for the whole.
+    /// Takes a number or a text in place of an object.
     fn take_plain(&mut self, plain: Id) -> bool {
         match plain.as_text() {
             Some(name) => self.name = Some(name.to_owned()),
@@ -51,9 +51,9 @@ impl Transition {
     }
 }
 
-/// What senders call the state before.
+/// The names of the state before in payloads.
 pub(crate) const FROM: [&str; 6] =
     ["from", "from_status", "from_state", "from_state_key", "previous_status", "old_status"];
 
-/// What senders call the state after.
+/// The names of the state after in payloads.
 pub(crate) const TO: [&str; 5] = ["to", "to_status", "to_state", "to_state_key", "new_status"];

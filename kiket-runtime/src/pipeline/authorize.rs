@@ -9,7 +9,7 @@ pub(super) fn authorize(delivery: &Delivery, route: &Route) -> Result<(), Stop> 
     if required.is_empty() {
         return Ok(());
     }
-    let rejection = match delivery.lacks(required) {
+    let rejection = match delivery.missing_scopes(required) {
         Ok(None) => return Ok(()),
         Ok(Some(missing)) => Rejection::insufficient_scopes(missing),
         Err(rejection) => rejection,

@@ -90,7 +90,7 @@ pub(super) fn malformed(header: &str, expected: &str) -> VerificationError {
 
 pub(super) fn unusable_secret(why: &str) -> VerificationError {
     VerificationError::new(
-        VerificationErrorKind::UnusableSecret,
+        VerificationErrorKind::InvalidSecret,
         format!("the provider's secret cannot be used: {why}"),
     )
 }

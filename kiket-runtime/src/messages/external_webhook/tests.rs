@@ -310,7 +310,7 @@ fn a_secret_that_cannot_be_used_verifies_nothing_and_is_our_own_fault() {
             ],
         );
         let refused = webhook.verify(provider).unwrap_err();
-        assert_eq!(refused.kind(), VerificationErrorKind::UnusableSecret);
+        assert_eq!(refused.kind(), VerificationErrorKind::InvalidSecret);
         assert!(!refused.to_string().contains("canary"));
         assert_eq!(HandlerError::from(refused).kind(), ErrorKind::Retryable);
     }
