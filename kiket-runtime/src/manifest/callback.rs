@@ -1,4 +1,4 @@
-//! Where deliveries go, and what signs them.
+//! The callback of a manifest: the URL, the secret and the timeout of deliveries.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use super::{
     timeout,
 };
 
-/// What a manifest says about its deliveries.
+/// The URL, the secret and the timeout of deliveries.
 pub(super) struct Callback {
     pub(super) secret: Option<Reference>,
     pub(super) url: Option<Reference>,
     pub(super) timeout: Option<Duration>,
 }
 
-/// Reads it from wherever authors write it:
+/// Reads the callback, from each of the places where authors write it:
 ///
 /// ```text
 /// delivery_secret: …            callback: { url: …, secret: …, timeout: … }
@@ -25,7 +25,7 @@ pub(super) struct Callback {
 ///                               delivery: { url: …, timeout: … }
 /// ```
 ///
-/// `delivery: http` names a transport and is none of this.
+/// `delivery: http` names a transport, and is ignored.
 pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Callback {
     let callbacks: Vec<Section<'_>> =
         written.sections.iter().flat_map(|section| callbacks(section, report)).collect();
@@ -45,7 +45,7 @@ fn callbacks<'a>(section: &Section<'a>, report: &mut Report<'_>) -> Vec<Section<
     [direct, nested, delivery].into_iter().flatten().collect()
 }
 
-/// The one reference that all places agree on.
+/// The reference that all places agree on.
 fn only_reference<'s, 'a: 's>(
     things: &str,
     places: impl Iterator<Item = (&'s Section<'a>, &'static str)>,
@@ -90,7 +90,7 @@ fn only_timeout<'s, 'a: 's>(
     only("callback timeouts", found, report)
 }
 
-/// A timeout, or nothing and a problem.
+/// The timeout; `None`, after a problem, if it is not one.
 pub(super) fn read_timeout(name: &str, entry: &Entry, report: &mut Report<'_>) -> Option<Duration> {
     if entry.value.is_nothing() {
         return None;
@@ -111,16 +111,16 @@ fn entries<'s, 'a: 's>(
     places.filter_map(|(section, key)| Some((section, section.map.entry(key)?)))
 }
 
-/// A value at one of the places where it may stand.
+/// A value at one of its places.
 struct Found<'a, V, R> {
     name: String,
     entry: &'a Entry,
-    /// What must be the same everywhere.
+    /// What must be equal at every place.
     value: V,
     read: R,
 }
 
-/// The first of what was found; a problem for each that differs from it.
+/// The first value; each that differs from it is a problem.
 fn only<V: PartialEq, R>(things: &str, found: Vec<Found<'_, V, R>>, report: &mut Report<'_>) -> Option<R> {
     let mut found = found.into_iter();
     let first = found.next()?;
@@ -141,7 +141,7 @@ mod tests {
     use crate::manifest::tests::{manifest, problems};
 
     #[test]
-    fn deliveries_are_read_wherever_authors_write_them() {
+    fn the_callback_is_read_from_each_of_its_places() {
         #[track_caller]
         fn check(text: &str, secret: &str, url: &str, timeout: Option<u64>) {
             let manifest = manifest(text);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_knows_its_place_and_not_its_line() {
+    fn a_secret_has_a_place_without_an_excerpt() {
         let manifest = manifest("id: a\ndelivery_secret: sh_1\ncallback: { url: \"env:U\" }");
         let place = manifest.delivery_secret().and_then(Reference::place).unwrap();
         assert_eq!((place.line, place.column, place.excerpt.as_deref()), (2, 18, None));

@@ -1,4 +1,4 @@
-//! Which events an extension says it takes.
+//! The events that a manifest declares.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,28 +26,28 @@ pub struct DeclaredEvent {
 }
 
 impl DeclaredEvent {
-    /// The event.
+    /// The name of the event.
     pub fn name(&self) -> &EventName {
         &self.name
     }
 
-    /// The version that is asked for; any will do when there is none.
+    /// The version; `None` is any version.
     pub fn version(&self) -> Option<&EventVersion> {
         self.version.as_ref()
     }
 
-    /// How long Kiket waits for the response.
+    /// The timeout: how long Kiket waits for the response.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// Where it is declared.
+    /// The place of the declaration.
     pub fn place(&self) -> &Place {
         &self.place
     }
 }
 
-/// Reads the events from wherever authors write them:
+/// Reads the events, from each of the places where authors write them:
 ///
 /// ```text
 /// hooks: [issue.created, { event: issue.created, version: v1, timeout: 5000 }]
@@ -74,12 +74,12 @@ pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Vec<Declar
     events.in_order
 }
 
-/// What a list holds.
+/// What the items of a list are.
 #[derive(Clone, Copy, PartialEq)]
 enum Shape {
     /// Events, each bare or as a mapping with `event`.
     Events,
-    /// Things of which some have an `event`; the word is used for other things too.
+    /// Mappings, of which some have an `event`: the key of the list has other uses, too.
     SomeEvents,
 }
 
@@ -87,7 +87,7 @@ enum Shape {
 #[derive(Default)]
 struct Collected {
     in_order: Vec<DeclaredEvent>,
-    /// Where in `in_order` the versions of an event are.
+    /// The positions in `in_order` of the versions of each event.
     positions: HashMap<String, Vec<usize>>,
     /// The first timeout of each event.
     timeouts: BTreeMap<String, (Duration, Mark)>,
@@ -154,7 +154,7 @@ impl Collected {
         }
     }
 
-    /// Adds an event, or what is new about it. An event without a version adds nothing to one that is known.
+    /// Adds an event, unless it is known. An event without a version adds nothing to a known one but its timeout.
     fn add(
         &mut self,
         name: EventName,
@@ -231,7 +231,7 @@ mod tests {
     use crate::manifest::tests::{manifest, problems};
 
     #[test]
-    fn events_are_read_wherever_authors_write_them() {
+    fn events_are_read_from_each_of_their_places() {
         #[track_caller]
         fn check(text: &str, expected: &[(&str, Option<&str>, Option<u64>)]) {
             let manifest = manifest(text);

@@ -1,4 +1,4 @@
-//! Which of the written forms a manifest has, and where that form keeps what.
+//! The form of a manifest, and the sections that this form has.
 
 use std::borrow::Cow;
 
@@ -8,16 +8,16 @@ use super::{
     report::{Report, quoted},
 };
 
-/// A manifest as it was written: its form, and where that form keeps what.
+/// A manifest as it is written: its form, and its sections.
 pub(super) struct Written<'a> {
     pub(super) form: Form,
-    /// Where `name` and `version` are.
+    /// The section with `name` and `version`.
     pub(super) identity: Option<Section<'a>>,
-    /// Where everything else is, the inner section first: most keys may also stand at the top level.
+    /// The sections with everything else, the inner one first: most keys may also be at the top level.
     pub(super) sections: Vec<Section<'a>>,
 }
 
-/// A mapping that is read, and how to call its keys in a message.
+/// A mapping, and the prefix of its keys in messages.
 #[derive(Clone)]
 pub(super) struct Section<'a> {
     pub(super) map: &'a Map,
@@ -34,7 +34,7 @@ impl<'a> Section<'a> {
         quoted(&format!("{}{key}", self.prefix))
     }
 
-    /// The mapping at `key`. Anything else but nothing is a problem.
+    /// The mapping at `key`. A value of another kind is a problem.
     pub(super) fn inner(&self, key: &str, report: &mut Report<'_>) -> Option<Section<'a>> {
         let entry = self.map.entry(key)?;
         if !entry.value.is_nothing() && entry.value.as_map().is_none() {
@@ -50,7 +50,7 @@ impl<'a> Section<'a> {
         Some(Section { map, prefix: format!("{}{key}.", self.prefix) })
     }
 
-    /// A text that says something, as it was written: `1.0` stays `1.0`.
+    /// The text of a scalar that is not blank, as it is written: `1.0` stays `1.0`.
     pub(super) fn text(&self, entry: &Entry, report: &mut Report<'_>) -> Option<String> {
         let name = self.name(&entry.key);
         let written = match entry.value.as_written() {
@@ -74,13 +74,13 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Where to point at: a scalar itself, or the key of something longer.
+/// The mark that a problem points at: a scalar itself, else the key.
 pub(super) fn spot(entry: &Entry) -> Mark {
     if entry.value.as_written().is_some() { entry.value.mark } else { entry.mark }
 }
 
 impl<'a> Written<'a> {
-    /// Tells the forms apart by their keys.
+    /// Finds the form by the keys at the top.
     pub(super) fn new(root: &'a Map, report: &mut Report<'_>) -> Self {
         let top = Section::top(root);
         let is_adapter = check_adapter_marks(root, report);
@@ -109,7 +109,7 @@ impl<'a> Written<'a> {
     }
 }
 
-/// Whether there are marks of the adapter form; complains when they are not the right ones.
+/// Whether the manifest has a key of the adapter form; a wrong value is a problem.
 fn check_adapter_marks(root: &Map, report: &mut Report<'_>) -> bool {
     const MARKS: [(&str, &str); 2] = [("apiVersion", "kiket.dev/v1"), ("kind", "Extension")];
     match MARKS.map(|(key, _)| root.entry(key)) {

@@ -1,14 +1,14 @@
-//! What is known about the `type` of a setting. Most words there mean something to Kiket alone.
+//! The types of settings that kiket knows, and whether a default fits one.
 
 use super::node::{Content, Node};
 
-/// Whether a setting of this `type` is a secret without saying so.
+/// Whether a setting of this `type` is a secret without `secret: true`.
 pub(super) fn is_secret_kind(kind: &str) -> bool {
     matches!(kind, "secret" | "password")
 }
 
-/// Whether a default fits a type that is known here. Text that reads as the type does, since most authors quote
-/// everything.
+/// Whether a default fits its type; any default fits a type that only Kiket knows. Text that spells a value of the type
+/// fits, since most authors quote everything.
 pub(super) fn fits(default: &Node, kind: &str) -> Result<(), &'static str> {
     let text = default.as_written();
     let reads_as = |parses: fn(&str) -> bool| text.as_deref().is_some_and(parses);
@@ -22,7 +22,7 @@ pub(super) fn fits(default: &Node, kind: &str) -> Result<(), &'static str> {
         }
         "boolean" | "bool" => (reads_as(|text| matches!(text, "true" | "false")), "`true` or `false`"),
         "string" | "text" => (text.is_some(), "text"),
-        // As text it is JSON, which the reader of the setting decodes.
+        // Text is JSON, which the reader of the setting decodes.
         "object" | "map" => (default.as_map().is_some() || is_text(default), "a mapping"),
         "array" | "list" => (default.as_list().is_some() || is_text(default), "a list"),
         _ => return Ok(()),
@@ -30,7 +30,7 @@ pub(super) fn fits(default: &Node, kind: &str) -> Result<(), &'static str> {
     if fits { Ok(()) } else { Err(expected) }
 }
 
-/// Numbers that Rust spells otherwise, like `0x10`.
+/// Also for numbers that Rust does not parse, like `0x10`.
 fn is_whole(node: &Node) -> bool {
     matches!(&node.content, Content::Number(number, _) if number.is_i64() || number.is_u64())
 }

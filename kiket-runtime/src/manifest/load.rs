@@ -1,4 +1,4 @@
-//! A file becomes text.
+//! Finds the file of the manifest and reads its text.
 
 use std::{
     fs::{self, File},
@@ -21,8 +21,8 @@ const NAMES: [&str; 6] = [
 /// The largest file in bytes; the largest real manifest is a hundredth of it.
 const LARGEST: usize = 1024 * 1024;
 
-/// The first of the names above that exists in `directory`, whatever it is: a directory or a broken link of that
-/// name is a mistake to report, not to step over.
+/// The first of the names above that exists in `directory`, of any file type: a directory or a broken link of that name is
+/// reported, not skipped.
 pub(super) fn search(directory: &Path) -> Option<PathBuf> {
     NAMES.iter().map(|name| directory.join(name)).find(|path| exists(path))
 }

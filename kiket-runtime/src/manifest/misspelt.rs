@@ -5,7 +5,7 @@ use super::{
     report::{Report, quoted},
 };
 
-/// The keys at the top of a manifest, in whatever form.
+/// The keys at the top of a manifest, in any form.
 pub(super) const TOP: &[&str] = &[
     "id",
     "name",
@@ -25,8 +25,8 @@ pub(super) const TOP: &[&str] = &[
 /// The keys of a setting.
 pub(super) const SETTING: &[&str] = &["key", "default", "secret", "type", "required"];
 
-/// Warns of the keys of `map` that resemble one of `known`, which is not there itself. Any other unknown key is somebody
-/// else's, and left alone.
+/// Warns of the keys of `map` that resemble one of `known` that is absent. Other unknown keys may be for another tool,
+/// and are ignored.
 pub(super) fn warn(map: &Map, known: &[&str], report: &mut Report<'_>) {
     for entry in map.0.iter().filter(|entry| !entry.shadowed && !known.contains(&entry.key.as_str())) {
         let absent = known.iter().filter(|known| map.entry(known).is_none());
@@ -40,9 +40,9 @@ pub(super) fn warn(map: &Map, known: &[&str], report: &mut Report<'_>) {
     }
 }
 
-/// The candidate that `text` was probably meant to be; of equals the first.
+/// The candidate that is most similar to `text`; the first, if several are.
 pub(crate) fn closest<'a>(text: &str, candidates: impl Iterator<Item = &'a &'a str>) -> Option<&'a str> {
-    /// The share of letters that must agree: `issue.create` is meant, `issue.assigned` is not.
+    /// The least similarity: `issue.create` resembles `issue.created`, `issue.assigned` does not.
     const CLOSE: f64 = 0.8;
     let mut best: Option<(f64, &str)> = None;
     for candidate in candidates.copied().filter(|candidate| *candidate != text) {
@@ -62,7 +62,7 @@ mod tests {
     use crate::manifest::tests::manifest;
 
     #[test]
-    fn a_key_that_resembles_one_is_told_and_others_are_not() {
+    fn a_key_that_resembles_a_known_one_is_a_warning() {
         #[track_caller]
         fn check(text: &str, expected: &[&str]) {
             let manifest = manifest(text);

@@ -33,7 +33,7 @@ pub(crate) use misspelt::closest;
 pub use reference::Reference;
 pub use settings::Setting;
 
-/// A manifest, read and checked, whichever [`Form`] it was written in.
+/// A manifest, read and checked, in any [`Form`].
 ///
 /// ```
 /// use std::path::Path;
@@ -75,7 +75,7 @@ pub enum Form {
 }
 
 impl Manifest {
-    /// Looks for a manifest in `directory`. The first of these names that exists is taken: `extension.yaml`,
+    /// Looks for a manifest in `directory`: the first of these names that exists is it. `extension.yaml`,
     /// `manifest.yaml`, `extension.yml`, `manifest.yml`, `.kiket/manifest.yaml`, `kiket-extension.yaml`.
     pub fn search(directory: &Path) -> Option<PathBuf> {
         load::search(directory)
@@ -85,42 +85,42 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with the file, in its order.
+    /// Every problem of the file, in its order.
     pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
         let text = load::read(path).map_err(|problem| vec![problem])?;
         schema::read(&text, path)
     }
 
-    /// Reads `text`, which is called `file` where problems name their place.
+    /// Reads `text`; the places of its problems name `file`.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with the text, in its order.
+    /// Every problem of the text, in its order.
     pub fn parse(text: &str, file: &Path) -> Result<Self, Vec<Problem>> {
         schema::read(text, file)
     }
 
-    /// The file it was read from.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How it was written.
+    /// The form it is written in.
     pub fn form(&self) -> Form {
         self.form
     }
 
-    /// The identity of the extension: `id`, `extension.id` (or `extension.key`), `metadata.key`.
+    /// The id of the extension: `id`, `extension.id` (or `extension.key`), `metadata.key`.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// The name that people read.
+    /// The display name.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// The version of the extension, as it was written.
+    /// The version of the extension, as it is written.
     pub fn version(&self) -> Option<&str> {
         self.version.as_deref()
     }
@@ -135,12 +135,12 @@ impl Manifest {
         self.delivery_secret.as_ref()
     }
 
-    /// Where Kiket sends deliveries.
+    /// The URL that Kiket sends deliveries to.
     pub fn callback_url(&self) -> Option<&Reference> {
         self.callback_url.as_ref()
     }
 
-    /// How long Kiket waits for an answer.
+    /// The timeout of deliveries: how long Kiket waits for a response.
     pub fn callback_timeout(&self) -> Option<Duration> {
         self.callback_timeout
     }
@@ -150,12 +150,12 @@ impl Manifest {
         &self.settings
     }
 
-    /// The events that the extension says it takes, each pair of name and version once.
+    /// The events that the manifest declares, each pair of name and version once.
     pub fn events(&self) -> &[DeclaredEvent] {
         &self.events
     }
 
-    /// How long Kiket waits for the answer to `event`, when its hook says so.
+    /// The timeout of `event`, if its hook has one: how long Kiket waits for the response.
     pub fn event_timeout(&self, event: &str) -> Option<Duration> {
         self.events
             .iter()
@@ -168,7 +168,7 @@ impl Manifest {
         &self.permissions
     }
 
-    /// What the manifest says under `custom_data`.
+    /// The value of `custom_data`.
     pub fn custom_data(&self) -> Option<&Value> {
         let body = match self.form {
             Form::Flat => None,
@@ -178,20 +178,20 @@ impl Manifest {
         body.and_then(|body| body.get("custom_data")).or_else(|| self.raw.get("custom_data"))
     }
 
-    /// The whole document, unknown keys included; aliases are expanded, and of duplicate keys the last one is
-    /// there. Secrets are left out: `null` stands in their place.
+    /// The whole document, with unknown keys and expanded aliases. Of duplicate keys it has the last, and `null` in place of
+    /// every secret.
     pub fn raw(&self) -> &Value {
         &self.raw
     }
 
-    /// What is odd about the manifest and does not stop it, like duplicate keys.
+    /// The problems that do not stop the start, like duplicate keys.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
     }
 }
 
 impl fmt::Debug for Manifest {
-    /// Says which manifest it is. What else it holds may be private.
+    /// Prints which manifest it is, and no other values, which may be private.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manifest")
             .field("path", &self.path)

@@ -1,4 +1,4 @@
-//! A document as a tree that knows where each part was written.
+//! A document as a tree of values with their places.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -6,13 +6,13 @@ use serde_json::{Number, Value};
 
 /// One value of the document.
 ///
-/// It has no `Debug`, because a secret may be in it.
+/// It has no `Debug`, because it may hold a secret.
 pub(super) struct Node {
-    /// What it is.
+    /// The value itself.
     pub(super) content: Content,
-    /// Where it is used: for an alias, the place of the alias.
+    /// The place where the value is used: for an alias, the place of the alias.
     pub(super) mark: Mark,
-    /// Where its text is, in bytes: for an alias, the text at the anchor. Empty for lists and mappings.
+    /// The range of its text in bytes: for an alias, of the text at the anchor. Empty for lists and mappings.
     pub(super) written: Range<usize>,
 }
 
@@ -23,13 +23,13 @@ pub(super) struct Mark {
     pub(super) column: u32,
 }
 
-/// What a [`Node`] is.
+/// The value of a [`Node`].
 pub(super) enum Content {
     /// Nothing, `~` or `null`.
     Nothing,
     /// `true` or `false`; `yes` and `on` are text.
     Truth(bool),
-    /// A number, and how it was written: `1.0` and `1.00` are one number and two versions.
+    /// A number, and its text: `1.0` and `1.00` are one number and two versions.
     Number(Number, String),
     /// Text.
     Text(String),
@@ -48,12 +48,12 @@ pub(super) struct Entry {
     pub(super) key: String,
     pub(super) mark: Mark,
     pub(super) value: Node,
-    /// Whether the same key comes again, so that this entry does not count.
+    /// Whether the same key follows again: the last entry counts.
     pub(super) shadowed: bool,
 }
 
 impl Node {
-    /// The text of a scalar as a person wrote it, numbers and truth values included.
+    /// The text of a scalar as it is written, numbers and booleans included.
     pub(super) fn as_written(&self) -> Option<Cow<'_, str>> {
         match &self.content {
             Content::Truth(truth) => Some(Cow::Borrowed(if *truth { "true" } else { "false" })),
@@ -81,7 +81,7 @@ impl Node {
         matches!(self.content, Content::Nothing)
     }
 
-    /// What it is, for "expected text, found …". Never a value.
+    /// The kind of the value, for "expected text, found …". It shows no value but booleans.
     pub(super) fn describe(&self) -> &'static str {
         match self.content {
             Content::Nothing => "nothing",
@@ -94,7 +94,7 @@ impl Node {
         }
     }
 
-    /// The same without places, and with `null` for every scalar that `is_secret`.
+    /// The value as JSON, with `null` for every scalar that `is_secret`.
     pub(super) fn to_json(&self, is_secret: &dyn Fn(&Node) -> bool) -> Value {
         match &self.content {
             Content::List(items) => items.iter().map(|item| item.to_json(is_secret)).collect(),
@@ -111,17 +111,17 @@ impl Node {
 }
 
 impl Map {
-    /// The value of `key`; the last one, should there be several.
+    /// The value of `key`; the last, if there are several.
     pub(super) fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.value)
     }
 
-    /// The entry of `key`; the last one, should there be several.
+    /// The entry of `key`; the last, if there are several.
     pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
         self.0.iter().rfind(|entry| entry.key == key)
     }
 
-    /// The keys and values that count.
+    /// The keys and values, without shadowed entries.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.0.iter().filter(|entry| !entry.shadowed).map(|entry| (entry.key.as_str(), &entry.value))
     }

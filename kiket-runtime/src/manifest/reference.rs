@@ -1,10 +1,10 @@
-//! Text that may point into the environment: `env:NAME`, `${NAME}/hook`.
+//! References: text that may name environment variables, like `env:NAME` or `${NAME}/hook`.
 
 use std::fmt;
 
 use crate::{error::Place, types::Secret};
 
-/// Text of a manifest in which the names of environment variables may stand.
+/// Text of a manifest that may name environment variables.
 ///
 /// ```text
 /// env:NAME             the variable; `env.NAME` is the same
@@ -13,7 +13,7 @@ use crate::{error::Place, types::Secret};
 /// anything else        itself
 /// ```
 ///
-/// What stands in the manifest itself may be a secret, so `Debug` shows only the names.
+/// The text may be a secret, so `Debug` shows only the names of variables.
 #[derive(Clone)]
 pub struct Reference {
     parts: Vec<Part>,
@@ -28,25 +28,25 @@ enum Part {
 
 impl Reference {
     /// Reads the grammar above.
-    pub(crate) fn parse(text: &str) -> Result<Self, InvalidReference> {
+    pub(crate) fn parse(text: &str) -> Result<Self, ReferenceError> {
         let parts = match text.strip_prefix("env:").or_else(|| text.strip_prefix("env.")) {
             Some(name) if is_variable(name) => vec![Part::Variable { name: name.to_owned(), default: None }],
-            Some(_) => return Err(InvalidReference::Name),
+            Some(_) => return Err(ReferenceError::Name),
             None => interpolated(text)?,
         };
         Ok(Self { parts, place: None })
     }
 
-    /// The same, knowing where it stands.
+    /// The same, with its place.
     #[must_use]
     pub(crate) fn at(self, place: Place) -> Self {
         Self { place: Some(place), ..self }
     }
 
-    /// The text, with what `lookup` knows about the variables.
+    /// The text with the values of its variables, which `lookup` gives.
     ///
-    /// `None` when a variable without a default is unset or empty, or when nothing but white space comes out:
-    /// then the manifest says nothing, and never the literal text of the reference.
+    /// `None` when a variable without a default is unset or empty, or when the result is blank. It is never the literal
+    /// text of the reference.
     pub fn resolve(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
         let mut text = String::new();
         for part in &self.parts {
@@ -80,21 +80,21 @@ impl Reference {
         })
     }
 
-    /// Where it stands in the manifest; without an excerpt where it may be a secret.
+    /// The place in the manifest; without an excerpt where the line may show a secret.
     pub fn place(&self) -> Option<&Place> {
         self.place.as_ref()
     }
 }
 
 /// Text with any number of `${…}` in it.
-fn interpolated(text: &str) -> Result<Vec<Part>, InvalidReference> {
+fn interpolated(text: &str) -> Result<Vec<Part>, ReferenceError> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         if !before.is_empty() {
             parts.push(Part::Literal(before.into()));
         }
-        let (inside, after) = after.split_once('}').ok_or(InvalidReference::Open)?;
+        let (inside, after) = after.split_once('}').ok_or(ReferenceError::Open)?;
         parts.push(variable(inside)?);
         rest = after;
     }
@@ -104,22 +104,22 @@ fn interpolated(text: &str) -> Result<Vec<Part>, InvalidReference> {
     Ok(parts)
 }
 
-/// What stands between `${` and `}`.
-fn variable(inside: &str) -> Result<Part, InvalidReference> {
+/// A variable, from the text between `${` and `}`.
+fn variable(inside: &str) -> Result<Part, ReferenceError> {
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (inside, None),
     };
     if default.is_some_and(|default| default.contains("${")) {
-        return Err(InvalidReference::Nested);
+        return Err(ReferenceError::Nested);
     }
     if !is_variable(name) {
-        return Err(InvalidReference::Name);
+        return Err(ReferenceError::Name);
     }
     Ok(Part::Variable { name: name.to_owned(), default: default.map(Secret::from) })
 }
 
-/// A name that a shell can set.
+/// Whether `name` is a name of variables that a shell can set.
 fn is_variable(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_ascii_digit())
         && !name.is_empty()
@@ -140,9 +140,9 @@ impl fmt::Debug for Reference {
     }
 }
 
-/// Why a text that looks like a reference is none. It says nothing about the text, which may be a secret.
+/// A text that looks like a reference and is not one. The error does not show the text, which may be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum InvalidReference {
+pub(crate) enum ReferenceError {
     #[error("a variable's name is letters, digits and `_`, and does not start with a digit")]
     Name,
     #[error("`${{` without a `}}`")]
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn references_resolve_from_the_environment_and_never_to_their_own_text() {
+    fn references_resolve_and_never_to_their_own_text() {
         #[track_caller]
         fn check(text: &str, expected: Option<&str>) {
             let resolved = Reference::parse(text).unwrap().resolve(&environment);
@@ -198,17 +198,17 @@ mod tests {
     #[test]
     fn broken_references_are_refused() {
         #[track_caller]
-        fn check(text: &str, expected: InvalidReference) {
+        fn check(text: &str, expected: ReferenceError) {
             assert_eq!(Reference::parse(text).unwrap_err(), expected, "{text}");
         }
-        check("env:", InvalidReference::Name);
-        check("env:A B", InvalidReference::Name);
-        check("env.example.com", InvalidReference::Name);
-        check("${}", InvalidReference::Name);
-        check("${1A}", InvalidReference::Name);
-        check("${A:default}", InvalidReference::Name);
-        check("${A", InvalidReference::Open);
-        check("${A:-${B}}", InvalidReference::Nested);
+        check("env:", ReferenceError::Name);
+        check("env:A B", ReferenceError::Name);
+        check("env.example.com", ReferenceError::Name);
+        check("${}", ReferenceError::Name);
+        check("${1A}", ReferenceError::Name);
+        check("${A:default}", ReferenceError::Name);
+        check("${A", ReferenceError::Open);
+        check("${A:-${B}}", ReferenceError::Nested);
     }
 
     #[test]

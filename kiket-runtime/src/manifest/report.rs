@@ -15,12 +15,12 @@ impl<'a> Report<'a> {
         Self { source, problems: Vec::new(), warnings: Vec::new() }
     }
 
-    /// Something that keeps the manifest from being used.
+    /// Adds a problem, which refuses the manifest.
     pub(super) fn problem(&mut self, at: Mark, what: impl Into<String>, mend: impl Into<String>) {
         self.problems.push(Problem::new(what).at(self.source.place(at)).mend(mend));
     }
 
-    /// Something that its author will want to know.
+    /// Adds a warning.
     pub(super) fn warning(&mut self, at: Mark, what: impl Into<String>, mend: impl Into<String>) {
         self.warnings.push(Problem::new(what).at(self.source.place(at)).mend(mend));
     }
@@ -38,7 +38,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// A value from the file inside a sentence: short, on one line, in backticks.
+/// A value of the file as messages quote it: short, on one line, in backticks.
 pub(super) fn quoted(text: &str) -> String {
     const LENGTH: usize = 60;
     let mut shown: String =

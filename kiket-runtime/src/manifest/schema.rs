@@ -1,4 +1,4 @@
-//! The three written forms become one [`Manifest`].
+//! Reads a manifest of any form into one [`Manifest`].
 
 use std::{borrow::Cow, collections::HashSet, path::Path};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::error::Problem;
 
-/// Reads a manifest, or says everything that is wrong with it.
+/// Reads a manifest, or returns every problem.
 pub(super) fn read(text: &str, file: &Path) -> Result<Manifest, Vec<Problem>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut source = Source::new(file, text);
@@ -45,7 +45,7 @@ fn no_mapping(root: &Node, source: &Source<'_>) -> Problem {
         return Problem::new("the manifest is empty").at(source.whole()).mend(mend);
     }
     let what = format!("a manifest is a mapping of keys to values, found {}", root.describe());
-    // Without its line: a file that holds nothing but a secret is such a file too.
+    // Without its line: the file may hold nothing but a secret.
     Problem::new(what).at(source.whole()).mend(mend)
 }
 
@@ -128,7 +128,7 @@ fn identity_text(written: &Written<'_>, key: &str, report: &mut Report<'_>) -> O
     section.text(section.map.entry(key)?, report)
 }
 
-/// Permissions that are text, each once. Other shapes are not ours to read.
+/// The permissions that are text, each once. Other shapes are ignored.
 fn permissions(written: &Written<'_>) -> Vec<String> {
     let mut known = HashSet::new();
     let lists = written.sections.iter().filter_map(|section| section.map.get("permissions")?.as_list());
@@ -144,7 +144,7 @@ mod tests {
     };
 
     #[test]
-    fn the_form_is_told_by_keys() {
+    fn the_keys_decide_the_form() {
         #[track_caller]
         fn check(text: &str, form: Form, id: Option<&str>, name: Option<&str>, version: Option<&str>) {
             let manifest = manifest(text);

@@ -7,19 +7,19 @@ use super::{
     node::{Content, Map, Mark, Node},
 };
 
-/// The secrets of a document, known by where they are written.
+/// The secrets of a document, by their places.
 #[derive(Default)]
 pub(super) struct Secrets<'a> {
     /// The secrets themselves.
     pub(super) nodes: Vec<&'a Node>,
-    /// The keys that announce one. What stands behind such a key in the wrong shape may still be one.
+    /// The marks of the keys that announce a secret. A value of the wrong shape behind such a key may still be one.
     pub(super) keys: Vec<Mark>,
     written: HashSet<usize>,
 }
 
 impl<'a> Secrets<'a> {
-    /// Finds the values of keys that say so (`delivery_secret`, `secret`, `bot_token`, …) and the defaults of
-    /// settings that are marked secret. What is written `secret: true` is a mark, not a secret.
+    /// Finds the values of keys that name a secret (`delivery_secret`, `secret`, `bot_token`, …) and the defaults of secret
+    /// settings. The `true` of `secret: true` is no secret.
     pub(super) fn of(root: &'a Node) -> Self {
         let mut secrets = Self::default();
         secrets.search(root);
@@ -27,7 +27,7 @@ impl<'a> Secrets<'a> {
         secrets
     }
 
-    /// Whether `node` is one of them, also through an alias.
+    /// Whether `node` is a secret, also through an alias.
     pub(super) fn contains(&self, node: &Node) -> bool {
         !node.written.is_empty() && self.written.contains(&node.written.start)
     }
@@ -49,7 +49,7 @@ impl<'a> Secrets<'a> {
         }
     }
 
-    /// Text and numbers under `node`. Only lists are followed: what is in a mapping has a key of its own.
+    /// Adds the texts and numbers of `node`. It descends only into lists: the values of a mapping have keys of their own.
     fn scalars(&mut self, node: &'a Node) {
         match &node.content {
             Content::Text(_) | Content::Number(..) => self.nodes.push(node),
@@ -59,8 +59,8 @@ impl<'a> Secrets<'a> {
     }
 }
 
-/// Whether a setting says that its value is a secret. In doubt it does: `secret: yes` is a mistake, and reported
-/// as one, but its default must not be printed on the way.
+/// Whether a setting is a secret. In doubt it is: `secret: yes` is a mistake, and reported, but the report must not print
+/// the default.
 fn is_marked_secret(setting: &Map) -> bool {
     let said = |node: &Node| !node.is_nothing() && node.as_written().is_none_or(|text| text != "false");
     setting.0.iter().any(|entry| match entry.key.as_str() {

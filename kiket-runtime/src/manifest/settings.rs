@@ -27,12 +27,12 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Its name: `key` or `name` in a list, the key in `configuration`.
+    /// The key: `key` or `name` in a list, the key in `configuration`.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// The `type` as it was written, like `integer`; any word is fine.
+    /// The `type` as it is written, like `integer`; any word is accepted.
     pub fn kind(&self) -> Option<&str> {
         self.kind.as_deref()
     }
@@ -43,23 +43,23 @@ impl Setting {
         self.secret
     }
 
-    /// Whether there must be a value.
+    /// Whether the setting must have a value.
     pub fn is_required(&self) -> bool {
         self.required
     }
 
-    /// What holds when nothing is set, in the type that was written: `3` is a number, `"3"` is text. Always
-    /// `None` for a secret, whose default is [`secret_default`](Self::secret_default).
+    /// The default, in the type that YAML gives it: `3` is a number, `"3"` is text. Always `None` for a secret, whose default
+    /// is [`secret_default`](Self::secret_default).
     pub fn default(&self) -> Option<&Value> {
         self.default.as_ref()
     }
 
-    /// What holds when nothing is set, for a secret. It may point into the environment.
+    /// The default of a secret. It may refer to environment variables.
     pub fn secret_default(&self) -> Option<&Reference> {
         self.secret_default.as_ref()
     }
 
-    /// Where it is declared.
+    /// The place of the declaration.
     pub fn place(&self) -> &Place {
         &self.place
     }
@@ -74,8 +74,8 @@ impl Setting {
 ///                                   default: "3"                      - key: RETRIES
 /// ```
 ///
-/// `settings` and `configuration` must agree where both declare a setting. `setup` only asks a user for values:
-/// it repeats settings with other words, and declares those that are nowhere else.
+/// Where both `settings` and `configuration` declare a setting, they must agree. `setup` only asks a user for values: it
+/// declares the settings that are declared nowhere else.
 pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Vec<Setting> {
     let mut settings = Collected::default();
     for section in &written.sections {
@@ -97,7 +97,7 @@ pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Vec<Settin
     settings.in_order.into_iter().map(|(setting, _)| setting).collect()
 }
 
-/// The settings so far, and what was written as their defaults.
+/// The settings so far, with their defaults as they are written.
 #[derive(Default)]
 struct Collected {
     in_order: Vec<(Setting, Value)>,
@@ -138,17 +138,17 @@ impl Collected {
     }
 }
 
-/// A setting as it was written.
+/// A setting as it is written.
 struct Declaration<'a> {
     key: String,
     at: Mark,
-    /// What is said about it; absent for a bare name.
+    /// The attributes; absent for a bare name.
     map: Option<&'a Map>,
-    /// Whether it is a secret because of where it stands.
+    /// Whether its place makes it a secret.
     secret: bool,
 }
 
-/// The declarations under `settings` or `configuration`, of which each may have the shape of the other.
+/// The declarations under `settings` or `configuration`; each may have the shape of the other.
 fn declarations<'a>(name: &str, entry: &'a Entry, report: &mut Report<'_>) -> Vec<Declaration<'a>> {
     match &entry.value.content {
         Content::Nothing => Vec::new(),
@@ -218,7 +218,7 @@ fn steps(setup: &Node) -> impl Iterator<Item = (&str, &[Node])> {
 }
 
 impl Declaration<'_> {
-    /// The setting, and its default as it was written.
+    /// The setting, and its default as it is written.
     fn read(&self, report: &mut Report<'_>) -> (Setting, Value) {
         if let Some(map) = self.map {
             misspelt::warn(map, misspelt::SETTING, report);
@@ -258,8 +258,8 @@ impl Declaration<'_> {
         written.map(std::borrow::Cow::into_owned)
     }
 
-    /// Whether `key` is true. `None`, after a problem, when it cannot be told; whatever else stands there is not
-    /// shown, because someone may have written the secret itself.
+    /// Whether `key` is true; `None`, after a problem, if its value is not a boolean. The problem does not show the value,
+    /// which may be the secret itself.
     fn flag(&self, key: &str, report: &mut Report<'_>) -> Option<bool> {
         let Some(entry) = self.map.and_then(|map| map.entry(key)) else {
             return Some(false);
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_told_by_mark_or_type_and_their_default_points_into_the_environment() {
+    fn a_mark_or_a_type_makes_a_secret() {
         #[track_caller]
         fn check(attributes: &str, secret: bool, resolved: Option<&str>) {
             let manifest = manifest(&format!("settings: [{{ key: A, {attributes} }}]"));

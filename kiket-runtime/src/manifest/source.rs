@@ -1,4 +1,4 @@
-//! The text of a manifest by lines: which place to show, and which never.
+//! The text of a manifest by lines: the excerpts of places, and the lines that are never shown.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -9,7 +9,7 @@ use std::{
 use super::{node::Mark, secrecy::Secrets};
 use crate::error::Place;
 
-/// The text of a file, and the lines of it that may be shown.
+/// The text of a file, and the lines that must not be shown.
 pub(super) struct Source<'a> {
     file: &'a Path,
     text: &'a str,
@@ -30,7 +30,7 @@ impl<'a> Source<'a> {
         self.file
     }
 
-    /// A place in the file, with its line when that may be shown.
+    /// A place in the file, with its line if that may be shown.
     pub(super) fn place(&self, at: Mark) -> Place {
         let excerpt = if self.hidden.contains(&at.line) { None } else { self.excerpt(at) };
         Place { file: self.file.to_owned(), line: at.line, column: at.column, excerpt }
@@ -41,7 +41,7 @@ impl<'a> Source<'a> {
         Place { file: self.file.to_owned(), line: 0, column: 0, excerpt: None }
     }
 
-    /// Never shows a line on which one of `secrets` is written, used or announced.
+    /// Hides the lines on which one of `secrets` is written, used or announced.
     pub(super) fn hide(&mut self, secrets: &Secrets<'_>) {
         self.hidden.extend(secrets.keys.iter().map(|key| key.line));
         self.hidden.extend(secrets.nodes.iter().map(|node| node.mark.line));
@@ -52,9 +52,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Never shows a line that might hold a secret, when there is no tree to tell: lines with a telling word,
-    /// what comes below them up to a key that is no deeper, and everything after a quote that such a line leaves
-    /// open.
+    /// Hides the lines that might show a secret where the text does not parse: lines with a word like `token`, the lines below
+    /// them up to a key that is no deeper, and everything after a quote that such a line leaves open.
     pub(super) fn hide_suspicious_lines(&mut self) {
         let mut below: Option<usize> = None;
         let mut open_quote = false;
@@ -115,7 +114,7 @@ fn line_starts(text: &str) -> Vec<usize> {
     starts
 }
 
-/// Whether a line starts with `key:`, also behind dashes. A value in the wrong column does not.
+/// Whether a line starts with `key:`, also behind dashes. A value in the wrong column is no key.
 fn starts_with_key(line: &str) -> bool {
     let in_key = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     line.trim_start_matches(['-', ' ']).split_once(':').is_some_and(|(key, value)| {
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn suspicious_lines_are_hidden_with_what_belongs_to_them() {
+    fn suspicious_lines_are_hidden_with_their_values() {
         #[track_caller]
         fn check(text: &str, expected: &[u32]) {
             let mut source = Source::new(Path::new("x"), text);
@@ -168,7 +167,7 @@ mod tests {
         check("secret: |\n  b\n\n  c\nname: d\n", &[1, 2, 3, 4]);
         check("a:\n  - Secret:\n      b\n  - c: d\n", &[2, 3]);
         check("a: 1\nsecret: \"b\nc\nd: e\n", &[2, 3, 4, 5]);
-        // What forgot its indentation, or needs none.
+        // Values whose indentation is missing, or not needed.
         check("secret:\nb\nname: c\n", &[1, 2]);
         check("secret:\n- b\n- 'c\nname: d\n", &[1, 2, 3]);
         check("secret: [\n\nb\n]\nname: c\n", &[1, 2, 3, 4]);

@@ -1,4 +1,4 @@
-//! Manifests as a whole: what their problems look like, what is never shown, and that nothing panics.
+//! Tests of whole manifests: how problems are shown, that secrets are not, and that no text panics.
 
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::Manifest;
 
-/// A manifest that must be right.
+/// A manifest without problems.
 #[track_caller]
 pub(crate) fn manifest(text: &str) -> Manifest {
     Manifest::parse(text, Path::new("extension.yaml")).unwrap_or_else(|problems| panic!("{problems:#?}"))
@@ -27,7 +27,7 @@ pub(super) fn problems(text: &str) -> Vec<String> {
     problems.iter().map(line).collect()
 }
 
-/// What a person sees.
+/// Checks the problems as they are printed.
 #[track_caller]
 fn check_shown(text: &str, expected: &Expect) {
     let problems = Manifest::parse(text, Path::new("extension.yaml")).unwrap_err();
@@ -36,7 +36,7 @@ fn check_shown(text: &str, expected: &Expect) {
 }
 
 #[test]
-fn problems_of_a_whole_file_are_shown_with_their_place_and_their_mend() {
+fn problems_of_a_file_have_a_place_and_advice() {
     check_shown(
         "",
         &expect![[r#"
@@ -95,7 +95,7 @@ fn problems_of_a_whole_file_are_shown_with_their_place_and_their_mend() {
 }
 
 #[test]
-fn all_problems_of_values_are_shown_with_their_place_and_their_mend() {
+fn problems_of_values_have_a_place_and_advice() {
     check_shown(
         "id: com.example.crm\ndelivery_secret: \" sh_123\"\nhooks:\n  - issue created\n  - event: issue.closed\n    timeout: 0\n",
         &expect![[r#"
@@ -184,7 +184,7 @@ fn a_secret_is_never_shown() {
         assert!(!shown.contains(SECRET), "{text}\n{shown}");
     }
 
-    // Right.
+    // Valid.
     check("delivery_secret: hushhush");
     check("delivery_secret: hushhush\ndelivery_secret: hushhush");
     check("extension: { callback: { secret: hushhush } }");
@@ -223,12 +223,12 @@ fn a_secret_is_never_shown() {
 }
 
 #[test]
-fn a_line_is_shown_without_what_could_take_over_the_terminal() {
+fn a_line_is_shown_without_control_characters() {
     let problems = Manifest::parse("hooks: [\"\u{9b}31m x\"]", Path::new("x.yaml")).unwrap_err();
     assert!(!problems[0].to_string().contains('\u{9b}'), "{}", problems[0]);
 }
 
-/// A document in the shape of the real ones, to be broken.
+/// A document in the shape of real ones, which tests change at random.
 const REAL_SHAPE: &str = r#"model_version: "1.0"
 extension:
   id: dev.example.crm
@@ -264,7 +264,7 @@ extension:
 "#;
 
 #[test]
-fn the_document_to_break_is_whole() {
+fn the_document_that_tests_change_is_valid() {
     let manifest = manifest(REAL_SHAPE);
     assert_eq!((manifest.settings().len(), manifest.events().len()), (4, 4));
     assert_eq!(manifest.raw()["extension"]["other"]["timeout"], 30000);

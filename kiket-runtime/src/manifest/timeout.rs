@@ -1,4 +1,4 @@
-//! Timeouts, as manifests write them.
+//! Reads timeouts, as manifests write them.
 
 use std::time::Duration;
 

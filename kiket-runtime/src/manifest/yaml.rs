@@ -1,4 +1,4 @@
-//! YAML text becomes a tree of [`Node`]s. The only file that names the YAML library.
+//! Parses YAML into a tree of [`Node`]s. The only file that names the YAML library.
 
 use std::{collections::HashMap, fmt, ops::Range};
 
@@ -14,27 +14,27 @@ use serde_yaml::{
 
 use super::node::{Content, Entry, Map, Mark, Node};
 
-/// What a document holds, and what is odd about it.
+/// A document, and its oddities.
 pub(super) struct Document {
     /// The value at the top.
     pub(super) root: Node,
-    /// What cannot be seen in the tree.
+    /// The oddities that the tree does not show.
     pub(super) oddities: Vec<Oddity>,
 }
 
-/// Something that YAML allows and a manifest does not want.
+/// A construct that YAML allows and a manifest does not.
 pub(super) enum Oddity {
-    /// A key that was there before.
+    /// A key that is there twice.
     DuplicateKey { key: String, first: Mark, again: Mark },
     /// A key that is a list or a mapping: nearly always `{{ … }}` without quotes.
     KeyIsNoText { at: Mark },
 }
 
-/// Why a text is no document.
+/// A text that is not a YAML document.
 pub(super) struct NotYaml {
     pub(super) what: String,
     pub(super) mend: &'static str,
-    /// Absent when the library does not say.
+    /// The place, if the library names one.
     pub(super) at: Option<Mark>,
 }
 
@@ -62,7 +62,7 @@ fn options() -> Options {
             max_depth: DEPTH,
             flow_nesting_limit: DEPTH,
             max_total_scalar_bytes: TEXT,
-            // Many uses of one anchor are fine; what they amount to is bounded above.
+            // Many uses of one anchor are fine: the limits above bound their sum.
             enforce_alias_anchor_ratio: false,
         },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
@@ -144,7 +144,7 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 }
 
-/// Turns raw values into nodes, one document at a time.
+/// Converts the raw values of a document into nodes.
 struct Planting<'a> {
     text: &'a str,
     oddities: &'a mut Vec<Oddity>,
@@ -188,7 +188,7 @@ impl Planting<'_> {
         Map(entries)
     }
 
-    /// How a number was written. A tag may stand before quotes, as in `!!int "3"`; then there is no telling.
+    /// The text of a number. `None` where a tag precedes quotes, as in `!!int "3"`.
     fn spelling(&self, written: &Range<usize>) -> Option<String> {
         let text = self.text.get(written.clone())?;
         let plain =
@@ -217,8 +217,8 @@ fn bytes(at: Location) -> Range<usize> {
     }
 }
 
-/// An error of the library in the words of a person who wrote a manifest. The library's own sentences name
-/// positions and rules, never a value.
+/// Rewrites an error of the library for the author of a manifest. The library's own messages name positions and rules, never
+/// a value.
 fn explain(error: &Error) -> NotYaml {
     let at = error.location().map(mark).filter(|at| at.line > 0);
     let (what, mend) = match error {
@@ -255,14 +255,14 @@ fn too_large() -> (String, &'static str) {
     )
 }
 
-/// The library's sentence without the place, which is printed anyway.
+/// The message of the library without the place, which is printed anyway.
 fn sentence(error: &Error, at: Option<Mark>) -> String {
     let sentence = error.to_string();
     let place = at.map(|at| format!(" at line {}, column {}", at.line, at.column)).unwrap_or_default();
     sentence.strip_suffix(place.as_str()).unwrap_or(&sentence).to_owned()
 }
 
-/// What usually helps. A sentence that is not known here gets a general answer.
+/// The advice for a message of the library. An unknown message gets general advice.
 fn hint(sentence: &str) -> &'static str {
     const HINTS: [(&str, &str); 5] = [
         ("tab", "indent with spaces"),
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn scalars_keep_the_way_they_were_written() {
+    fn scalars_keep_their_text() {
         #[track_caller]
         fn check(scalar: &str, expected: Option<&str>) {
             assert_eq!(written(&format!("ä: ü\nx: {scalar}"), &["x"]).as_deref(), expected, "{scalar}");
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_and_merges_read_like_what_they_stand_for() {
+    fn aliases_and_merges_read_like_their_anchors() {
         let text = "a: &a { v: 1.10, w: 2 }\nb: *a\nc: { <<: *a, w: 3 }\nd: &d 1.50\ne: *d\n";
         for (path, expected) in
             [(["b", "v"], "1.10"), (["c", "v"], "1.10"), (["c", "w"], "3"), (["b", "w"], "2")]
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_explained() {
+    fn a_text_that_is_no_document_is_explained() {
         #[track_caller]
         fn check(text: &str, what: &str, mend: &str) {
             let reason = refused(text);
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_billion_laughs_are_refused() {
+    fn exponential_aliases_are_refused() {
         let levels = (1..10).map(|level| {
             let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
             format!("a{level}: &a{level} [{aliases}]\n")

@@ -1,4 +1,4 @@
-//! What a token claims, and whether it holds now.
+//! The claims of a token, and whether they are valid now.
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Number, value::RawValue};
@@ -6,7 +6,7 @@ use serde_json::{Number, value::RawValue};
 use super::{jwks::object, rules::Checks};
 use crate::{auth::grant::Grant, error::TokenError};
 
-/// The claims of a runtime token. Others are left alone.
+/// The claims of a runtime token. Other claims are ignored.
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
@@ -35,11 +35,11 @@ enum Audience {
     Several(Vec<String>),
 }
 
-/// The most characters of a token's id: it becomes part of a key.
+/// The longest token id in bytes: it becomes part of a key.
 const LONGEST_ID: usize = 256;
 
 impl Checks {
-    /// What a payload allows at `now`, in Unix seconds. The payload is unverified yet.
+    /// What a payload allows at `now`, in Unix seconds. Its signature is not verified yet.
     pub(super) fn grant(&self, payload: &[u8], now: u64) -> Result<Grant, TokenError> {
         let claims: Claims = object(payload).ok_or(TokenError::WrongClaims)?;
         if claims.iss != self.issuer {
@@ -91,13 +91,13 @@ impl Claims {
     }
 }
 
-/// Whole seconds since 1970; RFC 7519, section 2, allows a fraction. One that is too large is for ever.
+/// Whole seconds since 1970; RFC 7519, section 2, allows a fraction. A number that is too large saturates.
 fn numeric_date(number: &Number) -> Option<u64> {
     if let Some(seconds) = number.as_u64() {
         return Some(seconds);
     }
     let seconds = number.as_f64().filter(|seconds| *seconds >= 0.0)?;
-    // A cast that saturates: what is past the end of time stays there.
+    // The cast saturates.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let whole = seconds as u64;
     Some(whole)

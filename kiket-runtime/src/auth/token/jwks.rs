@@ -1,4 +1,4 @@
-//! Kiket's public keys, read from their document.
+//! Kiket's public keys, read from a JWKS.
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
@@ -13,7 +13,7 @@ use crate::error::TokenError;
 /// {"keys": [{"kty":"EC", "crv":"P-256", "x":…, "y":…, "kid"?:…, "use"?:"sig", "alg"?:"ES256", "key_ops"?:["verify"]}]}
 /// ```
 ///
-/// A key of another kind is left alone, for a document may have some for other uses.
+/// Keys of other kinds are ignored: a document may have some for other uses.
 #[derive(Debug)]
 pub(super) struct KeySet(Vec<Key>);
 
@@ -25,7 +25,7 @@ pub(super) struct Key {
     point: [u8; 65],
 }
 
-/// The most keys of a document; a host that has more is not the one we mean.
+/// The most keys of a document; one with more is refused.
 const MOST: usize = 100;
 /// The most bytes of the document.
 pub(super) const LARGEST: usize = 256 * 1024;
@@ -51,7 +51,7 @@ struct Jwk {
 impl KeySet {
     /// # Errors
     ///
-    /// Why there is no key to be had from `json`.
+    /// Why `json` has no usable key.
     pub(super) fn read(json: &[u8]) -> Result<Self, String> {
         if json.len() > LARGEST {
             return Err(format!("it has more than {LARGEST} bytes"));
@@ -69,7 +69,7 @@ impl KeySet {
         Ok(Self(keys))
     }
 
-    /// The keys that a token may be signed with which names `id`: those of that name; without one the only key.
+    /// The keys that may have signed a token with the key id `id`; without an id, the only key of the set.
     pub(super) fn candidates<'k>(
         &'k self,
         id: Option<&'k str>,
@@ -102,7 +102,7 @@ impl Jwk {
     }
 }
 
-/// Exactly as many bytes as a coordinate has.
+/// Decodes a coordinate, which must fill `bytes`.
 fn coordinate(text: &str, bytes: &mut [u8]) -> Option<()> {
     let length = bytes.len();
     (Base64UrlUnpadded::decode(text, bytes).ok()?.len() == length).then_some(())
@@ -115,8 +115,8 @@ impl Key {
     }
 }
 
-/// A JSON object as a `T`. A list is none: it would fill the fields by their order. What is not UTF-8 is none either, also
-/// where it is in an ignored field.
+/// A JSON object as a `T`. A list is refused, because serde would fill the fields by their order; so is text that is not
+/// UTF-8, also in an ignored field.
 pub(super) fn object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Option<T> {
     let json = std::str::from_utf8(json).ok()?;
     json.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()

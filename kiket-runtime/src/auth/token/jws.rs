@@ -1,4 +1,4 @@
-//! A signed token, taken apart: what it says, and whether a key signed it.
+//! A signed token (JWS): its parts, and whether a key signed it.
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde::Deserialize;
@@ -6,11 +6,11 @@ use serde::Deserialize;
 use super::jwks::{Key, object};
 use crate::error::TokenError;
 
-/// A token in its compact form, with the one algorithm there is here.
+/// A token in the compact form. ES256 is the only algorithm.
 ///
 /// ```text
 /// token   = header "." payload "." signature      each base64url, without padding
-/// header  = {"alg":"ES256", "kid"?: text, …}      nothing else in it means anything
+/// header  = {"alg":"ES256", "kid"?: text, …}      other parameters are ignored
 /// ```
 pub(super) struct Jws<'t> {
     /// The bytes that are signed: header, dot, payload, as written.
@@ -20,17 +20,17 @@ pub(super) struct Jws<'t> {
     signature: [u8; SIGNATURE],
 }
 
-/// The most bytes of a token; real ones have 600.
+/// The longest token in bytes; real ones have 600.
 const LONGEST: usize = 16 * 1024;
 /// `r` and `s`, 32 bytes each; RFC 7518, section 3.4.
 const SIGNATURE: usize = 64;
 
-/// The header parameters that are read. Keys and URLs of keys are not: the author of the token wrote them.
+/// The header parameters that are read. Keys and URLs of keys are not: an attacker can write them.
 #[derive(Deserialize)]
 struct Header {
     alg: String,
     kid: Option<String>,
-    /// Extensions that must be understood; RFC 7515, section 4.1.11. There is none that we do.
+    /// Extensions that must be understood; RFC 7515, section 4.1.11. kiket understands none.
     crit: Option<serde::de::IgnoredAny>,
 }
 
@@ -53,7 +53,7 @@ impl<'t> Jws<'t> {
         Ok(Self { signed, key_id: header.kid, payload: decoded(payload)?, signature })
     }
 
-    /// Which key signed it, as the token says.
+    /// The key id: which key signed the token, as its header says.
     pub(super) fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }

@@ -1,4 +1,4 @@
-//! Kiket's keys as they are known now: fetched once for all who ask, kept, and fetched again.
+//! The keyring: fetches Kiket's keys, caches them, and refreshes them.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     types::{BaseUrl, Mutex},
 };
 
-/// The keys that tokens are checked with.
+/// The keys that verify tokens.
 pub(super) struct Keyring(Source);
 
 enum Source {
@@ -26,18 +26,18 @@ struct Fetched {
 #[derive(Default)]
 struct State {
     newest: Option<Newest>,
-    /// The keys that tokens named which the set before did not have: what the last fetch brought answers for them, for as
-    /// long as the cooldown lasts.
+    /// The key ids that were missing before the last fetch. Until the cooldown ends, the keys of that fetch decide about
+    /// them.
     missed: HashSet<Option<Box<str>>>,
     /// When the last fetch began.
     tried_at: Option<Instant>,
-    /// Closed when that has landed, or was lost.
+    /// Closed when that fetch has ended, or was lost.
     flight: Option<watch::Receiver<()>>,
 }
 
 struct Newest {
     keys: Arc<KeySet>,
-    /// When they were sent for.
+    /// When their fetch began.
     at: Instant,
 }
 
@@ -51,14 +51,14 @@ const USABLE: Duration = Duration::from_secs(24 * 60 * 60);
 const PAUSE: Duration = Duration::from_secs(10);
 /// The timeout of a fetch, and of waiting for one.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The most names of keys that are remembered between two fetches.
+/// The most key ids that are remembered between two fetches.
 const MOST_MISSED: usize = 256;
 
-/// What to do next for who asks for a key.
+/// The next step of a caller who needs a key.
 enum Step {
     Have(Arc<KeySet>),
     Wait(watch::Receiver<()>),
-    /// There are none before this time is over.
+    /// There are no keys before this time is over.
     Without(Duration),
 }
 
@@ -76,11 +76,11 @@ impl Keyring {
         Self(Source::Fetched(Arc::new(Fetched { fetcher, state: Mutex::default() })))
     }
 
-    /// The keys to look for `id` in. That it is not among them is certain: they were fetched after it was missed.
+    /// The keys to look `id` up in. If it is not among them, it is unknown: they were fetched after it was missed.
     ///
     /// # Errors
     ///
-    /// How long there will be none.
+    /// How long there will be no keys.
     pub(super) async fn keys(&self, id: Option<&str>) -> Result<Arc<KeySet>, Duration> {
         match &self.0 {
             Source::Given(keys) => Ok(Arc::clone(keys)),
@@ -88,7 +88,7 @@ impl Keyring {
         }
     }
 
-    /// Keys that came after `known` did.
+    /// Keys that were fetched after `known`.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl Fetched {
                 Step::Have(keys) => return Ok(keys),
                 Step::Without(wait) => return Err(wait),
                 Step::Wait(mut landed) => {
-                    // It says nothing, and ends; but the worker that fetches may hang, and its clock with it.
+                    // The sender only closes the channel; but its worker may hang, and its timers with it.
                     let end = async { while landed.changed().await.is_ok() {} };
                     if tokio::time::timeout(PATIENCE, end).await.is_err() {
                         return Err(self.state().pause(Instant::now()));
@@ -147,15 +147,15 @@ impl Fetched {
         state.flight = Some(landed.clone());
         let fetched = Arc::clone(self);
         tokio::spawn(async move {
-            let answer = tokio::time::timeout(PATIENCE, fetched.fetcher.fetch()).await;
-            let answer = answer.unwrap_or_else(|_| Err(format!("no response within {PATIENCE:?}")));
-            fetched.land(answer.and_then(|json| KeySet::read(&json)), now);
+            let response = tokio::time::timeout(PATIENCE, fetched.fetcher.fetch()).await;
+            let response = response.unwrap_or_else(|_| Err(format!("no response within {PATIENCE:?}")));
+            fetched.land(response.and_then(|json| KeySet::read(&json)), now);
             drop(landing);
         });
         landed
     }
 
-    /// Takes what was sent for `at` a time, unless something newer has landed.
+    /// Stores the keys of the fetch that began `at` a time, unless newer ones are there.
     fn land(&self, keys: Result<KeySet, String>, at: Instant) {
         match keys {
             Ok(keys) => {
@@ -176,7 +176,7 @@ impl Fetched {
     }
 }
 
-/// What the state has for who asks.
+/// What the state says to a caller who needs a key.
 enum Next {
     Use(Arc<KeySet>),
     /// They are used while newer ones are fetched; no delivery waits.
@@ -193,7 +193,7 @@ impl State {
                 let fresh = now.saturating_duration_since(*at) < FRESH;
                 return if fresh { Next::Use(Arc::clone(keys)) } else { Next::UseAndFetch(Arc::clone(keys)) };
             }
-            // A fetch that failed, or was lost, answers for nothing.
+            // A fetch that failed, or was lost, decides about no key.
             let last = self.tried_at == Some(*at);
             if last && !flies && !may_try && self.missed.contains(&missed) {
                 return Next::Use(Arc::clone(keys));
@@ -202,7 +202,7 @@ impl State {
         if may_try {
             self.missed.clear();
         }
-        // What is fetched now answers for it.
+        // The next fetch decides about it.
         if (flies || may_try) && self.missed.len() < MOST_MISSED {
             self.missed.insert(missed);
         }
@@ -220,8 +220,8 @@ impl State {
         self.newest.as_ref().filter(|newest| now.saturating_duration_since(newest.at) < USABLE)
     }
 
-    /// The fetch that is under way. One whose task was lost with its worker is none, and neither is one whose worker hangs:
-    /// it should have ended long before the pause did.
+    /// The fetch in flight. A fetch whose task was lost with its worker does not count, nor does one whose worker hangs: it
+    /// should have ended long before the cooldown did.
     fn flight(&self, now: Instant) -> Option<watch::Receiver<()>> {
         let flight = self.flight.clone().filter(|landed| landed.has_changed().is_ok());
         flight.filter(|_| !self.pause(now).is_zero())

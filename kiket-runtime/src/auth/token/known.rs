@@ -1,4 +1,4 @@
-//! Tokens that were verified a moment ago: a signature costs more than the rest of a delivery.
+//! The cache of verified tokens: verifying a signature costs more than the rest of a delivery.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{auth::grant::Auth, types::Mutex};
 
-/// Verified tokens by their hash, so that no token is kept.
+/// Verified tokens by their hash, so that no token stays in memory.
 #[derive(Default)]
 pub(super) struct Known(Mutex<HashMap<[u8; 32], Entry>>);
 
@@ -16,19 +16,19 @@ struct Entry {
     until: u64,
 }
 
-/// The most tokens that are remembered; a few hundred bytes each.
+/// The most entries; each has a few hundred bytes.
 const MOST: usize = 4096;
-/// The longest that a token is taken unasked, in seconds: so long a key that was withdrawn may count.
+/// The longest time in seconds that an entry counts, and so that a withdrawn key may count.
 const LONGEST: u64 = 300;
 
 impl Known {
-    /// What `token` allows, if that is known and still true at `now`.
+    /// What `token` allows, if it was verified before and is still valid at `now`.
     pub(super) fn find(&self, token: &str, now: u64) -> Option<Auth> {
         let known = self.0.lock();
         known.get(&hash(token)).filter(|entry| now < entry.until).map(|entry| entry.auth.clone())
     }
 
-    pub(super) fn keep(&self, token: &str, auth: &Auth, now: u64) {
+    pub(super) fn insert(&self, token: &str, auth: &Auth, now: u64) {
         let until = auth.grant().expires_at.unwrap_or_default().min(now.saturating_add(LONGEST));
         let mut known = self.0.lock();
         if known.len() >= MOST {
@@ -54,18 +54,18 @@ mod tests {
     fn a_token_is_known_until_it_expires_and_never_for_long() {
         let known = Known::default();
         let auth = |expires| Auth::new(Grant { expires_at: Some(expires), ..Grant::default() });
-        known.keep("short", &auth(110), 100);
-        known.keep("long", &auth(u64::MAX), 100);
+        known.insert("short", &auth(110), 100);
+        known.insert("long", &auth(u64::MAX), 100);
         assert!(known.find("short", 109).is_some() && known.find("short", 110).is_none());
         assert!(known.find("long", 399).is_some() && known.find("long", 400).is_none());
         assert!(known.find("other", 100).is_none());
     }
 
     #[test]
-    fn it_does_not_grow_without_end() {
+    fn the_cache_is_bounded() {
         let known = Known::default();
         for number in 0..3 * MOST {
-            known.keep(&number.to_string(), &Auth::new(Grant { expires_at: Some(9), ..Grant::default() }), 1);
+            known.insert(&number.to_string(), &Auth::new(Grant { expires_at: Some(9), ..Grant::default() }), 1);
         }
         assert!(known.0.lock().len() <= MOST);
     }

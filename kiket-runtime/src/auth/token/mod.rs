@@ -1,4 +1,4 @@
-//! Verifies the runtime token of a delivery (wire contract, runtime-tokens).
+//! Verifies the runtime token of a delivery (wire contract, token-format to token-refusal).
 //!
 //! The keys come from the configured base URL, or were given. Nothing in a delivery can change where they come from.
 
@@ -29,7 +29,7 @@ pub(crate) struct TokenVerifier {
 /// Why a token was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TokenRefusal {
-    /// It is invalid, and stays so.
+    /// It is invalid.
     Wrong(TokenError),
     /// It cannot be verified: no keys can be fetched before this time is over.
     Undecided(Duration),
@@ -42,7 +42,7 @@ impl From<TokenError> for TokenRefusal {
 }
 
 impl TokenVerifier {
-    /// A verifier that takes the tokens of `kiket`.
+    /// A verifier of the tokens that `kiket` issues.
     ///
     /// # Errors
     ///
@@ -64,12 +64,12 @@ impl TokenVerifier {
             return Ok(auth);
         }
         let jws = Jws::read(token)?;
-        // What is wrong anyway needs no keys: who sends rubbish does not make us fetch them.
+        // The claims are checked before the keys are fetched: a malformed token causes no fetch.
         let grant = self.checks.grant(jws.payload(), now)?;
         let keys = self.keyring.keys(jws.key_id()).await.map_err(TokenRefusal::Undecided)?;
         let mut holds = jws.is_signed_by(keys.candidates(jws.key_id())?);
         if !holds && jws.key_id().is_none() {
-            // The only key may be another one by now.
+            // Without a key id, the only key may have been rotated.
             let keys = self.keyring.newer(&keys).await.map_err(TokenRefusal::Undecided)?;
             holds = jws.is_signed_by(keys.candidates(None)?);
         }
@@ -77,7 +77,7 @@ impl TokenVerifier {
             return Err(TokenError::SignatureMismatch.into());
         }
         let auth = Auth::new(grant);
-        self.known.keep(token, &auth, now);
+        self.known.insert(token, &auth, now);
         Ok(auth)
     }
 }

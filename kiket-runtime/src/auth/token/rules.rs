@@ -8,7 +8,7 @@ use crate::{error::Problem, types::Secret};
 /// Which runtime tokens (JWTs) are accepted. The defaults are those of Kiket.
 ///
 /// A token is an ES256 JWT of the issuer `kiket.dev`, signed by a key from `/.well-known/jwks.json` below the configured
-/// base URL, whatever a delivery says of other addresses. It must expire, and is accepted for one delivery.
+/// base URL; an address in a delivery is ignored. It must expire, and is accepted for one delivery.
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::{error::Problem, types::Secret};
 /// # let _ = builder;
 /// ```
 #[derive(Debug, Clone)]
-#[must_use = "rules do nothing until the builder has them"]
+#[must_use = "rules do nothing until the builder gets them"]
 pub struct TokenRules {
     issuer: String,
     audience: Option<String>,
@@ -47,7 +47,7 @@ impl TokenRules {
         Self::default()
     }
 
-    /// The issuer: the claim `iss` must be it; `kiket.dev` by default.
+    /// The issuer: the claim `iss` must equal it; `kiket.dev` by default.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = issuer.into();
         self
@@ -59,7 +59,7 @@ impl TokenRules {
         self
     }
 
-    /// The number of the extension at Kiket: the claim `ext_id` must be it. Not checked unless set; it is not the id in
+    /// The number of the extension at Kiket: the claim `ext_id` must equal it. Not checked unless set; it is not the id in
     /// the manifest.
     pub fn extension_number(mut self, id: impl fmt::Display) -> Self {
         self.extension = Some(id.to_string());

@@ -1,4 +1,4 @@
-//! Tokens that were really signed, keys on a scripted wire, a virtual clock.
+//! Tests of tokens: real signatures, keys from a scripted host, a virtual clock.
 
 use std::{
     sync::{Arc, Mutex},
@@ -42,7 +42,7 @@ fn given(rules: TokenRules, issuer: &TokenIssuer) -> TokenVerifier {
 }
 
 #[tokio::test]
-async fn a_good_token_tells_what_it_allows() {
+async fn a_valid_token_says_what_it_allows() {
     let issuer = TokenIssuer::new();
     let token = issuer.sign(&with(&json!({ "pi_id": 11 })));
     let auth = given(TokenRules::new(), &issuer).verify(&token, NOW).await.unwrap();
@@ -97,7 +97,7 @@ async fn claims_are_checked_one_by_one() {
         (rules().audience("a"), json!({ "aud": ["b", "a"] }), None),
         (rules().audience("a"), json!({ "aud": "b" }), Some(WrongAudience)),
         (rules().audience("a"), json!({}), Some(WrongAudience)),
-        (rules(), json!({ "aud": "whoever" }), None),
+        (rules(), json!({ "aud": "another" }), None),
         (rules().extension_number(7), json!({}), None),
         (rules().extension_number("7"), json!({ "ext_id": "7" }), None),
         (rules().extension_number(7), json!({ "ext_id": 8 }), Some(WrongExtension)),
@@ -114,7 +114,7 @@ async fn claims_are_checked_one_by_one() {
 }
 
 #[tokio::test]
-async fn whatever_is_not_signed_by_the_key_is_refused() {
+async fn a_token_that_the_key_did_not_sign_is_refused() {
     use TokenError::{Malformed, SignatureMismatch, UnknownKey, WrongAlgorithm, WrongClaims};
 
     let (issuer, other) = (TokenIssuer::new(), TokenIssuer::new());
@@ -180,7 +180,7 @@ fn not_utf8(payload: &str) -> Vec<u8> {
     [b"{\"more\":\"\xff\",", &payload.as_bytes()[1..]].concat()
 }
 
-/// The oldest trick: the public key, which everybody has, as the secret of an HMAC.
+/// The public key as the secret of an HMAC: the best known attack on JWT libraries.
 fn hs256_with_the_public_key(issuer: &TokenIssuer) -> String {
     use base64ct::{Base64UrlUnpadded, Encoding as _};
     use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -230,7 +230,7 @@ fn keys_of_other_kinds_are_no_keys() {
     assert!(set.has(Some("a")) && set.has(Some("b")) && !set.has(Some("c")) && !set.has(None));
 }
 
-/// A host of keys: answers with what was put there, and counts.
+/// A scripted host of keys, which counts its requests.
 #[derive(Clone, Default)]
 struct Host {
     answer: Arc<Mutex<Option<Result<Value, u16>>>>,
@@ -244,8 +244,8 @@ impl Host {
         host
     }
 
-    /// Without an answer it hangs.
-    fn has(&self, answer: Option<Result<Value, u16>>) {
+    /// Sets the response; without one the host hangs.
+    fn has(&self, response: Option<Result<Value, u16>>) {
         *self.answer.lock().unwrap() = answer;
     }
 
@@ -291,7 +291,7 @@ fn wrong(error: TokenError) -> TokenRefusal {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_hundred_at_once_ask_once_and_send_no_token() {
+async fn two_hundred_at_once_fetch_once_and_send_no_token() {
     let issuer = TokenIssuer::new();
     let host = Host::with(&issuer);
     let verifier = Arc::new(host.verifier());
@@ -311,7 +311,7 @@ async fn two_hundred_at_once_ask_once_and_send_no_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_hangs_up_does_not_stop_the_fetch_for_the_others() {
+async fn a_client_that_disconnects_does_not_stop_the_fetch() {
     let issuer = TokenIssuer::new();
     let host = Host::with(&issuer);
     let verifier = host.verifier();
@@ -338,11 +338,11 @@ async fn a_new_key_is_fetched_when_a_token_names_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_key_is_sought_once_and_then_refused() {
+async fn an_unknown_key_is_fetched_once_and_then_refused() {
     let (issuer, stranger, another) = (TokenIssuer::new(), TokenIssuer::new(), TokenIssuer::new());
     let host = Host::with(&issuer);
     let verifier = host.verifier();
-    // Nothing is known yet: the first fetch answers for it.
+    // Nothing is known yet: the first fetch decides.
     assert_eq!(
         verifier.verify(&token(&stranger, "1"), NOW).await.unwrap_err(),
         wrong(TokenError::UnknownKey)
@@ -352,14 +352,14 @@ async fn an_unknown_key_is_sought_once_and_then_refused() {
         wrong(TokenError::UnknownKey)
     );
     assert_eq!(host.asked(), 1);
-    // Another one, which no fetch has answered for, is neither refused nor sought again at once.
+    // Another key, about which no fetch has decided, is neither refused nor fetched at once.
     let undecided = verifier.verify(&token(&another, "3"), NOW).await.err();
     assert!(matches!(undecided, Some(TokenRefusal::Undecided(wait)) if wait <= seconds(10)), "{undecided:?}");
     assert_eq!(host.asked(), 1);
     tokio::time::advance(seconds(10)).await;
     assert_eq!(verifier.verify(&token(&another, "3"), NOW).await.unwrap_err(), wrong(TokenError::UnknownKey));
     assert_eq!(host.asked(), 2);
-    // It may come to be known: after the pause it is sought again.
+    // It may be published later: after the cooldown it is fetched again.
     host.has(Some(Ok(another.jwks())));
     tokio::time::advance(seconds(10)).await;
     assert!(verifier.verify(&token(&another, "4"), NOW).await.is_ok());
@@ -388,7 +388,7 @@ async fn the_only_key_may_change_without_a_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_host_is_down_nobody_is_refused() {
+async fn while_the_host_is_down_no_token_is_refused() {
     let issuer = TokenIssuer::new();
     for down in [
         Some(Err(503)),
@@ -407,7 +407,7 @@ async fn while_the_host_is_down_nobody_is_refused() {
         assert!(from.elapsed() <= seconds(5));
         assert!(verifier.verify(&token(&issuer, "2"), NOW).await.is_err());
         assert_eq!(host.asked(), 1, "{down:?}");
-        // What is wrong anyway is refused all the same.
+        // A token with wrong claims is still refused.
         let expired = issuer.sign(&with(&json!({ "exp": NOW })));
         assert_eq!(verifier.verify(&expired, NOW).await.unwrap_err(), wrong(TokenError::Expired));
 
@@ -418,7 +418,7 @@ async fn while_the_host_is_down_nobody_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn old_keys_are_used_for_a_day_while_newer_ones_cannot_be_had() {
+async fn stale_keys_are_used_for_a_day_while_no_fetch_succeeds() {
     let issuer = TokenIssuer::new();
     let host = Host::with(&issuer);
     let verifier = host.verifier();
@@ -431,7 +431,7 @@ async fn old_keys_are_used_for_a_day_while_newer_ones_cannot_be_had() {
     tokio::time::advance(seconds(2)).await;
     let from = tokio::time::Instant::now();
     assert!(verifier.verify(&token(&issuer, "3"), NOW).await.is_ok());
-    assert_eq!(from.elapsed(), Duration::ZERO, "nobody waits for a host that hangs");
+    assert_eq!(from.elapsed(), Duration::ZERO, "no delivery waits for a host that hangs");
     tokio::time::sleep(seconds(6)).await;
     assert_eq!(host.asked(), 2);
     tokio::time::advance(seconds(80_000)).await;
@@ -443,13 +443,13 @@ async fn old_keys_are_used_for_a_day_while_newer_ones_cannot_be_had() {
     assert!(verifier.verify(&token(&issuer, "5"), NOW).await.is_err(), "a day is over");
 }
 
-/// A worker of its own: its clock stands still while nobody drives it, and so do its tasks.
+/// A worker of its own: its clock and its tasks stop while the test does not drive it.
 fn worker() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
 #[test]
-fn a_fetch_that_is_lost_with_its_worker_answers_for_no_key() {
+fn a_fetch_that_is_lost_with_its_worker_decides_nothing() {
     let (old, new) = (TokenIssuer::new(), TokenIssuer::new());
     let host = Host::with(&old);
     let verifier = host.verifier();
@@ -472,7 +472,7 @@ fn a_fetch_that_is_lost_with_its_worker_answers_for_no_key() {
 }
 
 #[test]
-fn a_worker_that_hangs_while_it_fetches_holds_up_nobody_else() {
+fn a_worker_that_hangs_while_it_fetches_delays_no_other() {
     let issuer = TokenIssuer::new();
     let host = Host::with(&issuer);
     let verifier = host.verifier();
