@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use crate::{
-    client::{Responses, Load},
+    client::{Load, Responses},
     options::Options,
     process::{self, ServerProcess},
 };

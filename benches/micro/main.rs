@@ -105,7 +105,8 @@ async fn on_issue_created(payload: Payload<IssueCreated>) -> Reply {
 }
 
 fn deliver(extension: &Extension, headers: &Headers, body: &Bytes) {
-    let response = kiket_runtime::internals::dispatch(extension, EVENT, VERSION, headers.clone(), body.clone());
+    let response =
+        kiket_runtime::internals::dispatch(extension, EVENT, VERSION, headers.clone(), body.clone());
     // The handler waits for nothing, so that the response is there at once.
     let response = pin!(response).poll(&mut Context::from_waker(Waker::noop()));
     let Poll::Ready((200, body)) = response else { panic!("the response is {response:?}") };

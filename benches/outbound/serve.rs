@@ -59,8 +59,10 @@ pub(crate) fn serve(role: &str, workers: usize) -> io::Result<()> {
                 .await
             }
             "serve-silent" => {
-                extension(builder.telemetry(|telemetry| telemetry.enabled(false)).on(EVENT, VERSION, response))
-                    .await
+                extension(
+                    builder.telemetry(|telemetry| telemetry.enabled(false)).on(EVENT, VERSION, response),
+                )
+                .await
             }
             "serve-telling" | "serve-telemetry-refused" => {
                 extension(builder.telemetry(|telemetry| telemetry.enabled(true)).on(EVENT, VERSION, response))

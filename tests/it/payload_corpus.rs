@@ -235,7 +235,12 @@ async fn every_real_delivery_is_read_as_its_sender_meant_it() {
 #[track_caller]
 fn check(delivery: &Delivery, body: &[u8], response: &CurlResponse) {
     let file = delivery.file;
-    assert_eq!((response.status, response.kind.as_str()), (200, "application/json"), "{file}: {}", response.body);
+    assert_eq!(
+        (response.status, response.kind.as_str()),
+        (200, "application/json"),
+        "{file}: {}",
+        response.body
+    );
     let read: Value = serde_json::from_str(&response.body).unwrap_or_else(|error| panic!("{file}: {error}"));
     let id = delivery.id.map_or_else(|| format!("sent-{file}"), str::to_owned);
     let sent: Value = serde_json::from_slice(body).unwrap();

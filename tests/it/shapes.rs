@@ -1,4 +1,4 @@
-//! The shapes of the wire contract (shapes), as handlers take them and reply with them; in process.
+//! The shapes of the wire contract (shape-decision and those after it), as handlers take them and reply with them; in process.
 
 use std::time::Duration;
 
@@ -39,10 +39,10 @@ fn check(response: &TestResponse, status: u16, body: &Value) {
 
 /// The payload, and what Kiket sends beside it.
 fn beside(mut payload: Value) -> Value {
-    let plumbing = json!({
+    let envelope = json!({
         "id": "d-1", "authentication": { "runtime_token": "t" }, "secrets": { "KEY": "s" }, "context": {},
     });
-    payload.as_object_mut().unwrap().extend(plumbing.as_object().unwrap().clone());
+    payload.as_object_mut().unwrap().extend(envelope.as_object().unwrap().clone());
     payload
 }
 
@@ -240,7 +240,8 @@ fn github(secret: &str) -> ExtensionBuilder {
 #[tokio::test]
 async fn what_its_provider_signed_reaches_the_handler() {
     let headers = json!({ "x-hub-signature-256": format!("sha256={}", sign("s3cret", BODY)) });
-    let response = deliver(github("s3cret"), "external.webhook.github", &passed_on(&headers, BODY, NOW)).await;
+    let response =
+        deliver(github("s3cret"), "external.webhook.github", &passed_on(&headers, BODY, NOW)).await;
     check(&response, 200, &json!({ "number": 42 }));
 }
 
@@ -276,7 +277,8 @@ async fn without_a_usable_secret_of_our_own_it_is_tried_again() {
 async fn an_undecodable_body_is_reported_like_a_payload() {
     let body = r#"{"pull_request":{"number":"many"}}"#;
     let headers = json!({ "X-Hub-Signature-256": format!("sha256={}", sign("s3cret", body)) });
-    let response = deliver(github("s3cret"), "external.webhook.github", &passed_on(&headers, body, NOW)).await;
+    let response =
+        deliver(github("s3cret"), "external.webhook.github", &passed_on(&headers, body, NOW)).await;
     let error = "external_webhook.body.pull_request.number: invalid type: string \"many\", expected u32";
     check(&response, 500, &json!({ "error": error, "code": "undecodable_payload", "delivery_id": "d-1" }));
 }
@@ -329,7 +331,11 @@ async fn what_is_no_external_webhook_is_refused_by_its_field() {
         ),
     ] {
         let response = deliver(github("s3cret"), "external.webhook.github", &beside(payload)).await;
-        check(&response, 500, &json!({ "error": error, "code": "undecodable_payload", "delivery_id": "d-1" }));
+        check(
+            &response,
+            500,
+            &json!({ "error": error, "code": "undecodable_payload", "delivery_id": "d-1" }),
+        );
     }
 }
 

@@ -153,7 +153,12 @@ fn on_the_wire(case: &Case) -> Vec<u8> {
 fn check_accepted(case: &Case, response: &Response) {
     response.is_well_formed();
     if NO_OBJECTS.contains(&case.id.as_str()) {
-        assert_eq!((response.status, response.code().as_str()), (400, "not_json"), "{}: {response:?}", case.id);
+        assert_eq!(
+            (response.status, response.code().as_str()),
+            (400, "not_json"),
+            "{}: {response:?}",
+            case.id
+        );
     } else {
         assert_eq!(response.status, 200, "{}: {response:?}", case.id);
         assert_eq!(response.json().as_str().unwrap().as_bytes(), case.body(), "{}", case.id);

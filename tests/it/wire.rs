@@ -11,8 +11,8 @@ use serde_json::json;
 use tokio::sync::{Semaphore, mpsc as channel};
 
 use crate::running::{
-    Response, Connection, NOW, Running, SECRET, UNSIGNED, builder, chunked, chunked_head, head, request, sign,
-    signed, until, within,
+    Connection, NOW, Response, Running, SECRET, UNSIGNED, builder, chunked, chunked_head, head, request,
+    sign, signed, until, within,
 };
 
 const OK: &str = r#"{"ok":true}"#;
@@ -67,7 +67,8 @@ mod bodies {
         let gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\xae\x05\0\x43\xbf\xa6\xa3\x02\0\0\0";
         let delivery = || testing::delivery("issue.created", "v1", &()).body(gzip.as_slice());
         for encoding in ["gzip", "GZIP", "br", "zstd", "deflate", "identity, gzip", "x"] {
-            let response = running.ask(&request(&sign(delivery().header("Content-Encoding", encoding)))).await;
+            let response =
+                running.ask(&request(&sign(delivery().header("Content-Encoding", encoding)))).await;
             assert_eq!(response.status, 415, "{encoding}: {response:?}");
             response.is_well_formed();
         }
@@ -408,7 +409,11 @@ mod heads {
                 } else {
                     connection.response().await
                 };
-                assert_eq!((response.status, response.header("allow")), (405, Some("POST")), "{method} {path}");
+                assert_eq!(
+                    (response.status, response.header("allow")),
+                    (405, Some("POST")),
+                    "{method} {path}"
+                );
             }
         }
         for method in ["POST", "OPTIONS", "DELETE"] {
@@ -607,7 +612,8 @@ mod senders {
         let answered = async {
             loop {
                 connection.try_send(b" ").await;
-                let response = tokio::time::timeout(Duration::from_millis(1), connection.response_or_end()).await;
+                let response =
+                    tokio::time::timeout(Duration::from_millis(1), connection.response_or_end()).await;
                 if let Ok(response) = response {
                     return response;
                 }

@@ -144,7 +144,8 @@ fn sla_events_are_filtered() {
     platform.add_sla_event(json!({ "issue_id": "43", "project_id": "7", "state": "breached", "id": 9 }));
     platform.add_sla_event(json!({ "issue_id": 42, "project_id": 8, "state": "imminent" }));
     let list = |query: &str| {
-        let response = ask("GET", &format!("/api/v1/ext/sla/events?project_id=7{query}")).check(&platform, 200);
+        let response =
+            ask("GET", &format!("/api/v1/ext/sla/events?project_id=7{query}")).check(&platform, 200);
         let events = response.json()["data"].as_array().unwrap().clone();
         events.iter().map(|event| event["id"].as_u64().unwrap()).collect::<Vec<_>>()
     };

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 pub use self::{
     output::{Lines, PATIENCE},
-    wire::{Response, Connection, NoResponse, get, post},
+    wire::{Connection, NoResponse, Response, get, post},
 };
 
 /// The secret that [`Program`]s are started with and that [`signed`] signs with.

@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use extension_process::{Response, Connection, Ended, NoResponse, PATIENCE, Program, Running, get, signed};
+use extension_process::{Connection, Ended, NoResponse, PATIENCE, Program, Response, Running, get, signed};
 use serde_json::{Value, json};
 
 fn split() -> Program {
@@ -225,7 +225,8 @@ fn running_deliveries_get_responses_while_new_ones_are_shed() {
     assert_eq!(running.ask(&get("/health")).status, 200);
     half.send(rest).unwrap();
     let large = signed("comment.created", "v1", &json!({ "text": "x".repeat(900_000) }));
-    for response in [running.ask(&work("comment.created", "new")), half.response().unwrap(), running.ask(&large)]
+    for response in
+        [running.ask(&work("comment.created", "new")), half.response().unwrap(), running.ask(&large)]
     {
         assert_eq!((response.status, &response.json()["code"]), (503, &"draining".into()), "{response:?}");
         assert!(response.closes() && response.header("retry-after").is_some(), "{response:?}");

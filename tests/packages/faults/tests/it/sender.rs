@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use extension_process::{Response, Connection};
+use extension_process::{Connection, Response};
 
 use crate::{
     events::{Copy, Event},
     fleet::{Places, Process},
-    journal::{Received, Attempt, Journal},
+    journal::{Attempt, Journal, Received},
 };
 
 /// How many deliveries are under way at once.
@@ -131,7 +131,8 @@ impl Queue {
             if due <= now {
                 return waiting.attempts.pop().map(|Reverse(next)| next);
             }
-            waiting = self.changed.wait_timeout(waiting, due - now).expect("no thread panics with the lock").0;
+            waiting =
+                self.changed.wait_timeout(waiting, due - now).expect("no thread panics with the lock").0;
         }
     }
 

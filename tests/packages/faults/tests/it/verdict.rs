@@ -80,7 +80,9 @@ impl Verdict {
     fn count(attempts: &[Attempt], effects: usize, repeats: BTreeMap<Excuse, usize>) -> Self {
         let responses = || attempts.iter().filter_map(|attempt| attempt.response.as_ref());
         let mut codes = BTreeMap::new();
-        for code in responses().filter(|response| !response.is_final()).filter_map(|response| response.code.clone()) {
+        for code in
+            responses().filter(|response| !response.is_final()).filter_map(|response| response.code.clone())
+        {
             *codes.entry(code).or_default() += 1;
         }
         let without_response = |attempt: &&Attempt| attempt.process.is_some() && attempt.response.is_none();
@@ -167,7 +169,8 @@ impl Case<'_> {
         }
         attempts
             .filter_map(|attempt| {
-                let without_response_when = |list| attempt.response.is_none() && at(list) >= Some(attempt.from);
+                let without_response_when =
+                    |list| attempt.response.is_none() && at(list) >= Some(attempt.from);
                 match attempt {
                     _ if without_response_when(&seen.killed) => Some(Excuse::Killed),
                     _ if without_response_when(&seen.paused) => Some(Excuse::Paused),
