@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_issue_without_a_title_is_retried_until_a_corrected_build_is_out() {
+    async fn an_issue_without_a_title_is_retried_by_a_corrected_build() {
         let response = World::new().deliver("issue.created", "v1", &json!({ "issue": {} })).await;
         assert_eq!(response.status(), 500);
         assert_eq!(response.json()["error"], "issue: missing field `title`");

@@ -42,5 +42,8 @@ fn no_secret_is_printed_by_any_test_with_everything_logged() {
             );
         }
     }
-    assert!(searched.status.success(), "the tests fail when everything is logged");
+    let failures =
+        printed.lines().filter(|line| line.contains("panicked at ") || line.contains("... FAILED"));
+    let failures: Vec<_> = failures.collect();
+    assert!(searched.status.success(), "tests fail when everything is logged:\n{}", failures.join("\n"));
 }

@@ -35,7 +35,7 @@ fn check<E: Event + Serialize + DeserializeOwned + PartialEq + Debug>(name: &str
     assert_eq!(&decode::<E>(&expected), event, "{name}");
 }
 
-/// Decodes as a delivery is decoded: in the pass that also finds the plumbing.
+/// Decodes as a delivery is decoded: in the pass that also finds the envelope.
 #[track_caller]
 fn decode<E: DeserializeOwned + PartialEq + Debug>(payload: &Value) -> E {
     let body = payload.to_string();

@@ -28,7 +28,7 @@ pub(crate) const NOW: u64 = 1_700_000_000;
 /// The body of every refused signature; wire contract, signature-refusal.
 pub(crate) const UNSIGNED: &str = r#"{"error":"invalid signature"}"#;
 /// Longer than anything takes on a busy machine; what waits longer hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An extension that depends on nothing around it: not on annotated functions, a manifest, variables or the time.
 pub(crate) fn builder() -> ExtensionBuilder {

@@ -1,4 +1,4 @@
-//! The shapes of the wire contract (shapes), as handlers take them and reply with them; in process.
+//! The shapes of the wire contract (shape-decision and those after it), as handlers take them and reply with them; in process.
 
 use std::time::Duration;
 
@@ -39,10 +39,10 @@ fn check(response: &TestResponse, status: u16, body: &Value) {
 
 /// The payload, and what Kiket sends beside it.
 fn beside(mut payload: Value) -> Value {
-    let plumbing = json!({
+    let envelope = json!({
         "id": "d-1", "authentication": { "runtime_token": "t" }, "secrets": { "KEY": "s" }, "context": {},
     });
-    payload.as_object_mut().unwrap().extend(plumbing.as_object().unwrap().clone());
+    payload.as_object_mut().unwrap().extend(envelope.as_object().unwrap().clone());
     payload
 }
 

@@ -1,4 +1,4 @@
-//! Runtime tokens, scopes and secrets of deliveries (wire contract, runtime-tokens, scopes, delivery-secrets).
+//! Runtime tokens, scopes and secrets of deliveries (wire contract, authentication-modes to required-secrets).
 
 use std::{
     net::SocketAddr,

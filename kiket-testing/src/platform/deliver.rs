@@ -6,7 +6,7 @@ use kiket_runtime::Clock;
 
 use crate::response::TestResponse;
 
-/// How long the platform waits before each repetition, in seconds (wire contract, retries). A `Retry-After` does not change it.
+/// The delay before each redelivery, in seconds (wire contract, redelivery-schedule). A `Retry-After` does not change it.
 const SCHEDULE: [u64; 6] = [30, 60, 5 * 60, 30 * 60, 2 * 60 * 60, 8 * 60 * 60];
 
 /// One attempt of the [`FakePlatform`](super::FakePlatform) to deliver.

@@ -1,4 +1,4 @@
-//! Scopes of handlers (wire contract, scopes), in a program of its own: in mode `hmac` its handlers stop the start.
+//! Scopes of handlers (wire contract, scope-check), in a program of its own: in mode `hmac` its handlers stop the start.
 
 use kiket::{
     Context, Extension, Payload, Result,

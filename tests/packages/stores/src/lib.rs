@@ -7,7 +7,7 @@ mod process;
 mod redis;
 
 pub use self::{
-    model::{Moving, Steps, Subject, follows_the_model, steps},
+    model::{Moving, Steps, TestedStore, follows_the_model, steps},
     postgres::Postgres,
     redis::Redis,
 };

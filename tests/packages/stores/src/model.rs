@@ -9,7 +9,7 @@ use kiket::{
 use proptest::prelude::*;
 
 /// A store whose time a test moves.
-pub struct Subject {
+pub struct TestedStore {
     /// The store.
     pub store: Arc<dyn DedupeStore>,
     /// A namespace of its own.
@@ -75,8 +75,8 @@ struct Worker {
 /// # Errors
 ///
 /// When it does something else.
-pub async fn follows_the_model(subject: Subject, steps: Steps) -> Result<(), TestCaseError> {
-    let Subject { store, namespace, advance } = subject;
+pub async fn follows_the_model(subject: TestedStore, steps: Steps) -> Result<(), TestCaseError> {
+    let TestedStore { store, namespace, advance } = subject;
     let mut now = 0i64;
     let mut known: BTreeMap<u8, Known> = BTreeMap::new();
     let mut workers: Vec<Worker> = Vec::new();
@@ -157,6 +157,6 @@ fn body(response: u8) -> StoredReply {
     StoredReply::new(StatusCode::OK, vec![response; usize::from(response)])
 }
 
-fn told<T, E: std::fmt::Debug>(result: Result<T, E>) -> Result<T, TestCaseError> {
+fn done<T, E: std::fmt::Debug>(result: Result<T, E>) -> Result<T, TestCaseError> {
     result.map_err(|error| TestCaseError::fail(format!("{error:?}")))
 }

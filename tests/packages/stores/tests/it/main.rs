@@ -12,7 +12,7 @@ use proptest::{
     strategy::Strategy,
     test_runner::{Config, TestError, TestRunner},
 };
-use stores::{Subject, follows_the_model, steps};
+use stores::{TestedStore, follows_the_model, steps};
 
 /// A namespace that no other test, and no other run, uses.
 fn namespace() -> String {
@@ -24,7 +24,7 @@ fn check_model(
     runtime: &tokio::runtime::Runtime,
     cases: u32,
     clock_can_be_set_back: bool,
-    subject: &dyn Fn() -> Subject,
+    subject: &dyn Fn() -> TestedStore,
 ) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&steps(clock_can_be_set_back).boxed(), |steps| {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kiket::dedupe::{DedupeStore, MemoryStore};
-use stores::Subject;
+use stores::TestedStore;
 
 use crate::{check_model, race};
 
@@ -11,7 +11,7 @@ use crate::{check_model, race};
 fn it_follows_the_model() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    check_model(&runtime, 1000, false, &|| Subject {
+    check_model(&runtime, 1000, false, &|| TestedStore {
         store: Arc::new(MemoryStore::new()),
         namespace: "memory".to_owned(),
         advance: Box::new(|by| Box::pin(tokio::time::advance(Duration::from_millis(by.unsigned_abs())))),

@@ -7,7 +7,7 @@ use kiket::{
     dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, PostgresStore, StoredReply},
     testing::dedupe_store_conformance,
 };
-use stores::{Postgres, Subject};
+use stores::{Postgres, TestedStore};
 
 use crate::{check_model, namespace, race};
 
@@ -34,7 +34,7 @@ fn it_follows_the_model() {
     runtime.block_on(store.check()).unwrap();
     check_model(&runtime, 32, true, &|| {
         let (postgres, namespace) = (Arc::clone(&postgres), namespace());
-        Subject {
+        TestedStore {
             store: Arc::clone(&store) as _,
             namespace: namespace.clone(),
             advance: Box::new(move |by| {

@@ -7,7 +7,7 @@ use kiket::{
     dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, RedisStore, StoredReply},
     testing::dedupe_store_conformance,
 };
-use stores::{Redis, Subject};
+use stores::{Redis, TestedStore};
 
 use crate::{check_model, namespace, race};
 
@@ -47,7 +47,7 @@ fn it_follows_the_model() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     check_model(&runtime, 64, true, &|| {
         let (redis, namespace) = (Arc::clone(&redis), namespace());
-        Subject {
+        TestedStore {
             store: Arc::clone(&store) as _,
             namespace: namespace.clone(),
             advance: Box::new(move |by| {
