@@ -21,8 +21,8 @@ pub type Result<T, E = HandlerError> = std::result::Result<T, E>;
 /// Whether Kiket should send the delivery again is found along the source chain of the error, outermost first: an
 /// [`Error`], a [`ClientError`](crate::ClientError) or [`VerificationError`](crate::external_webhook::VerificationError),
 /// a type with [`Retry`](crate::Retry) advice or one that was given to
-/// [`ExtensionBuilder::classify`](crate::ExtensionBuilder::classify). With the features `anyhow` and `eyre` that includes the values of
-/// contexts. Any other error is retried by the platform's schedule.
+/// [`ExtensionBuilder::classify`](crate::ExtensionBuilder::classify). With the features `anyhow` and `eyre` that includes
+/// the values of contexts. Any other error is retried by the platform's schedule.
 ///
 /// The text of an error goes to the log with the delivery id, and never into the response; only the text of an [`Error`],
 /// and of the constructors here, is for the caller.
@@ -89,7 +89,8 @@ impl HandlerError {
         Self::ours(self.into_error().with_code(code))
     }
 
-    /// What the error asks of Kiket, without the advice of [`ExtensionBuilder::classify`](crate::ExtensionBuilder::classify).
+    /// What the error asks of Kiket, without the advice of
+    /// [`ExtensionBuilder::classify`](crate::ExtensionBuilder::classify).
     pub fn kind(&self) -> ErrorKind {
         match &*self.0 {
             Repr::Ours(error) => error.kind(),
