@@ -23,7 +23,7 @@
 //! ```
 //!
 //! `cargo run` serves it: deliveries are verified, routed by event and version, decoded into the handler's own
-//! type, run within a deadline, and answered so that Kiket retries what should be retried and nothing else.
+//! type and run within a deadline; the response makes Kiket retry what should be retried and nothing else.
 //!
 //! # Where to look
 //!
@@ -33,12 +33,14 @@
 //! | the program around the handlers | [`main!`]; without macros [`Extension`] and [`ExtensionBuilder`] |
 //! | extractors | [`Payload`], [`Context`], [`State`], [`Settings`], [`Headers`], [`Json`], [`RawBody`]; [`handler`] |
 //! | replies | [`Reply`], [`Json`], [`Decision`] of a guard; [`IntoReply`] |
-//! | errors and retries | [`Error`], [`error`] |
+//! | errors and retries | [`HandlerError`], [`Error`], [`derive@Retry`]; [`error`] |
+//! | middleware | [`middleware`] |
+//! | shared state | [`State`] |
 //! | Kiket's events as types | [`events`] |
 //! | signatures, runtime tokens (JWT), scopes | [`auth`], [`signature`] |
-//! | calls to Kiket | [`api::Endpoints`], [`Client`] |
+//! | calls to Kiket: pagination, rate limit, backoff, idempotency keys | [`api`], [`client`] |
 //! | settings, secrets, the environment | [`config`], [`manifest`] |
-//! | at-least-once delivery and deduplication | [`dedupe`] |
+//! | at-least-once delivery: deduplication and replay | [`dedupe`] |
 //! | the server, health checks, graceful shutdown | [`http`] |
 //! | logs, telemetry, counters | [`telemetry`] |
 //! | tests, a fake platform | [`testing`] |
@@ -48,10 +50,12 @@
 //! kiket is tested on Linux. It is written for macOS and Windows, too: there a graceful shutdown begins with Ctrl-C or
 //! Ctrl-Break where Linux and macOS have SIGTERM and SIGINT.
 //!
-//! If you know another SDK of Kiket: [its code beside ours, and what behaves differently][coming], and [where each feature
-//! of the six is here][features].
+//! # Coming from another SDK
 //!
-//! [coming]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/migrating.md
+//! [Migrating][migrating] has code of the other SDKs beside ours, and what behaves differently; [features][features] has
+//! where each feature of the six is here.
+//!
+//! [migrating]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/migrating.md
 //! [features]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/features.md
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -127,8 +131,8 @@ pub mod config {
 
 /// Errors of handlers and of calls, and the retry advice that they carry.
 ///
-/// An error decides whether Kiket retries the delivery: see [`Error`](error::Error). What keeps an extension from
-/// starting is in [`startup`].
+/// An error decides whether Kiket retries the delivery: see [`Error`]. What keeps an extension from starting is
+/// in [`startup`].
 #[doc(alias = "error handling")]
 #[doc(alias = "retry")]
 pub mod error {
@@ -156,6 +160,7 @@ pub mod guard {
 /// An argument is an *extractor*: a type that implements [`FromDelivery`]. A return value implements [`IntoReply`].
 #[doc(alias = "extractor")]
 #[doc(alias = "extract")]
+#[doc(alias = "shared state")]
 pub mod handler {
     pub use kiket_runtime::handler::{
         AsyncHandler, Context, FromDelivery, Handler, HandlerFuture, IntoReply, Json, Payload, RawBody,
@@ -188,7 +193,7 @@ pub mod manifest {
 
 /// Middleware: code around every handler, which can stop a delivery, see its outcome, and put values into it.
 ///
-/// [`ExtensionBuilder::middleware`] adds it around all handlers, `middleware = [f]` in the attribute around one.
+/// [`ExtensionBuilder::middleware`] adds it around all handlers, [`Handler::middleware`] around one.
 #[doc(alias = "layer")]
 #[doc(alias = "from_fn")]
 #[doc(alias = "interceptor")]

@@ -17,7 +17,8 @@ use crate::{
 ///
 /// [`kiket::main!`](https://docs.rs/kiket/latest/kiket/macro.main.html) makes and serves one. By hand it can be
 /// served with [`serve`](Self::serve), mounted into an actix-web `App` with [`routes`](Self::routes), or tested in
-/// process with [`TestExtension`](https://docs.rs/kiket/latest/kiket/testing/struct.TestExtension.html). It is cheap to clone, and the clones are the same extension.
+/// process with [`TestExtension`](https://docs.rs/kiket/latest/kiket/testing/struct.TestExtension.html). It is cheap to
+/// clone, and the clones are the same extension.
 ///
 /// ```
 /// use kiket_runtime::{Extension, Reply};

@@ -11,8 +11,8 @@ use crate::{
     },
 };
 
-/// Middleware runs around handlers: around all of an extension ([`ExtensionBuilder::middleware`](crate::ExtensionBuilder::middleware)) or
-/// around one ([`Handler::middleware`](crate::Handler::middleware)).
+/// Middleware runs around handlers: around all of an extension
+/// ([`ExtensionBuilder::middleware`](crate::ExtensionBuilder::middleware)) or around one ([`Handler::middleware`](crate::Handler::middleware)).
 ///
 /// It runs once a delivery is verified, routed, authorized and claimed, within the deadline and the panic guard of the
 /// handler. It can

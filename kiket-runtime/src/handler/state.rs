@@ -11,8 +11,8 @@ use crate::{
 /// A value that all deliveries share: a pool, a client, a counter. Derefs to `T`; `State(pool)` destructures it into an
 /// `Arc<T>`.
 ///
-/// Give the value to [`ExtensionBuilder::state`](crate::ExtensionBuilder::state). An extension whose handler takes a `State` that was not
-/// given does not start.
+/// Give the value to [`ExtensionBuilder::state`](crate::ExtensionBuilder::state). An extension whose handler takes a
+/// `State` that was not given does not start.
 ///
 /// ```
 /// use kiket_runtime::State;
