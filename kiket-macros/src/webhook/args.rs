@@ -42,7 +42,7 @@ const VERSION: &str = "the version of an event is a string literal, like `versio
 const TIMEOUT: &str = "a timeout is a string literal, like `timeout = \"5s\"`";
 const SCOPES: &str = "scopes are an array of string literals, like `scopes = [\"issues:read\"]`";
 const DEDUPE: &str = "whether deliveries are remembered is `true` or `false`, like `dedupe = false`";
-const MIDDLEWARE: &str = "middleware is a list of functions and constant values, like `middleware = [audit, Limit::new(5)]`";
+const MIDDLEWARE: &str = "middleware is a list of expressions, like `middleware = [audit, Limit::new(5)]`";
 const KEYS: &str =
     "the keys of a webhook are `version`, `timeout`, `scopes`, `dedupe`, `middleware` and `crate`";
 const KEYLESS: &str = "what follows the event has a key, like `version = \"v1\"`";
@@ -81,7 +81,9 @@ impl Found {
             "timeout" => fill(&mut self.timeout, &key, value.and_then(|value| string(&value, TIMEOUT))),
             "scopes" => fill(&mut self.scopes, &key, value.and_then(|value| strings(&value, SCOPES))),
             "dedupe" => fill(&mut self.dedupe, &key, value.and_then(|value| boolean(&value, DEDUPE))),
-            "middleware" => fill(&mut self.middleware, &key, value.and_then(|value| list(&value, MIDDLEWARE))),
+            "middleware" => {
+                fill(&mut self.middleware, &key, value.and_then(|value| list(&value, MIDDLEWARE)))
+            }
             "crate" => fill(&mut self.krate, &key, value.and_then(krate::read)),
             _ => Err(mistake(key, &format!("{KEYS}, not `{name}`"))),
         }

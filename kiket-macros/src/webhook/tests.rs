@@ -279,16 +279,12 @@ fn middleware_is_a_list_of_expressions() {
                         )
                     },
                 )
-                .middleware({
-                    static __MIDDLEWARE: &[&dyn ::kiket::__private::Middleware] = &[
-                        &(audit),
-                        &(Limit::<u8, 2>::new(5)),
-                    ];
-                    __MIDDLEWARE
+                .middleware(|__handler| {
+                    __handler.middleware(audit).middleware(Limit::<u8, 2>::new(5))
                 });
         "#]],
     );
-    let list = "middleware is a list of functions and constant values, like `middleware = [audit, Limit::new(5)]`";
+    let list = "middleware is a list of expressions, like `middleware = [audit, Limit::new(5)]`";
     for value in ["audit", r#""audit""#, "[audit audit]", "[,]", "(audit, audit)"] {
         check_mistakes(&format!("{ARGS}, middleware = {value}"), HANDLER, &[list]);
     }
