@@ -56,7 +56,7 @@ use proc_macro::TokenStream;
 /// | `timeout` | `"5s"`, `"250ms"`, `"2m"` | how long the handler may run, up to an hour; without it the manifest decides, and else it is 10 s |
 /// | `scopes` | `["issues:read"]` | the permissions that a delivery must carry |
 /// | `dedupe` | `false` | whether a delivery that comes again is answered from memory, without running the handler; without it `true` |
-/// | `middleware` | `[audit]`, `[Limit::new(5)]` | middleware around this handler, inside that of the extension, the first outermost: functions, `static`s and what a `const fn` makes |
+/// | `middleware` | `[audit]`, `[Limit::new(5)]` | middleware around this handler, inside that of the extension, the first outermost: functions, and values of types that implement `kiket::middleware::Middleware`, made for each extension |
 /// | `crate` | `company::kiket` | the path to this crate, where `Cargo.toml` renames it or another crate re-exports it |
 ///
 /// The other values are literals, and all of it is checked when the program is compiled. A function may have several of these

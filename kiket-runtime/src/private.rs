@@ -7,7 +7,7 @@ pub use inventory::submit;
 pub use crate::{
     __a_webhook_handler_is_a_free_function as a_webhook_handler_is_a_free_function,
     error::{Advice, Classifier},
-    handler::{Middleware, Prepared, Registration, spawnable},
+    handler::{Prepared, Registration, spawnable},
     types::{EventName, EventVersion, Scope, Timeout},
 };
 use crate::{

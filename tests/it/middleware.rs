@@ -98,7 +98,7 @@ async fn outer(_: &Delivery, next: Next<'_>) -> HandlerOutcome {
 struct First(AtomicUsize);
 
 impl First {
-    const fn new() -> Self {
+    fn new() -> Self {
         Self(AtomicUsize::new(0))
     }
 }

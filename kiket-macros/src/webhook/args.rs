@@ -1,4 +1,4 @@
-//! The arguments of `#[kiket::webhook(..)]`, checked.
+//! What stands in the parentheses of the attribute.
 
 use super::{
     event::{EVENT, Event},
@@ -16,7 +16,7 @@ use syn::{
     parse2,
 };
 
-/// The arguments of the attribute. Their texts are checked by the runtime's `const fn`s, which the registration calls.
+/// The arguments of the attribute. What their texts mean is judged by the runtime, where the registration uses them.
 ///
 /// ```text
 /// "issue.created", version = "v1"
@@ -42,8 +42,7 @@ const VERSION: &str = "the version of an event is a string literal, like `versio
 const TIMEOUT: &str = "a timeout is a string literal, like `timeout = \"5s\"`";
 const SCOPES: &str = "scopes are an array of string literals, like `scopes = [\"issues:read\"]`";
 const DEDUPE: &str = "whether deliveries are remembered is `true` or `false`, like `dedupe = false`";
-const MIDDLEWARE: &str =
-    "middleware is a list of functions and constant values, like `middleware = [audit, Limit::new(5)]`";
+const MIDDLEWARE: &str = "middleware is a list of expressions, like `middleware = [audit, Limit::new(5)]`";
 const KEYS: &str =
     "the keys of a webhook are `version`, `timeout`, `scopes`, `dedupe`, `middleware` and `crate`";
 const KEYLESS: &str = "what follows the event has a key, like `version = \"v1\"`";
@@ -60,7 +59,7 @@ impl Args {
     }
 }
 
-/// The arguments found so far, each with its first value.
+/// The arguments found so far, each as it was read first.
 #[derive(Default)]
 struct Found {
     event: Option<Result<Event>>,
@@ -73,7 +72,7 @@ struct Found {
 }
 
 impl Found {
-    /// Stores one part; an unknown key is a mistake.
+    /// Puts one part where it belongs; a part that belongs nowhere is a mistake.
     fn take(&mut self, at: usize, part: &TokenStream) -> Result<()> {
         let Some((key, value)) = setting(part) else { return self.take_keyless(at, part) };
         let name = key.to_string();
@@ -90,7 +89,7 @@ impl Found {
         }
     }
 
-    /// The event comes first. A later text is taken as the version, so that the only mistake is its missing key.
+    /// The event comes first. A later text is taken for the version, so that only its key is missed.
     fn take_keyless(&mut self, at: usize, part: &TokenStream) -> Result<()> {
         let keyless = mistake(part, KEYLESS);
         match (&self.event, &self.version) {

@@ -30,7 +30,7 @@ pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
     let scopes = scopes.map(|scopes| scopes.iter().map(|scope| from_static(krate, "Scope", scope)));
     let scopes = scopes.map(|scopes| quote_spanned!(site()=> .scopes(const { &[#(#scopes),*] })));
     let dedupe = args.dedupe.as_ref().map(|dedupe| quote_spanned!(site()=> .dedupe(#dedupe)));
-    let middleware = args.middleware.as_ref().map(|middleware| around(krate, middleware));
+    let middleware = args.middleware.as_ref().map(|middleware| around(middleware));
     let needs = declaration(krate, arguments);
     let call = call(krate, handler);
     quote_spanned! {site()=>
@@ -58,21 +58,13 @@ fn from_static(krate: &Path, r#type: &str, text: &LitStr) -> TokenStream {
     quote_spanned!(place=> #krate::__private::#r#type::from_static(#text))
 }
 
-/// The middleware around the function, in a `static`: it may have a state. What is no middleware, or not constant, is
-/// reported where it stands.
-fn around(krate: &Path, middleware: &[Expr]) -> TokenStream {
+/// The middleware around the function; an expression that is none is reported where it stands.
+fn around(middleware: &[Expr]) -> TokenStream {
     let middleware = middleware.iter().map(|middleware| {
-        let (first, last) = ends(middleware);
-        let reference = quote_spanned!(first=> &);
-        let value = quote_spanned!(last=> (#middleware));
-        quote_spanned!(site()=> #reference #value)
+        let place = ends(middleware).0;
+        quote_spanned!(place=> .middleware(#middleware))
     });
-    quote_spanned! {site()=>
-        .middleware({
-            static __MIDDLEWARE: &[&dyn #krate::__private::Middleware] = &[#(#middleware),*];
-            __MIDDLEWARE
-        })
-    }
+    quote_spanned!(site()=> .middleware(|__handler| __handler #(#middleware)*))
 }
 
 /// The name of the event that a type stands for; a type that stands for none is reported.

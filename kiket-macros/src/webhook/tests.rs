@@ -1,4 +1,4 @@
-//! Snapshots of expansions and messages; `UPDATE_EXPECT=1 cargo test -p kiket-macros` rewrites them.
+//! Is the generated code what we meant? `UPDATE_EXPECT=1 cargo test -p kiket-macros` writes the snapshots anew.
 
 use super::webhook;
 use expect_test::{Expect, expect};
@@ -9,7 +9,7 @@ fn expand(args: &str, item: &str) -> TokenStream {
     webhook(args.parse().unwrap(), item.parse().unwrap())
 }
 
-/// Compares the expansion, formatted: the input of `submit!` is shown as the value of `const SUBMIT`.
+/// Compares the expansion as a person reads it: what `submit!` is given stands as the value of `const SUBMIT`.
 #[track_caller]
 fn check(args: &str, item: &str, expected: &Expect) {
     let mut file: File = syn::parse2(expand(args, item)).unwrap();
@@ -30,7 +30,7 @@ fn check(args: &str, item: &str, expected: &Expect) {
     expected.assert_eq(&prettyplease::unparse(&file));
 }
 
-/// Compares the messages, and checks that the item is unchanged.
+/// Compares the messages, and looks whether the item is still there, as it was written.
 #[track_caller]
 fn check_mistakes(args: &str, item: &str, expected: &[&str]) {
     let output = expand(args, item).to_string();
@@ -130,7 +130,7 @@ fn a_type_stands_for_its_event() {
 }
 
 #[test]
-fn the_path_to_kiket_is_used_everywhere() {
+fn kiket_may_be_found_elsewhere() {
     check(
         r#"events::IssueCreated, version = "v1", timeout = "5s", scopes = ["issues:read"], crate = company::kiket"#,
         "async fn on_issue_created(payload: Payload) {}",
@@ -198,7 +198,7 @@ fn the_path_to_kiket_is_used_everywhere() {
 }
 
 #[test]
-fn a_handler_without_arguments_ignores_the_delivery() {
+fn no_arguments_need_no_delivery() {
     check(
         ARGS,
         HANDLER,
@@ -279,17 +279,12 @@ fn middleware_is_a_list_of_expressions() {
                         )
                     },
                 )
-                .middleware({
-                    static __MIDDLEWARE: &[&dyn ::kiket::__private::Middleware] = &[
-                        &(audit),
-                        &(Limit::<u8, 2>::new(5)),
-                    ];
-                    __MIDDLEWARE
+                .middleware(|__handler| {
+                    __handler.middleware(audit).middleware(Limit::<u8, 2>::new(5))
                 });
         "#]],
     );
-    let list =
-        "middleware is a list of functions and constant values, like `middleware = [audit, Limit::new(5)]`";
+    let list = "middleware is a list of expressions, like `middleware = [audit, Limit::new(5)]`";
     for value in ["audit", r#""audit""#, "[audit audit]", "[,]", "(audit, audit)"] {
         check_mistakes(&format!("{ARGS}, middleware = {value}"), HANDLER, &[list]);
     }
@@ -329,7 +324,7 @@ fn conditions_hold_for_the_registration_too() {
 }
 
 #[test]
-fn a_second_attribute_stays_on_the_function() {
+fn a_second_attribute_is_left_for_its_turn() {
     check(
         ARGS,
         r#"#[kiket::webhook("issue.updated", version = "v1")] async fn on_issue_created() {}"#,
@@ -382,7 +377,7 @@ fn a_deprecated_handler_is_registered_without_a_warning() {
 }
 
 #[test]
-fn the_function_stays_beside_the_mistakes() {
+fn mistakes_stand_beside_the_function() {
     check(
         "version = 1",
         "fn on_issue_created() {}",
@@ -402,7 +397,7 @@ fn the_function_stays_beside_the_mistakes() {
 }
 
 #[test]
-fn arguments_may_have_patterns_and_attributes() {
+fn patterns_attributes_and_modifiers_of_arguments_do_not_matter() {
     check(
         ARGS,
         "async fn r#async(#[allow(unused)] Payload(issue): Payload<Issue<'_>>, mut context: Context,) -> impl IntoReply {}",
@@ -465,7 +460,7 @@ fn c_variadics_are_refused() {
 }
 
 #[test]
-fn keys_have_any_order_and_an_optional_last_comma() {
+fn keys_come_in_any_order_and_the_last_comma_is_free() {
     for args in [
         r#""a", version = "v1","#,
         r#""a", version = "v1", timeout = "5s""#,
@@ -483,7 +478,7 @@ fn keys_have_any_order_and_an_optional_last_comma() {
 }
 
 #[test]
-fn each_part_of_the_attribute_is_checked_separately() {
+fn each_part_of_the_attribute_is_judged_alone() {
     let event = "the event comes first, as a string literal like `\"issue.created\"` or a type like `events::IssueCreated`";
     let version_missing = "a webhook names the version of its event, like `version = \"v1\"`";
     let key = "what follows the event has a key, like `version = \"v1\"`";
@@ -526,7 +521,7 @@ fn each_part_of_the_attribute_is_checked_separately() {
     }
 }
 
-/// Every attribute on every item, also combinations that the compiler rejects before it expands macros.
+/// Every attribute on every item, also those that the compiler would not let through.
 #[test]
 fn no_input_panics() {
     let args =

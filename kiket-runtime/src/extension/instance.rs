@@ -6,7 +6,7 @@ use crate::{
     api::Endpoints,
     client::Client,
     config::Config,
-    error::{Result, StartupError},
+    error::{Error, Result, StartupError},
     extension::report::Report,
     http::{Routes, Server, ServiceConfig},
     metrics::Stats,
@@ -106,7 +106,7 @@ impl Extension {
     /// # Errors
     ///
     /// When the address cannot be listened on, deliveries had to be cut off, or the operating system fails.
-    pub async fn serve(&self) -> Result<()> {
+    pub async fn serve(&self) -> Result<(), Error> {
         Ok(self.bind()?.run().await?)
     }
 

@@ -1,4 +1,4 @@
-//! What a handler knows besides its payload.
+//! `Context`: the delivery besides its payload, as an extractor.
 
 use std::{borrow::Cow, convert::Infallible, time::Duration, time::SystemTime};
 
@@ -9,14 +9,13 @@ use crate::{
     config::Settings,
     delivery::Delivery,
     error::Error,
-    handler::extract::FromDelivery,
+    handler::extract::{FromDelivery, early},
     types::{EventName, EventVersion, Headers, Secret},
 };
 
-/// What a handler knows besides its payload: which event, from whom, with which settings, and how long it may
-/// take.
+/// The delivery besides its payload: event, headers, authentication, settings, secrets, the API client and the deadline.
 ///
-/// It is owned and cheap to clone, so that it can go into a task of its own.
+/// It is owned and cheap to clone, and can be moved into a spawned task.
 ///
 /// ```
 /// use kiket_runtime::{Context, Payload, Reply};
@@ -47,7 +46,7 @@ impl Context {
         self.0.event()
     }
 
-    /// The version as the handler is registered, however the delivery spelled it.
+    /// The version of the event, as the handler is registered; the delivery may spell it otherwise.
     pub fn event_version(&self) -> &EventVersion {
         self.0.version()
     }
@@ -77,43 +76,44 @@ impl Context {
         self.0.id()
     }
 
-    /// What every attempt at this delivery has in common, from signed text only; see [`Delivery::key`].
+    /// The idempotency key of the delivery: the same for each of its attempts, and made of signed text only; see
+    /// [`Delivery::key`].
     ///
-    /// Make keys of your own effects from it (rows, idempotency keys), so that a repeated delivery repeats them.
+    /// Derive the keys of your effects (rows, API calls) from it, so that a redelivery does not repeat them.
     pub fn delivery_key(&self) -> String {
         self.0.key()
     }
 
-    /// When the event happened; see [`Delivery::occurred_at`].
+    /// The time of the event; see [`Delivery::occurred_at`].
     pub fn occurred_at(&self) -> Option<SystemTime> {
         self.0.occurred_at()
     }
 
-    /// When this attempt at the delivery was signed.
+    /// The time at which this attempt at the delivery was signed.
     pub fn signed_at(&self) -> SystemTime {
         self.0.signed_at()
     }
 
-    /// Which of the live webhook secrets signed it, by position: 0 is the current one. `None` where a runtime token alone
-    /// proved it.
+    /// The position of the webhook secret that signed the delivery: 0 is the current secret. `None` where it was
+    /// authenticated by a runtime token alone.
     pub fn secret_position(&self) -> Option<usize> {
         self.0.secret_position()
     }
 
-    /// Whom the delivery acts for and what it may do, where it says so.
+    /// The organization, user and scopes that the delivery acts for, where it names them.
     ///
-    /// In the modes that check runtime tokens (see [`ExtensionBuilder::authentication`](crate::ExtensionBuilder::authentication)) that is what
-    /// the token says. Where none was checked it is what stands beside the token in the signed body, and
-    /// [is not verified](Auth::is_verified).
+    /// In the modes that verify runtime tokens (see
+    /// [`ExtensionBuilder::authentication`](crate::ExtensionBuilder::authentication)) they are the claims of the token. In the
+    /// others they are read from the signed body, and [are not verified](Auth::is_verified).
     pub fn auth(&self) -> Option<Auth> {
         self.0.auth()
     }
 
-    /// Goes on only where the delivery has all these scopes, in any of their spellings: `issues.read`, `issues:read` and
-    /// `read:issues` are one. `*` grants all.
+    /// Checks that the delivery has all these scopes, in any spelling: `issues.read`, `issues:read` and `read:issues` are
+    /// one (wire contract, scope-spelling). `*` grants all.
     ///
-    /// What every delivery of a handler needs is better said at the attribute, `scopes = ["issues:read"]`, and checked
-    /// before it runs.
+    /// Scopes that every delivery needs belong to the attribute, `scopes = ["issues:read"]`, which checks them before
+    /// the handler runs.
     ///
     /// ```
     /// use kiket_runtime::{ErrorKind, StatusCode};
@@ -127,8 +127,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// With `?` the delivery is answered with 403 and the scopes that it lacks; and with 503 where nobody can say, for the
-    /// keys of runtime tokens cannot be had. Scopes come from a runtime token: in mode `hmac` there are none.
+    /// Some scope is missing: with `?` the response is 403 and names the missing scopes. It is 503 while the keys of runtime
+    /// tokens cannot be fetched. Scopes are claims of a runtime token: in mode `hmac` there are none.
     pub fn require_scopes<S: AsRef<str>>(&self, scopes: impl IntoIterator<Item = S>) -> Result<(), Error> {
         let scopes: Vec<_> = scopes.into_iter().collect();
         match self.0.missing_scopes(&scopes) {
@@ -141,10 +141,10 @@ impl Context {
         }
     }
 
-    /// The secret `key`: the one that the delivery brings, else the variable `KIKET_SECRET_<KEY>`, else, where the
-    /// manifest declares `key`, the variable of that name. Variables are read once, at the start.
+    /// The secret `key`: that of the delivery, else the variable `KIKET_SECRET_<KEY>`, else, where the manifest declares
+    /// `key`, the variable of that name. Variables are read once, at the start.
     ///
-    /// A handler that cannot do without it asks for [`RequiredSecret`](crate::RequiredSecret) instead.
+    /// A handler that needs it takes a [`RequiredSecret`](crate::RequiredSecret).
     ///
     /// ```
     /// use kiket_testing::context;
@@ -158,17 +158,17 @@ impl Context {
         self.0.secret(key)
     }
 
-    /// The keys of the secrets that the extension asks for and Kiket does not have: `secret_status.missing`.
+    /// The keys of the secrets that the manifest declares and Kiket does not have: `secret_status.missing`.
     pub fn missing_secrets(&self) -> Vec<String> {
         self.0.missing_secrets()
     }
 
-    /// Calls Kiket, with the version and within the deadline of this delivery.
+    /// The client of Kiket's API, with the version and the deadline of this delivery.
     pub fn client(&self) -> Client {
         self.0.client()
     }
 
-    /// The typed calls to Kiket, with the version and within the deadline of this delivery.
+    /// The typed calls to Kiket, with the version and the deadline of this delivery.
     pub fn endpoints(&self) -> Endpoints {
         self.client().into()
     }
@@ -178,27 +178,21 @@ impl Context {
         self.endpoints().secrets()
     }
 
-    /// How long the handler may still run; zero when its deadline has passed.
+    /// The time until the deadline of the handler; zero once it has passed.
     pub fn remaining(&self) -> Duration {
         self.0.remaining()
     }
 }
 
-/// For middleware, which is given the delivery.
+/// For middleware, which takes the delivery.
 impl From<&Delivery> for Context {
     fn from(delivery: &Delivery) -> Self {
         Self::new(delivery.clone())
     }
 }
 
-impl FromDelivery<'_> for Context {
+impl<'d> FromDelivery<'d> for Context {
     type Rejection = Infallible;
 
-    fn early(delivery: &Delivery) -> Option<Result<Self, Infallible>> {
-        Some(Ok(delivery.into()))
-    }
-
-    async fn from_delivery(delivery: &Delivery) -> Result<Self, Infallible> {
-        Ok(delivery.into())
-    }
+    early!('d, |delivery: &Delivery| Ok(delivery.into()));
 }

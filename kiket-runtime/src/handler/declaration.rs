@@ -1,4 +1,4 @@
-//! A handler and its options, however it was declared.
+//! `Handler`: a handler with its options, as the builder takes it.
 
 use std::{any::type_name, borrow::Cow, panic::Location, sync::Arc, time::Duration};
 
@@ -8,13 +8,12 @@ use crate::{
     handler::{
         extract::Requirements,
         function::{AsyncHandler, HandlerFuture},
-        middleware::{Middleware, Next},
-        registration::Registration,
+        middleware::Middleware,
     },
-    types::{Scope, Timeout},
+    types::Scope,
 };
 
-/// A handler with its options: what the attribute says, without the attribute.
+/// A handler with its options, declared without the attribute.
 ///
 /// ```
 /// use std::time::Duration;
@@ -116,38 +115,5 @@ impl Handler {
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
         self.middleware.push(Arc::new(middleware));
         self
-    }
-}
-
-impl From<&Registration> for Handler {
-    fn from(registration: &Registration) -> Self {
-        let mut requirements = Requirements::default();
-        (registration.requirements)(&mut requirements);
-        let (event, version) = (registration.event.clone(), registration.version.clone());
-        Self {
-            key: Some(HandlerKey { event, version }),
-            problems: Vec::new(),
-            function: Cow::Borrowed(registration.function),
-            place: registration.place,
-            requirements,
-            call: Box::new(registration.call),
-            timeout: registration.timeout.map(Timeout::duration),
-            scopes: Cow::Borrowed(registration.scopes),
-            dedupe: registration.dedupe,
-            middleware: registration
-                .middleware
-                .iter()
-                .map(|&middleware| Arc::new(Static(middleware)) as _)
-                .collect(),
-        }
-    }
-}
-
-/// Middleware that the attribute names.
-struct Static(&'static dyn Middleware);
-
-impl Middleware for Static {
-    fn handle<'d>(&'d self, delivery: &'d Delivery, next: Next<'d>) -> HandlerFuture<'d> {
-        self.0.handle(delivery, next)
     }
 }

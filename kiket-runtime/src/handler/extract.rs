@@ -100,6 +100,21 @@ pub enum Prepared<'d, T> {
 /// The second moment of the extraction.
 type Extracting<'d, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'd>>;
 
+/// The two moments of an extractor that neither waits nor has an effect.
+macro_rules! early {
+    ($delivery:lifetime, $extract:expr) => {
+        #[inline]
+        fn early(delivery: &$delivery Delivery) -> Option<Result<Self, Self::Rejection>> {
+            Some($extract(delivery))
+        }
+
+        async fn from_delivery(delivery: &$delivery Delivery) -> Result<Self, Self::Rejection> {
+            $extract(delivery)
+        }
+    };
+}
+pub(super) use early;
+
 /// What the extractors of a handler require before the first delivery.
 #[derive(Debug, Default)]
 pub struct Requirements {
@@ -149,28 +164,16 @@ where
     }
 }
 
-impl FromDelivery<'_> for Settings {
+impl<'d> FromDelivery<'d> for Settings {
     type Rejection = Infallible;
 
-    fn early(delivery: &Delivery) -> Option<Result<Self, Infallible>> {
-        Some(Ok(delivery.services().settings.clone()))
-    }
-
-    async fn from_delivery(delivery: &Delivery) -> Result<Self, Infallible> {
-        Ok(delivery.services().settings.clone())
-    }
+    early!('d, |delivery: &Delivery| Ok(delivery.services().settings.clone()));
 }
 
-impl FromDelivery<'_> for Headers {
+impl<'d> FromDelivery<'d> for Headers {
     type Rejection = Infallible;
 
-    fn early(delivery: &Delivery) -> Option<Result<Self, Infallible>> {
-        Some(Ok(delivery.headers().clone()))
-    }
-
-    async fn from_delivery(delivery: &Delivery) -> Result<Self, Infallible> {
-        Ok(delivery.headers().clone())
-    }
+    early!('d, |delivery: &Delivery| Ok(delivery.headers().clone()));
 }
 
 /// The body as it was sent: the bytes that were signed. Derefs to `[u8]`; `RawBody(bytes)` destructures it.
@@ -198,14 +201,8 @@ impl AsRef<[u8]> for RawBody {
     }
 }
 
-impl FromDelivery<'_> for RawBody {
+impl<'d> FromDelivery<'d> for RawBody {
     type Rejection = Infallible;
 
-    fn early(delivery: &Delivery) -> Option<Result<Self, Infallible>> {
-        Some(Ok(Self(delivery.body_bytes().clone())))
-    }
-
-    async fn from_delivery(delivery: &Delivery) -> Result<Self, Infallible> {
-        Ok(Self(delivery.body_bytes().clone()))
-    }
+    early!('d, |delivery: &Delivery| Ok(Self(delivery.body_bytes().clone())));
 }

@@ -11,10 +11,10 @@ use crate::{
     },
 };
 
-/// What a handler came to: its reply, or why it failed.
+/// The reply of a handler, or why it failed.
 pub type HandlerOutcome = Result<Reply, HandlerError>;
 
-/// A handler at work, or middleware around it.
+/// The future of a handler, or of middleware around it.
 pub type HandlerFuture<'d> = Pin<Box<dyn Future<Output = HandlerOutcome> + Send + 'd>>;
 
 /// Boxes the future of a handler. It checks that the future is `Send`, so that it can outlive the connection over which the

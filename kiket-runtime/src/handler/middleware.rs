@@ -97,7 +97,7 @@ impl<F: for<'d> MiddlewareFn<'d>> Middleware for F {
     }
 }
 
-/// The rest of the way of a delivery: more middleware, then the extractors that were not extracted early, then the handler.
+/// What middleware is around: the next middleware, or the extractors that did not run early and then the handler.
 #[must_use = "the handler does not run without `run`"]
 pub struct Next<'d> {
     delivery: &'d Delivery,
@@ -114,7 +114,7 @@ impl<'d> Next<'d> {
         Self { delivery, middleware, handler }
     }
 
-    /// Runs the rest, to its outcome.
+    /// Runs the next middleware or the handler, and returns its outcome.
     pub fn run(self) -> HandlerFuture<'d> {
         let Self { delivery, middleware, handler } = self;
         match middleware.split_first() {
@@ -127,7 +127,7 @@ impl<'d> Next<'d> {
     }
 }
 
-/// A value that middleware gave to the delivery with [`Delivery::insert`]. Derefs to `T`; `FromMiddleware(x)` destructures it
+/// A value that middleware inserted with [`Delivery::insert`]. Derefs to `T`; `FromMiddleware(x)` destructures it
 /// into an `Arc<T>`.
 ///
 /// ```

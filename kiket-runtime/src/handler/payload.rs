@@ -9,7 +9,7 @@ use serde_path_to_error::Path;
 use crate::{
     delivery::Delivery,
     error::{Error, PayloadRejection},
-    handler::extract::FromDelivery,
+    handler::extract::{FromDelivery, early},
 };
 
 /// The body of the delivery as a `T`; [`Payload`] alone is the JSON value. `Payload(x)` destructures it, and it derefs to
@@ -53,18 +53,11 @@ impl<'d, T: Deserialize<'d>> Payload<T> {
 impl<'d, T: Deserialize<'d>> FromDelivery<'d> for Payload<T> {
     type Rejection = PayloadRejection;
 
-    #[inline]
-    fn early(delivery: &'d Delivery) -> Option<Result<Self, PayloadRejection>> {
-        Some(Self::decode(delivery))
-    }
-
-    async fn from_delivery(delivery: &'d Delivery) -> Result<Self, PayloadRejection> {
-        Self::decode(delivery)
-    }
+    early!('d, Self::decode);
 }
 
-/// Says which field of `json` does not decode: decodes once more, slowly. `place` is where `json` stands, if it is
-/// not the body.
+/// The error with the path of the field that does not decode: decodes `json` once more, slowly. `place` is the path of
+/// `json` in the body, empty for the body itself.
 ///
 /// A body that is not JSON is rejected before this error is looked at.
 pub(crate) fn undecodable<'d, T: Deserialize<'d>>(
@@ -80,7 +73,7 @@ pub(crate) fn undecodable<'d, T: Deserialize<'d>>(
     }
 }
 
-/// What is wrong, behind the path of the field that does not decode, if it is one.
+/// The error text `what` after the path of the field that does not decode, where it is known.
 pub(crate) fn located(place: &str, path: Option<&Path>, what: impl Display) -> String {
     let path = path.filter(|path| path.iter().next().is_some()).map(Path::to_string).unwrap_or_default();
     let path = [place, &path].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");

@@ -1,31 +1,31 @@
-//! What the attribute leaves in the program.
+//! Registrations: what `#[kiket::webhook]` adds to the list of all handlers of a program.
 
-use std::panic::Location;
+use std::{borrow::Cow, panic::Location};
 
 use crate::{
-    delivery::Delivery,
+    delivery::{Delivery, HandlerKey},
     error::Result,
-    handler::{extract::Requirements, function::HandlerFuture, middleware::Middleware},
+    handler::{declaration::Handler, extract::Requirements, function::HandlerFuture},
     types::{EventName, EventVersion, Scope, Timeout},
 };
 
-/// What the attribute writes into the list of all handlers of a program.
+/// An entry in the list of all handlers of a program.
 ///
-/// Only expansions of `#[kiket::webhook]` make one; by hand, use [`Handler`](crate::Handler).
+/// Only expansions of `#[kiket::webhook]` make one; use [`Handler`](crate::Handler) by hand.
 #[derive(Clone)]
 pub struct Registration {
     pub(crate) event: EventName,
     pub(crate) version: EventVersion,
     /// The path of the function.
     pub(crate) function: &'static str,
-    /// Where it is annotated.
+    /// The place of the attribute.
     pub(crate) place: &'static Location<'static>,
     pub(crate) requirements: fn(&mut Requirements),
     pub(crate) call: for<'d> fn(&'d Delivery) -> Result<HandlerFuture<'d>>,
     pub(crate) timeout: Option<Timeout>,
     pub(crate) scopes: &'static [Scope],
     pub(crate) dedupe: bool,
-    pub(crate) middleware: &'static [&'static dyn Middleware],
+    pub(crate) middleware: fn(Handler) -> Handler,
 }
 
 inventory::collect!(Registration);
@@ -51,7 +51,7 @@ impl Registration {
             timeout: None,
             scopes: &[],
             dedupe: true,
-            middleware: &[],
+            middleware: |handler| handler,
         }
     }
 
@@ -69,16 +69,16 @@ impl Registration {
         self
     }
 
-    /// Whether deliveries are deduplicated.
+    /// Sets whether deliveries are deduplicated.
     #[must_use]
     pub const fn dedupe(mut self, dedupe: bool) -> Self {
         self.dedupe = dedupe;
         self
     }
 
-    /// Puts middleware around the handler, the first outermost.
+    /// Adds middleware around the handler, once for each extension that is built.
     #[must_use]
-    pub const fn middleware(mut self, middleware: &'static [&'static dyn Middleware]) -> Self {
+    pub const fn middleware(mut self, middleware: fn(Handler) -> Handler) -> Self {
         self.middleware = middleware;
         self
     }
@@ -86,5 +86,25 @@ impl Registration {
     /// The crate that the function is written in.
     pub(crate) fn crate_name(&self) -> &'static str {
         self.function.split("::").next().unwrap_or(self.function)
+    }
+}
+
+impl From<&Registration> for Handler {
+    fn from(registration: &Registration) -> Self {
+        let mut requirements = Requirements::default();
+        (registration.requirements)(&mut requirements);
+        let (event, version) = (registration.event.clone(), registration.version.clone());
+        (registration.middleware)(Self {
+            key: Some(HandlerKey { event, version }),
+            problems: Vec::new(),
+            function: Cow::Borrowed(registration.function),
+            place: registration.place,
+            requirements,
+            call: Box::new(registration.call),
+            timeout: registration.timeout.map(Timeout::duration),
+            scopes: Cow::Borrowed(registration.scopes),
+            dedupe: registration.dedupe,
+            middleware: Vec::new(),
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Which handler gets which delivery.
+//! The registry: finds the handler of an event in a version.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
 
 /// All handlers of an extension, by event and version.
 pub(crate) struct Registry {
-    /// They are few: to compare names is faster than to hash one.
+    /// A sorted map, because few names are compared faster than one is hashed.
     by_event: BTreeMap<Box<str>, Vec<Arc<Route>>>,
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::error::{IntoHandlerError, Result};
 
-/// What a handler replies: a JSON body, with status 200 or another 2xx.
+/// The reply of a handler: a JSON body, with status 200 or another 2xx.
 ///
 /// ```
 /// use kiket_runtime::{IntoReply, Reply, StatusCode};
@@ -80,7 +80,7 @@ impl Reply {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
-/// What a handler can return.
+/// A type that a handler can return.
 ///
 /// `()` and `None` reply `{"ok":true}`; [`Reply`], [`Json<T>`](Json), `serde_json::Value` and the types that Kiket
 /// knows ([`Decision`](crate::Decision), [`Actions`](crate::Actions), the replies of

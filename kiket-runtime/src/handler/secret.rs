@@ -6,7 +6,7 @@ use crate::{
     config::secret_variable,
     delivery::Delivery,
     error::Error,
-    handler::extract::{FromDelivery, Requirements},
+    handler::extract::{FromDelivery, Requirements, early},
     types::Secret,
 };
 
@@ -84,18 +84,12 @@ impl<K: SecretKey> RequiredSecret<K> {
 }
 
 /// Fails with [`Error`], which names the key.
-impl<K: SecretKey> FromDelivery<'_> for RequiredSecret<K> {
+impl<'d, K: SecretKey> FromDelivery<'d> for RequiredSecret<K> {
     type Rejection = Error;
 
     fn requirements(requirements: &mut Requirements) {
         requirements.secret(K::KEY);
     }
 
-    fn early(delivery: &Delivery) -> Option<Result<Self, Error>> {
-        Some(Self::find(delivery))
-    }
-
-    async fn from_delivery(delivery: &Delivery) -> Result<Self, Error> {
-        Self::find(delivery)
-    }
+    early!('d, Self::find);
 }

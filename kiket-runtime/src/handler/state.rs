@@ -5,7 +5,7 @@ use std::{any::type_name, ops::Deref, sync::Arc};
 use crate::{
     delivery::Delivery,
     error::Error,
-    handler::extract::{FromDelivery, Requirements},
+    handler::extract::{FromDelivery, Requirements, early},
 };
 
 /// A value that all deliveries share: a pool, a client, a counter. Derefs to `T`; `State(pool)` destructures it into an
@@ -62,20 +62,14 @@ impl<T: Send + Sync + 'static> State<T> {
 }
 
 /// Fails with [`Error`] where no such state was given, which `Option` and `Result` alone allow.
-impl<T: Send + Sync + 'static> FromDelivery<'_> for State<T> {
+impl<'d, T: Send + Sync + 'static> FromDelivery<'d> for State<T> {
     type Rejection = Error;
 
     fn requirements(requirements: &mut Requirements) {
         requirements.state::<T>();
     }
 
-    fn early(delivery: &Delivery) -> Option<Result<Self, Error>> {
-        Some(Self::find(delivery))
-    }
-
-    async fn from_delivery(delivery: &Delivery) -> Result<Self, Error> {
-        Self::find(delivery)
-    }
+    early!('d, Self::find);
 }
 
 #[derive(Debug, thiserror::Error)]

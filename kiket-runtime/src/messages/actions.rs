@@ -1,4 +1,4 @@
-//! What Kiket is asked to do, in the answer of a handler.
+//! Actions: what a reply asks Kiket to carry out.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use crate::{
     handler::{IntoReply, Reply},
 };
 
-/// What Kiket is asked to do with the issue of a delivery, in this order.
+/// A reply that asks Kiket to carry out actions on the issue of the delivery, in order.
 ///
 /// ```
 /// use kiket_runtime::{Action, Actions};
@@ -23,7 +23,7 @@ use crate::{
 /// }));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[must_use = "actions are asked for when the handler returns them"]
+#[must_use = "actions have no effect until the handler returns them"]
 pub struct Actions {
     actions: Vec<Action>,
     #[serde(flatten)]
@@ -31,12 +31,12 @@ pub struct Actions {
 }
 
 impl Actions {
-    /// Nothing yet.
+    /// No actions.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// And then this.
+    /// Adds an action at the end.
     pub fn and(mut self, action: Action) -> Self {
         self.actions.push(action);
         self
@@ -47,7 +47,7 @@ impl Actions {
         self.actions.iter()
     }
 
-    /// The fields beside them that this version does not know.
+    /// The fields beside `actions` that this version does not know.
     pub fn extra(&self) -> &Map<String, Value> {
         &self.extra
     }
@@ -74,26 +74,27 @@ impl<const N: usize> From<[Action; N]> for Actions {
     }
 }
 
-#[diagnostic::do_not_recommend] // the list of answers shows the general ones
+#[diagnostic::do_not_recommend] // the list of replies shows the general ones
 impl IntoReply for Actions {
     fn into_reply(self) -> Result<Reply> {
         Ok(Reply::json(self))
     }
 }
 
-/// One thing that Kiket is asked to do: a kind, and fields that are the kind's own.
+/// An action: a kind, and the fields of that kind.
 ///
-/// Each kind is made with what it needs. [`with`](Self::with) adds more, and [`of_kind`](Self::of_kind) makes an
-/// action of a kind that this version does not know. What is read from JSON keeps all it has.
+/// Each constructor takes the required fields of its kind. [`with`](Self::with) adds others, and
+/// [`of_kind`](Self::of_kind) makes an action of a kind that this version does not know. An action that is read from JSON
+/// keeps all its fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[must_use = "an action is asked for by `Actions`"]
+#[must_use = "an action has no effect until it is part of `Actions`"]
 pub struct Action {
     kind: ActionKind,
     #[serde(flatten)]
     fields: Map<String, Value>,
 }
 
-/// What kind of action it is.
+/// The kind of an action.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -104,9 +105,9 @@ pub enum ActionKind {
     SetField,
     /// Moves the issue to another state.
     Transition,
-    /// Gives the issue to somebody.
+    /// Assigns the issue.
     Assign,
-    /// Tells somebody.
+    /// Sends a message to a channel.
     Notify,
     /// A kind that this version does not know.
     #[serde(untagged)]
@@ -129,17 +130,17 @@ impl Action {
         Self::new(ActionKind::Transition).with("to", to.into())
     }
 
-    /// Gives the issue to `to`.
+    /// Assigns the issue to `to`.
     pub fn assign(to: impl Into<String>) -> Self {
         Self::new(ActionKind::Assign).with("to", to.into())
     }
 
-    /// Tells `channel`, like `slack:#contracts`.
+    /// Sends `message` to `channel`, like `slack:#contracts`.
     pub fn notify(channel: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(ActionKind::Notify).with("channel", channel.into()).with("message", message.into())
     }
 
-    /// An action of a kind that this version may not know; its fields come by [`with`](Self::with).
+    /// An action of any kind; [`with`](Self::with) adds its fields.
     ///
     /// ```
     /// use kiket_runtime::{Action, ActionKind};
@@ -157,7 +158,7 @@ impl Action {
         Self { kind, fields: Map::new() }
     }
 
-    /// Adds a field, in the place of one that has its name. The kind stays what it is.
+    /// Sets a field. The field `kind` cannot be set.
     pub fn with(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
         let field = field.into();
         if field != "kind" {
@@ -166,12 +167,12 @@ impl Action {
         self
     }
 
-    /// What kind of action it is.
+    /// The kind of the action.
     pub fn kind(&self) -> &ActionKind {
         &self.kind
     }
 
-    /// Everything but the kind.
+    /// The fields besides the kind.
     pub fn fields(&self) -> &Map<String, Value> {
         &self.fields
     }

@@ -1,4 +1,4 @@
-//! What a guard, or a step of a setup, decides.
+//! Decisions: the replies of guards and of setup steps.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use crate::{
     types::or_default,
 };
 
-/// The answer of a guard, like a handler of `workflow.before_transition`, or of a step of a setup.
+/// The reply of a guard, like a handler of `workflow.before_transition`, or of a setup step.
 ///
 /// ```
 /// use kiket_runtime::{Decision, Json, Payload};
@@ -28,19 +28,19 @@ use crate::{
 /// }));
 /// ```
 ///
-/// Who refuses or holds a transition says why, for people read it. A `status` that this version does not know does
-/// not decode, for nobody must take it for an allowance.
+/// A decision that denies or holds a transition has a message, which Kiket shows to the user. A `status` that this version
+/// does not know does not decode, so that it is never taken for `allow`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[must_use = "a decision decides nothing until the handler returns it"]
+#[must_use = "a decision has no effect until the handler returns it"]
 #[non_exhaustive]
 pub struct Decision {
-    /// What it comes to.
+    /// The verdict.
     #[serde(rename = "status")]
     pub verdict: Verdict,
-    /// What it says to people.
+    /// The message for users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// What it says to programs, `output_fields` among it.
+    /// The metadata for programs, with `output_fields`.
     #[serde(default, deserialize_with = "or_default")]
     pub metadata: Map<String, Value>,
     /// The fields that this version does not know.
@@ -48,16 +48,16 @@ pub struct Decision {
     pub extra: Map<String, Value>,
 }
 
-/// What a decision comes to.
+/// The verdict of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It may happen.
+    /// The transition may happen.
     Allow,
-    /// It must not happen.
+    /// The transition must not happen.
     Deny,
-    /// Nothing is decided yet.
+    /// The decision is still open.
     Pending,
 }
 
@@ -65,17 +65,17 @@ pub enum Verdict {
 const OUTPUT_FIELDS: &str = "output_fields";
 
 impl Decision {
-    /// Lets it happen.
+    /// Allows the transition.
     pub fn allow() -> Self {
         Self::new(Verdict::Allow, None)
     }
 
-    /// Forbids it, and says why.
+    /// Denies the transition, with the reason.
     pub fn deny(message: impl Into<String>) -> Self {
         Self::new(Verdict::Deny, Some(message.into()))
     }
 
-    /// Has not decided yet, and says what it waits for.
+    /// Leaves the decision open, with what it waits for.
     pub fn pending(message: impl Into<String>) -> Self {
         Self::new(Verdict::Pending, Some(message.into()))
     }
@@ -84,13 +84,13 @@ impl Decision {
         Self { verdict, message, metadata: Map::new(), extra: Map::new() }
     }
 
-    /// Says this, like an allowance's reason.
+    /// Sets the message, like the reason of an `allow`.
     pub fn message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
         self
     }
 
-    /// Adds `key` to the metadata. `output_fields` is an object: what else is given for it is left out.
+    /// Adds `key` to the metadata. `output_fields` is an object: another value for it is ignored.
     pub fn data(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         match (key.into(), value.into()) {
             (key, Value::Object(fields)) if key == OUTPUT_FIELDS => self.output_fields(fields),
@@ -129,7 +129,7 @@ impl From<Decision> for Reply {
     }
 }
 
-#[diagnostic::do_not_recommend] // the list of answers shows the general ones
+#[diagnostic::do_not_recommend] // the list of replies shows the general ones
 impl IntoReply for Decision {
     fn into_reply(self) -> Result<Reply> {
         Ok(self.into())
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_decision_has_the_shape_of_the_contract() {
+    fn a_decision_has_the_shape_of_the_wire_contract() {
         #[track_caller]
         fn check(decision: &Decision, json: Value) {
             assert_eq!(serde_json::to_value(decision).unwrap(), json);
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_kept_and_a_status_that_is_unknown_refused() {
+    fn unknown_fields_are_kept_and_an_unknown_status_is_refused() {
         let json = json!({ "status": "deny", "message": null, "metadata": null, "ticket": 7 });
         let decision: Decision = serde_json::from_value(json).unwrap();
         assert_eq!((decision.verdict, decision.message), (Verdict::Deny, None));

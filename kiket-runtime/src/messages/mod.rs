@@ -1,4 +1,4 @@
-//! What Kiket expects as replies, and what it passes on: shapes beside events.
+//! Replies of a fixed shape (actions, decisions), notifications, and external webhooks.
 
 mod actions;
 mod decision;

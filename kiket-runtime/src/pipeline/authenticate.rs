@@ -1,4 +1,4 @@
-//! Whether a request is from Kiket: its signature, its runtime token, or both, as the extension is configured.
+//! Authenticates requests by signature, runtime token, or both, as the extension is configured.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,11 +24,11 @@ pub(crate) struct Authenticator {
     /// Present in every mode that takes tokens.
     tokens: Option<Tokens>,
     clock: Clock,
-    /// The refusals.
+    /// Counts refusals by cause.
     pub(crate) metrics: Metrics,
 }
 
-/// How runtime tokens are checked, and remembered.
+/// Verifies runtime tokens, and stores used ones.
 pub(crate) struct Tokens {
     pub(crate) verifier: TokenVerifier,
     pub(crate) memory: Arc<dyn DedupeStore>,
@@ -49,14 +49,14 @@ enum Refused {
     StoreDown(StoreError),
 }
 
-/// How long the store may take to say whether a token was used.
+/// The timeout of the store for one token.
 const STORE: Duration = Duration::from_secs(5);
 
 /// What the signature of a request proves.
 enum Verdict {
-    /// It decides.
+    /// The signature decides.
     Given(Result<Authentic, Refused>),
-    /// The token counts, too.
+    /// The token decides, too.
     Open(Option<Result<Verified, SignatureError>>),
 }
 
@@ -70,7 +70,8 @@ impl Authenticator {
         Self { mode, signatures, tokens, clock, metrics: Metrics::default() }
     }
 
-    /// What the request proves, else 401, or 503 while that cannot be known. The response says nothing of the cause.
+    /// What the request proves, else 401, or 503 while that cannot be known (wire contract, response-unsigned). The response
+    /// does not name the cause.
     pub(super) async fn authenticate(
         &self,
         request: &Request<'_>,
@@ -80,7 +81,7 @@ impl Authenticator {
         let verdict = match self.by_signature(request, now) {
             Verdict::Given(verdict) => verdict,
             Verdict::Open(signature) => {
-                // A request that waits for the keys of tokens counts as one whose body arrives: its sender is not known yet.
+                // While it waits for keys it holds a permit of arriving bodies, because the sender is not known yet.
                 let _permit = concurrency.try_arrive().map_err(Refusal::of_stranger)?;
                 Box::pin(self.by_token(signature, request, now)).await
             }
@@ -183,7 +184,7 @@ impl From<TokenRefusal> for Refused {
 }
 
 impl Tokens {
-    /// The token of a delivery, which from now on is for this delivery and no other.
+    /// The token of a delivery, which no other delivery may use from now on (wire contract, token-single-use).
     async fn take(&self, request: &Request<'_>, now: u64) -> Result<Token, Refused> {
         let (text, token_type) = read(&request.body).ok_or(TokenError::Missing)?;
         let auth = self.verifier.verify(text.expose(), now).await?.of_type(token_type);
@@ -198,12 +199,12 @@ impl Tokens {
         Ok(Token { auth, text })
     }
 
-    /// Remembers a token until it expires, together with what it came with: Kiket may send a delivery again with the same
-    /// token, which is good for no other delivery.
+    /// Stores a token until it expires, with a hash of its delivery: Kiket may send a delivery again with its token, and no
+    /// other delivery may use it.
     async fn remember(&self, id: &str, fingerprint: &Bytes, seconds: u64) -> Result<(), Refused> {
-        // Deliveries are in the same store, and none of their keys begins like this: an event has a name.
+        // Deliveries are in the same store; their keys begin with the name of an event, which is never empty.
         let key = DedupeKey::new(self.extension_id.as_deref().unwrap_or_default(), &format!(":jti:{id}"));
-        let late = || StoreError::new("it does not answer");
+        let late = || StoreError::new("it does not respond");
         let latest = Instant::now() + STORE;
         let begun = within(self.memory.begin(&key, STORE), latest).await.unwrap_or_else(|| Err(late()));
         match begun.map_err(Refused::StoreDown)? {
@@ -223,7 +224,7 @@ impl Tokens {
     }
 }
 
-/// How much longer than it is valid a token is remembered, in seconds: as long as clocks may differ.
+/// How much longer than it is valid a token is stored, in seconds: as long as clocks may differ.
 const MARGIN: u64 = 60;
 
 /// The token in a body, and its type. A token is a text in an object, and nothing else is one.
@@ -237,7 +238,7 @@ fn read(body: &Bytes) -> Option<(Secret, Option<String>)> {
     Some((Secret::new(text("runtime_token")?), text("token_type")))
 }
 
-/// What a delivery is, save for when it is sent: the same for one that is sent again, and for no other.
+/// A hash of the delivery without the times of its attempts: equal for each attempt, and for no other delivery.
 fn fingerprint(Request { target, headers, body }: &Request<'_>) -> Bytes {
     let parts = [target.event, target.version, Some(target.query), headers.get(VERSION_HEADER)];
     let hash = sha256_of_parts(parts.map(Option::unwrap_or_default));

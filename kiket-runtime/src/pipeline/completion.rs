@@ -1,4 +1,4 @@
-//! Deliveries that have begun are completed, also when the client disconnects.
+//! Completes deliveries that have begun, also when the client disconnects.
 
 use std::{future::poll_fn, pin::Pin, task::Poll};
 

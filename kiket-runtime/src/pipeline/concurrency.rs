@@ -53,7 +53,7 @@ impl ConcurrencyLimit {
 
     fn take(self: &Arc<Self>, permits: fn(&Self) -> &Permits) -> Result<Permit, Rejection> {
         let Permits { taken, limit } = permits(self);
-        // First the permit, then the question: `drained` looks at the permits after `drain` was called.
+        // The permit is counted before `draining` is read, because `drained` counts permits after `drain` set it.
         let permit = Permit { limit: Arc::clone(self), permits };
         let before = taken.fetch_add(1, Ordering::SeqCst);
         if self.is_draining() {
@@ -75,7 +75,7 @@ impl ConcurrencyLimit {
         self.running.taken.load(Ordering::SeqCst)
     }
 
-    /// Gives no more permits from now on.
+    /// Grants no more permits from now on.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
     }

@@ -36,10 +36,10 @@ struct LeaseGuard<'d> {
     token: LeaseToken,
 }
 
-/// How much longer than its handler may run a delivery is leased: storing its response takes time, too.
+/// How far the lease reaches beyond the deadline of the handler: the response must be stored in it.
 const BEYOND_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long the store may take to be checked at the start.
+/// The timeout of the check at the start.
 const CHECK: Duration = Duration::from_secs(30);
 
 impl Deduplicator {
@@ -47,7 +47,7 @@ impl Deduplicator {
     /// first delivery, and until then deliveries are retried.
     pub(crate) async fn check(&self) {
         let checked = within(self.store.check(), Instant::now() + CHECK).await;
-        if let Err(error) = checked.unwrap_or_else(|| Err(StoreError::new("it does not answer"))) {
+        if let Err(error) = checked.unwrap_or_else(|| Err(StoreError::new("it does not respond"))) {
             tracing::error!(error = %Chain(&error), "the deduplication store cannot be used now");
         }
     }
@@ -59,7 +59,7 @@ impl Deduplicator {
         // A store of the user's may have no timeout of its own.
         let begun = within(begun, delivery.deadline()).await;
         match begun
-            .unwrap_or_else(|| Err(StoreError::new("it does not answer before the delivery's deadline")))
+            .unwrap_or_else(|| Err(StoreError::new("it does not respond before the delivery's deadline")))
         {
             Ok(BeginOutcome::Leased(token)) => Ok(Claim(Some(LeaseGuard { deduplicator: self, key, token }))),
             Ok(BeginOutcome::Done(stored)) => Err(Stop::Replayed(stored)),
@@ -97,7 +97,7 @@ impl Claim<'_> {
         Self(None)
     }
 
-    /// Stores a final response, for attempts to come; else gives the lease back, so that the next attempt runs.
+    /// Stores a final response for later attempts; else releases the lease, so that the next attempt runs.
     pub(super) async fn settle(self, response: &Response) {
         let Some(lease) = self.0 else { return };
         if response.is_final() {
@@ -129,8 +129,8 @@ impl LeaseGuard<'_> {
     }
 }
 
-/// A step at the end of a lease, in what is left of it.
+/// A step at the end of a lease, within its remaining time.
 async fn in_lease<T>(step: StoreFuture<'_, T>) -> Result<T, StoreError> {
     let done = within(step, Instant::now() + BEYOND_DEADLINE).await;
-    done.unwrap_or_else(|| Err(StoreError::new("it does not answer before the lease is over")))
+    done.unwrap_or_else(|| Err(StoreError::new("it does not respond before the lease is over")))
 }

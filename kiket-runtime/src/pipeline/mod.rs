@@ -1,4 +1,4 @@
-//! The way of a delivery, step by step.
+//! The pipeline: the steps of a delivery, from the request to the response.
 
 mod authenticate;
 mod authorize;
@@ -41,7 +41,7 @@ use crate::{
     handler::{Registry, Route},
 };
 
-/// Everything that deliveries pass through; one for an extension.
+/// The steps of a delivery and their configuration; one for an extension.
 pub(crate) struct Pipeline {
     pub(crate) authenticator: Authenticator,
     pub(crate) concurrency: Arc<ConcurrencyLimit>,
@@ -53,7 +53,7 @@ pub(crate) struct Pipeline {
     pub(crate) recorder: Recorder,
 }
 
-/// What happens to every delivery, in this order. Each step takes what the step before proved.
+/// The steps, in the order of the wire contract (wire contract, order). Each takes what the one before proved.
 impl Pipeline {
     /// Dropping the future does not stop a handler that has begun.
     pub(crate) async fn handle(self: &Arc<Self>, request: Request<'_>) -> Response {
@@ -67,7 +67,7 @@ impl Pipeline {
         }
     }
 
-    /// Until it is known whose delivery it is.
+    /// Finds the handler of an authenticated request.
     fn accept(&self, request: Request<'_>, authentic: Authentic) -> Result<Accepted, Refusal> {
         let permit = self.concurrency.try_acquire().map_err(|rejection| Refusal::of(rejection, &request))?; // 503
         let (route, body) =
@@ -75,7 +75,7 @@ impl Pipeline {
         Ok(Accepted::new(&self.services, request, authentic, route, body, permit))
     }
 
-    /// Until the response, which is stored before it is sent. The permit is held to the end.
+    /// Handles a delivery up to its response, which is stored before it is sent. The permit is held to the end.
     async fn process(self: Arc<Self>, accepted: Accepted) -> Response {
         let Accepted { delivery, route, arrived, event_in_path, permit } = accepted;
         let mut claim = Claim::none();
@@ -87,7 +87,7 @@ impl Pipeline {
         ended.response
     }
 
-    /// From permission to the reply of the handler; what stops it is in the error.
+    /// Authorizes, decodes, claims and runs a delivery; the error says what stopped it.
     async fn attempt<'p>(
         &'p self,
         delivery: &Delivery,

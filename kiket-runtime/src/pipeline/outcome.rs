@@ -1,4 +1,4 @@
-//! How a delivery ends.
+//! The outcome of a delivery: the response of its handler, or why there is none.
 
 use super::response::Response;
 use crate::{
@@ -14,7 +14,7 @@ pub(super) type Outcome = Result<Response, Stop>;
 pub(super) enum Stop {
     /// Another attempt has a reply.
     Replayed(StoredReply),
-    /// It may not run, or not now. Boxed, for most deliveries have none.
+    /// It may not run, or not now. Boxed, because most deliveries have none.
     Refused(Box<Rejection>),
     /// It counts as a run of the handler, which failed.
     Failed(Failure),

@@ -1,4 +1,4 @@
-//! What log and telemetry say about a delivery.
+//! Records deliveries in the log and in telemetry.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,15 +38,11 @@ impl Recorder {
 
     fn log(&self, delivery: &Delivery, ended: &Ended, duration: Duration) {
         let Ended { response, stop } = ended;
-        let (status, replayed) = (response.status.as_u16(), response.replayed);
+        // Present in the log of a stored reply only.
+        let (status, replayed) = (response.status.as_u16(), response.replayed.then_some(true));
         let duration_ms = duration.as_secs_f64() * 1000.0;
         let Some((code, error)) = stop.as_ref().and_then(Stop::logged) else {
-            if replayed {
-                tracing::info!(status, duration_ms, replayed, "delivery answered");
-            } else {
-                tracing::info!(status, duration_ms, "delivery answered");
-            }
-            return;
+            return tracing::info!(status, duration_ms, replayed, "delivery answered");
         };
         let error = self.redacted(delivery, error);
         if response.status.is_server_error() {

@@ -1,4 +1,4 @@
-//! The response of a delivery, without the secrets that came with it.
+//! Makes the response of an outcome, without the secrets of the delivery.
 
 use http::StatusCode;
 
@@ -53,7 +53,7 @@ impl Responder {
 /// The most bytes of a text about a failure, which may quote a whole body.
 const LONGEST_TEXT: usize = 4096;
 
-/// Cuts a text that is too long. Redact it first: half a secret is not found any more.
+/// Cuts a text that is too long. Redact it first: half a secret cannot be found.
 pub(super) fn truncated(mut text: String) -> String {
     if text.len() > LONGEST_TEXT {
         let end = (0..=LONGEST_TEXT).rev().find(|end| text.is_char_boundary(*end));

@@ -1,4 +1,4 @@
-//! What is sent back, whatever the transport.
+//! The response to a request, independent of the transport.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use crate::{error::Rejection, store::StoredReply};
 
-/// What is sent back, whatever the transport.
+/// The response to a request, independent of the transport.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: StatusCode,

@@ -1,4 +1,4 @@
-//! Which handler a request is for.
+//! Routes a request to its handler.
 
 use std::sync::Arc;
 

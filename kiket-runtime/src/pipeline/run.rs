@@ -42,8 +42,8 @@ const BLOCKING: Duration = Duration::from_millis(100);
 
 /// Runs `future` until it ends, panics, or `deadline` has passed.
 ///
-/// At the deadline it is dropped at its current `.await`, also when the process stood still until long after that: nothing
-/// begins after the deadline. One that blocked its thread past the deadline has timed out, too.
+/// At the deadline it is dropped at its current `.await`, also when the process was suspended until after that: nothing
+/// begins after the deadline. A future that blocked its thread past the deadline has timed out, too.
 async fn bounded<T>(
     mut future: Pin<Box<dyn Future<Output = T> + Send + '_>>,
     deadline: Instant,
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_an_answer_before_and_after_a_wait_and_in_a_drop() {
+    async fn a_panic_is_caught_before_and_after_a_wait_and_in_a_drop() {
         struct PanicsWhenDropped;
         impl Drop for PanicsWhenDropped {
             fn drop(&mut self) {

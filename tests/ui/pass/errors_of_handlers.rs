@@ -1,4 +1,4 @@
-use kiket::prelude::*;
+use kiket::{Error, prelude::*};
 
 #[path = "../now.rs"]
 mod now;

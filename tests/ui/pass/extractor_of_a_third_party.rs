@@ -1,5 +1,5 @@
 use kiket::prelude::*;
-use kiket::{Delivery, FromDelivery, HandlerError, handler::Requirements};
+use kiket::{Delivery, Error, FromDelivery, HandlerError, handler::Requirements};
 
 #[path = "../now.rs"]
 mod now;

@@ -4,7 +4,6 @@ use kiket::{
     Delivery,
     handler::HandlerFuture,
     middleware::{HandlerOutcome, Middleware, Next},
-    prelude::*,
 };
 
 async fn audit(delivery: &Delivery, next: Next<'_>) -> HandlerOutcome {
@@ -39,6 +38,15 @@ impl Middleware for Log {
     }
 }
 
+/// One for several handlers.
+struct Shared(&'static Count<1>);
+
+impl Middleware for Shared {
+    fn handle<'d>(&'d self, delivery: &'d Delivery, next: Next<'d>) -> HandlerFuture<'d> {
+        self.0.handle(delivery, next)
+    }
+}
+
 static ALL: Count<1> = Count::new(0);
 const LOG: Log = Log { prefix: "log" };
 
@@ -48,7 +56,7 @@ async fn by_a_function() {}
 #[kiket::webhook("a.value", version = "v1", middleware = [Count::<2>::new(1 + 2), Log { prefix: "a" }, LOG,])]
 async fn by_a_value() {}
 
-#[kiket::webhook("a.static", version = "v1", middleware = [ALL, self::audit], dedupe = false)]
+#[kiket::webhook("a.static", version = "v1", middleware = [self::audit, Shared(&ALL)], dedupe = false)]
 async fn by_a_static() {}
 
 #[kiket::webhook(

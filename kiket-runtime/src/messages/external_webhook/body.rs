@@ -1,4 +1,4 @@
-//! The body of an external webhook, decoded when somebody asks.
+//! Decodes the body of an external webhook: JSON, a form, or text.
 
 use std::borrow::Cow;
 
@@ -10,20 +10,19 @@ use crate::{
     handler::{located, undecodable},
 };
 
-/// Where the body stands in the payload, for errors.
+/// The path of the body in the payload, for errors.
 const PLACE: &str = "external_webhook.body";
 
 /// A body that does not decode fails like a payload: with the path of the field, like
-/// ``external_webhook.body.issue.title: missing field `title` ``, and so that a corrected build can still catch the
-/// retry.
+/// ``external_webhook.body.issue.title: missing field `title` ``, and with a retry, which a corrected build can serve.
 impl ExternalWebhook {
     /// The body as a `T`, by its [`content_type`](Self::content_type): JSON, a form, or else text.
     ///
-    /// A `serde_json::Value` takes any of them: whatever JSON is, an object of a form's texts, or a text.
+    /// A `serde_json::Value` takes any of them: the JSON value, an object of the form's texts, or a text.
     ///
     /// # Errors
     ///
-    /// When it does not decode.
+    /// The body does not decode.
     pub fn decode<'w, T: Deserialize<'w>>(&'w self) -> Result<T, Error> {
         let kind = self.content_type().unwrap_or_default().split(';').next().unwrap_or_default().trim();
         match kind.to_ascii_lowercase().as_str() {
@@ -36,27 +35,27 @@ impl ExternalWebhook {
         }
     }
 
-    /// The body as JSON, whatever its content type says.
+    /// The body as JSON, of any content type.
     ///
     /// # Errors
     ///
-    /// When it is not JSON, or not that of a `T`.
+    /// The body is not JSON, or does not decode as a `T`.
     pub fn json<'w, T: Deserialize<'w>>(&'w self) -> Result<T, Error> {
         serde_json::from_str(self.text()).map_err(|error| undecodable::<T>(PLACE, self.text(), error))
     }
 
-    /// The body as a form, whatever its content type says. Texts read as numbers and booleans where `T` has them.
+    /// The body as a form, of any content type. Texts are read as numbers and booleans where `T` has them.
     ///
     /// # Errors
     ///
-    /// When its fields are not those of a `T`.
+    /// The form does not decode as a `T`.
     pub fn form<'w, T: Deserialize<'w>>(&'w self) -> Result<T, Error> {
         let form = form_urlencoded::parse(self.text().as_bytes());
         serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(form))
             .map_err(|at| Error::undecodable(located(PLACE, Some(at.path()), at.inner()), at.into_inner()))
     }
 
-    /// The fields of the body as a form, in their order; a name may be there more than once.
+    /// The fields of the body as a form, in order; a name may repeat.
     pub fn form_fields(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         form_urlencoded::parse(self.text().as_bytes())
     }

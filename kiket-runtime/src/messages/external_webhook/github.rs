@@ -1,4 +1,4 @@
-//! The signature of GitHub.
+//! Verifies the signature of GitHub.
 
 use super::{
     provider::{Key, Provider, malformed},
@@ -8,7 +8,7 @@ use crate::{auth::read_hex, error::VerificationError, types::Secret};
 
 /// GitHub: `X-Hub-Signature-256`, the HMAC-SHA256 of the body.
 ///
-/// It signs no time: a recorded webhook verifies for ever. Remember its `X-GitHub-Delivery` where that matters.
+/// It signs no time: a recorded webhook verifies forever. Where a replay matters, store its `X-GitHub-Delivery`.
 ///
 /// ```
 /// use kiket_runtime::external_webhook::{ExternalWebhook, GitHub};

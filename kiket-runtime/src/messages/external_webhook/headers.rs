@@ -1,4 +1,4 @@
-//! The headers of an external webhook, off the wire.
+//! Reads the headers of an external webhook from JSON.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::types::Headers;
 
-/// Reads `{"X-Name": "value", "X-Other": ["a", "b"]}`. A name that is there twice, in whatever case, is a header
-/// that came twice.
+/// Reads `{"X-Name": "value", "X-Other": ["a", "b"]}`. A name that repeats, in any case, is a repeated
+/// header.
 pub(super) fn headers<'de, D: Deserializer<'de>>(field: D) -> Result<Headers, D::Error> {
     field.deserialize_any(Names)
 }

@@ -1,5 +1,6 @@
-//! Webhooks of others, which Kiket passes on: the [`ExternalWebhook`], its body as its sender wrote it, and its
-//! sender's own signature.
+//! External webhooks: [`ExternalWebhook`], its body, and the signature of its provider.
+//!
+//! Kiket receives webhooks of other services and passes them on to the extension, body and headers as they were sent.
 //!
 //! ```
 //! use kiket_runtime::{Payload, Result, Settings, external_webhook::{ExternalWebhook, GitHub}};
@@ -15,9 +16,9 @@
 //! }
 //! ```
 //!
-//! Kiket signs what it passes on, and that signature was checked before any handler runs. It says that Kiket got
-//! the request, not who sent it: the address of an extension's webhooks is no secret for ever. That is what
-//! [`ExternalWebhook::verify`] is for.
+//! Kiket signs the delivery, and its signature is verified before the handler runs. It proves that Kiket received the
+//! webhook, not who sent it: anyone who knows the URL of an extension's webhooks can send one. [`ExternalWebhook::verify`]
+//! verifies the signature of the provider.
 
 mod body;
 mod github;

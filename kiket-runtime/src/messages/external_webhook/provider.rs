@@ -1,4 +1,4 @@
-//! Who sends webhooks and signs them, and why one is not theirs.
+//! Providers: services that sign their webhooks, and the checks that their signatures share.
 
 use std::time::UNIX_EPOCH;
 
@@ -9,10 +9,10 @@ use crate::{
     types::{Occurrence, Secret, SecretError},
 };
 
-/// Somebody who signs the webhooks that they send.
+/// A service that signs its webhooks.
 ///
 /// It is implemented for [`GitHub`](super::GitHub), [`Slack`](super::Slack), [`Stripe`](super::Stripe) and
-/// [`StandardWebhooks`](super::StandardWebhooks). Implement it for who else signs yours:
+/// [`StandardWebhooks`](super::StandardWebhooks). Implement it for another service:
 ///
 /// ```
 /// use hmac::{Hmac, KeyInit, Mac};
@@ -28,44 +28,43 @@ use crate::{
 ///         base16ct::lower::decode(webhook.header("Linear-Signature")?, &mut mac).map_err(|_| malformed())?;
 ///         let mut expected = Hmac::<Sha256>::new_from_slice(self.0.expose().as_bytes()).unwrap();
 ///         expected.update(webhook.text().as_bytes());
-///         // In constant time: `==` tells whoever forges how much of it was right.
+///         // In constant time: the time of `==` depends on how many bytes are right.
 ///         expected.verify_slice(&mac).map_err(|_| VerificationError::new(VerificationErrorKind::Mismatch, "it is not signed by Linear"))
 ///     }
 /// }
 /// ```
 pub trait Provider {
-    /// Checks that the webhook is theirs.
+    /// Verifies that the service signed the webhook.
     ///
     /// # Errors
     ///
-    /// Says why not.
+    /// The signature is missing, malformed or wrong.
     fn verify(&self, webhook: &ExternalWebhook) -> Result<(), VerificationError>;
 }
 
 impl ExternalWebhook {
-    /// Checks that `provider` sent it: its own signature over the text of the body.
+    /// Verifies the signature of `provider` over the text of the body.
     ///
-    /// A provider's time is compared with [`received_at`](Self::received_at) and not with now, both ways. Kiket may
-    /// deliver a webhook again eight hours later, and it is as true then as it was; one that somebody recorded and
-    /// sends to Kiket later is refused. `received_at` is as true as the delivery's signature: where nobody signs
-    /// deliveries, it is anybody's.
+    /// A provider's time is compared with [`received_at`](Self::received_at) and not with now, in both directions: a
+    /// delivery that Kiket sends again eight hours later still verifies, and a recorded webhook that is sent to Kiket later
+    /// does not. `received_at` is only as trustworthy as the authentication of the delivery.
     ///
-    /// With two live secrets, check one and then the other:
+    /// With two live secrets, verify with one and then with the other:
     /// `webhook.verify(&new).or_else(|_| webhook.verify(&old))?`.
     ///
     /// # Errors
     ///
-    /// Says why not, and nothing that helps whoever forges. `?` in a handler answers 422: it will not be true when
-    /// it is sent again. Where our own secret cannot be used, it is tried again.
+    /// The webhook does not verify. The error holds nothing that helps to forge a signature. With `?` the response is 422, and
+    /// Kiket does not send the delivery again; where the provider's secret cannot be used, the delivery is retried.
     pub fn verify(&self, provider: &(impl Provider + ?Sized)) -> Result<(), VerificationError> {
         provider.verify(self)
     }
 
-    /// The header `name`, which is there once.
+    /// The header `name`, which must not repeat.
     ///
     /// # Errors
     ///
-    /// When it is missing or there more than once, for then who signed and who reads may not mean the same one.
+    /// The header is missing or repeats: with two values, the signed one may not be the one that is read.
     pub fn header(&self, name: &str) -> Result<&str, VerificationError> {
         match self.headers().only(name) {
             Occurrence::Once(value) => std::str::from_utf8(value).map_err(|_| malformed(name, "text")),
@@ -95,21 +94,21 @@ pub(super) fn unusable_secret(why: &str) -> VerificationError {
     )
 }
 
-/// How far the provider's time may be from when Kiket received the webhook, both ways, in seconds: what Slack,
-/// Stripe and Standard Webhooks ask for.
+/// How far the provider's time may be from when Kiket received the webhook, in either direction, in seconds: the
+/// tolerance that Slack, Stripe and Standard Webhooks document.
 const TOLERANCE_SECONDS: u64 = 300;
 
-/// What a provider signs with, or why it cannot be used.
+/// The key of a provider, or why its secret cannot be used.
 #[derive(Debug, Clone)]
 pub(super) struct Key(Result<MacKey, VerificationError>);
 
 impl Key {
-    /// The text of a secret as it is, never trimmed, never decoded.
+    /// A key of the text of a secret, not trimmed and not decoded.
     pub(super) fn of_text(secret: &Secret) -> Self {
         Self::new(secret, |text| Ok(MacKey::new(text.as_bytes())))
     }
 
-    /// What `read` makes of the text of a secret, unless it is blank or has white space at an end.
+    /// The key that `read` makes of the text of a secret. A secret that is blank or has white space at an end is refused.
     pub(super) fn new(secret: &Secret, read: impl FnOnce(&str) -> Result<MacKey, VerificationError>) -> Self {
         Self(match SecretError::find(secret) {
             Some(unusable) => Err(unusable_secret(&unusable.to_string())),

@@ -1,4 +1,4 @@
-//! The signature of Slack.
+//! Verifies the signature of Slack.
 
 use super::{
     provider::{Key, Provider, check_time, malformed},

@@ -1,4 +1,4 @@
-//! The signature of Standard Webhooks.
+//! Verifies the signature of Standard Webhooks.
 
 use base64ct::{Base64, Encoding as _};
 
@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{auth::MacKey, error::VerificationError, types::Secret};
 
-/// [Standard Webhooks](https://www.standardwebhooks.com), which many send: `webhook-signature`, the HMAC-SHA256 of
+/// [Standard Webhooks](https://www.standardwebhooks.com), which many services send: `webhook-signature`, the HMAC-SHA256 of
 /// `webhook-id`, `webhook-timestamp` and the body, with dots between them. The time may be 300 s from when Kiket
-/// received it. There are several signatures while a secret is replaced, and one of them must be ours.
+/// received it. While a secret is rotated there are several signatures, and one must match.
 ///
 /// ```
 /// use kiket_runtime::external_webhook::{ExternalWebhook, StandardWebhooks};
@@ -51,7 +51,7 @@ impl StandardWebhooks {
 impl Provider for StandardWebhooks {
     fn verify(&self, webhook: &ExternalWebhook) -> Result<(), VerificationError> {
         let (id, time) = (webhook.header(ID)?, webhook.header(TIMESTAMP)?);
-        // A dot in it could move what is signed from one part to the next.
+        // With a dot in the id, other parts could have the same signed text.
         if id.is_empty() || id.contains('.') {
             return Err(malformed(ID, "an id without dots"));
         }
@@ -67,7 +67,7 @@ impl Provider for StandardWebhooks {
 /// signature  = "v1," base64 / version "," text
 /// ```
 ///
-/// There is at least one `v1`; other versions are not looked at.
+/// There is at least one `v1`; other versions are ignored.
 fn read(header: &str) -> Option<Vec<[u8; 32]>> {
     let mut macs = Vec::new();
     for signature in header.split(' ') {

@@ -1,4 +1,4 @@
-//! The signature of Stripe.
+//! Verifies the signature of Stripe.
 
 use super::{
     provider::{Key, Provider, check_time, malformed},
@@ -7,8 +7,8 @@ use super::{
 use crate::{auth::read_hex, error::VerificationError, types::Secret};
 
 /// Stripe: `Stripe-Signature`, the HMAC-SHA256 of a time and the body, with a dot between them. The time may be
-/// 300 s from when Kiket received it. There are several signatures while a secret is replaced, and one of them must
-/// be ours.
+/// 300 s from when Kiket received it. While a secret is rotated there are several signatures, and one must
+/// match.
 ///
 /// ```
 /// use kiket_runtime::external_webhook::{ExternalWebhook, Stripe};
@@ -51,7 +51,7 @@ impl Provider for Stripe {
 /// part      = "t=" time / "v1=" 64HEXDIG / scheme "=" text
 /// ```
 ///
-/// There is one time, and at least one `v1`; other schemes are not looked at.
+/// There is one time, and at least one `v1`; other schemes are ignored.
 fn read(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
     let mut time = None;
     let mut macs = Vec::new();

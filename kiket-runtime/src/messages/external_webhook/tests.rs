@@ -1,4 +1,4 @@
-//! Signatures, true and forged.
+//! Tests of external webhooks: signatures, headers and bodies.
 
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use crate::error::{ErrorKind, HandlerError};
 use crate::messages::external_webhook::*;
 
-/// When Kiket received what is sent here, unless a test says otherwise.
+/// The default of `received_at`.
 const RECEIVED: u64 = 1_700_000_000;
 
-/// What somebody sent to Kiket.
+/// A webhook that Kiket received.
 #[track_caller]
 fn webhook(body: &str, headers: impl IntoIterator<Item = (impl Into<String>, Value)>) -> ExternalWebhook {
     received_at(RECEIVED, body, headers)
@@ -27,7 +27,7 @@ fn received_at(
     serde_json::from_value(json!({ "external_webhook": request, "received_at": time.into() })).unwrap()
 }
 
-/// What a provider sent and signed.
+/// A webhook that a provider signed.
 struct Signed {
     provider: Box<dyn Provider>,
     /// The same with another secret.
@@ -132,9 +132,9 @@ fn another_body_or_secret_is_refused() {
         let refused = webhook.verify(&*signed.other).unwrap_err();
         assert_eq!(refused.kind(), VerificationErrorKind::Mismatch);
         // Neither the secret nor what would have been right.
-        let told = format!("{refused:?} {refused}");
+        let printed = format!("{refused:?} {refused}");
         for (_, value) in signed.headers {
-            assert!(!told.contains(value), "{told}");
+            assert!(!printed.contains(value), "{printed}");
         }
     }
 }
@@ -237,7 +237,7 @@ fn a_time_is_near_when_kiket_received_the_webhook() {
 }
 
 #[test]
-fn while_a_secret_is_replaced_one_of_several_signatures_is_ours() {
+fn one_of_several_signatures_must_match() {
     const OURS: &str = "v1=248a374f50f943a28b0f6ab50faf9a7e7e29b710fa26df9fb1618b9bf8ea9c9a";
     const OTHER: &str = "v1=1d5df318037183db6465b14ebf3e9b33ed4901478e5e2a0d4d9dfa761d91de66";
     #[track_caller]
@@ -277,7 +277,7 @@ fn while_a_secret_is_replaced_one_of_several_signatures_is_ours() {
     check(format!("{ours}  {other}"), Some(VerificationErrorKind::Malformed));
     check(ours.replace('+', "-").replace('/', "_"), Some(VerificationErrorKind::Malformed));
     check(ours.replace("g0h", "G0h"), Some(VerificationErrorKind::Mismatch));
-    // The same bytes, were the bits that nobody needs not looked at.
+    // The same bytes, if the unused bits of base64 were ignored.
     check(ours.replace("OE=", "OF="), Some(VerificationErrorKind::Malformed));
 }
 
@@ -290,10 +290,10 @@ fn a_text_of_any_script_is_signed_by_its_bytes() {
 }
 
 #[test]
-fn a_secret_that_cannot_be_used_verifies_nothing_and_is_our_own_fault() {
+fn a_secret_that_cannot_be_used_verifies_nothing_and_is_retried() {
     #[track_caller]
     fn check(provider: &dyn Provider) {
-        // Whoever knows that the secret is blank could sign this.
+        // An attacker who knows that the secret is blank could sign this.
         let mac = crate::auth::MacKey::new(b"").mac(&[b"Hello, World!"]);
         let mut hex = [0; 64];
         let signature = format!("sha256={}", base16ct::lower::encode_str(&mac, &mut hex).unwrap());
@@ -326,7 +326,7 @@ fn a_secret_that_cannot_be_used_verifies_nothing_and_is_our_own_fault() {
 }
 
 #[test]
-fn a_forgery_is_permanent_and_tells_the_caller_nothing() {
+fn a_forgery_is_permanent_and_its_response_names_no_cause() {
     let forged = webhook("Hello", [("X-Hub-Signature-256", json!(HELLO))]);
     let error = HandlerError::from(forged.verify(&GitHub::new("secret")).unwrap_err()).into_error();
     assert_eq!((error.kind(), error.message()), (ErrorKind::Permanent, None));
@@ -405,7 +405,7 @@ fn a_body_is_decoded_by_its_content_type() {
 }
 
 #[test]
-fn a_body_is_a_type_of_ones_own() {
+fn a_body_decodes_as_a_type_of_the_user() {
     #[derive(Deserialize, Debug, PartialEq)]
     struct Call<'b> {
         #[serde(borrow)]

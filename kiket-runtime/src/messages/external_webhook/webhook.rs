@@ -1,4 +1,4 @@
-//! A webhook of another service, as Kiket received it.
+//! `ExternalWebhook`: a webhook of another service, as Kiket received it.
 
 use std::{fmt, time::SystemTime};
 
@@ -11,7 +11,7 @@ use crate::{
     types::{Headers, or_default},
 };
 
-/// A webhook of somebody else, as Kiket received it and passes it on in an `external.webhook.…` event.
+/// A webhook of another service, as Kiket received it; the payload of an `external.webhook.…` event.
 ///
 /// ```
 /// use kiket_runtime::external_webhook::ExternalWebhook;
@@ -37,8 +37,7 @@ use crate::{
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// Unknown fields are kept. `Debug` prints neither values of headers nor the body, for there are signatures and
-/// tokens in them.
+/// Unknown fields are kept. `Debug` prints neither the values of headers nor the body, which hold signatures and tokens.
 #[derive(Clone, Deserialize)]
 #[serde(from = "Fields")]
 pub struct ExternalWebhook {
@@ -48,52 +47,53 @@ pub struct ExternalWebhook {
     extra: Map<String, Value>,
 }
 
-/// What comes before the action in the name of an event.
+/// The prefix of the action in the name of an event.
 const EVENT_PREFIX: &str = "external.webhook.";
 
 impl ExternalWebhook {
-    /// Which webhook of the extension it is, like `inbound_email`: `action`, else the end of the event's name.
+    /// The action, like `inbound_email`, which names the webhook of the extension: `action`, else the end of the event's
+    /// name.
     pub fn action(&self) -> Option<&str> {
         self.action.as_deref()
     }
 
-    /// The body as it was sent: the text that its sender signed. Empty where there was none.
+    /// The body as it was sent: the text that the provider signed. Empty where there was none.
     pub fn text(&self) -> &str {
         &self.request.body
     }
 
-    /// The headers it was sent with, to Kiket; those of the delivery are
+    /// The headers of the webhook; those of the delivery are
     /// [`Context::headers`](crate::Context::headers).
     pub fn headers(&self) -> &Headers {
         &self.request.headers
     }
 
-    /// The kind of its body, as it was sent, like `application/json; charset=utf-8`.
+    /// The content type of the body, like `application/json; charset=utf-8`.
     pub fn content_type(&self) -> Option<&str> {
         self.request.content_type.as_deref().or_else(|| self.headers().get("content-type"))
     }
 
-    /// The method it was sent with, like `POST`.
+    /// The HTTP method, like `POST`.
     pub fn method(&self) -> Option<&str> {
         self.request.method.as_deref()
     }
 
-    /// The parameters of its query, as Kiket read them: texts, or lists and objects where names have brackets.
+    /// The query parameters, as Kiket read them: texts, or lists and objects where names have brackets.
     pub fn query_params(&self) -> &Map<String, Value> {
         &self.request.query_params
     }
 
-    /// The parameter `name` of its query, where it is a text.
+    /// The query parameter `name`, where it is a text.
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query_params().get(name)?.as_str()
     }
 
-    /// The address it was sent to, where Kiket says so.
+    /// The URL of the request, where Kiket sends it.
     pub fn original_url(&self) -> Option<&str> {
         self.request.original_url.as_deref()
     }
 
-    /// When Kiket received it, however much later this delivery is. `None` where that is no time.
+    /// The time at which Kiket received the webhook; the delivery may be much later. `None` where the field is no time.
     pub fn received_at(&self) -> Option<SystemTime> {
         self.received_at
     }
@@ -133,7 +133,7 @@ struct Fields {
     extra: Map<String, Value>,
 }
 
-/// What was sent to Kiket.
+/// The request that Kiket received.
 #[derive(Clone, Deserialize)]
 struct Request {
     #[serde(default, deserialize_with = "or_default")]

@@ -1,4 +1,4 @@
-//! Whether a channel can be written to.
+//! Validation of channels: the payload and the reply.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    id::id,
+    id::{id, present},
     message::{ChannelType, NotificationError},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     types::or_default,
 };
 
-/// Asks whether the extension can write to a channel.
+/// The payload that asks whether the extension can write to a channel.
 ///
 /// ```
 /// use kiket_runtime::{Payload, notification::{ChannelValidation, ChannelValidity}};
@@ -28,13 +28,13 @@ use crate::{
 /// }
 /// ```
 ///
-/// One without a `channel_id` does not decode. `Debug` prints the names of unknown fields only.
+/// A validation without a `channel_id` does not decode. `Debug` prints the names of unknown fields only.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Fields")]
 #[non_exhaustive]
 pub struct ChannelValidation {
     channel_id: String,
-    /// What kind of channel it is; a channel, unless said.
+    /// The type of the channel; `channel` by default.
     pub channel_type: ChannelType,
     /// The fields that this version does not know.
     #[serde(flatten)]
@@ -42,16 +42,16 @@ pub struct ChannelValidation {
 }
 
 impl ChannelValidation {
-    /// Asks for the channel `channel_id`.
+    /// A validation of the channel `channel_id`.
     ///
     /// # Errors
     ///
-    /// When the id is blank.
+    /// The id is blank.
     pub fn new(channel_type: ChannelType, channel_id: impl Into<String>) -> Result<Self, NotificationError> {
         Fields { channel_id: Some(channel_id.into()), channel_type, extra: Map::new() }.try_into()
     }
 
-    /// The channel; never blank.
+    /// The id of the channel; never blank.
     pub fn channel_id(&self) -> &str {
         &self.channel_id
     }
@@ -67,7 +67,7 @@ impl fmt::Debug for ChannelValidation {
     }
 }
 
-/// A validation on the wire, of which nothing is checked.
+/// A validation as it is read, before its checks.
 #[derive(Deserialize)]
 struct Fields {
     #[serde(default, deserialize_with = "id")]
@@ -83,13 +83,12 @@ impl TryFrom<Fields> for ChannelValidation {
 
     fn try_from(fields: Fields) -> Result<Self, NotificationError> {
         let Fields { channel_id, channel_type, extra } = fields;
-        let channel_id = crate::messages::notification::id::present(channel_id)
-            .ok_or(NotificationError::CHANNEL_MISSING)?;
+        let channel_id = present(channel_id).ok_or(NotificationError::CHANNEL_MISSING)?;
         Ok(Self { channel_id, channel_type, extra })
     }
 }
 
-/// Whether the extension can write to a channel.
+/// The reply that says whether the extension can write to a channel.
 ///
 /// ```
 /// use kiket_runtime::notification::ChannelValidity;
@@ -100,15 +99,15 @@ impl TryFrom<Fields> for ChannelValidation {
 /// assert_eq!(json!(ChannelValidity::invalid("archived")), json!({ "valid": false, "error": "archived" }));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[must_use = "a validity is told when the handler returns it"]
+#[must_use = "a validity has no effect until the handler returns it"]
 #[non_exhaustive]
 pub struct ChannelValidity {
-    /// Whether it can.
+    /// Whether the extension can write to the channel.
     pub valid: bool,
-    /// Why it cannot.
+    /// The reason why it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What is known of the channel, like its name.
+    /// The metadata of the channel, like its name.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
     /// The fields that this version does not know.
@@ -117,24 +116,24 @@ pub struct ChannelValidity {
 }
 
 impl ChannelValidity {
-    /// It can.
+    /// The extension can write to the channel.
     pub fn valid() -> Self {
         Self { valid: true, error: None, metadata: Map::new(), extra: Map::new() }
     }
 
-    /// It cannot, for this reason.
+    /// The extension cannot write to the channel, for this reason.
     pub fn invalid(error: impl Into<String>) -> Self {
         Self { valid: false, error: Some(error.into()), ..Self::valid() }
     }
 
-    /// Adds `key` to what is known of the channel.
+    /// Adds `key` to the metadata of the channel.
     pub fn data(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.insert(key.into(), value.into());
         self
     }
 }
 
-#[diagnostic::do_not_recommend] // the list of answers shows the general ones
+#[diagnostic::do_not_recommend] // the list of replies shows the general ones
 impl IntoReply for ChannelValidity {
     fn into_reply(self) -> Result<Reply> {
         Ok(Reply::json(self))

@@ -1,4 +1,4 @@
-//! A message that the extension delivers for Kiket.
+//! `Notification`: a message that the extension sends for Kiket.
 
 use std::fmt;
 
@@ -8,12 +8,11 @@ use serde_json::{Map, Value};
 use super::id::{self, id};
 use crate::types::or_default;
 
-/// A message for somebody, to be delivered by the extension.
+/// A message that the extension sends for Kiket.
 ///
-/// Each has a message that is not blank; one for a channel has a `channel_id`, and a direct one a `recipient_id`. A
-/// payload that breaks one of these does not decode, and the error names the field. Ids may be texts or whole
-/// numbers; formats, priorities and kinds of channels that this version does not know are kept, and so are unknown
-/// fields.
+/// The message is not blank; a notification for a channel has a `channel_id`, and a direct one a `recipient_id`. A payload
+/// that breaks one of these rules does not decode, and the error names the field. Ids may be texts or whole numbers.
+/// Formats, priorities and channel types that this version does not know are kept, and so are unknown fields.
 ///
 /// ```
 /// use kiket_runtime::notification::{Format, Notification, Priority, Recipient};
@@ -27,12 +26,12 @@ use crate::types::or_default;
 /// assert_eq!(notification.priority, Priority::Normal);
 /// assert_eq!(notification.extra["team_id"], "t-1");
 ///
-/// let nobody = json!({ "message": "Hello!", "channel_type": "dm" });
-/// assert!(serde_json::from_value::<Notification>(nobody).unwrap_err().to_string().contains("`recipient_id`"));
+/// let incomplete = json!({ "message": "Hello!", "channel_type": "dm" });
+/// assert!(serde_json::from_value::<Notification>(incomplete).unwrap_err().to_string().contains("`recipient_id`"));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// `Debug` prints the names of unknown fields only: what Kiket sends beside the message has tokens in it.
+/// `Debug` prints the names of unknown fields only, because Kiket sends tokens beside the message.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Fields")]
 #[non_exhaustive]
@@ -43,17 +42,17 @@ pub struct Notification {
     channel_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recipient_id: Option<String>,
-    /// How the message is written; markdown, unless said.
+    /// The format of the message; markdown by default.
     pub format: Format,
-    /// How urgent it is; normal, unless said.
+    /// The priority; normal by default.
     pub priority: Priority,
-    /// What the sender knows besides.
+    /// The metadata of the sender.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
-    /// The thread that it belongs to.
+    /// The id of the thread.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<String>,
-    /// What is sent with it, as the sender writes it.
+    /// The attachments, as the sender writes them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Value>,
     /// The fields that this version does not know.
@@ -61,7 +60,7 @@ pub struct Notification {
     pub extra: Map<String, Value>,
 }
 
-/// Whom a notification is for.
+/// The recipient of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recipient<'n> {
@@ -69,19 +68,19 @@ pub enum Recipient<'n> {
     Channel(&'n str),
     /// The person with this id.
     Direct(&'n str),
-    /// The group with this id. Kiket may send none: then the extension must know the group, or say that it failed.
+    /// The group with this id. Without an id the extension must know the group, or reply that it failed.
     Group(Option<&'n str>),
-    /// A kind of channel that this version does not know; see [`Notification::channel_id`] and
+    /// A channel type that this version does not know; see [`Notification::channel_id`] and
     /// [`Notification::recipient_id`].
     Other(&'n str),
 }
 
-/// What kind of place a message goes to.
+/// The type of the channel that a message goes to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ChannelType {
-    /// A channel, which many read.
+    /// A public or private channel.
     #[default]
     Channel,
     /// A person.
@@ -89,12 +88,12 @@ pub enum ChannelType {
     Direct,
     /// A group of people.
     Group,
-    /// A kind that this version does not know.
+    /// A type that this version does not know.
     #[serde(untagged)]
     Other(String),
 }
 
-/// How a message is written.
+/// The format of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -111,19 +110,19 @@ pub enum Format {
     Other(String),
 }
 
-/// How urgent a message is.
+/// The priority of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Priority {
-    /// It can wait.
+    /// Low.
     Low,
-    /// As any other.
+    /// Normal.
     #[default]
     Normal,
-    /// Before others.
+    /// High.
     High,
-    /// Now.
+    /// Urgent.
     Urgent,
     /// A priority that this version does not know.
     #[serde(untagged)]
@@ -135,7 +134,7 @@ impl Notification {
     ///
     /// # Errors
     ///
-    /// When the id or the message is blank.
+    /// The id or the message is blank.
     pub fn to_channel(
         channel_id: impl Into<String>,
         message: impl Into<String>,
@@ -147,7 +146,7 @@ impl Notification {
     ///
     /// # Errors
     ///
-    /// When the id or the message is blank.
+    /// The id or the message is blank.
     pub fn direct(
         recipient_id: impl Into<String>,
         message: impl Into<String>,
@@ -160,7 +159,7 @@ impl Notification {
     ///
     /// # Errors
     ///
-    /// When the id or the message is blank.
+    /// The id or the message is blank.
     pub fn to_group(
         group_id: impl Into<String>,
         message: impl Into<String>,
@@ -173,21 +172,21 @@ impl Notification {
         }
     }
 
-    /// Says how the message is written.
+    /// Sets the format.
     #[must_use]
     pub fn format(mut self, format: Format) -> Self {
         self.format = format;
         self
     }
 
-    /// Says how urgent it is.
+    /// Sets the priority.
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// Says which thread it belongs to.
+    /// Sets the thread.
     #[must_use]
     pub fn thread(mut self, thread_id: impl Into<String>) -> Self {
         self.thread_id = Some(thread_id.into());
@@ -201,7 +200,7 @@ impl Notification {
         self
     }
 
-    /// Sends this with it.
+    /// Adds an attachment.
     #[must_use]
     pub fn attachment(mut self, attachment: impl Into<Value>) -> Self {
         self.attachments.push(attachment.into());
@@ -213,11 +212,11 @@ impl Notification {
         &self.message
     }
 
-    /// Whom it is for.
+    /// The recipient.
     pub fn recipient(&self) -> Recipient<'_> {
         let [channel, person] = [self.channel_id(), self.recipient_id()];
         match &self.channel_type {
-            // Both are there, or there would be no notification.
+            // `try_from` refuses a notification without them.
             ChannelType::Channel => Recipient::Channel(channel.unwrap_or_default()),
             ChannelType::Direct => Recipient::Direct(person.unwrap_or_default()),
             ChannelType::Group => Recipient::Group(channel.or(person)),
@@ -225,12 +224,12 @@ impl Notification {
         }
     }
 
-    /// The `channel_id`, which one for another recipient may have, too.
+    /// The `channel_id`, also where the recipient is no channel.
     pub fn channel_id(&self) -> Option<&str> {
         self.channel_id.as_deref()
     }
 
-    /// The `recipient_id`, which one for another recipient may have, too.
+    /// The `recipient_id`, also where the recipient is no person.
     pub fn recipient_id(&self) -> Option<&str> {
         self.recipient_id.as_deref()
     }
@@ -248,7 +247,7 @@ impl fmt::Debug for Notification {
     }
 }
 
-/// A notification on the wire, of which nothing is checked.
+/// A notification as it is read, before its checks.
 #[derive(Deserialize)]
 struct Fields {
     message: String,
@@ -331,7 +330,7 @@ impl TryFrom<Fields> for Notification {
     }
 }
 
-/// Why something is no notification.
+/// The reason why a notification is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}` {why}")]
 pub struct NotificationError {
@@ -395,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_a_rule_is_refused_by_the_name_of_its_field() {
+    fn an_error_names_the_field_that_breaks_a_rule() {
         #[track_caller]
         fn check(json: &Value, field: &str) {
             let error = serde_json::from_value::<Notification>(json.clone()).unwrap_err().to_string();
@@ -447,9 +446,9 @@ mod tests {
         assert_eq!(read.recipient(), Recipient::Group(Some("-7")));
         assert_eq!(read.thread_id.as_deref(), Some("12"));
         assert_eq!((&read.format, &read.priority), (&Format::Markdown, &Priority::Normal));
-        let nobody: Notification =
+        let unaddressed: Notification =
             serde_json::from_value(json!({ "message": "hi", "channel_type": "group" })).unwrap();
-        assert_eq!(nobody.recipient(), Recipient::Group(None));
+        assert_eq!(unaddressed.recipient(), Recipient::Group(None));
         for id in [json!(true), json!([]), json!({}), json!(1.5), json!(1e20)] {
             let json = json!({ "message": "hi", "channel_type": "channel", "channel_id": id });
             assert!(serde_json::from_value::<Notification>(json).is_err(), "{id}");
@@ -457,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_beside_a_notification_is_not_printed() {
+    fn unknown_fields_of_a_notification_are_not_printed() {
         let read: Notification = serde_json::from_value(json!({
             "message": "hi", "channel_type": "dm", "recipient_id": "U1", "secrets": { "KEY": "canary" },
         }))
@@ -481,7 +480,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_decodes_says_something_to_somebody(
+        fn what_decodes_has_a_message_and_a_recipient(
             kind in prop_oneof![Just("channel"), Just("dm"), Just("group"), Just("fax")],
             fields in prop::collection::btree_map(
                 "message|channel_id|recipient_id|thread_id|format|priority|x", value(), 1..8,

@@ -1,5 +1,6 @@
-//! Messages that Kiket hands to an extension to deliver: the [`Notification`], its [`Outcome`], and whether a
-//! channel can be written to ([`ChannelValidation`]).
+//! Notifications: messages that Kiket asks an extension to send, and their replies.
+//!
+//! A [`Notification`] has an [`Outcome`] as its reply, and a [`ChannelValidation`] a [`ChannelValidity`].
 //!
 //! ```
 //! use std::time::Duration;

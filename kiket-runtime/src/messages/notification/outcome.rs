@@ -1,4 +1,4 @@
-//! What became of a notification.
+//! `Outcome`: the reply to a notification.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use crate::{
     handler::{IntoReply, Reply},
 };
 
-/// What became of a notification: it was sent, or why not.
+/// The reply to a notification: it was sent, or why not.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -26,23 +26,23 @@ use crate::{
 /// assert_eq!(json!(failed), json!({ "success": false, "error": "too many messages", "retry_after": 30 }));
 /// ```
 ///
-/// It is an answer with status 200, which ends the delivery; an error of the handler has it sent again.
+/// It is a reply with status 200, which ends the delivery; an error of the handler makes Kiket send it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[must_use = "an outcome is told when the handler returns it"]
+#[must_use = "an outcome has no effect until the handler returns it"]
 #[non_exhaustive]
 pub struct Outcome {
-    /// Whether it was sent.
+    /// Whether the message was sent.
     pub success: bool,
-    /// The id of the message where it was sent to.
+    /// The id of the message in the channel.
     #[serde(default, deserialize_with = "id", skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
-    /// When it was delivered: RFC 3339.
+    /// The time of delivery (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered_at: Option<String>,
-    /// Why it was not sent.
+    /// The reason why it was not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// After how many seconds it may be sent again.
+    /// The delay before it may be sent again, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
     /// The fields that this version does not know.
@@ -51,12 +51,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// It was sent, and has this id where it was sent to.
+    /// The message was sent, and has this id in the channel.
     pub fn sent(message_id: impl Into<String>) -> Self {
         Self { message_id: Some(message_id.into()), ..Self::new(true) }
     }
 
-    /// It was not sent, for this reason.
+    /// The message was not sent, for this reason.
     pub fn failed(error: impl Into<String>) -> Self {
         Self { error: Some(error.into()), ..Self::new(false) }
     }
@@ -72,7 +72,7 @@ impl Outcome {
         }
     }
 
-    /// When it was delivered. One that was not sent has no such time, and stays as it is.
+    /// Sets the time of delivery, of a message that was sent; a failure is not changed.
     pub fn delivered_at(mut self, time: SystemTime) -> Self {
         if self.success {
             self.delivered_at = jiff::Timestamp::try_from(time).ok().map(|time| time.to_string());
@@ -80,8 +80,8 @@ impl Outcome {
         self
     }
 
-    /// When it may be sent again; whole seconds count, rounded up. One that was sent is not sent again, and stays
-    /// as it is.
+    /// Sets the delay before the message may be sent again, rounded up to seconds; that of a message that was sent is not
+    /// changed.
     pub fn retry_after(mut self, delay: Duration) -> Self {
         if !self.success {
             self.retry_after = Some(delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0)));
@@ -90,7 +90,7 @@ impl Outcome {
     }
 }
 
-#[diagnostic::do_not_recommend] // the list of answers shows the general ones
+#[diagnostic::do_not_recommend] // the list of replies shows the general ones
 impl IntoReply for Outcome {
     fn into_reply(self) -> Result<Reply> {
         Ok(Reply::json(self))
