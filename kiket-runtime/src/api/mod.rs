@@ -27,7 +27,7 @@
 //! Responses keep the fields that this version does not know in `extra`, and may get more fields. Lists that come in
 //! pages are read by a [`Paginator`].
 
-#![allow(clippy::missing_errors_doc)] // each family says once, at its type, when its functions fail
+#![allow(clippy::missing_errors_doc)] // the type of each family documents the errors of its functions
 
 mod analytics;
 mod audit;

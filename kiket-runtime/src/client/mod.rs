@@ -275,7 +275,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The transport, for tests that put a script in its place.
+/// The transport, for tests that replace it.
 #[cfg(test)]
 pub(crate) mod wire {
     pub(crate) use crate::client::transport::{Outgoing, Response, Sending, Transport};

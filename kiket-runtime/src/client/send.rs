@@ -1,4 +1,4 @@
-//! Sends a call: its headers, its attempts, and what its response means.
+//! Sends a call: headers, attempts, and the result of the response.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::Instant;
@@ -18,7 +18,7 @@ use crate::{
     types::{BaseUrl, Clock, Secret, VERSION_HEADER},
 };
 
-/// What all calls of the process share.
+/// The state that all calls of the process share.
 pub(super) struct ClientInner {
     pub(super) transport: Box<dyn Transport>,
     pub(super) base_url: BaseUrl,
@@ -47,7 +47,7 @@ impl ClientInner {
     }
 }
 
-/// A request on its way.
+/// A call: a request, and the client and scope that it is sent with.
 pub(super) struct Call<'c> {
     pub(super) client: &'c ClientInner,
     pub(super) scope: &'c CallScope,

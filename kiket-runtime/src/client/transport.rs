@@ -1,4 +1,4 @@
-//! One attempt on the wire: the only file that knows the HTTP client library.
+//! Sends one HTTP request: the only file that uses the HTTP client library.
 
 use std::{fmt, net::IpAddr, pin::Pin, sync::OnceLock, time::Duration};
 
@@ -28,7 +28,7 @@ pub(crate) struct Response {
     pub(crate) body: Bytes,
 }
 
-/// Why no response came.
+/// The reason why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TransportError {
     /// The client cannot be made on this machine.
@@ -56,7 +56,7 @@ pub(crate) struct HttpTransport {
 #[derive(Debug, Clone)]
 pub(crate) struct TransportOptions {
     pub(crate) connect_timeout: Duration,
-    /// The host that is called, to know whether a proxy could be on the way.
+    /// The host that is called: a loopback host is called without a proxy.
     pub(crate) host: String,
 }
 
@@ -91,7 +91,7 @@ impl HttpTransport {
     }
 }
 
-/// The body of an response. Most come in one piece, which needs no copy.
+/// The body of a response. Most have one chunk, which needs no copy.
 async fn collect(response: &mut reqwest::Response) -> Result<Bytes, TransportError> {
     let mut next = async |so_far: usize| match response.chunk().await {
         Ok(Some(chunk)) if chunk.len() > LARGEST_RESPONSE.saturating_sub(so_far) => {
@@ -123,7 +123,7 @@ impl fmt::Debug for HttpTransport {
 }
 
 fn connect(options: &TransportOptions) -> reqwest::Result<reqwest::Client> {
-    // A provider that was installed before stays.
+    // An already installed provider stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
