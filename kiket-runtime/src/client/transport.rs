@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, pin::Pin, sync::OnceLock, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::error::Chain;
+use crate::error::{Chain, ClientErrorKind};
 
 /// The `User-Agent` of every request.
 pub(super) const USER_AGENT: HeaderValue =
@@ -29,14 +29,30 @@ pub(crate) struct Response {
 }
 
 /// The reason why there is no response.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TransportError {
-    /// The client cannot be made on this machine.
+    #[error("the HTTP client cannot be made: {0}")]
     Unusable(String),
+    #[error("no connection: {0}")]
     Connect(String),
+    #[error("no response came before the deadline")]
     Timeout,
+    #[error("the connection broke before the response was complete: {0}")]
     Interrupted(String),
+    #[error("the response is larger than {LARGEST_RESPONSE} bytes")]
     TooLarge,
+}
+
+impl TransportError {
+    pub(crate) fn kind(&self) -> ClientErrorKind {
+        match self {
+            Self::Unusable(_) => ClientErrorKind::NotConfigured,
+            Self::Connect(_) => ClientErrorKind::Connect,
+            Self::Timeout => ClientErrorKind::Timeout,
+            Self::Interrupted(_) => ClientErrorKind::Interrupted,
+            Self::TooLarge => ClientErrorKind::TooLarge,
+        }
+    }
 }
 
 pub(crate) type Sending<'t> = Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + 't>>;
