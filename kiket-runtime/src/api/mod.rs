@@ -1,5 +1,6 @@
-//! The API of Kiket: a type for each family of calls, reached from [`Endpoints`](crate::Endpoints), and the types of
-//! its requests and responses.
+//! Calls to Kiket's API: a type for each family of calls, and the types of requests and responses.
+//!
+//! The families are methods of [`Endpoints`](crate::Endpoints).
 //!
 //! ```
 //! use kiket_runtime::{Context, Id, Result, api::SlaFilter};

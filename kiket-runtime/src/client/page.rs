@@ -25,7 +25,7 @@ pub struct Page<T> {
     pub total: Option<u64>,
 }
 
-/// Reads the pages of a list whose items stand in `data`, else in the member `name`. A page that names no next one is
+/// Reads the pages of a list whose items are in `data`, else in the member `name`. A page that names no next one is
 /// the last:
 ///
 /// ```text
@@ -122,7 +122,7 @@ struct Meta {
 }
 
 impl Meta {
-    /// Where pages are counted, an empty one is the last, whatever the count says.
+    /// The next page. An empty one of counted pages is the last, even if the count is higher.
     fn next(&self, empty: bool) -> Option<String> {
         match (&self.next_page, self.page.as_u64(), self.total_pages.as_u64()) {
             (Value::Null, Some(page), Some(total)) if page < total && !empty => {

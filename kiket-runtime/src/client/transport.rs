@@ -68,7 +68,7 @@ pub(crate) struct HttpTransport {
     client: OnceLock<Result<reqwest::Client, String>>,
 }
 
-/// How connections are made.
+/// The options of connections.
 #[derive(Debug, Clone)]
 pub(crate) struct TransportOptions {
     pub(crate) connect_timeout: Duration,
