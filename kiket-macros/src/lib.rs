@@ -1,4 +1,4 @@
-//! The macros of the `kiket` framework; use them through `kiket`, as `#[kiket::webhook(..)]` and `#[derive(kiket::Event)]`.
+//! The macros of `kiket`. Use them through that crate: `#[kiket::webhook(..)]`, `#[derive(kiket::Event)]`.
 
 mod attributes;
 mod diagnostics;

@@ -1,4 +1,4 @@
-//! `#[derive(kiket::Model)]` and `#[derive(kiket::Event)]`: tokens → [`Input`] and [`Field`]s, checked → tokens.
+//! `#[derive(kiket::Model)]` and `#[derive(kiket::Event)]`: tokens → checked [`Input`] → tokens.
 
 mod builder;
 mod field;

@@ -10,7 +10,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
 use syn::{Attribute, LitInt, LitStr, Path, Result};
 
-/// One piece of advice, and the key that gives it.
+/// One piece of advice, and its key.
 pub(super) struct Advice {
     pub(super) key: Ident,
     kind: Kind,

@@ -27,14 +27,10 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct Analytics {
-    client: Client,
+    pub(super) client: Client,
 }
 
 impl Analytics {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client }
-    }
-
     /// Records an event. `properties` is a JSON object, or `()`.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The audit trail: which records are anchored in a blockchain, and the proofs of it.
+//! The audit trail: anchors of records in a blockchain, and proofs.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ use crate::{
 /// Its functions fail when the call fails, and when the response has a hash that is not 32 bytes in hex.
 #[derive(Debug, Clone)]
 pub struct Audit {
-    client: Client,
+    pub(super) client: Client,
 }
 
 /// Query parameters for listing anchors. Matches everything by default.
@@ -72,7 +72,7 @@ setters! {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum AnchorStatus {
-    /// The tree is made, and nothing is published.
+    /// The tree exists, and its root is not published yet.
     Pending,
     /// The root was sent to the blockchain.
     Submitted,
@@ -85,7 +85,7 @@ pub enum AnchorStatus {
     Other(String),
 }
 
-/// The word that calls and responses have for it.
+/// The word in calls and responses.
 impl fmt::Display for AnchorStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
@@ -188,7 +188,7 @@ pub struct AuditProof {
     /// The number of leaves.
     #[serde(default)]
     pub leaf_count: u64,
-    /// The siblings on the way from the leaf to the root.
+    /// The siblings on the path from the leaf to the root.
     pub proof: Vec<String>,
     /// The blockchain, like `polygon_mainnet`.
     pub network: Option<String>,
@@ -198,7 +198,7 @@ pub struct AuditProof {
     pub block_number: Option<u64>,
     /// The time of the block.
     pub block_timestamp: Option<Timestamp>,
-    /// Whether Kiket says that the proof holds; [`check`](Self::check) finds out.
+    /// Whether Kiket says that the proof holds; use [`check`](Self::check) to verify it yourself.
     #[serde(default)]
     pub verified: bool,
     /// The page that shows the proof.
@@ -210,16 +210,16 @@ pub struct AuditProof {
 
 impl AuditProof {
     /// Checks that the proof leads from `leaf`, the hash that you computed of the record, to `root`, as you read it
-    /// from the chain. See [`merkle::verify`], which this is.
+    /// from the blockchain. It calls [`merkle::verify`].
     ///
     /// # Errors
     ///
-    /// When it does not lead there, and when it is no proof.
+    /// As for [`merkle::verify`].
     pub fn check(&self, leaf: &str, root: &str) -> Result<(), ProofError> {
         merkle::verify(leaf, &self.proof, root)
     }
 
-    /// Whether it leads from the hash to the root that it names.
+    /// Checks that it leads from its own hash to its own root.
     fn check_itself(&self) -> Result<(), ProofError> {
         self.check(&self.content_hash, &self.merkle_root)
     }
@@ -227,7 +227,7 @@ impl AuditProof {
 
 /// The result of [`Audit::verify`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[must_use = "a verification that is ignored verifies nothing"]
+#[must_use = "check `verified`"]
 #[non_exhaustive]
 pub struct Verification {
     /// Whether the proof holds and the root is in the blockchain.
@@ -256,7 +256,7 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Whether it is about this leaf and this root. Only a failed one may leave them out.
+    /// Whether it is about this leaf and this root. Only a failed verification may omit them.
     fn is_about(&self, proof: &AuditProof) -> bool {
         let same = |found: &Option<String>, expected: &str, node| match found {
             Some(found) => Hash::read(found, node).is_ok_and(|found| Hash::read(expected, node) == Ok(found)),
@@ -268,10 +268,6 @@ impl Verification {
 }
 
 impl Audit {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client }
-    }
-
     /// The anchors that `filter` matches: one page of them.
     pub async fn anchors(&self, filter: AnchorFilter) -> Result<Vec<Anchor>, ClientError> {
         self.client.list(listing(filter)?).await

@@ -34,15 +34,11 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct CustomData {
-    client: Client,
-    project: String,
+    pub(super) client: Client,
+    pub(super) project: String,
 }
 
 impl CustomData {
-    pub(crate) fn new(client: Client, project: String) -> Self {
-        Self { client, project }
-    }
-
     /// A table of a module.
     pub fn table(&self, module: impl Into<String>, table: impl Into<String>) -> Table {
         let Self { client, project } = self.clone();
@@ -78,7 +74,7 @@ pub struct Table {
 pub struct Query {
     limit: Option<u32>,
     filters: Option<Map<String, Value>>,
-    /// Why the filters cannot be sent.
+    /// The reason why the filters cannot be sent.
     invalid: Option<String>,
 }
 

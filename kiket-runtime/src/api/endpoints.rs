@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     analytics::Analytics, audit::Audit, custom_data::CustomData, inbound_emails::InboundEmails,
@@ -17,7 +17,7 @@ use crate::{
     types::{Secret, rfc3339},
 };
 
-/// The typed calls to Kiket.
+/// The typed calls to Kiket, by family.
 ///
 /// ```no_run
 /// # async fn example(context: kiket_runtime::Context) -> kiket_runtime::Result<()> {
@@ -50,11 +50,11 @@ pub enum Level {
     /// For information.
     #[default]
     Info,
-    /// Something went well.
+    /// A success.
     Success,
-    /// Something may go wrong.
+    /// A possible problem.
     Warning,
-    /// Something went wrong.
+    /// A failure.
     Error,
 }
 
@@ -151,14 +151,7 @@ impl Endpoints {
         body: impl AsRef<str>,
         level: Level,
     ) -> Result<(), ClientError> {
-        #[derive(Serialize)]
-        struct Notification<'n> {
-            title: &'n str,
-            body: &'n str,
-            level: Level,
-        }
-
-        let notification = Notification { title: title.as_ref(), body: body.as_ref(), level };
+        let notification = json!({ "title": title.as_ref(), "body": body.as_ref(), "level": level });
         let request = Request::new(Method::POST, &["extensions", "notifications"])?.json(&notification)?;
         self.client.execute(request.idempotent()).await
     }
@@ -169,18 +162,12 @@ impl Endpoints {
     ///
     /// Also when `value` is not finite.
     pub async fn emit_metric(&self, name: &str, value: f64, unit: &str) -> Result<(), ClientError> {
-        #[derive(Serialize)]
-        struct Metric<'m> {
-            name: &'m str,
-            value: f64,
-            unit: &'m str,
-        }
-
         let request = Request::new(Method::POST, &["extensions", "metrics"])?;
         if !value.is_finite() {
             return Err(request.invalid(format!("the value of a metric is a finite number, not {value}")));
         }
-        self.client.execute(request.json(&Metric { name, value, unit })?.idempotent()).await
+        let metric = json!({ "name": name, "value": value, "unit": unit });
+        self.client.execute(request.json(&metric)?.idempotent()).await
     }
 
     /// The rate limit and the number of calls that are left, for instance before a burst of calls.
@@ -197,42 +184,42 @@ impl Endpoints {
 
     /// The secrets that Kiket stores for the extension.
     pub fn secrets(&self) -> Secrets {
-        Secrets::new(self.client.clone())
+        Secrets { client: self.client.clone() }
     }
 
     /// The records of a project that the extension may read and write. `project` is any displayable id.
     pub fn custom_data(&self, project: impl fmt::Display) -> CustomData {
-        CustomData::new(self.client.clone(), project.to_string())
+        CustomData { client: self.client.clone(), project: project.to_string() }
     }
 
     /// The SLA events of a project. `project` is any displayable id.
     pub fn sla_events(&self, project: impl fmt::Display) -> SlaEvents {
-        SlaEvents::new(self.client.clone(), project.to_string())
+        SlaEvents { client: self.client.clone(), project: project.to_string() }
     }
 
     /// The intake forms of a project, and their submissions. `project` is any displayable id.
     pub fn intake_forms(&self, project: impl fmt::Display) -> IntakeForms {
-        IntakeForms::new(self.client.clone(), project.to_string())
+        IntakeForms { client: self.client.clone(), project: project.to_string() }
     }
 
     /// The issues that the extension may read and write.
     pub fn issues(&self) -> Issues {
-        Issues::new(self.client.clone())
+        Issues { client: self.client.clone() }
     }
 
     /// The projects of the workspace: their workflows, boards and members.
     pub fn projects(&self) -> Projects {
-        Projects::new(self.client.clone())
+        Projects { client: self.client.clone() }
     }
 
     /// Events for Kiket's analytics.
     pub fn analytics(&self) -> Analytics {
-        Analytics::new(self.client.clone())
+        Analytics { client: self.client.clone() }
     }
 
-    /// E-mails that the extension passes on to Kiket.
+    /// E-mails that the extension forwards to Kiket.
     pub fn inbound_emails(&self) -> InboundEmails {
-        InboundEmails::new(self.client.clone())
+        InboundEmails { client: self.client.clone() }
     }
 
     /// The URL to which other systems send webhooks, which reach the extension as `external.webhook.{action}`.
@@ -250,7 +237,7 @@ impl Endpoints {
 
     /// The audit trail of the organisation, and the proofs of its records.
     pub fn audit(&self) -> Audit {
-        Audit::new(self.client.clone())
+        Audit { client: self.client.clone() }
     }
 
     /// The ingestion of raw events and evidence into an organisation, with an API key of its own instead of the

@@ -1,4 +1,4 @@
-//! E-mails that an extension received and passes on to Kiket.
+//! E-mails that an extension forwards to Kiket.
 
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::{
     types::Id,
 };
 
-/// E-mails that an extension received elsewhere and passes on to Kiket.
+/// E-mails that the extension received elsewhere and forwards to Kiket.
 ///
 /// ```
 /// # use kiket_testing::{FakePlatform, context};
@@ -35,10 +35,10 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct InboundEmails {
-    client: Client,
+    pub(super) client: Client,
 }
 
-/// An e-mail to pass on to Kiket. Setting a field again replaces it.
+/// An e-mail to forward to Kiket. Setting a field again replaces it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
 #[must_use = "an e-mail is sent by `create`"]
@@ -176,11 +176,7 @@ pub struct ReceivedEmail {
 resources! { ReceivedEmail: "inbound_email", "inbound_emails"; }
 
 impl InboundEmails {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client }
-    }
-
-    /// Passes an e-mail on to Kiket.
+    /// Forwards an e-mail to Kiket.
     ///
     /// # Errors
     ///

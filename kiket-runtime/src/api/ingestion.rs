@@ -43,7 +43,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Ingestion {
     client: Client,
-    /// Or why there are none.
+    /// The credentials, or the reason why they cannot be sent.
     credentials: Result<Credentials, &'static str>,
 }
 
@@ -203,7 +203,7 @@ pub struct Ingested {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[must_use = "evidence proves nothing until it is sent"]
+#[must_use = "evidence does nothing until it is sent"]
 #[non_exhaustive]
 pub struct Evidence {
     /// The type of the evidence, like `approval`.

@@ -40,8 +40,8 @@ use crate::{
 /// fails.
 #[derive(Debug, Clone)]
 pub struct IntakeForms {
-    client: Client,
-    project: String,
+    pub(super) client: Client,
+    pub(super) project: String,
 }
 
 /// Query parameters for listing forms. Matches everything by default.
@@ -163,10 +163,6 @@ pub struct IntakeStats {
 resources! { IntakeStats: "stats", "stats"; }
 
 impl IntakeForms {
-    pub(crate) fn new(client: Client, project: String) -> Self {
-        Self { client, project }
-    }
-
     /// The forms that `filter` matches: one page of them.
     pub async fn list(&self, filter: IntakeFormFilter) -> Result<Vec<IntakeForm>, ClientError> {
         self.client.list(self.listing(filter)?).await

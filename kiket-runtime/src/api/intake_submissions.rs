@@ -87,7 +87,7 @@ pub enum SubmissionStatus {
     Other(String),
 }
 
-/// The word that calls and responses have for it.
+/// The word in calls and responses.
 impl fmt::Display for SubmissionStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)

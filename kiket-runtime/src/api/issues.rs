@@ -43,7 +43,7 @@ use crate::{
 /// Its functions fail when an issue has neither key nor id, or one that is `.` or `..`; when a project is blank; and when the call fails.
 #[derive(Debug, Clone)]
 pub struct Issues {
-    client: Client,
+    pub(super) client: Client,
 }
 
 /// Query parameters for listing issues. Matches everything by default.
@@ -133,10 +133,6 @@ setters! {
 }
 
 impl Issues {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client }
-    }
-
     /// The issues that `filter` matches: one page of them.
     pub async fn list(&self, filter: IssueFilter) -> Result<Vec<Issue>, ClientError> {
         self.client.list(listing(filter)?).await

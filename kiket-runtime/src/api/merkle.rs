@@ -1,7 +1,7 @@
-//! Whether a record is in a Merkle tree.
+//! Verifies that a record is in a Merkle tree (wire contract, merkle-proof).
 //!
-//! A node of the tree is the SHA-256 of its two children, 32 bytes each and the smaller first: whoever checks a proof
-//! need not know which child was left.
+//! A node of the tree is the SHA-256 of its two children, 32 bytes each and the smaller first, so that a proof does not
+//! need to say which child is left.
 //!
 //! ```
 //! use kiket_runtime::merkle::{self, ProofError};
@@ -19,20 +19,20 @@ use sha2::{Digest as _, Sha256};
 
 use crate::types::hex;
 
-/// The most steps of a proof: a tree with more levels has more leaves than 64 bits can count.
+/// The maximum number of steps of a proof: a tree with more levels has more leaves than 64 bits can count.
 pub const MOST_STEPS: usize = 64;
 
-/// Checks that `proof` leads from `leaf` to `root`, without asking anybody. `proof` has the sibling of every node on
-/// the way, that of the leaf first. A hash is 64 hex digits of either case, with or without `0x`.
+/// Checks that `proof` leads from `leaf` to `root`, without a call. `proof` has the sibling of every node on the path,
+/// that of the leaf first. A hash is 64 hex digits of either case, with or without `0x`.
 ///
-/// It proves no more than its arguments do: compute `leaf` from the record, and take `root` from where it was
-/// published. A root that came along with the proof proves nothing. Nor does it prove that `leaf` is a leaf: a node
-/// between leaves and root is proved by the rest of the same path.
+/// The result is as good as the arguments: compute `leaf` from the record, and read `root` from the blockchain. A root
+/// from the same source as the proof proves nothing. The function does not prove that `leaf` is a leaf: the rest of the
+/// same proof also proves each node between it and the root.
 ///
 /// # Errors
 ///
-/// When the proof does not hold, and when it is none: a hash is not 32 bytes in hex, there are more than
-/// [`MOST_STEPS`], or there is no step and the leaf is not the root.
+/// When the proof does not lead to the root, a hash is not 32 bytes in hex, there are more than [`MOST_STEPS`] steps, or
+/// there is no step and the leaf is not the root.
 pub fn verify(leaf: &str, proof: &[impl AsRef<str>], root: &str) -> Result<(), ProofError> {
     if proof.len() > MOST_STEPS {
         return Err(ProofError::TooLong { steps: proof.len() });
@@ -51,47 +51,47 @@ pub fn verify(leaf: &str, proof: &[impl AsRef<str>], root: &str) -> Result<(), P
     }
 }
 
-/// Why a proof proves nothing.
+/// The error of [`verify`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
     /// A hash has characters that are not hex digits.
     #[error("{node} is not hex")]
     NotHex {
-        /// Which hash.
+        /// The hash.
         node: Node,
     },
     /// A hash is shorter or longer than 32 bytes.
     #[error("{node} has {digits} hex digits, where a hash has 64")]
     WrongLength {
-        /// Which hash.
+        /// The hash.
         node: Node,
-        /// How long it is, without `0x`.
+        /// The number of its digits, without `0x`.
         digits: usize,
     },
-    /// There are more steps than any tree has levels.
+    /// There are more than [`MOST_STEPS`] steps.
     #[error("the proof has {steps} steps, where {MOST_STEPS} are the most")]
     TooLong {
-        /// How many there are.
+        /// The number of steps.
         steps: usize,
     },
     /// There is no step, and the leaf is not the root.
     #[error("the proof is empty, and the leaf is not the root")]
     Empty,
-    /// It leads elsewhere: the leaf is not in the tree, or something was changed.
+    /// The proof leads to another hash: the leaf is not in the tree, or one of the hashes was changed.
     #[error("the proof does not lead from the leaf to the root")]
     Mismatch,
 }
 
-/// One of the hashes that a proof is made of.
+/// A hash of a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Node {
-    /// What is proved to be in the tree.
+    /// The leaf.
     Leaf,
-    /// A sibling on the way, by number: 1 is that of the leaf.
+    /// A sibling, by number: 1 is that of the leaf.
     Step(usize),
-    /// The root of the tree.
+    /// The root.
     Root,
 }
 
@@ -132,7 +132,7 @@ impl Hash {
     }
 }
 
-/// As the platform writes it: lower-case hex after `0x`.
+/// Kiket's form: lower-case hex after `0x`.
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "0x{}", hex(&self.0))
@@ -145,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    // A tree over the SHA-256 of these words, computed by Python's `hashlib`:
+    // A tree over the SHA-256 of these words, computed with Python's `hashlib`:
     //
     //                root
     //          0123       epsilon
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn pairs_are_sorted_by_their_bytes_and_hashed_raw() {
-        // From Python, too: the hash of 32 zeros and 32 times 0xff, and of 64 zeros.
+        // From Python too: the hash of 32 zeros and 32 times 0xff, and of 64 zeros.
         let (low, high) = ("00".repeat(32), "ff".repeat(32));
         let both = "bba91ca85dc914b2ec3efb9e16e7267bf9193b14350d20fba8a8b406730ae30a";
         assert_eq!(verify(&low, &[&high], both), Ok(()));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn hex_is_read_in_each_of_its_spellings() {
+    fn hex_of_either_case_is_read_with_or_without_0x() {
         let written = |hex: &str| [hex.to_owned(), hex.to_uppercase(), format!("0x{hex}")];
         for ((leaf, sibling), root) in written(ALPHA).iter().zip(written(BETA)).zip(written(ALPHA_BETA)) {
             assert_eq!(verify(leaf, &[sibling], &root), Ok(()));
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_proof_is_an_error() {
+    fn invalid_proofs_are_errors() {
         #[track_caller]
         fn check(leaf: &str, proof: &[&str], root: &str, expected: ProofError, text: &str) {
             let error = verify(leaf, proof, root).unwrap_err();
@@ -260,7 +260,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_input_panics_or_is_taken(
+        fn no_input_panics_or_verifies(
             leaf in "\\PC{0,70}|(0x)?[0-9a-fA-F]{62,66}",
             proof in prop::collection::vec("\\PC{0,70}|(0x)?[0-9a-fA-F]{64}", 0..8),
             root in "\\PC{0,70}|(0x)?[0-9a-fA-F]{62,66}",

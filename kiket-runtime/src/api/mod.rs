@@ -1,5 +1,6 @@
-//! The API of Kiket: a type for each family of calls, reached from [`Endpoints`], and the types of
-//! its requests and responses.
+//! Calls to Kiket's API: a type for each family of calls, and the types of requests and responses.
+//!
+//! The families are methods of [`Endpoints`](crate::Endpoints).
 //!
 //! ```
 //! use kiket_runtime::{Context, Id, Result, api::SlaFilter};
@@ -27,7 +28,7 @@
 //! Responses keep the fields that this version does not know in `extra`, and may get more fields. Lists that come in
 //! pages are read by a [`Paginator`].
 
-#![allow(clippy::missing_errors_doc)] // each family says once, at its type, when its functions fail
+#![allow(clippy::missing_errors_doc)] // the type of each family documents the errors of its functions
 
 mod analytics;
 mod audit;

@@ -38,7 +38,7 @@ use crate::{
 /// Its functions fail when a slug is empty, `.` or `..`; when the project is blank; and when the call fails.
 #[derive(Debug, Clone)]
 pub struct Projects {
-    client: Client,
+    pub(super) client: Client,
 }
 
 /// A workflow: the statuses of issues, and the transitions between them.
@@ -88,10 +88,6 @@ resources! {
 }
 
 impl Projects {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client }
-    }
-
     /// The workflows of the project with this slug.
     pub async fn workflows(&self, slug: &str) -> Result<Vec<Workflow>, ClientError> {
         self.client.list(Request::new(Method::GET, &["ext", "projects", slug, "workflows"])?).await

@@ -27,7 +27,7 @@ use crate::{
 /// Its functions fail when the extension has no id; when a key is empty, `.` or `..`; and when the call fails.
 #[derive(Debug, Clone)]
 pub struct Secrets {
-    client: Client,
+    pub(super) client: Client,
 }
 
 /// An entry of the list of secrets: everything but the value.
@@ -48,10 +48,6 @@ struct Value<'v> {
 }
 
 impl Secrets {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client }
-    }
-
     /// All secrets, without their values.
     pub async fn list(&self) -> Result<Vec<SecretEntry>, ClientError> {
         #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! The setters of parameters and bodies.
+//! A macro for the setters of parameters and bodies.
 
 /// Setters. Each takes a value or an `Option` of it; `None` unsets the field.
 ///

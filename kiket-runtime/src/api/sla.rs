@@ -30,8 +30,8 @@ use crate::{
 /// Its functions fail when the project is blank, and when the call fails.
 #[derive(Debug, Clone)]
 pub struct SlaEvents {
-    client: Client,
-    project: String,
+    pub(super) client: Client,
+    pub(super) project: String,
 }
 
 /// Query parameters for listing SLA events. Matches everything by default.
@@ -54,10 +54,6 @@ setters! {
 }
 
 impl SlaEvents {
-    pub(crate) fn new(client: Client, project: String) -> Self {
-        Self { client, project }
-    }
-
     /// The events that `filter` matches: one page of them.
     pub async fn list(&self, filter: SlaFilter) -> Result<Vec<SlaEvent>, ClientError> {
         self.client.list(self.listing(filter)?).await

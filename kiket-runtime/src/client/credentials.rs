@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_header_cannot_carry_is_refused() {
+    fn values_that_a_header_cannot_carry_are_refused() {
         for value in ["a\nb", "a\0"] {
             assert!(given(value).is_err(), "{value:?}");
         }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::{
     options::CONNECT_TIMEOUT,
-    transport::{HttpTransport, Outgoing, Transport, TransportError, TransportOptions, USER_AGENT},
+    transport::{HttpTransport, Outgoing, Transport, TransportOptions, USER_AGENT},
 };
 use crate::types::BaseUrl;
 
@@ -40,13 +40,7 @@ impl Fetcher {
         match self.transport.send(Outgoing { method, url, headers, body: None }).await {
             Ok(response) if response.status == StatusCode::OK => Ok(response.body),
             Ok(response) => Err(format!("the response has status {}", response.status)),
-            Err(TransportError::Timeout) => Err("no response came in time".to_owned()),
-            Err(TransportError::TooLarge) => Err("the response is too large".to_owned()),
-            Err(
-                TransportError::Unusable(why)
-                | TransportError::Connect(why)
-                | TransportError::Interrupted(why),
-            ) => Err(why),
+            Err(error) => Err(error.to_string()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Idempotency keys: a repeated delivery repeats the keys of its calls.
+//! Idempotency keys of calls, which a redelivery repeats.
 
 use std::collections::HashMap;
 
@@ -7,11 +7,11 @@ use sha2::{Digest as _, Sha256};
 use super::request::Request;
 use crate::types::{Mutex, hex, sha256_of_parts};
 
-/// The idempotency keys of a delivery's calls. They are made from what is called, so that a redelivery repeats them.
+/// The idempotency keys of a delivery's calls. They are derived from the requests, so that a redelivery repeats them.
 #[derive(Debug)]
 pub(crate) struct IdempotencyKeys {
     delivery_key: String,
-    /// How often each call was made before.
+    /// The number of earlier calls, by call.
     made: Mutex<HashMap<[u8; 32], u64>>,
 }
 
@@ -37,7 +37,7 @@ impl IdempotencyKeys {
     }
 }
 
-/// A new key, for a call that belongs to no delivery. It tells calls apart, and is no secret.
+/// A random key, for a call that belongs to no delivery. It is no secret.
 pub(super) fn random() -> String {
     hex(&fastrand::u128(..).to_be_bytes())
 }

@@ -92,7 +92,7 @@ impl Client {
         Self { inner: Arc::new(ClientInner::new(transport, options, clock)), scope: CallScope::default() }
     }
 
-    /// The view of a delivery: its version goes with every call, and its deadline ends them.
+    /// The view of a delivery: its calls have its version, its token and its deadline.
     pub(crate) fn for_delivery(&self, delivery: Arc<dyn DeliveryScope>) -> Self {
         self.scoped(CallScope { delivery: Some(delivery), ..CallScope::default() })
     }
@@ -275,7 +275,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The transport, for tests that put a script in its place.
+/// The transport, for tests that replace it.
 #[cfg(test)]
 pub(crate) mod wire {
     pub(crate) use crate::client::transport::{Outgoing, Response, Sending, Transport};

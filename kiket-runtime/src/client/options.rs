@@ -1,10 +1,10 @@
-//! What a client is made with.
+//! The options of a client: base URLs, tokens, timeouts and limits.
 
 use std::time::Duration;
 
 use crate::types::{BaseUrl, Secret};
 
-/// What a client is made with.
+/// The options of a client.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientOptions {
     pub(crate) base_url: BaseUrl,

@@ -1,4 +1,4 @@
-//! One page of a list, in any of the shapes that Kiket writes it in.
+//! One page of a list, read from any of Kiket's shapes.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub struct Page<T> {
     pub total: Option<u64>,
 }
 
-/// Reads the pages of a list whose items stand in `data`, else in the member `name`. A page that names no next one is
+/// Reads the pages of a list whose items are in `data`, else in the member `name`. A page that names no next one is
 /// the last:
 ///
 /// ```text
@@ -35,7 +35,7 @@ pub struct Page<T> {
 /// ```
 pub(crate) struct ListOf<T> {
     name: &'static str,
-    /// The name of a member that an item must have and has not.
+    /// The name of a required member that an item does not have.
     missing: fn(&T) -> Option<&'static str>,
 }
 
@@ -122,7 +122,7 @@ struct Meta {
 }
 
 impl Meta {
-    /// Where pages are counted, an empty one is the last, whatever the count says.
+    /// The next page. An empty one of counted pages is the last, even if the count is higher.
     fn next(&self, empty: bool) -> Option<String> {
         match (&self.next_page, self.page.as_u64(), self.total_pages.as_u64()) {
             (Value::Null, Some(page), Some(total)) if page < total && !empty => {
@@ -175,14 +175,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_page_is_the_last_of_those_that_are_counted() {
+    fn an_empty_page_of_counted_pages_is_the_last() {
         let page =
             read("issues", &json!({ "data": [], "pagination": { "page": 1, "total_pages": 9 } })).unwrap();
         assert!(page.items.is_empty() && page.next.is_none());
     }
 
     #[test]
-    fn what_is_no_page_is_an_error() {
+    fn other_shapes_are_errors() {
         for response in [
             json!({}),
             json!(null),

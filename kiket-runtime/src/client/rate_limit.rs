@@ -18,7 +18,7 @@ use crate::types::Mutex;
 
 /// The rate limit and the concurrency limit of all calls of a process.
 pub(crate) struct RateLimiter {
-    /// Calls wait here, first come, first served.
+    /// The queue of calls that wait for a permit, in their order.
     queue: Queue<()>,
     state: Mutex<State>,
     concurrent: Semaphore,
@@ -27,7 +27,7 @@ pub(crate) struct RateLimiter {
 struct State {
     per_minute: NonZeroU32,
     limiter: Limiter,
-    /// Kiket asked for no calls before this moment.
+    /// No call is made before this moment, by a response of Kiket's.
     paused_until: Option<Instant>,
     window: Option<RateWindow>,
 }
@@ -50,10 +50,10 @@ pub struct RateWindow {
     pub reset_in: u64,
 }
 
-/// The deadline comes before the permit.
+/// The error of a call whose deadline is before its permit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooLate {
-    /// How long the rate limit would have held it back, if that is known.
+    /// The wait for the rate limit, if it is known.
     pub(crate) wait: Option<Duration>,
 }
 
@@ -104,7 +104,7 @@ impl RateLimiter {
         }
     }
 
-    /// Adapts to a response: its window, and the pause that it asks for.
+    /// Adapts to a response: its window, and the pause of its `Retry-After`.
     pub(crate) fn observe(&self, headers: &HeaderMap, pause: Option<Duration>) {
         let mut state = self.state.lock();
         if let Some(window) = RateWindow::read(headers) {
@@ -155,7 +155,7 @@ impl Clock for Ticks {
     }
 }
 
-/// From this on a reset is a time in Unix seconds, and not a number of seconds.
+/// The smallest reset that is a time in Unix seconds instead of a number of seconds.
 const EARLIEST_TIME: u64 = 1_000_000_000;
 
 impl RateWindow {
@@ -212,7 +212,7 @@ mod tests {
         drop(limiter.acquire(in_seconds(1)).await.unwrap());
         let from = Instant::now();
         let Err(TooLate { wait: Some(wait) }) = limiter.acquire(in_seconds(10)).await else {
-            panic!("a permit")
+            panic!("a permit past the deadline")
         };
         assert_eq!((wait.as_secs(), from.elapsed()), (60, Duration::ZERO));
     }

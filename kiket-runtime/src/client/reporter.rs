@@ -1,4 +1,4 @@
-//! Sends telemetry, with a connection pool and a rate limit of its own, so that the calls of handlers never wait for it.
+//! Sends telemetry, with its own connections and rate limit, so that handlers' calls do not wait for it.
 
 use std::time::Duration;
 

@@ -21,7 +21,7 @@ pub(crate) struct Request {
     pub(crate) confidential: bool,
 }
 
-/// Whether a call that may have taken effect can be repeated.
+/// How a call that may have taken effect can be repeated safely.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Idempotency {
     /// If its method is idempotent.
@@ -29,16 +29,16 @@ pub(crate) enum Idempotency {
     ByMethod,
     /// With an idempotency key made from its content: the body, or the part of it that a redelivery repeats.
     Derived(Bytes),
-    /// With a new idempotency key: it changes nothing, and a redelivery asks again.
+    /// With a new idempotency key, for a call that changes nothing.
     Random,
     /// Never, whatever its method and the caller's idempotency key.
     Never,
 }
 
-/// What stays in a segment: unreserved characters; RFC 3986, section 2.3.
+/// The characters that are encoded in a segment: all but the unreserved ones of RFC 3986, section 2.3.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The prefix of the platform's calls.
+/// The prefix of every call to Kiket (wire contract, prefix).
 const PREFIX: &str = "/api/v1";
 
 impl Request {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_raw_path_stays_where_it_is() {
+    fn raw_paths_are_absolute_and_stay_below_the_host() {
         for path in ["/api/v1/ext/x", "/x?a=b&c=%2F", "/", "/a..b"] {
             assert_eq!(Request::raw(Method::GET, path).unwrap().target, path);
         }
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_extension_key_is_for_ext_alone() {
+    fn the_extension_key_is_for_calls_below_ext_only() {
         for (path, below) in [
             ("/api/v1/ext/rate_limit", true),
             ("/api/v1/ext", true),

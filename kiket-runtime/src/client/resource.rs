@@ -1,4 +1,4 @@
-//! What a response holds: one resource, bare or wrapped in an object, or a list of them.
+//! The resources in responses, bare or wrapped in an object.
 
 use serde::{
     Deserialize, Deserializer,
@@ -13,7 +13,7 @@ pub(crate) trait Resource {
     /// The member that wraps a list of them, like `issues`.
     const MANY: &str;
 
-    /// The name of a member that a response must have and this one has not.
+    /// The name of a required member that this resource does not have.
     fn missing(&self) -> Option<&'static str> {
         None
     }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_resource_is_an_error() {
+    fn other_shapes_are_errors() {
         for response in [
             json!({}),
             json!(null),

@@ -1,4 +1,4 @@
-//! What the calls of one delivery share.
+//! The scope of calls: delivery, base URL, version, idempotency key.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::idempotency::IdempotencyKeys;
 use crate::types::{BaseUrl, Secret};
 
-/// What the calls of a view of the client share.
+/// The settings that all calls of a client's view share.
 #[derive(Clone, Default)]
 pub(super) struct CallScope {
     pub(super) delivery: Option<Arc<dyn DeliveryScope>>,
@@ -19,7 +19,7 @@ pub(super) struct CallScope {
     pub(super) idempotency_key: Option<String>,
 }
 
-/// The delivery that calls are made for, as far as it concerns them.
+/// The delivery that calls are made for, as the client sees it.
 pub(crate) trait DeliveryScope: Send + Sync {
     /// The event version that every call carries.
     fn version(&self) -> &str;

@@ -1,4 +1,4 @@
-//! Sends a call: its headers, its attempts, and what its response means.
+//! Sends a call: headers, attempts, and the result of the response.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::Instant;
@@ -11,14 +11,14 @@ use super::{
     request::{Idempotency, Request},
     retry::{retried, retry_after},
     scope::CallScope,
-    transport::{LARGEST_RESPONSE, Outgoing, Response, Transport, TransportError, USER_AGENT},
+    transport::{Outgoing, Response, Transport, TransportError, USER_AGENT},
 };
 use crate::{
     error::{ClientError, ClientErrorKind},
     types::{BaseUrl, Clock, Secret, VERSION_HEADER},
 };
 
-/// What all calls of the process share.
+/// The state that all calls of the process share.
 pub(super) struct ClientInner {
     pub(super) transport: Box<dyn Transport>,
     pub(super) base_url: BaseUrl,
@@ -47,7 +47,7 @@ impl ClientInner {
     }
 }
 
-/// A request on its way.
+/// A call: a request, and the client and scope that it is sent with.
 pub(super) struct Call<'c> {
     pub(super) client: &'c ClientInner,
     pub(super) scope: &'c CallScope,
@@ -104,7 +104,9 @@ impl Call<'_> {
         }
         let sent = tokio::time::timeout_at(deadline, client.transport.send(outgoing)).await;
         drop(permit);
-        let response = sent.unwrap_or(Err(TransportError::Timeout)).map_err(|error| self.failed(error))?;
+        let failed =
+            |error: TransportError| ClientError::new(error.kind(), request.call(), error.to_string());
+        let response = sent.unwrap_or(Err(TransportError::Timeout)).map_err(failed)?;
         let retry_after = retry_after(&response.headers);
         let too_many = response.status == StatusCode::TOO_MANY_REQUESTS;
         client.rate_limiter.observe(&response.headers, retry_after.filter(|_| too_many));
@@ -223,26 +225,6 @@ impl Call<'_> {
         let message =
             format!("the rate limit allows the next call in {seconds} s, which is past the deadline");
         ClientError::new(ClientErrorKind::RateLimited, call, message).with_retry_after(Some(wait))
-    }
-
-    fn failed(&self, error: TransportError) -> ClientError {
-        let (kind, message) = match error {
-            TransportError::Unusable(why) => {
-                (ClientErrorKind::NotConfigured, format!("the HTTP client cannot be made: {why}"))
-            }
-            TransportError::Connect(why) => (ClientErrorKind::Connect, format!("no connection: {why}")),
-            TransportError::Timeout => {
-                (ClientErrorKind::Timeout, "no response came before the deadline".to_owned())
-            }
-            TransportError::Interrupted(why) => (
-                ClientErrorKind::Interrupted,
-                format!("the connection broke before the response was complete: {why}"),
-            ),
-            TransportError::TooLarge => {
-                (ClientErrorKind::TooLarge, format!("the response is larger than {LARGEST_RESPONSE} bytes"))
-            }
-        };
-        ClientError::new(kind, self.request.call(), message)
     }
 }
 

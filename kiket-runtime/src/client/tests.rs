@@ -1,4 +1,4 @@
-//! The client on a scripted wire and a virtual clock.
+//! Tests of the client with a scripted transport and a paused clock.
 
 use std::{
     collections::VecDeque,
@@ -18,7 +18,7 @@ use crate::{
     types::Secret,
 };
 
-/// Responds line by line, and then with 200 `{}`.
+/// A transport that responds with its lines in order, then with 200 `{}`.
 #[derive(Clone, Default)]
 struct Script {
     lines: Arc<Mutex<VecDeque<Line>>>,
@@ -84,7 +84,7 @@ impl Script {
         sent[attempt].1.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
     }
 
-    /// The pauses between the attempts.
+    /// The delays between the attempts.
     fn pauses(&self) -> Vec<Duration> {
         let sent = self.sent.lock().unwrap();
         sent.windows(2).map(|pair| pair[1].0 - pair[0].0).collect()
@@ -137,7 +137,7 @@ async fn post(client: &Client) -> Result<Value, ClientError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_passing_failure_is_tried_again_three_times_in_all() {
+async fn a_transient_failure_is_retried_up_to_three_attempts() {
     for code in [429, 502, 503, 504] {
         let script = Script::of([status(code), status(code)]);
         assert_eq!(get(&script.client()).await.unwrap(), json!({}), "{code}");
@@ -150,14 +150,14 @@ async fn a_passing_failure_is_tried_again_three_times_in_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_connection_is_tried_again() {
+async fn a_connection_error_is_retried() {
     let script = Script::of([Line::Failure(TransportError::Connect("refused".into()))]);
     assert!(get(&script.client()).await.is_ok());
     assert_eq!(script.attempts(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_failures_are_not_tried_again() {
+async fn other_failures_are_not_retried() {
     for code in [400, 401, 403, 404, 409, 422, 500, 501, 302] {
         let script = Script::of([status(code)]);
         assert!(get(&script.client()).await.is_err());
@@ -176,7 +176,7 @@ async fn other_failures_are_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_post_is_tried_once_unless_it_carries_a_key() {
+async fn a_post_is_retried_only_with_an_idempotency_key() {
     let script = Script::of([status(503)]);
     assert!(post(&script.client()).await.is_err());
     assert_eq!(script.attempts(), 1);
@@ -188,7 +188,7 @@ async fn a_post_is_tried_once_unless_it_carries_a_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn put_and_delete_are_tried_again() {
+async fn put_and_delete_are_retried() {
     let script = Script::of([status(503), status(200), status(503)]);
     let client = script.client();
     let () = client.put("/x", &()).await.map(|_: Value| ()).unwrap();
@@ -197,7 +197,7 @@ async fn put_and_delete_are_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pauses_grow_and_have_full_jitter() {
+async fn backoff_grows_and_has_full_jitter() {
     let script = Script::of([status(503), status(503)]);
     get(&script.client()).await.unwrap();
     let pauses = script.pauses();
@@ -205,7 +205,7 @@ async fn pauses_grow_and_have_full_jitter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_after_is_waited_for() {
+async fn a_retry_waits_for_retry_after() {
     let script = Script::of([
         response(429, &[("retry-after", "7")], "{}"),
         response(503, &[("retry-after", "3")], "{}"),
@@ -216,7 +216,7 @@ async fn a_retry_after_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_after_past_the_deadline_is_told_at_once() {
+async fn a_retry_after_past_the_deadline_fails_at_once() {
     let script = Script::of([response(429, &[("retry-after", "60")], r#"{"error":"Rate limit exceeded"}"#)]);
     let from = Instant::now();
     let error = get(&script.client()).await.unwrap_err();
@@ -229,7 +229,7 @@ async fn a_retry_after_past_the_deadline_is_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_ends_with_its_time_or_with_the_delivery() {
+async fn a_call_ends_at_its_deadline_or_that_of_the_delivery() {
     let script = Script::of([Line::Silence, Line::Silence]);
     let client = script.client();
     let from = Instant::now();
@@ -245,7 +245,7 @@ async fn a_call_ends_with_its_time_or_with_the_delivery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_carries_what_the_contract_names() {
+async fn a_call_has_tokens_version_and_user_agent() {
     let script = Script::default();
     let client = script.client().for_delivery(Made::by("v2", 9, "id:1"));
     get(&client).await.unwrap();
@@ -262,7 +262,7 @@ async fn a_call_carries_what_the_contract_names() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_without_a_token_is_an_error_before_it_is_sent() {
+async fn a_call_without_a_token_fails_before_it_is_sent() {
     let script = Script::default();
     let client = |options| Client::over(Box::new(script.clone()), options, Clock::system());
     let error = post(&client(ClientOptions::default())).await.unwrap_err();
@@ -287,7 +287,7 @@ async fn a_call_without_a_token_is_an_error_before_it_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_response_may_have_no_body_but_no_other_shape() {
+async fn a_response_may_be_empty_but_not_of_another_shape() {
     let lines = ["", " ", "nonsense", r#"{"a":1}"#, r#"{"a":1}"#]
         .map(|body| response(200, &[("x-request-id", "r-9")], body));
     let client = Script::of(lines).client();
@@ -302,7 +302,7 @@ async fn a_response_may_have_no_body_but_no_other_shape() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_part_of_a_long_token_is_shown_wherever_it_stands() {
+async fn no_part_of_a_long_token_is_shown() {
     let token = "canary_".repeat(100);
     let made = |before: &str| {
         let body = format!("{before}{token} {token} {token}");
@@ -317,7 +317,7 @@ async fn no_part_of_a_long_token_is_shown_wherever_it_stands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_is_sent_back_is_not_shown() {
+async fn a_token_in_a_response_is_redacted() {
     let echo = r#"{"error":"bad token wk_canary","errors":{"key":"ek_canary"}}"#;
     let client =
         Script::of([response(401, &[("x-request-id", "wk_canary")], echo), response(200, &[], "wk_canary")])
@@ -330,7 +330,7 @@ async fn a_token_that_is_sent_back_is_not_shown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_are_the_same_in_every_attempt_at_a_delivery_and_differ_between_calls() {
+async fn redeliveries_repeat_idempotency_keys_and_calls_differ() {
     async fn keys_of(delivery: &str) -> Vec<String> {
         let script = Script::default();
         let client = script.client().for_delivery(Made::by("v1", 9, delivery));
@@ -349,12 +349,12 @@ async fn keys_are_the_same_in_every_attempt_at_a_delivery_and_differ_between_cal
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_made_or_decided_has_a_key_of_its_own_in_each_delivery() {
+async fn calls_that_change_something_have_keys_per_delivery() {
     async fn keys_of(delivery: &str) -> Vec<String> {
         let script = Script::default();
         let endpoints = Endpoints::from(script.client().for_delivery(Made::by("v1", 9, delivery)));
         let (issues, submissions) = (endpoints.issues(), endpoints.intake_forms(7).submissions("k"));
-        // Most of them fail to read the script's `{}`: what counts is what was sent.
+        // Most calls fail to read the response `{}`; only the requests matter.
         for _ in 0..2 {
             let _ = issues.create("t", IssueFields::default()).await;
             let _ = issues.update("K-1", IssueFields::default()).await;
@@ -375,7 +375,7 @@ async fn what_is_made_or_decided_has_a_key_of_its_own_in_each_delivery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_made_or_decided_is_tried_again_as_it_was() {
+async fn a_retry_repeats_url_body_and_key() {
     let script = Script::of([
         status(503),
         Line::Failure(TransportError::Connect("refused".into())),
@@ -397,7 +397,7 @@ async fn what_is_made_or_decided_is_tried_again_as_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_calls_at_once_keep_their_order_and_their_limits() {
+async fn ten_thousand_concurrent_calls_all_finish() {
     let script = Script::default();
     let client = script.client_with(ClientLimits {
         calls_per_minute: 60_000,

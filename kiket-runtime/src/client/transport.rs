@@ -1,11 +1,11 @@
-//! One attempt on the wire: the only file that knows the HTTP client library.
+//! Sends one HTTP request: the only file that uses the HTTP client library.
 
 use std::{fmt, net::IpAddr, pin::Pin, sync::OnceLock, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::error::Chain;
+use crate::error::{Chain, ClientErrorKind};
 
 /// The `User-Agent` of every request.
 pub(super) const USER_AGENT: HeaderValue =
@@ -28,15 +28,31 @@ pub(crate) struct Response {
     pub(crate) body: Bytes,
 }
 
-/// Why no response came.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The reason why there is no response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TransportError {
-    /// The client cannot be made on this machine.
+    #[error("the HTTP client cannot be made: {0}")]
     Unusable(String),
+    #[error("no connection: {0}")]
     Connect(String),
+    #[error("no response came before the deadline")]
     Timeout,
+    #[error("the connection broke before the response was complete: {0}")]
     Interrupted(String),
+    #[error("the response is larger than {LARGEST_RESPONSE} bytes")]
     TooLarge,
+}
+
+impl TransportError {
+    pub(crate) fn kind(&self) -> ClientErrorKind {
+        match self {
+            Self::Unusable(_) => ClientErrorKind::NotConfigured,
+            Self::Connect(_) => ClientErrorKind::Connect,
+            Self::Timeout => ClientErrorKind::Timeout,
+            Self::Interrupted(_) => ClientErrorKind::Interrupted,
+            Self::TooLarge => ClientErrorKind::TooLarge,
+        }
+    }
 }
 
 pub(crate) type Sending<'t> = Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + 't>>;
@@ -52,11 +68,11 @@ pub(crate) struct HttpTransport {
     client: OnceLock<Result<reqwest::Client, String>>,
 }
 
-/// How connections are made.
+/// The options of connections.
 #[derive(Debug, Clone)]
 pub(crate) struct TransportOptions {
     pub(crate) connect_timeout: Duration,
-    /// The host that is called, to know whether a proxy could be on the way.
+    /// The host that is called: a loopback host is called without a proxy.
     pub(crate) host: String,
 }
 
@@ -91,7 +107,7 @@ impl HttpTransport {
     }
 }
 
-/// The body of an response. Most come in one piece, which needs no copy.
+/// The body of a response. Most have one chunk, which needs no copy.
 async fn collect(response: &mut reqwest::Response) -> Result<Bytes, TransportError> {
     let mut next = async |so_far: usize| match response.chunk().await {
         Ok(Some(chunk)) if chunk.len() > LARGEST_RESPONSE.saturating_sub(so_far) => {
@@ -123,7 +139,7 @@ impl fmt::Debug for HttpTransport {
 }
 
 fn connect(options: &TransportOptions) -> reqwest::Result<reqwest::Client> {
-    // A provider that was installed before stays.
+    // An already installed provider stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())

@@ -190,7 +190,7 @@ fn tee<'b, T: Deserialize<'b>>(body: &'b str) -> (serde_json::Result<T>, Envelop
     (decoded, envelope, complete)
 }
 
-/// What is noted of the top level while it is decoded.
+/// The notes on the top level, taken while it is decoded.
 struct Noted<'n, 'b> {
     envelope: &'n mut Envelope,
     complete: &'n mut bool,

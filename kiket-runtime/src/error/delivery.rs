@@ -105,7 +105,7 @@ impl Error {
         Self(Box::new(Failure { kind: *kind, code, message, cause: None, missing_scopes }))
     }
 
-    /// Adds the cause, which goes to the log and never into the response.
+    /// Adds the cause, which is logged and never in the response.
     #[must_use]
     pub fn because<E: StdError + Send + Sync + 'static>(self, cause: E) -> Self {
         self.caused_by(Box::new(cause), type_name::<E>())
@@ -148,14 +148,14 @@ impl Error {
     }
 }
 
-/// What serving an extension can fail with.
+/// For `?` where an extension is built.
 impl From<StartupError> for Error {
     fn from(cause: StartupError) -> Self {
         Self::of_kind(ErrorKind::Retryable).because(cause)
     }
 }
 
-/// What serving an extension can fail with.
+/// For `?` where an extension is served.
 impl From<std::io::Error> for Error {
     fn from(cause: std::io::Error) -> Self {
         Self::of_kind(ErrorKind::Retryable).because(cause)

@@ -12,7 +12,7 @@ use super::{
     retry::Classifiers,
 };
 
-/// What a handler returns: a value, or a [`HandlerError`], into which `?` converts any error.
+/// The result of a handler: a value, or a [`HandlerError`], into which `?` converts any error.
 pub type Result<T, E = HandlerError> = std::result::Result<T, E>;
 
 /// The error of handlers. `?` converts any error into it: standard errors, `anyhow::Error`, `eyre::Report`,
@@ -24,11 +24,11 @@ pub type Result<T, E = HandlerError> = std::result::Result<T, E>;
 /// [`ExtensionBuilder::classify`](crate::ExtensionBuilder::classify). With the features `anyhow` and `eyre` that includes the values of
 /// contexts. Any other error is retried by the platform's schedule.
 ///
-/// The text of an error goes to the log with the delivery id, and never into the response; only the text of an [`Error`],
-/// and of the constructors here, is for the caller.
+/// The text of an error is logged with the delivery id and is never in the response, except the text of an [`Error`] and
+/// of the constructors here, which is for the caller.
 ///
 /// Like `anyhow::Error`, it is no [`std::error::Error`] itself, so that every error converts into it;
-/// [`into_error`](Self::into_error) gives one.
+/// [`into_error`](Self::into_error) converts it into one.
 ///
 /// ```
 /// use kiket_runtime::{ErrorKind, HandlerError};

@@ -8,7 +8,7 @@ use std::{fmt, path::PathBuf};
 /// `main` with it.
 #[derive(Clone)]
 pub struct StartupError {
-    /// What does not start.
+    /// The subject of the first line, like `the extension`.
     subject: &'static str,
     problems: Vec<Problem>,
 }
@@ -88,7 +88,7 @@ impl Problem {
         self
     }
 
-    /// What is wrong.
+    /// The description of the problem.
     pub fn what(&self) -> &str {
         &self.what
     }
@@ -98,7 +98,7 @@ impl Problem {
         self.place.as_ref()
     }
 
-    /// How to fix it.
+    /// The fix.
     pub fn how_to_mend(&self) -> Option<&str> {
         self.mend.as_deref()
     }

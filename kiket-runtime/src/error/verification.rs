@@ -34,7 +34,7 @@ pub enum VerificationErrorKind {
 }
 
 impl VerificationError {
-    /// An error of a [`Provider`](crate::external_webhook::Provider) of your own. `text` goes to the log and must
+    /// An error of a [`Provider`](crate::external_webhook::Provider) of your own. `text` is logged and must
     /// not contain a secret.
     pub fn new(kind: VerificationErrorKind, text: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, text: text.into() }

@@ -74,7 +74,7 @@ macro_rules! singles {
                     place: &mut Option<Self>,
                     map: &mut A,
                 ) -> Result<(), A::Error> {
-                    replace(place, map)
+                    set(map, |value| *place = Some(value))
                 }
             }
         )*
@@ -83,14 +83,12 @@ macro_rules! singles {
 
 singles!(Id, Timestamp, String, bool, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64, Value);
 
-fn replace<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
-    field: &mut Option<T>,
+/// Sets a field to the next value of `map`, unless that is `null`.
+fn set<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     map: &mut A,
+    set: impl FnOnce(T),
 ) -> Result<(), A::Error> {
-    if let Some(value) = map.next_value()? {
-        *field = Some(value);
-    }
-    Ok(())
+    map.next_value::<Option<T>>().map(|value| value.map(set).unwrap_or_default())
 }
 
 impl<T: Single> Read<Typed> for Option<T> {
@@ -107,53 +105,37 @@ impl<M: Members> Read<Typed> for M {
 
 impl<T: DeserializeOwned> Read<Typed> for Vec<T> {
     fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        if let Some(list) = map.next_value()? {
-            *self = list;
-        }
-        Ok(())
+        set(map, |list| *self = list)
     }
 }
 
 impl Read<Typed> for Map<String, Value> {
     fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        if let Some(members) = map.next_value()? {
-            *self = members;
-        }
-        Ok(())
+        set(map, |members| *self = members)
     }
 }
 
 impl Read<Typed> for Value {
     fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        let value: Self = map.next_value()?;
-        if !value.is_null() {
-            *self = value;
-        }
-        Ok(())
+        set(map, |value| *self = value)
     }
 }
 
 impl<T: DeserializeOwned> Read<Serde> for Option<T> {
     fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        replace(self, map)
+        set(map, |value| *self = Some(value))
     }
 }
 
 impl Read<Lenient> for Option<String> {
     fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        if let Some(Text(text)) = map.next_value()? {
-            *self = Some(text);
-        }
-        Ok(())
+        set(map, |Text(text)| *self = Some(text))
     }
 }
 
 impl Read<Lenient> for Vec<String> {
     fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-        if let Some(texts) = map.next_value::<Option<Vec<Text>>>()? {
-            *self = texts.into_iter().map(|Text(text)| text).collect();
-        }
-        Ok(())
+        set(map, |texts: Vec<_>| *self = texts.into_iter().map(|Text(text)| text).collect())
     }
 }
 
@@ -195,8 +177,8 @@ impl<'de> Visitor<'de> for AnyText {
         let (mut key, mut name) = (None, None);
         while let Some(Key(member)) = map.next_key()? {
             match member.as_ref() {
-                "key" => replace(&mut key, &mut map)?,
-                "name" => replace(&mut name, &mut map)?,
+                "key" => set(&mut map, |text| key = Some(text))?,
+                "name" => set(&mut map, |text| name = Some(text))?,
                 _ => drop(skip(&mut map)?),
             }
         }

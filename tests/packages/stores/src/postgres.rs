@@ -163,8 +163,7 @@ impl Programs {
         let folders: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
         let (initdb, postgres) = (program("initdb", folders.clone())?, program("postgres", folders)?);
         let user = if id(&["-u"])? == 0 {
-            let name =
-                ["postgres", "daemon"].into_iter().find(|name| id(&["-u", name]).is_some())?;
+            let name = ["postgres", "daemon"].into_iter().find(|name| id(&["-u", name]).is_some())?;
             Some((id(&["-u", name])?, id(&["-g", name])?))
         } else {
             None
