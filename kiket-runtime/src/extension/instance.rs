@@ -1,4 +1,4 @@
-//! An extension that is ready: its handlers, its configuration, and how it is served.
+//! A built extension: its handlers, its configuration, and how it is served.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,8 +15,8 @@ use crate::{
 
 /// An extension that is ready to serve: its handlers, secrets and settings are known and checked.
 ///
-/// [`kiket::main!`](https://docs.rs/kiket/latest/kiket/macro.main.html) makes and serves one. By hand it can be
-/// served with [`serve`](Self::serve), mounted into an actix-web `App` with [`routes`](Self::routes), or tested in
+/// [`kiket::main!`](https://docs.rs/kiket/latest/kiket/macro.main.html) builds and serves one. By hand you can serve it
+/// with [`serve`](Self::serve), mount it into an actix-web `App` with [`routes`](Self::routes), or test it in
 /// process with [`TestExtension`](crate::testing::TestExtension). It is cheap to clone, and the clones are the same extension.
 ///
 /// ```
@@ -86,7 +86,7 @@ impl Extension {
         self.0.routes.events()
     }
 
-    /// How many deliveries are running.
+    /// The number of running deliveries.
     pub fn in_flight(&self) -> usize {
         self.pipeline().concurrency.in_flight()
     }
@@ -95,7 +95,7 @@ impl Extension {
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on.
+    /// When it cannot listen on the address.
     pub fn bind(&self) -> Result<Server, StartupError> {
         Server::bind(self.0.routes.clone(), self.0.config.host(), self.0.config.port())
     }
@@ -104,7 +104,7 @@ impl Extension {
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on, deliveries had to be cut off, or the operating system fails.
+    /// When it cannot listen on the address, when deliveries are cut off, or when the operating system fails.
     pub async fn serve(&self) -> Result<()> {
         Ok(self.bind()?.run().await?)
     }
