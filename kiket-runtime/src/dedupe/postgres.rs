@@ -15,7 +15,7 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::thread::StoreThread;
+use super::thread::{OPERATION, StoreThread};
 use crate::store::{
     BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreError, StoreFuture, StoredReply,
     countable,
@@ -38,8 +38,6 @@ pub struct PostgresStore {
 
 /// The timeout of connecting.
 const CONNECT: Duration = Duration::from_secs(2);
-/// The timeout of an operation, with its retries.
-const STEP: Duration = Duration::from_secs(3);
 /// The attempts at an operation whose connection is lost, or whose table is absent.
 const TRIES: usize = 3;
 /// The size of the pool: more connections than such small statements make busy.
@@ -118,7 +116,7 @@ impl PostgresStore {
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(STEP))
+            .wait_timeout(Some(OPERATION))
             .create_timeout(Some(CONNECT))
             .recycle_timeout(Some(CONNECT))
             .post_create(Hook::async_fn(|client, _| {
@@ -150,12 +148,7 @@ impl PostgresStore {
                 tries += 1;
             }
         };
-        self.thread
-            .run(async move {
-                let ended = tokio::time::timeout(STEP, tried).await;
-                ended.unwrap_or_else(|_| Err(StoreError::too_slow("PostgreSQL", STEP)))
-            })
-            .await
+        self.thread.run("PostgreSQL", tried).await
     }
 
     /// Deletes expired rows in the background, if it is time.

@@ -37,8 +37,6 @@ struct Steps {
 const CONNECT: Duration = Duration::from_secs(2);
 /// The timeout of a command.
 const COMMAND: Duration = Duration::from_secs(1);
-/// The timeout of an operation, with its retries.
-const STEP: Duration = Duration::from_secs(3);
 /// The attempts at an operation whose connection is lost: the second finds a server that was restarted.
 const TRIES: usize = 3;
 
@@ -132,12 +130,16 @@ impl RedisStore {
                 }
             }
         };
-        self.thread
-            .run(async move {
-                let ended = tokio::time::timeout(STEP, tried).await;
-                ended.unwrap_or_else(|_| Err(StoreError::too_slow("Redis", STEP)))
-            })
-            .await
+        self.thread.run("Redis", tried).await
+    }
+
+    /// Runs an operation of the owner of a lease.
+    async fn owned(&self, call: Call, script: fn(&Steps) -> &Script) -> Result<LeaseState, StoreError> {
+        let held = self.step(move |steps| {
+            let call = call.clone();
+            async move { call.run::<i64>(script(&steps), &steps.connection).await }
+        });
+        Ok(if held.await? == 0 { LeaseState::Lost } else { LeaseState::Held })
     }
 }
 
@@ -171,24 +173,12 @@ impl DedupeStore for RedisStore {
             .with(reply.retry_seconds())
             .with(&reply.body()[..])
             .with(millis(retention));
-        Box::pin(async move {
-            let held = self.step(move |steps| {
-                let call = call.clone();
-                async move { call.run(&steps.commit, &steps.connection).await }
-            });
-            Ok(ownership(held.await?))
-        })
+        Box::pin(self.owned(call, |steps| &steps.commit))
     }
 
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
         let call = Call::new(key, *token);
-        Box::pin(async move {
-            let held = self.step(move |steps| {
-                let call = call.clone();
-                async move { call.run(&steps.release, &steps.connection).await }
-            });
-            Ok(ownership(held.await?))
-        })
+        Box::pin(self.owned(call, |steps| &steps.release))
     }
 
     /// Connects, and warns of a server that evicts keys.
@@ -245,10 +235,6 @@ impl Call {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(countable(duration).as_millis()).unwrap_or(u64::MAX)
-}
-
-fn ownership(held: i64) -> LeaseState {
-    if held == 0 { LeaseState::Lost } else { LeaseState::Held }
 }
 
 /// The eviction policy of a server that has a memory limit and may evict leases.

@@ -4,7 +4,7 @@
 //! a handler that blocks would delay every delivery that uses a connection made there, and a worker that ends first would
 //! close such connections while others have replies to commit.
 
-use std::{io, thread};
+use std::{io, thread, time::Duration};
 
 use tokio::{
     runtime::{Builder, Handle},
@@ -12,6 +12,9 @@ use tokio::{
 };
 
 use crate::store::StoreError;
+
+/// The timeout of an operation, with its retries.
+pub(super) const OPERATION: Duration = Duration::from_secs(3);
 
 /// Runs the operations of a store. The thread ends when this is dropped.
 pub(super) struct StoreThread {
@@ -36,13 +39,16 @@ impl StoreThread {
         started().map_err(|error| StoreError::new("the thread of the store does not start").because(error))
     }
 
-    /// Runs an operation to its end, even if its caller is dropped.
+    /// Runs an operation to its end or its timeout, even if its caller is dropped.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        step: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+        server: &'static str,
+        operation: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let ended = self.runtime.spawn(step).await;
-        ended.unwrap_or_else(|error| Err(StoreError::new("the thread of the store has ended").because(error)))
+        let ended = self.runtime.spawn(tokio::time::timeout(OPERATION, operation)).await;
+        ended
+            .map_err(|error| StoreError::new("the thread of the store has ended").because(error))?
+            .unwrap_or_else(|_| Err(StoreError::too_slow(server, OPERATION)))
     }
 
     /// Calls `make` inside the runtime.

@@ -67,14 +67,22 @@ fn reference(section: &Section<'_>, entry: &Entry, text: &str, report: &mut Repo
         report.problem(spot(entry), what, "write `env:KIKET_WEBHOOK_SECRET`");
         return None;
     }
-    match Reference::parse(text) {
-        Ok(reference) => Some(reference.at(report.place(spot(entry)))),
-        Err(reason) => {
-            let what = format!("{} is no reference to the environment: {reason}", section.name(&entry.key));
-            report.problem(spot(entry), what, "write it like `env:NAME`, `${NAME}` or `${NAME:-default}`");
-            None
-        }
-    }
+    read_reference(&section.name(&entry.key), entry, text, report)
+}
+
+/// The reference `text`; `None`, after a problem, if it is not one.
+pub(super) fn read_reference(
+    name: &str,
+    entry: &Entry,
+    text: &str,
+    report: &mut Report<'_>,
+) -> Option<Reference> {
+    let refused = |error| {
+        let what = format!("{name} is no reference to the environment: {error}");
+        report.problem(spot(entry), what, "write it like `env:NAME`, `${NAME}` or `${NAME:-default}`");
+    };
+    let reference = Reference::parse(text).map_err(refused).ok()?;
+    Some(reference.at(report.place(spot(entry))))
 }
 
 fn only_timeout<'s, 'a: 's>(
@@ -97,8 +105,8 @@ pub(super) fn read_timeout(name: &str, entry: &Entry, report: &mut Report<'_>) -
     }
     match timeout::read(&entry.value) {
         Ok(timeout) => Some(timeout),
-        Err(reason) => {
-            let what = format!("{name} is a time from 1 ms to an hour, found {}", reason.found);
+        Err(found) => {
+            let what = format!("{name} is a time from 1 ms to an hour, found {found}");
             report.problem(spot(entry), what, "write milliseconds, like `5000`, or a unit, like `5s`");
             None
         }
