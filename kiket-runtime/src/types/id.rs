@@ -75,11 +75,7 @@ impl PartialEq for Id {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Spelling::Number(one), Spelling::Number(other)) => one == other,
-            (Spelling::Negative(one), Spelling::Negative(other)) => one == other,
             (Spelling::Text(one), Spelling::Text(other)) => one == other,
-            (Spelling::Number(_), Spelling::Negative(_)) | (Spelling::Negative(_), Spelling::Number(_)) => {
-                false
-            }
             _ => self.spelling() == other.spelling(),
         }
     }

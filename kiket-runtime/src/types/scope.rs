@@ -40,8 +40,7 @@ impl Scope {
 
     /// A scope that is known only at run time.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        let valid = !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic());
-        valid.then(|| Self(Cow::Owned(text.to_owned())))
+        text.parse().ok()
     }
 
     /// The scope as it is written.
