@@ -8,7 +8,7 @@
 //! absent ───────────► leased(token) ─────────► done(reply)
 //!   ▲                   │   │                     │
 //!   └───────────────────┘   └── begin by another, │
-//!     release                   after it expired   │
+//!     release                   after it expired  │
 //!   ▲                                             │
 //!   └─────────────────────────────────────────────┘
 //!                      retention is over
