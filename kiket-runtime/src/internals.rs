@@ -1,4 +1,4 @@
-//! What the test kit, the benches and the fuzz targets need of the runtime. Nothing here is stable.
+//! The names that the test kit, the benches and the fuzz targets use. Nothing here is stable.
 
 use std::{borrow::Cow, path::Path, sync::Arc, time::Duration};
 
@@ -20,8 +20,8 @@ use crate::{
     types::{Clock, EventName, EventVersion, Headers, Secret},
 };
 
-/// What the context of a made-up delivery is made of.
-#[allow(missing_debug_implementations)] // settings and body are not to be printed
+/// The parts of the context of an invented delivery.
+#[allow(missing_debug_implementations)] // settings and body must not be printed
 pub struct ContextParts {
     /// The event.
     pub event: EventName,
@@ -31,7 +31,7 @@ pub struct ContextParts {
     pub extension_id: Option<String>,
     /// The version of the extension.
     pub extension_version: Option<String>,
-    /// The client; without one, every call fails for want of a token.
+    /// The client; without one, every call fails because it has no token.
     pub client: Option<Client>,
     /// The settings.
     pub settings: Vec<(String, Value)>,
@@ -39,15 +39,15 @@ pub struct ContextParts {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Value,
-    /// The scopes of a verified runtime token; without them there is no token.
+    /// The scopes of a verified runtime token; `None` is no token.
     pub scopes: Option<Vec<String>>,
-    /// When the delivery was signed, in Unix seconds.
+    /// The time of the signature, in Unix seconds.
     pub signed_at: u64,
     /// How long the handler may still run.
     pub remaining: Duration,
 }
 
-/// Makes a context up; `None` if the body is not an object.
+/// Builds a context; `None` if the body is not an object.
 pub fn context(parts: ContextParts) -> Option<Context> {
     let services = Services {
         client: parts.client.unwrap_or_else(Client::unconfigured),
@@ -72,7 +72,7 @@ pub fn context(parts: ContextParts) -> Option<Context> {
     )))
 }
 
-/// What a builder is given unless it has it.
+/// The defaults of builders in tests.
 #[derive(Debug)]
 pub struct Defaults {
     /// The id of the extension.
@@ -81,11 +81,11 @@ pub struct Defaults {
     pub webhook_secret: Option<Secret>,
     /// The clock.
     pub clock: Clock,
-    /// Whether it reads no variables but those it was given.
+    /// Whether it reads only the variables that it is given.
     pub isolated: bool,
 }
 
-/// Gives `builder` what it lacks of `defaults`. Returns it, and the clock that it has.
+/// Sets the `defaults` that `builder` lacks. Returns the builder, and its clock.
 pub fn with_defaults(mut builder: ExtensionBuilder, defaults: Defaults) -> (ExtensionBuilder, Clock) {
     if let (None, Some(secret)) = (&builder.0.layer.webhook_secrets, defaults.webhook_secret) {
         builder = builder.webhook_secret(secret);
@@ -98,22 +98,22 @@ pub fn with_defaults(mut builder: ExtensionBuilder, defaults: Defaults) -> (Exte
     (builder, clock)
 }
 
-/// Awaits the response to a delivery. Beside it is the cause for which the delivery was refused, as `code: text`.
+/// Awaits the response to a delivery. Returns it, and the cause for which the delivery was refused, as `code: text`.
 pub async fn observed<F: Future>(responding: F) -> (F::Output, Option<String>) {
     refusal::observed(responding).await
 }
 
-/// The response for every path that the extension does not have.
+/// The response for a path that the extension does not have.
 pub async fn not_found(payload: Payload) -> HttpResponse {
     http::not_found(payload).await
 }
 
-/// A line and a column of a file, 0 where the whole is meant.
+/// A line and a column of a file; 0 is the whole file.
 pub fn place(file: &Path, (line, column): (u32, u32)) -> Place {
     Place { file: file.to_owned(), line, column, excerpt: None }
 }
 
-/// A problem, in one sentence, with its place and with what to do about it.
+/// A problem: one sentence, its place, and what to do about it.
 pub fn problem(what: impl Into<String>, place: Option<Place>, help: impl Into<String>) -> Problem {
     let problem = Problem::new(what).mend(help);
     match place {
@@ -122,9 +122,9 @@ pub fn problem(what: impl Into<String>, place: Option<Place>, help: impl Into<St
     }
 }
 
-/// What keeps `subject` from starting.
-pub fn startup_error(subject: &'static str, problems: Vec<Problem>) -> StartupError {
-    StartupError::of(subject, problems)
+/// The error that stops the start of `program`.
+pub fn startup_error(program: &'static str, problems: Vec<Problem>) -> StartupError {
+    StartupError::of(program, problems)
 }
 
 /// Runs a delivery without HTTP. Returns the status and the body of its response.
@@ -140,7 +140,7 @@ pub async fn dispatch(
     (status.as_u16(), body)
 }
 
-/// The same for a path and its query as they were sent; `None` for a path that is not of deliveries.
+/// The same for a path and its query as they are sent; `None` for a path that is not one of deliveries.
 pub async fn dispatch_to(
     extension: &Extension,
     path: &str,
@@ -153,7 +153,7 @@ pub async fn dispatch_to(
     Some((status.as_u16(), body))
 }
 
-/// The event and the version that a request names, each as it is written, or the code of its rejection.
+/// The event and the version that a request names, as they are written, or the code of the rejection.
 pub fn route(
     event: Option<&str>,
     version: Option<&str>,
@@ -181,7 +181,7 @@ pub struct EnvelopeFields {
     pub base_url: Option<String>,
 }
 
-/// A body as a `T`, and its envelope, found in the same pass.
+/// A body as a `T`, and its envelope, read in the same pass.
 pub fn decode<'b, T: Deserialize<'b>>(
     body: &'b str,
 ) -> (serde_json::Result<T>, serde_json::Result<EnvelopeFields>) {

@@ -1,6 +1,6 @@
 //! The runtime of [`kiket`](https://docs.rs/kiket), the framework for extensions of the Kiket platform.
 //!
-//! Use it through `kiket`, which re-exports everything here that is meant to be used.
+//! Use it through `kiket`, which re-exports the public API.
 
 // The derives of the payloads in `events` name `::kiket`, as they do for users.
 extern crate self as kiket;
@@ -32,7 +32,7 @@ mod store;
 pub mod telemetry;
 mod types;
 
-/// What keeps an extension from starting, and the report of a start.
+/// The errors that stop the start of an extension, and the report of a start.
 pub mod startup {
     pub use crate::{
         error::{Place, Problem, StartupError},
@@ -40,7 +40,7 @@ pub mod startup {
     };
 }
 
-/// Decisions, the replies of guards.
+/// Decisions: the replies of guards.
 pub mod guard {
     pub use crate::messages::{Decision, Verdict};
 }
@@ -71,7 +71,7 @@ pub use self::{
     messages::{Decision, external_webhook, notification},
     types::{Event, EventName, EventVersion, Headers, Secret},
 };
-// Each of these has its place in a module; the root keeps them for expansions, doc examples and fuzz targets.
+// These names belong to modules; the root has them for expansions, doc examples and fuzz targets.
 #[doc(hidden)]
 pub use self::{
     api::{Endpoints, Level},

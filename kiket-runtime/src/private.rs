@@ -1,4 +1,4 @@
-//! The names that expansions use; nothing else may, and nothing here is stable.
+//! The names that expansions of macros use. Nothing here is stable.
 
 use std::{error::Error as _, process::ExitCode};
 
@@ -17,7 +17,7 @@ use crate::{
     telemetry::init_logging,
 };
 
-/// What the derives of models and payloads name.
+/// The names that the derives of models and payloads use.
 pub mod model {
     pub use serde;
     pub use serde_json::{Map, Value};
@@ -32,7 +32,7 @@ pub mod model {
     };
 }
 
-/// Submits the registration of a handler. The compiler names this macro where the attribute stands in an `impl`.
+/// Submits the registration of a handler. The compiler names this macro where the attribute is inside an `impl`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __a_webhook_handler_is_a_free_function {
@@ -55,7 +55,7 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let served = runtime.map_err(HandlerError::from).and_then(|runtime| {
         let served = runtime.block_on(serve(builder, setup));
-        // Whatever else the program began does not keep it from ending.
+        // Other tasks of the program do not delay its end.
         runtime.shutdown_background();
         served
     });
@@ -85,12 +85,12 @@ where
     Ok(server.run_until(signals).await?)
 }
 
-/// The setup of a program that has none.
+/// The setup of a program without one.
 ///
 /// # Errors
 ///
 /// None.
-#[allow(clippy::unused_async)] // it stands where a user's async function stands
+#[allow(clippy::unused_async)] // `kiket::main!` awaits the setup of the user here
 pub async fn no_setup(builder: ExtensionBuilder) -> Result<ExtensionBuilder> {
     Ok(builder)
 }

@@ -8,10 +8,10 @@ use std::{
 
 use crate::types::allows;
 
-/// The claims of the runtime token of a delivery: whom the delivery acts for, and what it may do. See
+/// The claims of the runtime token of a delivery: its identities and its scopes. See
 /// [`Context::auth`](crate::Context::auth). It is cheap to clone.
 ///
-/// The token itself is not in here: it stays inside the client, which sends it with the calls of the delivery.
+/// The token itself is not part of it: the client holds it, and sends it with the calls of the delivery.
 ///
 /// ```
 /// use kiket_testing::context;
@@ -23,14 +23,14 @@ use crate::types::allows;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Auth {
     grant: Arc<Grant>,
-    /// Beside the token in the body, not in the token.
+    /// From the body, beside the token.
     token_type: Option<Arc<str>>,
 }
 
 /// The claims of a token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Grant {
-    /// Whether its signature and its claims were checked.
+    /// Whether the signature and the claims were verified.
     pub(crate) verified: bool,
     /// Unix seconds.
     pub(crate) expires_at: Option<u64>,
@@ -43,7 +43,7 @@ pub(crate) struct Grant {
     pub(crate) project: Option<String>,
     pub(crate) pi: Option<String>,
     pub(crate) source: Option<String>,
-    /// What tells this token from every other one.
+    /// The unique id of the token.
     pub(crate) id: Option<String>,
 }
 
@@ -60,8 +60,8 @@ impl Auth {
         &self.grant
     }
 
-    /// Whether the token was checked, which the modes `token`, `both` and `either` do. Where it was not, this is what
-    /// the signed body says beside the token, and it allows nothing.
+    /// Whether the token was verified, as in the modes `token`, `both` and `either`. Otherwise these are the values that the
+    /// signed body has beside the token, and they allow nothing.
     pub fn is_verified(&self) -> bool {
         self.grant.verified
     }
@@ -71,12 +71,12 @@ impl Auth {
         self.token_type.as_deref()
     }
 
-    /// When the token expires; whole seconds count.
+    /// The expiry of the token, in whole seconds.
     pub fn expires_at(&self) -> Option<SystemTime> {
         time(self.grant.expires_at)
     }
 
-    /// When the token was made; whole seconds count.
+    /// The time at which the token was issued, in whole seconds.
     pub fn issued_at(&self) -> Option<SystemTime> {
         time(self.grant.issued_at)
     }
@@ -92,12 +92,12 @@ impl Auth {
         self.grant.verified && allows(&self.grant.scopes, scope)
     }
 
-    /// Whom the token was made for: `sub`, like `installation:1`.
+    /// The subject: `sub`, like `installation:1`.
     pub fn subject(&self) -> Option<&str> {
         self.grant.subject.as_deref()
     }
 
-    /// The organisation: `org_id`, a number or a text, exactly as it is written.
+    /// The organization: `org_id`, a number or a text, exactly as it is written.
     pub fn organization_id(&self) -> Option<&str> {
         self.grant.organization.as_deref()
     }
@@ -112,12 +112,12 @@ impl Auth {
         self.grant.project.as_deref()
     }
 
-    /// What Kiket calls `pi_id`.
+    /// The claim `pi_id`.
     pub fn pi_id(&self) -> Option<&str> {
         self.grant.pi.as_deref()
     }
 
-    /// What made the token: `src`, like `webhook`.
+    /// The source of the token: `src`, like `webhook`.
     pub fn source(&self) -> Option<&str> {
         self.grant.source.as_deref()
     }

@@ -1,11 +1,11 @@
-//! HMAC-SHA256, compared in constant time, and the texts that carry one.
+//! HMAC-SHA256, compared in constant time, and the texts of MACs and times.
 
 use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _, digest::CtOutput};
 use sha2::Sha256;
 
-/// A key that is ready to sign. `Debug` hides it.
+/// A key. `Debug` hides it.
 #[derive(Clone)]
 pub(crate) struct MacKey(Hmac<Sha256>);
 
@@ -13,13 +13,13 @@ pub(crate) struct MacKey(Hmac<Sha256>);
 const TIME_DIGITS: usize = 15;
 
 impl MacKey {
-    /// The key `bytes`, of any length but none.
+    /// The key `bytes`, which are not empty.
     pub(crate) fn new(bytes: &[u8]) -> Self {
-        // HMAC hashes a key that is longer than a block: every length is a key. An empty one never gets here.
+        // HMAC hashes a key that is longer than a block, so keys have any length. Callers refuse an empty one.
         Self(Hmac::new_from_slice(bytes).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length")))
     }
 
-    /// The MAC of `parts`, one behind the other.
+    /// The MAC of the concatenated `parts`.
     pub(crate) fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         self.authenticate(parts).finalize().into_bytes().into()
     }
@@ -49,8 +49,8 @@ impl fmt::Debug for MacKey {
 /// time = "0" / %x31-39 *14DIGIT
 /// ```
 ///
-/// One number has one spelling: what is signed is the text, and a reader of another spelling could be shown a
-/// body that starts with part of the number.
+/// A number has one spelling: the signature covers the text, and with other spellings a body could be read as beginning with
+/// part of the number.
 pub(crate) fn read_time(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > TIME_DIGITS || (text.len() > 1 && text.starts_with(b"0")) {
         return None;
@@ -102,7 +102,7 @@ mod tests {
 
     /// RFC 4231, test cases 2 and 6: a short key, and one that is longer than a block.
     #[test]
-    fn the_macs_are_those_of_the_rfc() {
+    fn macs_are_those_of_the_rfc() {
         #[track_caller]
         fn check(key: &[u8], parts: &[&[u8]], hex: &str) {
             let mac = read_hex(hex.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! Whether a request is from Kiket: signatures and runtime tokens.
+//! Authentication of deliveries: signatures and runtime tokens.
 
 mod authentic;
 mod grant;

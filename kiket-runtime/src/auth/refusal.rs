@@ -1,4 +1,4 @@
-//! The cause of a refused signature or token, for the test kit: no response has it.
+//! Passes the cause of a refused signature or token to the test kit; no response shows it.
 
 use std::{cell::RefCell, fmt::Display};
 
@@ -6,7 +6,7 @@ tokio::task_local! {
     static CAUSE: RefCell<Option<String>>;
 }
 
-/// Awaits `responding`; beside its output is the cause for which it refused a delivery, as `code: text`.
+/// Awaits `responding`. Returns its output, and the cause for which it refused a delivery, as `code: text`.
 #[cfg(feature = "internals")]
 pub(crate) async fn observed<F: Future>(responding: F) -> (F::Output, Option<String>) {
     let observed = async {
@@ -16,7 +16,7 @@ pub(crate) async fn observed<F: Future>(responding: F) -> (F::Output, Option<Str
     CAUSE.scope(RefCell::default(), observed).await
 }
 
-/// Notes a cause, where a test observes.
+/// Notes a cause, if a test observes.
 pub(crate) fn note(code: &str, cause: &impl Display) {
     let _ = CAUSE.try_with(|noted| noted.replace(Some(format!("{code}: {cause}"))));
 }

@@ -1,4 +1,4 @@
-//! Webhook signatures: HMAC-SHA256 over timestamp and body, made and verified.
+//! Signs and verifies webhooks: HMAC-SHA256 of timestamp and body.
 //!
 //! ```
 //! use kiket_runtime::signature;
@@ -22,7 +22,7 @@ pub const SIGNATURE_HEADER: &str = "x-kiket-signature";
 /// How far the timestamp may be from now, in either direction, in seconds (wire contract, signature-window).
 pub const TOLERANCE_SECONDS: u64 = 300;
 
-/// The signature of `body` at `timestamp` (Unix seconds): lower-case hex, as it stands in `X-Kiket-Signature`.
+/// The signature of `body` at `timestamp` (Unix seconds): lower-case hex, as `X-Kiket-Signature` has it.
 ///
 /// ```
 /// let signature = kiket_runtime::signature::sign("kiket_test_secret", 1_700_000_000, b"");
@@ -33,7 +33,7 @@ pub fn sign(secret: &str, timestamp: u64, body: &[u8]) -> String {
     hex(&mac)
 }
 
-/// Checks one signature: `timestamp` and `signature` as their headers wrote them, `now` in Unix seconds.
+/// Verifies one signature: `timestamp` and `signature` are the values of their headers, `now` is in Unix seconds.
 ///
 /// # Errors
 ///
@@ -49,13 +49,13 @@ pub fn verify(
     verifier.check(timestamp.as_bytes(), signature.as_bytes(), body, now)
 }
 
-/// Checks signatures against the live secrets of an extension, whose keyed states it keeps.
+/// Verifies signatures with the live secrets of an extension.
 #[derive(Clone)]
 pub struct Verifier {
     keys: Vec<MacKey>,
 }
 
-/// A verified signature: the body was sent by an owner of the secret, within the time window.
+/// A verified signature: an owner of the secret signed the body, within the time window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
     timestamp: u64,
@@ -63,24 +63,23 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// When it was signed, in Unix seconds.
+    /// The time of the signature, in Unix seconds.
     pub fn timestamp(self) -> u64 {
         self.timestamp
     }
 
-    /// Which secret it was signed with, by position: 0 is the current one.
+    /// The position of the secret that signed it; 0 is the current one.
     pub fn secret(self) -> usize {
         self.secret
     }
 }
 
 impl Verifier {
-    /// A verifier for `secrets`, the current one first. The key is the secret's text as it is, never trimmed,
-    /// never decoded.
+    /// A verifier for `secrets`, the current one first. The key is the text of the secret, neither trimmed nor decoded.
     ///
     /// # Errors
     ///
-    /// When there is no secret, or one that is blank or has white space at an end.
+    /// When there is no secret, or one is blank or has white space at an end.
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s Secret>) -> Result<Self, SecretError> {
         let keys = secrets
             .into_iter()
@@ -89,7 +88,7 @@ impl Verifier {
         if keys.is_empty() { Err(SecretError::Missing) } else { Ok(Self { keys }) }
     }
 
-    /// Checks the signature that `headers` carry for `body`, `now` in Unix seconds.
+    /// Verifies the signature of `body` in `headers`; `now` is in Unix seconds.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
-//! Environment variables: the process's, or those of a test.
+//! Environment variables: of the process, or given by a test.
 
 use std::{collections::HashMap, sync::Arc};
 
-/// Where variables come from: the process, or a test.
+/// The environment variables: of the process, or given by a test.
 #[derive(Clone, Default)]
 pub(crate) enum Environment {
     #[default]

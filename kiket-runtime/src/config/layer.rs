@@ -9,7 +9,7 @@ use crate::{
     types::{Authentication, BaseUrl, Secret, SecretError},
 };
 
-/// The values that one source has. What does not read is a problem, which counts only if no layer above has the value.
+/// The values of one source. A value that does not parse is a problem, which counts only if no layer above has the value.
 #[derive(Default)]
 pub(crate) struct Layer {
     pub(crate) id: Option<String>,
@@ -17,7 +17,7 @@ pub(crate) struct Layer {
     pub(crate) authentication: Option<Read<Authentication>>,
     /// The live secrets, the current one first.
     pub(crate) webhook_secrets: Option<Vec<Read<Secret>>>,
-    /// The one before, while Kiket may still sign with it; it comes after those of any layer.
+    /// The previous secret, while Kiket may still sign with it. It follows the live secrets of any layer.
     pub(crate) previous_secret: Option<Read<Secret>>,
     pub(crate) workspace_token: Option<Secret>,
     pub(crate) extension_api_key: Option<Secret>,
@@ -27,12 +27,12 @@ pub(crate) struct Layer {
     pub(crate) telemetry: Option<bool>,
     pub(crate) host: Option<String>,
     pub(crate) port: Option<Read<u16>>,
-    /// It may have a password in it.
+    /// It may have a password.
     pub(crate) dedupe_url: Option<Secret>,
     pub(crate) auto_env_secrets: Option<bool>,
 }
 
-/// A value, or what is wrong with its text.
+/// A value, or the problem of its text.
 pub(crate) type Read<T> = Result<T, Problem>;
 
 pub(super) const WEBHOOK_SECRET: &str = "KIKET_WEBHOOK_SECRET";
@@ -60,7 +60,7 @@ impl Layer {
         }
     }
 
-    /// What the environment sets.
+    /// The layer of the environment.
     pub(super) fn environment(environment: &Environment) -> Self {
         let variable = |name: &str| environment.variable(name);
         let hidden = |name: &str| variable(name).map(Secret::new);
@@ -81,7 +81,7 @@ impl Layer {
         }
     }
 
-    /// What the manifest sets; its references are looked up in the environment.
+    /// The layer of the manifest; its references are looked up in the environment.
     pub(super) fn manifest(manifest: &Manifest, environment: &Environment) -> Self {
         let secret = manifest.delivery_secret().and_then(|reference| {
             let secret = reference.resolve(&|name| environment.variable(name))?;
@@ -95,7 +95,7 @@ impl Layer {
         }
     }
 
-    /// What holds where no other layer says anything. The telemetry URL follows from the base URL.
+    /// The layer of the defaults. The default telemetry URL depends on the base URL.
     pub(super) fn defaults() -> Self {
         Self {
             authentication: Some(Ok(Authentication::default())),
@@ -187,7 +187,7 @@ fn authentication(text: &str) -> Read<Authentication> {
 
 pub(super) fn address(name: &str, text: &str) -> Read<BaseUrl> {
     text.parse().map_err(|invalid| {
-        // A URL may have a password in it, which is what makes it invalid.
+        // It may be invalid because it has a password.
         let found = if text.contains('@') { String::new() } else { format!(", found `{text}`") };
         Problem::new(format!("`{name}` is not an address: {invalid}{found}"))
             .mend(format!("set `{name}` to the address alone"))

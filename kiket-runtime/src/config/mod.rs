@@ -21,7 +21,7 @@ use crate::{
     types::{Authentication, BaseUrl, Secret},
 };
 
-/// Every configured value of an extension, from whichever layer it came.
+/// The configuration of an extension: each value from the first layer that has it.
 ///
 /// `Debug` prints no secret.
 #[derive(Debug, Clone)]
@@ -37,19 +37,19 @@ pub struct Config {
     pub(crate) telemetry: bool,
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// The store of deduplication; it may have a password in it.
+    /// The URL of the deduplication store, which may have a password.
     pub(crate) dedupe_url: Option<Secret>,
     pub(crate) authentication: Authentication,
     pub(crate) settings: Settings,
     pub(crate) secret_variables: SecretVariables,
 }
 
-/// The manifest, as far as there is one.
+/// The manifest, if there is one.
 #[derive(Clone, Copy)]
 pub(crate) enum Declared<'m> {
     Nothing,
     By(&'m Manifest),
-    /// There is one that does not read: it is not a problem that its values are missing.
+    /// A manifest that does not parse: that its values are missing is no further problem.
     Unreadable,
 }
 
@@ -63,11 +63,11 @@ impl<'m> Declared<'m> {
 }
 
 impl Config {
-    /// Combines the layers: for each value, the first that has one gives it.
+    /// Combines the layers: each value is that of the first layer that has it.
     ///
     /// # Errors
     ///
-    /// Every value that does not read, and a missing webhook secret.
+    /// Every value that does not parse, and a missing webhook secret.
     pub(crate) fn combine(
         builder: Layer,
         settings: Vec<(String, Value)>,
@@ -79,12 +79,12 @@ impl Config {
         let values = builder.or(Layer::environment(environment)).or(of_manifest).or(Layer::defaults());
 
         let mut problems = Vec::new();
-        let authentication = values.authentication.and_then(|read| keep(read, &mut problems));
+        let authentication = values.authentication.and_then(|read| value_of(read, &mut problems));
         let authentication = authentication.unwrap_or_default();
         let secrets = values.webhook_secrets.map(|secrets| secrets.into_iter().chain(values.previous_secret));
         let secrets = match secrets {
             _ if !authentication.takes_signatures() => Vec::new(),
-            Some(secrets) => secrets.filter_map(|secret| keep(secret, &mut problems)).collect(),
+            Some(secrets) => secrets.filter_map(|secret| value_of(secret, &mut problems)).collect(),
             None => {
                 if !matches!(declared, Declared::Unreadable) {
                     problems.push(no_secret(manifest));
@@ -92,14 +92,14 @@ impl Config {
                 Vec::new()
             }
         };
-        let base_url = values.base_url.and_then(|read| keep(read, &mut problems));
+        let base_url = values.base_url.and_then(|read| value_of(read, &mut problems));
         let telemetry_url = values
             .telemetry_url
             .or_else(|| Some(address(TELEMETRY_URL, &format!("{}/api/v1/ext", base_url.as_ref()?))));
-        let telemetry_url = telemetry_url.and_then(|read| keep(read, &mut problems));
+        let telemetry_url = telemetry_url.and_then(|read| value_of(read, &mut problems));
         let allowed_base_urls = values.allowed_base_urls.into_iter().flatten();
-        let allowed_base_urls = allowed_base_urls.filter_map(|read| keep(read, &mut problems)).collect();
-        let port = values.port.and_then(|read| keep(read, &mut problems));
+        let allowed_base_urls = allowed_base_urls.filter_map(|read| value_of(read, &mut problems)).collect();
+        let port = values.port.and_then(|read| value_of(read, &mut problems));
         let (Some(base_url), Some(telemetry_url), Some(port), true) =
             (base_url, telemetry_url, port, problems.is_empty())
         else {
@@ -154,17 +154,17 @@ impl Config {
         self.extension_api_key.as_ref()
     }
 
-    /// Where Kiket is, without a slash at the end.
+    /// The base URL of Kiket, without a slash at the end.
     pub fn base_url(&self) -> &str {
         self.base_url.as_str()
     }
 
-    /// Where telemetry goes.
+    /// The URL that telemetry is sent to.
     pub fn telemetry_url(&self) -> &str {
         self.telemetry_url.as_str()
     }
 
-    /// Whether telemetry goes anywhere.
+    /// Whether telemetry is sent.
     pub fn telemetry(&self) -> bool {
         self.telemetry
     }
@@ -174,12 +174,12 @@ impl Config {
         &self.host
     }
 
-    /// The port to listen on; 0 is any free one.
+    /// The port to listen on; 0 is any free port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// What proves that a delivery is Kiket's.
+    /// The mode of authentication.
     pub fn authentication(&self) -> Authentication {
         self.authentication
     }
@@ -190,8 +190,8 @@ impl Config {
     }
 }
 
-/// The value, unless it is a problem.
-fn keep<T>(read: Read<T>, problems: &mut Vec<Problem>) -> Option<T> {
+/// The value; a problem is added to `problems`.
+fn value_of<T>(read: Read<T>, problems: &mut Vec<Problem>) -> Option<T> {
     read.map_err(|problem| problems.push(problem)).ok()
 }
 
@@ -324,7 +324,7 @@ settings:
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_source_and_without_the_secret() {
+    fn problems_name_their_source_and_never_the_secret() {
         #[track_caller]
         fn check(variables: &[(&str, &str)], text: Option<&str>, expected: &[&str]) {
             let manifest = text.map(manifest);
@@ -355,7 +355,7 @@ settings:
     }
 
     #[test]
-    fn settings_keep_their_types_and_secrets_are_hydrated() {
+    fn settings_keep_their_types_and_secrets_are_filled_in() {
         let variables = [("KIKET_SECRET_EXAMPLE_APIKEY", "hydrated"), ("KIKET_SECRET_MAX_RETRIES", "9")];
         let given = vec![("EXTRA".into(), json!(1))];
         let config = Config::combine(
@@ -411,7 +411,7 @@ settings:
         assert!(config.settings().secret("API_KEY").is_none());
         assert!(config.secret_variables.find("API_KEY").is_none());
         assert_eq!(config.secret_variables.all().count(), 0);
-        // What the manifest names itself is read all the same.
+        // A variable that the manifest names is still read.
         assert_eq!(config.settings().secret("TOKEN").map(Secret::expose), Some("named"));
         assert_eq!(config.settings().get("PLAIN"), Ok(1));
         let error = config.settings().get::<String>("API_KEY").unwrap_err();

@@ -1,10 +1,10 @@
-//! The secrets of the environment: `KIKET_SECRET_…`, and the variables that secret settings are called like.
+//! The secrets of the environment: `KIKET_SECRET_…`, and the variables named like declared settings.
 
 use std::collections::HashMap;
 
 use crate::{config::environment::Environment, manifest::Setting, types::Secret};
 
-/// The secrets of the environment, read once at the start, so that the log can hide all of them later.
+/// The secrets of the environment, read once at the start, so that the log can redact all of them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SecretVariables {
     /// Whether the environment is not read for secrets: `auto_env_secrets(false)`.
@@ -56,7 +56,7 @@ impl SecretVariables {
 /// The prefix of the variables of secrets.
 const PREFIX: &str = "KIKET_SECRET_";
 
-/// The variable of a secret: `example.apiKey` is `KIKET_SECRET_EXAMPLE_APIKEY`; wire contract, settings.
+/// The variable of a secret: `example.apiKey` is `KIKET_SECRET_EXAMPLE_APIKEY`; wire contract, secret-variables.
 pub(crate) fn secret_variable(key: &str) -> String {
     let words = key.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.fold(PREFIX.trim_end_matches('_').to_owned(), |name, word| name + "_" + &word.to_ascii_uppercase())

@@ -1,4 +1,4 @@
-//! Settings, read by type, and the deserializer that makes numbers and booleans of texts.
+//! Settings, read by type, and the deserializer that reads texts as numbers and booleans.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -23,7 +23,7 @@ use crate::types::Secret;
 /// # Ok::<(), kiket_runtime::config::SettingError>(())
 /// ```
 ///
-/// It is an extractor, too: a handler may take it as an argument.
+/// It is an extractor.
 #[derive(Clone, Default)]
 pub struct Settings(Arc<BTreeMap<String, Setting>>);
 
@@ -40,13 +40,13 @@ enum Setting {
 impl Settings {
     /// The setting `key` as a `T`.
     ///
-    /// A setting keeps the type that YAML gave it. Texts that spell a number or a boolean also read as one, for
-    /// real manifests quote everything. `Option<T>` is `None` where there is no value.
+    /// A setting has the type that YAML gives it. A text that spells a number or a boolean also reads as one, because many
+    /// manifests quote everything. `Option<T>` is `None` if there is no value.
     ///
     /// # Errors
     ///
-    /// When there is no value, or one that does not read as a `T`. The error names the setting, and the value
-    /// only where it is not secret.
+    /// When there is no value, or one that does not read as a `T`. The error names the setting, and its value unless that is
+    /// secret.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<T, SettingError> {
         let absent = |variable: Option<&str>| {
             T::deserialize(Lenient(&Value::Null)).map_err(|_: serde_json::Error| SettingError {
@@ -67,7 +67,7 @@ impl Settings {
         }
     }
 
-    /// The secret setting `key`, kept from being printed.
+    /// The secret setting `key`.
     pub fn secret(&self, key: &str) -> Option<&Secret> {
         match self.0.get(key)? {
             Setting::Secret(secret) => Some(secret),
@@ -75,12 +75,12 @@ impl Settings {
         }
     }
 
-    /// The names of all settings, sorted, with or without a value.
+    /// The keys of all settings, sorted, with or without a value.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// The values that must not be printed.
+    /// The values of secret settings.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.0.values().filter_map(|setting| match setting {
             Setting::Secret(secret) => Some(secret),
@@ -100,7 +100,7 @@ impl<K: Into<String>> FromIterator<(K, Value)> for Settings {
     }
 }
 
-/// Prints names and the values that are not secret.
+/// Prints the keys, and the values that are not secret.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.0.iter()).finish()
@@ -117,12 +117,12 @@ impl fmt::Debug for Setting {
     }
 }
 
-/// Settings while they are put together: a later value takes the place of an earlier one.
+/// Builds settings; a later value replaces an earlier one.
 #[derive(Default)]
 pub(crate) struct SettingsBuilder(BTreeMap<String, Setting>);
 
 impl SettingsBuilder {
-    /// Declares a setting without a value; `variable` is where one could come from.
+    /// Declares a setting without a value; `variable` is the one that could set it.
     pub(crate) fn unset(&mut self, key: &str, variable: Option<String>) {
         self.0.insert(key.to_owned(), Setting::Unset { variable });
     }
@@ -155,7 +155,7 @@ enum Reason {
 }
 
 impl SettingError {
-    /// The setting's name.
+    /// The key of the setting.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -179,10 +179,10 @@ impl fmt::Display for SettingError {
 
 impl std::error::Error for SettingError {}
 
-/// Reads a setting's value, with texts as numbers and booleans where those are asked for.
+/// Deserializes a value, with texts as numbers and booleans where the target type needs them.
 struct Lenient<'v>(&'v Value);
 
-/// Every number type: what a text spells, else what YAML gave.
+/// For every number type: the number that a text spells, else the value itself.
 macro_rules! lenient {
     ($($method:ident => $visit:ident: $type:ty),* $(,)?) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
@@ -229,7 +229,7 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
         self.deserialize_str(visitor)
     }
 
-    /// A number or a boolean that is asked for as text is the text that spells it.
+    /// A number or a boolean reads as the text that spells it.
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
         match self.0 {
             Value::Number(_) | Value::Bool(_) => visitor.visit_string(self.0.to_string()),

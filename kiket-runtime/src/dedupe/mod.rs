@@ -8,17 +8,17 @@
 //! absent ───────────► leased(token) ─────────► done(reply)
 //!   ▲                   │   │                     │
 //!   └───────────────────┘   └── begin by another, │
-//!     release                   once it expired   │
+//!     release                   after it expired  │
 //!   ▲                                             │
 //!   └─────────────────────────────────────────────┘
-//!                      time to keep is over
+//!                      retention is over
 //! ```
 //!
-//! - A lease has one owner, who holds its [`LeaseToken`]. Once it has expired, another process may take the delivery
-//!   over, and the former owner can neither commit nor release any more, even if none did.
+//! - A lease has one owner, which holds its [`LeaseToken`]. After it has expired, another process may take the delivery
+//!   over, and the former owner can neither commit nor release, even if no other process took over.
 //! - A reply never changes once it is stored.
-//! - [`MemoryStore`] is for one process. `RedisStore` (feature `redis`) and `PostgresStore` (feature `postgres`) are
-//!   for several, and outlive them. Test a store of your own with
+//! - [`MemoryStore`] is for one process. `RedisStore` (feature `redis`) and `PostgresStore` (feature `postgres`) are shared by
+//!   several processes, and outlive them. Test a store of your own with
 //!   `kiket::testing::dedupe_store_conformance`.
 
 mod memory;

@@ -1,4 +1,4 @@
-//! The store in PostgreSQL: a row for each delivery, a statement for each step.
+//! The store in PostgreSQL: a row for each delivery, a statement for each operation.
 
 use std::{
     fmt,
@@ -15,42 +15,40 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::thread::StoreThread;
+use super::thread::{OPERATION, StoreThread};
 use crate::store::{
     BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreError, StoreFuture, StoredReply,
     countable,
 };
 
-/// Remembers deliveries in PostgreSQL 12 or later, for all processes that share it.
+/// The store in PostgreSQL 12 or later, for all processes that share the database.
 ///
-/// Each delivery is a row of the table `kiket_dedupe`, which is made at the start where it is absent, or by hand from
-/// [`PostgresStore::TABLE`]. Each step is one statement, and time is the server's. Rows that have expired are deleted
-/// in the course of [`begin`](DedupeStore::begin), some at a time.
+/// Each delivery is a row of the table `kiket_dedupe`. The store creates the table at the start if it is absent; you can
+/// create it by hand from [`PostgresStore::TABLE`]. Each operation is one statement, and time is the server's.
+/// [`begin`](DedupeStore::begin) deletes expired rows from time to time.
 ///
-/// `sslmode=require` in the URL is TLS, with the certificates of the operating system; also written `verify-full`, for
-/// the certificate and its name are always verified.
+/// `sslmode=require` in the URL is TLS, with the certificates of the operating system. It is the same as `verify-full`: the
+/// certificate and its name are always verified.
 pub struct PostgresStore {
     pool: Pool,
     thread: StoreThread,
-    /// Deliveries begun, to know when to delete.
+    /// The number of begun deliveries, to know when to delete.
     begun: AtomicU32,
 }
 
-/// How long a connection may take.
+/// The timeout of connecting.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long a step may take, with everything that is tried.
-const STEP: Duration = Duration::from_secs(3);
-/// How often a step is tried whose connection was lost, or whose table was absent.
+/// The attempts at an operation whose connection is lost, or whose table is absent.
 const TRIES: usize = 3;
-/// More connections than a store this small makes busy.
+/// The size of the pool: more connections than such small statements make busy.
 const CONNECTIONS: usize = 8;
-/// So that no statement outlives those who wait for it.
+/// The timeouts of the server: no statement outlives its caller.
 const LIMITS: &str = "SET statement_timeout = '2500ms'; SET lock_timeout = '2500ms'";
-/// Every so many deliveries, some rows are deleted: more than were added.
+/// After so many deliveries, expired rows are deleted: up to 256, more than were added.
 const DELETED_EVERY: u32 = 64;
 
-/// Always one row, whatever it found: a row that is held by another is set to what it is. `begun_at` of the row that
-/// was not inserted is the time of the statement, read once, so that no two conditions see different times.
+/// Returns one row in every case: a row with a lease or a reply is updated to its own values. `excluded.begun_at` is the time
+/// of the statement, read once, so that all conditions see the same time.
 const BEGIN: &str = "
 INSERT INTO kiket_dedupe AS d (key, token, begun_at, expires_at)
 SELECT $1, $2, now.now, now.now + make_interval(secs => $3) FROM (SELECT clock_timestamp() AS now) AS now
@@ -64,7 +62,7 @@ ON CONFLICT (key) DO UPDATE SET
 RETURNING token, status, retry_after, body,
   (extract(epoch FROM expires_at - clock_timestamp()) * 1000)::bigint AS remaining";
 
-/// A row that has a reply keeps it.
+/// A stored reply does not change.
 const COMMIT: &str = "
 UPDATE kiket_dedupe SET
   status = coalesce(status, $3),
@@ -77,21 +75,21 @@ const RELEASE: &str = "
 DELETE FROM kiket_dedupe
 WHERE key = $1 AND token = $2 AND status IS NULL AND expires_at > clock_timestamp()";
 
-/// Rows that are locked elsewhere are skipped.
+/// Locked rows are skipped.
 const DELETE: &str = "
 DELETE FROM kiket_dedupe WHERE key IN (
   SELECT key FROM kiket_dedupe WHERE expires_at <= clock_timestamp()
   ORDER BY expires_at LIMIT 256 FOR UPDATE SKIP LOCKED)";
 
-/// `kiket de`, as two numbers: one process makes the table at a time.
+/// `kiket de`, as two numbers: one process at a time creates the table.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1802070891, 1948280165)";
 
 impl PostgresStore {
-    /// What makes the table, for a user who may not: run it as one who may.
+    /// The SQL that creates the table. Run it yourself if the user of the extension may not create tables.
     pub const TABLE: &str = include_str!("postgres.sql");
 
-    /// The store at `postgres://user:password@host:5432/name`. Nothing is connected before it is needed, or
-    /// [`check`](DedupeStore::check)ed.
+    /// The store at `postgres://user:password@host:5432/name`. It connects when it is first used, or in
+    /// [`check`](DedupeStore::check).
     ///
     /// # Errors
     ///
@@ -110,7 +108,7 @@ impl PostgresStore {
         }
         config.connect_timeout(CONNECT);
         let recycled = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = if speaks_tls(&config) {
+        let manager = if uses_tls(&config) {
             Manager::from_config(config, tls(), recycled)
         } else {
             Manager::from_config(config, NoTls, recycled)
@@ -118,7 +116,7 @@ impl PostgresStore {
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(STEP))
+            .wait_timeout(Some(OPERATION))
             .create_timeout(Some(CONNECT))
             .recycle_timeout(Some(CONNECT))
             .post_create(Hook::async_fn(|client, _| {
@@ -129,7 +127,8 @@ impl PostgresStore {
         Ok(Self { pool, thread, begun: AtomicU32::new(0) })
     }
 
-    /// Runs a step in the store's thread, within its time, until its connection holds and there is a table.
+    /// Runs an operation in the store's thread, with a timeout. It is retried while its connection is lost; an absent table is
+    /// created.
     async fn step<T, Tried>(&self, step: impl Fn(Pool) -> Tried + Send + 'static) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -141,24 +140,19 @@ impl PostgresStore {
             loop {
                 match step(pool.clone()).await {
                     Err(error) if tries < TRIES && is_table_missing(&error) => {
-                        make_table(&pool).await.map_err(unreachable)?;
+                        create_table(&pool).await.map_err(unreachable)?;
                     }
-                    Err(error) if tries < TRIES && is_passing(&error) => {}
+                    Err(error) if tries < TRIES && is_temporary(&error) => {}
                     result => return result.map_err(unreachable),
                 }
                 tries += 1;
             }
         };
-        self.thread
-            .run(async move {
-                let ended = tokio::time::timeout(STEP, tried).await;
-                ended.unwrap_or_else(|_| Err(StoreError::too_slow("PostgreSQL", STEP)))
-            })
-            .await
+        self.thread.run("PostgreSQL", tried).await
     }
 
-    /// Deletes expired rows when it is time, in the background.
-    fn delete_in_turn(&self) {
+    /// Deletes expired rows in the background, if it is time.
+    fn delete_expired(&self) {
         if self.begun.fetch_add(1, Ordering::Relaxed) % DELETED_EVERY == DELETED_EVERY - 1 {
             let pool = self.pool.clone();
             self.thread.later(async move {
@@ -173,7 +167,7 @@ impl PostgresStore {
 impl DedupeStore for PostgresStore {
     fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
         let (key, token) = (key.clone(), LeaseToken::unique());
-        self.delete_in_turn();
+        self.delete_expired();
         Box::pin(async move {
             let row = self.step(move |pool| {
                 let key = key.clone();
@@ -193,7 +187,7 @@ impl DedupeStore for PostgresStore {
         key: &'s DedupeKey,
         token: &'s LeaseToken,
         reply: &'s StoredReply,
-        keep: Duration,
+        retention: Duration,
     ) -> StoreFuture<'s, LeaseState> {
         let (key, token, reply) = (key.clone(), *token, reply.clone());
         Box::pin(async move {
@@ -201,7 +195,7 @@ impl DedupeStore for PostgresStore {
                 let (key, reply) = (key.clone(), reply.clone());
                 async move {
                     let status = i32::from(reply.status().as_u16());
-                    let (retry, seconds) = (reply.retry_seconds(), countable(keep).as_secs_f64());
+                    let (retry, seconds) = (reply.retry_seconds(), countable(retention).as_secs_f64());
                     let (token, body) = (token.to_string(), &reply.body()[..]);
                     execute(&pool, COMMIT, &[&key.as_str(), &token, &status, &retry, &body, &seconds]).await
                 }
@@ -221,13 +215,13 @@ impl DedupeStore for PostgresStore {
         })
     }
 
-    /// Connects, and makes the table where it is absent.
+    /// Connects, and creates the table if it is absent.
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(self.step(|pool| async move {
             let client = pool.get().await?;
             let row = client.query_one("SELECT to_regclass('kiket_dedupe') IS NOT NULL", &[]).await?;
             drop(client);
-            if row.try_get(0)? { Ok(()) } else { make_table(&pool).await }
+            if row.try_get(0)? { Ok(()) } else { create_table(&pool).await }
         }))
     }
 }
@@ -238,7 +232,7 @@ async fn execute(pool: &Pool, statement: &str, values: &[&(dyn ToSql + Sync)]) -
     Ok(client.execute(&statement, values).await?)
 }
 
-async fn make_table(pool: &Pool) -> Result<(), PoolError> {
+async fn create_table(pool: &Pool) -> Result<(), PoolError> {
     let mut client = pool.get().await?;
     let transaction = client.transaction().await?;
     transaction.batch_execute(LOCK).await?;
@@ -269,15 +263,15 @@ fn ownership(rows: u64) -> LeaseState {
     if rows == 0 { LeaseState::Lost } else { LeaseState::Held }
 }
 
-/// Sockets in the file system need none, and `sslmode=disable` turns it off.
-fn speaks_tls(config: &Config) -> bool {
+/// Whether connections use TLS: not on Unix sockets, and not with `sslmode=disable`.
+fn uses_tls(config: &Config) -> bool {
     let over_network = config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(_)));
     config.get_ssl_mode() != SslMode::Disable && (over_network || !config.get_hostaddrs().is_empty())
 }
 
-/// Where the operating system has no certificates, no server's is good, and the error of the handshake says so.
+/// TLS with the certificates of the operating system. Without any, every handshake fails, and its error says so.
 fn tls() -> MakeRustlsConnect {
-    // A provider that is installed already stays.
+    // An installed provider stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -297,17 +291,16 @@ fn is_table_missing(error: &PoolError) -> bool {
     database(error).and_then(tokio_postgres::Error::code) == Some(&SqlState::UNDEFINED_TABLE)
 }
 
-/// Whether another try may do: a server that ends says so first, where it can, and where transactions are serialized
-/// by default, one of two has to try again.
-fn is_passing(error: &PoolError) -> bool {
+/// Whether a retry may succeed: the server shuts down, or aborted the transaction in favour of another.
+fn is_temporary(error: &PoolError) -> bool {
     let Some(error) = database(error) else { return false };
-    let passing = [
+    let temporary = [
         SqlState::ADMIN_SHUTDOWN,
         SqlState::CRASH_SHUTDOWN,
         SqlState::T_R_SERIALIZATION_FAILURE,
         SqlState::T_R_DEADLOCK_DETECTED,
     ];
-    error.is_closed() || error.code().is_some_and(|code| passing.contains(code))
+    error.is_closed() || error.code().is_some_and(|code| temporary.contains(code))
 }
 
 fn unreachable(error: PoolError) -> StoreError {
@@ -339,7 +332,7 @@ fn unreachable(error: PoolError) -> StoreError {
 }
 
 fn unknown() -> StoreError {
-    StoreError::unknown_answer("PostgreSQL", "schema")
+    StoreError::unknown_reply("PostgreSQL", "schema")
 }
 
 impl fmt::Debug for PostgresStore {
@@ -356,7 +349,7 @@ mod tests {
     fn tls_is_for_the_network() {
         #[track_caller]
         fn check(url: &str, tls: bool) {
-            assert_eq!(speaks_tls(&url.parse().unwrap()), tls, "{url}");
+            assert_eq!(uses_tls(&url.parse().unwrap()), tls, "{url}");
         }
         check("postgres://host/db", true);
         check("postgres://host/db?sslmode=require", true);

@@ -1,4 +1,4 @@
-//! The store in Redis: a hash for each delivery, a script for each step.
+//! The store in Redis: a hash for each delivery, a script for each operation.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -13,12 +13,12 @@ use crate::store::{
     countable,
 };
 
-/// Remembers deliveries in Redis 6 or later, or Valkey, for all processes that share it.
+/// The store in Redis 6 or later, or Valkey, for all processes that share the server.
 ///
 /// Each delivery is one key, `kiket:dedupe:{extension/delivery}`, which expires with its lease, then with its reply, by
-/// the clock of the server. Each step is one script on that one key, so that none sees half of another, in a cluster as
-/// on a single server. Redis must not throw keys away to make room: `maxmemory-policy noeviction`. A replica that takes
-/// over may lack the last steps, for replication is asynchronous.
+/// the clock of the server. Each operation is one script on that one key, and so atomic, on a single server and in a
+/// cluster. Redis must not evict keys: set `maxmemory-policy noeviction`. A replica that is promoted may lack the last
+/// operations, because replication is asynchronous.
 ///
 /// `rediss://` is TLS, with the certificates of the operating system.
 pub struct RedisStore {
@@ -33,17 +33,15 @@ struct Steps {
     release: Script,
 }
 
-/// How long a connection may take.
+/// The timeout of connecting.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long a command may take.
+/// The timeout of a command.
 const COMMAND: Duration = Duration::from_secs(1);
-/// How long a step may take, with everything that is tried.
-const STEP: Duration = Duration::from_secs(3);
-/// How often a step is tried whose connection was lost: a server that was restarted is found again by the second.
+/// The attempts at an operation whose connection is lost: the second finds a server that was restarted.
 const TRIES: usize = 3;
 
-/// `owner` is there while it is leased, `by` and the rest once it is done. What was begun with the same token, and
-/// whose response was lost, is begun again.
+/// `owner` is set while the delivery is leased, `by` and the rest after it is done. To begin again with the same token,
+/// after a response was lost, succeeds.
 const BEGIN: &str = r"
 local found = redis.call('HMGET', KEYS[1], 'owner', 'status', 'retry', 'body')
 if found[2] then
@@ -79,14 +77,14 @@ return redis.call('DEL', KEYS[1])
 ";
 
 impl RedisStore {
-    /// The store at `redis://user:password@host:6379/0`, `rediss://…` or `redis+unix:///path`. Nothing is connected
-    /// before it is needed, or [`check`](DedupeStore::check)ed.
+    /// The store at `redis://user:password@host:6379/0`, `rediss://…` or `redis+unix:///path`. It connects when it is
+    /// first used, or in [`check`](DedupeStore::check).
     ///
     /// # Errors
     ///
     /// When it is not such a URL; the error does not show it.
     pub fn new(url: &str) -> Result<Self, StoreError> {
-        // A provider that is installed already stays.
+        // An installed provider stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // The library's own error may show a part of the URL.
         let target = url.into_connection_info().ok().and_then(|target| Client::open(target).ok());
@@ -113,7 +111,7 @@ impl RedisStore {
         Ok(Self { steps: Arc::new(steps), thread })
     }
 
-    /// Runs a step in the store's thread, within its time, until its connection holds.
+    /// Runs an operation in the store's thread, with a timeout. It is retried while its connection is lost.
     async fn step<T, Tried>(
         &self,
         step: impl Fn(Arc<Steps>) -> Tried + Send + 'static,
@@ -132,12 +130,16 @@ impl RedisStore {
                 }
             }
         };
-        self.thread
-            .run(async move {
-                let ended = tokio::time::timeout(STEP, tried).await;
-                ended.unwrap_or_else(|_| Err(StoreError::too_slow("Redis", STEP)))
-            })
-            .await
+        self.thread.run("Redis", tried).await
+    }
+
+    /// Runs an operation of the owner of a lease.
+    async fn owned(&self, call: Call, script: fn(&Steps) -> &Script) -> Result<LeaseState, StoreError> {
+        let held = self.step(move |steps| {
+            let call = call.clone();
+            async move { call.run::<i64>(script(&steps), &steps.connection).await }
+        });
+        Ok(if held.await? == 0 { LeaseState::Lost } else { LeaseState::Held })
     }
 }
 
@@ -164,34 +166,22 @@ impl DedupeStore for RedisStore {
         key: &'s DedupeKey,
         token: &'s LeaseToken,
         reply: &'s StoredReply,
-        keep: Duration,
+        retention: Duration,
     ) -> StoreFuture<'s, LeaseState> {
         let call = Call::new(key, *token)
             .with(reply.status().as_u16())
             .with(reply.retry_seconds())
             .with(&reply.body()[..])
-            .with(millis(keep));
-        Box::pin(async move {
-            let held = self.step(move |steps| {
-                let call = call.clone();
-                async move { call.run(&steps.commit, &steps.connection).await }
-            });
-            Ok(ownership(held.await?))
-        })
+            .with(millis(retention));
+        Box::pin(self.owned(call, |steps| &steps.commit))
     }
 
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
         let call = Call::new(key, *token);
-        Box::pin(async move {
-            let held = self.step(move |steps| {
-                let call = call.clone();
-                async move { call.run(&steps.release, &steps.connection).await }
-            });
-            Ok(ownership(held.await?))
-        })
+        Box::pin(self.owned(call, |steps| &steps.release))
     }
 
-    /// Connects, and warns of a server that throws keys away.
+    /// Connects, and warns of a server that evicts keys.
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             let ping = |steps: Arc<Steps>| async move {
@@ -201,12 +191,12 @@ impl DedupeStore for RedisStore {
             let info = |steps: Arc<Steps>| async move {
                 Cmd::new().arg("INFO").arg("memory").query_async(&mut steps.connection.clone()).await
             };
-            // Some servers do not tell.
+            // Some servers refuse `INFO`.
             let info: String = self.step(info).await.unwrap_or_default();
             if let Some(policy) = evicting(&info) {
                 tracing::warn!(
                     policy,
-                    "Redis may throw away leases and replies to make room: set `maxmemory-policy noeviction`"
+                    "Redis may evict leases and replies: set `maxmemory-policy noeviction`"
                 );
             }
             Ok(())
@@ -223,7 +213,7 @@ struct Call {
 
 impl Call {
     fn new(key: &DedupeKey, token: LeaseToken) -> Self {
-        // What stands between braces chooses the slot in a cluster.
+        // The text in braces chooses the slot in a cluster.
         let key = format!("kiket:dedupe:{{{key}}}").into();
         Self { key, arguments: Vec::with_capacity(5) }.with(token.to_string())
     }
@@ -233,7 +223,7 @@ impl Call {
         self
     }
 
-    /// Sends the name of the script, and the script where the server does not know it.
+    /// Sends the hash of the script, and the script if the server does not know it.
     async fn run<T: FromRedisValue>(
         self,
         script: &Script,
@@ -247,11 +237,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(countable(duration).as_millis()).unwrap_or(u64::MAX)
 }
 
-fn ownership(held: i64) -> LeaseState {
-    if held == 0 { LeaseState::Lost } else { LeaseState::Held }
-}
-
-/// The policy of a server that has a limit and throws away what reaches it.
+/// The eviction policy of a server that has a memory limit and may evict leases.
 fn evicting(info: &str) -> Option<&str> {
     let field =
         |name| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
@@ -270,16 +256,16 @@ fn unreachable(error: &RedisError) -> StoreError {
     } else {
         ("Redis refuses", "see that the user may run `EVALSHA`, `SCRIPT LOAD`, and the commands of hashes")
     };
-    StoreError::new(what).mend(mend).because(Said(error.to_string()))
+    StoreError::new(what).mend(mend).because(Message(error.to_string()))
 }
 
-/// What the library said, once: its errors repeat their sources.
+/// The message of the library, without its sources, which the message repeats.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Said(String);
+struct Message(String);
 
 fn unknown() -> StoreError {
-    StoreError::unknown_answer("Redis", "database")
+    StoreError::unknown_reply("Redis", "database")
 }
 
 impl fmt::Debug for RedisStore {
@@ -293,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_throws_keys_away_is_noticed() {
+    fn a_server_that_evicts_keys_is_noticed() {
         assert_eq!(evicting("maxmemory:100\r\nmaxmemory_policy:allkeys-lru\r\n"), Some("allkeys-lru"));
         assert_eq!(evicting("maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n"), None);
         assert_eq!(evicting("maxmemory:100\r\nmaxmemory_policy:noeviction\r\n"), None);

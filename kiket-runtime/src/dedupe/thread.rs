@@ -1,10 +1,10 @@
-//! A thread for the connections of a store.
+//! The thread that runs the connections of a store.
 //!
-//! A connection lives in the runtime that made it. Each worker of the server has one of its own, in which handlers run:
-//! one that blocks would hold up every delivery that waits for a connection made there, and one that ends before the
-//! others would take such connections with it, while they have replies to commit.
+//! A connection lives in the runtime that made it. Each worker of the server has its own runtime, which also runs handlers:
+//! a handler that blocks would delay every delivery that uses a connection made there, and a worker that ends first would
+//! close such connections while others have replies to commit.
 
-use std::{io, thread};
+use std::{io, thread, time::Duration};
 
 use tokio::{
     runtime::{Builder, Handle},
@@ -13,10 +13,13 @@ use tokio::{
 
 use crate::store::StoreError;
 
-/// Runs the steps of a store. It ends when it is dropped.
+/// The timeout of an operation, with its retries.
+pub(super) const OPERATION: Duration = Duration::from_secs(3);
+
+/// Runs the operations of a store. The thread ends when this is dropped.
 pub(super) struct StoreThread {
     runtime: Handle,
-    /// Dropped to end it.
+    /// Dropped to end the thread.
     _ends: oneshot::Sender<()>,
 }
 
@@ -36,23 +39,26 @@ impl StoreThread {
         started().map_err(|error| StoreError::new("the thread of the store does not start").because(error))
     }
 
-    /// Runs an operation to its end, also when its caller is gone.
+    /// Runs an operation to its end or its timeout, even if its caller is dropped.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        step: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+        server: &'static str,
+        operation: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let ended = self.runtime.spawn(step).await;
-        ended.unwrap_or_else(|error| Err(StoreError::new("the thread of the store has ended").because(error)))
+        let ended = self.runtime.spawn(tokio::time::timeout(OPERATION, operation)).await;
+        ended
+            .map_err(|error| StoreError::new("the thread of the store has ended").because(error))?
+            .unwrap_or_else(|_| Err(StoreError::too_slow(server, OPERATION)))
     }
 
-    /// Makes something that needs the runtime.
+    /// Calls `make` inside the runtime.
     #[cfg(feature = "redis")]
     pub(super) fn enter<T>(&self, make: impl FnOnce() -> T) -> T {
         let _inside = self.runtime.enter();
         make()
     }
 
-    /// Does something when there is time.
+    /// Runs `work` in the background.
     #[cfg(feature = "postgres")]
     pub(super) fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(work);

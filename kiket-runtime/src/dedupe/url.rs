@@ -1,4 +1,4 @@
-//! A store by its address.
+//! The store that a URL names.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::memory::MemoryStore;
 use crate::error::Problem;
 use crate::store::DedupeStore;
 
-/// The store at a URL, as `KIKET_DEDUPE_URL` has it. Nothing is connected yet; [`DedupeStore::check`] does that.
+/// The store at a URL, as in `KIKET_DEDUPE_URL`. It does not connect; [`DedupeStore::check`] does.
 ///
 /// ```text
 /// memory:
@@ -23,8 +23,8 @@ use crate::store::DedupeStore;
 ///
 /// # Errors
 ///
-/// When it is not such a URL, or of a store that this program was built without. No error shows the URL, for it may
-/// have a password in it.
+/// When the URL is of no known form, or of a store that this program was built without. The error does not show the URL,
+/// which may have a password.
 pub fn store_from_url(url: &str) -> Result<Arc<dyn DedupeStore>, Problem> {
     match url.split_once(':') {
         Some(("memory", "")) => Ok(Arc::new(MemoryStore::new())),

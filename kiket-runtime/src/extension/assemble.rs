@@ -1,4 +1,4 @@
-//! Builds an extension: loads manifest, configuration and handlers, and checks them against each other.
+//! Builds an extension: loads manifest, configuration and handlers, and checks that they agree.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ use crate::{
     types::{Clock, Redactor},
 };
 
-/// Builds the extension that `options` describe, or collects everything that is wrong.
+/// Builds the extension that `options` describe, or collects every problem.
 pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let registrations: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
     let mut handlers = options.handlers;
@@ -124,7 +124,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
 
 /// How deliveries are deduplicated.
 fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>, Problem> {
-    let Dedupe { off, store, keep, run_without_store } = dedupe;
+    let Dedupe { off, store, retention, run_without_store } = dedupe;
     if off {
         return Ok(None);
     }
@@ -133,7 +133,7 @@ fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>,
         (Store::Configured, Some(url)) => (store_from_url(url.expose())?, true),
         (Store::Configured, None) => (Arc::new(MemoryStore::new()) as _, false),
     };
-    let keep = keep.map_or_else(|| Ok(Retention::default()), Retention::new)?;
+    let keep = retention.map_or_else(|| Ok(Retention::default()), Retention::new)?;
     Ok(Some(Deduplicator { store, chosen, keep, run_without_store }))
 }
 
@@ -149,8 +149,8 @@ fn authenticator(
     let signatures = mode.takes_signatures().then(|| Verifier::new(&config.secrets)).transpose();
     let signatures = signatures.map_err(|unusable| vec![Problem::new(unusable.to_string())])?;
     let tokens = || -> Result<_, Vec<Problem>> {
-        // Used tokens are kept also where deduplication is off; and in the memory of this process apart from replies, which
-        // are large and would evict them.
+        // Used tokens are stored even if deduplication is off. In memory they have a store of their own: replies are large and
+        // would evict them.
         let chosen = deduplicator.filter(|dedupe| dedupe.chosen).map(|dedupe| Arc::clone(&dedupe.store));
         let memory = chosen.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let verifier = TokenVerifier::new(rules, &config.base_url)?;
@@ -166,7 +166,7 @@ fn redactor(config: &Config) -> Redactor {
     Redactor::new(config.secrets.iter().chain(tokens).chain(settings))
 }
 
-/// Collects the problems of a step that failed, and goes on with an empty value, so that all problems are found.
+/// Collects the problems of a failed step, and continues with an empty value, so that all problems are found.
 fn note<T: Default>(problems: &mut Vec<Problem>, found: Vec<Problem>) -> T {
     problems.extend(found);
     T::default()

@@ -1,4 +1,4 @@
-//! How an extension is described: options in code come before the environment, the manifest and the defaults.
+//! The builder of extensions: its options come before the environment, the manifest and the defaults.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -109,9 +109,9 @@ impl ExtensionBuilder {
         self
     }
 
-    /// Adds retry advice for an error type of another crate: what a `T` asks of Kiket, wherever it is in the source chain of
-    /// what a handler fails with. `None` leaves it to the sources, and else to the default, which is a retry by the
-    /// platform's schedule. For a type of your own, derive [`Retry`](crate::Retry).
+    /// Adds retry advice for an error type of another crate. It applies to a `T` anywhere in the source chain of a handler's
+    /// error. With `None`, the sources of the error decide, and else the default, which is a retry by Kiket's schedule. For a
+    /// type of your own, derive [`Retry`](crate::Retry).
     ///
     /// ```
     /// use kiket_runtime::{Advice, Extension};
@@ -135,7 +135,7 @@ impl ExtensionBuilder {
         self
     }
 
-    /// Whether secrets are read from the environment: the variable `KIKET_SECRET_<KEY>`, and the variable that is called
+    /// Whether secrets are read from the environment: from the variable `KIKET_SECRET_<KEY>`, and from the variable named
     /// like a declared setting. On by default.
     ///
     /// With `false`, a secret setting comes from the builder or from its default in the manifest, and
@@ -212,7 +212,7 @@ impl ExtensionBuilder {
         self
     }
 
-    /// How long a handler may run that has no timeout in its attribute or in the manifest: 10 s by default.
+    /// The timeout of handlers that have none in their attribute or in the manifest: 10 s by default.
     pub fn handler_timeout(mut self, timeout: Duration) -> Self {
         self.0.limits.handler_timeout = timeout;
         self

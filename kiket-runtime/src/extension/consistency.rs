@@ -1,4 +1,4 @@
-//! Whether the handlers and the manifest speak of the same events.
+//! Checks that the handlers and the manifest have the same events.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use crate::{
     types::{EventName, EventVersion},
 };
 
-/// A handler, as far as the manifest is concerned.
+/// A handler, as it is compared with the manifest.
 #[derive(Clone, Copy)]
 pub(crate) struct RegisteredHandler<'a> {
     pub(crate) event: &'a EventName,
@@ -23,7 +23,7 @@ pub(crate) struct RegisteredHandler<'a> {
 
 /// The events that only one side knows, each once: first those of handlers, then those of the manifest, by name.
 ///
-/// A manifest that declares no events at all is not compared: its author keeps them elsewhere.
+/// A manifest without events is not compared: its author declares them elsewhere.
 pub(crate) fn disagreements<'a>(
     manifest: &Manifest,
     handlers: impl Iterator<Item = RegisteredHandler<'a>>,

@@ -107,15 +107,15 @@ impl ClientOptions {
 pub struct DedupeOptions(pub(super) Options);
 
 impl DedupeOptions {
-    /// Keeps the replies in `store`, and turns deduplication on. Comes before `KIKET_DEDUPE_URL`; the memory of the
-    /// process by default.
+    /// Stores the replies in `store`, and turns deduplication on. Comes before `KIKET_DEDUPE_URL`; the memory of the process
+    /// by default.
     pub fn store(mut self, store: impl DedupeStore) -> Self {
         self.0.dedupe.store = Store::Given(Arc::new(store));
         self.0.dedupe.off = false;
         self
     }
 
-    /// Keeps the replies in the store with this URL: `memory:`, `redis://…` or `postgres://…`. Comes before
+    /// Stores the replies in the store with this URL: `memory:`, `redis://…` or `postgres://…`. Comes before
     /// `KIKET_DEDUPE_URL`.
     pub fn url(mut self, url: impl Into<Secret>) -> Self {
         self.0.layer.dedupe_url = Some(url.into());
@@ -128,9 +128,10 @@ impl DedupeOptions {
         self
     }
 
-    /// How long a stored reply is kept: 24 h by default, at least 600 s.
-    pub fn keep_replies(mut self, keep: Duration) -> Self {
-        self.0.dedupe.keep = Some(keep);
+    /// The retention of stored replies: 24 h by default, at least 600 s.
+    #[doc(alias = "retention")]
+    pub fn keep_replies(mut self, retention: Duration) -> Self {
+        self.0.dedupe.retention = Some(retention);
         self
     }
 

@@ -1,4 +1,4 @@
-//! What an extension is built from.
+//! The options that a builder collects.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     types::Clock,
 };
 
-/// What an extension is built from, as the builder collected it.
+/// The options of an extension, as the builder collected them.
 #[derive(Default)]
 pub(crate) struct Options {
     /// The values of configuration that were set in code.
@@ -34,7 +34,7 @@ pub(crate) struct Options {
     pub(crate) http: http::Options,
     pub(crate) outbound: ClientLimits,
     pub(crate) hook: Option<Hook>,
-    /// The system's, unless one is given.
+    /// The system's by default.
     pub(crate) clock: Option<Clock>,
     pub(crate) strict: bool,
     pub(crate) notes: Vec<String>,
@@ -62,11 +62,11 @@ impl Default for Limits {
 /// How deliveries are deduplicated.
 #[derive(Default)]
 pub(crate) struct Dedupe {
-    /// Whether redeliveries run again.
+    /// Whether deduplication is off.
     pub(crate) off: bool,
     pub(crate) store: Store,
-    /// How long replies are kept.
-    pub(crate) keep: Option<Duration>,
+    /// The retention of stored replies.
+    pub(crate) retention: Option<Duration>,
     /// Whether deliveries run while the store is down, at the risk of running twice.
     pub(crate) run_without_store: bool,
 }
@@ -74,16 +74,16 @@ pub(crate) struct Dedupe {
 /// The store of deduplication.
 #[derive(Default)]
 pub(crate) enum Store {
-    /// The one that the configuration names, else the memory of the process.
+    /// The store that the configuration names, else the memory of the process.
     #[default]
     Configured,
     Given(Arc<dyn DedupeStore>),
 }
 
-/// Where the manifest is.
+/// The source of the manifest.
 #[derive(Debug, Default)]
 pub(crate) enum ManifestSource {
-    /// In the working directory, under one of its names, or nowhere.
+    /// The working directory, which may have none.
     #[default]
     Searched,
     At(PathBuf),
@@ -93,10 +93,10 @@ pub(crate) enum ManifestSource {
 /// Which of the annotated functions of the program belong to the extension.
 #[derive(Debug, Default)]
 pub(crate) enum Collected {
-    /// Those of the one crate that has any.
+    /// The functions of the only crate that has any.
     #[default]
     OfOneCrate,
-    /// Those of the named crates, and of the program's own, which may have none.
+    /// The functions of the named crates, and of the program's own, which may have none.
     OfCrates { named: Vec<String>, own: Option<String> },
     /// None: only the handlers that the builder was given.
     None,

@@ -1,4 +1,4 @@
-//! Which of the program's annotated functions belong to the extension.
+//! Collects the annotated functions of the program that belong to the extension.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,12 +55,12 @@ fn foreign_handlers(name: &str, registrations: &[&Registration]) -> Problem {
     }
 }
 
-/// Whether the annotated function is in the crate `name`, however `Cargo.toml` spells it.
+/// Whether the annotated function is in the crate `name`, in the spelling of `Cargo.toml` or of code.
 fn is_in(registration: &Registration, name: &str) -> bool {
     name.replace('-', "_") == registration.crate_name()
 }
 
-/// The crates that were named and have no handlers: most likely the linker dropped them, handlers and all.
+/// The named crates without handlers: most likely the linker dropped them with their handlers.
 pub(crate) fn without_handlers(registrations: &[&Registration], collected: &Collected) -> Vec<Problem> {
     let Collected::OfCrates { named, .. } = collected else { return Vec::new() };
     let without =

@@ -32,17 +32,17 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HandlerReport {
-    /// The event it handles.
+    /// The event.
     pub event: String,
     /// The version, as registered.
     pub version: String,
-    /// The path of the function.
+    /// The path of the handler.
     pub function: String,
-    /// The file in which it is registered.
+    /// The file of the registration.
     pub file: String,
-    /// The line in that file.
+    /// The line in the file.
     pub line: u32,
-    /// Its timeout.
+    /// The timeout.
     pub timeout: Duration,
 }
 
@@ -122,7 +122,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Announces where the extension listens and what it handles: a table on a terminal, log lines otherwise.
+/// Announces the addresses and the handlers of the extension: a table on a terminal, log lines otherwise.
 pub(crate) fn announce(report: &Report, addresses: &[SocketAddr]) {
     let addresses: Vec<_> = addresses.iter().map(|address| format!("http://{address}")).collect();
     let addresses = addresses.join(", ");

@@ -1,18 +1,18 @@
-//! Requirements of handlers and manifest that are not met: state, secrets, settings, scopes.
+//! Checks the requirements of handlers and manifest: states, secrets, settings, scopes.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use crate::{
-    config::{Config, secret_variable},
+    config::Config,
     delivery::TypeMap,
     error::{Place, Problem},
     handler::Handler,
     manifest::Manifest,
 };
 
-/// The states that handlers require and the builder was not given, and scopes in a mode without tokens.
+/// Required states that the builder does not have, and required scopes in a mode without tokens.
 pub(crate) fn unmet(handlers: &[Handler], states: &TypeMap, config: Option<&Config>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for handler in handlers {
@@ -39,7 +39,7 @@ pub(crate) fn unmet(handlers: &[Handler], states: &TypeMap, config: Option<&Conf
     problems
 }
 
-/// The secrets that handlers require, each with a handler.
+/// The secrets that handlers require, each with one of its handlers.
 pub(crate) fn needed_secrets(handlers: &[Handler]) -> BTreeMap<&'static str, (String, Place)> {
     let needed = handlers
         .iter()
@@ -47,20 +47,25 @@ pub(crate) fn needed_secrets(handlers: &[Handler]) -> BTreeMap<&'static str, (St
     needed.map(|(key, handler)| (key, (handler.function.to_string(), handler.place.into()))).collect()
 }
 
-/// The required secrets that the environment does not have: only a delivery can bring them.
+/// The required secrets that the environment lacks: only a delivery can bring them.
 pub(crate) fn missing_secrets<'n>(
     needed: &'n BTreeMap<&'static str, (String, Place)>,
     config: &'n Config,
 ) -> impl Iterator<Item = Problem> + 'n {
     let missing = needed.iter().filter(|(key, _)| config.secret_variables.find(key).is_none());
     missing.map(|(key, (function, place))| {
-        Problem::new(format!("`{function}` needs the secret `{key}`, which the environment does not have"))
+        let (source, mend) = match config.secret_variables.variable(key) {
+            Some(variable) => ("the environment does not have", advice(&variable)),
+            // Advice must not name a variable that `auto_env_secrets(false)` ignores.
+            None => ("is not read from the environment", "give it to the extension in Kiket".to_owned()),
+        };
+        Problem::new(format!("`{function}` needs the secret `{key}`, which {source}"))
             .at(place.clone())
-            .mend(how_to_set(key, config))
+            .mend(mend)
     })
 }
 
-/// The settings that the manifest requires and that have no value.
+/// The settings that the manifest requires and that lack a value.
 pub(crate) fn missing_settings<'m>(
     manifest: &'m Manifest,
     config: &'m Config,
@@ -73,20 +78,38 @@ pub(crate) fn missing_settings<'m>(
     missing.map(|setting| {
         let key = setting.key();
         let what = format!("the manifest requires the setting `{key}`, which has no value");
-        Problem::new(what).mend(if setting.is_secret() {
-            how_to_set(key, config)
-        } else {
-            format!("give it a `default`, or the builder `.setting(\"{key}\", …)`")
+        let variable = config.secret_variables.variable(key).filter(|_| setting.is_secret());
+        Problem::new(what).mend(match variable {
+            Some(variable) => advice(&variable),
+            None => format!("give it a `default`, or the builder `.setting(\"{key}\", …)`"),
         })
     })
 }
 
-fn how_to_set(key: &str, config: &Config) -> String {
-    match config.secret_variables.variable(key) {
-        Some(variable) => format!("set `{variable}`, unless every delivery brings it"),
-        None => format!(
-            "give the builder `.auto_env_secrets(true)` and set `{}`, unless every delivery brings it",
-            secret_variable(key)
-        ),
+fn advice(variable: &str) -> String {
+    format!("set `{variable}`, unless every delivery brings it")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Extension, RequiredSecret, SecretKey};
+
+    struct ApiKey;
+
+    impl SecretKey for ApiKey {
+        const KEY: &'static str = "API_KEY";
+    }
+
+    #[test]
+    fn advice_names_no_variable_that_is_not_read() {
+        for on in [true, false] {
+            let builder = Extension::builder().webhook_secret("sh_123").without_manifest();
+            let builder = builder.environment([("HOST", "127.0.0.1")]).auto_env_secrets(on);
+            let builder = builder.on("issue.created", "v1", async |_: RequiredSecret<ApiKey>| {});
+            let extension = builder.build().unwrap();
+            let warnings: String = extension.report().warnings.iter().map(ToString::to_string).collect();
+            assert!(warnings.contains("needs the secret `API_KEY`"), "{warnings}");
+            assert_eq!(warnings.contains("KIKET_SECRET_API_KEY"), on, "{warnings}");
+        }
     }
 }

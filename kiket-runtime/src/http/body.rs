@@ -1,4 +1,4 @@
-//! Reads a body as it was sent, within a size limit and a timeout.
+//! Reads the body of a request, within a size limit and a timeout.
 
 use std::{
     future::poll_fn,
@@ -22,7 +22,7 @@ pub(super) struct Bounds {
     pub(super) wait: Duration,
 }
 
-/// Reads a body to its end, unless it is rejected before.
+/// Reads a body to its end, or rejects it.
 pub(super) async fn read(
     headers: &HeaderMap,
     payload: &mut Payload,
@@ -34,8 +34,8 @@ pub(super) async fn read(
         return Err(Rejection::body_too_large(bounds.bytes));
     }
     let arriving = pin!(collect(payload, announced.unwrap_or_default(), bounds.bytes));
-    // It is polled twice before a timer is set, which most bodies do not need: actix-web runs the service first, and
-    // passes on what it has read of the body then.
+    // Polled twice before a timer is set, which most bodies do not need: actix-web calls the service first, and then passes
+    // on what it has read of the body.
     let arrived = unless(arriving, 2, || tokio::time::sleep(bounds.wait)).await;
     let body = arrived.unwrap_or(Err(Rejection::body_too_slow()))?;
     if is_encoded(headers) { Err(Rejection::encoded_body()) } else { Ok(body) }
@@ -46,7 +46,7 @@ async fn collect(payload: &mut Payload, announced: usize, limit: usize) -> Resul
     if first.len() > limit {
         return Err(Rejection::body_too_large(limit));
     }
-    // Most bodies arrive in one piece, which needs no copy.
+    // Most bodies arrive in one chunk, which needs no copy.
     let Some(second) = next(payload).await? else { return Ok(first) };
     let mut body = BytesMut::with_capacity(announced.max(first.len()));
     body.extend_from_slice(&first);
@@ -69,7 +69,7 @@ async fn next(payload: &mut Payload) -> Result<Option<Bytes>, Rejection> {
     })
 }
 
-/// Whether the bytes are not those that were signed.
+/// Whether the body has an encoding: its bytes are then not those that were signed.
 fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).any(|encoding| {
         let encoding = encoding.as_bytes().trim_ascii();

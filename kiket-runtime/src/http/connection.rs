@@ -1,13 +1,12 @@
 //! A connection with a timeout for the head of every request.
 //!
-//! actix-http times the head of the first request of a connection, and how long a connection stays without a request.
-//! But what keeps a used connection without a request ends with the first byte of the next one, and a client that
-//! sends only that byte would stay for ever. So here the stream and the requests of a connection share its stage, and
-//! the stream breaks when the rest of a head does not come.
+//! actix-http has a timeout for the head of the first request of a connection, and one for an idle connection. But the idle
+//! timeout ends with the first byte of the next request: a client that sends only that byte would keep its connection
+//! without end. So the stream and the requests of a connection share its stage, and the stream fails when the rest of a
+//! head does not arrive in time.
 //!
-//! A head that begins in the same piece as the end of a request before it counts as begun with its next byte. Until
-//! that comes, its connection stays as long as one without a request, which is no longer than its sender could stay
-//! anyway.
+//! A head that begins in the same read as the end of the request before it counts as begun with its next byte. Until then
+//! the idle timeout covers its connection.
 
 use std::{
     cell::Cell,
@@ -32,41 +31,41 @@ use tokio::{
 
 use super::respond::Keeping;
 
-/// A stream that breaks when a head takes longer to arrive than it may.
+/// A stream that fails when a head exceeds its timeout.
 pub(super) struct Connection {
     stream: TcpStream,
     stage: Rc<Cell<Stage>>,
     head_wait: Duration,
-    /// Runs while a head is incomplete. Most heads come in one piece and need none.
+    /// Runs while a head is incomplete. Most heads arrive in one read and need no timer.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// How far a connection is.
+/// The stage of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// A request is being handled; or the first one has not arrived yet, which actix-http times.
+    /// A request is being handled; or the first one has not arrived yet, for which actix-http has a timeout.
     Busy,
     /// The response is written.
     Idle,
     /// The next head has begun.
     Arriving,
-    /// It has not come to its end in time.
+    /// That head has exceeded its timeout.
     Late,
 }
 
 impl Connection {
-    /// With a `head_wait` of zero it waits for ever, as actix-http does.
+    /// A `head_wait` of zero is no timeout, as in actix-http.
     pub(super) fn new(stream: TcpStream, head_wait: Duration) -> Self {
         Self { stream, stage: Rc::new(Cell::new(Stage::Busy)), head_wait, timer: None }
     }
 
     /// Shares the stage with the requests of the connection.
-    pub(super) fn introduce(&self, requests: &mut Extensions) {
+    pub(super) fn share_stage(&self, requests: &mut Extensions) {
         requests.insert(Rc::clone(&self.stage));
     }
 
-    /// Looks at the time when a head is incomplete.
-    fn look_at_the_time(&mut self, context: &mut Context<'_>) {
+    /// Polls the timer while a head is incomplete.
+    fn check_timer(&mut self, context: &mut Context<'_>) {
         if self.stage.get() != Stage::Arriving {
             self.timer = None;
             return;
@@ -110,11 +109,11 @@ impl AsyncWrite for Connection {
         Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
     }
 
-    /// actix-http flushes after it has read what there is and made requests of it: then it is known, and not when it
-    /// reads, whether a head is incomplete. So a client that is cut off was read to its last byte.
+    /// Checks the timer here and not in `poll_read`: actix-http flushes after it has parsed everything that it has read, and
+    /// only then is it known whether a head is incomplete.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let connection = self.get_mut();
-        connection.look_at_the_time(context);
+        connection.check_timer(context);
         Pin::new(&mut connection.stream).poll_flush(context)
     }
 
@@ -124,12 +123,12 @@ impl AsyncWrite for Connection {
 }
 
 /// An app whose requests update the stage of their connection.
-pub(super) fn answering<A>(
+pub(super) fn tracked<A>(
     app: A,
 ) -> impl ServiceFactory<
     Request,
     Config = (),
-    Response = ServiceResponse<Keeping<Answering>>,
+    Response = ServiceResponse<Keeping<ActiveRequest>>,
     Error = Error,
     InitError = A::InitError,
     Service: 'static,
@@ -139,16 +138,16 @@ where
     A: ServiceFactory<Request, Config = (), Response = ServiceResponse, Error = Error> + 'static,
 {
     apply_fn_factory(app, |request: Request, app: &A::Service| {
-        let answering = Answering::new(&request);
+        let active = ActiveRequest::new(&request);
         let response = app.call(request);
-        async move { Ok(response.await?.map_body(|_, body| Keeping::new(body, answering))) }
+        async move { Ok(response.await?.map_body(|_, body| Keeping::new(body, active))) }
     })
 }
 
 /// A request that is being handled, until its response is written or dropped.
-pub(super) struct Answering(Option<Rc<Cell<Stage>>>);
+pub(super) struct ActiveRequest(Option<Rc<Cell<Stage>>>);
 
-impl Answering {
+impl ActiveRequest {
     fn new(request: &Request) -> Self {
         let stage = request.conn_data::<Rc<Cell<Stage>>>().cloned();
         if let Some(stage) = &stage {
@@ -158,7 +157,7 @@ impl Answering {
     }
 }
 
-impl Drop for Answering {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         if let Some(stage) = &self.0 {
             stage.set(Stage::Idle);

@@ -1,8 +1,8 @@
-//! The limits and the place of the routes.
+//! The options of HTTP: limits, timeouts, and the prefix of the routes.
 
 use std::time::Duration;
 
-/// The limits of HTTP, and where its routes are mounted.
+/// The limits and timeouts of HTTP, and the prefix of its routes.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// The prefix of all paths, like `/kiket`.
@@ -11,9 +11,9 @@ pub(crate) struct Options {
     pub(crate) body_limit: usize,
     /// How long a body may take to arrive.
     pub(crate) body_timeout: Duration,
-    /// How long the head of a request may take to arrive; zero is without a limit.
+    /// How long the head of a request may take to arrive; zero is no timeout.
     pub(crate) head_timeout: Duration,
-    /// How long running deliveries may take once the server drains.
+    /// The grace period of a graceful shutdown.
     pub(crate) grace_period: Duration,
     /// The threads that serve connections; one for each core unless set.
     pub(crate) workers: Option<usize>,

@@ -1,8 +1,7 @@
 //! Matches the paths of deliveries.
 //!
-//! For a pattern like `/webhooks/{event}` actix-web runs a regular expression, which takes as much processor time as
-//! everything else that this module does for a small delivery. So actix-web matches the beginning of a path, and a guard
-//! matches the rest.
+//! For a pattern like `/webhooks/{event}` actix-web runs a regular expression, which costs as much as the rest of `http` does
+//! for a small delivery. So actix-web matches the beginning of a path, and a guard matches the rest.
 
 use crate::delivery::Target;
 
@@ -20,7 +19,7 @@ pub(super) enum Form {
 impl Form {
     pub(super) const ALL: [Self; 3] = [Self::VersionAndEvent, Self::Event, Self::Bare];
 
-    /// What stands before the first segment that varies.
+    /// The path before the first segment that varies.
     pub(super) fn beginning(self) -> &'static str {
         match self {
             Self::VersionAndEvent => "/v",
@@ -29,7 +28,7 @@ impl Form {
         }
     }
 
-    /// How many segments come after the beginning.
+    /// The number of segments after the beginning.
     pub(super) fn segments(self) -> usize {
         match self {
             Self::VersionAndEvent => 3,
@@ -38,7 +37,7 @@ impl Form {
         }
     }
 
-    /// What `path` says, as it was sent, when it is `beginning` and the rest of this form, wherever that is mounted.
+    /// The target that `path` names, not decoded, if it ends with `beginning` and the rest of this form.
     pub(super) fn read<'p>(self, path: &'p str, beginning: &str) -> Option<Target<'p>> {
         let (rest, version, event) = match self {
             Self::VersionAndEvent => {
@@ -63,7 +62,7 @@ pub(crate) fn target_of(path: &str) -> Option<Target<'_>> {
     Form::ALL.into_iter().find_map(|form| form.read(path, form.beginning()))
 }
 
-/// What is before the last slash, and the segment behind it. Segments are short: this is faster than `rsplit_once`.
+/// The path before the last slash, and the segment after it. Faster than `rsplit_once`, because segments are short.
 fn split_last(path: &str) -> Option<(&str, &str)> {
     let slash = path.bytes().rposition(|byte| byte == b'/')?;
     let (rest, segment) = path.split_at_checked(slash)?;

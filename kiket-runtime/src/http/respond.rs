@@ -1,4 +1,4 @@
-//! HTTP responses, made of replies and rejections.
+//! HTTP responses from those of the pipeline and from rejections.
 
 use std::{
     error::Error as StdError,
@@ -21,24 +21,24 @@ use crate::{error::Rejection, pipeline::Response};
 /// Marks a stored reply (wire contract, response-replayed).
 const REPLAYED: HeaderName = HeaderName::from_static("x-kiket-replayed");
 
-/// A response of the pipeline as one of HTTP.
-pub(super) fn respond(answer: Response) -> HttpResponse {
-    let status = StatusCode::from_u16(answer.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = HttpResponse::with_body(status, BoxBody::new(answer.body));
+/// A response of the pipeline as an HTTP response.
+pub(super) fn respond(from: Response) -> HttpResponse {
+    let status = StatusCode::from_u16(from.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::with_body(status, BoxBody::new(from.body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if answer.replayed {
+    if from.replayed {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
-    if let Some(delay) = answer.retry_after {
-        // Rounded up: a retry that comes too early has to come again.
+    if let Some(delay) = from.retry_after {
+        // Rounded up: a retry that comes too early is refused again.
         let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
         headers.insert(RETRY_AFTER, seconds.into());
     }
     response
 }
 
-/// A rejection as a response.
+/// A rejection as an HTTP response.
 pub(super) fn reject(rejection: &Rejection) -> HttpResponse {
     respond(Response::rejection(rejection, None))
 }
@@ -48,27 +48,27 @@ pub(super) fn json(status: http::StatusCode, body: impl Into<bytes::Bytes>) -> H
     respond(Response::new(status, body.into()))
 }
 
-/// A path that takes other methods.
+/// The response to a method that the path does not have.
 pub(super) fn method_not_allowed(allow: &'static str) -> HttpResponse {
     let mut response = reject(&Rejection::method_not_allowed());
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     response
 }
 
-/// A path that is not there.
+/// The response for a path that does not exist.
 pub(crate) async fn not_found(payload: Payload) -> HttpResponse {
     leave_unread(reject(&Rejection::not_found()), payload)
 }
 
 /// The response to a request whose body may not have been read to its end; its connection is then closed.
 ///
-/// actix-web reads on where the payload was dropped and comes in chunks, for as long as the sender likes. So the
-/// payload is kept until the response is written.
+/// If a chunked payload is dropped, actix-web reads on for as long as the client sends. So the payload is held until the
+/// response is written.
 pub(super) fn leave_unread(response: HttpResponse, payload: Payload) -> HttpResponse {
     response.map_body(|_, body| BoxBody::new(Keeping::new(body, payload)))
 }
 
-/// A body that keeps something until it is written.
+/// A body that holds a value until it is written.
 pub(super) struct Keeping<K> {
     body: BoxBody,
     _kept: K,

@@ -23,7 +23,7 @@ use crate::{
     types::Headers,
 };
 
-/// What HTTP serves: the pipeline of deliveries, and the health checks.
+/// The routes: the paths of deliveries, and the health checks.
 #[derive(Clone)]
 pub(crate) struct Routes {
     pub(crate) pipeline: Arc<Pipeline>,
@@ -97,7 +97,7 @@ impl HttpServiceFactory for Deliveries {
             let route = Rc::clone(&route);
             async move {
                 let payload = request.extract::<Payload>().await?;
-                let response = route.answer(request.request(), payload).await;
+                let response = route.respond(request.request(), payload).await;
                 Ok(request.into_response(response))
             }
         });
@@ -106,7 +106,7 @@ impl HttpServiceFactory for Deliveries {
 }
 
 impl Deliveries {
-    async fn answer(&self, request: &HttpRequest, mut payload: Payload) -> HttpResponse {
+    async fn respond(&self, request: &HttpRequest, mut payload: Payload) -> HttpResponse {
         let Some(target) = self.target(request) else { return not_found(payload).await };
         if request.method() != Method::POST {
             return leave_unread(method_not_allowed("POST"), payload);
@@ -122,18 +122,18 @@ impl Deliveries {
         if pipeline.concurrency.is_draining() { closing(response) } else { response }
     }
 
-    /// The segments as they were sent: those that actix-web matches are decoded already, save for `%25`, and what is
-    /// decoded twice names another event.
+    /// The segments as they were sent. Those that actix-web matches are decoded except for `%25`, and a segment that is decoded
+    /// twice could name another event.
     fn target<'r>(&self, request: &'r HttpRequest) -> Option<Target<'r>> {
         let target = self.form.read(request.uri().path(), &self.beginning)?;
-        // That reads from the end, and between the beginning and its segments there might be others.
+        // `Form::read` reads from the end: there may be more segments behind the beginning.
         let slashes = request.match_info().unprocessed().bytes().filter(|byte| *byte == b'/').count();
         (slashes == self.form.segments()).then_some(Target { query: request.query_string(), ..target })
     }
 }
 
-/// Wire contract, response-overload and response-body-limit. The body is read also where its delivery is shed: a
-/// connection on which it was left unread cannot be used again.
+/// Reads the body (wire contract, response-overload, response-body-limit). The body of a shed delivery is read, too: a
+/// connection with an unread body cannot be used again.
 async fn take(
     pipeline: &Pipeline,
     request: &HttpRequest,
@@ -141,17 +141,17 @@ async fn take(
     bounds: Bounds,
 ) -> Result<bytes::Bytes, crate::error::Rejection> {
     let arriving = pipeline.concurrency.try_arrive()?;
-    let turned_away = pipeline.concurrency.sheds();
+    let shed = pipeline.concurrency.sheds();
     let body = body::read(request.headers(), payload, bounds).await;
     drop(arriving);
-    match turned_away {
+    match shed {
         Some(rejection) => Err(rejection),
         None => body,
     }
 }
 
 fn headers(request: &HttpRequest) -> Headers {
-    /// Names and values of a usual request take less.
+    /// More than the names and values of a usual request take.
     const USUAL_BYTES: usize = 512;
 
     let all = request.headers();
@@ -204,7 +204,7 @@ mod tests {
     use crate::{extension::Extension, types::Clock};
 
     #[tokio::test]
-    async fn paths_that_only_resemble_deliveries_are_left_to_the_app() {
+    async fn the_app_gets_paths_that_only_resemble_deliveries() {
         const NOW: u64 = 1_700_000_000;
         let builder = Extension::builder().webhook_secret("sh_123").clock(Clock::fixed(NOW));
         let extension = builder.without_manifest().on("a.b", "v1", async || {}).build().unwrap();

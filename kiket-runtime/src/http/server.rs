@@ -19,7 +19,7 @@ use actix_web::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{
-    connection::{Connection, answering},
+    connection::{Connection, tracked},
     respond::not_found,
     routes::Routes,
     signals::Signals,
@@ -67,19 +67,19 @@ impl ServerHandle {
 /// How long an idle connection is kept: longer than load balancers keep theirs, so that the balancer closes it, and
 /// never at the moment a delivery is sent.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// The longest head timeout. It is added to a time, which must not overflow.
+/// The longest head timeout: its sum with a time must not overflow.
 const LONGEST_HEAD: Duration = Duration::from_secs(24 * 60 * 60);
-/// How far the clock of actix-http is behind: it would cut a first head off as much too early.
+/// How far the clock of actix-http may be behind: the first head would time out that much too early.
 const CLOCK_LAG: Duration = Duration::from_millis(500);
-/// How long a connection that is being closed may take to send what it has, and to hear out its sender.
+/// How long a closing connection may take to write the rest, and to read what the client still sends.
 const DISCONNECTING: Duration = Duration::from_secs(1);
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// How long the connections that were accepted last may take, once no delivery runs and none is accepted.
-const LAST_ANSWERS: Duration = Duration::from_millis(100);
+/// How long the requests of the connections that were accepted last may take.
+const LAST_RESPONSES: Duration = Duration::from_millis(100);
 /// How long connections may take to close after the last response.
 const CLOSING_SECONDS: u64 = 2;
-/// How long threads may take to end after that. One that never comes back does not keep the process.
+/// How long threads may take to end after that. A thread that hangs does not delay the end of the process further.
 const ENDING: Duration = Duration::from_secs(CLOSING_SECONDS + 2);
 
 /// How long the last records of telemetry may take.
@@ -107,7 +107,7 @@ impl Server {
         Ok(Self { listening, addresses, routes, stop: tokio::sync::watch::Sender::new(false) })
     }
 
-    /// The addresses it listens on; with port 0, the port that it got.
+    /// The addresses that it listens on, with the port that was assigned for port 0.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -124,8 +124,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When deliveries had to be cut off because they outlived the grace period; Kiket sends them again. When the
-    /// operating system fails.
+    /// When deliveries outlived the grace period and were cut off (Kiket retries them), or when the operating system fails.
     #[doc(alias = "graceful shutdown")]
     #[doc(alias = "SIGTERM")]
     pub async fn run(self) -> io::Result<()> {
@@ -162,10 +161,10 @@ impl Server {
                 "{why}: deliveries are cut off, and Kiket will send them again"
             );
         } else {
-            // The server reads once more from every connection when it stops, and drops what it read: a request that was
-            // accepted a moment ago gets its response before that.
+            // When the server stops, it reads once more from every connection and drops what it read: requests that were
+            // accepted last get their response before that.
             handle.pause().await;
-            tokio::time::sleep(LAST_ANSWERS).await;
+            tokio::time::sleep(LAST_RESPONSES).await;
         }
         let stopping = handle.stop(cut_off.is_none());
         let ended = tokio::time::timeout(ENDING, async {
@@ -205,8 +204,8 @@ fn service(
             let stopping = stopping.clone();
             async move { stopping.notified().await }
         })
-        .on_connect_ext(Connection::introduce)
-        .h1(answering(map_config(app, |()| AppConfig::default())));
+        .on_connect_ext(Connection::share_stage)
+        .h1(tracked(map_config(app, |()| AppConfig::default())));
     fn_service(move |stream: TcpStream| async move {
         let peer = stream.peer_addr().ok();
         Ok((Connection::new(stream, head_wait), peer))
@@ -229,8 +228,8 @@ fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
 
 fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections of a process before, which linger, do not keep this one from starting. On Windows, where they do not
-    // anyway, the option would let another program take the port.
+    // Lingering connections of an earlier process must not stop the start. On Windows they do not, and the option would let
+    // another program take the port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;

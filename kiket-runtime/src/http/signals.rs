@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal as Terminate, Signal as Interrupt, SignalKind, 
 #[cfg(windows)]
 use tokio::signal::windows::{CtrlBreak as Terminate, CtrlC as Interrupt, ctrl_break, ctrl_c};
 
-/// The signals that ask a process to stop. Their default action, which kills it, is off as soon as this exists.
+/// The signals that stop a process. While a value exists, their default action, which kills the process, is off.
 pub(crate) struct Signals {
     terminate: Terminate,
     interrupt: Interrupt,

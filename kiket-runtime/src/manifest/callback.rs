@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{
     form::{Section, Written, spot},
-    node::Entry,
+    node::{Entry, Mark},
     reference::Reference,
     report::Report,
-    timeout,
+    timeout as timeouts,
 };
 
 /// The URL, the secret and the timeout of deliveries.
@@ -31,10 +31,11 @@ pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Callback {
         written.sections.iter().flat_map(|section| callbacks(section, report)).collect();
     let named = |key: &'static str| callbacks.iter().map(move |section| (section, key));
     let secrets = written.sections.iter().map(|section| (section, "delivery_secret")).chain(named("secret"));
+    let same = |one: &Reference, other: &Reference| one.spelling().expose() == other.spelling().expose();
     Callback {
-        secret: only_reference("secrets", secrets, report),
-        url: only_reference("callback URLs", named("url"), report),
-        timeout: only_timeout(named("timeout"), report),
+        secret: only("secrets", secrets, report, reference, same),
+        url: only("callback URLs", named("url"), report, reference, same),
+        timeout: only("callback timeouts", named("timeout"), report, timeout, Duration::eq),
     }
 }
 
@@ -45,49 +46,58 @@ fn callbacks<'a>(section: &Section<'a>, report: &mut Report<'_>) -> Vec<Section<
     [direct, nested, delivery].into_iter().flatten().collect()
 }
 
-/// The reference that all places agree on.
-fn only_reference<'s, 'a: 's>(
+/// The first value of `places`; each that is not the same is a problem.
+fn only<'s, 'a: 's, T>(
     things: &str,
     places: impl Iterator<Item = (&'s Section<'a>, &'static str)>,
     report: &mut Report<'_>,
-) -> Option<Reference> {
-    let found = entries(places).filter_map(|(section, entry)| {
-        let text = section.text(entry, report)?;
-        let reference = reference(section, entry, &text, report)?;
-        let value = reference.spelling().expose().to_owned();
-        Some(Found { name: section.name(&entry.key), entry, value, read: reference })
-    });
-    let found: Vec<_> = found.collect();
-    only(things, found, report)
+    read: fn(&Section<'_>, &Entry, &mut Report<'_>) -> Option<T>,
+    same: fn(&T, &T) -> bool,
+) -> Option<T> {
+    let mut first: Option<(String, Mark, T)> = None;
+    for (section, key) in places {
+        let Some(entry) = section.map.entry(key) else { continue };
+        let Some(value) = read(section, entry, report) else { continue };
+        let (name, at) = (section.name(key), spot(entry));
+        match &first {
+            None => first = Some((name, at, value)),
+            Some((first_name, first_at, first)) if !same(first, &value) => {
+                let what = format!("there are two different {things}, {first_name} and {name}");
+                report.problem(at, what, format!("keep one; the other is on line {}", first_at.line));
+            }
+            Some(_) => {}
+        }
+    }
+    first.map(|(_, _, value)| value)
 }
 
-fn reference(section: &Section<'_>, entry: &Entry, text: &str, report: &mut Report<'_>) -> Option<Reference> {
-    if entry.key.ends_with("secret") && matches!(text, "true" | "false") {
-        let what = format!("{} is the secret itself, found `{text}`", section.name(&entry.key));
+fn reference(section: &Section<'_>, entry: &Entry, report: &mut Report<'_>) -> Option<Reference> {
+    let (text, name) = (section.text(entry, report)?, section.name(&entry.key));
+    if entry.key.ends_with("secret") && matches!(&*text, "true" | "false") {
+        let what = format!("{name} is the secret itself, found `{text}`");
         report.problem(spot(entry), what, "write `env:KIKET_WEBHOOK_SECRET`");
         return None;
     }
-    match Reference::parse(text) {
-        Ok(reference) => Some(reference.at(report.place(spot(entry)))),
-        Err(reason) => {
-            let what = format!("{} is no reference to the environment: {reason}", section.name(&entry.key));
-            report.problem(spot(entry), what, "write it like `env:NAME`, `${NAME}` or `${NAME:-default}`");
-            None
-        }
-    }
+    read_reference(&name, entry, &text, report)
 }
 
-fn only_timeout<'s, 'a: 's>(
-    places: impl Iterator<Item = (&'s Section<'a>, &'static str)>,
+/// The reference `text`; `None`, after a problem, if it is not one.
+pub(super) fn read_reference(
+    name: &str,
+    entry: &Entry,
+    text: &str,
     report: &mut Report<'_>,
-) -> Option<Duration> {
-    let found = entries(places).filter_map(|(section, entry)| {
-        let name = section.name(&entry.key);
-        let timeout = read_timeout(&name, entry, report)?;
-        Some(Found { name, entry, value: timeout, read: timeout })
-    });
-    let found: Vec<_> = found.collect();
-    only("callback timeouts", found, report)
+) -> Option<Reference> {
+    let refused = |error| {
+        let what = format!("{name} is no reference to the environment: {error}");
+        report.problem(spot(entry), what, "write it like `env:NAME`, `${NAME}` or `${NAME:-default}`");
+    };
+    let reference = Reference::parse(text).map_err(refused).ok()?;
+    Some(reference.at(report.place(spot(entry))))
+}
+
+fn timeout(section: &Section<'_>, entry: &Entry, report: &mut Report<'_>) -> Option<Duration> {
+    read_timeout(&section.name(&entry.key), entry, report)
 }
 
 /// The timeout; `None`, after a problem, if it is not one.
@@ -95,44 +105,14 @@ pub(super) fn read_timeout(name: &str, entry: &Entry, report: &mut Report<'_>) -
     if entry.value.is_nothing() {
         return None;
     }
-    match timeout::read(&entry.value) {
+    match timeouts::read(&entry.value) {
         Ok(timeout) => Some(timeout),
-        Err(reason) => {
-            let what = format!("{name} is a time from 1 ms to an hour, found {}", reason.found);
+        Err(found) => {
+            let what = format!("{name} is a time from 1 ms to an hour, found {found}");
             report.problem(spot(entry), what, "write milliseconds, like `5000`, or a unit, like `5s`");
             None
         }
     }
-}
-
-fn entries<'s, 'a: 's>(
-    places: impl Iterator<Item = (&'s Section<'a>, &'static str)>,
-) -> impl Iterator<Item = (&'s Section<'a>, &'a Entry)> {
-    places.filter_map(|(section, key)| Some((section, section.map.entry(key)?)))
-}
-
-/// A value at one of its places.
-struct Found<'a, V, R> {
-    name: String,
-    entry: &'a Entry,
-    /// What must be equal at every place.
-    value: V,
-    read: R,
-}
-
-/// The first value; each that differs from it is a problem.
-fn only<V: PartialEq, R>(things: &str, found: Vec<Found<'_, V, R>>, report: &mut Report<'_>) -> Option<R> {
-    let mut found = found.into_iter();
-    let first = found.next()?;
-    for other in found.filter(|other| other.value != first.value) {
-        let what = format!("there are two different {things}, {} and {}", first.name, other.name);
-        report.problem(
-            spot(other.entry),
-            what,
-            format!("keep one; the other is on line {}", spot(first.entry).line),
-        );
-    }
-    Some(first.read)
 }
 
 #[cfg(test)]

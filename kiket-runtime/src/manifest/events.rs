@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    str::FromStr,
     time::Duration,
 };
 
@@ -195,34 +196,32 @@ fn is_extension_event(handler: &Map) -> bool {
 }
 
 fn event_name(node: &Node, at: Mark, report: &mut Report<'_>) -> Option<EventName> {
-    let written = node.as_written();
-    let name = written.as_ref().and_then(|text| text.parse().ok());
-    if name.is_none() {
-        let found = written.map_or_else(|| node.describe().to_owned(), |text| quoted(&text));
-        report.problem(
-            at,
-            format!("an event is named like `issue.created`, found {found}"),
-            "write one to eight words of letters, digits, `_` and `-`, joined by dots",
-        );
-    }
-    name
+    parsed(
+        node,
+        at,
+        "an event is named like `issue.created`",
+        "write one to eight words of letters, digits, `_` and `-`, joined by dots",
+        report,
+    )
 }
 
 fn event_version(entry: &Entry, report: &mut Report<'_>) -> Option<EventVersion> {
     if entry.value.is_nothing() {
         return None;
     }
-    let written = entry.value.as_written();
-    let version = written.as_ref().and_then(|text| text.parse().ok());
-    if version.is_none() {
-        let found = written.map_or_else(|| entry.value.describe().to_owned(), |text| quoted(&text));
-        report.problem(
-            spot(entry),
-            format!("the version of an event is written like `v1`, found {found}"),
-            "write a `v` and digits, or digits with dots",
-        );
+    let what = "the version of an event is written like `v1`";
+    parsed(&entry.value, spot(entry), what, "write a `v` and digits, or digits with dots", report)
+}
+
+/// The scalar as a `T`; `None`, after a problem, if it is not one.
+fn parsed<T: FromStr>(node: &Node, at: Mark, what: &str, mend: &str, report: &mut Report<'_>) -> Option<T> {
+    let written = node.as_written();
+    let value = written.as_ref().and_then(|text| text.parse().ok());
+    if value.is_none() {
+        let found = written.map_or_else(|| node.describe().to_owned(), |text| quoted(&text));
+        report.problem(at, format!("{what}, found {found}"), mend);
     }
-    version
+    value
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::{
+    callback::read_reference,
     form::{Written, spot},
     kind::{fits, is_secret_kind},
     misspelt,
@@ -288,18 +289,7 @@ impl Declaration<'_> {
         if text.trim().is_empty() {
             return None;
         }
-        match Reference::parse(&text) {
-            Ok(reference) => Some(reference.at(report.place(spot(entry)))),
-            Err(reason) => {
-                let what = format!("the default of {name} is no reference to the environment: {reason}");
-                report.problem(
-                    spot(entry),
-                    what,
-                    "write it like `env:NAME`, `${NAME}` or `${NAME:-default}`",
-                );
-                None
-            }
-        }
+        read_reference(&format!("the default of {name}"), entry, &text, report)
     }
 
     fn check_default(&self, entry: &Entry, kind: &str, secret: bool, report: &mut Report<'_>) {

@@ -5,12 +5,6 @@ use std::time::Duration;
 use super::{node::Node, report::quoted};
 use crate::types::read_timeout;
 
-/// Why a value is no timeout.
-pub(super) struct InvalidTimeout {
-    /// What was there instead.
-    pub(super) found: String,
-}
-
 /// Reads a timeout:
 ///
 /// ```text
@@ -18,9 +12,9 @@ pub(super) struct InvalidTimeout {
 /// timeout: "5000"      the same
 /// timeout: 5s          with a unit: ms, s or m
 /// ```
-pub(super) fn read(node: &Node) -> Result<Duration, InvalidTimeout> {
-    let Some(written) = node.as_written() else {
-        return Err(InvalidTimeout { found: node.describe().to_owned() });
-    };
-    read_timeout(written.as_bytes()).ok_or_else(|| InvalidTimeout { found: quoted(&written) })
+///
+/// The error is what was found instead.
+pub(super) fn read(node: &Node) -> Result<Duration, String> {
+    let written = node.as_written().ok_or_else(|| node.describe().to_owned())?;
+    read_timeout(written.as_bytes()).ok_or_else(|| quoted(&written))
 }

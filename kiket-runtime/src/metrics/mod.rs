@@ -1,4 +1,4 @@
-//! Metrics since the start, which every module may increment.
+//! Metrics since the start, in which every module may count.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,8 +31,8 @@ struct Refusals {
 }
 
 impl Metrics {
-    /// Counts a refused signature; returns the count when a log line is due. There is one a second for each cause, so
-    /// that a flood of requests does not flood the log.
+    /// Counts a refused signature. Returns the count if a log line is due: one a second for each cause, so that a flood of
+    /// requests does not flood the log.
     pub(crate) fn refused(&self, cause: SignatureError, now: u64) -> Option<u64> {
         self.signatures.get(cause as usize)?.count(now)
     }

@@ -6,10 +6,9 @@ use std::{borrow::Cow, error::Error as StdError, fmt};
 
 use crate::error::Chain;
 
-/// A failure of a store: it cannot be reached, refuses, or is full. Written for the log.
+/// A failure of a store: it cannot be reached, refuses, or is full. It is written for the log.
 ///
-/// `Display` says what is wrong and what to change, `source()` the next level, `Debug` all of it. None of them prints a
-/// password.
+/// `Display` prints what is wrong and what to change, `Debug` the whole chain of sources. Neither prints a password.
 pub struct StoreError(Box<Failure>);
 
 struct Failure {
@@ -24,14 +23,14 @@ impl StoreError {
         Self(Box::new(Failure { what: what.into(), mend: None, cause: None }))
     }
 
-    /// What to do about it, as an imperative.
+    /// Adds what to do about it, as an imperative.
     #[must_use]
     pub fn mend(mut self, mend: impl Into<Cow<'static, str>>) -> Self {
         self.0.mend = Some(mend.into());
         self
     }
 
-    /// The cause, which must not name a password.
+    /// Adds the cause, which must not show a password.
     #[must_use]
     pub fn because(mut self, cause: impl StdError + Send + Sync + 'static) -> Self {
         self.0.cause = Some(Box::new(cause));
@@ -49,7 +48,7 @@ impl StoreError {
     }
 }
 
-/// What the stores over the network say alike.
+/// Errors that the stores over the network share.
 #[cfg(any(feature = "postgres", feature = "redis"))]
 impl StoreError {
     pub(crate) fn too_slow(server: &str, waited: Duration) -> Self {
@@ -57,8 +56,8 @@ impl StoreError {
             .mend("see that it runs, and is not overloaded")
     }
 
-    /// `part` is what a server has several of, each with replies of its own.
-    pub(crate) fn unknown_answer(server: &str, part: &str) -> Self {
+    /// A stored reply that does not decode. `part` is the unit of the server that has its own replies, like a database.
+    pub(crate) fn unknown_reply(server: &str, part: &str) -> Self {
         Self::new(format!("{server} has a stored reply that this version did not write")).mend(format!(
             "give each version of the extension that stores replies in another form a {part} of its own"
         ))

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::types::hex;
 
-/// The key of a delivery in a store: short, printable ASCII, whatever its parts were.
+/// The key of a delivery in a store: short, printable ASCII, for any ids.
 ///
 /// ```text
 /// com.example.marketing/id:42
@@ -23,7 +23,7 @@ use crate::types::hex;
 pub struct DedupeKey(Arc<str>);
 
 impl DedupeKey {
-    /// The most bytes that a key has.
+    /// The longest key in bytes.
     pub const LONGEST: usize = 2 * LONGEST_PART + 1;
 
     /// The key of `delivery`, which is [`Delivery::key`](crate::Delivery::key), among those of `extension`: several
@@ -58,7 +58,7 @@ fn write_part(text: &mut String, part: &str) {
         text.push_str(part);
         return;
     }
-    // No plain part starts like this, so none is the same as a hashed one.
+    // No plain part starts with `#`, so none equals a hashed one.
     text.push('#');
     text.push_str(&hex(&Sha256::digest(part)));
 }

@@ -11,9 +11,9 @@ use std::{
     },
 };
 
-/// Marks the owner of one lease: no two leases, in whatever process, have the same.
+/// The token of the owner of a lease. No two leases have the same token, in any process.
 ///
-/// A store compares tokens for equality; nothing follows from their order. Stores that keep text keep 32 hex digits:
+/// A store compares tokens for equality; their order means nothing. As text, a token is 32 hex digits:
 ///
 /// ```
 /// use kiket_runtime::dedupe::LeaseToken;
@@ -27,7 +27,7 @@ use std::{
 pub struct LeaseToken(u128);
 
 impl LeaseToken {
-    /// A new one: where it was made, at random once for the process, and a number.
+    /// A new token: an origin, which is random for each process, and a number.
     pub fn unique() -> Self {
         static ORIGIN: OnceLock<u64> = OnceLock::new();
         static NEXT: AtomicU64 = AtomicU64::new(0);

@@ -18,12 +18,12 @@ pub use self::{
 
 /// A deduplication store: keeps the lease or the stored reply of each delivery, for every process that uses it.
 ///
-/// Each operation is atomic: of any number of concurrent [`begin`](Self::begin)s of one delivery, one gets the lease.
-/// Each may be repeated with the same arguments when its result was lost; a repeated `begin` finds the lease of the
-/// first, which then has no owner until it expires.
+/// Each operation is atomic: of several concurrent calls of [`begin`](Self::begin) for one delivery, one gets the lease. An
+/// operation whose result was lost may be repeated with the same arguments; a repeated `begin` finds the lease of the first,
+/// which has no owner until it expires.
 ///
-/// Time is the store's own, so that the clocks of its clients need not agree. A duration counts in whole milliseconds,
-/// at least one.
+/// The store uses its own clock, so that the clocks of its clients need not agree. Durations count in whole milliseconds, at
+/// least one.
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,29 +33,29 @@ pub use self::{
 /// # async fn main() -> Result<(), kiket_runtime::dedupe::StoreError> {
 /// let store = MemoryStore::new();
 /// let key = DedupeKey::new("com.example.marketing", "id:42");
-/// let (lease, keep) = (Duration::from_secs(10), Duration::from_secs(86_400));
+/// let (lease, retention) = (Duration::from_secs(10), Duration::from_secs(86_400));
 ///
 /// let BeginOutcome::Leased(token) = store.begin(&key, lease).await? else { panic!("it is the first") };
 /// assert!(matches!(store.begin(&key, lease).await?, BeginOutcome::Running { .. }));
 ///
 /// let reply = StoredReply::new(StatusCode::OK, r#"{"ok":true}"#);
-/// assert_eq!(store.commit(&key, &token, &reply, keep).await?, LeaseState::Held);
+/// assert_eq!(store.commit(&key, &token, &reply, retention).await?, LeaseState::Held);
 /// assert_eq!(store.begin(&key, lease).await?, BeginOutcome::Done(reply));
 /// # Ok(())
 /// # }
 /// ```
 pub trait DedupeStore: Send + Sync + 'static {
-    /// Claims a delivery: takes its lease if it is absent or its lease has expired; else returns what is known of it.
+    /// Claims a delivery: takes the lease if the delivery is absent or its lease has expired. Otherwise returns its state.
     fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome>;
 
-    /// Stores the reply of a delivery, as the owner of its lease. To commit again with the same token changes nothing,
-    /// and is [`LeaseState::Held`] as long as the reply is kept.
+    /// Stores the reply of a delivery for `retention`, as the owner of its lease. A second commit with the same token changes
+    /// nothing, and returns [`LeaseState::Held`] as long as the reply is stored.
     fn commit<'s>(
         &'s self,
         key: &'s DedupeKey,
         token: &'s LeaseToken,
         reply: &'s StoredReply,
-        keep: Duration,
+        retention: Duration,
     ) -> StoreFuture<'s, LeaseState>;
 
     /// Releases the lease, as its owner: the next [`begin`](Self::begin) gets a new one. A stored reply stays.
@@ -76,27 +76,27 @@ pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 pub enum BeginOutcome {
     /// The delivery is claimed: the owner of this token runs it.
     Leased(LeaseToken),
-    /// It is running.
+    /// The delivery is running.
     Running {
-        /// How long its lease lasts.
+        /// The rest of its lease.
         remaining: Duration,
     },
-    /// It has a stored reply.
+    /// The delivery has a stored reply.
     Done(StoredReply),
 }
 
-/// Whether a lease was held when it was used.
+/// Whether the lease was held when an operation used it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a lost lease means that nothing was stored"]
 #[non_exhaustive]
 pub enum LeaseState {
-    /// It was held, and the operation took effect.
+    /// The lease was held, and the operation took effect.
     Held,
-    /// It had expired, was taken over, or was released: nothing was done.
+    /// The lease had expired, or was taken over or released: nothing was done.
     Lost,
 }
 
-/// The longest duration that a store gets: ten years, so that no clock overflows.
+/// The longest duration that a store gets: ten years, so that no time overflows.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 /// A duration as stores count it.

@@ -1,10 +1,10 @@
-//! How long a stored reply is kept.
+//! The retention of stored replies.
 
 use std::time::Duration;
 
 use crate::error::Problem;
 
-/// How long a stored reply is kept: 24 h by default.
+/// The retention: how long a reply is stored, 24 h by default.
 ///
 /// ```
 /// use std::time::Duration;
@@ -18,11 +18,11 @@ use crate::error::Problem;
 pub struct Retention(Duration);
 
 impl Retention {
-    /// The shortest: a signature is accepted from 300 s before its time until 300 s after it, so a captured delivery can be
+    /// The shortest retention: a signature is accepted from 300 s before its time until 300 s after it, so a captured delivery can be
     /// replayed for that long.
     pub const SHORTEST: Duration = Duration::from_secs(600);
 
-    /// This long.
+    /// A retention of `duration`.
     ///
     /// # Errors
     ///
@@ -38,7 +38,7 @@ impl Retention {
         Ok(Self(duration))
     }
 
-    /// As a duration.
+    /// The duration.
     pub fn duration(self) -> Duration {
         self.0
     }

@@ -22,11 +22,11 @@ pub(crate) use self::{
 use crate::client::Reporter;
 pub use crate::metrics::Stats;
 
-/// Telemetry of an extension; without hook and reporter it does nothing and costs nothing.
+/// The telemetry of an extension. Without hook and reporter it does nothing.
 pub(crate) struct Telemetry(Option<Arc<Queue>>);
 
 impl Telemetry {
-    /// Starts the worker, if there is anything for it to do.
+    /// Starts the worker, unless it would have nothing to do.
     pub(crate) fn start(hook: Option<Hook>, reporter: Option<Reporter>, context: TelemetryContext) -> Self {
         if hook.is_none() && reporter.is_none() {
             return Self(None);
@@ -43,14 +43,14 @@ impl Telemetry {
         }
     }
 
-    /// Takes an event; never waits.
+    /// Adds an event to the queue. Never waits.
     pub(crate) fn record(&self, event: impl FnOnce() -> TelemetryEvent) {
         if let Some(queue) = &self.0 {
             queue.push(event);
         }
     }
 
-    /// How many records were dropped since the start.
+    /// The number of records that were dropped since the start.
     pub(crate) fn dropped(&self) -> u64 {
         self.0.as_ref().map_or(0, |queue| queue.dropped())
     }
@@ -92,12 +92,12 @@ mod tests {
     };
 
     fn event(failure: Option<Failed>) -> TelemetryEvent {
-        let subject = HandlerKey {
+        let key = HandlerKey {
             event: EventName::from_static("issue.created"),
             version: EventVersion::from_static("v1"),
         };
         TelemetryEvent {
-            subject: Arc::new(subject),
+            subject: Arc::new(key),
             duration: Duration::from_millis(12),
             ended_at: 1_768_645_800,
             failure,
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_has_the_shape_of_the_siblings() {
+    fn a_record_has_the_shape_that_kiket_expects() {
         let json = serde_json::to_value(context().record(event(None))).unwrap();
         assert_eq!(
             json,
@@ -157,7 +157,7 @@ mod tests {
     #[tokio::test]
     async fn without_hook_and_reporter_no_event_is_made() {
         let telemetry = Telemetry::start(None, None, context());
-        telemetry.record(|| unreachable!("nobody asks for it"));
+        telemetry.record(|| unreachable!("no hook needs it"));
         telemetry.flush(Duration::from_secs(1)).await;
         assert_eq!(telemetry.dropped(), 0);
     }

@@ -14,9 +14,9 @@ use super::record::TelemetryEvent;
 pub(super) struct Queue {
     events: Mutex<Vec<TelemetryEvent>>,
     flushes: Mutex<Vec<oneshot::Sender<()>>>,
-    /// There is something to do: an event, a flush, or the end.
+    /// Notified when there is work: an event, a flush, or the end.
     ready: Notify,
-    /// There is something to do that does not wait for the next round.
+    /// Notified when the work does not wait for the end of the round.
     urgent: Notify,
     closed: AtomicBool,
     dropped: AtomicU64,
@@ -26,7 +26,7 @@ pub(super) struct Queue {
 pub(super) const CAPACITY: usize = 16_384;
 
 impl Queue {
-    /// Adds an event, which is made only if there is room for it.
+    /// Adds an event, which is made only if there is capacity for it.
     pub(super) fn push(&self, event: impl FnOnce() -> TelemetryEvent) {
         let mut events = lock(&self.events);
         if events.len() >= CAPACITY {
@@ -39,7 +39,7 @@ impl Queue {
         }
     }
 
-    /// Asks the worker to tell when everything that was added before is processed.
+    /// Resolves when the worker has processed every event that was added before.
     pub(super) fn flush(&self) -> oneshot::Receiver<()> {
         let (sender, flushed) = oneshot::channel();
         lock(&self.flushes).push(sender);
@@ -47,7 +47,7 @@ impl Queue {
         flushed
     }
 
-    /// Ends the worker, once it has processed what is left.
+    /// Ends the worker, after it has processed the rest.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.wake();
@@ -65,7 +65,7 @@ impl Queue {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Waits until there is something to do, and then for `round`, unless it is urgent.
+    /// Waits until there is work, and then for `round`, unless it is urgent.
     pub(super) async fn wait(&self, round: std::time::Duration) {
         self.ready.notified().await;
         tokio::select! {
@@ -74,7 +74,7 @@ impl Queue {
         }
     }
 
-    /// Takes everything. The flushes come first: what they wait for is among the events then.
+    /// Takes everything, the flushes before the events: each event that a flush waits for is then among the events.
     pub(super) fn take(&self) -> (Vec<oneshot::Sender<()>>, Vec<TelemetryEvent>) {
         let flushes = std::mem::take(&mut *lock(&self.flushes));
         (flushes, std::mem::take(&mut *lock(&self.events)))
@@ -87,6 +87,6 @@ impl Queue {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // A push may run its caller's code; a panic there leaves the queue as it was.
+    // `push` calls its caller's code under the lock; a panic there leaves the queue whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::{delivery::HandlerKey, types::rfc3339};
 
-/// How one delivery went: the argument of the feedback hook, and what telemetry sends to Kiket.
+/// The record of one delivery: the argument of the feedback hook, and what telemetry sends to Kiket.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Record {
-    /// The event.
+    /// The name of the event.
     pub event: String,
     /// The version, as its handler is registered.
     pub version: String,
@@ -18,7 +18,7 @@ pub struct Record {
     pub status: RecordStatus,
     /// The time from decoding the payload to the reply, in milliseconds, by a monotonic clock.
     pub duration_ms: f64,
-    /// The time at the end: RFC 3339, UTC.
+    /// The time of the response: RFC 3339, UTC.
     pub timestamp: String,
     /// The id of the extension.
     pub extension_id: Option<String>,
@@ -30,7 +30,7 @@ pub struct Record {
     /// The code of the failure, else the type of the error that the handler returned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_class: Option<String>,
-    /// Further data; empty in this version.
+    /// More data; empty in this version.
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -39,13 +39,13 @@ pub struct Record {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum RecordStatus {
-    /// It replied.
+    /// The handler replied.
     Ok,
-    /// It failed, panicked, or exceeded its timeout.
+    /// The handler failed, panicked, or exceeded its timeout.
     Error,
 }
 
-/// What happened to one delivery, before a record is written of it.
+/// A finished delivery, before its record is written.
 pub(crate) struct TelemetryEvent {
     pub(crate) subject: Arc<HandlerKey>,
     pub(crate) duration: Duration,
@@ -69,12 +69,12 @@ pub(crate) struct TelemetryContext {
 
 impl TelemetryContext {
     pub(super) fn record(&self, event: TelemetryEvent) -> Record {
-        let TelemetryEvent { subject, duration, ended_at, failure } = event;
+        let TelemetryEvent { subject: key, duration, ended_at, failure } = event;
         let status = if failure.is_none() { RecordStatus::Ok } else { RecordStatus::Error };
         let (error_message, error_class) = failure.map(|failed| (failed.message, failed.class)).unzip();
         Record {
-            event: subject.event.to_string(),
-            version: subject.version.to_string(),
+            event: key.event.to_string(),
+            version: key.version.to_string(),
             status,
             duration_ms: duration.as_secs_f64() * 1000.0,
             timestamp: rfc3339(ended_at),

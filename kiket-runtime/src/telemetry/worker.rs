@@ -15,7 +15,7 @@ pub(crate) type Hook = Arc<dyn Fn(&Record) + Send + Sync>;
 
 /// The capacity of the channel to the sender; records above it are dropped and counted.
 const UNSENT: usize = 1024;
-/// How often the queue is processed while events arrive.
+/// The interval at which the queue is processed while events arrive.
 const ROUND: Duration = Duration::from_millis(200);
 
 /// Processes the queue.
@@ -73,7 +73,8 @@ impl Worker {
         }
     }
 
-    /// Calls the hook, and hands the record to the sender if it has room. A record without a reader is not written.
+    /// Calls the hook, and passes the record to the sender if its channel has capacity. A record that neither needs is not
+    /// written.
     fn record(&self, event: TelemetryEvent, unsent: Option<&mpsc::Sender<Outgoing>>) {
         let permit = unsent.map(mpsc::Sender::try_reserve);
         if matches!(permit, Some(Err(_))) {

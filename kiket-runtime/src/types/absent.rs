@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// The field as a `T`, and the default where it is `null`. Where it is absent, `#[serde(default)]` says so.
+/// The field as a `T`; the default if it is `null`. For an absent field, add `#[serde(default)]`.
 pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     field: D,
 ) -> Result<T, D::Error> {

@@ -1,8 +1,9 @@
-//! What proves that a delivery is from Kiket.
+//! The mode of authentication of deliveries.
 
 use std::{fmt, str::FromStr};
 
-/// The mode of authentication, which says what proves that a delivery is from Kiket: see [`ExtensionBuilder::authentication`](crate::ExtensionBuilder::authentication).
+/// The mode of authentication: what proves that a delivery is from Kiket. See
+/// [`ExtensionBuilder::authentication`](crate::ExtensionBuilder::authentication).
 ///
 /// ```
 /// use kiket_runtime::auth::Authentication;

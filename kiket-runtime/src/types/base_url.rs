@@ -1,4 +1,4 @@
-//! The base URL of Kiket, or of a server in its place.
+//! Base URLs: of Kiket, or of a server that replaces it.
 
 use std::{fmt, str::FromStr};
 
@@ -15,7 +15,7 @@ pub(crate) struct BaseUrl {
     origin: Origin,
 }
 
-/// The origin, which tokens are sent to.
+/// The origin: tokens are sent only to one with the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Origin {
     secure: bool,
@@ -63,7 +63,7 @@ impl FromStr for BaseUrl {
             .path()
             .split('/')
             .any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."));
-        // `port` of the library is none for a port that is no number, too.
+        // The library's `port` is `None` for an invalid port, too.
         let port =
             match authority.as_str().strip_prefix(authority.host()).and_then(|port| port.strip_prefix(':')) {
                 None => Ok(if secure { 443 } else { 80 }),
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_keeps_its_path_and_loses_its_last_slash() {
+    fn a_base_url_keeps_its_path_without_the_last_slash() {
         for (text, kept) in [
             ("https://kiket.dev", "https://kiket.dev"),
             ("https://kiket.dev/", "https://kiket.dev"),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn other_texts_are_not_base_urls() {
         for text in [
             "",
             "kiket.dev",

@@ -34,12 +34,12 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// A clock that stands at `unix_seconds` until it is advanced. Clones share their time.
+    /// A clock that is fixed at `unix_seconds` until it is advanced. Clones share their time.
     pub fn fixed(unix_seconds: u64) -> Self {
         Self(Source::Fixed(Arc::new(AtomicU64::new(unix_seconds))))
     }
 
-    /// Moves a fixed clock; whole seconds count. The system's clock does not move by it.
+    /// Advances a fixed clock by whole seconds. It does not change the system's clock.
     pub fn advance(&self, by: Duration) {
         if let Source::Fixed(seconds) = &self.0 {
             seconds.fetch_add(by.as_secs(), Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Waiting no longer than until a deadline.
+//! Awaits futures until a deadline.
 
 use std::{
     future::poll_fn,
@@ -19,8 +19,8 @@ pub(crate) fn within<F: Future + Unpin>(
     unless(future, 1, move || tokio::time::sleep_until(deadline))
 }
 
-/// The output of `future`, or `None` if the timer fires first. `timer` is called if `future` is still pending after so many
-/// `polls`; until then the task is woken to poll again.
+/// The output of `future`, or `None` if the timer fires first. `timer` is called if `future` is pending after `polls` polls;
+/// until then the task is woken to poll again.
 pub(crate) async fn unless<F: Future + Unpin>(
     mut future: F,
     mut polls: u32,
@@ -37,7 +37,7 @@ pub(crate) async fn unless<F: Future + Unpin>(
             return Poll::Pending;
         }
         if set.is_none() {
-            // Unconstrained: it fires also for a future that uses up the budget of its task at every poll.
+            // Unconstrained: it also fires if the future uses up the budget of its task at every poll.
             set.set(Some(unconstrained(timer())));
         }
         set.as_mut().as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(context)).map(|()| None)
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_waited_for_past_the_deadline() {
+    async fn no_future_is_awaited_past_the_deadline() {
         assert_eq!(within(std::future::ready(1), Instant::now()).await, Some(1));
         let from = Instant::now();
         assert_eq!(within(std::future::pending::<()>(), in_seconds(3)).await, None);
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_ends_in_so_many_polls_sets_no_timer() {
+    async fn a_future_that_is_ready_after_few_polls_sets_no_timer() {
         for (polls, waits, timers) in [(1, 0, 0), (1, 1, 1), (2, 1, 0), (2, 2, 1), (2, 9, 1)] {
             let (mut left, set) = (waits, AtomicUsize::new(0));
             let future = poll_fn(|context| {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_timer_fires_for_a_future_that_is_never_done() {
+    async fn the_timer_fires_for_a_future_that_is_never_ready() {
         let greedy = Box::pin(async {
             loop {
                 tokio::task::consume_budget().await;

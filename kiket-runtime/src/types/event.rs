@@ -32,7 +32,7 @@ pub(crate) const VERSION_HEADER: &str = "x-kiket-event-version";
 /// # Ok::<(), kiket_runtime::events::EventNameError>(())
 /// ```
 ///
-/// It compares with texts, serializes as one, and a map with names as keys is looked up by text:
+/// It compares with texts, serializes as text, and can be looked up by text as the key of a map:
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -48,10 +48,10 @@ pub(crate) const VERSION_HEADER: &str = "x-kiket-event-version";
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventName(Cow<'static, str>);
 
-/// A type that stands for an event: `#[kiket::webhook(IssueCreated, version = "v1")]` means the name that it has here.
+/// A type that names an event: `#[kiket::webhook(IssueCreated, version = "v1")]` takes the name from it.
 ///
-/// The types in [`events`](crate::events) have the names of Kiket's own events. Implement it for a payload of yours to
-/// write its event's name once:
+/// The types in [`events`](crate::events) name Kiket's own events. Implement it for your own payload to write the name of its
+/// event once:
 ///
 /// ```
 /// use kiket_runtime::{Event, EventName};
@@ -70,7 +70,7 @@ pub struct EventName(Cow<'static, str>);
     note = "like `#[derive(kiket::Event)]` with `#[event(name = \"issue.created\")]` above `{Self}`"
 )]
 pub trait Event {
-    /// The event that the type stands for.
+    /// The name of the event.
     const NAME: EventName;
 }
 
@@ -96,7 +96,7 @@ impl EventName {
         Self(Cow::Borrowed(name))
     }
 
-    /// The name as it was written.
+    /// The name as it is written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -147,7 +147,7 @@ impl PartialEq<str> for EventName {
     }
 }
 
-/// Names are equal, ordered and hashed as their texts are.
+/// Names compare and hash like their texts.
 impl Borrow<str> for EventName {
     fn borrow(&self) -> &str {
         self.as_str()
@@ -171,8 +171,8 @@ pub struct EventNameError;
 
 /// The version of an event's shape, like `v1`.
 ///
-/// A `v` and digits, digits, or digits with dots, at most 16 bytes. Spelling does not matter for equality:
-/// `1`, `v1`, `1.0` and `v1.0` are one version. The spelling itself is kept.
+/// A `v` and digits, digits, or digits with dots, at most 16 bytes. All spellings of a version are equal, like `1`, `v1`,
+/// `1.0` and `v1.0`; each value keeps its own.
 ///
 /// ```
 /// use kiket_runtime::EventVersion;
@@ -213,13 +213,13 @@ impl EventVersion {
         }
     }
 
-    /// The version as it was written.
+    /// The version as it is written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.written
     }
 
-    /// What equality compares.
+    /// The canonical version, which equality compares.
     pub(crate) const fn key(&self) -> VersionKey {
         self.normal
     }
@@ -261,7 +261,7 @@ impl PartialOrd for EventVersion {
     }
 }
 
-/// A text in any spelling of the version; a text that is no version equals none.
+/// A text equals a version in any of its spellings.
 impl PartialEq<str> for EventVersion {
     fn eq(&self, other: &str) -> bool {
         VersionKey::read(other.as_bytes()) == Some(self.normal)
@@ -281,7 +281,7 @@ impl fmt::Debug for EventVersion {
 #[error("an event version is a `v` and digits, or digits with dots, at most 16 bytes, like `v1`")]
 pub struct EventVersionError;
 
-/// A version in the one spelling that all its spellings share: no `v`, no leading zeros, no trailing `.0`.
+/// A version in its canonical spelling: no `v`, no leading zeros, no trailing `.0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct VersionKey {
     bytes: [u8; VERSION_BYTES],

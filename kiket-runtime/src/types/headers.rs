@@ -1,4 +1,4 @@
-//! The headers of a delivery, free of any web framework.
+//! The headers of a delivery, independent of a web framework.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The headers of a delivery, in the order they arrived.
 ///
-/// Names are compared without case. A header that arrived twice is there twice.
+/// Names are compared without case. A header that arrives twice is there twice.
 ///
 /// ```
 /// use kiket_runtime::Headers;
@@ -16,23 +16,22 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// assert_eq!(headers.get("missing"), None);
 /// ```
 ///
-/// As an argument of a handler it asks for the headers of the delivery. Signatures, tokens and cookies are in
-/// there too, so `Debug` prints the names only.
+/// It is an extractor. The headers may hold signatures, tokens and cookies, so `Debug` prints only names.
 #[derive(Clone, Default)]
 pub struct Headers {
-    /// Names and values, one behind the other.
+    /// The names and values, concatenated.
     text: Vec<u8>,
     fields: Vec<Field>,
 }
 
-/// Where a name and its value end in the text; both start where the one before ends.
+/// The ends of a name and its value in the text. Each starts where the one before ends.
 #[derive(Clone, Copy)]
 struct Field {
     name_end: usize,
     value_end: usize,
 }
 
-/// How many headers there are of a name that may be there once.
+/// The occurrences of a header that may be there at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Occurrence<'h> {
     Absent,
@@ -41,7 +40,7 @@ pub(crate) enum Occurrence<'h> {
 }
 
 impl Headers {
-    /// No headers yet, with room for `fields` of them, which take `bytes` together.
+    /// No headers, with capacity for `fields` headers of `bytes` in total.
     pub(crate) fn with_capacity(fields: usize, bytes: usize) -> Self {
         Self { text: Vec::with_capacity(bytes), fields: Vec::with_capacity(fields) }
     }
@@ -64,7 +63,7 @@ impl Headers {
         let mut start = 0;
         self.fields.iter().filter_map(move |field| {
             let name_start = std::mem::replace(&mut start, field.value_end);
-            // Most names differ in length already.
+            // Most names differ in length.
             if name_start.saturating_add(name.len()) != field.name_end {
                 return None;
             }
@@ -81,7 +80,7 @@ impl Headers {
         Iter { text: &self.text, start: 0, fields: self.fields.iter() }
     }
 
-    /// The header `name`, which may be there once.
+    /// The header `name`, which may be there at most once.
     pub(crate) fn only(&self, name: &str) -> Occurrence<'_> {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
@@ -128,7 +127,7 @@ impl<'h> IntoIterator for &'h Headers {
     }
 }
 
-/// Without what a `HeaderMap` cannot hold; a delivery that came over HTTP has nothing of that.
+/// Leaves out what a `HeaderMap` cannot hold; a delivery over HTTP has no such headers.
 impl From<&Headers> for HeaderMap {
     fn from(headers: &Headers) -> Self {
         let pairs = headers.iter().filter_map(|(name, value)| {
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_header_is_not_taken_for_one() {
+    fn a_repeated_header_is_not_a_single_one() {
         let headers = headers();
         assert_eq!(headers.only("a"), Occurrence::Repeated);
         assert_eq!(headers.only("B"), Occurrence::Once(b""));

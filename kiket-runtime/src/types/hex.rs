@@ -1,4 +1,4 @@
-//! Lower-case hex, and the digest that is written in it.
+//! Lower-case hex, and digests in it.
 
 use sha2::{Digest as _, Sha256};
 
@@ -8,7 +8,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     base16ct::lower::encode_str(bytes, &mut text).unwrap_or_default().to_owned()
 }
 
-/// The SHA-256 of parts, each behind its length, so that no two lists of parts are one text.
+/// The SHA-256 of parts, each after its length, so that no two lists of parts have one digest.
 pub(crate) fn sha256_of_parts<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Sha256 {
     parts.into_iter().fold(Sha256::new(), |hash, part| {
         let part = part.as_ref();
@@ -27,7 +27,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_do_not_run_into_each_other() {
+    fn a_digest_depends_on_the_ends_of_its_parts() {
         let hash = |parts: &[&str]| sha256_of_parts(parts).finalize();
         assert_eq!(hash(&["a", "b"]), hash(&["a", "b"]));
         assert_ne!(hash(&["ab", ""]), hash(&["a", "b"]));

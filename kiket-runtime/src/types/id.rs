@@ -1,4 +1,4 @@
-//! What Kiket calls things by: ids, which are numbers or texts.
+//! Ids of Kiket: numbers or texts.
 
 use std::{
     borrow::Cow,
@@ -9,10 +9,9 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 use serde_json::Value;
 
-/// The id of an issue, a person, a project: a number or a text, and it stays what it was.
+/// The id of an issue, a person or a project: a number or a text, as Kiket wrote it.
 ///
-/// Two ids are equal when they are spelled the same, so that `42` is `"42"`, wherever either came from; and an id is
-/// compared with numbers and texts as it stands.
+/// Two ids are equal when their texts are: `42` equals `"42"`. An id also compares with numbers and texts.
 ///
 /// ```
 /// use kiket_runtime::api::Id;
@@ -24,20 +23,20 @@ use serde_json::Value;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// A number is whole and fits into 64 bits; any other does not decode, for it could only be had inexactly.
+/// A number is whole and fits into 64 bits. Any other does not decode, because it would lose precision.
 #[derive(Clone)]
 pub struct Id(Spelling);
 
 #[derive(Clone)]
 enum Spelling {
     Number(u64),
-    /// Never one that is a `u64`.
+    /// Never a number that a `u64` holds.
     Negative(i64),
     Text(String),
 }
 
 impl Id {
-    /// The number; `None` for a text, also for one of digits, and for a number below zero.
+    /// The number; `None` for a text, even one of digits, and for a negative number.
     pub fn as_u64(&self) -> Option<u64> {
         if let Spelling::Number(number) = self.0 { Some(number) } else { None }
     }
@@ -76,11 +75,7 @@ impl PartialEq for Id {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Spelling::Number(one), Spelling::Number(other)) => one == other,
-            (Spelling::Negative(one), Spelling::Negative(other)) => one == other,
             (Spelling::Text(one), Spelling::Text(other)) => one == other,
-            (Spelling::Number(_), Spelling::Negative(_)) | (Spelling::Negative(_), Spelling::Number(_)) => {
-                false
-            }
             _ => self.spelling() == other.spelling(),
         }
     }

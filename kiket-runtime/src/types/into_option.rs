@@ -2,7 +2,7 @@
 
 /// An argument that may be absent: anything that converts into a `T`, or an `Option` of that.
 ///
-/// Setters take it, so that what you have need not be unwrapped:
+/// Setters take it, so that you need not unwrap an `Option`:
 ///
 /// ```
 /// use kiket_runtime::api::InboundEmail;

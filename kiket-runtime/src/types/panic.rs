@@ -1,8 +1,8 @@
-//! Panics of code that is not ours, caught.
+//! Catches panics of user code.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs `f`; if it panics, the text of the panic is the error.
+/// Calls `f`. If it panics, the error is the message of the panic.
 pub(crate) fn caught<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_of_a_panic_is_the_error() {
+    fn the_message_of_a_panic_is_the_error() {
         assert_eq!(caught(|| 1), Ok(1));
         assert_eq!(caught(|| panic!("early")), Err::<(), _>("early".to_owned()));
         assert_eq!(caught(|| panic!("late {}", 1)), Err::<(), _>("late 1".to_owned()));

@@ -6,10 +6,10 @@ use crate::types::secret::Secret;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Redactor(Vec<Secret>);
 
-/// What is shorter is no secret, and would take half of every text with it.
+/// The shortest secret in bytes: to redact shorter ones would destroy most texts.
 const SHORTEST: usize = 4;
-/// The most that is searched, in bytes, each as often as there are secrets: a delivery may bring thousands of them, and an
-/// error may quote all of it.
+/// The largest product of text length and number of secrets that is searched: a delivery may bring thousands of secrets,
+/// and an error may quote the whole delivery.
 const MOST: usize = 16 * 1024 * 1024;
 
 impl Redactor {
@@ -17,17 +17,17 @@ impl Redactor {
         let secrets = secrets.into_iter().filter(|secret| secret.expose().len() >= SHORTEST);
         let mut secrets: Vec<_> =
             secrets.flat_map(|secret| [Some(secret.clone()), quoted(secret)]).flatten().collect();
-        // The longest first: a secret may be part of another.
+        // The longest first: a secret may contain another.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
         Self(secrets)
     }
 
-    /// The same for a delivery that brings secrets of its own.
+    /// A redactor that also knows the secrets of a delivery.
     pub(crate) fn with(&self, secrets: &[Secret]) -> Self {
         Self::new(self.0.iter().chain(secrets))
     }
 
-    /// The text with `…` for every secret in it, and nothing else of one that would take too long to search.
+    /// The text with `…` in place of every secret; only `…` if the search would take too long.
     pub(crate) fn redact(&self, text: String) -> String {
         if text.len().saturating_mul(self.0.len()) > MOST {
             return "…".to_owned();
@@ -38,7 +38,7 @@ impl Redactor {
     }
 }
 
-/// A secret as errors quote it, which is something else where it has quotes, backslashes or several lines.
+/// A secret as `Debug` quotes it, which differs if it has quotes, backslashes or line breaks.
 fn quoted(secret: &Secret) -> Option<Secret> {
     let quoted = format!("{:?}", secret.expose());
     let inside = quoted.strip_prefix('"')?.strip_suffix('"')?;
@@ -50,20 +50,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_taken_out_the_longest_first() {
+    fn the_longest_secrets_are_redacted_first() {
         let redactor = Redactor::new(&["sh_1", "sh_123", "", "a"].map(Secret::from));
         assert_eq!(redactor.redact("a sh_123 and sh_1 and sh_12".into()), "a … and … and …2");
     }
 
     #[test]
-    fn a_secret_is_taken_out_as_it_is_quoted_too() {
+    fn a_quoted_secret_is_redacted_too() {
         let key = "-----BEGIN-----\n\"é\" \\\t\u{7f}";
         let redactor = Redactor::new(&[Secret::from(key)]);
         assert_eq!(redactor.redact(format!("{key} {key:?}")), "… \"…\"");
     }
 
     #[test]
-    fn what_takes_too_long_to_search_is_not_shown() {
+    fn a_text_that_is_too_long_to_search_is_not_shown() {
         let redactor = |secrets: usize| {
             Redactor::new(&(0..secrets).map(|number| Secret::new(format!("{number:08}"))).collect::<Vec<_>>())
         };

@@ -17,8 +17,7 @@ use super::text::text_traits;
 /// assert!("issues read".parse::<Scope>().is_err());
 /// ```
 ///
-/// Two scopes are equal when their texts are. Whether one grants another, in any of its spellings, is what
-/// [`Auth::allows`](crate::auth::Auth::allows) says.
+/// Two scopes are equal when their texts are. [`Auth::allows`](crate::auth::Auth::allows) compares them in any spelling.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope(Cow<'static, str>);
 
@@ -39,13 +38,12 @@ impl Scope {
         Self(Cow::Borrowed(scope))
     }
 
-    /// The same for a text that is known only at run time.
+    /// A scope that is known only at run time.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        let valid = !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic());
-        valid.then(|| Self(Cow::Owned(text.to_owned())))
+        text.parse().ok()
     }
 
-    /// The scope as it was written.
+    /// The scope as it is written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -73,7 +71,7 @@ impl PartialEq<str> for Scope {
     }
 }
 
-/// Scopes are equal, ordered and hashed as their texts are.
+/// Scopes compare and hash like their texts.
 impl Borrow<str> for Scope {
     fn borrow(&self) -> &str {
         self.as_str()
@@ -87,16 +85,16 @@ text_traits!(Scope, ScopeError);
 #[error("a scope is visible ASCII without spaces, at most 128 bytes, like `issues:read`")]
 pub struct ScopeError;
 
-/// The scopes that are required, and those of them that are not granted: there are some.
+/// The required scopes, and those of them that are not granted, at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MissingScopes {
     pub(crate) required: Vec<String>,
     pub(crate) missing: Vec<String>,
-    /// Whether there is no token whose scopes could have been granted.
+    /// Whether there is no token, and so no scope is granted.
     pub(crate) unproved: bool,
 }
 
-/// What is missing, for the log.
+/// Prints the missing scopes, for the log.
 impl fmt::Display for MissingScopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "missing `{}`", self.missing.join("`, `"))?;
@@ -110,7 +108,7 @@ impl fmt::Display for MissingScopes {
 }
 
 impl MissingScopes {
-    /// What `granted` lacks of `required`, if anything; `None` is granted nothing, for want of a token.
+    /// The scopes of `required` that `granted` lacks, if any. Without a token, `granted` is `None`.
     pub(crate) fn of<R: AsRef<str>, G: AsRef<str>>(required: &[R], granted: Option<&[G]>) -> Option<Self> {
         let (unproved, granted) = (granted.is_none(), granted.unwrap_or_default());
         let required = || required.iter().map(AsRef::as_ref);
@@ -123,10 +121,10 @@ impl MissingScopes {
     }
 }
 
-/// The scope that grants all.
+/// The scope that grants every other.
 const ALL: &str = "*";
 
-/// The words that say what is done, and stand before or behind what it is done to: those of Kiket's own scopes.
+/// The actions of Kiket's own scopes, which are the first or the last part of a scope.
 const ACTIONS: [&str; 8] = ["read", "write", "create", "update", "delete", "manage", "admin", "execute"];
 
 /// Whether one of `granted` is `required`, in any spelling, or `*` grants all.
@@ -135,7 +133,7 @@ pub(crate) fn allows<S: AsRef<str>>(granted: &[S], required: &str) -> bool {
 }
 
 /// `issues.read`, `issues:read` and `read:issues` are one scope (wire contract, scope-spelling). Only an action moves:
-/// the other parts stay in their order, so that no two scopes that mean different things are taken for one.
+/// the order of the other parts counts, so that different scopes stay different.
 fn same(a: &str, b: &str) -> bool {
     a == b || normal(a).eq(normal(b))
 }
@@ -154,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_log_reads_what_is_missing_and_why_nothing_was_granted() {
+    fn the_log_names_missing_scopes_and_a_missing_token() {
         let missing = MissingScopes::of(&["a", "b", "c"], Some(&["b"])).unwrap();
         assert_eq!(missing.to_string(), "missing `a`, `c`");
         assert_eq!(MissingScopes::of(&["a"], Some(&["a"])), None);

@@ -1,11 +1,11 @@
-//! Text that must not be printed.
+//! Secrets: texts that must not be printed.
 
 use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// A text that cannot be printed by accident: no `Display`, a `Debug` that hides it, and its memory is wiped
-/// when it is dropped.
+/// A text that cannot be printed by accident: it has no `Display`, its `Debug` hides it, and its memory is wiped when it is
+/// dropped.
 ///
 /// ```
 /// use kiket_runtime::Secret;
@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Hides `text`.
+    /// A secret with this text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(SecretString::from(text.into()))
     }
@@ -52,7 +52,7 @@ impl From<String> for Secret {
     }
 }
 
-/// Why a text cannot be a webhook secret. It never says the secret.
+/// A text that cannot be a webhook secret. The error does not show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
@@ -62,13 +62,13 @@ pub enum SecretError {
     /// The secret is blank.
     #[error("the webhook secret is blank")]
     Blank,
-    /// It starts or ends with white space, which would be part of the key.
+    /// The secret starts or ends with white space, which would be part of the key.
     #[error("the webhook secret has white space at an end")]
     Padded,
 }
 
 impl SecretError {
-    /// What keeps `secret` from being used, if anything.
+    /// The reason why `secret` cannot be a webhook secret, if any.
     pub(crate) fn find(secret: &Secret) -> Option<Self> {
         let text = secret.expose();
         match text.trim() {

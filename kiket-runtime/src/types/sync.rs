@@ -2,7 +2,7 @@
 
 use std::sync::{MutexGuard, PoisonError};
 
-/// A mutex for state that stays whole even if its holder panics, so that a panic in one task fails no other.
+/// A mutex for state that stays consistent if its holder panics, so that a panic in one task fails no other.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 

@@ -1,7 +1,7 @@
 //! The common traits of values that are texts with a grammar.
 
-/// Implements what every text with a grammar has, given `FromStr` and `as_str`: conversions, comparison with texts,
-/// and serde both ways.
+/// Implements the common traits of a text with a grammar, given `FromStr` and `as_str`: conversions, comparison with texts,
+/// `Serialize` and `Deserialize`.
 macro_rules! text_traits {
     ($type:ident, $error:ident) => {
         impl TryFrom<&str> for $type {

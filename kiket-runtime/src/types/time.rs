@@ -7,10 +7,10 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 
-/// A time as Kiket writes it: its text, and the moment that it names.
+/// A time as Kiket writes it: its text, and its moment.
 ///
 /// It compares as text. [`to_system_time`](Self::to_system_time) reads RFC 3339, Unix seconds (also with a fraction)
-/// and Unix milliseconds; a text of another form is kept all the same.
+/// and Unix milliseconds. A text of another form has no moment.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -37,7 +37,7 @@ impl Timestamp {
         &self.text
     }
 
-    /// The moment; `None` if the text is no time from 1970 on.
+    /// The moment; `None` if the text is not a time since 1970.
     pub fn to_system_time(&self) -> Option<SystemTime> {
         read_rfc3339(&self.text).or_else(|| read_number(&self.text))
     }

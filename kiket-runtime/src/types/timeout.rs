@@ -16,7 +16,7 @@ use std::{fmt, str::FromStr, time::Duration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timeout(Duration);
 
-/// The longest a handler may run. A sender that waits longer does not exist, and a retry comes before.
+/// The longest timeout of a handler. Kiket does not wait longer, and retries before.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 impl Timeout {
@@ -42,11 +42,11 @@ impl Timeout {
     }
 
     const fn read(text: &[u8]) -> Option<Duration> {
-        // Only a manifest may leave the unit out.
+        // Only a manifest may omit the unit.
         if text.is_empty() || text[text.len() - 1].is_ascii_digit() { None } else { read_timeout(text) }
     }
 
-    /// The same as a duration.
+    /// The duration.
     #[must_use]
     pub const fn duration(self) -> Duration {
         self.0
@@ -61,7 +61,7 @@ impl FromStr for Timeout {
     }
 }
 
-/// Whole milliseconds count. A shorter duration than 1 ms is 1 ms, and a longer one than an hour is an hour.
+/// In whole milliseconds, clamped to 1 ms and an hour.
 impl From<Duration> for Timeout {
     fn from(duration: Duration) -> Self {
         let milliseconds = duration.clamp(Duration::from_millis(1), LONGEST).as_millis();
@@ -91,7 +91,7 @@ impl fmt::Display for Timeout {
 #[error("a timeout is a whole number and `ms`, `s` or `m`, from 1 ms to an hour, like `5s`")]
 pub struct TimeoutError;
 
-/// The number and the unit of a timeout; without a unit it is milliseconds, as manifests count.
+/// The number and the unit of a timeout; without a unit it is in milliseconds, as in manifests.
 pub(crate) const fn read_timeout(text: &[u8]) -> Option<Duration> {
     let mut number: u64 = 0;
     let mut at = 0;
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_is_brought_into_the_bounds() {
+    fn a_duration_is_clamped_to_the_bounds() {
         for (duration, expected) in [
             (Duration::ZERO, "1ms"),
             (Duration::from_micros(1500), "1ms"),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_counts_in_milliseconds_unless_it_says_otherwise() {
+    fn a_manifest_counts_in_milliseconds_by_default() {
         assert_eq!(read_timeout(b"5000"), Some(Duration::from_secs(5)));
         assert_eq!(read_timeout(b"5s"), Some(Duration::from_secs(5)));
         for text in ["", "0", "+1", "3600001", "1e3", "soon"] {

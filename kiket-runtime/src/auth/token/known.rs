@@ -65,7 +65,11 @@ mod tests {
     fn the_cache_is_bounded() {
         let known = Known::default();
         for number in 0..3 * MOST {
-            known.insert(&number.to_string(), &Auth::new(Grant { expires_at: Some(9), ..Grant::default() }), 1);
+            known.insert(
+                &number.to_string(),
+                &Auth::new(Grant { expires_at: Some(9), ..Grant::default() }),
+                1,
+            );
         }
         assert!(known.0.lock().len() <= MOST);
     }

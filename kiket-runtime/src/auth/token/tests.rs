@@ -233,7 +233,7 @@ fn keys_of_other_kinds_are_no_keys() {
 /// A scripted host of keys, which counts its requests.
 #[derive(Clone, Default)]
 struct Host {
-    answer: Arc<Mutex<Option<Result<Value, u16>>>>,
+    response: Arc<Mutex<Option<Result<Value, u16>>>>,
     asked: Arc<Mutex<Vec<Outgoing>>>,
 }
 
@@ -246,7 +246,7 @@ impl Host {
 
     /// Sets the response; without one the host hangs.
     fn has(&self, response: Option<Result<Value, u16>>) {
-        *self.answer.lock().unwrap() = answer;
+        *self.response.lock().unwrap() = response;
     }
 
     fn asked(&self) -> usize {
@@ -263,11 +263,11 @@ impl Host {
 impl Transport for Host {
     fn send(&self, outgoing: Outgoing) -> Sending<'_> {
         self.asked.lock().unwrap().push(outgoing);
-        let answer = self.answer.lock().unwrap().clone();
+        let response = self.response.lock().unwrap().clone();
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            let Some(answer) = answer else { return std::future::pending().await };
-            let (status, body) = match answer {
+            let Some(response) = response else { return std::future::pending().await };
+            let (status, body) = match response {
                 Ok(body) => (200, body.to_string()),
                 Err(status) => (status, "no".to_owned()),
             };

@@ -1,4 +1,4 @@
-//! The store of one process.
+//! The store in the memory of one process.
 
 mod parts;
 mod shards;
@@ -15,11 +15,11 @@ use crate::store::{
 /// The store in the memory of this process: the default. Other processes do not share it, and a restart empties it.
 ///
 /// It holds at most 100,000 deliveries and 64 MiB. When either is reached, the replies that were stored first are
-/// evicted before their time, and the log says so; a lease is never evicted before it expires. What has expired is
-/// swept out in the course of [`begin`](DedupeStore::begin), without a task or a thread.
+/// evicted before their time, and the log says so; a lease is never evicted before it expires. Expired entries are removed
+/// by later calls of [`begin`](DedupeStore::begin), without a task or a thread.
 ///
-/// There is no lock that all deliveries pass, but one for each of up to 16 parts. A cache like `moka` is not used: it
-/// chooses by itself what to keep, and does not take some of what it is given, leases included.
+/// Each of up to 16 shards has a lock of its own. A cache like `moka` is not used: it chooses what to evict, and may refuse
+/// an entry, leases included.
 #[derive(Debug)]
 pub struct MemoryStore(Shards);
 
@@ -29,13 +29,13 @@ impl MemoryStore {
     /// The most bytes of [`MemoryStore::new`].
     pub const BYTES: usize = 64 * 1024 * 1024;
 
-    /// An empty one.
+    /// An empty store.
     pub fn new() -> Self {
         Self::with_limits(Self::ENTRIES, Self::BYTES)
     }
 
-    /// An empty one that holds at most `entries` deliveries and about `bytes` of keys and replies. A reply larger
-    /// than a part of it is not stored: a part has 4 MiB, or everything where `bytes` is less than that.
+    /// An empty store for at most `entries` deliveries and about `bytes` of keys and replies. A reply larger than a shard is
+    /// not stored: a shard has at least 4 MiB, or all of `bytes` where those are less.
     pub fn with_limits(entries: usize, bytes: usize) -> Self {
         Self(Shards::new(Limits { entries, bytes }))
     }
@@ -57,9 +57,9 @@ impl DedupeStore for MemoryStore {
         key: &'s DedupeKey,
         token: &'s LeaseToken,
         reply: &'s StoredReply,
-        keep: Duration,
+        retention: Duration,
     ) -> StoreFuture<'s, LeaseState> {
-        Box::pin(ready(self.0.commit(key, *token, reply, Instant::now(), countable(keep))))
+        Box::pin(ready(self.0.commit(key, *token, reply, Instant::now(), countable(retention))))
     }
 
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     const LEASE: Duration = Duration::from_secs(10);
-    const KEEP: Duration = Duration::from_secs(600);
+    const RETENTION: Duration = Duration::from_secs(600);
 
     fn key(number: usize) -> DedupeKey {
         DedupeKey::new("e", &number.to_string())
@@ -93,7 +93,7 @@ mod tests {
 
     async fn done(store: &MemoryStore, number: usize, bytes: usize) {
         let token = lease(store, number).await;
-        let committed = store.commit(&key(number), &token, &reply(bytes), KEEP).await.unwrap();
+        let committed = store.commit(&key(number), &token, &reply(bytes), RETENTION).await.unwrap();
         assert_eq!(committed, LeaseState::Held);
     }
 
@@ -141,14 +141,14 @@ mod tests {
     async fn a_reply_larger_than_the_store_is_refused() {
         let store = MemoryStore::with_limits(3, 1000);
         let token = lease(&store, 0).await;
-        let error = store.commit(&key(0), &token, &reply(1000), KEEP).await.unwrap_err();
+        let error = store.commit(&key(0), &token, &reply(1000), RETENTION).await.unwrap_err();
         assert!(error.to_string().starts_with("a reply of 1000 bytes"), "{error}");
         assert!(matches!(store.begin(&key(0), LEASE).await, Ok(BeginOutcome::Running { .. })));
-        assert_eq!(store.commit(&key(0), &token, &reply(10), KEEP).await.unwrap(), LeaseState::Held);
+        assert_eq!(store.commit(&key(0), &token, &reply(10), RETENTION).await.unwrap(), LeaseState::Held);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_has_expired_is_swept_out() {
+    async fn expired_entries_are_removed() {
         let store = MemoryStore::new();
         for number in 0..5000 {
             if number % 2 == 0 {
@@ -157,10 +157,10 @@ mod tests {
                 done(&store, number, 10).await;
             }
         }
-        tokio::time::advance(KEEP).await;
+        tokio::time::advance(RETENTION).await;
         for number in 0..5000 {
             done(&store, 10_000 + number % 100, 10).await;
-            tokio::time::advance(KEEP).await;
+            tokio::time::advance(RETENTION).await;
         }
         let (entries, bytes) = store.0.usage();
         assert!(entries < 1200 && bytes < 1 << 18, "{entries} entries, {bytes} bytes");

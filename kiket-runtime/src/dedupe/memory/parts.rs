@@ -1,4 +1,4 @@
-//! The types that the shards are made of; `tests/packages/stores` puts those of a model checker in their place.
+//! The types that the shards use; `tests/packages/stores` replaces them with those of a model checker.
 
 pub(super) use std::sync::Mutex;
 

@@ -14,7 +14,7 @@ use super::parts::{
     BeginOutcome, DedupeKey, Instant, LeaseState, LeaseToken, Mutex, StoreError, StoredReply,
 };
 
-/// Parts that a delivery's key chooses from. Each has its share of the limits, so that no step touches two.
+/// The shards; the key of a delivery chooses one. Each has its share of the limits, so that no operation touches two.
 pub(crate) struct Shards {
     first: Mutex<Shard>,
     others: Box<[Mutex<Shard>]>,
@@ -22,22 +22,22 @@ pub(crate) struct Shards {
     hasher: RandomState,
 }
 
-/// How much may be remembered.
+/// The limits of the contents.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) entries: usize,
     pub(crate) bytes: usize,
 }
 
-/// As many parts as threads that would wait for each other at one.
+/// The most shards: as many as threads may contend for one lock.
 const MOST_SHARDS: usize = 16;
-/// A part has room for this many entries at least, so that chance fills none much earlier than the others.
+/// The least entries of a shard: with few, chance would fill one shard much earlier than the others.
 const FEWEST_ENTRIES: usize = 1024;
-/// A part has room for large replies.
+/// The least bytes of a shard, enough for large replies.
 const FEWEST_BYTES: usize = 4 * 1024 * 1024;
-/// What an entry costs besides its key and its body: its place in the map, in the queue, and on the heap.
+/// What an entry costs besides its key and its body: the map, the queue, and the heap.
 const OVERHEAD: usize = 200;
-/// A part with few entries is not swept at every step.
+/// The operations after which a shard with few entries is swept.
 const SWEPT_AFTER: usize = 64;
 
 impl Shards {
@@ -66,9 +66,9 @@ impl Shards {
         token: LeaseToken,
         reply: &StoredReply,
         now: Instant,
-        keep: Duration,
+        retention: Duration,
     ) -> Result<LeaseState, StoreError> {
-        self.at(key, |shard| shard.commit(key, token, reply, now + keep, now, self.share))
+        self.at(key, |shard| shard.commit(key, token, reply, now + retention, now, self.share))
     }
 
     pub(crate) fn release(&self, key: &DedupeKey, token: LeaseToken, now: Instant) -> LeaseState {
@@ -95,7 +95,7 @@ impl Shards {
         let parts = self.others.len() as u64 + 1;
         let index = usize::try_from(self.hasher.hash_one(key) % parts).unwrap_or_default();
         let shard = self.others.get(index).unwrap_or(&self.first);
-        // No step panics, and if one did, it would leave a shard that can be used.
+        // No operation panics, and one that did would leave a usable shard.
         step(&mut shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -105,7 +105,7 @@ struct Shard {
     entries: HashMap<DedupeKey, Entry>,
     /// The entries with a reply, in the order of their commits; some may be gone.
     by_commit: VecDeque<(DedupeKey, LeaseToken)>,
-    /// What the entries cost.
+    /// The cost of the entries.
     bytes: usize,
     /// Steps since the last sweep.
     steps: usize,
@@ -115,7 +115,7 @@ struct Shard {
 
 struct Entry {
     token: LeaseToken,
-    /// Until then the lease is held, or the reply kept.
+    /// The end of the lease, or of the retention of the reply.
     until: Instant,
     reply: Option<StoredReply>,
 }
@@ -138,7 +138,7 @@ impl Shard {
         lease: Duration,
         limits: Limits,
     ) -> Result<BeginOutcome, StoreError> {
-        self.sweep_in_turn(now);
+        self.sweep_if_due(now);
         if let Some(entry) = self.entries.get(key) {
             if now < entry.until {
                 return Ok(match &entry.reply {
@@ -173,7 +173,7 @@ impl Shard {
         if cost(key, size) > limits.bytes {
             return Err(too_large(size, limits.bytes));
         }
-        self.make_room(0, size, now, limits)?; // which takes no lease that is held
+        self.make_room(0, size, now, limits)?; // which never removes a held lease
         if let Some(entry) = self.entries.get_mut(key) {
             entry.until = until;
             entry.reply = Some(reply.clone());
@@ -203,7 +203,7 @@ impl Shard {
         }
     }
 
-    /// Makes room for more: by what has expired, then by the replies that were stored first, never by a lease.
+    /// Makes room: evicts the replies that were stored first, then removes expired entries; never a held lease.
     fn make_room(
         &mut self,
         entries: usize,
@@ -214,10 +214,10 @@ impl Shard {
         let mut swept = false;
         while self.entries.len() + entries > limits.entries || self.bytes + bytes > limits.bytes {
             if let Some((key, token)) = self.by_commit.pop_front() {
-                if let Some(entry) = self.entries.get(&key).filter(|entry| entry.is_answered_by(token)) {
+                if let Some(entry) = self.entries.get(&key).filter(|entry| entry.has_reply_of(token)) {
                     if now < entry.until {
                         self.evicted += 1;
-                        self.tell();
+                        self.warn();
                     }
                     self.remove(&key);
                 }
@@ -231,8 +231,8 @@ impl Shard {
         Ok(())
     }
 
-    /// Sweeps as often as there are entries to sweep: each step pays for one.
-    fn sweep_in_turn(&mut self, now: Instant) {
+    /// Sweeps after as many operations as there are entries, so that each operation pays for one.
+    fn sweep_if_due(&mut self, now: Instant) {
         self.steps += 1;
         if self.steps > self.entries.len().max(SWEPT_AFTER) {
             self.sweep(now);
@@ -243,26 +243,26 @@ impl Shard {
         self.steps = 0;
         let bytes = &mut self.bytes;
         self.entries.retain(|key, entry| {
-            let keeps = now < entry.until;
-            if !keeps {
+            let stays = now < entry.until;
+            if !stays {
                 *bytes -= entry.cost(key);
             }
-            keeps
+            stays
         });
         let Self { entries, by_commit, .. } = self;
         let stays = |(key, token): &(DedupeKey, LeaseToken)| {
-            entries.get(key).is_some_and(|entry| entry.is_answered_by(*token))
+            entries.get(key).is_some_and(|entry| entry.has_reply_of(*token))
         };
         while by_commit.front().is_some_and(|front| !stays(front)) {
             by_commit.pop_front();
         }
-        // Where replies are kept for different times, those that are gone are not all in front.
+        // With different retentions, the entries that are gone are not all in front.
         if by_commit.len() > 2 * entries.len() + SWEPT_AFTER {
             by_commit.retain(stays);
         }
     }
 
-    fn tell(&self) {
+    fn warn(&self) {
         if self.evicted.is_power_of_two() {
             let evicted = self.evicted;
             tracing::warn!(
@@ -275,7 +275,7 @@ impl Shard {
 }
 
 impl Entry {
-    fn is_answered_by(&self, token: LeaseToken) -> bool {
+    fn has_reply_of(&self, token: LeaseToken) -> bool {
         self.reply.is_some() && self.token == token
     }
 }
