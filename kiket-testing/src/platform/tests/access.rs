@@ -166,6 +166,14 @@ fn an_idempotency_key_replays_the_response_without_effect() {
     assert_eq!(create("b", "k2").check(&platform, 201).json()["data"]["id"], 2);
     assert_eq!(create("b", "k1").check(&platform, 422).json()["code"], "idempotency_key_reused");
     assert_eq!(platform.records("crm", "contacts").len(), 2);
+    // A redelivery makes its calls at another time.
+    for (second, replayed) in [(1, None), (2, Some("true"))] {
+        let event =
+            json!({ "event": "e", "version": "v1", "timestamp": format!("2026-01-17T10:30:0{second}Z") });
+        let log = ask("POST", "/api/v1/extensions/com.example.x/events").json(&event);
+        let response = log.header("Idempotency-Key", "k4").send(&platform);
+        assert_eq!((response.status < 300, response.header("idempotent-replayed")), (true, replayed));
+    }
     // Nothing was carried out: the key is still free.
     platform.fail(Failure::status(503).times(1));
     create("c", "k3").check(&platform, 503);
