@@ -1,7 +1,5 @@
 //! The integration tests: does a delivery do what the contract says?
 
-mod answer_corpus;
-mod answers;
 mod audit_calls;
 mod calls;
 mod canary;
@@ -17,6 +15,8 @@ mod more_calls;
 mod once;
 mod payload_corpus;
 mod replies;
+mod response_corpus;
+mod responses;
 mod running;
 mod shapes;
 mod tokens;

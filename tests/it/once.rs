@@ -20,7 +20,7 @@ use kiket::{
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::{answers::annotated, running::Running};
+use crate::{responses::annotated, running::Running};
 
 fn builder() -> ExtensionBuilder {
     Extension::builder().without_collected().without_manifest().id("com.example.once")

@@ -1067,10 +1067,10 @@ fn a_missing_state_stops_the_start_and_names_the_handler() {
     let error = TestExtension::new(Extension::builder().without_manifest()).unwrap_err();
     let [problem] = error.problems() else { panic!("{error}") };
     assert!(problem.what().starts_with("no value for `State<"), "{problem}");
-    assert!(problem.what().contains("::answers::Greeting>`, required by `"), "{problem}");
-    assert!(problem.what().ends_with("::answers::eight`"), "{problem}");
+    assert!(problem.what().contains("::responses::Greeting>`, required by `"), "{problem}");
+    assert!(problem.what().ends_with("::responses::eight`"), "{problem}");
     let place = problem.place().expect("where the handler is");
-    assert!(place.file.ends_with("tests/it/answers.rs") && place.line > 0, "{problem}");
+    assert!(place.file.ends_with("tests/it/responses.rs") && place.line > 0, "{problem}");
 }
 
 #[tokio::test]
