@@ -17,6 +17,8 @@ use kiket::{
 };
 use serde_json::{Value, json};
 
+use crate::responses::annotated;
+
 fn builder() -> ExtensionBuilder {
     Extension::builder().without_collected().without_manifest()
 }
@@ -125,7 +127,7 @@ async fn middleware_of_the_attribute_runs_inside_that_of_the_builder() {
         ATTRIBUTE.lock().unwrap().push("builder");
         next.run().await
     };
-    let extension = TestExtension::new(Extension::builder().without_manifest().middleware(whole)).unwrap();
+    let extension = TestExtension::new(annotated().middleware(whole)).unwrap();
     for (id, status) in [("d-1", 202), ("d-2", 409)] {
         let delivery = delivery("middleware.attribute", "v1", &json!({ "id": id }));
         assert_eq!(extension.deliver(delivery).await.status(), status);
