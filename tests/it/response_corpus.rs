@@ -87,8 +87,8 @@ async fn what_the_siblings_send_is_what_is_sent_here() {
     Endpoints::new(client).log_event("issue.created", json!({ "summary": "Test Issue" })).await.unwrap();
     assert_eq!(members(&platform.events()[0]), members(&real("sdk-logevent-1")));
     extension.extension().flush(Duration::from_secs(60)).await;
-    let sent = members(&platform.telemetry()[0]);
-    assert!(sent.is_superset(&members(&real("sdk-telemetry-1"))), "{sent:?}");
+    let record = members(&platform.telemetry()[0]);
+    assert!(record.is_superset(&members(&real("sdk-telemetry-1"))), "{record:?}");
     assert_eq!(members(&extension.get("/health").await.json()), members(&real("sdk-health-1")));
     let mut claims = real("sdk-jwt-claims-1");
     (claims["jti"], claims["scopes"]) = (json!("j-2"), json!(["ext.api.read"]));
