@@ -1,6 +1,6 @@
 //! Calls to Kiket's API: a type for each family of calls, and the types of requests and responses.
 //!
-//! The families are methods of [`Endpoints`](crate::Endpoints).
+//! The families are methods of [`Endpoints`].
 //!
 //! ```
 //! use kiket_runtime::{Context, Id, Result, api::SlaFilter};

@@ -18,7 +18,7 @@
 //! ```
 //!
 //! The attribute of a handler can name the type instead of the event: `#[kiket::webhook(IssueTransitioned, version = "v1")]`.
-//! So can types of your own, see [`Event`](crate::Event).
+//! So can types of your own, see [`Event`].
 //!
 //! # Deserialization
 //!

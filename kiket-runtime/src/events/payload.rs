@@ -21,7 +21,7 @@ pub trait EventPayload: Members + Default {
     /// The id of the delivery.
     fn id(&mut self) -> &mut Option<Id>;
 
-    /// The time of the event: the first of [`TIMES`] that is present.
+    /// The time of the event: the first of its names that is present.
     fn occurred_at(&mut self) -> &mut Option<Timestamp>;
 }
 

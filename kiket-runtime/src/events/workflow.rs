@@ -7,24 +7,24 @@ use crate::{
 
 event! {
     /// `workflow.before_transition`: an issue is about to move from one status to another. The reply allows or denies the
-    /// transition, see [`Reply::allow`](crate::Reply::allow).
+    /// transition, see [`Decision`](crate::Decision).
     ///
     /// The transition is read from the same places as that of an [`IssueTransitioned`](super::IssueTransitioned).
     ///
     /// ```
-    /// use kiket_runtime::{Payload, Reply, events::{BeforeTransition, Issue, Transition}};
+    /// use kiket_runtime::{Decision, Payload, events::{BeforeTransition, Issue, Transition}};
     ///
-    /// async fn guard(Payload(event): Payload<BeforeTransition>) -> Reply {
+    /// async fn guard(Payload(event): Payload<BeforeTransition>) -> Decision {
     ///     match event.issue.assignee {
-    ///         Some(_) => Reply::allow(),
-    ///         None => Reply::deny("the issue has no assignee"),
+    ///         Some(_) => Decision::allow(),
+    ///         None => Decision::deny("the issue has no assignee"),
     ///     }
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// let event = BeforeTransition::new(Issue::new(42), Transition::new("in_progress", "review"));
-    /// assert_eq!(guard(Payload(event)).await.to_json()["status"], "deny");
+    /// assert_eq!(guard(Payload(event)).await, Decision::deny("the issue has no assignee"));
     /// # }
     /// ```
     #[event(name = "workflow.before_transition", model)]
