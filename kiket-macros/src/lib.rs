@@ -165,7 +165,7 @@ pub fn webhook(args: TokenStream, item: TokenStream) -> TokenStream {
 /// `id: Option<Id>` and `occurred_at: Option<Timestamp>`.
 ///
 /// ```
-/// use kiket::{Event, Id, Timestamp, events::Actor};
+/// use kiket::{Event, events::Actor, model::{Id, Timestamp}};
 /// use serde_json::{Map, Value, json};
 ///
 /// #[derive(Debug, Clone, Default, PartialEq, Event)]
@@ -201,7 +201,7 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 /// models in an event of your own, see [`Event`](macro@Event).
 ///
 /// ```
-/// use kiket::{Id, Model, events::Actor};
+/// use kiket::{Model, events::Actor, model::Id};
 /// use serde_json::{Map, Value, json};
 ///
 /// #[derive(Debug, Clone, Default, PartialEq, Model)]

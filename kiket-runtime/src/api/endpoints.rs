@@ -63,11 +63,11 @@ pub enum Level {
 /// Anyone who knows the URL may send: `Debug` does not show it, and it belongs in no log.
 ///
 /// ```
-/// # use kiket_runtime::testing::{self, Platform};
+/// # use kiket_testing::{FakePlatform, context};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let platform = Platform::builder().seed_yaml("webhook_token: abc123").start()?;
-/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+/// # let platform = FakePlatform::builder().seed_yaml("webhook_token: abc123").start()?;
+/// # let context = context("issue.created", "v1").client(platform.client()).build();
 /// let webhook = context.endpoints().webhook_url("inbound_email").await?;
 /// assert!(webhook.url.ends_with("/webhooks/ext/abc123/inbound_email"));
 /// # Ok(())

@@ -37,11 +37,12 @@ use crate::error::ClientError;
 /// Or page by page, to go on from a later one another time:
 ///
 /// ```
-/// # use kiket_runtime::{api::SlaFilter, testing::{self, Platform}};
+/// # use kiket_runtime::api::SlaFilter;
+/// # use kiket_testing::{FakePlatform, context};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let platform = Platform::start();
-/// # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+/// # let platform = FakePlatform::start();
+/// # let context = context("issue.created", "v1").client(platform.client()).build();
 /// let list = || context.endpoints().sla_events(7).stream(SlaFilter::default().limit(50));
 /// if let Some(page) = list().next_page().await {
 ///     let page = page?;

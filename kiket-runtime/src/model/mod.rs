@@ -3,7 +3,7 @@
 //! The issue of an event can be passed to a call:
 //!
 //! ```
-//! # use kiket_runtime::testing::{self, Platform};
+//! # use kiket_testing::{FakePlatform, context};
 //! use kiket_runtime::{Context, Payload, Result, api::IssueFields, events::IssueCreated};
 //!
 //! async fn on_issue_created(Payload(event): Payload<IssueCreated>, context: Context) -> Result<()> {
@@ -14,9 +14,9 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let platform = Platform::start();
+//! # let platform = FakePlatform::start();
 //! # platform.add_issue(serde_json::json!({ "key": "CORE-42", "title": "Acme renewal" }));
-//! # let context = testing::context("issue.created", "v1").client(platform.client()).build();
+//! # let context = context("issue.created", "v1").client(platform.client()).build();
 //! let event = IssueCreated::new(kiket_runtime::model::Issue::new(42).key("CORE-42"));
 //! assert!(on_issue_created(Payload(event), context).await.is_ok());
 //! # Ok(())

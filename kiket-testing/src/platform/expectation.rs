@@ -25,7 +25,7 @@ use super::{
 /// platform.expect(Expectation::call("PATCH", "/api/v1/ext/issues/{key}").exactly(0));
 /// platform.expect(Expectation::call("POST", "/api/v1/ext/issues").when(|call| call.json()["issue"]["title"] == "No login"));
 ///
-/// platform.client().endpoints().issues().create("No login", Default::default()).await?;
+/// kiket_runtime::Endpoints::new(platform.client()).issues().create("No login", Default::default()).await?;
 /// platform.verify(); // so does the end of `platform`
 /// # Ok(())
 /// # }

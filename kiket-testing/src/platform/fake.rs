@@ -176,7 +176,7 @@ impl FakePlatform {
     /// use serde_json::json;
     ///
     /// async fn on_issue_created(context: Context) -> kiket_runtime::Result<()> {
-    ///     context.require_scopes(["issues:read"])
+    ///     Ok(context.require_scopes(["issues:read"])?)
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")]
