@@ -41,7 +41,7 @@ const NO_VERSION: &str = "a webhook names the version of its event, like `versio
 const VERSION: &str = "the version of an event is a string literal, like `version = \"v1\"`";
 const TIMEOUT: &str = "a timeout is a string literal, like `timeout = \"5s\"`";
 const SCOPES: &str = "scopes are an array of string literals, like `scopes = [\"issues:read\"]`";
-const DEDUPE: &str = "whether deliveries are remembered is `true` or `false`, like `dedupe = false`";
+const DEDUPE: &str = "deduplication is `true` or `false`, like `dedupe = false`";
 const MIDDLEWARE: &str = "middleware is a list of expressions, like `middleware = [audit, Limit::new(5)]`";
 const KEYS: &str =
     "the keys of a webhook are `version`, `timeout`, `scopes`, `dedupe`, `middleware` and `crate`";
