@@ -328,7 +328,7 @@ fn named_crates_are_those_that_have_the_handlers() {
         extension.report().handlers.iter().map(|handler| handler.function.clone()).collect()
     };
     // What the library asks for is its own affair; this program cannot provide it.
-    let unmet = "`split::comments::on_comment_created` asks for";
+    let unmet = "required by `split::comments::on_comment_created`";
     let builder = || Extension::builder().environment([SECRET]).without_manifest();
     check(builder(), &[unmet]);
     check(builder().crates(["split"]), &[unmet]);
