@@ -79,7 +79,6 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let authenticator =
         authenticator(&config, &options.token_rules, deduplicator.as_ref(), run_without_store, clock.clone())
             .map_err(StartupError::new)?;
-    let redactor = redactor(&config);
     let client = ClientOptions {
         base_url: config.base_url.clone(),
         allowed_base_urls: config.allowed_base_urls.clone(),
@@ -108,14 +107,14 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         }),
         deduplicator,
         responder: Responder {
-            redactor: redactor.clone(),
+            redactor: redactor(&config),
             undecodable: if options.limits.give_up_undecodable {
                 StatusCode::UNPROCESSABLE_ENTITY
             } else {
                 StatusCode::INTERNAL_SERVER_ERROR
             },
         },
-        recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock, redactor },
+        recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
     };
     let routes =
         Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());

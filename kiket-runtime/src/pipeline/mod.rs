@@ -82,7 +82,7 @@ impl Pipeline {
         let outcome = self.attempt(&delivery, &route, event_in_path, &mut claim).await;
         let ended = self.responder.respond(&delivery, outcome);
         claim.settle(&ended.response).await;
-        self.recorder.record(&delivery, &route, &ended, arrived.elapsed());
+        self.recorder.record(&route, &ended, arrived.elapsed());
         drop(permit);
         ended.response
     }

@@ -2,58 +2,48 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    outcome::Stop,
-    respond::{Ended, truncated},
-};
+use super::{outcome::Stop, respond::Ended};
 use crate::{
-    delivery::Delivery,
     handler::Route,
     telemetry::{Telemetry, TelemetryEvent},
-    types::{Clock, Redactor},
+    types::Clock,
 };
 
 /// Records deliveries in the log and in telemetry.
 pub(crate) struct Recorder {
     pub(crate) telemetry: Telemetry,
     pub(crate) clock: Clock,
-    pub(crate) redactor: Redactor,
 }
 
 impl Recorder {
-    pub(super) fn record(&self, delivery: &Delivery, route: &Route, ended: &Ended, duration: Duration) {
+    pub(super) fn record(&self, route: &Route, ended: &Ended, duration: Duration) {
         let failure = match &ended.stop {
             None => None,
             Some(Stop::Failed(failure)) => Some(failure),
-            Some(Stop::Replayed(_) | Stop::Refused(_)) => return self.log(delivery, ended, duration),
+            Some(Stop::Replayed(_) | Stop::Refused(_)) => return log(ended, duration),
         };
         self.telemetry.record(|| TelemetryEvent {
             subject: Arc::clone(&route.key),
             duration,
             ended_at: self.clock.unix_seconds(),
-            failure: failure.map(|failure| failure.reported(|text| self.redacted(delivery, text))),
+            failure: failure.map(|failure| failure.reported(|text| ended.redacted(text))),
         });
-        self.log(delivery, ended, duration);
+        log(ended, duration);
     }
+}
 
-    fn log(&self, delivery: &Delivery, ended: &Ended, duration: Duration) {
-        let Ended { response, stop } = ended;
-        // Present in the log of a stored reply only.
-        let (status, replayed) = (response.status.as_u16(), response.replayed.then_some(true));
-        let duration_ms = duration.as_secs_f64() * 1000.0;
-        let Some((code, error)) = stop.as_ref().and_then(Stop::logged) else {
-            return tracing::info!(status, duration_ms, replayed, "delivery answered");
-        };
-        let error = self.redacted(delivery, error);
-        if response.status.is_server_error() {
-            tracing::error!(status, code, duration_ms, error, "delivery failed");
-        } else {
-            tracing::warn!(status, code, duration_ms, error, "delivery rejected");
-        }
-    }
-
-    /// A text without the secrets of the extension and of the delivery.
-    fn redacted(&self, delivery: &Delivery, text: String) -> String {
-        truncated(self.redactor.with(&delivery.confidential()).redact(text))
+fn log(ended: &Ended, duration: Duration) {
+    let Ended { response, stop, .. } = ended;
+    // Present in the log of a stored reply only.
+    let (status, replayed) = (response.status.as_u16(), response.replayed.then_some(true));
+    let duration_ms = duration.as_secs_f64() * 1000.0;
+    let Some((code, error)) = stop.as_ref().and_then(Stop::logged) else {
+        return tracing::info!(status, duration_ms, replayed, "delivery answered");
+    };
+    let error = ended.redacted(error);
+    if response.status.is_server_error() {
+        tracing::error!(status, code, duration_ms, error, "delivery failed");
+    } else {
+        tracing::warn!(status, code, duration_ms, error, "delivery rejected");
     }
 }

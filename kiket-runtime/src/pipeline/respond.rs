@@ -23,19 +23,32 @@ pub(crate) struct Responder {
 pub(super) struct Ended {
     pub(super) response: Response,
     pub(super) stop: Option<Stop>,
+    /// Knows the secrets of the extension and of the delivery where the delivery failed or was refused; else nothing is
+    /// written about it, and it knows none.
+    redactor: Redactor,
+}
+
+impl Ended {
+    /// A text about a failure, without secrets and cut.
+    pub(super) fn redacted(&self, text: String) -> String {
+        truncated(self.redactor.redact(text))
+    }
 }
 
 impl Responder {
     pub(super) fn respond(&self, delivery: &Delivery, outcome: Outcome) -> Ended {
         match outcome {
-            Ok(response) => Ended { response, stop: None },
-            Err(stop) => Ended { response: self.stopped(delivery, &stop), stop: Some(stop) },
+            Ok(response) => Ended { response, stop: None, redactor: Redactor::default() },
+            Err(stop) => self.stopped(delivery, stop),
         }
     }
 
-    fn stopped(&self, delivery: &Delivery, stop: &Stop) -> Response {
-        let rejection = match stop {
-            Stop::Replayed(stored) => return Response::replayed(stored),
+    fn stopped(&self, delivery: &Delivery, stop: Stop) -> Ended {
+        let rejection = match &stop {
+            Stop::Replayed(stored) => {
+                let response = Response::replayed(stored);
+                return Ended { response, stop: Some(stop), redactor: Redactor::default() };
+            }
             Stop::Refused(rejection) | Stop::Failed(Failure::Rejected(rejection)) => {
                 Rejection::clone(rejection)
             }
@@ -46,7 +59,8 @@ impl Responder {
         let redactor = self.redactor.with(&delivery.confidential());
         let text = truncated(redactor.redact(rejection.text.into_owned()));
         let rejection = Rejection { text: text.into(), ..rejection };
-        Response::rejection(&rejection, delivery.id().as_deref())
+        let response = Response::rejection(&rejection, delivery.id().as_deref());
+        Ended { response, stop: Some(stop), redactor }
     }
 }
 
@@ -54,7 +68,7 @@ impl Responder {
 const LONGEST_TEXT: usize = 4096;
 
 /// Cuts a text that is too long. Redact it first: half a secret cannot be found.
-pub(super) fn truncated(mut text: String) -> String {
+fn truncated(mut text: String) -> String {
     if text.len() > LONGEST_TEXT {
         let end = (0..=LONGEST_TEXT).rev().find(|end| text.is_char_boundary(*end));
         text.truncate(end.unwrap_or_default());
