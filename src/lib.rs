@@ -61,10 +61,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use kiket_macros::{Event, Model, Retry, webhook};
+#[doc(alias = "replay")]
+#[doc(alias = "redelivery")]
+#[doc(inline)]
+pub use kiket_runtime::dedupe;
 pub use kiket_runtime::{
     Client, Context, Decision, Delivery, Error, Event, EventName, EventVersion, Extension, ExtensionBuilder,
     FromDelivery, Handler, HandlerError, Headers, IntoReply, Json, Payload, PayloadRejection, RawBody, Reply,
-    Result, Retry, Secret, Settings, State, StatusCode, dedupe, events, external_webhook, merkle, model,
+    Result, Retry, Secret, Settings, State, StatusCode, events, external_webhook, merkle, model,
     notification, signature,
 };
 

@@ -9,8 +9,6 @@ pub mod api;
 pub mod auth;
 pub mod client;
 pub mod config;
-#[doc(alias = "replay")]
-#[doc(alias = "redelivery")]
 pub mod dedupe;
 mod delivery;
 pub mod error;
