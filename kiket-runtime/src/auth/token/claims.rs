@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Number, value::RawValue};
 
-use super::{jwks::object, rules::Checks};
+use super::{jwks::object, rules::TokenRules};
 use crate::{auth::grant::Grant, error::TokenError};
 
 /// The claims of a runtime token. Other claims are ignored.
@@ -38,19 +38,20 @@ enum Audience {
 /// The longest token id in bytes: it becomes part of a key.
 const LONGEST_ID: usize = 256;
 
-impl Checks {
+impl TokenRules {
     /// What a payload allows at `now`, in Unix seconds. Its signature is not verified yet.
     pub(super) fn grant(&self, payload: &[u8], now: u64) -> Result<Grant, TokenError> {
         let claims: Claims = object(payload).ok_or(TokenError::WrongClaims)?;
         if claims.iss != self.issuer {
             return Err(TokenError::WrongIssuer);
         }
+        let leeway = self.leeway.as_secs();
         let seconds = |number: &Number| numeric_date(number).ok_or(TokenError::WrongClaims);
         let expires = seconds(&claims.exp)?;
-        if now >= expires.saturating_add(self.leeway_seconds) {
+        if now >= expires.saturating_add(leeway) {
             return Err(TokenError::Expired);
         }
-        let latest = now.saturating_add(self.leeway_seconds);
+        let latest = now.saturating_add(leeway);
         for begin in [&claims.nbf, &claims.iat].into_iter().flatten() {
             if seconds(begin)? > latest {
                 return Err(TokenError::NotYetValid);
