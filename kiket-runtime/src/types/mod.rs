@@ -25,7 +25,6 @@ pub(crate) use self::{
     base_url::BaseUrl,
     deadline::{unless, within},
     event::{VERSION_HEADER, VersionKey},
-    headers::Occurrence,
     hex::{hex, sha256_of_parts},
     key::Key,
     panic::caught,

@@ -6,7 +6,7 @@ use super::webhook::ExternalWebhook;
 use crate::{
     auth::{MacKey, read_time},
     error::{VerificationError, VerificationErrorKind},
-    types::{Occurrence, Secret, SecretError},
+    types::{Secret, SecretError},
 };
 
 /// A service that signs its webhooks.
@@ -67,12 +67,12 @@ impl ExternalWebhook {
     /// The header is missing or repeats: with two values, the signed one may not be the one that is read.
     pub fn header(&self, name: &str) -> Result<&str, VerificationError> {
         match self.headers().only(name) {
-            Occurrence::Once(value) => std::str::from_utf8(value).map_err(|_| malformed(name, "text")),
-            Occurrence::Absent => Err(VerificationError::new(
+            Ok(Some(value)) => std::str::from_utf8(value).map_err(|_| malformed(name, "text")),
+            Ok(None) => Err(VerificationError::new(
                 VerificationErrorKind::Missing,
                 format!("the header `{name}` is missing"),
             )),
-            Occurrence::Repeated => Err(VerificationError::new(
+            Err(_) => Err(VerificationError::new(
                 VerificationErrorKind::Repeated,
                 format!("the header `{name}` is there more than once"),
             )),
