@@ -9,11 +9,7 @@ use super::{
     id::{id, present},
     message::{ChannelType, NotificationError},
 };
-use crate::{
-    error::Result,
-    handler::{IntoReply, Reply},
-    types::or_default,
-};
+use crate::types::or_default;
 
 /// The payload that asks whether the extension can write to a channel.
 ///
@@ -130,13 +126,6 @@ impl ChannelValidity {
     pub fn data(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.insert(key.into(), value.into());
         self
-    }
-}
-
-#[diagnostic::do_not_recommend] // the list of replies shows the general ones
-impl IntoReply for ChannelValidity {
-    fn into_reply(self) -> Result<Reply> {
-        Ok(Reply::json(self))
     }
 }
 
