@@ -6,8 +6,10 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
+use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
 use serde_json::Value;
+
+use super::{text::equals_texts, visits::visits};
 
 /// The id of an issue, a person or a project: a number or a text, as Kiket wrote it.
 ///
@@ -24,10 +26,12 @@ use serde_json::Value;
 /// ```
 ///
 /// A number is whole and fits into 64 bits. Any other does not decode, because it would lose precision.
-#[derive(Clone)]
+#[derive(Clone, Serialize)]
+#[serde(transparent)]
 pub struct Id(Spelling);
 
-#[derive(Clone)]
+#[derive(Clone, Serialize)]
+#[serde(untagged)]
 enum Spelling {
     Number(u64),
     /// Never a number that a `u64` holds.
@@ -119,17 +123,7 @@ impl PartialEq<str> for Id {
     }
 }
 
-impl PartialEq<&str> for Id {
-    fn eq(&self, text: &&str) -> bool {
-        self == *text
-    }
-}
-
-impl PartialEq<String> for Id {
-    fn eq(&self, text: &String) -> bool {
-        self == text.as_str()
-    }
-}
+equals_texts!(Id: &str, String);
 
 macro_rules! numbers {
     ($($number:ty),*) => {
@@ -157,16 +151,6 @@ macro_rules! numbers {
 
 numbers!(u8, u16, u32, u64, i32, i64);
 
-impl Serialize for Id {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.0 {
-            Spelling::Number(number) => serializer.serialize_u64(*number),
-            Spelling::Negative(number) => serializer.serialize_i64(*number),
-            Spelling::Text(text) => serializer.serialize_str(text),
-        }
-    }
-}
-
 impl From<Id> for Value {
     fn from(id: Id) -> Self {
         match id.0 {
@@ -188,21 +172,7 @@ impl<'de> Deserialize<'de> for Id {
                 f.write_str("an id, a whole number or a text")
             }
 
-            fn visit_u64<E>(self, number: u64) -> Result<Id, E> {
-                Ok(number.into())
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Id, E> {
-                Ok(number.into())
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Id, E> {
-                Ok(text.into())
-            }
-
-            fn visit_string<E>(self, text: String) -> Result<Id, E> {
-                Ok(text.into())
-            }
+            visits! { id => Id::from(id); visit_u64(u64) visit_i64(i64) visit_str(&str) visit_string(String) }
         }
 
         deserializer.deserialize_any(Visit)

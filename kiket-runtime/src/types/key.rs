@@ -4,6 +4,8 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Deserializer, de::Visitor};
 
+use super::visits::visits;
+
 /// A key of an object, borrowed from the JSON if it has no escapes.
 pub(crate) struct Key<'de>(pub(crate) Cow<'de, str>);
 
@@ -18,13 +20,8 @@ impl<'de> Deserialize<'de> for Key<'de> {
                 f.write_str("a key")
             }
 
-            fn visit_borrowed_str<E: serde::de::Error>(self, key: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(key)))
-            }
-
-            fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(key.to_owned())))
-            }
+            visits! { key => Key(Cow::Borrowed(key)); visit_borrowed_str(&'de str) }
+            visits! { key => Key(Cow::Owned(key.to_owned())); visit_str(&str) }
         }
 
         deserializer.deserialize_str(Visit)

@@ -19,6 +19,7 @@ mod sync;
 mod text;
 mod time;
 mod timeout;
+mod visits;
 
 pub(crate) use self::{
     absent::or_default,
@@ -33,6 +34,7 @@ pub(crate) use self::{
     sync::Mutex,
     time::{read_rfc3339, read_time, rfc3339},
     timeout::read_timeout,
+    visits::visits,
 };
 pub use self::{
     authentication::{Authentication, AuthenticationModeError},

@@ -26,17 +26,7 @@ macro_rules! text_traits {
             }
         }
 
-        impl PartialEq<&str> for $type {
-            fn eq(&self, other: &&str) -> bool {
-                *self == **other
-            }
-        }
-
-        impl PartialEq<String> for $type {
-            fn eq(&self, other: &String) -> bool {
-                *self == **other
-            }
-        }
+        $crate::types::text::equals_texts!($type: &str, String);
 
         impl PartialEq<$type> for str {
             fn eq(&self, other: &$type) -> bool {
@@ -70,4 +60,17 @@ macro_rules! text_traits {
     };
 }
 
-pub(super) use text_traits;
+/// Implements the comparison with texts behind a reference, given that with `str`.
+macro_rules! equals_texts {
+    ($type:ty: $($text:ty),+) => {
+        $(
+            impl PartialEq<$text> for $type {
+                fn eq(&self, other: &$text) -> bool {
+                    *self == **other
+                }
+            }
+        )+
+    };
+}
+
+pub(super) use {equals_texts, text_traits};
