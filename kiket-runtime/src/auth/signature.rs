@@ -83,7 +83,7 @@ impl Verifier {
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s Secret>) -> Result<Self, SecretError> {
         let keys = secrets
             .into_iter()
-            .map(|secret| SecretError::find(secret).map_or(Ok(MacKey::new(secret.expose().as_bytes())), Err))
+            .map(|secret| SecretError::check(secret).map(|text| MacKey::new(text.as_bytes())))
             .collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() { Err(SecretError::Missing) } else { Ok(Self { keys }) }
     }

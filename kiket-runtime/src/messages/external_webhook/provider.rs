@@ -110,10 +110,8 @@ impl Key {
 
     /// The key that `read` makes of the text of a secret. A secret that is blank or has white space at an end is refused.
     pub(super) fn new(secret: &Secret, read: impl FnOnce(&str) -> Result<MacKey, VerificationError>) -> Self {
-        Self(match SecretError::find(secret) {
-            Some(unusable) => Err(unusable_secret(&unusable.to_string())),
-            None => read(secret.expose()),
-        })
+        let text = SecretError::check(secret).map_err(|unusable| unusable_secret(&unusable.to_string()));
+        Self(text.and_then(read))
     }
 
     /// Checks that one of `claimed` is the MAC of `parts`.
