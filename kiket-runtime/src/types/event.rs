@@ -1,14 +1,8 @@
 //! Names and versions of events.
 
-use std::{
-    borrow::{Borrow, Cow},
-    cmp::Ordering,
-    fmt,
-    hash::Hash,
-    str::FromStr,
-};
+use std::{borrow::Cow, cmp::Ordering, fmt, hash::Hash, str::FromStr};
 
-use super::text::text_traits;
+use super::text::{plain_text, text_traits};
 
 /// The header that names the version.
 pub(crate) const VERSION_HEADER: &str = "x-kiket-event-version";
@@ -133,28 +127,7 @@ const fn is_event_name(text: &[u8]) -> bool {
     segment_bytes > 0 && segments <= EVENT_NAME_SEGMENTS
 }
 
-impl FromStr for EventName {
-    type Err = EventNameError;
-
-    fn from_str(text: &str) -> Result<Self, EventNameError> {
-        if Self::is_valid(text) { Ok(Self(Cow::Owned(text.to_owned()))) } else { Err(EventNameError) }
-    }
-}
-
-impl PartialEq<str> for EventName {
-    fn eq(&self, other: &str) -> bool {
-        self.as_str() == other
-    }
-}
-
-/// Names compare and hash like their texts.
-impl Borrow<str> for EventName {
-    fn borrow(&self) -> &str {
-        self.as_str()
-    }
-}
-
-text_traits!(EventName, EventNameError);
+plain_text!(EventName, EventNameError, is_event_name);
 
 impl fmt::Debug for EventName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -60,6 +60,34 @@ macro_rules! text_traits {
     };
 }
 
+/// Implements `FromStr` and the traits that compare by the text, for a `Cow` whose grammar is the function `is`.
+macro_rules! plain_text {
+    ($type:ident, $error:ident, $is:ident) => {
+        impl std::str::FromStr for $type {
+            type Err = $error;
+
+            fn from_str(text: &str) -> Result<Self, $error> {
+                if $is(text.as_bytes()) { Ok(Self(text.to_owned().into())) } else { Err($error) }
+            }
+        }
+
+        impl PartialEq<str> for $type {
+            fn eq(&self, other: &str) -> bool {
+                self.as_str() == other
+            }
+        }
+
+        /// Values compare and hash like their texts.
+        impl std::borrow::Borrow<str> for $type {
+            fn borrow(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        $crate::types::text::text_traits!($type, $error);
+    };
+}
+
 /// Implements the comparison with texts behind a reference, given that with `str`.
 macro_rules! equals_texts {
     ($type:ty: $($text:ty),+) => {
@@ -73,4 +101,4 @@ macro_rules! equals_texts {
     };
 }
 
-pub(super) use {equals_texts, text_traits};
+pub(super) use {equals_texts, plain_text, text_traits};
