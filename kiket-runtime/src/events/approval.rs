@@ -63,7 +63,7 @@ const DECIDED_BY: [&str; 8] = [
     "reviewer",
 ];
 
-event! {
+events! {
     /// `approval.requested`: an approval was requested.
     #[event(name = "approval.requested", model)]
     pub struct ApprovalRequested {
@@ -77,9 +77,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `approval.approved`: an approval was granted.
     ///
     /// ```
@@ -103,9 +101,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `approval.rejected`: an approval was rejected.
     #[event(name = "approval.rejected", model)]
     pub struct ApprovalRejected {

@@ -8,7 +8,7 @@ use crate::{
     types::Id,
 };
 
-event! {
+events! {
     /// `case.created`: a case was created.
     #[event(name = "case.created", model)]
     pub struct CaseCreated {
@@ -19,9 +19,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `case.updated`: fields of a case changed.
     #[event(name = "case.updated", model)]
     pub struct CaseUpdated {
@@ -35,9 +33,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `case.transitioned`: a case moved from one state to another.
     ///
     /// The transition is read from the same places as that of an [`IssueTransitioned`](super::IssueTransitioned).
@@ -59,9 +55,7 @@ event! {
         #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = case)]
         pub transition: Transition,
     }
-}
 
-event! {
     /// `case.assigned`: a case was assigned.
     #[event(name = "case.assigned", model)]
     pub struct CaseAssigned {
@@ -78,16 +72,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-impl CaseAssigned {
-    /// The new assignee: the event's, else the case's; `None` when the case was unassigned.
-    pub fn assigned_to(&self) -> Option<&Actor> {
-        self.assignee.as_ref().or(self.case.assignee.as_ref())
-    }
-}
-
-event! {
     /// `case.commented`: a comment was added to a case.
     #[event(name = "case.commented", model)]
     pub struct CaseCommented {
@@ -101,9 +86,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `case.status_changed`: the status of a case changed, with or without a transition.
     #[event(name = "case.status_changed", model)]
     pub struct CaseStatusChanged {
@@ -116,6 +99,13 @@ event! {
         /// The other changes.
         #[event(alias = CHANGES)]
         pub changes: Changes,
+    }
+}
+
+impl CaseAssigned {
+    /// The new assignee: the event's, else the case's; `None` when the case was unassigned.
+    pub fn assigned_to(&self) -> Option<&Actor> {
+        self.assignee.as_ref().or(self.case.assignee.as_ref())
     }
 }
 

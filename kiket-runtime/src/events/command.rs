@@ -8,7 +8,7 @@ use crate::{
     types::Id,
 };
 
-event! {
+events! {
     /// A command, like `/deploy production` in a chat.
     ///
     /// Extensions choose the names of their commands' events: write the name in the attribute of the handler.

@@ -8,7 +8,7 @@ use crate::{
     types::Id,
 };
 
-event! {
+events! {
     /// `issue.created`: an issue was created.
     ///
     /// ```
@@ -33,9 +33,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `issue.updated`: fields of an issue changed.
     ///
     /// ```
@@ -59,9 +57,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `issue.transitioned`: an issue moved from one status to another.
     ///
     /// The transition is read from beside the issue, from inside of it, or from `from`, `to` and `actor`, each at the top of
@@ -84,9 +80,7 @@ event! {
         #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = issue)]
         pub transition: Transition,
     }
-}
 
-event! {
     /// `issue.assigned`: an issue was assigned.
     ///
     /// ```
@@ -111,16 +105,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-impl IssueAssigned {
-    /// The new assignee: the event's, else the issue's; `None` when the issue was unassigned.
-    pub fn assigned_to(&self) -> Option<&Actor> {
-        self.assignee.as_ref().or(self.issue.assignee.as_ref())
-    }
-}
-
-event! {
     /// `issue.commented`: a comment was added to an issue.
     ///
     /// ```
@@ -141,9 +126,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `issue.status_changed`: the status of an issue changed, with or without a transition.
     ///
     /// ```
@@ -165,6 +148,13 @@ event! {
         /// The other changes.
         #[event(alias = CHANGES)]
         pub changes: Changes,
+    }
+}
+
+impl IssueAssigned {
+    /// The new assignee: the event's, else the issue's; `None` when the issue was unassigned.
+    pub fn assigned_to(&self) -> Option<&Actor> {
+        self.assignee.as_ref().or(self.issue.assignee.as_ref())
     }
 }
 

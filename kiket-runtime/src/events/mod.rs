@@ -41,9 +41,9 @@
 //! Payloads are written in one shape: all members at the top of the body in snake case, without absent ones. Reading it
 //! returns an equal value.
 
-/// Declares the payload of an event: its own fields, then those that all events have.
-macro_rules! event {
-    ($(#[$($attribute:tt)*])* pub struct $event:ident { $($own:tt)* }) => {
+/// Declares the payloads of events: the fields of each, then those that all events have.
+macro_rules! events {
+    ($($(#[$($attribute:tt)*])* pub struct $event:ident { $($own:tt)* })*) => {$(
         #[derive(Debug, Clone, Default, PartialEq, kiket_macros::Event)]
         $(#[$($attribute)*])*
         #[non_exhaustive]
@@ -65,7 +65,7 @@ macro_rules! event {
             /// The fields that this version does not know.
             pub extra: serde_json::Map<String, serde_json::Value>,
         }
-    };
+    )*};
 }
 
 /// The project of events about things that have a project themselves.

@@ -5,7 +5,7 @@ use crate::{
     types::Id,
 };
 
-event! {
+events! {
     /// `workflow.before_transition`: an issue is about to move from one status to another. The reply allows or denies the
     /// transition, see [`Decision`](crate::Decision).
     ///
@@ -36,9 +36,7 @@ event! {
         #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = issue)]
         pub transition: Transition,
     }
-}
 
-event! {
     /// `workflow.after_transition`: an issue moved from one status to another.
     ///
     /// The transition is read from the same places as that of an [`IssueTransitioned`](super::IssueTransitioned).
@@ -51,9 +49,7 @@ event! {
         #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = issue)]
         pub transition: Transition,
     }
-}
 
-event! {
     /// `workflow.sla_status`: an issue is about to be late, is late, or is on time again.
     ///
     /// ```
