@@ -65,8 +65,7 @@ const DECIDED_BY: [&str; 8] = [
 
 events! {
     /// `approval.requested`: an approval was requested.
-    #[event(name = "approval.requested", model)]
-    pub struct ApprovalRequested {
+    pub struct ApprovalRequested = "approval.requested" {
         /// The approval.
         #[event(new, flatten, alias = "approval_id")]
         pub approval: Approval,
@@ -89,8 +88,7 @@ events! {
     /// assert_eq!(event, ApprovalApproved::new(approval, Issue::new(42)));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(name = "approval.approved", model)]
-    pub struct ApprovalApproved {
+    pub struct ApprovalApproved = "approval.approved" {
         /// The approval.
         #[event(new, flatten, alias = "approval_id")]
         pub approval: Approval,
@@ -103,8 +101,7 @@ events! {
     }
 
     /// `approval.rejected`: an approval was rejected.
-    #[event(name = "approval.rejected", model)]
-    pub struct ApprovalRejected {
+    pub struct ApprovalRejected = "approval.rejected" {
         /// The approval.
         #[event(new, flatten, alias = "approval_id")]
         pub approval: Approval,

@@ -10,8 +10,7 @@ use crate::{
 
 events! {
     /// `case.created`: a case was created.
-    #[event(name = "case.created", model)]
-    pub struct CaseCreated {
+    pub struct CaseCreated = "case.created" {
         /// The case.
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,
@@ -21,8 +20,7 @@ events! {
     }
 
     /// `case.updated`: fields of a case changed.
-    #[event(name = "case.updated", model)]
-    pub struct CaseUpdated {
+    pub struct CaseUpdated = "case.updated" {
         /// The case, as it is now.
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,
@@ -46,8 +44,7 @@ events! {
     /// assert_eq!(event, CaseTransitioned::new(Case::new("case_1"), Transition::new("intake", "legal_review")));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(name = "case.transitioned", model)]
-    pub struct CaseTransitioned {
+    pub struct CaseTransitioned = "case.transitioned" {
         /// The case.
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,
@@ -57,8 +54,7 @@ events! {
     }
 
     /// `case.assigned`: a case was assigned.
-    #[event(name = "case.assigned", model)]
-    pub struct CaseAssigned {
+    pub struct CaseAssigned = "case.assigned" {
         /// The case.
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,
@@ -74,8 +70,7 @@ events! {
     }
 
     /// `case.commented`: a comment was added to a case.
-    #[event(name = "case.commented", model)]
-    pub struct CaseCommented {
+    pub struct CaseCommented = "case.commented" {
         /// The case.
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,
@@ -88,8 +83,7 @@ events! {
     }
 
     /// `case.status_changed`: the status of a case changed, with or without a transition.
-    #[event(name = "case.status_changed", model)]
-    pub struct CaseStatusChanged {
+    pub struct CaseStatusChanged = "case.status_changed" {
         /// The case.
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,

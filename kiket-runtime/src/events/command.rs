@@ -20,7 +20,6 @@ events! {
     /// assert_eq!(command, Command::new(Invocation::new("/deploy").text("production")).user(7));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(model)]
     pub struct Command {
         /// The command.
         #[event(new, flatten)]

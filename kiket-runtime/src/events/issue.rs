@@ -24,8 +24,7 @@ events! {
     /// assert_eq!(on_issue_created(Payload(event)).await.as_deref(), Some("Acme renewal"));
     /// # }
     /// ```
-    #[event(name = "issue.created", model)]
-    pub struct IssueCreated {
+    pub struct IssueCreated = "issue.created" {
         /// The issue.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -45,8 +44,7 @@ events! {
     /// assert_eq!(event, IssueUpdated::new(Issue::new(42), Changes::new().field("title", "A", "B")));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(name = "issue.updated", model)]
-    pub struct IssueUpdated {
+    pub struct IssueUpdated = "issue.updated" {
         /// The issue, as it is now.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -71,8 +69,7 @@ events! {
     /// assert_eq!(event.transition.to.as_deref(), Some("done"));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(name = "issue.transitioned", model)]
-    pub struct IssueTransitioned {
+    pub struct IssueTransitioned = "issue.transitioned" {
         /// The issue.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -90,8 +87,7 @@ events! {
     /// assert_eq!(event.assigned_to(), Some(&Actor::from(7).name("Ada")));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(name = "issue.assigned", model)]
-    pub struct IssueAssigned {
+    pub struct IssueAssigned = "issue.assigned" {
         /// The issue.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -114,8 +110,7 @@ events! {
     /// let event = IssueCommented::new(Issue::new(42), Comment::new("done?").author("pm@acme.com"));
     /// assert_eq!(event.comment.body.as_deref(), Some("done?"));
     /// ```
-    #[event(name = "issue.commented", model)]
-    pub struct IssueCommented {
+    pub struct IssueCommented = "issue.commented" {
         /// The issue.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -137,8 +132,7 @@ events! {
     /// assert_eq!(event.transition.to.as_deref(), Some("done"));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(name = "issue.status_changed", model)]
-    pub struct IssueStatusChanged {
+    pub struct IssueStatusChanged = "issue.status_changed" {
         /// The issue.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,

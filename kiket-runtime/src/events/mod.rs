@@ -41,10 +41,11 @@
 //! Payloads are written in one shape: all members at the top of the body in snake case, without absent ones. Reading it
 //! returns an equal value.
 
-/// Declares the payloads of events: the fields of each, then those that all events have.
+/// Declares the payloads of events, with their names: the fields of each, then those that all events have.
 macro_rules! events {
-    ($($(#[$($attribute:tt)*])* pub struct $event:ident { $($own:tt)* })*) => {$(
+    ($($(#[$($attribute:tt)*])* pub struct $event:ident $(= $name:tt)? { $($own:tt)* })*) => {$(
         #[derive(Debug, Clone, Default, PartialEq, kiket_macros::Event)]
+        #[event($(name = $name,)? model)]
         $(#[$($attribute)*])*
         #[non_exhaustive]
         pub struct $event {

@@ -27,8 +27,7 @@ events! {
     /// assert_eq!(guard(Payload(event)).await, Decision::deny("the issue has no assignee"));
     /// # }
     /// ```
-    #[event(name = "workflow.before_transition", model)]
-    pub struct BeforeTransition {
+    pub struct BeforeTransition = "workflow.before_transition" {
         /// The issue, before the transition.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -40,8 +39,7 @@ events! {
     /// `workflow.after_transition`: an issue moved from one status to another.
     ///
     /// The transition is read from the same places as that of an [`IssueTransitioned`](super::IssueTransitioned).
-    #[event(name = "workflow.after_transition", model)]
-    pub struct AfterTransition {
+    pub struct AfterTransition = "workflow.after_transition" {
         /// The issue, after the transition.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -61,8 +59,7 @@ events! {
     /// assert_eq!(event.metrics.overdue_minutes, Some(8.0));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(name = "workflow.sla_status", model)]
-    pub struct SlaStatus {
+    pub struct SlaStatus = "workflow.sla_status" {
         /// The issue.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
