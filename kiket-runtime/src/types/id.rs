@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::{text::equals_texts, visits::visits};
 
@@ -33,16 +33,15 @@ pub struct Id(Spelling);
 #[derive(Clone, Serialize)]
 #[serde(untagged)]
 enum Spelling {
-    Number(u64),
-    /// Never a number that a `u64` holds.
-    Negative(i64),
+    /// A whole number.
+    Number(Number),
     Text(String),
 }
 
 impl Id {
     /// The number; `None` for a text, even one of digits, and for a negative number.
     pub fn as_u64(&self) -> Option<u64> {
-        if let Spelling::Number(number) = self.0 { Some(number) } else { None }
+        if let Spelling::Number(number) = &self.0 { number.as_u64() } else { None }
     }
 
     /// The text; `None` for a number.
@@ -53,7 +52,6 @@ impl Id {
     fn spelling(&self) -> Cow<'_, str> {
         match &self.0 {
             Spelling::Number(number) => Cow::Owned(number.to_string()),
-            Spelling::Negative(number) => Cow::Owned(number.to_string()),
             Spelling::Text(text) => Cow::Borrowed(text),
         }
     }
@@ -68,9 +66,8 @@ impl fmt::Display for Id {
 impl fmt::Debug for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Spelling::Number(number) => number.fmt(f),
-            Spelling::Negative(number) => number.fmt(f),
-            Spelling::Text(text) => text.fmt(f),
+            Spelling::Number(number) => fmt::Display::fmt(number, f),
+            Spelling::Text(text) => fmt::Debug::fmt(text, f),
         }
     }
 }
@@ -130,12 +127,7 @@ macro_rules! numbers {
         $(
             impl From<$number> for Id {
                 fn from(number: $number) -> Self {
-                    let number = i128::from(number);
-                    // One of the two holds, for all of these types.
-                    Self(u64::try_from(number).map_or_else(
-                        |_| Spelling::Negative(i64::try_from(number).unwrap_or(i64::MIN)),
-                        Spelling::Number,
-                    ))
+                    Self(Spelling::Number(number.into()))
                 }
             }
 
@@ -155,7 +147,6 @@ impl From<Id> for Value {
     fn from(id: Id) -> Self {
         match id.0 {
             Spelling::Number(number) => number.into(),
-            Spelling::Negative(number) => number.into(),
             Spelling::Text(text) => text.into(),
         }
     }
