@@ -126,11 +126,7 @@ impl From<&Headers> for HeaderMap {
         let pairs = headers.iter().filter_map(|(name, value)| {
             Some((HeaderName::try_from(name).ok()?, HeaderValue::from_bytes(value).ok()?))
         });
-        let mut map = Self::new();
-        for (name, value) in pairs {
-            map.append(name, value);
-        }
-        map
+        pairs.collect()
     }
 }
 
