@@ -11,14 +11,12 @@ use crate::{
 };
 
 /// The keys that verify tokens.
-pub(super) struct Keyring(Source);
-
-enum Source {
+pub(super) enum Keyring {
     Given(Arc<KeySet>),
     Fetched(Arc<Fetched>),
 }
 
-struct Fetched {
+pub(super) struct Fetched {
     fetcher: Fetcher,
     state: Mutex<State>,
 }
@@ -56,7 +54,7 @@ const MOST_MISSED: usize = 256;
 
 impl Keyring {
     pub(super) fn given(keys: KeySet) -> Self {
-        Self(Source::Given(Arc::new(keys)))
+        Self::Given(Arc::new(keys))
     }
 
     /// The keys that Kiket publishes below its base URL.
@@ -65,7 +63,7 @@ impl Keyring {
     }
 
     pub(super) fn over(fetcher: Fetcher) -> Self {
-        Self(Source::Fetched(Arc::new(Fetched { fetcher, state: Mutex::default() })))
+        Self::Fetched(Arc::new(Fetched { fetcher, state: Mutex::default() }))
     }
 
     /// The keys to look `id` up in. If it is not among them, it is unknown: they were fetched after it was missed.
@@ -87,13 +85,13 @@ impl Keyring {
     }
 
     async fn ask(&self, next: impl Fn(&mut State, Instant) -> Next) -> Result<Arc<KeySet>, Duration> {
-        let fetched = match &self.0 {
-            Source::Given(keys) => return Ok(Arc::clone(keys)),
-            Source::Fetched(fetched) => fetched,
+        let fetched = match self {
+            Self::Given(keys) => return Ok(Arc::clone(keys)),
+            Self::Fetched(fetched) => fetched,
         };
         loop {
             let mut landed = {
-                let mut state = fetched.state();
+                let mut state = fetched.state.lock();
                 let now = Instant::now();
                 match next(&mut state, now) {
                     Next::Use(keys) => return Ok(keys),
@@ -113,7 +111,7 @@ impl Keyring {
             // The sender only closes the channel; but its worker may hang, and its timers with it.
             let end = async { while landed.changed().await.is_ok() {} };
             if tokio::time::timeout(PATIENCE, end).await.is_err() {
-                return Err(fetched.state().pause(Instant::now()));
+                return Err(fetched.state.lock().pause(Instant::now()));
             }
         }
     }
@@ -139,7 +137,7 @@ impl Fetched {
     fn land(&self, keys: Result<KeySet, String>, at: Instant) {
         match keys {
             Ok(keys) => {
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 if state.newest.as_ref().is_none_or(|newest| newest.at < at) {
                     state.newest = Some(Newest { keys: Arc::new(keys), at });
                 }
@@ -149,10 +147,6 @@ impl Fetched {
                 "the keys of runtime tokens cannot be fetched: {why}"
             ),
         }
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock()
     }
 }
 
