@@ -93,15 +93,10 @@ impl Claims {
 }
 
 /// Whole seconds since 1970; RFC 7519, section 2, allows a fraction. A number that is too large saturates.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the cast saturates
 fn numeric_date(number: &Number) -> Option<u64> {
-    if let Some(seconds) = number.as_u64() {
-        return Some(seconds);
-    }
-    let seconds = number.as_f64().filter(|seconds| *seconds >= 0.0)?;
-    // The cast saturates.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let whole = seconds as u64;
-    Some(whole)
+    let whole = || number.as_f64().filter(|seconds| *seconds >= 0.0).map(|seconds| seconds as u64);
+    number.as_u64().or_else(whole)
 }
 
 /// An id, as a number of any length or as a text, exactly as it is written.
