@@ -78,9 +78,8 @@ impl TryFrom<Fields> for ChannelValidation {
     type Error = NotificationError;
 
     fn try_from(fields: Fields) -> Result<Self, NotificationError> {
-        let Fields { channel_id, channel_type, extra } = fields;
-        let channel_id = present(channel_id).ok_or(NotificationError::CHANNEL_MISSING)?;
-        Ok(Self { channel_id, channel_type, extra })
+        let channel_id = present(fields.channel_id).ok_or(NotificationError::CHANNEL_MISSING)?;
+        Ok(Self { channel_id, channel_type: fields.channel_type, extra: fields.extra })
     }
 }
 
