@@ -28,7 +28,7 @@ impl Scope {
     #[track_caller]
     pub const fn from_static(scope: &'static str) -> Self {
         assert!(
-            is_scope(scope.as_bytes()),
+            Self::is_valid(scope),
             "a scope is visible ASCII without spaces, at most 128 bytes, like \"issues:read\""
         );
         Self(Cow::Borrowed(scope))
@@ -38,17 +38,18 @@ impl Scope {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-const fn is_scope(text: &[u8]) -> bool {
-    let mut visible = 0;
-    while visible < text.len() && text[visible].is_ascii_graphic() {
-        visible += 1;
+    const fn is_valid(text: &str) -> bool {
+        let text = text.as_bytes();
+        let mut visible = 0;
+        while visible < text.len() && text[visible].is_ascii_graphic() {
+            visible += 1;
+        }
+        !text.is_empty() && text.len() <= 128 && visible == text.len()
     }
-    !text.is_empty() && text.len() <= 128 && visible == text.len()
 }
 
-plain_text!(Scope, ScopeError, is_scope);
+plain_text!(Scope, ScopeError);
 
 /// A text that is not a [`Scope`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -60,14 +60,14 @@ macro_rules! text_traits {
     };
 }
 
-/// Implements `FromStr` and the traits that compare by the text, for a `Cow` whose grammar is the function `is`.
+/// Implements `FromStr` and the traits that compare by the text, for a `Cow` that has an `is_valid`.
 macro_rules! plain_text {
-    ($type:ident, $error:ident, $is:ident) => {
+    ($type:ident, $error:ident) => {
         impl std::str::FromStr for $type {
             type Err = $error;
 
             fn from_str(text: &str) -> Result<Self, $error> {
-                if $is(text.as_bytes()) { Ok(Self(text.to_owned().into())) } else { Err($error) }
+                if Self::is_valid(text) { Ok(Self(text.to_owned().into())) } else { Err($error) }
             }
         }
 
