@@ -154,11 +154,8 @@ pub(crate) fn read_time(json: &str) -> Option<SystemTime> {
 
 /// A time from 1970 on in RFC 3339.
 pub(crate) fn read_rfc3339(text: &str) -> Option<SystemTime> {
-    let time: jiff::Timestamp = text.trim().parse().ok()?;
-    let seconds = Duration::from_secs(u64::try_from(time.as_second()).ok()?);
-    UNIX_EPOCH
-        .checked_add(seconds)?
-        .checked_add(Duration::from_nanos(time.subsec_nanosecond().try_into().ok()?))
+    let time = text.trim().parse::<jiff::Timestamp>().ok();
+    time.filter(|time| *time >= jiff::Timestamp::UNIX_EPOCH)?.try_into().ok()
 }
 
 fn read_number(text: &str) -> Option<SystemTime> {
