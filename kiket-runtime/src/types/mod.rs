@@ -26,6 +26,7 @@ pub(crate) use self::{
     base_url::BaseUrl,
     deadline::{unless, within},
     event::{VERSION_HEADER, VersionKey},
+    headers::Repeated,
     hex::{hex, sha256_of_parts},
     key::Key,
     panic::caught,

@@ -6,7 +6,7 @@ use super::webhook::ExternalWebhook;
 use crate::{
     auth::{MacKey, read_time},
     error::{VerificationError, VerificationErrorKind},
-    types::{Secret, SecretError},
+    types::{Repeated, Secret, SecretError},
 };
 
 /// A service that signs its webhooks.
@@ -68,23 +68,18 @@ impl ExternalWebhook {
     pub fn header(&self, name: &str) -> Result<&str, VerificationError> {
         match self.headers().only(name) {
             Ok(Some(value)) => std::str::from_utf8(value).map_err(|_| malformed(name, "text")),
-            Ok(None) => Err(VerificationError::new(
-                VerificationErrorKind::Missing,
-                format!("the header `{name}` is missing"),
-            )),
-            Err(_) => Err(VerificationError::new(
-                VerificationErrorKind::Repeated,
-                format!("the header `{name}` is there more than once"),
-            )),
+            Ok(None) => Err(unfit(VerificationErrorKind::Missing, name, "is missing")),
+            Err(Repeated) => Err(unfit(VerificationErrorKind::Repeated, name, "is there more than once")),
         }
     }
 }
 
 pub(super) fn malformed(header: &str, expected: &str) -> VerificationError {
-    VerificationError::new(
-        VerificationErrorKind::Malformed,
-        format!("the header `{header}` is not {expected}"),
-    )
+    unfit(VerificationErrorKind::Malformed, header, &format!("is not {expected}"))
+}
+
+fn unfit(kind: VerificationErrorKind, header: &str, why: &str) -> VerificationError {
+    VerificationError::new(kind, format!("the header `{header}` {why}"))
 }
 
 pub(super) fn unusable_secret(why: &str) -> VerificationError {
