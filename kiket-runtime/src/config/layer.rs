@@ -142,7 +142,7 @@ enum Source<'m> {
 }
 
 fn usable(secret: Secret, source: Source<'_>) -> Read<Secret> {
-    let Some(unusable) = SecretError::find(&secret) else { return Ok(secret) };
+    let Err(unusable) = SecretError::check(&secret) else { return Ok(secret) };
     let (from, place): (_, Option<&Place>) = match source {
         Source::ExtensionBuilder => ("the builder's `webhook_secret`".to_owned(), None),
         Source::Variable(name) => (format!("`{name}`"), None),

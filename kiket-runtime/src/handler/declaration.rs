@@ -93,9 +93,9 @@ impl Handler {
     /// [authentication](crate::ExtensionBuilder::authentication) with runtime tokens.
     pub fn scopes<S: AsRef<str>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         for text in scopes {
-            match Scope::read(text.as_ref()) {
-                Some(scope) => self.scopes.to_mut().push(scope),
-                None => self.problem(
+            match text.as_ref().parse() {
+                Ok(scope) => self.scopes.to_mut().push(scope),
+                Err(_) => self.problem(
                     format!("`{}` is not a scope", text.as_ref()),
                     "a scope is visible ASCII without spaces, at most 128 bytes, like `issues:read`",
                 ),
