@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::setters::setters;
 use crate::{
-    client::{CallerCredentials, Client, Credentials, Idempotency, Request},
+    client::{CallerCredentials, Client, Idempotency, Request},
     error::{ClientError, ClientErrorKind},
     types::{Id, Secret, Timestamp},
 };
@@ -44,7 +44,7 @@ use crate::{
 pub struct Ingestion {
     client: Client,
     /// The credentials, or the reason why they cannot be sent.
-    credentials: Result<Credentials, &'static str>,
+    credentials: Result<Arc<CallerCredentials>, &'static str>,
 }
 
 /// An event of another system, as it was received.
@@ -294,7 +294,7 @@ impl Ingestion {
             Err("the id of the organisation is blank")
         } else {
             CallerCredentials::new((API_KEY, api_key), [(ORGANIZATION, organization_id)])
-                .map(|credentials| Credentials::Caller(Arc::new(credentials)))
+                .map(Arc::new)
                 .map_err(
                     |_| "the API key or the id of the organisation has characters that a header cannot carry",
                 )
@@ -364,7 +364,7 @@ impl Ingestion {
     fn request(&self, method: Method, segments: &[&str]) -> Result<Request, ClientError> {
         let request = Request::new(method, &[&["platform"], segments].concat())?;
         match &self.credentials {
-            Ok(credentials) => Ok(Request { credentials: credentials.clone(), ..request }),
+            Ok(credentials) => Ok(Request { credentials: Some(Arc::clone(credentials)), ..request }),
             Err(why) => Err(ClientError::new(ClientErrorKind::NotConfigured, request.call(), *why)),
         }
     }

@@ -21,7 +21,7 @@ use http::Method;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use self::{
-    credentials::{CallerCredentials, Credentials},
+    credentials::CallerCredentials,
     fetch::Fetcher,
     idempotency::IdempotencyKeys,
     options::{ClientLimits, ClientOptions},
@@ -36,7 +36,7 @@ use self::{
     resource::{One, Resource},
     scope::CallScope,
     send::{Call, ClientInner},
-    transport::{HttpTransport, Response, Transport, TransportOptions},
+    transport::{HttpTransport, Response, Transport},
 };
 use crate::{
     error::{ClientError, ClientErrorKind},
@@ -75,11 +75,8 @@ pub struct Client {
 
 impl Client {
     pub(crate) fn new(options: ClientOptions, clock: Clock) -> Self {
-        let transport = TransportOptions {
-            connect_timeout: options.limits.connect_timeout,
-            host: options.base_url.host().to_owned(),
-        };
-        Self::over(Box::new(HttpTransport::new(transport)), options, clock)
+        let transport = HttpTransport::new(&options.base_url, options.limits.connect_timeout);
+        Self::over(Box::new(transport), options, clock)
     }
 
     /// A client without tokens, whose calls fail.
@@ -99,7 +96,7 @@ impl Client {
 
     /// The view that calls the base URL that a delivery names, if that may receive tokens. The name is not verified.
     pub(crate) fn at_base_url_of_delivery(mut self, named: &str) -> Self {
-        let ClientInner { base_url, allowed_base_urls, .. } = &*self.inner;
+        let ClientOptions { base_url, allowed_base_urls, .. } = &self.inner.options;
         match named.parse::<BaseUrl>() {
             Ok(named) if named.has_origin_of(base_url) => {}
             Ok(named) if allowed_base_urls.iter().any(|allowed| named.has_origin_of(allowed)) => {
@@ -194,12 +191,12 @@ impl Client {
 
     /// The base URL that is called, without a slash at the end.
     pub fn base_url(&self) -> &str {
-        self.scope.base_url.as_ref().unwrap_or(&self.inner.base_url).as_str()
+        self.scope.base_url.as_ref().unwrap_or(&self.inner.options.base_url).as_str()
     }
 
     /// The id of the extension, which `call` needs.
     pub(crate) fn extension_id(&self, call: &str) -> Result<&str, ClientError> {
-        self.inner.extension_id.as_deref().ok_or_else(|| {
+        self.inner.options.extension_id.as_deref().ok_or_else(|| {
             let message = "the extension has no id: write `id` into the manifest, or give it to the builder";
             ClientError::new(ClientErrorKind::NotConfigured, call, message)
         })

@@ -1,11 +1,13 @@
 //! A request before it is sent: method, path, query, body.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::credentials::Credentials;
+use super::credentials::CallerCredentials;
 use crate::error::{ClientError, ClientErrorKind};
 
 /// A call before it has tokens, a base URL or a deadline.
@@ -16,7 +18,8 @@ pub(crate) struct Request {
     pub(crate) target: String,
     pub(crate) body: Option<Bytes>,
     pub(crate) idempotency: Idempotency,
-    pub(crate) credentials: Credentials,
+    /// The caller's credentials, in place of the extension's tokens.
+    pub(crate) credentials: Option<Arc<CallerCredentials>>,
     /// The response may hold a secret: no error shows any of it.
     pub(crate) confidential: bool,
 }
@@ -90,7 +93,7 @@ impl Request {
             target,
             body: None,
             idempotency: Idempotency::default(),
-            credentials: Credentials::default(),
+            credentials: None,
             confidential: false,
         }
     }

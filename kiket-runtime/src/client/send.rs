@@ -4,9 +4,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::Instant;
 
 use super::{
-    credentials::{API_KEY, Credentials, InvalidHeaderValue, Tokens, sensitive},
+    credentials::{API_KEY, InvalidHeaderValue, bearer, sensitive},
     idempotency,
-    options::{ClientLimits, ClientOptions},
+    options::ClientOptions,
     rate_limit::{RateLimiter, TooLate},
     request::{Idempotency, Request},
     retry::{retried, retry_after},
@@ -15,34 +15,29 @@ use super::{
 };
 use crate::{
     error::{ClientError, ClientErrorKind},
-    types::{BaseUrl, Clock, Secret, VERSION_HEADER},
+    types::{Clock, Secret, VERSION_HEADER},
 };
 
 /// The state that all calls of the process share.
 pub(super) struct ClientInner {
-    pub(super) transport: Box<dyn Transport>,
-    pub(super) base_url: BaseUrl,
-    /// Other base URLs that may receive the tokens.
-    pub(super) allowed_base_urls: Vec<BaseUrl>,
-    pub(super) extension_id: Option<String>,
+    transport: Box<dyn Transport>,
+    pub(super) options: ClientOptions,
     pub(super) clock: Clock,
     pub(super) rate_limiter: RateLimiter,
-    tokens: Tokens,
-    limits: ClientLimits,
+    /// The header values of the tokens, made once; `Err` for a token that no header can carry.
+    authorization: Option<Result<HeaderValue, InvalidHeaderValue>>,
+    api_key: Option<Result<HeaderValue, InvalidHeaderValue>>,
 }
 
 impl ClientInner {
     pub(super) fn new(transport: Box<dyn Transport>, options: ClientOptions, clock: Clock) -> Self {
-        let ClientOptions { limits, .. } = options;
         Self {
+            rate_limiter: RateLimiter::new(options.limits.calls_per_minute, options.limits.concurrent_calls),
+            authorization: options.workspace_token.as_ref().map(bearer),
+            api_key: options.extension_api_key.as_ref().map(|key| sensitive(key.expose())),
             transport,
-            base_url: options.base_url,
-            allowed_base_urls: options.allowed_base_urls,
-            extension_id: options.extension_id,
+            options,
             clock,
-            rate_limiter: RateLimiter::new(limits.calls_per_minute, limits.concurrent_calls),
-            tokens: Tokens::new(options.workspace_token, options.extension_api_key),
-            limits,
         }
     }
 }
@@ -58,7 +53,7 @@ impl Call<'_> {
     /// Sends the request, with its retries, before its deadline.
     pub(super) async fn send(&self) -> Result<Response, ClientError> {
         let Self { client, scope, request } = self;
-        let latest = Instant::now() + client.limits.call_timeout;
+        let latest = Instant::now() + client.options.limits.call_timeout;
         let deadline = scope.delivery.as_ref().map_or(latest, |delivery| delivery.deadline().min(latest));
         let key = self.idempotency_key();
         let repeatable = key.is_some() || request.is_repeatable();
@@ -91,7 +86,7 @@ impl Call<'_> {
         deadline: Instant,
     ) -> Result<Response, ClientError> {
         let Self { client, scope, request } = self;
-        let base_url = scope.base_url.as_ref().unwrap_or(&client.base_url);
+        let base_url = scope.base_url.as_ref().unwrap_or(&client.options.base_url);
         let outgoing = Outgoing {
             method: request.method.clone(),
             url: format!("{base_url}{}", request.target),
@@ -123,8 +118,8 @@ impl Call<'_> {
     fn headers(&self, idempotency_key: Option<&str>) -> Result<HeaderMap, ClientError> {
         let mut headers = HeaderMap::with_capacity(MOST_HEADERS);
         match &self.request.credentials {
-            Credentials::Extension => self.add_tokens(&mut headers)?,
-            Credentials::Caller(credentials) => headers.extend(credentials.headers.iter().cloned()),
+            None => self.add_tokens(&mut headers)?,
+            Some(credentials) => headers.extend(credentials.headers.iter().cloned()),
         }
         headers.insert(header::USER_AGENT, USER_AGENT);
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -142,7 +137,7 @@ impl Call<'_> {
 
     /// Adds the tokens of the extension that the request is meant for.
     fn add_tokens(&self, headers: &mut HeaderMap) -> Result<(), ClientError> {
-        let Tokens { authorization, api_key, .. } = &self.client.tokens;
+        let ClientInner { authorization, api_key, .. } = self.client;
         let runtime_token = self.scope.runtime_token();
         // A delivery with a runtime token acts with that, and with no more.
         let authorization = authorization.as_ref().filter(|_| runtime_token.is_none());
@@ -198,9 +193,10 @@ impl Call<'_> {
 
     /// The secrets to redact: the tokens of the extension and the caller's credentials.
     fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        let Tokens { workspace, extension_key, .. } = &self.client.tokens;
-        let own = workspace.iter().chain(extension_key).chain(self.scope.runtime_token());
-        own.chain(self.request.credentials.secret()).filter(|token| !token.expose().is_empty())
+        let ClientOptions { workspace_token, extension_api_key, .. } = &self.client.options;
+        let own = workspace_token.iter().chain(extension_api_key).chain(self.scope.runtime_token());
+        let given = self.request.credentials.iter().map(|credentials| &credentials.secret);
+        own.chain(given).filter(|token| !token.expose().is_empty())
     }
 
     fn usable(
