@@ -1,6 +1,5 @@
 //! E-mails that an extension forwards to Kiket.
 
-use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -182,8 +181,8 @@ impl InboundEmails {
     ///
     /// When the call fails; with 422 where an address is missing.
     pub async fn create(&self, email: &InboundEmail) -> Result<ReceivedEmail, ClientError> {
-        let request = Request::new(Method::POST, &["ext", "inbound_emails"])?;
-        self.client.one(request.json(&json!({ "inbound_email": email }))?.idempotent()).await
+        let request = Request::post(&["ext", "inbound_emails"]);
+        self.client.one(request.json(&json!({ "inbound_email": email })).idempotent()).await
     }
 }
 

@@ -304,12 +304,12 @@ impl Ingestion {
 
     /// The contract of the ingestion: the fields that Kiket expects.
     pub async fn contract(&self) -> Result<Value, ClientError> {
-        self.client.send(self.request(Method::GET, &["extension-ingestion", "contract"])?).await
+        self.client.send(self.request(Method::GET, &["extension-ingestion", "contract"])).await
     }
 
     /// Ingests a raw event, once per idempotency key, however often this is called.
     pub async fn ingest(&self, event: &RawEvent) -> Result<Ingested, ClientError> {
-        self.client.send(self.request(Method::POST, &["raw-events"])?.json(event)?.idempotent()).await
+        self.client.send(self.request(Method::POST, &["raw-events"]).json(event).idempotent()).await
     }
 
     /// Claims at most `limit` unclaimed events for the time of a lease, which is rounded up to whole seconds. Events that
@@ -320,7 +320,7 @@ impl Ingestion {
     pub async fn claim(&self, limit: u32, lease: Duration) -> Result<Vec<StoredRawEvent>, ClientError> {
         let seconds = lease.as_secs().saturating_add(u64::from(lease.subsec_nanos() > 0));
         let mut request = self
-            .request(Method::GET, &["raw-events", "claim"])?
+            .request(Method::GET, &["raw-events", "claim"])
             .query("limit", &limit.to_string())
             .query("leaseSeconds", &seconds.to_string());
         // It is a `GET` that takes effect. If its response is lost, another attempt claims other events, and those of the
@@ -332,8 +332,8 @@ impl Ingestion {
 
     /// Has Kiket process a raw event, and returns the response.
     pub async fn process(&self, id: impl fmt::Display) -> Result<Value, ClientError> {
-        let request = self.request(Method::POST, &["raw-events", &id.to_string(), "process"])?;
-        self.client.send(request.json(&Map::new())?.idempotent()).await
+        let request = self.request(Method::POST, &["raw-events", &id.to_string(), "process"]);
+        self.client.send(request.json(&Map::new()).idempotent()).await
     }
 
     /// Submits the normalized form of a claimed raw event, as [`contract`](Self::contract) describes it, and returns the
@@ -352,21 +352,22 @@ impl Ingestion {
             normalized: &'n N,
         }
 
-        let request = self.request(Method::POST, &["raw-events", &id.to_string(), "submit"])?;
-        self.client.send(request.json(&Submission { normalized })?.idempotent()).await
+        let request = self.request(Method::POST, &["raw-events", &id.to_string(), "submit"]);
+        self.client.send(request.json(&Submission { normalized }).idempotent()).await
     }
 
     /// Sends evidence to Kiket, once per deduplication key, and returns the response.
     pub async fn evidence(&self, evidence: &Evidence) -> Result<Value, ClientError> {
-        self.client.send(self.request(Method::POST, &["evidence"])?.json(evidence)?.idempotent()).await
+        self.client.send(self.request(Method::POST, &["evidence"]).json(evidence).idempotent()).await
     }
 
-    fn request(&self, method: Method, segments: &[&str]) -> Result<Request, ClientError> {
-        let request = Request::new(method, &[&["platform"], segments].concat())?;
+    fn request(&self, method: Method, segments: &[&str]) -> Request {
+        let mut request = Request::new(method, &[&["platform"], segments].concat());
         match &self.credentials {
-            Ok(credentials) => Ok(Request { credentials: Some(Arc::clone(credentials)), ..request }),
-            Err(why) => Err(ClientError::new(ClientErrorKind::NotConfigured, request.call(), *why)),
+            Ok(credentials) => request.credentials = Some(Arc::clone(credentials)),
+            Err(why) => return request.refused(ClientErrorKind::NotConfigured, *why),
         }
+        request
     }
 }
 

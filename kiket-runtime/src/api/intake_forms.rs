@@ -1,6 +1,5 @@
 //! The intake forms of a project.
 
-use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -165,18 +164,18 @@ resources! { IntakeStats: "stats", "stats"; }
 impl IntakeForms {
     /// The forms that `filter` matches: one page of them.
     pub async fn list(&self, filter: IntakeFormFilter) -> Result<Vec<IntakeForm>, ClientError> {
-        self.client.list(self.listing(filter)?).await
+        self.stream(filter).first().await
     }
 
     /// The forms that `filter` matches, through all pages.
     pub fn stream(&self, filter: IntakeFormFilter) -> Paginator<IntakeForm> {
-        Paginator::new(self.client.clone(), self.listing(filter))
+        let list = Request::get(&["ext", "intake_forms"]).of_project(&self.project);
+        self.client.pages(list.params(filter))
     }
 
     /// The form `key`, which may also be its id.
     pub async fn get(&self, key: &str) -> Result<IntakeForm, ClientError> {
-        let request = Request::new(Method::GET, &["ext", "intake_forms", key])?.of_project(&self.project)?;
-        self.client.one(request).await
+        self.client.one(Request::get(&["ext", "intake_forms", key]).of_project(&self.project)).await
     }
 
     /// The number of submissions of the form `key`: all of them, or those of a `period`, which is `day`, `week` or `month`.
@@ -185,17 +184,13 @@ impl IntakeForms {
         key: &str,
         period: impl Into<Option<&'p str>>,
     ) -> Result<IntakeStats, ClientError> {
-        let request = Request::new(Method::GET, &["ext", "intake_forms", key, "stats"])?;
-        let request = request.of_project(&self.project)?.maybe_query("period", period.into());
-        self.client.one(request).await
+        let request = Request::get(&["ext", "intake_forms", key, "stats"]).of_project(&self.project);
+        self.client.one(request.maybe_query("period", period.into())).await
     }
 
     /// The submissions of the form `key`, which may also be its id.
     pub fn submissions(&self, key: impl Into<String>) -> IntakeSubmissions {
-        IntakeSubmissions::new(self.client.clone(), self.project.clone(), key.into())
-    }
-
-    fn listing(&self, filter: IntakeFormFilter) -> Result<Request, ClientError> {
-        Request::new(Method::GET, &["ext", "intake_forms"])?.of_project(&self.project)?.params(filter)
+        let Self { client, project } = self.clone();
+        IntakeSubmissions { client, project, form: key.into() }
     }
 }

@@ -135,23 +135,28 @@ setters! {
 impl Issues {
     /// The issues that `filter` matches: one page of them.
     pub async fn list(&self, filter: IssueFilter) -> Result<Vec<Issue>, ClientError> {
-        self.client.list(listing(filter)?).await
+        self.stream(filter).first().await
     }
 
     /// The issues that `filter` matches, through all pages.
-    pub fn stream(&self, filter: IssueFilter) -> Paginator<Issue> {
-        Paginator::new(self.client.clone(), listing(filter))
+    pub fn stream(&self, mut filter: IssueFilter) -> Paginator<Issue> {
+        let mut request = Request::get(&["ext", "issues"]);
+        if let Some((_, project)) = filter.0.iter_mut().find(|(name, _)| name == "project_id") {
+            *project = project.trim().to_owned();
+            request = request.named(project, "the project");
+        }
+        self.client.pages(request.params(filter))
     }
 
     /// The issue, by its key or its id.
     pub async fn get(&self, issue: impl Into<IssueRef<'_>>) -> Result<Issue, ClientError> {
-        self.client.one(Request::new(Method::GET, &["ext", "issues", issue.into().as_str()])?).await
+        self.client.one(Request::get(&["ext", "issues", issue.into().as_str()])).await
     }
 
     /// Creates an issue and returns it.
     pub async fn create(&self, title: impl Into<String>, fields: IssueFields) -> Result<Issue, ClientError> {
-        let request = Request::new(Method::POST, &["ext", "issues"])?;
-        self.client.one(with_fields(request, &fields.title(title.into()))?).await
+        let request = Request::post(&["ext", "issues"]);
+        self.client.one(with_fields(request, &fields.title(title.into()))).await
     }
 
     /// Changes the fields of an issue that `fields` has, and returns the issue.
@@ -160,8 +165,8 @@ impl Issues {
         issue: impl Into<IssueRef<'_>>,
         fields: IssueFields,
     ) -> Result<Issue, ClientError> {
-        let request = Request::new(Method::PATCH, &["ext", "issues", issue.into().as_str()])?;
-        self.client.one(with_fields(request, &fields)?).await
+        let request = Request::new(Method::PATCH, &["ext", "issues", issue.into().as_str()]);
+        self.client.one(with_fields(request, &fields)).await
     }
 
     /// Comments on an issue.
@@ -171,7 +176,7 @@ impl Issues {
         body: impl Into<String>,
     ) -> Result<Comment, ClientError> {
         let comment = json!({ "comment": { "body": body.into() } });
-        self.client.one(below(&issue.into(), "comments", &comment)?).await
+        self.client.one(below(&issue.into(), "comments", &comment)).await
     }
 
     /// Moves an issue along a transition of its workflow, and returns the issue.
@@ -185,25 +190,17 @@ impl Issues {
         transition: impl Into<String>,
     ) -> Result<Issue, ClientError> {
         let transition = json!({ "transition": transition.into() });
-        self.client.one(below(&issue.into(), "transitions", &transition)?).await
+        self.client.one(below(&issue.into(), "transitions", &transition)).await
     }
 }
 
-fn listing(mut filter: IssueFilter) -> Result<Request, ClientError> {
-    let request = Request::new(Method::GET, &["ext", "issues"])?;
-    if let Some((_, project)) = filter.0.iter_mut().find(|(name, _)| name == "project_id") {
-        *project = request.project(project)?.to_owned();
-    }
-    request.params(filter)
-}
-
-fn with_fields(request: Request, fields: &IssueFields) -> Result<Request, ClientError> {
+fn with_fields(mut request: Request, fields: &IssueFields) -> Request {
     if let Some(Value::String(project)) = fields.0.get("project_id") {
-        request.project(project)?;
+        request = request.named(project, "the project");
     }
-    Ok(request.json(&json!({ "issue": fields }))?.idempotent())
+    request.json(&json!({ "issue": fields })).idempotent()
 }
 
-fn below(issue: &IssueRef<'_>, what: &str, body: &Value) -> Result<Request, ClientError> {
-    Ok(Request::new(Method::POST, &["ext", "issues", issue.as_str(), what])?.json(body)?.idempotent())
+fn below(issue: &IssueRef<'_>, what: &str, body: &Value) -> Request {
+    Request::post(&["ext", "issues", issue.as_str(), what]).json(body).idempotent()
 }

@@ -1,6 +1,5 @@
 //! The SLA events of a project.
 
-use http::Method;
 use serde::Serialize;
 
 use super::setters::setters;
@@ -56,15 +55,12 @@ setters! {
 impl SlaEvents {
     /// The events that `filter` matches: one page of them.
     pub async fn list(&self, filter: SlaFilter) -> Result<Vec<SlaEvent>, ClientError> {
-        self.client.list(self.listing(filter)?).await
+        self.stream(filter).first().await
     }
 
     /// The events that `filter` matches, through all pages.
     pub fn stream(&self, filter: SlaFilter) -> Paginator<SlaEvent> {
-        Paginator::new(self.client.clone(), self.listing(filter))
-    }
-
-    fn listing(&self, filter: SlaFilter) -> Result<Request, ClientError> {
-        Request::new(Method::GET, &["ext", "sla", "events"])?.of_project(&self.project)?.params(filter)
+        let list = Request::get(&["ext", "sla", "events"]).of_project(&self.project);
+        self.client.pages(list.params(filter))
     }
 }

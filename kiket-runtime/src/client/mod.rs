@@ -25,7 +25,6 @@ pub(crate) use self::{
     fetch::Fetcher,
     idempotency::IdempotencyKeys,
     options::{ClientLimits, ClientOptions},
-    page::ListOf,
     reporter::Reporter,
     request::{Idempotency, Request},
     resource::resources,
@@ -33,7 +32,8 @@ pub(crate) use self::{
 };
 pub use self::{page::Page, pagination::Paginator, rate_limit::RateWindow};
 use self::{
-    resource::{One, Resource},
+    page::Parse,
+    resource::Resource,
     scope::CallScope,
     send::{Call, ClientInner},
     transport::{HttpTransport, Response, Transport},
@@ -133,7 +133,7 @@ impl Client {
     ///
     /// When the call fails, or its response is not a `T`. A response without a body is `()` or `None`.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::GET, path)?).await
+        self.send(Request::raw(Method::GET, path)).await
     }
 
     /// `POST` of a JSON body. It is not retried, unless it carries an [idempotency key](Self::with_idempotency_key).
@@ -146,7 +146,7 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::POST, path)?.json(body)?).await
+        self.send(Request::raw(Method::POST, path).json(body)).await
     }
 
     /// `PUT` of a JSON body.
@@ -159,7 +159,7 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::PUT, path)?.json(body)?).await
+        self.send(Request::raw(Method::PUT, path).json(body)).await
     }
 
     /// `PATCH` with a JSON body. It is not retried, unless it carries an [idempotency key](Self::with_idempotency_key).
@@ -172,7 +172,7 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::PATCH, path)?.json(body)?).await
+        self.send(Request::raw(Method::PATCH, path).json(body)).await
     }
 
     /// `DELETE` of a path below the base URL.
@@ -181,7 +181,7 @@ impl Client {
     ///
     /// As for [`get`](Self::get).
     pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::DELETE, path)?).await
+        self.send(Request::raw(Method::DELETE, path)).await
     }
 
     /// The rate limit that the last response reported; `None` before the first that reports one.
@@ -218,29 +218,13 @@ impl Client {
     }
 
     /// Makes a call whose response is one resource.
-    pub(crate) async fn one<T: DeserializeOwned + Resource>(
-        &self,
-        request: Request,
-    ) -> Result<T, ClientError> {
-        let One(resource) = self.send(request).await?;
-        Ok(resource)
+    pub(crate) async fn one<T: Resource>(&self, request: Request) -> Result<T, ClientError> {
+        self.read(&request, resource::read_one).await
     }
 
-    /// Makes a call whose response is a list of resources, or its first page.
-    pub(crate) async fn list<T: DeserializeOwned + Resource>(
-        &self,
-        request: Request,
-    ) -> Result<Vec<T>, ClientError> {
-        Ok(self.page(request, ListOf::resources()).await?.items)
-    }
-
-    /// Makes a call whose response is a page of a list.
-    pub(crate) async fn page<T: DeserializeOwned>(
-        &self,
-        request: Request,
-        kind: ListOf<T>,
-    ) -> Result<Page<T>, ClientError> {
-        self.read(&request, |json| kind.read_page(json)).await
+    /// The resources of a list, in pages.
+    pub(crate) fn pages<T: Resource>(&self, request: Request) -> Paginator<T> {
+        Paginator::new(self.clone(), request, resource::read_page)
     }
 
     /// Makes a call and ignores the body of its response.
@@ -248,11 +232,7 @@ impl Client {
         self.call(&request).send().await.map(drop)
     }
 
-    async fn read<T>(
-        &self,
-        request: &Request,
-        parse: impl FnOnce(&[u8]) -> serde_json::Result<T>,
-    ) -> Result<T, ClientError> {
+    async fn read<T>(&self, request: &Request, parse: Parse<T>) -> Result<T, ClientError> {
         let call = self.call(request);
         let response: Response = call.send().await?;
         call.read(&response, parse)

@@ -7,6 +7,7 @@ use super::{
     credentials::{API_KEY, InvalidHeaderValue, bearer, sensitive},
     idempotency,
     options::ClientOptions,
+    page::Parse,
     rate_limit::{RateLimiter, TooLate},
     request::{Idempotency, Request},
     retry::{retried, retry_after},
@@ -53,6 +54,7 @@ impl Call<'_> {
     /// Sends the request, with its retries, before its deadline.
     pub(super) async fn send(&self) -> Result<Response, ClientError> {
         let Self { client, scope, request } = self;
+        request.check()?;
         let latest = Instant::now() + client.options.limits.call_timeout;
         let deadline = scope.delivery.as_ref().map_or(latest, |delivery| delivery.deadline().min(latest));
         let key = self.idempotency_key();
@@ -62,11 +64,7 @@ impl Call<'_> {
     }
 
     /// Reads a response; one without a body is `null`.
-    pub(super) fn read<T>(
-        &self,
-        response: &Response,
-        parse: impl FnOnce(&[u8]) -> serde_json::Result<T>,
-    ) -> Result<T, ClientError> {
+    pub(super) fn read<T>(&self, response: &Response, parse: Parse<T>) -> Result<T, ClientError> {
         let Response { headers, body, .. } = response;
         parse(if body.trim_ascii().is_empty() { b"null" } else { body }).map_err(|error| {
             // Where the response may hold a secret, the error would quote it.
