@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{
     Form,
     node::{Entry, Map, Mark},
-    report::{Report, quoted},
+    report::{Report, found, quoted},
 };
 
 /// A manifest as it is written: its form, and its sections.
@@ -123,10 +123,8 @@ fn check_adapter_marks(root: &Map, report: &mut Report<'_>) -> bool {
     }
     for (key, expected) in MARKS {
         let Some(entry) = root.entry(key) else { continue };
-        let found = entry.value.as_written();
-        if found.as_deref() != Some(expected) {
-            let found = found.map_or_else(|| entry.value.describe().to_owned(), |text| quoted(&text));
-            let what = format!("`{key}` is `{expected}`, found {found}");
+        if entry.value.as_written().as_deref() != Some(expected) {
+            let what = format!("`{key}` is `{expected}`, found {}", found(&entry.value));
             report.problem(spot(entry), what, format!("write `{key}: {expected}`"));
         }
     }

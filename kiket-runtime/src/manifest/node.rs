@@ -16,8 +16,8 @@ pub(super) struct Node {
     pub(super) written: Range<usize>,
 }
 
-/// A line and a column, both from 1.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A line and a column, both from 1; the default is the whole file.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Mark {
     pub(super) line: u32,
     pub(super) column: u32,
