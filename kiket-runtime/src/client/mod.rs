@@ -13,7 +13,7 @@ pub(crate) mod resource;
 mod retry;
 mod scope;
 mod send;
-mod transport;
+pub(crate) mod transport;
 
 use std::{fmt, sync::Arc};
 
@@ -250,12 +250,6 @@ impl fmt::Debug for Client {
             .field("version", &self.version())
             .finish_non_exhaustive()
     }
-}
-
-/// The transport, for tests that replace it.
-#[cfg(test)]
-pub(crate) mod wire {
-    pub(crate) use crate::client::transport::{Outgoing, Response, Sending, Transport};
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Keyring, TokenError, TokenRefusal, TokenVerifier, jwks::KeySet, rules::TokenRules};
 use crate::client::{
     Fetcher,
-    wire::{Outgoing, Response, Sending, Transport},
+    transport::{Outgoing, Response, Sending, Transport},
 };
 
 const NOW: u64 = 1_768_690_100;
