@@ -40,7 +40,7 @@ use crate::{
 ///
 /// Its functions fail when the API key or the organisation is blank or cannot be sent in a header; when an id is empty,
 /// `.` or `..`; and when the call fails.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Ingestion {
     client: Client,
     /// The credentials, or the reason why they cannot be sent.
@@ -368,13 +368,6 @@ impl Ingestion {
             Err(why) => return request.refused(ClientErrorKind::NotConfigured, *why),
         }
         request
-    }
-}
-
-/// Without the key.
-impl fmt::Debug for Ingestion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Ingestion").field(&self.client).finish()
     }
 }
 

@@ -58,6 +58,11 @@ impl IssueFilter {
         self.set(name, Some(value))
     }
 
+    /// At most this many issues; of a stream, this many per page.
+    pub fn limit(self, limit: impl Into<Option<u32>>) -> Self {
+        self.set("limit", limit.into())
+    }
+
     fn set(mut self, name: impl Into<String>, value: Option<impl ToString>) -> Self {
         let name = name.into();
         self.0.retain(|(own, _)| *own != name);
@@ -76,8 +81,6 @@ setters! {
     assignee(into Id) => "assignee_id";
     /// Only issues that changed at this time or later: a `SystemTime`, or RFC 3339.
     updated_since(into Timestamp) => "updated_since";
-    /// At most this many issues; of a stream, this many per page.
-    limit(u32) => "limit";
 }
 
 /// The fields that an issue is created with, or that an update changes. Fields that are not set stay as they are.

@@ -16,57 +16,40 @@
 /// }
 /// ```
 macro_rules! setters {
-    ($of:ident: $($fields:tt)*) => {
+    ($of:ident: $($(#[$doc:meta])* $name:ident($($value:tt)+) => $field:tt;)*) => {
         impl $of {
-            $crate::api::setters::setter! { $($fields)* }
+            $($crate::api::setters::setter! { $(#[$doc])* $name($($value)+) => $field })*
         }
     };
 }
 
 macro_rules! setter {
-    () => {};
-    ($(#[$doc:meta])* $name:ident(into $type:ty) => $field:literal; $($rest:tt)*) => {
+    ($(#[$doc:meta])* $name:ident(into $type:ty) => $field:literal) => {
         $(#[$doc])*
         pub fn $name<K>(self, $name: impl $crate::types::IntoOption<$type, K>) -> Self {
             self.set($field, $name.into_option())
         }
-
-        $crate::api::setters::setter! { $($rest)* }
     };
-    ($(#[$doc:meta])* $name:ident(into $type:ty) => $field:ident; $($rest:tt)*) => {
+    ($(#[$doc:meta])* $name:ident(into $type:ty) => $field:ident) => {
         $(#[$doc])*
         pub fn $name<K>(mut self, $name: impl $crate::types::IntoOption<$type, K>) -> Self {
             self.$field = $name.into_option();
             self
         }
-
-        $crate::api::setters::setter! { $($rest)* }
     };
-    ($(#[$doc:meta])* $name:ident(plain $type:ty) => $field:ident; $($rest:tt)*) => {
+    ($(#[$doc:meta])* $name:ident(plain $type:ty) => $field:ident) => {
         $(#[$doc])*
         pub fn $name(mut self, $name: impl Into<$type>) -> Self {
             self.$field = $name.into();
             self
         }
-
-        $crate::api::setters::setter! { $($rest)* }
     };
-    ($(#[$doc:meta])* $name:ident($type:ty) => $field:literal; $($rest:tt)*) => {
-        $(#[$doc])*
-        pub fn $name(self, $name: impl Into<Option<$type>>) -> Self {
-            self.set($field, $name.into())
-        }
-
-        $crate::api::setters::setter! { $($rest)* }
-    };
-    ($(#[$doc:meta])* $name:ident($type:ty) => $field:ident; $($rest:tt)*) => {
+    ($(#[$doc:meta])* $name:ident($type:ty) => $field:ident) => {
         $(#[$doc])*
         pub fn $name(mut self, $name: impl Into<Option<$type>>) -> Self {
             self.$field = $name.into();
             self
         }
-
-        $crate::api::setters::setter! { $($rest)* }
     };
 }
 
