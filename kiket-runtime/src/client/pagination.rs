@@ -76,10 +76,10 @@ impl<T> Paginator<T> {
         Self { client, list, parse, page: None, ended: false, total: None, items, fetching: None }
     }
 
-    /// The items of the first page.
-    pub(crate) async fn first(self) -> Result<Vec<T>, ClientError> {
-        let request = self.list.maybe_query("page", self.page);
-        Ok(self.client.read(&request, self.parse).await?.items)
+    /// The items of the first page. The future holds none of them: it is `Send` for every `T`.
+    pub(crate) fn first(self) -> impl Future<Output = Result<Vec<T>, ClientError>> {
+        let Self { client, list, parse, page, .. } = self;
+        async move { Ok(client.read(&list.maybe_query("page", page), parse).await?.items) }
     }
 
     /// Begins with another page than the first: one that was the [`next`](Page::next) of an earlier page.

@@ -1,6 +1,6 @@
 //! The resources in responses, bare or wrapped in an object.
 
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::page::Page;
@@ -12,9 +12,9 @@ pub(crate) trait Resource: DeserializeOwned {
     /// The member that wraps a list of them, like `issues`.
     const MANY: &str;
 
-    /// The name of a required member that this resource does not have.
-    fn missing(&self) -> Option<&'static str> {
-        None
+    /// Fails if the resource does not have all required members.
+    fn check(&self) -> serde_json::Result<()> {
+        Ok(())
     }
 }
 
@@ -31,13 +31,13 @@ macro_rules! resources {
                 const MANY: &str = $many;
 
                 $(
-                    fn missing(&self) -> Option<&'static str> {
+                    fn check(&self) -> serde_json::Result<()> {
                         $(
                             if self.$field.is_none() {
-                                return Some(stringify!($field));
+                                return Err(serde::de::Error::missing_field(stringify!($field)));
                             }
                         )+
-                        None
+                        Ok(())
                     }
                 )?
             }
@@ -61,19 +61,15 @@ pub(super) fn read_one<T: Resource>(json: &[u8]) -> serde_json::Result<T> {
         fields.remove(name?)
     });
     let resource = T::deserialize(wrapped.unwrap_or(response))?;
-    match resource.missing() {
-        Some(name) => Err(serde_json::Error::missing_field(name)),
-        None => Ok(resource),
-    }
+    resource.check()?;
+    Ok(resource)
 }
 
 /// Reads a page of resources.
 pub(super) fn read_page<T: Resource>(json: &[u8]) -> serde_json::Result<Page<T>> {
     let page: Page<T> = Page::read(json, T::MANY)?;
-    match page.items.iter().find_map(T::missing) {
-        Some(name) => Err(serde_json::Error::missing_field(name)),
-        None => Ok(page),
-    }
+    page.items.iter().try_for_each(T::check)?;
+    Ok(page)
 }
 
 #[cfg(test)]

@@ -68,11 +68,8 @@ impl Call<'_> {
         let Response { headers, body, .. } = response;
         parse(if body.trim_ascii().is_empty() { b"null" } else { body }).map_err(|error| {
             // Where the response may hold a secret, the error would quote it.
-            let message = if self.request.confidential {
-                "failed to deserialize the response".to_owned()
-            } else {
-                format!("failed to deserialize the response: {error}")
-            };
+            let detail = if self.request.confidential { String::new() } else { format!(": {error}") };
+            let message = format!("failed to deserialize the response{detail}");
             let error = ClientError::new(ClientErrorKind::Unreadable, self.request.call(), message);
             self.redacted(error.with_request_id(request_id(headers)).with_excerpt(self.excerpt(body)))
         })

@@ -108,7 +108,11 @@ impl Collected {
             match (&item.content, shape) {
                 (Content::Map(map), _) => self.mapping(map, item.mark, shape, report),
                 (_, Shape::SomeEvents) => {}
-                (_, Shape::Events) => self.bare(item, report),
+                (_, Shape::Events) => {
+                    if let Some(name) = event_name(item, item.mark, report) {
+                        self.add(name, None, None, item.mark, report);
+                    }
+                }
             }
         }
     }
@@ -130,12 +134,6 @@ impl Collected {
         let version = map.entry("version").and_then(|entry| event_version(entry, report));
         if let Some(name) = name {
             self.add(name, version, timeout, spot(entry), report);
-        }
-    }
-
-    fn bare(&mut self, item: &Node, report: &mut Report<'_>) {
-        if let Some(name) = event_name(item, item.mark, report) {
-            self.add(name, None, None, item.mark, report);
         }
     }
 

@@ -64,17 +64,11 @@ impl Node {
     }
 
     pub(super) fn as_map(&self) -> Option<&Map> {
-        match &self.content {
-            Content::Map(map) => Some(map),
-            _ => None,
-        }
+        if let Content::Map(map) = &self.content { Some(map) } else { None }
     }
 
     pub(super) fn as_list(&self) -> Option<&[Node]> {
-        match &self.content {
-            Content::List(items) => Some(items),
-            _ => None,
-        }
+        if let Content::List(items) = &self.content { Some(items) } else { None }
     }
 
     pub(super) fn is_nothing(&self) -> bool {

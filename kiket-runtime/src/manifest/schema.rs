@@ -100,12 +100,8 @@ fn id(written: &Written<'_>, report: &mut Report<'_>) -> Option<String> {
         .as_ref()
         .and_then(|identity| Some((identity, keys.iter().find_map(|key| identity.map.entry(key))?)));
     let id = inner.and_then(|(section, entry)| section.text(entry, report));
-    if written.form == Form::Flat {
-        return id;
-    }
-    let Some((top, entry)) = written.sections.last().and_then(|top| Some((top, top.map.entry("id")?))) else {
-        return id;
-    };
+    let top = written.sections.last().filter(|_| written.form != Form::Flat);
+    let Some((top, entry)) = top.and_then(|top| Some((top, top.map.entry("id")?))) else { return id };
     let outer = top.text(entry, report);
     if let (Some(id), Some(outer), Some((_, inner))) = (&id, &outer, inner)
         && id != outer

@@ -7,7 +7,10 @@ use std::{
     path::Path,
 };
 
-use super::{node::Mark, secrecy::Secrets};
+use super::{
+    node::Mark,
+    secrecy::{Secrets, WORDS},
+};
 use crate::error::Place;
 
 /// The text of a file, and the lines that must not be shown.
@@ -112,9 +115,7 @@ fn starts_with_key(line: &str) -> bool {
 
 fn is_suspicious(line: &str) -> bool {
     let line = line.to_ascii_lowercase();
-    ["secret", "token", "password", "api_key", "apikey", "private_key", "default"]
-        .iter()
-        .any(|word| line.contains(word))
+    WORDS.iter().chain(&["default"]).any(|word| line.contains(word))
 }
 
 #[cfg(test)]
