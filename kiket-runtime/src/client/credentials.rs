@@ -1,4 +1,4 @@
-//! The credentials of calls, as header values that HTTP libraries do not log.
+//! The credentials of a call: the extension's tokens, or those that the caller gave instead.
 
 use http::{HeaderName, HeaderValue};
 

@@ -3,10 +3,21 @@
 use std::borrow::Cow;
 
 use super::{
-    Form,
     node::{Entry, Map, Mark},
     report::{Report, found, quoted},
 };
+
+/// The three ways to write a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Form {
+    /// `id` and `version` at the top level.
+    Flat,
+    /// Everything under `extension:`.
+    Canonical,
+    /// `apiVersion: kiket.dev/v1` and `kind: Extension`.
+    Adapter,
+}
 
 /// A manifest as it is written: its form, and its sections.
 pub(super) struct Written<'a> {

@@ -29,6 +29,7 @@ mod yaml;
 
 use callback::Callback;
 pub use events::DeclaredEvent;
+pub use form::Form;
 pub(crate) use misspelt::closest;
 pub use reference::Reference;
 pub use settings::Setting;
@@ -58,18 +59,6 @@ pub struct Manifest {
     permissions: Vec<String>,
     raw: Value,
     warnings: Vec<Problem>,
-}
-
-/// The three ways to write a manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Form {
-    /// `id` and `version` at the top level.
-    Flat,
-    /// Everything under `extension:`.
-    Canonical,
-    /// `apiVersion: kiket.dev/v1` and `kind: Extension`.
-    Adapter,
 }
 
 impl Manifest {
