@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     merkle::{self, Hash, Node, ProofError},
-    setters::setters,
+    setters::filter,
 };
 use crate::{
     client::{Client, Idempotency, Paginator, Request, resources},
@@ -38,32 +38,22 @@ pub struct Audit {
     pub(super) client: Client,
 }
 
-/// Query parameters for listing anchors. Matches everything by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[must_use = "a filter filters nothing until it is given to `anchors`"]
-pub struct AnchorFilter {
-    per_page: Option<u32>,
-    status: Option<AnchorStatus>,
-    network: Option<String>,
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-    page: Option<u32>,
-}
-
-setters! {
+filter! {
+    /// Query parameters for listing anchors. Matches everything by default.
+    #[must_use = "a filter filters nothing until it is given to `anchors`"]
     AnchorFilter:
-    /// Only anchors in this status.
-    status(AnchorStatus) => status;
-    /// Only anchors in this blockchain, like `polygon_mainnet`.
-    network(into String) => network;
-    /// Only anchors made at this time or later: a `SystemTime`, or RFC 3339.
-    from(into Timestamp) => from;
-    /// Only anchors made at this time or earlier: a `SystemTime`, or RFC 3339.
-    to(into Timestamp) => to;
-    /// The page, from 1 on; of a stream, its first.
-    page(u32) => page;
     /// This many anchors per page. Kiket's default is 25, its maximum 100.
-    per_page(u32) => per_page;
+    per_page(u32) => per_page: u32;
+    /// Only anchors in this status.
+    status(AnchorStatus) => status: AnchorStatus;
+    /// Only anchors in this blockchain, like `polygon_mainnet`.
+    network(into String) => network: String;
+    /// Only anchors made at this time or later: a `SystemTime`, or RFC 3339.
+    from(into Timestamp) => from: Timestamp;
+    /// Only anchors made at this time or earlier: a `SystemTime`, or RFC 3339.
+    to(into Timestamp) => to: Timestamp;
+    /// The page, from 1 on; of a stream, its first.
+    page(u32) => page: u32;
 }
 
 /// The status of an [`Anchor`].

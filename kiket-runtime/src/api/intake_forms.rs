@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{intake_submissions::IntakeSubmissions, setters::setters};
+use super::{intake_submissions::IntakeSubmissions, setters::filter};
 use crate::{
     client::{Client, Paginator, Request, resources},
     error::ClientError,
@@ -43,23 +43,16 @@ pub struct IntakeForms {
     pub(super) project: String,
 }
 
-/// Query parameters for listing forms. Matches everything by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[must_use = "a filter filters nothing until it is given to `list`"]
-pub struct IntakeFormFilter {
-    active: Option<bool>,
-    public: Option<bool>,
-    limit: Option<u32>,
-}
-
-setters! {
+filter! {
+    /// Query parameters for listing forms. Matches everything by default.
+    #[must_use = "a filter filters nothing until it is given to `list`"]
     IntakeFormFilter:
     /// Only forms that take submissions, or only those that do not.
-    active(bool) => active;
+    active(bool) => active: bool;
     /// Only forms that anyone may fill in, or only the others.
-    public(bool) => public;
+    public(bool) => public: bool;
     /// At most this many forms; of a stream, this many per page.
-    limit(u32) => limit;
+    limit(u32) => limit: u32;
 }
 
 /// A form: its fields, and who may fill it in.

@@ -6,7 +6,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::setters::setters;
+use super::setters::filter;
 use crate::{
     client::{Client, Paginator, Request, resources},
     error::ClientError,
@@ -50,23 +50,16 @@ pub struct IntakeSubmissions {
     pub(super) form: String,
 }
 
-/// Query parameters for listing submissions. Matches everything by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[must_use = "a filter filters nothing until it is given to `list`"]
-pub struct SubmissionFilter {
-    status: Option<SubmissionStatus>,
-    limit: Option<u32>,
-    since: Option<Timestamp>,
-}
-
-setters! {
+filter! {
+    /// Query parameters for listing submissions. Matches everything by default.
+    #[must_use = "a filter filters nothing until it is given to `list`"]
     SubmissionFilter:
     /// Only submissions in this status.
-    status(SubmissionStatus) => status;
-    /// Only submissions from this time or later: a `SystemTime`, or RFC 3339.
-    since(into Timestamp) => since;
+    status(SubmissionStatus) => status: SubmissionStatus;
     /// At most this many submissions; of a stream, this many per page.
-    limit(u32) => limit;
+    limit(u32) => limit: u32;
+    /// Only submissions from this time or later: a `SystemTime`, or RFC 3339.
+    since(into Timestamp) => since: Timestamp;
 }
 
 /// The status of a submission.

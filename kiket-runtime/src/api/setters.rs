@@ -23,6 +23,31 @@ macro_rules! setters {
     };
 }
 
+/// A filter: the optional parameters of a list, sent in this order, and their setters.
+///
+/// ```text
+/// filter! {
+///     /// Query parameters for listing SLA events. Matches everything by default.
+///     SlaFilter:
+///     /// Only events of this issue.
+///     issue(into Id) => issue_id: Id;         a setter as above, and the type of its field
+/// }
+/// ```
+macro_rules! filter {
+    (
+        $(#[$about:meta])* $filter:ident:
+        $($(#[$doc:meta])* $name:ident($($value:tt)+) => $field:ident: $type:ty;)*
+    ) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+        pub struct $filter {
+            $($field: Option<$type>,)*
+        }
+
+        $crate::api::setters::setters! { $filter: $($(#[$doc])* $name($($value)+) => $field;)* }
+    };
+}
+
 macro_rules! setter {
     ($(#[$doc:meta])* $name:ident(into $type:ty) => $field:literal) => {
         $(#[$doc])*
@@ -53,4 +78,4 @@ macro_rules! setter {
     };
 }
 
-pub(super) use {setter, setters};
+pub(super) use {filter, setter, setters};

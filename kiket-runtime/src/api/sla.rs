@@ -1,8 +1,6 @@
 //! The SLA events of a project.
 
-use serde::Serialize;
-
-use super::setters::setters;
+use super::setters::filter;
 use crate::{
     client::{Client, Paginator, Request},
     error::ClientError,
@@ -33,23 +31,16 @@ pub struct SlaEvents {
     pub(super) project: String,
 }
 
-/// Query parameters for listing SLA events. Matches everything by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[must_use = "a filter filters nothing until it is given to `list`"]
-pub struct SlaFilter {
-    issue_id: Option<Id>,
-    state: Option<SlaState>,
-    limit: Option<u32>,
-}
-
-setters! {
+filter! {
+    /// Query parameters for listing SLA events. Matches everything by default.
+    #[must_use = "a filter filters nothing until it is given to `list`"]
     SlaFilter:
     /// Only events of this issue.
-    issue(into Id) => issue_id;
+    issue(into Id) => issue_id: Id;
     /// Only events in this state.
-    state(SlaState) => state;
+    state(SlaState) => state: SlaState;
     /// At most this many events; of a stream, this many per page.
-    limit(u32) => limit;
+    limit(u32) => limit: u32;
 }
 
 impl SlaEvents {
