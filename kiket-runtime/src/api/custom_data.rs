@@ -164,8 +164,7 @@ impl Table {
     }
 
     async fn one<T: DeserializeOwned>(&self, request: Request) -> Result<T, ClientError> {
-        let Data { data } = self.client.send(request).await?;
-        Ok(data)
+        self.client.send(request).await.map(|Data { data }| data)
     }
 
     fn listing(&self, query: Query) -> Request {

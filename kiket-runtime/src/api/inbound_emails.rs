@@ -72,12 +72,10 @@ impl InboundEmail {
 
     /// Sets one of the headers.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        let headers = self.0.entry("headers").or_insert_with(|| json!({}));
-        if !headers.is_object() {
-            *headers = json!({});
-        }
-        if let Value::Object(headers) = headers {
-            headers.insert(name.into(), value.into().into());
+        let (name, value) = (name.into(), value.into());
+        match self.0.get_mut("headers") {
+            Some(Value::Object(headers)) => drop(headers.insert(name, value.into())),
+            _ => return self.field("headers", json!({ name: value })),
         }
         self
     }
@@ -89,10 +87,8 @@ impl InboundEmail {
     }
 
     fn set(mut self, name: &str, value: Option<String>) -> Self {
-        match value {
-            Some(value) => self.0.insert(name.to_owned(), value.into()),
-            None => self.0.remove(name),
-        };
+        self.0.remove(name);
+        self.0.extend(value.map(|value| (name.to_owned(), value.into())));
         self
     }
 

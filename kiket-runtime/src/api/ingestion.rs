@@ -326,8 +326,7 @@ impl Ingestion {
         // It is a `GET` that takes effect. If its response is lost, another attempt claims other events, and those of the
         // first lie idle until their lease expires: three attempts may block three times `limit` events.
         request.idempotency = Idempotency::Never;
-        let Claimed(events) = self.client.send(request).await?;
-        Ok(events)
+        self.client.send(request).await.map(|Claimed(events)| events)
     }
 
     /// Has Kiket process a raw event, and returns the response.

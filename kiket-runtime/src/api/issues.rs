@@ -111,10 +111,8 @@ impl IssueFields {
 
     fn set(mut self, name: impl Into<String>, value: Option<impl Into<Value>>) -> Self {
         let name = name.into();
-        match value {
-            Some(value) => self.0.insert(name, value.into()),
-            None => self.0.remove(&name),
-        };
+        self.0.remove(&name);
+        self.0.extend(value.map(|value| (name, value.into())));
         self
     }
 }
