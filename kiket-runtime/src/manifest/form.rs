@@ -36,10 +36,6 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    fn top(map: &'a Map) -> Self {
-        Self { map, prefix: String::new() }
-    }
-
     /// The full name of `key` in backticks.
     pub(super) fn name(&self, key: &str) -> String {
         quoted(&format!("{}{key}", self.prefix))
@@ -93,7 +89,7 @@ pub(super) fn spot(entry: &Entry) -> Mark {
 impl<'a> Written<'a> {
     /// Finds the form by the keys at the top.
     pub(super) fn new(root: &'a Map, report: &mut Report<'_>) -> Self {
-        let top = Section::top(root);
+        let top = Section { map: root, prefix: String::new() };
         let is_adapter = check_adapter_marks(root, report);
         if let Some(entry) = root.entry("extension") {
             if is_adapter {

@@ -111,10 +111,8 @@ fn interpolated(text: &str) -> Result<Vec<Part>, ReferenceError> {
 
 /// A variable, from the text between `${` and `}`.
 fn variable(inside: &str) -> Result<Part, ReferenceError> {
-    let (name, default) = match inside.split_once(":-") {
-        Some((name, default)) => (name, Some(default)),
-        None => (inside, None),
-    };
+    let split = inside.split_once(":-");
+    let (name, default) = split.map_or((inside, None), |(name, default)| (name, Some(default)));
     if default.is_some_and(|default| default.contains("${")) {
         return Err(ReferenceError::Nested);
     }
