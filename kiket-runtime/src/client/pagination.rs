@@ -66,8 +66,10 @@ pub struct Paginator<T> {
     ended: bool,
     total: Option<u64>,
     items: VecDeque<T>,
-    fetching: Option<Pin<Box<dyn Future<Output = Result<Page<T>, ClientError>> + Send>>>,
+    fetching: Option<Fetching<T>>,
 }
+
+type Fetching<T> = Pin<Box<dyn Future<Output = Result<Page<T>, ClientError>> + Send>>;
 
 impl<T> Paginator<T> {
     /// The items of the list that `list` asks for.
