@@ -13,7 +13,7 @@ use super::{
 };
 use crate::client::{
     Fetcher,
-    wire::{Outgoing, Response, Sending, Transport},
+    transport::{Outgoing, Response, Sending, Transport},
 };
 
 const NOW: u64 = 1_768_690_100;
