@@ -42,6 +42,19 @@ pub(crate) struct Options {
     pub(crate) token_rules: TokenRules,
 }
 
+/// Setters of a builder over [`Options`]: `name(argument: Type) => |options| …`, each with its documentation.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) => |$options:ident| $set:expr;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(mut self, $($argument: $type),*) -> Self {
+            let $options = &mut self.0;
+            $set;
+            self
+        }
+    )*};
+}
+pub(super) use setters;
+
 /// The limits of deliveries.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
