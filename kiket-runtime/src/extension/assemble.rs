@@ -7,14 +7,14 @@ use http::StatusCode;
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
     client::{Client, ClientOptions, Reporter},
-    config::{Config, Declared},
+    config::{Config, Unreadable},
     dedupe::{MemoryStore, store_from_url},
     delivery::{HandlerKey, Services},
     error::{Problem, StartupError},
     extension::{
         consistency::{RegisteredHandler, disagreements},
         instance::{Extension, Parts},
-        options::{Dedupe, Limits, ManifestSource, Options, Store},
+        options::{Dedupe, Limits, ManifestSource, Options},
         registration::{collect, without_handlers},
         report::Report,
         requirements::{missing_secrets, missing_settings, needed_secrets, unmet},
@@ -35,11 +35,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let mut problems: Vec<_> = handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)).collect();
     let mut handlers_are_reported = !problems.is_empty();
     let loaded = load(&options.manifest);
-    let declared = match &loaded {
-        Ok(Some(manifest)) => Declared::By(manifest),
-        Ok(None) => Declared::Nothing,
-        Err(_) => Declared::Unreadable,
-    };
+    let declared = loaded.as_ref().map(Option::as_ref).map_err(|_| Unreadable);
     let layered = Config::combine(options.layer, options.settings, &options.environment, declared);
     let manifest = loaded.unwrap_or_else(|found| note(&mut problems, found));
     let config = layered.map_or_else(|found| note(&mut problems, found), Some);
@@ -128,9 +124,9 @@ fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>,
         return Ok(None);
     }
     let (store, chosen) = match (store, &config.dedupe_url) {
-        (Store::Given(store), _) => (store, true),
-        (Store::Configured, Some(url)) => (store_from_url(url.expose())?, true),
-        (Store::Configured, None) => (Arc::new(MemoryStore::new()) as _, false),
+        (Some(store), _) => (store, true),
+        (None, Some(url)) => (store_from_url(url.expose())?, true),
+        (None, None) => (Arc::new(MemoryStore::new()) as _, false),
     };
     let keep = retention.map_or_else(|| Ok(Retention::default()), Retention::new)?;
     Ok(Some(Deduplicator { store, chosen, keep, run_without_store }))

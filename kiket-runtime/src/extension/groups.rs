@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    extension::options::{Options, Store, setters},
+    config::{BASE_URL, TELEMETRY_URL, address},
+    extension::options::{Options, setters},
     store::DedupeStore,
     types::Secret,
 };
@@ -46,11 +47,14 @@ pub struct ClientOptions(pub(super) Options);
 impl ClientOptions {
     setters! {
         /// The base URL of Kiket. Comes before `KIKET_BASE_URL`; `https://kiket.dev` by default.
-        base_url(url: impl AsRef<str>) => |options| options.layer.set_base_url(url.as_ref());
+        base_url(url: impl AsRef<str>) => |options| options.layer.base_url = Some(address(BASE_URL, url.as_ref()));
 
         /// Adds a base URL that a delivery may name as its `api.base_url`: the calls of that delivery then go there, with
         /// the tokens of the extension. The base URL itself is always allowed; any other that a delivery names is ignored.
-        allowed_base_url(url: impl AsRef<str>) => |options| options.layer.allow_base_url(url.as_ref());
+        allowed_base_url(url: impl AsRef<str>) => |options| {
+            let allowed = options.layer.allowed_base_urls.get_or_insert_default();
+            allowed.push(address("allowed_base_url", url.as_ref()));
+        };
 
         /// How long a connection to Kiket may take to be established: 5 s by default.
         connect_timeout(timeout: Duration) => |options| options.outbound.connect_timeout = timeout;
@@ -75,7 +79,7 @@ impl DedupeOptions {
     /// Stores the replies in `store`, and turns deduplication on. Comes before `KIKET_DEDUPE_URL`; the memory of the process
     /// by default.
     pub fn store(mut self, store: impl DedupeStore) -> Self {
-        self.0.dedupe.store = Store::Given(Arc::new(store));
+        self.0.dedupe.store = Some(Arc::new(store));
         self.0.dedupe.off = false;
         self
     }
@@ -108,6 +112,6 @@ impl TelemetryOptions {
         enabled(enabled: bool) => |options| options.layer.telemetry = Some(enabled);
 
         /// Where records are sent. Comes before `KIKET_SDK_TELEMETRY_URL`; `/api/v1/ext` below the base URL by default.
-        url(url: impl AsRef<str>) => |options| options.layer.set_telemetry_url(url.as_ref());
+        url(url: impl AsRef<str>) => |options| options.layer.telemetry_url = Some(address(TELEMETRY_URL, url.as_ref()));
     }
 }

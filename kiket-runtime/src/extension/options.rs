@@ -77,20 +77,12 @@ impl Default for Limits {
 pub(crate) struct Dedupe {
     /// Whether deduplication is off.
     pub(crate) off: bool,
-    pub(crate) store: Store,
+    /// `None` is the store that the configuration names, else the memory of the process.
+    pub(crate) store: Option<Arc<dyn DedupeStore>>,
     /// The retention of stored replies.
     pub(crate) retention: Option<Duration>,
     /// Whether deliveries run while the store is down, at the risk of running twice.
     pub(crate) run_without_store: bool,
-}
-
-/// The store of deduplication.
-#[derive(Default)]
-pub(crate) enum Store {
-    /// The store that the configuration names, else the memory of the process.
-    #[default]
-    Configured,
-    Given(Arc<dyn DedupeStore>),
 }
 
 /// The source of the manifest.

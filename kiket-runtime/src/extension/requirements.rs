@@ -19,7 +19,7 @@ pub(crate) fn unmet(handlers: &[Handler], states: &TypeMap, config: Option<&Conf
         for (id, type_name) in &handler.requirements.states {
             if !states.contains(*id) {
                 let what = format!("no value for `State<{type_name}>`, required by `{}`", handler.function);
-                problems.push(Problem::new(what).at(handler.place.into()).mend(
+                problems.push(Problem::new(what).at(Place::from(handler.place)).mend(
                     "give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`",
                 ));
             }
@@ -30,7 +30,7 @@ pub(crate) fn unmet(handlers: &[Handler], states: &TypeMap, config: Option<&Conf
                 "`{}` requires scopes, which only a runtime token has, and the mode `hmac` checks none",
                 handler.function
             );
-            problems.push(Problem::new(what).at(handler.place.into()).mend(
+            problems.push(Problem::new(what).at(Place::from(handler.place)).mend(
                 "set `KIKET_AUTHENTICATION` to `both`, or give the builder `.authentication(Authentication::Both)`; \
                  or remove `scopes`",
             ));

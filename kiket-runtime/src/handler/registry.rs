@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     delivery::HandlerKey,
-    error::Problem,
+    error::{Place, Problem},
     handler::{declaration::Handler, middleware::Middleware},
     types::VersionKey,
 };
@@ -72,7 +72,7 @@ fn taken(key: &HandlerKey, handler: &Handler, other: &Handler) -> Problem {
         "`{}` and `{}` both handle `{}` in version `{}`",
         handler.function, other.function, key.event, key.version
     ))
-    .at(handler.place.into())
+    .at(Place::from(handler.place))
     .mend(format!("remove one of them, or give it another version; the other is at {}", other.place))
 }
 
