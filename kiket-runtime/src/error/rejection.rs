@@ -159,20 +159,16 @@ impl Rejection {
 
     /// The response to a handler's error. It shows only the text for the caller.
     pub(crate) fn of_handler(error: &Error, undecodable: StatusCode) -> Self {
-        let status = match error.kind() {
-            ErrorKind::Retryable => StatusCode::INTERNAL_SERVER_ERROR,
-            ErrorKind::RetryAfter(_) => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorKind::Permanent => StatusCode::UNPROCESSABLE_ENTITY,
-            ErrorKind::Rejected(status) => status,
-            ErrorKind::Undecodable => undecodable,
+        let (status, retry_after) = match error.kind() {
+            ErrorKind::Retryable => (StatusCode::INTERNAL_SERVER_ERROR, None),
+            ErrorKind::RetryAfter(delay) => (StatusCode::SERVICE_UNAVAILABLE, Some(delay)),
+            ErrorKind::Permanent => (StatusCode::UNPROCESSABLE_ENTITY, None),
+            ErrorKind::Rejected(status) => (status, None),
+            ErrorKind::Undecodable => (undecodable, None),
         };
         let text =
             error.message().map_or(Cow::Borrowed("handler failed"), |text| Cow::Owned(text.to_owned()));
         let rejection = Self::new(status, error.code().unwrap_or_else(|| error.kind().code()), text);
-        let retry_after = match error.kind() {
-            ErrorKind::RetryAfter(delay) => Some(delay),
-            _ => None,
-        };
         Self { retry_after, missing_scopes: error.missing_scopes().cloned().map(Box::new), ..rejection }
     }
 
