@@ -9,7 +9,7 @@ use serde::{
     Deserialize,
     de::{
         DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-        value::{BorrowedStrDeserializer, CowStrDeserializer},
+        value::{BorrowedStrDeserializer, CowStrDeserializer, StrDeserializer},
     },
     forward_to_deserialize_any,
 };
@@ -22,11 +22,12 @@ use crate::types::{Key, Secret};
 pub(crate) struct Envelope {
     /// Start and end of each field; an end of 0 means that it is absent. `u32` is enough for a body of at most 64 MiB, and
     /// makes the envelope half as large to move.
-    places: [(u32, u32); Field::COUNT],
+    places: [(u32, u32); Field::Other as usize],
 }
 
 /// The top-level fields that mean something to kiket (wire contract, envelope-fields).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
 enum Field {
     Event,
     Type,
@@ -35,35 +36,16 @@ enum Field {
     DeliveryId,
     Timestamp,
     OccurredAt,
+    #[serde(rename = "createdAt")]
     CreatedAt,
     ReceivedAt,
     Api,
     Authentication,
     Secrets,
     SecretStatus,
-}
-
-impl Field {
-    const COUNT: usize = 13;
-
-    fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "event" => Self::Event,
-            "type" => Self::Type,
-            "event_type" => Self::EventType,
-            "id" => Self::Id,
-            "delivery_id" => Self::DeliveryId,
-            "timestamp" => Self::Timestamp,
-            "occurred_at" => Self::OccurredAt,
-            "createdAt" => Self::CreatedAt,
-            "received_at" => Self::ReceivedAt,
-            "api" => Self::Api,
-            "authentication" => Self::Authentication,
-            "secrets" => Self::Secrets,
-            "secret_status" => Self::SecretStatus,
-            _ => return None,
-        })
-    }
+    /// A field of the payload: the last one, whose position is the number of the others.
+    #[serde(other)]
+    Other,
 }
 
 impl Envelope {
@@ -141,13 +123,10 @@ impl Envelope {
     }
 
     fn text<'b>(&self, field: Field, body: &'b str) -> Option<Cow<'b, str>> {
-        #[derive(Deserialize)]
-        struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
-
         let quoted = self.raw(field, body)?;
         match quoted.strip_prefix('"')?.strip_suffix('"')? {
             plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
-            _ => serde_json::from_str::<Text<'b>>(quoted).ok().map(|text| text.0),
+            _ => serde_json::from_str::<Key<'b>>(quoted).ok().map(|text| text.0),
         }
     }
 
@@ -279,7 +258,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Tee<'_, 'de, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_map(TeeMap { map, noted: self.noted, field: None })
+        self.inner.visit_map(TeeMap { map, noted: self.noted, field: Field::Other })
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
@@ -317,7 +296,7 @@ struct TeeMap<'n, 'b, A> {
     map: A,
     noted: Noted<'n, 'b>,
     /// The field of the key that was read last.
-    field: Option<Field>,
+    field: Field,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for TeeMap<'_, 'de, A> {
@@ -328,7 +307,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for TeeMap<'_, 'de, A> {
             *self.noted.complete = true;
             return Ok(None);
         };
-        self.field = Field::named(&key);
+        self.field = Field::deserialize(StrDeserializer::new(&key))?;
         match key {
             Cow::Borrowed(key) => seed.deserialize(BorrowedStrDeserializer::new(key)),
             Cow::Owned(_) => seed.deserialize(CowStrDeserializer::new(key)),
@@ -337,9 +316,11 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for TeeMap<'_, 'de, A> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        let Some(field) = self.field.take() else { return self.map.next_value_seed(seed) };
+        if self.field == Field::Other {
+            return self.map.next_value_seed(seed);
+        }
         let raw: &'de RawValue = self.map.next_value()?;
-        self.noted.envelope.note(field, raw, self.noted.body);
+        self.noted.envelope.note(self.field, raw, self.noted.body);
         seed.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).map_err(A::Error::custom)
     }
 
