@@ -41,9 +41,7 @@ pub(crate) struct Tokens {
 #[derive(Debug)]
 enum Refused {
     Unsigned(SignatureError),
-    WrongToken(TokenError),
-    /// It cannot be known before this time is over.
-    Undecided(Duration),
+    Token(TokenRefusal),
     /// The same token is being checked, here or elsewhere.
     InUse,
     StoreDown(StoreError),
@@ -51,14 +49,6 @@ enum Refused {
 
 /// The timeout of the store for one token.
 const STORE: Duration = Duration::from_secs(5);
-
-/// What the signature of a request proves.
-enum Verdict {
-    /// The signature decides.
-    Given(Result<Authentic, Refused>),
-    /// The token decides, too.
-    Open(Option<Result<Verified, SignatureError>>),
-}
 
 impl Authenticator {
     pub(crate) fn new(
@@ -78,31 +68,24 @@ impl Authenticator {
         concurrency: &Arc<ConcurrencyLimit>,
     ) -> Result<Authentic, Refusal> {
         let now = self.clock.unix_seconds();
-        let verdict = match self.by_signature(request, now) {
-            Verdict::Given(verdict) => verdict,
-            Verdict::Open(signature) => {
+        // The signature costs little and does not wait.
+        let verify = |verifier: &Verifier| verifier.verify(&request.headers, &request.body, now);
+        let verdict = match (self.mode, self.signatures.as_ref().map(verify)) {
+            (Authentication::Hmac, Some(signature)) => {
+                signature.map(Authentic::signed).map_err(Refused::Unsigned)
+            }
+            (Authentication::Both, Some(Err(cause))) => Err(Refused::Unsigned(cause)),
+            // The start makes sure that there is a secret.
+            (Authentication::Hmac | Authentication::Both, None) => {
+                Err(Refused::Unsigned(SignatureError::NoSecret))
+            }
+            (_, signature) => {
                 // While it waits for keys it holds a permit of arriving bodies, because the sender is not known yet.
                 let _permit = concurrency.try_arrive().map_err(Refusal::of_stranger)?;
                 Box::pin(self.by_token(signature, request, now)).await
             }
         };
         verdict.map_err(|refused| Refusal::of_stranger(self.rejection(refused, now)))
-    }
-
-    /// The verdict by the signature, which costs little and does not wait.
-    fn by_signature(&self, request: &Request<'_>, now: u64) -> Verdict {
-        let verify = |verifier: &Verifier| verifier.verify(&request.headers, &request.body, now);
-        match (self.mode, self.signatures.as_ref().map(verify)) {
-            (Authentication::Hmac, Some(signature)) => {
-                Verdict::Given(signature.map(Authentic::signed).map_err(Refused::Unsigned))
-            }
-            (Authentication::Both, Some(Err(cause))) => Verdict::Given(Err(Refused::Unsigned(cause))),
-            // The start makes sure that there is a secret.
-            (Authentication::Hmac | Authentication::Both, None) => {
-                Verdict::Given(Err(Refused::Unsigned(SignatureError::NoSecret)))
-            }
-            (_, signature) => Verdict::Open(signature),
-        }
     }
 
     /// The verdict by signature and token.
@@ -124,7 +107,7 @@ impl Authenticator {
             (Some(Ok(verified)), Err(refused), Authentication::Either) => {
                 Ok(Authentic { undecided: refused.undecided(), ..Authentic::signed(verified) })
             }
-            (Some(Err(cause)), Err(Refused::WrongToken(TokenError::Missing)), _) => {
+            (Some(Err(cause)), Err(Refused::Token(TokenRefusal::Wrong(TokenError::Missing))), _) => {
                 Err(Refused::Unsigned(cause))
             }
             (_, Err(refused), _) => Err(refused),
@@ -141,14 +124,14 @@ impl Authenticator {
                 }
                 Rejection::unsigned()
             }
-            Refused::WrongToken(cause) => {
+            Refused::Token(TokenRefusal::Wrong(cause)) => {
                 refusal::note(cause.code(), &cause);
                 if let Some(count) = self.metrics.refused_token(cause, now) {
                     tracing::warn!(cause = cause.code(), count, "runtime token refused: {cause}");
                 }
                 Rejection::unsigned()
             }
-            Refused::Undecided(wait) => Rejection::keys_unavailable(wait),
+            Refused::Token(TokenRefusal::Undecided(wait)) => Rejection::keys_unavailable(wait),
             Refused::InUse => Rejection::token_in_use(),
             Refused::StoreDown(error) => {
                 tracing::error!(%error, "the store of used runtime tokens is down: the delivery has to be sent again");
@@ -161,32 +144,23 @@ impl Authenticator {
 impl Refused {
     fn undecided(&self) -> Option<Duration> {
         match self {
-            Self::Undecided(wait) => Some(*wait),
+            Self::Token(TokenRefusal::Undecided(wait)) => Some(*wait),
             Self::InUse | Self::StoreDown(_) => Some(Duration::ZERO),
-            Self::Unsigned(_) | Self::WrongToken(_) => None,
+            Self::Unsigned(_) | Self::Token(TokenRefusal::Wrong(_)) => None,
         }
-    }
-}
-
-impl From<TokenError> for Refused {
-    fn from(error: TokenError) -> Self {
-        Self::WrongToken(error)
     }
 }
 
 impl From<TokenRefusal> for Refused {
     fn from(refusal: TokenRefusal) -> Self {
-        match refusal {
-            TokenRefusal::Wrong(error) => Self::WrongToken(error),
-            TokenRefusal::Undecided(wait) => Self::Undecided(wait),
-        }
+        Self::Token(refusal)
     }
 }
 
 impl Tokens {
     /// The token of a delivery, which no other delivery may use from now on (wire contract, token-single-use).
     async fn take(&self, request: &Request<'_>, now: u64) -> Result<Token, Refused> {
-        let (text, token_type) = read(&request.body).ok_or(TokenError::Missing)?;
+        let (text, token_type) = read(&request.body).ok_or(TokenRefusal::Wrong(TokenError::Missing))?;
         let auth = self.verifier.verify(text.expose(), now).await?.of_type(token_type);
         let id = auth.grant().id.as_deref().unwrap_or_default();
         let expires = auth.grant().expires_at.unwrap_or(now);
@@ -209,7 +183,7 @@ impl Tokens {
         let begun = within(self.memory.begin(&key, STORE), latest).await.unwrap_or_else(|| Err(late()));
         match begun.map_err(Refused::StoreDown)? {
             BeginOutcome::Done(known) if known.body() == fingerprint => Ok(()),
-            BeginOutcome::Done(_) => Err(TokenError::Reused.into()),
+            BeginOutcome::Done(_) => Err(TokenRefusal::Wrong(TokenError::Reused).into()),
             BeginOutcome::Running { .. } => Err(Refused::InUse),
             BeginOutcome::Leased(lease) => {
                 let known = StoredReply::new(http::StatusCode::OK, fingerprint.clone());
@@ -250,14 +224,15 @@ mod tests {
     use super::*;
     use crate::{delivery::Target, types::Headers};
 
-    #[test]
-    fn a_mode_with_signatures_accepts_nothing_without_a_secret() {
+    #[tokio::test]
+    async fn a_mode_with_signatures_accepts_nothing_without_a_secret() {
         for mode in [Authentication::Hmac, Authentication::Both] {
             let (headers, body) = (Headers::default(), Bytes::from_static(b"{}"));
             let request = Request { target: Target::default(), headers, body };
-            let verdict = Authenticator::new(mode, None, None, Clock::default()).by_signature(&request, 0);
-            let refused = matches!(verdict, Verdict::Given(Err(Refused::Unsigned(SignatureError::NoSecret))));
-            assert!(refused, "{mode}");
+            let authenticator = Authenticator::new(mode, None, None, Clock::default());
+            let refusal = authenticator.authenticate(&request, &ConcurrencyLimit::new(1)).await;
+            assert_eq!(refusal.unwrap_err().respond().status, http::StatusCode::UNAUTHORIZED, "{mode}");
+            assert_eq!(authenticator.metrics.signature_refusals(), [("no_secret", 1)], "{mode}");
         }
     }
 }

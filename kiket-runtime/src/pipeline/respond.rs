@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::{
-    outcome::{Failure, Interrupted, Outcome, Stop},
+    outcome::{Failure, Outcome, Stop},
     response::Response,
 };
 use crate::{
@@ -53,8 +53,7 @@ impl Responder {
                 Rejection::clone(rejection)
             }
             Stop::Failed(Failure::Handler(error)) => Rejection::of_handler(error, self.undecodable),
-            Stop::Failed(Failure::Interrupted(Interrupted::Panicked(_))) => Rejection::handler_panicked(),
-            Stop::Failed(Failure::Interrupted(Interrupted::TimedOut)) => Rejection::deadline_exceeded(),
+            Stop::Failed(Failure::Panicked(_)) => Rejection::handler_panicked(),
         };
         let redactor = self.redactor.with(&delivery.confidential());
         let text = truncated(redactor.redact(rejection.text.into_owned()));
