@@ -11,7 +11,7 @@ pub use self::settings::{SettingError, Settings};
 pub(crate) use self::{
     environment::{Environment, log_filter},
     layer::{BASE_URL, Layer, TELEMETRY_URL, address},
-    secrets::{SecretVariables, secret_variable},
+    secrets::SecretVariables,
 };
 use self::{
     layer::{Read, no_secret},

@@ -92,7 +92,13 @@ fn advice(variable: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Extension, RequiredSecret, SecretKey};
+    use crate::{
+        Extension,
+        auth::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign},
+        delivery::{Request, Target},
+        handler::{RequiredSecret, SecretKey},
+        types::Clock,
+    };
 
     struct ApiKey;
 
@@ -100,8 +106,8 @@ mod tests {
         const KEY: &'static str = "API_KEY";
     }
 
-    #[test]
-    fn advice_names_no_variable_that_is_not_read() {
+    #[tokio::test]
+    async fn advice_names_no_variable_that_is_not_read() {
         for on in [true, false] {
             let builder = Extension::builder().webhook_secret("sh_123").without_manifest();
             let builder = builder.environment([("HOST", "127.0.0.1")]).auto_env_secrets(on);
@@ -110,6 +116,18 @@ mod tests {
             let warnings: String = extension.report().warnings.iter().map(ToString::to_string).collect();
             assert!(warnings.contains("needs the secret `API_KEY`"), "{warnings}");
             assert_eq!(warnings.contains("KIKET_SECRET_API_KEY"), on, "{warnings}");
+
+            let now = Clock::system().unix_seconds();
+            let signature = sign("sh_123", now, b"{}");
+            let headers = [(TIMESTAMP_HEADER, now.to_string()), (SIGNATURE_HEADER, signature)];
+            let headers = headers.into_iter().collect();
+            let target = Target { event: Some("issue.created"), version: Some("v1"), query: "" };
+            let request = Request { target, headers, body: "{}".into() };
+            let response = extension.pipeline().handle(request).await;
+            let body = String::from_utf8_lossy(&response.body);
+            assert_eq!(response.status, 500, "{body}");
+            assert!(body.contains("the secret `API_KEY` is missing"), "{body}");
+            assert_eq!(body.contains("or set `KIKET_SECRET_API_KEY`"), on, "{body}");
         }
     }
 }
