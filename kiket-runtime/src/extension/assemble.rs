@@ -128,8 +128,8 @@ fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>,
         (None, Some(url)) => (store_from_url(url.expose())?, true),
         (None, None) => (Arc::new(MemoryStore::new()) as _, false),
     };
-    let keep = retention.map_or_else(|| Ok(Retention::default()), Retention::new)?;
-    Ok(Some(Deduplicator { store, chosen, keep, run_without_store }))
+    let retention = retention.map_or_else(|| Ok(Retention::default()), Retention::new)?;
+    Ok(Some(Deduplicator { store, chosen, retention, run_without_store }))
 }
 
 /// How requests are authenticated.

@@ -21,7 +21,7 @@ pub(crate) struct Deduplicator {
     pub(crate) store: Arc<dyn DedupeStore>,
     /// Whether the store was configured; else it is the memory of this process.
     pub(crate) chosen: bool,
-    pub(crate) keep: Retention,
+    pub(crate) retention: Retention,
     /// Whether deliveries run while the store is down, at the risk of running twice.
     pub(crate) run_without_store: bool,
 }
@@ -110,8 +110,8 @@ impl Claim<'_> {
 
 impl LeaseGuard<'_> {
     async fn commit(self, reply: &StoredReply) {
-        let Self { deduplicator: Deduplicator { store, keep, .. }, key, token } = self;
-        match in_lease(store.commit(&key, &token, reply, keep.duration())).await {
+        let Self { deduplicator: Deduplicator { store, retention, .. }, key, token } = self;
+        match in_lease(store.commit(&key, &token, reply, retention.duration())).await {
             Ok(LeaseState::Held) => {}
             Ok(LeaseState::Lost) => tracing::warn!(
                 "lease expired before the reply was stored; another process may have handled the delivery again"
