@@ -71,27 +71,13 @@ pub use self::{
     messages::{Decision, external_webhook, notification},
     types::{Event, EventName, EventVersion, Headers, Secret},
 };
-// These names belong to modules; the root has them for expansions, doc examples and fuzz targets.
+// These names belong to modules; the test kit, fuzz targets and doc examples have them from the root.
 #[doc(hidden)]
 pub use self::{
     api::{Endpoints, Level},
-    auth::{Auth, TokenRules},
-    config::{Config, SettingError},
-    error::{
-        Advice, ClientError, ClientErrorKind, ErrorKind, FieldError, IntoHandlerError, Place, Problem,
-        StartupError,
-    },
-    extension::{ClientOptions, DedupeOptions, HandlerReport, HttpOptions, Report, TelemetryOptions},
-    handler::{
-        AsyncHandler, FromMiddleware, HandlerFuture, HandlerOutcome, Middleware, MiddlewareFn, Next,
-        RequiredSecret, Requirements, SecretKey,
-    },
-    http::{Server, ServerHandle},
-    manifest::{DeclaredEvent, Form, Manifest, Reference, Setting},
-    messages::{Action, ActionKind, Actions, Verdict},
-    telemetry::{Record, RecordStatus, init_logging},
-    types::{
-        Authentication, AuthenticationModeError, Clock, EventNameError, EventVersionError, Id, Scope,
-        Timeout, Timestamp,
-    },
+    auth::TokenRules,
+    config::SettingError,
+    error::{ClientError, Problem, StartupError},
+    messages::{Action, ActionKind, Actions},
+    types::{Authentication, Clock, Id, Timestamp},
 };

@@ -32,7 +32,7 @@ pub type Result<T, E = HandlerError> = std::result::Result<T, E>;
 /// [`into_error`](Self::into_error) converts it into one.
 ///
 /// ```
-/// use kiket_runtime::{ErrorKind, HandlerError};
+/// use kiket_runtime::{HandlerError, error::ErrorKind};
 ///
 /// fn parse(text: &str) -> kiket_runtime::Result<u32> {
 ///     Ok(text.parse()?) // retried; the response says `handler failed`

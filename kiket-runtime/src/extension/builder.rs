@@ -98,7 +98,7 @@ impl ExtensionBuilder {
     /// type of your own, derive [`Retry`](crate::Retry).
     ///
     /// ```
-    /// use kiket_runtime::{Advice, Extension};
+    /// use kiket_runtime::{Extension, error::Advice};
     ///
     /// let builder = Extension::builder().classify(|error: &std::num::ParseIntError| {
     ///     (*error.kind() == std::num::IntErrorKind::Empty).then(Advice::never)

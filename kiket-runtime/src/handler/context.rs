@@ -116,7 +116,7 @@ impl Context {
     /// the handler runs.
     ///
     /// ```
-    /// use kiket_runtime::{ErrorKind, StatusCode};
+    /// use kiket_runtime::{StatusCode, error::ErrorKind};
     /// use kiket_testing::context;
     ///
     /// let context = context("issue.created", "v1").scopes(["issues:read"]).build();
@@ -144,7 +144,7 @@ impl Context {
     /// The secret `key`: that of the delivery, else the variable `KIKET_SECRET_<KEY>`, else, where the manifest declares
     /// `key`, the variable of that name. Variables are read once, at the start.
     ///
-    /// A handler that needs it takes a [`RequiredSecret`](crate::RequiredSecret).
+    /// A handler that needs it takes a [`RequiredSecret`](crate::handler::RequiredSecret).
     ///
     /// ```
     /// use kiket_testing::context;
