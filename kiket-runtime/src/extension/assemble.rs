@@ -12,7 +12,7 @@ use crate::{
     delivery::{HandlerKey, Services},
     error::{Problem, StartupError},
     extension::{
-        consistency::{RegisteredHandler, disagreements},
+        consistency::disagreements,
         instance::{Extension, Parts},
         options::{Dedupe, Limits, ManifestSource, Options},
         registration::{collect, without_handlers},
@@ -48,16 +48,14 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     if handlers.is_empty() && !handlers_are_reported {
         problems.push(no_handlers());
     }
-    if let Err(problem) = check_prefix(&options.http.prefix) {
-        problems.push(problem);
-    }
+    problems.extend(wrong_prefix(&options.http.prefix));
     let timeout = |key: &HandlerKey| timeout(key, manifest.as_ref(), &options.limits);
     let registry = Registry::new(handlers, &options.middleware, timeout);
     let registry = registry.map_or_else(|found| note(&mut problems, found), Some);
     let mut warnings = manifest.as_ref().map(|manifest| manifest.warnings().to_vec()).unwrap_or_default();
     let mut differences = without_handlers(&registrations, &options.collected);
     if let (Some(manifest), Some(registry)) = (&manifest, &registry) {
-        differences.extend(compare(manifest, registry));
+        differences.extend(disagreements(manifest, registry.routes()));
     }
     if let Some(config) = &config {
         differences.extend(missing_secrets(&needed, config));
@@ -184,15 +182,16 @@ fn no_handlers() -> Problem {
     )
 }
 
-fn check_prefix(prefix: &str) -> Result<(), Problem> {
+fn wrong_prefix(prefix: &str) -> Option<Problem> {
     let segment = |text: &str| {
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
     };
-    if prefix.is_empty() || prefix.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment)) {
-        return Ok(());
-    }
-    Err(Problem::new(format!("`{prefix}` is not a prefix of paths"))
-        .mend("write it like `/kiket` or `/hooks/kiket`: a slash before every segment, none at the end"))
+    let right =
+        prefix.is_empty() || prefix.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment));
+    (!right).then(|| {
+        Problem::new(format!("`{prefix}` is not a prefix of paths"))
+            .mend("write it like `/kiket` or `/hooks/kiket`: a slash before every segment, none at the end")
+    })
 }
 
 /// The timeout of a handler whose attribute has none: its hook in the manifest, else the callback, else the default.
@@ -201,16 +200,4 @@ fn timeout(key: &HandlerKey, manifest: Option<&Manifest>, limits: &Limits) -> Du
         manifest.event_timeout(key.event.as_str()).or_else(|| manifest.callback_timeout())
     });
     declared.unwrap_or(limits.handler_timeout)
-}
-
-fn compare(manifest: &Manifest, registry: &Registry) -> Vec<Problem> {
-    let routes = registry.routes();
-    let handlers = routes.iter().map(|route| RegisteredHandler {
-        event: &route.key.event,
-        version: &route.key.version,
-        function: &route.handler.function,
-        file: route.handler.place.file(),
-        line: route.handler.place.line(),
-    });
-    disagreements(manifest, handlers)
 }
