@@ -185,28 +185,23 @@ struct Tee<'n, 'b, I> {
 /// The private protocols of `serde_json` (raw values, exact numbers), which must reach it unchanged.
 const PRIVATE: &str = "$serde_json::private";
 
+/// Deserializes with a visitor that notes.
+macro_rules! noted {
+    ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, D::Error> {
+            self.inner.$method($($argument,)* Tee { inner: visitor, noted: self.noted })
+        }
+    )*};
+}
+
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Tee<'_, 'de, D> {
     type Error = D::Error;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_any(Tee { inner: visitor, noted: self.noted })
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_map(Tee { inner: visitor, noted: self.noted })
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_struct(name, fields, Tee { inner: visitor, noted: self.noted })
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_option(Tee { inner: visitor, noted: self.noted })
+    noted! {
+        deserialize_any()
+        deserialize_map()
+        deserialize_option()
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -241,13 +236,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Tee<'_, 'de, D> {
 }
 
 macro_rules! forward_visits {
-    ($($visit:ident($type:ty))*) => {
-        $(
-            fn $visit<E: serde::de::Error>(self, value: $type) -> Result<V::Value, E> {
-                self.inner.$visit(value)
-            }
-        )*
-    };
+    ($($visit:ident($($value:ident: $type:ty)?))*) => {$(
+        fn $visit<E: serde::de::Error>(self $(, $value: $type)?) -> Result<V::Value, E> {
+            self.inner.$visit($($value)?)
+        }
+    )*};
 }
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Tee<'_, 'de, V> {
@@ -272,15 +265,8 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Tee<'_, 'de, V> {
     // A body is an object: the other visits only make errors read as if the tee were not there.
 
     forward_visits! {
-        visit_bool(bool) visit_i64(i64) visit_u64(u64) visit_f64(f64) visit_str(&str) visit_borrowed_str(&'de str)
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<V::Value, E> {
-        self.inner.visit_unit()
-    }
-
-    fn visit_none<E: serde::de::Error>(self) -> Result<V::Value, E> {
-        self.inner.visit_none()
+        visit_bool(value: bool) visit_i64(value: i64) visit_u64(value: u64) visit_f64(value: f64)
+        visit_str(value: &str) visit_borrowed_str(value: &'de str) visit_unit() visit_none()
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<V::Value, A::Error> {
