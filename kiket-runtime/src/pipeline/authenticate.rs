@@ -122,20 +122,20 @@ impl Authenticator {
                 if let Some(count) = self.metrics.refused(cause, now) {
                     tracing::warn!(cause = cause.code(), count, "signature refused: {cause}");
                 }
-                Rejection::unsigned()
+                Rejection::UNSIGNED
             }
             Refused::Token(TokenRefusal::Wrong(cause)) => {
                 refusal::note(cause.code(), &cause);
                 if let Some(count) = self.metrics.refused_token(cause, now) {
                     tracing::warn!(cause = cause.code(), count, "runtime token refused: {cause}");
                 }
-                Rejection::unsigned()
+                Rejection::UNSIGNED
             }
             Refused::Token(TokenRefusal::Undecided(wait)) => Rejection::keys_unavailable(wait),
-            Refused::InUse => Rejection::token_in_use(),
+            Refused::InUse => Rejection::TOKEN_IN_USE,
             Refused::StoreDown(error) => {
                 tracing::error!(%error, "the store of used runtime tokens is down: the delivery has to be sent again");
-                Rejection::store_down()
+                Rejection::STORE_DOWN
             }
         }
     }

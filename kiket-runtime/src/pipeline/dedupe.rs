@@ -72,7 +72,7 @@ impl Deduplicator {
             }
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "the deduplication store is down: the delivery has to be sent again");
-                Err(Stop::refused(Rejection::store_down()))
+                Err(Stop::refused(Rejection::STORE_DOWN))
             }
         }
     }

@@ -55,7 +55,7 @@ fn of_rejection(rejection: &Rejection) -> (&'static str, String) {
 
 impl Failure {
     pub(super) fn deadline_exceeded() -> Self {
-        Self::Rejected(Box::new(Rejection::deadline_exceeded()))
+        Self::Rejected(Box::new(Rejection::DEADLINE_EXCEEDED))
     }
 
     fn logged(&self) -> (&'static str, String) {

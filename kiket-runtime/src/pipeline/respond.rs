@@ -53,7 +53,7 @@ impl Responder {
                 Rejection::clone(rejection)
             }
             Stop::Failed(Failure::Handler(error)) => Rejection::of_handler(error, self.undecodable),
-            Stop::Failed(Failure::Panicked(_)) => Rejection::handler_panicked(),
+            Stop::Failed(Failure::Panicked(_)) => Rejection::HANDLER_PANICKED,
         };
         let redactor = self.redactor.with(&delivery.confidential());
         let text = truncated(redactor.redact(rejection.text.into_owned()));
