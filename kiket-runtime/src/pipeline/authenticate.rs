@@ -6,14 +6,14 @@ use bytes::Bytes;
 use sha2::Digest as _;
 use tokio::time::Instant;
 
-use super::{concurrency::ConcurrencyLimit, respond::Refusal};
+use super::{concurrency::ConcurrencyLimit, dedupe::before, respond::Refusal};
 use crate::{
     auth::{Authentic, Token, TokenRefusal, TokenVerifier, Verified, Verifier, refusal},
     delivery::{Envelope, Request},
     error::{Rejection, SignatureError, TokenError},
     metrics::Metrics,
     store::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, StoreError, StoredReply},
-    types::{Authentication, Clock, Secret, VERSION_HEADER, hex, sha256_of_parts, within},
+    types::{Authentication, Clock, Secret, VERSION_HEADER, hex, sha256_of_parts},
 };
 
 /// Authenticates requests.
@@ -178,9 +178,8 @@ impl Tokens {
     async fn remember(&self, id: &str, fingerprint: &Bytes, seconds: u64) -> Result<(), Refused> {
         // Deliveries are in the same store; their keys begin with the name of an event, which is never empty.
         let key = DedupeKey::new(self.extension_id.as_deref().unwrap_or_default(), &format!(":jti:{id}"));
-        let late = || StoreError::new("it does not respond");
-        let latest = Instant::now() + STORE;
-        let begun = within(self.memory.begin(&key, STORE), latest).await.unwrap_or_else(|| Err(late()));
+        let (latest, late) = (Instant::now() + STORE, "it does not respond");
+        let begun = before(latest, self.memory.begin(&key, STORE), late).await;
         match begun.map_err(Refused::StoreDown)? {
             BeginOutcome::Done(known) if known.body() == fingerprint => Ok(()),
             BeginOutcome::Done(_) => Err(TokenRefusal::Wrong(TokenError::Reused).into()),
@@ -188,8 +187,8 @@ impl Tokens {
             BeginOutcome::Leased(lease) => {
                 let known = StoredReply::new(http::StatusCode::OK, fingerprint.clone());
                 let keep = Duration::from_secs(seconds.saturating_add(MARGIN));
-                let committed = within(self.memory.commit(&key, &lease, &known, keep), latest).await;
-                match committed.unwrap_or_else(|| Err(late())).map_err(Refused::StoreDown)? {
+                let committed = before(latest, self.memory.commit(&key, &lease, &known, keep), late).await;
+                match committed.map_err(Refused::StoreDown)? {
                     LeaseState::Held => Ok(()),
                     LeaseState::Lost => Err(Refused::InUse),
                 }

@@ -15,6 +15,7 @@ mod run;
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 pub(crate) use self::{
@@ -72,7 +73,11 @@ impl Pipeline {
         let permit = self.concurrency.try_acquire().map_err(|rejection| Refusal::of(rejection, &request))?; // 503
         let (route, body) =
             route(&self.registry, &request).map_err(|rejection| Refusal::of(rejection, &request))?; // 400, 404
-        Ok(Accepted::new(&self.services, request, authentic, route, body, permit))
+        let arrived = Instant::now();
+        let (services, key) = (Arc::clone(&self.services), Arc::clone(&route.key));
+        let deadline = arrived + route.timeout;
+        let delivery = Delivery::new(services, key, request.headers, body, authentic, deadline);
+        Ok(Accepted { delivery, route, event_in_path: request.target.event.is_some(), arrived, permit })
     }
 
     /// Handles a delivery up to its response, which is stored before it is sent. The permit is held to the end.

@@ -37,18 +37,13 @@ impl Ended {
 
 impl Responder {
     pub(super) fn respond(&self, delivery: &Delivery, outcome: Outcome) -> Ended {
-        match outcome {
-            Ok(response) => Ended { response, stop: None, redactor: Redactor::default() },
-            Err(stop) => self.stopped(delivery, stop),
-        }
-    }
-
-    fn stopped(&self, delivery: &Delivery, stop: Stop) -> Ended {
+        let replied = |response, stop| Ended { response, stop, redactor: Redactor::default() };
+        let stop = match outcome {
+            Ok(response) => return replied(response, None),
+            Err(stop) => stop,
+        };
         let rejection = match &stop {
-            Stop::Replayed(stored) => {
-                let response = Response::replayed(stored);
-                return Ended { response, stop: Some(stop), redactor: Redactor::default() };
-            }
+            Stop::Replayed(stored) => return replied(Response::replayed(stored), Some(stop)),
             Stop::Refused(rejection) | Stop::Failed(Failure::Rejected(rejection)) => {
                 Rejection::clone(rejection)
             }
