@@ -217,11 +217,6 @@ impl Delivery {
         own.map(|(_, secret)| secret).or_else(|| variables.find(key).cloned())
     }
 
-    /// The keys of the secrets that Kiket does not have.
-    pub(crate) fn missing_secrets(&self) -> Vec<String> {
-        self.envelope().map(|envelope| envelope.missing_secrets(self.body())).unwrap_or_default()
-    }
-
     fn secrets(&self) -> Vec<(String, Secret)> {
         self.envelope().map(|envelope| envelope.secrets(self.body())).unwrap_or_default()
     }

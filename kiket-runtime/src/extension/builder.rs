@@ -183,13 +183,10 @@ impl ExtensionBuilder {
         self
     }
 
-    /// Leaves annotated functions out: the extension has only the handlers given to [`handler`](Self::handler).
-    pub fn without_collected(mut self) -> Self {
-        self.0.collected = Collected::None;
-        self
-    }
-
     setters! {
+        /// Leaves annotated functions out: the extension has only the handlers given to [`handler`](Self::handler).
+        without_collected() => |options| options.collected = Collected::None;
+
         /// The timeout of handlers that have none in their attribute or in the manifest: 10 s by default.
         handler_timeout(timeout: Duration) => |options| options.limits.handler_timeout = timeout;
 
@@ -284,12 +281,9 @@ impl ExtensionBuilder {
     setters! {
         /// The path of the manifest, which must exist. By default the working directory is searched.
         manifest(path: impl Into<PathBuf>) => |options| options.manifest = ManifestSource::At(path.into());
-    }
 
-    /// Reads no manifest.
-    pub fn without_manifest(mut self) -> Self {
-        self.0.manifest = ManifestSource::None;
-        self
+        /// Reads no manifest.
+        without_manifest() => |options| options.manifest = ManifestSource::None;
     }
 
     /// Environment variables to use instead of the process's, for tests.

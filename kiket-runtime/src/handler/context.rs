@@ -160,7 +160,7 @@ impl Context {
 
     /// The keys of the secrets that the manifest declares and Kiket does not have: `secret_status.missing`.
     pub fn missing_secrets(&self) -> Vec<String> {
-        self.0.missing_secrets()
+        self.0.envelope().map(|envelope| envelope.missing_secrets(self.0.body())).unwrap_or_default()
     }
 
     /// The client of Kiket's API, with the version and the deadline of this delivery.

@@ -59,10 +59,7 @@ impl Registry {
     /// All routes, by event and then by version.
     pub(crate) fn routes(&self) -> Vec<&Route> {
         let mut routes: Vec<_> = self.by_event.values().flatten().map(Arc::as_ref).collect();
-        routes.sort_by(|a, b| {
-            let key = |route: &Route| (route.key.event.clone(), route.key.version.as_str().to_owned());
-            key(a).cmp(&key(b))
-        });
+        routes.sort_by_cached_key(|route| (route.key.event.clone(), route.key.version.to_string()));
         routes
     }
 }
