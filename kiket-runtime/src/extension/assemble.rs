@@ -22,6 +22,7 @@ use crate::{
     handler::{Registration, Registry},
     http::Routes,
     manifest::Manifest,
+    metrics::Metrics,
     pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens},
     store::Retention,
     telemetry::{Telemetry, TelemetryContext},
@@ -149,7 +150,8 @@ fn authenticator(
         let verifier = TokenVerifier::new(rules, &config.base_url)?;
         Ok(Tokens { verifier, memory, extension_id: config.id.clone(), run_without_store })
     };
-    Ok(Authenticator::new(mode, signatures, mode.takes_tokens().then(tokens).transpose()?, clock))
+    let tokens = mode.takes_tokens().then(tokens).transpose()?;
+    Ok(Authenticator { mode, signatures, tokens, clock, metrics: Metrics::default() })
 }
 
 /// The redactor of every secret that is known at the start.

@@ -18,12 +18,12 @@ use crate::{
 
 /// Authenticates requests.
 pub(crate) struct Authenticator {
-    mode: Authentication,
+    pub(crate) mode: Authentication,
     /// Present in every mode that takes signatures.
-    signatures: Option<Verifier>,
+    pub(crate) signatures: Option<Verifier>,
     /// Present in every mode that takes tokens.
-    tokens: Option<Tokens>,
-    clock: Clock,
+    pub(crate) tokens: Option<Tokens>,
+    pub(crate) clock: Clock,
     /// Counts refusals by cause.
     pub(crate) metrics: Metrics,
 }
@@ -51,15 +51,6 @@ enum Refused {
 const STORE: Duration = Duration::from_secs(5);
 
 impl Authenticator {
-    pub(crate) fn new(
-        mode: Authentication,
-        signatures: Option<Verifier>,
-        tokens: Option<Tokens>,
-        clock: Clock,
-    ) -> Self {
-        Self { mode, signatures, tokens, clock, metrics: Metrics::default() }
-    }
-
     /// What the request proves, else 401, or 503 while that cannot be known (wire contract, response-unsigned). The response
     /// does not name the cause.
     pub(super) async fn authenticate(
@@ -228,7 +219,8 @@ mod tests {
         for mode in [Authentication::Hmac, Authentication::Both] {
             let (headers, body) = (Headers::default(), Bytes::from_static(b"{}"));
             let request = Request { target: Target::default(), headers, body };
-            let authenticator = Authenticator::new(mode, None, None, Clock::default());
+            let (clock, metrics) = (Clock::default(), Metrics::default());
+            let authenticator = Authenticator { mode, signatures: None, tokens: None, clock, metrics };
             let refusal = authenticator.authenticate(&request, &ConcurrencyLimit::new(1)).await;
             assert_eq!(refusal.unwrap_err().respond().status, http::StatusCode::UNAUTHORIZED, "{mode}");
             assert_eq!(authenticator.metrics.signature_refusals(), [("no_secret", 1)], "{mode}");

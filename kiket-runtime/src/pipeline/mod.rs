@@ -70,9 +70,9 @@ impl Pipeline {
 
     /// Finds the handler of an authenticated request.
     fn accept(&self, request: Request<'_>, authentic: Authentic) -> Result<Accepted, Refusal> {
-        let permit = self.concurrency.try_acquire().map_err(|rejection| Refusal::of(rejection, &request))?; // 503
-        let (route, body) =
-            route(&self.registry, &request).map_err(|rejection| Refusal::of(rejection, &request))?; // 400, 404
+        let refused = |rejection| Refusal::of(rejection, &request);
+        let permit = self.concurrency.try_acquire().map_err(refused)?; // 503
+        let (route, body) = route(&self.registry, &request).map_err(refused)?; // 400, 404
         let arrived = Instant::now();
         let (services, key) = (Arc::clone(&self.services), Arc::clone(&route.key));
         let deadline = arrived + route.timeout;
