@@ -32,14 +32,6 @@ mod store;
 pub mod telemetry;
 mod types;
 
-/// The errors that stop the start of an extension, and the report of a start.
-pub mod startup {
-    pub use crate::{
-        error::{Place, Problem, StartupError},
-        extension::{HandlerReport, Report},
-    };
-}
-
 /// Decisions: the replies of guards.
 pub mod guard {
     pub use crate::messages::{Decision, Verdict};
@@ -48,11 +40,6 @@ pub mod guard {
 /// Actions that a reply asks Kiket to carry out.
 pub mod actions {
     pub use crate::messages::{Action, ActionKind, Actions};
-}
-
-/// Middleware: code around every handler.
-pub mod middleware {
-    pub use crate::handler::{FromMiddleware, HandlerOutcome, Middleware, MiddlewareFn, Next};
 }
 
 pub use ::http::StatusCode;

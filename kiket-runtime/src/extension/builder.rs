@@ -134,7 +134,7 @@ impl ExtensionBuilder {
         ///     .on("issue.created", "v1", async || {})
         ///     .build()?;
         /// assert!(extension.config().settings().secret("API_KEY").is_none());
-        /// # Ok::<(), kiket_runtime::startup::StartupError>(())
+        /// # Ok::<(), kiket_runtime::error::StartupError>(())
         /// ```
         auto_env_secrets(on: bool) => |options| options.layer.auto_env_secrets = Some(on);
 

@@ -15,7 +15,7 @@ use crate::{
 ///
 /// It is implemented for [`Payload<T>`](crate::Payload), [`Context`](crate::Context), [`State<T>`](crate::State),
 /// [`Settings`], [`Headers`], [`RawBody`], [`RequiredSecret<K>`](crate::handler::RequiredSecret),
-/// [`FromMiddleware<T>`](crate::middleware::FromMiddleware), and for an `Option` or a `Result` of an extractor: `None` and `Err` are
+/// [`FromMiddleware<T>`](crate::handler::FromMiddleware), and for an `Option` or a `Result` of an extractor: `None` and `Err` are
 /// given to the handler instead of failing it. Implement it for your own types:
 ///
 /// ```

@@ -29,7 +29,7 @@ use crate::{
 /// ```
 /// use kiket_runtime::{
 ///     Delivery, Extension, HandlerError, StatusCode,
-///     middleware::{HandlerOutcome, Next},
+///     handler::{HandlerOutcome, Next},
 /// };
 ///
 /// async fn only_tenants(delivery: &Delivery, next: Next<'_>) -> HandlerOutcome {
@@ -51,7 +51,7 @@ use crate::{
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
-/// use kiket_runtime::{Delivery, handler::HandlerFuture, middleware::{Middleware, Next}};
+/// use kiket_runtime::{Delivery, handler::{HandlerFuture, Middleware, Next}};
 ///
 /// #[derive(Default)]
 /// struct Count(AtomicU64);
@@ -134,7 +134,7 @@ impl<'d> Next<'d> {
 /// into an `Arc<T>`.
 ///
 /// ```
-/// use kiket_runtime::{Delivery, middleware::{FromMiddleware, HandlerOutcome, Next}};
+/// use kiket_runtime::{Delivery, handler::{FromMiddleware, HandlerOutcome, Next}};
 ///
 /// struct Tenant(String);
 ///
