@@ -47,7 +47,7 @@ impl<'r> Target<'r> {
                 None => found = Some(version),
             }
         }
-        found.ok_or_else(|| Rejection::VERSION_MISSING)
+        found.ok_or(Rejection::VERSION_MISSING)
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn route(registry: &Registry, request: &Request<'_>) -> Result<(Arc<R
     }
     let body = JsonText::new(body.clone())?;
     let envelope = Envelope::read(body.as_str()).map_err(Rejection::not_json)?;
-    let event = envelope.routed_event(body.as_str()).ok_or_else(|| Rejection::EVENT_MISSING)?;
+    let event = envelope.routed_event(body.as_str()).ok_or(Rejection::EVENT_MISSING)?;
     if !EventName::is_valid(&event) {
         return Err(EventNameError.into());
     }
