@@ -202,12 +202,15 @@ pub mod manifest {
 #[doc(alias = "from_fn")]
 #[doc(alias = "interceptor")]
 pub mod middleware {
-    pub use kiket_runtime::middleware::{FromMiddleware, HandlerOutcome, Middleware, MiddlewareFn, Next};
+    pub use kiket_runtime::handler::{FromMiddleware, HandlerOutcome, Middleware, MiddlewareFn, Next};
 }
 
 /// Startup: the errors that keep an extension from starting, each with its place and its fix, and the report of a start.
 pub mod startup {
-    pub use kiket_runtime::startup::{HandlerReport, Place, Problem, Report, StartupError};
+    pub use kiket_runtime::{
+        error::{Place, Problem, StartupError},
+        extension::{HandlerReport, Report},
+    };
 }
 
 /// Telemetry and logging: records of deliveries, counters, and the log of `kiket::main!`.

@@ -4,7 +4,7 @@ use std::{any::type_name, borrow::Cow, panic::Location, sync::Arc, time::Duratio
 
 use crate::{
     delivery::{Delivery, HandlerKey},
-    error::{Problem, Result},
+    error::{Place, Problem, Result},
     handler::{
         extract::Requirements,
         function::{AsyncHandler, HandlerFuture},
@@ -79,7 +79,7 @@ impl Handler {
     }
 
     fn problem(&mut self, what: String, rule: &(impl ToString + ?Sized)) {
-        self.problems.push(Problem::new(what).at(self.place.into()).mend(rule.to_string()));
+        self.problems.push(Problem::new(what).at(Place::from(self.place)).mend(rule.to_string()));
     }
 
     /// Limits how long the handler may run, instead of the manifest and
