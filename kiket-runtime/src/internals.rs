@@ -51,6 +51,7 @@ pub struct ContextParts {
 pub fn context(parts: ContextParts) -> Option<Context> {
     let services = Services {
         client: parts.client.unwrap_or_else(Client::unconfigured),
+        clock: Clock::fixed(parts.signed_at),
         extension_id: parts.extension_id,
         extension_version: parts.extension_version,
         settings: parts.settings.into_iter().collect(),

@@ -15,7 +15,7 @@ use serde::{
 };
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::types::{Key, Secret};
+use crate::types::{EventName, Key, Secret};
 
 /// The positions of the envelope's fields in the body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,9 +35,11 @@ enum Field {
     Id,
     DeliveryId,
     Timestamp,
+    #[serde(alias = "occurredAt")]
     OccurredAt,
-    #[serde(rename = "createdAt")]
+    #[serde(alias = "createdAt")]
     CreatedAt,
+    #[serde(alias = "receivedAt")]
     ReceivedAt,
     Api,
     Authentication,
@@ -48,6 +50,9 @@ enum Field {
     Other,
 }
 
+/// The fields that may name the event, after `event`.
+const TYPES: [Field; 2] = [Field::Type, Field::EventType];
+
 impl Envelope {
     /// Reads only the envelope of `body`.
     pub(crate) fn read(body: &str) -> serde_json::Result<Self> {
@@ -55,14 +60,17 @@ impl Envelope {
         read.map(|_| envelope)
     }
 
-    /// The event that the body names: `event`, else `type`.
+    /// The event that the body names: `event`, else `type` or `event_type` if they are the name of an event with a dot. Without
+    /// one they are data, like `"type": "bug"` (wire contract, event-in-body).
     pub(crate) fn event<'b>(&self, body: &'b str) -> Option<Cow<'b, str>> {
-        self.text(Field::Event, body).or_else(|| self.text(Field::Type, body))
+        let event =
+            |field| self.text(field, body).filter(|name| name.contains('.') && EventName::is_valid(name));
+        self.text(Field::Event, body).or_else(|| TYPES.into_iter().find_map(event))
     }
 
-    /// The event of a delivery whose route names none: as above, else `event_type`.
+    /// The event of a delivery whose route names none: as above, else `type` or `event_type`, whatever they are.
     pub(crate) fn routed_event<'b>(&self, body: &'b str) -> Option<Cow<'b, str>> {
-        self.event(body).or_else(|| self.text(Field::EventType, body))
+        self.event(body).or_else(|| TYPES.into_iter().find_map(|field| self.text(field, body)))
     }
 
     /// The id of the delivery: `id`, else `delivery_id`; a text or a number.

@@ -10,7 +10,7 @@ use crate::{
     client::Client,
     config::{SecretVariables, Settings},
     error::Classifiers,
-    types::{EventName, EventVersion},
+    types::{Clock, EventName, EventVersion},
 };
 
 /// Event and version of a handler, as it was registered.
@@ -23,6 +23,7 @@ pub(crate) struct HandlerKey {
 /// The services that all deliveries of an extension share.
 pub(crate) struct Services {
     pub(crate) client: Client,
+    pub(crate) clock: Clock,
     pub(crate) extension_id: Option<String>,
     pub(crate) extension_version: Option<String>,
     pub(crate) settings: Settings,

@@ -93,6 +93,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         registry,
         services: Arc::new(Services {
             client: Client::new(client, clock.clone()),
+            clock: clock.clone(),
             extension_id: config.id.clone(),
             extension_version: config.version.clone(),
             settings: config.settings.clone(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::{self, id};
-use crate::types::or_default;
+use crate::types::{or_default, unknown_fields};
 
 /// A message that the extension sends for Kiket.
 ///
@@ -273,7 +273,7 @@ struct Fields {
     thread_id: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     attachments: Vec<Value>,
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_fields")]
     extra: Map<String, Value>,
 }
 
