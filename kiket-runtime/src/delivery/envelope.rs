@@ -437,7 +437,12 @@ mod tests {
     fn events_are_texts_and_the_last_repeated_field_counts() {
         for (body, event, routed) in [
             (r#"{"event":"a","type":"b"}"#, Some("a"), Some("a")),
-            (r#"{"event":null,"type":"b"}"#, Some("b"), Some("b")),
+            (r#"{"event":null,"type":"b.c"}"#, Some("b.c"), Some("b.c")),
+            (r#"{"type":"b.c","event_type":"d.e"}"#, Some("b.c"), Some("b.c")),
+            // Without a dot, or with other characters than names have, a type is data.
+            (r#"{"type":"bug"}"#, None, Some("bug")),
+            (r#"{"type":"bug","event_type":"d.e"}"#, Some("d.e"), Some("d.e")),
+            (r#"{"type":"a bug.","event_type":"issue_created"}"#, None, Some("a bug.")),
             (r#"{"event":{"type":"message"},"event_type":"c"}"#, None, Some("c")),
             (r#"{"event_type":"c"}"#, None, Some("c")),
             (r#"{"event":"a","event":"b"}"#, Some("b"), Some("b")),

@@ -54,7 +54,7 @@ macro_rules! events {
                 $($own)*
                 /// The id of the delivery, as it is in the body.
                 pub id: Option<$crate::types::Id>,
-                /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`, in either case.
+                /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
                 pub occurred_at: Option<$crate::types::Timestamp>,
                 /// The organisation.
                 pub organization_id: Option<$crate::types::Id>,
@@ -90,6 +90,8 @@ mod approval;
 mod case;
 mod command;
 mod comment;
+#[cfg(test)]
+mod documented;
 mod issue;
 pub(crate) mod payload;
 mod workflow;

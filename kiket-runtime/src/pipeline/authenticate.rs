@@ -259,4 +259,39 @@ mod tests {
             assert_eq!(authenticator.metrics.signature_refusals(), [("no_secret", 1)], "{mode}");
         }
     }
+
+    /// The cause that a test sees for an unsigned delivery with this body.
+    async fn cause(mode: Authentication, body: &'static [u8]) -> String {
+        let request = Request {
+            target: Target::default(),
+            headers: Headers::default(),
+            body: Bytes::from_static(body),
+        };
+        let (clock, metrics) = (Clock::default(), Metrics::default());
+        let signatures = Verifier::new(&[Secret::from("sh_123456789012345")]).ok();
+        let authenticator = Authenticator { mode, signatures, tokens: None, clock, metrics };
+        let limit = ConcurrencyLimit::new(1);
+        let (refused, cause) = refusal::observed(authenticator.authenticate(&request, &limit)).await;
+        assert_eq!(refused.unwrap_err().respond().status, http::StatusCode::UNAUTHORIZED);
+        cause.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_token_that_the_mode_does_not_read_is_named() {
+        let hmac = Authentication::Hmac;
+        for body in [
+            r#"{"authentication":{"runtime_token":"a.b.c"}}"#,
+            "\u{feff}{\"authentication\":{\"runtime_token\":\"a\"}}",
+        ] {
+            let cause = cause(hmac, body.as_bytes()).await;
+            assert!(cause.starts_with("timestamp_missing: "), "{cause}");
+            assert!(cause.contains("runtime token") && cause.contains("`KIKET_AUTHENTICATION`"), "{cause}");
+            assert!(!cause.contains("a.b.c"), "{cause}");
+        }
+        for body in [&b"{}"[..], b"", b"\xff", br#"{"authentication":{"runtime_token":7}}"#] {
+            assert!(!cause(hmac, body).await.contains("KIKET_AUTHENTICATION"));
+        }
+        let both = cause(Authentication::Both, br#"{"authentication":{"runtime_token":"a.b.c"}}"#).await;
+        assert!(!both.contains("KIKET_AUTHENTICATION"), "{both}");
+    }
 }
