@@ -2,15 +2,18 @@
 //! store must follow.
 
 mod model;
+mod pooler;
 mod postgres;
 mod process;
 mod redis;
 
 pub use self::{
     model::{Moving, Steps, TestedStore, follows_the_model, steps},
-    postgres::Postgres,
+    pooler::Pooler,
+    postgres::{Postgres, connect},
     redis::Redis,
 };
+pub use tokio_postgres::SimpleQueryMessage;
 
 /// The one thing that is the same in every test: a service that is there, or a test that says it was skipped.
 ///
