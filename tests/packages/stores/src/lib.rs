@@ -1,6 +1,7 @@
 //! For tests of the stores that remember deliveries: a Redis and a PostgreSQL of their own, and the model that every
 //! store must follow.
 
+mod cluster;
 mod model;
 mod pooler;
 mod postgres;
@@ -8,6 +9,7 @@ mod process;
 mod redis;
 
 pub use self::{
+    cluster::Cluster,
     model::{Moving, Steps, TestedStore, follows_the_model, steps},
     pooler::Pooler,
     postgres::{Postgres, connect},
