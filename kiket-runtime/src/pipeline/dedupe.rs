@@ -34,7 +34,12 @@ struct LeaseGuard<'d> {
     deduplicator: &'d Deduplicator,
     key: DedupeKey,
     token: LeaseToken,
+    /// Whether the event asks for a decision.
+    guards: bool,
 }
+
+/// The events of guards begin so.
+const GUARDS: &str = "workflow.before_";
 
 /// How far the lease reaches beyond the deadline of the handler: the response must be stored in it.
 const BEYOND_DEADLINE: Duration = Duration::from_secs(5);
@@ -61,7 +66,10 @@ impl Deduplicator {
         match begun
             .unwrap_or_else(|| Err(StoreError::new("it does not respond before the delivery's deadline")))
         {
-            Ok(BeginOutcome::Leased(token)) => Ok(Claim(Some(LeaseGuard { deduplicator: self, key, token }))),
+            Ok(BeginOutcome::Leased(token)) => {
+                let guards = delivery.event().as_str().starts_with(GUARDS);
+                Ok(Claim(Some(LeaseGuard { deduplicator: self, key, token, guards })))
+            }
             Ok(BeginOutcome::Done(stored)) => Err(Stop::Replayed(stored)),
             Ok(BeginOutcome::Running { remaining }) => {
                 Err(Stop::refused(Rejection::still_running(remaining)))
@@ -101,7 +109,9 @@ impl Claim<'_> {
     pub(super) async fn settle(self, response: &Response) {
         let Some(lease) = self.0 else { return };
         if response.is_final() {
-            lease.commit(&StoredReply::new(response.status, response.body.clone())).await;
+            let reply = StoredReply::new(response.status, response.body.clone());
+            let is_decision = response.is_decision || lease.guards;
+            lease.commit(&reply.with_decision(is_decision)).await;
         } else {
             lease.release().await;
         }
@@ -110,7 +120,7 @@ impl Claim<'_> {
 
 impl LeaseGuard<'_> {
     async fn commit(self, reply: &StoredReply) {
-        let Self { deduplicator: Deduplicator { store, keep, .. }, key, token } = self;
+        let Self { deduplicator: Deduplicator { store, keep, .. }, key, token, .. } = self;
         match in_lease(store.commit(&key, &token, reply, keep.duration())).await {
             Ok(LeaseState::Held) => {}
             Ok(LeaseState::Lost) => tracing::warn!(
@@ -122,7 +132,7 @@ impl LeaseGuard<'_> {
     }
 
     async fn release(self) {
-        let Self { deduplicator, key, token } = self;
+        let Self { deduplicator, key, token, .. } = self;
         if let Err(error) = in_lease(deduplicator.store.release(&key, &token)).await {
             tracing::error!(error = %Chain(&error), "the lease could not be given back: it ends by itself");
         }
