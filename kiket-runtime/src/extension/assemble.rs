@@ -23,7 +23,7 @@ use crate::{
     http::Routes,
     manifest::Manifest,
     pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens},
-    store::Retention,
+    store::{KeySpace, Retention},
     telemetry::{Telemetry, TelemetryContext},
     types::{Clock, Redactor},
 };
@@ -79,6 +79,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let authenticator =
         authenticator(&config, &options.token_rules, deduplicator.as_ref(), run_without_store, clock.clone())
             .map_err(StartupError::new)?;
+    let keys = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
     let client = ClientOptions {
         base_url: config.base_url.clone(),
         allowed_base_urls: config.allowed_base_urls.clone(),
@@ -99,6 +100,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         services: Arc::new(Services {
             client: Client::new(client, clock.clone()),
             extension_id: config.id.clone(),
+            keys,
             extension_version: config.version.clone(),
             settings: config.settings.clone(),
             secret_variables: config.secret_variables.clone(),
@@ -132,8 +134,18 @@ fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>,
         (Store::Configured, Some(url)) => (store_from_url(url.expose())?, true),
         (Store::Configured, None) => (Arc::new(MemoryStore::new()) as _, false),
     };
+    if store.is_shared() && config.id.as_deref().is_none_or(|id| id.trim().is_empty()) {
+        return Err(without_id());
+    }
     let keep = retention.map_or_else(|| Ok(Retention::default()), Retention::new)?;
     Ok(Some(Deduplicator { store, chosen, keep, run_without_store }))
+}
+
+fn without_id() -> Problem {
+    Problem::new(
+        "the deduplication store may be shared, and the extension has no id: another one without an id would get its replies",
+    )
+    .mend("write `id: com.example.my_extension` into the manifest, or call the builder's `id`")
 }
 
 /// How requests are authenticated.
@@ -153,7 +165,8 @@ fn authenticator(
         let chosen = deduplicator.filter(|dedupe| dedupe.chosen).map(|dedupe| Arc::clone(&dedupe.store));
         let memory = chosen.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let verifier = TokenVerifier::new(rules, &config.base_url)?;
-        Ok(Tokens { verifier, memory, extension_id: config.id.clone(), run_without_store })
+        let keys = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
+        Ok(Tokens { verifier, memory, keys, run_without_store })
     };
     Ok(Authenticator::new(mode, signatures, mode.takes_tokens().then(tokens).transpose()?, clock))
 }

@@ -122,6 +122,20 @@ impl DedupeOptions {
         self
     }
 
+    /// The namespace of the deliveries in a shared store: letters, digits, `.`, `_` and `-`, at most 64. It keeps staging and
+    /// production of one extension apart. Comes before `KIKET_DEDUPE_NAMESPACE`; none by default.
+    ///
+    /// ```
+    /// # use kiket_runtime::ExtensionBuilder;
+    /// # fn of(builder: ExtensionBuilder) -> ExtensionBuilder {
+    /// builder.dedupe(|dedupe| dedupe.url("redis://redis").namespace("staging"))
+    /// # }
+    /// ```
+    pub fn namespace(mut self, namespace: impl AsRef<str>) -> Self {
+        self.0.layer.set_dedupe_namespace(namespace.as_ref());
+        self
+    }
+
     /// Whether deliveries are deduplicated; on by default. With `false`, a redelivery runs its handler again.
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.0.dedupe.off = !enabled;

@@ -12,7 +12,7 @@ use crate::{
     delivery::{Envelope, Request},
     error::{Rejection, SignatureError, TokenError},
     metrics::Metrics,
-    store::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, StoreError, StoredReply},
+    store::{BeginOutcome, DedupeStore, KeySpace, LeaseState, StoreError, StoredReply},
     types::{Authentication, Clock, Secret, VERSION_HEADER, hex, sha256_of_parts, within},
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct Authenticator {
 pub(crate) struct Tokens {
     pub(crate) verifier: TokenVerifier,
     pub(crate) memory: Arc<dyn DedupeStore>,
-    pub(crate) extension_id: Option<String>,
+    pub(crate) keys: KeySpace,
     /// Whether tokens are accepted while the store is down, at the risk of accepting one twice.
     pub(crate) run_without_store: bool,
 }
@@ -203,7 +203,7 @@ impl Tokens {
     /// other delivery may use it.
     async fn remember(&self, id: &str, fingerprint: &Bytes, seconds: u64) -> Result<(), Refused> {
         // Deliveries are in the same store; their keys begin with the name of an event, which is never empty.
-        let key = DedupeKey::new(self.extension_id.as_deref().unwrap_or_default(), &format!(":jti:{id}"));
+        let key = self.keys.key(&format!(":jti:{id}"));
         let late = || StoreError::new("it does not respond");
         let latest = Instant::now() + STORE;
         let begun = within(self.memory.begin(&key, STORE), latest).await.unwrap_or_else(|| Err(late()));

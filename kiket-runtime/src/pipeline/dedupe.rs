@@ -58,8 +58,7 @@ impl Deduplicator {
     }
 
     async fn claim(&self, delivery: &Delivery) -> Result<Claim<'_>, Stop> {
-        let extension = delivery.services().extension_id.as_deref().unwrap_or_default();
-        let key = DedupeKey::new(extension, &delivery.work_key());
+        let key = delivery.services().keys.key(&delivery.work_key());
         let begun = self.store.begin(&key, delivery.remaining() + BEYOND_DEADLINE);
         // A store of the user's may have no timeout of its own.
         let begun = within(begun, delivery.deadline()).await;

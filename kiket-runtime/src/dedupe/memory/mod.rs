@@ -69,6 +69,10 @@ impl DedupeStore for MemoryStore {
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
         Box::pin(ready(Ok(self.0.release(key, *token, Instant::now()))))
     }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]
