@@ -18,8 +18,8 @@ pub(super) async fn to_completion(
     delivery: Pin<Box<dyn Future<Output = Response> + Send>>,
     span: Span,
 ) -> Response {
-    let mut delivery = Box::pin(InSpan { delivery, span });
-    let task = match poll_fn(|context| Poll::Ready(delivery.as_mut().poll(context))).await {
+    let mut delivery = InSpan { delivery, span };
+    let task = match poll_fn(|context| Poll::Ready(Pin::new(&mut delivery).poll(context))).await {
         Poll::Ready(response) => return response,
         Poll::Pending => tokio::spawn(delivery),
     };
@@ -59,7 +59,7 @@ impl Future for InSpan {
 }
 
 fn panicked() -> Response {
-    Response::rejection(&Rejection::handler_panicked(), None)
+    Response::rejection(&Rejection::HANDLER_PANICKED, None)
 }
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ mod tests {
             async move {
                 let _ = receiver.await;
                 done.store(true, Ordering::SeqCst);
-                Response::rejection(&Rejection::draining(), None)
+                Response::rejection(&Rejection::DRAINING, None)
             }
         });
         let mut waiting = Box::pin(to_completion(delivery, Span::none()));
