@@ -89,7 +89,7 @@ pub use self::{
     http::{Server, ServerHandle},
     manifest::{DeclaredEvent, Form, Manifest, Reference, Setting},
     messages::{Action, ActionKind, Actions, Verdict},
-    telemetry::{Record, RecordStatus, init_logging},
+    telemetry::{Record, RecordStatus, init_logging, install_panic_hook},
     types::{
         Authentication, AuthenticationModeError, Clock, EventNameError, EventVersionError, Id, Scope,
         Timeout, Timestamp,

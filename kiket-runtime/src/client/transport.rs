@@ -138,9 +138,13 @@ impl fmt::Debug for HttpTransport {
     }
 }
 
-fn connect(options: &TransportOptions) -> reqwest::Result<reqwest::Client> {
-    // An already installed provider stays.
+/// Installs the TLS provider of the process, unless it has one.
+pub(crate) fn install_tls_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn connect(options: &TransportOptions) -> reqwest::Result<reqwest::Client> {
+    install_tls_provider();
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(options.connect_timeout)

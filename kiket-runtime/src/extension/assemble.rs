@@ -24,7 +24,7 @@ use crate::{
     manifest::Manifest,
     pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens},
     store::Retention,
-    telemetry::{Telemetry, TelemetryContext},
+    telemetry::{Telemetry, TelemetryContext, redact_panics},
     types::{Clock, Redactor},
 };
 
@@ -68,6 +68,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         differences.extend(manifest.iter().flat_map(|manifest| missing_settings(manifest, config)));
     }
     if options.strict { &mut problems } else { &mut warnings }.extend(differences);
+    warnings.extend(fatal_panics(cfg!(panic = "abort")));
     let run_without_store = options.dedupe.run_without_store;
     let deduplicator = config.as_ref().map(|config| deduplicator(config, options.dedupe));
     let deduplicator =
@@ -92,6 +93,8 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
     let report =
         Report { notes: options.notes, ..Report::new(&config, manifest.as_ref(), &registry, warnings) };
+    let redactor = redactor(&config);
+    redact_panics(&redactor);
     let pipeline = Pipeline {
         authenticator,
         concurrency: ConcurrencyLimit::new(options.limits.concurrency),
@@ -107,7 +110,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         }),
         deduplicator,
         responder: Responder {
-            redactor: redactor(&config),
+            redactor,
             undecodable: if options.limits.give_up_undecodable {
                 StatusCode::UNPROCESSABLE_ENTITY
             } else {
@@ -163,6 +166,14 @@ fn redactor(config: &Config) -> Redactor {
     let tokens = config.workspace_token.iter().chain(&config.extension_api_key);
     let settings = config.settings.secrets().chain(config.secret_variables.all());
     Redactor::new(config.secrets.iter().chain(tokens).chain(settings))
+}
+
+/// Handlers cannot be kept from ending the process where panics abort it.
+fn fatal_panics(abort: bool) -> Option<Problem> {
+    let problem = Problem::new(
+        "with `panic = \"abort\"` the panic of a handler ends the process, and all running deliveries",
+    );
+    abort.then(|| problem.mend("remove `panic = \"abort\"` from the profile in `Cargo.toml`"))
 }
 
 /// Collects the problems of a failed step, and continues with an empty value, so that all problems are found.
