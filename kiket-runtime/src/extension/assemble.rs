@@ -229,3 +229,16 @@ fn compare(manifest: &Manifest, registry: &Registry) -> Vec<Problem> {
     });
     disagreements(manifest, handlers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_that_end_the_process_are_a_warning() {
+        assert!(
+            fatal_panics(true).is_some_and(|problem| problem.to_string().contains("`panic = \"abort\"`"))
+        );
+        assert!(fatal_panics(false).is_none());
+    }
+}

@@ -61,7 +61,10 @@ fn init() {
     if wish("init hook") {
         own_hook("init's");
     }
-    assert!(rustls::crypto::CryptoProvider::get_default().is_none(), "`init` runs before there is a provider");
+    assert!(
+        rustls::crypto::CryptoProvider::get_default().is_none(),
+        "`init` runs before there is a provider"
+    );
 }
 
 async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
