@@ -37,8 +37,8 @@ pub(super) async fn read(
     // Polled twice before a timer is set, which most bodies do not need: actix-web calls the service first, and then passes
     // on what it has read of the body.
     let arrived = unless(arriving, 2, || tokio::time::sleep(bounds.wait)).await;
-    let body = arrived.unwrap_or(Err(Rejection::body_too_slow()))?;
-    if is_encoded(headers) { Err(Rejection::encoded_body()) } else { Ok(body) }
+    let body = arrived.unwrap_or(Err(Rejection::BODY_TOO_SLOW))?;
+    if is_encoded(headers) { Err(Rejection::ENCODED_BODY) } else { Ok(body) }
 }
 
 async fn collect(payload: &mut Payload, announced: usize, limit: usize) -> Result<Bytes, Rejection> {
@@ -65,7 +65,7 @@ async fn next(payload: &mut Payload) -> Result<Option<Bytes>, Rejection> {
     let chunk = poll_fn(|context| Pin::new(&mut *payload).poll_next(context)).await;
     chunk.transpose().map_err(|error| match error {
         PayloadError::Overflow => Rejection::body_too_large(0),
-        _ => Rejection::body_incomplete(),
+        _ => Rejection::BODY_INCOMPLETE,
     })
 }
 

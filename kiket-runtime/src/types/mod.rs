@@ -20,13 +20,14 @@ mod sync;
 mod text;
 mod time;
 mod timeout;
+mod visits;
 
 pub(crate) use self::{
     absent::or_default,
     base_url::BaseUrl,
     deadline::{unless, within},
     event::{VERSION_HEADER, VersionKey},
-    headers::Occurrence,
+    headers::Repeated,
     hex::{hex, sha256_of_parts},
     key::Key,
     panic::{caught, message, note},
@@ -36,6 +37,7 @@ pub(crate) use self::{
     sync::Mutex,
     time::{read_rfc3339, read_time, rfc3339},
     timeout::read_timeout,
+    visits::visits,
 };
 pub use self::{
     authentication::{Authentication, AuthenticationModeError},
