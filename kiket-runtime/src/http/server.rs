@@ -170,20 +170,14 @@ impl Server {
             }
         });
         // An app of the user's may have handled the signal itself.
-        let ended = tokio::select! {
-            ended = &mut running => Some(ended),
-            signal = signals.next() => {
-                tracing::info!(signal, "draining");
-                None
-            }
-            _ = stopped.wait_for(|stop| *stop) => {
-                tracing::info!("draining");
-                None
-            }
+        let (ended, signal) = tokio::select! {
+            ended = &mut running => (Some(ended), None),
+            signal = signals.next() => (None, Some(signal)),
+            _ = stopped.wait_for(|stop| *stop) => (None, None),
         };
-        let grace = options.grace_period;
-        let began = Instant::now();
         pipeline.concurrency.drain();
+        tracing::info!(signal, "draining");
+        let (grace, began) = (options.grace_period, Instant::now());
         let cut_off = tokio::select! {
             biased;
             () = pipeline.concurrency.drained() => None,
