@@ -1,11 +1,13 @@
 //! The store in PostgreSQL: a row for each delivery, a statement for each operation.
 
 use std::{
+    error::Error,
     fmt,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
+use bytes::BytesMut;
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
@@ -13,7 +15,7 @@ use tokio_postgres::{
     Config, NoTls, Row,
     config::{Host, SslMode, TargetSessionAttrs},
     error::SqlState,
-    types::{ToSql, Type},
+    types::{IsNull, ToSql, Type, to_sql_checked},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -202,7 +204,7 @@ impl DedupeStore for PostgresStore {
                 async move {
                     let status = i32::from(reply.status().as_u16());
                     let (retry, seconds) = (reply.retry_seconds(), countable(retention).as_secs_f64());
-                    let (token, body) = (token.to_string(), &reply.body()[..]);
+                    let (token, body) = (token.to_string(), Confidential(reply.body()));
                     let values: [(&(dyn ToSql + Sync), Type); 6] = [
                         (&key.as_str(), Type::TEXT),
                         (&token, Type::TEXT),
@@ -243,6 +245,27 @@ impl DedupeStore for PostgresStore {
             probe(self).await
         })
     }
+}
+
+/// The body of a reply. The driver logs the values of statements.
+struct Confidential<'b>(&'b [u8]);
+
+impl fmt::Debug for Confidential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl ToSql for Confidential<'_> {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        self.0.to_sql(kind, out)
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        <&[u8] as ToSql>::accepts(kind)
+    }
+
+    to_sql_checked!();
 }
 
 /// The pool of connections. A statement is sent with its values in one message, and has no name on the server.
