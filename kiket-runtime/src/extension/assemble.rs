@@ -22,7 +22,8 @@ use crate::{
     handler::{Registration, Registry},
     http::Routes,
     manifest::Manifest,
-    pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens},
+    metrics::Requests,
+    pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens, Watch},
     store::Retention,
     telemetry::{Telemetry, TelemetryContext},
     types::{Clock, Redactor},
@@ -93,8 +94,12 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let report =
         Report { notes: options.notes, ..Report::new(&config, manifest.as_ref(), &registry, warnings) };
     let pipeline = Pipeline {
+        watch: Watch::new(&registry),
         authenticator,
-        concurrency: ConcurrencyLimit::new(options.limits.concurrency),
+        concurrency: ConcurrencyLimit::new(
+            options.limits.concurrency,
+            options.http.body_budget.max(options.http.body_limit),
+        ),
         registry,
         services: Arc::new(Services {
             client: Client::new(client, clock.clone()),
@@ -115,6 +120,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
             },
         },
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
+        requests: Requests::default(),
     };
     let routes =
         Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());

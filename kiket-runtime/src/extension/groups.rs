@@ -37,6 +37,22 @@ impl HttpOptions {
         self
     }
 
+    /// How many bytes the request bodies that are not verified yet may have in memory, together: 64 MiB by default, at least
+    /// one body of the [largest size](Self::body_limit). Above it, and above four bodies for each delivery that
+    /// [may run](crate::ExtensionBuilder::concurrency_limit), the body that has waited longest for its next byte is ended
+    /// with 503.
+    ///
+    /// ```
+    /// use kiket_runtime::Extension;
+    ///
+    /// let builder = Extension::builder().http(|http| http.body_budget(16 * 1024 * 1024));
+    /// # let _ = builder;
+    /// ```
+    pub fn body_budget(mut self, bytes: usize) -> Self {
+        self.0.http.body_budget = bytes;
+        self
+    }
+
     /// How long a request body may take to arrive: 10 s by default. A slower one is refused with 503.
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.0.http.body_timeout = timeout;

@@ -13,6 +13,7 @@ use super::{
     decode::Call,
     outcome::{Failure, Interrupted, Outcome, Stop},
     response::Response,
+    watch::{address, watched},
 };
 use crate::{
     delivery::Delivery,
@@ -32,7 +33,7 @@ pub(super) async fn run(call: Call<'_>, delivery: &Delivery, route: &Route) -> O
         let handler = call.take().unwrap_or_else(|error| Box::pin(ready(Err(error))));
         Box::pin(async move { Next::new(delivery, middleware, handler).run().await })
     };
-    let outcome = bounded(handler, delivery.deadline()).await.map_err(Stop::interrupted)?;
+    let outcome = bounded(handler, delivery.deadline(), address(route)).await.map_err(Stop::interrupted)?;
     let (status, body) = outcome.and_then(Reply::into_parts).map_err(failed)?;
     Ok(Response::new(status, body))
 }
@@ -47,8 +48,9 @@ const BLOCKING: Duration = Duration::from_millis(100);
 async fn bounded<T>(
     mut future: Pin<Box<dyn Future<Output = T> + Send + '_>>,
     deadline: Instant,
+    route: usize,
 ) -> Result<T, Interrupted> {
-    let running = poll_fn(|context| poll_caught(&mut future, context, deadline));
+    let running = poll_fn(|context| watched(route, || poll_caught(&mut future, context, deadline)));
     let ended = within(running, deadline).await.unwrap_or(Err(Interrupted::TimedOut));
     // What the handler held may panic when it is dropped, too.
     match (ended, caught(|| drop(future))) {
@@ -96,18 +98,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_handler_that_ends_gives_its_value() {
-        assert_eq!(bounded(Box::pin(async { 1 }), in_seconds(1)).await, Ok(1));
+        assert_eq!(bounded(Box::pin(async { 1 }), in_seconds(1), 0).await, Ok(1));
         let slow = Box::pin(async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             2
         });
-        assert_eq!(bounded(slow, in_seconds(2)).await, Ok(2));
+        assert_eq!(bounded(slow, in_seconds(2), 0).await, Ok(2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_endless_wait_ends_at_the_deadline() {
         let from = Instant::now();
-        let ended = bounded(Box::pin(std::future::pending::<()>()), in_seconds(3)).await;
+        let ended = bounded(Box::pin(std::future::pending::<()>()), in_seconds(3), 0).await;
         assert_eq!(ended, Err(Interrupted::TimedOut));
         assert_eq!(from.elapsed().as_secs(), 3);
     }
@@ -118,7 +120,7 @@ mod tests {
         let late = Box::pin(async { begun.store(true, Ordering::SeqCst) });
         let deadline = in_seconds(1);
         tokio::time::advance(Duration::from_secs(2)).await;
-        assert_eq!(bounded(late, deadline).await, Err(Interrupted::TimedOut));
+        assert_eq!(bounded(late, deadline, 0).await, Err(Interrupted::TimedOut));
         assert!(!begun.load(Ordering::SeqCst));
 
         // As when the process is stopped while the handler waits: both are over when it goes on.
@@ -126,7 +128,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(500)).await;
             begun.store(true, Ordering::SeqCst);
         });
-        let mut running = Box::pin(bounded(late, in_seconds(1)));
+        let mut running = Box::pin(bounded(late, in_seconds(1), 0));
         let polled = running.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
         assert!(polled.is_pending());
         tokio::time::advance(Duration::from_secs(2)).await;
@@ -143,17 +145,17 @@ mod tests {
             }
         }
         let panicked = |text: &str| Err::<(), _>(Interrupted::Panicked(text.to_owned()));
-        assert_eq!(bounded(Box::pin(async { panic!("early") }), in_seconds(9)).await, panicked("early"));
+        assert_eq!(bounded(Box::pin(async { panic!("early") }), in_seconds(9), 0).await, panicked("early"));
         let late = Box::pin(async {
             tokio::task::yield_now().await;
             panic!("late {}", 1)
         });
-        assert_eq!(bounded(late, in_seconds(9)).await, panicked("late 1"));
+        assert_eq!(bounded(late, in_seconds(9), 0).await, panicked("late 1"));
         let held = PanicsWhenDropped;
         let keeps = Box::pin(async move {
             let _held = &held;
             std::future::pending::<()>().await;
         });
-        assert_eq!(bounded(keeps, Instant::now()).await, Err(Interrupted::TimedOut));
+        assert_eq!(bounded(keeps, Instant::now(), 0).await, Err(Interrupted::TimedOut));
     }
 }
