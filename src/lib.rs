@@ -61,10 +61,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use kiket_macros::{Event, Model, Retry, webhook};
+#[doc(alias = "replay")]
+#[doc(alias = "redelivery")]
+#[doc(inline)]
+pub use kiket_runtime::dedupe;
 pub use kiket_runtime::{
     Client, Context, Decision, Delivery, Error, Event, EventName, EventVersion, Extension, ExtensionBuilder,
     FromDelivery, Handler, HandlerError, Headers, IntoReply, Json, Payload, PayloadRejection, RawBody, Reply,
-    Result, Retry, Secret, Settings, State, StatusCode, dedupe, events, external_webhook, merkle, model,
+    Result, Retry, Secret, Settings, State, StatusCode, events, external_webhook, merkle, model,
     notification, signature,
 };
 
@@ -198,12 +202,15 @@ pub mod manifest {
 #[doc(alias = "from_fn")]
 #[doc(alias = "interceptor")]
 pub mod middleware {
-    pub use kiket_runtime::middleware::{FromMiddleware, HandlerOutcome, Middleware, MiddlewareFn, Next};
+    pub use kiket_runtime::handler::{FromMiddleware, HandlerOutcome, Middleware, MiddlewareFn, Next};
 }
 
 /// Startup: the errors that keep an extension from starting, each with its place and its fix, and the report of a start.
 pub mod startup {
-    pub use kiket_runtime::startup::{HandlerReport, Place, Problem, Report, StartupError};
+    pub use kiket_runtime::{
+        error::{Place, Problem, StartupError},
+        extension::{HandlerReport, Report},
+    };
 }
 
 /// Telemetry and logging: records of deliveries, counters, and the log of `kiket::main!`.

@@ -6,7 +6,7 @@
 
 use std::{fs, path::Path};
 
-use kiket_runtime::{Manifest, Problem};
+use kiket_runtime::{error::Problem, manifest::Manifest};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 const FILE: &str = "extension.yaml";

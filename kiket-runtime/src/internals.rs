@@ -115,11 +115,7 @@ pub fn place(file: &Path, (line, column): (u32, u32)) -> Place {
 
 /// A problem: one sentence, its place, and what to do about it.
 pub fn problem(what: impl Into<String>, place: Option<Place>, help: impl Into<String>) -> Problem {
-    let problem = Problem::new(what).mend(help);
-    match place {
-        Some(place) => problem.at(place),
-        None => problem,
-    }
+    Problem::new(what).at(place).mend(help)
 }
 
 /// The error that stops the start of `program`.

@@ -9,8 +9,6 @@ pub mod api;
 pub mod auth;
 pub mod client;
 pub mod config;
-#[doc(alias = "replay")]
-#[doc(alias = "redelivery")]
 pub mod dedupe;
 mod delivery;
 pub mod error;
@@ -32,14 +30,6 @@ mod store;
 pub mod telemetry;
 mod types;
 
-/// The errors that stop the start of an extension, and the report of a start.
-pub mod startup {
-    pub use crate::{
-        error::{Place, Problem, StartupError},
-        extension::{HandlerReport, Report},
-    };
-}
-
 /// Decisions: the replies of guards.
 pub mod guard {
     pub use crate::messages::{Decision, Verdict};
@@ -48,11 +38,6 @@ pub mod guard {
 /// Actions that a reply asks Kiket to carry out.
 pub mod actions {
     pub use crate::messages::{Action, ActionKind, Actions};
-}
-
-/// Middleware: code around every handler.
-pub mod middleware {
-    pub use crate::handler::{FromMiddleware, HandlerOutcome, Middleware, MiddlewareFn, Next};
 }
 
 pub use ::http::StatusCode;
@@ -71,27 +56,13 @@ pub use self::{
     messages::{Decision, external_webhook, notification},
     types::{Event, EventName, EventVersion, Headers, Secret},
 };
-// These names belong to modules; the root has them for expansions, doc examples and fuzz targets.
+// These names belong to modules; the test kit, fuzz targets and doc examples have them from the root.
 #[doc(hidden)]
 pub use self::{
     api::{Endpoints, Level},
-    auth::{Auth, TokenRules},
-    config::{Config, SettingError},
-    error::{
-        Advice, ClientError, ClientErrorKind, ErrorKind, FieldError, IntoHandlerError, Place, Problem,
-        StartupError,
-    },
-    extension::{ClientOptions, DedupeOptions, HandlerReport, HttpOptions, Report, TelemetryOptions},
-    handler::{
-        AsyncHandler, FromMiddleware, HandlerFuture, HandlerOutcome, Middleware, MiddlewareFn, Next,
-        RequiredSecret, Requirements, SecretKey,
-    },
-    http::{Server, ServerHandle},
-    manifest::{DeclaredEvent, Form, Manifest, Reference, Setting},
-    messages::{Action, ActionKind, Actions, Verdict},
-    telemetry::{Record, RecordStatus, init_logging},
-    types::{
-        Authentication, AuthenticationModeError, Clock, EventNameError, EventVersionError, Id, Scope,
-        Timeout, Timestamp,
-    },
+    auth::TokenRules,
+    config::SettingError,
+    error::{ClientError, Problem, StartupError},
+    messages::{Action, ActionKind, Actions},
+    types::{Authentication, Clock, Id, Timestamp},
 };

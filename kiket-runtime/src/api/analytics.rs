@@ -1,6 +1,5 @@
 //! Events for Kiket's analytics.
 
-use http::Method;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -43,14 +42,11 @@ impl Analytics {
             properties: Map<String, Value>,
         }
 
-        let request = Request::new(Method::POST, &["ext", "analytics", "events"])?;
-        if name.trim().is_empty() {
-            return Err(request.invalid("the name of the event is blank"));
-        }
-        let properties = serde_json::to_value(properties).and_then(serde_json::from_value::<Option<_>>);
-        let properties = properties
-            .map_err(|error| request.invalid(format!("`properties` is a JSON object, or `()`: {error}")))?;
-        let event = Event { name, properties: properties.unwrap_or_default() };
-        self.client.execute(request.json(&event)?.idempotent()).await
+        let request = Request::post(&["ext", "analytics", "events"]).named(name, "the name of the event");
+        let request = match serde_json::to_value(properties).and_then(serde_json::from_value::<Option<_>>) {
+            Ok(properties) => request.json(&Event { name, properties: properties.unwrap_or_default() }),
+            Err(error) => request.invalid(format!("`properties` is a JSON object, or `()`: {error}")),
+        };
+        self.client.execute(request.idempotent()).await
     }
 }

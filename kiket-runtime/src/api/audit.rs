@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use http::Method;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
 use super::{
     merkle::{self, Hash, Node, ProofError},
-    setters::setters,
+    setters::filter,
 };
 use crate::{
     client::{Client, Idempotency, Paginator, Request, resources},
@@ -39,32 +38,22 @@ pub struct Audit {
     pub(super) client: Client,
 }
 
-/// Query parameters for listing anchors. Matches everything by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[must_use = "a filter filters nothing until it is given to `anchors`"]
-pub struct AnchorFilter {
-    per_page: Option<u32>,
-    status: Option<AnchorStatus>,
-    network: Option<String>,
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-    page: Option<u32>,
-}
-
-setters! {
+filter! {
+    /// Query parameters for listing anchors. Matches everything by default.
+    #[must_use = "a filter filters nothing until it is given to `anchors`"]
     AnchorFilter:
-    /// Only anchors in this status.
-    status(AnchorStatus) => status;
-    /// Only anchors in this blockchain, like `polygon_mainnet`.
-    network(into String) => network;
-    /// Only anchors made at this time or later: a `SystemTime`, or RFC 3339.
-    from(into Timestamp) => from;
-    /// Only anchors made at this time or earlier: a `SystemTime`, or RFC 3339.
-    to(into Timestamp) => to;
-    /// The page, from 1 on; of a stream, its first.
-    page(u32) => page;
     /// This many anchors per page. Kiket's default is 25, its maximum 100.
-    per_page(u32) => per_page;
+    per_page(u32) => per_page: u32;
+    /// Only anchors in this status.
+    status(AnchorStatus) => status: AnchorStatus;
+    /// Only anchors in this blockchain, like `polygon_mainnet`.
+    network(into String) => network: String;
+    /// Only anchors made at this time or later: a `SystemTime`, or RFC 3339.
+    from(into Timestamp) => from: Timestamp;
+    /// Only anchors made at this time or earlier: a `SystemTime`, or RFC 3339.
+    to(into Timestamp) => to: Timestamp;
+    /// The page, from 1 on; of a stream, its first.
+    page(u32) => page: u32;
 }
 
 /// The status of an [`Anchor`].
@@ -270,13 +259,13 @@ impl Verification {
 impl Audit {
     /// The anchors that `filter` matches: one page of them.
     pub async fn anchors(&self, filter: AnchorFilter) -> Result<Vec<Anchor>, ClientError> {
-        self.client.list(listing(filter)?).await
+        self.stream_anchors(filter).first().await
     }
 
     /// The anchors that `filter` matches, through all pages.
     pub fn stream_anchors(&self, mut filter: AnchorFilter) -> Paginator<Anchor> {
         let first = filter.page.take().map(|page| page.to_string());
-        Paginator::new(self.client.clone(), listing(filter)).starting_at(first)
+        self.client.pages(Request::get(&["audit", "anchors"]).params(filter)).starting_at(first)
     }
 
     /// The anchor with this root: 64 hex digits, with or without `0x`.
@@ -287,12 +276,14 @@ impl Audit {
     pub async fn anchor(&self, merkle_root: &str, include_records: bool) -> Result<Anchor, ClientError> {
         let asked = Hash::read(merkle_root, Node::Root);
         let root = asked.map_or_else(|_| merkle_root.to_owned(), |root| root.to_string());
-        let request = Request::new(Method::GET, &["audit", "anchors", &root])?
+        let mut request = Request::get(&["audit", "anchors", &root])
             .maybe_query("include_records", include_records.then_some(true));
-        let asked = asked.map_err(|error| request.invalid(error.to_string()))?;
+        if let Err(error) = asked {
+            request = request.invalid(error.to_string());
+        }
         let call = request.call();
         let anchor: Anchor = self.client.send(request).await?;
-        if Hash::read(&anchor.merkle_root, Node::Root) != Ok(asked) {
+        if Hash::read(&anchor.merkle_root, Node::Root) != asked {
             return Err(unreadable(call, "the response is an anchor with another root"));
         }
         Ok(anchor)
@@ -310,8 +301,8 @@ impl Audit {
         record_type: impl Into<Option<&'t str>>,
     ) -> Result<AuditProof, ClientError> {
         let (id, record_type) = (record_id.to_string(), record_type.into());
-        let request = Request::new(Method::GET, &["audit", "records", &id, "proof"])?
-            .maybe_query("record_type", record_type);
+        let request =
+            Request::get(&["audit", "records", &id, "proof"]).maybe_query("record_type", record_type);
         let call = request.call();
         let proof: AuditProof = self.client.send(request).await?;
         if proof.record_id != id
@@ -341,15 +332,17 @@ impl Audit {
         }
 
         let AuditProof { content_hash, merkle_root, proof: steps, leaf_index, tx_hash, .. } = proof;
-        let mut request = Request::new(Method::POST, &["audit", "verify"])?;
-        proof.check_itself().map_err(|error| request.invalid(error.to_string()))?;
+        let mut request = Request::post(&["audit", "verify"]);
+        if let Err(error) = proof.check_itself() {
+            request = request.invalid(error.to_string());
+        }
         // The call changes nothing and may be repeated. Its key is new, not the delivery's: a redelivery needs to know
         // the state at that time.
         request.idempotency = Idempotency::Random;
         let tx_hash = tx_hash.as_deref();
         let body = Body { content_hash, merkle_root, proof: steps, leaf_index: *leaf_index, tx_hash };
         let call = request.call();
-        let verification: Verification = self.client.send(request.json(&body)?).await?;
+        let verification: Verification = self.client.send(request.json(&body)).await?;
         if !verification.is_about(proof) {
             return Err(unreadable(call, "the response is about another proof"));
         }
@@ -358,10 +351,6 @@ impl Audit {
         }
         Ok(verification)
     }
-}
-
-fn listing(filter: AnchorFilter) -> Result<Request, ClientError> {
-    Request::new(Method::GET, &["audit", "anchors"])?.params(filter)
 }
 
 fn unreadable(call: String, message: impl Into<String>) -> ClientError {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::setters::setters;
 use crate::{
-    client::{Client, ListOf, Paginator, Request},
+    client::{Client, Page, Paginator, Request},
     error::ClientError,
 };
 
@@ -118,8 +118,10 @@ struct Data<T> {
     data: T,
 }
 
-/// The member that wraps a list of records, where it is not `data`.
-const RECORDS: &str = "records";
+/// Reads a page of records, which are in `records` where they are not in `data`.
+fn records<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<Page<T>> {
+    Page::read(json, "records")
+}
 
 impl Table {
     /// The records that `query` matches: one page of them.
@@ -128,22 +130,22 @@ impl Table {
     ///
     /// Also when the filters are no JSON object.
     pub async fn list<T: DeserializeOwned>(&self, query: Query) -> Result<Vec<T>, ClientError> {
-        Ok(self.client.page(self.listing(query)?, ListOf::named(RECORDS)).await?.items)
+        Paginator::new(self.client.clone(), self.listing(query), records).first().await
     }
 
     /// The records that `query` matches, through all pages.
     pub fn stream<T: DeserializeOwned + Send + 'static>(&self, query: Query) -> Paginator<T> {
-        Paginator::of(self.client.clone(), self.listing(query), ListOf::named(RECORDS))
+        Paginator::new(self.client.clone(), self.listing(query), records)
     }
 
     /// The record `id`.
     pub async fn get<T: DeserializeOwned>(&self, id: impl fmt::Display) -> Result<T, ClientError> {
-        self.one(self.request(Method::GET, Some(&id.to_string()))?).await
+        self.one(self.request(Method::GET, Some(&id.to_string()))).await
     }
 
     /// Creates a record and returns it.
     pub async fn create<T: DeserializeOwned>(&self, record: &impl Serialize) -> Result<T, ClientError> {
-        self.one(self.request(Method::POST, None)?.json(&Record { record })?.idempotent()).await
+        self.one(self.request(Method::POST, None).json(&Record { record }).idempotent()).await
     }
 
     /// Changes the fields of the record `id` that `record` has, and returns the record.
@@ -152,32 +154,31 @@ impl Table {
         id: impl fmt::Display,
         record: &impl Serialize,
     ) -> Result<T, ClientError> {
-        let request = self.request(Method::PATCH, Some(&id.to_string()))?;
-        self.one(request.json(&Record { record })?.idempotent()).await
+        let request = self.request(Method::PATCH, Some(&id.to_string()));
+        self.one(request.json(&Record { record }).idempotent()).await
     }
 
     /// Deletes the record `id`.
     pub async fn delete(&self, id: impl fmt::Display) -> Result<(), ClientError> {
-        self.client.execute(self.request(Method::DELETE, Some(&id.to_string()))?).await
+        self.client.execute(self.request(Method::DELETE, Some(&id.to_string()))).await
     }
 
     async fn one<T: DeserializeOwned>(&self, request: Request) -> Result<T, ClientError> {
-        let Data { data } = self.client.send(request).await?;
-        Ok(data)
+        self.client.send(request).await.map(|Data { data }| data)
     }
 
-    fn listing(&self, query: Query) -> Result<Request, ClientError> {
-        let request = self.request(Method::GET, None)?;
+    fn listing(&self, query: Query) -> Request {
+        let request = self.request(Method::GET, None);
         if let Some(why) = query.invalid {
-            return Err(request.invalid(why));
+            return request.invalid(why);
         }
         let filters = query.filters.map(Value::Object);
-        Ok(request.maybe_query("limit", query.limit).maybe_query("filters", filters))
+        request.maybe_query("limit", query.limit).maybe_query("filters", filters)
     }
 
-    fn request(&self, method: Method, id: Option<&str>) -> Result<Request, ClientError> {
+    fn request(&self, method: Method, id: Option<&str>) -> Request {
         let segments = ["ext", "custom_data", &self.module, &self.name];
         let segments: Vec<_> = segments.into_iter().chain(id).collect();
-        Request::new(method, &segments)?.of_project(&self.project)
+        Request::new(method, &segments).of_project(&self.project)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -37,10 +36,8 @@ use crate::{
 /// # Errors
 ///
 /// Its functions fail when the call fails, and those that name the extension also when it has no id.
-#[derive(Clone)]
-pub struct Endpoints {
-    client: Client,
-}
+#[derive(Debug, Clone)]
+pub struct Endpoints(Client);
 
 /// The level of a notification.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +104,7 @@ impl Endpoints {
     /// [`Context::endpoints`](crate::Context::endpoints) has those of a delivery. These are for a client that was
     /// changed: `Endpoints::new(context.client().with_version("v2"))`.
     pub fn new(client: Client) -> Self {
-        Self { client }
+        Self(client)
     }
 
     /// Logs an event in the extension's history at Kiket, with the time and the version of the delivery. Outside of a
@@ -128,20 +125,20 @@ impl Endpoints {
             timestamp: Option<String>,
         }
 
-        let id = self.client.extension_id("POST /api/v1/extensions/{id}/events")?;
-        let request = Request::new(Method::POST, &["extensions", id, "events"])?;
-        let version = self.client.version().unwrap_or(FIRST_VERSION);
+        let id = self.0.extension_id("POST /api/v1/extensions/{id}/events")?;
+        let request = Request::post(&["extensions", id, "events"]);
+        let version = self.0.version().unwrap_or(FIRST_VERSION);
         let mut logged = Logged { event, version, data, timestamp: None };
         // The time differs in a redelivery: the idempotency key is made of the rest.
-        let lasting = request.clone().json(&logged)?.body.unwrap_or_default();
-        logged.timestamp = Some(rfc3339(self.client.unix_seconds()));
-        self.client.execute(request.json(&logged)?.idempotent_by(lasting)).await
+        let lasting = request.clone().json(&logged).body.unwrap_or_default();
+        logged.timestamp = Some(rfc3339(self.0.unix_seconds()));
+        self.0.execute(request.json(&logged).idempotent_by(lasting)).await
     }
 
     /// Kiket's metadata of the extension.
     pub async fn metadata(&self) -> Result<Value, ClientError> {
-        let id = self.client.extension_id("GET /api/v1/extensions/{id}")?;
-        self.client.send(Request::new(Method::GET, &["extensions", id])?).await
+        let id = self.0.extension_id("GET /api/v1/extensions/{id}")?;
+        self.0.send(Request::get(&["extensions", id])).await
     }
 
     /// Notifies the people of the workspace.
@@ -152,8 +149,8 @@ impl Endpoints {
         level: Level,
     ) -> Result<(), ClientError> {
         let notification = json!({ "title": title.as_ref(), "body": body.as_ref(), "level": level });
-        let request = Request::new(Method::POST, &["extensions", "notifications"])?.json(&notification)?;
-        self.client.execute(request.idempotent()).await
+        let request = Request::post(&["extensions", "notifications"]).json(&notification);
+        self.0.execute(request.idempotent()).await
     }
 
     /// Records a value of a metric, like `emit_metric("mails.sent", 3.0, "count")`.
@@ -162,12 +159,12 @@ impl Endpoints {
     ///
     /// Also when `value` is not finite.
     pub async fn emit_metric(&self, name: &str, value: f64, unit: &str) -> Result<(), ClientError> {
-        let request = Request::new(Method::POST, &["extensions", "metrics"])?;
+        let mut request = Request::post(&["extensions", "metrics"]);
         if !value.is_finite() {
-            return Err(request.invalid(format!("the value of a metric is a finite number, not {value}")));
+            request = request.invalid(format!("the value of a metric is a finite number, not {value}"));
         }
         let metric = json!({ "name": name, "value": value, "unit": unit });
-        self.client.execute(request.json(&metric)?.idempotent()).await
+        self.0.execute(request.json(&metric).idempotent()).await
     }
 
     /// The rate limit and the number of calls that are left, for instance before a burst of calls.
@@ -177,49 +174,48 @@ impl Endpoints {
             rate_limit: RateWindow,
         }
 
-        let request = Request::new(Method::GET, &["ext", "rate_limit"])?;
-        let Response { rate_limit } = self.client.send(request).await?;
+        let Response { rate_limit } = self.0.send(Request::get(&["ext", "rate_limit"])).await?;
         Ok(rate_limit)
     }
 
     /// The secrets that Kiket stores for the extension.
     pub fn secrets(&self) -> Secrets {
-        Secrets { client: self.client.clone() }
+        Secrets { client: self.0.clone() }
     }
 
     /// The records of a project that the extension may read and write. `project` is any displayable id.
     pub fn custom_data(&self, project: impl fmt::Display) -> CustomData {
-        CustomData { client: self.client.clone(), project: project.to_string() }
+        CustomData { client: self.0.clone(), project: project.to_string() }
     }
 
     /// The SLA events of a project. `project` is any displayable id.
     pub fn sla_events(&self, project: impl fmt::Display) -> SlaEvents {
-        SlaEvents { client: self.client.clone(), project: project.to_string() }
+        SlaEvents { client: self.0.clone(), project: project.to_string() }
     }
 
     /// The intake forms of a project, and their submissions. `project` is any displayable id.
     pub fn intake_forms(&self, project: impl fmt::Display) -> IntakeForms {
-        IntakeForms { client: self.client.clone(), project: project.to_string() }
+        IntakeForms { client: self.0.clone(), project: project.to_string() }
     }
 
     /// The issues that the extension may read and write.
     pub fn issues(&self) -> Issues {
-        Issues { client: self.client.clone() }
+        Issues { client: self.0.clone() }
     }
 
     /// The projects of the workspace: their workflows, boards and members.
     pub fn projects(&self) -> Projects {
-        Projects { client: self.client.clone() }
+        Projects { client: self.0.clone() }
     }
 
     /// Events for Kiket's analytics.
     pub fn analytics(&self) -> Analytics {
-        Analytics { client: self.client.clone() }
+        Analytics { client: self.0.clone() }
     }
 
     /// E-mails that the extension forwards to Kiket.
     pub fn inbound_emails(&self) -> InboundEmails {
-        InboundEmails { client: self.client.clone() }
+        InboundEmails { client: self.0.clone() }
     }
 
     /// The URL to which other systems send webhooks, which reach the extension as `external.webhook.{action}`.
@@ -228,33 +224,24 @@ impl Endpoints {
     ///
     /// Also when `action` is blank.
     pub async fn webhook_url(&self, action: &str) -> Result<WebhookUrl, ClientError> {
-        let request = Request::new(Method::GET, &["ext", "webhook_url"])?;
-        if action.trim().is_empty() {
-            return Err(request.invalid("the action is blank"));
-        }
-        self.client.one(request.query("action_name", action).confidential()).await
+        let request = Request::get(&["ext", "webhook_url"]).named(action, "the action");
+        self.0.one(request.query("action_name", action).confidential()).await
     }
 
     /// The audit trail of the organisation, and the proofs of its records.
     pub fn audit(&self) -> Audit {
-        Audit { client: self.client.clone() }
+        Audit { client: self.0.clone() }
     }
 
     /// The ingestion of raw events and evidence into an organisation, with an API key of its own instead of the
     /// extension's tokens. Key and organisation are taken from here alone, never from the environment.
     pub fn ingestion(&self, api_key: impl Into<Secret>, organization_id: impl fmt::Display) -> Ingestion {
-        Ingestion::new(self.client.clone(), api_key.into(), &organization_id.to_string())
+        Ingestion::new(self.0.clone(), api_key.into(), &organization_id.to_string())
     }
 }
 
 impl From<Client> for Endpoints {
     fn from(client: Client) -> Self {
         Self::new(client)
-    }
-}
-
-impl fmt::Debug for Endpoints {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Endpoints").field(&self.client).finish()
     }
 }

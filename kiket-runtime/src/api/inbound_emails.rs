@@ -1,6 +1,5 @@
 //! E-mails that an extension forwards to Kiket.
 
-use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -73,12 +72,10 @@ impl InboundEmail {
 
     /// Sets one of the headers.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        let headers = self.0.entry("headers").or_insert_with(|| json!({}));
-        if !headers.is_object() {
-            *headers = json!({});
-        }
-        if let Value::Object(headers) = headers {
-            headers.insert(name.into(), value.into().into());
+        let (name, value) = (name.into(), value.into());
+        match self.0.get_mut("headers") {
+            Some(Value::Object(headers)) => drop(headers.insert(name, value.into())),
+            _ => return self.field("headers", json!({ name: value })),
         }
         self
     }
@@ -90,10 +87,8 @@ impl InboundEmail {
     }
 
     fn set(mut self, name: &str, value: Option<String>) -> Self {
-        match value {
-            Some(value) => self.0.insert(name.to_owned(), value.into()),
-            None => self.0.remove(name),
-        };
+        self.0.remove(name);
+        self.0.extend(value.map(|value| (name.to_owned(), value.into())));
         self
     }
 
@@ -182,8 +177,8 @@ impl InboundEmails {
     ///
     /// When the call fails; with 422 where an address is missing.
     pub async fn create(&self, email: &InboundEmail) -> Result<ReceivedEmail, ClientError> {
-        let request = Request::new(Method::POST, &["ext", "inbound_emails"])?;
-        self.client.one(request.json(&json!({ "inbound_email": email }))?.idempotent()).await
+        let request = Request::post(&["ext", "inbound_emails"]);
+        self.client.one(request.json(&json!({ "inbound_email": email })).idempotent()).await
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::setters::setters;
 use crate::{
-    client::{CallerCredentials, Client, Credentials, Idempotency, Request},
+    client::{CallerCredentials, Client, Idempotency, Request},
     error::{ClientError, ClientErrorKind},
     types::{Id, Secret, Timestamp},
 };
@@ -40,11 +40,11 @@ use crate::{
 ///
 /// Its functions fail when the API key or the organisation is blank or cannot be sent in a header; when an id is empty,
 /// `.` or `..`; and when the call fails.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Ingestion {
     client: Client,
     /// The credentials, or the reason why they cannot be sent.
-    credentials: Result<Credentials, &'static str>,
+    credentials: Result<Arc<CallerCredentials>, &'static str>,
 }
 
 /// An event of another system, as it was received.
@@ -294,7 +294,7 @@ impl Ingestion {
             Err("the id of the organisation is blank")
         } else {
             CallerCredentials::new((API_KEY, api_key), [(ORGANIZATION, organization_id)])
-                .map(|credentials| Credentials::Caller(Arc::new(credentials)))
+                .map(Arc::new)
                 .map_err(
                     |_| "the API key or the id of the organisation has characters that a header cannot carry",
                 )
@@ -304,12 +304,12 @@ impl Ingestion {
 
     /// The contract of the ingestion: the fields that Kiket expects.
     pub async fn contract(&self) -> Result<Value, ClientError> {
-        self.client.send(self.request(Method::GET, &["extension-ingestion", "contract"])?).await
+        self.client.send(self.request(Method::GET, &["extension-ingestion", "contract"])).await
     }
 
     /// Ingests a raw event, once per idempotency key, however often this is called.
     pub async fn ingest(&self, event: &RawEvent) -> Result<Ingested, ClientError> {
-        self.client.send(self.request(Method::POST, &["raw-events"])?.json(event)?.idempotent()).await
+        self.client.send(self.request(Method::POST, &["raw-events"]).json(event).idempotent()).await
     }
 
     /// Claims at most `limit` unclaimed events for the time of a lease, which is rounded up to whole seconds. Events that
@@ -320,20 +320,19 @@ impl Ingestion {
     pub async fn claim(&self, limit: u32, lease: Duration) -> Result<Vec<StoredRawEvent>, ClientError> {
         let seconds = lease.as_secs().saturating_add(u64::from(lease.subsec_nanos() > 0));
         let mut request = self
-            .request(Method::GET, &["raw-events", "claim"])?
+            .request(Method::GET, &["raw-events", "claim"])
             .query("limit", &limit.to_string())
             .query("leaseSeconds", &seconds.to_string());
         // It is a `GET` that takes effect. If its response is lost, another attempt claims other events, and those of the
         // first lie idle until their lease expires: three attempts may block three times `limit` events.
         request.idempotency = Idempotency::Never;
-        let Claimed(events) = self.client.send(request).await?;
-        Ok(events)
+        self.client.send(request).await.map(|Claimed(events)| events)
     }
 
     /// Has Kiket process a raw event, and returns the response.
     pub async fn process(&self, id: impl fmt::Display) -> Result<Value, ClientError> {
-        let request = self.request(Method::POST, &["raw-events", &id.to_string(), "process"])?;
-        self.client.send(request.json(&Map::new())?.idempotent()).await
+        let request = self.request(Method::POST, &["raw-events", &id.to_string(), "process"]);
+        self.client.send(request.json(&Map::new()).idempotent()).await
     }
 
     /// Submits the normalized form of a claimed raw event, as [`contract`](Self::contract) describes it, and returns the
@@ -352,28 +351,22 @@ impl Ingestion {
             normalized: &'n N,
         }
 
-        let request = self.request(Method::POST, &["raw-events", &id.to_string(), "submit"])?;
-        self.client.send(request.json(&Submission { normalized })?.idempotent()).await
+        let request = self.request(Method::POST, &["raw-events", &id.to_string(), "submit"]);
+        self.client.send(request.json(&Submission { normalized }).idempotent()).await
     }
 
     /// Sends evidence to Kiket, once per deduplication key, and returns the response.
     pub async fn evidence(&self, evidence: &Evidence) -> Result<Value, ClientError> {
-        self.client.send(self.request(Method::POST, &["evidence"])?.json(evidence)?.idempotent()).await
+        self.client.send(self.request(Method::POST, &["evidence"]).json(evidence).idempotent()).await
     }
 
-    fn request(&self, method: Method, segments: &[&str]) -> Result<Request, ClientError> {
-        let request = Request::new(method, &[&["platform"], segments].concat())?;
+    fn request(&self, method: Method, segments: &[&str]) -> Request {
+        let mut request = Request::new(method, &[&["platform"], segments].concat());
         match &self.credentials {
-            Ok(credentials) => Ok(Request { credentials: credentials.clone(), ..request }),
-            Err(why) => Err(ClientError::new(ClientErrorKind::NotConfigured, request.call(), *why)),
+            Ok(credentials) => request.credentials = Some(Arc::clone(credentials)),
+            Err(why) => return request.refused(ClientErrorKind::NotConfigured, *why),
         }
-    }
-}
-
-/// Without the key.
-impl fmt::Debug for Ingestion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Ingestion").field(&self.client).finish()
+        request
     }
 }
 

@@ -1,10 +1,9 @@
 //! The intake forms of a project.
 
-use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{intake_submissions::IntakeSubmissions, setters::setters};
+use super::{intake_submissions::IntakeSubmissions, setters::filter};
 use crate::{
     client::{Client, Paginator, Request, resources},
     error::ClientError,
@@ -44,23 +43,16 @@ pub struct IntakeForms {
     pub(super) project: String,
 }
 
-/// Query parameters for listing forms. Matches everything by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[must_use = "a filter filters nothing until it is given to `list`"]
-pub struct IntakeFormFilter {
-    active: Option<bool>,
-    public: Option<bool>,
-    limit: Option<u32>,
-}
-
-setters! {
+filter! {
+    /// Query parameters for listing forms. Matches everything by default.
+    #[must_use = "a filter filters nothing until it is given to `list`"]
     IntakeFormFilter:
     /// Only forms that take submissions, or only those that do not.
-    active(bool) => active;
+    active(bool) => active: bool;
     /// Only forms that anyone may fill in, or only the others.
-    public(bool) => public;
+    public(bool) => public: bool;
     /// At most this many forms; of a stream, this many per page.
-    limit(u32) => limit;
+    limit(u32) => limit: u32;
 }
 
 /// A form: its fields, and who may fill it in.
@@ -165,18 +157,18 @@ resources! { IntakeStats: "stats", "stats"; }
 impl IntakeForms {
     /// The forms that `filter` matches: one page of them.
     pub async fn list(&self, filter: IntakeFormFilter) -> Result<Vec<IntakeForm>, ClientError> {
-        self.client.list(self.listing(filter)?).await
+        self.stream(filter).first().await
     }
 
     /// The forms that `filter` matches, through all pages.
     pub fn stream(&self, filter: IntakeFormFilter) -> Paginator<IntakeForm> {
-        Paginator::new(self.client.clone(), self.listing(filter))
+        let list = Request::get(&["ext", "intake_forms"]).of_project(&self.project);
+        self.client.pages(list.params(filter))
     }
 
     /// The form `key`, which may also be its id.
     pub async fn get(&self, key: &str) -> Result<IntakeForm, ClientError> {
-        let request = Request::new(Method::GET, &["ext", "intake_forms", key])?.of_project(&self.project)?;
-        self.client.one(request).await
+        self.client.one(Request::get(&["ext", "intake_forms", key]).of_project(&self.project)).await
     }
 
     /// The number of submissions of the form `key`: all of them, or those of a `period`, which is `day`, `week` or `month`.
@@ -185,17 +177,13 @@ impl IntakeForms {
         key: &str,
         period: impl Into<Option<&'p str>>,
     ) -> Result<IntakeStats, ClientError> {
-        let request = Request::new(Method::GET, &["ext", "intake_forms", key, "stats"])?;
-        let request = request.of_project(&self.project)?.maybe_query("period", period.into());
-        self.client.one(request).await
+        let request = Request::get(&["ext", "intake_forms", key, "stats"]).of_project(&self.project);
+        self.client.one(request.maybe_query("period", period.into())).await
     }
 
     /// The submissions of the form `key`, which may also be its id.
     pub fn submissions(&self, key: impl Into<String>) -> IntakeSubmissions {
-        IntakeSubmissions::new(self.client.clone(), self.project.clone(), key.into())
-    }
-
-    fn listing(&self, filter: IntakeFormFilter) -> Result<Request, ClientError> {
-        Request::new(Method::GET, &["ext", "intake_forms"])?.of_project(&self.project)?.params(filter)
+        let Self { client, project } = self.clone();
+        IntakeSubmissions { client, project, form: key.into() }
     }
 }

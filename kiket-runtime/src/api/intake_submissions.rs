@@ -6,7 +6,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::setters::setters;
+use super::setters::filter;
 use crate::{
     client::{Client, Paginator, Request, resources},
     error::ClientError,
@@ -45,28 +45,21 @@ use crate::{
 /// call fails.
 #[derive(Debug, Clone)]
 pub struct IntakeSubmissions {
-    client: Client,
-    project: String,
-    form: String,
+    pub(super) client: Client,
+    pub(super) project: String,
+    pub(super) form: String,
 }
 
-/// Query parameters for listing submissions. Matches everything by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[must_use = "a filter filters nothing until it is given to `list`"]
-pub struct SubmissionFilter {
-    status: Option<SubmissionStatus>,
-    limit: Option<u32>,
-    since: Option<Timestamp>,
-}
-
-setters! {
+filter! {
+    /// Query parameters for listing submissions. Matches everything by default.
+    #[must_use = "a filter filters nothing until it is given to `list`"]
     SubmissionFilter:
     /// Only submissions in this status.
-    status(SubmissionStatus) => status;
-    /// Only submissions from this time or later: a `SystemTime`, or RFC 3339.
-    since(into Timestamp) => since;
+    status(SubmissionStatus) => status: SubmissionStatus;
     /// At most this many submissions; of a stream, this many per page.
-    limit(u32) => limit;
+    limit(u32) => limit: u32;
+    /// Only submissions from this time or later: a `SystemTime`, or RFC 3339.
+    since(into Timestamp) => since: Timestamp;
 }
 
 /// The status of a submission.
@@ -131,24 +124,19 @@ pub struct IntakeSubmission {
 resources! { IntakeSubmission: "submission", "submissions"; }
 
 impl IntakeSubmissions {
-    pub(crate) fn new(client: Client, project: String, form: String) -> Self {
-        Self { client, project, form }
-    }
-
     /// The submissions that `filter` matches: one page of them.
     pub async fn list(&self, filter: SubmissionFilter) -> Result<Vec<IntakeSubmission>, ClientError> {
-        self.client.list(self.listing(filter)?).await
+        self.stream(filter).first().await
     }
 
     /// The submissions that `filter` matches, through all pages.
     pub fn stream(&self, filter: SubmissionFilter) -> Paginator<IntakeSubmission> {
-        Paginator::new(self.client.clone(), self.listing(filter))
+        self.client.pages(self.request(Method::GET, &[]).of_project(&self.project).params(filter))
     }
 
     /// The submission `id`.
     pub async fn get(&self, id: impl fmt::Display) -> Result<IntakeSubmission, ClientError> {
-        let request = self.request(Method::GET, &[&id.to_string()])?.of_project(&self.project)?;
-        self.client.one(request).await
+        self.client.one(self.request(Method::GET, &[&id.to_string()]).of_project(&self.project)).await
     }
 
     /// Creates a submission. `data` has the values of the form's fields, by key; `metadata` is further data, or `()`.
@@ -169,11 +157,12 @@ impl IntakeSubmissions {
             metadata: Value,
         }
 
-        let request = self.request(Method::POST, &[])?;
-        let metadata = serde_json::to_value(metadata)
-            .map_err(|error| request.invalid(format!("`metadata` cannot be JSON: {error}")))?;
-        let sent = Sent { project_id: request.project(&self.project)?, data, metadata };
-        self.client.one(request.json(&sent)?.idempotent()).await
+        let request = self.request(Method::POST, &[]);
+        let request = match serde_json::to_value(metadata) {
+            Ok(metadata) => request.json(&Sent { project_id: self.project.trim(), data, metadata }),
+            Err(error) => request.invalid(format!("`metadata` cannot be JSON: {error}")),
+        };
+        self.client.one(request.idempotent()).await
     }
 
     /// Approves the submission `id`, with `notes` or `None`.
@@ -215,16 +204,13 @@ impl IntakeSubmissions {
             notes: Option<&'d str>,
         }
 
-        let request = self.request(Method::POST, &[id, decision])?;
-        let decision = Decision { project_id: request.project(&self.project)?, notes };
-        self.client.one(request.json(&decision)?.idempotent()).await
+        let request = self.request(Method::POST, &[id, decision]);
+        let decision = Decision { project_id: self.project.trim(), notes };
+        self.client.one(request.json(&decision).idempotent()).await
     }
 
-    fn listing(&self, filter: SubmissionFilter) -> Result<Request, ClientError> {
-        self.request(Method::GET, &[])?.of_project(&self.project)?.params(filter)
-    }
-
-    fn request(&self, method: Method, below: &[&str]) -> Result<Request, ClientError> {
-        Request::new(method, &[&["ext", "intake_forms", &self.form, "submissions"], below].concat())
+    fn request(&self, method: Method, below: &[&str]) -> Request {
+        let segments = [&["ext", "intake_forms", &self.form, "submissions"], below].concat();
+        Request::new(method, &segments).named(&self.project, "the project")
     }
 }

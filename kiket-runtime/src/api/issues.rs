@@ -58,6 +58,11 @@ impl IssueFilter {
         self.set(name, Some(value))
     }
 
+    /// At most this many issues; of a stream, this many per page.
+    pub fn limit(self, limit: impl Into<Option<u32>>) -> Self {
+        self.set("limit", limit.into())
+    }
+
     fn set(mut self, name: impl Into<String>, value: Option<impl ToString>) -> Self {
         let name = name.into();
         self.0.retain(|(own, _)| *own != name);
@@ -76,8 +81,6 @@ setters! {
     assignee(into Id) => "assignee_id";
     /// Only issues that changed at this time or later: a `SystemTime`, or RFC 3339.
     updated_since(into Timestamp) => "updated_since";
-    /// At most this many issues; of a stream, this many per page.
-    limit(u32) => "limit";
 }
 
 /// The fields that an issue is created with, or that an update changes. Fields that are not set stay as they are.
@@ -108,10 +111,8 @@ impl IssueFields {
 
     fn set(mut self, name: impl Into<String>, value: Option<impl Into<Value>>) -> Self {
         let name = name.into();
-        match value {
-            Some(value) => self.0.insert(name, value.into()),
-            None => self.0.remove(&name),
-        };
+        self.0.remove(&name);
+        self.0.extend(value.map(|value| (name, value.into())));
         self
     }
 }
@@ -135,23 +136,28 @@ setters! {
 impl Issues {
     /// The issues that `filter` matches: one page of them.
     pub async fn list(&self, filter: IssueFilter) -> Result<Vec<Issue>, ClientError> {
-        self.client.list(listing(filter)?).await
+        self.stream(filter).first().await
     }
 
     /// The issues that `filter` matches, through all pages.
-    pub fn stream(&self, filter: IssueFilter) -> Paginator<Issue> {
-        Paginator::new(self.client.clone(), listing(filter))
+    pub fn stream(&self, mut filter: IssueFilter) -> Paginator<Issue> {
+        let mut request = Request::get(&["ext", "issues"]);
+        if let Some((_, project)) = filter.0.iter_mut().find(|(name, _)| name == "project_id") {
+            *project = project.trim().to_owned();
+            request = request.named(project, "the project");
+        }
+        self.client.pages(request.params(filter))
     }
 
     /// The issue, by its key or its id.
     pub async fn get(&self, issue: impl Into<IssueRef<'_>>) -> Result<Issue, ClientError> {
-        self.client.one(Request::new(Method::GET, &["ext", "issues", issue.into().as_str()])?).await
+        self.client.one(Request::get(&["ext", "issues", issue.into().as_str()])).await
     }
 
     /// Creates an issue and returns it.
     pub async fn create(&self, title: impl Into<String>, fields: IssueFields) -> Result<Issue, ClientError> {
-        let request = Request::new(Method::POST, &["ext", "issues"])?;
-        self.client.one(with_fields(request, &fields.title(title.into()))?).await
+        let request = Request::post(&["ext", "issues"]);
+        self.client.one(with_fields(request, &fields.title(title.into()))).await
     }
 
     /// Changes the fields of an issue that `fields` has, and returns the issue.
@@ -160,8 +166,8 @@ impl Issues {
         issue: impl Into<IssueRef<'_>>,
         fields: IssueFields,
     ) -> Result<Issue, ClientError> {
-        let request = Request::new(Method::PATCH, &["ext", "issues", issue.into().as_str()])?;
-        self.client.one(with_fields(request, &fields)?).await
+        let request = Request::new(Method::PATCH, &["ext", "issues", issue.into().as_str()]);
+        self.client.one(with_fields(request, &fields)).await
     }
 
     /// Comments on an issue.
@@ -171,7 +177,7 @@ impl Issues {
         body: impl Into<String>,
     ) -> Result<Comment, ClientError> {
         let comment = json!({ "comment": { "body": body.into() } });
-        self.client.one(below(&issue.into(), "comments", &comment)?).await
+        self.client.one(below(&issue.into(), "comments", &comment)).await
     }
 
     /// Moves an issue along a transition of its workflow, and returns the issue.
@@ -185,25 +191,17 @@ impl Issues {
         transition: impl Into<String>,
     ) -> Result<Issue, ClientError> {
         let transition = json!({ "transition": transition.into() });
-        self.client.one(below(&issue.into(), "transitions", &transition)?).await
+        self.client.one(below(&issue.into(), "transitions", &transition)).await
     }
 }
 
-fn listing(mut filter: IssueFilter) -> Result<Request, ClientError> {
-    let request = Request::new(Method::GET, &["ext", "issues"])?;
-    if let Some((_, project)) = filter.0.iter_mut().find(|(name, _)| name == "project_id") {
-        *project = request.project(project)?.to_owned();
-    }
-    request.params(filter)
-}
-
-fn with_fields(request: Request, fields: &IssueFields) -> Result<Request, ClientError> {
+fn with_fields(mut request: Request, fields: &IssueFields) -> Request {
     if let Some(Value::String(project)) = fields.0.get("project_id") {
-        request.project(project)?;
+        request = request.named(project, "the project");
     }
-    Ok(request.json(&json!({ "issue": fields }))?.idempotent())
+    request.json(&json!({ "issue": fields })).idempotent()
 }
 
-fn below(issue: &IssueRef<'_>, what: &str, body: &Value) -> Result<Request, ClientError> {
-    Ok(Request::new(Method::POST, &["ext", "issues", issue.as_str(), what])?.json(body)?.idempotent())
+fn below(issue: &IssueRef<'_>, what: &str, body: &Value) -> Request {
+    Request::post(&["ext", "issues", issue.as_str(), what]).json(body).idempotent()
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -90,25 +89,21 @@ resources! {
 impl Projects {
     /// The workflows of the project with this slug.
     pub async fn workflows(&self, slug: &str) -> Result<Vec<Workflow>, ClientError> {
-        self.client.list(Request::new(Method::GET, &["ext", "projects", slug, "workflows"])?).await
+        self.client.pages(Request::get(&["ext", "projects", slug, "workflows"])).first().await
     }
 
     /// The boards of the project with this slug.
     pub async fn boards(&self, slug: &str) -> Result<Vec<Board>, ClientError> {
-        self.client.list(Request::new(Method::GET, &["ext", "projects", slug, "boards"])?).await
+        self.client.pages(Request::get(&["ext", "projects", slug, "boards"])).first().await
     }
 
     /// The members of a project: one page of them.
     pub async fn members(&self, project: impl fmt::Display) -> Result<Vec<Member>, ClientError> {
-        self.client.list(members(&project.to_string())?).await
+        self.stream_members(project).first().await
     }
 
     /// The members of a project, through all pages.
     pub fn stream_members(&self, project: impl fmt::Display) -> Paginator<Member> {
-        Paginator::new(self.client.clone(), members(&project.to_string()))
+        self.client.pages(Request::get(&["ext", "project", "members"]).of_project(&project.to_string()))
     }
-}
-
-fn members(project: &str) -> Result<Request, ClientError> {
-    Request::new(Method::GET, &["ext", "project", "members"])?.of_project(project)
 }

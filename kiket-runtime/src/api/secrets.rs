@@ -111,7 +111,7 @@ impl Secrets {
     }
 
     async fn put(&self, method: Method, key: &str, value: &Secret) -> Result<(), ClientError> {
-        let request = self.request(method, Some(key))?.json(&Value { value: value.expose() })?;
+        let request = self.request(method, Some(key))?.json(&Value { value: value.expose() });
         // Kiket may send back what it was sent.
         let sent = self.client.execute(request.idempotent()).await;
         sent.map_err(|error| error.without(value.expose()))
@@ -121,8 +121,8 @@ impl Secrets {
         let id = self.client.extension_id(&format!("{method} /api/v1/extensions/{{id}}/secrets"))?;
         let segments = ["extensions", id, "secrets"];
         Ok(match key {
-            Some(key) => Request::new(method, &[&segments[..], &[key]].concat())?.confidential(),
-            None => Request::new(method, &segments)?,
+            Some(key) => Request::new(method, &[&segments[..], &[key]].concat()).confidential(),
+            None => Request::new(method, &segments),
         })
     }
 }

@@ -16,58 +16,66 @@
 /// }
 /// ```
 macro_rules! setters {
-    ($of:ident: $($fields:tt)*) => {
+    ($of:ident: $($(#[$doc:meta])* $name:ident($($value:tt)+) => $field:tt;)*) => {
         impl $of {
-            $crate::api::setters::setter! { $($fields)* }
+            $($crate::api::setters::setter! { $(#[$doc])* $name($($value)+) => $field })*
         }
     };
 }
 
+/// A filter: the optional parameters of a list, sent in this order, and their setters.
+///
+/// ```text
+/// filter! {
+///     /// Query parameters for listing SLA events. Matches everything by default.
+///     SlaFilter:
+///     /// Only events of this issue.
+///     issue(into Id) => issue_id: Id;         a setter as above, and the type of its field
+/// }
+/// ```
+macro_rules! filter {
+    (
+        $(#[$about:meta])* $filter:ident:
+        $($(#[$doc:meta])* $name:ident($($value:tt)+) => $field:ident: $type:ty;)*
+    ) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+        pub struct $filter {
+            $($field: Option<$type>,)*
+        }
+
+        $crate::api::setters::setters! { $filter: $($(#[$doc])* $name($($value)+) => $field;)* }
+    };
+}
+
 macro_rules! setter {
-    () => {};
-    ($(#[$doc:meta])* $name:ident(into $type:ty) => $field:literal; $($rest:tt)*) => {
+    ($(#[$doc:meta])* $name:ident(into $type:ty) => $field:literal) => {
         $(#[$doc])*
         pub fn $name<K>(self, $name: impl $crate::types::IntoOption<$type, K>) -> Self {
             self.set($field, $name.into_option())
         }
-
-        $crate::api::setters::setter! { $($rest)* }
     };
-    ($(#[$doc:meta])* $name:ident(into $type:ty) => $field:ident; $($rest:tt)*) => {
+    ($(#[$doc:meta])* $name:ident(into $type:ty) => $field:ident) => {
         $(#[$doc])*
         pub fn $name<K>(mut self, $name: impl $crate::types::IntoOption<$type, K>) -> Self {
             self.$field = $name.into_option();
             self
         }
-
-        $crate::api::setters::setter! { $($rest)* }
     };
-    ($(#[$doc:meta])* $name:ident(plain $type:ty) => $field:ident; $($rest:tt)*) => {
+    ($(#[$doc:meta])* $name:ident(plain $type:ty) => $field:ident) => {
         $(#[$doc])*
         pub fn $name(mut self, $name: impl Into<$type>) -> Self {
             self.$field = $name.into();
             self
         }
-
-        $crate::api::setters::setter! { $($rest)* }
     };
-    ($(#[$doc:meta])* $name:ident($type:ty) => $field:literal; $($rest:tt)*) => {
-        $(#[$doc])*
-        pub fn $name(self, $name: impl Into<Option<$type>>) -> Self {
-            self.set($field, $name.into())
-        }
-
-        $crate::api::setters::setter! { $($rest)* }
-    };
-    ($(#[$doc:meta])* $name:ident($type:ty) => $field:ident; $($rest:tt)*) => {
+    ($(#[$doc:meta])* $name:ident($type:ty) => $field:ident) => {
         $(#[$doc])*
         pub fn $name(mut self, $name: impl Into<Option<$type>>) -> Self {
             self.$field = $name.into();
             self
         }
-
-        $crate::api::setters::setter! { $($rest)* }
     };
 }
 
-pub(super) use {setter, setters};
+pub(super) use {filter, setter, setters};

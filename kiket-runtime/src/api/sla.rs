@@ -1,9 +1,6 @@
 //! The SLA events of a project.
 
-use http::Method;
-use serde::Serialize;
-
-use super::setters::setters;
+use super::setters::filter;
 use crate::{
     client::{Client, Paginator, Request},
     error::ClientError,
@@ -34,37 +31,27 @@ pub struct SlaEvents {
     pub(super) project: String,
 }
 
-/// Query parameters for listing SLA events. Matches everything by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[must_use = "a filter filters nothing until it is given to `list`"]
-pub struct SlaFilter {
-    issue_id: Option<Id>,
-    state: Option<SlaState>,
-    limit: Option<u32>,
-}
-
-setters! {
+filter! {
+    /// Query parameters for listing SLA events. Matches everything by default.
+    #[must_use = "a filter filters nothing until it is given to `list`"]
     SlaFilter:
     /// Only events of this issue.
-    issue(into Id) => issue_id;
+    issue(into Id) => issue_id: Id;
     /// Only events in this state.
-    state(SlaState) => state;
+    state(SlaState) => state: SlaState;
     /// At most this many events; of a stream, this many per page.
-    limit(u32) => limit;
+    limit(u32) => limit: u32;
 }
 
 impl SlaEvents {
     /// The events that `filter` matches: one page of them.
     pub async fn list(&self, filter: SlaFilter) -> Result<Vec<SlaEvent>, ClientError> {
-        self.client.list(self.listing(filter)?).await
+        self.stream(filter).first().await
     }
 
     /// The events that `filter` matches, through all pages.
     pub fn stream(&self, filter: SlaFilter) -> Paginator<SlaEvent> {
-        Paginator::new(self.client.clone(), self.listing(filter))
-    }
-
-    fn listing(&self, filter: SlaFilter) -> Result<Request, ClientError> {
-        Request::new(Method::GET, &["ext", "sla", "events"])?.of_project(&self.project)?.params(filter)
+        let list = Request::get(&["ext", "sla", "events"]).of_project(&self.project);
+        self.client.pages(list.params(filter))
     }
 }

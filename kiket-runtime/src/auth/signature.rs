@@ -11,7 +11,7 @@
 
 use crate::{
     auth::hmac::{MacKey, read_hex, read_time},
-    types::{Headers, Occurrence, Secret, hex},
+    types::{Headers, Secret, hex},
 };
 pub use crate::{error::SignatureError, types::SecretError};
 
@@ -83,7 +83,7 @@ impl Verifier {
     pub fn new<'s>(secrets: impl IntoIterator<Item = &'s Secret>) -> Result<Self, SecretError> {
         let keys = secrets
             .into_iter()
-            .map(|secret| SecretError::find(secret).map_or(Ok(MacKey::new(secret.expose().as_bytes())), Err))
+            .map(|secret| SecretError::check(secret).map(|text| MacKey::new(text.as_bytes())))
             .collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() { Err(SecretError::Missing) } else { Ok(Self { keys }) }
     }
@@ -94,17 +94,10 @@ impl Verifier {
     ///
     /// The reason why the signature is refused. Do not send it to the client.
     pub fn verify(&self, headers: &Headers, body: &[u8], now: u64) -> Result<Verified, SignatureError> {
-        use Occurrence::{Absent, Once, Repeated};
-        let timestamp = match headers.only(TIMESTAMP_HEADER) {
-            Once(timestamp) => timestamp,
-            Absent => return Err(SignatureError::TimestampMissing),
-            Repeated => return Err(SignatureError::TimestampRepeated),
-        };
-        let signature = match headers.only(SIGNATURE_HEADER) {
-            Once(signature) => signature,
-            Absent => return Err(SignatureError::SignatureMissing),
-            Repeated => return Err(SignatureError::SignatureRepeated),
-        };
+        let timestamp = headers.only(TIMESTAMP_HEADER).map_err(|_| SignatureError::TimestampRepeated)?;
+        let timestamp = timestamp.ok_or(SignatureError::TimestampMissing)?;
+        let signature = headers.only(SIGNATURE_HEADER).map_err(|_| SignatureError::SignatureRepeated)?;
+        let signature = signature.ok_or(SignatureError::SignatureMissing)?;
         self.check(timestamp, signature, body, now)
     }
 

@@ -1,25 +1,16 @@
 //! The credentials of a call: the extension's tokens, or those that the caller gave instead.
 
-use std::{fmt, sync::Arc};
-
 use http::{HeaderName, HeaderValue};
 
 use crate::types::Secret;
 
-/// The credentials of a call: the extension's or the caller's, never both.
-#[derive(Debug, Clone, Default)]
-pub(crate) enum Credentials {
-    /// The extension's tokens, each for the calls that it is meant for.
-    #[default]
-    Extension,
-    /// The caller's headers, and none of the extension's tokens.
-    Caller(Arc<CallerCredentials>),
-}
-
-/// Credentials that a caller gave: headers, made once, and the secret among them.
+/// Credentials that a caller gave in place of the extension's tokens: headers, made once, and the secret among them.
+/// `Debug` shows no values: those of the headers are sensitive.
+#[derive(Debug)]
 pub(crate) struct CallerCredentials {
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    secret: Secret,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// The secret to redact, besides the extension's tokens.
+    pub(super) secret: Secret,
 }
 
 impl CallerCredentials {
@@ -34,39 +25,9 @@ impl CallerCredentials {
     }
 }
 
-impl Credentials {
-    /// The secret to redact, besides the extension's tokens.
-    pub(crate) fn secret(&self) -> Option<&Secret> {
-        match self {
-            Self::Extension => None,
-            Self::Caller(credentials) => Some(&credentials.secret),
-        }
-    }
-}
-
-/// Without the values.
-impl fmt::Debug for CallerCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.headers.iter().map(|(name, _)| name)).finish()
-    }
-}
-
-/// The tokens of the extension.
-#[derive(Default)]
-pub(super) struct Tokens {
-    pub(super) workspace: Option<Secret>,
-    pub(super) extension_key: Option<Secret>,
-    /// The header values, made once; `Err` for a token that no header can carry.
-    pub(super) authorization: Option<Result<HeaderValue, InvalidHeaderValue>>,
-    pub(super) api_key: Option<Result<HeaderValue, InvalidHeaderValue>>,
-}
-
-impl Tokens {
-    pub(super) fn new(workspace: Option<Secret>, extension_key: Option<Secret>) -> Self {
-        let authorization = workspace.as_ref().map(|token| sensitive(&format!("Bearer {}", token.expose())));
-        let api_key = extension_key.as_ref().map(|key| sensitive(key.expose()));
-        Self { workspace, extension_key, authorization, api_key }
-    }
+/// The value of `Authorization` for a workspace token.
+pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, InvalidHeaderValue> {
+    sensitive(&format!("Bearer {}", token.expose()))
 }
 
 /// A header value that HTTP libraries do not log.
@@ -95,9 +56,9 @@ mod tests {
     fn values_are_sensitive_and_not_printed() {
         let given = given("canary").unwrap();
         assert!(given.headers.iter().all(|(_, value)| value.is_sensitive()));
-        let credentials = Credentials::Caller(Arc::new(given));
-        assert_eq!(format!("{credentials:?}"), r#"Caller({"x-api-key"})"#);
-        assert_eq!(credentials.secret().map(Secret::expose), Some("canary"));
+        let shown = format!("{given:?}");
+        assert!(shown.contains("x-api-key") && !shown.contains("canary"), "{shown}");
+        assert_eq!(given.secret.expose(), "canary");
     }
 
     #[test]

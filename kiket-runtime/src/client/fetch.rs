@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::{
     options::CONNECT_TIMEOUT,
-    transport::{HttpTransport, Outgoing, Transport, TransportOptions, USER_AGENT},
+    transport::{HttpTransport, Outgoing, Transport, USER_AGENT},
 };
 use crate::types::BaseUrl;
 
@@ -18,8 +18,7 @@ pub(crate) struct Fetcher {
 impl Fetcher {
     /// Fetches `path` below `base`.
     pub(crate) fn new(base: &BaseUrl, path: &str) -> Self {
-        let options = TransportOptions { connect_timeout: CONNECT_TIMEOUT, host: base.host().to_owned() };
-        Self::over(Box::new(HttpTransport::new(options)), format!("{base}{path}"))
+        Self::over(Box::new(HttpTransport::new(base, CONNECT_TIMEOUT)), format!("{base}{path}"))
     }
 
     pub(crate) fn over(transport: Box<dyn Transport>, url: String) -> Self {

@@ -13,7 +13,7 @@ pub(crate) mod resource;
 mod retry;
 mod scope;
 mod send;
-mod transport;
+pub(crate) mod transport;
 
 use std::{fmt, sync::Arc};
 
@@ -21,11 +21,10 @@ use http::Method;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use self::{
-    credentials::{CallerCredentials, Credentials},
+    credentials::CallerCredentials,
     fetch::Fetcher,
     idempotency::IdempotencyKeys,
     options::{ClientLimits, ClientOptions},
-    page::ListOf,
     reporter::Reporter,
     request::{Idempotency, Request},
     resource::resources,
@@ -33,10 +32,11 @@ pub(crate) use self::{
 };
 pub use self::{page::Page, pagination::Paginator, rate_limit::RateWindow};
 use self::{
-    resource::{One, Resource},
+    page::Parse,
+    resource::Resource,
     scope::CallScope,
     send::{Call, ClientInner},
-    transport::{HttpTransport, Response, Transport, TransportOptions},
+    transport::{HttpTransport, Response, Transport},
 };
 use crate::{
     error::{ClientError, ClientErrorKind},
@@ -75,11 +75,8 @@ pub struct Client {
 
 impl Client {
     pub(crate) fn new(options: ClientOptions, clock: Clock) -> Self {
-        let transport = TransportOptions {
-            connect_timeout: options.limits.connect_timeout,
-            host: options.base_url.host().to_owned(),
-        };
-        Self::over(Box::new(HttpTransport::new(transport)), options, clock)
+        let transport = HttpTransport::new(&options.base_url, options.limits.connect_timeout);
+        Self::over(Box::new(transport), options, clock)
     }
 
     /// A client without tokens, whose calls fail.
@@ -99,7 +96,7 @@ impl Client {
 
     /// The view that calls the base URL that a delivery names, if that may receive tokens. The name is not verified.
     pub(crate) fn at_base_url_of_delivery(mut self, named: &str) -> Self {
-        let ClientInner { base_url, allowed_base_urls, .. } = &*self.inner;
+        let ClientOptions { base_url, allowed_base_urls, .. } = &self.inner.options;
         match named.parse::<BaseUrl>() {
             Ok(named) if named.has_origin_of(base_url) => {}
             Ok(named) if allowed_base_urls.iter().any(|allowed| named.has_origin_of(allowed)) => {
@@ -136,7 +133,7 @@ impl Client {
     ///
     /// When the call fails, or its response is not a `T`. A response without a body is `()` or `None`.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::GET, path)?).await
+        self.send(Request::raw(Method::GET, path)).await
     }
 
     /// `POST` of a JSON body. It is not retried, unless it carries an [idempotency key](Self::with_idempotency_key).
@@ -149,7 +146,7 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::POST, path)?.json(body)?).await
+        self.send(Request::raw(Method::POST, path).json(body)).await
     }
 
     /// `PUT` of a JSON body.
@@ -162,7 +159,7 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::PUT, path)?.json(body)?).await
+        self.send(Request::raw(Method::PUT, path).json(body)).await
     }
 
     /// `PATCH` with a JSON body. It is not retried, unless it carries an [idempotency key](Self::with_idempotency_key).
@@ -175,7 +172,7 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::PATCH, path)?.json(body)?).await
+        self.send(Request::raw(Method::PATCH, path).json(body)).await
     }
 
     /// `DELETE` of a path below the base URL.
@@ -184,7 +181,7 @@ impl Client {
     ///
     /// As for [`get`](Self::get).
     pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::DELETE, path)?).await
+        self.send(Request::raw(Method::DELETE, path)).await
     }
 
     /// The rate limit that the last response reported; `None` before the first that reports one.
@@ -194,12 +191,12 @@ impl Client {
 
     /// The base URL that is called, without a slash at the end.
     pub fn base_url(&self) -> &str {
-        self.scope.base_url.as_ref().unwrap_or(&self.inner.base_url).as_str()
+        self.scope.base_url.as_ref().unwrap_or(&self.inner.options.base_url).as_str()
     }
 
     /// The id of the extension, which `call` needs.
     pub(crate) fn extension_id(&self, call: &str) -> Result<&str, ClientError> {
-        self.inner.extension_id.as_deref().ok_or_else(|| {
+        self.inner.options.extension_id.as_deref().ok_or_else(|| {
             let message = "the extension has no id: write `id` into the manifest, or give it to the builder";
             ClientError::new(ClientErrorKind::NotConfigured, call, message)
         })
@@ -221,29 +218,13 @@ impl Client {
     }
 
     /// Makes a call whose response is one resource.
-    pub(crate) async fn one<T: DeserializeOwned + Resource>(
-        &self,
-        request: Request,
-    ) -> Result<T, ClientError> {
-        let One(resource) = self.send(request).await?;
-        Ok(resource)
+    pub(crate) async fn one<T: Resource>(&self, request: Request) -> Result<T, ClientError> {
+        self.read(&request, resource::read_one).await
     }
 
-    /// Makes a call whose response is a list of resources, or its first page.
-    pub(crate) async fn list<T: DeserializeOwned + Resource>(
-        &self,
-        request: Request,
-    ) -> Result<Vec<T>, ClientError> {
-        Ok(self.page(request, ListOf::resources()).await?.items)
-    }
-
-    /// Makes a call whose response is a page of a list.
-    pub(crate) async fn page<T: DeserializeOwned>(
-        &self,
-        request: Request,
-        kind: ListOf<T>,
-    ) -> Result<Page<T>, ClientError> {
-        self.read(&request, |json| kind.read_page(json)).await
+    /// The resources of a list, in pages.
+    pub(crate) fn pages<T: Resource>(&self, request: Request) -> Paginator<T> {
+        Paginator::new(self.clone(), request, resource::read_page)
     }
 
     /// Makes a call and ignores the body of its response.
@@ -251,11 +232,7 @@ impl Client {
         self.call(&request).send().await.map(drop)
     }
 
-    async fn read<T>(
-        &self,
-        request: &Request,
-        parse: impl FnOnce(&[u8]) -> serde_json::Result<T>,
-    ) -> Result<T, ClientError> {
+    async fn read<T>(&self, request: &Request, parse: Parse<T>) -> Result<T, ClientError> {
         let call = self.call(request);
         let response: Response = call.send().await?;
         call.read(&response, parse)
@@ -273,12 +250,6 @@ impl fmt::Debug for Client {
             .field("version", &self.version())
             .finish_non_exhaustive()
     }
-}
-
-/// The transport, for tests that replace it.
-#[cfg(test)]
-pub(crate) mod wire {
-    pub(crate) use crate::client::transport::{Outgoing, Response, Sending, Transport};
 }
 
 #[cfg(test)]

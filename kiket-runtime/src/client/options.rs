@@ -44,16 +44,13 @@ impl Default for ClientLimits {
     fn default() -> Self {
         Self {
             connect_timeout: CONNECT_TIMEOUT,
-            call_timeout: CALL_TIMEOUT,
-            calls_per_minute: CALLS_PER_MINUTE,
-            concurrent_calls: CONCURRENT_CALLS,
+            call_timeout: Duration::from_secs(15),
+            // The platform's rate limit, until a response lowers it.
+            calls_per_minute: 600,
+            concurrent_calls: 64,
         }
     }
 }
 
 /// The timeout of connecting.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const CALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// The platform's rate limit, until a response lowers it.
-const CALLS_PER_MINUTE: u32 = 600;
-const CONCURRENT_CALLS: usize = 64;

@@ -1,6 +1,6 @@
 //! One page of a list, read from any of Kiket's shapes.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
@@ -10,8 +10,6 @@ use serde::{
     },
 };
 use serde_json::{Map, Value};
-
-use super::resource::Resource;
 
 /// One page of a list, from [`Paginator::next_page`](crate::api::Paginator::next_page).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,54 +23,29 @@ pub struct Page<T> {
     pub total: Option<u64>,
 }
 
-/// Reads the pages of a list whose items are in `data`, else in the member `name`. A page that names no next one is
-/// the last:
-///
-/// ```text
-/// {"data": […], "meta": {"next_page": 2}}                          null on the last page
-/// {"issues": […], "pagination": {"page": 1, "total_pages": 2}}     or the name of other items
-/// […]
-/// ```
-pub(crate) struct ListOf<T> {
-    name: &'static str,
-    /// The name of a required member that an item does not have.
-    missing: fn(&T) -> Option<&'static str>,
-}
+/// Parses the body of a response.
+pub(super) type Parse<T> = fn(&[u8]) -> serde_json::Result<T>;
 
-impl<T> Clone for ListOf<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for ListOf<T> {}
-
-impl<T> ListOf<T> {
-    /// A list of resources.
-    pub(crate) fn resources() -> Self
-    where
-        T: Resource,
-    {
-        Self { name: T::MANY, missing: T::missing }
-    }
-
-    /// A list of other items.
-    pub(crate) fn named(name: &'static str) -> Self {
-        Self { name, missing: |_| None }
-    }
-
-    pub(super) fn read_page(self, json: &[u8]) -> serde_json::Result<Page<T>>
-    where
-        T: DeserializeOwned,
-    {
+impl<T: DeserializeOwned> Page<T> {
+    /// Reads a page of a list whose items are in `data`, else in the member `name`. A page that names no next one is the
+    /// last:
+    ///
+    /// ```text
+    /// {"data": […], "meta": {"next_page": 2}}                          null on the last page
+    /// {"issues": […], "pagination": {"page": 1, "total_pages": 2}}     or the name of other items
+    /// […]
+    /// ```
+    pub(crate) fn read(json: &[u8], name: &'static str) -> serde_json::Result<Self> {
         let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let page = deserializer.deserialize_any(self)?;
+        let page = deserializer.deserialize_any(ListOf { name, items: PhantomData })?;
         deserializer.end()?;
-        match page.items.iter().find_map(self.missing) {
-            Some(name) => Err(serde_json::Error::missing_field(name)),
-            None => Ok(page),
-        }
+        Ok(page)
     }
+}
+
+struct ListOf<T> {
+    name: &'static str,
+    items: PhantomData<T>,
 }
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for ListOf<T> {
@@ -142,7 +115,7 @@ mod tests {
     use super::*;
 
     fn read(name: &'static str, response: &Value) -> serde_json::Result<Page<u8>> {
-        ListOf::named(name).read_page(response.to_string().as_bytes())
+        Page::read(response.to_string().as_bytes(), name)
     }
 
     #[test]

@@ -13,9 +13,8 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Client,
-    page::{ListOf, Page},
+    page::{Page, Parse},
     request::Request,
-    resource::Resource,
 };
 use crate::error::ClientError;
 
@@ -59,38 +58,30 @@ use crate::error::ClientError;
 #[must_use = "a paginator fetches nothing until you ask for its items"]
 pub struct Paginator<T> {
     client: Client,
-    /// The list; `None` after its last page.
-    list: Option<Result<Request, ClientError>>,
-    kind: ListOf<T>,
+    list: Request,
+    parse: Parse<Page<T>>,
     /// The page that is fetched next; `None` is the first.
     page: Option<String>,
+    /// Whether the last page was fetched.
+    ended: bool,
     total: Option<u64>,
     items: VecDeque<T>,
     fetching: Option<Fetching<T>>,
 }
 
-type Fetching<T> = Pin<Box<dyn Future<Output = Result<(Request, Page<T>), ClientError>> + Send>>;
+type Fetching<T> = Pin<Box<dyn Future<Output = Result<Page<T>, ClientError>> + Send>>;
 
 impl<T> Paginator<T> {
     /// The items of the list that `list` asks for.
-    pub(crate) fn new(client: Client, list: Result<Request, ClientError>) -> Self
-    where
-        T: Resource,
-    {
-        Self::of(client, list, ListOf::resources())
+    pub(crate) fn new(client: Client, list: Request, parse: Parse<Page<T>>) -> Self {
+        let items = VecDeque::new();
+        Self { client, list, parse, page: None, ended: false, total: None, items, fetching: None }
     }
 
-    /// The same for items that need not be resources.
-    pub(crate) fn of(client: Client, list: Result<Request, ClientError>, kind: ListOf<T>) -> Self {
-        Self {
-            client,
-            list: Some(list),
-            kind,
-            page: None,
-            total: None,
-            items: VecDeque::new(),
-            fetching: None,
-        }
+    /// The items of the first page. The future holds none of them: it is `Send` for every `T`.
+    pub(crate) fn first(self) -> impl Future<Output = Result<Vec<T>, ClientError>> {
+        let Self { client, list, parse, page, .. } = self;
+        async move { Ok(client.read(&list.maybe_query("page", page), parse).await?.items) }
     }
 
     /// Begins with another page than the first: one that was the [`next`](Page::next) of an earlier page.
@@ -119,52 +110,40 @@ impl<T: DeserializeOwned + Send + 'static> Paginator<T> {
         if self.items.is_empty() {
             return poll_fn(|context| self.poll_page(context)).await;
         }
-        let next = self.page.clone().filter(|_| self.list.is_some());
+        let next = self.page.clone().filter(|_| !self.ended);
         Some(Ok(Page { items: std::mem::take(&mut self.items).into(), next, total: self.total }))
     }
 
     fn poll_item(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, ClientError>>> {
-        loop {
-            if let Some(item) = self.items.pop_front() {
-                return Poll::Ready(Some(Ok(item)));
-            }
-            match ready!(self.poll_page(context)) {
-                Some(Ok(page)) => self.items = page.items.into(),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
-            }
+        while self.items.is_empty() {
+            let Some(page) = ready!(self.poll_page(context)?) else { break };
+            self.items = page.items.into();
         }
+        Poll::Ready(self.items.pop_front().map(Ok))
     }
 
     fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Page<T>, ClientError>>> {
-        if self.fetching.is_none() {
-            let Some(list) = self.list.take() else { return Poll::Ready(None) };
-            self.fetching = Some(Box::pin(fetch(self.client.clone(), list, self.page.clone(), self.kind)));
-        }
-        let Some(fetching) = &mut self.fetching else { return Poll::Ready(None) };
+        let fetching = match &mut self.fetching {
+            Some(fetching) => fetching,
+            None if self.ended => return Poll::Ready(None),
+            None => {
+                let request = self.list.clone().maybe_query("page", self.page.as_ref());
+                let (client, parse) = (self.client.clone(), self.parse);
+                self.fetching.insert(Box::pin(async move { client.read(&request, parse).await }))
+            }
+        };
         let fetched = ready!(fetching.as_mut().poll(context));
         self.fetching = None;
-        Poll::Ready(Some(fetched.map(|(list, page)| {
+        self.ended = true;
+        Poll::Ready(Some(fetched.inspect(|page| {
+            self.total = page.total;
             // A page that names itself as the next one would never end.
             if page.next.is_some() && page.next != self.page {
-                self.list = Some(Ok(list));
+                self.ended = false;
                 self.page.clone_from(&page.next);
             }
-            self.total = page.total;
-            page
         })))
     }
-}
-
-async fn fetch<T: DeserializeOwned + 'static>(
-    client: Client,
-    list: Result<Request, ClientError>,
-    page: Option<String>,
-    kind: ListOf<T>,
-) -> Result<(Request, Page<T>), ClientError> {
-    let list = list?;
-    let request = list.clone().maybe_query("page", page);
-    Ok((list, client.page(request, kind).await?))
 }
 
 /// No part of it is pinned in place.

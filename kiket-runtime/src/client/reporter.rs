@@ -8,10 +8,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    credentials::{API_KEY, sensitive},
+    credentials::{API_KEY, bearer, sensitive},
     options::{CONNECT_TIMEOUT, ClientOptions},
     rate_limit::RateLimiter,
-    transport::{HttpTransport, Outgoing, Transport, TransportOptions, USER_AGENT},
+    transport::{HttpTransport, Outgoing, Transport, USER_AGENT},
 };
 use crate::{
     error::{ClientError, ClientErrorKind},
@@ -40,16 +40,16 @@ impl Reporter {
         // Another address than Kiket's gets records, and no token.
         if address.has_origin_of(&options.base_url) {
             let token = options.workspace_token.as_ref()?;
-            headers.insert(header::AUTHORIZATION, sensitive(&format!("Bearer {}", token.expose())).ok()?);
+            headers.insert(header::AUTHORIZATION, bearer(token).ok()?);
             if let Some(key) = &options.extension_api_key {
                 headers.insert(API_KEY, sensitive(key.expose()).ok()?);
             }
         }
         let text = address.as_str();
         let url = if text.ends_with("/telemetry") { text.to_owned() } else { format!("{text}/telemetry") };
-        let options = TransportOptions { connect_timeout: CONNECT_TIMEOUT, host: address.host().to_owned() };
+        let transport = Box::new(HttpTransport::new(address, CONNECT_TIMEOUT));
         let rate_limiter = RateLimiter::new(RECORDS_PER_MINUTE, 1);
-        Some(Self { transport: Box::new(HttpTransport::new(options)), url, headers, rate_limiter })
+        Some(Self { transport, url, headers, rate_limiter })
     }
 
     /// Sends one record.

@@ -1,24 +1,29 @@
 //! A request before it is sent: method, path, query, body.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::credentials::Credentials;
+use super::credentials::CallerCredentials;
 use crate::error::{ClientError, ClientErrorKind};
 
-/// A call before it has tokens, a base URL or a deadline.
-#[derive(Debug, Clone)]
+/// A call before it has tokens, a base URL or a deadline. A mistake in it is the error of sending it.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// Below the base URL: a path, percent-encoded, and perhaps a query.
     pub(crate) target: String,
     pub(crate) body: Option<Bytes>,
     pub(crate) idempotency: Idempotency,
-    pub(crate) credentials: Credentials,
+    /// The caller's credentials, in place of the extension's tokens.
+    pub(crate) credentials: Option<Arc<CallerCredentials>>,
     /// The response may hold a secret: no error shows any of it.
     pub(crate) confidential: bool,
+    /// Why it cannot be sent: the first mistake.
+    mistake: Option<(ClientErrorKind, String)>,
 }
 
 /// How a call that may have taken effect can be repeated safely.
@@ -44,55 +49,41 @@ const PREFIX: &str = "/api/v1";
 impl Request {
     /// A call of `/api/v1` and these segments, each encoded as one.
     ///
-    /// # Errors
-    ///
-    /// When a segment is empty, `.` or `..`: a URL cannot carry those, however they are encoded.
-    pub(crate) fn new(method: Method, segments: &[&str]) -> Result<Self, ClientError> {
-        let mut target = PREFIX.to_owned();
+    /// It cannot be sent if a segment is empty, `.` or `..`: a URL cannot carry those, however they are encoded.
+    pub(crate) fn new(method: Method, segments: &[&str]) -> Self {
+        let mut request = Self { method, target: PREFIX.to_owned(), ..Self::default() };
         for segment in segments {
             if matches!(*segment, "" | "." | "..") {
-                let shape = segments.join("/");
-                let message = format!("`{segment}` cannot be a segment of a path");
-                return Err(ClientError::new(
-                    ClientErrorKind::InvalidRequest,
-                    format!("{method} {shape}"),
-                    message,
-                ));
+                request = request.invalid(format!("`{segment}` cannot be a segment of a path"));
             }
-            target.push('/');
-            target.extend(utf8_percent_encode(segment, SEGMENT));
+            request.target.push('/');
+            request.target.extend(utf8_percent_encode(segment, SEGMENT));
         }
-        Ok(Self::of(method, target))
+        request
+    }
+
+    pub(crate) fn get(segments: &[&str]) -> Self {
+        Self::new(Method::GET, segments)
+    }
+
+    pub(crate) fn post(segments: &[&str]) -> Self {
+        Self::new(Method::POST, segments)
     }
 
     /// A call of a path that a user wrote, with its query.
     ///
-    /// # Errors
-    ///
-    /// When it is not an absolute path, or leads out of itself.
-    pub(crate) fn raw(method: Method, target: &str) -> Result<Self, ClientError> {
+    /// It cannot be sent if the path is not absolute, or leads out of itself.
+    pub(crate) fn raw(method: Method, target: &str) -> Self {
         let path = target.split('?').next().unwrap_or_default();
         let dots = path.split('/').any(leads_out);
         let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '#' | '\\');
         if !path.starts_with('/') || path.starts_with("//") || dots || target.contains(odd) {
-            return Err(ClientError::new(
-                ClientErrorKind::InvalidRequest,
-                format!("{method} {}", target.escape_debug()),
+            let request = Self { method, target: target.escape_debug().to_string(), ..Self::default() };
+            return request.invalid(
                 "a path is written like `/api/v1/ext/rate_limit?a=b`: from the slash on, percent-encoded, without `..` or `#`",
-            ));
+            );
         }
-        Ok(Self::of(method, target.to_owned()))
-    }
-
-    fn of(method: Method, target: String) -> Self {
-        Self {
-            method,
-            target,
-            body: None,
-            idempotency: Idempotency::default(),
-            credentials: Credentials::default(),
-            confidential: false,
-        }
+        Self { method, target: target.to_owned(), ..Self::default() }
     }
 
     /// Adds a pair to the query.
@@ -112,55 +103,52 @@ impl Request {
         }
     }
 
-    /// Adds the fields of `params` to the query, those that have a value.
-    ///
-    /// # Errors
-    ///
-    /// When `params` is not a struct or a list of pairs.
-    pub(crate) fn params(self, params: impl Serialize) -> Result<Self, ClientError> {
-        let encoded = serde_urlencoded::to_string(params)
-            .map_err(|error| self.invalid(format!("the parameters cannot be a query: {error}")))?;
-        let pairs = form_urlencoded::parse(encoded.as_bytes());
-        Ok(pairs.fold(self, |request, (name, value)| request.query(&name, &value)))
-    }
-
-    /// Adds the project to the query.
-    ///
-    /// # Errors
-    ///
-    /// When `project` is blank.
-    pub(crate) fn of_project(self, project: &str) -> Result<Self, ClientError> {
-        let project = self.project(project)?;
-        Ok(self.query("project_id", project))
-    }
-
-    /// The project, for a body.
-    ///
-    /// # Errors
-    ///
-    /// When `project` is blank.
-    pub(crate) fn project<'p>(&self, project: &'p str) -> Result<&'p str, ClientError> {
-        match project.trim() {
-            "" => Err(self.invalid("the project is blank")),
-            project => Ok(project),
+    /// Adds the fields of `params` to the query, those that have a value. They are a struct or a list of pairs.
+    pub(crate) fn params(self, params: impl Serialize) -> Self {
+        match serde_urlencoded::to_string(params) {
+            Ok(encoded) => form_urlencoded::parse(encoded.as_bytes())
+                .fold(self, |request, (name, value)| request.query(&name, &value)),
+            Err(error) => self.invalid(format!("the parameters cannot be a query: {error}")),
         }
     }
 
-    /// The error of a request that is wrong before it is sent.
-    pub(crate) fn invalid(&self, message: impl Into<String>) -> ClientError {
-        ClientError::new(ClientErrorKind::InvalidRequest, self.call(), message)
+    /// Adds the project to the query.
+    pub(crate) fn of_project(self, project: &str) -> Self {
+        let project = project.trim();
+        self.named(project, "the project").query("project_id", project)
+    }
+
+    /// The same request, which cannot be sent if `name`, the name of `thing`, is blank.
+    pub(crate) fn named(self, name: &str, thing: &str) -> Self {
+        if name.trim().is_empty() { self.invalid(format!("{thing} is blank")) } else { self }
+    }
+
+    /// The same request, which cannot be sent because an argument is wrong.
+    pub(crate) fn invalid(self, message: impl Into<String>) -> Self {
+        self.refused(ClientErrorKind::InvalidRequest, message)
+    }
+
+    /// The same request, which cannot be sent.
+    pub(crate) fn refused(mut self, kind: ClientErrorKind, message: impl Into<String>) -> Self {
+        self.mistake.get_or_insert_with(|| (kind, message.into()));
+        self
+    }
+
+    /// Fails if the request cannot be sent.
+    pub(super) fn check(&self) -> Result<(), ClientError> {
+        match &self.mistake {
+            Some((kind, message)) => Err(ClientError::new(*kind, self.call(), message)),
+            None => Ok(()),
+        }
     }
 
     /// Sends `body` as JSON.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be JSON.
-    pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self, ClientError> {
-        let json = serde_json::to_vec(body);
-        let json = json.map_err(|error| self.invalid(format!("the body cannot be JSON: {error}")))?;
-        self.body = Some(json.into());
-        Ok(self)
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Self {
+        match serde_json::to_vec(body) {
+            Ok(json) => self.body = Some(json.into()),
+            Err(error) => return self.invalid(format!("the body cannot be JSON: {error}")),
+        }
+        self
     }
 
     /// Makes it repeatable, with an idempotency key made from its body.
@@ -225,21 +213,22 @@ mod tests {
             ("%2e%2e", "%252e%252e"),
             ("a\\b", "a%5Cb"),
         ] {
-            let request = Request::new(Method::GET, &["x", segment]).unwrap();
+            let request = Request::get(&["x", segment]);
+            assert!(request.check().is_ok());
             assert_eq!(request.target, format!("/api/v1/x/{encoded}"));
         }
         for segment in ["", ".", ".."] {
-            let error = Request::new(Method::GET, &["x", segment, "y"]).unwrap_err();
+            let error = Request::get(&["x", segment, "y"]).check().unwrap_err();
             assert_eq!(error.kind(), ClientErrorKind::InvalidRequest, "{segment}");
         }
     }
 
     #[test]
     fn queries_are_encoded() {
-        let request = Request::new(Method::GET, &["x"]).unwrap().query("filters", r#"{"a":"b&c"}"#);
+        let request = Request::get(&["x"]).query("filters", r#"{"a":"b&c"}"#);
         let request = request.maybe_query("limit", Some(5)).maybe_query("none", None::<u32>);
         assert_eq!(request.target, "/api/v1/x?filters=%7B%22a%22%3A%22b%26c%22%7D&limit=5");
-        let request = request.params([("a b", Some("c+d")), ("e", None)]).unwrap();
+        let request = request.params([("a b", Some("c+d")), ("e", None)]);
         assert_eq!(request.target, "/api/v1/x?filters=%7B%22a%22%3A%22b%26c%22%7D&limit=5&a%20b=c%2Bd");
         assert_eq!(request.call(), "GET /api/v1/x");
     }
@@ -247,7 +236,9 @@ mod tests {
     #[test]
     fn raw_paths_are_absolute_and_stay_below_the_host() {
         for path in ["/api/v1/ext/x", "/x?a=b&c=%2F", "/", "/a..b"] {
-            assert_eq!(Request::raw(Method::GET, path).unwrap().target, path);
+            let request = Request::raw(Method::GET, path);
+            assert!(request.check().is_ok());
+            assert_eq!(request.target, path);
         }
         for path in [
             "",
@@ -262,7 +253,7 @@ mod tests {
             "/ä",
             "/a\r\nb",
         ] {
-            assert!(Request::raw(Method::GET, path).is_err(), "{path:?}");
+            assert!(Request::raw(Method::GET, path).check().is_err(), "{path:?}");
         }
     }
 
@@ -274,17 +265,17 @@ mod tests {
             ("/api/v1/extensions/x", false),
             ("/api/v2/ext/x", false),
         ] {
-            assert_eq!(Request::raw(Method::GET, path).unwrap().is_below_ext(), below, "{path}");
+            assert_eq!(Request::raw(Method::GET, path).is_below_ext(), below, "{path}");
         }
     }
 
     #[test]
     fn idempotent_calls_are_repeatable() {
-        let post = || Request::new(Method::POST, &["x"]).unwrap();
+        let post = || Request::post(&["x"]);
         assert!(!post().is_repeatable());
         assert!(post().idempotent().is_repeatable());
         for method in [Method::GET, Method::PUT, Method::DELETE] {
-            let request = Request::new(method, &["x"]).unwrap();
+            let request = Request::new(method, &["x"]);
             assert!(request.is_repeatable());
             assert!(!Request { idempotency: Idempotency::Never, ..request }.is_repeatable());
         }

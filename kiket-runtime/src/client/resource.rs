@@ -1,21 +1,20 @@
 //! The resources in responses, bare or wrapped in an object.
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, Error as _},
-};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::page::Page;
+
 /// A type that responses hold, alone or in lists. Its names are those of the members that wrap it.
-pub(crate) trait Resource {
+pub(crate) trait Resource: DeserializeOwned {
     /// The member that wraps one of them, like `issue`.
     const ONE: &str;
     /// The member that wraps a list of them, like `issues`.
     const MANY: &str;
 
-    /// The name of a required member that this resource does not have.
-    fn missing(&self) -> Option<&'static str> {
-        None
+    /// Fails if the resource does not have all required members.
+    fn check(&self) -> serde_json::Result<()> {
+        Ok(())
     }
 }
 
@@ -32,13 +31,13 @@ macro_rules! resources {
                 const MANY: &str = $many;
 
                 $(
-                    fn missing(&self) -> Option<&'static str> {
+                    fn check(&self) -> serde_json::Result<()> {
                         $(
                             if self.$field.is_none() {
-                                return Some(stringify!($field));
+                                return Err(serde::de::Error::missing_field(stringify!($field)));
                             }
                         )+
-                        None
+                        Ok(())
                     }
                 )?
             }
@@ -48,33 +47,34 @@ macro_rules! resources {
 
 pub(crate) use resources;
 
-/// One resource:
+/// Reads one resource:
 ///
 /// ```text
 /// {"id": 1, …}      {"data": {"id": 1, …}}      {"issue": {"id": 1, …}}
 /// ```
-pub(super) struct One<T>(pub(super) T);
+pub(super) fn read_one<T: Resource>(json: &[u8]) -> serde_json::Result<T> {
+    let mut response: Value = serde_json::from_slice(json)?;
+    // What has an id is the resource itself: a submission has a `data` of its own.
+    let outer = response.as_object_mut().filter(|fields| !fields.contains_key("id"));
+    let wrapped = outer.and_then(|fields| {
+        let name = [T::ONE, "data"].into_iter().find(|name| fields.get(*name).is_some_and(Value::is_object));
+        fields.remove(name?)
+    });
+    let resource = T::deserialize(wrapped.unwrap_or(response))?;
+    resource.check()?;
+    Ok(resource)
+}
 
-impl<'de, T: DeserializeOwned + Resource> Deserialize<'de> for One<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut response = Value::deserialize(deserializer)?;
-        // What has an id is the resource itself: a submission has a `data` of its own.
-        let outer = response.as_object_mut().filter(|fields| !fields.contains_key("id"));
-        let wrapped = outer.and_then(|fields| {
-            let name =
-                [T::ONE, "data"].into_iter().find(|name| fields.get(*name).is_some_and(Value::is_object));
-            fields.remove(name?)
-        });
-        let resource = T::deserialize(wrapped.unwrap_or(response)).map_err(D::Error::custom)?;
-        match resource.missing() {
-            Some(name) => Err(D::Error::missing_field(name)),
-            None => Ok(Self(resource)),
-        }
-    }
+/// Reads a page of resources.
+pub(super) fn read_page<T: Resource>(json: &[u8]) -> serde_json::Result<Page<T>> {
+    let page: Page<T> = Page::read(json, T::MANY)?;
+    page.items.iter().try_for_each(T::check)?;
+    Ok(page)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
     use serde_json::json;
 
     use super::*;
@@ -88,11 +88,15 @@ mod tests {
 
     resources! { Thing: "thing", "things"; }
 
+    fn read(response: &Value) -> serde_json::Result<Thing> {
+        read_one(response.to_string().as_bytes())
+    }
+
     #[test]
     fn a_resource_is_found_in_each_wrapper() {
         #[track_caller]
         fn check(response: &Value, data: &Value) {
-            let One(thing) = One::<Thing>::deserialize(response).unwrap();
+            let thing = read(response).unwrap();
             assert_eq!((thing.id, &thing.data), (1, data), "{response}");
         }
         let inside = json!({ "id": 1, "data": { "id": 2 } });
@@ -112,7 +116,7 @@ mod tests {
             json!({ "data": null }),
             json!({ "data": [{ "id": 1 }] }),
         ] {
-            assert!(One::<Thing>::deserialize(&response).is_err(), "{response}");
+            assert!(read(&response).is_err(), "{response}");
         }
     }
 }

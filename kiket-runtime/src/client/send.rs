@@ -4,9 +4,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::Instant;
 
 use super::{
-    credentials::{API_KEY, Credentials, InvalidHeaderValue, Tokens, sensitive},
+    credentials::{API_KEY, InvalidHeaderValue, bearer, sensitive},
     idempotency,
-    options::{ClientLimits, ClientOptions},
+    options::ClientOptions,
+    page::Parse,
     rate_limit::{RateLimiter, TooLate},
     request::{Idempotency, Request},
     retry::{retried, retry_after},
@@ -15,34 +16,29 @@ use super::{
 };
 use crate::{
     error::{ClientError, ClientErrorKind},
-    types::{BaseUrl, Clock, Secret, VERSION_HEADER},
+    types::{Clock, Secret, VERSION_HEADER},
 };
 
 /// The state that all calls of the process share.
 pub(super) struct ClientInner {
-    pub(super) transport: Box<dyn Transport>,
-    pub(super) base_url: BaseUrl,
-    /// Other base URLs that may receive the tokens.
-    pub(super) allowed_base_urls: Vec<BaseUrl>,
-    pub(super) extension_id: Option<String>,
+    transport: Box<dyn Transport>,
+    pub(super) options: ClientOptions,
     pub(super) clock: Clock,
     pub(super) rate_limiter: RateLimiter,
-    tokens: Tokens,
-    limits: ClientLimits,
+    /// The header values of the tokens, made once; `Err` for a token that no header can carry.
+    authorization: Option<Result<HeaderValue, InvalidHeaderValue>>,
+    api_key: Option<Result<HeaderValue, InvalidHeaderValue>>,
 }
 
 impl ClientInner {
     pub(super) fn new(transport: Box<dyn Transport>, options: ClientOptions, clock: Clock) -> Self {
-        let ClientOptions { limits, .. } = options;
         Self {
+            rate_limiter: RateLimiter::new(options.limits.calls_per_minute, options.limits.concurrent_calls),
+            authorization: options.workspace_token.as_ref().map(bearer),
+            api_key: options.extension_api_key.as_ref().map(|key| sensitive(key.expose())),
             transport,
-            base_url: options.base_url,
-            allowed_base_urls: options.allowed_base_urls,
-            extension_id: options.extension_id,
+            options,
             clock,
-            rate_limiter: RateLimiter::new(limits.calls_per_minute, limits.concurrent_calls),
-            tokens: Tokens::new(options.workspace_token, options.extension_api_key),
-            limits,
         }
     }
 }
@@ -58,7 +54,8 @@ impl Call<'_> {
     /// Sends the request, with its retries, before its deadline.
     pub(super) async fn send(&self) -> Result<Response, ClientError> {
         let Self { client, scope, request } = self;
-        let latest = Instant::now() + client.limits.call_timeout;
+        request.check()?;
+        let latest = Instant::now() + client.options.limits.call_timeout;
         let deadline = scope.delivery.as_ref().map_or(latest, |delivery| delivery.deadline().min(latest));
         let key = self.idempotency_key();
         let repeatable = key.is_some() || request.is_repeatable();
@@ -67,19 +64,12 @@ impl Call<'_> {
     }
 
     /// Reads a response; one without a body is `null`.
-    pub(super) fn read<T>(
-        &self,
-        response: &Response,
-        parse: impl FnOnce(&[u8]) -> serde_json::Result<T>,
-    ) -> Result<T, ClientError> {
+    pub(super) fn read<T>(&self, response: &Response, parse: Parse<T>) -> Result<T, ClientError> {
         let Response { headers, body, .. } = response;
         parse(if body.trim_ascii().is_empty() { b"null" } else { body }).map_err(|error| {
             // Where the response may hold a secret, the error would quote it.
-            let message = if self.request.confidential {
-                "failed to deserialize the response".to_owned()
-            } else {
-                format!("failed to deserialize the response: {error}")
-            };
+            let detail = if self.request.confidential { String::new() } else { format!(": {error}") };
+            let message = format!("failed to deserialize the response{detail}");
             let error = ClientError::new(ClientErrorKind::Unreadable, self.request.call(), message);
             self.redacted(error.with_request_id(request_id(headers)).with_excerpt(self.excerpt(body)))
         })
@@ -91,7 +81,7 @@ impl Call<'_> {
         deadline: Instant,
     ) -> Result<Response, ClientError> {
         let Self { client, scope, request } = self;
-        let base_url = scope.base_url.as_ref().unwrap_or(&client.base_url);
+        let base_url = scope.base_url.as_ref().unwrap_or(&client.options.base_url);
         let outgoing = Outgoing {
             method: request.method.clone(),
             url: format!("{base_url}{}", request.target),
@@ -123,8 +113,8 @@ impl Call<'_> {
     fn headers(&self, idempotency_key: Option<&str>) -> Result<HeaderMap, ClientError> {
         let mut headers = HeaderMap::with_capacity(MOST_HEADERS);
         match &self.request.credentials {
-            Credentials::Extension => self.add_tokens(&mut headers)?,
-            Credentials::Caller(credentials) => headers.extend(credentials.headers.iter().cloned()),
+            None => self.add_tokens(&mut headers)?,
+            Some(credentials) => headers.extend(credentials.headers.iter().cloned()),
         }
         headers.insert(header::USER_AGENT, USER_AGENT);
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -142,7 +132,7 @@ impl Call<'_> {
 
     /// Adds the tokens of the extension that the request is meant for.
     fn add_tokens(&self, headers: &mut HeaderMap) -> Result<(), ClientError> {
-        let Tokens { authorization, api_key, .. } = &self.client.tokens;
+        let ClientInner { authorization, api_key, .. } = self.client;
         let runtime_token = self.scope.runtime_token();
         // A delivery with a runtime token acts with that, and with no more.
         let authorization = authorization.as_ref().filter(|_| runtime_token.is_none());
@@ -198,9 +188,10 @@ impl Call<'_> {
 
     /// The secrets to redact: the tokens of the extension and the caller's credentials.
     fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        let Tokens { workspace, extension_key, .. } = &self.client.tokens;
-        let own = workspace.iter().chain(extension_key).chain(self.scope.runtime_token());
-        own.chain(self.request.credentials.secret()).filter(|token| !token.expose().is_empty())
+        let ClientOptions { workspace_token, extension_api_key, .. } = &self.client.options;
+        let own = workspace_token.iter().chain(extension_api_key).chain(self.scope.runtime_token());
+        let given = self.request.credentials.iter().map(|credentials| &credentials.secret);
+        own.chain(given).filter(|token| !token.expose().is_empty())
     }
 
     fn usable(

@@ -335,7 +335,7 @@ async fn redeliveries_repeat_idempotency_keys_and_calls_differ() {
         let script = Script::default();
         let client = script.client().for_delivery(Made::by("v1", 9, delivery));
         for body in [1, 1, 2] {
-            let request = Request::new(Method::POST, &["x"]).unwrap().json(&body).unwrap().idempotent();
+            let request = Request::post(&["x"]).json(&body).idempotent();
             client.execute(request).await.unwrap();
         }
         (0..3).map(|attempt| script.header(attempt, "idempotency-key").unwrap()).collect()

@@ -1,11 +1,14 @@
 //! Sends one HTTP request: the only file that uses the HTTP client library.
 
-use std::{fmt, net::IpAddr, pin::Pin, sync::OnceLock, time::Duration};
+use std::{net::IpAddr, pin::Pin, sync::OnceLock, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::error::{Chain, ClientErrorKind};
+use crate::{
+    error::{Chain, ClientErrorKind},
+    types::BaseUrl,
+};
 
 /// The `User-Agent` of every request.
 pub(super) const USER_AGENT: HeaderValue =
@@ -64,29 +67,34 @@ pub(crate) trait Transport: Send + Sync {
 
 /// One pool of connections for the process, made when it is first needed.
 pub(crate) struct HttpTransport {
-    options: TransportOptions,
+    connect_timeout: Duration,
+    /// Whether this machine is called: a proxy from the environment cannot reach its own addresses.
+    loopback: bool,
     client: OnceLock<Result<reqwest::Client, String>>,
-}
-
-/// The options of connections.
-#[derive(Debug, Clone)]
-pub(crate) struct TransportOptions {
-    pub(crate) connect_timeout: Duration,
-    /// The host that is called: a loopback host is called without a proxy.
-    pub(crate) host: String,
 }
 
 /// The maximum size of a response, in bytes: far above a page of records, far below the memory of a small machine.
 pub(crate) const LARGEST_RESPONSE: usize = 8 * 1024 * 1024;
 
 impl HttpTransport {
-    pub(crate) fn new(options: TransportOptions) -> Self {
-        Self { options, client: OnceLock::new() }
+    /// Connections to the host of `called`.
+    pub(crate) fn new(called: &BaseUrl, connect_timeout: Duration) -> Self {
+        Self { connect_timeout, loopback: is_loopback(called.host()), client: OnceLock::new() }
     }
 
     fn client(&self) -> Result<&reqwest::Client, TransportError> {
-        let client = self.client.get_or_init(|| connect(&self.options).map_err(|error| chain(&error)));
+        let client = self.client.get_or_init(|| self.connect().map_err(|error| chain(&error)));
         client.as_ref().map_err(|reason| TransportError::Unusable(reason.clone()))
+    }
+
+    fn connect(&self) -> reqwest::Result<reqwest::Client> {
+        // An already installed provider stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(self.connect_timeout)
+            .pool_idle_timeout(Duration::from_secs(60));
+        if self.loopback { client.no_proxy().build() } else { client.build() }
     }
 
     async fn exchange(&self, outgoing: Outgoing) -> Result<Response, TransportError> {
@@ -132,25 +140,7 @@ impl Transport for HttpTransport {
     }
 }
 
-impl fmt::Debug for HttpTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.options, f)
-    }
-}
-
-fn connect(options: &TransportOptions) -> reqwest::Result<reqwest::Client> {
-    // An already installed provider stays.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(options.connect_timeout)
-        .pool_idle_timeout(Duration::from_secs(60));
-    if is_loopback(&options.host) { client.no_proxy().build() } else { client.build() }
-}
-
-/// A proxy from the environment cannot reach this machine's own addresses.
 fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

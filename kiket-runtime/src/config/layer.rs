@@ -64,7 +64,7 @@ impl Layer {
     pub(super) fn environment(environment: &Environment) -> Self {
         let variable = |name: &str| environment.variable(name);
         let hidden = |name: &str| variable(name).map(Secret::new);
-        let secret = |name: &'static str| hidden(name).map(|secret| usable(secret, Source::Variable(name)));
+        let secret = |name: &str| hidden(name).map(|secret| usable(secret, &format!("`{name}`"), None));
         Self {
             authentication: variable(AUTHENTICATION).map(|text| authentication(&text)),
             webhook_secrets: secret(WEBHOOK_SECRET).map(|secret| vec![secret]),
@@ -85,7 +85,7 @@ impl Layer {
     pub(super) fn manifest(manifest: &Manifest, environment: &Environment) -> Self {
         let secret = manifest.delivery_secret().and_then(|reference| {
             let secret = reference.resolve(&|name| environment.variable(name))?;
-            Some(vec![usable(secret, Source::Manifest(reference))])
+            Some(vec![usable(secret, "the manifest", reference.place())])
         });
         Self {
             id: manifest.id().map(str::to_owned),
@@ -110,47 +110,24 @@ impl Layer {
 
     /// Adds a live webhook secret of the builder.
     pub(crate) fn add_webhook_secret(&mut self, secret: Secret) {
-        self.webhook_secrets.get_or_insert_default().push(usable(secret, Source::ExtensionBuilder));
-    }
-
-    /// Sets the base URL of the builder.
-    pub(crate) fn set_base_url(&mut self, url: &str) {
-        self.base_url = Some(address(BASE_URL, url));
-    }
-
-    /// Sets the telemetry URL of the builder.
-    pub(crate) fn set_telemetry_url(&mut self, url: &str) {
-        self.telemetry_url = Some(address(TELEMETRY_URL, url));
-    }
-
-    /// Adds a base URL that deliveries may name.
-    pub(crate) fn allow_base_url(&mut self, url: &str) {
-        self.allowed_base_urls.get_or_insert_default().push(address("allowed_base_url", url));
+        self.webhook_secrets.get_or_insert_default().push(usable(
+            secret,
+            "the builder's `webhook_secret`",
+            None,
+        ));
     }
 }
 
 const AUTHENTICATION: &str = "KIKET_AUTHENTICATION";
-const BASE_URL: &str = "KIKET_BASE_URL";
-pub(super) const TELEMETRY_URL: &str = "KIKET_SDK_TELEMETRY_URL";
+pub(crate) const BASE_URL: &str = "KIKET_BASE_URL";
+pub(crate) const TELEMETRY_URL: &str = "KIKET_SDK_TELEMETRY_URL";
 
-/// The source of a secret, for the message.
-#[derive(Clone, Copy)]
-enum Source<'m> {
-    ExtensionBuilder,
-    Variable(&'static str),
-    Manifest(&'m Reference),
-}
-
-fn usable(secret: Secret, source: Source<'_>) -> Read<Secret> {
-    let Some(unusable) = SecretError::find(&secret) else { return Ok(secret) };
-    let (from, place): (_, Option<&Place>) = match source {
-        Source::ExtensionBuilder => ("the builder's `webhook_secret`".to_owned(), None),
-        Source::Variable(name) => (format!("`{name}`"), None),
-        Source::Manifest(reference) => ("the manifest".to_owned(), reference.place()),
-    };
-    let problem = Problem::new(format!("{unusable}; it comes from {from}"))
-        .mend("give exactly the text that Kiket shows, without white space at its ends");
-    Err(located(problem, place))
+/// The secret, if it can be used. `source` and `place` are where it comes from.
+fn usable(secret: Secret, source: &str, place: Option<&Place>) -> Read<Secret> {
+    let Err(unusable) = SecretError::check(&secret) else { return Ok(secret) };
+    Err(Problem::new(format!("{unusable}; it comes from {source}"))
+        .at(place.cloned())
+        .mend("give exactly the text that Kiket shows, without white space at its ends"))
 }
 
 /// The problem of an extension without a webhook secret.
@@ -168,14 +145,7 @@ pub(super) fn no_secret(manifest: Option<&Manifest>) -> Problem {
         Problem::new(format!("the manifest takes the webhook secret from {all}, which is not set"))
             .mend(format!("set {all}{or}"))
     };
-    located(problem, reference.and_then(Reference::place))
-}
-
-fn located(problem: Problem, place: Option<&Place>) -> Problem {
-    match place {
-        Some(place) => problem.at(place.clone()),
-        None => problem,
-    }
+    problem.at(reference.and_then(Reference::place).cloned())
 }
 
 fn authentication(text: &str) -> Read<Authentication> {
@@ -185,7 +155,7 @@ fn authentication(text: &str) -> Read<Authentication> {
     })
 }
 
-pub(super) fn address(name: &str, text: &str) -> Read<BaseUrl> {
+pub(crate) fn address(name: &str, text: &str) -> Read<BaseUrl> {
     text.parse().map_err(|invalid| {
         // It may be invalid because it has a password.
         let found = if text.contains('@') { String::new() } else { format!(", found `{text}`") };

@@ -7,12 +7,15 @@ mod settings;
 
 use serde_json::Value;
 
-use self::layer::{Read, TELEMETRY_URL, address, no_secret};
 pub use self::settings::{SettingError, Settings};
 pub(crate) use self::{
     environment::{Environment, log_filter},
-    layer::Layer,
-    secrets::{SecretVariables, secret_variable},
+    layer::{BASE_URL, Layer, TELEMETRY_URL, address},
+    secrets::SecretVariables,
+};
+use self::{
+    layer::{Read, no_secret},
+    settings::Entry,
 };
 pub use crate::types::Clock;
 use crate::{
@@ -44,23 +47,9 @@ pub struct Config {
     pub(crate) secret_variables: SecretVariables,
 }
 
-/// The manifest, if there is one.
+/// There is a manifest, and it does not parse: that its values are missing is no further problem.
 #[derive(Clone, Copy)]
-pub(crate) enum Declared<'m> {
-    Nothing,
-    By(&'m Manifest),
-    /// A manifest that does not parse: that its values are missing is no further problem.
-    Unreadable,
-}
-
-impl<'m> Declared<'m> {
-    fn manifest(self) -> Option<&'m Manifest> {
-        match self {
-            Self::By(manifest) => Some(manifest),
-            Self::Nothing | Self::Unreadable => None,
-        }
-    }
-}
+pub(crate) struct Unreadable;
 
 impl Config {
     /// Combines the layers: each value is that of the first layer that has it.
@@ -72,9 +61,10 @@ impl Config {
         builder: Layer,
         settings: Vec<(String, Value)>,
         environment: &Environment,
-        declared: Declared<'_>,
+        manifest: Result<Option<&Manifest>, Unreadable>,
     ) -> Result<Self, Vec<Problem>> {
-        let manifest = declared.manifest();
+        let unreadable = manifest.is_err();
+        let manifest = manifest.unwrap_or_default();
         let of_manifest = manifest.map(|manifest| Layer::manifest(manifest, environment)).unwrap_or_default();
         let values = builder.or(Layer::environment(environment)).or(of_manifest).or(Layer::defaults());
 
@@ -86,7 +76,7 @@ impl Config {
             _ if !authentication.takes_signatures() => Vec::new(),
             Some(secrets) => secrets.filter_map(|secret| value_of(secret, &mut problems)).collect(),
             None => {
-                if !matches!(declared, Declared::Unreadable) {
+                if !unreadable {
                     problems.push(no_secret(manifest));
                 }
                 Vec::new()
@@ -202,31 +192,27 @@ fn combined_settings(
     variables: &SecretVariables,
     declared: &[Setting],
 ) -> Settings {
-    let mut settings = Settings::builder();
-    for setting in declared {
+    let of_manifest = declared.iter().map(|setting| {
         let key = setting.key();
-        if !setting.is_secret() {
-            match setting.default() {
-                Some(value) => settings.plain(key, value.clone()),
-                None => settings.unset(key, None),
-            }
-            continue;
-        }
-        let default = || setting.secret_default()?.resolve(&|name| environment.variable(name));
-        match variables.of_setting(key).cloned().or_else(default) {
-            Some(secret) => settings.secret(key, secret),
-            None => settings.unset(key, variables.variable(key)),
-        }
-    }
-    for (key, value) in given {
+        let entry = if setting.is_secret() {
+            let default = || setting.secret_default()?.resolve(&|name| environment.variable(name));
+            let secret = variables.of_setting(key).cloned().or_else(default);
+            secret.map_or_else(|| Entry::Unset(variables.variable(key)), Entry::Secret)
+        } else {
+            setting.default().map_or(Entry::Unset(None), |value| Entry::Plain(value.clone()))
+        };
+        (key.to_owned(), entry)
+    });
+    let of_builder = given.into_iter().map(|(key, value)| {
         let secret = declared.iter().any(|setting| setting.key() == key && setting.is_secret());
-        match value {
-            Value::String(text) if secret => settings.secret(&key, Secret::new(text)),
-            value if secret => settings.secret(&key, Secret::new(value.to_string())),
-            value => settings.plain(&key, value),
-        }
-    }
-    settings.build()
+        let entry = match value {
+            value if !secret => Entry::Plain(value),
+            Value::String(text) => Entry::Secret(Secret::new(text)),
+            value => Entry::Secret(Secret::new(value.to_string())),
+        };
+        (key, entry)
+    });
+    Settings::new(of_manifest.chain(of_builder))
 }
 
 #[cfg(test)]
@@ -268,9 +254,9 @@ settings:
     fn combined(
         builder: Layer,
         environment: &Environment,
-        declared: Declared<'_>,
+        manifest: Option<&Manifest>,
     ) -> Result<Config, Vec<Problem>> {
-        Config::combine(builder, Vec::new(), environment, declared)
+        Config::combine(builder, Vec::new(), environment, Ok(manifest))
     }
 
     fn secrets(config: &Config) -> Vec<&str> {
@@ -293,33 +279,32 @@ settings:
             layer
         };
 
-        let config = combined(Layer::default(), &nothing, Declared::By(&manifest)).unwrap();
+        let config = combined(Layer::default(), &nothing, Some(&manifest)).unwrap();
         assert_eq!(secrets(&config), ["from_manifest"]);
         assert_eq!((config.extension_id(), config.extension_version()), (Some("com.example.m"), Some("1.0")));
         assert_eq!((config.host(), config.port()), ("127.0.0.1", 8000));
         assert_eq!(config.telemetry_url(), "https://kiket.dev/api/v1/ext");
 
-        let config = combined(Layer::default(), &some, Declared::By(&manifest)).unwrap();
+        let config = combined(Layer::default(), &some, Some(&manifest)).unwrap();
         assert_eq!(secrets(&config), ["from_env"]);
         assert_eq!((config.host(), config.port()), ("h", 9));
         assert_eq!((config.base_url(), config.telemetry_url()), ("http://b", "http://b/api/v1/ext"));
 
-        let config = combined(given(), &some, Declared::By(&manifest)).unwrap();
+        let config = combined(given(), &some, Some(&manifest)).unwrap();
         assert_eq!((secrets(&config), config.port()), (vec!["given"], 1));
     }
 
     #[test]
     fn the_previous_secret_stays_live() {
         let variables = [(WEBHOOK_SECRET, "new"), (WEBHOOK_SECRET_PREVIOUS, "old")];
-        let config = combined(Layer::default(), &environment(&variables), Declared::Nothing).unwrap();
+        let config = combined(Layer::default(), &environment(&variables), None).unwrap();
         assert_eq!(secrets(&config), ["new", "old"]);
     }
 
     #[test]
     fn empty_variables_count_as_unset() {
         let variables = [(WEBHOOK_SECRET, ""), ("PORT", ""), (WEBHOOK_SECRET_PREVIOUS, "")];
-        let config =
-            combined(Layer::default(), &environment(&variables), Declared::By(&manifest(MANIFEST))).unwrap();
+        let config = combined(Layer::default(), &environment(&variables), Some(&manifest(MANIFEST))).unwrap();
         assert_eq!((secrets(&config), config.port()), (vec!["from_manifest"], 8000));
     }
 
@@ -328,8 +313,8 @@ settings:
         #[track_caller]
         fn check(variables: &[(&str, &str)], text: Option<&str>, expected: &[&str]) {
             let manifest = text.map(manifest);
-            let declared = manifest.as_ref().map_or(Declared::Nothing, Declared::By);
-            let problems = combined(Layer::default(), &environment(variables), declared).unwrap_err();
+            let problems =
+                combined(Layer::default(), &environment(variables), manifest.as_ref()).unwrap_err();
             let all = problems.iter().map(ToString::to_string).collect::<String>();
             for part in expected {
                 assert!(all.contains(part), "{all}");
@@ -358,13 +343,9 @@ settings:
     fn settings_keep_their_types_and_secrets_are_filled_in() {
         let variables = [("KIKET_SECRET_EXAMPLE_APIKEY", "hydrated"), ("KIKET_SECRET_MAX_RETRIES", "9")];
         let given = vec![("EXTRA".into(), json!(1))];
-        let config = Config::combine(
-            Layer::default(),
-            given,
-            &environment(&variables),
-            Declared::By(&manifest(MANIFEST)),
-        )
-        .unwrap();
+        let config =
+            Config::combine(Layer::default(), given, &environment(&variables), Ok(Some(&manifest(MANIFEST))))
+                .unwrap();
         let settings = config.settings();
         assert_eq!(settings.secret("example.apiKey").map(Secret::expose), Some("hydrated"));
         assert_eq!(settings.secret("TOKEN").map(Secret::expose), Some("canary"));
@@ -381,7 +362,7 @@ settings:
             [("1", false), ("TRUE", false), ("yes", false), ("on", false), ("0", true), ("", true)]
         {
             let environment = environment(&[(WEBHOOK_SECRET, "s"), ("KIKET_SDK_TELEMETRY_OPTOUT", value)]);
-            let config = combined(Layer::default(), &environment, Declared::Nothing).unwrap();
+            let config = combined(Layer::default(), &environment, None).unwrap();
             assert_eq!(config.telemetry(), on, "{value}");
         }
     }
@@ -399,7 +380,7 @@ settings:
             [("KIKET_SECRET_API_KEY", "canary"), ("API_KEY", "canary"), ("PROVIDER_TOKEN", "named")];
         let config = |auto_env_secrets| {
             let builder = Layer { auto_env_secrets, ..Layer::default() };
-            combined(builder, &environment(&variables), Declared::By(&manifest(DECLARED))).unwrap()
+            combined(builder, &environment(&variables), Some(&manifest(DECLARED))).unwrap()
         };
         for on in [None, Some(true)] {
             let config = config(on);

@@ -57,7 +57,7 @@ impl SecretVariables {
 const PREFIX: &str = "KIKET_SECRET_";
 
 /// The variable of a secret: `example.apiKey` is `KIKET_SECRET_EXAMPLE_APIKEY`; wire contract, secret-variables.
-pub(crate) fn secret_variable(key: &str) -> String {
+fn secret_variable(key: &str) -> String {
     let words = key.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.fold(PREFIX.trim_end_matches('_').to_owned(), |name, word| name + "_" + &word.to_ascii_uppercase())
 }

@@ -25,19 +25,22 @@ use crate::types::Secret;
 ///
 /// It is an extractor.
 #[derive(Clone, Default)]
-pub struct Settings(Arc<BTreeMap<String, Setting>>);
+pub struct Settings(Arc<BTreeMap<String, Entry>>);
 
 #[derive(Clone)]
-enum Setting {
+pub(super) enum Entry {
     Plain(Value),
     Secret(Secret),
     /// Declared, without a value; the error names the variable that sets it.
-    Unset {
-        variable: Option<String>,
-    },
+    Unset(Option<String>),
 }
 
 impl Settings {
+    /// Settings by their keys; a later value replaces an earlier one.
+    pub(super) fn new(entries: impl IntoIterator<Item = (String, Entry)>) -> Self {
+        Self(Arc::new(entries.into_iter().collect()))
+    }
+
     /// The setting `key` as a `T`.
     ///
     /// A setting has the type that YAML gives it. A text that spells a number or a boolean also reads as one, because many
@@ -48,29 +51,25 @@ impl Settings {
     /// When there is no value, or one that does not read as a `T`. The error names the setting, and its value unless that is
     /// secret.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<T, SettingError> {
-        let absent = |variable: Option<&str>| {
-            T::deserialize(Lenient(&Value::Null)).map_err(|_: serde_json::Error| SettingError {
-                key: key.to_owned(),
-                reason: Reason::Absent { variable: variable.map(str::to_owned) },
-            })
-        };
-        match self.0.get(key) {
-            None | Some(Setting::Plain(Value::Null)) => absent(None),
-            Some(Setting::Unset { variable }) => absent(variable.as_deref()),
-            Some(Setting::Plain(value)) => T::deserialize(Lenient(value)).map_err(|error| SettingError {
-                key: key.to_owned(),
-                reason: Reason::Mismatch(error.to_string()),
-            }),
+        let absent = |reason: Reason| T::deserialize(Lenient(&Value::Null)).map_err(|_| reason);
+        let read = match self.0.get(key) {
+            None | Some(Entry::Plain(Value::Null) | Entry::Unset(None)) => absent(Reason::Absent),
+            Some(Entry::Unset(Some(variable))) => absent(Reason::Unset(variable.clone())),
+            Some(Entry::Plain(value)) => {
+                T::deserialize(Lenient(value)).map_err(|error| Reason::Mismatch(error.to_string()))
+            }
             // The reason would quote the value.
-            Some(Setting::Secret(secret)) => T::deserialize(Lenient(&secret.expose().into()))
-                .map_err(|_| SettingError { key: key.to_owned(), reason: Reason::SecretMismatch }),
-        }
+            Some(Entry::Secret(secret)) => {
+                T::deserialize(Lenient(&secret.expose().into())).map_err(|_| Reason::SecretMismatch)
+            }
+        };
+        read.map_err(|reason| SettingError { key: key.to_owned(), reason })
     }
 
     /// The secret setting `key`.
     pub fn secret(&self, key: &str) -> Option<&Secret> {
         match self.0.get(key)? {
-            Setting::Secret(secret) => Some(secret),
+            Entry::Secret(secret) => Some(secret),
             _ => None,
         }
     }
@@ -83,20 +82,15 @@ impl Settings {
     /// The values of secret settings.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.0.values().filter_map(|setting| match setting {
-            Setting::Secret(secret) => Some(secret),
+            Entry::Secret(secret) => Some(secret),
             _ => None,
         })
-    }
-
-    pub(crate) fn builder() -> SettingsBuilder {
-        SettingsBuilder::default()
     }
 }
 
 impl<K: Into<String>> FromIterator<(K, Value)> for Settings {
     fn from_iter<I: IntoIterator<Item = (K, Value)>>(settings: I) -> Self {
-        let plain = settings.into_iter().map(|(key, value)| (key.into(), Setting::Plain(value)));
-        Self(Arc::new(plain.collect()))
+        Self::new(settings.into_iter().map(|(key, value)| (key.into(), Entry::Plain(value))))
     }
 }
 
@@ -107,50 +101,33 @@ impl fmt::Debug for Settings {
     }
 }
 
-impl fmt::Debug for Setting {
+impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain(value) => fmt::Display::fmt(value, f),
             Self::Secret(secret) => fmt::Debug::fmt(secret, f),
-            Self::Unset { .. } => f.write_str("unset"),
+            Self::Unset(_) => f.write_str("unset"),
         }
     }
 }
 
-/// Builds settings; a later value replaces an earlier one.
-#[derive(Default)]
-pub(crate) struct SettingsBuilder(BTreeMap<String, Setting>);
-
-impl SettingsBuilder {
-    /// Declares a setting without a value; `variable` is the one that could set it.
-    pub(crate) fn unset(&mut self, key: &str, variable: Option<String>) {
-        self.0.insert(key.to_owned(), Setting::Unset { variable });
-    }
-
-    pub(crate) fn plain(&mut self, key: &str, value: Value) {
-        self.0.insert(key.to_owned(), Setting::Plain(value));
-    }
-
-    pub(crate) fn secret(&mut self, key: &str, secret: Secret) {
-        self.0.insert(key.to_owned(), Setting::Secret(secret));
-    }
-
-    pub(crate) fn build(self) -> Settings {
-        Settings(Arc::new(self.0))
-    }
-}
-
 /// Why a setting cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the setting `{key}` {reason}")]
 pub struct SettingError {
     key: String,
     reason: Reason,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum Reason {
-    Absent { variable: Option<String> },
+    #[error("has no value: set `{0}`, or read it as an `Option`")]
+    Unset(String),
+    #[error("has no value: give it a `default` in the manifest, or read it as an `Option`")]
+    Absent,
+    #[error("does not read as what was asked for: {0}")]
     Mismatch(String),
+    #[error("is secret and does not read as what was asked for")]
     SecretMismatch,
 }
 
@@ -160,24 +137,6 @@ impl SettingError {
         &self.key
     }
 }
-
-impl fmt::Display for SettingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the setting `{}` ", self.key)?;
-        match &self.reason {
-            Reason::Absent { variable: Some(variable) } => {
-                write!(f, "has no value: set `{variable}`, or read it as an `Option`")
-            }
-            Reason::Absent { variable: None } => {
-                f.write_str("has no value: give it a `default` in the manifest, or read it as an `Option`")
-            }
-            Reason::Mismatch(why) => write!(f, "does not read as what was asked for: {why}"),
-            Reason::SecretMismatch => f.write_str("is secret and does not read as what was asked for"),
-        }
-    }
-}
-
-impl std::error::Error for SettingError {}
 
 /// Deserializes a value, with texts as numbers and booleans where the target type needs them.
 struct Lenient<'v>(&'v Value);
@@ -270,19 +229,20 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        let mut builder = Settings::builder();
-        builder.plain("COUNT", json!(3));
-        builder.plain("QUOTED", json!("3"));
-        builder.plain("OFF", json!(false));
-        builder.plain("ZERO", json!(0));
-        builder.plain("YES", json!("true"));
-        builder.plain("MODE", json!("strict"));
-        builder.plain("LIST", json!(["a", "b"]));
-        builder.plain("NULL", json!(null));
-        builder.secret("API_KEY", Secret::from("canary"));
-        builder.secret("PORT", Secret::from("587"));
-        builder.unset("TOKEN", Some("KIKET_SECRET_TOKEN".into()));
-        builder.build()
+        let entries = [
+            ("COUNT", Entry::Plain(json!(3))),
+            ("QUOTED", Entry::Plain(json!("3"))),
+            ("OFF", Entry::Plain(json!(false))),
+            ("ZERO", Entry::Plain(json!(0))),
+            ("YES", Entry::Plain(json!("true"))),
+            ("MODE", Entry::Plain(json!("strict"))),
+            ("LIST", Entry::Plain(json!(["a", "b"]))),
+            ("NULL", Entry::Plain(json!(null))),
+            ("API_KEY", Entry::Secret(Secret::from("canary"))),
+            ("PORT", Entry::Secret(Secret::from("587"))),
+            ("TOKEN", Entry::Unset(Some("KIKET_SECRET_TOKEN".into()))),
+        ];
+        Settings::new(entries.map(|(key, entry)| (key.to_owned(), entry)))
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{
     Deserialize,
     de::{
         DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-        value::{BorrowedStrDeserializer, CowStrDeserializer},
+        value::{BorrowedStrDeserializer, CowStrDeserializer, StrDeserializer},
     },
     forward_to_deserialize_any,
 };
@@ -22,11 +22,12 @@ use crate::types::{Key, Secret};
 pub(crate) struct Envelope {
     /// Start and end of each field; an end of 0 means that it is absent. `u32` is enough for a body of at most 64 MiB, and
     /// makes the envelope half as large to move.
-    places: [(u32, u32); Field::COUNT],
+    places: [(u32, u32); Field::Other as usize],
 }
 
 /// The top-level fields that mean something to kiket (wire contract, envelope-fields).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
 enum Field {
     Event,
     Type,
@@ -35,35 +36,16 @@ enum Field {
     DeliveryId,
     Timestamp,
     OccurredAt,
+    #[serde(rename = "createdAt")]
     CreatedAt,
     ReceivedAt,
     Api,
     Authentication,
     Secrets,
     SecretStatus,
-}
-
-impl Field {
-    const COUNT: usize = 13;
-
-    fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "event" => Self::Event,
-            "type" => Self::Type,
-            "event_type" => Self::EventType,
-            "id" => Self::Id,
-            "delivery_id" => Self::DeliveryId,
-            "timestamp" => Self::Timestamp,
-            "occurred_at" => Self::OccurredAt,
-            "createdAt" => Self::CreatedAt,
-            "received_at" => Self::ReceivedAt,
-            "api" => Self::Api,
-            "authentication" => Self::Authentication,
-            "secrets" => Self::Secrets,
-            "secret_status" => Self::SecretStatus,
-            _ => return None,
-        })
-    }
+    /// A field of the payload: the last one, whose position is the number of the others.
+    #[serde(other)]
+    Other,
 }
 
 impl Envelope {
@@ -141,13 +123,10 @@ impl Envelope {
     }
 
     fn text<'b>(&self, field: Field, body: &'b str) -> Option<Cow<'b, str>> {
-        #[derive(Deserialize)]
-        struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
-
         let quoted = self.raw(field, body)?;
         match quoted.strip_prefix('"')?.strip_suffix('"')? {
             plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
-            _ => serde_json::from_str::<Text<'b>>(quoted).ok().map(|text| text.0),
+            _ => serde_json::from_str::<Key<'b>>(quoted).ok().map(|text| text.0),
         }
     }
 
@@ -206,28 +185,23 @@ struct Tee<'n, 'b, I> {
 /// The private protocols of `serde_json` (raw values, exact numbers), which must reach it unchanged.
 const PRIVATE: &str = "$serde_json::private";
 
+/// Deserializes with a visitor that notes.
+macro_rules! noted {
+    ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, D::Error> {
+            self.inner.$method($($argument,)* Tee { inner: visitor, noted: self.noted })
+        }
+    )*};
+}
+
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Tee<'_, 'de, D> {
     type Error = D::Error;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_any(Tee { inner: visitor, noted: self.noted })
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_map(Tee { inner: visitor, noted: self.noted })
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_struct(name, fields, Tee { inner: visitor, noted: self.noted })
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_option(Tee { inner: visitor, noted: self.noted })
+    noted! {
+        deserialize_any()
+        deserialize_map()
+        deserialize_option()
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -262,13 +236,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Tee<'_, 'de, D> {
 }
 
 macro_rules! forward_visits {
-    ($($visit:ident($type:ty))*) => {
-        $(
-            fn $visit<E: serde::de::Error>(self, value: $type) -> Result<V::Value, E> {
-                self.inner.$visit(value)
-            }
-        )*
-    };
+    ($($visit:ident($($value:ident: $type:ty)?))*) => {$(
+        fn $visit<E: serde::de::Error>(self $(, $value: $type)?) -> Result<V::Value, E> {
+            self.inner.$visit($($value)?)
+        }
+    )*};
 }
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Tee<'_, 'de, V> {
@@ -279,7 +251,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Tee<'_, 'de, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_map(TeeMap { map, noted: self.noted, field: None })
+        self.inner.visit_map(TeeMap { map, noted: self.noted, field: Field::Other })
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
@@ -293,15 +265,8 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Tee<'_, 'de, V> {
     // A body is an object: the other visits only make errors read as if the tee were not there.
 
     forward_visits! {
-        visit_bool(bool) visit_i64(i64) visit_u64(u64) visit_f64(f64) visit_str(&str) visit_borrowed_str(&'de str)
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<V::Value, E> {
-        self.inner.visit_unit()
-    }
-
-    fn visit_none<E: serde::de::Error>(self) -> Result<V::Value, E> {
-        self.inner.visit_none()
+        visit_bool(value: bool) visit_i64(value: i64) visit_u64(value: u64) visit_f64(value: f64)
+        visit_str(value: &str) visit_borrowed_str(value: &'de str) visit_unit() visit_none()
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<V::Value, A::Error> {
@@ -317,7 +282,7 @@ struct TeeMap<'n, 'b, A> {
     map: A,
     noted: Noted<'n, 'b>,
     /// The field of the key that was read last.
-    field: Option<Field>,
+    field: Field,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for TeeMap<'_, 'de, A> {
@@ -328,7 +293,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for TeeMap<'_, 'de, A> {
             *self.noted.complete = true;
             return Ok(None);
         };
-        self.field = Field::named(&key);
+        self.field = Field::deserialize(StrDeserializer::new(&key))?;
         match key {
             Cow::Borrowed(key) => seed.deserialize(BorrowedStrDeserializer::new(key)),
             Cow::Owned(_) => seed.deserialize(CowStrDeserializer::new(key)),
@@ -337,9 +302,11 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for TeeMap<'_, 'de, A> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        let Some(field) = self.field.take() else { return self.map.next_value_seed(seed) };
+        if self.field == Field::Other {
+            return self.map.next_value_seed(seed);
+        }
         let raw: &'de RawValue = self.map.next_value()?;
-        self.noted.envelope.note(field, raw, self.noted.body);
+        self.noted.envelope.note(self.field, raw, self.noted.body);
         seed.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).map_err(A::Error::custom)
     }
 

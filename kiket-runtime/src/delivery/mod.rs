@@ -35,7 +35,7 @@ use crate::{
 
 /// A verified and routed delivery, as extractors and middleware read it.
 ///
-/// See [`FromDelivery`](crate::FromDelivery) and [`Middleware`](crate::Middleware). Clones are cheap and are the same
+/// See [`FromDelivery`](crate::FromDelivery) and [`Middleware`](crate::handler::Middleware). Clones are cheap and are the same
 /// delivery.
 #[derive(Clone)]
 pub struct Delivery(Arc<Contents>);
@@ -83,7 +83,7 @@ impl Delivery {
     }
 
     /// Inserts a value for the handler and for later middleware, which extract it with
-    /// [`FromMiddleware<T>`](crate::FromMiddleware). It replaces another value of its type.
+    /// [`FromMiddleware<T>`](crate::handler::FromMiddleware). It replaces another value of its type.
     #[doc(alias = "extensions")]
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
         self.values().insert(Arc::new(value));
@@ -215,11 +215,6 @@ impl Delivery {
         let own = self.secrets().into_iter().find(|(name, _)| name == key);
         let variables = &self.services().secret_variables;
         own.map(|(_, secret)| secret).or_else(|| variables.find(key).cloned())
-    }
-
-    /// The keys of the secrets that Kiket does not have.
-    pub(crate) fn missing_secrets(&self) -> Vec<String> {
-        self.envelope().map(|envelope| envelope.missing_secrets(self.body())).unwrap_or_default()
     }
 
     fn secrets(&self) -> Vec<(String, Secret)> {

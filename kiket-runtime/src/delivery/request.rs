@@ -26,7 +26,7 @@ impl JsonText {
             Some(b'{') => Ok(Self(text)),
             None => Err(Rejection::not_json("it is empty")),
             Some(_) => match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
-                Ok(_) => Err(Rejection::not_an_object()),
+                Ok(_) => Err(Rejection::NOT_AN_OBJECT),
                 Err(error) => Err(Rejection::not_json(error)),
             },
         }

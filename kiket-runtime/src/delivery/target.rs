@@ -42,12 +42,12 @@ impl<'r> Target<'r> {
         for written in path.into_iter().chain(header).chain(query) {
             let Some(version) = Version::read(written?)? else { continue };
             match &found {
-                Some(first) if first.key != version.key => return Err(Rejection::versions_conflict()),
+                Some(first) if first.key != version.key => return Err(Rejection::VERSIONS_CONFLICT),
                 Some(_) => {}
                 None => found = Some(version),
             }
         }
-        found.ok_or_else(Rejection::version_missing)
+        found.ok_or(Rejection::VERSION_MISSING)
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 /// sooner than a `Retry-After` of the response. It never contains a token.
 ///
 /// ```
-/// use kiket_runtime::{ClientError, ClientErrorKind};
+/// use kiket_runtime::error::{ClientError, ClientErrorKind};
 ///
 /// fn is_gone(error: &ClientError) -> bool {
 ///     error.status().is_some_and(|status| status == 404)

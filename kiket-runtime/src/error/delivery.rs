@@ -19,7 +19,7 @@ use crate::types::MissingScopes;
 ///
 /// ```
 /// use std::time::Duration;
-/// use kiket_runtime::{Error, ErrorKind, StatusCode};
+/// use kiket_runtime::{Error, StatusCode, error::ErrorKind};
 ///
 /// assert_eq!(Error::retry("no connection").kind(), ErrorKind::Retryable);
 /// assert_eq!(Error::permanent("no such project").kind(), ErrorKind::Permanent);

@@ -3,11 +3,10 @@
 use std::{
     any::{Any, type_name},
     error::Error as StdError,
-    fmt, iter,
+    iter,
 };
 
 use super::{
-    chain::Chain,
     client::ClientError,
     delivery::Error,
     extractor::PayloadRejection,
@@ -18,15 +17,10 @@ use super::{
 
 type Boxed = Box<dyn StdError + Send + Sync>;
 
-/// An error of another crate.
-pub(super) struct Foreign {
-    error: Form,
-    type_name: &'static str,
-}
-
-/// The error by its original type: a boxed `anyhow::Error` no longer shows what it wraps.
-enum Form {
-    Boxed(Boxed),
+/// An error of another crate, by its original type: a boxed `anyhow::Error` no longer shows what it wraps.
+pub(super) enum Foreign {
+    /// An error and the name of its type.
+    Boxed(Boxed, &'static str),
     #[cfg(feature = "anyhow")]
     Anyhow(anyhow::Error),
     #[cfg(feature = "eyre")]
@@ -35,27 +29,37 @@ enum Form {
 
 impl Foreign {
     pub(super) fn new<E: Into<Boxed> + 'static>(error: E) -> Self {
-        Self { error: Form::new(error), type_name: type_name::<E>() }
+        #[cfg_attr(not(any(feature = "anyhow", feature = "eyre")), expect(unused_mut))]
+        let mut error = Some(error);
+        #[cfg(feature = "anyhow")]
+        if let Some(error) = take(&mut error) {
+            return Self::Anyhow(error);
+        }
+        #[cfg(feature = "eyre")]
+        if let Some(report) = take(&mut error) {
+            return Self::Eyre(report);
+        }
+        Self::Boxed(error.map_or_else(|| "handler failed".into(), Into::into), type_name::<E>())
     }
 
-    fn outermost(&self) -> &(dyn StdError + 'static) {
-        match &self.error {
-            Form::Boxed(error) => &**error,
+    pub(super) fn outermost(&self) -> &(dyn StdError + 'static) {
+        match self {
+            Self::Boxed(error, _) => &**error,
             #[cfg(feature = "anyhow")]
-            Form::Anyhow(error) => &**error,
+            Self::Anyhow(error) => &**error,
             #[cfg(feature = "eyre")]
-            Form::Eyre(report) => &**report,
+            Self::Eyre(report) => &**report,
         }
     }
 
     /// The whole error if it shows more than its levels, then its levels, outermost first.
     fn views(&self) -> impl Iterator<Item = ErrorView<'_>> {
-        let whole = match &self.error {
-            Form::Boxed(_) => None,
+        let whole = match self {
+            Self::Boxed(..) => None,
             #[cfg(feature = "anyhow")]
-            Form::Anyhow(error) => Some(ErrorView::Anyhow(error)),
+            Self::Anyhow(error) => Some(ErrorView::Anyhow(error)),
             #[cfg(feature = "eyre")]
-            Form::Eyre(report) => Some(ErrorView::Eyre(report)),
+            Self::Eyre(report) => Some(ErrorView::Eyre(report)),
         };
         let levels = iter::successors(Some(self.outermost()), |&level| level.source());
         whole.into_iter().chain(levels.map(ErrorView::Level))
@@ -68,16 +72,14 @@ impl Foreign {
     }
 
     /// Makes this the cause of `error`.
-    #[allow(clippy::infallible_destructuring_match)] // without the features there is one form
     pub(super) fn cause_of(self, error: Error) -> Error {
-        let cause = match self.error {
-            Form::Boxed(error) => error,
+        match self {
+            Self::Boxed(cause, type_name) => error.caused_by(cause, type_name),
             #[cfg(feature = "anyhow")]
-            Form::Anyhow(error) => error.into(),
+            Self::Anyhow(cause) => error.caused_by(cause.into(), type_name::<anyhow::Error>()),
             #[cfg(feature = "eyre")]
-            Form::Eyre(report) => report.into(),
-        };
-        error.caused_by(cause, self.type_name)
+            Self::Eyre(report) => error.caused_by(report.into(), type_name::<eyre::Report>()),
+        }
     }
 }
 
@@ -98,35 +100,7 @@ fn advice(error: ErrorView<'_>, classifiers: &Classifiers) -> Option<Error> {
     kind.map(Error::of_kind)
 }
 
-impl Form {
-    fn new<E: Into<Boxed> + 'static>(error: E) -> Self {
-        #[cfg_attr(not(any(feature = "anyhow", feature = "eyre")), expect(unused_mut))]
-        let mut error = Some(error);
-        #[cfg(feature = "anyhow")]
-        if let Some(error) = take(&mut error) {
-            return Self::Anyhow(error);
-        }
-        #[cfg(feature = "eyre")]
-        if let Some(report) = take(&mut error) {
-            return Self::Eyre(report);
-        }
-        Self::Boxed(error.map_or_else(|| "handler failed".into(), Into::into))
-    }
-}
-
 /// Takes `error` as a `T`, if that is what it is.
 pub(super) fn take<T: 'static, E: 'static>(error: &mut Option<E>) -> Option<T> {
     (error as &mut dyn Any).downcast_mut::<Option<T>>().and_then(Option::take)
-}
-
-impl fmt::Display for Foreign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.outermost(), f)
-    }
-}
-
-impl fmt::Debug for Foreign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&Chain(self.outermost()), f)
-    }
 }

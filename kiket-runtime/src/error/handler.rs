@@ -5,6 +5,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 use http::StatusCode;
 
 use super::{
+    chain::Chain,
     delivery::Error,
     extractor::PayloadRejection,
     foreign::{Foreign, take},
@@ -31,7 +32,7 @@ pub type Result<T, E = HandlerError> = std::result::Result<T, E>;
 /// [`into_error`](Self::into_error) converts it into one.
 ///
 /// ```
-/// use kiket_runtime::{ErrorKind, HandlerError};
+/// use kiket_runtime::{HandlerError, error::ErrorKind};
 ///
 /// fn parse(text: &str) -> kiket_runtime::Result<u32> {
 ///     Ok(text.parse()?) // retried; the response says `handler failed`
@@ -89,6 +90,13 @@ impl HandlerError {
         Self::ours(self.into_error().with_code(code))
     }
 
+    fn outermost(&self) -> &(dyn StdError + 'static) {
+        match &*self.0 {
+            Repr::Ours(error) => error,
+            Repr::Foreign(foreign) => foreign.outermost(),
+        }
+    }
+
     /// The kind of the error, without the advice of [`ExtensionBuilder::classify`](crate::ExtensionBuilder::classify).
     pub fn kind(&self) -> ErrorKind {
         match &*self.0 {
@@ -140,20 +148,14 @@ impl<E: Into<Box<dyn StdError + Send + Sync>> + 'static> From<E> for HandlerErro
 /// Prints one level: the text for the caller, else that of the error it was made from.
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
-            Repr::Ours(error) => fmt::Display::fmt(error, f),
-            Repr::Foreign(foreign) => fmt::Display::fmt(foreign, f),
-        }
+        fmt::Display::fmt(self.outermost(), f)
     }
 }
 
 /// Prints the whole source chain.
 impl fmt::Debug for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
-            Repr::Ours(error) => fmt::Debug::fmt(error, f),
-            Repr::Foreign(foreign) => fmt::Debug::fmt(foreign, f),
-        }
+        fmt::Display::fmt(&Chain(self.outermost()), f)
     }
 }
 

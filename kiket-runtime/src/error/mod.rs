@@ -7,6 +7,7 @@ mod extractor;
 mod foreign;
 mod handler;
 mod kind;
+mod reason;
 mod rejection;
 mod retry;
 mod signature;

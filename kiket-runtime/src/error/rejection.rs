@@ -32,62 +32,63 @@ const AFTER_DRAIN: Duration = Duration::from_secs(5);
 const LONGEST_RUN: Duration = Duration::from_secs(30);
 
 impl Rejection {
-    fn new(status: StatusCode, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code: Some(code), text: text.into(), retry_after: None, missing_scopes: None }
+    const fn new(status: StatusCode, code: &'static str, text: &'static str) -> Self {
+        let text = Cow::Borrowed(text);
+        Self { status, code: Some(code), text, retry_after: None, missing_scopes: None }
     }
 
-    fn bad_request(code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+    const fn bad_request(code: &'static str, text: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, text)
     }
 
-    fn unavailable(code: &'static str, text: &'static str, retry_after: Duration) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, text).after(retry_after)
+    const fn unavailable(code: &'static str, text: &'static str, retry_after: Duration) -> Self {
+        let mut rejection = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, text);
+        rejection.retry_after = Some(retry_after);
+        rejection
     }
 
-    fn after(mut self, delay: Duration) -> Self {
-        self.retry_after = Some(delay);
-        self
+    fn with_text(self, text: impl Into<Cow<'static, str>>) -> Self {
+        Self { text: text.into(), ..self }
     }
 
-    pub(crate) fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
-    }
+    pub(crate) const NOT_FOUND: Self =
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path");
 
-    pub(crate) fn method_not_allowed() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take this method")
-    }
+    pub(crate) const METHOD_NOT_ALLOWED: Self = Self::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "this path does not take this method",
+    );
 
-    pub(crate) fn draining() -> Self {
-        Self::unavailable("draining", "the extension is shutting down", AFTER_DRAIN)
-    }
+    pub(crate) const DRAINING: Self =
+        Self::unavailable("draining", "the extension is shutting down", AFTER_DRAIN);
 
-    pub(crate) fn overloaded() -> Self {
-        Self::unavailable("overloaded", "too many deliveries are in flight", AFTER_LOAD)
-    }
+    pub(crate) const OVERLOADED: Self =
+        Self::unavailable("overloaded", "too many deliveries are in flight", AFTER_LOAD);
 
     pub(crate) fn body_too_large(limit: usize) -> Self {
-        let text = format!("the body is larger than {limit} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text)
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "")
+            .with_text(format!("the body is larger than {limit} bytes"))
     }
 
     /// Not 408: Kiket does not retry that, and a slow network is no fault of the event.
-    pub(crate) fn body_too_slow() -> Self {
-        Self::unavailable("body_too_slow", "the body did not arrive in time", AFTER_LOAD)
-    }
+    pub(crate) const BODY_TOO_SLOW: Self =
+        Self::unavailable("body_too_slow", "the body did not arrive in time", AFTER_LOAD);
 
-    pub(crate) fn body_incomplete() -> Self {
-        Self::bad_request("body_incomplete", "the body ended early")
-    }
+    pub(crate) const BODY_INCOMPLETE: Self = Self::bad_request("body_incomplete", "the body ended early");
 
-    pub(crate) fn encoded_body() -> Self {
-        let text = "a body is signed as it is sent: no `Content-Encoding` but `identity`";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_encoding", text)
-    }
+    pub(crate) const ENCODED_BODY: Self = Self::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_content_encoding",
+        "a body is signed as it is sent: no `Content-Encoding` but `identity`",
+    );
 
     /// The response to every refused signature, whatever the reason (wire contract, signature-refusal).
-    pub(crate) fn unsigned() -> Self {
-        Self { code: None, ..Self::new(StatusCode::UNAUTHORIZED, "", "invalid signature") }
-    }
+    pub(crate) const UNSIGNED: Self = {
+        let mut rejection = Self::new(StatusCode::UNAUTHORIZED, "", "invalid signature");
+        rejection.code = None;
+        rejection
+    };
 
     /// A runtime token cannot be checked: its keys are unavailable, or the store of used tokens is.
     pub(crate) fn keys_unavailable(wait: Duration) -> Self {
@@ -96,9 +97,8 @@ impl Rejection {
     }
 
     /// Another delivery with the same token is being checked.
-    pub(crate) fn token_in_use() -> Self {
-        Self::unavailable("token_in_use", "the same token is being checked elsewhere", AFTER_LOAD)
-    }
+    pub(crate) const TOKEN_IN_USE: Self =
+        Self::unavailable("token_in_use", "the same token is being checked elsewhere", AFTER_LOAD);
 
     /// Wire contract, response-scopes.
     pub(crate) fn insufficient_scopes(missing: MissingScopes) -> Self {
@@ -106,36 +106,34 @@ impl Rejection {
         Self { missing_scopes: Some(Box::new(missing)), ..rejection }
     }
 
-    pub(crate) fn version_missing() -> Self {
-        let text = "the event version is missing: path, header `X-Kiket-Event-Version` or query `version`";
-        Self::bad_request("version_missing", text)
-    }
+    pub(crate) const VERSION_MISSING: Self = Self::bad_request(
+        "version_missing",
+        "the event version is missing: path, header `X-Kiket-Event-Version` or query `version`",
+    );
 
-    pub(crate) fn versions_conflict() -> Self {
-        let text = "path, header `X-Kiket-Event-Version` and query `version` name different event versions";
-        Self::bad_request("versions_conflict", text)
-    }
+    pub(crate) const VERSIONS_CONFLICT: Self = Self::bad_request(
+        "versions_conflict",
+        "path, header `X-Kiket-Event-Version` and query `version` name different event versions",
+    );
 
-    pub(crate) fn event_missing() -> Self {
-        Self::bad_request("event_missing", "the body names no event: `event`, else `type`")
-    }
+    pub(crate) const EVENT_MISSING: Self =
+        Self::bad_request("event_missing", "the body names no event: `event`, else `type`");
 
     pub(crate) fn no_handler(event: &str, version: &str) -> Self {
-        let text = format!("No handler registered for event '{event}' with version '{version}'");
-        Self::new(StatusCode::NOT_FOUND, "no_handler", text)
+        Self::new(StatusCode::NOT_FOUND, "no_handler", "")
+            .with_text(format!("No handler registered for event '{event}' with version '{version}'"))
     }
 
     pub(crate) fn not_json(reason: impl std::fmt::Display) -> Self {
-        Self::bad_request("not_json", format!("the body is not JSON: {reason}"))
+        Self::bad_request("not_json", "").with_text(format!("the body is not JSON: {reason}"))
     }
 
-    pub(crate) fn not_an_object() -> Self {
-        Self::bad_request("not_an_object", "the body is not a JSON object")
-    }
+    pub(crate) const NOT_AN_OBJECT: Self =
+        Self::bad_request("not_an_object", "the body is not a JSON object");
 
     pub(crate) fn event_mismatch(route: &str) -> Self {
-        let text = format!("the body names another event than the route's `{route}`");
-        Self::bad_request("event_mismatch", text)
+        Self::bad_request("event_mismatch", "")
+            .with_text(format!("the body names another event than the route's `{route}`"))
     }
 
     /// The same delivery is running, in this or another process, for `remaining` at most.
@@ -145,34 +143,28 @@ impl Rejection {
     }
 
     /// The store is unavailable, so that a redelivery cannot be recognized.
-    pub(crate) fn store_down() -> Self {
-        Self::unavailable("store_down", "the de-duplication store is down", AFTER_DRAIN)
-    }
+    pub(crate) const STORE_DOWN: Self =
+        Self::unavailable("store_down", "the de-duplication store is down", AFTER_DRAIN);
 
-    pub(crate) fn handler_panicked() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "handler_panicked", "handler failed")
-    }
+    pub(crate) const HANDLER_PANICKED: Self =
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "handler_panicked", "handler failed");
 
-    pub(crate) fn deadline_exceeded() -> Self {
-        Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", "the handler ran past its deadline")
-    }
+    pub(crate) const DEADLINE_EXCEEDED: Self =
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", "the handler ran past its deadline");
 
     /// The response to a handler's error. It shows only the text for the caller.
     pub(crate) fn of_handler(error: &Error, undecodable: StatusCode) -> Self {
-        let status = match error.kind() {
-            ErrorKind::Retryable => StatusCode::INTERNAL_SERVER_ERROR,
-            ErrorKind::RetryAfter(_) => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorKind::Permanent => StatusCode::UNPROCESSABLE_ENTITY,
-            ErrorKind::Rejected(status) => status,
-            ErrorKind::Undecodable => undecodable,
+        let (status, retry_after) = match error.kind() {
+            ErrorKind::Retryable => (StatusCode::INTERNAL_SERVER_ERROR, None),
+            ErrorKind::RetryAfter(delay) => (StatusCode::SERVICE_UNAVAILABLE, Some(delay)),
+            ErrorKind::Permanent => (StatusCode::UNPROCESSABLE_ENTITY, None),
+            ErrorKind::Rejected(status) => (status, None),
+            ErrorKind::Undecodable => (undecodable, None),
         };
         let text =
             error.message().map_or(Cow::Borrowed("handler failed"), |text| Cow::Owned(text.to_owned()));
-        let rejection = Self::new(status, error.code().unwrap_or_else(|| error.kind().code()), text);
-        let retry_after = match error.kind() {
-            ErrorKind::RetryAfter(delay) => Some(delay),
-            _ => None,
-        };
+        let rejection =
+            Self::new(status, error.code().unwrap_or_else(|| error.kind().code()), "").with_text(text);
         Self { retry_after, missing_scopes: error.missing_scopes().cloned().map(Box::new), ..rejection }
     }
 
@@ -201,13 +193,13 @@ impl Rejection {
 
 impl From<EventNameError> for Rejection {
     fn from(invalid: EventNameError) -> Self {
-        Self::bad_request("malformed_event", invalid.to_string())
+        Self::bad_request("malformed_event", "").with_text(invalid.to_string())
     }
 }
 
 impl From<EventVersionError> for Rejection {
     fn from(invalid: EventVersionError) -> Self {
-        Self::bad_request("malformed_version", invalid.to_string())
+        Self::bad_request("malformed_version", "").with_text(invalid.to_string())
     }
 }
 
@@ -218,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_response_to_a_refused_signature_is_constant() {
-        assert_eq!(Rejection::unsigned().body(Some("d-1")), r#"{"error":"invalid signature"}"#);
+        assert_eq!(Rejection::UNSIGNED.body(Some("d-1")), r#"{"error":"invalid signature"}"#);
     }
 
     #[test]

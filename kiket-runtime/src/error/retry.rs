@@ -22,7 +22,7 @@ pub trait Retry {
 ///
 /// ```
 /// use std::time::Duration;
-/// use kiket_runtime::Advice;
+/// use kiket_runtime::error::Advice;
 ///
 /// assert_ne!(Advice::never(), Advice::after(Duration::from_secs(30)));
 /// assert_ne!(Advice::never(), Advice::status(409));

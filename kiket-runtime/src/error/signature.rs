@@ -1,61 +1,32 @@
 //! The reasons why a signature is refused.
 
-/// The reason why a signature is refused, for logs and metrics and not for the sender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum SignatureError {
-    /// `X-Kiket-Timestamp` is missing.
-    #[error("the header `X-Kiket-Timestamp` is missing")]
-    TimestampMissing,
-    /// `X-Kiket-Timestamp` is present more than once.
-    #[error("the header `X-Kiket-Timestamp` is present more than once")]
-    TimestampRepeated,
-    /// The timestamp is not Unix seconds in plain digits.
-    #[error("the header `X-Kiket-Timestamp` is not Unix seconds in plain digits")]
-    TimestampMalformed,
-    /// The timestamp is more than [`TOLERANCE_SECONDS`](crate::signature::TOLERANCE_SECONDS) from now.
-    #[error("the header `X-Kiket-Timestamp` is more than 300 s from now: check both clocks")]
-    TimestampOutsideWindow,
-    /// `X-Kiket-Signature` is missing.
-    #[error("the header `X-Kiket-Signature` is missing")]
-    SignatureMissing,
-    /// `X-Kiket-Signature` is present more than once.
-    #[error("the header `X-Kiket-Signature` is present more than once")]
-    SignatureRepeated,
-    /// The signature is not 64 hex digits.
-    #[error("the header `X-Kiket-Signature` is not 64 hex digits, optionally behind `sha256=`")]
-    SignatureMalformed,
-    /// No live secret makes this signature of the timestamp and the body.
-    #[error(
-        "no live secret makes this signature: check that Kiket and the extension have the same secret, and that nothing changes bodies on their way"
-    )]
-    SignatureMismatch,
-    /// There is no valid secret.
-    #[error("there is no usable secret")]
-    NoSecret,
-}
+use super::reason::reasons;
 
-impl SignatureError {
-    /// All reasons, in their order.
-    #[rustfmt::skip]
-    pub(crate) const ALL: [Self; 9] = [
-        Self::TimestampMissing, Self::TimestampRepeated, Self::TimestampMalformed, Self::TimestampOutsideWindow,
-        Self::SignatureMissing, Self::SignatureRepeated, Self::SignatureMalformed, Self::SignatureMismatch,
-        Self::NoSecret,
-    ];
-
-    /// The stable name of the reason, for logs and metrics.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::TimestampMissing => "timestamp_missing",
-            Self::TimestampRepeated => "timestamp_repeated",
-            Self::TimestampMalformed => "timestamp_malformed",
-            Self::TimestampOutsideWindow => "timestamp_outside_window",
-            Self::SignatureMissing => "signature_missing",
-            Self::SignatureRepeated => "signature_repeated",
-            Self::SignatureMalformed => "signature_malformed",
-            Self::SignatureMismatch => "signature_mismatch",
-            Self::NoSecret => "no_secret",
-        }
+reasons! {
+    /// The reason why a signature is refused, for logs and metrics and not for the sender.
+    #[non_exhaustive]
+    pub enum SignatureError {
+        /// `X-Kiket-Timestamp` is missing.
+        TimestampMissing: "timestamp_missing", "the header `X-Kiket-Timestamp` is missing";
+        /// `X-Kiket-Timestamp` is present more than once.
+        TimestampRepeated: "timestamp_repeated", "the header `X-Kiket-Timestamp` is present more than once";
+        /// The timestamp is not Unix seconds in plain digits.
+        TimestampMalformed: "timestamp_malformed",
+            "the header `X-Kiket-Timestamp` is not Unix seconds in plain digits";
+        /// The timestamp is more than [`TOLERANCE_SECONDS`](crate::signature::TOLERANCE_SECONDS) from now.
+        TimestampOutsideWindow: "timestamp_outside_window",
+            "the header `X-Kiket-Timestamp` is more than 300 s from now: check both clocks";
+        /// `X-Kiket-Signature` is missing.
+        SignatureMissing: "signature_missing", "the header `X-Kiket-Signature` is missing";
+        /// `X-Kiket-Signature` is present more than once.
+        SignatureRepeated: "signature_repeated", "the header `X-Kiket-Signature` is present more than once";
+        /// The signature is not 64 hex digits.
+        SignatureMalformed: "signature_malformed",
+            "the header `X-Kiket-Signature` is not 64 hex digits, optionally behind `sha256=`";
+        /// No live secret makes this signature of the timestamp and the body.
+        SignatureMismatch: "signature_mismatch",
+            "no live secret makes this signature: check that Kiket and the extension have the same secret, and that nothing changes bodies on their way";
+        /// There is no valid secret.
+        NoSecret: "no_secret", "there is no usable secret";
     }
 }

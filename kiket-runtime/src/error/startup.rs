@@ -74,10 +74,10 @@ impl Problem {
         Self { what: what.into(), place: None, mend: None }
     }
 
-    /// Sets the place.
+    /// Sets the place, where it is known.
     #[must_use]
-    pub(crate) fn at(mut self, place: Place) -> Self {
-        self.place = Some(place);
+    pub(crate) fn at(mut self, place: impl Into<Option<Place>>) -> Self {
+        self.place = place.into();
         self
     }
 

@@ -63,10 +63,9 @@ const DECIDED_BY: [&str; 8] = [
     "reviewer",
 ];
 
-event! {
+events! {
     /// `approval.requested`: an approval was requested.
-    #[event(name = "approval.requested", model)]
-    pub struct ApprovalRequested {
+    pub struct ApprovalRequested = "approval.requested" {
         /// The approval.
         #[event(new, flatten, alias = "approval_id")]
         pub approval: Approval,
@@ -77,9 +76,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `approval.approved`: an approval was granted.
     ///
     /// ```
@@ -91,8 +88,7 @@ event! {
     /// assert_eq!(event, ApprovalApproved::new(approval, Issue::new(42)));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(name = "approval.approved", model)]
-    pub struct ApprovalApproved {
+    pub struct ApprovalApproved = "approval.approved" {
         /// The approval.
         #[event(new, flatten, alias = "approval_id")]
         pub approval: Approval,
@@ -103,12 +99,9 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `approval.rejected`: an approval was rejected.
-    #[event(name = "approval.rejected", model)]
-    pub struct ApprovalRejected {
+    pub struct ApprovalRejected = "approval.rejected" {
         /// The approval.
         #[event(new, flatten, alias = "approval_id")]
         pub approval: Approval,

@@ -8,10 +8,9 @@ use crate::{
     types::Id,
 };
 
-event! {
+events! {
     /// `case.created`: a case was created.
-    #[event(name = "case.created", model)]
-    pub struct CaseCreated {
+    pub struct CaseCreated = "case.created" {
         /// The case.
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,
@@ -19,12 +18,9 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `case.updated`: fields of a case changed.
-    #[event(name = "case.updated", model)]
-    pub struct CaseUpdated {
+    pub struct CaseUpdated = "case.updated" {
         /// The case, as it is now.
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,
@@ -35,9 +31,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `case.transitioned`: a case moved from one state to another.
     ///
     /// The transition is read from the same places as that of an [`IssueTransitioned`](super::IssueTransitioned).
@@ -50,8 +44,7 @@ event! {
     /// assert_eq!(event, CaseTransitioned::new(Case::new("case_1"), Transition::new("intake", "legal_review")));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(name = "case.transitioned", model)]
-    pub struct CaseTransitioned {
+    pub struct CaseTransitioned = "case.transitioned" {
         /// The case.
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,
@@ -59,12 +52,9 @@ event! {
         #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = case)]
         pub transition: Transition,
     }
-}
 
-event! {
     /// `case.assigned`: a case was assigned.
-    #[event(name = "case.assigned", model)]
-    pub struct CaseAssigned {
+    pub struct CaseAssigned = "case.assigned" {
         /// The case.
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,
@@ -78,19 +68,9 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-impl CaseAssigned {
-    /// The new assignee: the event's, else the case's; `None` when the case was unassigned.
-    pub fn assigned_to(&self) -> Option<&Actor> {
-        self.assignee.as_ref().or(self.case.assignee.as_ref())
-    }
-}
-
-event! {
     /// `case.commented`: a comment was added to a case.
-    #[event(name = "case.commented", model)]
-    pub struct CaseCommented {
+    pub struct CaseCommented = "case.commented" {
         /// The case.
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,
@@ -101,12 +81,9 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `case.status_changed`: the status of a case changed, with or without a transition.
-    #[event(name = "case.status_changed", model)]
-    pub struct CaseStatusChanged {
+    pub struct CaseStatusChanged = "case.status_changed" {
         /// The case.
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,
@@ -116,6 +93,13 @@ event! {
         /// The other changes.
         #[event(alias = CHANGES)]
         pub changes: Changes,
+    }
+}
+
+impl CaseAssigned {
+    /// The new assignee: the event's, else the case's; `None` when the case was unassigned.
+    pub fn assigned_to(&self) -> Option<&Actor> {
+        self.assignee.as_ref().or(self.case.assignee.as_ref())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     types::Id,
 };
 
-event! {
+events! {
     /// A command, like `/deploy production` in a chat.
     ///
     /// Extensions choose the names of their commands' events: write the name in the attribute of the handler.
@@ -20,7 +20,6 @@ event! {
     /// assert_eq!(command, Command::new(Invocation::new("/deploy").text("production")).user(7));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(model)]
     pub struct Command {
         /// The command.
         #[event(new, flatten)]

@@ -8,7 +8,7 @@ use crate::{
     types::Id,
 };
 
-event! {
+events! {
     /// `issue.created`: an issue was created.
     ///
     /// ```
@@ -24,8 +24,7 @@ event! {
     /// assert_eq!(on_issue_created(Payload(event)).await.as_deref(), Some("Acme renewal"));
     /// # }
     /// ```
-    #[event(name = "issue.created", model)]
-    pub struct IssueCreated {
+    pub struct IssueCreated = "issue.created" {
         /// The issue.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -33,9 +32,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `issue.updated`: fields of an issue changed.
     ///
     /// ```
@@ -47,8 +44,7 @@ event! {
     /// assert_eq!(event, IssueUpdated::new(Issue::new(42), Changes::new().field("title", "A", "B")));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(name = "issue.updated", model)]
-    pub struct IssueUpdated {
+    pub struct IssueUpdated = "issue.updated" {
         /// The issue, as it is now.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -59,9 +55,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `issue.transitioned`: an issue moved from one status to another.
     ///
     /// The transition is read from beside the issue, from inside of it, or from `from`, `to` and `actor`, each at the top of
@@ -75,8 +69,7 @@ event! {
     /// assert_eq!(event.transition.to.as_deref(), Some("done"));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(name = "issue.transitioned", model)]
-    pub struct IssueTransitioned {
+    pub struct IssueTransitioned = "issue.transitioned" {
         /// The issue.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -84,9 +77,7 @@ event! {
         #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = issue)]
         pub transition: Transition,
     }
-}
 
-event! {
     /// `issue.assigned`: an issue was assigned.
     ///
     /// ```
@@ -96,8 +87,7 @@ event! {
     /// assert_eq!(event.assigned_to(), Some(&Actor::from(7).name("Ada")));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(name = "issue.assigned", model)]
-    pub struct IssueAssigned {
+    pub struct IssueAssigned = "issue.assigned" {
         /// The issue.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -111,16 +101,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-impl IssueAssigned {
-    /// The new assignee: the event's, else the issue's; `None` when the issue was unassigned.
-    pub fn assigned_to(&self) -> Option<&Actor> {
-        self.assignee.as_ref().or(self.issue.assignee.as_ref())
-    }
-}
-
-event! {
     /// `issue.commented`: a comment was added to an issue.
     ///
     /// ```
@@ -129,8 +110,7 @@ event! {
     /// let event = IssueCommented::new(Issue::new(42), Comment::new("done?").author("pm@acme.com"));
     /// assert_eq!(event.comment.body.as_deref(), Some("done?"));
     /// ```
-    #[event(name = "issue.commented", model)]
-    pub struct IssueCommented {
+    pub struct IssueCommented = "issue.commented" {
         /// The issue.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -141,9 +121,7 @@ event! {
         #[event(alias = ACTOR)]
         pub actor: Option<Actor>,
     }
-}
 
-event! {
     /// `issue.status_changed`: the status of an issue changed, with or without a transition.
     ///
     /// ```
@@ -154,8 +132,7 @@ event! {
     /// assert_eq!(event.transition.to.as_deref(), Some("done"));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(name = "issue.status_changed", model)]
-    pub struct IssueStatusChanged {
+    pub struct IssueStatusChanged = "issue.status_changed" {
         /// The issue.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -165,6 +142,13 @@ event! {
         /// The other changes.
         #[event(alias = CHANGES)]
         pub changes: Changes,
+    }
+}
+
+impl IssueAssigned {
+    /// The new assignee: the event's, else the issue's; `None` when the issue was unassigned.
+    pub fn assigned_to(&self) -> Option<&Actor> {
+        self.assignee.as_ref().or(self.issue.assignee.as_ref())
     }
 }
 

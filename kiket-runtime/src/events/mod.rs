@@ -41,30 +41,33 @@
 //! Payloads are written in one shape: all members at the top of the body in snake case, without absent ones. Reading it
 //! returns an equal value.
 
-/// Declares the payload of an event: its own fields, then those that all events have.
-macro_rules! event {
-    ($(#[$($attribute:tt)*])* pub struct $event:ident { $($own:tt)* }) => {
-        #[derive(Debug, Clone, Default, PartialEq, kiket_macros::Event)]
-        $(#[$($attribute)*])*
-        #[non_exhaustive]
-        pub struct $event {
-            $($own)*
-            /// The id of the delivery, as it is in the body.
-            pub id: Option<$crate::types::Id>,
-            /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
-            pub occurred_at: Option<$crate::types::Timestamp>,
-            /// The organisation.
-            pub organization_id: Option<$crate::types::Id>,
-            /// The workspace.
-            pub workspace_id: Option<$crate::types::Id>,
-            /// The project.
-            #[event(alias = "project_id", flatten(key = "project_key"))]
-            pub project: $crate::model::Project,
-            /// Kiket's further data about the event.
-            pub context: serde_json::Map<String, serde_json::Value>,
-            /// The fields that this version does not know.
-            pub extra: serde_json::Map<String, serde_json::Value>,
-        }
+/// Declares the payloads of events, with their names: the fields of each, then those that all events have.
+macro_rules! events {
+    ($($(#[$($attribute:tt)*])* pub struct $event:ident $(= $name:tt)? { $($own:tt)* })*) => {
+        $(
+            #[derive(Debug, Clone, Default, PartialEq, kiket_macros::Event)]
+            #[event($(name = $name,)? model)]
+            $(#[$($attribute)*])*
+            #[non_exhaustive]
+            pub struct $event {
+                $($own)*
+                /// The id of the delivery, as it is in the body.
+                pub id: Option<$crate::types::Id>,
+                /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.
+                pub occurred_at: Option<$crate::types::Timestamp>,
+                /// The organisation.
+                pub organization_id: Option<$crate::types::Id>,
+                /// The workspace.
+                pub workspace_id: Option<$crate::types::Id>,
+                /// The project.
+                #[event(alias = "project_id", flatten(key = "project_key"))]
+                pub project: $crate::model::Project,
+                /// Kiket's further data about the event.
+                pub context: serde_json::Map<String, serde_json::Value>,
+                /// The fields that this version does not know.
+                pub extra: serde_json::Map<String, serde_json::Value>,
+            }
+        )*
     };
 }
 

@@ -5,7 +5,7 @@ use crate::{
     types::Id,
 };
 
-event! {
+events! {
     /// `workflow.before_transition`: an issue is about to move from one status to another. The reply allows or denies the
     /// transition, see [`Decision`](crate::Decision).
     ///
@@ -27,8 +27,7 @@ event! {
     /// assert_eq!(guard(Payload(event)).await, Decision::deny("the issue has no assignee"));
     /// # }
     /// ```
-    #[event(name = "workflow.before_transition", model)]
-    pub struct BeforeTransition {
+    pub struct BeforeTransition = "workflow.before_transition" {
         /// The issue, before the transition.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -36,14 +35,11 @@ event! {
         #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = issue)]
         pub transition: Transition,
     }
-}
 
-event! {
     /// `workflow.after_transition`: an issue moved from one status to another.
     ///
     /// The transition is read from the same places as that of an [`IssueTransitioned`](super::IssueTransitioned).
-    #[event(name = "workflow.after_transition", model)]
-    pub struct AfterTransition {
+    pub struct AfterTransition = "workflow.after_transition" {
         /// The issue, after the transition.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -51,9 +47,7 @@ event! {
         #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = issue)]
         pub transition: Transition,
     }
-}
 
-event! {
     /// `workflow.sla_status`: an issue is about to be late, is late, or is on time again.
     ///
     /// ```
@@ -65,8 +59,7 @@ event! {
     /// assert_eq!(event.metrics.overdue_minutes, Some(8.0));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[event(name = "workflow.sla_status", model)]
-    pub struct SlaStatus {
+    pub struct SlaStatus = "workflow.sla_status" {
         /// The issue.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,

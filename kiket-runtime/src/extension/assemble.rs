@@ -7,14 +7,14 @@ use http::StatusCode;
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
     client::{Client, ClientOptions, Reporter},
-    config::{Config, Declared},
+    config::{Config, Unreadable},
     dedupe::{MemoryStore, store_from_url},
     delivery::{HandlerKey, Services},
     error::{Problem, StartupError},
     extension::{
-        consistency::{RegisteredHandler, disagreements},
+        consistency::disagreements,
         instance::{Extension, Parts},
-        options::{Dedupe, Limits, ManifestSource, Options, Store},
+        options::{Dedupe, Limits, ManifestSource, Options},
         registration::{collect, without_handlers},
         report::Report,
         requirements::{missing_secrets, missing_settings, needed_secrets, unmet},
@@ -22,7 +22,7 @@ use crate::{
     handler::{Registration, Registry},
     http::Routes,
     manifest::Manifest,
-    metrics::Requests,
+    metrics::{Metrics, Requests},
     pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens, Watch},
     store::Retention,
     telemetry::{Telemetry, TelemetryContext},
@@ -36,11 +36,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let mut problems: Vec<_> = handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)).collect();
     let mut handlers_are_reported = !problems.is_empty();
     let loaded = load(&options.manifest);
-    let declared = match &loaded {
-        Ok(Some(manifest)) => Declared::By(manifest),
-        Ok(None) => Declared::Nothing,
-        Err(_) => Declared::Unreadable,
-    };
+    let declared = loaded.as_ref().map(Option::as_ref).map_err(|_| Unreadable);
     let layered = Config::combine(options.layer, options.settings, &options.environment, declared);
     let manifest = loaded.unwrap_or_else(|found| note(&mut problems, found));
     let config = layered.map_or_else(|found| note(&mut problems, found), Some);
@@ -53,16 +49,14 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     if handlers.is_empty() && !handlers_are_reported {
         problems.push(no_handlers());
     }
-    if let Err(problem) = check_prefix(&options.http.prefix) {
-        problems.push(problem);
-    }
+    problems.extend(wrong_prefix(&options.http.prefix));
     let timeout = |key: &HandlerKey| timeout(key, manifest.as_ref(), &options.limits);
     let registry = Registry::new(handlers, &options.middleware, timeout);
     let registry = registry.map_or_else(|found| note(&mut problems, found), Some);
     let mut warnings = manifest.as_ref().map(|manifest| manifest.warnings().to_vec()).unwrap_or_default();
     let mut differences = without_handlers(&registrations, &options.collected);
     if let (Some(manifest), Some(registry)) = (&manifest, &registry) {
-        differences.extend(compare(manifest, registry));
+        differences.extend(disagreements(manifest, registry.routes()));
     }
     if let Some(config) = &config {
         differences.extend(missing_secrets(&needed, config));
@@ -134,12 +128,12 @@ fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>,
         return Ok(None);
     }
     let (store, chosen) = match (store, &config.dedupe_url) {
-        (Store::Given(store), _) => (store, true),
-        (Store::Configured, Some(url)) => (store_from_url(url.expose())?, true),
-        (Store::Configured, None) => (Arc::new(MemoryStore::new()) as _, false),
+        (Some(store), _) => (store, true),
+        (None, Some(url)) => (store_from_url(url.expose())?, true),
+        (None, None) => (Arc::new(MemoryStore::new()) as _, false),
     };
-    let keep = retention.map_or_else(|| Ok(Retention::default()), Retention::new)?;
-    Ok(Some(Deduplicator { store, chosen, keep, run_without_store }))
+    let retention = retention.map_or_else(|| Ok(Retention::default()), Retention::new)?;
+    Ok(Some(Deduplicator { store, chosen, retention, run_without_store }))
 }
 
 /// How requests are authenticated.
@@ -161,7 +155,8 @@ fn authenticator(
         let verifier = TokenVerifier::new(rules, &config.base_url)?;
         Ok(Tokens { verifier, memory, extension_id: config.id.clone(), run_without_store })
     };
-    Ok(Authenticator::new(mode, signatures, mode.takes_tokens().then(tokens).transpose()?, clock))
+    let tokens = mode.takes_tokens().then(tokens).transpose()?;
+    Ok(Authenticator { mode, signatures, tokens, clock, metrics: Metrics::default() })
 }
 
 /// The redactor of every secret that is known at the start.
@@ -194,15 +189,16 @@ fn no_handlers() -> Problem {
     )
 }
 
-fn check_prefix(prefix: &str) -> Result<(), Problem> {
+fn wrong_prefix(prefix: &str) -> Option<Problem> {
     let segment = |text: &str| {
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
     };
-    if prefix.is_empty() || prefix.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment)) {
-        return Ok(());
-    }
-    Err(Problem::new(format!("`{prefix}` is not a prefix of paths"))
-        .mend("write it like `/kiket` or `/hooks/kiket`: a slash before every segment, none at the end"))
+    let right =
+        prefix.is_empty() || prefix.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment));
+    (!right).then(|| {
+        Problem::new(format!("`{prefix}` is not a prefix of paths"))
+            .mend("write it like `/kiket` or `/hooks/kiket`: a slash before every segment, none at the end")
+    })
 }
 
 /// The timeout of a handler whose attribute has none: its hook in the manifest, else the callback, else the default.
@@ -211,16 +207,4 @@ fn timeout(key: &HandlerKey, manifest: Option<&Manifest>, limits: &Limits) -> Du
         manifest.event_timeout(key.event.as_str()).or_else(|| manifest.callback_timeout())
     });
     declared.unwrap_or(limits.handler_timeout)
-}
-
-fn compare(manifest: &Manifest, registry: &Registry) -> Vec<Problem> {
-    let routes = registry.routes();
-    let handlers = routes.iter().map(|route| RegisteredHandler {
-        event: &route.key.event,
-        version: &route.key.version,
-        function: &route.handler.function,
-        file: route.handler.place.file(),
-        line: route.handler.place.line(),
-    });
-    disagreements(manifest, handlers)
 }

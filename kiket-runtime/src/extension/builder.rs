@@ -12,7 +12,7 @@ use crate::{
         assemble,
         groups::{ClientOptions, DedupeOptions, HttpOptions, TelemetryOptions},
         instance::Extension,
-        options::{Collected, ManifestSource, Options},
+        options::{Collected, ManifestSource, Options, setters},
     },
     handler::{AsyncHandler, Handler, Middleware},
     telemetry::Record,
@@ -47,56 +47,40 @@ impl Extension {
 
 /// Identity and secrets.
 impl ExtensionBuilder {
-    /// The id of the extension, like `com.example.marketing`. Comes before the manifest.
-    pub fn id(mut self, id: impl Into<String>) -> Self {
-        self.0.layer.id = Some(id.into());
-        self
-    }
+    setters! {
+        /// The id of the extension, like `com.example.marketing`. Comes before the manifest.
+        id(id: impl Into<String>) => |options| options.layer.id = Some(id.into());
 
-    /// The version of the extension, like `1.0.0`. Comes before the manifest.
-    pub fn version(mut self, version: impl Into<String>) -> Self {
-        self.0.layer.version = Some(version.into());
-        self
-    }
+        /// The version of the extension, like `1.0.0`. Comes before the manifest.
+        version(version: impl Into<String>) => |options| options.layer.version = Some(version.into());
 
-    /// Adds a live webhook secret; the first is the current one. Without any, `KIKET_WEBHOOK_SECRET` or the manifest
-    /// gives it.
-    #[doc(alias = "HMAC")]
-    pub fn webhook_secret(mut self, secret: impl Into<Secret>) -> Self {
-        self.0.layer.add_webhook_secret(secret.into());
-        self
-    }
+        /// Adds a live webhook secret; the first is the current one. Without any, `KIKET_WEBHOOK_SECRET` or the manifest
+        /// gives it.
+        #[doc(alias = "HMAC")]
+        webhook_secret(secret: impl Into<Secret>) =>
+            |options| options.layer.add_webhook_secret(secret.into());
 
-    /// What proves that a delivery is from Kiket. Comes before `KIKET_AUTHENTICATION`; [`Authentication::Hmac`] by
-    /// default.
-    ///
-    /// Every other mode verifies the runtime token in the body, which says what a delivery may do: handlers can then
-    /// require [scopes](crate::Context::require_scopes), and the calls of a delivery carry its token instead of the
-    /// extension's. See [`TokenRules`] for which tokens are accepted.
-    #[doc(alias = "JWT")]
-    pub fn authentication(mut self, mode: Authentication) -> Self {
-        self.0.layer.authentication = Some(Ok(mode));
-        self
-    }
+        /// What proves that a delivery is from Kiket. Comes before `KIKET_AUTHENTICATION`; [`Authentication::Hmac`] by
+        /// default.
+        ///
+        /// Every other mode verifies the runtime token in the body, which says what a delivery may do: handlers can then
+        /// require [scopes](crate::Context::require_scopes), and the calls of a delivery carry its token instead of the
+        /// extension's. See [`TokenRules`] for which tokens are accepted.
+        #[doc(alias = "JWT")]
+        authentication(mode: Authentication) => |options| options.layer.authentication = Some(Ok(mode));
 
-    /// Which runtime tokens are accepted: those of Kiket by default.
-    #[doc(alias = "JWT")]
-    #[doc(alias = "JWKS")]
-    pub fn token_rules(mut self, rules: TokenRules) -> Self {
-        self.0.token_rules = rules;
-        self
-    }
+        /// Which runtime tokens are accepted: those of Kiket by default.
+        #[doc(alias = "JWT")]
+        #[doc(alias = "JWKS")]
+        token_rules(rules: TokenRules) => |options| options.token_rules = rules;
 
-    /// The token of calls to Kiket. Comes before `KIKET_WORKSPACE_TOKEN`.
-    pub fn workspace_token(mut self, token: impl Into<Secret>) -> Self {
-        self.0.layer.workspace_token = Some(token.into());
-        self
-    }
+        /// The token of calls to Kiket. Comes before `KIKET_WORKSPACE_TOKEN`.
+        workspace_token(token: impl Into<Secret>) =>
+            |options| options.layer.workspace_token = Some(token.into());
 
-    /// The key of calls below `/api/v1/ext`. Comes before `KIKET_EXTENSION_API_KEY`.
-    pub fn extension_api_key(mut self, key: impl Into<Secret>) -> Self {
-        self.0.layer.extension_api_key = Some(key.into());
-        self
+        /// The key of calls below `/api/v1/ext`. Comes before `KIKET_EXTENSION_API_KEY`.
+        extension_api_key(key: impl Into<Secret>) =>
+            |options| options.layer.extension_api_key = Some(key.into());
     }
 }
 
@@ -114,7 +98,7 @@ impl ExtensionBuilder {
     /// type of your own, derive [`Retry`](crate::Retry).
     ///
     /// ```
-    /// use kiket_runtime::{Advice, Extension};
+    /// use kiket_runtime::{Extension, error::Advice};
     ///
     /// let builder = Extension::builder().classify(|error: &std::num::ParseIntError| {
     ///     (*error.kind() == std::num::IntErrorKind::Empty).then(Advice::never)
@@ -129,48 +113,42 @@ impl ExtensionBuilder {
         self
     }
 
-    /// Sets a setting. Comes before the environment and the manifest's default.
-    pub fn setting(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.0.settings.push((key.into(), value.into()));
-        self
-    }
+    setters! {
+        /// Sets a setting. Comes before the environment and the manifest's default.
+        setting(key: impl Into<String>, value: impl Into<Value>) =>
+            |options| options.settings.push((key.into(), value.into()));
 
-    /// Whether secrets are read from the environment: from the variable `KIKET_SECRET_<KEY>`, and from the variable named
-    /// like a declared setting. On by default.
-    ///
-    /// With `false`, a secret setting comes from the builder or from its default in the manifest, and
-    /// [`Context::secret`](crate::Context::secret) finds only what a delivery brings.
-    ///
-    /// ```
-    /// use kiket_runtime::Extension;
-    ///
-    /// let extension = Extension::builder()
-    ///     .webhook_secret("sh_123")
-    ///     .environment([("KIKET_SECRET_API_KEY", "from the environment")])
-    ///     .auto_env_secrets(false)
-    ///     .on("issue.created", "v1", async || {})
-    ///     .build()?;
-    /// assert!(extension.config().settings().secret("API_KEY").is_none());
-    /// # Ok::<(), kiket_runtime::startup::StartupError>(())
-    /// ```
-    pub fn auto_env_secrets(mut self, on: bool) -> Self {
-        self.0.layer.auto_env_secrets = Some(on);
-        self
-    }
+        /// Whether secrets are read from the environment: from the variable `KIKET_SECRET_<KEY>`, and from the variable named
+        /// like a declared setting. On by default.
+        ///
+        /// With `false`, a secret setting comes from the builder or from its default in the manifest, and
+        /// [`Context::secret`](crate::Context::secret) finds only what a delivery brings.
+        ///
+        /// ```
+        /// use kiket_runtime::Extension;
+        ///
+        /// let extension = Extension::builder()
+        ///     .webhook_secret("sh_123")
+        ///     .environment([("KIKET_SECRET_API_KEY", "from the environment")])
+        ///     .auto_env_secrets(false)
+        ///     .on("issue.created", "v1", async || {})
+        ///     .build()?;
+        /// assert!(extension.config().settings().secret("API_KEY").is_none());
+        /// # Ok::<(), kiket_runtime::error::StartupError>(())
+        /// ```
+        auto_env_secrets(on: bool) => |options| options.layer.auto_env_secrets = Some(on);
 
-    /// Adds a handler without the attribute.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use kiket_runtime::{Extension, Handler};
-    ///
-    /// let handler = Handler::new("issue.created", "v1", async || ()).timeout(Duration::from_secs(5));
-    /// let builder = Extension::builder().handler(handler);
-    /// # let _ = builder;
-    /// ```
-    pub fn handler(mut self, handler: Handler) -> Self {
-        self.0.handlers.push(handler);
-        self
+        /// Adds a handler without the attribute.
+        ///
+        /// ```
+        /// use std::time::Duration;
+        /// use kiket_runtime::{Extension, Handler};
+        ///
+        /// let handler = Handler::new("issue.created", "v1", async || ()).timeout(Duration::from_secs(5));
+        /// let builder = Extension::builder().handler(handler);
+        /// # let _ = builder;
+        /// ```
+        handler(handler: Handler) => |options| options.handlers.push(handler);
     }
 
     /// Adds a handler without options: short for `handler(Handler::new(event, version, function))`.
@@ -179,10 +157,9 @@ impl ExtensionBuilder {
         self.handler(Handler::new(event, version, function))
     }
 
-    /// Adds [middleware](Middleware) around every handler. The first one added is the outermost.
-    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
-        self.0.middleware.push(Arc::new(middleware));
-        self
+    setters! {
+        /// Adds [middleware](Middleware) around every handler. The first one added is the outermost.
+        middleware(middleware: impl Middleware) => |options| options.middleware.push(Arc::new(middleware));
     }
 
     /// The crates whose annotated functions belong to the extension. Annotated functions of any other linked crate stop
@@ -206,40 +183,27 @@ impl ExtensionBuilder {
         self
     }
 
-    /// Leaves annotated functions out: the extension has only the handlers given to [`handler`](Self::handler).
-    pub fn without_collected(mut self) -> Self {
-        self.0.collected = Collected::None;
-        self
-    }
+    setters! {
+        /// Leaves annotated functions out: the extension has only the handlers given to [`handler`](Self::handler).
+        without_collected() => |options| options.collected = Collected::None;
 
-    /// The timeout of handlers that have none in their attribute or in the manifest: 10 s by default.
-    pub fn handler_timeout(mut self, timeout: Duration) -> Self {
-        self.0.limits.handler_timeout = timeout;
-        self
-    }
+        /// The timeout of handlers that have none in their attribute or in the manifest: 10 s by default.
+        handler_timeout(timeout: Duration) => |options| options.limits.handler_timeout = timeout;
 
-    /// The concurrency limit: how many deliveries may run at the same time, 512 by default, at least 1. Deliveries above
-    /// it are shed with 503 and `Retry-After`.
-    #[doc(alias = "load shedding")]
-    #[doc(alias = "backpressure")]
-    pub fn concurrency_limit(mut self, deliveries: usize) -> Self {
-        self.0.limits.concurrency = deliveries.max(1);
-        self
-    }
+        /// The concurrency limit: how many deliveries may run at the same time, 512 by default, at least 1. Deliveries above
+        /// it are shed with 503 and `Retry-After`.
+        #[doc(alias = "load shedding")]
+        #[doc(alias = "backpressure")]
+        concurrency_limit(deliveries: usize) => |options| options.limits.concurrency = deliveries.max(1);
 
-    /// The grace period of a graceful shutdown: how long running deliveries may take after SIGTERM. 25 s by default, so
-    /// that the process ends before Kubernetes kills it after 30 s.
-    #[doc(alias = "graceful shutdown")]
-    pub fn grace_period(mut self, grace: Duration) -> Self {
-        self.0.http.grace_period = grace;
-        self
-    }
+        /// The grace period of a graceful shutdown: how long running deliveries may take after SIGTERM. 25 s by default, so
+        /// that the process ends before Kubernetes kills it after 30 s.
+        #[doc(alias = "graceful shutdown")]
+        grace_period(grace: Duration) => |options| options.http.grace_period = grace;
 
-    /// Whether a payload that does not decode is refused with 422, which Kiket does not retry. By default the status is
-    /// 500, and Kiket retries for half a day: a corrected build still gets the event.
-    pub fn give_up_undecodable(mut self, give_up: bool) -> Self {
-        self.0.limits.give_up_undecodable = give_up;
-        self
+        /// Whether a payload that does not decode is refused with 422, which Kiket does not retry. By default the status is
+        /// 500, and Kiket retries for half a day: a corrected build still gets the event.
+        give_up_undecodable(give_up: bool) => |options| options.limits.give_up_undecodable = give_up;
     }
 }
 
@@ -290,40 +254,36 @@ impl ExtensionBuilder {
         Self(options(TelemetryOptions(self.0)).0)
     }
 
-    /// Calls `hook` with a record of every delivery that had a handler, whether telemetry is on or off.
-    ///
-    /// It runs on a thread of its own, a moment later, and cannot delay or break a delivery. Records are dropped, and
-    /// counted, while a hook blocks that thread for long: see [`Stats`](crate::telemetry::Stats).
-    ///
-    /// ```
-    /// use kiket_runtime::{Extension, telemetry::RecordStatus};
-    ///
-    /// let builder = Extension::builder().feedback(|record| {
-    ///     if record.status == RecordStatus::Error {
-    ///         eprintln!("{} failed after {} ms", record.event, record.duration_ms);
-    ///     }
-    /// });
-    /// # let _ = builder;
-    /// ```
-    #[doc(alias = "metrics")]
-    pub fn feedback(mut self, hook: impl Fn(&Record) + Send + Sync + 'static) -> Self {
-        self.0.hook = Some(Arc::new(hook));
-        self
+    setters! {
+        /// Calls `hook` with a record of every delivery that had a handler, whether telemetry is on or off.
+        ///
+        /// It runs on a thread of its own, a moment later, and cannot delay or break a delivery. Records are dropped, and
+        /// counted, while a hook blocks that thread for long: see [`Stats`](crate::telemetry::Stats).
+        ///
+        /// ```
+        /// use kiket_runtime::{Extension, telemetry::RecordStatus};
+        ///
+        /// let builder = Extension::builder().feedback(|record| {
+        ///     if record.status == RecordStatus::Error {
+        ///         eprintln!("{} failed after {} ms", record.event, record.duration_ms);
+        ///     }
+        /// });
+        /// # let _ = builder;
+        /// ```
+        #[doc(alias = "metrics")]
+        feedback(hook: impl Fn(&Record) + Send + Sync + 'static) =>
+            |options| options.hook = Some(Arc::new(hook));
     }
 }
 
 /// Sources, clock, and the build.
 impl ExtensionBuilder {
-    /// The path of the manifest, which must exist. By default the working directory is searched.
-    pub fn manifest(mut self, path: impl Into<PathBuf>) -> Self {
-        self.0.manifest = ManifestSource::At(path.into());
-        self
-    }
+    setters! {
+        /// The path of the manifest, which must exist. By default the working directory is searched.
+        manifest(path: impl Into<PathBuf>) => |options| options.manifest = ManifestSource::At(path.into());
 
-    /// Reads no manifest.
-    pub fn without_manifest(mut self) -> Self {
-        self.0.manifest = ManifestSource::None;
-        self
+        /// Reads no manifest.
+        without_manifest() => |options| options.manifest = ManifestSource::None;
     }
 
     /// Environment variables to use instead of the process's, for tests.
@@ -337,22 +297,15 @@ impl ExtensionBuilder {
         self
     }
 
-    /// The clock that signatures are checked against, for tests.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.0.clock = Some(clock);
-        self
-    }
+    setters! {
+        /// The clock that signatures are checked against, for tests.
+        clock(clock: Clock) => |options| options.clock = Some(clock);
 
-    /// Whether handlers and manifest must agree: differences, which are warnings otherwise, then stop the start.
-    pub fn strict(mut self, strict: bool) -> Self {
-        self.0.strict = strict;
-        self
-    }
+        /// Whether handlers and manifest must agree: differences, which are warnings otherwise, then stop the start.
+        strict(strict: bool) => |options| options.strict = strict;
 
-    /// Adds a line to the start report, for the person who starts the program.
-    pub fn note(mut self, line: impl Into<String>) -> Self {
-        self.0.notes.push(line.into());
-        self
+        /// Adds a line to the start report, for the person who starts the program.
+        note(line: impl Into<String>) => |options| options.notes.push(line.into());
     }
 
     /// Reads the manifest, combines the layers of configuration, collects the handlers, and checks that all fit

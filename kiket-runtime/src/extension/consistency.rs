@@ -1,39 +1,24 @@
 //! Checks that the handlers and the manifest have the same events.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     error::{Place, Problem},
+    handler::Route,
     manifest::{DeclaredEvent, Manifest, closest},
-    types::{EventName, EventVersion},
+    types::EventVersion,
 };
-
-/// A handler, as it is compared with the manifest.
-#[derive(Clone, Copy)]
-pub(crate) struct RegisteredHandler<'a> {
-    pub(crate) event: &'a EventName,
-    pub(crate) version: &'a EventVersion,
-    pub(crate) function: &'a str,
-    pub(crate) file: &'a str,
-    pub(crate) line: u32,
-}
 
 /// The events that only one side knows, each once: first those of handlers, then those of the manifest, by name.
 ///
 /// A manifest without events is not compared: its author declares them elsewhere.
-pub(crate) fn disagreements<'a>(
-    manifest: &Manifest,
-    handlers: impl Iterator<Item = RegisteredHandler<'a>>,
-) -> Vec<Problem> {
+pub(crate) fn disagreements(manifest: &Manifest, routes: Vec<&Route>) -> Vec<Problem> {
     if manifest.events().is_empty() {
         return Vec::new();
     }
-    let mut handled: BTreeMap<&str, Vec<RegisteredHandler<'a>>> = BTreeMap::new();
-    for handler in handlers {
-        handled.entry(handler.event.as_str()).or_default().push(handler);
+    let mut handled: BTreeMap<&str, Vec<&Route>> = BTreeMap::new();
+    for route in routes {
+        handled.entry(route.key.event.as_str()).or_default().push(route);
     }
     let mut declared: BTreeMap<&str, Vec<&DeclaredEvent>> = BTreeMap::new();
     for event in manifest.events() {
@@ -42,28 +27,28 @@ pub(crate) fn disagreements<'a>(
     let undeclared = handled
         .iter()
         .filter(|(event, _)| !declared.contains_key(*event))
-        .filter_map(|(event, handlers)| undeclared(event, handlers, manifest, declared.keys()));
+        .filter_map(|(event, routes)| undeclared(event, routes, manifest, declared.keys()));
     let unhandled = declared.iter().filter_map(|(event, declarations)| match handled.get(event) {
         None => unhandled(event, declarations, handled.keys()),
-        Some(handlers) => wrong_version(event, declarations, handlers),
+        Some(routes) => wrong_version(event, declarations, routes),
     });
     undeclared.chain(unhandled).collect()
 }
 
 fn undeclared<'a>(
     event: &str,
-    handlers: &[RegisteredHandler<'_>],
+    routes: &[&Route],
     manifest: &Manifest,
     declared: impl Iterator<Item = &'a &'a str>,
 ) -> Option<Problem> {
-    let handler = handlers.iter().min_by_key(|handler| (handler.file, handler.line))?;
+    let handlers = routes.iter().map(|route| &route.handler);
+    let handler = handlers.min_by_key(|handler| (handler.place.file(), handler.place.line()))?;
     let what = format!(
         "`{event}` is handled by `{}`, and `{}` does not declare it",
         handler.function,
         manifest.path().display()
     );
-    let place =
-        Place { file: Path::new(handler.file).to_owned(), line: handler.line, column: 0, excerpt: None };
+    let place = Place { column: 0, ..handler.place.into() };
     let mend = match closest(event, declared) {
         Some(close) => {
             format!("did you mean `{close}`? otherwise add `{event}` to the `hooks` of the manifest")
@@ -97,17 +82,12 @@ fn unhandled<'a>(
 }
 
 /// An event that has handlers, but none for a version that the manifest names.
-fn wrong_version(
-    event: &str,
-    declarations: &[&DeclaredEvent],
-    handlers: &[RegisteredHandler<'_>],
-) -> Option<Problem> {
-    let is_missing = |version: &EventVersion| handlers.iter().all(|handler| handler.version != version);
+fn wrong_version(event: &str, declarations: &[&DeclaredEvent], routes: &[&Route]) -> Option<Problem> {
+    let is_missing = |version: &EventVersion| routes.iter().all(|route| route.key.version != *version);
     let (declaration, version) = declarations.iter().find_map(|declaration| {
         Some((declaration, declaration.version().filter(|version| is_missing(version))?))
     })?;
-    let versions: BTreeSet<String> =
-        handlers.iter().map(|handler| format!("`{}`", handler.version)).collect();
+    let versions: BTreeSet<String> = routes.iter().map(|route| format!("`{}`", route.key.version)).collect();
     let what = format!(
         "`{event}` is declared with version `{version}`, which has no handler; there is {}",
         versions.into_iter().collect::<Vec<_>>().join(", ")
@@ -120,28 +100,33 @@ fn wrong_version(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::manifest::tests::manifest;
+    use std::time::Duration;
 
-    /// What disagrees, each as `file:line what (mend)`, for handlers on lines 1, 2, ….
+    use super::*;
+    use crate::{
+        handler::{Handler, Registry},
+        manifest::tests::manifest,
+    };
+
+    /// What disagrees, each as `file:line what (mend)`, for handlers `crm::f1`, `crm::f2`, …; `here` is this file.
     fn compared(text: &str, handlers: &[(&str, &str)]) -> Vec<String> {
-        let handlers: Vec<(EventName, EventVersion)> = handlers
-            .iter()
-            .map(|(event, version)| (event.parse().unwrap(), version.parse().unwrap()))
-            .collect();
-        let registered = handlers.iter().zip(1..).map(|((event, version), line)| RegisteredHandler {
-            event,
-            version,
-            function: "crm::on_event",
-            file: "src/main.rs",
-            line,
+        let handlers = handlers.iter().zip(1..).map(|((event, version), number)| {
+            let mut handler = Handler::new(event, version, async || ());
+            handler.function = format!("crm::f{number}").into();
+            handler
         });
+        let registry =
+            Registry::new(handlers, &[], |_| Duration::ZERO).unwrap_or_else(|_| panic!("registry"));
         let shown = |problem: &Problem| {
             let place = problem.place().unwrap();
             let mend = problem.how_to_mend().unwrap().split([',', ';', '?']).next().unwrap();
-            format!("{}:{} {} ({mend})", place.file.display(), place.line, problem.what())
+            let at = match place.file.ends_with("consistency.rs") {
+                true => "here".to_owned(),
+                false => format!("{}:{}", place.file.display(), place.line),
+            };
+            format!("{at} {} ({mend})", problem.what())
         };
-        disagreements(&manifest(text), registered).iter().map(shown).collect()
+        disagreements(&manifest(text), registry.routes()).iter().map(shown).collect()
     }
 
     #[test]
@@ -164,7 +149,7 @@ mod tests {
             "id: a\nhooks: [issue.created]",
             &[("issue.creatd", "v1"), ("issue.creatd", "v2")],
             &[
-                "src/main.rs:1 `issue.creatd` is handled by `crm::on_event`, and `extension.yaml` does not declare it (did you mean `issue.created`)",
+                "here `issue.creatd` is handled by `crm::f1`, and `extension.yaml` does not declare it (did you mean `issue.created`)",
                 "extension.yaml:2 `issue.created` is declared and has no handler (did you mean `issue.creatd`)",
             ],
         );
@@ -172,8 +157,8 @@ mod tests {
             "hooks: [b.x, a.y]",
             &[("long.other", "v1"), ("alien", "v1")],
             &[
-                "src/main.rs:2 `alien` is handled by `crm::on_event`, and `extension.yaml` does not declare it (add `alien` to the `hooks` of the manifest)",
-                "src/main.rs:1 `long.other` is handled by `crm::on_event`, and `extension.yaml` does not declare it (add `long.other` to the `hooks` of the manifest)",
+                "here `alien` is handled by `crm::f2`, and `extension.yaml` does not declare it (add `alien` to the `hooks` of the manifest)",
+                "here `long.other` is handled by `crm::f1`, and `extension.yaml` does not declare it (add `long.other` to the `hooks` of the manifest)",
                 "extension.yaml:1 `a.y` is declared and has no handler (write a handler)",
                 "extension.yaml:1 `b.x` is declared and has no handler (write a handler)",
             ],

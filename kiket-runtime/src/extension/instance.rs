@@ -32,7 +32,7 @@ use crate::{
 ///     .on("issue.created", "v1", on_issue_created)
 ///     .build()?;
 /// assert_eq!(extension.events(), ["issue.created"]);
-/// # Ok::<(), kiket_runtime::startup::StartupError>(())
+/// # Ok::<(), kiket_runtime::error::StartupError>(())
 /// ```
 #[derive(Clone)]
 pub struct Extension(Arc<Parts>);
@@ -176,7 +176,7 @@ impl Extension {
     /// # let builder = Extension::builder().webhook_secret("sh_123").on("issue.created", "v1", async || {});
     /// let extension = builder.build()?;
     /// assert!(extension.stats().signature_refusals.is_empty());
-    /// # Ok::<(), kiket_runtime::startup::StartupError>(())
+    /// # Ok::<(), kiket_runtime::error::StartupError>(())
     /// ```
     #[doc(alias = "metrics")]
     pub fn stats(&self) -> Stats {

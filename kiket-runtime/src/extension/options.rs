@@ -42,6 +42,19 @@ pub(crate) struct Options {
     pub(crate) token_rules: TokenRules,
 }
 
+/// Setters of a builder over [`Options`]: `name(argument: Type) => |options| …`, each with its documentation.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) => |$options:ident| $set:expr;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(mut self, $($argument: $type),*) -> Self {
+            let $options = &mut self.0;
+            $set;
+            self
+        }
+    )*};
+}
+pub(super) use setters;
+
 /// The limits of deliveries.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
@@ -64,20 +77,12 @@ impl Default for Limits {
 pub(crate) struct Dedupe {
     /// Whether deduplication is off.
     pub(crate) off: bool,
-    pub(crate) store: Store,
+    /// `None` is the store that the configuration names, else the memory of the process.
+    pub(crate) store: Option<Arc<dyn DedupeStore>>,
     /// The retention of stored replies.
     pub(crate) retention: Option<Duration>,
     /// Whether deliveries run while the store is down, at the risk of running twice.
     pub(crate) run_without_store: bool,
-}
-
-/// The store of deduplication.
-#[derive(Default)]
-pub(crate) enum Store {
-    /// The store that the configuration names, else the memory of the process.
-    #[default]
-    Configured,
-    Given(Arc<dyn DedupeStore>),
 }
 
 /// The source of the manifest.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    error::Problem,
+    error::{Place, Problem},
     extension::options::Collected,
     handler::{Handler, Registration},
 };
@@ -47,12 +47,9 @@ fn foreign_handlers(name: &str, registrations: &[&Registration]) -> Problem {
         .iter()
         .map(|registration| registration.place)
         .min_by_key(|place| (place.file(), place.line()));
-    let problem = Problem::new(what)
-        .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder; where `Cargo.toml` renames it, `crates = [name_here = \"{name}\"]`"));
-    match first {
-        Some(place) => problem.at(place.into()),
-        None => problem,
-    }
+    Problem::new(what)
+        .at(first.map(Place::from))
+        .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder; where `Cargo.toml` renames it, `crates = [name_here = \"{name}\"]`"))
 }
 
 /// Whether the annotated function is in the crate `name`, in the spelling of `Cargo.toml` or of code.

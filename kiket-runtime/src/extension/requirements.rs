@@ -19,7 +19,7 @@ pub(crate) fn unmet(handlers: &[Handler], states: &TypeMap, config: Option<&Conf
         for (id, type_name) in &handler.requirements.states {
             if !states.contains(*id) {
                 let what = format!("no value for `State<{type_name}>`, required by `{}`", handler.function);
-                problems.push(Problem::new(what).at(handler.place.into()).mend(
+                problems.push(Problem::new(what).at(Place::from(handler.place)).mend(
                     "give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`",
                 ));
             }
@@ -30,7 +30,7 @@ pub(crate) fn unmet(handlers: &[Handler], states: &TypeMap, config: Option<&Conf
                 "`{}` requires scopes, which only a runtime token has, and the mode `hmac` checks none",
                 handler.function
             );
-            problems.push(Problem::new(what).at(handler.place.into()).mend(
+            problems.push(Problem::new(what).at(Place::from(handler.place)).mend(
                 "set `KIKET_AUTHENTICATION` to `both`, or give the builder `.authentication(Authentication::Both)`; \
                  or remove `scopes`",
             ));
@@ -92,7 +92,13 @@ fn advice(variable: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Extension, RequiredSecret, SecretKey};
+    use crate::{
+        Extension,
+        auth::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign},
+        delivery::{Request, Target},
+        handler::{RequiredSecret, SecretKey},
+        types::Clock,
+    };
 
     struct ApiKey;
 
@@ -100,8 +106,8 @@ mod tests {
         const KEY: &'static str = "API_KEY";
     }
 
-    #[test]
-    fn advice_names_no_variable_that_is_not_read() {
+    #[tokio::test]
+    async fn advice_names_no_variable_that_is_not_read() {
         for on in [true, false] {
             let builder = Extension::builder().webhook_secret("sh_123").without_manifest();
             let builder = builder.environment([("HOST", "127.0.0.1")]).auto_env_secrets(on);
@@ -110,6 +116,18 @@ mod tests {
             let warnings: String = extension.report().warnings.iter().map(ToString::to_string).collect();
             assert!(warnings.contains("needs the secret `API_KEY`"), "{warnings}");
             assert_eq!(warnings.contains("KIKET_SECRET_API_KEY"), on, "{warnings}");
+
+            let now = Clock::system().unix_seconds();
+            let signature = sign("sh_123", now, b"{}");
+            let headers = [(TIMESTAMP_HEADER, now.to_string()), (SIGNATURE_HEADER, signature)];
+            let headers = headers.into_iter().collect();
+            let target = Target { event: Some("issue.created"), version: Some("v1"), query: "" };
+            let request = Request { target, headers, body: "{}".into() };
+            let response = extension.pipeline().handle(request).await;
+            let body = String::from_utf8_lossy(&response.body);
+            assert_eq!(response.status, 500, "{body}");
+            assert!(body.contains("the secret `API_KEY` is missing"), "{body}");
+            assert_eq!(body.contains("or set `KIKET_SECRET_API_KEY`"), on, "{body}");
         }
     }
 }

@@ -116,7 +116,7 @@ impl Context {
     /// the handler runs.
     ///
     /// ```
-    /// use kiket_runtime::{ErrorKind, StatusCode};
+    /// use kiket_runtime::{StatusCode, error::ErrorKind};
     /// use kiket_testing::context;
     ///
     /// let context = context("issue.created", "v1").scopes(["issues:read"]).build();
@@ -144,7 +144,7 @@ impl Context {
     /// The secret `key`: that of the delivery, else the variable `KIKET_SECRET_<KEY>`, else, where the manifest declares
     /// `key`, the variable of that name. Variables are read once, at the start.
     ///
-    /// A handler that needs it takes a [`RequiredSecret`](crate::RequiredSecret).
+    /// A handler that needs it takes a [`RequiredSecret`](crate::handler::RequiredSecret).
     ///
     /// ```
     /// use kiket_testing::context;
@@ -160,7 +160,7 @@ impl Context {
 
     /// The keys of the secrets that the manifest declares and Kiket does not have: `secret_status.missing`.
     pub fn missing_secrets(&self) -> Vec<String> {
-        self.0.missing_secrets()
+        self.0.envelope().map(|envelope| envelope.missing_secrets(self.0.body())).unwrap_or_default()
     }
 
     /// The client of Kiket's API, with the version and the deadline of this delivery.

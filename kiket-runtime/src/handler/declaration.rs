@@ -4,7 +4,7 @@ use std::{any::type_name, borrow::Cow, panic::Location, sync::Arc, time::Duratio
 
 use crate::{
     delivery::{Delivery, HandlerKey},
-    error::{Problem, Result},
+    error::{Place, Problem, Result},
     handler::{
         extract::Requirements,
         function::{AsyncHandler, HandlerFuture},
@@ -79,7 +79,7 @@ impl Handler {
     }
 
     fn problem(&mut self, what: String, rule: &(impl ToString + ?Sized)) {
-        self.problems.push(Problem::new(what).at(self.place.into()).mend(rule.to_string()));
+        self.problems.push(Problem::new(what).at(Place::from(self.place)).mend(rule.to_string()));
     }
 
     /// Limits how long the handler may run, instead of the manifest and
@@ -93,9 +93,9 @@ impl Handler {
     /// [authentication](crate::ExtensionBuilder::authentication) with runtime tokens.
     pub fn scopes<S: AsRef<str>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         for text in scopes {
-            match Scope::read(text.as_ref()) {
-                Some(scope) => self.scopes.to_mut().push(scope),
-                None => self.problem(
+            match text.as_ref().parse() {
+                Ok(scope) => self.scopes.to_mut().push(scope),
+                Err(_) => self.problem(
                     format!("`{}` is not a scope", text.as_ref()),
                     "a scope is visible ASCII without spaces, at most 128 bytes, like `issues:read`",
                 ),

@@ -14,8 +14,8 @@ use crate::{
 /// An extractor: a type that can be an argument of a handler.
 ///
 /// It is implemented for [`Payload<T>`](crate::Payload), [`Context`](crate::Context), [`State<T>`](crate::State),
-/// [`Settings`], [`Headers`], [`RawBody`], [`RequiredSecret<K>`](crate::RequiredSecret),
-/// [`FromMiddleware<T>`](crate::FromMiddleware), and for an `Option` or a `Result` of an extractor: `None` and `Err` are
+/// [`Settings`], [`Headers`], [`RawBody`], [`RequiredSecret<K>`](crate::handler::RequiredSecret),
+/// [`FromMiddleware<T>`](crate::handler::FromMiddleware), and for an `Option` or a `Result` of an extractor: `None` and `Err` are
 /// given to the handler instead of failing it. Implement it for your own types:
 ///
 /// ```

@@ -27,7 +27,10 @@ use crate::{
 /// Middleware is an async function, or a closure that captures nothing:
 ///
 /// ```
-/// use kiket_runtime::{Delivery, Extension, Handler, HandlerError, HandlerOutcome, Next, StatusCode};
+/// use kiket_runtime::{
+///     Delivery, Extension, HandlerError, StatusCode,
+///     handler::{HandlerOutcome, Next},
+/// };
 ///
 /// async fn only_tenants(delivery: &Delivery, next: Next<'_>) -> HandlerOutcome {
 ///     if delivery.headers().get("x-tenant").is_none() {
@@ -48,7 +51,7 @@ use crate::{
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
-/// use kiket_runtime::{Delivery, HandlerFuture, Middleware, Next};
+/// use kiket_runtime::{Delivery, handler::{HandlerFuture, Middleware, Next}};
 ///
 /// #[derive(Default)]
 /// struct Count(AtomicU64);
@@ -131,7 +134,7 @@ impl<'d> Next<'d> {
 /// into an `Arc<T>`.
 ///
 /// ```
-/// use kiket_runtime::{Delivery, FromMiddleware, HandlerOutcome, Next};
+/// use kiket_runtime::{Delivery, handler::{FromMiddleware, HandlerOutcome, Next}};
 ///
 /// struct Tenant(String);
 ///

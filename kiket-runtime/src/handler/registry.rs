@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     delivery::HandlerKey,
-    error::Problem,
+    error::{Place, Problem},
     handler::{declaration::Handler, middleware::Middleware},
     types::VersionKey,
 };
@@ -59,10 +59,7 @@ impl Registry {
     /// All routes, by event and then by version.
     pub(crate) fn routes(&self) -> Vec<&Route> {
         let mut routes: Vec<_> = self.by_event.values().flatten().map(Arc::as_ref).collect();
-        routes.sort_by(|a, b| {
-            let key = |route: &Route| (route.key.event.clone(), route.key.version.as_str().to_owned());
-            key(a).cmp(&key(b))
-        });
+        routes.sort_by_cached_key(|route| (route.key.event.clone(), route.key.version.to_string()));
         routes
     }
 }
@@ -72,7 +69,7 @@ fn taken(key: &HandlerKey, handler: &Handler, other: &Handler) -> Problem {
         "`{}` and `{}` both handle `{}` in version `{}`",
         handler.function, other.function, key.event, key.version
     ))
-    .at(handler.place.into())
+    .at(Place::from(handler.place))
     .mend(format!("remove one of them, or give it another version; the other is at {}", other.place))
 }
 

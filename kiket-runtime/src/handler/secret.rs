@@ -3,7 +3,6 @@
 use std::{fmt, marker::PhantomData, ops::Deref};
 
 use crate::{
-    config::secret_variable,
     delivery::Delivery,
     error::Error,
     handler::extract::{FromDelivery, Requirements, early},
@@ -23,7 +22,7 @@ pub trait SecretKey {
 /// fails with 500 and its key, so that the retry finds a corrected environment.
 ///
 /// ```
-/// use kiket_runtime::{RequiredSecret, Secret, SecretKey};
+/// use kiket_runtime::handler::{RequiredSecret, SecretKey};
 ///
 /// struct SlackToken;
 ///
@@ -47,6 +46,18 @@ impl<K: SecretKey> RequiredSecret<K> {
     pub fn new(secret: impl Into<Secret>) -> Self {
         Self { secret: secret.into(), key: PhantomData }
     }
+
+    fn find(delivery: &Delivery) -> Result<Self, Error> {
+        let missing = || {
+            // Advice must not name a variable that `auto_env_secrets(false)` ignores.
+            let variable = delivery.services().secret_variables.variable(K::KEY);
+            let or_set = variable.map(|variable| format!(", or set `{variable}`")).unwrap_or_default();
+            let text =
+                format!("the secret `{}` is missing: give it to the extension in Kiket{or_set}", K::KEY);
+            Error::retry(text).with_code("secret_missing")
+        };
+        delivery.secret(K::KEY).map(Self::new).ok_or_else(missing)
+    }
 }
 
 impl<K> Clone for RequiredSecret<K> {
@@ -66,20 +77,6 @@ impl<K> Deref for RequiredSecret<K> {
 
     fn deref(&self) -> &Secret {
         &self.secret
-    }
-}
-
-impl<K: SecretKey> RequiredSecret<K> {
-    fn find(delivery: &Delivery) -> Result<Self, Error> {
-        let missing = || {
-            let key = K::KEY;
-            Error::retry(format!(
-                "the secret `{key}` is missing: give it to the extension in Kiket, or set `{}`",
-                secret_variable(key)
-            ))
-            .with_code("secret_missing")
-        };
-        delivery.secret(K::KEY).map(Self::new).ok_or_else(missing)
     }
 }
 

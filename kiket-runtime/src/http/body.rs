@@ -52,13 +52,13 @@ pub(super) async fn read(
         let _ = kept.arriving.set(arriving);
         async move {
             tokio::select! {
-                () = tokio::time::sleep(bounds.wait) => Rejection::body_too_slow(),
-                () = ended => Rejection::overloaded(),
+                () = tokio::time::sleep(bounds.wait) => Rejection::BODY_TOO_SLOW,
+                () = ended => Rejection::OVERLOADED,
             }
         }
     });
     let body = arrived.await.unwrap_or_else(Err)?;
-    if is_encoded(headers) { Err(Rejection::encoded_body()) } else { Ok(body) }
+    if is_encoded(headers) { Err(Rejection::ENCODED_BODY) } else { Ok(body) }
 }
 
 /// What is in memory of a body, and its place among those that wait.
@@ -120,7 +120,7 @@ async fn next(payload: &mut Payload) -> Result<Option<Bytes>, Rejection> {
     let chunk = poll_fn(|context| Pin::new(&mut *payload).poll_next(context)).await;
     chunk.transpose().map_err(|error| match error {
         PayloadError::Overflow => Rejection::body_too_large(0),
-        _ => Rejection::body_incomplete(),
+        _ => Rejection::BODY_INCOMPLETE,
     })
 }
 

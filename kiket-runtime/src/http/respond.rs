@@ -50,14 +50,14 @@ pub(super) fn json(status: http::StatusCode, body: impl Into<bytes::Bytes>) -> H
 
 /// The response to a method that the path does not have.
 pub(super) fn method_not_allowed(allow: &'static str) -> HttpResponse {
-    let mut response = reject(&Rejection::method_not_allowed());
+    let mut response = reject(&Rejection::METHOD_NOT_ALLOWED);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     response
 }
 
 /// The response for a path that does not exist.
 pub(crate) async fn not_found(payload: Payload) -> HttpResponse {
-    leave_unread(reject(&Rejection::not_found()), payload)
+    leave_unread(reject(&Rejection::NOT_FOUND), payload)
 }
 
 /// The response to a request whose body may not have been read to its end; its connection is then closed.

@@ -6,11 +6,12 @@ use super::{
     form::{Section, Written, spot},
     node::{Entry, Mark},
     reference::Reference,
-    report::Report,
-    timeout as timeouts,
+    report::{Report, found},
 };
+use crate::types;
 
 /// The URL, the secret and the timeout of deliveries.
+#[derive(Clone)]
 pub(super) struct Callback {
     pub(super) secret: Option<Reference>,
     pub(super) url: Option<Reference>,
@@ -100,19 +101,23 @@ fn timeout(section: &Section<'_>, entry: &Entry, report: &mut Report<'_>) -> Opt
     read_timeout(&section.name(&entry.key), entry, report)
 }
 
-/// The timeout; `None`, after a problem, if it is not one.
+/// The timeout; `None`, after a problem, if it is not one:
+///
+/// ```text
+/// timeout: 5000        milliseconds
+/// timeout: "5000"      the same
+/// timeout: 5s          with a unit: ms, s or m
+/// ```
 pub(super) fn read_timeout(name: &str, entry: &Entry, report: &mut Report<'_>) -> Option<Duration> {
     if entry.value.is_nothing() {
         return None;
     }
-    match timeouts::read(&entry.value) {
-        Ok(timeout) => Some(timeout),
-        Err(found) => {
-            let what = format!("{name} is a time from 1 ms to an hour, found {found}");
-            report.problem(spot(entry), what, "write milliseconds, like `5000`, or a unit, like `5s`");
-            None
-        }
+    let timeout = entry.value.as_written().and_then(|text| types::read_timeout(text.as_bytes()));
+    if timeout.is_none() {
+        let what = format!("{name} is a time from 1 ms to an hour, found {}", found(&entry.value));
+        report.problem(spot(entry), what, "write milliseconds, like `5000`, or a unit, like `5s`");
     }
+    timeout
 }
 
 #[cfg(test)]

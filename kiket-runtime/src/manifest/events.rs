@@ -10,7 +10,7 @@ use super::{
     callback::read_timeout,
     form::{Section, Written, spot},
     node::{Content, Entry, Map, Mark, Node},
-    report::{Report, quoted},
+    report::{Report, found, quoted},
 };
 use crate::{
     error::Place,
@@ -108,7 +108,11 @@ impl Collected {
             match (&item.content, shape) {
                 (Content::Map(map), _) => self.mapping(map, item.mark, shape, report),
                 (_, Shape::SomeEvents) => {}
-                (_, Shape::Events) => self.bare(item, report),
+                (_, Shape::Events) => {
+                    if let Some(name) = event_name(item, item.mark, report) {
+                        self.add(name, None, None, item.mark, report);
+                    }
+                }
             }
         }
     }
@@ -130,12 +134,6 @@ impl Collected {
         let version = map.entry("version").and_then(|entry| event_version(entry, report));
         if let Some(name) = name {
             self.add(name, version, timeout, spot(entry), report);
-        }
-    }
-
-    fn bare(&mut self, item: &Node, report: &mut Report<'_>) {
-        if let Some(name) = event_name(item, item.mark, report) {
-            self.add(name, None, None, item.mark, report);
         }
     }
 
@@ -215,11 +213,9 @@ fn event_version(entry: &Entry, report: &mut Report<'_>) -> Option<EventVersion>
 
 /// The scalar as a `T`; `None`, after a problem, if it is not one.
 fn parsed<T: FromStr>(node: &Node, at: Mark, what: &str, mend: &str, report: &mut Report<'_>) -> Option<T> {
-    let written = node.as_written();
-    let value = written.as_ref().and_then(|text| text.parse().ok());
+    let value = node.as_written().and_then(|text| text.parse().ok());
     if value.is_none() {
-        let found = written.map_or_else(|| node.describe().to_owned(), |text| quoted(&text));
-        report.problem(at, format!("{what}, found {found}"), mend);
+        report.problem(at, format!("{what}, found {}", found(node)), mend);
     }
     value
 }

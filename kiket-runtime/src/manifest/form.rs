@@ -3,10 +3,21 @@
 use std::borrow::Cow;
 
 use super::{
-    Form,
     node::{Entry, Map, Mark},
-    report::{Report, quoted},
+    report::{Report, found, quoted},
 };
+
+/// The three ways to write a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Form {
+    /// `id` and `version` at the top level.
+    Flat,
+    /// Everything under `extension:`.
+    Canonical,
+    /// `apiVersion: kiket.dev/v1` and `kind: Extension`.
+    Adapter,
+}
 
 /// A manifest as it is written: its form, and its sections.
 pub(super) struct Written<'a> {
@@ -25,10 +36,6 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    fn top(map: &'a Map) -> Self {
-        Self { map, prefix: String::new() }
-    }
-
     /// The full name of `key` in backticks.
     pub(super) fn name(&self, key: &str) -> String {
         quoted(&format!("{}{key}", self.prefix))
@@ -82,7 +89,7 @@ pub(super) fn spot(entry: &Entry) -> Mark {
 impl<'a> Written<'a> {
     /// Finds the form by the keys at the top.
     pub(super) fn new(root: &'a Map, report: &mut Report<'_>) -> Self {
-        let top = Section::top(root);
+        let top = Section { map: root, prefix: String::new() };
         let is_adapter = check_adapter_marks(root, report);
         if let Some(entry) = root.entry("extension") {
             if is_adapter {
@@ -123,10 +130,8 @@ fn check_adapter_marks(root: &Map, report: &mut Report<'_>) -> bool {
     }
     for (key, expected) in MARKS {
         let Some(entry) = root.entry(key) else { continue };
-        let found = entry.value.as_written();
-        if found.as_deref() != Some(expected) {
-            let found = found.map_or_else(|| entry.value.describe().to_owned(), |text| quoted(&text));
-            let what = format!("`{key}` is `{expected}`, found {found}");
+        if entry.value.as_written().as_deref() != Some(expected) {
+            let what = format!("`{key}` is `{expected}`, found {}", found(&entry.value));
             report.problem(spot(entry), what, format!("write `{key}: {expected}`"));
         }
     }

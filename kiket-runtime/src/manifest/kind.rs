@@ -11,34 +11,25 @@ pub(super) fn is_secret_kind(kind: &str) -> bool {
 /// fits, since most authors quote everything.
 pub(super) fn fits(default: &Node, kind: &str) -> Result<(), &'static str> {
     let text = default.as_written();
+    let number = if let Content::Number(number, _) = &default.content { Some(number) } else { None };
+    let is_text = matches!(default.content, Content::Text(_));
     let reads_as = |parses: fn(&str) -> bool| text.as_deref().is_some_and(parses);
     let (fits, expected) = match kind {
+        // A number need not be one that Rust parses: `0x10` is.
         "integer" | "int" => (
-            reads_as(|text| text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok()) || is_whole(default),
+            number.is_some_and(|number| number.is_i64() || number.is_u64())
+                || reads_as(|text| text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok()),
             "a whole number",
         ),
         "number" | "float" => {
-            (reads_as(|text| text.parse::<f64>().is_ok_and(f64::is_finite)) || is_number(default), "a number")
+            (number.is_some() || reads_as(|text| text.parse::<f64>().is_ok_and(f64::is_finite)), "a number")
         }
         "boolean" | "bool" => (reads_as(|text| matches!(text, "true" | "false")), "`true` or `false`"),
         "string" | "text" => (text.is_some(), "text"),
         // Text is JSON, which the reader of the setting decodes.
-        "object" | "map" => (default.as_map().is_some() || is_text(default), "a mapping"),
-        "array" | "list" => (default.as_list().is_some() || is_text(default), "a list"),
+        "object" | "map" => (default.as_map().is_some() || is_text, "a mapping"),
+        "array" | "list" => (default.as_list().is_some() || is_text, "a list"),
         _ => return Ok(()),
     };
     if fits { Ok(()) } else { Err(expected) }
-}
-
-/// Also for numbers that Rust does not parse, like `0x10`.
-fn is_whole(node: &Node) -> bool {
-    matches!(&node.content, Content::Number(number, _) if number.is_i64() || number.is_u64())
-}
-
-fn is_number(node: &Node) -> bool {
-    matches!(node.content, Content::Number(..))
-}
-
-fn is_text(node: &Node) -> bool {
-    matches!(node.content, Content::Text(_))
 }

@@ -24,13 +24,10 @@ const LARGEST: usize = 1024 * 1024;
 /// The first of the names above that exists in `directory`, of any file type: a directory or a broken link of that name is
 /// reported, not skipped.
 pub(super) fn search(directory: &Path) -> Option<PathBuf> {
-    NAMES.iter().map(|name| directory.join(name)).find(|path| exists(path))
-}
-
-fn exists(path: &Path) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound};
-    fs::symlink_metadata(path)
-        .map_or_else(|error| !matches!(error.kind(), NotFound | NotADirectory), |_| true)
+    let absent = |error: io::Error| matches!(error.kind(), NotFound | NotADirectory);
+    let mut paths = NAMES.iter().map(|name| directory.join(name));
+    paths.find(|path| !fs::symlink_metadata(path).is_err_and(absent))
 }
 
 /// The text of the file at `path`.

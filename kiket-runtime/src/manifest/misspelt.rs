@@ -44,17 +44,12 @@ pub(super) fn warn(map: &Map, known: &[&str], report: &mut Report<'_>) {
 pub(crate) fn closest<'a>(text: &str, candidates: impl Iterator<Item = &'a &'a str>) -> Option<&'a str> {
     /// The least similarity: `issue.create` resembles `issue.created`, `issue.assigned` does not.
     const CLOSE: f64 = 0.8;
-    let mut best: Option<(f64, &str)> = None;
-    for candidate in candidates.copied().filter(|candidate| *candidate != text) {
-        let likeness = strsim::normalized_damerau_levenshtein(
-            &text.to_ascii_lowercase(),
-            &candidate.to_ascii_lowercase(),
-        );
-        if likeness >= CLOSE && best.is_none_or(|(known, _)| likeness > known) {
-            best = Some((likeness, candidate));
-        }
-    }
-    best.map(|(_, candidate)| candidate)
+    let lower = text.to_ascii_lowercase();
+    let likeness =
+        |candidate: &str| strsim::normalized_damerau_levenshtein(&lower, &candidate.to_ascii_lowercase());
+    let others = candidates.copied().filter(|candidate| *candidate != text);
+    let close = others.map(|other| (likeness(other), other)).filter(|(likeness, _)| *likeness >= CLOSE);
+    close.min_by(|(one, _), (other, _)| other.total_cmp(one)).map(|(_, closest)| closest)
 }
 
 #[cfg(test)]

@@ -25,10 +25,11 @@ mod settings;
 mod source;
 #[cfg(test)]
 pub(crate) mod tests;
-mod timeout;
 mod yaml;
 
+use callback::Callback;
 pub use events::DeclaredEvent;
+pub use form::Form;
 pub(crate) use misspelt::closest;
 pub use reference::Reference;
 pub use settings::Setting;
@@ -52,26 +53,12 @@ pub struct Manifest {
     name: Option<String>,
     version: Option<String>,
     api_version: Option<String>,
-    delivery_secret: Option<Reference>,
-    callback_url: Option<Reference>,
-    callback_timeout: Option<Duration>,
+    callback: Callback,
     settings: Vec<Setting>,
     events: Vec<DeclaredEvent>,
     permissions: Vec<String>,
     raw: Value,
     warnings: Vec<Problem>,
-}
-
-/// The three ways to write a manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Form {
-    /// `id` and `version` at the top level.
-    Flat,
-    /// Everything under `extension:`.
-    Canonical,
-    /// `apiVersion: kiket.dev/v1` and `kind: Extension`.
-    Adapter,
 }
 
 impl Manifest {
@@ -132,17 +119,17 @@ impl Manifest {
 
     /// The secret that signs deliveries: `delivery_secret` or `callback.secret`.
     pub fn delivery_secret(&self) -> Option<&Reference> {
-        self.delivery_secret.as_ref()
+        self.callback.secret.as_ref()
     }
 
     /// The URL that Kiket sends deliveries to.
     pub fn callback_url(&self) -> Option<&Reference> {
-        self.callback_url.as_ref()
+        self.callback.url.as_ref()
     }
 
     /// The timeout of deliveries: how long Kiket waits for a response.
     pub fn callback_timeout(&self) -> Option<Duration> {
-        self.callback_timeout
+        self.callback.timeout
     }
 
     /// The settings, each once, in their order.
@@ -198,7 +185,7 @@ impl fmt::Debug for Manifest {
             .field("form", &self.form)
             .field("id", &self.id)
             .field("version", &self.version)
-            .field("delivery_secret", &self.delivery_secret)
+            .field("delivery_secret", &self.callback.secret)
             .field("settings", &self.settings)
             .field("events", &self.events)
             .finish_non_exhaustive()

@@ -16,8 +16,8 @@ pub(super) struct Node {
     pub(super) written: Range<usize>,
 }
 
-/// A line and a column, both from 1.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A line and a column, both from 1; the default is the whole file.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Mark {
     pub(super) line: u32,
     pub(super) column: u32,
@@ -64,17 +64,11 @@ impl Node {
     }
 
     pub(super) fn as_map(&self) -> Option<&Map> {
-        match &self.content {
-            Content::Map(map) => Some(map),
-            _ => None,
-        }
+        if let Content::Map(map) = &self.content { Some(map) } else { None }
     }
 
     pub(super) fn as_list(&self) -> Option<&[Node]> {
-        match &self.content {
-            Content::List(items) => Some(items),
-            _ => None,
-        }
+        if let Content::List(items) = &self.content { Some(items) } else { None }
     }
 
     pub(super) fn is_nothing(&self) -> bool {

@@ -64,12 +64,17 @@ impl Reference {
 
     /// The text in the one spelling that all its spellings share: `env:NAME` and `${NAME}` are the same.
     pub(crate) fn spelling(&self) -> Secret {
-        let part = |part: &Part| match part {
-            Part::Literal(literal) => literal.expose().to_owned(),
+        Secret::new(self.written(Secret::expose))
+    }
+
+    /// The same spelling, with its literal texts as `show` gives them.
+    fn written<'r>(&'r self, show: impl Fn(&'r Secret) -> &'r str) -> String {
+        let part = |part: &'r Part| match part {
+            Part::Literal(literal) => show(literal).to_owned(),
             Part::Variable { name, default: None } => format!("${{{name}}}"),
-            Part::Variable { name, default: Some(default) } => format!("${{{name}:-{}}}", default.expose()),
+            Part::Variable { name, default: Some(default) } => format!("${{{name}:-{}}}", show(default)),
         };
-        Secret::new(self.parts.iter().map(part).collect::<String>())
+        self.parts.iter().map(part).collect()
     }
 
     /// The variables it names, in their order.
@@ -106,10 +111,8 @@ fn interpolated(text: &str) -> Result<Vec<Part>, ReferenceError> {
 
 /// A variable, from the text between `${` and `}`.
 fn variable(inside: &str) -> Result<Part, ReferenceError> {
-    let (name, default) = match inside.split_once(":-") {
-        Some((name, default)) => (name, Some(default)),
-        None => (inside, None),
-    };
+    let split = inside.split_once(":-");
+    let (name, default) = split.map_or((inside, None), |(name, default)| (name, Some(default)));
     if default.is_some_and(|default| default.contains("${")) {
         return Err(ReferenceError::Nested);
     }
@@ -128,15 +131,7 @@ fn is_variable(name: &str) -> bool {
 
 impl fmt::Debug for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Reference(")?;
-        for part in &self.parts {
-            match part {
-                Part::Literal(_) => f.write_str("…")?,
-                Part::Variable { name, default: None } => write!(f, "${{{name}}}")?,
-                Part::Variable { name, default: Some(_) } => write!(f, "${{{name}:-…}}")?,
-            }
-        }
-        f.write_str(")")
+        write!(f, "Reference({})", self.written(|_| "…"))
     }
 }
 

@@ -1,6 +1,9 @@
 //! The problems and warnings of a manifest, as they are found.
 
-use super::{node::Mark, source::Source};
+use super::{
+    node::{Mark, Node},
+    source::Source,
+};
 use crate::error::{Place, Problem};
 
 /// The problems and warnings of one manifest as they are found.
@@ -47,6 +50,11 @@ pub(super) fn quoted(text: &str) -> String {
         shown.push('…');
     }
     format!("`{shown}`")
+}
+
+/// A value that is not what was expected: a scalar as it is written, else its kind.
+pub(super) fn found(node: &Node) -> String {
+    node.as_written().map_or_else(|| node.describe().to_owned(), |text| quoted(&text))
 }
 
 #[cfg(test)]

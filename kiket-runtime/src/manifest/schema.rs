@@ -6,7 +6,7 @@ use super::{
     Form, Manifest, callback, events,
     form::{Written, spot},
     misspelt,
-    node::{Map, Node},
+    node::{Map, Mark, Node},
     report::{Report, quoted},
     secrecy::Secrets,
     settings,
@@ -21,9 +21,9 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Manifest, Vec<Problem>> {
     let mut source = Source::new(file, text);
     let document = match yaml::read(text) {
         Ok(document) => document,
-        Err(reason) => {
+        Err(NotYaml { what, mend, at }) => {
             source.hide_suspicious_lines();
-            return Err(vec![not_yaml(&source, reason)]);
+            return Err(vec![Problem::new(what).at(source.place(at)).mend(mend)]);
         }
     };
     let Some(root) = document.root.as_map() else {
@@ -34,19 +34,15 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Manifest, Vec<Problem>> {
     manifest(root, &document, &secrets, &source)
 }
 
-fn not_yaml(source: &Source<'_>, reason: NotYaml) -> Problem {
-    let place = reason.at.map_or_else(|| source.whole(), |at| source.place(at));
-    Problem::new(reason.what).at(place).mend(reason.mend)
-}
-
 fn no_mapping(root: &Node, source: &Source<'_>) -> Problem {
-    let mend = "start with `id: com.example.my-extension` and `version: 1.0.0`";
-    if root.is_nothing() {
-        return Problem::new("the manifest is empty").at(source.whole()).mend(mend);
-    }
-    let what = format!("a manifest is a mapping of keys to values, found {}", root.describe());
+    let what = if root.is_nothing() {
+        "the manifest is empty".to_owned()
+    } else {
+        format!("a manifest is a mapping of keys to values, found {}", root.describe())
+    };
     // Without its line: the file may hold nothing but a secret.
-    Problem::new(what).at(source.whole()).mend(mend)
+    let place = source.place(Mark::default());
+    Problem::new(what).at(place).mend("start with `id: com.example.my-extension` and `version: 1.0.0`")
 }
 
 fn manifest(
@@ -59,7 +55,6 @@ fn manifest(
     report_oddities(&document.oddities, &mut report);
     misspelt::warn(root, misspelt::TOP, &mut report);
     let written = Written::new(root, &mut report);
-    let callback = callback::read(&written, &mut report);
     let manifest = Manifest {
         path: source.file().to_owned(),
         form: written.form,
@@ -67,9 +62,7 @@ fn manifest(
         name: identity_text(&written, "name", &mut report),
         version: identity_text(&written, "version", &mut report),
         api_version: identity_text(&written, "api_version", &mut report),
-        delivery_secret: callback.secret,
-        callback_url: callback.url,
-        callback_timeout: callback.timeout,
+        callback: callback::read(&written, &mut report),
         settings: settings::read(&written, &mut report),
         events: events::read(&written, &mut report),
         permissions: permissions(&written),
@@ -102,17 +95,13 @@ fn id(written: &Written<'_>, report: &mut Report<'_>) -> Option<String> {
         Form::Canonical => &["id", "key"],
         Form::Adapter => &["key", "id"],
     };
-    let inner = written.identity.as_ref().and_then(|identity| {
-        let key = keys.iter().find(|key| identity.map.entry(key).is_some())?;
-        Some((identity, identity.map.entry(key)?))
-    });
+    let inner = written
+        .identity
+        .as_ref()
+        .and_then(|identity| Some((identity, keys.iter().find_map(|key| identity.map.entry(key))?)));
     let id = inner.and_then(|(section, entry)| section.text(entry, report));
-    if written.form == Form::Flat {
-        return id;
-    }
-    let Some((top, entry)) = written.sections.last().and_then(|top| Some((top, top.map.entry("id")?))) else {
-        return id;
-    };
+    let top = written.sections.last().filter(|_| written.form != Form::Flat);
+    let Some((top, entry)) = top.and_then(|top| Some((top, top.map.entry("id")?))) else { return id };
     let outer = top.text(entry, report);
     if let (Some(id), Some(outer), Some((_, inner))) = (&id, &outer, inner)
         && id != outer

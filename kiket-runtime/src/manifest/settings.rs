@@ -11,7 +11,7 @@ use super::{
     misspelt,
     node::{Content, Entry, Map, Mark, Node},
     reference::Reference,
-    report::{Report, quoted},
+    report::{Report, found, quoted},
 };
 use crate::error::Place;
 
@@ -168,48 +168,38 @@ fn declarations<'a>(name: &str, entry: &'a Entry, report: &mut Report<'_>) -> Ve
 
 /// Settings as items of a list, with their name in `key` or `name`.
 fn listed<'a>(items: &'a [Node], report: &mut Report<'_>) -> Vec<Declaration<'a>> {
-    let mut declarations = Vec::new();
-    for item in items {
+    let declaration = |item: &'a Node| {
         let map = item.as_map();
         let key = match map {
             Some(map) => map.get("key").or_else(|| map.get("name")).and_then(Node::as_written),
             None => item.as_written(),
         };
-        match key.filter(|key| !key.trim().is_empty()) {
-            Some(key) => {
-                declarations.push(Declaration { key: key.into_owned(), at: item.mark, map, secret: false });
-            }
-            None => report.problem(item.mark, "a setting has a `key`, found none", "add `key: NAME`"),
+        let key = key.filter(|key| !key.trim().is_empty());
+        if key.is_none() {
+            report.problem(item.mark, "a setting has a `key`, found none", "add `key: NAME`");
         }
-    }
-    declarations
+        Some(Declaration { key: key?.into_owned(), at: item.mark, map, secret: false })
+    };
+    items.iter().filter_map(declaration).collect()
 }
 
 /// Settings as entries of a mapping.
 fn named<'a>(map: &'a Map, report: &mut Report<'_>) -> Vec<Declaration<'a>> {
-    let mut declarations = Vec::new();
-    for entry in map.0.iter().filter(|entry| !entry.shadowed) {
-        let inner = entry.value.as_map();
+    let declaration = |entry: &'a Entry| {
+        let map = entry.value.as_map();
         if entry.key.trim().is_empty() {
-            report.problem(
-                entry.mark,
-                "a setting has a name, found a blank one",
-                "write its name before the colon",
-            );
-        } else if inner.is_some() || entry.value.is_nothing() {
-            declarations.push(Declaration {
-                key: entry.key.clone(),
-                at: entry.mark,
-                map: inner,
-                secret: false,
-            });
+            let what = "a setting has a name, found a blank one";
+            report.problem(entry.mark, what, "write its name before the colon");
+        } else if map.is_some() || entry.value.is_nothing() {
+            return Some(Declaration { key: entry.key.clone(), at: entry.mark, map, secret: false });
         } else {
             let name = quoted(&entry.key);
             let what = format!("the setting {name} is a mapping, found {}", entry.value.describe());
             report.problem(spot(entry), what, "write `default: …` with its value on a line below");
         }
-    }
-    declarations
+        None
+    };
+    map.0.iter().filter(|entry| !entry.shadowed).filter_map(declaration).collect()
 }
 
 /// The steps of a `setup` that ask for values: `- secrets: { fields: […] }`.
@@ -294,8 +284,7 @@ impl Declaration<'_> {
 
     fn check_default(&self, entry: &Entry, kind: &str, secret: bool, report: &mut Report<'_>) {
         let Err(expected) = fits(&entry.value, kind) else { return };
-        let shown = entry.value.as_written().filter(|_| !secret).map(|text| quoted(&text));
-        let found = shown.unwrap_or_else(|| entry.value.describe().to_owned());
+        let found = if secret { entry.value.describe().to_owned() } else { found(&entry.value) };
         let what = format!(
             "the default of {} does not fit its type {}: expected {expected}, found {found}",
             quoted(&self.key),

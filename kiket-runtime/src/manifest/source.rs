@@ -2,11 +2,15 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
+    iter,
     ops::Range,
     path::Path,
 };
 
-use super::{node::Mark, secrecy::Secrets};
+use super::{
+    node::Mark,
+    secrecy::{Secrets, WORDS},
+};
 use crate::error::Place;
 
 /// The text of a file, and the lines that must not be shown.
@@ -34,11 +38,6 @@ impl<'a> Source<'a> {
     pub(super) fn place(&self, at: Mark) -> Place {
         let excerpt = if self.hidden.contains(&at.line) { None } else { self.excerpt(at) };
         Place { file: self.file.to_owned(), line: at.line, column: at.column, excerpt }
-    }
-
-    /// The file as a whole.
-    pub(super) fn whole(&self) -> Place {
-        Place { file: self.file.to_owned(), line: 0, column: 0, excerpt: None }
     }
 
     /// Hides the lines on which one of `secrets` is written, used or announced.
@@ -99,19 +98,10 @@ impl<'a> Source<'a> {
 
 /// YAML ends a line with `\n`, `\r\n` or `\r`.
 fn line_starts(text: &str) -> Vec<usize> {
-    let mut starts = vec![0];
-    let mut bytes = text.bytes().enumerate().peekable();
-    while let Some((at, byte)) = bytes.next() {
-        let ends = match byte {
-            b'\n' => true,
-            b'\r' => bytes.peek().is_none_or(|(_, next)| *next != b'\n'),
-            _ => false,
-        };
-        if ends {
-            starts.push(at.saturating_add(1));
-        }
-    }
-    starts
+    let next = text.bytes().skip(1).map(Some).chain([None]);
+    let ends = |byte, next| byte == b'\n' || (byte == b'\r' && next != Some(b'\n'));
+    let starts = (1..).zip(text.bytes().zip(next)).filter(|(_, (byte, next))| ends(*byte, *next));
+    iter::once(0).chain(starts.map(|(start, _)| start)).collect()
 }
 
 /// Whether a line starts with `key:`, also behind dashes. A value in the wrong column is no key.
@@ -125,9 +115,7 @@ fn starts_with_key(line: &str) -> bool {
 
 fn is_suspicious(line: &str) -> bool {
     let line = line.to_ascii_lowercase();
-    ["secret", "token", "password", "api_key", "apikey", "private_key", "default"]
-        .iter()
-        .any(|word| line.contains(word))
+    WORDS.iter().chain(&["default"]).any(|word| line.contains(word))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt, ops::Range};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, SeqAccess, Visitor},
+    de::{MapAccess, SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
 use serde_json::Number;
 use serde_yaml::{
@@ -34,8 +34,8 @@ pub(super) enum Oddity {
 pub(super) struct NotYaml {
     pub(super) what: String,
     pub(super) mend: &'static str,
-    /// The place, if the library names one.
-    pub(super) at: Option<Mark>,
+    /// The place; the whole file where the library names none.
+    pub(super) at: Mark,
 }
 
 /// Reads one document.
@@ -123,16 +123,8 @@ impl<'de> Visitor<'de> for RawVisitor {
         Ok(Raw::Text(text.to_owned()))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Raw, E> {
-        Ok(Raw::Text(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Raw::List(list))
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Raw, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(items)).map(Raw::List)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
@@ -220,7 +212,7 @@ fn bytes(at: Location) -> Range<usize> {
 /// Rewrites an error of the library for the author of a manifest. The library's own messages name positions and rules, never
 /// a value.
 fn explain(error: &Error) -> NotYaml {
-    let at = error.location().map(mark).filter(|at| at.line > 0);
+    let at = error.location().map(mark).filter(|at| at.line > 0).unwrap_or_default();
     let (what, mend) = match error {
         Error::AliasError { error, .. } => return NotYaml { at, ..explain(error) },
         Error::MultipleDocuments { .. } => (
@@ -256,10 +248,9 @@ fn too_large() -> (String, &'static str) {
 }
 
 /// The message of the library without the place, which is printed anyway.
-fn sentence(error: &Error, at: Option<Mark>) -> String {
+fn sentence(error: &Error, Mark { line, column }: Mark) -> String {
     let sentence = error.to_string();
-    let place = at.map(|at| format!(" at line {}, column {}", at.line, at.column)).unwrap_or_default();
-    sentence.strip_suffix(place.as_str()).unwrap_or(&sentence).to_owned()
+    sentence.strip_suffix(&format!(" at line {line}, column {column}")).unwrap_or(&sentence).to_owned()
 }
 
 /// The advice for a message of the library. An unknown message gets general advice.
@@ -364,7 +355,7 @@ mod tests {
             assert!(reason.what.contains(what), "{}", reason.what);
             assert!(reason.mend.contains(mend), "{}", reason.mend);
             assert!(!reason.what.contains(" at line "), "{}", reason.what);
-            assert!(reason.at.is_some());
+            assert!(reason.at.line > 0);
         }
         check("a: 1\n---\nb: 2\n", "one YAML document", "keep one");
         check("a:\n\tb: 1\n", "tab", "spaces");

@@ -3,11 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{
-    error::Result,
-    handler::{IntoReply, Reply},
-};
-
 /// A reply that asks Kiket to carry out actions on the issue of the delivery, in order.
 ///
 /// ```
@@ -71,13 +66,6 @@ impl FromIterator<Action> for Actions {
 impl<const N: usize> From<[Action; N]> for Actions {
     fn from(actions: [Action; N]) -> Self {
         Self::from_iter(actions)
-    }
-}
-
-#[diagnostic::do_not_recommend] // the list of replies shows the general ones
-impl IntoReply for Actions {
-    fn into_reply(self) -> Result<Reply> {
-        Ok(Reply::json(self))
     }
 }
 

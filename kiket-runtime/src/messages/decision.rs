@@ -3,11 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{
-    error::Result,
-    handler::{IntoReply, Reply},
-    types::or_default,
-};
+use crate::{handler::Reply, types::or_default};
 
 /// The reply of a guard, like a handler of `workflow.before_transition`, or of a setup step.
 ///
@@ -126,13 +122,6 @@ impl Decision {
 impl From<Decision> for Reply {
     fn from(decision: Decision) -> Self {
         Self::json(decision)
-    }
-}
-
-#[diagnostic::do_not_recommend] // the list of replies shows the general ones
-impl IntoReply for Decision {
-    fn into_reply(self) -> Result<Reply> {
-        Ok(self.into())
     }
 }
 

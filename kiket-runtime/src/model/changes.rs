@@ -1,6 +1,6 @@
 //! The fields that an update changed, with their old and new values.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::members::{Members, whole};
@@ -27,7 +27,8 @@ use crate::types::Id;
 /// assert!(changes.contains("title") && !changes.contains("priority"));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct Changes(Map<String, Value>);
 
 /// The names of the changes in payloads.
@@ -138,12 +139,6 @@ impl Members for Changes {
 impl<'de> Deserialize<'de> for Changes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         whole(deserializer)
-    }
-}
-
-impl Serialize for Changes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
     }
 }
 

@@ -3,7 +3,7 @@
 use kiket_macros::Model;
 use serde_json::{Map, Value};
 
-use super::actor::Actor;
+use super::{actor::Actor, members::plain_id};
 use crate::{
     client::resources,
     types::{Id, Timestamp},
@@ -39,16 +39,7 @@ pub struct Comment {
     pub extra: Map<String, Value>,
 }
 
-impl Comment {
-    /// Takes a number or a text in place of an object.
-    fn take_plain(&mut self, plain: Id) -> bool {
-        match plain.as_text() {
-            Some(body) => self.body = Some(body.to_owned()),
-            None => self.id = Some(plain),
-        }
-        true
-    }
-}
+plain_id!(Comment, body);
 
 resources! { Comment: "comment", "comments", requires id body; }
 

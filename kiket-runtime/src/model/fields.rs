@@ -10,7 +10,7 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::members::{Members, Merge};
-use crate::types::{Id, Key, Timestamp};
+use crate::types::{Id, Key, Timestamp, visits};
 
 /// A field, read in one of three ways. `null` does not change it.
 #[diagnostic::on_unimplemented(
@@ -157,21 +157,7 @@ impl<'de> Visitor<'de> for AnyText {
         f.write_str("a text or a number")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-        Ok(Text(text.to_owned()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Text, E> {
-        Ok(Text(number.to_string()))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Text, E> {
-        Ok(Text(number.to_string()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Text, E> {
-        Ok(Text(number.to_string()))
-    }
+    visits! { value => Text(value.to_string()); visit_str(&str) visit_u64(u64) visit_i64(i64) visit_f64(f64) }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
         let (mut key, mut name) = (None, None);

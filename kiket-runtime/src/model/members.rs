@@ -112,12 +112,18 @@ pub fn whole<'de, M: Members + Default, D: Deserializer<'de>>(deserializer: D) -
     Err(serde::de::Error::invalid_type(Unexpected::Unit, &M::EXPECTED))
 }
 
-/// Implements `take_plain` for models that may be a plain id in place of an object.
+/// Implements `take_plain` for models that may be a plain id in place of an object, or the text of one of their fields.
 macro_rules! plain_id {
-    ($model:ty) => {
+    ($model:ty $(, $text:ident)?) => {
         impl $model {
             /// Takes a number or a text in place of an object.
             fn take_plain(&mut self, plain: $crate::types::Id) -> bool {
+                $(
+                    if let Some(text) = plain.as_text() {
+                        self.$text = Some(text.to_owned());
+                        return true;
+                    }
+                )?
                 self.id = Some(plain);
                 true
             }

@@ -3,7 +3,10 @@
 use kiket_macros::Model;
 use serde_json::{Map, Value};
 
-use super::actor::{ACTOR, Actor};
+use super::{
+    actor::{ACTOR, Actor},
+    members::plain_id,
+};
 use crate::types::Id;
 
 /// A transition from one state to another, and its actor.
@@ -40,16 +43,7 @@ pub struct Transition {
     pub extra: Map<String, Value>,
 }
 
-impl Transition {
-    /// Takes a number or a text in place of an object.
-    fn take_plain(&mut self, plain: Id) -> bool {
-        match plain.as_text() {
-            Some(name) => self.name = Some(name.to_owned()),
-            None => self.id = Some(plain),
-        }
-        true
-    }
-}
+plain_id!(Transition, name);
 
 /// The names of the state before in payloads.
 pub(crate) const FROM: [&str; 6] =

@@ -7,24 +7,24 @@ use futures_util::FutureExt as _;
 use sha2::Digest as _;
 use tokio::time::Instant;
 
-use super::{concurrency::ConcurrencyLimit, respond::Refusal};
+use super::{concurrency::ConcurrencyLimit, dedupe::before, respond::Refusal};
 use crate::{
     auth::{Authentic, Token, TokenRefusal, TokenVerifier, Verified, Verifier, refusal},
     delivery::{Envelope, Request},
     error::{Rejection, SignatureError, TokenError},
     metrics::Metrics,
     store::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, StoreError, StoredReply},
-    types::{Authentication, Clock, Secret, VERSION_HEADER, hex, sha256_of_parts, unless, within},
+    types::{Authentication, Clock, Secret, VERSION_HEADER, hex, sha256_of_parts, unless},
 };
 
 /// Authenticates requests.
 pub(crate) struct Authenticator {
-    mode: Authentication,
+    pub(crate) mode: Authentication,
     /// Present in every mode that takes signatures.
-    signatures: Option<Verifier>,
+    pub(crate) signatures: Option<Verifier>,
     /// Present in every mode that takes tokens.
-    tokens: Option<Tokens>,
-    clock: Clock,
+    pub(crate) tokens: Option<Tokens>,
+    pub(crate) clock: Clock,
     /// Counts refusals by cause.
     pub(crate) metrics: Metrics,
 }
@@ -42,9 +42,7 @@ pub(crate) struct Tokens {
 #[derive(Debug)]
 enum Refused {
     Unsigned(SignatureError),
-    WrongToken(TokenError),
-    /// It cannot be known before this time is over.
-    Undecided(Duration),
+    Token(TokenRefusal),
     /// The same token is being checked, here or elsewhere.
     InUse,
     StoreDown(StoreError),
@@ -53,24 +51,7 @@ enum Refused {
 /// The timeout of the store for one token.
 const STORE: Duration = Duration::from_secs(5);
 
-/// What the signature of a request proves.
-enum Verdict {
-    /// The signature decides.
-    Given(Result<Authentic, Refused>),
-    /// The token decides, too.
-    Open(Option<Result<Verified, SignatureError>>),
-}
-
 impl Authenticator {
-    pub(crate) fn new(
-        mode: Authentication,
-        signatures: Option<Verifier>,
-        tokens: Option<Tokens>,
-        clock: Clock,
-    ) -> Self {
-        Self { mode, signatures, tokens, clock, metrics: Metrics::default() }
-    }
-
     /// What the request proves, else 401, or 503 while that cannot be known (wire contract, response-unsigned). The response
     /// does not name the cause.
     pub(super) async fn authenticate(
@@ -79,9 +60,18 @@ impl Authenticator {
         concurrency: &Arc<ConcurrencyLimit>,
     ) -> Result<Authentic, Refusal> {
         let now = self.clock.unix_seconds();
-        let verdict = match self.by_signature(request, now) {
-            Verdict::Given(verdict) => verdict,
-            Verdict::Open(signature) => {
+        // The signature costs little and does not wait.
+        let verify = |verifier: &Verifier| verifier.verify(&request.headers, &request.body, now);
+        let verdict = match (self.mode, self.signatures.as_ref().map(verify)) {
+            (Authentication::Hmac, Some(signature)) => {
+                signature.map(Authentic::signed).map_err(Refused::Unsigned)
+            }
+            (Authentication::Both, Some(Err(cause))) => Err(Refused::Unsigned(cause)),
+            // The start makes sure that there is a secret.
+            (Authentication::Hmac | Authentication::Both, None) => {
+                Err(Refused::Unsigned(SignatureError::NoSecret))
+            }
+            (_, signature) => {
                 // While it waits for keys it counts as an arriving body, because the sender is not known yet.
                 let _permit = concurrency.try_arrive().map_err(Refusal::of_stranger)?;
                 let by_token = Box::pin(self.by_token(signature, request, now));
@@ -89,27 +79,11 @@ impl Authenticator {
                     let (arriving, ended) = concurrency.arrivals.admit(request.body.len());
                     ended.map(|()| drop(arriving))
                 };
-                let overloaded = |()| Refusal::of_stranger(Rejection::overloaded());
+                let overloaded = |()| Refusal::of_stranger(Rejection::OVERLOADED);
                 unless(by_token, 1, ended).await.map_err(overloaded)?
             }
         };
         verdict.map_err(|refused| Refusal::of_stranger(self.rejection(refused, now)))
-    }
-
-    /// The verdict by the signature, which costs little and does not wait.
-    fn by_signature(&self, request: &Request<'_>, now: u64) -> Verdict {
-        let verify = |verifier: &Verifier| verifier.verify(&request.headers, &request.body, now);
-        match (self.mode, self.signatures.as_ref().map(verify)) {
-            (Authentication::Hmac, Some(signature)) => {
-                Verdict::Given(signature.map(Authentic::signed).map_err(Refused::Unsigned))
-            }
-            (Authentication::Both, Some(Err(cause))) => Verdict::Given(Err(Refused::Unsigned(cause))),
-            // The start makes sure that there is a secret.
-            (Authentication::Hmac | Authentication::Both, None) => {
-                Verdict::Given(Err(Refused::Unsigned(SignatureError::NoSecret)))
-            }
-            (_, signature) => Verdict::Open(signature),
-        }
     }
 
     /// The verdict by signature and token.
@@ -131,7 +105,7 @@ impl Authenticator {
             (Some(Ok(verified)), Err(refused), Authentication::Either) => {
                 Ok(Authentic { undecided: refused.undecided(), ..Authentic::signed(verified) })
             }
-            (Some(Err(cause)), Err(Refused::WrongToken(TokenError::Missing)), _) => {
+            (Some(Err(cause)), Err(Refused::Token(TokenRefusal::Wrong(TokenError::Missing))), _) => {
                 Err(Refused::Unsigned(cause))
             }
             (_, Err(refused), _) => Err(refused),
@@ -146,20 +120,20 @@ impl Authenticator {
                 if let Some(count) = self.metrics.refused(cause, now) {
                     tracing::warn!(cause = cause.code(), count, "signature refused: {cause}");
                 }
-                Rejection::unsigned()
+                Rejection::UNSIGNED
             }
-            Refused::WrongToken(cause) => {
+            Refused::Token(TokenRefusal::Wrong(cause)) => {
                 refusal::note(cause.code(), &cause);
                 if let Some(count) = self.metrics.refused_token(cause, now) {
                     tracing::warn!(cause = cause.code(), count, "runtime token refused: {cause}");
                 }
-                Rejection::unsigned()
+                Rejection::UNSIGNED
             }
-            Refused::Undecided(wait) => Rejection::keys_unavailable(wait),
-            Refused::InUse => Rejection::token_in_use(),
+            Refused::Token(TokenRefusal::Undecided(wait)) => Rejection::keys_unavailable(wait),
+            Refused::InUse => Rejection::TOKEN_IN_USE,
             Refused::StoreDown(error) => {
                 tracing::error!(%error, "the store of used runtime tokens is down: the delivery has to be sent again");
-                Rejection::store_down()
+                Rejection::STORE_DOWN
             }
         }
     }
@@ -168,32 +142,23 @@ impl Authenticator {
 impl Refused {
     fn undecided(&self) -> Option<Duration> {
         match self {
-            Self::Undecided(wait) => Some(*wait),
+            Self::Token(TokenRefusal::Undecided(wait)) => Some(*wait),
             Self::InUse | Self::StoreDown(_) => Some(Duration::ZERO),
-            Self::Unsigned(_) | Self::WrongToken(_) => None,
+            Self::Unsigned(_) | Self::Token(TokenRefusal::Wrong(_)) => None,
         }
-    }
-}
-
-impl From<TokenError> for Refused {
-    fn from(error: TokenError) -> Self {
-        Self::WrongToken(error)
     }
 }
 
 impl From<TokenRefusal> for Refused {
     fn from(refusal: TokenRefusal) -> Self {
-        match refusal {
-            TokenRefusal::Wrong(error) => Self::WrongToken(error),
-            TokenRefusal::Undecided(wait) => Self::Undecided(wait),
-        }
+        Self::Token(refusal)
     }
 }
 
 impl Tokens {
     /// The token of a delivery, which no other delivery may use from now on (wire contract, token-single-use).
     async fn take(&self, request: &Request<'_>, now: u64) -> Result<Token, Refused> {
-        let (text, token_type) = read(&request.body).ok_or(TokenError::Missing)?;
+        let (text, token_type) = read(&request.body).ok_or(TokenRefusal::Wrong(TokenError::Missing))?;
         let auth = self.verifier.verify(text.expose(), now).await?.of_type(token_type);
         let id = auth.grant().id.as_deref().unwrap_or_default();
         let expires = auth.grant().expires_at.unwrap_or(now);
@@ -211,18 +176,17 @@ impl Tokens {
     async fn remember(&self, id: &str, fingerprint: &Bytes, seconds: u64) -> Result<(), Refused> {
         // Deliveries are in the same store; their keys begin with the name of an event, which is never empty.
         let key = DedupeKey::new(self.extension_id.as_deref().unwrap_or_default(), &format!(":jti:{id}"));
-        let late = || StoreError::new("it does not respond");
-        let latest = Instant::now() + STORE;
-        let begun = within(self.memory.begin(&key, STORE), latest).await.unwrap_or_else(|| Err(late()));
+        let (latest, late) = (Instant::now() + STORE, "it does not respond");
+        let begun = before(latest, self.memory.begin(&key, STORE), late).await;
         match begun.map_err(Refused::StoreDown)? {
             BeginOutcome::Done(known) if known.body() == fingerprint => Ok(()),
-            BeginOutcome::Done(_) => Err(TokenError::Reused.into()),
+            BeginOutcome::Done(_) => Err(TokenRefusal::Wrong(TokenError::Reused).into()),
             BeginOutcome::Running { .. } => Err(Refused::InUse),
             BeginOutcome::Leased(lease) => {
                 let known = StoredReply::new(http::StatusCode::OK, fingerprint.clone());
                 let keep = Duration::from_secs(seconds.saturating_add(MARGIN));
-                let committed = within(self.memory.commit(&key, &lease, &known, keep), latest).await;
-                match committed.unwrap_or_else(|| Err(late())).map_err(Refused::StoreDown)? {
+                let committed = before(latest, self.memory.commit(&key, &lease, &known, keep), late).await;
+                match committed.map_err(Refused::StoreDown)? {
                     LeaseState::Held => Ok(()),
                     LeaseState::Lost => Err(Refused::InUse),
                 }
@@ -257,14 +221,16 @@ mod tests {
     use super::*;
     use crate::{delivery::Target, types::Headers};
 
-    #[test]
-    fn a_mode_with_signatures_accepts_nothing_without_a_secret() {
+    #[tokio::test]
+    async fn a_mode_with_signatures_accepts_nothing_without_a_secret() {
         for mode in [Authentication::Hmac, Authentication::Both] {
             let (headers, body) = (Headers::default(), Bytes::from_static(b"{}"));
             let request = Request { target: Target::default(), headers, body };
-            let verdict = Authenticator::new(mode, None, None, Clock::default()).by_signature(&request, 0);
-            let refused = matches!(verdict, Verdict::Given(Err(Refused::Unsigned(SignatureError::NoSecret))));
-            assert!(refused, "{mode}");
+            let (clock, metrics) = (Clock::default(), Metrics::default());
+            let authenticator = Authenticator { mode, signatures: None, tokens: None, clock, metrics };
+            let refusal = authenticator.authenticate(&request, &ConcurrencyLimit::new(1, 0)).await;
+            assert_eq!(refusal.unwrap_err().respond().status, http::StatusCode::UNAUTHORIZED, "{mode}");
+            assert_eq!(authenticator.metrics.signature_refusals(), [("no_secret", 1)], "{mode}");
         }
     }
 }

@@ -13,7 +13,7 @@ pub(super) async fn to_completion(mut delivery: Pin<Box<dyn Future<Output = Resp
         Poll::Ready(response) => return response,
         Poll::Pending => tokio::spawn(delivery),
     };
-    task.await.unwrap_or_else(|_| Response::rejection(&Rejection::handler_panicked(), None))
+    task.await.unwrap_or_else(|_| Response::rejection(&Rejection::HANDLER_PANICKED, None))
 }
 
 #[cfg(test)]
@@ -37,7 +37,7 @@ mod tests {
             async move {
                 let _ = receiver.await;
                 done.store(true, Ordering::SeqCst);
-                Response::rejection(&Rejection::draining(), None)
+                Response::rejection(&Rejection::DRAINING, None)
             }
         });
         let mut waiting = Box::pin(to_completion(delivery));

@@ -62,17 +62,17 @@ impl ConcurrencyLimit {
         let permit = Permit { limit: Arc::clone(self), permits };
         let before = taken.fetch_add(1, Ordering::SeqCst);
         if self.is_draining() {
-            return Err(Rejection::draining());
+            return Err(Rejection::DRAINING);
         }
-        if before >= *limit { Err(Rejection::overloaded()) } else { Ok(permit) }
+        if before >= *limit { Err(Rejection::OVERLOADED) } else { Ok(permit) }
     }
 
     /// Why a delivery that arrived now would be shed, if it would.
     pub(crate) fn sheds(&self) -> Option<Rejection> {
         if self.is_draining() {
-            return Some(Rejection::draining());
+            return Some(Rejection::DRAINING);
         }
-        (self.in_flight() >= self.running.limit).then(Rejection::overloaded)
+        (self.in_flight() >= self.running.limit).then_some(Rejection::OVERLOADED)
     }
 
     /// How many deliveries run.

@@ -1,6 +1,6 @@
 //! Decodes the payload, and reads the envelope in the same pass.
 
-use super::outcome::{Interrupted, Stop};
+use super::outcome::{Failure, Stop};
 use crate::{
     delivery::Delivery,
     error::{HandlerError, Rejection},
@@ -35,7 +35,7 @@ pub(super) fn decode<'d>(
 ) -> Result<Call<'d>, Stop> {
     let prepared = caught(|| (route.handler.call)(delivery));
     delivery.name_in_span();
-    let call = Call(Some(prepared.map_err(|text| Stop::interrupted(Interrupted::Panicked(text)))?));
+    let call = Call(Some(prepared.map_err(|text| Stop::Failed(Failure::Panicked(text)))?));
     let envelope = delivery.envelope().map_err(|error| Stop::rejected(Rejection::not_json(error)))?;
     let event = delivery.event().as_str();
     let named = envelope.event(delivery.body());

@@ -21,7 +21,7 @@ pub(crate) struct Deduplicator {
     pub(crate) store: Arc<dyn DedupeStore>,
     /// Whether the store was configured; else it is the memory of this process.
     pub(crate) chosen: bool,
-    pub(crate) keep: Retention,
+    pub(crate) retention: Retention,
     /// Whether deliveries run while the store is down, at the risk of running twice.
     pub(crate) run_without_store: bool,
 }
@@ -46,8 +46,8 @@ impl Deduplicator {
     /// Logs at the start whether the store can be used. One that cannot does not stop the start: it may be back before the
     /// first delivery, and until then deliveries are retried.
     pub(crate) async fn check(&self) {
-        let checked = within(self.store.check(), Instant::now() + CHECK).await;
-        if let Err(error) = checked.unwrap_or_else(|| Err(StoreError::new("it does not respond"))) {
+        let checked = before(Instant::now() + CHECK, self.store.check(), "it does not respond").await;
+        if let Err(error) = checked {
             tracing::error!(error = %Chain(&error), "the deduplication store cannot be used now");
         }
     }
@@ -57,10 +57,8 @@ impl Deduplicator {
         let key = DedupeKey::new(extension, &delivery.work_key());
         let begun = self.store.begin(&key, delivery.remaining() + BEYOND_DEADLINE);
         // A store of the user's may have no timeout of its own.
-        let begun = within(begun, delivery.deadline()).await;
-        match begun
-            .unwrap_or_else(|| Err(StoreError::new("it does not respond before the delivery's deadline")))
-        {
+        let late = "it does not respond before the delivery's deadline";
+        match before(delivery.deadline(), begun, late).await {
             Ok(BeginOutcome::Leased(token)) => Ok(Claim(Some(LeaseGuard { deduplicator: self, key, token }))),
             Ok(BeginOutcome::Done(stored)) => Err(Stop::Replayed(stored)),
             Ok(BeginOutcome::Running { remaining }) => {
@@ -72,7 +70,7 @@ impl Deduplicator {
             }
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "the deduplication store is down: the delivery has to be sent again");
-                Err(Stop::refused(Rejection::store_down()))
+                Err(Stop::refused(Rejection::STORE_DOWN))
             }
         }
     }
@@ -110,8 +108,8 @@ impl Claim<'_> {
 
 impl LeaseGuard<'_> {
     async fn commit(self, reply: &StoredReply) {
-        let Self { deduplicator: Deduplicator { store, keep, .. }, key, token } = self;
-        match in_lease(store.commit(&key, &token, reply, keep.duration())).await {
+        let Self { deduplicator: Deduplicator { store, retention, .. }, key, token } = self;
+        match in_lease(store.commit(&key, &token, reply, retention.duration())).await {
             Ok(LeaseState::Held) => {}
             Ok(LeaseState::Lost) => tracing::warn!(
                 "lease expired before the reply was stored; another process may have handled the delivery again"
@@ -131,6 +129,14 @@ impl LeaseGuard<'_> {
 
 /// A step at the end of a lease, within its remaining time.
 async fn in_lease<T>(step: StoreFuture<'_, T>) -> Result<T, StoreError> {
-    let done = within(step, Instant::now() + BEYOND_DEADLINE).await;
-    done.unwrap_or_else(|| Err(StoreError::new("it does not respond before the lease is over")))
+    before(Instant::now() + BEYOND_DEADLINE, step, "it does not respond before the lease is over").await
+}
+
+/// A step of the store, which fails with the text `late` at `deadline`.
+pub(super) async fn before<T>(
+    deadline: Instant,
+    step: StoreFuture<'_, T>,
+    late: &'static str,
+) -> Result<T, StoreError> {
+    within(step, deadline).await.unwrap_or_else(|| Err(StoreError::new(late)))
 }

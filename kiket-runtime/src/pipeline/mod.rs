@@ -17,6 +17,7 @@ mod watch;
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 pub(crate) use self::{
@@ -77,10 +78,14 @@ impl Pipeline {
 
     /// Finds the handler of an authenticated request.
     fn accept(&self, request: Request<'_>, authentic: Authentic) -> Result<Accepted, Refusal> {
-        let permit = self.concurrency.try_acquire().map_err(|rejection| Refusal::of(rejection, &request))?; // 503
-        let (route, body) =
-            route(&self.registry, &request).map_err(|rejection| Refusal::of(rejection, &request))?; // 400, 404
-        Ok(Accepted::new(&self.services, request, authentic, route, body, permit))
+        let refused = |rejection| Refusal::of(rejection, &request);
+        let permit = self.concurrency.try_acquire().map_err(refused)?; // 503
+        let (route, body) = route(&self.registry, &request).map_err(refused)?; // 400, 404
+        let arrived = Instant::now();
+        let (services, key) = (Arc::clone(&self.services), Arc::clone(&route.key));
+        let deadline = arrived + route.timeout;
+        let delivery = Delivery::new(services, key, request.headers, body, authentic, deadline);
+        Ok(Accepted { delivery, route, event_in_path: request.target.event.is_some(), arrived, permit })
     }
 
     /// Handles a delivery up to its response, which is stored before it is sent. The permit is held to the end.

@@ -22,19 +22,11 @@ pub(super) enum Stop {
 
 /// Why a handler failed, or could not be called.
 pub(super) enum Failure {
-    /// The body is not JSON, or of another event.
+    /// The body is not JSON, or of another event; or the handler ran past its deadline.
     Rejected(Box<Rejection>),
     Handler(Error),
-    Interrupted(Interrupted),
-}
-
-/// Why a handler did not return.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Interrupted {
     /// It panicked with this text.
     Panicked(String),
-    /// It ran past its deadline.
-    TimedOut,
 }
 
 impl Stop {
@@ -44,10 +36,6 @@ impl Stop {
 
     pub(super) fn rejected(rejection: Rejection) -> Self {
         Self::Failed(Failure::Rejected(Box::new(rejection)))
-    }
-
-    pub(super) fn interrupted(interrupted: Interrupted) -> Self {
-        Self::Failed(Failure::Interrupted(interrupted))
     }
 
     /// What the log says: its code, and everything that is known. `None` for a stored reply, which is no failure.
@@ -66,6 +54,10 @@ fn of_rejection(rejection: &Rejection) -> (&'static str, String) {
 }
 
 impl Failure {
+    pub(super) fn deadline_exceeded() -> Self {
+        Self::Rejected(Box::new(Rejection::DEADLINE_EXCEEDED))
+    }
+
     fn logged(&self) -> (&'static str, String) {
         match self {
             Self::Rejected(rejection) => of_rejection(rejection),
@@ -73,12 +65,7 @@ impl Failure {
                 let missing = error.missing_scopes().map(|scopes| format!(": {scopes}")).unwrap_or_default();
                 (error.code().unwrap_or_else(|| error.kind().code()), format!("{error:?}{missing}"))
             }
-            Self::Interrupted(Interrupted::Panicked(text)) => {
-                ("handler_panicked", format!("panicked: {text}"))
-            }
-            Self::Interrupted(Interrupted::TimedOut) => {
-                ("deadline_exceeded", "the handler ran past its deadline".to_owned())
-            }
+            Self::Panicked(text) => ("handler_panicked", format!("panicked: {text}")),
         }
     }
 
@@ -87,10 +74,7 @@ impl Failure {
         let (message, class) = match self {
             Self::Rejected(rejection) => (&*rejection.text, rejection.code.unwrap_or("refused")),
             Self::Handler(error) => (error.message().unwrap_or("handler failed"), error.class()),
-            Self::Interrupted(Interrupted::Panicked(_)) => ("the handler panicked", "handler_panicked"),
-            Self::Interrupted(Interrupted::TimedOut) => {
-                ("the handler ran past its deadline", "deadline_exceeded")
-            }
+            Self::Panicked(_) => ("the handler panicked", "handler_panicked"),
         };
         Failed { message: redacted(message.to_owned()), class: class.to_owned() }
     }

@@ -23,7 +23,7 @@ impl Recorder {
             Some(Stop::Replayed(_) | Stop::Refused(_)) => return log(ended, duration),
         };
         self.telemetry.record(|| TelemetryEvent {
-            subject: Arc::clone(&route.key),
+            key: Arc::clone(&route.key),
             duration,
             ended_at: self.clock.unix_seconds(),
             failure: failure.map(|failure| failure.reported(|text| ended.redacted(text))),

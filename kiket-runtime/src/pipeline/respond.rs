@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::{
-    outcome::{Failure, Interrupted, Outcome, Stop},
+    outcome::{Failure, Outcome, Stop},
     response::Response,
 };
 use crate::{
@@ -37,24 +37,18 @@ impl Ended {
 
 impl Responder {
     pub(super) fn respond(&self, delivery: &Delivery, outcome: Outcome) -> Ended {
-        match outcome {
-            Ok(response) => Ended { response, stop: None, redactor: Redactor::default() },
-            Err(stop) => self.stopped(delivery, stop),
-        }
-    }
-
-    fn stopped(&self, delivery: &Delivery, stop: Stop) -> Ended {
+        let replied = |response, stop| Ended { response, stop, redactor: Redactor::default() };
+        let stop = match outcome {
+            Ok(response) => return replied(response, None),
+            Err(stop) => stop,
+        };
         let rejection = match &stop {
-            Stop::Replayed(stored) => {
-                let response = Response::replayed(stored);
-                return Ended { response, stop: Some(stop), redactor: Redactor::default() };
-            }
+            Stop::Replayed(stored) => return replied(Response::replayed(stored), Some(stop)),
             Stop::Refused(rejection) | Stop::Failed(Failure::Rejected(rejection)) => {
                 Rejection::clone(rejection)
             }
             Stop::Failed(Failure::Handler(error)) => Rejection::of_handler(error, self.undecodable),
-            Stop::Failed(Failure::Interrupted(Interrupted::Panicked(_))) => Rejection::handler_panicked(),
-            Stop::Failed(Failure::Interrupted(Interrupted::TimedOut)) => Rejection::deadline_exceeded(),
+            Stop::Failed(Failure::Panicked(_)) => Rejection::HANDLER_PANICKED,
         };
         let redactor = self.redactor.with(&delivery.confidential());
         let text = truncated(redactor.redact(rejection.text.into_owned()));

@@ -7,8 +7,7 @@ use tracing::{Span, field};
 
 use super::concurrency::Permit;
 use crate::{
-    auth::Authentic,
-    delivery::{Delivery, Envelope, JsonText, Request, Services},
+    delivery::{Delivery, Envelope, JsonText, Request},
     error::Rejection,
     handler::{Registry, Route},
     types::{EventName, EventNameError},
@@ -28,7 +27,7 @@ pub(super) fn route(registry: &Registry, request: &Request<'_>) -> Result<(Arc<R
     }
     let body = JsonText::new(body.clone())?;
     let envelope = Envelope::read(body.as_str()).map_err(Rejection::not_json)?;
-    let event = envelope.routed_event(body.as_str()).ok_or_else(Rejection::event_missing)?;
+    let event = envelope.routed_event(body.as_str()).ok_or(Rejection::EVENT_MISSING)?;
     if !EventName::is_valid(&event) {
         return Err(EventNameError.into());
     }
@@ -47,21 +46,6 @@ pub(super) struct Accepted {
 }
 
 impl Accepted {
-    pub(super) fn new(
-        services: &Arc<Services>,
-        request: Request<'_>,
-        authentic: Authentic,
-        route: Arc<Route>,
-        body: JsonText,
-        permit: Permit,
-    ) -> Self {
-        let arrived = Instant::now();
-        let (services, key) = (Arc::clone(services), Arc::clone(&route.key));
-        let deadline = arrived + route.timeout;
-        let delivery = Delivery::new(services, key, request.headers, body, authentic, deadline);
-        Self { delivery, route, event_in_path: request.target.event.is_some(), arrived, permit }
-    }
-
     /// The span of the delivery: its fields are part of the documented log format.
     pub(super) fn span(&self) -> Span {
         tracing::info_span!(

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     decode::Call,
-    outcome::{Failure, Interrupted, Outcome, Stop},
+    outcome::{Failure, Outcome, Stop},
     response::Response,
     watch::{address, watched},
 };
@@ -33,7 +33,7 @@ pub(super) async fn run(call: Call<'_>, delivery: &Delivery, route: &Route) -> O
         let handler = call.take().unwrap_or_else(|error| Box::pin(ready(Err(error))));
         Box::pin(async move { Next::new(delivery, middleware, handler).run().await })
     };
-    let outcome = bounded(handler, delivery.deadline(), address(route)).await.map_err(Stop::interrupted)?;
+    let outcome = bounded(handler, delivery.deadline(), address(route)).await.map_err(Stop::Failed)?;
     let (status, body) = outcome.and_then(Reply::into_parts).map_err(failed)?;
     Ok(Response::new(status, body))
 }
@@ -49,12 +49,12 @@ async fn bounded<T>(
     mut future: Pin<Box<dyn Future<Output = T> + Send + '_>>,
     deadline: Instant,
     route: usize,
-) -> Result<T, Interrupted> {
+) -> Result<T, Failure> {
     let running = poll_fn(|context| watched(route, || poll_caught(&mut future, context, deadline)));
-    let ended = within(running, deadline).await.unwrap_or(Err(Interrupted::TimedOut));
+    let ended = within(running, deadline).await.unwrap_or_else(|| Err(Failure::deadline_exceeded()));
     // What the handler held may panic when it is dropped, too.
     match (ended, caught(|| drop(future))) {
-        (Ok(_), Err(text)) => Err(Interrupted::Panicked(text)),
+        (Ok(_), Err(text)) => Err(Failure::Panicked(text)),
         (ended, _) => ended,
     }
 }
@@ -63,10 +63,10 @@ fn poll_caught<T>(
     running: &mut Pin<Box<dyn Future<Output = T> + Send + '_>>,
     context: &mut Context<'_>,
     deadline: Instant,
-) -> Poll<Result<T, Interrupted>> {
+) -> Poll<Result<T, Failure>> {
     let from = Instant::now();
     if from > deadline {
-        return Poll::Ready(Err(Interrupted::TimedOut));
+        return Poll::Ready(Err(Failure::deadline_exceeded()));
     }
     let polled = caught(|| running.as_mut().poll(context));
     let to = Instant::now();
@@ -79,8 +79,8 @@ fn poll_caught<T>(
         );
     }
     match polled {
-        Err(text) => Poll::Ready(Err(Interrupted::Panicked(text))),
-        Ok(Poll::Ready(_)) if to > deadline => Poll::Ready(Err(Interrupted::TimedOut)),
+        Err(text) => Poll::Ready(Err(Failure::Panicked(text))),
+        Ok(Poll::Ready(_)) if to > deadline => Poll::Ready(Err(Failure::deadline_exceeded())),
         Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
         Ok(Poll::Pending) => Poll::Pending,
     }
@@ -92,25 +92,41 @@ mod tests {
 
     use super::*;
 
+    /// What `bounded` gives, as a value to compare: the reason is `deadline_exceeded`, or `panicked: …`.
+    async fn ended<T: Send>(future: impl Future<Output = T> + Send, deadline: Instant) -> Result<T, String> {
+        shown(bounded(Box::pin(future), deadline, 0).await)
+    }
+
+    fn shown<T>(ended: Result<T, Failure>) -> Result<T, String> {
+        ended.map_err(|failure| match failure {
+            Failure::Rejected(rejection) => rejection.code.unwrap_or_default().to_owned(),
+            Failure::Handler(error) => error.to_string(),
+            Failure::Panicked(text) => format!("panicked: {text}"),
+        })
+    }
+
+    fn timed_out<T>() -> Result<T, String> {
+        Err("deadline_exceeded".to_owned())
+    }
+
     fn in_seconds(seconds: u64) -> Instant {
         Instant::now() + Duration::from_secs(seconds)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_handler_that_ends_gives_its_value() {
-        assert_eq!(bounded(Box::pin(async { 1 }), in_seconds(1), 0).await, Ok(1));
+        assert_eq!(ended(async { 1 }, in_seconds(1)).await, Ok(1));
         let slow = Box::pin(async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             2
         });
-        assert_eq!(bounded(slow, in_seconds(2), 0).await, Ok(2));
+        assert_eq!(ended(slow, in_seconds(2)).await, Ok(2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_endless_wait_ends_at_the_deadline() {
         let from = Instant::now();
-        let ended = bounded(Box::pin(std::future::pending::<()>()), in_seconds(3), 0).await;
-        assert_eq!(ended, Err(Interrupted::TimedOut));
+        assert_eq!(ended(std::future::pending::<()>(), in_seconds(3)).await, timed_out());
         assert_eq!(from.elapsed().as_secs(), 3);
     }
 
@@ -120,7 +136,7 @@ mod tests {
         let late = Box::pin(async { begun.store(true, Ordering::SeqCst) });
         let deadline = in_seconds(1);
         tokio::time::advance(Duration::from_secs(2)).await;
-        assert_eq!(bounded(late, deadline, 0).await, Err(Interrupted::TimedOut));
+        assert_eq!(ended(late, deadline).await, timed_out());
         assert!(!begun.load(Ordering::SeqCst));
 
         // As when the process is stopped while the handler waits: both are over when it goes on.
@@ -132,7 +148,7 @@ mod tests {
         let polled = running.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
         assert!(polled.is_pending());
         tokio::time::advance(Duration::from_secs(2)).await;
-        assert_eq!(running.await, Err(Interrupted::TimedOut));
+        assert_eq!(shown(running.await), timed_out());
         assert!(!begun.load(Ordering::SeqCst));
     }
 
@@ -144,18 +160,18 @@ mod tests {
                 panic!("dropped");
             }
         }
-        let panicked = |text: &str| Err::<(), _>(Interrupted::Panicked(text.to_owned()));
-        assert_eq!(bounded(Box::pin(async { panic!("early") }), in_seconds(9), 0).await, panicked("early"));
+        let panicked = |text: &str| Err::<(), _>(format!("panicked: {text}"));
+        assert_eq!(ended(async { panic!("early") }, in_seconds(9)).await, panicked("early"));
         let late = Box::pin(async {
             tokio::task::yield_now().await;
             panic!("late {}", 1)
         });
-        assert_eq!(bounded(late, in_seconds(9), 0).await, panicked("late 1"));
+        assert_eq!(ended(late, in_seconds(9)).await, panicked("late 1"));
         let held = PanicsWhenDropped;
         let keeps = Box::pin(async move {
             let _held = &held;
             std::future::pending::<()>().await;
         });
-        assert_eq!(bounded(keeps, Instant::now(), 0).await, Err(Interrupted::TimedOut));
+        assert_eq!(ended(keeps, Instant::now()).await, timed_out());
     }
 }

@@ -97,7 +97,7 @@ mod tests {
             version: EventVersion::from_static("v1"),
         };
         TelemetryEvent {
-            subject: Arc::new(key),
+            key: Arc::new(key),
             duration: Duration::from_millis(12),
             ended_at: 1_768_645_800,
             failure,

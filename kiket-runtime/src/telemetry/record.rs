@@ -47,7 +47,7 @@ pub enum RecordStatus {
 
 /// A finished delivery, before its record is written.
 pub(crate) struct TelemetryEvent {
-    pub(crate) subject: Arc<HandlerKey>,
+    pub(crate) key: Arc<HandlerKey>,
     pub(crate) duration: Duration,
     /// Unix seconds.
     pub(crate) ended_at: u64,
@@ -69,7 +69,7 @@ pub(crate) struct TelemetryContext {
 
 impl TelemetryContext {
     pub(super) fn record(&self, event: TelemetryEvent) -> Record {
-        let TelemetryEvent { subject: key, duration, ended_at, failure } = event;
+        let TelemetryEvent { key, duration, ended_at, failure } = event;
         let status = if failure.is_none() { RecordStatus::Ok } else { RecordStatus::Error };
         let (error_message, error_class) = failure.map(|failed| (failed.message, failed.class)).unzip();
         Record {

@@ -12,12 +12,6 @@ use std::{fmt, str::FromStr};
 pub(crate) struct BaseUrl {
     /// Without a slash at the end.
     text: String,
-    origin: Origin,
-}
-
-/// The origin: tokens are sent only to one with the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Origin {
     secure: bool,
     /// In lower case.
     host: String,
@@ -27,8 +21,7 @@ struct Origin {
 impl BaseUrl {
     /// The default base URL (wire contract, base-url).
     pub(crate) fn kiket() -> Self {
-        let origin = Origin { secure: true, host: "kiket.dev".to_owned(), port: 443 };
-        Self { text: "https://kiket.dev".to_owned(), origin }
+        Self { text: "https://kiket.dev".to_owned(), secure: true, host: "kiket.dev".to_owned(), port: 443 }
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -37,12 +30,12 @@ impl BaseUrl {
 
     /// The host, without the brackets of an IPv6 address.
     pub(crate) fn host(&self) -> &str {
-        self.origin.host.trim_start_matches('[').trim_end_matches(']')
+        self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// Whether both have the same origin.
+    /// Whether both have the same origin: tokens are sent only to one with the same.
     pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
-        self.origin == other.origin
+        (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
     }
 }
 
@@ -69,15 +62,12 @@ impl FromStr for BaseUrl {
                 None => Ok(if secure { 443 } else { 80 }),
                 Some(port) => port.parse(),
             };
-        let origin = Origin {
-            secure,
-            host: authority.host().to_ascii_lowercase(),
-            port: port.map_err(|_| BaseUrlError)?,
-        };
-        if odd || dots || origin.host.is_empty() {
+        let port = port.map_err(|_| BaseUrlError)?;
+        let host = authority.host().to_ascii_lowercase();
+        if odd || dots || host.is_empty() {
             Err(BaseUrlError)
         } else {
-            Ok(Self { text: text.to_owned(), origin })
+            Ok(Self { text: text.to_owned(), secure, host, port })
         }
     }
 }

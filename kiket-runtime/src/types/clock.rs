@@ -19,38 +19,34 @@ use std::{
 /// assert_eq!(clock.unix_seconds(), 1_700_000_301);
 /// ```
 #[derive(Debug, Clone, Default)]
-pub struct Clock(Source);
-
-#[derive(Debug, Clone, Default)]
-enum Source {
-    #[default]
-    System,
-    Fixed(Arc<AtomicU64>),
+pub struct Clock {
+    /// The Unix seconds that a test sets.
+    fixed: Option<Arc<AtomicU64>>,
 }
 
 impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
-        Self(Source::System)
+        Self::default()
     }
 
     /// A clock that is fixed at `unix_seconds` until it is advanced. Clones share their time.
     pub fn fixed(unix_seconds: u64) -> Self {
-        Self(Source::Fixed(Arc::new(AtomicU64::new(unix_seconds))))
+        Self { fixed: Some(Arc::new(AtomicU64::new(unix_seconds))) }
     }
 
     /// Advances a fixed clock by whole seconds. It does not change the system's clock.
     pub fn advance(&self, by: Duration) {
-        if let Source::Fixed(seconds) = &self.0 {
+        if let Some(seconds) = &self.fixed {
             seconds.fetch_add(by.as_secs(), Ordering::Relaxed);
         }
     }
 
     /// Whole seconds since 1970-01-01 00:00 UTC; 0 before that.
     pub fn unix_seconds(&self) -> u64 {
-        match &self.0 {
-            Source::System => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-            Source::Fixed(seconds) => seconds.load(Ordering::Relaxed),
+        match &self.fixed {
+            None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            Some(seconds) => seconds.load(Ordering::Relaxed),
         }
     }
 }

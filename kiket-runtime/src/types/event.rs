@@ -1,14 +1,8 @@
 //! Names and versions of events.
 
-use std::{
-    borrow::{Borrow, Cow},
-    cmp::Ordering,
-    fmt,
-    hash::Hash,
-    str::FromStr,
-};
+use std::{borrow::Cow, cmp::Ordering, fmt, hash::Hash, str::FromStr};
 
-use super::text::text_traits;
+use super::text::{plain_text, text_traits};
 
 /// The header that names the version.
 pub(crate) const VERSION_HEADER: &str = "x-kiket-event-version";
@@ -90,7 +84,7 @@ impl EventName {
     #[track_caller]
     pub const fn from_static(name: &'static str) -> Self {
         assert!(
-            is_event_name(name.as_bytes()),
+            Self::is_valid(name),
             "an event name is one to eight segments of letters, digits, `_` and `-` joined by dots, at most 128 bytes, like \"issue.created\""
         );
         Self(Cow::Borrowed(name))
@@ -103,58 +97,35 @@ impl EventName {
     }
 
     /// Whether `text` is an event name.
+    ///
+    /// ```text
+    /// name    = segment *7( "." segment )
+    /// segment = 1*( ALPHA / DIGIT / "_" / "-" )
+    /// ```
     #[must_use]
-    pub(crate) fn is_valid(text: &str) -> bool {
-        is_event_name(text.as_bytes())
-    }
-}
-
-/// ```text
-/// name    = segment *7( "." segment )
-/// segment = 1*( ALPHA / DIGIT / "_" / "-" )
-/// ```
-const fn is_event_name(text: &[u8]) -> bool {
-    if text.is_empty() || text.len() > EVENT_NAME_BYTES {
-        return false;
-    }
-    let (mut at, mut segments, mut segment_bytes) = (0, 1, 0);
-    while at < text.len() {
-        match text[at] {
-            b'.' if segment_bytes == 0 => return false,
-            b'.' => {
-                segments += 1;
-                segment_bytes = 0;
-            }
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' => segment_bytes += 1,
-            _ => return false,
+    pub(crate) const fn is_valid(text: &str) -> bool {
+        let text = text.as_bytes();
+        if text.is_empty() || text.len() > EVENT_NAME_BYTES {
+            return false;
         }
-        at += 1;
-    }
-    segment_bytes > 0 && segments <= EVENT_NAME_SEGMENTS
-}
-
-impl FromStr for EventName {
-    type Err = EventNameError;
-
-    fn from_str(text: &str) -> Result<Self, EventNameError> {
-        if Self::is_valid(text) { Ok(Self(Cow::Owned(text.to_owned()))) } else { Err(EventNameError) }
-    }
-}
-
-impl PartialEq<str> for EventName {
-    fn eq(&self, other: &str) -> bool {
-        self.as_str() == other
+        let (mut at, mut segments, mut segment_bytes) = (0, 1, 0);
+        while at < text.len() {
+            match text[at] {
+                b'.' if segment_bytes == 0 => return false,
+                b'.' => {
+                    segments += 1;
+                    segment_bytes = 0;
+                }
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' => segment_bytes += 1,
+                _ => return false,
+            }
+            at += 1;
+        }
+        segment_bytes > 0 && segments <= EVENT_NAME_SEGMENTS
     }
 }
 
-/// Names compare and hash like their texts.
-impl Borrow<str> for EventName {
-    fn borrow(&self) -> &str {
-        self.as_str()
-    }
-}
-
-text_traits!(EventName, EventNameError);
+plain_text!(EventName, EventNameError);
 
 impl fmt::Debug for EventName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

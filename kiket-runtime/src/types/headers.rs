@@ -31,13 +31,9 @@ struct Field {
     value_end: usize,
 }
 
-/// The occurrences of a header that may be there at most once.
+/// A header that may be there at most once is there more often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Occurrence<'h> {
-    Absent,
-    Once(&'h [u8]),
-    Repeated,
-}
+pub(crate) struct Repeated;
 
 impl Headers {
     /// No headers, with capacity for `fields` headers of `bytes` in total.
@@ -81,13 +77,10 @@ impl Headers {
     }
 
     /// The header `name`, which may be there at most once.
-    pub(crate) fn only(&self, name: &str) -> Occurrence<'_> {
+    pub(crate) fn only(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
         let mut values = self.all(name);
-        match (values.next(), values.next()) {
-            (None, _) => Occurrence::Absent,
-            (Some(value), None) => Occurrence::Once(value),
-            (Some(_), Some(_)) => Occurrence::Repeated,
-        }
+        let value = values.next();
+        if values.next().is_some() { Err(Repeated) } else { Ok(value) }
     }
 }
 
@@ -133,11 +126,7 @@ impl From<&Headers> for HeaderMap {
         let pairs = headers.iter().filter_map(|(name, value)| {
             Some((HeaderName::try_from(name).ok()?, HeaderValue::from_bytes(value).ok()?))
         });
-        let mut map = Self::new();
-        for (name, value) in pairs {
-            map.append(name, value);
-        }
-        map
+        pairs.collect()
     }
 }
 
@@ -182,10 +171,10 @@ mod tests {
     #[test]
     fn a_repeated_header_is_not_a_single_one() {
         let headers = headers();
-        assert_eq!(headers.only("a"), Occurrence::Repeated);
-        assert_eq!(headers.only("B"), Occurrence::Once(b""));
-        assert_eq!(headers.only("c"), Occurrence::Once(b"3"));
-        assert_eq!(headers.only("d"), Occurrence::Absent);
+        assert_eq!(headers.only("a"), Err(Repeated));
+        assert_eq!(headers.only("B"), Ok(Some(&b""[..])));
+        assert_eq!(headers.only("c"), Ok(Some(&b"3"[..])));
+        assert_eq!(headers.only("d"), Ok(None));
     }
 
     #[test]

@@ -6,8 +6,10 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
+use serde_json::{Number, Value};
+
+use super::{text::equals_texts, visits::visits};
 
 /// The id of an issue, a person or a project: a number or a text, as Kiket wrote it.
 ///
@@ -24,21 +26,22 @@ use serde_json::Value;
 /// ```
 ///
 /// A number is whole and fits into 64 bits. Any other does not decode, because it would lose precision.
-#[derive(Clone)]
+#[derive(Clone, Serialize)]
+#[serde(transparent)]
 pub struct Id(Spelling);
 
-#[derive(Clone)]
+#[derive(Clone, Serialize)]
+#[serde(untagged)]
 enum Spelling {
-    Number(u64),
-    /// Never a number that a `u64` holds.
-    Negative(i64),
+    /// A whole number.
+    Number(Number),
     Text(String),
 }
 
 impl Id {
     /// The number; `None` for a text, even one of digits, and for a negative number.
     pub fn as_u64(&self) -> Option<u64> {
-        if let Spelling::Number(number) = self.0 { Some(number) } else { None }
+        if let Spelling::Number(number) = &self.0 { number.as_u64() } else { None }
     }
 
     /// The text; `None` for a number.
@@ -49,7 +52,6 @@ impl Id {
     fn spelling(&self) -> Cow<'_, str> {
         match &self.0 {
             Spelling::Number(number) => Cow::Owned(number.to_string()),
-            Spelling::Negative(number) => Cow::Owned(number.to_string()),
             Spelling::Text(text) => Cow::Borrowed(text),
         }
     }
@@ -64,9 +66,8 @@ impl fmt::Display for Id {
 impl fmt::Debug for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Spelling::Number(number) => number.fmt(f),
-            Spelling::Negative(number) => number.fmt(f),
-            Spelling::Text(text) => text.fmt(f),
+            Spelling::Number(number) => fmt::Display::fmt(number, f),
+            Spelling::Text(text) => fmt::Debug::fmt(text, f),
         }
     }
 }
@@ -119,29 +120,14 @@ impl PartialEq<str> for Id {
     }
 }
 
-impl PartialEq<&str> for Id {
-    fn eq(&self, text: &&str) -> bool {
-        self == *text
-    }
-}
-
-impl PartialEq<String> for Id {
-    fn eq(&self, text: &String) -> bool {
-        self == text.as_str()
-    }
-}
+equals_texts!(Id: &str, String);
 
 macro_rules! numbers {
     ($($number:ty),*) => {
         $(
             impl From<$number> for Id {
                 fn from(number: $number) -> Self {
-                    let number = i128::from(number);
-                    // One of the two holds, for all of these types.
-                    Self(u64::try_from(number).map_or_else(
-                        |_| Spelling::Negative(i64::try_from(number).unwrap_or(i64::MIN)),
-                        Spelling::Number,
-                    ))
+                    Self(Spelling::Number(number.into()))
                 }
             }
 
@@ -157,21 +143,10 @@ macro_rules! numbers {
 
 numbers!(u8, u16, u32, u64, i32, i64);
 
-impl Serialize for Id {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.0 {
-            Spelling::Number(number) => serializer.serialize_u64(*number),
-            Spelling::Negative(number) => serializer.serialize_i64(*number),
-            Spelling::Text(text) => serializer.serialize_str(text),
-        }
-    }
-}
-
 impl From<Id> for Value {
     fn from(id: Id) -> Self {
         match id.0 {
             Spelling::Number(number) => number.into(),
-            Spelling::Negative(number) => number.into(),
             Spelling::Text(text) => text.into(),
         }
     }
@@ -188,21 +163,7 @@ impl<'de> Deserialize<'de> for Id {
                 f.write_str("an id, a whole number or a text")
             }
 
-            fn visit_u64<E>(self, number: u64) -> Result<Id, E> {
-                Ok(number.into())
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Id, E> {
-                Ok(number.into())
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Id, E> {
-                Ok(text.into())
-            }
-
-            fn visit_string<E>(self, text: String) -> Result<Id, E> {
-                Ok(text.into())
-            }
+            visits! { id => Id::from(id); visit_u64(u64) visit_i64(i64) visit_str(&str) visit_string(String) }
         }
 
         deserializer.deserialize_any(Visit)

@@ -19,13 +19,14 @@ mod sync;
 mod text;
 mod time;
 mod timeout;
+mod visits;
 
 pub(crate) use self::{
     absent::or_default,
     base_url::BaseUrl,
     deadline::{unless, within},
     event::{VERSION_HEADER, VersionKey},
-    headers::Occurrence,
+    headers::Repeated,
     hex::{hex, sha256_of_parts},
     key::Key,
     panic::caught,
@@ -34,6 +35,7 @@ pub(crate) use self::{
     sync::Mutex,
     time::{read_rfc3339, read_time, rfc3339},
     timeout::read_timeout,
+    visits::visits,
 };
 pub use self::{
     authentication::{Authentication, AuthenticationModeError},

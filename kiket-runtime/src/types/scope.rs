@@ -1,12 +1,8 @@
 //! Scopes: the permissions of a delivery.
 
-use std::{
-    borrow::{Borrow, Cow},
-    fmt,
-    str::FromStr,
-};
+use std::{borrow::Cow, fmt};
 
-use super::text::text_traits;
+use super::text::plain_text;
 
 /// A permission that a handler requires, like `issues:read`: an opaque text without white space.
 ///
@@ -32,53 +28,28 @@ impl Scope {
     #[track_caller]
     pub const fn from_static(scope: &'static str) -> Self {
         assert!(
-            is_scope(scope.as_bytes()),
+            Self::is_valid(scope),
             "a scope is visible ASCII without spaces, at most 128 bytes, like \"issues:read\""
         );
         Self(Cow::Borrowed(scope))
-    }
-
-    /// A scope that is known only at run time.
-    pub(crate) fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
     }
 
     /// The scope as it is written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-const fn is_scope(text: &[u8]) -> bool {
-    let mut visible = 0;
-    while visible < text.len() && text[visible].is_ascii_graphic() {
-        visible += 1;
-    }
-    !text.is_empty() && text.len() <= 128 && visible == text.len()
-}
-
-impl FromStr for Scope {
-    type Err = ScopeError;
-
-    fn from_str(text: &str) -> Result<Self, ScopeError> {
-        if is_scope(text.as_bytes()) { Ok(Self(Cow::Owned(text.to_owned()))) } else { Err(ScopeError) }
+    const fn is_valid(text: &str) -> bool {
+        let text = text.as_bytes();
+        let mut visible = 0;
+        while visible < text.len() && text[visible].is_ascii_graphic() {
+            visible += 1;
+        }
+        !text.is_empty() && text.len() <= 128 && visible == text.len()
     }
 }
 
-impl PartialEq<str> for Scope {
-    fn eq(&self, other: &str) -> bool {
-        self.as_str() == other
-    }
-}
-
-/// Scopes compare and hash like their texts.
-impl Borrow<str> for Scope {
-    fn borrow(&self) -> &str {
-        self.as_str()
-    }
-}
-
-text_traits!(Scope, ScopeError);
+plain_text!(Scope, ScopeError);
 
 /// A text that is not a [`Scope`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -68,13 +68,13 @@ pub enum SecretError {
 }
 
 impl SecretError {
-    /// The reason why `secret` cannot be a webhook secret, if any.
-    pub(crate) fn find(secret: &Secret) -> Option<Self> {
+    /// The text of `secret`, if it can be a webhook secret.
+    pub(crate) fn check(secret: &Secret) -> Result<&str, Self> {
         let text = secret.expose();
         match text.trim() {
-            "" => Some(Self::Blank),
-            trimmed if trimmed.len() != text.len() => Some(Self::Padded),
-            _ => None,
+            "" => Err(Self::Blank),
+            trimmed if trimmed.len() != text.len() => Err(Self::Padded),
+            _ => Ok(text),
         }
     }
 }

@@ -26,17 +26,7 @@ macro_rules! text_traits {
             }
         }
 
-        impl PartialEq<&str> for $type {
-            fn eq(&self, other: &&str) -> bool {
-                *self == **other
-            }
-        }
-
-        impl PartialEq<String> for $type {
-            fn eq(&self, other: &String) -> bool {
-                *self == **other
-            }
-        }
+        $crate::types::text::equals_texts!($type: &str, String);
 
         impl PartialEq<$type> for str {
             fn eq(&self, other: &$type) -> bool {
@@ -70,4 +60,45 @@ macro_rules! text_traits {
     };
 }
 
-pub(super) use text_traits;
+/// Implements `FromStr` and the traits that compare by the text, for a `Cow` that has an `is_valid`.
+macro_rules! plain_text {
+    ($type:ident, $error:ident) => {
+        impl std::str::FromStr for $type {
+            type Err = $error;
+
+            fn from_str(text: &str) -> Result<Self, $error> {
+                if Self::is_valid(text) { Ok(Self(text.to_owned().into())) } else { Err($error) }
+            }
+        }
+
+        impl PartialEq<str> for $type {
+            fn eq(&self, other: &str) -> bool {
+                self.as_str() == other
+            }
+        }
+
+        /// Values compare and hash like their texts.
+        impl std::borrow::Borrow<str> for $type {
+            fn borrow(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        $crate::types::text::text_traits!($type, $error);
+    };
+}
+
+/// Implements the comparison with texts behind a reference, given that with `str`.
+macro_rules! equals_texts {
+    ($type:ty: $($text:ty),+) => {
+        $(
+            impl PartialEq<$text> for $type {
+                fn eq(&self, other: &$text) -> bool {
+                    *self == **other
+                }
+            }
+        )+
+    };
+}
+
+pub(super) use {equals_texts, plain_text, text_traits};

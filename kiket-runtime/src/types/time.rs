@@ -7,6 +7,8 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 
+use super::{text::equals_texts, visits::visits};
+
 /// A time as Kiket writes it: its text, and its moment.
 ///
 /// It compares as text. [`to_system_time`](Self::to_system_time) reads RFC 3339, Unix seconds (also with a fraction)
@@ -87,11 +89,7 @@ impl PartialEq<str> for Timestamp {
     }
 }
 
-impl PartialEq<&str> for Timestamp {
-    fn eq(&self, text: &&str) -> bool {
-        self.text == *text
-    }
-}
+equals_texts!(Timestamp: &str);
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,25 +123,11 @@ impl<'de> Deserialize<'de> for Timestamp {
                 f.write_str("a time, a text or a number")
             }
 
-            fn visit_u64<E>(self, number: u64) -> Result<Timestamp, E> {
-                Ok(Timestamp { text: number.to_string(), number: true })
+            visits! {
+                number => Timestamp { text: number.to_string(), number: true };
+                visit_u64(u64) visit_i64(i64) visit_f64(f64)
             }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Timestamp, E> {
-                Ok(Timestamp { text: number.to_string(), number: true })
-            }
-
-            fn visit_f64<E>(self, number: f64) -> Result<Timestamp, E> {
-                Ok(Timestamp { text: number.to_string(), number: true })
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Timestamp, E> {
-                Ok(text.into())
-            }
-
-            fn visit_string<E>(self, text: String) -> Result<Timestamp, E> {
-                Ok(text.into())
-            }
+            visits! { text => Timestamp::from(text); visit_str(&str) visit_string(String) }
         }
 
         deserializer.deserialize_any(Visit)
@@ -170,11 +154,8 @@ pub(crate) fn read_time(json: &str) -> Option<SystemTime> {
 
 /// A time from 1970 on in RFC 3339.
 pub(crate) fn read_rfc3339(text: &str) -> Option<SystemTime> {
-    let time: jiff::Timestamp = text.trim().parse().ok()?;
-    let seconds = Duration::from_secs(u64::try_from(time.as_second()).ok()?);
-    UNIX_EPOCH
-        .checked_add(seconds)?
-        .checked_add(Duration::from_nanos(time.subsec_nanosecond().try_into().ok()?))
+    let time = text.trim().parse::<jiff::Timestamp>().ok();
+    time.filter(|time| *time >= jiff::Timestamp::UNIX_EPOCH)?.try_into().ok()
 }
 
 fn read_number(text: &str) -> Option<SystemTime> {

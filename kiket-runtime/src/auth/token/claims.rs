@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Number, value::RawValue};
 
-use super::{jwks::object, rules::Checks};
+use super::{jwks::object, rules::TokenRules};
 use crate::{auth::grant::Grant, error::TokenError};
 
 /// The claims of a runtime token. Other claims are ignored.
@@ -38,19 +38,20 @@ enum Audience {
 /// The longest token id in bytes: it becomes part of a key.
 const LONGEST_ID: usize = 256;
 
-impl Checks {
+impl TokenRules {
     /// What a payload allows at `now`, in Unix seconds. Its signature is not verified yet.
     pub(super) fn grant(&self, payload: &[u8], now: u64) -> Result<Grant, TokenError> {
         let claims: Claims = object(payload).ok_or(TokenError::WrongClaims)?;
         if claims.iss != self.issuer {
             return Err(TokenError::WrongIssuer);
         }
+        let leeway = self.leeway.as_secs();
         let seconds = |number: &Number| numeric_date(number).ok_or(TokenError::WrongClaims);
         let expires = seconds(&claims.exp)?;
-        if now >= expires.saturating_add(self.leeway_seconds) {
+        if now >= expires.saturating_add(leeway) {
             return Err(TokenError::Expired);
         }
-        let latest = now.saturating_add(self.leeway_seconds);
+        let latest = now.saturating_add(leeway);
         for begin in [&claims.nbf, &claims.iat].into_iter().flatten() {
             if seconds(begin)? > latest {
                 return Err(TokenError::NotYetValid);
@@ -92,15 +93,10 @@ impl Claims {
 }
 
 /// Whole seconds since 1970; RFC 7519, section 2, allows a fraction. A number that is too large saturates.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the cast saturates
 fn numeric_date(number: &Number) -> Option<u64> {
-    if let Some(seconds) = number.as_u64() {
-        return Some(seconds);
-    }
-    let seconds = number.as_f64().filter(|seconds| *seconds >= 0.0)?;
-    // The cast saturates.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let whole = seconds as u64;
-    Some(whole)
+    let whole = || number.as_f64().filter(|seconds| *seconds >= 0.0).map(|seconds| seconds as u64);
+    number.as_u64().or_else(whole)
 }
 
 /// An id, as a number of any length or as a text, exactly as it is written.

@@ -15,8 +15,10 @@ use crate::error::TokenError;
 pub(super) struct Jws<'t> {
     /// The bytes that are signed: header, dot, payload, as written.
     signed: &'t str,
-    key_id: Option<String>,
-    payload: Vec<u8>,
+    /// Which key signed the token, as its header says.
+    pub(super) key_id: Option<String>,
+    /// It is unverified until [`is_signed_by`](Self::is_signed_by) returns true.
+    pub(super) payload: Vec<u8>,
     signature: [u8; SIGNATURE],
 }
 
@@ -51,16 +53,6 @@ impl<'t> Jws<'t> {
         }
         let signature = decoded(signature)?.try_into().map_err(|_| TokenError::Malformed)?;
         Ok(Self { signed, key_id: header.kid, payload: decoded(payload)?, signature })
-    }
-
-    /// The key id: which key signed the token, as its header says.
-    pub(super) fn key_id(&self) -> Option<&str> {
-        self.key_id.as_deref()
-    }
-
-    /// The payload. It is unverified until [`is_signed_by`](Self::is_signed_by) returns true.
-    pub(super) fn payload(&self) -> &[u8] {
-        &self.payload
     }
 
     /// Whether one of `keys` signed it.

@@ -11,14 +11,12 @@ use crate::{
 };
 
 /// The keys that verify tokens.
-pub(super) struct Keyring(Source);
-
-enum Source {
+pub(super) enum Keyring {
     Given(Arc<KeySet>),
     Fetched(Arc<Fetched>),
 }
 
-struct Fetched {
+pub(super) struct Fetched {
     fetcher: Fetcher,
     state: Mutex<State>,
 }
@@ -54,17 +52,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The most key ids that are remembered between two fetches.
 const MOST_MISSED: usize = 256;
 
-/// The next step of a caller who needs a key.
-enum Step {
-    Have(Arc<KeySet>),
-    Wait(watch::Receiver<()>),
-    /// There are no keys before this time is over.
-    Without(Duration),
-}
-
 impl Keyring {
     pub(super) fn given(keys: KeySet) -> Self {
-        Self(Source::Given(Arc::new(keys)))
+        Self::Given(Arc::new(keys))
     }
 
     /// The keys that Kiket publishes below its base URL.
@@ -73,7 +63,7 @@ impl Keyring {
     }
 
     pub(super) fn over(fetcher: Fetcher) -> Self {
-        Self(Source::Fetched(Arc::new(Fetched { fetcher, state: Mutex::default() })))
+        Self::Fetched(Arc::new(Fetched { fetcher, state: Mutex::default() }))
     }
 
     /// The keys to look `id` up in. If it is not among them, it is unknown: they were fetched after it was missed.
@@ -82,10 +72,7 @@ impl Keyring {
     ///
     /// How long there will be no keys.
     pub(super) async fn keys(&self, id: Option<&str>) -> Result<Arc<KeySet>, Duration> {
-        match &self.0 {
-            Source::Given(keys) => Ok(Arc::clone(keys)),
-            Source::Fetched(fetched) => fetched.ask(|state, now| state.step(id, now)).await,
-        }
+        self.ask(|state, now| state.step(id, now)).await
     }
 
     /// Keys that were fetched after `known`.
@@ -94,52 +81,43 @@ impl Keyring {
     ///
     /// As for [`keys`](Self::keys).
     pub(super) async fn newer(&self, known: &Arc<KeySet>) -> Result<Arc<KeySet>, Duration> {
-        match &self.0 {
-            Source::Given(keys) => Ok(Arc::clone(keys)),
-            Source::Fetched(fetched) => fetched.ask(|state, now| state.step_beyond(known, now)).await,
+        self.ask(|state, now| state.step_beyond(known, now)).await
+    }
+
+    async fn ask(&self, next: impl Fn(&mut State, Instant) -> Next) -> Result<Arc<KeySet>, Duration> {
+        let fetched = match self {
+            Self::Given(keys) => return Ok(Arc::clone(keys)),
+            Self::Fetched(fetched) => fetched,
+        };
+        loop {
+            let mut landed = {
+                let mut state = fetched.state.lock();
+                let now = Instant::now();
+                match next(&mut state, now) {
+                    Next::Use(keys) => return Ok(keys),
+                    Next::UseAndFetch(keys) => {
+                        if state.may_try(now) {
+                            fetched.fetch(&mut state, now);
+                        }
+                        return Ok(keys);
+                    }
+                    Next::Fetch => match state.flight(now) {
+                        Some(landed) => landed,
+                        None if state.may_try(now) => fetched.fetch(&mut state, now),
+                        None => return Err(state.pause(now)),
+                    },
+                }
+            };
+            // The sender only closes the channel; but its worker may hang, and its timers with it.
+            let end = async { while landed.changed().await.is_ok() {} };
+            if tokio::time::timeout(PATIENCE, end).await.is_err() {
+                return Err(fetched.state.lock().pause(Instant::now()));
+            }
         }
     }
 }
 
 impl Fetched {
-    async fn ask(
-        self: &Arc<Self>,
-        next: impl Fn(&mut State, Instant) -> Next,
-    ) -> Result<Arc<KeySet>, Duration> {
-        loop {
-            match self.step(&next) {
-                Step::Have(keys) => return Ok(keys),
-                Step::Without(wait) => return Err(wait),
-                Step::Wait(mut landed) => {
-                    // The sender only closes the channel; but its worker may hang, and its timers with it.
-                    let end = async { while landed.changed().await.is_ok() {} };
-                    if tokio::time::timeout(PATIENCE, end).await.is_err() {
-                        return Err(self.state().pause(Instant::now()));
-                    }
-                }
-            }
-        }
-    }
-
-    fn step(self: &Arc<Self>, next: &impl Fn(&mut State, Instant) -> Next) -> Step {
-        let mut state = self.state();
-        let now = Instant::now();
-        match next(&mut state, now) {
-            Next::Use(keys) => Step::Have(keys),
-            Next::UseAndFetch(keys) => {
-                if state.may_try(now) {
-                    self.fetch(&mut state, now);
-                }
-                Step::Have(keys)
-            }
-            Next::Fetch => match state.flight(now) {
-                Some(landed) => Step::Wait(landed),
-                None if state.may_try(now) => Step::Wait(self.fetch(&mut state, now)),
-                None => Step::Without(state.pause(now)),
-            },
-        }
-    }
-
     /// Fetches the keys, in a task of its own: a client that disconnects does not stop it.
     fn fetch(self: &Arc<Self>, state: &mut State, now: Instant) -> watch::Receiver<()> {
         let (landing, landed) = watch::channel(());
@@ -159,7 +137,7 @@ impl Fetched {
     fn land(&self, keys: Result<KeySet, String>, at: Instant) {
         match keys {
             Ok(keys) => {
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 if state.newest.as_ref().is_none_or(|newest| newest.at < at) {
                     state.newest = Some(Newest { keys: Arc::new(keys), at });
                 }
@@ -169,10 +147,6 @@ impl Fetched {
                 "the keys of runtime tokens cannot be fetched: {why}"
             ),
         }
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock()
     }
 }
 

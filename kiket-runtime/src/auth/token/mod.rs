@@ -12,7 +12,7 @@ mod rules;
 use std::{fmt, time::Duration};
 
 pub use self::rules::TokenRules;
-use self::{jws::Jws, keyring::Keyring, known::Known, rules::Checks};
+use self::{jws::Jws, keyring::Keyring, known::Known};
 use crate::{
     auth::grant::Auth,
     error::{Problem, TokenError},
@@ -21,7 +21,7 @@ use crate::{
 
 /// Checks the runtime tokens of deliveries.
 pub(crate) struct TokenVerifier {
-    checks: Checks,
+    rules: TokenRules,
     keyring: Keyring,
     known: Known,
 }
@@ -48,14 +48,8 @@ impl TokenVerifier {
     ///
     /// What is wrong with the rules.
     pub(crate) fn new(rules: &TokenRules, kiket: &BaseUrl) -> Result<Self, Vec<Problem>> {
-        let (checks, given) = rules.checked()?;
-        let keyring = given.map_or_else(|| Keyring::of(kiket), Keyring::given);
-        Ok(Self { checks, keyring, known: Known::default() })
-    }
-
-    #[cfg(test)]
-    fn over(checks: Checks, keyring: Keyring) -> Self {
-        Self { checks, keyring, known: Known::default() }
+        let keyring = rules.checked()?.map_or_else(|| Keyring::of(kiket), Keyring::given);
+        Ok(Self { rules: rules.clone(), keyring, known: Known::default() })
     }
 
     /// What `token` allows at `now`, in Unix seconds.
@@ -64,11 +58,12 @@ impl TokenVerifier {
             return Ok(auth);
         }
         let jws = Jws::read(token)?;
+        let key_id = jws.key_id.as_deref();
         // The claims are checked before the keys are fetched: a malformed token causes no fetch.
-        let grant = self.checks.grant(jws.payload(), now)?;
-        let keys = self.keyring.keys(jws.key_id()).await.map_err(TokenRefusal::Undecided)?;
-        let mut holds = jws.is_signed_by(keys.candidates(jws.key_id())?);
-        if !holds && jws.key_id().is_none() {
+        let grant = self.rules.grant(&jws.payload, now)?;
+        let keys = self.keyring.keys(key_id).await.map_err(TokenRefusal::Undecided)?;
+        let mut holds = jws.is_signed_by(keys.candidates(key_id)?);
+        if !holds && key_id.is_none() {
             // Without a key id, the only key may have been rotated.
             let keys = self.keyring.newer(&keys).await.map_err(TokenRefusal::Undecided)?;
             holds = jws.is_signed_by(keys.candidates(None)?);
@@ -84,7 +79,7 @@ impl TokenVerifier {
 
 impl fmt::Debug for TokenVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenVerifier").field("checks", &self.checks).finish_non_exhaustive()
+        f.debug_struct("TokenVerifier").field("rules", &self.rules).finish_non_exhaustive()
     }
 }
 

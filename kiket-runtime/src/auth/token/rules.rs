@@ -21,10 +21,10 @@ use crate::{error::Problem, types::Secret};
 #[derive(Debug, Clone)]
 #[must_use = "rules do nothing until the builder gets them"]
 pub struct TokenRules {
-    issuer: String,
-    audience: Option<String>,
-    extension: Option<String>,
-    leeway: Duration,
+    pub(super) issuer: String,
+    pub(super) audience: Option<String>,
+    pub(super) extension: Option<String>,
+    pub(super) leeway: Duration,
     /// Public keys; hidden all the same, in case private ones are given by mistake.
     keys: Option<Secret>,
 }
@@ -80,8 +80,12 @@ impl TokenRules {
         self
     }
 
-    /// The checks, and the keys if they were given.
-    pub(super) fn checked(&self) -> Result<(Checks, Option<KeySet>), Vec<Problem>> {
+    /// The keys if they were given.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the rules.
+    pub(super) fn checked(&self) -> Result<Option<KeySet>, Vec<Problem>> {
         let mut problems = Vec::new();
         if self.leeway > LARGEST_LEEWAY {
             let what = format!("a leeway of {:?} for runtime tokens is more than 60 s", self.leeway);
@@ -94,19 +98,6 @@ impl TokenRules {
                 .push(Problem::new(what).mend("give the text that `/.well-known/jwks.json` of Kiket has"));
             None
         });
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let Self { issuer, audience, extension, leeway, .. } = self.clone();
-        Ok((Checks { issuer, audience, extension, leeway_seconds: leeway.as_secs() }, keys))
+        if problems.is_empty() { Ok(keys) } else { Err(problems) }
     }
-}
-
-/// The values that the claims of a token are compared with.
-#[derive(Debug, Clone)]
-pub(super) struct Checks {
-    pub(super) issuer: String,
-    pub(super) audience: Option<String>,
-    pub(super) extension: Option<String>,
-    pub(super) leeway_seconds: u64,
 }

@@ -8,10 +8,12 @@ use std::{
 use kiket_testing::TokenIssuer; // of another build of this crate: only its texts and JSON are taken
 use serde_json::{Value, json};
 
-use super::{Keyring, TokenError, TokenRefusal, TokenVerifier, jwks::KeySet, rules::TokenRules};
+use super::{
+    BaseUrl, Keyring, Known, TokenError, TokenRefusal, TokenVerifier, jwks::KeySet, rules::TokenRules,
+};
 use crate::client::{
     Fetcher,
-    wire::{Outgoing, Response, Sending, Transport},
+    transport::{Outgoing, Response, Sending, Transport},
 };
 
 const NOW: u64 = 1_768_690_100;
@@ -37,8 +39,7 @@ fn with(change: &Value) -> Value {
 }
 
 fn given(rules: TokenRules, issuer: &TokenIssuer) -> TokenVerifier {
-    let (checks, keys) = rules.keys(issuer.jwks().to_string()).checked().unwrap();
-    TokenVerifier::over(checks, Keyring::given(keys.unwrap()))
+    TokenVerifier::new(&rules.keys(issuer.jwks().to_string()), &BaseUrl::kiket()).unwrap()
 }
 
 #[tokio::test]
@@ -254,9 +255,8 @@ impl Host {
     }
 
     fn verifier(&self) -> TokenVerifier {
-        let (checks, _) = TokenRules::new().checked().unwrap();
         let fetcher = Fetcher::over(Box::new(self.clone()), "https://kiket.dev/.well-known/jwks.json".into());
-        TokenVerifier::over(checks, Keyring::over(fetcher))
+        TokenVerifier { rules: TokenRules::new(), keyring: Keyring::over(fetcher), known: Known::default() }
     }
 }
 

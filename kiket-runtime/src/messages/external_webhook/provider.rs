@@ -6,7 +6,7 @@ use super::webhook::ExternalWebhook;
 use crate::{
     auth::{MacKey, read_time},
     error::{VerificationError, VerificationErrorKind},
-    types::{Occurrence, Secret, SecretError},
+    types::{Repeated, Secret, SecretError},
 };
 
 /// A service that signs its webhooks.
@@ -67,24 +67,19 @@ impl ExternalWebhook {
     /// The header is missing or repeats: with two values, the signed one may not be the one that is read.
     pub fn header(&self, name: &str) -> Result<&str, VerificationError> {
         match self.headers().only(name) {
-            Occurrence::Once(value) => std::str::from_utf8(value).map_err(|_| malformed(name, "text")),
-            Occurrence::Absent => Err(VerificationError::new(
-                VerificationErrorKind::Missing,
-                format!("the header `{name}` is missing"),
-            )),
-            Occurrence::Repeated => Err(VerificationError::new(
-                VerificationErrorKind::Repeated,
-                format!("the header `{name}` is there more than once"),
-            )),
+            Ok(Some(value)) => std::str::from_utf8(value).map_err(|_| malformed(name, "text")),
+            Ok(None) => Err(unfit(VerificationErrorKind::Missing, name, "is missing")),
+            Err(Repeated) => Err(unfit(VerificationErrorKind::Repeated, name, "is there more than once")),
         }
     }
 }
 
 pub(super) fn malformed(header: &str, expected: &str) -> VerificationError {
-    VerificationError::new(
-        VerificationErrorKind::Malformed,
-        format!("the header `{header}` is not {expected}"),
-    )
+    unfit(VerificationErrorKind::Malformed, header, &format!("is not {expected}"))
+}
+
+fn unfit(kind: VerificationErrorKind, header: &str, why: &str) -> VerificationError {
+    VerificationError::new(kind, format!("the header `{header}` {why}"))
 }
 
 pub(super) fn unusable_secret(why: &str) -> VerificationError {
@@ -110,10 +105,8 @@ impl Key {
 
     /// The key that `read` makes of the text of a secret. A secret that is blank or has white space at an end is refused.
     pub(super) fn new(secret: &Secret, read: impl FnOnce(&str) -> Result<MacKey, VerificationError>) -> Self {
-        Self(match SecretError::find(secret) {
-            Some(unusable) => Err(unusable_secret(&unusable.to_string())),
-            None => read(secret.expose()),
-        })
+        let text = SecretError::check(secret).map_err(|unusable| unusable_secret(&unusable.to_string()));
+        Self(text.and_then(read))
     }
 
     /// Checks that one of `claimed` is the MAC of `parts`.

@@ -2,14 +2,11 @@
 
 use std::{fmt, time::SystemTime};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::headers;
-use crate::{
-    types::read_time,
-    types::{Headers, or_default},
-};
+use crate::types::{Headers, or_default, read_time};
 
 /// A webhook of another service, as Kiket received it; the payload of an `external.webhook.…` event.
 ///
@@ -39,11 +36,14 @@ use crate::{
 ///
 /// Unknown fields are kept. `Debug` prints neither the values of headers nor the body, which hold signatures and tokens.
 #[derive(Clone, Deserialize)]
-#[serde(from = "Fields")]
 pub struct ExternalWebhook {
+    event: Option<String>,
     action: Option<String>,
+    #[serde(rename = "external_webhook")]
     request: Request,
+    #[serde(default, deserialize_with = "time")]
     received_at: Option<SystemTime>,
+    #[serde(flatten)]
     extra: Map<String, Value>,
 }
 
@@ -54,7 +54,8 @@ impl ExternalWebhook {
     /// The action, like `inbound_email`, which names the webhook of the extension: `action`, else the end of the event's
     /// name.
     pub fn action(&self) -> Option<&str> {
-        self.action.as_deref()
+        let of_event = || self.event.as_deref()?.strip_prefix(EVENT_PREFIX);
+        self.action.as_deref().or_else(of_event)
     }
 
     /// The body as it was sent: the text that the provider signed. Empty where there was none.
@@ -112,7 +113,7 @@ impl ExternalWebhook {
 impl fmt::Debug for ExternalWebhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExternalWebhook")
-            .field("action", &self.action)
+            .field("action", &self.action())
             .field("method", &self.request.method)
             .field("content_type", &self.content_type())
             .field("headers", &self.headers())
@@ -120,17 +121,6 @@ impl fmt::Debug for ExternalWebhook {
             .field("received_at", &self.received_at)
             .finish_non_exhaustive()
     }
-}
-
-/// The payload on the wire.
-#[derive(Deserialize)]
-struct Fields {
-    event: Option<String>,
-    action: Option<String>,
-    external_webhook: Request,
-    received_at: Option<Value>,
-    #[serde(flatten)]
-    extra: Map<String, Value>,
 }
 
 /// The request that Kiket received.
@@ -149,11 +139,7 @@ struct Request {
     extra: Map<String, Value>,
 }
 
-impl From<Fields> for ExternalWebhook {
-    fn from(fields: Fields) -> Self {
-        let Fields { event, action, external_webhook: request, received_at, extra } = fields;
-        let of_event = || event?.strip_prefix(EVENT_PREFIX).map(str::to_owned);
-        let received_at = received_at.and_then(|time| read_time(&time.to_string()));
-        Self { action: action.or_else(of_event), request, received_at, extra }
-    }
+/// A time; `None` where the field is no time.
+fn time<'de, D: Deserializer<'de>>(field: D) -> Result<Option<SystemTime>, D::Error> {
+    Value::deserialize(field).map(|time| read_time(&time.to_string()))
 }

@@ -9,11 +9,7 @@ use super::{
     id::{id, present},
     message::{ChannelType, NotificationError},
 };
-use crate::{
-    error::Result,
-    handler::{IntoReply, Reply},
-    types::or_default,
-};
+use crate::types::or_default;
 
 /// The payload that asks whether the extension can write to a channel.
 ///
@@ -82,9 +78,8 @@ impl TryFrom<Fields> for ChannelValidation {
     type Error = NotificationError;
 
     fn try_from(fields: Fields) -> Result<Self, NotificationError> {
-        let Fields { channel_id, channel_type, extra } = fields;
-        let channel_id = present(channel_id).ok_or(NotificationError::CHANNEL_MISSING)?;
-        Ok(Self { channel_id, channel_type, extra })
+        let channel_id = present(fields.channel_id).ok_or(NotificationError::CHANNEL_MISSING)?;
+        Ok(Self { channel_id, channel_type: fields.channel_type, extra: fields.extra })
     }
 }
 
@@ -130,13 +125,6 @@ impl ChannelValidity {
     pub fn data(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.metadata.insert(key.into(), value.into());
         self
-    }
-}
-
-#[diagnostic::do_not_recommend] // the list of replies shows the general ones
-impl IntoReply for ChannelValidity {
-    fn into_reply(self) -> Result<Reply> {
-        Ok(Reply::json(self))
     }
 }
 

@@ -139,7 +139,7 @@ impl Notification {
         channel_id: impl Into<String>,
         message: impl Into<String>,
     ) -> Result<Self, NotificationError> {
-        Fields::new(ChannelType::Channel, message.into()).channel(channel_id.into()).try_into()
+        Self::to(ChannelType::Channel, Some(channel_id.into()), None, message.into())
     }
 
     /// A message for one person.
@@ -151,8 +151,7 @@ impl Notification {
         recipient_id: impl Into<String>,
         message: impl Into<String>,
     ) -> Result<Self, NotificationError> {
-        let fields = Fields::new(ChannelType::Direct, message.into());
-        Fields { recipient_id: Some(recipient_id.into()), ..fields }.try_into()
+        Self::to(ChannelType::Direct, None, Some(recipient_id.into()), message.into())
     }
 
     /// A message for a group.
@@ -164,12 +163,20 @@ impl Notification {
         group_id: impl Into<String>,
         message: impl Into<String>,
     ) -> Result<Self, NotificationError> {
-        let notification =
-            Self::try_from(Fields::new(ChannelType::Group, message.into()).channel(group_id.into()))?;
+        let notification = Self::to(ChannelType::Group, Some(group_id.into()), None, message.into())?;
         match notification.channel_id {
             Some(_) => Ok(notification),
             None => Err(NotificationError::CHANNEL_MISSING),
         }
+    }
+
+    fn to(
+        channel_type: ChannelType,
+        channel_id: Option<String>,
+        recipient_id: Option<String>,
+        message: String,
+    ) -> Result<Self, NotificationError> {
+        Fields { message, channel_type, channel_id, recipient_id, ..Fields::default() }.try_into()
     }
 
     /// Sets the format.
@@ -248,7 +255,7 @@ impl fmt::Debug for Notification {
 }
 
 /// A notification as it is read, before its checks.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Fields {
     message: String,
     channel_type: ChannelType,
@@ -270,61 +277,28 @@ struct Fields {
     extra: Map<String, Value>,
 }
 
-impl Fields {
-    fn new(channel_type: ChannelType, message: String) -> Self {
-        Self {
-            message,
-            channel_type,
-            channel_id: None,
-            recipient_id: None,
-            format: Format::default(),
-            priority: Priority::default(),
-            metadata: Map::new(),
-            thread_id: None,
-            attachments: Vec::new(),
-            extra: Map::new(),
-        }
-    }
-
-    fn channel(self, channel_id: String) -> Self {
-        Self { channel_id: Some(channel_id), ..self }
-    }
-}
-
 impl TryFrom<Fields> for Notification {
     type Error = NotificationError;
 
     fn try_from(fields: Fields) -> Result<Self, NotificationError> {
-        let Fields {
-            message,
-            channel_type,
-            channel_id,
-            recipient_id,
-            format,
-            priority,
-            metadata,
-            thread_id,
-            attachments,
-            extra,
-        } = fields;
-        let [channel_id, recipient_id] = [channel_id, recipient_id].map(id::present);
-        if message.trim().is_empty() {
+        let [channel_id, recipient_id] = [fields.channel_id, fields.recipient_id].map(id::present);
+        if fields.message.trim().is_empty() {
             return Err(NotificationError::MESSAGE_BLANK);
         }
-        match (&channel_type, &channel_id, &recipient_id) {
+        match (&fields.channel_type, &channel_id, &recipient_id) {
             (ChannelType::Channel, None, _) => Err(NotificationError::CHANNEL_MISSING),
             (ChannelType::Direct, _, None) => Err(NotificationError::RECIPIENT_MISSING),
             _ => Ok(Self {
-                message,
-                channel_type,
+                message: fields.message,
+                channel_type: fields.channel_type,
                 channel_id,
                 recipient_id,
-                format,
-                priority,
-                metadata,
-                thread_id,
-                attachments,
-                extra,
+                format: fields.format,
+                priority: fields.priority,
+                metadata: fields.metadata,
+                thread_id: fields.thread_id,
+                attachments: fields.attachments,
+                extra: fields.extra,
             }),
         }
     }

@@ -6,10 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::id;
-use crate::{
-    error::Result,
-    handler::{IntoReply, Reply},
-};
 
 /// The reply to a notification: it was sent, or why not.
 ///
@@ -87,13 +83,6 @@ impl Outcome {
             self.retry_after = Some(delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0)));
         }
         self
-    }
-}
-
-#[diagnostic::do_not_recommend] // the list of replies shows the general ones
-impl IntoReply for Outcome {
-    fn into_reply(self) -> Result<Reply> {
-        Ok(Reply::json(self))
     }
 }
 
