@@ -22,8 +22,8 @@ use crate::{
     handler::{Registration, Registry},
     http::Routes,
     manifest::Manifest,
-    metrics::Metrics,
-    pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens},
+    metrics::{Metrics, Requests},
+    pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens, Watch},
     store::{KeySpace, Retention},
     telemetry::{Telemetry, TelemetryContext, redact_panics},
     types::{Clock, Redactor},
@@ -92,8 +92,12 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let redactor = redactor(&config);
     redact_panics(&redactor);
     let pipeline = Pipeline {
+        watch: Watch::new(&registry),
         authenticator,
-        concurrency: ConcurrencyLimit::new(options.limits.concurrency),
+        concurrency: ConcurrencyLimit::new(
+            options.limits.concurrency,
+            options.http.body_budget.max(options.http.body_limit),
+        ),
         registry,
         services: Arc::new(Services {
             client: Client::new(client, clock.clone()),
@@ -115,6 +119,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
             },
         },
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
+        requests: Requests::default(),
     };
     let routes =
         Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());

@@ -1,5 +1,6 @@
 //! The pipeline: the steps of a delivery, from the request to the response.
 
+mod arrivals;
 mod authenticate;
 mod authorize;
 mod completion;
@@ -12,18 +13,21 @@ mod respond;
 mod response;
 mod route;
 mod run;
+mod watch;
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 pub(crate) use self::{
+    arrivals::{Arrivals, Arriving},
     authenticate::{Authenticator, Tokens},
     concurrency::ConcurrencyLimit,
     dedupe::Deduplicator,
     record::Recorder,
     respond::Responder,
     response::Response,
+    watch::Watch,
 };
 use self::{
     authorize::authorize,
@@ -39,6 +43,7 @@ use crate::{
     auth::Authentic,
     delivery::{Delivery, Request, Services},
     handler::{Registry, Route},
+    metrics::Requests,
     types::caught,
 };
 
@@ -52,6 +57,9 @@ pub(crate) struct Pipeline {
     pub(crate) deduplicator: Option<Deduplicator>,
     pub(crate) responder: Responder,
     pub(crate) recorder: Recorder,
+    pub(crate) watch: Arc<Watch>,
+    /// Counts requests that never become deliveries.
+    pub(crate) requests: Requests,
 }
 
 /// The steps, in the order of the wire contract (wire contract, order). Each takes what the one before proved.
