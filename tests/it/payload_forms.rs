@@ -2,10 +2,7 @@
 
 use std::{
     borrow::Cow,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::UNIX_EPOCH,
 };
 
@@ -179,10 +176,9 @@ async fn a_body_that_is_too_deep_is_400() {
         id: String,
     }
 
-    let runs = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&runs);
-    let any = async move |_: Payload| {
-        counted.fetch_add(1, Ordering::SeqCst);
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let any = async |_: Payload| {
+        RUNS.fetch_add(1, Ordering::SeqCst);
     };
     let shallow = async |payload: Payload<Shallow>| Json(json!(payload.id));
     let typed = async |event: Payload<IssueCommented>| drop(event);
@@ -195,7 +191,7 @@ async fn a_body_that_is_too_deep_is_400() {
     for place in ["x", "id", "event_type", "secrets", "data"] {
         let body = format!(r#"{{"{place}":{}}}"#, nested(400));
         assert_eq!(sent(&extension, "a.b", &body).await, (400, json!("too_deep")), "{place}");
-        assert_eq!(runs.load(Ordering::SeqCst), 0);
+        assert_eq!(RUNS.load(Ordering::SeqCst), 0);
     }
     let body = format!(r#"{{"id":"1","x":{}}}"#, nested(400));
     assert_eq!(sent(&extension, "issue.commented", &body).await, (400, json!("too_deep")));
