@@ -1,4 +1,6 @@
-//! Every event that Kiket's public documents name, read from a payload of the documented shape. `docs/events.md` lists them.
+//! Every event that Kiket's public documents name, read from a payload of its shape.
+//!
+//! `docs/events.md` lists them.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
