@@ -17,6 +17,6 @@ pub(crate) use self::respond::not_found;
 pub use self::server::{Server, ServerHandle};
 pub use actix_web::web::ServiceConfig;
 
-pub(crate) use self::{options::Options, routes::Routes, signals::Signals};
+pub(crate) use self::{options::Options, path::routed, routes::Routes, signals::Signals};
 #[doc(inline)]
 pub use crate::types::HeadersIter;
