@@ -17,6 +17,7 @@ use crate::{
     handler::Context,
     http,
     pipeline::Response,
+    store::KeySpace,
     types::{Clock, EventName, EventVersion, Headers, Secret},
 };
 
@@ -51,6 +52,7 @@ pub struct ContextParts {
 pub fn context(parts: ContextParts) -> Option<Context> {
     let services = Services {
         client: parts.client.unwrap_or_else(Client::unconfigured),
+        keys: KeySpace::new(None, parts.extension_id.as_deref()),
         extension_id: parts.extension_id,
         extension_version: parts.extension_version,
         settings: parts.settings.into_iter().collect(),

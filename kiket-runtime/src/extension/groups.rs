@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::{BASE_URL, TELEMETRY_URL, address},
+    config::{BASE_URL, TELEMETRY_URL, address, namespace},
     extension::options::{Options, setters},
     store::DedupeStore,
     types::Secret,
@@ -101,6 +101,18 @@ impl DedupeOptions {
         /// Stores the replies in the store with this URL: `memory:`, `redis://…` or `postgres://…`. Comes before
         /// `KIKET_DEDUPE_URL`.
         url(url: impl Into<Secret>) => |options| options.layer.dedupe_url = Some(url.into());
+
+        /// The namespace of the deliveries in a shared store: letters, digits, `.`, `_` and `-`, at most 64. It keeps staging and
+        /// production of one extension apart. Comes before `KIKET_DEDUPE_NAMESPACE`; none by default.
+        ///
+        /// ```
+        /// # use kiket_runtime::ExtensionBuilder;
+        /// # fn of(builder: ExtensionBuilder) -> ExtensionBuilder {
+        /// builder.dedupe(|dedupe| dedupe.url("redis://redis").namespace("staging"))
+        /// # }
+        /// ```
+        namespace(name: impl AsRef<str>) => |options|
+            options.layer.dedupe_namespace = Some(namespace(name.as_ref()));
 
         /// Whether deliveries are deduplicated; on by default. With `false`, a redelivery runs its handler again.
         enabled(enabled: bool) => |options| options.dedupe.off = !enabled;

@@ -11,7 +11,6 @@ mod registration;
 mod report;
 mod requirements;
 
-pub(crate) use self::report::announce;
 pub use self::{
     builder::ExtensionBuilder,
     groups::{ClientOptions, DedupeOptions, HttpOptions, TelemetryOptions},

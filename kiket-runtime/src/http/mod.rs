@@ -15,8 +15,8 @@ pub(crate) use self::path::{target_of, tidied};
 pub(crate) use self::respond::not_found;
 #[doc(inline)]
 pub use self::server::{Server, ServerHandle};
-pub use actix_web::web::ServiceConfig;
+pub use actix_web::{dev::Server as AppServer, web::ServiceConfig};
 
-pub(crate) use self::{options::Options, path::routed, routes::Routes, signals::Signals};
+pub(crate) use self::{options::Options, path::routed, routes::Routes, server::Announce};
 #[doc(inline)]
 pub use crate::types::HeadersIter;

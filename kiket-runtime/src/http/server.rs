@@ -20,6 +20,7 @@ use actix_web::{
     web,
 };
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::time::Instant;
 
 use super::{
     connection::{Connection, tracked},
@@ -30,6 +31,7 @@ use super::{
 use crate::{
     error::{Problem, StartupError},
     pipeline::Pipeline,
+    telemetry::flush_output,
 };
 
 /// A server that listens, and serves once [`run`](Self::run) is called.
@@ -47,7 +49,7 @@ use crate::{
 /// println!("listening on {}", server.addresses()[0]);
 /// # let handle = server.handle();
 /// # handle.stop();
-/// server.run().await?; // until SIGTERM, SIGINT or `handle.stop()`
+/// server.run().await?; // until SIGTERM or `handle.stop()`
 /// # Ok(())
 /// # }
 /// ```
@@ -57,7 +59,11 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     routes: Routes,
     stop: tokio::sync::watch::Sender<bool>,
+    announce: Announce,
 }
+
+/// Prints the report of the start, with these addresses. Where the program has no log, it does so only if asked to.
+pub(crate) type Announce = Box<dyn FnOnce(&[SocketAddr], bool) + Send>;
 
 /// Stops a [`Server`] from elsewhere.
 #[derive(Debug, Clone)]
@@ -88,15 +94,22 @@ const WRITE_BUFFER: usize = 64 * 1024;
 const LAST_RESPONSES: Duration = Duration::from_millis(100);
 /// How long connections may take to close after the last response.
 const CLOSING_SECONDS: u64 = 2;
-/// How long threads may take to end after that. A thread that hangs does not delay the end of the process further.
+/// How long the end may take where nothing of the grace period is left. A thread that hangs does not delay the end of the
+/// process further.
 const ENDING: Duration = Duration::from_secs(CLOSING_SECONDS + 2);
-
 /// How long the last records of telemetry may take.
 const LAST_RECORDS: Duration = Duration::from_secs(2);
+/// How long the last lines of the log may take.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 impl Server {
     /// Listens on `host` and `port`, and serves `routes` once it runs.
-    pub(crate) fn bind(routes: Routes, host: &str, port: u16) -> Result<Self, StartupError> {
+    pub(crate) fn bind(
+        routes: Routes,
+        host: &str,
+        port: u16,
+        announce: Announce,
+    ) -> Result<Self, StartupError> {
         let mut server = ServerBuilder::new().shutdown_timeout(CLOSING_SECONDS).disable_signals();
         if let Some(workers) = routes.options.workers {
             server = server.workers(workers);
@@ -113,7 +126,13 @@ impl Server {
             Ok(server.run())
         });
         let listening = listening.map_err(|error| cannot_listen(host, port, &error))?;
-        Ok(Self { listening, addresses, routes, stop: tokio::sync::watch::Sender::new(false) })
+        Ok(Self { addresses, ..Self::of_app(listening, routes, announce) })
+    }
+
+    /// The server of an app that `routes` are mounted into.
+    pub(crate) fn of_app(app: dev::Server, routes: Routes, announce: Announce) -> Self {
+        let stop = tokio::sync::watch::Sender::new(false);
+        Self { listening: app, addresses: Vec::new(), routes, stop, announce }
     }
 
     /// The addresses that it listens on, with the port that was assigned for port 0.
@@ -126,10 +145,12 @@ impl Server {
         ServerHandle(self.stop.clone())
     }
 
-    /// Serves until SIGTERM, SIGINT or [`ServerHandle::stop`], then shuts down gracefully: the readiness probe fails, new
-    /// deliveries are refused with 503, and running ones complete within the grace period, which a second signal ends.
+    /// Serves until SIGTERM, SIGINT, SIGHUP, SIGQUIT or [`ServerHandle::stop`], then shuts down gracefully: the readiness
+    /// probe fails, new deliveries are refused with 503, and running ones complete within the grace period. A signal that
+    /// comes 2 s or more after the first ends the grace period.
     ///
-    /// On Windows the signals are Ctrl-C and Ctrl-Break.
+    /// On Windows the signals are Ctrl-C and Ctrl-Break. A signal that the process ignored before, as under `nohup`, stays
+    /// ignored (Linux).
     ///
     /// # Errors
     ///
@@ -137,12 +158,15 @@ impl Server {
     #[doc(alias = "graceful shutdown")]
     #[doc(alias = "SIGTERM")]
     pub async fn run(self) -> io::Result<()> {
-        let signals = Signals::listen()?;
-        self.run_until(signals).await
+        self.announced(false).await
     }
 
-    pub(crate) async fn run_until(self, mut signals: Signals) -> io::Result<()> {
-        let Self { listening, routes: Routes { pipeline, options, .. }, stop, .. } = self;
+    /// Announces the start, in any case if `always`, and runs.
+    pub(crate) async fn announced(self, always: bool) -> io::Result<()> {
+        let Self { listening, addresses, routes: Routes { pipeline, options, .. }, stop, announce } = self;
+        // A supervisor that reads the announcement may send a signal at once.
+        let mut signals = Signals::listen()?;
+        announce(&addresses, always);
         let mut stopped = stop.subscribe();
         let handle = listening.handle();
         let mut running = tokio::spawn(listening);
@@ -152,43 +176,52 @@ impl Server {
                 deduplicator.check().await;
             }
         });
-        tokio::select! {
-            ended = &mut running => return ended.map_err(io::Error::other)?,
-            signal = signals.next() => tracing::info!(signal, "draining"),
-            _ = stopped.wait_for(|stop| *stop) => tracing::info!("draining"),
-        }
+        // An app of the user's may have handled the signal itself.
+        let (ended, signal) = tokio::select! {
+            ended = &mut running => (Some(ended), None),
+            signal = signals.next() => (None, Some(signal)),
+            _ = stopped.wait_for(|stop| *stop) => (None, None),
+        };
         pipeline.concurrency.drain();
-        let grace = options.grace_period;
+        tracing::info!(signal, "draining");
+        let (grace, began) = (options.grace_period, Instant::now());
         let cut_off = tokio::select! {
+            biased;
             () = pipeline.concurrency.drained() => None,
             () = tokio::time::sleep(grace) => Some(format!("the grace period of {grace:?} is over")),
-            signal = signals.next() => Some(format!("a second signal, {signal}, ended the grace period")),
+            signal = signals.next_apart() => Some(format!("a second signal, {signal}, ended the grace period")),
         };
-        if let Some(why) = &cut_off {
-            tracing::error!(
-                in_flight = pipeline.concurrency.in_flight(),
-                "{why}: deliveries are cut off, and Kiket will send them again"
-            );
-        } else {
-            // When the server stops, it reads once more from every connection and drops what it read: requests that were
-            // accepted last get their response before that.
-            handle.pause().await;
-            tokio::time::sleep(LAST_RESPONSES).await;
+        let cut_off = cut_off.map(|why| (why, pipeline.concurrency.in_flight()));
+        if let Some((why, in_flight)) = &cut_off {
+            tracing::error!(in_flight, "{why}: deliveries are cut off, and Kiket will send them again");
         }
-        let stopping = handle.stop(cut_off.is_none());
-        let ended = tokio::time::timeout(ENDING, async {
-            stopping.await;
+        let (graceful, left) = match cut_off {
+            None => (true, grace.saturating_sub(began.elapsed())),
+            Some(_) => (false, Duration::ZERO),
+        };
+        let ending = async {
+            if let Some(ended) = ended {
+                return ended;
+            }
+            if graceful {
+                // When the server stops, it reads once more from every connection and drops what it read: requests that
+                // were accepted last get their response before that.
+                handle.pause().await;
+                tokio::time::sleep(LAST_RESPONSES).await;
+            }
+            handle.stop(graceful).await;
             running.await
-        });
-        if let Ok(ended) = ended.await {
+        };
+        let ended = tokio::time::timeout(left.max(ENDING), ending).await;
+        pipeline.recorder.telemetry.flush(LAST_RECORDS).await;
+        let _ = tokio::task::spawn_blocking(|| flush_output(LAST_LINES)).await;
+        if let Ok(ended) = ended {
             ended.map_err(io::Error::other)??;
         }
-        pipeline.recorder.telemetry.flush(LAST_RECORDS).await;
         match cut_off {
             None => Ok(()),
-            Some(why) => {
-                let what =
-                    format!("{why}, and deliveries were cut off: {}", pipeline.concurrency.in_flight());
+            Some((why, in_flight)) => {
+                let what = format!("{why}, and deliveries were cut off: {in_flight}");
                 Err(io::Error::new(io::ErrorKind::TimedOut, what))
             }
         }

@@ -14,6 +14,9 @@ pub struct Stats {
     pub token_refusals: Vec<(&'static str, u64)>,
     /// The telemetry records that were dropped because the feedback hook or the server was too slow.
     pub dropped_records: u64,
+    /// The lines of the log that were dropped because their reader was too slow, or that could not be written; of the whole
+    /// process, where the log is that of `kiket::main!` or uses [`log_writer`](crate::telemetry::log_writer).
+    pub dropped_lines: u64,
 }
 
 /// The metrics. Incrementing and reading never waits.

@@ -13,7 +13,7 @@ use crate::{
     delivery::{Envelope, Request},
     error::{Rejection, SignatureError, TokenError},
     metrics::Metrics,
-    store::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, StoreError, StoredReply},
+    store::{BeginOutcome, DedupeStore, KeySpace, LeaseState, StoreError, StoredReply},
     types::{Authentication, Clock, Secret, VERSION_HEADER, hex, sha256_of_parts, unless},
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct Authenticator {
 pub(crate) struct Tokens {
     pub(crate) verifier: TokenVerifier,
     pub(crate) memory: Arc<dyn DedupeStore>,
-    pub(crate) extension_id: Option<String>,
+    pub(crate) keys: KeySpace,
     /// Whether tokens are accepted while the store is down, at the risk of accepting one twice.
     pub(crate) run_without_store: bool,
 }
@@ -175,7 +175,7 @@ impl Tokens {
     /// other delivery may use it.
     async fn remember(&self, id: &str, fingerprint: &Bytes, seconds: u64) -> Result<(), Refused> {
         // Deliveries are in the same store; their keys begin with the name of an event, which is never empty.
-        let key = DedupeKey::new(self.extension_id.as_deref().unwrap_or_default(), &format!(":jti:{id}"));
+        let key = self.keys.key(&format!(":jti:{id}"));
         let (latest, late) = (Instant::now() + STORE, "it does not respond");
         let begun = before(latest, self.memory.begin(&key, STORE), late).await;
         match begun.map_err(Refused::StoreDown)? {

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     delivery::Delivery,
     error::HandlerError,
-    handler::{Next, Reply, Route},
+    handler::{Next, Route},
     types::{caught, within},
 };
 
@@ -34,8 +34,10 @@ pub(super) async fn run(call: Call<'_>, delivery: &Delivery, route: &Route) -> O
         Box::pin(async move { Next::new(delivery, middleware, handler).run().await })
     };
     let outcome = bounded(handler, delivery.deadline(), address(route)).await.map_err(Stop::Failed)?;
-    let (status, body) = outcome.and_then(Reply::into_parts).map_err(failed)?;
-    Ok(Response::new(status, body))
+    let reply = outcome.map_err(failed)?;
+    let is_decision = reply.is_decision();
+    let (status, body) = reply.into_parts().map_err(failed)?;
+    Ok(Response { is_decision, ..Response::new(status, body) })
 }
 
 /// How long a handler may keep its thread before a warning; other deliveries wait meanwhile.
