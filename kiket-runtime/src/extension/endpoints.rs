@@ -15,7 +15,7 @@ pub(super) fn endpoints(manifest: &Manifest) -> Result<Vec<(String, Option<Event
     for endpoint in manifest.endpoints() {
         let (path, event) = (&*endpoint.path, &endpoint.event);
         match routed(path) {
-            Some(of) if of == Some(event.as_str()) => {} // the route of this event anyway
+            Some(route) if route.event == Some(event.as_str()) => {} // the route of this event anyway
             Some(_) => problems.push(
                 Problem::new(format!(
                     "`endpoint` of `{event}` is `{path}`, which is another route of the extension"

@@ -271,7 +271,7 @@ mod tests {
     /// Writes until the kernel takes no more, which it has not noticed before `poll_write` says so.
     fn fill(connection: &mut Connection) {
         let context = &mut Context::from_waker(Waker::noop());
-        while Pin::new(&mut *connection).poll_write(context, &[0; 64 * 1024]).is_ready() {}
+        while Pin::new(&mut *connection).poll_write(context, &vec![0; 64 * 1024]).is_ready() {}
     }
 
     #[tokio::test(start_paused = true)]
@@ -321,7 +321,7 @@ mod tests {
     #[tokio::test]
     async fn one_piece_is_read_between_two_flushes() {
         let (mut connection, mut client) = connected().await;
-        client.write_all(&[1; 3 * 8 * 1024]).await.unwrap();
+        client.write_all(&vec![1; 3 * 8 * 1024]).await.unwrap();
         for _ in 0..3 {
             let mut left = usize::try_from(PIECE).unwrap();
             while left > 0 {

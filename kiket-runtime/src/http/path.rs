@@ -56,14 +56,13 @@ impl Form {
     }
 }
 
-/// The event of the deliveries at `path`, which has no prefix, if it is a route already: `Some(None)` where it is another
-/// route than that of an event.
-pub(crate) fn routed(path: &str) -> Option<Option<&str>> {
+/// The target of `path`, which has no prefix, if it is a route already; that of a health check names no event.
+pub(crate) fn routed(path: &str) -> Option<Target<'_>> {
     if ["/health", "/health/live", "/health/ready"].contains(&path) {
-        return Some(None);
+        return Some(Target::default());
     }
     let found = |form: Form| form.read(path, form.beginning()).filter(|_| path.starts_with(form.beginning()));
-    Form::ALL.into_iter().find_map(found).map(|target| target.event)
+    Form::ALL.into_iter().find_map(found)
 }
 
 /// A path without trailing and repeated slashes, if it has any: addresses of callbacks are joined carelessly.
@@ -118,10 +117,10 @@ mod tests {
             ("/v/v1/webhooks/a.b", Some("a.b")),
             ("/webhooks/webhooks/a", Some("a")),
         ] {
-            assert_eq!(routed(path), Some(event), "{path}");
+            assert_eq!(routed(path).expect(path).event, event, "{path}");
         }
         for path in ["/hooks/a", "/webhooks/kiket/a", "/x/webhooks/a", "/x/health", "/x/webhook"] {
-            assert_eq!(routed(path), None, "{path}");
+            assert!(routed(path).is_none(), "{path}");
         }
     }
 
