@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::types::Mutex;
+use crate::types::{Mutex, caught};
 
 /// How many bytes may wait to be written. What comes on top is dropped.
 const CAPACITY: usize = 1024 * 1024;
@@ -149,11 +149,13 @@ impl Output {
             let lines = if complete { mem::take(&mut queue.unreported) } else { 0 };
             drop(queue);
             if lines > 0 {
-                // Now that the queue is empty, it has room for this line.
-                tracing::warn!(
-                    lines,
-                    "log lines were dropped: their reader was too slow, or they could not be written"
-                );
+                // Now that the queue is empty, it has room for this line. A subscriber that panics does not end this thread.
+                let _ = caught(|| {
+                    tracing::warn!(
+                        lines,
+                        "log lines were dropped: their reader was too slow, or they could not be written"
+                    );
+                });
             }
             if torn {
                 batch.insert(0, b'\n'); // the next line must not continue half a line
