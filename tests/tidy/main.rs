@@ -197,8 +197,11 @@ fn only_the_start_reads_the_global_list_of_handlers() {
 }
 
 #[test]
-fn only_the_manifest_and_seeds_of_tests_read_files() {
-    check("fs::", &["manifest/load.rs", "kiket-testing/src/platform/seed.rs"]);
+fn only_these_files_use_the_file_system() {
+    check(
+        "fs::",
+        &["http/signals.rs", "manifest/load.rs", "telemetry/output.rs", "kiket-testing/src/platform/seed.rs"],
+    );
 }
 
 #[test]

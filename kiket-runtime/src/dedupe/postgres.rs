@@ -505,6 +505,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_driver_cannot_log_the_body_of_a_reply() {
+        let body = Confidential(b"canary");
+        let value: &(dyn ToSql + Sync) = &body;
+        assert_eq!(format!("{value:?}"), "6 bytes");
+        let mut sent = BytesMut::new();
+        assert!(matches!(value.to_sql_checked(&Type::BYTEA, &mut sent), Ok(IsNull::No)));
+        assert_eq!(sent, &b"canary"[..]);
+    }
+
+    #[test]
     fn tls_is_for_the_network() {
         #[track_caller]
         fn check(url: &str, tls: bool) {
