@@ -271,7 +271,7 @@ settings:
     fn a_namespace_is_a_plain_word() {
         let read = |text: &str| {
             let environment = environment(&[(WEBHOOK_SECRET, "s3cret"), ("KIKET_DEDUPE_NAMESPACE", text)]);
-            combined(Layer::default(), &environment, Declared::Nothing).map(|config| config.dedupe_namespace)
+            combined(Layer::default(), &environment, None).map(|config| config.dedupe_namespace)
         };
         assert_eq!(read("staging-2").unwrap().as_deref(), Some("staging-2"));
         assert_eq!(read("").unwrap(), None);
@@ -280,7 +280,7 @@ settings:
         }
         let layer = Layer { dedupe_namespace: Some(namespace("built")), ..Layer::default() };
         let environment = environment(&[(WEBHOOK_SECRET, "s3cret"), ("KIKET_DEDUPE_NAMESPACE", "/")]);
-        let config = combined(layer, &environment, Declared::Nothing).unwrap();
+        let config = combined(layer, &environment, None).unwrap();
         assert_eq!(config.dedupe_namespace.as_deref(), Some("built"));
     }
 

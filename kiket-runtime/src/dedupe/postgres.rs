@@ -2,13 +2,17 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
+use tokio::io::AsyncReadExt as _;
 use tokio_postgres::{
     Config, NoTls, Row,
     config::{Host, SslMode, TargetSessionAttrs},
@@ -32,8 +36,9 @@ use crate::store::{
 /// create it by hand from [`PostgresStore::TABLE`]. Each operation is one statement, and time is the server's.
 /// [`begin`](DedupeStore::begin) deletes expired rows from time to time.
 ///
-/// It needs no session: no prepared statement, no `SET`, no lock outside a transaction. So it works behind a pooler that gives
-/// each transaction another connection, like `PgBouncer` with `pool_mode = transaction`. A connection that turns out to lead to a
+/// It needs no session: no `SET`, no lock outside a transaction, and prepared statements only where each connection has a session
+/// of its own. So it works behind a pooler that gives each transaction another one, like `PgBouncer` with
+/// `pool_mode = transaction`. A connection that turns out to lead to a
 /// replica, or to a server that shuts down, is closed with all idle ones, and the operation is retried on a new one; no
 /// connection is used for more than five minutes. `postgres://user@first,second/name` names several servers, of which the one
 /// that can be written to is used.
@@ -73,14 +78,16 @@ ON CONFLICT (key) DO UPDATE SET
 RETURNING token, status, retry_after, body,
   (extract(epoch FROM expires_at - clock_timestamp()) * 1000)::bigint AS remaining";
 
-/// A stored reply does not change.
+/// A stored reply does not change. The hash of the request stands after the token, so that tables of earlier versions have room
+/// for it, and earlier versions read the rows.
 const COMMIT: &str = "
 UPDATE kiket_dedupe SET
+  token = CASE WHEN status IS NULL THEN token || $7 ELSE token END,
   status = coalesce(status, $3),
   retry_after = coalesce(retry_after, $4),
   body = coalesce(body, $5),
   expires_at = CASE WHEN status IS NULL THEN clock_timestamp() + make_interval(secs => $6) ELSE expires_at END
-WHERE key = $1 AND token = $2 AND expires_at > clock_timestamp()";
+WHERE key = $1 AND split_part(token, ':', 1) = $2 AND expires_at > clock_timestamp()";
 
 const RELEASE: &str = "
 DELETE FROM kiket_dedupe
@@ -203,13 +210,18 @@ impl DedupeStore for PostgresStore {
                     let status = i32::from(reply.status().as_u16());
                     let (retry, seconds) = (reply.retry_seconds(), countable(retention).as_secs_f64());
                     let (token, body) = (token.to_string(), &reply.body()[..]);
-                    let values: [(&(dyn ToSql + Sync), Type); 6] = [
+                    let request = match reply.request_text() {
+                        hash if hash.is_empty() => hash,
+                        hash => format!(":{hash}"),
+                    };
+                    let values: [(&(dyn ToSql + Sync), Type); 7] = [
                         (&key.as_str(), Type::TEXT),
                         (&token, Type::TEXT),
                         (&status, Type::INT4),
                         (&retry, Type::INT8),
                         (&body, Type::BYTEA),
                         (&seconds, Type::FLOAT8),
+                        (&request, Type::TEXT),
                     ];
                     connections.execute(COMMIT, &values).await
                 }
@@ -245,11 +257,47 @@ impl DedupeStore for PostgresStore {
     }
 }
 
-/// The pool of connections. A statement is sent with its values in one message, and has no name on the server.
+/// The pool of connections.
 #[derive(Clone)]
 struct Connections {
     pool: Pool,
     tls: Option<MakeRustlsConnect>,
+    sessions: Arc<Sessions>,
+}
+
+/// Whether connections have sessions of their own, whose prepared statements save half of the server's work. Behind a pooler
+/// another program may have given the same name to another statement; there a statement is sent with its values and has no name.
+#[derive(Default)]
+struct Sessions {
+    /// Whether a connection was seen to have one.
+    seen: AtomicBool,
+    /// Whether a connection was seen to have none. Then none is relied on any more.
+    missed: AtomicBool,
+}
+
+impl Sessions {
+    /// Looks at a new connection: a pooler gives another process id than that of the server behind it.
+    async fn look(&self, client: &ClientWrapper) -> Result<(), tokio_postgres::Error> {
+        let row = client.query_typed_one("SELECT pg_backend_pid()", &[]).await?;
+        let own = process_id(client).await == Some(row.try_get(0)?);
+        if own { &self.seen } else { &self.missed }.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn are_own(&self) -> bool {
+        self.seen.load(Ordering::Relaxed) && !self.missed.load(Ordering::Relaxed)
+    }
+}
+
+/// The process id that the connection was given when it was made. The library shows it in a request to cancel only. `None` with
+/// `sslmode=require`, for that request would be encrypted.
+async fn process_id(client: &ClientWrapper) -> Option<i32> {
+    let (ours, mut theirs) = tokio::io::duplex(64);
+    client.cancel_token().cancel_query_raw(ours, NoTls).await.ok()?;
+    let mut request = Vec::new();
+    theirs.read_to_end(&mut request).await.ok()?;
+    // Length and code of the request stand before it.
+    Some(i32::from_be_bytes(*request.get(8..)?.first_chunk()?))
 }
 
 type Values<'v> = &'v [(&'v (dyn ToSql + Sync), Type)];
@@ -262,15 +310,21 @@ impl Connections {
             Some(tls) => Manager::from_config(config, tls, recycled),
             None => Manager::from_config(config, NoTls, recycled),
         };
+        let sessions = Arc::<Sessions>::default();
+        let looking = Arc::clone(&sessions);
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(OPERATION))
             .create_timeout(Some(CONNECT))
             .recycle_timeout(Some(CONNECT))
+            .post_create(Hook::async_fn(move |client, _| {
+                let sessions = Arc::clone(&looking);
+                Box::pin(async move { sessions.look(client).await.map_err(HookError::Backend) })
+            }))
             .pre_recycle(Hook::sync_fn(|_, metrics| recent(metrics.age())))
             .build();
-        pool.map(|pool| Self { pool, tls })
+        pool.map(|pool| Self { pool, tls, sessions })
     }
 
     async fn lend(&self) -> Result<Lent, PoolError> {
@@ -279,16 +333,16 @@ impl Connections {
 
     async fn one(&self, statement: &str, values: Values<'_>) -> Result<Row, PoolError> {
         let mut lent = self.lend().await?;
-        let row = lent.client()?.query_typed_one(statement, values).await;
+        let row = lent.one(statement, values).await;
         lent.give_back();
-        Ok(row?)
+        row
     }
 
     async fn execute(&self, statement: &str, values: Values<'_>) -> Result<u64, PoolError> {
         let mut lent = self.lend().await?;
-        let rows = lent.client()?.execute_typed(statement, values).await;
+        let rows = lent.execute(statement, values).await;
         lent.give_back();
-        Ok(rows?)
+        rows
     }
 
     async fn create_table(&self) -> Result<(), PoolError> {
@@ -319,6 +373,26 @@ struct Lent {
 impl Lent {
     fn client(&mut self) -> Result<&mut Object, PoolError> {
         self.client.as_mut().ok_or(PoolError::Closed)
+    }
+
+    async fn one(&mut self, statement: &str, values: Values<'_>) -> Result<Row, PoolError> {
+        if !self.connections.sessions.are_own() {
+            return Ok(self.client()?.query_typed_one(statement, values).await?);
+        }
+        let client = self.client()?;
+        let statement = client.prepare_cached(statement).await?;
+        let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
+        Ok(client.query_one(&statement, &values).await?)
+    }
+
+    async fn execute(&mut self, statement: &str, values: Values<'_>) -> Result<u64, PoolError> {
+        if !self.connections.sessions.are_own() {
+            return Ok(self.client()?.execute_typed(statement, values).await?);
+        }
+        let client = self.client()?;
+        let statement = client.prepare_cached(statement).await?;
+        let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
+        Ok(client.execute(&statement, &values).await?)
     }
 
     fn give_back(mut self) {
@@ -362,6 +436,7 @@ fn read(row: &Row, token: LeaseToken) -> Result<Result<BeginOutcome, StoreError>
         status.into(),
         row.try_get::<_, Option<i64>>("retry_after")?.unwrap_or(-1),
         row.try_get::<_, Option<Vec<u8>>>("body")?.unwrap_or_default(),
+        owner.split_once(':').map_or("", |(_, request)| request),
     );
     Ok(reply.map(BeginOutcome::Done).ok_or_else(unknown))
 }
@@ -389,7 +464,7 @@ fn tls() -> MakeRustlsConnect {
 
 fn database(error: &PoolError) -> Option<&tokio_postgres::Error> {
     match error {
-        PoolError::Backend(error) => Some(error),
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => Some(error),
         _ => None,
     }
 }
@@ -398,14 +473,21 @@ fn code(error: &PoolError) -> Option<&SqlState> {
     database(error).and_then(tokio_postgres::Error::code)
 }
 
-/// Whether a new connection may succeed: this one is lost, or its server shuts down, starts, is a replica now, or has left the
-/// connection in a broken transaction.
+/// Whether a new connection may succeed: this one is lost, or its server shuts down, starts, is a replica now, has left the
+/// connection in a broken transaction, or has lost or outdated its prepared statements.
 fn is_stale(error: &PoolError) -> bool {
     let stale = |code: &SqlState| {
         // 08: a connection failed, also that of a pooler; 57P: an operator intervened.
         code.code().starts_with("08")
             || code.code().starts_with("57P")
-            || [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::IN_FAILED_SQL_TRANSACTION].contains(code)
+            || [
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                SqlState::IN_FAILED_SQL_TRANSACTION,
+                SqlState::INVALID_SQL_STATEMENT_NAME,
+                SqlState::DUPLICATE_PSTATEMENT,
+                SqlState::FEATURE_NOT_SUPPORTED, // "cached plan must not change result type"
+            ]
+            .contains(code)
     };
     database(error).is_some_and(|error| error.is_closed() || error.code().is_some_and(stale))
 }
@@ -420,7 +502,9 @@ fn failed(error: PoolError) -> StoreError {
     let (what, mend) = advice(code(&error).map(SqlState::code));
     let failed = StoreError::new(what).mend(mend);
     match error {
-        PoolError::Backend(error) => failed.because(error),
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+            failed.because(error)
+        }
         error => failed.because(error),
     }
 }

@@ -62,16 +62,16 @@ const OLDEST: Duration = Duration::from_secs(300);
 /// `owner` is set while the delivery is leased, `by` and the rest after it is done. To begin again with the same token,
 /// after a response was lost, succeeds.
 const BEGIN: &str = r"
-local found = redis.call('HMGET', KEYS[1], 'owner', 'status', 'retry', 'body')
+local found = redis.call('HMGET', KEYS[1], 'owner', 'status', 'retry', 'body', 'request')
 if found[2] then
-  return {2, tonumber(found[2]), tonumber(found[3]), found[4]}
+  return {2, tonumber(found[2]), tonumber(found[3]), found[4], found[5] or ''}
 end
 if found[1] and found[1] ~= ARGV[1] then
-  return {1, redis.call('PTTL', KEYS[1]), -1, ''}
+  return {1, redis.call('PTTL', KEYS[1]), -1, '', ''}
 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return {0, 0, -1, ''}
+return {0, 0, -1, '', ''}
 ";
 
 const COMMIT: &str = r"
@@ -83,7 +83,7 @@ if found[1] ~= ARGV[1] then
   return 0
 end
 redis.call('HDEL', KEYS[1], 'owner')
-redis.call('HSET', KEYS[1], 'by', ARGV[1], 'status', ARGV[2], 'retry', ARGV[3], 'body', ARGV[4])
+redis.call('HSET', KEYS[1], 'by', ARGV[1], 'status', ARGV[2], 'retry', ARGV[3], 'body', ARGV[4], 'request', ARGV[6])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 return 1
 ";
@@ -173,11 +173,13 @@ impl DedupeStore for RedisStore {
                 let call = call.clone();
                 async move { call.run(&shared.begin, link).await }
             });
-            let (state, number, retry, body): (i64, i64, i64, Vec<u8>) = found.await?;
+            let (state, number, retry, body, request): (i64, i64, i64, Vec<u8>, String) = found.await?;
             Ok(match state {
                 0 => BeginOutcome::Leased(token),
                 1 => BeginOutcome::Running { remaining: Duration::from_millis(number.max(1).unsigned_abs()) },
-                _ => BeginOutcome::Done(StoredReply::restore(number, retry, body).ok_or_else(unknown)?),
+                _ => BeginOutcome::Done(
+                    StoredReply::restore(number, retry, body, &request).ok_or_else(unknown)?,
+                ),
             })
         })
     }
@@ -193,7 +195,8 @@ impl DedupeStore for RedisStore {
             .with(reply.status().as_u16())
             .with(reply.retry_seconds())
             .with(&reply.body()[..])
-            .with(millis(retention));
+            .with(millis(retention))
+            .with(reply.request_text());
         Box::pin(self.owned(call, |shared| &shared.commit))
     }
 
@@ -356,7 +359,7 @@ impl Call {
     fn new(key: &DedupeKey, token: LeaseToken) -> Self {
         // The text in braces chooses the slot in a cluster.
         let key = format!("kiket:dedupe:{{{key}}}").into();
-        Self { key, arguments: Vec::with_capacity(5) }.with(token.to_string())
+        Self { key, arguments: Vec::with_capacity(6) }.with(token.to_string())
     }
 
     fn with(mut self, argument: impl ToRedisArgs) -> Self {
