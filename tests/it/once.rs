@@ -303,7 +303,7 @@ async fn a_store_is_asked_at_the_start_and_does_not_stop_it() {
         tells.notify_one();
         down()
     });
-    let builder = crate::running::builder().dedupe(|dedupe| dedupe.store(store));
+    let builder = crate::running::builder().id("com.example.once").dedupe(|dedupe| dedupe.store(store));
     let running = Running::start(builder.on("issue.created", "v1", async || ()));
     tokio::time::timeout(Duration::from_secs(60), asked.notified()).await.expect("the store is asked");
     running.stop().await;

@@ -38,7 +38,7 @@ enum Field {
     Timestamp,
     #[serde(alias = "occurredAt")]
     OccurredAt,
-    #[serde(alias = "createdAt")]
+    #[serde(rename = "createdAt")]
     CreatedAt,
     #[serde(alias = "receivedAt")]
     ReceivedAt,
@@ -494,7 +494,7 @@ mod tests {
             r#"{"a":1,"b":"secrets","secrets":{"K":"v"}}"#,
             r#"{"secrets":{},"a":1,"b":"secrets"}"#,
             r#"{"a":1,"authentication":{"runtime_token":"t"},"secret_status":{},"b":"secrets","api":null}"#,
-            "{ \"api\" : {\"base_url\":\"u\"} , \"a\":1,\"b\":\"secrets\" }",
+            "{ \"api\" : {\"base_url\":\"u\"} , \"a\":1,\"b\":\"secrets\"}",
             r#"{"a":1,"secr\u0065ts":[","],"b":"secrets"}"#,
         ]);
         same(&["{}", r#"{"api":1}"#, r#"{ "api": 1 , "secrets":{} }"#]);

@@ -1,0 +1,295 @@
+//! The store in PostgreSQL: a row for each delivery, a statement for each operation.
+
+mod connections;
+mod failure;
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use deadpool_postgres::PoolError;
+use tokio_postgres::{
+    Config, Row,
+    config::TargetSessionAttrs,
+    types::{ToSql, Type},
+};
+
+use self::{
+    connections::{CONNECT, Connections},
+    failure::{failed, is_conflict, is_stale, lacks_table},
+};
+use super::{probe::probe, thread::StoreThread};
+use crate::store::{
+    BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreError, StoreFuture, StoredReply,
+    countable,
+};
+
+/// The store in PostgreSQL 12 or later, for all processes that share the database.
+///
+/// Each delivery is a row of the table `kiket_dedupe`. The store creates the table at the start if it is absent; you can
+/// create it by hand from [`PostgresStore::TABLE`]. Each operation is one statement, and time is the server's.
+/// [`begin`](DedupeStore::begin) deletes expired rows from time to time.
+///
+/// It needs no session: no `SET`, no lock outside a transaction, and prepared statements only where each connection has a session
+/// of its own. So it works behind a pooler that gives each transaction another one, like `PgBouncer` with
+/// `pool_mode = transaction`. A connection that turns out to lead to a
+/// replica, or to a server that shuts down, is closed with all idle ones, and the operation is retried on a new one; no
+/// connection is used for more than five minutes. `postgres://user@first,second/name` names several servers, of which the one
+/// that can be written to is used.
+///
+/// `sslmode=require` in the URL is TLS, with the certificates of the operating system. It is the same as `verify-full`: the
+/// certificate and its name are always verified.
+pub struct PostgresStore {
+    connections: Connections,
+    thread: StoreThread,
+    /// The number of begun deliveries, to know when to delete.
+    begun: AtomicU32,
+}
+
+/// The attempts at an operation whose connection is lost or leads to a wrong server, or whose table is absent.
+const TRIES: usize = 3;
+/// After so many deliveries, expired rows are deleted: up to 256, more than were added.
+const DELETED_EVERY: u32 = 64;
+
+/// Returns one row in every case: a row with a lease or a reply is updated to its own values. `excluded.begun_at` is the time
+/// of the statement, read once, so that all conditions see the same time.
+const BEGIN: &str = "
+INSERT INTO kiket_dedupe AS d (key, token, begun_at, expires_at)
+SELECT $1, $2, now.now, now.now + make_interval(secs => $3) FROM (SELECT clock_timestamp() AS now) AS now
+ON CONFLICT (key) DO UPDATE SET
+  token = CASE WHEN d.expires_at <= excluded.begun_at THEN excluded.token ELSE d.token END,
+  begun_at = CASE WHEN d.expires_at <= excluded.begun_at THEN excluded.begun_at ELSE d.begun_at END,
+  expires_at = CASE WHEN d.expires_at <= excluded.begun_at THEN excluded.expires_at ELSE d.expires_at END,
+  status = CASE WHEN d.expires_at > excluded.begun_at THEN d.status END,
+  retry_after = CASE WHEN d.expires_at > excluded.begun_at THEN d.retry_after END,
+  body = CASE WHEN d.expires_at > excluded.begun_at THEN d.body END
+RETURNING token, status, retry_after, body,
+  (extract(epoch FROM expires_at - clock_timestamp()) * 1000)::bigint AS remaining";
+
+/// A stored reply does not change. The hash of the request stands after the token, so that tables of earlier versions have room
+/// for it, and earlier versions read the rows.
+const COMMIT: &str = "
+UPDATE kiket_dedupe SET
+  token = CASE WHEN status IS NULL THEN token || $7 ELSE token END,
+  status = coalesce(status, $3),
+  retry_after = coalesce(retry_after, $4),
+  body = coalesce(body, $5),
+  expires_at = CASE WHEN status IS NULL THEN clock_timestamp() + make_interval(secs => $6) ELSE expires_at END
+WHERE key = $1 AND split_part(token, ':', 1) = $2 AND expires_at > clock_timestamp()";
+
+const RELEASE: &str = "
+DELETE FROM kiket_dedupe
+WHERE key = $1 AND token = $2 AND status IS NULL AND expires_at > clock_timestamp()";
+
+/// Locked rows are skipped.
+const DELETE: &str = "
+DELETE FROM kiket_dedupe WHERE key IN (
+  SELECT key FROM kiket_dedupe WHERE expires_at <= clock_timestamp()
+  ORDER BY expires_at LIMIT 256 FOR UPDATE SKIP LOCKED)";
+
+impl PostgresStore {
+    /// The SQL that creates the table. Run it yourself if the user of the extension may not create tables.
+    pub const TABLE: &str = connections::TABLE;
+
+    /// The store at `postgres://user:password@host:5432/name`. It connects when it is first used, or in
+    /// [`check`](DedupeStore::check).
+    ///
+    /// # Errors
+    ///
+    /// When it is not such a URL; the error does not show it.
+    pub fn new(url: &str) -> Result<Self, StoreError> {
+        let thread = StoreThread::start("kiket-postgres")?;
+        let url = url.replace("sslmode=verify-full", "sslmode=require");
+        // The library's own error may show a part of the URL.
+        let mut config = url.parse::<Config>().map_err(|_| {
+            StoreError::new("the address of the PostgreSQL store cannot be read").mend(
+                "write it like `postgres://user:password@host:5432/name`, with `%40` for an `@` in the password",
+            )
+        })?;
+        if config.get_application_name().is_none() {
+            config.application_name("kiket");
+        }
+        if config.get_hosts().len() > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+        config.connect_timeout(CONNECT);
+        let connections = Connections::new(config)
+            .map_err(|error| StoreError::new("the connections of the store cannot be made").because(error))?;
+        Ok(Self { connections, thread, begun: AtomicU32::new(0) })
+    }
+
+    /// Runs an operation in the store's thread, with a timeout. It is retried on a new connection where that may help; an absent
+    /// table is created.
+    async fn step<T, Tried>(
+        &self,
+        step: impl Fn(Connections) -> Tried + Send + 'static,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        Tried: Future<Output = Result<T, PoolError>> + Send,
+    {
+        let connections = self.connections.clone();
+        let tried = async move {
+            let mut tries = 1;
+            loop {
+                match step(connections.clone()).await {
+                    Err(error) if tries < TRIES && lacks_table(&error) => {
+                        connections.create_table().await.map_err(failed)?;
+                    }
+                    Err(error) if tries < TRIES && is_stale(&error) => connections.close_idle(),
+                    Err(error) if tries < TRIES && is_conflict(&error) => {}
+                    result => return result.map_err(failed),
+                }
+                tries += 1;
+            }
+        };
+        self.thread.run("PostgreSQL", tried).await
+    }
+
+    /// Deletes expired rows in the background, if it is time.
+    fn delete_expired(&self) {
+        if self.begun.fetch_add(1, Ordering::Relaxed) % DELETED_EVERY == DELETED_EVERY - 1 {
+            let connections = self.connections.clone();
+            self.thread.later(async move {
+                if let Err(error) = connections.execute(DELETE, &[]).await {
+                    tracing::debug!(error = ?failed(error), "expired deliveries are not deleted yet");
+                }
+            });
+        }
+    }
+}
+
+impl DedupeStore for PostgresStore {
+    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
+        let (key, token) = (key.clone(), LeaseToken::unique());
+        self.delete_expired();
+        Box::pin(async move {
+            let row = self.step(move |connections| {
+                let key = key.clone();
+                async move {
+                    let (owner, seconds) = (token.to_string(), countable(lease).as_secs_f64());
+                    connections
+                        .one(
+                            BEGIN,
+                            &[(&key.as_str(), Type::TEXT), (&owner, Type::TEXT), (&seconds, Type::FLOAT8)],
+                        )
+                        .await
+                }
+            });
+            read(&row.await?, token).unwrap_or_else(|error| Err(unknown().because(error)))
+        })
+    }
+
+    fn commit<'s>(
+        &'s self,
+        key: &'s DedupeKey,
+        token: &'s LeaseToken,
+        reply: &'s StoredReply,
+        retention: Duration,
+    ) -> StoreFuture<'s, LeaseState> {
+        let (key, token, reply) = (key.clone(), *token, reply.clone());
+        Box::pin(async move {
+            let rows = self.step(move |connections| {
+                let (key, reply) = (key.clone(), reply.clone());
+                async move {
+                    let status = i32::from(reply.status().as_u16());
+                    let (retry, seconds) = (reply.retry_seconds(), countable(retention).as_secs_f64());
+                    let (token, body) = (token.to_string(), &reply.body()[..]);
+                    let request = match reply.request_text() {
+                        hash if hash.is_empty() => hash,
+                        hash => format!(":{hash}"),
+                    };
+                    let values: [(&(dyn ToSql + Sync), Type); 7] = [
+                        (&key.as_str(), Type::TEXT),
+                        (&token, Type::TEXT),
+                        (&status, Type::INT4),
+                        (&retry, Type::INT8),
+                        (&body, Type::BYTEA),
+                        (&seconds, Type::FLOAT8),
+                        (&request, Type::TEXT),
+                    ];
+                    connections.execute(COMMIT, &values).await
+                }
+            });
+            Ok(ownership(rows.await?))
+        })
+    }
+
+    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
+        let (key, token) = (key.clone(), *token);
+        Box::pin(async move {
+            let rows = self.step(move |connections| {
+                let key = key.clone();
+                async move {
+                    let owner = token.to_string();
+                    connections.execute(RELEASE, &[(&key.as_str(), Type::TEXT), (&owner, Type::TEXT)]).await
+                }
+            });
+            Ok(ownership(rows.await?))
+        })
+    }
+
+    /// Connects, creates the table if it is absent, and runs every operation once.
+    fn check(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async {
+            let table = self.step(|connections| async move {
+                let found = connections.one("SELECT to_regclass('kiket_dedupe') IS NOT NULL", &[]).await?;
+                if found.try_get(0)? { Ok(()) } else { connections.create_table().await }
+            });
+            table.await?;
+            probe(self).await
+        })
+    }
+}
+
+fn read(row: &Row, token: LeaseToken) -> Result<Result<BeginOutcome, StoreError>, tokio_postgres::Error> {
+    let owner: &str = row.try_get("token")?;
+    let Some(status) = row.try_get::<_, Option<i32>>("status")? else {
+        if owner.parse() == Ok(token) {
+            return Ok(Ok(BeginOutcome::Leased(token)));
+        }
+        let remaining: i64 = row.try_get("remaining")?;
+        return Ok(Ok(BeginOutcome::Running {
+            remaining: Duration::from_millis(remaining.max(1).unsigned_abs()),
+        }));
+    };
+    let reply = StoredReply::restore(
+        status.into(),
+        row.try_get::<_, Option<i64>>("retry_after")?.unwrap_or(-1),
+        row.try_get::<_, Option<Vec<u8>>>("body")?.unwrap_or_default(),
+        owner.split_once(':').map_or("", |(_, request)| request),
+    );
+    Ok(reply.map(BeginOutcome::Done).ok_or_else(unknown))
+}
+
+fn ownership(rows: u64) -> LeaseState {
+    if rows == 0 { LeaseState::Lost } else { LeaseState::Held }
+}
+
+fn unknown() -> StoreError {
+    StoreError::unknown_reply("PostgreSQL", "schema")
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verification_is_always_full() {
+        assert!(PostgresStore::new("postgres://host/db?sslmode=verify-full").is_ok());
+    }
+
+    #[test]
+    fn nothing_shows_a_password() {
+        let store = PostgresStore::new("postgres://user:canary@localhost/db?sslmode=disable").unwrap();
+        assert!(!format!("{store:?}").contains("canary"));
+    }
+}
