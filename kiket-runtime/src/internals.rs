@@ -146,7 +146,8 @@ pub async fn dispatch_to(
     body: bytes::Bytes,
 ) -> Option<(u16, bytes::Bytes)> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let target = Target { query, ..http::target_of(path)? };
+    let tidied = http::tidied(path);
+    let target = Target { query, ..http::target_of(tidied.as_deref().unwrap_or(path))? };
     let Response { status, body, .. } = extension.pipeline().handle(Request { target, headers, body }).await;
     Some((status.as_u16(), body))
 }

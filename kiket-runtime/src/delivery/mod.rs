@@ -31,7 +31,10 @@ use crate::{
     auth::{Auth, Authentic, Grant},
     client::{Client, DeliveryScope, IdempotencyKeys},
     error::Rejection,
-    types::{EventName, EventVersion, Headers, MissingScopes, Secret, hex, read_rfc3339, read_time},
+    types::{
+        EventName, EventVersion, Headers, LONGEST_ID, MissingScopes, Secret, hex, read_rfc3339, read_time,
+        shortened,
+    },
 };
 
 /// A verified and routed delivery, as extractors and middleware read it.
@@ -263,7 +266,7 @@ impl Delivery {
     pub(crate) fn name_in_span(&self) {
         let span = Span::current();
         if !span.is_disabled() {
-            span.record("delivery_id", self.id().as_deref());
+            span.record("delivery_id", self.id().map(|id| shortened(id, LONGEST_ID)).as_deref());
         }
     }
 }

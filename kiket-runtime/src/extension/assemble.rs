@@ -22,10 +22,10 @@ use crate::{
     handler::{Registration, Registry},
     http::Routes,
     manifest::Manifest,
-    metrics::Metrics,
-    pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens},
+    metrics::{Metrics, Requests},
+    pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens, Watch},
     store::{KeySpace, Retention},
-    telemetry::{Telemetry, TelemetryContext},
+    telemetry::{Telemetry, TelemetryContext, redact_panics},
     types::{Clock, Redactor},
 };
 
@@ -63,6 +63,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         differences.extend(manifest.iter().flat_map(|manifest| missing_settings(manifest, config)));
     }
     if options.strict { &mut problems } else { &mut warnings }.extend(differences);
+    warnings.extend(fatal_panics(cfg!(panic = "abort")));
     let run_without_store = options.dedupe.run_without_store;
     let deduplicator = config.as_ref().map(|config| deduplicator(config, options.dedupe));
     let deduplicator =
@@ -88,9 +89,15 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
     let report =
         Report { notes: options.notes, ..Report::new(&config, manifest.as_ref(), &registry, warnings) };
+    let redactor = redactor(&config);
+    redact_panics(&redactor);
     let pipeline = Pipeline {
+        watch: Watch::new(&registry),
         authenticator,
-        concurrency: ConcurrencyLimit::new(options.limits.concurrency),
+        concurrency: ConcurrencyLimit::new(
+            options.limits.concurrency,
+            options.http.body_budget.max(options.http.body_limit),
+        ),
         registry,
         services: Arc::new(Services {
             client: Client::new(client, clock.clone()),
@@ -104,7 +111,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         }),
         deduplicator,
         responder: Responder {
-            redactor: redactor(&config),
+            redactor,
             undecodable: if options.limits.give_up_undecodable {
                 StatusCode::UNPROCESSABLE_ENTITY
             } else {
@@ -112,6 +119,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
             },
         },
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
+        requests: Requests::default(),
     };
     let routes =
         Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
@@ -174,6 +182,14 @@ fn redactor(config: &Config) -> Redactor {
     Redactor::new(config.secrets.iter().chain(tokens).chain(settings))
 }
 
+/// Handlers cannot be kept from ending the process where panics abort it.
+fn fatal_panics(abort: bool) -> Option<Problem> {
+    let problem = Problem::new(
+        "with `panic = \"abort\"` the panic of a handler ends the process, and all running deliveries",
+    );
+    abort.then(|| problem.mend("remove `panic = \"abort\"` from the profile in `Cargo.toml`"))
+}
+
 /// Collects the problems of a failed step, and continues with an empty value, so that all problems are found.
 fn note<T: Default>(problems: &mut Vec<Problem>, found: Vec<Problem>) -> T {
     problems.extend(found);
@@ -215,4 +231,17 @@ fn timeout(key: &HandlerKey, manifest: Option<&Manifest>, limits: &Limits) -> Du
         manifest.event_timeout(key.event.as_str()).or_else(|| manifest.callback_timeout())
     });
     declared.unwrap_or(limits.handler_timeout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_that_end_the_process_are_a_warning() {
+        assert!(
+            fatal_panics(true).is_some_and(|problem| problem.to_string().contains("`panic = \"abort\"`"))
+        );
+        assert!(fatal_panics(false).is_none());
+    }
 }

@@ -27,6 +27,19 @@ impl HttpOptions {
         /// The largest request body in bytes: 1 MiB by default, at most 64 MiB. A larger body is refused with 413.
         body_limit(bytes: usize) => |options| options.http.body_limit = bytes.min(64 * 1024 * 1024);
 
+        /// How many bytes the request bodies that are not verified yet may have in memory, together: 64 MiB by default, at least
+        /// one body of the [largest size](Self::body_limit). Above it, and above four bodies for each delivery that
+        /// [may run](crate::ExtensionBuilder::concurrency_limit), the body that has waited longest for its next byte is ended
+        /// with 503.
+        ///
+        /// ```
+        /// use kiket_runtime::Extension;
+        ///
+        /// let builder = Extension::builder().http(|http| http.body_budget(16 * 1024 * 1024));
+        /// # let _ = builder;
+        /// ```
+        body_budget(bytes: usize) => |options| options.http.body_budget = bytes;
+
         /// How long a request body may take to arrive: 10 s by default. A slower one is refused with 503.
         body_timeout(timeout: Duration) => |options| options.http.body_timeout = timeout;
 

@@ -1,5 +1,6 @@
 //! The pipeline: the steps of a delivery, from the request to the response.
 
+mod arrivals;
 mod authenticate;
 mod authorize;
 mod completion;
@@ -12,18 +13,21 @@ mod respond;
 mod response;
 mod route;
 mod run;
+mod watch;
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 pub(crate) use self::{
+    arrivals::{Arrivals, Arriving},
     authenticate::{Authenticator, Tokens},
     concurrency::ConcurrencyLimit,
     dedupe::Deduplicator,
     record::Recorder,
     respond::Responder,
     response::Response,
+    watch::Watch,
 };
 use self::{
     authorize::authorize,
@@ -39,6 +43,7 @@ use crate::{
     auth::Authentic,
     delivery::{Delivery, Request, Services},
     handler::{Registry, Route},
+    metrics::Requests,
     types::caught,
 };
 
@@ -52,6 +57,9 @@ pub(crate) struct Pipeline {
     pub(crate) deduplicator: Option<Deduplicator>,
     pub(crate) responder: Responder,
     pub(crate) recorder: Recorder,
+    pub(crate) watch: Arc<Watch>,
+    /// Counts requests that never become deliveries.
+    pub(crate) requests: Requests,
 }
 
 /// The steps, in the order of the wire contract (wire contract, order). Each takes what the one before proved.
@@ -89,13 +97,17 @@ impl Pipeline {
         // The delivery is done: nothing of what follows may change its response.
         let settled = caught_to_end(claim.settle(&ended.response)).await;
         let _ = caught(|| {
-            if let Err(error) = settled {
+            if let Err(text) = settled {
+                let error = self.responder.redactor.redact(text);
                 tracing::error!(error, "the deduplication store panicked: the reply may not be stored");
             }
             self.recorder.record(&route, &ended, arrived.elapsed());
         });
         let Ended { response, stop, .. } = ended;
-        let _ = caught(|| drop((stop, delivery, route))); // with values of the user's
+        // With values of the user's.
+        if caught(|| drop((stop, delivery, route))).is_err() {
+            let _ = caught(|| tracing::error!("a value of the delivery panicked when it was dropped"));
+        }
         drop(permit);
         response
     }

@@ -4,16 +4,18 @@ mod connections;
 mod failure;
 
 use std::{
+    error::Error,
     fmt,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
+use bytes::BytesMut;
 use deadpool_postgres::PoolError;
 use tokio_postgres::{
     Config, Row,
     config::TargetSessionAttrs,
-    types::{ToSql, Type},
+    types::{IsNull, ToSql, Type, to_sql_checked},
 };
 
 use self::{
@@ -196,7 +198,7 @@ impl DedupeStore for PostgresStore {
                 async move {
                     let status = i32::from(reply.status().as_u16());
                     let (retry, seconds) = (reply.retry_seconds(), countable(retention).as_secs_f64());
-                    let (token, body) = (token.to_string(), &reply.body()[..]);
+                    let (token, body) = (token.to_string(), Confidential(reply.body()));
                     let request = match reply.request_text() {
                         hash if hash.is_empty() => hash,
                         hash => format!(":{hash}"),
@@ -242,6 +244,27 @@ impl DedupeStore for PostgresStore {
             probe(self).await
         })
     }
+}
+
+/// The body of a reply. The driver logs the values of statements.
+struct Confidential<'b>(&'b [u8]);
+
+impl fmt::Debug for Confidential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl ToSql for Confidential<'_> {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        self.0.to_sql(kind, out)
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        <&[u8] as ToSql>::accepts(kind)
+    }
+
+    to_sql_checked!();
 }
 
 fn read(row: &Row, token: LeaseToken) -> Result<Result<BeginOutcome, StoreError>, tokio_postgres::Error> {
