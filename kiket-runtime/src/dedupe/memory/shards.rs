@@ -101,27 +101,20 @@ impl Shards {
         })
     }
 
-    /// Deliveries and bytes of bodies, counted and checked.
+    /// Deliveries, the bytes of their bodies, and those of their marks with the room for more; counted and checked.
     #[cfg(test)]
-    pub(crate) fn usage(&self) -> (usize, usize) {
-        let mut usage = (0, 0);
+    pub(crate) fn usage(&self) -> (usize, usize, usize) {
+        let mut usage = (0, 0, 0);
         for shard in self.others.iter().chain([&self.first]) {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             let bytes = shard.done.iter().map(Mark::cost).sum::<usize>();
             assert_eq!(shard.bytes, bytes, "bytes are counted right");
             let indexed = shard.index.iter().filter(|number| shard.mark(**number).is_some()).count();
             assert_eq!(shard.index.len(), indexed, "the index leads to marks");
-            usage = (usage.0 + shard.entries(), usage.1 + bytes);
+            let of_marks = shard.done.capacity() * size_of::<Mark>() + shard.index.allocation_size();
+            usage = (usage.0 + shard.entries(), usage.1 + bytes, usage.2 + of_marks);
         }
         usage
-    }
-
-    /// The bytes that marks take, with the room for more that comes with them.
-    #[cfg(test)]
-    pub(crate) fn bytes_of_marks(&self) -> usize {
-        let shards = self.others.iter().chain([&self.first]);
-        let of = |shard: &Shard| shard.done.capacity() * size_of::<Mark>() + shard.index.allocation_size();
-        shards.map(|shard| of(&shard.lock().unwrap_or_else(PoisonError::into_inner))).sum()
     }
 
     fn name(&self, key: &DedupeKey) -> Name {
