@@ -375,6 +375,9 @@ mod pages {
     #[doc = include_str!("../docs/deployment.md")]
     struct Deployment;
 
+    #[doc = include_str!("../docs/events.md")]
+    struct Events;
+
     #[doc = include_str!("../docs/extractors-and-replies.md")]
     struct ExtractorsAndReplies;
 

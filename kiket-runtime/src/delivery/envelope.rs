@@ -16,7 +16,7 @@ use serde::{
 use serde_json::{Map, Value, value::RawValue};
 use sha2::{Digest as _, Sha256};
 
-use crate::types::{Key, Secret};
+use crate::types::{EventName, Key, Secret};
 
 /// The positions of the envelope's fields in the body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ enum Field {
     Timestamp,
     #[serde(alias = "occurredAt")]
     OccurredAt,
-    #[serde(rename = "createdAt")]
+    #[serde(alias = "createdAt")]
     CreatedAt,
     #[serde(alias = "receivedAt")]
     ReceivedAt,
@@ -51,6 +51,9 @@ enum Field {
     Other,
 }
 
+/// The fields that may name the event, after `event`.
+const TYPES: [Field; 2] = [Field::Type, Field::EventType];
+
 impl Envelope {
     /// Reads only the envelope of `body`.
     pub(crate) fn read(body: &str) -> serde_json::Result<Self> {
@@ -58,14 +61,17 @@ impl Envelope {
         read.map(|_| envelope)
     }
 
-    /// The event that the body names: `event`, else `type`.
+    /// The event that the body names: `event`, else `type` or `event_type` if they are the name of an event with a dot. Without
+    /// one they are data, like `"type": "bug"` (wire contract, event-in-body).
     pub(crate) fn event<'b>(&self, body: &'b str) -> Option<Cow<'b, str>> {
-        self.text(Field::Event, body).or_else(|| self.text(Field::Type, body))
+        let event =
+            |field| self.text(field, body).filter(|name| name.contains('.') && EventName::is_valid(name));
+        self.text(Field::Event, body).or_else(|| TYPES.into_iter().find_map(event))
     }
 
-    /// The event of a delivery whose route names none: as above, else `event_type`.
+    /// The event of a delivery whose route names none: as above, else `type` or `event_type`, whatever they are.
     pub(crate) fn routed_event<'b>(&self, body: &'b str) -> Option<Cow<'b, str>> {
-        self.event(body).or_else(|| self.text(Field::EventType, body))
+        self.event(body).or_else(|| TYPES.into_iter().find_map(|field| self.text(field, body)))
     }
 
     /// The id of the delivery: `id`, else `delivery_id`; a text or a number.
@@ -471,7 +477,12 @@ mod tests {
     fn events_are_texts_and_the_last_repeated_field_counts() {
         for (body, event, routed) in [
             (r#"{"event":"a","type":"b"}"#, Some("a"), Some("a")),
-            (r#"{"event":null,"type":"b"}"#, Some("b"), Some("b")),
+            (r#"{"event":null,"type":"b.c"}"#, Some("b.c"), Some("b.c")),
+            (r#"{"type":"b.c","event_type":"d.e"}"#, Some("b.c"), Some("b.c")),
+            // Without a dot, or with other characters than names have, a type is data.
+            (r#"{"type":"bug"}"#, None, Some("bug")),
+            (r#"{"type":"bug","event_type":"d.e"}"#, Some("d.e"), Some("d.e")),
+            (r#"{"type":"a bug.","event_type":"issue_created"}"#, None, Some("a bug.")),
             (r#"{"event":{"type":"message"},"event_type":"c"}"#, None, Some("c")),
             (r#"{"event_type":"c"}"#, None, Some("c")),
             (r#"{"event":"a","event":"b"}"#, Some("b"), Some("b")),

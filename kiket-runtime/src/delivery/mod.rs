@@ -23,7 +23,7 @@ use tracing::Span;
 pub(crate) use self::envelope::decode;
 pub(crate) use self::{
     envelope::Envelope,
-    request::{JsonText, Request},
+    request::{JsonText, Request, without_mark},
     services::{HandlerKey, Services, TypeMap},
     target::Target,
 };

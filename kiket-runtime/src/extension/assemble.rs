@@ -108,6 +108,7 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
         registry,
         services: Arc::new(Services {
             client: Client::new(client, clock.clone()),
+            clock: clock.clone(),
             extension_id: config.id.clone(),
             keys,
             extension_version: config.version.clone(),
