@@ -63,7 +63,7 @@ impl DedupeStore for MemoryStore {
         reply: &'s StoredReply,
         retention: Duration,
     ) -> StoreFuture<'s, LeaseState> {
-        Box::pin(ready(self.0.commit(key, *token, reply, Instant::now(), countable(retention))))
+        Box::pin(ready(Ok(self.0.commit(key, *token, reply, Instant::now(), countable(retention)))))
     }
 
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {

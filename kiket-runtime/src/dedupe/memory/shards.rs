@@ -86,11 +86,11 @@ impl Shards {
         reply: &StoredReply,
         now: Instant,
         retention: Duration,
-    ) -> Result<LeaseState, StoreError> {
+    ) -> LeaseState {
         let (name, at) = (self.name(key), self.millis(now));
         let until = at.saturating_add(u64::try_from(retention.as_millis()).unwrap_or(u64::MAX));
         let mark = Mark::new(name, token, until, reply);
-        Ok(self.at(name, |shard| shard.commit(mark, reply, now, at, self)))
+        self.at(name, |shard| shard.commit(mark, reply, now, at, self))
     }
 
     pub(crate) fn release(&self, key: &DedupeKey, token: LeaseToken, now: Instant) -> LeaseState {
@@ -254,7 +254,7 @@ impl Shard {
         // Marks that go to make room do not change it.
         let number = self.first.wrapping_add(u32::try_from(self.done.len()).unwrap_or(u32::MAX));
         if !is_ok(reply) && self.make_room(reply, at, store) {
-            mark.body = Some(body(reply));
+            mark.body = Some(Box::new(body(reply)));
             self.bytes += mark.cost();
             if !reply.needs_body() {
                 self.large.push_back(number);
@@ -280,7 +280,8 @@ impl Shard {
             }
             match self.large.pop_front() {
                 Some(number) => {
-                    if self.drop_body(number) {
+                    let dropped = self.drop_body(number);
+                    if dropped {
                         store.evicted.a_body();
                     }
                 }
@@ -375,12 +376,12 @@ fn is_ok(reply: &StoredReply) -> bool {
 }
 
 /// A reply as it is stored; a small body in a piece of memory of its own size.
-fn body(reply: &StoredReply) -> Box<StoredReply> {
+fn body(reply: &StoredReply) -> StoredReply {
     if reply.body().len() > StoredReply::SMALL_BODY {
-        return Box::new(reply.clone());
+        return reply.clone();
     }
     let small = StoredReply::new(reply.status(), reply.body().to_vec());
-    Box::new(small.with_retry_after(reply.retry_after()).with_request_hash(reply.request_hash()))
+    small.with_retry_after(reply.retry_after()).with_request_hash(reply.request_hash())
 }
 
 /// What was evicted before its time, in all shards. The log says so whenever the number has doubled.
