@@ -125,9 +125,10 @@ mod tests {
         let shown = |problem: &Problem| {
             let place = problem.place().unwrap();
             let mend = problem.how_to_mend().unwrap().split([',', ';', '?']).next().unwrap();
-            let at = match place.file.ends_with("consistency.rs") {
-                true => "here".to_owned(),
-                false => format!("{}:{}", place.file.display(), place.line),
+            let at = if place.file.ends_with("consistency.rs") {
+                "here".to_owned()
+            } else {
+                format!("{}:{}", place.file.display(), place.line)
             };
             format!("{at} {} ({mend})", problem.what())
         };

@@ -20,8 +20,12 @@ impl<'d> Call<'d> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        if let Some(call) = self.0.take() {
-            let _ = caught(|| drop(call));
+        if let Some(call) = self.0.take()
+            && caught(|| drop(call)).is_err()
+        {
+            tracing::error!(
+                "an argument of the handler panicked when it was dropped; `RUST_BACKTRACE=1` shows where"
+            );
         }
     }
 }
