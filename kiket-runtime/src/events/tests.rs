@@ -10,6 +10,7 @@ use crate::delivery::decode;
 
 /// Checks what a type reads of a payload: `shown` of it.
 #[track_caller]
+#[allow(clippy::needless_pass_by_value)] // it is written in the call
 fn check<E: DeserializeOwned>(payload: &Value, shown: impl Fn(&E) -> Value, expected: Value) {
     let body = payload.to_string();
     let (read, envelope) = decode::<E>(&body);
