@@ -5,7 +5,6 @@ use std::{borrow::Cow, path::Path, sync::Arc, time::Duration};
 use actix_web::{HttpResponse, web::Payload};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::{
     auth::{Auth, Authentic, Grant, Token, refusal},
@@ -17,7 +16,7 @@ use crate::{
     handler::Context,
     http,
     pipeline::Response,
-    types::{Clock, EventName, EventVersion, Headers, Secret},
+    types::{Clock, EventName, EventVersion, Headers, Secret, after},
 };
 
 /// The parts of the context of an invented delivery.
@@ -68,7 +67,7 @@ pub fn context(parts: ContextParts) -> Option<Context> {
         parts.headers.into_iter().collect(),
         JsonText::new(parts.body.to_string().into()).ok()?,
         Authentic { signed_at: parts.signed_at, secret: Some(0), token, undecided: None },
-        Instant::now() + parts.remaining,
+        after(parts.remaining),
     )))
 }
 

@@ -30,7 +30,9 @@ use crate::{
     auth::{Auth, Authentic, Grant},
     client::{Client, DeliveryScope, IdempotencyKeys},
     error::Rejection,
-    types::{EventName, EventVersion, Headers, MissingScopes, Secret, hex, read_rfc3339, read_time},
+    types::{
+        EventName, EventVersion, Headers, MissingScopes, Secret, hex, read_rfc3339, read_time, unix_time,
+    },
 };
 
 /// A verified and routed delivery, as extractors and middleware read it.
@@ -167,7 +169,7 @@ impl Delivery {
 
     /// The time of the signature: `X-Kiket-Timestamp`, else the time of the runtime token.
     pub fn signed_at(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.0.authentic.signed_at)
+        unix_time(self.0.authentic.signed_at)
     }
 
     /// The position of the webhook secret that signed it: 0 is the current one. `None` if only a runtime token

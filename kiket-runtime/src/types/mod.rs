@@ -24,7 +24,7 @@ mod visits;
 pub(crate) use self::{
     absent::or_default,
     base_url::BaseUrl,
-    deadline::{unless, within},
+    deadline::{after, unless, within},
     event::{VERSION_HEADER, VersionKey},
     headers::Repeated,
     hex::{hex, sha256_of_parts},
@@ -33,7 +33,7 @@ pub(crate) use self::{
     redact::Redactor,
     scope::{MissingScopes, allows},
     sync::Mutex,
-    time::{read_rfc3339, read_time, rfc3339},
+    time::{LONGEST_RETRY_AFTER, read_rfc3339, read_time, retry_seconds, rfc3339, unix_time, whole_seconds},
     timeout::read_timeout,
     visits::visits,
 };
