@@ -83,6 +83,8 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         limits: options.outbound,
     };
     let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
+    let client = Client::new(client, clock.clone());
+    warnings.extend(client.unusable().map(|why| Problem::new(format!("Kiket cannot be called: {why}"))));
     let context =
         TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
     let report =
@@ -92,7 +94,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         concurrency: ConcurrencyLimit::new(options.limits.concurrency),
         registry,
         services: Arc::new(Services {
-            client: Client::new(client, clock.clone()),
+            client,
             extension_id: config.id.clone(),
             extension_version: config.version.clone(),
             settings: config.settings.clone(),
