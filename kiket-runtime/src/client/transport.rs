@@ -132,8 +132,7 @@ impl HttpTransport {
 
     fn client(&self) -> Result<&reqwest::Client, TransportError> {
         let client = self.client.get_or_init(|| {
-            // An already installed provider stays.
-            let _ = rustls::crypto::ring::default_provider().install_default();
+            install_tls_provider();
             let built = self.builder().build();
             // Without TLS no certificates are needed, and some images have none.
             let built = if self.secure {
@@ -199,6 +198,11 @@ impl Transport for HttpTransport {
     fn send(&self, outgoing: Outgoing) -> Sending<'_> {
         Box::pin(self.exchange(outgoing))
     }
+}
+
+/// Installs the TLS provider of the process, unless it has one.
+pub(crate) fn install_tls_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -31,7 +31,8 @@ use crate::{
     client::{Client, DeliveryScope, IdempotencyKeys},
     error::Rejection,
     types::{
-        EventName, EventVersion, Headers, MissingScopes, Secret, hex, read_rfc3339, read_time, unix_time,
+        EventName, EventVersion, Headers, LONGEST_ID, MissingScopes, Secret, hex, read_rfc3339, read_time,
+        shortened, unix_time,
     },
 };
 
@@ -254,7 +255,7 @@ impl Delivery {
     pub(crate) fn name_in_span(&self) {
         let span = Span::current();
         if !span.is_disabled() {
-            span.record("delivery_id", self.id().as_deref());
+            span.record("delivery_id", self.id().map(|id| shortened(id, LONGEST_ID)).as_deref());
         }
     }
 }
@@ -305,7 +306,8 @@ impl DeliveryScope for Contents {
     }
 
     fn keys(&self) -> &IdempotencyKeys {
-        self.keys.get_or_init(|| IdempotencyKeys::new(self.work_key()))
+        // Extensions that handle the same delivery make calls of their own.
+        self.keys.get_or_init(|| IdempotencyKeys::new(self.services.keys.distinguish(&self.work_key())))
     }
 }
 

@@ -22,10 +22,10 @@ use crate::{
     handler::{Registration, Registry},
     http::Routes,
     manifest::Manifest,
-    metrics::Metrics,
-    pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens},
-    store::Retention,
-    telemetry::{Telemetry, TelemetryContext},
+    metrics::{Metrics, Requests},
+    pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens, Watch},
+    store::{KeySpace, Retention},
+    telemetry::{Telemetry, TelemetryContext, redact_panics},
     types::{Clock, Redactor},
 };
 
@@ -63,6 +63,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         differences.extend(manifest.iter().flat_map(|manifest| missing_settings(manifest, config)));
     }
     if options.strict { &mut problems } else { &mut warnings }.extend(differences);
+    warnings.extend(fatal_panics(cfg!(panic = "abort")));
     let run_without_store = options.dedupe.run_without_store;
     let deduplicator = config.as_ref().map(|config| deduplicator(config, options.dedupe));
     let deduplicator =
@@ -74,6 +75,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let authenticator =
         authenticator(&config, &options.token_rules, deduplicator.as_ref(), run_without_store, clock.clone())
             .map_err(StartupError::new)?;
+    let keys = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
     let client = ClientOptions {
         base_url: config.base_url.clone(),
         allowed_base_urls: config.allowed_base_urls.clone(),
@@ -89,13 +91,20 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
     let report =
         Report { notes: options.notes, ..Report::new(&config, manifest.as_ref(), &registry, warnings) };
+    let redactor = redactor(&config);
+    redact_panics(&redactor);
     let pipeline = Pipeline {
+        watch: Watch::new(&registry),
         authenticator,
-        concurrency: ConcurrencyLimit::new(options.limits.concurrency),
+        concurrency: ConcurrencyLimit::new(
+            options.limits.concurrency,
+            options.http.body_budget.max(options.http.body_limit),
+        ),
         registry,
         services: Arc::new(Services {
             client,
             extension_id: config.id.clone(),
+            keys,
             extension_version: config.version.clone(),
             settings: config.settings.clone(),
             secret_variables: config.secret_variables.clone(),
@@ -104,7 +113,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         }),
         deduplicator,
         responder: Responder {
-            redactor: redactor(&config),
+            redactor,
             undecodable: if options.limits.give_up_undecodable {
                 StatusCode::UNPROCESSABLE_ENTITY
             } else {
@@ -112,6 +121,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
             },
         },
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
+        requests: Requests::default(),
     };
     let routes =
         Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
@@ -129,8 +139,18 @@ fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>,
         (None, Some(url)) => (store_from_url(url.expose())?, true),
         (None, None) => (Arc::new(MemoryStore::new()) as _, false),
     };
+    if store.is_shared() && config.id.as_deref().is_none_or(|id| id.trim().is_empty()) {
+        return Err(without_id());
+    }
     let retention = retention.map_or_else(|| Ok(Retention::default()), Retention::new)?;
     Ok(Some(Deduplicator { store, chosen, retention, run_without_store }))
+}
+
+fn without_id() -> Problem {
+    Problem::new(
+        "the deduplication store may be shared, and the extension has no id: another one without an id would get its replies",
+    )
+    .mend("write `id: com.example.my_extension` into the manifest, or call the builder's `id`")
 }
 
 /// How requests are authenticated.
@@ -150,7 +170,8 @@ fn authenticator(
         let chosen = deduplicator.filter(|dedupe| dedupe.chosen).map(|dedupe| Arc::clone(&dedupe.store));
         let memory = chosen.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let verifier = TokenVerifier::new(rules, &config.base_url)?;
-        Ok(Tokens { verifier, memory, extension_id: config.id.clone(), run_without_store })
+        let keys = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
+        Ok(Tokens { verifier, memory, keys, run_without_store })
     };
     let tokens = mode.takes_tokens().then(tokens).transpose()?;
     Ok(Authenticator { mode, signatures, tokens, clock, metrics: Metrics::default() })
@@ -161,6 +182,14 @@ fn redactor(config: &Config) -> Redactor {
     let tokens = config.workspace_token.iter().chain(&config.extension_api_key);
     let settings = config.settings.secrets().chain(config.secret_variables.all());
     Redactor::new(config.secrets.iter().chain(tokens).chain(settings))
+}
+
+/// Handlers cannot be kept from ending the process where panics abort it.
+fn fatal_panics(abort: bool) -> Option<Problem> {
+    let problem = Problem::new(
+        "with `panic = \"abort\"` the panic of a handler ends the process, and all running deliveries",
+    );
+    abort.then(|| problem.mend("remove `panic = \"abort\"` from the profile in `Cargo.toml`"))
 }
 
 /// Collects the problems of a failed step, and continues with an empty value, so that all problems are found.
@@ -204,4 +233,17 @@ fn timeout(key: &HandlerKey, manifest: Option<&Manifest>, limits: &Limits) -> Du
         manifest.event_timeout(key.event.as_str()).or_else(|| manifest.callback_timeout())
     });
     declared.unwrap_or(limits.handler_timeout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_that_end_the_process_are_a_warning() {
+        assert!(
+            fatal_panics(true).is_some_and(|problem| problem.to_string().contains("`panic = \"abort\"`"))
+        );
+        assert!(fatal_panics(false).is_none());
+    }
 }

@@ -10,7 +10,6 @@ mod registration;
 mod report;
 mod requirements;
 
-pub(crate) use self::report::announce;
 pub use self::{
     builder::ExtensionBuilder,
     groups::{ClientOptions, DedupeOptions, HttpOptions, TelemetryOptions},

@@ -15,6 +15,7 @@ mod panic;
 mod redact;
 mod scope;
 mod secret;
+mod shortened;
 mod sync;
 mod text;
 mod time;
@@ -29,9 +30,10 @@ pub(crate) use self::{
     headers::Repeated,
     hex::{hex, sha256_of_parts},
     key::Key,
-    panic::caught,
+    panic::{caught, message, note},
     redact::Redactor,
     scope::{MissingScopes, allows},
+    shortened::{LONGEST_ID, LONGEST_TEXT, shortened},
     sync::Mutex,
     time::{LONGEST_RETRY_AFTER, read_rfc3339, read_time, retry_seconds, rfc3339, unix_time, whole_seconds},
     timeout::read_timeout,
