@@ -20,6 +20,8 @@ use crate::{
     types::{Clock, EventName, EventVersion, Headers, Secret, after},
 };
 
+pub use crate::client::{ListRead, read_list, read_retry_after};
+
 /// The parts of the context of an invented delivery.
 #[allow(missing_debug_implementations)] // settings and body must not be printed
 pub struct ContextParts {

@@ -120,6 +120,23 @@ async fn secrets_are_listed_read_set_rotated_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_secret_is_set_in_the_dialect_of_the_platform() {
+    let world = World::new();
+    world.platform.fail(Failure::status(405).when(|call| call.path().ends_with("/secrets/TOKEN")));
+    let set = async |value: &str| world.endpoints().secrets().set("TOKEN", value).await.unwrap();
+    set("canary_1").await;
+    assert_eq!(world.platform.secret("TOKEN").as_deref(), Some("canary_1"));
+    world.platform.forget_calls();
+
+    // Remembered for the process, and so for every client of it.
+    set("canary_2").await;
+    let call = world.call();
+    assert_eq!((call.method(), call.path()), ("POST", "/api/v1/extensions/com.example.calls/secrets"));
+    assert_eq!(call.json(), json!({ "secret": { "key": "TOKEN", "value": "canary_2" } }));
+    assert_eq!(world.platform.secret("TOKEN").as_deref(), Some("canary_2"));
+}
+
+#[tokio::test]
 async fn a_secret_that_cannot_be_had_is_an_error_and_not_none() {
     let world = World::new();
     let secrets = world.endpoints().secrets();

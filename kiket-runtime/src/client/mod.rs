@@ -12,6 +12,8 @@ mod request;
 pub(crate) mod resource;
 mod retry;
 mod scope;
+#[cfg(feature = "internals")]
+mod scripted;
 mod send;
 pub(crate) mod transport;
 
@@ -23,6 +25,8 @@ use std::{
 use http::Method;
 use serde::{Serialize, de::DeserializeOwned};
 
+#[cfg(feature = "internals")]
+pub use self::scripted::{ListRead, read_list, read_retry_after};
 pub(crate) use self::{
     credentials::CallerCredentials,
     fetch::Fetcher,

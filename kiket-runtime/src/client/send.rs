@@ -119,7 +119,7 @@ impl Call<'_> {
         let unreadable = response.unreadable().filter(|_| !response.body.is_empty());
         let text = if unreadable.is_some() { b"" } else { response.text() };
         Err(ClientError::of_response(&request.call(), response.status, text, self.excerpt(&response))
-            .with_note(unreadable.map(|reason| format!("its body cannot be read: {reason}")))
+            .with_note(unreadable.map(|reason| format!("its body cannot be read: {reason}")).as_deref())
             .with_request_id(request_id(&response.headers))
             .with_retry_after(retry_after))
     }

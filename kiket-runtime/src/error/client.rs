@@ -110,8 +110,8 @@ impl ClientError {
     }
 
     /// Adds to the message what else is to be said.
-    pub(crate) fn with_note(mut self, note: Option<String>) -> Self {
-        self.0.message.extend(note.iter().flat_map(|note| ["; ", note]));
+    pub(crate) fn with_note(mut self, note: Option<&str>) -> Self {
+        self.0.message.extend(note.into_iter().flat_map(|note| ["; ", note]));
         self
     }
 
