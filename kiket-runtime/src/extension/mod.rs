@@ -3,6 +3,7 @@
 mod assemble;
 mod builder;
 mod consistency;
+mod endpoints;
 mod groups;
 mod instance;
 mod options;
