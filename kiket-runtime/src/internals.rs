@@ -5,7 +5,6 @@ use std::{borrow::Cow, path::Path, sync::Arc, time::Duration};
 use actix_web::{HttpResponse, web::Payload};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::{
     auth::{Auth, Authentic, Grant, Token, refusal},
@@ -18,8 +17,10 @@ use crate::{
     http,
     pipeline::Response,
     store::KeySpace,
-    types::{Clock, EventName, EventVersion, Headers, Secret},
+    types::{Clock, EventName, EventVersion, Headers, Secret, after},
 };
+
+pub use crate::client::{ListRead, read_list, read_retry_after};
 
 /// The parts of the context of an invented delivery.
 #[allow(missing_debug_implementations)] // settings and body must not be printed
@@ -71,7 +72,7 @@ pub fn context(parts: ContextParts) -> Option<Context> {
         parts.headers.into_iter().collect(),
         JsonText::new(parts.body.to_string().into()).ok()?,
         Authentic { signed_at: parts.signed_at, secret: Some(0), token, undecided: None },
-        Instant::now() + parts.remaining,
+        after(parts.remaining),
     )))
 }
 

@@ -33,7 +33,7 @@ use crate::{
     error::Rejection,
     types::{
         EventName, EventVersion, Headers, LONGEST_ID, MissingScopes, Secret, hex, read_rfc3339, read_time,
-        shortened,
+        shortened, unix_time,
     },
 };
 
@@ -181,7 +181,7 @@ impl Delivery {
 
     /// The time of the signature: `X-Kiket-Timestamp`, else the time of the runtime token.
     pub fn signed_at(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.0.authentic.signed_at)
+        unix_time(self.0.authentic.signed_at)
     }
 
     /// The position of the webhook secret that signed it: 0 is the current one. `None` if only a runtime token

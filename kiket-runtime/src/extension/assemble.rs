@@ -92,6 +92,8 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
         limits: options.outbound,
     };
     let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
+    let client = Client::new(client, clock.clone());
+    warnings.extend(client.unusable().map(|why| Problem::new(format!("Kiket cannot be called: {why}"))));
     let context =
         TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
     let report =
@@ -107,7 +109,7 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
         ),
         registry,
         services: Arc::new(Services {
-            client: Client::new(client, clock.clone()),
+            client,
             clock: clock.clone(),
             extension_id: config.id.clone(),
             keys,

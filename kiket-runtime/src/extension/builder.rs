@@ -187,7 +187,7 @@ impl ExtensionBuilder {
         /// Leaves annotated functions out: the extension has only the handlers given to [`handler`](Self::handler).
         without_collected() => |options| options.collected = Collected::None;
 
-        /// The timeout of handlers that have none in their attribute or in the manifest: 10 s by default.
+        /// The timeout of handlers that have none in their attribute or in the manifest: 10 s by default, an hour at most.
         handler_timeout(timeout: Duration) => |options| options.limits.handler_timeout = timeout;
 
         /// The concurrency limit: how many deliveries may run at the same time, 512 by default, at least 1. Deliveries above

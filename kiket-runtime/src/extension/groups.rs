@@ -48,8 +48,8 @@ impl HttpOptions {
         /// It covers the connections of [`serve`](crate::Extension::serve), not those of a server of your own.
         head_timeout(timeout: Duration) => |options| options.http.head_timeout = timeout;
 
-        /// The number of threads that serve connections, at least 1: one for each core by default.
-        workers(workers: usize) => |options| options.http.workers = Some(workers.max(1));
+        /// The number of threads that serve connections, from 1 to 1024: one for each core by default.
+        workers(workers: usize) => |options| options.http.workers = Some(workers.clamp(1, 1024));
     }
 }
 

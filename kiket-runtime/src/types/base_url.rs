@@ -28,6 +28,11 @@ impl BaseUrl {
         &self.text
     }
 
+    /// Whether it is called over TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
     /// The host, without the brackets of an IPv6 address.
     pub(crate) fn host(&self) -> &str {
         self.host.trim_start_matches('[').trim_end_matches(']')
