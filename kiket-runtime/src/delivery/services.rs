@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     client::Client,
-    config::{SecretVariables, Settings},
+    config::Settings,
     error::Classifiers,
     types::{EventName, EventVersion},
 };
@@ -26,7 +26,6 @@ pub(crate) struct Services {
     pub(crate) extension_id: Option<String>,
     pub(crate) extension_version: Option<String>,
     pub(crate) settings: Settings,
-    pub(crate) secret_variables: SecretVariables,
     pub(crate) states: TypeMap,
     pub(crate) classifiers: Classifiers,
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::{BASE_URL, TELEMETRY_URL, address},
+    config::{BASE_URL, Given, TELEMETRY_URL, Use, address},
     extension::options::{Options, setters},
     store::DedupeStore,
     types::Secret,
@@ -87,7 +87,8 @@ impl DedupeOptions {
     setters! {
         /// Stores the replies in the store with this URL: `memory:`, `redis://…` or `postgres://…`. Comes before
         /// `KIKET_DEDUPE_URL`.
-        url(url: impl Into<Secret>) => |options| options.layer.dedupe_url = Some(url.into());
+        url(url: impl Into<Secret>) => |options| options.layer.dedupe_url =
+            Some(Given::new(url.into(), "the builder's `dedupe` options", None, Use::Text));
 
         /// Whether deliveries are deduplicated; on by default. With `false`, a redelivery runs its handler again.
         enabled(enabled: bool) => |options| options.dedupe.off = !enabled;

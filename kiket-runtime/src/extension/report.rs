@@ -20,6 +20,8 @@ pub struct Report {
     pub base_url: String,
     /// The mode of authentication.
     pub authentication: Authentication,
+    /// The settings that a variable gives, each with the name of the variable.
+    pub settings: Vec<(String, String)>,
     /// The notes of the builder.
     pub notes: Vec<String>,
     /// The handlers, by event and version.
@@ -67,6 +69,7 @@ impl Report {
             manifest: manifest.map(|manifest| manifest.path().to_owned()),
             base_url: config.base_url().to_owned(),
             authentication: config.authentication,
+            settings: config.settings_from.clone(),
             notes: Vec::new(),
             handlers: handlers.collect(),
             warnings,
@@ -93,6 +96,9 @@ impl fmt::Display for Report {
                 )?;
             }
             mode => writeln!(f, "  accepts    {mode}: signatures and runtime tokens")?,
+        }
+        for (setting, variable) in &self.settings {
+            writeln!(f, "  setting    {setting} from {variable}")?;
         }
         for note in &self.notes {
             writeln!(f, "  note       {note}")?;
@@ -130,7 +136,8 @@ pub(crate) fn announce(report: &Report, addresses: &[SocketAddr]) {
         println!("\n  kiket {} listens on {addresses}\n{report}", env!("CARGO_PKG_VERSION"));
         return;
     }
-    let Report { id, version, manifest, base_url, authentication, notes, handlers, warnings } = report;
+    let Report { id, version, manifest, base_url, authentication, settings, notes, handlers, warnings } =
+        report;
     for handler in handlers {
         tracing::info!(
             event = handler.event,
@@ -144,6 +151,9 @@ pub(crate) fn announce(report: &Report, addresses: &[SocketAddr]) {
     }
     if *authentication == Authentication::Token {
         tracing::warn!("authentication mode `token`: request bodies are not signed");
+    }
+    for (setting, variable) in settings {
+        tracing::info!(setting, variable, "setting");
     }
     for note in notes {
         tracing::info!("{note}");

@@ -18,11 +18,11 @@ pub(super) struct Secrets<'a> {
 }
 
 impl<'a> Secrets<'a> {
-    /// Finds the values of keys that name a secret (`delivery_secret`, `secret`, `bot_token`, …) and the defaults of secret
-    /// settings. The `true` of `secret: true` is no secret.
+    /// Finds the values of keys that name a secret (`delivery_secret`, `secret`, `bot_token`, …), the defaults of secret
+    /// settings, and the values below `secrets`. The `true` of `secret: true` is no secret.
     pub(super) fn of(root: &'a Node) -> Self {
         let mut secrets = Self::default();
-        secrets.search(root);
+        secrets.search(root, false);
         secrets.written = secrets.nodes.iter().map(|node| node.written.start).collect();
         secrets
     }
@@ -32,17 +32,28 @@ impl<'a> Secrets<'a> {
         !node.written.is_empty() && self.written.contains(&node.written.start)
     }
 
-    fn search(&mut self, node: &'a Node) {
+    /// `among` is whether `node` is below a key `secrets`, where every setting is secret.
+    fn search(&mut self, node: &'a Node, among: bool) {
         match &node.content {
-            Content::List(items) => items.iter().for_each(|item| self.search(item)),
+            Content::List(items) => items.iter().for_each(|item| self.search(item, among)),
             Content::Map(map) => {
-                let marked = is_marked_secret(map);
+                let marked = among || is_marked_secret(map);
                 for entry in &map.0 {
-                    if names_a_secret(&entry.key) || (marked && entry.key == "default") {
+                    let is_list = entry.key == "secrets";
+                    let value = marked && (entry.key == "default" || entry.key == "value");
+                    if names_a_secret(&entry.key) || value || (is_list && entry.value.as_list().is_none()) {
                         self.keys.push(entry.mark);
                         self.scalars(&entry.value);
                     }
-                    self.search(&entry.value);
+                    if is_list
+                        && let Some(named) = entry.value.as_map().filter(|map| map.get("fields").is_none())
+                    {
+                        for entry in named.0.iter().filter(|entry| entry.value.as_map().is_none()) {
+                            self.keys.push(entry.mark);
+                            self.scalars(&entry.value);
+                        }
+                    }
+                    self.search(&entry.value, among || is_list);
                 }
             }
             _ => {}

@@ -96,6 +96,16 @@ impl EventName {
         &self.0
     }
 
+    /// The name that a short name of a hook stands for: `before_transition` is `workflow.before_transition` (wire contract,
+    /// short-hook-names).
+    #[must_use]
+    pub(crate) fn full(self) -> Self {
+        let name = self.as_str();
+        let short =
+            ["before_", "after_"].iter().any(|prefix| name.starts_with(prefix)) || name == "sla_status";
+        if short && !name.contains('.') { Self(format!("workflow.{name}").into()) } else { self }
+    }
+
     /// Whether `text` is an event name.
     ///
     /// ```text
