@@ -47,8 +47,8 @@
 //!
 //! # Platforms
 //!
-//! kiket is tested on Linux. It is written for macOS and Windows, too: there a graceful shutdown begins with Ctrl-C or
-//! Ctrl-Break where Linux and macOS have SIGTERM and SIGINT.
+//! kiket is tested on Linux. It is written for macOS and Windows, too. On Windows a graceful shutdown begins with Ctrl-C or
+//! Ctrl-Break, on the others with SIGTERM, SIGINT, SIGHUP or SIGQUIT.
 //!
 //! # Coming from another SDK
 //!
@@ -68,8 +68,8 @@ pub use kiket_runtime::dedupe;
 pub use kiket_runtime::{
     Client, Context, Decision, Delivery, Error, Event, EventName, EventVersion, Extension, ExtensionBuilder,
     FromDelivery, Handler, HandlerError, Headers, IntoReply, Json, Payload, PayloadRejection, RawBody, Reply,
-    Result, Retry, Secret, Settings, State, StatusCode, events, external_webhook, merkle, model,
-    notification, signature,
+    Result, Retry, Secret, Settings, State, StatusCode, events, external_webhook, install_panic_hook, merkle,
+    model, notification, signature,
 };
 
 #[cfg(feature = "testing")]
@@ -185,7 +185,7 @@ pub mod handler {
 #[doc(alias = "drain")]
 #[doc(alias = "actix")]
 pub mod http {
-    pub use kiket_runtime::http::{HeadersIter, Server, ServerHandle, ServiceConfig};
+    pub use kiket_runtime::http::{AppServer, HeadersIter, Server, ServerHandle, ServiceConfig};
 }
 
 /// The manifest, `extension.yaml`: what an extension declares to Kiket.
@@ -218,7 +218,9 @@ pub mod startup {
 #[doc(alias = "metrics")]
 #[doc(alias = "tracing")]
 pub mod telemetry {
-    pub use kiket_runtime::telemetry::{Record, RecordStatus, Stats, init_logging};
+    pub use kiket_runtime::telemetry::{
+        Record, RecordStatus, Stats, init_logging, install_panic_hook, log_writer,
+    };
 }
 
 /// The names that nearly every handler uses, with serde's derives and `json!`.
@@ -249,7 +251,7 @@ pub mod prelude {
 }
 
 /// The program around the handlers: sets the log up, reads the manifest, collects the annotated functions, checks
-/// that all fit together, and serves until SIGTERM or SIGINT.
+/// that all fit together, and serves until SIGTERM or one of its like.
 ///
 /// ```no_run
 /// # #[kiket::webhook("issue.created", version = "v1")]
@@ -257,7 +259,7 @@ pub mod prelude {
 /// kiket::main!();
 /// ```
 ///
-/// Three keys, in any order, are optional:
+/// Four keys, in any order, are optional:
 ///
 /// ```no_run
 /// use kiket::prelude::*;
@@ -276,51 +278,63 @@ pub mod prelude {
 ///
 /// - `setup`: an `async fn(ExtensionBuilder) -> kiket::Result<ExtensionBuilder>` for state, options and handlers without the
 ///   attribute.
+/// - `init`: a `fn()` that runs first, before the program has a TLS provider, for example to install another one. A log
+///   subscriber and a panic hook of your own can be set there or in `setup`.
 /// - `crates = [handlers_lib]`: the crates whose annotated functions belong to the extension, besides the one
 ///   that `main!` is in. It also links them: a crate that is named in `Cargo.toml` and nowhere else is dropped by
 ///   the linker, with its handlers. The handlers of any other crate stop the start. Where `Cargo.toml` renames a
 ///   crate, write both names, `crates = [h1 = "my_handlers"]`: the name in this program, then the crate's own.
 /// - `crate = company::kiket`: the path to this crate, where `Cargo.toml` renames it or another crate re-exports it.
 ///
-/// It expands to `fn main() -> std::process::ExitCode`: success after a drained shutdown, failure when the
-/// extension does not start, with every reason printed.
+/// It expands to `fn main() -> std::process::ExitCode`: success after a drained shutdown, failure when deliveries were cut
+/// off, and when the extension does not start, with every reason printed.
+///
+/// Before `setup` it installs a [panic hook](telemetry::install_panic_hook), and a TLS provider of rustls unless `init`
+/// installed one; after `setup` the log subscriber of [`init_logging`](telemetry::init_logging), unless there is one.
 #[macro_export]
 macro_rules! main {
     ($($keys:tt)*) => {
-        $crate::__main!([] [] [] $($keys)*);
+        $crate::__main!([] [] [] [] $($keys)*);
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __main {
-    ([] $crates:tt $setup:tt) => {
-        $crate::__main!([$crate] $crates $setup);
+    ([] $crates:tt $init:tt $setup:tt) => {
+        $crate::__main!([$crate] $crates $init $setup);
     };
-    ($kiket:tt $crates:tt []) => {
-        $crate::__main!($kiket $crates [$crate::__private::no_setup]);
+    ($kiket:tt $crates:tt [] $setup:tt) => {
+        $crate::__main!($kiket $crates [|| {}] $setup);
     };
-    ([$kiket:path] [$($krate:ident = $name:expr,)*] [$setup:expr]) => {
+    ($kiket:tt $crates:tt $init:tt []) => {
+        $crate::__main!($kiket $crates $init [$crate::__private::no_setup]);
+    };
+    ([$kiket:path] [$($krate:ident = $name:expr,)*] [$init:expr] [$setup:expr]) => {
         $(use $krate as _;)*
 
         fn main() -> ::std::process::ExitCode {
             use $kiket as __kiket;
 
-            __kiket::__private::main(::core::module_path!(), &[$($name),*], $setup)
+            __kiket::__private::main(::core::module_path!(), &[$($name),*], $init, $setup)
         }
     };
-    ($kiket:tt [] $setup:tt crates = [$($krate:ident $(= $name:literal)?),* $(,)?] $(, $($rest:tt)*)?) => {
-        $crate::__main!($kiket [$($krate = $crate::__crate_name!($krate $($name)?),)*] $setup $($($rest)*)?);
+    ($kiket:tt [] $init:tt $setup:tt crates = [$($krate:ident $(= $name:literal)?),* $(,)?] $(, $($rest:tt)*)?) => {
+        $crate::__main!($kiket [$($krate = $crate::__crate_name!($krate $($name)?),)*] $init $setup $($($rest)*)?);
     };
-    ($kiket:tt $crates:tt [] setup = $setup:expr $(, $($rest:tt)*)?) => {
-        $crate::__main!($kiket $crates [$setup] $($($rest)*)?);
+    ($kiket:tt $crates:tt [] $setup:tt init = $init:expr $(, $($rest:tt)*)?) => {
+        $crate::__main!($kiket $crates [$init] $setup $($($rest)*)?);
     };
-    ([] $crates:tt $setup:tt crate = $kiket:path $(, $($rest:tt)*)?) => {
-        $crate::__main!([$kiket] $crates $setup $($($rest)*)?);
+    ($kiket:tt $crates:tt $init:tt [] setup = $setup:expr $(, $($rest:tt)*)?) => {
+        $crate::__main!($kiket $crates $init [$setup] $($($rest)*)?);
     };
-    ($kiket:tt $crates:tt $setup:tt $($other:tt)*) => {
+    ([] $crates:tt $init:tt $setup:tt crate = $kiket:path $(, $($rest:tt)*)?) => {
+        $crate::__main!([$kiket] $crates $init $setup $($($rest)*)?);
+    };
+    ($kiket:tt $crates:tt $init:tt $setup:tt $($other:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "`kiket::main!` takes `crates = [a_crate]`, `setup = a_function` and `crate = a_path`, each at most once, not `",
+            "`kiket::main!` takes `crates = [a_crate]`, `setup = a_function`, `init = a_function` and `crate = a_path`, \
+             each at most once, not `",
             ::core::stringify!($($other)*), "`"
         ));
 
@@ -360,6 +374,9 @@ mod pages {
 
     #[doc = include_str!("../docs/deployment.md")]
     struct Deployment;
+
+    #[doc = include_str!("../docs/events.md")]
+    struct Events;
 
     #[doc = include_str!("../docs/extractors-and-replies.md")]
     struct ExtractorsAndReplies;

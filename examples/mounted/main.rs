@@ -28,25 +28,20 @@ fn builder() -> ExtensionBuilder {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    kiket::install_panic_hook();
     kiket::telemetry::init_logging();
     let extension = builder().build()?;
     let config = extension.config();
     let address = (config.host().to_owned(), config.port());
     let routes = extension.routes();
+    // `serve_app` handles the signals.
     let server =
         HttpServer::new(move || App::new().route("/", web::get().to(home)).configure(routes.clone()))
             .disable_signals()
-            .bind(&address)?
-            .run();
-    println!("listening on http://{}:{}", address.0, address.1);
-
-    let handle = server.handle();
-    let running = tokio::spawn(server);
-    tokio::signal::ctrl_c().await?;
-    extension.drain();
-    extension.drained().await;
-    handle.stop(true).await;
-    Ok(running.await??)
+            .bind(address)?;
+    tracing::info!(addresses = ?server.addrs(), "the app listens");
+    extension.serve_app(server.run()).await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::{
     http,
     manifest::Manifest,
     pipeline::Response,
+    store::KeySpace,
     types::{Clock, EventName, EventVersion, Headers, Secret},
 };
 
@@ -52,6 +53,8 @@ pub struct ContextParts {
 pub fn context(parts: ContextParts) -> Option<Context> {
     let services = Services {
         client: parts.client.unwrap_or_else(Client::unconfigured),
+        clock: Clock::fixed(parts.signed_at),
+        keys: KeySpace::new(None, parts.extension_id.as_deref()),
         extension_id: parts.extension_id,
         extension_version: parts.extension_version,
         settings: parts.settings.into_iter().collect(),
@@ -152,7 +155,8 @@ pub async fn dispatch_to(
     body: bytes::Bytes,
 ) -> Option<(u16, bytes::Bytes)> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let target = Target { query, ..http::target_of(path)? };
+    let tidied = http::tidied(path);
+    let target = Target { query, ..http::target_of(tidied.as_deref().unwrap_or(path))? };
     let Response { status, body, .. } = extension.pipeline().handle(Request { target, headers, body }).await;
     Some((status.as_u16(), body))
 }

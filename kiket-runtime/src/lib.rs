@@ -54,6 +54,7 @@ pub use self::{
     extension::{Extension, ExtensionBuilder},
     handler::{Context, FromDelivery, Handler, IntoReply, Json, Payload, RawBody, Reply, State},
     messages::{Decision, external_webhook, notification},
+    telemetry::install_panic_hook,
     types::{Event, EventName, EventVersion, Headers, Secret},
 };
 // These names belong to modules; the test kit, fuzz targets and doc examples have them from the root.

@@ -1,6 +1,6 @@
 //! The names that expansions of macros use. Nothing here is stable.
 
-use std::{error::Error as _, process::ExitCode};
+use std::{error::Error as _, process::ExitCode, time::Duration};
 
 pub use inventory::submit;
 
@@ -11,10 +11,10 @@ pub use crate::{
     types::{EventName, EventVersion, Scope, Timeout},
 };
 use crate::{
+    client::install_tls_provider,
     error::{HandlerError, Result, StartupError},
-    extension::{Extension, ExtensionBuilder, announce},
-    http::Signals,
-    telemetry::init_logging,
+    extension::{Extension, ExtensionBuilder},
+    telemetry::{Log, flush_output, install_panic_hook, stderr},
 };
 
 /// The names that the derives of models and payloads use.
@@ -23,12 +23,12 @@ pub mod model {
     pub use serde_json::{Map, Value};
 
     pub use crate::{
-        events::payload::{ENVELOPE, EventPayload, Within, payload, write_name},
+        events::payload::{EventPayload, Within, payload, write_name},
         model::{
             fields::{Lenient, Read, Serde, Typed, finish, read, skip, write},
             members::{Members, whole},
         },
-        types::{Id, IntoOption, Timestamp},
+        types::{ENVELOPE, Id, IntoOption, Timestamp},
     };
 }
 
@@ -43,13 +43,16 @@ macro_rules! __a_webhook_handler_is_a_free_function {
     };
 }
 
-/// What `kiket::main!` runs: the extension of the crate that `module` is in, and of `crates`.
-pub fn main<S, F>(module: &str, crates: &[&str], setup: S) -> ExitCode
+/// What `kiket::main!` runs: the extension of the crate that `module` is in, and of `crates`. A hook and a TLS provider of
+/// the program's own replace those that are installed here.
+pub fn main<S, F>(module: &str, crates: &[&str], init: impl FnOnce(), setup: S) -> ExitCode
 where
     S: FnOnce(ExtensionBuilder) -> F,
     F: Future<Output = Result<ExtensionBuilder>>,
 {
-    init_logging();
+    install_panic_hook();
+    init();
+    install_tls_provider();
     let own = module.split("::").next().unwrap_or(module);
     let builder = Extension::builder().crates_of_program(crates, own);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -59,30 +62,34 @@ where
         runtime.shutdown_background();
         served
     });
-    match served {
+    let code = match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let error = error.into_error();
-            match error.source().and_then(|source| source.downcast_ref::<StartupError>()) {
-                Some(startup) => eprint!("error: {startup}"),
-                None => eprintln!("error: {error:?}"),
-            }
+            let text = match error.source().and_then(|source| source.downcast_ref::<StartupError>()) {
+                Some(startup) => format!("error: {startup}"),
+                None => format!("error: {error:?}\n"),
+            };
+            stderr().write(text.as_bytes());
             ExitCode::FAILURE
         }
-    }
+    };
+    flush_output(LAST_LINES);
+    code
 }
+
+/// How long the last lines may take.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 async fn serve<S, F>(builder: ExtensionBuilder, setup: S) -> Result<()>
 where
     S: FnOnce(ExtensionBuilder) -> F,
     F: Future<Output = Result<ExtensionBuilder>>,
 {
-    let extension = setup(builder).await?.build()?;
-    let server = extension.bind()?;
-    // A supervisor that reads the announcement may send a signal at once.
-    let signals = Signals::listen()?;
-    announce(extension.report(), server.addresses());
-    Ok(server.run_until(signals).await?)
+    let log = Log::new();
+    let ready = log.until_replaced(async { setup(builder).await }).await;
+    log.install();
+    Ok(ready?.build()?.bind()?.announced(true).await?)
 }
 
 /// The setup of a program without one.

@@ -14,6 +14,7 @@ mod middleware;
 mod more_calls;
 mod once;
 mod payload_corpus;
+mod payload_forms;
 mod replies;
 mod response_corpus;
 mod responses;

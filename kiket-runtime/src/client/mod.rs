@@ -29,6 +29,7 @@ pub(crate) use self::{
     request::{Idempotency, Request},
     resource::resources,
     scope::DeliveryScope,
+    transport::install_tls_provider,
 };
 pub use self::{page::Page, pagination::Paginator, rate_limit::RateWindow};
 use self::{

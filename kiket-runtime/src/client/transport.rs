@@ -88,8 +88,7 @@ impl HttpTransport {
     }
 
     fn connect(&self) -> reqwest::Result<reqwest::Client> {
-        // An already installed provider stays.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_tls_provider();
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.connect_timeout)
@@ -138,6 +137,11 @@ impl Transport for HttpTransport {
     fn send(&self, outgoing: Outgoing) -> Sending<'_> {
         Box::pin(self.exchange(outgoing))
     }
+}
+
+/// Installs the TLS provider of the process, unless it has one.
+pub(crate) fn install_tls_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 fn is_loopback(host: &str) -> bool {

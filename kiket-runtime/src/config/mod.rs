@@ -12,7 +12,7 @@ pub use self::settings::{SettingError, Settings};
 pub(crate) use self::{
     environment::{Environment, log_filter},
     judge::{Given, Use},
-    layer::{BASE_URL, Layer, TELEMETRY_URL, address, default_version},
+    layer::{BASE_URL, Layer, TELEMETRY_URL, address, default_version, namespace},
 };
 use self::{
     judge::{clear_text, doubtful_default},
@@ -45,6 +45,8 @@ pub struct Config {
     pub(crate) port: u16,
     /// The URL of the deduplication store, which may have a password.
     pub(crate) dedupe_url: Option<Secret>,
+    /// The namespace of deliveries in the deduplication store.
+    pub(crate) dedupe_namespace: Option<String>,
     pub(crate) authentication: Authentication,
     /// What a runtime token must be for: the number of the extension, and the audience.
     pub(crate) extension_number: Option<String>,
@@ -121,6 +123,7 @@ impl Config {
         let allowed_base_urls: Vec<_> =
             allowed_base_urls.filter_map(|read| value_of(read, &mut problems)).collect();
         let port = values.port.and_then(|read| value_of(read, &mut problems));
+        let dedupe_namespace = values.dedupe_namespace.and_then(|read| value_of(read, &mut problems));
         let (Some(base_url), Some(telemetry_url), Some(port), true) =
             (base_url, telemetry_url, port, problems.is_empty())
         else {
@@ -145,6 +148,7 @@ impl Config {
             host: values.host.unwrap_or_default(),
             port,
             dedupe_url,
+            dedupe_namespace,
             authentication,
             extension_number,
             token_audience,
@@ -336,6 +340,23 @@ settings:
 
     fn secrets(config: &Config) -> Vec<&str> {
         config.secrets.iter().map(Secret::expose).collect()
+    }
+
+    #[test]
+    fn a_namespace_is_a_plain_word() {
+        let read = |text: &str| {
+            let environment = environment(&[(WEBHOOK_SECRET, "s3cret"), ("KIKET_DEDUPE_NAMESPACE", text)]);
+            combined(Layer::default(), &environment, None).map(|config| config.dedupe_namespace)
+        };
+        assert_eq!(read("staging-2").unwrap().as_deref(), Some("staging-2"));
+        assert_eq!(read("").unwrap(), None);
+        for text in ["a/b", " ", "ä", "x".repeat(65).as_str()] {
+            assert!(read(text).unwrap_err()[0].to_string().contains("like `staging`"), "{text}");
+        }
+        let layer = Layer { dedupe_namespace: Some(namespace("built")), ..Layer::default() };
+        let environment = environment(&[(WEBHOOK_SECRET, "s3cret"), ("KIKET_DEDUPE_NAMESPACE", "/")]);
+        let config = combined(layer, &environment, None).unwrap();
+        assert_eq!(config.dedupe_namespace.as_deref(), Some("built"));
     }
 
     #[test]

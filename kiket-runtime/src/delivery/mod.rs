@@ -8,6 +8,7 @@ mod target;
 use std::{
     borrow::Cow,
     fmt,
+    num::NonZeroU64,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -22,7 +23,7 @@ use tracing::Span;
 pub(crate) use self::envelope::decode;
 pub(crate) use self::{
     envelope::Envelope,
-    request::{JsonText, Request},
+    request::{JsonText, Request, without_mark},
     services::{HandlerKey, Services, TypeMap},
     target::{Target, Version},
 };
@@ -30,7 +31,10 @@ use crate::{
     auth::{Auth, Authentic, Grant},
     client::{Client, DeliveryScope, IdempotencyKeys},
     error::Rejection,
-    types::{EventName, EventVersion, Headers, MissingScopes, Secret, hex, read_rfc3339, read_time},
+    types::{
+        EventName, EventVersion, Headers, LONGEST_ID, MissingScopes, Secret, hex, read_rfc3339, read_time,
+        shortened,
+    },
 };
 
 /// A verified and routed delivery, as extractors and middleware read it.
@@ -49,6 +53,8 @@ struct Contents {
     deadline: Instant,
     /// Found when the payload is decoded, else when it is first needed.
     envelope: OnceLock<Envelope>,
+    /// The hash of what all attempts at the delivery share, made when it is first needed.
+    content_hash: OnceLock<[u8; 32]>,
     /// The idempotency keys of its calls, made for the first call.
     keys: OnceLock<IdempotencyKeys>,
     /// The values that middleware inserted, one of each type.
@@ -73,6 +79,7 @@ impl Delivery {
             authentic,
             deadline,
             envelope,
+            content_hash: OnceLock::new(),
             keys,
             values,
         }))
@@ -147,7 +154,8 @@ impl Delivery {
     }
 
     /// The deduplication key, from signed text only: the body's `id`, else its `delivery_id`, else the SHA-256 of the body
-    /// and of the signed timestamp. All attempts at a delivery with an id have the same key.
+    /// without `authentication`, `secrets`, `secret_status` and `api`, and of the signed timestamp unless the body has
+    /// `timestamp`, `occurred_at` or `received_at`. All attempts at a delivery with an id, or with such a time, have the same key.
     #[doc(alias("deduplication key", "idempotency key"))]
     pub fn key(&self) -> String {
         self.0.key()
@@ -157,6 +165,12 @@ impl Delivery {
     /// another version is other work.
     pub(crate) fn work_key(&self) -> String {
         self.0.work_key()
+    }
+
+    /// A hash of what all attempts at the delivery share.
+    pub(crate) fn content_hash(&self) -> Option<NonZeroU64> {
+        let (first, _) = self.0.content_hash().split_first_chunk()?;
+        NonZeroU64::new(u64::from_be_bytes(*first))
     }
 
     /// The time of the event: `timestamp`, `occurred_at`, `createdAt` or `received_at` in the body, as RFC 3339 text,
@@ -251,7 +265,7 @@ impl Delivery {
     pub(crate) fn name_in_span(&self) {
         let span = Span::current();
         if !span.is_disabled() {
-            span.record("delivery_id", self.id().as_deref());
+            span.record("delivery_id", self.id().map(|id| shortened(id, LONGEST_ID)).as_deref());
         }
     }
 }
@@ -273,14 +287,20 @@ impl Contents {
         if let Some(id) = self.signed_id() {
             return format!("id:{id}");
         }
-        // A delivery without a signature has its runtime token in the body, which distinguishes it; it may have no time.
-        let signed_at = self.authentic.secret.map(|_| self.authentic.signed_at.to_string());
-        let hash = Sha256::new()
-            .chain_update(signed_at.unwrap_or_default())
-            .chain_update(".")
-            .chain_update(self.body.as_str())
-            .finalize();
-        format!("sha256:{}", hex(&hash))
+        // An attempt is signed anew: its time distinguishes deliveries only where nothing else does.
+        let timed = self.envelope().is_ok_and(|envelope| envelope.has_event_time(self.body.as_str()));
+        let content = self.content_hash();
+        if timed || self.authentic.secret.is_none() {
+            return format!("sha256:{}", hex(content));
+        }
+        let signed =
+            Sha256::new().chain_update(format!("{}.", self.authentic.signed_at)).chain_update(content);
+        format!("sha256:{}", hex(&signed.finalize()))
+    }
+
+    fn content_hash(&self) -> &[u8; 32] {
+        let hash = || self.envelope().map(|envelope| envelope.content_hash(self.body.as_str()));
+        self.content_hash.get_or_init(|| hash().unwrap_or_default())
     }
 
     fn work_key(&self) -> String {
@@ -302,7 +322,8 @@ impl DeliveryScope for Contents {
     }
 
     fn keys(&self) -> &IdempotencyKeys {
-        self.keys.get_or_init(|| IdempotencyKeys::new(self.work_key()))
+        // Extensions that handle the same delivery make calls of their own.
+        self.keys.get_or_init(|| IdempotencyKeys::new(self.services.keys.distinguish(&self.work_key())))
     }
 }
 

@@ -10,7 +10,8 @@ use crate::{
     client::Client,
     config::Settings,
     error::Classifiers,
-    types::{EventName, EventVersion},
+    store::KeySpace,
+    types::{Clock, EventName, EventVersion},
 };
 
 /// Event and version of a handler, as it was registered.
@@ -23,7 +24,10 @@ pub(crate) struct HandlerKey {
 /// The services that all deliveries of an extension share.
 pub(crate) struct Services {
     pub(crate) client: Client,
+    pub(crate) clock: Clock,
     pub(crate) extension_id: Option<String>,
+    /// The keys of its deliveries.
+    pub(crate) keys: KeySpace,
     pub(crate) extension_version: Option<String>,
     pub(crate) settings: Settings,
     pub(crate) states: TypeMap,

@@ -9,7 +9,7 @@ use super::{
     delivery::{Error, INSUFFICIENT_SCOPES},
     kind::ErrorKind,
 };
-use crate::types::{EventNameError, EventVersionError, MissingScopes};
+use crate::types::{EventNameError, EventVersionError, LONGEST_ID, MissingScopes, shortened};
 
 /// An error response: status, stable code, and a text without internals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,10 +136,13 @@ impl Rejection {
             .with_text(format!("the body names another event than the route's `{route}`"))
     }
 
+    /// The code of a delivery that is running already, which is no failure.
+    pub(crate) const STILL_RUNNING: &str = "still_running";
+
     /// The same delivery is running, in this or another process, for `remaining` at most.
     pub(crate) fn still_running(remaining: Duration) -> Self {
         let delay = remaining.clamp(AFTER_LOAD, LONGEST_RUN);
-        Self::unavailable("still_running", "the same delivery is still running", delay)
+        Self::unavailable(Self::STILL_RUNNING, "the same delivery is still running", delay)
     }
 
     /// The store is unavailable, so that a redelivery cannot be recognized.
@@ -176,14 +179,14 @@ impl Rejection {
             #[serde(skip_serializing_if = "Option::is_none")]
             code: Option<&'static str>,
             #[serde(skip_serializing_if = "Option::is_none")]
-            delivery_id: Option<&'b str>,
+            delivery_id: Option<Cow<'b, str>>,
             #[serde(skip_serializing_if = "Option::is_none")]
             required_scopes: Option<&'b [String]>,
             #[serde(skip_serializing_if = "Option::is_none")]
             missing_scopes: Option<&'b [String]>,
         }
 
-        let delivery_id = delivery_id.filter(|_| self.code.is_some());
+        let delivery_id = delivery_id.filter(|_| self.code.is_some()).map(|id| shortened(id, LONGEST_ID));
         let (required_scopes, missing_scopes) =
             self.missing_scopes.as_deref().map(|scopes| (&*scopes.required, &*scopes.missing)).unzip();
         let body = Body { error: &self.text, code: self.code, delivery_id, required_scopes, missing_scopes };

@@ -13,6 +13,7 @@ use crate::{
     error::{Problem, StartupError},
     extension::{
         consistency::{disagreements, without_version},
+        endpoints::endpoints,
         instance::{Extension, Parts},
         options::{Dedupe, Limits, ManifestSource, Options},
         registration::{collect, without_handlers},
@@ -22,15 +23,15 @@ use crate::{
     handler::{Registration, Registry},
     http::Routes,
     manifest::Manifest,
-    metrics::Metrics,
-    pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens},
-    store::Retention,
-    telemetry::{Telemetry, TelemetryContext},
+    metrics::{Metrics, Requests},
+    pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens, Watch},
+    store::{KeySpace, Retention},
+    telemetry::{Telemetry, TelemetryContext, redact_panics},
     types::{Clock, Redactor},
 };
 
 /// Builds the extension that `options` describe, or collects every problem.
-pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
+pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     let registrations: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
     let mut handlers = options.handlers;
     let mut problems: Vec<_> = handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)).collect();
@@ -50,6 +51,12 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         problems.push(no_handlers());
     }
     problems.extend(wrong_prefix(&options.http.prefix));
+    let endpoints = manifest.as_ref().map_or(Ok(Vec::new()), endpoints);
+    options.http.endpoints = endpoints.unwrap_or_else(|found| note(&mut problems, found));
+    options.notes.extend(options.http.endpoints.iter().map(|(path, event)| match event {
+        Some(event) => format!("deliveries at `{path}` are `{event}`"),
+        None => format!("deliveries at `{path}` are of the event that their body names"),
+    }));
     let timeout = |key: &HandlerKey| timeout(key, manifest.as_ref(), &options.limits);
     let registry = Registry::new(handlers, &options.middleware, timeout);
     let registry = registry.map_or_else(|found| note(&mut problems, found), Some);
@@ -75,6 +82,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         differences.extend(manifest.iter().flat_map(|manifest| missing_settings(manifest, config)));
     }
     if options.strict { &mut problems } else { &mut warnings }.extend(differences);
+    warnings.extend(fatal_panics(cfg!(panic = "abort")));
     let run_without_store = options.dedupe.run_without_store;
     let deduplicator = config.as_ref().map(|config| deduplicator(config, options.dedupe));
     let deduplicator =
@@ -86,6 +94,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let authenticator =
         authenticator(&config, &token_rules, deduplicator.as_ref(), run_without_store, clock.clone())
             .map_err(StartupError::new)?;
+    let keys = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
     let client = ClientOptions {
         base_url: config.base_url.clone(),
         allowed_base_urls: config.allowed_base_urls.clone(),
@@ -99,14 +108,22 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
     let report =
         Report { notes: options.notes, ..Report::new(&config, manifest.as_ref(), &registry, warnings) };
+    let redactor = redactor(&config);
+    redact_panics(&redactor);
     let pipeline = Pipeline {
+        watch: Watch::new(&registry),
         authenticator,
-        concurrency: ConcurrencyLimit::new(options.limits.concurrency),
+        concurrency: ConcurrencyLimit::new(
+            options.limits.concurrency,
+            options.http.body_budget.max(options.http.body_limit),
+        ),
         registry,
         default_version: config.default_version.clone(),
         services: Arc::new(Services {
             client: Client::new(client, clock.clone()),
+            clock: clock.clone(),
             extension_id: config.id.clone(),
+            keys,
             extension_version: config.version.clone(),
             settings: config.settings.clone(),
             states: options.states,
@@ -114,7 +131,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         }),
         deduplicator,
         responder: Responder {
-            redactor: redactor(&config),
+            redactor,
             undecodable: if options.limits.give_up_undecodable {
                 StatusCode::UNPROCESSABLE_ENTITY
             } else {
@@ -122,6 +139,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
             },
         },
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
+        requests: Requests::default(),
     };
     let routes =
         Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
@@ -139,8 +157,18 @@ fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>,
         (None, Some(url)) => (store_from_url(url.expose())?, true),
         (None, None) => (Arc::new(MemoryStore::new()) as _, false),
     };
+    if store.is_shared() && config.id.as_deref().is_none_or(|id| id.trim().is_empty()) {
+        return Err(without_id());
+    }
     let retention = retention.map_or_else(|| Ok(Retention::default()), Retention::new)?;
     Ok(Some(Deduplicator { store, chosen, retention, run_without_store }))
+}
+
+fn without_id() -> Problem {
+    Problem::new(
+        "the deduplication store may be shared, and the extension has no id: another one without an id would get its replies",
+    )
+    .mend("write `id: com.example.my_extension` into the manifest, or call the builder's `id`")
 }
 
 /// How requests are authenticated.
@@ -160,7 +188,8 @@ fn authenticator(
         let chosen = deduplicator.filter(|dedupe| dedupe.chosen).map(|dedupe| Arc::clone(&dedupe.store));
         let memory = chosen.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let verifier = TokenVerifier::new(rules, &config.base_url)?;
-        Ok(Tokens { verifier, memory, extension_id: config.id.clone(), run_without_store })
+        let keys = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
+        Ok(Tokens { verifier, memory, keys, run_without_store })
     };
     let tokens = mode.takes_tokens().then(tokens).transpose()?;
     Ok(Authenticator { mode, signatures, tokens, clock, metrics: Metrics::default() })
@@ -170,6 +199,14 @@ fn authenticator(
 fn redactor(config: &Config) -> Redactor {
     let tokens = config.workspace_token.iter().chain(&config.extension_api_key);
     Redactor::new(config.secrets.iter().chain(tokens).chain(config.settings.secrets()))
+}
+
+/// Handlers cannot be kept from ending the process where panics abort it.
+fn fatal_panics(abort: bool) -> Option<Problem> {
+    let problem = Problem::new(
+        "with `panic = \"abort\"` the panic of a handler ends the process, and all running deliveries",
+    );
+    abort.then(|| problem.mend("remove `panic = \"abort\"` from the profile in `Cargo.toml`"))
 }
 
 /// Collects the problems of a failed step, and continues with an empty value, so that all problems are found.
@@ -211,4 +248,17 @@ fn timeout(key: &HandlerKey, manifest: Option<&Manifest>, limits: &Limits) -> Du
         manifest.event_timeout(key.event.as_str()).or_else(|| manifest.callback_timeout())
     });
     declared.unwrap_or(limits.handler_timeout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_that_end_the_process_are_a_warning() {
+        assert!(
+            fatal_panics(true).is_some_and(|problem| problem.to_string().contains("`panic = \"abort\"`"))
+        );
+        assert!(fatal_panics(false).is_none());
+    }
 }

@@ -6,7 +6,7 @@ use crate::{
     error::{Place, Problem},
     handler::Route,
     manifest::{DeclaredEvent, Manifest, closest},
-    types::EventVersion,
+    types::{EventVersion, other_name},
 };
 
 /// The events that only one side knows, each once: first those of handlers, then those of the manifest, by name.
@@ -28,9 +28,9 @@ pub(crate) fn disagreements(manifest: &Manifest, routes: Vec<&Route>) -> Vec<Pro
     let compared = manifest.events().iter().any(|event| !event.is_action());
     let undeclared = handled
         .iter()
-        .filter(|(event, _)| compared && !declared.contains_key(*event))
+        .filter(|(event, _)| compared && by_name(&declared, event).is_none())
         .filter_map(|(event, routes)| undeclared(event, routes, manifest, declared.keys()));
-    let unhandled = declared.iter().filter_map(|(event, declarations)| match handled.get(event) {
+    let unhandled = declared.iter().filter_map(|(event, declarations)| match by_name(&handled, event) {
         None => unhandled(event, declarations, handled.keys()),
         Some(routes) => wrong_version(event, declarations, routes),
     });
@@ -48,6 +48,11 @@ pub(crate) fn without_version(version: &EventVersion, routes: &[&Route]) -> Opti
     let what = format!("the default version `{version}` has no handler for {names}");
     let mend = "a delivery of them without a version is refused with 404: add handlers, or change the default version";
     (!names.is_empty()).then(|| Problem::new(what).mend(mend))
+}
+
+/// What is filed under an event, by either of its names.
+fn by_name<'m, T>(map: &'m BTreeMap<&str, T>, event: &str) -> Option<&'m T> {
+    map.get(event).or_else(|| map.get(other_name(event)?))
 }
 
 fn undeclared<'a>(

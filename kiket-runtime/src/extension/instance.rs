@@ -7,10 +7,11 @@ use crate::{
     client::Client,
     config::Config,
     error::{Error, Result, StartupError},
-    extension::report::Report,
-    http::{Routes, Server, ServiceConfig},
+    extension::report::{Report, announce},
+    http::{Announce, AppServer, Routes, Server, ServiceConfig},
     metrics::Stats,
     pipeline::Pipeline,
+    telemetry::dropped_lines,
 };
 
 /// An extension that is ready to serve: its handlers, secrets and settings are known and checked.
@@ -98,16 +99,50 @@ impl Extension {
     ///
     /// When the address cannot be listened on.
     pub fn bind(&self) -> Result<Server, StartupError> {
-        Server::bind(self.0.routes.clone(), self.0.config.host(), self.0.config.port())
+        Server::bind(self.0.routes.clone(), self.0.config.host(), self.0.config.port(), self.announcement())
     }
 
-    /// Listens and serves until SIGTERM or SIGINT, then shuts down gracefully; see [`Server::run`].
+    /// Listens, prints the report of the start, and serves until SIGTERM or one of its like, then shuts down gracefully; see
+    /// [`Server::run`]. The report goes to the log, or to standard output if the program has no log subscriber.
     ///
     /// # Errors
     ///
     /// When the address cannot be listened on, deliveries had to be cut off, or the operating system fails.
     pub async fn serve(&self) -> Result<(), Error> {
-        Ok(self.bind()?.run().await?)
+        Ok(self.bind()?.announced(true).await?)
+    }
+
+    /// Runs the server of an actix-web app that the [routes](Self::routes) are mounted into, as [`serve`](Self::serve) runs its
+    /// own: prints the report of the start, and shuts down gracefully on SIGTERM and its like.
+    ///
+    /// Build the server with `disable_signals()`: this method handles them. Requests of the app that outlive the grace
+    /// period, or the app's own `shutdown_timeout`, are cut off.
+    ///
+    /// ```no_run
+    /// # use actix_web::{App, HttpServer};
+    /// # async fn run(extension: kiket_runtime::Extension) -> Result<(), Box<dyn std::error::Error>> {
+    /// let routes = extension.routes();
+    /// let server = HttpServer::new(move || App::new().configure(routes.clone()))
+    ///     .disable_signals()
+    ///     .bind(("127.0.0.1", 8000))?
+    ///     .run();
+    /// extension.serve_app(server).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When deliveries had to be cut off, or the operating system fails.
+    #[doc(alias = "graceful shutdown")]
+    pub async fn serve_app(&self, server: AppServer) -> Result<(), Error> {
+        let server = Server::of_app(server, self.0.routes.clone(), self.announcement());
+        Ok(server.announced(true).await?)
+    }
+
+    fn announcement(&self) -> Announce {
+        let parts = Arc::clone(&self.0);
+        Box::new(move |addresses, always| announce(&parts.report, addresses, always))
     }
 
     /// The routes of the extension, to mount into an actix-web `App` of your own:
@@ -121,18 +156,21 @@ impl Extension {
     ///     .http(|http| http.prefix("/kiket"))
     ///     .on("issue.created", "v1", async || Reply::ok())
     ///     .build()?;
-    /// actix_web::HttpServer::new(move || actix_web::App::new().configure(extension.routes()))
+    /// let routes = extension.routes();
+    /// let server = actix_web::HttpServer::new(move || actix_web::App::new().configure(routes.clone()))
+    ///     .disable_signals()
     ///     .bind(("127.0.0.1", 8000))?
-    ///     .run()
-    ///     .await?;
+    ///     .run();
+    /// extension.serve_app(server).await?;
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// A body is signed as it is sent: do not wrap the routes in a middleware of actix-web that decompresses or reads
-    /// it. Call [`drain`](Self::drain) before your server stops.
+    /// it. [`serve_app`](Self::serve_app) runs your server until a signal, and shuts it down gracefully.
     ///
-    /// The connections are your server's, and [`head_timeout`](super::HttpOptions::head_timeout) does not apply to them.
+    /// The connections are your server's: [`head_timeout`](super::HttpOptions::head_timeout) does not apply to them, and a client
+    /// that sends requests and reads no response is not cut off.
     /// `HttpServer::client_request_timeout` covers the first request of a connection only: a client that stops in the
     /// head of a later request keeps its connection. [`serve`](Self::serve) closes such connections; so does a proxy
     /// in front of your server.
@@ -144,8 +182,8 @@ impl Extension {
     /// Begins a graceful shutdown: new deliveries are refused with 503, the readiness probe fails, and running
     /// deliveries complete.
     ///
-    /// [`serve`](Self::serve) calls it on SIGTERM and SIGINT. Call it yourself where the extension is mounted into your
-    /// own server, before that stops.
+    /// [`serve`](Self::serve) and [`serve_app`](Self::serve_app) call it on SIGTERM and its like. Call it yourself where your
+    /// own server handles signals, before that stops.
     #[doc(alias = "graceful shutdown")]
     pub fn drain(&self) {
         self.pipeline().concurrency.drain();
@@ -185,6 +223,7 @@ impl Extension {
             signature_refusals: metrics.signature_refusals(),
             token_refusals: metrics.token_refusals(),
             dropped_records: telemetry.dropped(),
+            dropped_lines: dropped_lines(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod assemble;
 mod builder;
 mod consistency;
+mod endpoints;
 mod groups;
 mod instance;
 mod options;
@@ -10,7 +11,6 @@ mod registration;
 mod report;
 mod requirements;
 
-pub(crate) use self::report::announce;
 pub use self::{
     builder::ExtensionBuilder,
     groups::{ClientOptions, DedupeOptions, HttpOptions, TelemetryOptions},

@@ -1,8 +1,15 @@
 //! The report of a start: a table on a terminal, log lines otherwise.
 
-use std::{fmt, io::IsTerminal as _, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::{config::Config, error::Problem, handler::Registry, manifest::Manifest, types::Authentication};
+use crate::{
+    config::Config,
+    error::Problem,
+    handler::Registry,
+    manifest::Manifest,
+    telemetry::{is_subscribed, log_is_on_terminal, stdout},
+    types::Authentication,
+};
 
 /// The report of a start: the identity of the extension, its handlers, and warnings.
 ///
@@ -128,13 +135,15 @@ impl fmt::Display for Report {
     }
 }
 
-/// Announces the addresses and the handlers of the extension: a table on a terminal, log lines otherwise.
-pub(crate) fn announce(report: &Report, addresses: &[SocketAddr]) {
+/// Announces the addresses and the handlers of the extension: a table on a terminal, log lines otherwise. Without a log the
+/// table is printed if it is asked for.
+pub(super) fn announce(report: &Report, addresses: &[SocketAddr], always: bool) {
     let addresses: Vec<_> = addresses.iter().map(|address| format!("http://{address}")).collect();
     let addresses = addresses.join(", ");
-    if std::io::stdout().is_terminal() {
-        println!("\n  kiket {} listens on {addresses}\n{report}", env!("CARGO_PKG_VERSION"));
-        return;
+    if log_is_on_terminal() || always && !is_subscribed() {
+        let place = if addresses.is_empty() { "in an app of your own" } else { &addresses };
+        let version = env!("CARGO_PKG_VERSION");
+        return stdout().write(format!("\n  kiket {version} listens on {place}\n{report}\n").as_bytes());
     }
     let Report { id, version, manifest, base_url, authentication, settings, notes, handlers, warnings } =
         report;
@@ -163,7 +172,7 @@ pub(crate) fn announce(report: &Report, addresses: &[SocketAddr]) {
     }
     let manifest = manifest.as_ref().map(|path| path.display().to_string());
     tracing::info!(
-        addresses,
+        addresses = Some(addresses).filter(|addresses| !addresses.is_empty()),
         extension_id = id,
         extension_version = version,
         manifest,

@@ -10,13 +10,13 @@ mod server;
 mod signals;
 
 #[cfg(feature = "internals")]
-pub(crate) use self::path::target_of;
+pub(crate) use self::path::{target_of, tidied};
 #[cfg(feature = "internals")]
 pub(crate) use self::respond::not_found;
 #[doc(inline)]
 pub use self::server::{Server, ServerHandle};
-pub use actix_web::web::ServiceConfig;
+pub use actix_web::{dev::Server as AppServer, web::ServiceConfig};
 
-pub(crate) use self::{options::Options, routes::Routes, signals::Signals};
+pub(crate) use self::{options::Options, path::routed, routes::Routes, server::Announce};
 #[doc(inline)]
 pub use crate::types::HeadersIter;

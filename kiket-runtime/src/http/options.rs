@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
+use crate::types::EventName;
+
 /// The limits and timeouts of HTTP, and the prefix of its routes.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// The prefix of all paths, like `/kiket`.
     pub(crate) prefix: String,
+    /// Paths below the prefix that are deliveries of an event, or of the one that the body names.
+    pub(crate) endpoints: Vec<(String, Option<EventName>)>,
     /// The largest body, in bytes.
     pub(crate) body_limit: usize,
+    /// How many bytes the bodies that are not verified may have in all.
+    pub(crate) body_budget: usize,
     /// How long a body may take to arrive.
     pub(crate) body_timeout: Duration,
     /// How long the head of a request may take to arrive; zero is no timeout.
@@ -23,7 +29,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             prefix: String::new(),
+            endpoints: Vec::new(),
             body_limit: 1024 * 1024,
+            body_budget: 64 * 1024 * 1024,
             body_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(5),
             grace_period: Duration::from_secs(25),

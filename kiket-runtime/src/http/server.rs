@@ -7,16 +7,20 @@ use std::{
     time::Duration,
 };
 
-use actix_http::HttpService;
+use actix_http::{
+    HttpService,
+    error::{DispatchError, ParseError},
+};
 use actix_server::{GracefulShutdownSignal, ServerBuilder};
 use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::{
-    App,
+    App, HttpRequest,
     dev::{self, AppConfig},
     rt::net::TcpStream,
     web,
 };
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::time::Instant;
 
 use super::{
     connection::{Connection, tracked},
@@ -24,7 +28,11 @@ use super::{
     routes::Routes,
     signals::Signals,
 };
-use crate::error::{Problem, StartupError};
+use crate::{
+    error::{Problem, StartupError},
+    pipeline::Pipeline,
+    telemetry::flush_output,
+};
 
 /// A server that listens, and serves once [`run`](Self::run) is called.
 ///
@@ -41,7 +49,7 @@ use crate::error::{Problem, StartupError};
 /// println!("listening on {}", server.addresses()[0]);
 /// # let handle = server.handle();
 /// # handle.stop();
-/// server.run().await?; // until SIGTERM, SIGINT or `handle.stop()`
+/// server.run().await?; // until SIGTERM or `handle.stop()`
 /// # Ok(())
 /// # }
 /// ```
@@ -51,7 +59,11 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     routes: Routes,
     stop: tokio::sync::watch::Sender<bool>,
+    announce: Announce,
 }
+
+/// Prints the report of the start, with these addresses. Where the program has no log, it does so only if asked to.
+pub(crate) type Announce = Box<dyn FnOnce(&[SocketAddr], bool) + Send>;
 
 /// Stops a [`Server`] from elsewhere.
 #[derive(Debug, Clone)]
@@ -69,25 +81,35 @@ impl ServerHandle {
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// The longest head timeout: its sum with a time must not overflow.
 const LONGEST_HEAD: Duration = Duration::from_secs(24 * 60 * 60);
-/// How far the clock of actix-http may be behind: the first head would time out that much too early.
-const CLOCK_LAG: Duration = Duration::from_millis(500);
 /// How long a closing connection may take to write the rest, and to read what the client still sends.
 const DISCONNECTING: Duration = Duration::from_secs(1);
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
+/// How much of its responses the kernel keeps for a client that does not read, in bytes: by itself it keeps megabytes.
+const SEND_BUFFER: usize = 128 * 1024;
+/// How many bytes of responses may wait in this process before a connection leaves its next request unhandled: the
+/// responses to all small requests that it reads at once. A response takes less memory than its request.
+const WRITE_BUFFER: usize = 64 * 1024;
 /// How long the requests of the connections that were accepted last may take.
 const LAST_RESPONSES: Duration = Duration::from_millis(100);
 /// How long connections may take to close after the last response.
 const CLOSING_SECONDS: u64 = 2;
-/// How long threads may take to end after that. A thread that hangs does not delay the end of the process further.
+/// How long the end may take where nothing of the grace period is left. A thread that hangs does not delay the end of the
+/// process further.
 const ENDING: Duration = Duration::from_secs(CLOSING_SECONDS + 2);
-
 /// How long the last records of telemetry may take.
 const LAST_RECORDS: Duration = Duration::from_secs(2);
+/// How long the last lines of the log may take.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 impl Server {
     /// Listens on `host` and `port`, and serves `routes` once it runs.
-    pub(crate) fn bind(routes: Routes, host: &str, port: u16) -> Result<Self, StartupError> {
+    pub(crate) fn bind(
+        routes: Routes,
+        host: &str,
+        port: u16,
+        announce: Announce,
+    ) -> Result<Self, StartupError> {
         let mut server = ServerBuilder::new().shutdown_timeout(CLOSING_SECONDS).disable_signals();
         if let Some(workers) = routes.options.workers {
             server = server.workers(workers);
@@ -104,7 +126,13 @@ impl Server {
             Ok(server.run())
         });
         let listening = listening.map_err(|error| cannot_listen(host, port, &error))?;
-        Ok(Self { listening, addresses, routes, stop: tokio::sync::watch::Sender::new(false) })
+        Ok(Self { addresses, ..Self::of_app(listening, routes, announce) })
+    }
+
+    /// The server of an app that `routes` are mounted into.
+    pub(crate) fn of_app(app: dev::Server, routes: Routes, announce: Announce) -> Self {
+        let stop = tokio::sync::watch::Sender::new(false);
+        Self { listening: app, addresses: Vec::new(), routes, stop, announce }
     }
 
     /// The addresses that it listens on, with the port that was assigned for port 0.
@@ -117,10 +145,12 @@ impl Server {
         ServerHandle(self.stop.clone())
     }
 
-    /// Serves until SIGTERM, SIGINT or [`ServerHandle::stop`], then shuts down gracefully: the readiness probe fails, new
-    /// deliveries are refused with 503, and running ones complete within the grace period, which a second signal ends.
+    /// Serves until SIGTERM, SIGINT, SIGHUP, SIGQUIT or [`ServerHandle::stop`], then shuts down gracefully: the readiness
+    /// probe fails, new deliveries are refused with 503, and running ones complete within the grace period. A signal that
+    /// comes 2 s or more after the first ends the grace period.
     ///
-    /// On Windows the signals are Ctrl-C and Ctrl-Break.
+    /// On Windows the signals are Ctrl-C and Ctrl-Break. A signal that the process ignored before, as under `nohup`, stays
+    /// ignored (Linux).
     ///
     /// # Errors
     ///
@@ -128,12 +158,15 @@ impl Server {
     #[doc(alias = "graceful shutdown")]
     #[doc(alias = "SIGTERM")]
     pub async fn run(self) -> io::Result<()> {
-        let signals = Signals::listen()?;
-        self.run_until(signals).await
+        self.announced(false).await
     }
 
-    pub(crate) async fn run_until(self, mut signals: Signals) -> io::Result<()> {
-        let Self { listening, routes: Routes { pipeline, options, .. }, stop, .. } = self;
+    /// Announces the start, in any case if `always`, and runs.
+    pub(crate) async fn announced(self, always: bool) -> io::Result<()> {
+        let Self { listening, addresses, routes: Routes { pipeline, options, .. }, stop, announce } = self;
+        // A supervisor that reads the announcement may send a signal at once.
+        let mut signals = Signals::listen()?;
+        announce(&addresses, always);
         let mut stopped = stop.subscribe();
         let handle = listening.handle();
         let mut running = tokio::spawn(listening);
@@ -143,43 +176,52 @@ impl Server {
                 deduplicator.check().await;
             }
         });
-        tokio::select! {
-            ended = &mut running => return ended.map_err(io::Error::other)?,
-            signal = signals.next() => tracing::info!(signal, "draining"),
-            _ = stopped.wait_for(|stop| *stop) => tracing::info!("draining"),
-        }
+        // An app of the user's may have handled the signal itself.
+        let (ended, signal) = tokio::select! {
+            ended = &mut running => (Some(ended), None),
+            signal = signals.next() => (None, Some(signal)),
+            _ = stopped.wait_for(|stop| *stop) => (None, None),
+        };
         pipeline.concurrency.drain();
-        let grace = options.grace_period;
+        tracing::info!(signal, "draining");
+        let (grace, began) = (options.grace_period, Instant::now());
         let cut_off = tokio::select! {
+            biased;
             () = pipeline.concurrency.drained() => None,
             () = tokio::time::sleep(grace) => Some(format!("the grace period of {grace:?} is over")),
-            signal = signals.next() => Some(format!("a second signal, {signal}, ended the grace period")),
+            signal = signals.next_apart() => Some(format!("a second signal, {signal}, ended the grace period")),
         };
-        if let Some(why) = &cut_off {
-            tracing::error!(
-                in_flight = pipeline.concurrency.in_flight(),
-                "{why}: deliveries are cut off, and Kiket will send them again"
-            );
-        } else {
-            // When the server stops, it reads once more from every connection and drops what it read: requests that were
-            // accepted last get their response before that.
-            handle.pause().await;
-            tokio::time::sleep(LAST_RESPONSES).await;
+        let cut_off = cut_off.map(|why| (why, pipeline.concurrency.in_flight()));
+        if let Some((why, in_flight)) = &cut_off {
+            tracing::error!(in_flight, "{why}: deliveries are cut off, and Kiket will send them again");
         }
-        let stopping = handle.stop(cut_off.is_none());
-        let ended = tokio::time::timeout(ENDING, async {
-            stopping.await;
+        let (graceful, left) = match cut_off {
+            None => (true, grace.saturating_sub(began.elapsed())),
+            Some(_) => (false, Duration::ZERO),
+        };
+        let ending = async {
+            if let Some(ended) = ended {
+                return ended;
+            }
+            if graceful {
+                // When the server stops, it reads once more from every connection and drops what it read: requests that
+                // were accepted last get their response before that.
+                handle.pause().await;
+                tokio::time::sleep(LAST_RESPONSES).await;
+            }
+            handle.stop(graceful).await;
             running.await
-        });
-        if let Ok(ended) = ended.await {
+        };
+        let ended = tokio::time::timeout(left.max(ENDING), ending).await;
+        pipeline.recorder.telemetry.flush(LAST_RECORDS).await;
+        let _ = tokio::task::spawn_blocking(|| flush_output(LAST_LINES)).await;
+        if let Ok(ended) = ended {
             ended.map_err(io::Error::other)??;
         }
-        pipeline.recorder.telemetry.flush(LAST_RECORDS).await;
         match cut_off {
             None => Ok(()),
-            Some(why) => {
-                let what =
-                    format!("{why}, and deliveries were cut off: {}", pipeline.concurrency.in_flight());
+            Some((why, in_flight)) => {
+                let what = format!("{why}, and deliveries were cut off: {in_flight}");
                 Err(io::Error::new(io::ErrorKind::TimedOut, what))
             }
         }
@@ -193,11 +235,19 @@ fn service(
     stopping: GracefulShutdownSignal,
 ) -> impl ServiceFactory<TcpStream, Config = ()> + use<> {
     let head_wait = routes.options.head_timeout.min(LONGEST_HEAD);
-    let first_head_wait = if head_wait.is_zero() { head_wait } else { head_wait + CLOCK_LAG };
-    let app = App::new().configure(|config| routes.configure(config)).default_service(web::to(not_found));
+    let unrouted = {
+        let routes = routes.clone();
+        move |request: HttpRequest, payload: web::Payload| {
+            routes.note_unrouted(&request);
+            not_found(payload)
+        }
+    };
+    let app = App::new().configure(|config| routes.configure(config)).default_service(web::to(unrouted));
+    let pipeline = Arc::clone(&routes.pipeline);
     let http = HttpService::build()
         .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(first_head_wait)
+        .h1_write_buffer_size(WRITE_BUFFER)
+        .client_request_timeout(Duration::ZERO) // `Connection` has one
         .client_disconnect_timeout(DISCONNECTING)
         .local_addr(address)
         .graceful_shutdown_signal(move || {
@@ -211,16 +261,43 @@ fn service(
         Ok((Connection::new(stream, head_wait), peer))
     })
     .and_then(http)
+    .map_err(move |error| {
+        note_unreadable(&pipeline, &error);
+        error
+    })
 }
 
-/// Listens on every address of `host` that can be listened on.
+/// Logs a request that actix-http refused by itself, with 400 or 431: no route has seen it (wire contract,
+/// unreadable-request).
+fn note_unreadable(pipeline: &Pipeline, error: &DispatchError) {
+    let DispatchError::Parse(error) = error else { return };
+    let status = if matches!(error, ParseError::TooLarge) { 431 } else { 400 };
+    if let Some(count) = pipeline.requests.unreadable.count(pipeline.recorder.clock.unix_seconds()) {
+        tracing::warn!(status, count, "request refused: it is not readable as HTTP: {error}");
+    }
+}
+
+/// Listens on every address of `host` that this machine has (wire contract, listen-address).
 fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
+    let host = host.trim();
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    listen_on((host, port).to_socket_addrs()?)
+}
+
+/// Passes over addresses that the machine lacks, as long as there is another. One that is in use, or that may not be used,
+/// is an error: half of the clients would reach another program.
+fn listen_on(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Vec<TcpListener>> {
     let mut sockets = Vec::new();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "it has no address");
-    for address in (host, port).to_socket_addrs()? {
+    for address in addresses {
         match listen_at(address) {
             Ok(socket) => sockets.push(socket),
-            Err(error) => failure = error,
+            Err(error) => {
+                failure = io::Error::new(error.kind(), format!("{address}: {error}"));
+                if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) {
+                    return Err(failure);
+                }
+            }
         }
     }
     if sockets.is_empty() { Err(failure) } else { Ok(sockets) }
@@ -232,6 +309,8 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     // another program take the port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    // Connections inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -250,14 +329,54 @@ fn cannot_listen(host: &str, port: u16, error: &io::Error) -> StartupError {
 mod tests {
     use super::*;
 
+    fn found(sockets: &[TcpListener]) -> Vec<SocketAddr> {
+        sockets.iter().map(|socket| socket.local_addr().unwrap()).collect()
+    }
+
     #[test]
     fn every_address_of_a_name_is_listened_on() {
         let expected: Vec<_> =
             ("localhost", 0).to_socket_addrs().unwrap().filter(|&at| listen_at(at).is_ok()).collect();
-        let sockets = listen("localhost", 0).unwrap();
-        let found: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
+        let found = found(&listen("localhost", 0).unwrap());
         assert!(found.iter().map(SocketAddr::ip).eq(expected.iter().map(SocketAddr::ip)), "{found:?}");
         assert!(!found.is_empty() && found.iter().all(|address| address.port() != 0), "{found:?}");
+    }
+
+    #[test]
+    fn an_address_that_the_machine_lacks_is_passed_over() {
+        let [lacking, own] = ["192.0.2.1:0", "127.0.0.1:0"].map(|text| text.parse::<SocketAddr>().unwrap());
+        for addresses in [[lacking, own], [own, lacking]] {
+            let found = found(&listen_on(addresses.into_iter()).unwrap());
+            assert!(matches!(&*found, [address] if address.ip() == own.ip()), "{found:?}");
+        }
+        let error = listen_on([lacking].into_iter()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+        assert!(error.to_string().starts_with("192.0.2.1:0: "), "{error}");
+    }
+
+    #[test]
+    fn one_address_of_a_name_that_is_taken_is_an_error() {
+        let taken = listen("127.0.0.1", 0).unwrap();
+        let (taken, free) = (taken[0].local_addr().unwrap(), "127.0.0.2:0".parse().unwrap());
+        for addresses in [[taken, free], [free, taken]] {
+            let error = listen_on(addresses.into_iter()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+            assert!(error.to_string().contains(&taken.to_string()), "{error}");
+        }
+    }
+
+    #[test]
+    fn brackets_and_white_space_are_no_part_of_a_host() {
+        for host in ["[127.0.0.1]", " 127.0.0.1", "127.0.0.1\n", " [127.0.0.1] "] {
+            assert!(found(&listen(host, 0).unwrap())[0].ip().is_loopback(), "{host:?}");
+        }
+        // Where the machine has no IPv6, the address is read and then lacking.
+        if let Err(error) = listen("[::1]", 0) {
+            assert!(error.to_string().starts_with("[::1]:0: "), "{error}");
+        }
+        for host in ["[127.0.0.1", "127.0.0.1]", "[]", ""] {
+            assert!(listen(host, 0).is_err(), "{host:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::error::Problem;
+use crate::{error::Problem, types::is_same_event};
 
 mod callback;
 mod events;
@@ -29,6 +29,7 @@ mod yaml;
 
 use callback::Callback;
 pub use events::DeclaredEvent;
+pub(crate) use events::Endpoint;
 pub use form::Form;
 pub(crate) use load::read_regular;
 pub(crate) use misspelt::closest;
@@ -58,6 +59,7 @@ pub struct Manifest {
     callback: Callback,
     settings: Vec<Setting>,
     events: Vec<DeclaredEvent>,
+    endpoints: Vec<Endpoint>,
     permissions: Vec<String>,
     raw: Value,
     warnings: Vec<Problem>,
@@ -156,11 +158,16 @@ impl Manifest {
         &self.events
     }
 
+    /// The paths at which hooks want their events, in their order.
+    pub(crate) fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
     /// The timeout of `event`, if its hook has one: how long Kiket waits for the response.
     pub fn event_timeout(&self, event: &str) -> Option<Duration> {
         self.events
             .iter()
-            .filter(|declared| declared.name().as_str() == event)
+            .filter(|declared| is_same_event(declared.name().as_str(), event))
             .find_map(DeclaredEvent::timeout)
     }
 

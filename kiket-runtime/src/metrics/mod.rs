@@ -14,6 +14,9 @@ pub struct Stats {
     pub token_refusals: Vec<(&'static str, u64)>,
     /// The telemetry records that were dropped because the feedback hook or the server was too slow.
     pub dropped_records: u64,
+    /// The lines of the log that were dropped because their reader was too slow, or that could not be written; of the whole
+    /// process, where the log is that of `kiket::main!` or uses [`log_writer`](crate::telemetry::log_writer).
+    pub dropped_lines: u64,
 }
 
 /// The metrics. Incrementing and reading never waits.
@@ -23,16 +26,25 @@ pub(crate) struct Metrics {
     tokens: [Refusals; TokenError::ALL.len()],
 }
 
+/// Requests that are refused before they are deliveries.
 #[derive(Debug, Default)]
-struct Refusals {
+pub(crate) struct Requests {
+    /// Signed ones at a path without a route.
+    pub(crate) unrouted: Refusals,
+    /// Those that are not readable as HTTP.
+    pub(crate) unreadable: Refusals,
+}
+
+/// A count, with a limit on its log lines.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
     count: AtomicU64,
     /// The second of the last log line, plus one; 0 before the first.
     logged: AtomicU64,
 }
 
 impl Metrics {
-    /// Counts a refused signature. Returns the count if a log line is due: one a second for each cause, so that a flood of
-    /// requests does not flood the log.
+    /// Counts a refused signature. Returns the count if a log line is due.
     pub(crate) fn refused(&self, cause: SignatureError, now: u64) -> Option<u64> {
         self.signatures.get(cause as usize)?.count(now)
     }
@@ -59,7 +71,8 @@ fn counted<const N: usize>(codes: [&'static str; N], refusals: &[Refusals; N]) -
 }
 
 impl Refusals {
-    fn count(&self, now: u64) -> Option<u64> {
+    /// Counts one. Returns the count if a log line is due: one a second, so that a flood of requests does not flood the log.
+    pub(crate) fn count(&self, now: u64) -> Option<u64> {
         let count = self.count.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let second = now.wrapping_add(1);
         (self.logged.swap(second, Ordering::Relaxed) != second).then_some(count)

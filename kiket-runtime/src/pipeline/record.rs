@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{outcome::Stop, respond::Ended};
 use crate::{
+    error::Rejection,
     handler::Route,
     telemetry::{Telemetry, TelemetryEvent},
     types::Clock,
@@ -41,7 +42,9 @@ fn log(ended: &Ended, duration: Duration) {
         return tracing::info!(status, duration_ms, replayed, "delivery answered");
     };
     let error = ended.redacted(error);
-    if response.status.is_server_error() {
+    if code == Rejection::STILL_RUNNING {
+        tracing::info!(status, code, duration_ms, error, "delivery rejected");
+    } else if response.status.is_server_error() {
         tracing::error!(status, code, duration_ms, error, "delivery failed");
     } else {
         tracing::warn!(status, code, duration_ms, error, "delivery rejected");

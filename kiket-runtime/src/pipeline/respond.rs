@@ -9,7 +9,7 @@ use super::{
 use crate::{
     delivery::{Delivery, Envelope, JsonText, Request, unsigned_id},
     error::Rejection,
-    types::Redactor,
+    types::{LONGEST_ID, LONGEST_TEXT, Redactor, shortened},
 };
 
 /// Makes responses of outcomes.
@@ -31,7 +31,7 @@ pub(super) struct Ended {
 impl Ended {
     /// A text about a failure, without secrets and cut.
     pub(super) fn redacted(&self, text: String) -> String {
-        truncated(self.redactor.redact(text))
+        shortened(self.redactor.redact(text), LONGEST_TEXT).into_owned()
     }
 }
 
@@ -51,24 +51,11 @@ impl Responder {
             Stop::Failed(Failure::Panicked(_)) => Rejection::HANDLER_PANICKED,
         };
         let redactor = self.redactor.with(&delivery.confidential());
-        let text = truncated(redactor.redact(rejection.text.into_owned()));
-        let rejection = Rejection { text: text.into(), ..rejection };
+        let text = redactor.redact(rejection.text.into_owned());
+        let rejection = Rejection { text: shortened(text, LONGEST_TEXT), ..rejection };
         let response = Response::rejection(&rejection, delivery.id().as_deref());
         Ended { response, stop: Some(stop), redactor }
     }
-}
-
-/// The most bytes of a text about a failure, which may quote a whole body.
-const LONGEST_TEXT: usize = 4096;
-
-/// Cuts a text that is too long. Redact it first: half a secret cannot be found.
-fn truncated(mut text: String) -> String {
-    if text.len() > LONGEST_TEXT {
-        let end = (0..=LONGEST_TEXT).rev().find(|end| text.is_char_boundary(*end));
-        text.truncate(end.unwrap_or_default());
-        text.push('…');
-    }
-    text
 }
 
 /// A request that goes no further, and its delivery id if it is known.
@@ -88,7 +75,9 @@ impl Refusal {
         let text = JsonText::new(request.body.clone()).ok();
         let signed =
             text.as_ref().and_then(|text| Envelope::read(text.as_str()).ok()?.delivery_id(text.as_str()));
-        let delivery_id = signed.or_else(|| unsigned_id(&request.headers)).map(std::borrow::Cow::into_owned);
+        let delivery_id = signed.or_else(|| unsigned_id(&request.headers));
+        let delivery_id = delivery_id.map(|id| shortened(id, LONGEST_ID).into_owned());
+        let rejection = Rejection { text: shortened(rejection.text, LONGEST_TEXT), ..rejection };
         tracing::warn!(code = rejection.code, delivery_id, "delivery refused: {}", rejection.text);
         Self { rejection, delivery_id }
     }

@@ -4,6 +4,8 @@
 //! few times a second, calls the hook, and sends the records.
 
 mod logging;
+mod output;
+mod panics;
 mod queue;
 mod record;
 mod worker;
@@ -12,13 +14,18 @@ use std::{fmt, sync::Arc, time::Duration};
 
 pub use self::{
     logging::init_logging,
+    output::log_writer,
+    panics::install_panic_hook,
     record::{Record, RecordStatus},
 };
-use self::{queue::Queue, worker::Worker};
 pub(crate) use self::{
+    logging::{Log, is_subscribed, log_is_on_terminal},
+    output::{dropped_lines, flush as flush_output, stderr, stdout},
+    panics::redact_panics,
     record::{Failed, TelemetryContext, TelemetryEvent},
     worker::Hook,
 };
+use self::{queue::Queue, worker::Worker};
 use crate::client::Reporter;
 pub use crate::metrics::Stats;
 

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    panics::redacted,
     queue::Queue,
     record::{Record, TelemetryContext, TelemetryEvent},
 };
@@ -86,9 +87,9 @@ impl Worker {
         }
         let record = self.context.record(event);
         if let Some(hook) = &self.hook
-            && caught(|| hook(&record)).is_err()
+            && let Err(text) = caught(|| hook(&record))
         {
-            tracing::error!("the feedback hook panicked");
+            tracing::error!(error = redacted(&text), "the feedback hook panicked");
         }
         if let Some(permit) = permit {
             permit.send(Outgoing::Record(Box::new(record)));

@@ -68,6 +68,28 @@ pub trait Event {
     const NAME: EventName;
 }
 
+/// The events that have two names (wire contract, event-aliases).
+const ALIASES: [(&str, &str); 4] = [
+    ("comment.created", "issue.commented"),
+    ("before_transition", "workflow.before_transition"),
+    ("after_transition", "workflow.after_transition"),
+    ("sla_status", "workflow.sla_status"),
+];
+
+/// The other name of an event that has two.
+pub(crate) fn other_name(event: &str) -> Option<&'static str> {
+    ALIASES.iter().find_map(|&(one, other)| match event {
+        event if event == one => Some(other),
+        event if event == other => Some(one),
+        _ => None,
+    })
+}
+
+/// Whether both names are names of one event.
+pub(crate) fn is_same_event(one: &str, other: &str) -> bool {
+    one == other || other_name(one) == Some(other)
+}
+
 /// The longest event name in bytes (wire contract, event-grammar).
 const EVENT_NAME_BYTES: usize = 128;
 /// The most segments of an event name (wire contract, event-grammar).
@@ -96,14 +118,13 @@ impl EventName {
         &self.0
     }
 
-    /// The name that a short name of a hook stands for: `before_transition` is `workflow.before_transition` (wire contract,
-    /// short-hook-names).
+    /// The event of the workflow that a short name of a hook stands for (wire contract, short-hook-names).
     #[must_use]
     pub(crate) fn full(self) -> Self {
-        let name = self.as_str();
-        let short =
-            ["before_", "after_"].iter().any(|prefix| name.starts_with(prefix)) || name == "sla_status";
-        if short && !name.contains('.') { Self(format!("workflow.{name}").into()) } else { self }
+        match other_name(self.as_str()) {
+            Some(full) if full.starts_with("workflow.") => Self(Cow::Borrowed(full)),
+            _ => self,
+        }
     }
 
     /// Whether `text` is an event name.
@@ -277,14 +298,14 @@ impl VersionKey {
     }
 
     /// ```text
-    /// version = "v" 1*DIGIT *( "." 1*DIGIT ) / 1*DIGIT *( "." 1*DIGIT )
+    /// version = ( "v" / "V" ) 1*DIGIT *( "." 1*DIGIT ) / 1*DIGIT *( "." 1*DIGIT )
     /// ```
     pub(crate) const fn read(text: &[u8]) -> Option<Self> {
         if text.len() > VERSION_BYTES {
             return None;
         }
         let mut key = Self { bytes: [0; VERSION_BYTES], len: 0 };
-        let mut at = if !text.is_empty() && text[0] == b'v' { 1 } else { 0 };
+        let mut at = if !text.is_empty() && text[0].eq_ignore_ascii_case(&b'v') { 1 } else { 0 };
         let mut significant = 0; // the length without trailing `.0`
         let mut digits = 0; // in this number
         let mut in_number = false; // a digit other than a leading zero was seen
@@ -359,7 +380,7 @@ mod tests {
                 }
             }
         }
-        check(&["1", "v1", "1.0", "v1.0", "1.0.0", "01"]);
+        check(&["1", "v1", "V1", "1.0", "v1.0", "V1.0", "1.0.0", "01"]);
         check(&["1.2", "v1.2", "1.2.0", "1.02"]);
         check(&["0", "v0", "0.0"]);
         check(&["0.1", "v0.1.0"]);
@@ -377,9 +398,22 @@ mod tests {
 
     #[test]
     fn other_texts_are_not_versions() {
-        for text in
-            ["", "v", "V1", "vv1", "1.", ".1", "1..2", "v1a", "1 ", "-1", "+1", "١", "12345678901234567"]
-        {
+        for text in [
+            "",
+            "v",
+            "V",
+            "vV1",
+            "vv1",
+            "1.",
+            ".1",
+            "1..2",
+            "v1a",
+            "1 ",
+            "-1",
+            "+1",
+            "١",
+            "12345678901234567",
+        ] {
             assert_eq!(text.parse::<EventVersion>(), Err(EventVersionError), "{text:?}");
         }
     }

@@ -15,26 +15,30 @@ mod panic;
 mod redact;
 mod scope;
 mod secret;
+mod shortened;
 mod sync;
 mod text;
 mod time;
 mod timeout;
+mod unknown;
 mod visits;
 
 pub(crate) use self::{
     absent::or_default,
     base_url::BaseUrl,
     deadline::{unless, within},
-    event::{VERSION_HEADER, VersionKey},
+    event::{VERSION_HEADER, VersionKey, is_same_event, other_name},
     headers::Repeated,
     hex::{hex, sha256_of_parts},
     key::Key,
-    panic::caught,
+    panic::{caught, message, note},
     redact::Redactor,
     scope::{MissingScopes, allows},
+    shortened::{LONGEST_ID, LONGEST_TEXT, shortened},
     sync::Mutex,
     time::{read_rfc3339, read_time, rfc3339},
     timeout::read_timeout,
+    unknown::{CONFIDENTIAL, unknown_fields},
     visits::visits,
 };
 pub use self::{
@@ -48,4 +52,5 @@ pub use self::{
     secret::{Secret, SecretError},
     time::Timestamp,
     timeout::{Timeout, TimeoutError},
+    unknown::ENVELOPE,
 };

@@ -1,14 +1,39 @@
 //! Catches panics of user code.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    any::Any,
+    cell::Cell,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
-/// Calls `f`. If it panics, the error is the message of the panic.
+thread_local! {
+    /// How many calls of [`caught`] this thread is in.
+    static CATCHING: Cell<usize> = const { Cell::new(0) };
+    /// The place of the panic that is being caught.
+    static PLACE: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// Calls `f`. If it panics, the error is the message of the panic, with its place where a hook [noted](note) it.
 pub(crate) fn caught<T>(f: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(f)).map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        text.unwrap_or_else(|| "a panic without a text".to_owned())
+    CATCHING.set(CATCHING.get() + 1);
+    let result = catch_unwind(AssertUnwindSafe(f));
+    CATCHING.set(CATCHING.get() - 1);
+    result.map_err(|panic| match PLACE.take() {
+        Some(place) => format!("{} ({place})", message(&*panic)),
+        None => message(&*panic).to_owned(),
     })
+}
+
+/// The message of a panic.
+pub(crate) fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref().map(String::as_str));
+    text.unwrap_or("a panic without a text")
+}
+
+/// Notes the place of a panic for the [`caught`] around it. `false` if there is none.
+pub(crate) fn note(place: impl FnOnce() -> String) -> bool {
+    let catching = CATCHING.try_with(|catching| catching.get() > 0).unwrap_or_default();
+    catching && PLACE.try_with(|noted| noted.set(Some(place()))).is_ok()
 }
 
 #[cfg(test)]
@@ -21,5 +46,16 @@ mod tests {
         assert_eq!(caught(|| panic!("early")), Err::<(), _>("early".to_owned()));
         assert_eq!(caught(|| panic!("late {}", 1)), Err::<(), _>("late 1".to_owned()));
         assert_eq!(caught(|| std::panic::panic_any(1)), Err::<(), _>("a panic without a text".to_owned()));
+    }
+
+    #[test]
+    fn a_noted_place_is_that_of_the_panic_being_caught() {
+        let panics = || {
+            assert!(note(|| "main.rs:1:2".to_owned()));
+            panic!("early");
+        };
+        assert_eq!(caught(|| caught(panics)), Ok(Err::<(), _>("early (main.rs:1:2)".to_owned())));
+        assert_eq!(caught(|| panic!("later")), Err::<(), _>("later".to_owned()));
+        assert!(!note(|| unreachable!("nothing catches it")));
     }
 }

@@ -1,16 +1,18 @@
 //! Extensions as processes, for tests: start, deliver, stop, and leave none behind.
 //!
-//! Nothing here sleeps. What a process prints is awaited line by line, and its end by the end of its output.
+//! What a process prints is awaited line by line, and its end by the end of its output.
 
 mod output;
 mod wire;
 
 use std::{
     ffi::OsStr,
-    net::SocketAddr,
+    io,
+    net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use kiket::testing::delivery;
@@ -88,6 +90,44 @@ impl Program {
         Process { child, stdout, stderr }
     }
 
+    /// Makes it the first of a process group.
+    pub fn in_group_of_its_own(mut self) -> Self {
+        std::os::unix::process::CommandExt::process_group(&mut self.0, 0);
+        self
+    }
+
+    /// Starts it with these outputs, on a port that is free now, and waits until it listens.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    #[track_caller]
+    pub fn start_into(self, stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Running {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address = free.expect("this machine has a free port");
+        let process = self.env("PORT", address.port().to_string()).spawn_into(stdout, stderr);
+        let deadline = Instant::now() + PATIENCE;
+        while Connection::open(address).is_err() {
+            assert!(Instant::now() < deadline, "it does not listen");
+            thread::sleep(Duration::from_millis(5)); // nothing says so: its outputs are not read
+        }
+        Running { process, address }
+    }
+
+    /// Starts it with these outputs, without waiting for anything.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be run at all.
+    #[track_caller]
+    pub fn spawn_into(mut self, stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Process {
+        // Its standard input is the end of a pipe that is closed when the process is gone.
+        let (end, held) = io::pipe().expect("there are pipes");
+        let child = self.0.stdin(held).stdout(stdout).stderr(stderr).spawn();
+        let child = child.unwrap_or_else(|error| panic!("{:?}: {error}", self.0));
+        Process { child, stdout: Lines::of("the end", end), stderr: Lines::of("nothing", io::empty()) }
+    }
+
     /// Starts it, and waits until it listens.
     ///
     /// # Panics
@@ -146,8 +186,22 @@ impl Process {
     /// When there is no shell.
     #[track_caller]
     pub fn signal(&self, name: &str) {
-        let arguments = ["-c", "kill -s \"$0\" \"$1\"", name, &self.child.id().to_string()];
-        let status = Command::new("sh").args(arguments).status().expect("there is a shell");
+        self.kill(&format!("kill -s {name} {}", self.child.id()));
+    }
+
+    /// Sends its process group a signal, like `TERM`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no shell, or no such group.
+    #[track_caller]
+    pub fn signal_group(&self, name: &str) {
+        self.kill(&format!("kill -s {name} -- -{}", self.child.id()));
+    }
+
+    #[track_caller]
+    fn kill(&self, command: &str) {
+        let status = Command::new("sh").args(["-c", command]).status().expect("there is a shell");
         assert!(status.success(), "the signal was not sent");
     }
 
@@ -227,10 +281,44 @@ impl Running {
         connection
     }
 
+    /// What it uses of the machine, as Linux counts it.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no `/proc`.
+    #[track_caller]
+    pub fn usage(&self) -> Usage {
+        /// Linux shows hundredths of a second to programs, on every machine.
+        const TICK: Duration = Duration::from_millis(10);
+
+        let read = |file: &str| {
+            let path = format!("/proc/{}/{file}", self.process.child.id());
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+        };
+        let (stat, status) = (read("stat"), read("status"));
+        // The second field is the program's name, in parentheses, and may contain anything.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_ascii_whitespace();
+        let ticks: u32 = fields.skip(11).take(2).filter_map(|field| field.parse::<u32>().ok()).sum();
+        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        let memory = memory.and_then(|kib| kib.parse::<u64>().ok()).expect("it has memory");
+        Usage { cpu: TICK * ticks, memory: memory * 1024 }
+    }
+
     /// Sends it a signal, like `TERM`.
     #[track_caller]
     pub fn signal(&self, name: &str) {
         self.process.signal(name);
+    }
+
+    /// Sends its process group a signal, like `TERM`.
+    #[track_caller]
+    pub fn signal_group(&self, name: &str) {
+        self.process.signal_group(name);
+    }
+
+    /// What it prints to standard error.
+    pub fn errors(&self) -> &Lines {
+        &self.process.stderr
     }
 
     /// Waits until it is not ready any more.
@@ -258,6 +346,15 @@ impl Running {
         self.signal("TERM");
         self.end()
     }
+}
+
+/// What a process uses of its machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// The time of its threads on a processor since its start.
+    pub cpu: Duration,
+    /// The memory that it has in use, in bytes.
+    pub memory: u64,
 }
 
 /// How a process ended, and what it printed.

@@ -9,7 +9,7 @@ use std::{
     path::Path,
     sync::Mutex,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use extension_process::{Connection, Ended, NoResponse, PATIENCE, Program, Response, Running, get, signed};
@@ -138,7 +138,9 @@ fn a_panic_is_a_500_and_the_process_lives_on() {
         let response = running.ask(&work("work.broken", "b"));
         assert_eq!((response.status, &response.json()["code"]), (500, &"handler_panicked".into()));
     }
-    assert_eq!(running.logged("delivery failed")["error"], "panicked: this handler is broken");
+    let line = running.logged("delivery failed");
+    let error = line["error"].as_str().unwrap();
+    assert!(error.starts_with("panicked: this handler is broken (") && error.contains("work.rs:"), "{error}");
     assert_eq!(running.ask(&work("comment.created", "c")).status, 200);
     assert_eq!(running.stop().code, Some(0));
 }
@@ -338,15 +340,21 @@ fn what_outlives_the_grace_period_is_cut_off() {
 }
 
 #[test]
-fn a_second_signal_ends_the_grace_period() {
+fn a_second_signal_ends_the_grace_period_after_two_seconds() {
     let running = split().start();
     let _endless = running.send(&work("work.endless", "e"));
     running.logged("work began");
+    let first = Instant::now();
     running.signal("INT");
     running.wait_until_draining();
     running.signal("INT");
+    thread::sleep(Duration::from_secs(2).saturating_sub(first.elapsed())); // the clock is that of the process
+    assert_eq!(running.ask(&get("/health")).status, 200, "the second one came too early to count");
+    running.signal("TERM");
     let ended = running.end();
     assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(ended.stderr.contains("a second signal, SIGTERM, ended the grace period"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cut off: 1"), "{}", ended.stderr);
 }
 
 /// The program ends with failure and says all of `parts`.

@@ -1,13 +1,17 @@
 //! The store in Redis: a hash for each delivery, a script for each operation.
 
+mod failure;
+mod servers;
+
 use std::{fmt, sync::Arc, time::Duration};
 
-use redis::{
-    Client, Cmd, FromRedisValue, IntoConnectionInfo as _, RedisError, Script, ToRedisArgs,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind, ToRedisArgs, Value};
 
-use super::thread::StoreThread;
+use self::{
+    failure::{failed, is_stale},
+    servers::{Link, Servers},
+};
+use super::{probe::probe, thread::StoreThread};
 use crate::store::{
     BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreError, StoreFuture, StoredReply,
     countable,
@@ -20,39 +24,48 @@ use crate::store::{
 /// cluster. Redis must not evict keys: set `maxmemory-policy noeviction`. A replica that is promoted may lack the last
 /// operations, because replication is asynchronous.
 ///
+/// A connection that is lost, silent, or leads to a replica is closed, and the operation is retried on a new one, at the next
+/// address if the URL has several: `redis://first:6379,second:6379`. No connection is used for more than five minutes. A
+/// cluster is recognised by its redirects, which the feature `cluster` follows.
+///
 /// `rediss://` is TLS, with the certificates of the operating system.
+///
+/// An ACL for it: `~kiket:dedupe:* +eval +evalsha +hget +hmget +hset +hdel +pexpire +pttl +del +info`, and `+cluster` in a
+/// cluster.
 pub struct RedisStore {
-    steps: Arc<Steps>,
+    shared: Arc<Shared>,
     thread: StoreThread,
 }
 
-struct Steps {
-    connection: ConnectionManager,
-    begin: Script,
-    commit: Script,
-    release: Script,
+/// What the operations in the store's thread use.
+struct Shared {
+    servers: Servers,
+    begin: Operation,
+    commit: Operation,
+    release: Operation,
 }
 
-/// The timeout of connecting.
-const CONNECT: Duration = Duration::from_secs(2);
-/// The timeout of a command.
-const COMMAND: Duration = Duration::from_secs(1);
-/// The attempts at an operation whose connection is lost: the second finds a server that was restarted.
-const TRIES: usize = 3;
+/// A script, and its hash, which is sent in its place where the server knows it.
+struct Operation {
+    text: &'static str,
+    script: Script,
+}
 
+/// The attempts at an operation whose connection is lost or leads to a wrong server.
+const TRIES: usize = 3;
 /// `owner` is set while the delivery is leased, `by` and the rest after it is done. To begin again with the same token,
 /// after a response was lost, succeeds.
 const BEGIN: &str = r"
-local found = redis.call('HMGET', KEYS[1], 'owner', 'status', 'retry', 'body')
+local found = redis.call('HMGET', KEYS[1], 'owner', 'status', 'retry', 'body', 'request')
 if found[2] then
-  return {2, tonumber(found[2]), tonumber(found[3]), found[4]}
+  return {2, tonumber(found[2]), tonumber(found[3]), found[4], found[5] or ''}
 end
 if found[1] and found[1] ~= ARGV[1] then
-  return {1, redis.call('PTTL', KEYS[1]), -1, ''}
+  return {1, redis.call('PTTL', KEYS[1]), -1, '', ''}
 end
 redis.call('HSET', KEYS[1], 'owner', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return {0, 0, -1, ''}
+return {0, 0, -1, '', ''}
 ";
 
 const COMMIT: &str = r"
@@ -64,7 +77,7 @@ if found[1] ~= ARGV[1] then
   return 0
 end
 redis.call('HDEL', KEYS[1], 'owner')
-redis.call('HSET', KEYS[1], 'by', ARGV[1], 'status', ARGV[2], 'retry', ARGV[3], 'body', ARGV[4])
+redis.call('HSET', KEYS[1], 'by', ARGV[1], 'status', ARGV[2], 'retry', ARGV[3], 'body', ARGV[4], 'request', ARGV[6])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 return 1
 ";
@@ -87,46 +100,44 @@ impl RedisStore {
         // An installed provider stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // The library's own error may show a part of the URL.
-        let target = url.into_connection_info().ok().and_then(|target| Client::open(target).ok());
-        let client = target.ok_or_else(|| {
+        let servers = Servers::at(url).ok().ok_or_else(|| {
             StoreError::new("the address of the Redis store cannot be read").mend(
                 "write it like `redis://user:password@host:6379/0`, with `%40` for an `@` in the password",
             )
         })?;
-        let thread = StoreThread::start("kiket-redis")?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(COMMAND))
-            .set_number_of_retries(1)
-            .set_min_delay(Duration::from_millis(50));
-        let connection = thread
-            .enter(|| ConnectionManager::new_lazy_with_config(client, config))
-            .map_err(|error| unreachable(&error))?;
-        let steps = Steps {
-            connection,
-            begin: Script::new(BEGIN),
-            commit: Script::new(COMMIT),
-            release: Script::new(RELEASE),
-        };
-        Ok(Self { steps: Arc::new(steps), thread })
+        let [begin, commit, release] =
+            [BEGIN, COMMIT, RELEASE].map(|text| Operation { text, script: Script::new(text) });
+        let shared = Arc::new(Shared { servers, begin, commit, release });
+        Ok(Self { shared, thread: StoreThread::start("kiket-redis")? })
     }
 
-    /// Runs an operation in the store's thread, with a timeout. It is retried while its connection is lost.
+    /// Runs an operation in the store's thread, with a timeout. It is retried on a new connection where that may help.
     async fn step<T, Tried>(
         &self,
-        step: impl Fn(Arc<Steps>) -> Tried + Send + 'static,
+        step: impl Fn(Arc<Shared>, Link) -> Tried + Send + 'static,
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,
         Tried: Future<Output = Result<T, RedisError>> + Send,
     {
-        let steps = Arc::clone(&self.steps);
+        let shared = Arc::clone(&self.shared);
         let tried = async move {
             let mut tries = 1;
             loop {
-                match step(Arc::clone(&steps)).await {
-                    Err(error) if error.is_connection_dropped() && tries < TRIES => tries += 1,
-                    result => return result.map_err(|error| unreachable(&error)),
+                let found = match shared.servers.link().await {
+                    Ok((link, number)) => match step(Arc::clone(&shared), link).await {
+                        Err(error) if is_stale(&error) => {
+                            shared.servers.leave(number, &error).await;
+                            Err(error)
+                        }
+                        result => return result.map_err(|error| failed(&error)),
+                    },
+                    Err(error) => Err(error),
+                };
+                match found {
+                    Err(error) if tries == TRIES => return Err(failed(&error)),
+                    Err(error) if error.is_io_error() || is_stale(&error) => tries += 1,
+                    result => return result.map_err(|error| failed(&error)),
                 }
             }
         };
@@ -134,10 +145,14 @@ impl RedisStore {
     }
 
     /// Runs an operation of the owner of a lease.
-    async fn owned(&self, call: Call, script: fn(&Steps) -> &Script) -> Result<LeaseState, StoreError> {
-        let held = self.step(move |steps| {
+    async fn owned(
+        &self,
+        call: Call,
+        operation: fn(&Shared) -> &Operation,
+    ) -> Result<LeaseState, StoreError> {
+        let held = self.step(move |shared, link| {
             let call = call.clone();
-            async move { call.run::<i64>(script(&steps), &steps.connection).await }
+            async move { call.run::<i64>(operation(&shared), link).await }
         });
         Ok(if held.await? == 0 { LeaseState::Lost } else { LeaseState::Held })
     }
@@ -148,15 +163,17 @@ impl DedupeStore for RedisStore {
         let token = LeaseToken::unique();
         let call = Call::new(key, token).with(millis(lease));
         Box::pin(async move {
-            let found = self.step(move |steps| {
+            let found = self.step(move |shared, link| {
                 let call = call.clone();
-                async move { call.run(&steps.begin, &steps.connection).await }
+                async move { call.run(&shared.begin, link).await }
             });
-            let (state, number, retry, body): (i64, i64, i64, Vec<u8>) = found.await?;
+            let (state, number, retry, body, request): (i64, i64, i64, Vec<u8>, String) = found.await?;
             Ok(match state {
                 0 => BeginOutcome::Leased(token),
                 1 => BeginOutcome::Running { remaining: Duration::from_millis(number.max(1).unsigned_abs()) },
-                _ => BeginOutcome::Done(StoredReply::restore(number, retry, body).ok_or_else(unknown)?),
+                _ => BeginOutcome::Done(
+                    StoredReply::restore(number, retry, body, &request).ok_or_else(unknown)?,
+                ),
             })
         })
     }
@@ -172,32 +189,36 @@ impl DedupeStore for RedisStore {
             .with(reply.status().as_u16())
             .with(reply.retry_seconds())
             .with(&reply.body()[..])
-            .with(millis(retention));
-        Box::pin(self.owned(call, |steps| &steps.commit))
+            .with(millis(retention))
+            .with(reply.request_text());
+        Box::pin(self.owned(call, |shared| &shared.commit))
     }
 
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
         let call = Call::new(key, *token);
-        Box::pin(self.owned(call, |steps| &steps.release))
+        Box::pin(self.owned(call, |shared| &shared.release))
     }
 
-    /// Connects, and warns of a server that evicts keys.
+    /// Connects, runs every operation once, and warns of a server that evicts keys.
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
-            let ping = |steps: Arc<Steps>| async move {
-                Cmd::new().arg("PING").exec_async(&mut steps.connection.clone()).await
-            };
-            self.step(ping).await?;
-            let info = |steps: Arc<Steps>| async move {
-                Cmd::new().arg("INFO").arg("memory").query_async(&mut steps.connection.clone()).await
-            };
-            // Some servers refuse `INFO`.
-            let info: String = self.step(info).await.unwrap_or_default();
-            if let Some(policy) = evicting(&info) {
-                tracing::warn!(
-                    policy,
-                    "Redis may evict leases and replies: set `maxmemory-policy noeviction`"
-                );
+            probe(self).await?;
+            let info = self.step(|_, mut link| async move {
+                link.send::<Value>(Cmd::new().arg("INFO").arg("memory")).await
+            });
+            match info.await {
+                Ok(info) => {
+                    if let Some(policy) = texts(&info).iter().find_map(|info| evicting(info)) {
+                        tracing::warn!(
+                            policy,
+                            "Redis may evict leases and replies: set `maxmemory-policy noeviction`"
+                        );
+                    }
+                }
+                Err(error) => tracing::warn!(
+                    %error,
+                    "whether Redis evicts leases and replies is not known: see that `maxmemory-policy` is `noeviction`"
+                ),
             }
             Ok(())
         })
@@ -215,7 +236,7 @@ impl Call {
     fn new(key: &DedupeKey, token: LeaseToken) -> Self {
         // The text in braces chooses the slot in a cluster.
         let key = format!("kiket:dedupe:{{{key}}}").into();
-        Self { key, arguments: Vec::with_capacity(5) }.with(token.to_string())
+        Self { key, arguments: Vec::with_capacity(6) }.with(token.to_string())
     }
 
     fn with(mut self, argument: impl ToRedisArgs) -> Self {
@@ -224,12 +245,18 @@ impl Call {
     }
 
     /// Sends the hash of the script, and the script if the server does not know it.
-    async fn run<T: FromRedisValue>(
-        self,
-        script: &Script,
-        connection: &ConnectionManager,
-    ) -> Result<T, RedisError> {
-        script.key(&*self.key).arg(self.arguments).invoke_async(&mut connection.clone()).await
+    async fn run<T: FromRedisValue>(self, operation: &Operation, mut link: Link) -> Result<T, RedisError> {
+        let command = |name, script: &str| {
+            let mut command = Cmd::new();
+            command.arg(name).arg(script).arg(1).arg(&*self.key).arg(&self.arguments);
+            command
+        };
+        match link.send(&command("EVALSHA", operation.script.get_hash())).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                link.send(&command("EVAL", operation.text)).await
+            }
+            result => result,
+        }
     }
 }
 
@@ -245,24 +272,14 @@ fn evicting(info: &str) -> Option<&str> {
     field("maxmemory_policy").filter(|policy| limited && *policy != "noeviction")
 }
 
-fn unreachable(error: &RedisError) -> StoreError {
-    let (what, mend) = if error.is_cluster_error() {
-        (
-            "Redis says that another node of its cluster has the key",
-            "connect to a proxy of the cluster, or to a single server",
-        )
-    } else if error.is_io_error() {
-        ("Redis cannot be reached", "see that it runs, and that `KIKET_DEDUPE_URL` is its address")
-    } else {
-        ("Redis refuses", "see that the user may run `EVALSHA`, `SCRIPT LOAD`, and the commands of hashes")
-    };
-    StoreError::new(what).mend(mend).because(Message(error.to_string()))
+/// The texts of a response: one for each server.
+fn texts(response: &Value) -> Vec<String> {
+    match response {
+        Value::Array(values) => values.iter().flat_map(texts).collect(),
+        Value::Map(values) => values.iter().flat_map(|(_, value)| texts(value)).collect(),
+        value => String::from_redis_value_ref(value).into_iter().collect(),
+    }
 }
-
-/// The message of the library, without its sources, which the message repeats.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Message(String);
 
 fn unknown() -> StoreError {
     StoreError::unknown_reply("Redis", "database")

@@ -1,0 +1,109 @@
+//! What is logged, by which subscriber.
+
+use extension_process::{Program, signed};
+use serde_json::{Value, json};
+
+use super::{by_hand, echo, held, served, wishing};
+
+#[test]
+fn a_filter_that_cannot_be_read_is_info() {
+    for filter in ["kiket=loud", "[[", "warning", " "] {
+        let running = served().env("RUST_LOG", filter).start();
+        assert_eq!(running.ask(&echo()).status, 200);
+        running.logged("delivery answered");
+        let log = running.stop().log();
+        let warned = log.iter().any(|line| {
+            line["level"] == "WARN" && line["message"].as_str().unwrap().starts_with("`RUST_LOG` is ignored")
+        });
+        assert!(warned, "{filter}: {log:?}");
+    }
+}
+
+#[test]
+fn the_filter_info_is_the_default() {
+    let logged = |program: Program| {
+        let running = program.start();
+        assert_eq!(running.ask(&echo()).status, 200);
+        let log = running.stop().log();
+        log.iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let default = logged(served());
+    assert_eq!(logged(served().env("RUST_LOG", "info")), default);
+    assert_eq!(logged(served().env("RUST_LOG", "")), default);
+}
+
+#[test]
+fn a_subscriber_that_setup_sets_wins() {
+    let process = wishing("subscriber").spawn();
+    let listening = process.stdout().find(|line| line.contains("listening").then(|| line.to_owned()));
+    let listening = listening.unwrap_or_else(|| panic!("{}", process.stdout().text()));
+    assert!(!listening.starts_with('{') && listening.contains("addresses="), "{listening}");
+    process.signal("TERM");
+    let ended = process.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    // Until it is set, the lines are in the usual log.
+    let lines = |text: &str| ended.stdout.lines().filter(|line| line.contains(text)).collect::<Vec<_>>();
+    assert!(matches!(*lines("setup speaks"), [line] if line.starts_with('{')), "{}", ended.stdout);
+    assert!(matches!(*lines("setup ends"), [line] if !line.starts_with('{')), "{}", ended.stdout);
+}
+
+#[test]
+fn what_setup_logs_is_in_the_log() {
+    let log = served().start().stop().log();
+    let messages: Vec<_> = log.iter().map(|line| line["message"].as_str().unwrap()).take(2).collect();
+    assert_eq!(messages, ["setup speaks", "setup ends"]);
+}
+
+#[test]
+fn every_way_of_starting_reports_the_start() {
+    let running = by_hand().env("SUBSCRIBER", "").start();
+    assert_eq!(running.logged("handler")["event"], "echo.strict");
+    assert_eq!(running.stop().code, Some(0));
+
+    let process = by_hand().spawn();
+    let reported = process.stdout().find(|line| line.contains("by_hand::echo").then_some(()));
+    assert!(reported.is_some(), "{}", process.stdout().text());
+    process.signal("TERM");
+    let ended = process.end();
+    assert!(ended.stdout.contains("listens on http://127.0.0.1:"), "{}", ended.stdout);
+
+    let running = by_hand().env("SUBSCRIBER", "").env("APP", "no signals").start();
+    assert_eq!(running.logged("handler")["event"], "echo.strict");
+}
+
+#[test]
+fn fields_of_a_user_never_replace_those_of_the_line() {
+    let running = served().start();
+    assert_eq!(running.ask(&signed("fields.own", "v1", &json!({ "id": "f" }))).status, 200);
+    let line = running.logged("fields of a user");
+    assert_eq!((&line["level"], &line["field.level"]), (&"INFO".into(), &"loud".into()));
+    assert_eq!((&line["span"]["event"], &line["field.span"]), (&"fields.own".into(), &1.into()));
+}
+
+#[test]
+fn a_duplicate_that_still_runs_is_no_alarm() {
+    let directory = tempfile::tempdir().unwrap();
+    let until = directory.path().join("go_on");
+    let running = served().start();
+    let _first = running.send(&held(&until));
+    running.logged("work began");
+    assert_eq!(running.ask(&held(&until)).json()["code"], "still_running");
+    let line = running.logged("delivery rejected");
+    assert_eq!((&line["level"], &line["status"]), (&"INFO".into(), &503.into()));
+}
+
+#[test]
+fn long_ids_are_cut_in_the_log_and_in_responses() {
+    let long = "x".repeat(900_000);
+    let running = served().start();
+    let cut = Value::from(format!("{}…", "x".repeat(256)));
+    for (event, code) in [("echo.strict", "undecodable_payload"), ("no.handler", "no_handler")] {
+        let response = running.ask(&signed(event, "v1", &json!({ "id": long })));
+        assert!(response.body.len() < 8_192, "{event}: {} bytes", response.body.len());
+        assert_eq!((&response.json()["code"], &response.json()["delivery_id"]), (&code.into(), &cut));
+    }
+    assert_eq!(running.ask(&signed("echo.strict", "v1", &json!({ "id": long, "a": 1 }))).status, 200);
+    let ended = running.stop();
+    let longest = ended.stdout.lines().map(str::len).max();
+    assert!(longest < Some(8_192), "{longest:?}");
+}

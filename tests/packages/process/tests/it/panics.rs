@@ -1,0 +1,63 @@
+//! Panics are printed once, redacted, with their place. `Process::end` sees to it that no secret is.
+
+use extension_process::signed;
+use serde_json::{Value, json};
+
+use super::{served, wishing};
+
+fn delivery(event: &str) -> Vec<u8> {
+    signed(event, "v1", &json!({ "id": "p" }))
+}
+
+#[test]
+fn a_panic_of_a_handler_is_in_its_log_line_alone() {
+    let running = served().start();
+    assert_eq!(running.ask(&delivery("panic.secret")).status, 500);
+    let line = running.logged("delivery failed");
+    let error = line["error"].as_str().unwrap();
+    assert!(error.starts_with("panicked: failed with … (") && error.contains("served.rs:"), "{error}");
+    assert_eq!((&line["code"], &line["level"]), (&"handler_panicked".into(), &"ERROR".into()));
+    let ended = running.stop();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    assert_eq!(ended.stdout.matches("failed with").count(), 1);
+}
+
+#[test]
+fn a_backtrace_has_no_text_of_the_delivery() {
+    let running = served().env("RUST_BACKTRACE", "1").start();
+    assert_eq!(running.ask(&delivery("panic.secret")).status, 500);
+    let ended = running.stop();
+    for part in ["served.rs:", "it is in the log line of the delivery", "served::panics"] {
+        assert!(ended.stderr.contains(part), "{part} is not in\n{}", ended.stderr);
+    }
+}
+
+#[test]
+fn panics_beside_a_delivery_are_printed_and_redacted() {
+    let running = served().start();
+    let response = running.ask(&delivery("panic.beside"));
+    assert_eq!(response.json(), json!([true, true]));
+    let ended = running.stop();
+    for part in ["the thread failed with …\n", "the task failed with …\n"] {
+        assert_eq!(ended.stderr.matches(part).count(), 1, "{part}\n{}", ended.stderr);
+    }
+    assert_eq!(ended.stderr.matches("panicked at ").count(), 2, "{}", ended.stderr);
+    assert!(ended.log().iter().all(|line: &Value| line["level"] == "INFO"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_hook_of_the_program_stays() {
+    for (wish, name) in [("init hook", "init's hook\n"), ("setup hook", "setup's hook\n")] {
+        let running = wishing(wish).start();
+        assert_eq!(running.ask(&delivery("panic.secret")).status, 500);
+        let ended = running.stop();
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), name));
+    }
+}
+
+#[test]
+fn a_setup_that_panics_is_printed_with_its_place() {
+    let ended = wishing("setup panics").run();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(101), ""));
+    assert!(ended.stderr.contains("thread 'main' panicked at ") && ended.stderr.ends_with("\nsetup fails\n"));
+}
