@@ -269,7 +269,7 @@ fn combined_settings(
                     let secret = setting.secret_default()?.resolve(&|name| environment.variable(name));
                     secret.map(Entry::Secret)
                 }
-                (Some(number), Some(text)) => Some(Entry::Number(number.clone(), text.to_owned())),
+                (Some(number), Some(text)) => Some(Entry::Written(number.clone(), text.to_owned())),
                 (value, _) => value.map(|value| Entry::Plain(value.clone())),
             };
             let entry = match variables.of_setting(setting, environment) {

@@ -37,8 +37,8 @@ struct Table {
 #[derive(Clone)]
 pub(super) enum Entry {
     Plain(Value),
-    /// A number, and its text in the manifest.
-    Number(Value, String),
+    /// A number or a boolean, and its text in the manifest.
+    Written(Value, String),
     Secret(Secret),
     /// Declared, without a value; the error names the variable that sets it.
     Unset(Option<String>),
@@ -60,7 +60,7 @@ impl Settings {
             None => self.0.variables.find(key).cloned(),
             Some(Entry::Secret(secret)) => Some(secret.clone()),
             Some(Entry::Unset(_) | Entry::Plain(Value::Null)) => None,
-            Some(Entry::Number(_, text) | Entry::Plain(Value::String(text))) => Some(Secret::from(&**text)),
+            Some(Entry::Written(_, text) | Entry::Plain(Value::String(text))) => Some(Secret::from(&**text)),
             Some(Entry::Plain(value)) => Some(Secret::new(value.to_string())),
         }
     }
@@ -90,7 +90,7 @@ impl Settings {
             Some(Entry::Plain(value)) => {
                 T::deserialize(Lenient(value, None)).map_err(|error| Reason::Mismatch(error.to_string()))
             }
-            Some(Entry::Number(number, text)) => T::deserialize(Lenient(number, Some(text)))
+            Some(Entry::Written(number, text)) => T::deserialize(Lenient(number, Some(text)))
                 .map_err(|error| Reason::Mismatch(error.to_string())),
             // The reason would quote the value.
             Some(Entry::Secret(secret)) => {
@@ -141,7 +141,7 @@ impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain(value) => fmt::Display::fmt(value, f),
-            Self::Number(_, text) => f.write_str(text),
+            Self::Written(_, text) => f.write_str(text),
             Self::Secret(secret) => fmt::Debug::fmt(secret, f),
             Self::Unset(_) => f.write_str("unset"),
         }
@@ -270,7 +270,7 @@ mod tests {
     fn settings() -> Settings {
         let entries = [
             ("COUNT", Entry::Plain(json!(3))),
-            ("API_VERSION", Entry::Number(json!(1.1), "1.10".into())),
+            ("API_VERSION", Entry::Written(json!(1.1), "1.10".into())),
             ("QUOTED", Entry::Plain(json!("3"))),
             ("OFF", Entry::Plain(json!(false))),
             ("ZERO", Entry::Plain(json!(0))),

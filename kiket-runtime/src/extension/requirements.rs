@@ -119,7 +119,7 @@ mod tests {
             let extension = builder.on("issue.created", "v1", async || {}).build()?;
             Ok::<_, crate::error::StartupError>(extension.report().warnings.len())
         };
-        let rules = || TokenRules::new().keys("{\"keys\":[]}");
+        let rules = TokenRules::new;
         for mode in [Authentication::Token, Authentication::Either] {
             let refused = build(mode, rules(), &[]).unwrap_err().to_string();
             assert!(

@@ -29,7 +29,11 @@ pub(super) fn fits(default: &Node, kind: &str) -> Result<(), &'static str> {
         "number" | "float" => {
             (number.is_some() || reads_as(|text| text.parse::<f64>().is_ok_and(f64::is_finite)), "a number")
         }
-        "boolean" | "bool" => (reads_as(|text| matches!(text, "true" | "false")), "`true` or `false`"),
+        "boolean" | "bool" => (
+            matches!(default.content, Content::Truth(..))
+                || reads_as(|text| matches!(text, "true" | "false")),
+            "`true` or `false`",
+        ),
         kind if is_text_kind(kind) => (text.is_some(), "text"),
         // Text is JSON, which the reader of the setting decodes.
         "object" | "map" => (default.as_map().is_some() || is_text, "a mapping"),

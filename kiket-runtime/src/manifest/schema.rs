@@ -124,7 +124,10 @@ fn check_key(written: &Written<'_>, id: Option<&str>, report: &mut Report<'_>) {
     let fits = |id: &str| {
         id.len() <= 160 && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
+    let mark = |key| written.sections.last().and_then(|top| top.map.get(key)?.as_written());
+    let is_certain = mark("apiVersion").is_some() && mark("kind").is_some();
     match (entry, id) {
+        (None, _) if !is_certain => {}
         (None, _) => report.problem(written.marked_at, "`metadata.key` is missing", KEY),
         (Some(entry), Some(id)) if !fits(id) => {
             report.problem(spot(entry), format!("`metadata.key` is no key, found {}", quoted(id)), KEY);

@@ -65,7 +65,7 @@ impl<'a> Secrets<'a> {
         match &node.content {
             Content::Text(_) | Content::Number(..) => self.nodes.push(node),
             Content::List(items) => items.iter().for_each(|item| self.scalars(item)),
-            Content::Nothing | Content::Truth(_) | Content::Map(_) => {}
+            Content::Nothing | Content::Truth(..) | Content::Map(_) => {}
         }
     }
 }
@@ -73,7 +73,9 @@ impl<'a> Secrets<'a> {
 /// Whether a setting is a secret. In doubt it is: `secret: yes` is a mistake, and reported, but the report must not print
 /// the default.
 fn is_marked_secret(setting: &Map) -> bool {
-    let said = |node: &Node| !node.is_nothing() && node.as_written().is_none_or(|text| text != "false");
+    let said = |node: &Node| {
+        !node.is_nothing() && node.as_written().is_none_or(|text| !text.eq_ignore_ascii_case("false"))
+    };
     setting.0.iter().any(|entry| match entry.key.as_str() {
         "secret" => said(&entry.value),
         "type" => entry.value.as_written().is_some_and(|kind| is_secret_kind(&kind)),

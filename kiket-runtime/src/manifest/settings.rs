@@ -57,7 +57,7 @@ impl Setting {
         self.default.as_ref()
     }
 
-    /// The text of a default that is a number: `1.10` and `1.1` are one number and two texts.
+    /// The text of a default that kiket would print otherwise: `1.10` and `1.1` are one number and two texts.
     pub(crate) fn written(&self) -> Option<&str> {
         self.written.as_deref()
     }
@@ -309,7 +309,7 @@ impl Declaration<'_> {
             secret,
             required,
             default: entry.filter(|_| !secret).map(|_| default.clone()),
-            written: text.filter(|_| !secret && default.is_number()),
+            written: text.filter(|text| !secret && !default.is_string() && *text != default.to_string()),
             secret_default,
             place: report.place(self.at),
         };
@@ -333,7 +333,7 @@ impl Declaration<'_> {
         let Some(entry) = self.map.and_then(|map| map.entry(key)) else {
             return Some(false);
         };
-        match entry.value.as_written().as_deref() {
+        match entry.value.as_written().map(|text| text.to_ascii_lowercase()).as_deref() {
             Some("true") => Some(true),
             Some("false") => Some(false),
             None if entry.value.is_nothing() => Some(false),
@@ -483,10 +483,17 @@ mod tests {
             }
         }
         // Without a type it is a number that has its text.
-        let manifest = manifest("settings: [{ key: A, default: 1.10 }, { key: B, default: true }]");
-        let [number, truth] = manifest.settings() else { panic!() };
-        assert_eq!((number.default(), number.written()), (Some(&json!(1.1)), Some("1.10")));
-        assert_eq!((truth.default(), truth.written()), (Some(&json!(true)), None));
+        for (text, value, written) in [
+            ("1.10", json!(1.1), Some("1.10")),
+            ("3", json!(3), None),
+            ("True", json!(true), Some("True")),
+            ("false", json!(false), None),
+        ] {
+            let manifest = manifest(&format!("settings: [{{ key: A, default: {text} }}]"));
+            let setting = &manifest.settings()[0];
+            assert_eq!((setting.default(), setting.written()), (Some(&value), written));
+        }
+        assert!(manifest("settings: [{ key: A, secret: True, default: x }]").settings()[0].is_secret());
     }
 
     #[test]

@@ -147,7 +147,9 @@ impl Planting<'_> {
         let written = bytes(raw.defined);
         let content = match raw.value {
             Raw::Nothing => Content::Nothing,
-            Raw::Truth(truth) => Content::Truth(truth),
+            Raw::Truth(truth) => {
+                Content::Truth(truth, self.spelling(&written).unwrap_or_else(|| truth.to_string()))
+            }
             Raw::Number(number) => {
                 let written = self.spelling(&written).unwrap_or_else(|| number.to_string());
                 Content::Number(number, written)
