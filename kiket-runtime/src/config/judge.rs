@@ -1,11 +1,13 @@
 //! The one rule for texts that kiket puts into a header, a URL or a MAC, and the further rules of webhook secrets.
 
 use crate::{
-    config::layer::Read,
     error::{Place, Problem},
     manifest::Setting,
     types::{BaseUrl, Secret},
 };
+
+/// A value, or the problem of its text.
+pub(crate) type Read<T> = Result<T, Problem>;
 
 /// A text that was given, judged: it is a problem, or a value, perhaps with warnings. The messages never show it.
 pub(crate) struct Given {

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     config::{
         environment::Environment,
-        judge::{Given, Use, is_like_a_variable},
+        judge::{Given, Read, Use, is_like_a_variable},
     },
     error::Problem,
     manifest::{Manifest, Reference, read_regular},
@@ -38,9 +38,6 @@ pub(crate) struct Layer {
     pub(crate) dedupe_namespace: Option<Read<String>>,
     pub(crate) auto_env_secrets: Option<bool>,
 }
-
-/// A value, or the problem of its text.
-pub(crate) type Read<T> = Result<T, Problem>;
 
 pub(super) const WEBHOOK_SECRET: &str = "KIKET_WEBHOOK_SECRET";
 pub(super) const WEBHOOK_SECRET_PREVIOUS: &str = "KIKET_WEBHOOK_SECRET_PREVIOUS";

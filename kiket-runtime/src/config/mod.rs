@@ -15,8 +15,8 @@ pub(crate) use self::{
     layer::{BASE_URL, Layer, TELEMETRY_URL, address, default_version, namespace},
 };
 use self::{
-    judge::{clear_text, doubtful_default},
-    layer::{Read, no_secret},
+    judge::{Read, clear_text, doubtful_default},
+    layer::no_secret,
     secrets::{SecretVariables, padded},
     settings::Entry,
 };
