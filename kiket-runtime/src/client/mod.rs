@@ -105,7 +105,7 @@ impl Client {
     /// The view that calls the base URL that a delivery names, if that may receive tokens. The name is not verified.
     pub(crate) fn at_base_url_of_delivery(mut self, named: &str) -> Self {
         let ClientOptions { base_url, allowed_base_urls, .. } = &self.inner.options;
-        match named.parse::<BaseUrl>() {
+        match named.parse::<BaseUrl>().map(|url| url.without_api_path().unwrap_or(url)) {
             Ok(named) if named.has_origin_of(base_url) => {}
             Ok(named) if allowed_base_urls.iter().any(|allowed| named.has_origin_of(allowed)) => {
                 self.scope.base_url = Some(named);

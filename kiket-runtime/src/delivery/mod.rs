@@ -25,7 +25,7 @@ pub(crate) use self::{
     envelope::Envelope,
     request::{JsonText, Request, without_mark},
     services::{HandlerKey, Services, TypeMap},
-    target::Target,
+    target::{Target, Version},
 };
 use crate::{
     auth::{Auth, Authentic, Grant},
@@ -224,11 +224,10 @@ impl Delivery {
         Ok(MissingScopes::of(required, token.as_ref().map(|token| token.auth.scopes())))
     }
 
-    /// The secret `key`: from the delivery, else from the environment.
+    /// The secret `key`: from the delivery, else the setting, else from the environment.
     pub(crate) fn secret(&self, key: &str) -> Option<Secret> {
         let own = self.secrets().into_iter().find(|(name, _)| name == key);
-        let variables = &self.services().secret_variables;
-        own.map(|(_, secret)| secret).or_else(|| variables.find(key).cloned())
+        own.map(|(_, secret)| secret).or_else(|| self.services().settings.find(key))
     }
 
     fn secrets(&self) -> Vec<(String, Secret)> {

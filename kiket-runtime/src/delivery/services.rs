@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     client::Client,
-    config::{SecretVariables, Settings},
+    config::Settings,
     error::Classifiers,
     store::KeySpace,
     types::{Clock, EventName, EventVersion},
@@ -30,7 +30,6 @@ pub(crate) struct Services {
     pub(crate) keys: KeySpace,
     pub(crate) extension_version: Option<String>,
     pub(crate) settings: Settings,
-    pub(crate) secret_variables: SecretVariables,
     pub(crate) states: TypeMap,
     pub(crate) classifiers: Classifiers,
 }
