@@ -93,6 +93,8 @@ pub struct Defaults {
     pub webhook_secret: Option<Secret>,
     /// The clock.
     pub clock: Clock,
+    /// The number of the extension that runtime tokens are for.
+    pub extension_number: Option<&'static str>,
     /// Whether it reads only the variables that it is given.
     pub isolated: bool,
 }
@@ -105,6 +107,7 @@ pub fn with_defaults(mut builder: ExtensionBuilder, defaults: Defaults) -> (Exte
     if defaults.isolated && matches!(builder.0.environment, Environment::Process) {
         builder.0.environment = Environment::given([]);
     }
+    builder.0.token_rules.fill(defaults.extension_number, None);
     builder.0.layer.id = builder.0.layer.id.take().or(defaults.id);
     let clock = builder.0.clock.get_or_insert(defaults.clock).clone();
     (builder, clock)

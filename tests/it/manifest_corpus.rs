@@ -84,8 +84,10 @@ fn every_real_manifest_is_read_as_its_author_meant_it() {
         let path = directory.join(expected.file).with_extension("yaml");
         let manifest =
             Manifest::load(&path).unwrap_or_else(|problems| panic!("{}: {problems:#?}", expected.file));
-        check(&manifest, &expected);
+        eprintln!("COUNT {} {} {}", expected.file, manifest.settings().len(), manifest.events().len());
+        //check(&manifest, &expected);
     }
+    panic!();
 }
 
 #[track_caller]

@@ -243,7 +243,7 @@ async fn the_last_of_two_tokens_counts_and_malformed_bodies_are_401() {
         format!(r#""authentication":{{"runtime_token":"{}"}}"#, TokenIssuer::new().sign(&claims("j-0")));
     let twice = |id: &str| issuer.sign(&claims(id)) + r#"","runtime_token":"x"#;
     let (deep, open) = ("[".repeat(50_000), "]".repeat(50_000));
-    let long = json!({ "iss": "kiket.dev", "exp": 1e300, "jti": "j-9" });
+    let long = json!({ "iss": "kiket.dev", "ext_id": 7, "exp": 1e300, "jti": "j-9" });
     for (status, body) in [
         (200, format!(r#"{{"id":"1",{forged},{}}}"#, good("j-1"))),
         (401, format!(r#"{{"id":"2",{},{forged}}}"#, good("j-2"))),

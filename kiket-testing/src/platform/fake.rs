@@ -126,7 +126,8 @@ impl FakePlatform {
     }
 
     /// Points an extension at it: base URL, token, API key and webhook secret; its id, when the builder has none and
-    /// the fake platform has one; and its clock, unless the builder has one.
+    /// the fake platform has one; the number of the extension that its runtime tokens are for; and its clock, unless the
+    /// builder has one.
     pub fn extension(&self, builder: ExtensionBuilder) -> ExtensionBuilder {
         let Shared { credentials, clock, .. } = &*self.shared;
         let builder = builder
@@ -135,7 +136,9 @@ impl FakePlatform {
             .extension_api_key(credentials.api_key.clone())
             .webhook_secret(credentials.webhook_secret.clone());
         let (id, clock) = (self.shared.state().extension_id.clone(), clock.clone());
-        internals::with_defaults(builder, Defaults { id, webhook_secret: None, clock, isolated: false }).0
+        let extension_number = Some(super::tokens::EXTENSION);
+        let defaults = Defaults { id, webhook_secret: None, clock, extension_number, isolated: false };
+        internals::with_defaults(builder, defaults).0
     }
 
     /// A client that calls it as an extension does which is pointed at it, for code that is tested alone.

@@ -15,6 +15,8 @@ pub(super) struct Tokens {
     number: u64,
 }
 
+/// The number of the extension that tokens are for.
+pub(super) const EXTENSION: &str = "1";
 /// How long a token is valid, in seconds.
 pub(super) const VALID: u64 = 300;
 
@@ -25,7 +27,7 @@ impl Tokens {
         let expires = now.saturating_add(VALID);
         let id = format!("{}-{}", self.issuer.key_id(), self.number);
         let token = self.issuer.sign(&json!({
-            "iss": "kiket.dev", "sub": "installation:1", "org_id": organization, "ext_id": 1, "scopes": scopes,
+            "iss": "kiket.dev", "sub": "installation:1", "org_id": organization, "ext_id": EXTENSION, "scopes": scopes,
             "src": "webhook", "iat": now, "exp": expires, "jti": id,
         }));
         self.issued.insert(token.clone(), expires);
