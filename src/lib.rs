@@ -150,7 +150,7 @@ pub mod error {
 #[doc(alias = "builder")]
 pub mod extension {
     pub use kiket_runtime::extension::{
-        ClientOptions, DedupeOptions, Extension, ExtensionBuilder, HttpOptions, TelemetryOptions,
+        ClientOptions, DedupeOptions, Extension, ExtensionBuilder, HttpOptions, Shutdown, TelemetryOptions,
     };
 }
 

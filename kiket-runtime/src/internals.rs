@@ -11,7 +11,7 @@ use crate::{
     auth::{Auth, Authentic, Grant, Token, refusal},
     client::Client,
     config::{Environment, SecretVariables},
-    delivery::{self, Delivery, Envelope, HandlerKey, JsonText, Request, Services, Target, TypeMap},
+    delivery::{self, Delivery, Envelope, HandlerKey, JsonText, Request, Services, Target, Tasks, TypeMap},
     error::{Classifiers, Place, Problem, Rejection, StartupError},
     extension::{Extension, ExtensionBuilder},
     handler::Context,
@@ -57,6 +57,7 @@ pub fn context(parts: ContextParts) -> Option<Context> {
         secret_variables: SecretVariables::default(),
         states: TypeMap::default(),
         classifiers: Classifiers::default(),
+        tasks: Tasks::default(),
     };
     let token = parts.scopes.map(|scopes| {
         let auth = Auth::new(Grant { verified: true, scopes, ..Grant::default() });

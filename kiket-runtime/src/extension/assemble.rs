@@ -9,7 +9,7 @@ use crate::{
     client::{Client, ClientOptions, Reporter},
     config::{Config, Unreadable},
     dedupe::{MemoryStore, store_from_url},
-    delivery::{HandlerKey, Services},
+    delivery::{HandlerKey, Services, Tasks},
     error::{Problem, StartupError},
     extension::{
         consistency::disagreements,
@@ -26,7 +26,7 @@ use crate::{
     pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens},
     store::Retention,
     telemetry::{Telemetry, TelemetryContext, redact_panics},
-    types::{Clock, Redactor},
+    types::{Clock, Mutex, Redactor},
 };
 
 /// Builds the extension that `options` describe, or collects every problem.
@@ -68,6 +68,8 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let deduplicator = config.as_ref().map(|config| deduplicator(config, options.dedupe));
     let deduplicator =
         deduplicator.transpose().unwrap_or_else(|problem| note(&mut problems, vec![problem])).flatten();
+    let keys = registry.iter().flat_map(|registry| registry.routes()).map(|route| &*route.key);
+    problems.extend(options.http.own_routes.collisions(&options.http.prefix, keys));
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
     };
@@ -90,9 +92,10 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         Report { notes: options.notes, ..Report::new(&config, manifest.as_ref(), &registry, warnings) };
     let redactor = redactor(&config);
     redact_panics(&redactor);
+    let tasks = Tasks::default();
     let pipeline = Pipeline {
         authenticator,
-        concurrency: ConcurrencyLimit::new(options.limits.concurrency),
+        concurrency: ConcurrencyLimit::new(options.limits.concurrency, tasks.clone()),
         registry,
         services: Arc::new(Services {
             client: Client::new(client, clock.clone()),
@@ -102,6 +105,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
             secret_variables: config.secret_variables.clone(),
             states: options.states,
             classifiers: options.classifiers,
+            tasks,
         }),
         deduplicator,
         responder: Responder {
@@ -116,7 +120,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     };
     let routes =
         Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
-    Ok(Extension::new(Parts { routes, config, report }))
+    Ok(Extension::new(Parts { routes, config, report, background: Mutex::new(options.background) }))
 }
 
 /// How deliveries are deduplicated.

@@ -7,11 +7,15 @@ use crate::{
     client::Client,
     config::Config,
     error::{Error, Result, StartupError},
-    extension::report::{Report, announce},
+    extension::{
+        background::{Background, Shutdown},
+        report::{Report, announce},
+    },
     http::{Announce, AppServer, Routes, Server, ServiceConfig},
     metrics::Stats,
     pipeline::Pipeline,
     telemetry::dropped_lines,
+    types::Mutex,
 };
 
 /// An extension that is ready to serve: its handlers, secrets and settings are known and checked.
@@ -42,6 +46,8 @@ pub(crate) struct Parts {
     pub(crate) routes: Routes,
     pub(crate) config: Config,
     pub(crate) report: Report,
+    /// The background tasks that have not started.
+    pub(crate) background: Mutex<Vec<Background>>,
 }
 
 impl Extension {
@@ -141,8 +147,11 @@ impl Extension {
     }
 
     fn announcement(&self) -> Announce {
-        let parts = Arc::clone(&self.0);
-        Box::new(move |addresses, always| announce(&parts.report, addresses, always))
+        let extension = self.clone();
+        Box::new(move |addresses, always| {
+            announce(extension.report(), addresses, always);
+            extension.start_background();
+        })
     }
 
     /// The routes of the extension, to mount into an actix-web `App` of your own:
@@ -178,8 +187,28 @@ impl Extension {
         move |config| routes.configure(config)
     }
 
-    /// Begins a graceful shutdown: new deliveries are refused with 503, the readiness probe fails, and running
-    /// deliveries complete.
+    /// Starts the [background tasks](crate::ExtensionBuilder::background), once: they run on the tokio runtime of the caller.
+    ///
+    /// [`serve`](Self::serve), [`serve_app`](Self::serve_app) and [`Server::run`] call it. Call it yourself in tests, and
+    /// where your own server handles signals.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, if there are background tasks.
+    pub fn start_background(&self) {
+        let tasks = std::mem::take(&mut *self.0.background.lock());
+        for task in tasks {
+            task.start(self.clone());
+        }
+    }
+
+    /// Says when a graceful shutdown begins, as background tasks know it.
+    pub fn shutdown(&self) -> Shutdown {
+        Shutdown(Arc::clone(&self.pipeline().concurrency))
+    }
+
+    /// Begins a graceful shutdown: new deliveries and requests of own routes are refused with 503, the readiness probe
+    /// fails, background tasks are notified, and what runs completes.
     ///
     /// [`serve`](Self::serve) and [`serve_app`](Self::serve_app) call it on SIGTERM and its like. Call it yourself where your
     /// own server handles signals, before that stops.
@@ -193,7 +222,8 @@ impl Extension {
         self.pipeline().concurrency.is_draining()
     }
 
-    /// Waits until a drained extension has no running delivery.
+    /// Waits until a drained extension has no running delivery, request of an own route, background task or
+    /// [detached](crate::Context::detached) context.
     pub async fn drained(&self) {
         self.pipeline().concurrency.drained().await;
     }

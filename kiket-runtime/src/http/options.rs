@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use super::own_routes::OwnRoutes;
+
 /// The limits and timeouts of HTTP, and the prefix of its routes.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// The prefix of all paths, like `/kiket`.
     pub(crate) prefix: String,
+    pub(crate) own_routes: OwnRoutes,
     /// The largest body, in bytes.
     pub(crate) body_limit: usize,
     /// How long a body may take to arrive.
@@ -23,6 +26,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             prefix: String::new(),
+            own_routes: OwnRoutes::default(),
             body_limit: 1024 * 1024,
             body_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(5),

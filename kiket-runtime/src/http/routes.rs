@@ -65,6 +65,7 @@ impl Routes {
                 let pipeline = Arc::clone(&self.pipeline);
                 probe(READY.into(), move || pipeline.concurrency.is_draining())
             }));
+        self.options.own_routes.configure(&self.pipeline, bounds, config);
     }
 }
 
@@ -134,7 +135,7 @@ impl Deliveries {
 
 /// Reads the body (wire contract, response-overload, response-body-limit). The body of a shed delivery is read, too: a
 /// connection with an unread body cannot be used again.
-async fn take(
+pub(super) async fn take(
     pipeline: &Pipeline,
     request: &HttpRequest,
     payload: &mut Payload,
