@@ -17,6 +17,7 @@ use crate::{
     handler::Context,
     http,
     pipeline::Response,
+    store::KeySpace,
     types::{Clock, EventName, EventVersion, Headers, Secret},
 };
 
@@ -51,6 +52,7 @@ pub struct ContextParts {
 pub fn context(parts: ContextParts) -> Option<Context> {
     let services = Services {
         client: parts.client.unwrap_or_else(Client::unconfigured),
+        keys: KeySpace::new(None, parts.extension_id.as_deref()),
         extension_id: parts.extension_id,
         extension_version: parts.extension_version,
         settings: parts.settings.into_iter().collect(),
@@ -145,7 +147,8 @@ pub async fn dispatch_to(
     body: bytes::Bytes,
 ) -> Option<(u16, bytes::Bytes)> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let target = Target { query, ..http::target_of(path)? };
+    let tidied = http::tidied(path);
+    let target = Target { query, ..http::target_of(tidied.as_deref().unwrap_or(path))? };
     let Response { status, body, .. } = extension.pipeline().handle(Request { target, headers, body }).await;
     Some((status.as_u16(), body))
 }

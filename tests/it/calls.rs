@@ -491,6 +491,29 @@ async fn calls_of_a_handler_carry_its_version_and_idempotency_keys() {
 }
 
 #[tokio::test]
+async fn extensions_and_namespaces_have_their_own_idempotency_keys() {
+    async fn handler(context: Context) -> kiket::Result<()> {
+        Ok(context.endpoints().notify("T", "B", Level::Info).await?)
+    }
+    let platform = FakePlatform::start();
+    let deliver = async |builder: kiket::ExtensionBuilder| {
+        let builder = platform.extension(builder.on("workflow.sla_status", "v2", handler));
+        let extension = TestExtension::new(builder).unwrap();
+        let response = extension.deliver(delivery("workflow.sla_status", "v2", &json!({ "id": 1 }))).await;
+        assert_eq!(response.status(), 200, "{}", response.text());
+    };
+    let staging = builder().id("one").dedupe(|dedupe| dedupe.namespace("staging"));
+    for builder in [builder().id("one"), builder().id("one"), builder().id("other"), staging] {
+        deliver(builder).await;
+    }
+    let calls = platform.calls();
+    let keys: Vec<_> = calls.iter().map(|call| call.header("idempotency-key").unwrap()).collect();
+    assert_eq!(keys[0], keys[1]);
+    let different: std::collections::BTreeSet<_> = keys.iter().collect();
+    assert_eq!((keys.len(), different.len()), (4, 3), "{keys:?}");
+}
+
+#[tokio::test]
 async fn a_hostile_base_url_gets_no_call_and_no_token() {
     let (platform, hostile) =
         (FakePlatform::builder().extension_id(ID).start().unwrap(), FakePlatform::start());

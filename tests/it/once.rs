@@ -10,11 +10,12 @@ use std::{
 };
 
 use kiket::{
-    Extension, ExtensionBuilder, HandlerError, Reply, StatusCode,
+    Decision, Delivery, Extension, ExtensionBuilder, HandlerError, Reply, StatusCode,
     dedupe::{
         BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, MemoryStore, StoreError, StoreFuture,
         StoredReply,
     },
+    middleware::Next,
     testing::{TestExtension, TestResponse, delivery},
 };
 use serde_json::{Value, json};
@@ -192,35 +193,41 @@ async fn a_handler_can_opt_out_and_so_can_an_extension() {
     assert_eq!(runs.load(Ordering::SeqCst), 2);
 }
 
+/// A store that several extensions share.
+#[derive(Clone)]
+struct Shared(Arc<MemoryStore>);
+impl DedupeStore for Shared {
+    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
+        self.0.begin(key, lease)
+    }
+    fn commit<'s>(
+        &'s self,
+        key: &'s DedupeKey,
+        token: &'s LeaseToken,
+        response: &'s StoredReply,
+        keep: Duration,
+    ) -> StoreFuture<'s, LeaseState> {
+        self.0.commit(key, token, response, keep)
+    }
+    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
+        self.0.release(key, token)
+    }
+}
+
 #[tokio::test]
 async fn extensions_that_share_a_store_have_their_own_deliveries() {
-    #[derive(Clone)]
-    struct Shared(Arc<MemoryStore>);
-    impl DedupeStore for Shared {
-        fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
-            self.0.begin(key, lease)
-        }
-        fn commit<'s>(
-            &'s self,
-            key: &'s DedupeKey,
-            token: &'s LeaseToken,
-            response: &'s StoredReply,
-            keep: Duration,
-        ) -> StoreFuture<'s, LeaseState> {
-            self.0.commit(key, token, response, keep)
-        }
-        fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
-            self.0.release(key, token)
-        }
-    }
     let store = Shared(Arc::new(MemoryStore::new()));
     let extension = |id: &str| {
         counting(builder().id(id).dedupe(|dedupe| dedupe.store(store.clone())), |_| Ok(Reply::ok())).0
     };
+    let staging = builder().id("one").dedupe(|dedupe| dedupe.store(store.clone()).namespace("staging"));
+    let staging = counting(staging, |_| Ok(Reply::ok())).0;
     let (one, same, other) = (extension("one"), extension("one"), extension("other"));
     assert!(!is_replayed(&deliver(&one, &json!({ "id": 1 })).await));
     assert!(is_replayed(&deliver(&same, &json!({ "id": 1 })).await), "two processes of one extension");
     assert!(!is_replayed(&deliver(&other, &json!({ "id": 1 })).await));
+    assert!(!is_replayed(&deliver(&staging, &json!({ "id": 1 })).await));
+    assert!(is_replayed(&deliver(&staging, &json!({ "id": 1 })).await));
 }
 
 /// A store that never does what it is asked, and returns what the function gives.
@@ -317,4 +324,171 @@ fn replies_are_kept_long_enough_and_the_store_is_a_known_one() {
     assert!(built(builder().dedupe(|dedupe| dedupe.url("memory:"))).is_ok());
     let error = built(builder().dedupe(|dedupe| dedupe.url("mysql://u:canary@host"))).unwrap_err();
     assert!(error.contains("de-duplication store") && !error.contains("canary"), "{error}");
+}
+
+/// Does nothing, and panics at a commit.
+struct PanicsAtCommit(MemoryStore);
+
+impl DedupeStore for PanicsAtCommit {
+    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
+        self.0.begin(key, lease)
+    }
+    fn commit<'s>(
+        &'s self,
+        _: &'s DedupeKey,
+        _: &'s LeaseToken,
+        _: &'s StoredReply,
+        _: Duration,
+    ) -> StoreFuture<'s, LeaseState> {
+        Box::pin(async { panic!("the store panics") })
+    }
+    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
+        self.0.release(key, token)
+    }
+}
+
+#[tokio::test]
+async fn what_panics_after_the_handler_changes_no_response() {
+    struct PanicsWhenDropped;
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            panic!("a value panics");
+        }
+    }
+    async fn insert(delivery: &Delivery, next: Next<'_>) -> kiket::Result<Reply> {
+        delivery.insert(PanicsWhenDropped);
+        next.run().await
+    }
+    let reply = |run| Ok(Reply::json(json!({ "run": run })));
+    let (extension, runs) = counting(builder().middleware(insert), reply);
+    let first = deliver(&extension, &json!({ "id": 1 })).await;
+    let again = deliver(&extension, &json!({ "id": 1 })).await;
+    assert_eq!((first.status(), again.status(), is_replayed(&again)), (200, 200, true));
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+
+    let store = PanicsAtCommit(MemoryStore::new());
+    let (extension, _) = counting(builder().dedupe(|dedupe| dedupe.store(store)), reply);
+    let first = deliver(&extension, &json!({ "id": 1 })).await;
+    assert_eq!((first.status(), first.json()), (200, json!({ "run": 1 })));
+}
+
+/// A log that cannot be written, and says so by a panic.
+struct PanickingLog {
+    at: &'static str,
+}
+
+impl PanickingLog {
+    fn reach(&self, at: &str) {
+        assert_ne!(self.at, at, "the log is broken");
+    }
+}
+
+impl tracing::Subscriber for PanickingLog {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        if event.metadata().target().starts_with("kiket_runtime::pipeline::record") {
+            self.reach("event");
+        }
+    }
+    fn enter(&self, _: &tracing::span::Id) {
+        self.reach("enter");
+    }
+    fn exit(&self, _: &tracing::span::Id) {
+        self.reach("exit");
+    }
+    fn try_close(&self, _: tracing::span::Id) -> bool {
+        self.reach("close");
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_panics_changes_no_response() {
+    for at in ["event", "enter", "exit", "close"] {
+        let _log = tracing::subscriber::set_default(PanickingLog { at });
+        let (extension, runs) = counting(builder(), |_| Ok(Reply::ok()));
+        for _ in 0..2 {
+            let response = deliver(&extension, &json!({ "id": 1 })).await;
+            assert_eq!(response.status(), 200, "{at}");
+        }
+        assert_eq!(runs.load(Ordering::SeqCst), 1, "{at}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_may_be_shared_needs_an_id() {
+    let start = |builder: ExtensionBuilder| {
+        let builder = builder.webhook_secret("0123456789abcdef").without_collected().without_manifest();
+        builder.on("a.b", "v1", async || Reply::ok()).build().map(drop).map_err(|error| error.to_string())
+    };
+    let own = || Extension::builder().dedupe(|dedupe| dedupe.store(MemoryStore::new()));
+    let shared = || Extension::builder().dedupe(|dedupe| dedupe.store(Shared(Arc::default())));
+    for builder in [shared(), shared().id(""), shared().id(" ")] {
+        let problem = start(builder).unwrap_err();
+        assert!(problem.contains("the extension has no id"), "{problem}");
+    }
+    start(shared().id("com.example")).unwrap();
+    start(own()).unwrap();
+    start(shared().dedupe(|dedupe| dedupe.enabled(false))).unwrap();
+}
+
+#[tokio::test]
+async fn large_replies_push_no_delivery_out() {
+    let text = "x".repeat(1 << 20);
+    let (extension, runs) = counting(builder(), move |_| Ok(Reply::json(text.clone())));
+    // More than the 64 MiB that are there, and one of 5 MiB is more than a shard has.
+    for id in 0..80 {
+        assert_eq!(deliver(&extension, &json!({ "id": id })).await.text().len(), (1 << 20) + 2);
+    }
+    for id in 0..80 {
+        let again = deliver(&extension, &json!({ "id": id })).await;
+        assert_eq!((again.status(), is_replayed(&again)), (200, true));
+        assert!(
+            again.text().len() > 1 << 20 || again.json() == json!({ "ok": true }),
+            "{}",
+            again.text().len()
+        );
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 80);
+    let text = "x".repeat(5 << 20);
+    let (extension, runs) = counting(builder(), move |_| Ok(Reply::json(text.clone())));
+    deliver(&extension, &json!({ "id": 1 })).await;
+    assert_eq!(deliver(&extension, &json!({ "id": 1 })).await.json(), json!({ "ok": true }));
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_decision_is_replayed_whole_when_room_is_short() {
+    let large = "x".repeat(4 << 10);
+    let (denied, by_hand) = (large.clone(), json!({ "status": "deny", "message": large.clone() }));
+    let builder = builder()
+        .dedupe(|dedupe| dedupe.store(MemoryStore::with_limits(1000, 32 << 10)))
+        .on("setup.step", "v1", move || {
+            let denied = denied.clone();
+            async move { Decision::deny(denied) }
+        })
+        .on("workflow.before_transition", "v1", move || {
+            let by_hand = by_hand.clone();
+            async move { Reply::json(by_hand) }
+        });
+    let (extension, _) = counting(builder, move |_| Ok(Reply::json(large.clone())));
+    let guards = ["setup.step", "workflow.before_transition"];
+    for event in guards {
+        extension.deliver(delivery(event, "v1", &json!({ "id": event }))).await;
+    }
+    for id in 0..40 {
+        deliver(&extension, &json!({ "id": id })).await;
+    }
+    assert_eq!(deliver(&extension, &json!({ "id": 0 })).await.json(), json!({ "ok": true }));
+    for event in guards {
+        let again = extension.deliver(delivery(event, "v1", &json!({ "id": event }))).await;
+        assert!(is_replayed(&again) && again.json()["status"] == "deny", "{event}: {}", again.text());
+    }
 }

@@ -88,10 +88,45 @@ async fn a_path_that_is_not_there_is_404() {
         "/v/v1/webhooks",
         "/healthy",
         "/health/",
-        "//webhook",
+        "//health",
+        "//",
+        "/webhooks//",
     ] {
         check(&extension.get(path).await, 404, not_found);
         check(&extension.deliver(created().path(path)).await, 404, not_found);
+    }
+}
+
+#[tokio::test]
+async fn slashes_that_mean_nothing_lose_no_event() {
+    let extension = extension();
+    for path in [
+        "/v/v1/webhooks/issue.created/",
+        "//v/v1/webhooks/issue.created",
+        "/v/v1//webhooks/issue.created",
+        "/v///v1/webhooks/issue.created//",
+        "/v/V1/webhooks/issue.created",
+        "//webhooks/issue.created?version=V1",
+        "/webhooks/issue.created/?version=v1",
+    ] {
+        assert_eq!(extension.deliver(created().path(path)).await.status(), 200, "{path}");
+        let path = path.replace("created", "unknown");
+        assert_eq!(extension.deliver(created().path(&*path)).await.status(), 404, "{path}");
+    }
+    for path in ["/webhook/", "//webhook", "//webhooks/issue.created//"] {
+        let response = extension.get(path).await;
+        assert_eq!((response.status(), response.headers().get("allow")), (405, Some("POST")), "{path}");
+    }
+    let prefixed = test(builder().http(|http| http.prefix("/a/b")).on("issue.created", "v1", async || ()));
+    for (path, status) in [
+        ("/a/b/v/v1/webhooks/issue.created/", 200),
+        ("/a//b/v/v1//webhooks/issue.created", 200),
+        ("//a/b/v/v1/webhooks/issue.created", 200),
+        ("/v/v1/webhooks/issue.created/", 404),
+        ("/b//v/v1/webhooks/issue.created", 404),
+        ("/x/a/b//v/v1/webhooks/issue.created", 404),
+    ] {
+        assert_eq!(prefixed.deliver(created().path(path)).await.status(), status, "{path}");
     }
 }
 

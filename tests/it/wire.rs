@@ -188,6 +188,48 @@ mod bodies {
     }
 
     #[tokio::test]
+    async fn an_upgrade_does_not_change_where_a_body_ends() {
+        let running = Running::start(responding());
+        let upgrades: [&[(&str, &str)]; 5] = [
+            &[("upgrade", "websocket")],
+            &[("Upgrade", "WebSocket"), ("Connection", "Upgrade")],
+            &[("upgrade", "websocket"), ("connection", "keep-alive, upgrade")],
+            &[("upgrade", "h2c"), ("connection", "upgrade, http2-settings")],
+            &[("connection", "upgrade")],
+        ];
+        let (small, large) = (json!({ "id": "d-1" }), json!({ "id": "d-1", "text": "x".repeat(100_000) }));
+        for (headers, payload) in upgrades.iter().flat_map(|headers| [(headers, &small), (headers, &large)]) {
+            let delivery = headers
+                .iter()
+                .fold(testing::delivery("issue.created", "v1", payload), |delivery, (name, value)| {
+                    delivery.header(*name, *value)
+                });
+            let delivery = sign(delivery);
+            for bytes in [request(&delivery), chunked(&delivery, 1000)] {
+                let mut connection = running.connect().await;
+                connection.send(&[&bytes[..], &good()].concat()).await;
+                check_ok(&connection.response().await);
+                // The next request gets its response, or the client knows that it has none.
+                if let Some(response) = connection.response_or_end().await {
+                    check_ok(&response);
+                }
+            }
+            let mut empty = head("POST", "/v/v1/webhooks/issue.created", &owned(headers));
+            empty.extend(b"{}");
+            let mut connection = running.connect().await;
+            connection.send(&empty).await;
+            assert_eq!(connection.response().await.status, 401, "there is no body");
+            let health = head("GET", "/health/live", &owned(headers));
+            assert_eq!(running.ask(&health).await.status, 200);
+        }
+        running.stop().await;
+    }
+
+    fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[tokio::test]
     async fn lengths_that_cannot_be_are_refused() {
         let running = Running::start(responding());
         let signed = signed(&json!({}));
@@ -316,7 +358,8 @@ mod heads {
             ("issue.created%00", 400),
             ("issue.created%0d%0a", 400),
             ("issue.created;a=b", 400),
-            ("issue.created/", 404),
+            ("issue.created/", 200),
+            ("issue%2Fcreated/", 400),
             ("../webhooks/issue.created", 404),
             ("./issue.created", 404),
             ("", 404),
@@ -435,10 +478,8 @@ mod senders {
         for begun in ["", "POST /v/v1/webhooks/issue.cre", "POST /webhook HTTP/1.1\r\nhost: te"] {
             let mut connection = running.connect().await;
             connection.send(begun.as_bytes()).await;
-            if let Some(response) = connection.response_or_end().await {
-                assert_eq!(response.status, 408, "{response:?}");
-            }
-            connection.end().await;
+            // Not with 408, which Kiket does not retry.
+            assert!(connection.end().await.is_empty());
         }
         running.stop().await;
     }
@@ -575,6 +616,58 @@ mod senders {
         check_ok(&connection.response().await);
         connection.send(&rest[..1]).await;
         assert!(connection.end().await.is_empty());
+        running.stop().await;
+    }
+
+    #[tokio::test]
+    async fn of_too_many_slow_bodies_the_oldest_is_ended() {
+        // One delivery may run, and so four bodies may wait.
+        let running = Running::start(responding().concurrency_limit(1));
+        let whole = request(&signed(&json!({ "id": "d-1" })));
+        let (begun, rest) = whole.split_at(whole.len() - 5);
+        let mut connections = Vec::new();
+        for _ in 0..4 {
+            let mut connection = running.connect().await;
+            connection.send(begun).await;
+            running.still_responds().await;
+            connections.push(connection);
+        }
+        connections[0].send(&rest[..1]).await; // and so the second is the oldest
+        running.still_responds().await;
+        let mut last = running.connect().await;
+        last.send(begun).await;
+        check(&connections.remove(1).response().await, 503, "overloaded");
+        check_ok(&running.ask(&whole).await);
+        last.send(rest).await;
+        check_ok(&last.response().await);
+        connections[0].send(&rest[1..]).await;
+        for other in &mut connections[1..] {
+            other.send(rest).await;
+        }
+        for mut connection in connections {
+            check_ok(&connection.response().await);
+        }
+        running.stop().await;
+    }
+
+    #[tokio::test]
+    async fn slow_bodies_share_a_budget_of_bytes() {
+        let running = Running::start(responding().http(|http| http.body_limit(1000).body_budget(2900)));
+        let body = format!("{{{}}}", " ".repeat(988));
+        let whole = request(&sign(testing::delivery("issue.created", "v1", &()).body(body)));
+        let (begun, rest) = whole.split_at(whole.len() - 10);
+        let mut connections = Vec::new();
+        for _ in 0..3 {
+            let mut connection = running.connect().await;
+            connection.send(begun).await;
+            running.still_responds().await;
+            connections.push(connection);
+        }
+        check(&connections.remove(0).response().await, 503, "overloaded");
+        for connection in &mut connections {
+            connection.send(rest).await;
+            check_ok(&connection.response().await);
+        }
         running.stop().await;
     }
 

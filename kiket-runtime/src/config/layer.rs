@@ -29,6 +29,7 @@ pub(crate) struct Layer {
     pub(crate) port: Option<Read<u16>>,
     /// It may have a password.
     pub(crate) dedupe_url: Option<Secret>,
+    pub(crate) dedupe_namespace: Option<Read<String>>,
     pub(crate) auto_env_secrets: Option<bool>,
 }
 
@@ -56,6 +57,7 @@ impl Layer {
             host: self.host.or(below.host),
             port: self.port.or(below.port),
             dedupe_url: self.dedupe_url.or(below.dedupe_url),
+            dedupe_namespace: self.dedupe_namespace.or(below.dedupe_namespace),
             auto_env_secrets: self.auto_env_secrets.or(below.auto_env_secrets),
         }
     }
@@ -77,6 +79,7 @@ impl Layer {
             host: variable("HOST"),
             port: variable("PORT").map(|text| port(&text)),
             dedupe_url: hidden("KIKET_DEDUPE_URL"),
+            dedupe_namespace: variable(DEDUPE_NAMESPACE).map(|text| namespace(&text)),
             ..Self::default()
         }
     }
@@ -119,6 +122,7 @@ impl Layer {
 }
 
 const AUTHENTICATION: &str = "KIKET_AUTHENTICATION";
+const DEDUPE_NAMESPACE: &str = "KIKET_DEDUPE_NAMESPACE";
 pub(crate) const BASE_URL: &str = "KIKET_BASE_URL";
 pub(crate) const TELEMETRY_URL: &str = "KIKET_SDK_TELEMETRY_URL";
 
@@ -169,6 +173,16 @@ fn port(text: &str) -> Read<u16> {
         Problem::new(format!("`PORT` is not a port: expected 0 to 65535, found `{text}`"))
             .mend("set it to a number, or unset it to listen on 8000")
     })
+}
+
+/// A namespace of deliveries, as `KIKET_DEDUPE_NAMESPACE` has it.
+pub(crate) fn namespace(text: &str) -> Read<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
+        return Ok(text.to_owned());
+    }
+    Err(Problem::new(format!("`{DEDUPE_NAMESPACE}` is no namespace, found `{text}`"))
+        .mend("write 1 to 64 letters, digits, `.`, `_` and `-`, like `staging`"))
 }
 
 fn opts_out(text: &str) -> bool {

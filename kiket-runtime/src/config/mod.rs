@@ -10,7 +10,7 @@ use serde_json::Value;
 pub use self::settings::{SettingError, Settings};
 pub(crate) use self::{
     environment::{Environment, log_filter},
-    layer::{BASE_URL, Layer, TELEMETRY_URL, address},
+    layer::{BASE_URL, Layer, TELEMETRY_URL, address, namespace},
     secrets::SecretVariables,
 };
 use self::{
@@ -42,6 +42,8 @@ pub struct Config {
     pub(crate) port: u16,
     /// The URL of the deduplication store, which may have a password.
     pub(crate) dedupe_url: Option<Secret>,
+    /// The namespace of deliveries in the deduplication store.
+    pub(crate) dedupe_namespace: Option<String>,
     pub(crate) authentication: Authentication,
     pub(crate) settings: Settings,
     pub(crate) secret_variables: SecretVariables,
@@ -90,6 +92,7 @@ impl Config {
         let allowed_base_urls = values.allowed_base_urls.into_iter().flatten();
         let allowed_base_urls = allowed_base_urls.filter_map(|read| value_of(read, &mut problems)).collect();
         let port = values.port.and_then(|read| value_of(read, &mut problems));
+        let dedupe_namespace = values.dedupe_namespace.and_then(|read| value_of(read, &mut problems));
         let (Some(base_url), Some(telemetry_url), Some(port), true) =
             (base_url, telemetry_url, port, problems.is_empty())
         else {
@@ -113,6 +116,7 @@ impl Config {
             host: values.host.unwrap_or_default(),
             port,
             dedupe_url: values.dedupe_url,
+            dedupe_namespace,
             authentication,
             settings: combined_settings(settings, environment, &secret_variables, declared),
             secret_variables,
@@ -261,6 +265,23 @@ settings:
 
     fn secrets(config: &Config) -> Vec<&str> {
         config.secrets.iter().map(Secret::expose).collect()
+    }
+
+    #[test]
+    fn a_namespace_is_a_plain_word() {
+        let read = |text: &str| {
+            let environment = environment(&[(WEBHOOK_SECRET, "s3cret"), ("KIKET_DEDUPE_NAMESPACE", text)]);
+            combined(Layer::default(), &environment, None).map(|config| config.dedupe_namespace)
+        };
+        assert_eq!(read("staging-2").unwrap().as_deref(), Some("staging-2"));
+        assert_eq!(read("").unwrap(), None);
+        for text in ["a/b", " ", "ä", "x".repeat(65).as_str()] {
+            assert!(read(text).unwrap_err()[0].to_string().contains("like `staging`"), "{text}");
+        }
+        let layer = Layer { dedupe_namespace: Some(namespace("built")), ..Layer::default() };
+        let environment = environment(&[(WEBHOOK_SECRET, "s3cret"), ("KIKET_DEDUPE_NAMESPACE", "/")]);
+        let config = combined(layer, &environment, None).unwrap();
+        assert_eq!(config.dedupe_namespace.as_deref(), Some("built"));
     }
 
     #[test]

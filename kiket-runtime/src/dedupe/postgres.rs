@@ -8,16 +8,21 @@ use std::{
 };
 
 use bytes::BytesMut;
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+};
 use tokio_postgres::{
     Config, NoTls, Row,
-    config::{Host, SslMode},
+    config::{Host, SslMode, TargetSessionAttrs},
     error::SqlState,
     types::{IsNull, ToSql, Type, to_sql_checked},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::thread::{OPERATION, StoreThread};
+use super::{
+    probe::probe,
+    thread::{OPERATION, StoreThread},
+};
 use crate::store::{
     BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreError, StoreFuture, StoredReply,
     countable,
@@ -29,10 +34,16 @@ use crate::store::{
 /// create it by hand from [`PostgresStore::TABLE`]. Each operation is one statement, and time is the server's.
 /// [`begin`](DedupeStore::begin) deletes expired rows from time to time.
 ///
+/// It needs no session: no prepared statement, no `SET`, no lock outside a transaction. So it works behind a pooler that gives
+/// each transaction another connection, like `PgBouncer` with `pool_mode = transaction`. A connection that turns out to lead to a
+/// replica, or to a server that shuts down, is closed with all idle ones, and the operation is retried on a new one; no
+/// connection is used for more than five minutes. `postgres://user@first,second/name` names several servers, of which the one
+/// that can be written to is used.
+///
 /// `sslmode=require` in the URL is TLS, with the certificates of the operating system. It is the same as `verify-full`: the
 /// certificate and its name are always verified.
 pub struct PostgresStore {
-    pool: Pool,
+    connections: Connections,
     thread: StoreThread,
     /// The number of begun deliveries, to know when to delete.
     begun: AtomicU32,
@@ -40,12 +51,12 @@ pub struct PostgresStore {
 
 /// The timeout of connecting.
 const CONNECT: Duration = Duration::from_secs(2);
-/// The attempts at an operation whose connection is lost, or whose table is absent.
+/// The attempts at an operation whose connection is lost or leads to a wrong server, or whose table is absent.
 const TRIES: usize = 3;
 /// The size of the pool: more connections than such small statements make busy.
 const CONNECTIONS: usize = 8;
-/// The timeouts of the server: no statement outlives its caller.
-const LIMITS: &str = "SET statement_timeout = '2500ms'; SET lock_timeout = '2500ms'";
+/// The greatest age of a connection: after a failover, an old one may lead to a server that takes no part any more.
+const OLDEST: Duration = Duration::from_secs(300);
 /// After so many deliveries, expired rows are deleted: up to 256, more than were added.
 const DELETED_EVERY: u32 = 64;
 
@@ -108,44 +119,36 @@ impl PostgresStore {
         if config.get_application_name().is_none() {
             config.application_name("kiket");
         }
+        if config.get_hosts().len() > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
         config.connect_timeout(CONNECT);
-        let recycled = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = if uses_tls(&config) {
-            Manager::from_config(config, tls(), recycled)
-        } else {
-            Manager::from_config(config, NoTls, recycled)
-        };
-        let pool = Pool::builder(manager)
-            .max_size(CONNECTIONS)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(OPERATION))
-            .create_timeout(Some(CONNECT))
-            .recycle_timeout(Some(CONNECT))
-            .post_create(Hook::async_fn(|client, _| {
-                Box::pin(async move { client.batch_execute(LIMITS).await.map_err(HookError::Backend) })
-            }))
-            .build()
+        let connections = Connections::new(config)
             .map_err(|error| StoreError::new("the connections of the store cannot be made").because(error))?;
-        Ok(Self { pool, thread, begun: AtomicU32::new(0) })
+        Ok(Self { connections, thread, begun: AtomicU32::new(0) })
     }
 
-    /// Runs an operation in the store's thread, with a timeout. It is retried while its connection is lost; an absent table is
-    /// created.
-    async fn step<T, Tried>(&self, step: impl Fn(Pool) -> Tried + Send + 'static) -> Result<T, StoreError>
+    /// Runs an operation in the store's thread, with a timeout. It is retried on a new connection where that may help; an absent
+    /// table is created.
+    async fn step<T, Tried>(
+        &self,
+        step: impl Fn(Connections) -> Tried + Send + 'static,
+    ) -> Result<T, StoreError>
     where
         T: Send + 'static,
         Tried: Future<Output = Result<T, PoolError>> + Send,
     {
-        let pool = self.pool.clone();
+        let connections = self.connections.clone();
         let tried = async move {
             let mut tries = 1;
             loop {
-                match step(pool.clone()).await {
-                    Err(error) if tries < TRIES && is_table_missing(&error) => {
-                        create_table(&pool).await.map_err(unreachable)?;
+                match step(connections.clone()).await {
+                    Err(error) if tries < TRIES && code(&error) == Some(&SqlState::UNDEFINED_TABLE) => {
+                        connections.create_table().await.map_err(failed)?;
                     }
-                    Err(error) if tries < TRIES && is_temporary(&error) => {}
-                    result => return result.map_err(unreachable),
+                    Err(error) if tries < TRIES && is_stale(&error) => connections.close_idle(),
+                    Err(error) if tries < TRIES && is_conflict(&error) => {}
+                    result => return result.map_err(failed),
                 }
                 tries += 1;
             }
@@ -156,10 +159,10 @@ impl PostgresStore {
     /// Deletes expired rows in the background, if it is time.
     fn delete_expired(&self) {
         if self.begun.fetch_add(1, Ordering::Relaxed) % DELETED_EVERY == DELETED_EVERY - 1 {
-            let pool = self.pool.clone();
+            let connections = self.connections.clone();
             self.thread.later(async move {
-                if let Err(error) = execute(&pool, DELETE, &[]).await {
-                    tracing::debug!(error = ?unreachable(error), "expired deliveries are not deleted yet");
+                if let Err(error) = connections.execute(DELETE, &[]).await {
+                    tracing::debug!(error = ?failed(error), "expired deliveries are not deleted yet");
                 }
             });
         }
@@ -171,13 +174,16 @@ impl DedupeStore for PostgresStore {
         let (key, token) = (key.clone(), LeaseToken::unique());
         self.delete_expired();
         Box::pin(async move {
-            let row = self.step(move |pool| {
+            let row = self.step(move |connections| {
                 let key = key.clone();
                 async move {
-                    let client = pool.get().await?;
-                    let statement = client.prepare_cached(BEGIN).await?;
-                    let seconds = countable(lease).as_secs_f64();
-                    Ok(client.query_one(&statement, &[&key.as_str(), &token.to_string(), &seconds]).await?)
+                    let (owner, seconds) = (token.to_string(), countable(lease).as_secs_f64());
+                    connections
+                        .one(
+                            BEGIN,
+                            &[(&key.as_str(), Type::TEXT), (&owner, Type::TEXT), (&seconds, Type::FLOAT8)],
+                        )
+                        .await
                 }
             });
             read(&row.await?, token).unwrap_or_else(|error| Err(unknown().because(error)))
@@ -193,13 +199,21 @@ impl DedupeStore for PostgresStore {
     ) -> StoreFuture<'s, LeaseState> {
         let (key, token, reply) = (key.clone(), *token, reply.clone());
         Box::pin(async move {
-            let rows = self.step(move |pool| {
+            let rows = self.step(move |connections| {
                 let (key, reply) = (key.clone(), reply.clone());
                 async move {
                     let status = i32::from(reply.status().as_u16());
                     let (retry, seconds) = (reply.retry_seconds(), countable(retention).as_secs_f64());
                     let (token, body) = (token.to_string(), Confidential(reply.body()));
-                    execute(&pool, COMMIT, &[&key.as_str(), &token, &status, &retry, &body, &seconds]).await
+                    let values: [(&(dyn ToSql + Sync), Type); 6] = [
+                        (&key.as_str(), Type::TEXT),
+                        (&token, Type::TEXT),
+                        (&status, Type::INT4),
+                        (&retry, Type::INT8),
+                        (&body, Type::BYTEA),
+                        (&seconds, Type::FLOAT8),
+                    ];
+                    connections.execute(COMMIT, &values).await
                 }
             });
             Ok(ownership(rows.await?))
@@ -209,22 +223,27 @@ impl DedupeStore for PostgresStore {
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
         let (key, token) = (key.clone(), *token);
         Box::pin(async move {
-            let rows = self.step(move |pool| {
+            let rows = self.step(move |connections| {
                 let key = key.clone();
-                async move { execute(&pool, RELEASE, &[&key.as_str(), &token.to_string()]).await }
+                async move {
+                    let owner = token.to_string();
+                    connections.execute(RELEASE, &[(&key.as_str(), Type::TEXT), (&owner, Type::TEXT)]).await
+                }
             });
             Ok(ownership(rows.await?))
         })
     }
 
-    /// Connects, and creates the table if it is absent.
+    /// Connects, creates the table if it is absent, and runs every operation once.
     fn check(&self) -> StoreFuture<'_, ()> {
-        Box::pin(self.step(|pool| async move {
-            let client = pool.get().await?;
-            let row = client.query_one("SELECT to_regclass('kiket_dedupe') IS NOT NULL", &[]).await?;
-            drop(client);
-            if row.try_get(0)? { Ok(()) } else { create_table(&pool).await }
-        }))
+        Box::pin(async {
+            let table = self.step(|connections| async move {
+                let found = connections.one("SELECT to_regclass('kiket_dedupe') IS NOT NULL", &[]).await?;
+                if found.try_get(0)? { Ok(()) } else { connections.create_table().await }
+            });
+            table.await?;
+            probe(self).await
+        })
     }
 }
 
@@ -249,18 +268,106 @@ impl ToSql for Confidential<'_> {
     to_sql_checked!();
 }
 
-async fn execute(pool: &Pool, statement: &str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, PoolError> {
-    let client = pool.get().await?;
-    let statement = client.prepare_cached(statement).await?;
-    Ok(client.execute(&statement, values).await?)
+/// The pool of connections. A statement is sent with its values in one message, and has no name on the server.
+#[derive(Clone)]
+struct Connections {
+    pool: Pool,
+    tls: Option<MakeRustlsConnect>,
 }
 
-async fn create_table(pool: &Pool) -> Result<(), PoolError> {
-    let mut client = pool.get().await?;
-    let transaction = client.transaction().await?;
-    transaction.batch_execute(LOCK).await?;
-    transaction.batch_execute(PostgresStore::TABLE).await?;
-    Ok(transaction.commit().await?)
+type Values<'v> = &'v [(&'v (dyn ToSql + Sync), Type)];
+
+impl Connections {
+    fn new(config: Config) -> Result<Self, impl std::error::Error> {
+        let recycled = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let tls = uses_tls(&config).then(tls);
+        let manager = match tls.clone() {
+            Some(tls) => Manager::from_config(config, tls, recycled),
+            None => Manager::from_config(config, NoTls, recycled),
+        };
+        let pool = Pool::builder(manager)
+            .max_size(CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(OPERATION))
+            .create_timeout(Some(CONNECT))
+            .recycle_timeout(Some(CONNECT))
+            .pre_recycle(Hook::sync_fn(|_, metrics| recent(metrics.age())))
+            .build();
+        pool.map(|pool| Self { pool, tls })
+    }
+
+    async fn lend(&self) -> Result<Lent, PoolError> {
+        Ok(Lent { client: Some(self.pool.get().await?), connections: self.clone() })
+    }
+
+    async fn one(&self, statement: &str, values: Values<'_>) -> Result<Row, PoolError> {
+        let mut lent = self.lend().await?;
+        let row = lent.client()?.query_typed_one(statement, values).await;
+        lent.give_back();
+        Ok(row?)
+    }
+
+    async fn execute(&self, statement: &str, values: Values<'_>) -> Result<u64, PoolError> {
+        let mut lent = self.lend().await?;
+        let rows = lent.client()?.execute_typed(statement, values).await;
+        lent.give_back();
+        Ok(rows?)
+    }
+
+    async fn create_table(&self) -> Result<(), PoolError> {
+        let mut lent = self.lend().await?;
+        let made = async {
+            let transaction = lent.client()?.transaction().await?;
+            transaction.batch_execute(LOCK).await?;
+            transaction.batch_execute(PostgresStore::TABLE).await?;
+            Ok(transaction.commit().await?)
+        };
+        let made = made.await;
+        lent.give_back();
+        made
+    }
+
+    fn close_idle(&self) {
+        self.pool.retain(|_, _| false);
+    }
+}
+
+/// A connection in use. If its operation is dropped, at its timeout, it is closed: another operation would wait for the
+/// response of that one. The server is asked to cancel the statement, so that none outlives its caller for long.
+struct Lent {
+    client: Option<Object>,
+    connections: Connections,
+}
+
+impl Lent {
+    fn client(&mut self) -> Result<&mut Object, PoolError> {
+        self.client.as_mut().ok_or(PoolError::Closed)
+    }
+
+    fn give_back(mut self) {
+        self.client = None;
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let (Some(client), Ok(runtime)) = (self.client.take(), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        let (cancel, tls) = (Object::take(client).cancel_token(), self.connections.tls.take());
+        // The idle ones may lead to the same server, which does not respond.
+        self.connections.close_idle();
+        runtime.spawn(tokio::time::timeout(CONNECT, async move {
+            let _ = match tls {
+                Some(tls) => cancel.cancel_query(tls).await,
+                None => cancel.cancel_query(NoTls).await,
+            };
+        }));
+    }
+}
+
+fn recent(age: Duration) -> Result<(), HookError> {
+    if age < OLDEST { Ok(()) } else { Err(HookError::message("the connection is old")) }
 }
 
 fn read(row: &Row, token: LeaseToken) -> Result<Result<BeginOutcome, StoreError>, tokio_postgres::Error> {
@@ -305,52 +412,81 @@ fn tls() -> MakeRustlsConnect {
 
 fn database(error: &PoolError) -> Option<&tokio_postgres::Error> {
     match error {
-        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => Some(error),
+        PoolError::Backend(error) => Some(error),
         _ => None,
     }
 }
 
-fn is_table_missing(error: &PoolError) -> bool {
-    database(error).and_then(tokio_postgres::Error::code) == Some(&SqlState::UNDEFINED_TABLE)
+fn code(error: &PoolError) -> Option<&SqlState> {
+    database(error).and_then(tokio_postgres::Error::code)
 }
 
-/// Whether a retry may succeed: the server shuts down, or aborted the transaction in favour of another.
-fn is_temporary(error: &PoolError) -> bool {
-    let Some(error) = database(error) else { return false };
-    let temporary = [
-        SqlState::ADMIN_SHUTDOWN,
-        SqlState::CRASH_SHUTDOWN,
-        SqlState::T_R_SERIALIZATION_FAILURE,
-        SqlState::T_R_DEADLOCK_DETECTED,
-    ];
-    error.is_closed() || error.code().is_some_and(|code| temporary.contains(code))
+/// Whether a new connection may succeed: this one is lost, or its server shuts down, starts, is a replica now, or has left the
+/// connection in a broken transaction.
+fn is_stale(error: &PoolError) -> bool {
+    let stale = |code: &SqlState| {
+        // 08: a connection failed, also that of a pooler; 57P: an operator intervened.
+        code.code().starts_with("08")
+            || code.code().starts_with("57P")
+            || [SqlState::READ_ONLY_SQL_TRANSACTION, SqlState::IN_FAILED_SQL_TRANSACTION].contains(code)
+    };
+    database(error).is_some_and(|error| error.is_closed() || error.code().is_some_and(stale))
 }
 
-fn unreachable(error: PoolError) -> StoreError {
-    let code = database(&error).and_then(tokio_postgres::Error::code);
-    let (what, mend) = match code {
-        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => (
+/// Whether the server aborted the transaction in favour of another.
+fn is_conflict(error: &PoolError) -> bool {
+    let conflicts = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+    code(error).is_some_and(|code| conflicts.contains(code))
+}
+
+fn failed(error: PoolError) -> StoreError {
+    let (what, mend) = advice(code(&error).map(SqlState::code));
+    let failed = StoreError::new(what).mend(mend);
+    match error {
+        PoolError::Backend(error) => failed.because(error),
+        error => failed.because(error),
+    }
+}
+
+/// What a refusal means, and what to do about it, by its SQLSTATE.
+fn advice(code: Option<&str>) -> (&'static str, &'static str) {
+    let Some(code) = code else {
+        return (
+            "PostgreSQL cannot be reached",
+            "see that it runs, and that `KIKET_DEDUPE_URL` is its address",
+        );
+    };
+    match (code.get(..2).unwrap_or_default(), code) {
+        (_, "42501") => (
             "PostgreSQL does not let the user use, or make, the table `kiket_dedupe`",
             "run `PostgresStore::TABLE` as a user who may, and grant SELECT, INSERT, UPDATE and DELETE",
         ),
-        Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => (
+        ("28", _) => (
             "PostgreSQL does not let the user in",
-            "see that `KIKET_DEDUPE_URL` has the user and the password",
+            "see that `KIKET_DEDUPE_URL` has the user and the password, and that `pg_hba.conf` allows them",
         ),
-        Some(&SqlState::UNDEFINED_TABLE) => {
-            ("PostgreSQL has no table `kiket_dedupe`", "see that nothing drops it")
-        }
-        Some(_) => ("PostgreSQL refuses", "see its log"),
-        None => {
-            ("PostgreSQL cannot be reached", "see that it runs, and that `KIKET_DEDUPE_URL` is its address")
-        }
-    };
-    let failed = StoreError::new(what).mend(mend);
-    match error {
-        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-            failed.because(error)
-        }
-        error => failed.because(error),
+        (_, "3D000") => ("PostgreSQL has no such database", "see that `KIKET_DEDUPE_URL` ends in its name"),
+        (_, "42P01") => ("PostgreSQL has no table `kiket_dedupe`", "see that nothing drops it"),
+        ("42", _) => (
+            "the table `kiket_dedupe` is not as this version needs it",
+            "compare it with `PostgresStore::TABLE`, or give the store a database of its own",
+        ),
+        (_, "25006") => (
+            "PostgreSQL is read-only",
+            "write the address of the primary, or of all servers: `postgres://user@first,second/name`",
+        ),
+        (_, "53300") => (
+            "PostgreSQL takes no more connections",
+            "raise `max_connections`, put a pooler before it, or run fewer processes: each has up to 8",
+        ),
+        ("53", _) => ("PostgreSQL is out of disk or memory", "give it more of what its message says"),
+        ("08", _) => ("the connection to PostgreSQL fails", "see the log of the server, or of the pooler"),
+        (_, "57014" | "55P03") => (
+            "PostgreSQL gave the statement up, for it took too long",
+            "see what holds locks on the table `kiket_dedupe`, and its `statement_timeout`",
+        ),
+        ("57", _) => ("PostgreSQL is shutting down or starting", "wait until it runs"),
+        _ => ("PostgreSQL refuses", "see its log"),
     }
 }
 
@@ -380,6 +516,32 @@ mod tests {
         check("postgres://user@%2Frun%2Fpostgresql/db", false);
         check("postgres://user@/db?host=/run/postgresql", false);
         assert!(PostgresStore::new("postgres://host/db?sslmode=verify-full").is_ok());
+    }
+
+    #[test]
+    fn an_old_connection_is_not_used_again() {
+        assert!(recent(OLDEST - Duration::from_millis(1)).is_ok());
+        assert!(recent(OLDEST).is_err());
+    }
+
+    #[test]
+    fn advice_is_of_the_refusal() {
+        #[track_caller]
+        fn check(code: &str, mend: &str) {
+            assert!(advice(Some(code)).1.contains(mend), "{code}: {:?}", advice(Some(code)));
+        }
+        check("28P01", "the password");
+        check("28000", "pg_hba.conf");
+        check("42501", "grant SELECT");
+        check("42703", "PostgresStore::TABLE");
+        check("25006", "the primary");
+        check("53300", "max_connections");
+        check("53100", "more of what");
+        check("57P03", "until it runs");
+        check("57014", "locks");
+        check("08P01", "the pooler");
+        check("XX000", "its log");
+        assert!(advice(None).0.contains("cannot be reached"));
     }
 
     #[test]

@@ -51,13 +51,6 @@ impl StoreThread {
             .unwrap_or_else(|_| Err(StoreError::too_slow(server, OPERATION)))
     }
 
-    /// Calls `make` inside the runtime.
-    #[cfg(feature = "redis")]
-    pub(super) fn enter<T>(&self, make: impl FnOnce() -> T) -> T {
-        let _inside = self.runtime.enter();
-        make()
-    }
-
     /// Runs `work` in the background.
     #[cfg(feature = "postgres")]
     pub(super) fn later(&self, work: impl Future<Output = ()> + Send + 'static) {

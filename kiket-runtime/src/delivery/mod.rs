@@ -317,7 +317,8 @@ impl DeliveryScope for Contents {
     }
 
     fn keys(&self) -> &IdempotencyKeys {
-        self.keys.get_or_init(|| IdempotencyKeys::new(self.work_key()))
+        // Extensions that handle the same delivery make calls of their own.
+        self.keys.get_or_init(|| IdempotencyKeys::new(self.services.keys.distinguish(&self.work_key())))
     }
 }
 

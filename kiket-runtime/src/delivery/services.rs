@@ -11,6 +11,7 @@ use crate::{
     client::Client,
     config::{SecretVariables, Settings},
     error::Classifiers,
+    store::KeySpace,
     types::{EventName, EventVersion},
 };
 
@@ -25,6 +26,8 @@ pub(crate) struct HandlerKey {
 pub(crate) struct Services {
     pub(crate) client: Client,
     pub(crate) extension_id: Option<String>,
+    /// The keys of its deliveries.
+    pub(crate) keys: KeySpace,
     pub(crate) extension_version: Option<String>,
     pub(crate) settings: Settings,
     pub(crate) secret_variables: SecretVariables,

@@ -22,9 +22,9 @@ use crate::{
     handler::{Registration, Registry},
     http::Routes,
     manifest::Manifest,
-    metrics::Metrics,
-    pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens},
-    store::Retention,
+    metrics::{Metrics, Requests},
+    pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens, Watch},
+    store::{KeySpace, Retention},
     telemetry::{Telemetry, TelemetryContext, redact_panics},
     types::{Clock, Mutex, Redactor},
 };
@@ -77,6 +77,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let authenticator =
         authenticator(&config, &options.token_rules, deduplicator.as_ref(), run_without_store, clock.clone())
             .map_err(StartupError::new)?;
+    let keys = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
     let client = ClientOptions {
         base_url: config.base_url.clone(),
         allowed_base_urls: config.allowed_base_urls.clone(),
@@ -94,12 +95,18 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     redact_panics(&redactor);
     let tasks = Tasks::default();
     let pipeline = Pipeline {
+        watch: Watch::new(&registry),
         authenticator,
-        concurrency: ConcurrencyLimit::new(options.limits.concurrency, tasks.clone()),
+        concurrency: ConcurrencyLimit::new(
+            options.limits.concurrency,
+            options.http.body_budget.max(options.http.body_limit),
+            tasks.clone(),
+        ),
         registry,
         services: Arc::new(Services {
             client: Client::new(client, clock.clone()),
             extension_id: config.id.clone(),
+            keys,
             extension_version: config.version.clone(),
             settings: config.settings.clone(),
             secret_variables: config.secret_variables.clone(),
@@ -117,6 +124,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
             },
         },
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
+        requests: Requests::default(),
     };
     let routes =
         Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
@@ -134,8 +142,18 @@ fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>,
         (None, Some(url)) => (store_from_url(url.expose())?, true),
         (None, None) => (Arc::new(MemoryStore::new()) as _, false),
     };
+    if store.is_shared() && config.id.as_deref().is_none_or(|id| id.trim().is_empty()) {
+        return Err(without_id());
+    }
     let retention = retention.map_or_else(|| Ok(Retention::default()), Retention::new)?;
     Ok(Some(Deduplicator { store, chosen, retention, run_without_store }))
+}
+
+fn without_id() -> Problem {
+    Problem::new(
+        "the deduplication store may be shared, and the extension has no id: another one without an id would get its replies",
+    )
+    .mend("write `id: com.example.my_extension` into the manifest, or call the builder's `id`")
 }
 
 /// How requests are authenticated.
@@ -155,7 +173,8 @@ fn authenticator(
         let chosen = deduplicator.filter(|dedupe| dedupe.chosen).map(|dedupe| Arc::clone(&dedupe.store));
         let memory = chosen.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let verifier = TokenVerifier::new(rules, &config.base_url)?;
-        Ok(Tokens { verifier, memory, extension_id: config.id.clone(), run_without_store })
+        let keys = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
+        Ok(Tokens { verifier, memory, keys, run_without_store })
     };
     let tokens = mode.takes_tokens().then(tokens).transpose()?;
     Ok(Authenticator { mode, signatures, tokens, clock, metrics: Metrics::default() })

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::{BASE_URL, TELEMETRY_URL, address},
+    config::{BASE_URL, TELEMETRY_URL, address, namespace},
     extension::options::{Options, setters},
     store::DedupeStore,
     types::Secret,
@@ -26,6 +26,19 @@ impl HttpOptions {
 
         /// The largest request body in bytes: 1 MiB by default, at most 64 MiB. A larger body is refused with 413.
         body_limit(bytes: usize) => |options| options.http.body_limit = bytes.min(64 * 1024 * 1024);
+
+        /// How many bytes the request bodies that are not verified yet may have in memory, together: 64 MiB by default, at least
+        /// one body of the [largest size](Self::body_limit). Above it, and above four bodies for each delivery that
+        /// [may run](crate::ExtensionBuilder::concurrency_limit), the body that has waited longest for its next byte is ended
+        /// with 503.
+        ///
+        /// ```
+        /// use kiket_runtime::Extension;
+        ///
+        /// let builder = Extension::builder().http(|http| http.body_budget(16 * 1024 * 1024));
+        /// # let _ = builder;
+        /// ```
+        body_budget(bytes: usize) => |options| options.http.body_budget = bytes;
 
         /// How long a request body may take to arrive: 10 s by default. A slower one is refused with 503.
         body_timeout(timeout: Duration) => |options| options.http.body_timeout = timeout;
@@ -88,6 +101,18 @@ impl DedupeOptions {
         /// Stores the replies in the store with this URL: `memory:`, `redis://…` or `postgres://…`. Comes before
         /// `KIKET_DEDUPE_URL`.
         url(url: impl Into<Secret>) => |options| options.layer.dedupe_url = Some(url.into());
+
+        /// The namespace of the deliveries in a shared store: letters, digits, `.`, `_` and `-`, at most 64. It keeps staging and
+        /// production of one extension apart. Comes before `KIKET_DEDUPE_NAMESPACE`; none by default.
+        ///
+        /// ```
+        /// # use kiket_runtime::ExtensionBuilder;
+        /// # fn of(builder: ExtensionBuilder) -> ExtensionBuilder {
+        /// builder.dedupe(|dedupe| dedupe.url("redis://redis").namespace("staging"))
+        /// # }
+        /// ```
+        namespace(name: impl AsRef<str>) => |options|
+            options.layer.dedupe_namespace = Some(namespace(name.as_ref()));
 
         /// Whether deliveries are deduplicated; on by default. With `false`, a redelivery runs its handler again.
         enabled(enabled: bool) => |options| options.dedupe.off = !enabled;

@@ -178,7 +178,8 @@ impl Extension {
     /// A body is signed as it is sent: do not wrap the routes in a middleware of actix-web that decompresses or reads
     /// it. [`serve_app`](Self::serve_app) runs your server until a signal, and shuts it down gracefully.
     ///
-    /// The connections are your server's, and [`head_timeout`](super::HttpOptions::head_timeout) does not apply to them.
+    /// The connections are your server's: [`head_timeout`](super::HttpOptions::head_timeout) does not apply to them, and a client
+    /// that sends requests and reads no response is not cut off.
     /// `HttpServer::client_request_timeout` covers the first request of a connection only: a client that stops in the
     /// head of a later request keeps its connection. [`serve`](Self::serve) closes such connections; so does a proxy
     /// in front of your server.

@@ -27,6 +27,8 @@ pub struct Reply {
     status: StatusCode,
     /// The body, or why the value cannot be JSON, which fails the handler when it returns.
     body: Result<Bytes, serde_json::Error>,
+    /// Whether it is a [`Decision`](crate::Decision).
+    is_decision: bool,
 }
 
 /// The body of a handler that returns no value.
@@ -35,7 +37,7 @@ const OK: &[u8] = br#"{"ok":true}"#;
 impl Reply {
     /// `{"ok":true}`.
     pub fn ok() -> Self {
-        Self { status: StatusCode::OK, body: Ok(Bytes::from_static(OK)) }
+        Self { status: StatusCode::OK, body: Ok(Bytes::from_static(OK)), is_decision: false }
     }
 
     /// A value as JSON. `false`, `0`, `""`, `{}` and `null` are sent as they are.
@@ -43,7 +45,17 @@ impl Reply {
     /// A value that cannot be JSON (a map whose keys are not strings, a failing `Serialize`) makes the handler fail when it
     /// returns.
     pub fn json(value: impl Serialize) -> Self {
-        Self { status: StatusCode::OK, body: serde_json::to_vec(&value).map(Bytes::from) }
+        let body = serde_json::to_vec(&value).map(Bytes::from);
+        Self { status: StatusCode::OK, body, is_decision: false }
+    }
+
+    /// The same reply as a decision, whose body is never dropped from a store before its status.
+    pub(crate) fn deciding(self) -> Self {
+        Self { is_decision: true, ..self }
+    }
+
+    pub(crate) fn is_decision(&self) -> bool {
+        self.is_decision
     }
 
     /// The status, a 2xx.

@@ -1,62 +1,88 @@
-//! A connection with a timeout for the head of every request.
+//! A connection whose waits are bounded: for the head of a request, and for the client to read the responses.
 //!
-//! actix-http has a timeout for the head of the first request of a connection, and one for an idle connection. But the idle
-//! timeout ends with the first byte of the next request: a client that sends only that byte would keep its connection
-//! without end. So the stream and the requests of a connection share its stage, and the stream fails when the rest of a
-//! head does not arrive in time.
+//! actix-http has timeouts of its own, with gaps: that of the first head is taken from a clock that stands still while a
+//! handler blocks its worker, and ends with a 408, which Kiket does not retry; a later head has none; and a client that
+//! reads nothing is waited for without end, while more of its requests are read. So the stream and the requests of a
+//! connection share its stage, by which the stream decides:
+//!
+//! - A head that is incomplete for too long closes the connection, unless bytes wait to be read: those come first.
+//! - Nothing is read while a write is pending, nor while a request is handled whose body has been read. At most [`PIECE`]
+//!   is read before what has arrived is handled, so that few requests are in memory at once.
+//! - A write without progress for [`WRITE_WAIT`] closes the connection.
 //!
 //! A head that begins in the same read as the end of the request before it counts as begun with its next byte. Until then
 //! the idle timeout covers its connection.
 
 use std::{
     cell::Cell,
-    io,
+    io, mem,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use actix_http::{Extensions, Request};
+use actix_http::{Extensions, Payload, Request};
 use actix_service::{ServiceFactory, apply_fn_factory};
 use actix_web::{
-    Error,
+    Error, HttpRequest,
     dev::{Service as _, ServiceResponse},
     rt::net::TcpStream,
 };
+use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take},
     time::{Sleep, sleep},
 };
 
 use super::respond::Keeping;
 
-/// A stream that fails when a head exceeds its timeout.
+/// How much is read before what has arrived is handled: the buffer that actix-http begins with, in bytes.
+const PIECE: u64 = 8 * 1024;
+/// How long a client may read nothing of a response.
+const WRITE_WAIT: Duration = Duration::from_secs(30);
+
+/// A stream with a timeout for every head and every write.
 pub(super) struct Connection {
-    stream: TcpStream,
+    /// Its limit is what may still be read before the next flush.
+    stream: Take<TcpStream>,
     stage: Rc<Cell<Stage>>,
     head_wait: Duration,
+    /// Whether a read was put off, and is to be tried after a flush.
+    put_off: bool,
     /// Runs while a head is incomplete. Most heads arrive in one read and need no timer.
-    timer: Option<Pin<Box<Sleep>>>,
+    head_timer: Option<Pin<Box<Sleep>>>,
+    /// Runs while a write is pending.
+    write_timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// The stage of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// A request is being handled; or the first one has not arrived yet, for which actix-http has a timeout.
+    /// A head has begun, or is the first.
+    Arriving,
+    /// That head has exceeded its timeout. Only bytes that have arrived in the meantime can still complete it.
+    Late,
+    /// A request is being handled, and its body may be arriving.
+    Receiving,
+    /// A request is being handled, and nothing of it is left to read.
     Busy,
     /// The response is written.
     Idle,
-    /// The next head has begun.
-    Arriving,
-    /// That head has exceeded its timeout.
-    Late,
 }
 
 impl Connection {
-    /// A `head_wait` of zero is no timeout, as in actix-http.
+    /// A `head_wait` of zero is no timeout.
     pub(super) fn new(stream: TcpStream, head_wait: Duration) -> Self {
-        Self { stream, stage: Rc::new(Cell::new(Stage::Busy)), head_wait, timer: None }
+        let stage = Rc::new(Cell::new(Stage::Arriving));
+        Self {
+            stream: stream.take(PIECE),
+            stage,
+            head_wait,
+            put_off: false,
+            head_timer: None,
+            write_timer: None,
+        }
     }
 
     /// Shares the stage with the requests of the connection.
@@ -64,15 +90,21 @@ impl Connection {
         requests.insert(Rc::clone(&self.stage));
     }
 
+    fn stream(&mut self) -> Pin<&mut TcpStream> {
+        Pin::new(self.stream.get_mut())
+    }
+
     /// Polls the timer while a head is incomplete.
-    fn check_timer(&mut self, context: &mut Context<'_>) {
-        if self.stage.get() != Stage::Arriving {
-            self.timer = None;
-            return;
+    fn check_head(&mut self, context: &mut Context<'_>) {
+        if self.stage.get() == Stage::Arriving && !self.head_wait.is_zero() {
+            let timer = self.head_timer.get_or_insert_with(|| Box::pin(sleep(self.head_wait)));
+            if timer.as_mut().poll(context).is_ready() {
+                self.stage.set(Stage::Late);
+            }
+        } else {
+            self.head_timer = None;
         }
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.head_wait)));
-        if timer.as_mut().poll(context).is_ready() {
-            self.stage.set(Stage::Late);
+        if self.stage.get() == Stage::Late {
             context.waker().wake_by_ref();
         }
     }
@@ -85,40 +117,60 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let connection = self.get_mut();
-        let stream = Pin::new(&mut connection.stream);
-        match connection.stage.get() {
-            Stage::Busy | Stage::Arriving => stream.poll_read(context, buffer),
-            Stage::Idle => {
-                let before = buffer.filled().len();
-                ready!(stream.poll_read(context, buffer))?;
-                if buffer.filled().len() > before && !connection.head_wait.is_zero() {
-                    connection.stage.set(Stage::Arriving);
-                }
-                Poll::Ready(Ok(()))
-            }
-            Stage::Late => {
-                tracing::debug!("connection closed: the head of its next request was too slow");
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-            }
+        let stage = connection.stage.get();
+        if connection.write_timer.is_some() || stage == Stage::Busy {
+            connection.put_off = true;
+            return Poll::Pending;
         }
+        let left = connection.stream.limit();
+        if left == 0 {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let polled = Pin::new(&mut connection.stream).poll_read(context, buffer);
+        if stage == Stage::Late && polled.is_pending() && left == PIECE {
+            tracing::debug!("connection closed: the head of a request was too slow");
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        if stage == Stage::Idle && connection.stream.limit() < left {
+            connection.stage.set(Stage::Arriving);
+        }
+        polled
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+        let connection = self.get_mut();
+        let polled = connection.stream().poll_write(context, bytes);
+        if polled.is_ready() {
+            connection.write_timer = None;
+            return polled;
+        }
+        let timer = connection.write_timer.get_or_insert_with(|| Box::pin(sleep(WRITE_WAIT)));
+        if timer.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        tracing::debug!("connection closed: its client does not read the responses");
+        // The kernel would keep what is unread for longer.
+        let _ = SockRef::from(connection.stream.get_ref()).set_linger(Some(Duration::ZERO));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Checks the timer here and not in `poll_read`: actix-http flushes after it has parsed everything that it has read, and
-    /// only then is it known whether a head is incomplete.
+    /// actix-http flushes after it has handled everything that it has read, and only then is it known whether a head is
+    /// incomplete, and whether more is to be read.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let connection = self.get_mut();
-        connection.check_timer(context);
-        Pin::new(&mut connection.stream).poll_flush(context)
+        connection.stream.set_limit(PIECE);
+        if connection.stage.get() != Stage::Busy && mem::take(&mut connection.put_off) {
+            context.waker().wake_by_ref();
+        }
+        connection.check_head(context);
+        connection.stream().poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        self.get_mut().stream().poll_shutdown(context)
     }
 }
 
@@ -137,21 +189,29 @@ pub(super) fn tracked<A>(
 where
     A: ServiceFactory<Request, Config = (), Response = ServiceResponse, Error = Error> + 'static,
 {
-    apply_fn_factory(app, |request: Request, app: &A::Service| {
-        let active = ActiveRequest::new(&request);
+    apply_fn_factory(app, |mut request: Request, app: &A::Service| {
+        let active = ActiveRequest::new(&mut request);
         let response = app.call(request);
         async move { Ok(response.await?.map_body(|_, body| Keeping::new(body, active))) }
     })
+}
+
+/// Notes that the body of `request` has been read.
+pub(super) fn body_received(request: &HttpRequest) {
+    if let Some(stage) = request.conn_data::<Rc<Cell<Stage>>>() {
+        stage.set(Stage::Busy);
+    }
 }
 
 /// A request that is being handled, until its response is written or dropped.
 pub(super) struct ActiveRequest(Option<Rc<Cell<Stage>>>);
 
 impl ActiveRequest {
-    fn new(request: &Request) -> Self {
+    fn new(request: &mut Request) -> Self {
+        let has_body = !matches!(request.payload(), Payload::None);
         let stage = request.conn_data::<Rc<Cell<Stage>>>().cloned();
         if let Some(stage) = &stage {
-            stage.set(Stage::Busy);
+            stage.set(if has_body { Stage::Receiving } else { Stage::Busy });
         }
         Self(stage)
     }
@@ -161,6 +221,159 @@ impl Drop for ActiveRequest {
     fn drop(&mut self) {
         if let Some(stage) = &self.0 {
             stage.set(Stage::Idle);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, task::Waker};
+
+    use tokio::{
+        io::AsyncWriteExt as _,
+        net::{TcpListener, TcpStream as Client},
+        time::Instant,
+    };
+
+    use super::*;
+
+    const HEAD_WAIT: Duration = Duration::from_secs(5);
+
+    async fn connected() -> (Connection, Client) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = Client::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.set_nodelay(true).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        (Connection::new(stream, HEAD_WAIT), client)
+    }
+
+    /// Reads once, and gives how much.
+    async fn read(connection: &mut Connection) -> io::Result<usize> {
+        let mut bytes = vec![0; 1024 * 1024];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        poll_fn(|context| Pin::new(&mut *connection).poll_read(context, &mut buffer)).await?;
+        Ok(buffer.filled().len())
+    }
+
+    fn reads_nothing(connection: &mut Connection) -> bool {
+        let mut bytes = [0; 16];
+        let context = &mut Context::from_waker(Waker::noop());
+        Pin::new(connection).poll_read(context, &mut ReadBuf::new(&mut bytes)).is_pending()
+    }
+
+    async fn flush(connection: &mut Connection) {
+        poll_fn(|context| Pin::new(&mut *connection).poll_flush(context)).await.unwrap();
+    }
+
+    async fn write(connection: &mut Connection, bytes: &[u8]) -> io::Result<usize> {
+        poll_fn(|context| Pin::new(&mut *connection).poll_write(context, bytes)).await
+    }
+
+    /// Writes until the kernel takes no more, which it has not noticed before `poll_write` says so.
+    fn fill(connection: &mut Connection) {
+        let context = &mut Context::from_waker(Waker::noop());
+        while Pin::new(&mut *connection).poll_write(context, &[0; 64 * 1024]).is_ready() {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_without_progress_ends_after_its_time() {
+        let (mut connection, client) = connected().await;
+        fill(&mut connection);
+        let from = Instant::now();
+        let error = write(&mut connection, &[0]).await.unwrap_err();
+        assert_eq!((error.kind(), from.elapsed().as_secs()), (io::ErrorKind::TimedOut, WRITE_WAIT.as_secs()));
+        drop(connection);
+        // Reset: what is unread does not stay in the kernel.
+        let mut bytes = [0; 1];
+        while client.readable().await.is_ok() {
+            match client.try_read(&mut bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                ended => return assert!(ended.is_err(), "{ended:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_while_a_write_is_pending() {
+        let (mut connection, mut client) = connected().await;
+        client.write_all(&[1; 100]).await.unwrap();
+        connection.stream.get_ref().readable().await.unwrap();
+        fill(&mut connection);
+        assert!(reads_nothing(&mut connection));
+        let reading = async {
+            let mut bytes = vec![0; 1024 * 1024];
+            loop {
+                client.readable().await.unwrap();
+                let _ = client.try_read(&mut bytes);
+            }
+        };
+        let writing = async {
+            write(&mut connection, &[0]).await.unwrap();
+            flush(&mut connection).await;
+            read(&mut connection).await.unwrap()
+        };
+        tokio::select! {
+            read = writing => assert_eq!(read, 100),
+            () = reading => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn one_piece_is_read_between_two_flushes() {
+        let (mut connection, mut client) = connected().await;
+        client.write_all(&[1; 3 * 8 * 1024]).await.unwrap();
+        for _ in 0..3 {
+            let mut left = usize::try_from(PIECE).unwrap();
+            while left > 0 {
+                left -= read(&mut connection).await.unwrap();
+            }
+            assert!(reads_nothing(&mut connection));
+            flush(&mut connection).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_behind_a_request_until_its_response() {
+        let (mut connection, mut client) = connected().await;
+        client.write_all(&[1; 9]).await.unwrap();
+        connection.stream.get_ref().readable().await.unwrap();
+        connection.stage.set(Stage::Busy);
+        assert!(reads_nothing(&mut connection));
+        flush(&mut connection).await;
+        assert!(connection.put_off, "it is still to be read");
+        connection.stage.set(Stage::Idle);
+        flush(&mut connection).await;
+        assert!(!connection.put_off);
+        assert_eq!(read(&mut connection).await.unwrap(), 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_head_is_given_the_bytes_that_wait() {
+        let (mut connection, mut client) = connected().await;
+        flush(&mut connection).await; // its time begins
+        client.write_all(b"GET / HT").await.unwrap();
+        connection.stream.get_ref().readable().await.unwrap();
+        tokio::time::advance(HEAD_WAIT * 2).await;
+        flush(&mut connection).await;
+        assert_eq!(connection.stage.get(), Stage::Late);
+        assert_eq!(read(&mut connection).await.unwrap(), 8);
+        assert!(reads_nothing(&mut connection), "what was read may complete it");
+        flush(&mut connection).await;
+        assert_eq!(read(&mut connection).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_is_timed_from_the_first_byte_of_each_request() {
+        let (mut connection, mut client) = connected().await;
+        connection.stage.set(Stage::Idle);
+        for _ in 0..3 {
+            flush(&mut connection).await;
+            tokio::time::advance(HEAD_WAIT * 2).await;
+            client.write_all(b"G").await.unwrap();
+            assert_eq!(read(&mut connection).await.unwrap(), 1);
+            flush(&mut connection).await;
+            assert_eq!(connection.stage.get(), Stage::Arriving);
+            connection.stage.set(Stage::Idle); // a response
         }
     }
 }

@@ -11,7 +11,7 @@ mod server;
 mod signals;
 
 #[cfg(feature = "internals")]
-pub(crate) use self::path::target_of;
+pub(crate) use self::path::{target_of, tidied};
 #[cfg(feature = "internals")]
 pub(crate) use self::respond::not_found;
 #[doc(inline)]

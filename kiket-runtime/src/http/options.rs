@@ -12,6 +12,8 @@ pub(crate) struct Options {
     pub(crate) own_routes: OwnRoutes,
     /// The largest body, in bytes.
     pub(crate) body_limit: usize,
+    /// How many bytes the bodies that are not verified may have in all.
+    pub(crate) body_budget: usize,
     /// How long a body may take to arrive.
     pub(crate) body_timeout: Duration,
     /// How long the head of a request may take to arrive; zero is no timeout.
@@ -28,6 +30,7 @@ impl Default for Options {
             prefix: String::new(),
             own_routes: OwnRoutes::default(),
             body_limit: 1024 * 1024,
+            body_budget: 64 * 1024 * 1024,
             body_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(5),
             grace_period: Duration::from_secs(25),

@@ -56,6 +56,15 @@ impl Form {
     }
 }
 
+/// A path without trailing and repeated slashes, if it has any: addresses of callbacks are joined carelessly.
+pub(crate) fn tidied(path: &str) -> Option<String> {
+    if !path.contains("//") && !path.ends_with('/') {
+        return None;
+    }
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    Some(segments.fold(String::with_capacity(path.len()), |tidied, segment| tidied + "/" + segment))
+}
+
 /// The target that `path` names where the routes have no prefix.
 #[cfg(feature = "internals")]
 pub(crate) fn target_of(path: &str) -> Option<Target<'_>> {
@@ -72,6 +81,22 @@ fn split_last(path: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slashes_that_mean_nothing_are_left_out() {
+        for (path, expected) in [
+            ("/v/v1/webhooks/x/", "/v/v1/webhooks/x"),
+            ("//v/v1/webhooks/x", "/v/v1/webhooks/x"),
+            ("/v///v1/webhooks//x//", "/v/v1/webhooks/x"),
+            ("/", ""),
+            ("///", ""),
+        ] {
+            assert_eq!(tidied(path).as_deref(), Some(expected), "{path}");
+        }
+        for path in ["", "/v/v1/webhooks/x", "/a%2F%2Fb", "*"] {
+            assert_eq!(tidied(path), None, "{path}");
+        }
+    }
 
     #[test]
     fn no_segment_is_empty() {

@@ -13,10 +13,12 @@ use serde_json::json;
 
 use super::{
     body::{self, Bounds},
-    path::Form,
+    connection::body_received,
+    path::{Form, tidied},
     respond::{closing, json, leave_unread, method_not_allowed, not_found, reject, respond},
 };
 use crate::{
+    auth::signature::SIGNATURE_HEADER,
     delivery::{Request, Target},
     http::options::Options,
     pipeline::Pipeline,
@@ -54,35 +56,74 @@ impl Routes {
         let Options { prefix, body_limit, body_timeout, .. } = &self.options;
         let bounds = Bounds { bytes: *body_limit, wait: *body_timeout };
         let at = |path: &str| format!("{prefix}{path}");
-        for form in Form::ALL {
-            let pipeline = Arc::clone(&self.pipeline);
-            config.service(Deliveries { form, beginning: at(form.beginning()), pipeline, bounds });
+        let deliveries = Rc::new(Deliveries { routes: self.clone(), bounds });
+        let forms = Form::ALL.map(|form| (form, at(form.beginning())));
+        for (form, beginning) in forms.clone() {
+            config.service(Exact { form, beginning, deliveries: Rc::clone(&deliveries) });
         }
         config
-            .service(web::resource(at("/health")).to(probe(self.health.clone(), || false)))
-            .service(web::resource(at("/health/live")).to(probe(ALIVE.into(), || false)))
+            .service(web::resource(at("/health")).to(probe(self.health.clone(), || None)))
+            .service(web::resource(at("/health/live")).to(probe(ALIVE.into(), || None)))
             .service(web::resource(at("/health/ready")).to({
                 let pipeline = Arc::clone(&self.pipeline);
-                probe(READY.into(), move || pipeline.concurrency.is_draining())
-            }));
+                probe(READY.into(), move || {
+                    let draining = pipeline.concurrency.is_draining().then_some(DRAINING);
+                    draining.or_else(|| pipeline.watch.all_blocked().then_some(BLOCKED))
+                })
+            }))
+            .service(Untidy { forms, deliveries });
         self.options.own_routes.configure(&self.pipeline, bounds, config);
+        self.pipeline.watch.join();
+    }
+
+    /// Logs a signed request that matches no route: its event is lost, because Kiket does not retry a 404.
+    pub(super) fn note_unrouted(&self, request: &HttpRequest) {
+        /// How much of the path is logged.
+        const CHARS: usize = 256;
+
+        if request.method() != Method::POST || !request.headers().contains_key(SIGNATURE_HEADER) {
+            return;
+        }
+        let Pipeline { requests, recorder, .. } = &*self.pipeline;
+        if let Some(count) = requests.unrouted.count(recorder.clock.unix_seconds()) {
+            let path: String = request.uri().path().chars().take(CHARS).collect();
+            tracing::warn!(
+                path,
+                count,
+                "delivery refused: no route has its path, and Kiket does not send it again: the callback URL ends with \
+                 `/webhooks/{{event}}`, `/v/{{version}}/webhooks/{{event}}` or `/webhook`"
+            );
+        }
     }
 }
 
 const ALIVE: &str = r#"{"status":"ok"}"#;
 const READY: &str = r#"{"status":"ready"}"#;
 const DRAINING: &str = r#"{"status":"draining"}"#;
+const BLOCKED: &str = r#"{"status":"blocked"}"#;
 
 /// The route of the paths of one form.
-struct Deliveries {
+struct Exact {
     form: Form,
     /// How the path begins, with the prefix.
     beginning: String,
-    pipeline: Arc<Pipeline>,
+    deliveries: Rc<Deliveries>,
+}
+
+/// The route of the same paths with slashes that mean nothing (wire contract, route-slashes).
+struct Untidy {
+    /// The forms, and how their paths begin.
+    forms: [(Form, String); Form::ALL.len()],
+    deliveries: Rc<Deliveries>,
+}
+
+/// The handling of deliveries, shared by all their routes.
+struct Deliveries {
+    routes: Routes,
     bounds: Bounds,
 }
 
-impl HttpServiceFactory for Deliveries {
+impl HttpServiceFactory for Exact {
     fn register(self, config: &mut AppService) {
         let form = self.form;
         let path = match form {
@@ -98,7 +139,8 @@ impl HttpServiceFactory for Deliveries {
             let route = Rc::clone(&route);
             async move {
                 let payload = request.extract::<Payload>().await?;
-                let response = route.respond(request.request(), payload).await;
+                let target = route.target(request.request());
+                let response = route.deliveries.respond(request.request(), target, payload).await;
                 Ok(request.into_response(response))
             }
         });
@@ -106,13 +148,76 @@ impl HttpServiceFactory for Deliveries {
     }
 }
 
+impl Exact {
+    /// The segments as they were sent. Those that actix-web matches are decoded except for `%25`, and a segment that is decoded
+    /// twice could name another event.
+    fn target<'r>(&self, request: &'r HttpRequest) -> Option<Target<'r>> {
+        let target = self.form.read(request.uri().path(), &self.beginning)?;
+        // `Form::read` reads from the end: there may be more segments behind the beginning.
+        (slashes(request.match_info().unprocessed()) == self.form.segments()).then_some(target)
+    }
+}
+
+impl HttpServiceFactory for Untidy {
+    fn register(self, config: &mut AppService) {
+        let route = Rc::new(self);
+        let guard = {
+            let route = Rc::clone(&route);
+            guard::fn_guard(move |context| {
+                tidied(context.head().uri.path()).is_some_and(|path| route.read(&path).is_some())
+            })
+        };
+        let service = fn_service(move |mut request: ServiceRequest| {
+            let route = Rc::clone(&route);
+            async move {
+                let payload = request.extract::<Payload>().await?;
+                let path = tidied(request.uri().path()).unwrap_or_default();
+                let target = route.target(request.request(), &path);
+                let response = route.deliveries.respond(request.request(), target, payload).await;
+                Ok(request.into_response(response))
+            }
+        });
+        config.register_service(ResourceDef::prefix(""), Some(vec![Box::new(guard)]), service, None);
+    }
+}
+
+impl Untidy {
+    fn read<'p>(&self, path: &'p str) -> Option<(Form, &str, Target<'p>)> {
+        self.forms
+            .iter()
+            .find_map(|(form, beginning)| Some((*form, &**beginning, form.read(path, beginning)?)))
+    }
+
+    /// As [`Exact::target`], with the beginning among what actix-web has not matched.
+    fn target<'p>(&self, request: &HttpRequest, path: &'p str) -> Option<Target<'p>> {
+        let (form, beginning, target) = self.read(path)?;
+        let rest = request.match_info().unprocessed();
+        let rest = tidied(rest).unwrap_or_else(|| rest.to_owned());
+        let segments = slashes(beginning) + form.segments();
+        (rest.starts_with(beginning) && slashes(&rest) == segments).then_some(target)
+    }
+}
+
+fn slashes(path: &str) -> usize {
+    path.bytes().filter(|byte| *byte == b'/').count()
+}
+
 impl Deliveries {
-    async fn respond(&self, request: &HttpRequest, mut payload: Payload) -> HttpResponse {
-        let Some(target) = self.target(request) else { return not_found(payload).await };
+    async fn respond(
+        &self,
+        request: &HttpRequest,
+        target: Option<Target<'_>>,
+        mut payload: Payload,
+    ) -> HttpResponse {
+        let Some(target) = target else {
+            self.routes.note_unrouted(request);
+            return not_found(payload).await;
+        };
         if request.method() != Method::POST {
             return leave_unread(method_not_allowed("POST"), payload);
         }
-        let pipeline = &self.pipeline;
+        let pipeline = &self.routes.pipeline;
+        let target = Target { query: request.query_string(), ..target };
         let response = match take(pipeline, request, &mut payload, self.bounds).await {
             Ok(body) => respond(pipeline.handle(Request { target, headers: headers(request), body }).await),
             Err(rejection) => {
@@ -121,15 +226,6 @@ impl Deliveries {
             }
         };
         if pipeline.concurrency.is_draining() { closing(response) } else { response }
-    }
-
-    /// The segments as they were sent. Those that actix-web matches are decoded except for `%25`, and a segment that is decoded
-    /// twice could name another event.
-    fn target<'r>(&self, request: &'r HttpRequest) -> Option<Target<'r>> {
-        let target = self.form.read(request.uri().path(), &self.beginning)?;
-        // `Form::read` reads from the end: there may be more segments behind the beginning.
-        let slashes = request.match_info().unprocessed().bytes().filter(|byte| *byte == b'/').count();
-        (slashes == self.form.segments()).then_some(Target { query: request.query_string(), ..target })
     }
 }
 
@@ -143,12 +239,11 @@ pub(super) async fn take(
 ) -> Result<bytes::Bytes, crate::error::Rejection> {
     let arriving = pipeline.concurrency.try_arrive()?;
     let shed = pipeline.concurrency.sheds();
-    let body = body::read(request.headers(), payload, bounds).await;
+    let body = body::read(request.headers(), payload, bounds, &pipeline.concurrency.arrivals).await;
     drop(arriving);
-    match shed {
-        Some(rejection) => Err(rejection),
-        None => body,
-    }
+    let body = shed.map_or(body, Err)?;
+    body_received(request);
+    Ok(body)
 }
 
 fn headers(request: &HttpRequest) -> Headers {
@@ -181,17 +276,17 @@ fn health(id: Option<&str>, version: Option<&str>, events: &[&str]) -> String {
     .to_string()
 }
 
-/// A health check: responds to `GET` with `body`, or with 503 while `unavailable`.
+/// A health check: responds to `GET` with `body`, or with 503 and another body while that is `unavailable`.
 fn probe(
     body: bytes::Bytes,
-    unavailable: impl Fn() -> bool + Clone + 'static,
+    unavailable: impl Fn() -> Option<&'static str> + Clone + 'static,
 ) -> impl Fn(HttpRequest, Payload) -> std::future::Ready<HttpResponse> + Clone {
     move |request, payload| {
         std::future::ready(match *request.method() {
-            Method::GET | Method::HEAD if unavailable() => {
-                json(http::StatusCode::SERVICE_UNAVAILABLE, DRAINING)
-            }
-            Method::GET | Method::HEAD => json(http::StatusCode::OK, body.clone()),
+            Method::GET | Method::HEAD => match unavailable() {
+                Some(why) => json(http::StatusCode::SERVICE_UNAVAILABLE, why),
+                None => json(http::StatusCode::OK, body.clone()),
+            },
             _ => leave_unread(method_not_allowed("GET, HEAD"), payload),
         })
     }
@@ -226,6 +321,11 @@ mod tests {
             ("/api/webhooks/a.b/c", 204),
             ("/api/webhooks/c/webhooks/a.b", 404),
             ("/api/webhook/a.b", 204),
+            ("/api/v/v1/webhooks/a.b/", 200),
+            ("/api//v/v1//webhooks/a.b", 200),
+            ("/api/v/V1/webhooks/a.b", 200),
+            ("/api//own/", 204),
+            ("/api/webhooks//", 204),
         ] {
             let delivery = kiket_testing::delivery("a.b", "v1", &json!({})).sign("sh_123", NOW);
             let request = delivery

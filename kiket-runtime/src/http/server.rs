@@ -7,11 +7,14 @@ use std::{
     time::Duration,
 };
 
-use actix_http::HttpService;
+use actix_http::{
+    HttpService,
+    error::{DispatchError, ParseError},
+};
 use actix_server::{GracefulShutdownSignal, ServerBuilder};
 use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::{
-    App,
+    App, HttpRequest,
     dev::{self, AppConfig},
     rt::net::TcpStream,
     web,
@@ -27,6 +30,7 @@ use super::{
 };
 use crate::{
     error::{Problem, StartupError},
+    pipeline::Pipeline,
     telemetry::flush_output,
 };
 
@@ -77,12 +81,12 @@ impl ServerHandle {
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// The longest head timeout: its sum with a time must not overflow.
 const LONGEST_HEAD: Duration = Duration::from_secs(24 * 60 * 60);
-/// How far the clock of actix-http may be behind: the first head would time out that much too early.
-const CLOCK_LAG: Duration = Duration::from_millis(500);
 /// How long a closing connection may take to write the rest, and to read what the client still sends.
 const DISCONNECTING: Duration = Duration::from_secs(1);
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
+/// How much of its responses the kernel keeps for a client that does not read, in bytes: by itself it keeps megabytes.
+const SEND_BUFFER: usize = 128 * 1024;
 /// How long the requests of the connections that were accepted last may take.
 const LAST_RESPONSES: Duration = Duration::from_millis(100);
 /// How long connections may take to close after the last response.
@@ -171,20 +175,14 @@ impl Server {
             }
         });
         // An app of the user's may have handled the signal itself.
-        let ended = tokio::select! {
-            ended = &mut running => Some(ended),
-            signal = signals.next() => {
-                tracing::info!(signal, "draining");
-                None
-            }
-            _ = stopped.wait_for(|stop| *stop) => {
-                tracing::info!("draining");
-                None
-            }
+        let (ended, signal) = tokio::select! {
+            ended = &mut running => (Some(ended), None),
+            signal = signals.next() => (None, Some(signal)),
+            _ = stopped.wait_for(|stop| *stop) => (None, None),
         };
-        let grace = options.grace_period;
-        let began = Instant::now();
         pipeline.concurrency.drain();
+        tracing::info!(signal, "draining");
+        let (grace, began) = (options.grace_period, Instant::now());
         let cut_off = tokio::select! {
             biased;
             () = pipeline.concurrency.drained() => None,
@@ -234,11 +232,18 @@ fn service(
     stopping: GracefulShutdownSignal,
 ) -> impl ServiceFactory<TcpStream, Config = ()> + use<> {
     let head_wait = routes.options.head_timeout.min(LONGEST_HEAD);
-    let first_head_wait = if head_wait.is_zero() { head_wait } else { head_wait + CLOCK_LAG };
-    let app = App::new().configure(|config| routes.configure(config)).default_service(web::to(not_found));
+    let unrouted = {
+        let routes = routes.clone();
+        move |request: HttpRequest, payload: web::Payload| {
+            routes.note_unrouted(&request);
+            not_found(payload)
+        }
+    };
+    let app = App::new().configure(|config| routes.configure(config)).default_service(web::to(unrouted));
+    let pipeline = Arc::clone(&routes.pipeline);
     let http = HttpService::build()
         .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(first_head_wait)
+        .client_request_timeout(Duration::ZERO) // `Connection` has one
         .client_disconnect_timeout(DISCONNECTING)
         .local_addr(address)
         .graceful_shutdown_signal(move || {
@@ -252,16 +257,43 @@ fn service(
         Ok((Connection::new(stream, head_wait), peer))
     })
     .and_then(http)
+    .map_err(move |error| {
+        note_unreadable(&pipeline, &error);
+        error
+    })
 }
 
-/// Listens on every address of `host` that can be listened on.
+/// Logs a request that actix-http refused by itself, with 400 or 431: no route has seen it (wire contract,
+/// unreadable-request).
+fn note_unreadable(pipeline: &Pipeline, error: &DispatchError) {
+    let DispatchError::Parse(error) = error else { return };
+    let status = if matches!(error, ParseError::TooLarge) { 431 } else { 400 };
+    if let Some(count) = pipeline.requests.unreadable.count(pipeline.recorder.clock.unix_seconds()) {
+        tracing::warn!(status, count, "request refused: it is not readable as HTTP: {error}");
+    }
+}
+
+/// Listens on every address of `host` that this machine has (wire contract, listen-address).
 fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
+    let host = host.trim();
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    listen_on((host, port).to_socket_addrs()?)
+}
+
+/// Passes over addresses that the machine lacks, as long as there is another. One that is in use, or that may not be used,
+/// is an error: half of the clients would reach another program.
+fn listen_on(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Vec<TcpListener>> {
     let mut sockets = Vec::new();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "it has no address");
-    for address in (host, port).to_socket_addrs()? {
+    for address in addresses {
         match listen_at(address) {
             Ok(socket) => sockets.push(socket),
-            Err(error) => failure = error,
+            Err(error) => {
+                failure = io::Error::new(error.kind(), format!("{address}: {error}"));
+                if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) {
+                    return Err(failure);
+                }
+            }
         }
     }
     if sockets.is_empty() { Err(failure) } else { Ok(sockets) }
@@ -273,6 +305,8 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     // another program take the port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    // Connections inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -291,14 +325,54 @@ fn cannot_listen(host: &str, port: u16, error: &io::Error) -> StartupError {
 mod tests {
     use super::*;
 
+    fn found(sockets: &[TcpListener]) -> Vec<SocketAddr> {
+        sockets.iter().map(|socket| socket.local_addr().unwrap()).collect()
+    }
+
     #[test]
     fn every_address_of_a_name_is_listened_on() {
         let expected: Vec<_> =
             ("localhost", 0).to_socket_addrs().unwrap().filter(|&at| listen_at(at).is_ok()).collect();
-        let sockets = listen("localhost", 0).unwrap();
-        let found: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
+        let found = found(&listen("localhost", 0).unwrap());
         assert!(found.iter().map(SocketAddr::ip).eq(expected.iter().map(SocketAddr::ip)), "{found:?}");
         assert!(!found.is_empty() && found.iter().all(|address| address.port() != 0), "{found:?}");
+    }
+
+    #[test]
+    fn an_address_that_the_machine_lacks_is_passed_over() {
+        let [lacking, own] = ["192.0.2.1:0", "127.0.0.1:0"].map(|text| text.parse::<SocketAddr>().unwrap());
+        for addresses in [[lacking, own], [own, lacking]] {
+            let found = found(&listen_on(addresses.into_iter()).unwrap());
+            assert!(matches!(&*found, [address] if address.ip() == own.ip()), "{found:?}");
+        }
+        let error = listen_on([lacking].into_iter()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+        assert!(error.to_string().starts_with("192.0.2.1:0: "), "{error}");
+    }
+
+    #[test]
+    fn one_address_of_a_name_that_is_taken_is_an_error() {
+        let taken = listen("127.0.0.1", 0).unwrap();
+        let (taken, free) = (taken[0].local_addr().unwrap(), "127.0.0.2:0".parse().unwrap());
+        for addresses in [[taken, free], [free, taken]] {
+            let error = listen_on(addresses.into_iter()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+            assert!(error.to_string().contains(&taken.to_string()), "{error}");
+        }
+    }
+
+    #[test]
+    fn brackets_and_white_space_are_no_part_of_a_host() {
+        for host in ["[127.0.0.1]", " 127.0.0.1", "127.0.0.1\n", " [127.0.0.1] "] {
+            assert!(found(&listen(host, 0).unwrap())[0].ip().is_loopback(), "{host:?}");
+        }
+        // Where the machine has no IPv6, the address is read and then lacking.
+        if let Err(error) = listen("[::1]", 0) {
+            assert!(error.to_string().starts_with("[::1]:0: "), "{error}");
+        }
+        for host in ["[127.0.0.1", "127.0.0.1]", "[]", ""] {
+            assert!(listen(host, 0).is_err(), "{host:?}");
+        }
     }
 
     #[test]

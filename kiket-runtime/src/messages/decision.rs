@@ -121,7 +121,7 @@ impl Decision {
 
 impl From<Decision> for Reply {
     fn from(decision: Decision) -> Self {
-        Self::json(decision)
+        Self::json(decision).deciding()
     }
 }
 

@@ -26,16 +26,25 @@ pub(crate) struct Metrics {
     tokens: [Refusals; TokenError::ALL.len()],
 }
 
+/// Requests that are refused before they are deliveries.
 #[derive(Debug, Default)]
-struct Refusals {
+pub(crate) struct Requests {
+    /// Signed ones at a path without a route.
+    pub(crate) unrouted: Refusals,
+    /// Those that are not readable as HTTP.
+    pub(crate) unreadable: Refusals,
+}
+
+/// A count, with a limit on its log lines.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
     count: AtomicU64,
     /// The second of the last log line, plus one; 0 before the first.
     logged: AtomicU64,
 }
 
 impl Metrics {
-    /// Counts a refused signature. Returns the count if a log line is due: one a second for each cause, so that a flood of
-    /// requests does not flood the log.
+    /// Counts a refused signature. Returns the count if a log line is due.
     pub(crate) fn refused(&self, cause: SignatureError, now: u64) -> Option<u64> {
         self.signatures.get(cause as usize)?.count(now)
     }
@@ -62,7 +71,8 @@ fn counted<const N: usize>(codes: [&'static str; N], refusals: &[Refusals; N]) -
 }
 
 impl Refusals {
-    fn count(&self, now: u64) -> Option<u64> {
+    /// Counts one. Returns the count if a log line is due: one a second, so that a flood of requests does not flood the log.
+    pub(crate) fn count(&self, now: u64) -> Option<u64> {
         let count = self.count.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let second = now.wrapping_add(1);
         (self.logged.swap(second, Ordering::Relaxed) != second).then_some(count)

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use sha2::Digest as _;
 use tokio::time::Instant;
 
@@ -12,8 +13,8 @@ use crate::{
     delivery::{Envelope, Request},
     error::{Rejection, SignatureError, TokenError},
     metrics::Metrics,
-    store::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, StoreError, StoredReply},
-    types::{Authentication, Clock, Secret, VERSION_HEADER, hex, sha256_of_parts},
+    store::{BeginOutcome, DedupeStore, KeySpace, LeaseState, StoreError, StoredReply},
+    types::{Authentication, Clock, Secret, VERSION_HEADER, hex, sha256_of_parts, unless},
 };
 
 /// Authenticates requests.
@@ -32,7 +33,7 @@ pub(crate) struct Authenticator {
 pub(crate) struct Tokens {
     pub(crate) verifier: TokenVerifier,
     pub(crate) memory: Arc<dyn DedupeStore>,
-    pub(crate) extension_id: Option<String>,
+    pub(crate) keys: KeySpace,
     /// Whether tokens are accepted while the store is down, at the risk of accepting one twice.
     pub(crate) run_without_store: bool,
 }
@@ -71,9 +72,15 @@ impl Authenticator {
                 Err(Refused::Unsigned(SignatureError::NoSecret))
             }
             (_, signature) => {
-                // While it waits for keys it holds a permit of arriving bodies, because the sender is not known yet.
+                // While it waits for keys it counts as an arriving body, because the sender is not known yet.
                 let _permit = concurrency.try_arrive().map_err(Refusal::of_stranger)?;
-                Box::pin(self.by_token(signature, request, now)).await
+                let by_token = Box::pin(self.by_token(signature, request, now));
+                let ended = || {
+                    let (arriving, ended) = concurrency.arrivals.admit(request.body.len());
+                    ended.map(|()| drop(arriving))
+                };
+                let overloaded = |()| Refusal::of_stranger(Rejection::OVERLOADED);
+                unless(by_token, 1, ended).await.map_err(overloaded)?
             }
         };
         verdict.map_err(|refused| Refusal::of_stranger(self.rejection(refused, now)))
@@ -168,7 +175,7 @@ impl Tokens {
     /// other delivery may use it.
     async fn remember(&self, id: &str, fingerprint: &Bytes, seconds: u64) -> Result<(), Refused> {
         // Deliveries are in the same store; their keys begin with the name of an event, which is never empty.
-        let key = DedupeKey::new(self.extension_id.as_deref().unwrap_or_default(), &format!(":jti:{id}"));
+        let key = self.keys.key(&format!(":jti:{id}"));
         let (latest, late) = (Instant::now() + STORE, "it does not respond");
         let begun = before(latest, self.memory.begin(&key, STORE), late).await;
         match begun.map_err(Refused::StoreDown)? {
@@ -224,8 +231,8 @@ mod tests {
             let request = Request { target: Target::default(), headers, body };
             let (clock, metrics) = (Clock::default(), Metrics::default());
             let authenticator = Authenticator { mode, signatures: None, tokens: None, clock, metrics };
-            let refusal =
-                authenticator.authenticate(&request, &ConcurrencyLimit::new(1, Tasks::default())).await;
+            let limit = ConcurrencyLimit::new(1, 0, Tasks::default());
+            let refusal = authenticator.authenticate(&request, &limit).await;
             assert_eq!(refusal.unwrap_err().respond().status, http::StatusCode::UNAUTHORIZED, "{mode}");
             assert_eq!(authenticator.metrics.signature_refusals(), [("no_secret", 1)], "{mode}");
         }

@@ -1,19 +1,65 @@
-//! Completes deliveries that have begun, also when the client disconnects.
+//! Completes deliveries that have begun, also when the client disconnects, and whatever panics around them.
 
-use std::{future::poll_fn, pin::Pin, task::Poll};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
+
+use tracing::Span;
 
 use super::response::Response;
-use crate::error::Rejection;
+use crate::{error::Rejection, types::caught};
 
-/// Runs `delivery` to its end, also when the returned future is dropped.
+/// Runs `delivery` in its span to its end, also when the returned future is dropped.
 ///
 /// It is polled once in place: most handlers that wait for nothing are done then. Only one that waits becomes a task.
-pub(super) async fn to_completion(mut delivery: Pin<Box<dyn Future<Output = Response> + Send>>) -> Response {
-    let task = match poll_fn(|context| Poll::Ready(delivery.as_mut().poll(context))).await {
+pub(super) async fn to_completion(
+    delivery: Pin<Box<dyn Future<Output = Response> + Send>>,
+    span: Span,
+) -> Response {
+    let mut delivery = InSpan { delivery, span };
+    let task = match poll_fn(|context| Poll::Ready(Pin::new(&mut delivery).poll(context))).await {
         Poll::Ready(response) => return response,
         Poll::Pending => tokio::spawn(delivery),
     };
-    task.await.unwrap_or_else(|_| Response::rejection(&Rejection::HANDLER_PANICKED, None))
+    task.await.unwrap_or_else(|_| panicked())
+}
+
+/// Awaits `future`. If it panics, the error is the message of the panic.
+pub(super) async fn caught_to_end<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
+    let poll = |context: &mut Context<'_>| match caught(|| future.as_mut().poll(context)) {
+        Ok(polled) => polled.map(Ok),
+        Err(text) => Poll::Ready(Err(text)),
+    };
+    poll_fn(poll).await
+}
+
+/// A delivery in its span. A subscriber that panics when the span is entered, left or closed takes no response with it.
+struct InSpan {
+    delivery: Pin<Box<dyn Future<Output = Response> + Send>>,
+    span: Span,
+}
+
+impl Future for InSpan {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        let Self { delivery, span } = &mut *self;
+        let entered = caught(|| span.enter());
+        let polled = caught(|| delivery.as_mut().poll(context));
+        let _ = caught(|| drop(entered));
+        let Poll::Ready(response) = polled.unwrap_or_else(|_| Poll::Ready(panicked())) else {
+            return Poll::Pending;
+        };
+        let _ = caught(|| *span = Span::none());
+        Poll::Ready(response)
+    }
+}
+
+fn panicked() -> Response {
+    Response::rejection(&Rejection::HANDLER_PANICKED, None)
 }
 
 #[cfg(test)]
@@ -40,7 +86,7 @@ mod tests {
                 Response::rejection(&Rejection::DRAINING, None)
             }
         });
-        let mut waiting = Box::pin(to_completion(delivery));
+        let mut waiting = Box::pin(to_completion(delivery, Span::none()));
         let polled = waiting.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
         assert!(polled.is_pending());
         drop(waiting);

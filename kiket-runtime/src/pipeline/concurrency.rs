@@ -7,6 +7,7 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
+use super::arrivals::Arrivals;
 use crate::{delivery::Tasks, error::Rejection};
 
 /// Counts deliveries, those whose body is arriving apart from those that run.
@@ -15,7 +16,9 @@ use crate::{delivery::Tasks, error::Rejection};
 /// not authenticated yet, do not take the permits of deliveries that are.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimit {
+    /// Counted for the drain; those that wait have their limit in `arrivals`.
     arriving: Permits,
+    pub(crate) arrivals: Arrivals,
     running: Permits,
     /// The requests of the extension's own routes.
     own: Permits,
@@ -37,15 +40,17 @@ impl Permits {
     }
 }
 
-/// How many bodies may arrive at once, for each delivery that may run.
+/// How many bodies may wait at once, for each delivery that may run.
 const ARRIVING_PER_RUNNING: usize = 4;
 
 impl ConcurrencyLimit {
-    /// At most `limit` deliveries run. `tasks` are those that a drain waits for, too.
-    pub(crate) fn new(limit: usize, tasks: Tasks) -> Arc<Self> {
+    /// At most `limit` deliveries run, and the bodies of others have at most `body_budget` bytes. `tasks` are those that a
+    /// drain waits for, too.
+    pub(crate) fn new(limit: usize, body_budget: usize, tasks: Tasks) -> Arc<Self> {
         let permits = |limit| Permits { taken: AtomicUsize::new(0), limit };
         Arc::new(Self {
-            arriving: permits(limit.saturating_mul(ARRIVING_PER_RUNNING)),
+            arriving: permits(usize::MAX),
+            arrivals: Arrivals::new(limit.saturating_mul(ARRIVING_PER_RUNNING), body_budget),
             running: permits(limit),
             own: permits(limit),
             tasks,
@@ -55,7 +60,7 @@ impl ConcurrencyLimit {
         })
     }
 
-    /// A permit for a request whose body is arriving, or 503.
+    /// A permit for a request whose body is arriving, or 503 during a drain.
     pub(crate) fn try_arrive(self: &Arc<Self>) -> Result<Permit, Rejection> {
         self.take(|limit| &limit.arriving)
     }
@@ -160,7 +165,7 @@ mod tests {
 
     #[test]
     fn no_more_than_the_limit_are_in_flight() {
-        let limit = ConcurrencyLimit::new(2, Tasks::default());
+        let limit = ConcurrencyLimit::new(2, 0, Tasks::default());
         let first = limit.try_acquire().unwrap();
         let _second = limit.try_acquire().unwrap();
         assert_eq!(limit.try_acquire().unwrap_err().code, Some("overloaded"));
@@ -171,19 +176,9 @@ mod tests {
         assert!(limit.try_acquire().is_ok());
     }
 
-    #[test]
-    fn arriving_bodies_have_a_limit_of_their_own() {
-        let limit = ConcurrencyLimit::new(1, Tasks::default());
-        let arriving: Vec<_> = (0..4).map(|_| limit.try_arrive().unwrap()).collect();
-        assert!(limit.try_arrive().is_err());
-        assert!(limit.try_acquire().is_ok());
-        drop(arriving);
-        assert!(limit.try_arrive().is_ok());
-    }
-
     #[tokio::test]
     async fn draining_sheds_all_and_ends_with_the_last_permit() {
-        let limit = ConcurrencyLimit::new(8, Tasks::default());
+        let limit = ConcurrencyLimit::new(8, 0, Tasks::default());
         let (running, arriving) = (limit.try_acquire().unwrap(), limit.try_arrive().unwrap());
         limit.drain();
         assert_eq!(limit.try_acquire().unwrap_err().code, Some("draining"));

@@ -34,7 +34,12 @@ struct LeaseGuard<'d> {
     deduplicator: &'d Deduplicator,
     key: DedupeKey,
     token: LeaseToken,
+    /// Whether the event asks for a decision.
+    guards: bool,
 }
+
+/// The events of guards begin so.
+const GUARDS: &str = "workflow.before_";
 
 /// How far the lease reaches beyond the deadline of the handler: the response must be stored in it.
 const BEYOND_DEADLINE: Duration = Duration::from_secs(5);
@@ -53,13 +58,15 @@ impl Deduplicator {
     }
 
     async fn claim(&self, delivery: &Delivery) -> Result<Claim<'_>, Stop> {
-        let extension = delivery.services().extension_id.as_deref().unwrap_or_default();
-        let key = DedupeKey::new(extension, &delivery.work_key());
+        let key = delivery.services().keys.key(&delivery.work_key());
         let begun = self.store.begin(&key, delivery.remaining() + BEYOND_DEADLINE);
         // A store of the user's may have no timeout of its own.
         let late = "it does not respond before the delivery's deadline";
         match before(delivery.deadline(), begun, late).await {
-            Ok(BeginOutcome::Leased(token)) => Ok(Claim(Some(LeaseGuard { deduplicator: self, key, token }))),
+            Ok(BeginOutcome::Leased(token)) => {
+                let guards = delivery.event().as_str().starts_with(GUARDS);
+                Ok(Claim(Some(LeaseGuard { deduplicator: self, key, token, guards })))
+            }
             Ok(BeginOutcome::Done(stored)) => Err(Stop::Replayed(stored)),
             Ok(BeginOutcome::Running { remaining }) => {
                 Err(Stop::refused(Rejection::still_running(remaining)))
@@ -99,7 +106,9 @@ impl Claim<'_> {
     pub(super) async fn settle(self, response: &Response) {
         let Some(lease) = self.0 else { return };
         if response.is_final() {
-            lease.commit(&StoredReply::new(response.status, response.body.clone())).await;
+            let reply = StoredReply::new(response.status, response.body.clone());
+            let is_decision = response.is_decision || lease.guards;
+            lease.commit(&reply.with_decision(is_decision)).await;
         } else {
             lease.release().await;
         }
@@ -108,7 +117,7 @@ impl Claim<'_> {
 
 impl LeaseGuard<'_> {
     async fn commit(self, reply: &StoredReply) {
-        let Self { deduplicator: Deduplicator { store, retention, .. }, key, token } = self;
+        let Self { deduplicator: Deduplicator { store, retention, .. }, key, token, .. } = self;
         match in_lease(store.commit(&key, &token, reply, retention.duration())).await {
             Ok(LeaseState::Held) => {}
             Ok(LeaseState::Lost) => tracing::warn!(
@@ -120,7 +129,7 @@ impl LeaseGuard<'_> {
     }
 
     async fn release(self) {
-        let Self { deduplicator, key, token } = self;
+        let Self { deduplicator, key, token, .. } = self;
         if let Err(error) = in_lease(deduplicator.store.release(&key, &token)).await {
             tracing::error!(error = %Chain(&error), "the lease could not be given back: it ends by itself");
         }

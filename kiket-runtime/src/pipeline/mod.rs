@@ -1,5 +1,6 @@
 //! The pipeline: the steps of a delivery, from the request to the response.
 
+mod arrivals;
 mod authenticate;
 mod authorize;
 mod completion;
@@ -12,27 +13,29 @@ mod respond;
 mod response;
 mod route;
 mod run;
+mod watch;
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tracing::Instrument as _;
 
 pub(crate) use self::{
+    arrivals::{Arrivals, Arriving},
     authenticate::{Authenticator, Tokens},
     concurrency::ConcurrencyLimit,
     dedupe::Deduplicator,
     record::Recorder,
     respond::Responder,
     response::Response,
+    watch::Watch,
 };
 use self::{
     authorize::authorize,
-    completion::to_completion,
+    completion::{caught_to_end, to_completion},
     decode::decode,
     dedupe::{Claim, claim},
     outcome::Outcome,
-    respond::Refusal,
+    respond::{Ended, Refusal},
     route::{Accepted, route},
     run::run,
 };
@@ -40,6 +43,8 @@ use crate::{
     auth::Authentic,
     delivery::{Delivery, Request, Services},
     handler::{Registry, Route},
+    metrics::Requests,
+    types::caught,
 };
 
 /// The steps of a delivery and their configuration; one for an extension.
@@ -52,6 +57,9 @@ pub(crate) struct Pipeline {
     pub(crate) deduplicator: Option<Deduplicator>,
     pub(crate) responder: Responder,
     pub(crate) recorder: Recorder,
+    pub(crate) watch: Arc<Watch>,
+    /// Counts requests that never become deliveries.
+    pub(crate) requests: Requests,
 }
 
 /// The steps, in the order of the wire contract (wire contract, order). Each takes what the one before proved.
@@ -62,7 +70,7 @@ impl Pipeline {
         match authentic.and_then(|authentic| self.accept(request, authentic)) {
             Ok(accepted) => {
                 let span = accepted.span();
-                to_completion(Box::pin(Arc::clone(self).process(accepted).instrument(span))).await
+                to_completion(Box::pin(Arc::clone(self).process(accepted)), span).await
             }
             Err(refusal) => refusal.respond(),
         }
@@ -86,10 +94,18 @@ impl Pipeline {
         let mut claim = Claim::none();
         let outcome = self.attempt(&delivery, &route, event_in_path, &mut claim).await;
         let ended = self.responder.respond(&delivery, outcome);
-        claim.settle(&ended.response).await;
-        self.recorder.record(&route, &ended, arrived.elapsed());
+        // The delivery is done: nothing of what follows may change its response.
+        let settled = caught_to_end(claim.settle(&ended.response)).await;
+        let _ = caught(|| {
+            if let Err(error) = settled {
+                tracing::error!(error, "the deduplication store panicked: the reply may not be stored");
+            }
+            self.recorder.record(&route, &ended, arrived.elapsed());
+        });
+        let Ended { response, stop, .. } = ended;
+        let _ = caught(|| drop((stop, delivery, route))); // with values of the user's
         drop(permit);
-        ended.response
+        response
     }
 
     /// Authorizes, decodes, claims and runs a delivery; the error says what stopped it.

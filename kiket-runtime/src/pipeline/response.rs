@@ -15,11 +15,13 @@ pub(crate) struct Response {
     pub(crate) retry_after: Option<Duration>,
     /// Whether it is the stored reply of an earlier attempt.
     pub(crate) replayed: bool,
+    /// Whether it is the decision of a guard.
+    pub(super) is_decision: bool,
 }
 
 impl Response {
     pub(crate) fn new(status: StatusCode, body: Bytes) -> Self {
-        Self { status, body, retry_after: None, replayed: false }
+        Self { status, body, retry_after: None, replayed: false, is_decision: false }
     }
 
     pub(crate) fn rejection(rejection: &Rejection, delivery_id: Option<&str>) -> Self {
@@ -29,7 +31,7 @@ impl Response {
 
     pub(super) fn replayed(stored: &StoredReply) -> Self {
         let (status, body, retry_after) = (stored.status(), stored.body().clone(), stored.retry_after());
-        Self { status, body, retry_after, replayed: true }
+        Self { status, body, retry_after, replayed: true, is_decision: false }
     }
 
     /// Whether Kiket will not send the delivery again.

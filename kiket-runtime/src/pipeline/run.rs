@@ -13,11 +13,12 @@ use super::{
     decode::Call,
     outcome::{Failure, Outcome, Stop},
     response::Response,
+    watch::{address, watched},
 };
 use crate::{
     delivery::Delivery,
     error::HandlerError,
-    handler::{Next, Reply, Route},
+    handler::{Next, Route},
     types::{caught, within},
 };
 
@@ -32,9 +33,11 @@ pub(super) async fn run(call: Call<'_>, delivery: &Delivery, route: &Route) -> O
         let handler = call.take().unwrap_or_else(|error| Box::pin(ready(Err(error))));
         Box::pin(async move { Next::new(delivery, middleware, handler).run().await })
     };
-    let outcome = bounded(handler, delivery.deadline()).await.map_err(Stop::Failed)?;
-    let (status, body) = outcome.and_then(Reply::into_parts).map_err(failed)?;
-    Ok(Response::new(status, body))
+    let outcome = bounded(handler, delivery.deadline(), address(route)).await.map_err(Stop::Failed)?;
+    let reply = outcome.map_err(failed)?;
+    let is_decision = reply.is_decision();
+    let (status, body) = reply.into_parts().map_err(failed)?;
+    Ok(Response { is_decision, ..Response::new(status, body) })
 }
 
 /// How long a handler may keep its thread before a warning; other deliveries wait meanwhile.
@@ -47,8 +50,9 @@ const BLOCKING: Duration = Duration::from_millis(100);
 async fn bounded<T>(
     mut future: Pin<Box<dyn Future<Output = T> + Send + '_>>,
     deadline: Instant,
+    route: usize,
 ) -> Result<T, Failure> {
-    let running = poll_fn(|context| poll_caught(&mut future, context, deadline));
+    let running = poll_fn(|context| watched(route, || poll_caught(&mut future, context, deadline)));
     let ended = within(running, deadline).await.unwrap_or_else(|| Err(Failure::deadline_exceeded()));
     // What the handler held may panic when it is dropped, too.
     match (ended, caught(|| drop(future))) {
@@ -92,7 +96,7 @@ mod tests {
 
     /// What `bounded` gives, as a value to compare: the reason is `deadline_exceeded`, or `panicked: …`.
     async fn ended<T: Send>(future: impl Future<Output = T> + Send, deadline: Instant) -> Result<T, String> {
-        shown(bounded(Box::pin(future), deadline).await)
+        shown(bounded(Box::pin(future), deadline, 0).await)
     }
 
     fn shown<T>(ended: Result<T, Failure>) -> Result<T, String> {
@@ -142,7 +146,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(500)).await;
             begun.store(true, Ordering::SeqCst);
         });
-        let mut running = Box::pin(bounded(late, in_seconds(1)));
+        let mut running = Box::pin(bounded(late, in_seconds(1), 0));
         let polled = running.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
         assert!(polled.is_pending());
         tokio::time::advance(Duration::from_secs(2)).await;

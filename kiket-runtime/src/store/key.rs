@@ -23,8 +23,8 @@ use crate::types::hex;
 pub struct DedupeKey(Arc<str>);
 
 impl DedupeKey {
-    /// The longest key in bytes.
-    pub const LONGEST: usize = 2 * LONGEST_PART + 1;
+    /// The longest key in bytes, with a namespace.
+    pub const LONGEST: usize = 3 * LONGEST_PART + 2;
 
     /// The key of `delivery`, which is [`Delivery::key`](crate::Delivery::key), among those of `extension`: several
     /// extensions may share a store.
@@ -40,6 +40,38 @@ impl DedupeKey {
     /// The key as a text of `A-Z`, `a-z`, `0-9`, `.`, `_`, `:`, `-`, `#` and one `/`.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The keys of one extension in one namespace, in stores that others may share.
+#[derive(Debug, Clone)]
+pub(crate) struct KeySpace {
+    /// What all of its keys begin with, and no other key does.
+    prefix: String,
+}
+
+impl KeySpace {
+    /// The keys of `extension`: `extension/…`, or `namespace/extension/…`.
+    pub(crate) fn new(namespace: Option<&str>, extension: Option<&str>) -> Self {
+        let mut prefix = String::new();
+        for part in namespace.into_iter().chain([extension.unwrap_or_default()]) {
+            write_part(&mut prefix, part);
+            prefix.push('/');
+        }
+        Self { prefix }
+    }
+
+    /// The key of a delivery.
+    pub(crate) fn key(&self, delivery: &str) -> DedupeKey {
+        let mut text = String::with_capacity(self.prefix.len() + delivery.len().min(LONGEST_PART));
+        text.push_str(&self.prefix);
+        write_part(&mut text, delivery);
+        DedupeKey(text.into())
+    }
+
+    /// What distinguishes a delivery outside of the store, for idempotency keys.
+    pub(crate) fn distinguish(&self, delivery: &str) -> String {
+        format!("{}{delivery}", self.prefix)
     }
 }
 
@@ -82,6 +114,18 @@ mod tests {
             prop_assert!(key.as_str().bytes().all(plain));
             prop_assert_eq!(DedupeKey::new(&b.0, &b.1) == DedupeKey::new(&c.0, &c.1), b == c);
         }
+    }
+
+    #[test]
+    fn a_namespace_has_keys_of_its_own() {
+        let key = |namespace, extension, delivery| KeySpace::new(namespace, extension).key(delivery);
+        assert_eq!(key(None, Some("e"), "id:1"), DedupeKey::new("e", "id:1"));
+        assert_eq!(key(Some("staging"), Some("e"), "id:1").as_str(), "staging/e/id:1");
+        assert_ne!(key(Some("staging"), Some("e"), "id:1"), key(None, Some("staging/e"), "id:1"));
+        assert_ne!(key(Some("a"), None, "id:1"), key(None, Some("a"), "id:1"));
+        let long = "x".repeat(200);
+        let longest = key(Some(&long), Some(&long), &"x".repeat(DedupeKey::LONGEST));
+        assert!(longest.as_str().len() <= DedupeKey::LONGEST);
     }
 
     #[test]

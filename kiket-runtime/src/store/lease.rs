@@ -24,7 +24,10 @@ use std::{
 /// assert_ne!(LeaseToken::unique(), token);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LeaseToken(u128);
+pub struct LeaseToken {
+    origin: u64,
+    number: u64,
+}
 
 impl LeaseToken {
     /// A new token: an origin, which is random for each process, and a number.
@@ -33,13 +36,13 @@ impl LeaseToken {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         // Seeded by the operating system.
         let origin = *ORIGIN.get_or_init(|| RandomState::new().hash_one(std::process::id()));
-        Self(u128::from(origin) << 64 | u128::from(NEXT.fetch_add(1, Ordering::Relaxed)))
+        Self { origin, number: NEXT.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
 impl fmt::Display for LeaseToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:016x}{:016x}", self.origin, self.number)
     }
 }
 
@@ -54,10 +57,9 @@ impl FromStr for LeaseToken {
 
     fn from_str(text: &str) -> Result<Self, LeaseTokenError> {
         let written = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !written {
-            return Err(LeaseTokenError);
-        }
-        u128::from_str_radix(text, 16).map(Self).map_err(|_| LeaseTokenError)
+        let (origin, number) = text.split_at_checked(16).filter(|_| written).ok_or(LeaseTokenError)?;
+        let word = |digits| u64::from_str_radix(digits, 16).map_err(|_| LeaseTokenError);
+        Ok(Self { origin: word(origin)?, number: word(number)? })
     }
 }
 

@@ -8,6 +8,7 @@ mod retention;
 
 use std::{pin::Pin, time::Duration};
 
+pub(crate) use self::key::KeySpace;
 pub use self::{
     error::StoreError,
     key::DedupeKey,
@@ -60,6 +61,12 @@ pub trait DedupeStore: Send + Sync + 'static {
 
     /// Releases the lease, as its owner: the next [`begin`](Self::begin) gets a new one. A stored reply stays.
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState>;
+
+    /// Whether other processes or extensions may use the same deliveries; by default they may. The start then requires that the
+    /// extension has an id: two without one would get each other's replies.
+    fn is_shared(&self) -> bool {
+        true
+    }
 
     /// Whether the store can be used. kiket calls it at the start.
     fn check(&self) -> StoreFuture<'_, ()> {

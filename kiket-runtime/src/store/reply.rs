@@ -1,6 +1,6 @@
 //! The stored reply of a delivery.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -11,12 +11,17 @@ pub struct StoredReply {
     status: StatusCode,
     retry_after: Option<Duration>,
     body: Bytes,
+    is_decision: bool,
+    request_hash: Option<NonZeroU64>,
 }
 
 impl StoredReply {
+    /// The most bytes of a body that a store must not drop: 1 KiB.
+    pub const SMALL_BODY: usize = 1024;
+
     /// A reply of `status` with `body`.
     pub fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
-        Self { status, retry_after: None, body: body.into() }
+        Self { status, retry_after: None, body: body.into(), is_decision: false, request_hash: None }
     }
 
     /// Adds the header `Retry-After`, in whole seconds.
@@ -24,6 +29,40 @@ impl StoredReply {
     pub fn with_retry_after(mut self, delay: Option<Duration>) -> Self {
         self.retry_after = delay.map(|delay| Duration::from_secs(delay.as_secs()));
         self
+    }
+
+    /// Marks the reply of a guard, whose body is its decision: without it, a 2xx would mean *allow*.
+    #[must_use]
+    pub fn with_decision(mut self, is_decision: bool) -> Self {
+        self.is_decision = is_decision;
+        self
+    }
+
+    /// Adds a hash of the request, which tells a redelivery from another delivery with the same id.
+    #[must_use]
+    pub fn with_request_hash(mut self, hash: Option<NonZeroU64>) -> Self {
+        self.request_hash = hash;
+        self
+    }
+
+    /// Whether a store that is full must keep the body as long as the status: that of a guard, and one of at most
+    /// [`SMALL_BODY`](Self::SMALL_BODY) bytes. It may replace any other by `{"ok":true}`.
+    ///
+    /// ```
+    /// use kiket_runtime::{StatusCode, dedupe::StoredReply};
+    ///
+    /// assert!(StoredReply::new(StatusCode::OK, vec![b'1'; 1024]).needs_body());
+    /// let large = StoredReply::new(StatusCode::OK, vec![b'1'; 1025]);
+    /// assert!(!large.needs_body());
+    /// assert!(large.with_decision(true).needs_body());
+    /// ```
+    pub fn needs_body(&self) -> bool {
+        self.is_decision || self.body.len() <= Self::SMALL_BODY
+    }
+
+    /// The hash of the request; `None` if the store has not kept it.
+    pub fn request_hash(&self) -> Option<NonZeroU64> {
+        self.request_hash
     }
 
     /// The status.

@@ -6,41 +6,39 @@ use std::{
     task::Poll,
 };
 
-use tokio::{
-    task::unconstrained,
-    time::{Instant, Sleep},
-};
+use tokio::{task::unconstrained, time::Instant};
 
 /// The output of `future`, or `None` if `deadline` comes first. A future that is ready at once sets no timer.
 pub(crate) fn within<F: Future + Unpin>(
     future: F,
     deadline: Instant,
 ) -> impl Future<Output = Option<F::Output>> {
-    unless(future, 1, move || tokio::time::sleep_until(deadline))
+    let ended = unless(future, 1, move || tokio::time::sleep_until(deadline));
+    async { ended.await.ok() }
 }
 
-/// The output of `future`, or `None` if the timer fires first. `timer` is called if `future` is pending after `polls` polls;
-/// until then the task is woken to poll again.
-pub(crate) async fn unless<F: Future + Unpin>(
+/// The output of `future`, or as an error that of another future if that ends first. `end` makes it if `future` is pending
+/// after `polls` polls; until then the task is woken to poll again.
+pub(crate) async fn unless<F: Future + Unpin, E: Future>(
     mut future: F,
     mut polls: u32,
-    timer: impl Fn() -> Sleep,
-) -> Option<F::Output> {
-    let mut set = pin!(None);
+    end: impl FnOnce() -> E,
+) -> Result<F::Output, E::Output> {
+    let (mut end, mut set) = (Some(end), pin!(None));
     poll_fn(|context| {
         if let Poll::Ready(value) = Pin::new(&mut future).poll(context) {
-            return Poll::Ready(Some(value));
+            return Poll::Ready(Ok(value));
         }
         polls = polls.saturating_sub(1);
         if polls > 0 {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if set.is_none() {
+        if let Some(end) = end.take() {
             // Unconstrained: it also fires if the future uses up the budget of its task at every poll.
-            set.set(Some(unconstrained(timer())));
+            set.set(Some(unconstrained(end())));
         }
-        set.as_mut().as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(context)).map(|()| None)
+        set.as_mut().as_pin_mut().map_or(Poll::Pending, |end| end.poll(context)).map(Err)
     })
     .await
 }
@@ -85,7 +83,7 @@ mod tests {
                 set.fetch_add(1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_secs(1))
             };
-            assert_eq!(unless(future, polls, timer).await, Some(7), "{polls} {waits}");
+            assert_eq!(unless(future, polls, timer).await, Ok(7), "{polls} {waits}");
             assert_eq!(set.load(Ordering::SeqCst), timers, "{polls} {waits}");
         }
     }

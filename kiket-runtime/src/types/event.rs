@@ -267,14 +267,14 @@ impl VersionKey {
     }
 
     /// ```text
-    /// version = "v" 1*DIGIT *( "." 1*DIGIT ) / 1*DIGIT *( "." 1*DIGIT )
+    /// version = ( "v" / "V" ) 1*DIGIT *( "." 1*DIGIT ) / 1*DIGIT *( "." 1*DIGIT )
     /// ```
     pub(crate) const fn read(text: &[u8]) -> Option<Self> {
         if text.len() > VERSION_BYTES {
             return None;
         }
         let mut key = Self { bytes: [0; VERSION_BYTES], len: 0 };
-        let mut at = if !text.is_empty() && text[0] == b'v' { 1 } else { 0 };
+        let mut at = if !text.is_empty() && text[0].eq_ignore_ascii_case(&b'v') { 1 } else { 0 };
         let mut significant = 0; // the length without trailing `.0`
         let mut digits = 0; // in this number
         let mut in_number = false; // a digit other than a leading zero was seen
@@ -349,7 +349,7 @@ mod tests {
                 }
             }
         }
-        check(&["1", "v1", "1.0", "v1.0", "1.0.0", "01"]);
+        check(&["1", "v1", "V1", "1.0", "v1.0", "V1.0", "1.0.0", "01"]);
         check(&["1.2", "v1.2", "1.2.0", "1.02"]);
         check(&["0", "v0", "0.0"]);
         check(&["0.1", "v0.1.0"]);
@@ -367,9 +367,22 @@ mod tests {
 
     #[test]
     fn other_texts_are_not_versions() {
-        for text in
-            ["", "v", "V1", "vv1", "1.", ".1", "1..2", "v1a", "1 ", "-1", "+1", "١", "12345678901234567"]
-        {
+        for text in [
+            "",
+            "v",
+            "V",
+            "vV1",
+            "vv1",
+            "1.",
+            ".1",
+            "1..2",
+            "v1a",
+            "1 ",
+            "-1",
+            "+1",
+            "١",
+            "12345678901234567",
+        ] {
             assert_eq!(text.parse::<EventVersion>(), Err(EventVersionError), "{text:?}");
         }
     }

@@ -14,9 +14,13 @@ use crate::store::{
 
 /// The store in the memory of this process: the default. Other processes do not share it, and a restart empties it.
 ///
-/// It holds at most 100,000 deliveries and 64 MiB. When either is reached, the replies that were stored first are
-/// evicted before their time, and the log says so; a lease is never evicted before it expires. Expired entries are removed
-/// by later calls of [`begin`](DedupeStore::begin), without a task or a thread.
+/// It holds at most 500,000 deliveries, at up to 72 bytes each, and 64 MiB of replies beside them; `{"ok":true}` takes no room.
+/// So it covers 24 h at up to 5 deliveries a second. When the replies reach their limit, large bodies are evicted first, those
+/// that were stored first before others: a redelivery then gets the status with `{"ok":true}`, and its handler does not run.
+/// Bodies of at most 1 KiB and the decisions of guards leave with their delivery only: when all of the limit is theirs, or there
+/// are too many deliveries, those that were done first are evicted before their time, and a late redelivery would run again.
+/// The log says so. A lease is never evicted before it expires. Expired entries are removed by later calls of
+/// [`begin`](DedupeStore::begin), without a task or a thread.
 ///
 /// Each of up to 16 shards has a lock of its own. A cache like `moka` is not used: it chooses what to evict, and may refuse
 /// an entry, leases included.
@@ -25,8 +29,8 @@ pub struct MemoryStore(Shards);
 
 impl MemoryStore {
     /// The most deliveries of [`MemoryStore::new`].
-    pub const ENTRIES: usize = 100_000;
-    /// The most bytes of [`MemoryStore::new`].
+    pub const ENTRIES: usize = 500_000;
+    /// The most bytes of replies of [`MemoryStore::new`].
     pub const BYTES: usize = 64 * 1024 * 1024;
 
     /// An empty store.
@@ -34,8 +38,8 @@ impl MemoryStore {
         Self::with_limits(Self::ENTRIES, Self::BYTES)
     }
 
-    /// An empty store for at most `entries` deliveries and about `bytes` of keys and replies. A reply larger than a shard is
-    /// not stored: a shard has at least 4 MiB, or all of `bytes` where those are less.
+    /// An empty store for at most `entries` deliveries, and about `bytes` of replies besides. A large reply that is larger than
+    /// a shard is not stored, but that its delivery is done: a shard has at least 4 MiB, or all of `bytes` where those are less.
     pub fn with_limits(entries: usize, bytes: usize) -> Self {
         Self(Shards::new(Limits { entries, bytes }))
     }
@@ -64,6 +68,10 @@ impl DedupeStore for MemoryStore {
 
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
         Box::pin(ready(Ok(self.0.release(key, *token, Instant::now()))))
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 }
 
@@ -109,15 +117,96 @@ mod tests {
         assert!(matches!(store.begin(&key(3), LEASE).await, Ok(BeginOutcome::Done(_))));
     }
 
+    async fn stored(store: &MemoryStore, number: usize) -> StoredReply {
+        match store.begin(&key(number), LEASE).await {
+            Ok(BeginOutcome::Done(stored)) => stored,
+            other => panic!("{number}: {other:?}"),
+        }
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn bytes_count_as_entries_do() {
+    async fn small_bodies_leave_with_their_delivery() {
         let store = MemoryStore::with_limits(100, 4096);
         for number in 0..10 {
             done(&store, number, 1000).await;
             assert!(store.0.usage().1 <= 4096);
         }
-        assert!(matches!(store.begin(&key(9), LEASE).await, Ok(BeginOutcome::Done(_))));
+        assert_eq!(stored(&store, 9).await, reply(1000));
         lease(&store, 0).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_bodies_go_first_and_no_delivery_runs_again() {
+        let store = MemoryStore::with_limits(1000, 1 << 20);
+        for number in 0..100 {
+            done(&store, number, if number % 2 == 0 { 64 << 10 } else { 1024 }).await;
+        }
+        let (_, bytes) = store.0.usage();
+        assert!(bytes <= 1 << 20, "{bytes}");
+        let mut whole = 0;
+        for number in 0..100 {
+            let stored = stored(&store, number).await;
+            let bytes = if number % 2 == 0 { 64 << 10 } else { 1024 };
+            whole += usize::from(bytes > 1024 && stored == reply(bytes));
+            let body = stored.body();
+            assert!(*body == vec![b'x'; bytes] || bytes > 1024 && body == r#"{"ok":true}"#, "{number}");
+        }
+        // Those that were stored last.
+        assert!((10..50).contains(&whole), "{whole}");
+        assert_eq!(stored(&store, 98).await, reply(64 << 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_decision_of_a_guard_is_never_replaced() {
+        let store = MemoryStore::with_limits(1000, 16 << 10);
+        let decide = async |number: usize, bytes: usize| {
+            let token = lease(&store, number).await;
+            let decision = reply(bytes).with_decision(true);
+            let held = store.commit(&key(number), &token, &decision, RETENTION).await.unwrap();
+            assert_eq!(held, LeaseState::Held);
+        };
+        decide(0, 4 << 10).await;
+        for number in 1..50 {
+            done(&store, number, 8 << 10).await;
+        }
+        assert_eq!(stored(&store, 0).await.body(), &vec![b'x'; 4 << 10]);
+        assert_eq!(stored(&store, 1).await.body(), r#"{"ok":true}"#);
+        // Rather than a decision without its body, the deliveries that were done first go.
+        for number in 50..54 {
+            decide(number, 4 << 10).await;
+        }
+        lease(&store, 0).await;
+        assert_eq!(stored(&store, 53).await.body().len(), 4 << 10);
+        decide(54, 1 << 20).await; // larger than the store: alone
+        assert_eq!(stored(&store, 54).await.body().len(), 1 << 20);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_larger_than_the_store_keeps_its_status() {
+        let store = MemoryStore::with_limits(3, 2000);
+        let token = lease(&store, 0).await;
+        let gone = StoredReply::new(StatusCode::GONE, vec![b'x'; 5 << 20]);
+        let held = store.commit(&key(0), &token, &gone, RETENTION).await.unwrap();
+        assert_eq!(held, LeaseState::Held);
+        assert_eq!(stored(&store, 0).await, StoredReply::new(StatusCode::GONE, r#"{"ok":true}"#));
+        assert_eq!(store.0.usage(), (1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delivery_costs_at_most_72_bytes() {
+        // One shard with as many deliveries as each of the 16 has by default.
+        let (most, bytes) = (MemoryStore::ENTRIES / 16, 4 << 20);
+        let store = MemoryStore::with_limits(most, bytes);
+        let ok = StoredReply::new(StatusCode::OK, r#"{"ok":true}"#);
+        for number in 0..most + 1000 {
+            let token = lease(&store, number).await;
+            let _ = store.commit(&key(number), &token, &ok, RETENTION).await.unwrap();
+        }
+        assert_eq!(store.0.usage(), (most, 0));
+        let of_marks = store.0.bytes_of_marks();
+        assert!(of_marks <= 72 * most, "{of_marks}");
+        assert_eq!(stored(&store, 1000).await, ok);
+        lease(&store, 999).await;
     }
 
     #[tokio::test(start_paused = true)]
@@ -135,16 +224,6 @@ mod tests {
 
         tokio::time::advance(LEASE).await;
         lease(&store, 5).await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_reply_larger_than_the_store_is_refused() {
-        let store = MemoryStore::with_limits(3, 1000);
-        let token = lease(&store, 0).await;
-        let error = store.commit(&key(0), &token, &reply(1000), RETENTION).await.unwrap_err();
-        assert!(error.to_string().starts_with("a reply of 1000 bytes"), "{error}");
-        assert!(matches!(store.begin(&key(0), LEASE).await, Ok(BeginOutcome::Running { .. })));
-        assert_eq!(store.commit(&key(0), &token, &reply(10), RETENTION).await.unwrap(), LeaseState::Held);
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 pub(super) use std::sync::Mutex;
 
+pub(super) use http::StatusCode;
 pub(super) use tokio::time::Instant;
 
 pub(super) use crate::store::{BeginOutcome, DedupeKey, LeaseState, LeaseToken, StoreError, StoredReply};

@@ -281,6 +281,29 @@ impl Running {
         connection
     }
 
+    /// What it uses of the machine, as Linux counts it.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no `/proc`.
+    #[track_caller]
+    pub fn usage(&self) -> Usage {
+        /// Linux shows hundredths of a second to programs, on every machine.
+        const TICK: Duration = Duration::from_millis(10);
+
+        let read = |file: &str| {
+            let path = format!("/proc/{}/{file}", self.process.child.id());
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+        };
+        let (stat, status) = (read("stat"), read("status"));
+        // The second field is the program's name, in parentheses, and may contain anything.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_ascii_whitespace();
+        let ticks: u32 = fields.skip(11).take(2).filter_map(|field| field.parse::<u32>().ok()).sum();
+        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        let memory = memory.and_then(|kib| kib.parse::<u64>().ok()).expect("it has memory");
+        Usage { cpu: TICK * ticks, memory: memory * 1024 }
+    }
+
     /// Sends it a signal, like `TERM`.
     #[track_caller]
     pub fn signal(&self, name: &str) {
@@ -323,6 +346,15 @@ impl Running {
         self.signal("TERM");
         self.end()
     }
+}
+
+/// What a process uses of its machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// The time of its threads on a processor since its start.
+    pub cpu: Duration,
+    /// The memory that it has in use, in bytes.
+    pub memory: u64,
 }
 
 /// How a process ended, and what it printed.

@@ -1,16 +1,21 @@
 //! For tests of the stores that remember deliveries: a Redis and a PostgreSQL of their own, and the model that every
 //! store must follow.
 
+mod cluster;
 mod model;
+mod pooler;
 mod postgres;
 mod process;
 mod redis;
 
 pub use self::{
+    cluster::Cluster,
     model::{Moving, Steps, TestedStore, follows_the_model, steps},
-    postgres::Postgres,
+    pooler::Pooler,
+    postgres::{Postgres, connect},
     redis::Redis,
 };
+pub use tokio_postgres::SimpleQueryMessage;
 
 /// The one thing that is the same in every test: a service that is there, or a test that says it was skipped.
 ///

@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::{fs::chown, process::CommandExt as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -85,6 +85,11 @@ impl Postgres {
         &self.url
     }
 
+    /// The folder of its socket, and as whom it runs; `None` if it is not the test's own.
+    pub(crate) fn place(&self) -> Option<(&Path, Option<(u32, u32)>)> {
+        self.own.as_ref().map(|own| (own.folder.path(), own.programs.user))
+    }
+
     /// A store there.
     ///
     /// # Panics
@@ -148,12 +153,29 @@ impl Postgres {
         client.execute(statement, &[&format!("{namespace}/"), &seconds]).await.expect("it runs");
     }
 
-    async fn connect(&self) -> Client {
-        let (client, connection) =
-            tokio_postgres::connect(&self.url, NoTls).await.expect("it can be reached");
-        tokio::spawn(connection);
-        client
+    /// The number in the first column of the first row.
+    ///
+    /// # Panics
+    ///
+    /// When it refuses.
+    pub async fn number(&self, query: &str) -> i64 {
+        self.connect().await.query_one(query, &[]).await.expect("it runs").get(0)
     }
+
+    async fn connect(&self) -> Client {
+        connect(&self.url).await
+    }
+}
+
+/// A connection to the server, or to the pooler, at `url`.
+///
+/// # Panics
+///
+/// When it cannot be reached.
+pub async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("it can be reached");
+    tokio::spawn(connection);
+    client
 }
 
 impl Programs {

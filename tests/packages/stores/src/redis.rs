@@ -93,6 +93,21 @@ impl Redis {
             Some(Service::start(&command, None, "server is now ready to accept connections", "TERM"));
     }
 
+    /// Sends a command, in words.
+    ///
+    /// # Panics
+    ///
+    /// When it refuses.
+    pub async fn ask(&self, words: &str) {
+        let client = redis::Client::open(&*self.url).expect("it is a URL");
+        let mut connection = client.get_multiplexed_async_connection().await.expect("it can be reached");
+        let mut command = redis::Cmd::new();
+        for word in words.split_ascii_whitespace() {
+            command.arg(word);
+        }
+        command.exec_async(&mut connection).await.unwrap_or_else(|error| panic!("{words}: {error}"));
+    }
+
     /// Moves the time of all that it knows below `namespace`: by as much less is left.
     ///
     /// # Panics

@@ -15,11 +15,12 @@ async fn echo(payload: Payload<Strict>) -> Reply {
     Reply::json(json!({ "a": payload.a }))
 }
 
-/// Takes until a file appears.
+/// Takes until a file appears, and makes one beside it when it begins.
 #[kiket::webhook("work.held", version = "v1")]
 async fn held(payload: Payload) {
     tracing::info!("work began");
     let until = PathBuf::from(payload["until"].as_str().unwrap_or_default());
+    std::fs::write(until.with_extension("began"), "").expect("its folder is there");
     while !until.exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

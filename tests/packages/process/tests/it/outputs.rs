@@ -23,13 +23,23 @@ fn check(running: Running) {
         assert_eq!(running.ask(&echo()).status, 200);
     }
     let mut held = running.send(&held(&until));
-    // Later on the same connection: the first has been read by then.
-    assert!(held.is_silent());
+    wait_for(&until.with_extension("began"));
     running.signal("TERM");
     running.wait_until_draining();
     fs::write(&until, "").unwrap();
     assert_eq!(held.response().unwrap().status, 200);
     assert_eq!(running.end().code, Some(0));
+}
+
+/// Waits for a file: the outputs of the process say nothing.
+#[track_caller]
+fn wait_for(file: &Path) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    while !file.exists() {
+        assert!(Instant::now() < deadline, "{} does not appear", file.display());
+        thread::sleep(Duration::from_millis(5));
+    }
+    fs::read_to_string(file).unwrap()
 }
 
 #[test]
@@ -86,7 +96,7 @@ fn a_terminal_that_is_lost_costs_no_response() {
     let directory = tempfile::tempdir().unwrap();
     // The shell says the id of the process, and how it ended.
     let shell = format!(
-        "trap '' HUP; cd {}; {} & echo $! >id; wait $!; echo $? >code",
+        "trap '' HUP; cd {}; {} & echo $! >id; wait $!; echo $? >c; mv c code",
         directory.path().display(),
         env!("CARGO_BIN_EXE_served")
     );
@@ -104,13 +114,6 @@ fn a_terminal_that_is_lost_costs_no_response() {
     }
     let id = fs::read_to_string(directory.path().join("id")).unwrap();
     assert!(Command::new("sh").args(["-c", &format!("kill {id}")]).status().unwrap().success());
-    let (code, deadline) = (directory.path().join("code"), Instant::now() + PATIENCE);
-    let code = loop {
-        match fs::read_to_string(&code) {
-            Ok(code) if code.ends_with('\n') => break code,
-            _ => assert!(Instant::now() < deadline, "it does not end"),
-        }
-        thread::sleep(Duration::from_millis(5)); // its outputs are gone
-    };
+    let code = wait_for(&directory.path().join("code"));
     assert_eq!(code.trim(), "0");
 }

@@ -6,6 +6,7 @@ use kiket::StatusCode;
 use shuttle::sync::Arc;
 
 mod parts {
+    pub(super) use kiket::StatusCode;
     pub(super) use kiket::dedupe::{
         BeginOutcome, DedupeKey, LeaseState, LeaseToken, StoreError, StoredReply,
     };

@@ -7,7 +7,7 @@ use kiket::{
     dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, PostgresStore, StoredReply},
     testing::dedupe_store_conformance,
 };
-use stores::{Postgres, TestedStore};
+use stores::{Pooler, Postgres, SimpleQueryMessage, TestedStore, connect};
 
 use crate::{check_model, namespace, race};
 
@@ -120,4 +120,102 @@ async fn a_server_that_accepts_and_says_nothing_is_given_up() {
         PostgresStore::new(&url).unwrap().begin(&DedupeKey::new("silent", ""), LEASE).await.unwrap_err();
     assert!(error.to_string().starts_with("PostgreSQL "), "{error}");
     assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_pooler_changes_nothing() {
+    let Some(postgres) = Postgres::start_own() else { return };
+    let Some(pooler) = Pooler::start(&postgres) else { return };
+    // Statements of another program, under the names that the library gives to its own, and what it set in its sessions.
+    let stranger = connect(pooler.url()).await;
+    for number in 0..40 {
+        let named = format!("PREPARE s{number} AS SELECT $1::text, $2::text, 0.0::float8");
+        // One of two connections has each, or both.
+        let _ = stranger.batch_execute(&named).await;
+        let _ = stranger.batch_execute(&named).await;
+    }
+    let stores = [pooler.url(), pooler.url()].map(|url| PostgresStore::new(url).unwrap());
+    for store in &stores {
+        store.check().await.unwrap();
+    }
+    let stores = stores.map(|store| Arc::new(store) as Arc<dyn DedupeStore>);
+    race::every_delivery_is_done_once(&stores, 25).await;
+    for store in stores {
+        dedupe_store_conformance(store).await;
+    }
+    // No session of the pool has another timeout now than the server's.
+    for _ in 0..4 {
+        let left = stranger.simple_query("SHOW statement_timeout").await.unwrap();
+        let row = left.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        assert_eq!(row, Some("0"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_read_only_is_used_again() {
+    let Some(postgres) = Postgres::start_own() else { return };
+    let store = postgres.store();
+    store.check().await.unwrap();
+    let read_only = async |on: &str| {
+        let database = format!("ALTER DATABASE postgres SET default_transaction_read_only = {on}");
+        postgres.execute(&format!("BEGIN READ WRITE; {database}; COMMIT")).await;
+    };
+    read_only("on").await;
+    let cut =
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'kiket'";
+    assert!(postgres.number(cut).await > 0);
+    // Several connections, each of which is read-only for as long as it lives.
+    let keys: Vec<_> = (0..8).map(|number| DedupeKey::new("read-only", &number.to_string())).collect();
+    let (first, second) = tokio::join!(store.begin(&keys[0], LEASE), store.begin(&keys[1], LEASE));
+    for error in [first.unwrap_err(), second.unwrap_err(), store.check().await.unwrap_err()] {
+        assert!(error.to_string().starts_with("PostgreSQL is read-only; write the address"), "{error}");
+    }
+    read_only("off").await;
+    for key in &keys {
+        assert!(matches!(store.begin(key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_does_not_outlive_its_timeout() {
+    let Some(postgres) = Postgres::start_own() else { return };
+    let store = postgres.store();
+    store.check().await.unwrap();
+    let blocker = connect(postgres.url()).await;
+    blocker.batch_execute("BEGIN; LOCK TABLE kiket_dedupe").await.unwrap();
+    let key = DedupeKey::new("blocked", "id:1");
+    let error = store.begin(&key, LEASE).await.unwrap_err();
+    assert!(error.to_string().starts_with("PostgreSQL did not respond within 3 s"), "{error}");
+    // It waits for the lock no more, though that is still held.
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kiket' AND state = 'active'";
+    let cancelled = async { while postgres.number(waits).await > 0 {} };
+    tokio::time::timeout(LEASE, cancelled).await.expect("it is cancelled");
+    blocker.batch_execute("ROLLBACK").await.unwrap();
+    assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn advice_fits_the_refusal() {
+    let Some(postgres) = Postgres::start_own() else { return };
+    let check = async |url: String, advice: &str| {
+        let error = PostgresStore::new(&url).unwrap().check().await.unwrap_err();
+        assert!(error.to_string().contains(advice), "{error:?}");
+    };
+    check(postgres.url().replace("kiket@", "stranger:canary@"), "has the user and the password").await;
+    check(postgres.url().replace("/postgres?", "/absent?"), "ends in its name").await;
+    postgres.execute("CREATE TABLE kiket_dedupe (key text)").await;
+    check(postgres.url().to_owned(), "compare it with `PostgresStore::TABLE`").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_servers_the_one_to_write_to_is_used() {
+    let (Some(replica), Some(primary)) = (Postgres::start_own(), Postgres::start_own()) else { return };
+    replica.execute("ALTER DATABASE postgres SET default_transaction_read_only = on").await;
+    let folder = |postgres: &Postgres| postgres.url().split("host=").nth(1).unwrap().to_owned();
+    let url = format!("{}&host={}", replica.url(), folder(&primary));
+    PostgresStore::new(&url).unwrap().check().await.unwrap();
+    assert_eq!(primary.count("kiket.check").await, 1);
 }

@@ -1,13 +1,17 @@
 //! The store in Redis.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use kiket::{
     StatusCode,
     dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, RedisStore, StoredReply},
     testing::dedupe_store_conformance,
 };
-use stores::{Redis, TestedStore};
+use stores::{Cluster, Redis, TestedStore};
 
 use crate::{check_model, namespace, race};
 
@@ -120,4 +124,144 @@ async fn a_store_outlives_the_runtime_that_used_it_first() {
     .join()
     .unwrap();
     assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Running { .. }));
+}
+
+/// Leads each new connection to the Redis whose socket it was given last.
+struct Forwarder {
+    url: String,
+    target: Arc<Mutex<PathBuf>>,
+}
+
+impl Forwarder {
+    async fn to(redis: &Redis) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        let target = Arc::new(Mutex::new(socket(redis)));
+        let led = Arc::clone(&target);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let to = led.lock().unwrap().clone();
+                tokio::spawn(async move {
+                    if let Ok(mut server) = tokio::net::UnixStream::connect(to).await {
+                        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                    }
+                });
+            }
+        });
+        Self { url, target }
+    }
+
+    fn lead_to(&self, redis: &Redis) {
+        *self.target.lock().unwrap() = socket(redis);
+    }
+}
+
+fn socket(redis: &Redis) -> PathBuf {
+    redis.url().trim_start_matches("redis+unix://").into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_became_a_replica_is_left() {
+    let (Some(a), Some(b)) = (Redis::start_own(&[]), Redis::start_own(&[])) else { return };
+    let forwarder = Forwarder::to(&a).await;
+    let store = RedisStore::new(&forwarder.url).unwrap();
+    let key = DedupeKey::new("demoted", "id:1");
+    assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
+    a.ask("REPLICAOF 127.0.0.1 1").await;
+    let error = store.begin(&DedupeKey::new("demoted", "id:2"), LEASE).await.unwrap_err();
+    assert!(error.to_string().contains("write the address of the primary"), "{error}");
+    assert!(store.check().await.is_err());
+    forwarder.lead_to(&b);
+    assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_falls_silent_is_left() {
+    let (Some(a), Some(b)) = (Redis::start_own(&[]), Redis::start_own(&[])) else { return };
+    let forwarder = Forwarder::to(&a).await;
+    let store = RedisStore::new(&forwarder.url).unwrap();
+    store.check().await.unwrap();
+    // As when its machine has lost its power: no connection is closed.
+    a.ask("CLIENT PAUSE 60000 ALL").await;
+    forwarder.lead_to(&b);
+    let key = DedupeKey::new("silent", "id:1");
+    assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_servers_the_one_that_takes_writes_is_used() {
+    let (Some(replica), Some(primary)) = (Redis::start_own(&[]), Redis::start_own(&[])) else { return };
+    replica.ask("REPLICAOF 127.0.0.1 1").await;
+    let (first, second) = (Forwarder::to(&replica).await, Forwarder::to(&primary).await);
+    let url = format!("{},{}", first.url, second.url.trim_start_matches("redis://"));
+    let store = RedisStore::new(&url).unwrap();
+    store.check().await.unwrap();
+    second.lead_to(&replica);
+    primary.ask("REPLICAOF 127.0.0.1 1").await;
+    replica.ask("REPLICAOF NO ONE").await;
+    let key = DedupeKey::new("several", "id:1");
+    assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn advice_fits_the_refusal() {
+    const RIGHTS: &str = "~kiket:dedupe:* +eval +evalsha +hget +hmget +hset +hdel +pexpire +pttl +del +info";
+    let Some(redis) = Redis::start_own(&[]) else { return };
+    let check = async |url: &str, advice: &str| {
+        let error = RedisStore::new(url).unwrap().check().await.unwrap_err();
+        assert!(error.to_string().contains(advice), "{error:?}");
+        assert!(advice.contains("EVAL") || !error.to_string().contains("EVAL"), "{error:?}");
+    };
+    let at = |user: &str| format!("{}?user={user}&pass=canary", redis.url());
+    // As the documentation of the store says: enough, and each right is needed.
+    redis.ask(&format!("ACL SETUSER right on >canary {RIGHTS}")).await;
+    RedisStore::new(&at("right")).unwrap().check().await.unwrap();
+    for right in RIGHTS.split(' ').filter(|right| *right != "+info") {
+        redis.ask(&format!("ACL SETUSER fewer reset on >canary {}", RIGHTS.replacen(right, "", 1))).await;
+        if right == "+eval" {
+            redis.ask("SCRIPT FLUSH").await; // else the hash is enough
+        }
+        check(&at("fewer"), "+pttl +del").await;
+        RedisStore::new(&at("right")).unwrap().check().await.unwrap();
+    }
+    redis.ask("ACL SETUSER right >other").await;
+    check(&format!("{}?user=right&pass=wrong", redis.url()), "has the user and the password").await;
+    redis.ask("CONFIG SET maxmemory 1").await;
+    check(redis.url(), "raise its `maxmemory`").await;
+    redis.ask("CONFIG SET maxmemory 0").await;
+    redis.ask("SET kiket:dedupe:{e/id:1} other").await;
+    let typed = redis.store().begin(&DedupeKey::new("e", "id:1"), LEASE).await.unwrap_err();
+    assert!(typed.to_string().contains("another program"), "{typed}");
+    redis.ask("CONFIG SET requirepass right").await;
+    check(redis.url(), "has the user and the password").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_followed() {
+    let Some(mut cluster) = Cluster::start().await else { return };
+    let stores = [(); 2].map(|()| Arc::new(RedisStore::new(&cluster.url()).unwrap()));
+    let [first, second] = stores.map(|store| store as Arc<dyn DedupeStore>);
+    dedupe_store_conformance(Arc::clone(&first)).await;
+    race::every_delivery_is_done_once(&[Arc::clone(&first), Arc::clone(&second)], 50).await;
+    let (keys, nodes) = cluster.spread().await;
+    assert!(keys > 50 && nodes == 3, "{keys} keys on {nodes} nodes");
+
+    // A slot that is on its way to another node: `foo` has it.
+    cluster.begin_to_move(12_182 % 8192).await;
+    let begin = async |from: usize, store: &Arc<dyn DedupeStore>| {
+        for number in from..from + 200 {
+            let key = DedupeKey::new("cluster", &number.to_string());
+            let begun = store.begin(&key, LEASE).await.unwrap();
+            assert!(matches!(begun, BeginOutcome::Leased(_)), "{number}: {begun:?}");
+        }
+    };
+    begin(0, &first).await;
+    cluster.fail_over().await;
+    begin(200, &first).await;
+    cluster.stop_first();
+    begin(400, &first).await;
+    begin(600, &second).await;
+    // A process that starts now finds the other address of the URL.
+    let third: Arc<dyn DedupeStore> = Arc::new(RedisStore::new(&cluster.url()).unwrap());
+    begin(800, &third).await;
 }
