@@ -163,15 +163,17 @@ async fn a_detached_client_has_neither_deadline_nor_runtime_token() {
 async fn a_drain_waits_for_what_is_detached() {
     let gates = Arc::new(Semaphore::new(0));
     let gate = Arc::clone(&gates);
-    let handler = async move |context: Context| {
+    let handler = move |context: Context| {
         let (later, client, gate) = (context.detached(), context.detached().client(), Arc::clone(&gate));
-        tokio::spawn(async move {
-            gate.acquire().await.unwrap().forget();
-            drop(later);
-            gate.acquire().await.unwrap().forget();
-            drop(client);
-        });
-        Reply::ok()
+        async move {
+            tokio::spawn(async move {
+                gate.acquire().await.unwrap().forget();
+                drop(later);
+                gate.acquire().await.unwrap().forget();
+                drop(client);
+            });
+            Reply::ok()
+        }
     };
     let extension = TestExtension::new(builder().on("a.b", "v1", handler)).unwrap();
     assert_eq!(extension.deliver(delivery("a.b", "v1", &json!({ "id": 1 }))).await.status(), 200);

@@ -11,6 +11,7 @@ use crate::{
         background::{Background, Shutdown},
         report::{Report, announce},
     },
+    handler::State,
     http::{Announce, AppServer, Routes, Server, ServiceConfig},
     metrics::Stats,
     pipeline::Pipeline,
@@ -87,6 +88,12 @@ impl Extension {
     /// The typed calls to Kiket, outside of a delivery.
     pub fn endpoints(&self) -> Endpoints {
         self.client().into()
+    }
+
+    /// The value of type `T` that the builder was given as [`state`](crate::ExtensionBuilder::state), for background tasks.
+    /// Handlers and own routes take it as [`State<T>`].
+    pub fn state<T: Send + Sync + 'static>(&self) -> Option<State<T>> {
+        self.pipeline().services.states.get().map(State)
     }
 
     /// The events that have a handler, sorted, each once.
@@ -174,6 +181,9 @@ impl Extension {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// With [routes of its own](crate::ExtensionBuilder::routes) the extension takes every path that is left: add the services
+    /// of the app before.
     ///
     /// A body is signed as it is sent: do not wrap the routes in a middleware of actix-web that decompresses or reads
     /// it. [`serve_app`](Self::serve_app) runs your server until a signal, and shuts it down gracefully.

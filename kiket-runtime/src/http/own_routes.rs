@@ -1,7 +1,7 @@
 //! Routes of an extension's own, beside those of deliveries: configured as in any actix-web app.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     future::{Ready, poll_fn, ready},
     panic::Location,
@@ -116,7 +116,7 @@ fn colliding(configure: &Configure, prefix: &str, handlers: &[&HandlerKey]) -> O
     let app = app.new_service(AppConfig::default()).now_or_never()?.ok()?;
     let response = app.call(TestRequest::with_uri(ASKED).to_request()).now_or_never()?.ok()?;
     let patterns = response.request().resource_map();
-    let mut found = BTreeSet::new();
+    let mut found = BTreeMap::new();
     for path in paths(patterns, handlers) {
         let full = format!("{prefix}{path}");
         // What has other paths, too, like `/{page}`, is behind the routes of the extension, and not in their place.
@@ -126,10 +126,10 @@ fn colliding(configure: &Configure, prefix: &str, handlers: &[&HandlerKey]) -> O
         let pattern = patterns.match_pattern(&full);
         let is_wide = patterns.has_resource(&other) && patterns.match_pattern(&other) == pattern;
         if patterns.has_resource(&full) && !is_wide {
-            found.insert(pattern.unwrap_or(full));
+            found.entry(pattern).or_insert(full);
         }
     }
-    Some(found.into_iter().collect())
+    Some(found.into_iter().map(|(pattern, path)| pattern.unwrap_or(path)).collect())
 }
 
 /// Paths of the extension that its own routes may have, too: those of its handlers, and those of events that the patterns name.
@@ -161,7 +161,7 @@ async fn admit<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse, actix_web::Error> {
     let concurrency = &pipeline.concurrency;
     let mut payload = request.extract::<Payload>().await?;
-    let arrived = take(&pipeline, request.request(), &mut payload, bounds).await;
+    let arrived = take(&pipeline, request.request(), &mut payload, bounds, None).await;
     let admitted = arrived.and_then(|body| Ok((body, concurrency.try_acquire_own()?)));
     let (body, permit) = match admitted {
         Ok(admitted) => admitted,

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     auth::signature::SIGNATURE_HEADER,
     delivery::{Request, Target},
+    error::Rejection,
     http::options::Options,
     pipeline::Pipeline,
     types::Headers,
@@ -218,7 +219,8 @@ impl Deliveries {
         }
         let pipeline = &self.routes.pipeline;
         let target = Target { query: request.query_string(), ..target };
-        let response = match take(pipeline, request, &mut payload, self.bounds).await {
+        let shed = pipeline.concurrency.sheds();
+        let response = match take(pipeline, request, &mut payload, self.bounds, shed).await {
             Ok(body) => respond(pipeline.handle(Request { target, headers: headers(request), body }).await),
             Err(rejection) => {
                 tracing::debug!(code = rejection.code, "delivery refused");
@@ -229,16 +231,16 @@ impl Deliveries {
     }
 }
 
-/// Reads the body (wire contract, response-overload, response-body-limit). The body of a shed delivery is read, too: a
+/// Reads the body (wire contract, response-overload, response-body-limit). That of a request that is shed is read, too: a
 /// connection with an unread body cannot be used again.
 pub(super) async fn take(
     pipeline: &Pipeline,
     request: &HttpRequest,
     payload: &mut Payload,
     bounds: Bounds,
-) -> Result<bytes::Bytes, crate::error::Rejection> {
+    shed: Option<Rejection>,
+) -> Result<bytes::Bytes, Rejection> {
     let arriving = pipeline.concurrency.try_arrive()?;
-    let shed = pipeline.concurrency.sheds();
     let body = body::read(request.headers(), payload, bounds, &pipeline.concurrency.arrivals).await;
     drop(arriving);
     let body = shed.map_or(body, Err)?;
