@@ -48,8 +48,8 @@
 //!
 //! # Platforms
 //!
-//! kiket is tested on Linux. It is written for macOS and Windows, too: there a graceful shutdown begins with Ctrl-C or
-//! Ctrl-Break where Linux and macOS have SIGTERM and SIGINT.
+//! kiket is tested on Linux. It is written for macOS and Windows, too. On Windows a graceful shutdown begins with Ctrl-C or
+//! Ctrl-Break, on the others with SIGTERM, SIGINT, SIGHUP or SIGQUIT.
 //!
 //! # Coming from another SDK
 //!
@@ -375,6 +375,9 @@ mod pages {
 
     #[doc = include_str!("../docs/deployment.md")]
     struct Deployment;
+
+    #[doc = include_str!("../docs/events.md")]
+    struct Events;
 
     #[doc = include_str!("../docs/extractors-and-replies.md")]
     struct ExtractorsAndReplies;

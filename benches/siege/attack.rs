@@ -14,7 +14,7 @@ use std::{
 use kiket::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     sync::oneshot,
     task::JoinSet,
 };
@@ -30,6 +30,8 @@ pub(crate) struct Attack {
     pub(crate) slow: usize,
     /// Connections that send wrong signatures as fast as responses come.
     pub(crate) flood: usize,
+    /// Connections that send requests without end and read nothing.
+    pub(crate) unread: usize,
 }
 
 /// An attack that goes on until it is ended.
@@ -71,6 +73,9 @@ impl Attack {
                 for _ in 0..self.flood {
                     others.spawn(flood(address, Arc::clone(&counted)));
                 }
+                for _ in 0..self.unread {
+                    others.spawn(unread(address, Arc::clone(&counted)));
+                }
                 let _ = begun.send(());
                 let _ = stopped.await;
                 Ok(())
@@ -98,7 +103,7 @@ impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [idle, cut_off, refused] =
             [&self.idle, &self.cut_off, &self.refused].map(|count| count.load(Ordering::Relaxed));
-        write!(f, "{idle} idle, {cut_off} slow ones cut off, {refused} wrong signatures")
+        write!(f, "{idle} idle, {cut_off} cut off, {refused} wrong signatures")
     }
 }
 
@@ -142,6 +147,22 @@ async fn slow(address: SocketAddr, head: bool, done: Arc<Done>) {
                 () = drips => {}
                 _ = reads.read(&mut response) => {}
             }
+            done.cut_off.fetch_add(1, Ordering::Relaxed);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Asks without end and reads nothing until it is cut off, and begins anew.
+async fn unread(address: SocketAddr, done: Arc<Done>) {
+    let requests = b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".repeat(1000);
+    loop {
+        let socket =
+            TcpSocket::new_v4().and_then(|socket| socket.set_recv_buffer_size(4096).map(|()| socket));
+        if let Ok(socket) = socket
+            && let Ok(mut stream) = socket.connect(address).await
+        {
+            while stream.write_all(&requests).await.is_ok() {}
             done.cut_off.fetch_add(1, Ordering::Relaxed);
         }
         tokio::task::yield_now().await;

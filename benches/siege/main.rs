@@ -6,9 +6,9 @@
 //!
 //! The server runs in a process of its own, with one worker, and remembers deliveries in its memory. Good deliveries, each
 //! with an id of its own, come at a steady pace: alone; beside connections that asked once and stay; beside senders who
-//! send a byte now and then, of a head or of a body, until they are cut off; beside a flood of wrong signatures; and
-//! beside all of that. All of it shares the machine's cores. The bench fails when the response to a good delivery is not
-//! 200, never on a time.
+//! send a byte now and then, of a head or of a body, until they are cut off; beside a flood of wrong signatures; beside
+//! connections that send requests and read no response; and beside all of that. All of it shares the machine's cores. The
+//! bench fails when the response to a good delivery is not 200, never on a time.
 
 #[path = "../deliveries/mod.rs"]
 mod deliveries;
@@ -116,7 +116,8 @@ fn besiege(options: &Options) -> Result<(), Box<dyn Error>> {
         ("idle", Attack { idle, ..Attack::default() }),
         ("slow", Attack { slow: 500, ..Attack::default() }),
         ("flood", Attack { flood: 32, ..Attack::default() }),
-        ("all", Attack { idle, slow: 500, flood: 32 }),
+        ("unread", Attack { unread: 300, ..Attack::default() }),
+        ("all", Attack { idle, slow: 500, flood: 32, unread: 300 }),
     ];
     println!("| beside | good deliveries | p50 | p99 | longest | memory | attacks |");
     println!("|---|---|---|---|---|---|---|");

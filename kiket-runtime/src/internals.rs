@@ -52,6 +52,7 @@ pub struct ContextParts {
 pub fn context(parts: ContextParts) -> Option<Context> {
     let services = Services {
         client: parts.client.unwrap_or_else(Client::unconfigured),
+        clock: Clock::fixed(parts.signed_at),
         keys: KeySpace::new(None, parts.extension_id.as_deref()),
         extension_id: parts.extension_id,
         extension_version: parts.extension_version,

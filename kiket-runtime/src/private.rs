@@ -23,12 +23,12 @@ pub mod model {
     pub use serde_json::{Map, Value};
 
     pub use crate::{
-        events::payload::{ENVELOPE, EventPayload, Within, payload, write_name},
+        events::payload::{EventPayload, Within, payload, write_name},
         model::{
             fields::{Lenient, Read, Serde, Typed, finish, read, skip, write},
             members::{Members, whole},
         },
-        types::{Id, IntoOption, Timestamp},
+        types::{ENVELOPE, Id, IntoOption, Timestamp},
     };
 }
 

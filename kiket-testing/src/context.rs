@@ -6,7 +6,7 @@ use kiket_runtime::{
     Client, Context, EventName, EventVersion,
     internals::{self, ContextParts},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Starts to make up the context of a delivery of `event` in `version`.
 ///
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 /// When `event` is not an event name, or `version` not a version.
 #[track_caller]
 pub fn context(event: &str, version: &str) -> ContextBuilder {
-    ContextBuilder(ContextParts {
+    let parts = ContextParts {
         event: event.parse::<EventName>().unwrap_or_else(|error| panic!("`{event}`: {error}")),
         version: version.parse::<EventVersion>().unwrap_or_else(|error| panic!("`{version}`: {error}")),
         extension_id: None,
@@ -34,12 +34,13 @@ pub fn context(event: &str, version: &str) -> ContextBuilder {
         scopes: None,
         signed_at: 1_700_000_000,
         remaining: Duration::from_secs(10),
-    })
+    };
+    ContextBuilder(parts, Map::new())
 }
 
 /// Makes up a [`Context`]; see [`context`].
 #[must_use = "a context is made by `build`"]
-pub struct ContextBuilder(ContextParts);
+pub struct ContextBuilder(ContextParts, Map<String, Value>);
 
 impl ContextBuilder {
     /// The id and the version of the extension.
@@ -82,13 +83,24 @@ impl ContextBuilder {
         self
     }
 
+    /// A secret of the delivery, for [`Context::secret`]. It comes before one in the body.
+    ///
+    /// ```
+    /// let context = kiket_testing::context("issue.created", "v1").secret("SLACK_TOKEN", "xoxb").build();
+    /// assert_eq!(context.secret("SLACK_TOKEN").unwrap().expose(), "xoxb");
+    /// ```
+    pub fn secret(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.1.insert(key.into(), Value::String(value.into()));
+        self
+    }
+
     /// The scopes of the delivery's runtime token, as if that had been verified.
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.0.scopes = Some(scopes.into_iter().map(Into::into).collect());
         self
     }
 
-    /// When the delivery was signed, in Unix seconds.
+    /// When the delivery was signed, in Unix seconds. It is also [`Context::now`].
     pub fn signed_at(mut self, unix_seconds: u64) -> Self {
         self.0.signed_at = unix_seconds;
         self
@@ -107,6 +119,15 @@ impl ContextBuilder {
     /// When the body is not a JSON object.
     #[track_caller]
     pub fn build(self) -> Context {
-        internals::context(self.0).unwrap_or_else(|| panic!("the body is not a JSON object"))
+        let Self(mut parts, secrets) = self;
+        if let Value::Object(body) = &mut parts.body
+            && !secrets.is_empty()
+        {
+            match body.entry("secrets").or_insert_with(|| json!({})) {
+                Value::Object(of_body) => of_body.extend(secrets),
+                other => *other = secrets.into(),
+            }
+        }
+        internals::context(parts).unwrap_or_else(|| panic!("the body is not a JSON object"))
     }
 }

@@ -51,7 +51,7 @@ async fn a_background_task_runs_from_the_start_to_the_drain() {
     let platform = FakePlatform::start();
     let seen = Arc::<Seen>::default();
     let task = Arc::clone(&seen);
-    let builder = builder().on("a.b", "v1", async || Reply::ok());
+    let builder = builder().id("com.example.tasks").on("a.b", "v1", async || Reply::ok());
     let extension = platform
         .extension(builder)
         .background(async move |extension: Extension, shutdown: Shutdown| {

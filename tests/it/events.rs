@@ -6,7 +6,7 @@ use kiket::{
     Event, Extension, Json, Payload,
     api::SlaState,
     events::{
-        Actor, AfterTransition, Approval, ApprovalApproved, ApprovalRejected, ApprovalRequested,
+        Actor, AfterTransition, Approval, ApprovalDenied, ApprovalGranted, ApprovalRequested,
         BeforeTransition, Case, CaseAssigned, CaseCommented, CaseCreated, CaseStatusChanged,
         CaseTransitioned, CaseUpdated, Changes, Command, Comment, Invocation, Issue, IssueAssigned,
         IssueCommented, IssueCreated, IssueStatusChanged, IssueTransitioned, IssueUpdated, Project,
@@ -191,15 +191,15 @@ fn every_event_of_an_approval_reads_what_it_writes() {
         }),
     );
     check(
-        "approval.approved",
-        &ApprovalApproved::new(approval.clone(), Issue::new(42)).actor(1),
+        "approval.granted",
+        &ApprovalGranted::new(approval.clone(), Issue::new(42)).actor(1),
         json!({
             "approval": written, "issue": { "id": 42 }, "actor": { "id": 1 },
         }),
     );
     check(
-        "approval.rejected",
-        &ApprovalRejected::new(approval, Issue::default()),
+        "approval.denied",
+        &ApprovalDenied::new(approval, Issue::default()),
         json!({
             "approval": written,
         }),
@@ -409,8 +409,8 @@ fn the_parts_of_an_event_may_stand_beside_the_issue() {
     assert_eq!((late.state, late.definition.id), (Some(SlaState::Imminent), Some(9.into())));
 
     let approved = json!({ "approval_id": 5, "issue_id": 1, "approved_by": { "id": 7 }, "notes": "fine" });
-    let made = ApprovalApproved::new(Approval::new(5).decided_by(7).comment("fine"), Issue::new(1));
-    assert_eq!(decode::<ApprovalApproved>(&approved), made);
+    let made = ApprovalGranted::new(Approval::new(5).decided_by(7).comment("fine"), Issue::new(1));
+    assert_eq!(decode::<ApprovalGranted>(&approved), made);
 
     for changes in
         [json!(["title"]), json!({ "title": ["A", "B"] }), json!({ "title": { "old": "A", "new": "B" } })]

@@ -16,6 +16,7 @@ mod more_calls;
 mod once;
 mod own_routes;
 mod payload_corpus;
+mod payload_forms;
 mod replies;
 mod response_corpus;
 mod responses;

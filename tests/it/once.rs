@@ -303,7 +303,7 @@ async fn a_store_is_asked_at_the_start_and_does_not_stop_it() {
         tells.notify_one();
         down()
     });
-    let builder = crate::running::builder().dedupe(|dedupe| dedupe.store(store));
+    let builder = crate::running::builder().id("com.example.once").dedupe(|dedupe| dedupe.store(store));
     let running = Running::start(builder.on("issue.created", "v1", async || ()));
     tokio::time::timeout(Duration::from_secs(60), asked.notified()).await.expect("the store is asked");
     running.stop().await;
@@ -491,4 +491,62 @@ async fn a_decision_is_replayed_whole_when_room_is_short() {
         let again = extension.deliver(delivery(event, "v1", &json!({ "id": event }))).await;
         assert!(is_replayed(&again) && again.json()["status"] == "deny", "{event}: {}", again.text());
     }
+}
+
+/// Counts the warnings of deduplication.
+struct Warnings(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().ends_with("pipeline::dedupe") && *metadata.level() == tracing::Level::WARN
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn another_body_with_the_same_id_is_logged() {
+    let warnings = Arc::new(AtomicUsize::new(0));
+    let _log = tracing::subscriber::set_default(Warnings(Arc::clone(&warnings)));
+    let (extension, runs) = counting(builder(), |run| Ok(Reply::json(run)));
+    deliver(&extension, &json!({ "id": "s1", "a": 1, "secrets": { "K": "1" } })).await;
+    // Fields of the attempt do not count.
+    deliver(&extension, &json!({ "id": "s1", "a": 1, "secrets": { "K": "2" }, "api": {} })).await;
+    assert_eq!(warnings.load(Ordering::SeqCst), 0);
+    let other = deliver(&extension, &json!({ "id": "s1", "a": 2 })).await;
+    assert_eq!((other.json(), is_replayed(&other)), (json!(1), true));
+    assert_eq!((warnings.load(Ordering::SeqCst), runs.load(Ordering::SeqCst)), (1, 1));
+}
+
+#[tokio::test]
+async fn an_attempt_without_an_id_is_recognised_by_its_content() {
+    let (extension, _) = counting(builder(), |run| Ok(Reply::json(run)));
+    let run = async |payload: Value| {
+        extension.clock().advance(Duration::from_secs(30)); // signed anew
+        deliver(&extension, &payload).await.json()
+    };
+    for (number, name) in
+        ["timestamp", "occurred_at", "occurredAt", "received_at", "receivedAt"].into_iter().enumerate()
+    {
+        let body = json!({ name: "2026-05-02T09:10:00Z", "a": 1 });
+        let mut again = body.clone();
+        again["authentication"] = json!({ "runtime_token": "another" });
+        let mut other = body.clone();
+        other["a"] = json!(2);
+        let first = run(body).await;
+        assert_eq!(first, json!(number * 2 + 1), "{name}");
+        assert_eq!(run(again).await, first, "{name}");
+        assert_eq!(run(other).await, json!(number * 2 + 2), "{name}");
+    }
+    // The age of a thing says nothing of the event: each time of signing is another delivery.
+    let body = json!({ "created_at": "2026-05-02T09:10:00Z", "createdAt": "2026-05-02T09:10:00Z" });
+    assert_ne!(run(body.clone()).await, run(body).await);
 }

@@ -4,6 +4,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
+use std::time::Duration;
 
 use actix_web::{
     App, HttpRequest, HttpResponse, Responder,
@@ -17,7 +18,7 @@ use kiket::{
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::running::{Running, builder, head, request, sign, signed, until};
+use crate::running::{PATIENCE, Running, builder, head, request, sign, signed, until};
 
 /// An extension with a handler and these routes.
 fn with_routes(configure: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> ExtensionBuilder {
@@ -107,23 +108,24 @@ async fn bodies_of_own_routes_have_the_limits_of_deliveries() {
     async fn read(body: web::Json<Value>) -> String {
         body.to_string().len().to_string()
     }
-    let builder = with_routes(|config| {
-        config.route("/bytes", web::post().to(count)).route("/json", web::post().to(read));
-    });
-    let limits = |http: kiket::extension::HttpOptions| {
-        http.body_limit(3 * 1024 * 1024).body_timeout(std::time::Duration::from_millis(20))
+    let limited = |timeout| {
+        let builder = with_routes(|config| {
+            config.route("/bytes", web::post().to(count)).route("/json", web::post().to(read));
+        });
+        Running::start(builder.http(|http| http.body_limit(3 * 1024 * 1024).body_timeout(timeout)))
     };
-    let running = Running::start(builder.http(limits));
+    let (patient, impatient) = (limited(PATIENCE), limited(Duration::from_millis(1)));
     // More than the extractors of actix-web take unless they are configured.
     let body = format!("\"{}\"", "x".repeat(3 * 1024 * 1024 - 2)).into_bytes();
     for path in ["/bytes", "/json"] {
-        assert_eq!(running.ask(&post(path, body.len(), &body)).await.text(), body.len().to_string());
-        let response = running.ask(&post(path, body.len() + 1, b"")).await;
+        assert_eq!(patient.ask(&post(path, body.len(), &body)).await.text(), body.len().to_string());
+        let response = patient.ask(&post(path, body.len() + 1, b"")).await;
         assert_eq!((response.status, &*response.code()), (413, "body_too_large"), "{path}");
-        let response = running.ask(&post(path, 10, b"less")).await;
+        let response = impatient.ask(&post(path, 10, b"less")).await;
         assert_eq!((response.status, &*response.code()), (503, "body_too_slow"), "{path}");
     }
-    running.stop().await;
+    patient.stop().await;
+    impatient.stop().await;
 }
 
 /// A route that says when it has begun, and waits until it may end.
@@ -218,7 +220,7 @@ async fn a_panic_in_an_own_route_is_a_500_and_the_worker_lives_on() {
 #[tokio::test]
 async fn errors_of_own_routes_have_the_status_of_kiket() {
     async fn busy() -> kiket::Result<&'static str> {
-        Err(HandlerError::retry_after(std::time::Duration::from_millis(1_500), "the calendar is busy"))
+        Err(HandlerError::retry_after(Duration::from_millis(1_500), "the calendar is busy"))
     }
     async fn converted() -> kiket::Result<&'static str> {
         "x".parse::<u32>()?;
@@ -288,6 +290,21 @@ fn a_route_with_a_path_of_kiket_stops_the_start() {
         .http(|http| http.prefix("/kiket"))
         .build();
     assert!(error.expect_err("it does not start").to_string().contains("`/kiket/health`"));
+}
+
+#[test]
+fn a_route_with_the_endpoint_of_a_hook_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = folder.path().join("extension.yaml");
+    let text = "extension: { id: a.b, hooks: [{ event: issue.created, endpoint: /hooks/created }] }";
+    std::fs::write(&manifest, text).unwrap();
+    let built = |path: &'static str| {
+        let routes = with_routes(move |config| _ = config.route(path, web::get().to(HttpResponse::Ok)));
+        routes.manifest(&manifest).build()
+    };
+    let error = built("/hooks/created").expect_err("it does not start").to_string();
+    assert!(error.contains("`/hooks/created`") && error.contains("own route"), "{error}");
+    assert!(built("/hooks/other").is_ok());
 }
 
 #[tokio::test]

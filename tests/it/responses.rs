@@ -303,7 +303,7 @@ async fn a_malformed_version_is_400() {
     let extension = extension();
     for path in [
         "/v/latest/webhooks/issue.created",
-        "/v/V1/webhooks/issue.created",
+        "/v/VV1/webhooks/issue.created",
         "/v/v1.0.0.0.0.0.0.0.0/webhooks/issue.created",
         "/v/1%2F2/webhooks/issue.created",
         "/webhooks/issue.created?version=one",
@@ -1000,6 +1000,65 @@ async fn a_prefix_is_before_all_routes() {
     for path in ["/health", "/health/live", "/health/ready"] {
         assert_eq!(extension.get(&format!("/apps/kiket{path}")).await.status(), 200);
         assert_eq!(extension.get(path).await.status(), 404);
+    }
+}
+
+#[tokio::test]
+async fn the_endpoint_of_a_hook_is_a_route_of_its_event() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = directory.path().join("extension.yaml");
+    let hooks = "extension: { id: com.example.endpoint, version: 1.0.0, delivery: http }
+hooks:
+- { event: issue.created, endpoint: /webhooks/kiket/issue_created }
+- { event: issue.updated, endpoint: /hooks/issue }
+- { event: issue.deleted, endpoint: /hooks/issue }
+";
+    std::fs::write(&manifest, hooks).unwrap();
+    let start = |prefix: &str| {
+        let builder = Extension::builder().without_collected().manifest(&manifest);
+        let builder = builder.dedupe(|dedupe| dedupe.enabled(false)).http(|http| http.prefix(prefix));
+        let named = async |context: Context| Json(json!(context.event().as_str()));
+        test(
+            ["issue.created", "issue.updated", "issue.deleted"]
+                .iter()
+                .fold(builder, |builder, event| builder.on(event, "v1", named)),
+        )
+    };
+    for prefix in ["", "/kiket"] {
+        let extension = start(prefix);
+        for (path, body, status, expected) in [
+            ("/webhooks/kiket/issue_created?version=v1", json!({}), 200, "issue.created"),
+            ("//webhooks/kiket//issue_created/?version=1", json!({}), 200, "issue.created"),
+            (
+                "/webhooks/kiket/issue_created?version=v1",
+                json!({ "event": "issue.created" }),
+                200,
+                "issue.created",
+            ),
+            (
+                "/webhooks/kiket/issue_created?version=v1",
+                json!({ "event": "issue.updated" }),
+                400,
+                "event_mismatch",
+            ),
+            ("/webhooks/kiket/issue_created", json!({}), 400, "version_missing"),
+            ("/hooks/issue?version=v1", json!({ "event": "issue.updated" }), 200, "issue.updated"),
+            ("/hooks/issue?version=v1", json!({ "type": "issue.deleted" }), 200, "issue.deleted"),
+            ("/hooks/issue?version=v1", json!({}), 400, "event_missing"),
+            ("/hooks/issue/more?version=v1", json!({}), 404, "not_found"),
+            ("/x/hooks/issue?version=v1", json!({ "event": "issue.updated" }), 404, "not_found"),
+        ] {
+            let response = extension.deliver(delivery("", "", &body).path(format!("{prefix}{path}"))).await;
+            assert_eq!(response.status(), status, "{prefix}{path}: {}", response.text());
+            assert!(response.text().contains(expected), "{prefix}{path}: {}", response.text());
+        }
+        let response = extension.get(&format!("{prefix}/hooks/issue")).await;
+        assert_eq!((response.status(), response.headers().get("allow")), (405, Some("POST")));
+        let report = extension.extension().report().to_string();
+        assert!(
+            report.contains("deliveries at `/webhooks/kiket/issue_created` are `issue.created`"),
+            "{report}"
+        );
     }
 }
 

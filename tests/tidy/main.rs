@@ -172,8 +172,8 @@ fn only_the_manifest_and_seeds_of_tests_know_yaml() {
 
 #[test]
 fn each_database_is_known_by_its_store() {
-    check("use redis", &["dedupe/redis.rs"]);
-    check("tokio_postgres", &["dedupe/postgres.rs"]);
+    check("use redis", &["dedupe/redis/"]);
+    check("tokio_postgres", &["dedupe/postgres/"]);
 }
 
 #[test]
@@ -197,8 +197,11 @@ fn only_the_start_reads_the_global_list_of_handlers() {
 }
 
 #[test]
-fn only_the_manifest_and_seeds_of_tests_read_files() {
-    check("fs::", &["manifest/load.rs", "kiket-testing/src/platform/seed.rs"]);
+fn only_these_files_use_the_file_system() {
+    check(
+        "fs::",
+        &["http/signals.rs", "manifest/load.rs", "telemetry/output.rs", "kiket-testing/src/platform/seed.rs"],
+    );
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(super) struct Container {
     pub(super) expecting: Option<LitStr>,
     /// The function that takes a number or a text in place of an object.
     pub(super) plain: Option<Expr>,
+    /// The function that completes an event once it is read.
+    pub(super) complete: Option<Expr>,
     data: Data,
 }
 
@@ -36,11 +38,12 @@ pub(super) struct Input {
 }
 
 const NAME: &str = "an event has a name, like `#[event(name = \"ship.arrived\")]`";
-const EVENT_KEYS: &str = "the keys of an event are `name`, `model` and `crate`";
+const EVENT_KEYS: &str = "the keys of an event are `name`, `model`, `complete` and `crate`";
 const MODEL_KEYS: &str = "the keys of a model are `expecting`, `plain` and `crate`";
 const EXPECTING: &str =
     "what is expected is a string literal, like `expecting = \"an issue, as an object or its id\"`";
 const PLAIN: &str = "what stands for the whole is taken by a function, like `plain = Self::take_plain`";
+const COMPLETE: &str = "an event is completed by a function, like `complete = Self::complete`";
 const STRUCT: &str = "a model is a struct with named fields";
 const GENERICS: &str = "a model has no type or lifetime parameters";
 const EXTRA: &str =
@@ -52,13 +55,15 @@ const FIELDS: &str = "keys of fields are read in a model, so write `#[event(name
 impl Container {
     pub(super) fn read(helper: &'static str, input: TokenStream) -> Result<Self> {
         let DeriveInput { attrs, ident, generics, data, .. } = parse2(input)?;
-        let (mut krate, mut name, mut model, mut expecting, mut plain) = (None, None, None, None, None);
+        let (mut krate, mut name, mut model, mut expecting, mut plain, mut complete) =
+            (None, None, None, None, None, None);
         let found = keys(helper, &attrs)?.into_iter().map(|key| {
             let at = key.name.clone();
             match (helper, at.to_string().as_str()) {
                 (_, "crate") => fill(&mut krate, &at, key.krate()),
                 ("event", "name") => fill(&mut name, &at, key.one(NAME)),
                 ("event", "model") => fill(&mut model, &at, key.alone()),
+                ("event", "complete") => fill(&mut complete, &at, key.one(COMPLETE)),
                 ("model", "expecting") => fill(&mut expecting, &at, key.one(EXPECTING)),
                 ("model", "plain") => fill(&mut plain, &at, key.one(PLAIN)),
                 ("event", other) => Err(mistake(&at, &format!("{EVENT_KEYS}, not `{other}`"))),
@@ -67,12 +72,12 @@ impl Container {
         });
         let found = all(found);
         let texts = both(name.transpose(), expecting.transpose());
-        let others =
-            both(both(plain.transpose(), model.transpose()), krate.unwrap_or_else(|| Ok(krate::default())));
-        let (_, ((name, expecting), ((plain, model), krate))) = both(found, both(texts, others))?;
+        let functions = both(plain.transpose(), complete.transpose());
+        let others = both(both(functions, model.transpose()), krate.unwrap_or_else(|| Ok(krate::default())));
+        let (_, ((name, expecting), (((plain, complete), model), krate))) = both(found, both(texts, others))?;
         let model = helper == "model" || model.is_some();
         refuse((name.is_none() && !model).then_some(&ident), NAME)?;
-        Ok(Self { helper, r#type: ident, generics, krate, name, model, expecting, plain, data })
+        Ok(Self { helper, r#type: ident, generics, krate, name, model, expecting, plain, complete, data })
     }
 
     /// Refuses keys at fields, which nothing would read.

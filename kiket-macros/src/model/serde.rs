@@ -44,6 +44,13 @@ fn event(input: &Input) -> TokenStream {
             const NAME: ::core::option::Option<&'static str> = ::core::option::Option::Some(#name);
         }
     });
+    let complete = input.container.complete.as_ref().map(|complete| {
+        quote_spanned! {site()=>
+            fn complete(&mut self) {
+                #complete(self);
+            }
+        }
+    });
     quote_spanned! {site()=>
         #[automatically_derived]
         impl #path::EventPayload for #r#type {
@@ -56,6 +63,8 @@ fn event(input: &Input) -> TokenStream {
             fn occurred_at(&mut self) -> &mut ::core::option::Option<#path::Timestamp> {
                 &mut self.occurred_at
             }
+
+            #complete
         }
     }
 }

@@ -531,7 +531,7 @@ fn mistakes_of_events_are_reported() {
         event,
         "#[event(name = ship, tolerant)] struct ShipArrived;",
         &[
-            "the keys of an event are `name`, `model` and `crate`, not `tolerant`",
+            "the keys of an event are `name`, `model`, `complete` and `crate`, not `tolerant`",
             "an event has a name, like `#[event(name = \"ship.arrived\")]`",
         ],
     );

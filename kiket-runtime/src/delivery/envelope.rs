@@ -14,8 +14,9 @@ use serde::{
     forward_to_deserialize_any,
 };
 use serde_json::{Map, Value, value::RawValue};
+use sha2::{Digest as _, Sha256};
 
-use crate::types::{Key, Secret};
+use crate::types::{EventName, Key, Secret};
 
 /// The positions of the envelope's fields in the body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,9 +36,11 @@ enum Field {
     Id,
     DeliveryId,
     Timestamp,
+    #[serde(alias = "occurredAt")]
     OccurredAt,
-    #[serde(rename = "createdAt")]
+    #[serde(alias = "createdAt")]
     CreatedAt,
+    #[serde(alias = "receivedAt")]
     ReceivedAt,
     Api,
     Authentication,
@@ -48,6 +51,9 @@ enum Field {
     Other,
 }
 
+/// The fields that may name the event, after `event`.
+const TYPES: [Field; 2] = [Field::Type, Field::EventType];
+
 impl Envelope {
     /// Reads only the envelope of `body`.
     pub(crate) fn read(body: &str) -> serde_json::Result<Self> {
@@ -55,14 +61,17 @@ impl Envelope {
         read.map(|_| envelope)
     }
 
-    /// The event that the body names: `event`, else `type`.
+    /// The event that the body names: `event`, else `type` or `event_type` if they are the name of an event with a dot. Without
+    /// one they are data, like `"type": "bug"` (wire contract, event-in-body).
     pub(crate) fn event<'b>(&self, body: &'b str) -> Option<Cow<'b, str>> {
-        self.text(Field::Event, body).or_else(|| self.text(Field::Type, body))
+        let event =
+            |field| self.text(field, body).filter(|name| name.contains('.') && EventName::is_valid(name));
+        self.text(Field::Event, body).or_else(|| TYPES.into_iter().find_map(event))
     }
 
-    /// The event of a delivery whose route names none: as above, else `event_type`.
+    /// The event of a delivery whose route names none: as above, else `type` or `event_type`, whatever they are.
     pub(crate) fn routed_event<'b>(&self, body: &'b str) -> Option<Cow<'b, str>> {
-        self.event(body).or_else(|| self.text(Field::EventType, body))
+        self.event(body).or_else(|| TYPES.into_iter().find_map(|field| self.text(field, body)))
     }
 
     /// The id of the delivery: `id`, else `delivery_id`; a text or a number.
@@ -80,6 +89,45 @@ impl Envelope {
         [Field::Timestamp, Field::OccurredAt, Field::CreatedAt, Field::ReceivedAt]
             .into_iter()
             .find_map(|field| self.raw(field, body).filter(|raw| *raw != "null"))
+    }
+
+    /// Whether the body has the time at which the event happened, which is the same in every attempt. `created_at` is the age of a
+    /// thing (wire contract, delivery-key-without-id).
+    pub(crate) fn has_event_time(&self, body: &str) -> bool {
+        let times = [Field::Timestamp, Field::OccurredAt, Field::ReceivedAt];
+        times.into_iter().any(|field| self.raw(field, body).is_some_and(|raw| raw != "null"))
+    }
+
+    /// The SHA-256 of the body without the fields that differ from attempt to attempt: `authentication`, `secrets`,
+    /// `secret_status` and `api`.
+    pub(crate) fn content_hash(&self, body: &str) -> [u8; 32] {
+        let attempt = [Field::Authentication, Field::Secrets, Field::SecretStatus, Field::Api];
+        let mut cuts = attempt.map(|field| self.member(field, body).unwrap_or_default());
+        cuts.sort_unstable();
+        let (mut hash, mut from, mut joined) = (Sha256::new(), 0, true);
+        for (start, end) in cuts.into_iter().filter(|(_, end)| *end > 0).chain([(body.len(), body.len())]) {
+            let kept = body.get(from..start).unwrap_or_default();
+            let kept = kept.trim_matches(|char: char| char == ',' || char.is_ascii_whitespace());
+            from = end;
+            if kept.is_empty() {
+                continue;
+            }
+            if !joined && !kept.starts_with('}') {
+                hash.update(",");
+            }
+            hash.update(kept);
+            joined = kept == "{";
+        }
+        hash.finalize().into()
+    }
+
+    /// The start and the end of a member: its key, and its value.
+    fn member(&self, field: Field, body: &str) -> Option<(usize, usize)> {
+        let raw = self.raw(field, body)?;
+        let value = (raw.as_ptr() as usize).checked_sub(body.as_ptr() as usize)?;
+        // No quote is in the key: it would not be this one then.
+        let key_end = body.get(..value)?.rfind('"')?;
+        Some((body.get(..key_end)?.rfind('"')?, value + raw.len()))
     }
 
     /// The base URL that the delivery names: `api.base_url`.
@@ -429,7 +477,12 @@ mod tests {
     fn events_are_texts_and_the_last_repeated_field_counts() {
         for (body, event, routed) in [
             (r#"{"event":"a","type":"b"}"#, Some("a"), Some("a")),
-            (r#"{"event":null,"type":"b"}"#, Some("b"), Some("b")),
+            (r#"{"event":null,"type":"b.c"}"#, Some("b.c"), Some("b.c")),
+            (r#"{"type":"b.c","event_type":"d.e"}"#, Some("b.c"), Some("b.c")),
+            // Without a dot, or with other characters than names have, a type is data.
+            (r#"{"type":"bug"}"#, None, Some("bug")),
+            (r#"{"type":"bug","event_type":"d.e"}"#, Some("d.e"), Some("d.e")),
+            (r#"{"type":"a bug.","event_type":"issue_created"}"#, None, Some("a bug.")),
             (r#"{"event":{"type":"message"},"event_type":"c"}"#, None, Some("c")),
             (r#"{"event_type":"c"}"#, None, Some("c")),
             (r#"{"event":"a","event":"b"}"#, Some("b"), Some("b")),
@@ -438,6 +491,46 @@ mod tests {
             let envelope = Envelope::read(body).unwrap();
             assert_eq!(envelope.event(body).as_deref(), event, "{body}");
             assert_eq!(envelope.routed_event(body).as_deref(), routed, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_hash_of_the_content_is_of_what_attempts_share() {
+        let hash = |body: &str| Envelope::read(body).unwrap().content_hash(body);
+        let same = |bodies: &[&str]| {
+            bodies.iter().for_each(|body| assert_eq!(hash(body), hash(bodies[0]), "{body}"))
+        };
+        same(&[
+            r#"{"a":1,"b":"secrets"}"#,
+            r#"{"a":1,"b":"secrets","secrets":{"K":"v"}}"#,
+            r#"{"secrets":{},"a":1,"b":"secrets"}"#,
+            r#"{"a":1,"authentication":{"runtime_token":"t"},"secret_status":{},"b":"secrets","api":null}"#,
+            "{ \"api\" : {\"base_url\":\"u\"} , \"a\":1,\"b\":\"secrets\"}",
+            r#"{"a":1,"secr\u0065ts":[","],"b":"secrets"}"#,
+        ]);
+        same(&["{}", r#"{"api":1}"#, r#"{ "api": 1 , "secrets":{} }"#]);
+        let different = [
+            r#"{"a":1}"#,
+            r#"{"a":2}"#,
+            r#"{"a":1,"data":{"secrets":{"K":"v"}}}"#,
+            r#"{"a":1,"data":{}}"#,
+            "{}",
+            r#"{"a":[1,2]}"#,
+            r#"{"a":[12]}"#,
+        ];
+        let hashes: BTreeMap<_, _> = different.iter().map(|body| (hash(body), *body)).collect();
+        assert_eq!(hashes.len(), different.len(), "{hashes:?}");
+    }
+
+    #[test]
+    fn the_time_of_the_event_is_no_age() {
+        let has = |body: &str| Envelope::read(body).unwrap().has_event_time(body);
+        for name in ["timestamp", "occurred_at", "occurredAt", "received_at", "receivedAt"] {
+            assert!(has(&json!({ name: 1 }).to_string()), "{name}");
+            assert!(!has(&json!({ name: null }).to_string()), "{name}");
+        }
+        for name in ["created_at", "createdAt", "time"] {
+            assert!(!has(&json!({ name: 1 }).to_string()), "{name}");
         }
     }
 

@@ -9,6 +9,7 @@ mod tasks;
 use std::{
     borrow::Cow,
     fmt,
+    num::NonZeroU64,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -23,7 +24,7 @@ use tracing::Span;
 pub(crate) use self::envelope::decode;
 pub(crate) use self::{
     envelope::Envelope,
-    request::{JsonText, Request},
+    request::{JsonText, Request, without_mark},
     services::{HandlerKey, Services, TypeMap},
     target::Target,
     tasks::{Task, Tasks},
@@ -54,6 +55,8 @@ struct Contents {
     deadline: Instant,
     /// Found when the payload is decoded, else when it is first needed.
     envelope: OnceLock<Envelope>,
+    /// The hash of what all attempts at the delivery share, made when it is first needed.
+    content_hash: OnceLock<[u8; 32]>,
     /// The idempotency keys of its calls, made for the first call.
     keys: OnceLock<IdempotencyKeys>,
     /// The values that middleware inserted, one of each type.
@@ -78,6 +81,7 @@ impl Delivery {
             authentic,
             deadline,
             envelope,
+            content_hash: OnceLock::new(),
             keys,
             values,
         }))
@@ -152,7 +156,8 @@ impl Delivery {
     }
 
     /// The deduplication key, from signed text only: the body's `id`, else its `delivery_id`, else the SHA-256 of the body
-    /// and of the signed timestamp. All attempts at a delivery with an id have the same key.
+    /// without `authentication`, `secrets`, `secret_status` and `api`, and of the signed timestamp unless the body has
+    /// `timestamp`, `occurred_at` or `received_at`. All attempts at a delivery with an id, or with such a time, have the same key.
     #[doc(alias("deduplication key", "idempotency key"))]
     pub fn key(&self) -> String {
         self.0.key()
@@ -162,6 +167,12 @@ impl Delivery {
     /// another version is other work.
     pub(crate) fn work_key(&self) -> String {
         self.0.work_key()
+    }
+
+    /// A hash of what all attempts at the delivery share.
+    pub(crate) fn content_hash(&self) -> Option<NonZeroU64> {
+        let (first, _) = self.0.content_hash().split_first_chunk()?;
+        NonZeroU64::new(u64::from_be_bytes(*first))
     }
 
     /// The time of the event: `timestamp`, `occurred_at`, `createdAt` or `received_at` in the body, as RFC 3339 text,
@@ -288,14 +299,20 @@ impl Contents {
         if let Some(id) = self.signed_id() {
             return format!("id:{id}");
         }
-        // A delivery without a signature has its runtime token in the body, which distinguishes it; it may have no time.
-        let signed_at = self.authentic.secret.map(|_| self.authentic.signed_at.to_string());
-        let hash = Sha256::new()
-            .chain_update(signed_at.unwrap_or_default())
-            .chain_update(".")
-            .chain_update(self.body.as_str())
-            .finalize();
-        format!("sha256:{}", hex(&hash))
+        // An attempt is signed anew: its time distinguishes deliveries only where nothing else does.
+        let timed = self.envelope().is_ok_and(|envelope| envelope.has_event_time(self.body.as_str()));
+        let content = self.content_hash();
+        if timed || self.authentic.secret.is_none() {
+            return format!("sha256:{}", hex(content));
+        }
+        let signed =
+            Sha256::new().chain_update(format!("{}.", self.authentic.signed_at)).chain_update(content);
+        format!("sha256:{}", hex(&signed.finalize()))
+    }
+
+    fn content_hash(&self) -> &[u8; 32] {
+        let hash = || self.envelope().map(|envelope| envelope.content_hash(self.body.as_str()));
+        self.content_hash.get_or_init(|| hash().unwrap_or_default())
     }
 
     fn work_key(&self) -> String {

@@ -13,7 +13,8 @@ pub(crate) struct Request<'r> {
     pub(crate) body: Bytes,
 }
 
-/// A body that may be a JSON object: it is UTF-8 and begins with `{`. Decoding checks the rest.
+/// A body that may be a JSON object: it is UTF-8 and begins with `{`, perhaps after a byte order mark (wire
+/// contract, byte-order-mark). Decoding checks the rest.
 #[derive(Clone)]
 pub(crate) struct JsonText(ByteString);
 
@@ -22,23 +23,31 @@ impl JsonText {
         let text = ByteString::try_from(body).map_err(|invalid| {
             Rejection::not_json(format_args!("not UTF-8 after byte {}", invalid.valid_up_to()))
         })?;
-        match text.trim_ascii_start().as_bytes().first() {
+        let json = without_mark(&text);
+        match json.trim_ascii_start().as_bytes().first() {
             Some(b'{') => Ok(Self(text)),
             None => Err(Rejection::not_json("it is empty")),
-            Some(_) => match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+            Some(_) => match serde_json::from_str::<serde::de::IgnoredAny>(json) {
                 Ok(_) => Err(Rejection::NOT_AN_OBJECT),
                 Err(error) => Err(Rejection::not_json(error)),
             },
         }
     }
 
+    /// The text without a byte order mark.
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        without_mark(&self.0)
     }
 
+    /// The body as it was sent.
     pub(crate) fn bytes(&self) -> &Bytes {
         self.0.as_bytes()
     }
+}
+
+/// A text without the byte order mark that some senders put before it.
+pub(crate) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -53,6 +62,12 @@ mod tests {
             assert_eq!(rejected.and_then(|rejection| rejection.code), code);
         }
         check(b"{}", None);
+        check(b"\xef\xbb\xbf{}", None);
+        check(b"\xef\xbb\xbf \n{}", None);
+        check(b"\xef\xbb\xbf", Some("not_json"));
+        check(b"\xef\xbb\xbf\xef\xbb\xbf{}", Some("not_json"));
+        check(b"\xef\xbb\xbf[]", Some("not_an_object"));
+        check(b" \xef\xbb\xbf{}", Some("not_json"));
         check(b" \r\n\t{\"a\":1}", None);
         check(b"", Some("not_json"));
         check(b"  ", Some("not_json"));

@@ -12,7 +12,7 @@ use crate::{
     config::{SecretVariables, Settings},
     error::Classifiers,
     store::KeySpace,
-    types::{EventName, EventVersion},
+    types::{Clock, EventName, EventVersion},
 };
 
 /// Event and version of a handler, as it was registered.
@@ -25,6 +25,7 @@ pub(crate) struct HandlerKey {
 /// The services that all deliveries of an extension share.
 pub(crate) struct Services {
     pub(crate) client: Client,
+    pub(crate) clock: Clock,
     pub(crate) extension_id: Option<String>,
     /// The keys of its deliveries.
     pub(crate) keys: KeySpace,

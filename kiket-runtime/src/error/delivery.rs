@@ -77,6 +77,12 @@ impl Error {
         Self::new(ErrorKind::Undecodable, Some(message.into())).because(cause)
     }
 
+    /// A payload that is nested too deeply to be read, by this build or another (wire contract, response-not-json).
+    pub(crate) fn too_deep() -> Self {
+        let text = "the body is nested more deeply than 128 levels where the handler reads it";
+        Self::reject(StatusCode::BAD_REQUEST, text).with_code("too_deep")
+    }
+
     /// A delivery without the scopes that the handler requires: 403.
     pub(crate) fn insufficient_scopes(missing: MissingScopes) -> Self {
         let (code, text) = INSUFFICIENT_SCOPES;

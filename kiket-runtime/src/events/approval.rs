@@ -28,7 +28,7 @@ pub struct Approval {
     #[model(alias = ["title", "step"])]
     pub name: Option<String>,
     /// The status, like `pending`.
-    #[model(lenient)]
+    #[model(lenient, alias = ["resolution", "decision"])]
     pub status: Option<String>,
     /// The requester.
     #[model(alias = ["requested_by_id", "requester", "requester_id"])]
@@ -52,7 +52,7 @@ pub struct Approval {
 plain_id!(Approval);
 
 /// The names of the deciding approver in payloads.
-const DECIDED_BY: [&str; 8] = [
+const DECIDED_BY: [&str; 10] = [
     "decided_by_id",
     "approver",
     "approver_id",
@@ -60,6 +60,8 @@ const DECIDED_BY: [&str; 8] = [
     "approved_by_id",
     "rejected_by",
     "rejected_by_id",
+    "denied_by",
+    "resolved_by",
     "reviewer",
 ];
 
@@ -77,18 +79,18 @@ events! {
         pub actor: Option<Actor>,
     }
 
-    /// `approval.approved`: an approval was granted.
+    /// `approval.granted`: an approval was granted.
     ///
     /// ```
-    /// use kiket_runtime::events::{Approval, ApprovalApproved, Issue};
+    /// use kiket_runtime::events::{Approval, ApprovalGranted, Issue};
     ///
-    /// let event: ApprovalApproved =
+    /// let event: ApprovalGranted =
     ///     serde_json::from_str(r#"{"approval_id":9,"issue_id":42,"approved_by":"cfo@acme.com"}"#)?;
     /// let approval = Approval::new(9).decided_by("cfo@acme.com");
-    /// assert_eq!(event, ApprovalApproved::new(approval, Issue::new(42)));
+    /// assert_eq!(event, ApprovalGranted::new(approval, Issue::new(42)));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub struct ApprovalApproved = "approval.approved" {
+    pub struct ApprovalGranted = "approval.granted" {
         /// The approval.
         #[event(new, flatten, alias = "approval_id")]
         pub approval: Approval,
@@ -100,9 +102,31 @@ events! {
         pub actor: Option<Actor>,
     }
 
-    /// `approval.rejected`: an approval was rejected.
-    pub struct ApprovalRejected = "approval.rejected" {
+    /// `approval.denied`: an approval was denied.
+    pub struct ApprovalDenied = "approval.denied" {
         /// The approval.
+        #[event(new, flatten, alias = "approval_id")]
+        pub approval: Approval,
+        /// The issue that waited for it.
+        #[event(new, alias = "issue_id")]
+        pub issue: Issue,
+        /// The actor; see [`Approval::decided_by`] too.
+        #[event(alias = ACTOR)]
+        pub actor: Option<Actor>,
+    }
+
+    /// `workflow.approval.resolved`: the final word on an approval, which may need several approvers.
+    ///
+    /// ```
+    /// use kiket_runtime::events::ApprovalResolved;
+    ///
+    /// let event: ApprovalResolved =
+    ///     serde_json::from_str(r#"{"approval_id":9,"issue_id":42,"resolution":"denied","reason":"too dear"}"#)?;
+    /// assert_eq!(event.approval.status.as_deref(), Some("denied"));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub struct ApprovalResolved = "workflow.approval.resolved" {
+        /// The approval; its [`status`](Approval::status) is the resolution.
         #[event(new, flatten, alias = "approval_id")]
         pub approval: Approval,
         /// The issue that waited for it.
@@ -114,4 +138,4 @@ events! {
     }
 }
 
-project_id! { issue: ApprovalRequested, ApprovalApproved, ApprovalRejected }
+project_id! { issue: ApprovalRequested, ApprovalGranted, ApprovalDenied, ApprovalResolved }

@@ -2,8 +2,8 @@
 
 use crate::{
     model::{
-        ACTOR, ASSIGNEE, Actor, CHANGES, COMMENT_BODY, Case, Changes, Comment, FROM, PREVIOUS_ASSIGNEE, TO,
-        Transition,
+        ACTOR, ASSIGNEE, AUTHOR, Actor, CHANGES, COMMENT_BODY, Case, Changes, Comment, FROM,
+        PREVIOUS_ASSIGNEE, TO, Transition,
     },
     types::Id,
 };
@@ -75,7 +75,7 @@ events! {
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,
         /// The comment.
-        #[event(new, flatten(id = "comment_id", body = COMMENT_BODY))]
+        #[event(new, flatten(id = "comment_id", body = COMMENT_BODY, author = AUTHOR))]
         pub comment: Comment,
         /// The actor; see [`Comment::author`] too.
         #[event(alias = ACTOR)]
@@ -83,7 +83,9 @@ events! {
     }
 
     /// `case.status_changed`: the status of a case changed, with or without a transition.
-    pub struct CaseStatusChanged = "case.status_changed" {
+    ///
+    /// If the payload names no new status, it is the case's: its `status`, else its `current_state_key`.
+    pub struct CaseStatusChanged = "case.status_changed", complete {
         /// The case.
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,
@@ -93,6 +95,13 @@ events! {
         /// The other changes.
         #[event(alias = CHANGES)]
         pub changes: Changes,
+    }
+}
+
+impl CaseStatusChanged {
+    fn complete(&mut self) {
+        let Case { status, current_state_key, .. } = &self.case;
+        self.transition.lead_to(status.as_ref().or(current_state_key.as_ref()));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::{
     model::{
-        ACTOR, ASSIGNEE, Actor, CHANGES, COMMENT_BODY, Changes, Comment, FROM, Issue, PREVIOUS_ASSIGNEE, TO,
-        Transition,
+        ACTOR, ASSIGNEE, AUTHOR, Actor, CHANGES, COMMENT_BODY, Changes, Comment, FROM, Issue,
+        PREVIOUS_ASSIGNEE, TO, Transition,
     },
     types::Id,
 };
@@ -115,7 +115,7 @@ events! {
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
         /// The comment.
-        #[event(new, flatten(id = "comment_id", body = COMMENT_BODY))]
+        #[event(new, flatten(id = "comment_id", body = COMMENT_BODY, author = AUTHOR))]
         pub comment: Comment,
         /// The actor; see [`Comment::author`] too.
         #[event(alias = ACTOR)]
@@ -124,15 +124,18 @@ events! {
 
     /// `issue.status_changed`: the status of an issue changed, with or without a transition.
     ///
+    /// If the payload names no new status, it is the issue's.
+    ///
     /// ```
     /// use kiket_runtime::events::IssueStatusChanged;
     ///
     /// let event: IssueStatusChanged =
-    ///     serde_json::from_str(r#"{"issue_id":42,"old_status":"todo","new_status":"done"}"#)?;
+    ///     serde_json::from_str(r#"{"issue_id":42,"status":"done","previous_status":"todo"}"#)?;
+    /// assert_eq!(event.transition.from.as_deref(), Some("todo"));
     /// assert_eq!(event.transition.to.as_deref(), Some("done"));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub struct IssueStatusChanged = "issue.status_changed" {
+    pub struct IssueStatusChanged = "issue.status_changed", complete {
         /// The issue.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
@@ -142,6 +145,12 @@ events! {
         /// The other changes.
         #[event(alias = CHANGES)]
         pub changes: Changes,
+    }
+}
+
+impl IssueStatusChanged {
+    fn complete(&mut self) {
+        self.transition.lead_to(self.issue.status.as_ref());
     }
 }
 

@@ -24,14 +24,14 @@
 //!
 //! Kiket has several shapes of payloads, and all of them are read:
 //!
-//! - at the top of the body or below `data`; if both exist, they are merged;
+//! - at the top of the body or below `data` or `payload`; if several exist, they are merged;
 //! - an issue as an object (`issue`) or as members beside the others (`issue_id`, `title`, …);
 //! - names in snake case or in camel case;
 //! - ids as numbers or texts, people as objects, ids or e-mail addresses;
 //! - states, types, priorities and labels as texts or numbers, or as objects, which are read as their `key`, else `name`.
 //!
 //! An absent or `null` member is `None` or empty, and never an error. A known member of the wrong type is an error with
-//! its path. Unknown members are kept in `extra`, those of `data` too.
+//! its path. Unknown members are kept in `extra`, those of `data` and `payload` too.
 //!
 //! The members that kiket reads itself are not in these types: `authentication`, `secrets`, `secret_status`, `api`. A
 //! payload that is printed or logged therefore shows no secret of the delivery.
@@ -41,12 +41,13 @@
 //! Payloads are written in one shape: all members at the top of the body in snake case, without absent ones. Reading it
 //! returns an equal value.
 
-/// Declares the payloads of events, with their names: the fields of each, then those that all events have.
+/// Declares the payloads of events, with their names and perhaps a method that completes them once they are read: the
+/// fields of each, then those that all events have.
 macro_rules! events {
-    ($($(#[$($attribute:tt)*])* pub struct $event:ident $(= $name:tt)? { $($own:tt)* })*) => {
+    ($($(#[$($attribute:tt)*])* pub struct $event:ident $(= $name:tt $(, $complete:ident)?)? { $($own:tt)* })*) => {
         $(
             #[derive(Debug, Clone, Default, PartialEq, kiket_macros::Event)]
-            #[event($(name = $name,)? model)]
+            #[event($(name = $name, $(complete = Self::$complete,)?)? model)]
             $(#[$($attribute)*])*
             #[non_exhaustive]
             pub struct $event {
@@ -88,14 +89,18 @@ macro_rules! project_id {
 mod approval;
 mod case;
 mod command;
+mod comment;
+#[cfg(test)]
+mod documented;
 mod issue;
 pub(crate) mod payload;
 mod workflow;
 
 pub use self::{
-    approval::{Approval, ApprovalApproved, ApprovalRejected, ApprovalRequested},
+    approval::{Approval, ApprovalDenied, ApprovalGranted, ApprovalRequested, ApprovalResolved},
     case::{CaseAssigned, CaseCommented, CaseCreated, CaseStatusChanged, CaseTransitioned, CaseUpdated},
     command::{Command, Invocation},
+    comment::CommentCreated,
     issue::{
         IssueAssigned, IssueCommented, IssueCreated, IssueStatusChanged, IssueTransitioned, IssueUpdated,
     },
@@ -121,12 +126,12 @@ mod tests {
 
     /// Names of members that some payload knows.
     #[rustfmt::skip]
-    const NAMES: [&str; 41] = [
+    const NAMES: [&str; 43] = [
         "id", "event", "type", "timestamp", "createdAt", "created_at", "received_at", "occurred_at", "key", "name",
         "data", "issue", "case", "transition", "from", "to", "actor", "performed_by", "project", "projectKey",
         "organization_id", "context", "comment", "body", "changes", "changed_fields", "title", "status", "labels",
         "custom_fields", "assignee", "assigneeId", "approval", "approvers", "state", "definition", "metrics",
-        "command", "text", "args", "secrets",
+        "command", "text", "args", "secrets", "payload", "receivedAt",
     ];
 
     fn json_object() -> impl Strategy<Value = Map<String, Value>> {
@@ -177,7 +182,9 @@ mod tests {
             check::<IssueCommented>(&payload);
             check::<CaseStatusChanged>(&payload);
             check::<SlaStatus>(&payload);
+            check::<IssueStatusChanged>(&payload);
             check::<ApprovalRequested>(&payload);
+            check::<CommentCreated>(&payload);
             check::<Command>(&payload);
         }
 

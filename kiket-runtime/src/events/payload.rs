@@ -23,10 +23,10 @@ pub trait EventPayload: Members + Default {
 
     /// The time of the event: the first of its names that is present.
     fn occurred_at(&mut self) -> &mut Option<Timestamp>;
-}
 
-/// The members that kiket reads itself. They are in the `Context`, and must not be printed, because some are secret.
-pub const ENVELOPE: [&str; 4] = ["authentication", "secrets", "secret_status", "api"];
+    /// Completes the payload once it is read: fields that follow from others.
+    fn complete(&mut self) {}
+}
 
 /// The names of the time, in order (wire contract, delivery-time). `created_at` is not among them (wire contract,
 /// created-at): if the members of an issue are at the top, it is the issue's time of creation.
@@ -34,7 +34,7 @@ const TIMES: [&str; 4] = ["timestamp", "occurred_at", CREATED_AT, "received_at"]
 const CREATED_AT: &str = "createdAt";
 
 /// The other members that are known only at the top of a payload.
-const TOP: [&str; 5] = ["id", "data", "event", "type", "event_type"];
+const TOP: [&str; 6] = ["id", "data", "payload", "event", "type", "event_type"];
 
 /// A whole payload, whose members describe the delivery too.
 struct Top<E> {
@@ -85,7 +85,7 @@ impl<E: EventPayload> Members for Top<E> {
         }
         match name {
             "id" => read::<Typed, _, _>(self.event.id(), map),
-            "data" => read::<Typed, _, _>(&mut Below(&mut self.event), map),
+            "data" | "payload" => read::<Typed, _, _>(&mut Below(&mut self.event), map),
             "event" | "type" | "event_type" => {
                 let value: Value = map.next_value()?;
                 if value.as_str().is_none() || value.as_str() != E::NAME {
@@ -102,7 +102,7 @@ impl<E: EventPayload> Members for Top<E> {
     }
 }
 
-/// The members below `data`, none of which describes the delivery.
+/// The members below `data` or `payload`, none of which describes the delivery.
 struct Below<'e, E>(&'e mut E);
 
 impl<E: Members> Members for Below<'_, E> {
@@ -154,7 +154,9 @@ impl<Outer: Members, Inner: Members> Members for Within<'_, Outer, Inner> {
 ///
 /// When it is not an object, or a member has the wrong type.
 pub fn payload<'de, E: EventPayload, D: Deserializer<'de>>(deserializer: D) -> Result<E, D::Error> {
-    whole(deserializer).map(|top: Top<E>| top.event)
+    let mut event = whole(deserializer).map(|top: Top<E>| top.event)?;
+    event.complete();
+    Ok(event)
 }
 
 /// Writes the name of the event, unless `extra` has one.

@@ -13,6 +13,7 @@ use crate::{
     error::{Problem, StartupError},
     extension::{
         consistency::disagreements,
+        endpoints::endpoints,
         instance::{Extension, Parts},
         options::{Dedupe, Limits, ManifestSource, Options},
         registration::{collect, without_handlers},
@@ -30,7 +31,7 @@ use crate::{
 };
 
 /// Builds the extension that `options` describe, or collects every problem.
-pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
+pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     let registrations: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
     let mut handlers = options.handlers;
     let mut problems: Vec<_> = handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)).collect();
@@ -50,6 +51,12 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         problems.push(no_handlers());
     }
     problems.extend(wrong_prefix(&options.http.prefix));
+    let endpoints = manifest.as_ref().map_or(Ok(Vec::new()), endpoints);
+    options.http.endpoints = endpoints.unwrap_or_else(|found| note(&mut problems, found));
+    options.notes.extend(options.http.endpoints.iter().map(|(path, event)| match event {
+        Some(event) => format!("deliveries at `{path}` are `{event}`"),
+        None => format!("deliveries at `{path}` are of the event that their body names"),
+    }));
     let timeout = |key: &HandlerKey| timeout(key, manifest.as_ref(), &options.limits);
     let registry = Registry::new(handlers, &options.middleware, timeout);
     let registry = registry.map_or_else(|found| note(&mut problems, found), Some);
@@ -69,7 +76,8 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
     let deduplicator =
         deduplicator.transpose().unwrap_or_else(|problem| note(&mut problems, vec![problem])).flatten();
     let keys = registry.iter().flat_map(|registry| registry.routes()).map(|route| &*route.key);
-    problems.extend(options.http.own_routes.collisions(&options.http.prefix, keys));
+    let endpoints = options.http.endpoints.iter().map(|(path, _)| path);
+    problems.extend(options.http.own_routes.collisions(&options.http.prefix, endpoints, keys));
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
     };
@@ -105,6 +113,7 @@ pub(crate) fn build(options: Options) -> Result<Extension, StartupError> {
         registry,
         services: Arc::new(Services {
             client: Client::new(client, clock.clone()),
+            clock: clock.clone(),
             extension_id: config.id.clone(),
             keys,
             extension_version: config.version.clone(),

@@ -2,14 +2,14 @@
 
 use std::{any::type_name, fmt, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
-use super::instance::Extension;
+use super::instance::{Extension, Start};
 use crate::{pipeline::ConcurrencyLimit, types::caught};
 
 /// Says when a graceful shutdown begins: the argument of a [background task](crate::ExtensionBuilder::background).
 ///
 /// Clones say the same.
 #[derive(Clone)]
-pub struct Shutdown(pub(super) Arc<ConcurrencyLimit>);
+pub struct Shutdown(Arc<ConcurrencyLimit>);
 
 impl Shutdown {
     /// Waits until the shutdown begins.
@@ -57,28 +57,42 @@ impl fmt::Debug for Shutdown {
     }
 }
 
-/// A background task that has not started.
-pub(crate) struct Background(Box<dyn FnOnce(Extension) + Send>);
-
-impl Background {
-    pub(super) fn new<F, W>(work: F) -> Self
-    where
-        F: FnOnce(Extension, Shutdown) -> W + Send + 'static,
-        W: Future<Output = ()> + Send + 'static,
-    {
-        Self(Box::new(move |extension| {
-            // A graceful shutdown waits for the task, whether it ever asks about it or not.
-            let task = extension.pipeline().services.tasks.begin();
-            tokio::spawn(async move {
-                run(work, extension).await;
-                drop(task);
-            });
-        }))
+/// Background tasks.
+impl Extension {
+    /// Starts the [background tasks](crate::ExtensionBuilder::background), once: they run on the tokio runtime of the caller.
+    ///
+    /// [`serve`](Self::serve), [`serve_app`](Self::serve_app) and [`Server::run`](crate::http::Server::run) call it. Call it yourself in tests, and
+    /// where your own server handles signals.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, if there are background tasks.
+    pub fn start_background(&self) {
+        for start in self.take_background() {
+            start(self.clone());
+        }
     }
 
-    pub(super) fn start(self, extension: Extension) {
-        (self.0)(extension);
+    /// Says when a graceful shutdown begins, as background tasks know it.
+    pub fn shutdown(&self) -> Shutdown {
+        Shutdown(Arc::clone(&self.pipeline().concurrency))
     }
+}
+
+/// Starts `work` when the extension serves.
+pub(super) fn start<F, W>(work: F) -> Start
+where
+    F: FnOnce(Extension, Shutdown) -> W + Send + 'static,
+    W: Future<Output = ()> + Send + 'static,
+{
+    Box::new(move |extension| {
+        // A graceful shutdown waits for the task, whether it ever asks about it or not.
+        let task = extension.pipeline().services.tasks.begin();
+        tokio::spawn(async move {
+            run(work, extension).await;
+            drop(task);
+        });
+    })
 }
 
 /// Runs a task to its end. A panic is logged, and ends only the task.

@@ -10,7 +10,7 @@ use crate::{
     error::{Advice, StartupError},
     extension::{
         assemble,
-        background::{Background, Shutdown},
+        background::{self, Shutdown},
         groups::{ClientOptions, DedupeOptions, HttpOptions, TelemetryOptions},
         instance::Extension,
         options::{Collected, ManifestSource, Options, setters},
@@ -282,7 +282,7 @@ impl ExtensionBuilder {
         F: FnOnce(Extension, Shutdown) -> W + Send + 'static,
         W: Future<Output = ()> + Send + 'static,
     {
-        self.0.background.push(Background::new(work));
+        self.0.background.push(background::start(work));
         self
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     error::{Place, Problem},
     handler::Route,
     manifest::{DeclaredEvent, Manifest, closest},
-    types::EventVersion,
+    types::{EventVersion, other_name},
 };
 
 /// The events that only one side knows, each once: first those of handlers, then those of the manifest, by name.
@@ -26,13 +26,18 @@ pub(crate) fn disagreements(manifest: &Manifest, routes: Vec<&Route>) -> Vec<Pro
     }
     let undeclared = handled
         .iter()
-        .filter(|(event, _)| !declared.contains_key(*event))
+        .filter(|(event, _)| by_name(&declared, event).is_none())
         .filter_map(|(event, routes)| undeclared(event, routes, manifest, declared.keys()));
-    let unhandled = declared.iter().filter_map(|(event, declarations)| match handled.get(event) {
+    let unhandled = declared.iter().filter_map(|(event, declarations)| match by_name(&handled, event) {
         None => unhandled(event, declarations, handled.keys()),
         Some(routes) => wrong_version(event, declarations, routes),
     });
     undeclared.chain(unhandled).collect()
+}
+
+/// What is filed under an event, by either of its names.
+fn by_name<'m, T>(map: &'m BTreeMap<&str, T>, event: &str) -> Option<&'m T> {
+    map.get(event).or_else(|| map.get(other_name(event)?))
 }
 
 fn undeclared<'a>(

@@ -1,16 +1,13 @@
 //! An extension that is ready: its handlers, its configuration, and how it is served.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, mem, sync::Arc, time::Duration};
 
 use crate::{
     api::Endpoints,
     client::Client,
     config::Config,
     error::{Error, Result, StartupError},
-    extension::{
-        background::{Background, Shutdown},
-        report::{Report, announce},
-    },
+    extension::report::{Report, announce},
     handler::State,
     http::{Announce, AppServer, Routes, Server, ServiceConfig},
     metrics::Stats,
@@ -48,8 +45,11 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) report: Report,
     /// The background tasks that have not started.
-    pub(crate) background: Mutex<Vec<Background>>,
+    pub(crate) background: Mutex<Vec<Start>>,
 }
+
+/// Starts a background task.
+pub(crate) type Start = Box<dyn FnOnce(Extension) + Send>;
 
 impl Extension {
     pub(crate) fn new(parts: Parts) -> Self {
@@ -58,6 +58,11 @@ impl Extension {
 
     pub(crate) fn pipeline(&self) -> &Arc<Pipeline> {
         &self.0.routes.pipeline
+    }
+
+    /// Takes the background tasks that have not started.
+    pub(super) fn take_background(&self) -> Vec<Start> {
+        mem::take(&mut *self.0.background.lock())
     }
 
     /// The report of the start: the handlers, and the warnings.
@@ -196,26 +201,6 @@ impl Extension {
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + use<> {
         let routes = self.0.routes.clone();
         move |config| routes.configure(config)
-    }
-
-    /// Starts the [background tasks](crate::ExtensionBuilder::background), once: they run on the tokio runtime of the caller.
-    ///
-    /// [`serve`](Self::serve), [`serve_app`](Self::serve_app) and [`Server::run`] call it. Call it yourself in tests, and
-    /// where your own server handles signals.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime, if there are background tasks.
-    pub fn start_background(&self) {
-        let tasks = std::mem::take(&mut *self.0.background.lock());
-        for task in tasks {
-            task.start(self.clone());
-        }
-    }
-
-    /// Says when a graceful shutdown begins, as background tasks know it.
-    pub fn shutdown(&self) -> Shutdown {
-        Shutdown(Arc::clone(&self.pipeline().concurrency))
     }
 
     /// Begins a graceful shutdown: new deliveries and requests of own routes are refused with 503, the readiness probe

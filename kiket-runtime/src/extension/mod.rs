@@ -4,6 +4,7 @@ mod assemble;
 mod background;
 mod builder;
 mod consistency;
+mod endpoints;
 mod groups;
 mod instance;
 mod options;

@@ -90,6 +90,19 @@ impl Context {
         self.0.occurred_at()
     }
 
+    /// Now, by the extension's clock, which tests replace: [`ExtensionBuilder::clock`](crate::ExtensionBuilder::clock). In a
+    /// context that a test makes up it is [`signed_at`](Self::signed_at).
+    ///
+    /// ```
+    /// use kiket_testing::context;
+    ///
+    /// let context = context("issue.created", "v1").signed_at(1_700_000_000).build();
+    /// assert_eq!(context.now(), context.signed_at());
+    /// ```
+    pub fn now(&self) -> SystemTime {
+        self.0.services().clock.now()
+    }
+
     /// The time at which this attempt at the delivery was signed.
     pub fn signed_at(&self) -> SystemTime {
         self.0.signed_at()

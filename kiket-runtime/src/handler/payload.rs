@@ -4,7 +4,7 @@ use std::{fmt::Display, ops::Deref};
 
 use serde::Deserialize;
 use serde_json::Value;
-use serde_path_to_error::Path;
+use serde_path_to_error::{Path, Segment};
 
 use crate::{
     delivery::Delivery,
@@ -15,9 +15,10 @@ use crate::{
 /// The body of the delivery as a `T`; [`Payload`] alone is the JSON value. `Payload(x)` destructures it, and it derefs to
 /// `T`.
 ///
-/// It is decoded from the verified bytes and may borrow from them. A body that does not decode fails the delivery with 500
+/// It is decoded from the verified bytes and may borrow from them: as `Cow<'_, str>` with `#[serde(borrow)]`, since a text
+/// with escapes does not fit into a `&str`. A body that does not decode fails the delivery with 500
 /// and the path of the field, like ``issue.title: missing field `title` ``, so that a corrected build can still serve the
-/// retry. To handle it yourself, take a `Result<Payload<T>, PayloadRejection>` or an `Option<Payload<T>>`.
+/// retry; one that is nested more deeply than 128 levels is 400, for no build reads it. To handle it yourself, take a `Result<Payload<T>, PayloadRejection>` or an `Option<Payload<T>>`.
 ///
 /// ```
 /// use kiket_runtime::Payload;
@@ -65,17 +66,33 @@ pub(crate) fn undecodable<'d, T: Deserialize<'d>>(
     json: &'d str,
     error: serde_json::Error,
 ) -> Error {
-    match serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(json)) {
-        Err(at) => {
-            Error::undecodable(located(place, Some(at.path()), without_place(at.inner())), at.into_inner())
-        }
-        Ok(_) => Error::undecodable(located(place, None, without_place(&error)), error),
+    let at = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_str(json)).err();
+    let (path, error) = match at {
+        Some(at) => (Some(at.path().clone()), at.into_inner()),
+        None => (None, error),
+    };
+    let what = without_place(&error);
+    if error.is_syntax() && what == TOO_DEEP {
+        return Error::too_deep();
     }
+    let advice = if what.ends_with(BORROWED) { COW } else { "" };
+    Error::undecodable(located(place, path.as_ref(), format_args!("{what}{advice}")), error)
 }
 
-/// The error text `what` after the path of the field that does not decode, where it is known.
+/// How `serde_json` refuses JSON that is nested more deeply than 128 levels.
+const TOO_DEEP: &str = "recursion limit exceeded";
+/// How serde refuses a text with an escape for a `&str`.
+const BORROWED: &str = "expected a borrowed string";
+const COW: &str = ": a text with escapes, like `\\n`, cannot be borrowed; write `#[serde(borrow)]` and `Cow<'_, str>` in place of `&str`";
+
+/// The error text `what` after the path of the field that does not decode, as far as it is known.
 pub(crate) fn located(place: &str, path: Option<&Path>, what: impl Display) -> String {
-    let path = path.filter(|path| path.iter().next().is_some()).map(Path::to_string).unwrap_or_default();
+    let known = path.into_iter().flatten().take_while(|segment| !matches!(segment, Segment::Unknown));
+    let path = known.fold(String::new(), |path, segment| match segment {
+        Segment::Seq { .. } => format!("{path}{segment}"),
+        _ if path.is_empty() => segment.to_string(),
+        _ => format!("{path}.{segment}"),
+    });
     let path = [place, &path].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
     if path.is_empty() { what.to_string() } else { format!("{path}: {what}") }
 }

@@ -18,6 +18,6 @@ pub(crate) use self::respond::not_found;
 pub use self::server::{Server, ServerHandle};
 pub use actix_web::{dev::Server as AppServer, web::ServiceConfig};
 
-pub(crate) use self::{options::Options, routes::Routes, server::Announce};
+pub(crate) use self::{options::Options, path::routed, routes::Routes, server::Announce};
 #[doc(inline)]
 pub use crate::types::HeadersIter;

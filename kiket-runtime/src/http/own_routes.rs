@@ -23,9 +23,8 @@ use actix_web::{
 use futures_util::FutureExt as _;
 
 use super::{
-    body::Bounds,
+    body::{Bounds, take},
     respond::{Keeping, closing, leave_unread, reject},
-    routes::take,
 };
 use crate::{
     client::Client,
@@ -72,11 +71,17 @@ impl OwnRoutes {
     pub(crate) fn collisions<'k>(
         &self,
         prefix: &str,
+        endpoints: impl IntoIterator<Item = &'k String>,
         handlers: impl IntoIterator<Item = &'k HandlerKey>,
     ) -> Vec<Problem> {
-        let handlers: Vec<_> = handlers.into_iter().collect();
+        let mut known: Vec<_> =
+            ["/health", "/health/live", "/health/ready", "/webhook"].map(str::to_owned).into();
+        known.extend(endpoints.into_iter().cloned());
+        for HandlerKey { event, version } in handlers {
+            known.extend([format!("/webhooks/{event}"), format!("/v/{version}/webhooks/{event}")]);
+        }
         let checked = self.0.iter().flat_map(|(configure, place)| {
-            let found = match caught(|| colliding(configure, prefix, &handlers)) {
+            let found = match caught(|| colliding(configure, prefix, &known)) {
                 Ok(Some(found)) => found.into_iter().map(collision).collect(),
                 Ok(None) => vec![
                     Problem::new(
@@ -101,13 +106,13 @@ impl fmt::Debug for OwnRoutes {
     }
 }
 
-fn collision(path: String) -> Problem {
-    Problem::new(format!("an own route has the path `{path}`, where the extension takes deliveries or health checks"))
+fn collision((route, path): (String, String)) -> Problem {
+    Problem::new(format!("the own route `{route}` has the path `{path}`, where the extension takes deliveries or health checks"))
         .mend("give it another path; or move those of the extension: `builder.http(|http| http.prefix(\"/kiket\"))`")
 }
 
-/// The paths at which the routes collide with those of the extension. `None` where a middleware is not ready at once.
-fn colliding(configure: &Configure, prefix: &str, handlers: &[&HandlerKey]) -> Option<Vec<String>> {
+/// The routes that collide with those of the extension, each with a path of both. `None` where a middleware is not ready at once.
+fn colliding(configure: &Configure, prefix: &str, known: &[String]) -> Option<Vec<(String, String)>> {
     /// The first route that matches serves: no other has this path.
     const ASKED: &str = "/kiket-asks-for-the-patterns";
 
@@ -117,7 +122,7 @@ fn colliding(configure: &Configure, prefix: &str, handlers: &[&HandlerKey]) -> O
     let response = app.call(TestRequest::with_uri(ASKED).to_request()).now_or_never()?.ok()?;
     let patterns = response.request().resource_map();
     let mut found = BTreeMap::new();
-    for path in paths(patterns, handlers) {
+    for path in known.iter().cloned().chain(named_paths(patterns)) {
         let full = format!("{prefix}{path}");
         // What has other paths, too, like `/{page}`, is behind the routes of the extension, and not in their place.
         let (_, rest) =
@@ -129,26 +134,21 @@ fn colliding(configure: &Configure, prefix: &str, handlers: &[&HandlerKey]) -> O
             found.entry(pattern).or_insert(full);
         }
     }
-    Some(found.into_iter().map(|(pattern, path)| pattern.unwrap_or(path)).collect())
+    Some(found.into_iter().map(|(pattern, path)| (pattern.unwrap_or_else(|| path.clone()), path)).collect())
 }
 
-/// Paths of the extension that its own routes may have, too: those of its handlers, and those of events that the patterns name.
-fn paths(patterns: &ResourceMap, handlers: &[&HandlerKey]) -> Vec<String> {
+/// The paths of deliveries of the events that the patterns name: they need no handler to be the extension's.
+fn named_paths(patterns: &ResourceMap) -> Vec<String> {
     let printed = format!("{patterns:?}");
     let named = printed.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
-    let named: BTreeSet<_> = named.filter(|name| !name.is_empty()).chain(["issue.created"]).collect();
+    let named: BTreeSet<_> = named.filter(|name| !name.is_empty()).collect();
     let is_version = |name: &&&str| name.parse::<EventVersion>().is_ok();
-    let versions: BTreeSet<_> = named.iter().filter(is_version).copied().chain(["v1"]).collect();
-    let mut paths: Vec<_> =
-        ["/health", "/health/live", "/health/ready", "/webhook"].map(str::to_owned).into();
-    for name in &named {
-        paths.push(format!("/webhooks/{name}"));
-        paths.extend(versions.iter().map(|version| format!("/v/{version}/webhooks/{name}")));
-    }
-    for HandlerKey { event, version } in handlers {
-        paths.extend([format!("/webhooks/{event}"), format!("/v/{version}/webhooks/{event}")]);
-    }
-    paths
+    let versions: Vec<_> = ["v1"].into_iter().chain(named.iter().filter(is_version).copied()).collect();
+    let paths = named.iter().flat_map(|name| {
+        let versioned = versions.iter().map(move |version| format!("/v/{version}/webhooks/{name}"));
+        versioned.chain([format!("/webhooks/{name}")])
+    });
+    paths.collect()
 }
 
 /// Serves a request of an own route within the limits of the extension: those of bodies, as many at once as deliveries, and

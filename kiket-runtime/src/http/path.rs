@@ -56,6 +56,15 @@ impl Form {
     }
 }
 
+/// The target of `path`, which has no prefix, if it is a route already; that of a health check names no event.
+pub(crate) fn routed(path: &str) -> Option<Target<'_>> {
+    if ["/health", "/health/live", "/health/ready"].contains(&path) {
+        return Some(Target::default());
+    }
+    let found = |form: Form| form.read(path, form.beginning()).filter(|_| path.starts_with(form.beginning()));
+    Form::ALL.into_iter().find_map(found)
+}
+
 /// A path without trailing and repeated slashes, if it has any: addresses of callbacks are joined carelessly.
 pub(crate) fn tidied(path: &str) -> Option<String> {
     if !path.contains("//") && !path.ends_with('/') {
@@ -95,6 +104,23 @@ mod tests {
         }
         for path in ["", "/v/v1/webhooks/x", "/a%2F%2Fb", "*"] {
             assert_eq!(tidied(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn routes_of_deliveries_and_probes_are_taken() {
+        for (path, event) in [
+            ("/health", None),
+            ("/health/ready", None),
+            ("/webhook", None),
+            ("/webhooks/a.b", Some("a.b")),
+            ("/v/v1/webhooks/a.b", Some("a.b")),
+            ("/webhooks/webhooks/a", Some("a")),
+        ] {
+            assert_eq!(routed(path).expect(path).event, event, "{path}");
+        }
+        for path in ["/hooks/a", "/webhooks/kiket/a", "/x/webhooks/a", "/x/health", "/x/webhook"] {
+            assert!(routed(path).is_none(), "{path}");
         }
     }
 

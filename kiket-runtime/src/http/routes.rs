@@ -1,6 +1,6 @@
 //! The routes of an extension (wire contract, delivery-routes).
 
-use std::{rc::Rc, sync::Arc};
+use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -12,18 +12,16 @@ use actix_web::{
 use serde_json::json;
 
 use super::{
-    body::{self, Bounds},
-    connection::body_received,
+    body::{Bounds, take},
     path::{Form, tidied},
     respond::{closing, json, leave_unread, method_not_allowed, not_found, reject, respond},
 };
 use crate::{
     auth::signature::SIGNATURE_HEADER,
     delivery::{Request, Target},
-    error::Rejection,
     http::options::Options,
     pipeline::Pipeline,
-    types::Headers,
+    types::{EventName, Headers},
 };
 
 /// The routes: the paths of deliveries, and the health checks.
@@ -57,6 +55,8 @@ impl Routes {
         let Options { prefix, body_limit, body_timeout, .. } = &self.options;
         let bounds = Bounds { bytes: *body_limit, wait: *body_timeout };
         let at = |path: &str| format!("{prefix}{path}");
+        let endpoints =
+            self.options.endpoints.iter().map(|(path, event)| (at(path), event.clone())).collect();
         let deliveries = Rc::new(Deliveries { routes: self.clone(), bounds });
         let forms = Form::ALL.map(|form| (form, at(form.beginning())));
         for (form, beginning) in forms.clone() {
@@ -72,7 +72,7 @@ impl Routes {
                     draining.or_else(|| pipeline.watch.all_blocked().then_some(BLOCKED))
                 })
             }))
-            .service(Untidy { forms, deliveries });
+            .service(Aliases { forms, endpoints, deliveries });
         self.options.own_routes.configure(&self.pipeline, bounds, config);
         self.pipeline.watch.join();
     }
@@ -92,7 +92,7 @@ impl Routes {
                 path,
                 count,
                 "delivery refused: no route has its path, and Kiket does not send it again: the callback URL ends with \
-                 `/webhooks/{{event}}`, `/v/{{version}}/webhooks/{{event}}` or `/webhook`"
+                 `/webhooks/{{event}}`, `/v/{{version}}/webhooks/{{event}}`, `/webhook` or the `endpoint` of a hook"
             );
         }
     }
@@ -111,10 +111,13 @@ struct Exact {
     deliveries: Rc<Deliveries>,
 }
 
-/// The route of the same paths with slashes that mean nothing (wire contract, route-slashes).
-struct Untidy {
+/// The route of the same paths with slashes that mean nothing (wire contract, route-slashes), and of the endpoints of hooks
+/// (wire contract, hook-endpoints).
+struct Aliases {
     /// The forms, and how their paths begin.
     forms: [(Form, String); Form::ALL.len()],
+    /// The paths of endpoints with the prefix, and their events.
+    endpoints: Vec<(String, Option<EventName>)>,
     deliveries: Rc<Deliveries>,
 }
 
@@ -159,20 +162,18 @@ impl Exact {
     }
 }
 
-impl HttpServiceFactory for Untidy {
+impl HttpServiceFactory for Aliases {
     fn register(self, config: &mut AppService) {
         let route = Rc::new(self);
         let guard = {
             let route = Rc::clone(&route);
-            guard::fn_guard(move |context| {
-                tidied(context.head().uri.path()).is_some_and(|path| route.read(&path).is_some())
-            })
+            guard::fn_guard(move |context| route.matches(context.head().uri.path()))
         };
         let service = fn_service(move |mut request: ServiceRequest| {
             let route = Rc::clone(&route);
             async move {
                 let payload = request.extract::<Payload>().await?;
-                let path = tidied(request.uri().path()).unwrap_or_default();
+                let path = tidy(request.uri().path());
                 let target = route.target(request.request(), &path);
                 let response = route.deliveries.respond(request.request(), target, payload).await;
                 Ok(request.into_response(response))
@@ -182,7 +183,14 @@ impl HttpServiceFactory for Untidy {
     }
 }
 
-impl Untidy {
+impl Aliases {
+    fn matches(&self, path: &str) -> bool {
+        let tidied = tidied(path);
+        let path = tidied.as_deref().unwrap_or(path);
+        self.endpoints.iter().any(|(endpoint, _)| path.ends_with(&**endpoint))
+            || tidied.is_some() && self.read(path).is_some()
+    }
+
     fn read<'p>(&self, path: &'p str) -> Option<(Form, &str, Target<'p>)> {
         self.forms
             .iter()
@@ -190,13 +198,19 @@ impl Untidy {
     }
 
     /// As [`Exact::target`], with the beginning among what actix-web has not matched.
-    fn target<'p>(&self, request: &HttpRequest, path: &'p str) -> Option<Target<'p>> {
+    fn target<'p>(&'p self, request: &HttpRequest, path: &'p str) -> Option<Target<'p>> {
+        let rest = tidy(request.match_info().unprocessed());
+        if let Some((_, event)) = self.endpoints.iter().find(|(endpoint, _)| *endpoint == rest) {
+            return Some(Target { event: event.as_ref().map(EventName::as_str), ..Target::default() });
+        }
         let (form, beginning, target) = self.read(path)?;
-        let rest = request.match_info().unprocessed();
-        let rest = tidied(rest).unwrap_or_else(|| rest.to_owned());
         let segments = slashes(beginning) + form.segments();
         (rest.starts_with(beginning) && slashes(&rest) == segments).then_some(target)
     }
+}
+
+fn tidy(path: &str) -> Cow<'_, str> {
+    tidied(path).map_or(Cow::Borrowed(path), Cow::Owned)
 }
 
 fn slashes(path: &str) -> usize {
@@ -229,23 +243,6 @@ impl Deliveries {
         };
         if pipeline.concurrency.is_draining() { closing(response) } else { response }
     }
-}
-
-/// Reads the body (wire contract, response-overload, response-body-limit). That of a request that is shed is read, too: a
-/// connection with an unread body cannot be used again.
-pub(super) async fn take(
-    pipeline: &Pipeline,
-    request: &HttpRequest,
-    payload: &mut Payload,
-    bounds: Bounds,
-    shed: Option<Rejection>,
-) -> Result<bytes::Bytes, Rejection> {
-    let arriving = pipeline.concurrency.try_arrive()?;
-    let body = body::read(request.headers(), payload, bounds, &pipeline.concurrency.arrivals).await;
-    drop(arriving);
-    let body = shed.map_or(body, Err)?;
-    body_received(request);
-    Ok(body)
 }
 
 fn headers(request: &HttpRequest) -> Headers {

@@ -87,6 +87,9 @@ const DISCONNECTING: Duration = Duration::from_secs(1);
 const BACKLOG: i32 = 1024;
 /// How much of its responses the kernel keeps for a client that does not read, in bytes: by itself it keeps megabytes.
 const SEND_BUFFER: usize = 128 * 1024;
+/// How many bytes of responses may wait in this process before a connection leaves its next request unhandled: the
+/// responses to all small requests that it reads at once. A response takes less memory than its request.
+const WRITE_BUFFER: usize = 64 * 1024;
 /// How long the requests of the connections that were accepted last may take.
 const LAST_RESPONSES: Duration = Duration::from_millis(100);
 /// How long connections may take to close after the last response.
@@ -243,6 +246,7 @@ fn service(
     let pipeline = Arc::clone(&routes.pipeline);
     let http = HttpService::build()
         .keep_alive(KEEP_ALIVE)
+        .h1_write_buffer_size(WRITE_BUFFER)
         .client_request_timeout(Duration::ZERO) // `Connection` has one
         .client_disconnect_timeout(DISCONNECTING)
         .local_addr(address)

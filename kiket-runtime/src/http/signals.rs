@@ -91,15 +91,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_signal_counts_two_seconds_after_the_first() {
-        let (send, mut sent) = mpsc::unbounded_channel();
-        let mut signals = Signals(vec![("SIGTERM", Box::new(move |context| sent.poll_recv(context)))]);
-        send.send(()).unwrap();
+        let (sender, mut received) = mpsc::unbounded_channel();
+        let mut signals = Signals(vec![("SIGTERM", Box::new(move |context| received.poll_recv(context)))]);
+        sender.send(()).unwrap();
         assert_eq!(signals.next().await, "SIGTERM");
         let began = Instant::now();
         tokio::spawn(async move {
             for milliseconds in [0, 3, 500, 1_495, 2] {
                 tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-                send.send(()).unwrap();
+                sender.send(()).unwrap();
             }
         });
         assert_eq!(signals.next_apart().await, "SIGTERM");

@@ -48,16 +48,25 @@ impl DeclaredEvent {
     }
 }
 
-/// Reads the events, from each of the places where authors write them:
+/// A path at which a hook wants its event (wire contract, hook-endpoints).
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    /// Segments with a slash before each.
+    pub(crate) path: String,
+    pub(crate) event: EventName,
+    pub(crate) place: Place,
+}
+
+/// Reads the events with their endpoints, from each of the places where authors write them:
 ///
 /// ```text
-/// hooks: [issue.created, { event: issue.created, version: v1, timeout: 5000 }]
+/// hooks: [issue.created, { event: issue.created, version: v1, timeout: 5000, endpoint: /hooks/created }]
 /// activationEvents: [issue.created]
 /// events: [issue.created]
 /// triggers: [{ event: issue.created }]           webhooks: [{ event: issue.created }]
 /// contributes: { …: [{ handler: { type: extension_event, event: crm.sync } }] }
 /// ```
-pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Vec<DeclaredEvent> {
+pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> (Vec<DeclaredEvent>, Vec<Endpoint>) {
     let mut events = Collected::default();
     let sections = &written.sections;
     for section in sections {
@@ -72,7 +81,7 @@ pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Vec<Declar
     for contributes in sections.iter().filter_map(|section| section.map.get("contributes")) {
         events.contributions(contributes, report);
     }
-    events.in_order
+    (events.in_order, events.endpoints)
 }
 
 /// What the items of a list are.
@@ -90,6 +99,7 @@ struct Collected {
     in_order: Vec<DeclaredEvent>,
     /// The positions in `in_order` of the versions of each event.
     positions: HashMap<String, Vec<usize>>,
+    endpoints: Vec<Endpoint>,
     /// The first timeout of each event.
     timeouts: BTreeMap<String, (Duration, Mark)>,
 }
@@ -133,8 +143,24 @@ impl Collected {
         });
         let version = map.entry("version").and_then(|entry| event_version(entry, report));
         if let Some(name) = name {
+            if let Some(endpoint) = map.entry("endpoint").filter(|endpoint| !endpoint.value.is_nothing()) {
+                self.endpoint(&name, endpoint, report);
+            }
             self.add(name, version, timeout, spot(entry), report);
         }
+    }
+
+    fn endpoint(&mut self, event: &EventName, entry: &Entry, report: &mut Report<'_>) {
+        let segment =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte));
+        let written = entry.value.as_written().filter(|path| path.starts_with('/'));
+        let segments = written.iter().flat_map(|path| path.split('/')).filter(|segment| !segment.is_empty());
+        let path: String = segments.clone().flat_map(|segment| ["/", segment]).collect();
+        if path.is_empty() || !segments.clone().all(segment) {
+            let what = format!("`endpoint` of `{event}` is not a path, found {}", found(&entry.value));
+            return report.warning(spot(entry), what, "write it like `/hooks/issue_created`, or remove it");
+        }
+        self.endpoints.push(Endpoint { path, event: event.clone(), place: report.place(spot(entry)) });
     }
 
     /// Handlers of commands and actions, at any depth.
@@ -223,7 +249,10 @@ fn parsed<T: FromStr>(node: &Node, at: Mark, what: &str, mend: &str, report: &mu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::tests::{manifest, problems};
+    use crate::{
+        error::Problem,
+        manifest::tests::{manifest, problems},
+    };
 
     #[test]
     fn events_are_read_from_each_of_their_places() {
@@ -262,6 +291,33 @@ mod tests {
         check(
             "hooks: [{ event: a, version: v1 }, { event: a, version: '1.0' }, { event: a, version: v2 }, a]",
             &[("a", Some("v1"), None), ("a", Some("v2"), None)],
+        );
+    }
+
+    #[test]
+    fn an_endpoint_is_a_path() {
+        let manifest = manifest(
+            "hooks:\n- { event: a, endpoint: /hooks/a_1 }\n- { event: b, endpoint: //x//y-z/ }\n\
+             - { event: c, endpoint: ~ }\n- { event: d, endpoint: 'https://example.com/d' }\n\
+             - { event: e, endpoint: e }\n- { event: f, endpoint: / }\n- { event: g, endpoint: '/a b' }\n\
+             - { event: h, endpoint: [/h] }\n\
+             webhooks: [{ event: i, endpoint: /i }]",
+        );
+        let endpoints = manifest.endpoints().iter();
+        let endpoints: Vec<_> = endpoints
+            .map(|endpoint| (&*endpoint.path, endpoint.event.as_str(), endpoint.place.line))
+            .collect();
+        assert_eq!(endpoints, [("/hooks/a_1", "a", 2), ("/x/y-z", "b", 3), ("/i", "i", 10)]);
+        let warnings: Vec<_> = manifest.warnings().iter().map(Problem::what).collect();
+        assert_eq!(
+            warnings,
+            [
+                "`endpoint` of `d` is not a path, found `https://example.com/d`",
+                "`endpoint` of `e` is not a path, found `e`",
+                "`endpoint` of `f` is not a path, found `/`",
+                "`endpoint` of `g` is not a path, found `/a b`",
+                "`endpoint` of `h` is not a path, found a list",
+            ]
         );
     }
 

@@ -29,6 +29,7 @@ mod yaml;
 
 use callback::Callback;
 pub use events::DeclaredEvent;
+pub(crate) use events::Endpoint;
 pub use form::Form;
 pub(crate) use misspelt::closest;
 pub use reference::Reference;
@@ -56,6 +57,7 @@ pub struct Manifest {
     callback: Callback,
     settings: Vec<Setting>,
     events: Vec<DeclaredEvent>,
+    endpoints: Vec<Endpoint>,
     permissions: Vec<String>,
     raw: Value,
     warnings: Vec<Problem>,
@@ -140,6 +142,11 @@ impl Manifest {
     /// The events that the manifest declares, each pair of name and version once.
     pub fn events(&self) -> &[DeclaredEvent] {
         &self.events
+    }
+
+    /// The paths at which hooks want their events, in their order.
+    pub(crate) fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
     }
 
     /// The timeout of `event`, if its hook has one: how long Kiket waits for the response.

@@ -55,6 +55,7 @@ fn manifest(
     report_oddities(&document.oddities, &mut report);
     misspelt::warn(root, misspelt::TOP, &mut report);
     let written = Written::new(root, &mut report);
+    let (events, endpoints) = events::read(&written, &mut report);
     let manifest = Manifest {
         path: source.file().to_owned(),
         form: written.form,
@@ -64,7 +65,8 @@ fn manifest(
         api_version: identity_text(&written, "api_version", &mut report),
         callback: callback::read(&written, &mut report),
         settings: settings::read(&written, &mut report),
-        events: events::read(&written, &mut report),
+        events,
+        endpoints,
         permissions: permissions(&written),
         raw: document.root.to_json(&|node| secrets.contains(node)),
         warnings: Vec::new(),

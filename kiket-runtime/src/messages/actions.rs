@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::types::unknown_fields;
+
 /// A reply that asks Kiket to carry out actions on the issue of the delivery, in order.
 ///
 /// ```
@@ -21,7 +23,7 @@ use serde_json::{Map, Value};
 #[must_use = "actions have no effect until the handler returns them"]
 pub struct Actions {
     actions: Vec<Action>,
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_fields")]
     extra: Map<String, Value>,
 }
 

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{handler::Reply, types::or_default};
+use crate::{
+    handler::Reply,
+    types::{or_default, unknown_fields},
+};
 
 /// The reply of a guard, like a handler of `workflow.before_transition`, or of a setup step.
 ///
@@ -40,7 +43,7 @@ pub struct Decision {
     #[serde(default, deserialize_with = "or_default")]
     pub metadata: Map<String, Value>,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_fields")]
     pub extra: Map<String, Value>,
 }
 

@@ -17,16 +17,16 @@ use crate::{
 
 /// Makes values the replies of their JSON.
 macro_rules! replies {
-    ($($reply:ty),*) => {
+    ($($reply:ty => $make:expr),*) => {
         $(
             #[diagnostic::do_not_recommend] // the list of replies shows the general ones
             impl IntoReply for $reply {
                 fn into_reply(self) -> Result<Reply> {
-                    Ok(Reply::json(self))
+                    Ok($make(self))
                 }
             }
         )*
     };
 }
 
-replies!(Actions, Decision, ChannelValidity, Outcome);
+replies!(Actions => Reply::json, Decision => Reply::from, ChannelValidity => Reply::json, Outcome => Reply::json);

@@ -29,7 +29,7 @@ pub struct Comment {
     #[model(new, alias = COMMENT_BODY)]
     pub body: Option<String>,
     /// The author.
-    #[model(alias = ["author_id", "actor", "user", "user_id"])]
+    #[model(alias = AUTHOR, alias = ["actor", "user", "user_id"])]
     pub author: Option<Actor>,
     /// The time of creation.
     pub created_at: Option<Timestamp>,
@@ -42,6 +42,9 @@ pub struct Comment {
 plain_id!(Comment, body);
 
 resources! { Comment: "comment", "comments", requires id body; }
+
+/// The names of a comment's author in payloads, also beside the comment.
+pub(crate) const AUTHOR: [&str; 2] = ["author", "author_id"];
 
 /// The names of a comment's text in payloads.
 pub(crate) const COMMENT_BODY: [&str; 4] = ["body", "text", "content", "comment_body"];

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use crate::types::{Id, Key};
+use crate::types::{CONFIDENTIAL, Id, Key};
 
 /// A model, which is read member by member.
 pub trait Members {
@@ -63,7 +63,10 @@ impl<'de, M: Members> Visitor<'de> for Merge<'_, M> {
         while let Some(Key(key)) = map.next_key()? {
             if !self.0.take(&M::name(&key), &mut map)? {
                 let value = map.next_value()?;
-                self.0.extra().insert(key.into_owned(), value);
+                // The members of a list's object are not unknown: they name fields of something else.
+                if M::LISTED || !CONFIDENTIAL.contains(&&*key) {
+                    self.0.extra().insert(key.into_owned(), value);
+                }
             }
         }
         Ok(true)

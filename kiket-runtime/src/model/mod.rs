@@ -46,7 +46,7 @@ mod transition;
 pub(crate) use self::{
     actor::{ACTOR, ASSIGNEE, PREVIOUS_ASSIGNEE},
     changes::CHANGES,
-    comment::COMMENT_BODY,
+    comment::{AUTHOR, COMMENT_BODY},
     transition::{FROM, TO},
 };
 pub use self::{

@@ -45,9 +45,26 @@ pub struct Transition {
 
 plain_id!(Transition, name);
 
+impl Transition {
+    /// Ends in this state, unless the payload names the state after.
+    pub(crate) fn lead_to(&mut self, state: Option<&String>) {
+        if self.to.is_none() {
+            self.to = state.cloned();
+        }
+    }
+}
+
 /// The names of the state before in payloads.
-pub(crate) const FROM: [&str; 6] =
-    ["from", "from_status", "from_state", "from_state_key", "previous_status", "old_status"];
+pub(crate) const FROM: [&str; 7] = [
+    "from",
+    "from_status",
+    "from_state",
+    "from_state_key",
+    "previous_status",
+    "previous_state",
+    "old_status",
+];
 
 /// The names of the state after in payloads.
-pub(crate) const TO: [&str; 5] = ["to", "to_status", "to_state", "to_state_key", "new_status"];
+pub(crate) const TO: [&str; 7] =
+    ["to", "to_status", "to_state", "to_state_key", "next_status", "next_state", "new_status"];

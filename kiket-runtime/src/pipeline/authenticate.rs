@@ -1,6 +1,6 @@
 //! Authenticates requests by signature, runtime token, or both, as the extension is configured.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -9,8 +9,11 @@ use tokio::time::Instant;
 
 use super::{concurrency::ConcurrencyLimit, dedupe::before, respond::Refusal};
 use crate::{
-    auth::{Authentic, Token, TokenRefusal, TokenVerifier, Verified, Verifier, refusal},
-    delivery::{Envelope, Request},
+    auth::{
+        Authentic, Token, TokenRefusal, TokenVerifier, Verified, Verifier, refusal,
+        signature::SIGNATURE_HEADER,
+    },
+    delivery::{Envelope, Request, without_mark},
     error::{Rejection, SignatureError, TokenError},
     metrics::Metrics,
     store::{BeginOutcome, DedupeStore, KeySpace, LeaseState, StoreError, StoredReply},
@@ -83,7 +86,7 @@ impl Authenticator {
                 unless(by_token, 1, ended).await.map_err(overloaded)?
             }
         };
-        verdict.map_err(|refused| Refusal::of_stranger(self.rejection(refused, now)))
+        verdict.map_err(|refused| Refusal::of_stranger(self.rejection(refused, request, now)))
     }
 
     /// The verdict by signature and token.
@@ -113,19 +116,32 @@ impl Authenticator {
     }
 
     /// Counts and logs the cause; the response to a request that is not from Kiket is one constant.
-    fn rejection(&self, refused: Refused, now: u64) -> Rejection {
+    fn rejection(&self, refused: Refused, request: &Request<'_>, now: u64) -> Rejection {
         match refused {
             Refused::Unsigned(cause) => {
-                refusal::note(cause.code(), &cause);
+                let unread = || {
+                    let unsigned =
+                        matches!(cause, SignatureError::TimestampMissing | SignatureError::SignatureMissing);
+                    let has_token =
+                        self.mode == Authentication::Hmac && unsigned && read(&request.body).is_some();
+                    has_token.then_some(TOKEN_UNREAD)
+                };
+                let why = Explained(cause, unread);
+                refusal::note(cause.code(), &why);
                 if let Some(count) = self.metrics.refused(cause, now) {
-                    tracing::warn!(cause = cause.code(), count, "signature refused: {cause}");
+                    tracing::warn!(cause = cause.code(), count, "signature refused: {why}");
                 }
                 Rejection::UNSIGNED
             }
             Refused::Token(TokenRefusal::Wrong(cause)) => {
-                refusal::note(cause.code(), &cause);
+                let unread = || {
+                    let missing = self.mode == Authentication::Token && cause == TokenError::Missing;
+                    (missing && request.headers.get(SIGNATURE_HEADER).is_some()).then_some(SIGNATURE_UNREAD)
+                };
+                let why = Explained(cause, unread);
+                refusal::note(cause.code(), &why);
                 if let Some(count) = self.metrics.refused_token(cause, now) {
-                    tracing::warn!(cause = cause.code(), count, "runtime token refused: {cause}");
+                    tracing::warn!(cause = cause.code(), count, "runtime token refused: {why}");
                 }
                 Rejection::UNSIGNED
             }
@@ -138,6 +154,23 @@ impl Authenticator {
         }
     }
 }
+
+/// A cause, and the way out where the delivery has a proof that the mode does not read. Only its display looks for that: for
+/// a line of the log, of which there are few, and for tests.
+struct Explained<C, H>(C, H);
+
+impl<C: fmt::Display, H: Fn() -> Option<&'static str>> fmt::Display for Explained<C, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(cause, way_out) = self;
+        cause.fmt(f)?;
+        way_out().map_or(Ok(()), |way_out| write!(f, "; {way_out}"))
+    }
+}
+
+const TOKEN_UNREAD: &str = "it has a runtime token, which mode `hmac` does not read: set `KIKET_AUTHENTICATION` to `token` or \
+                            `either` if Kiket signs no deliveries of this installation";
+const SIGNATURE_UNREAD: &str = "it has a signature, which mode `token` does not read: set `KIKET_AUTHENTICATION` to `hmac` or \
+                                `either` if Kiket sends this installation no runtime tokens";
 
 impl Refused {
     fn undecided(&self) -> Option<Duration> {
@@ -200,7 +233,7 @@ const MARGIN: u64 = 60;
 
 /// The token in a body, and its type. A token is a text in an object, and nothing else is one.
 fn read(body: &Bytes) -> Option<(Secret, Option<String>)> {
-    let body = std::str::from_utf8(body).ok()?;
+    let body = without_mark(std::str::from_utf8(body).ok()?);
     let mut authentication = Envelope::read(body).ok()?.authentication(body)?;
     let mut text = |name| match authentication.remove(name)? {
         serde_json::Value::String(text) => Some(text),
@@ -236,5 +269,40 @@ mod tests {
             assert_eq!(refusal.unwrap_err().respond().status, http::StatusCode::UNAUTHORIZED, "{mode}");
             assert_eq!(authenticator.metrics.signature_refusals(), [("no_secret", 1)], "{mode}");
         }
+    }
+
+    /// The cause that a test sees for an unsigned delivery with this body.
+    async fn cause(mode: Authentication, body: &'static [u8]) -> String {
+        let request = Request {
+            target: Target::default(),
+            headers: Headers::default(),
+            body: Bytes::from_static(body),
+        };
+        let (clock, metrics) = (Clock::default(), Metrics::default());
+        let signatures = Verifier::new(&[Secret::from("sh_123456789012345")]).ok();
+        let authenticator = Authenticator { mode, signatures, tokens: None, clock, metrics };
+        let limit = ConcurrencyLimit::new(1, 0);
+        let (refused, cause) = refusal::observed(authenticator.authenticate(&request, &limit)).await;
+        assert_eq!(refused.unwrap_err().respond().status, http::StatusCode::UNAUTHORIZED);
+        cause.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_token_that_the_mode_does_not_read_is_named() {
+        let hmac = Authentication::Hmac;
+        for body in [
+            r#"{"authentication":{"runtime_token":"a.b.c"}}"#,
+            "\u{feff}{\"authentication\":{\"runtime_token\":\"a\"}}",
+        ] {
+            let cause = cause(hmac, body.as_bytes()).await;
+            assert!(cause.starts_with("timestamp_missing: "), "{cause}");
+            assert!(cause.contains("runtime token") && cause.contains("`KIKET_AUTHENTICATION`"), "{cause}");
+            assert!(!cause.contains("a.b.c"), "{cause}");
+        }
+        for body in [&b"{}"[..], b"", b"\xff", br#"{"authentication":{"runtime_token":7}}"#] {
+            assert!(!cause(hmac, body).await.contains("KIKET_AUTHENTICATION"));
+        }
+        let both = cause(Authentication::Both, br#"{"authentication":{"runtime_token":"a.b.c"}}"#).await;
+        assert!(!both.contains("KIKET_AUTHENTICATION"), "{both}");
     }
 }

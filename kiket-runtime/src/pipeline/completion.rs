@@ -50,9 +50,11 @@ impl Future for InSpan {
         let entered = caught(|| span.enter());
         let polled = caught(|| delivery.as_mut().poll(context));
         let _ = caught(|| drop(entered));
-        let Poll::Ready(response) = polled.unwrap_or_else(|_| Poll::Ready(panicked())) else {
-            return Poll::Pending;
-        };
+        let polled = polled.unwrap_or_else(|_| {
+            let _ = caught(|| tracing::error!("the delivery panicked outside of its handler"));
+            Poll::Ready(panicked())
+        });
+        let Poll::Ready(response) = polled else { return Poll::Pending };
         let _ = caught(|| *span = Span::none());
         Poll::Ready(response)
     }

@@ -5,7 +5,7 @@ use crate::{
     delivery::Delivery,
     error::{HandlerError, Rejection},
     handler::{HandlerFuture, Route},
-    types::caught,
+    types::{caught, is_same_event},
 };
 
 /// A handler that is ready to run, or why it cannot be called. What its arguments hold may panic when it is dropped.
@@ -20,13 +20,17 @@ impl<'d> Call<'d> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        if let Some(call) = self.0.take() {
-            let _ = caught(|| drop(call));
+        if let Some(call) = self.0.take()
+            && caught(|| drop(call)).is_err()
+        {
+            tracing::error!(
+                "an argument of the handler panicked when it was dropped; `RUST_BACKTRACE=1` shows where"
+            );
         }
     }
 }
 
-/// Prepares the extractors, then checks that the body is JSON and names no other event: 400. A payload that does not decode
+/// Prepares the extractors, then checks that the body is JSON and names no other event, by either of its names: 400. A payload that does not decode
 /// is no reason to stop here, but the outcome of the handler: a stored reply goes before it.
 pub(super) fn decode<'d>(
     delivery: &'d Delivery,
@@ -39,7 +43,7 @@ pub(super) fn decode<'d>(
     let envelope = delivery.envelope().map_err(|error| Stop::rejected(Rejection::not_json(error)))?;
     let event = delivery.event().as_str();
     let named = envelope.event(delivery.body());
-    if event_in_path && named.is_some_and(|named| named != event) {
+    if event_in_path && named.is_some_and(|named| !is_same_event(&named, event)) {
         return Err(Stop::rejected(Rejection::event_mismatch(event)));
     }
     Ok(call)

@@ -34,6 +34,7 @@ struct LeaseGuard<'d> {
     deduplicator: &'d Deduplicator,
     key: DedupeKey,
     token: LeaseToken,
+    delivery: Delivery,
     /// Whether the event asks for a decision.
     guards: bool,
 }
@@ -64,10 +65,18 @@ impl Deduplicator {
         let late = "it does not respond before the delivery's deadline";
         match before(delivery.deadline(), begun, late).await {
             Ok(BeginOutcome::Leased(token)) => {
-                let guards = delivery.event().as_str().starts_with(GUARDS);
-                Ok(Claim(Some(LeaseGuard { deduplicator: self, key, token, guards })))
+                let (delivery, guards) = (delivery.clone(), delivery.event().as_str().starts_with(GUARDS));
+                Ok(Claim(Some(LeaseGuard { deduplicator: self, key, token, delivery, guards })))
             }
-            Ok(BeginOutcome::Done(stored)) => Err(Stop::Replayed(stored)),
+            Ok(BeginOutcome::Done(stored)) => {
+                if stored.request_hash().is_some_and(|hash| Some(hash) != delivery.content_hash()) {
+                    tracing::warn!(
+                        "the delivery has the id of another one with another body: it gets the reply of that one, and its \
+                         handler does not run"
+                    );
+                }
+                Err(Stop::Replayed(stored))
+            }
             Ok(BeginOutcome::Running { remaining }) => {
                 Err(Stop::refused(Rejection::still_running(remaining)))
             }
@@ -108,7 +117,8 @@ impl Claim<'_> {
         if response.is_final() {
             let reply = StoredReply::new(response.status, response.body.clone());
             let is_decision = response.is_decision || lease.guards;
-            lease.commit(&reply.with_decision(is_decision)).await;
+            let reply = reply.with_decision(is_decision).with_request_hash(lease.delivery.content_hash());
+            lease.commit(&reply).await;
         } else {
             lease.release().await;
         }

@@ -97,13 +97,17 @@ impl Pipeline {
         // The delivery is done: nothing of what follows may change its response.
         let settled = caught_to_end(claim.settle(&ended.response)).await;
         let _ = caught(|| {
-            if let Err(error) = settled {
+            if let Err(text) = settled {
+                let error = self.responder.redactor.redact(text);
                 tracing::error!(error, "the deduplication store panicked: the reply may not be stored");
             }
             self.recorder.record(&route, &ended, arrived.elapsed());
         });
         let Ended { response, stop, .. } = ended;
-        let _ = caught(|| drop((stop, delivery, route))); // with values of the user's
+        // With values of the user's.
+        if caught(|| drop((stop, delivery, route))).is_err() {
+            let _ = caught(|| tracing::error!("a value of the delivery panicked when it was dropped"));
+        }
         drop(permit);
         response
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use serde::{Deserialize, de::IgnoredAny};
 use tokio::time::Instant;
 use tracing::{Span, field};
 
@@ -10,7 +12,7 @@ use crate::{
     delivery::{Delivery, Envelope, JsonText, Request},
     error::Rejection,
     handler::{Registry, Route},
-    types::{EventName, EventNameError},
+    types::{EventName, EventNameError, other_name},
 };
 
 /// Finds the handler of a request by event and version: 404 if there is none, 400 where they cannot be read. A body is read
@@ -20,6 +22,7 @@ pub(super) fn route(registry: &Registry, request: &Request<'_>) -> Result<(Arc<R
     let version = target.version(headers)?;
     let find = |event: &str| {
         let route = registry.find(event, version.key);
+        let route = route.or_else(|| registry.find(alias(event, body)?, version.key));
         route.cloned().ok_or_else(|| Rejection::no_handler(event, &version.written))
     };
     if let Some(event) = target.event()? {
@@ -33,6 +36,33 @@ pub(super) fn route(registry: &Registry, request: &Request<'_>) -> Result<(Arc<R
     }
     let route = find(&event)?;
     Ok((route, body))
+}
+
+/// The other name of an event that has two, for extensions that handle only that one (wire contract, event-aliases).
+fn alias(event: &str, body: &Bytes) -> Option<&'static str> {
+    let other = other_name(event)?;
+    let of_issue = || {
+        let body = JsonText::new(body.clone()).ok()?;
+        serde_json::from_str::<Comment>(body.as_str()).ok().filter(Comment::has_issue)
+    };
+    (event != "comment.created" || of_issue().is_some()).then_some(other)
+}
+
+/// What a comment is on.
+#[derive(Deserialize)]
+struct Comment {
+    issue: Option<IgnoredAny>,
+    #[serde(alias = "issueId")]
+    issue_id: Option<IgnoredAny>,
+    data: Option<Box<Self>>,
+    payload: Option<Box<Self>>,
+}
+
+impl Comment {
+    fn has_issue(&self) -> bool {
+        let below = || [&self.data, &self.payload].into_iter().flatten().any(|comment| comment.has_issue());
+        self.issue.is_some() || self.issue_id.is_some() || below()
+    }
 }
 
 /// A delivery that is verified and has a handler.

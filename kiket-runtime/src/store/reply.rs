@@ -81,17 +81,23 @@ impl StoredReply {
     }
 }
 
-/// The stored form of a reply: the status, the seconds of `Retry-After` or -1, the body.
+/// The stored form of a reply: the status, the seconds of `Retry-After` or -1, the body, the hash of the request.
 #[cfg(any(feature = "postgres", feature = "redis"))]
 impl StoredReply {
     pub(crate) fn retry_seconds(&self) -> i64 {
         self.retry_after.map_or(-1, |delay| i64::try_from(delay.as_secs()).unwrap_or(i64::MAX))
     }
 
-    /// `None` if no store of this version has written it.
-    pub(crate) fn restore(status: i64, retry_seconds: i64, body: Vec<u8>) -> Option<Self> {
+    /// The hash of the request in hex, or nothing.
+    pub(crate) fn request_text(&self) -> String {
+        self.request_hash.map(|hash| format!("{hash:016x}")).unwrap_or_default()
+    }
+
+    /// `None` if no store of this version has written it. The hash of the request may be absent: earlier versions wrote none.
+    pub(crate) fn restore(status: i64, retry_seconds: i64, body: Vec<u8>, request: &str) -> Option<Self> {
         let status = StatusCode::from_u16(u16::try_from(status).ok()?).ok()?;
         let delay = u64::try_from(retry_seconds).ok().map(Duration::from_secs);
-        Some(Self::new(status, body).with_retry_after(delay))
+        let request = u64::from_str_radix(request, 16).ok().and_then(NonZeroU64::new);
+        Some(Self::new(status, body).with_retry_after(delay).with_request_hash(request))
     }
 }

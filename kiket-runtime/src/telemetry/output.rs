@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::types::Mutex;
+use crate::types::{Mutex, caught};
 
 /// How many bytes may wait to be written. What comes on top is dropped.
 const CAPACITY: usize = 1024 * 1024;
@@ -136,7 +136,7 @@ impl Output {
     }
 
     fn run(&self, mut sink: impl Write) {
-        let (mut batch, mut torn) = (Vec::new(), false);
+        let (mut batch, mut torn, mut complete) = (Vec::new(), false, true);
         loop {
             let mut queue = self.lock();
             while queue.text.is_empty() {
@@ -146,8 +146,17 @@ impl Output {
             queue.idle = false;
             queue.taken += 1;
             mem::swap(&mut queue.text, &mut batch);
+            let lines = if complete { mem::take(&mut queue.unreported) } else { 0 };
             drop(queue);
-
+            if lines > 0 {
+                // Now that the queue is empty, it has room for this line. A subscriber that panics does not end this thread.
+                let _ = caught(|| {
+                    tracing::warn!(
+                        lines,
+                        "log lines were dropped: their reader was too slow, or they could not be written"
+                    );
+                });
+            }
             if torn {
                 batch.insert(0, b'\n'); // the next line must not continue half a line
             }
@@ -157,16 +166,10 @@ impl Output {
             let mut queue = self.lock();
             queue.done += 1;
             queue.lose(unwritten);
-            let lines = if unwritten.is_empty() { mem::take(&mut queue.unreported) } else { 0 };
+            complete = unwritten.is_empty();
             drop(queue);
             self.0.written.notify_all();
             batch.clear();
-            if lines > 0 {
-                tracing::warn!(
-                    lines,
-                    "log lines were dropped: their reader was too slow, or they could not be written"
-                );
-            }
             let collecting = |queue: &mut Queue| queue.flushing == 0;
             drop(self.0.filled.wait_timeout_while(self.lock(), COLLECTING, collecting));
         }
@@ -314,6 +317,9 @@ mod tests {
         assert_eq!(test.write(Err(ErrorKind::Interrupted.into())), "\nfourth\n");
         assert_eq!(test.write(Err(ErrorKind::WouldBlock.into())), "\nfourth\n");
         assert_eq!(test.write(Ok(8)), "\nfourth\n");
-        assert_eq!(test.counts(), (2, 0));
+        assert_eq!(test.counts(), (2, 2));
+        test.output.write(b"fifth\n");
+        assert_eq!(test.write(Ok(6)), "fifth\n");
+        assert_eq!(test.counts(), (2, 0), "they are reported once lines can be written");
     }
 }

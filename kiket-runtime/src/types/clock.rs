@@ -42,6 +42,16 @@ impl Clock {
         }
     }
 
+    /// Now; a fixed clock has whole seconds.
+    pub fn now(&self) -> SystemTime {
+        /// The end of the year 9999, in Unix seconds.
+        const LATEST: u64 = 253_402_300_799;
+        match &self.fixed {
+            None => SystemTime::now(),
+            Some(_) => UNIX_EPOCH + Duration::from_secs(self.unix_seconds().min(LATEST)),
+        }
+    }
+
     /// Whole seconds since 1970-01-01 00:00 UTC; 0 before that.
     pub fn unix_seconds(&self) -> u64 {
         match &self.fixed {

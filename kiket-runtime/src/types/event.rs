@@ -68,6 +68,28 @@ pub trait Event {
     const NAME: EventName;
 }
 
+/// The events that have two names (wire contract, event-aliases).
+const ALIASES: [(&str, &str); 4] = [
+    ("comment.created", "issue.commented"),
+    ("before_transition", "workflow.before_transition"),
+    ("after_transition", "workflow.after_transition"),
+    ("sla_status", "workflow.sla_status"),
+];
+
+/// The other name of an event that has two.
+pub(crate) fn other_name(event: &str) -> Option<&'static str> {
+    ALIASES.iter().find_map(|&(one, other)| match event {
+        event if event == one => Some(other),
+        event if event == other => Some(one),
+        _ => None,
+    })
+}
+
+/// Whether both names are names of one event.
+pub(crate) fn is_same_event(one: &str, other: &str) -> bool {
+    one == other || other_name(one) == Some(other)
+}
+
 /// The longest event name in bytes (wire contract, event-grammar).
 const EVENT_NAME_BYTES: usize = 128;
 /// The most segments of an event name (wire contract, event-grammar).

@@ -20,13 +20,14 @@ mod sync;
 mod text;
 mod time;
 mod timeout;
+mod unknown;
 mod visits;
 
 pub(crate) use self::{
     absent::or_default,
     base_url::BaseUrl,
     deadline::{unless, within},
-    event::{VERSION_HEADER, VersionKey},
+    event::{VERSION_HEADER, VersionKey, is_same_event, other_name},
     headers::Repeated,
     hex::{hex, sha256_of_parts},
     key::Key,
@@ -37,6 +38,7 @@ pub(crate) use self::{
     sync::Mutex,
     time::{read_rfc3339, read_time, rfc3339},
     timeout::read_timeout,
+    unknown::{CONFIDENTIAL, unknown_fields},
     visits::visits,
 };
 pub use self::{
@@ -50,4 +52,5 @@ pub use self::{
     secret::{Secret, SecretError},
     time::Timestamp,
     timeout::{Timeout, TimeoutError},
+    unknown::ENVELOPE,
 };

@@ -1,30 +1,44 @@
 //! Redacts the known secrets in texts for logs and responses.
 
+use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::types::secret::Secret;
 
-/// The secrets of an extension: webhook secrets, tokens, secret settings.
+/// The secrets of an extension: webhook secrets, tokens, secret settings. Each as it is, and in the forms in which texts quote
+/// it (wire contract, redaction).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Redactor(Vec<Secret>);
 
 /// The shortest secret in bytes: to redact shorter ones would destroy most texts.
 const SHORTEST: usize = 4;
-/// The largest product of text length and number of secrets that is searched: a delivery may bring thousands of secrets,
+/// The largest product of text length and number of forms that is searched: a delivery may bring thousands of secrets,
 /// and an error may quote the whole delivery.
-const MOST: usize = 16 * 1024 * 1024;
+const MOST: usize = 64 * 1024 * 1024;
 
 impl Redactor {
     pub(crate) fn new<'s>(secrets: impl IntoIterator<Item = &'s Secret>) -> Self {
         let secrets = secrets.into_iter().filter(|secret| secret.expose().len() >= SHORTEST);
-        let mut secrets: Vec<_> =
-            secrets.flat_map(|secret| [Some(secret.clone()), quoted(secret)]).flatten().collect();
-        // The longest first: a secret may contain another.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
-        Self(secrets)
+        let mut redactor = Self(secrets.flat_map(|secret| forms(secret.expose())).collect());
+        redactor.sort();
+        redactor
     }
 
     /// A redactor that also knows the secrets of a delivery.
     pub(crate) fn with(&self, secrets: &[Secret]) -> Self {
-        Self::new(self.0.iter().chain(secrets))
+        let mut both = Self::new(secrets);
+        both.0.extend(self.0.iter().cloned());
+        both.sort();
+        both
+    }
+
+    /// The longest first: a secret may contain another.
+    fn sort(&mut self) {
+        let order = |secret: &Secret| std::cmp::Reverse(secret.expose().len());
+        self.0.sort_by(|one, other| {
+            order(one).cmp(&order(other)).then_with(|| one.expose().cmp(other.expose()))
+        });
+        self.0.dedup_by(|one, other| one.expose() == other.expose());
     }
 
     /// The text with `…` in place of every secret; only `…` if the search would take too long.
@@ -38,11 +52,54 @@ impl Redactor {
     }
 }
 
-/// A secret as `Debug` quotes it, which differs if it has quotes, backslashes or line breaks.
-fn quoted(secret: &Secret) -> Option<Secret> {
-    let quoted = format!("{:?}", secret.expose());
-    let inside = quoted.strip_prefix('"')?.strip_suffix('"')?;
-    (inside != secret.expose()).then(|| Secret::from(inside))
+/// The forms of a secret: as it is, as `Debug` and JSON quote it, percent-encoded, and in base64.
+fn forms(secret: &str) -> Vec<Secret> {
+    let inside = |quoted: &str| quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned();
+    let encoded = utf8_percent_encode(secret, RESERVED).to_string();
+    let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let mut forms = vec![
+        secret.to_owned(),
+        inside(&format!("{secret:?}")),
+        inside(&serde_json::to_string(secret).unwrap_or_default()),
+        lower_hex(&encoded),
+        lower_hex(&form),
+        encoded,
+        form,
+    ];
+    for before in 0..3 {
+        forms.extend([base64::<Base64Unpadded>(secret, before), base64::<Base64UrlUnpadded>(secret, before)]);
+    }
+    forms.retain(|form| form.len() >= SHORTEST);
+    forms.into_iter().map(Secret::from).collect()
+}
+
+/// What a URL encodes: all but letters, digits, `-`, `.`, `_` and `~`.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The same percent-encoding with lower-case digits.
+fn lower_hex(encoded: &str) -> String {
+    let mut digits = 0;
+    let letters = encoded.chars().map(|letter| match letter {
+        '%' => {
+            digits = 2;
+            '%'
+        }
+        letter if digits > 0 => {
+            digits -= 1;
+            letter.to_ascii_lowercase()
+        }
+        letter => letter,
+    });
+    letters.collect()
+}
+
+/// What the base64 of any text has of a secret that stands in it behind `before` bytes, or three times as many more: the digits
+/// that depend on the secret alone, as in the credentials `user:secret`.
+fn base64<E: Encoding>(secret: &str, before: usize) -> String {
+    let bytes: Vec<u8> = std::iter::repeat_n(0, before).chain(secret.bytes()).collect();
+    // A digit has six bits. The first ones have bits of what is before, the last one may have bits of what follows.
+    let (first, whole) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+    E::encode_string(&bytes).get(first..whole).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -63,14 +120,57 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_redacted_in_every_form() {
+        use base64ct::{Base64, Base64Url};
+
+        for secret in [
+            "sh_123",
+            "a b+c/d?e=f&\u{e9}",
+            "-----BEGIN-----\n\"x\"\u{7f}",
+            "p%40ss~w.rd-1_",
+            "\u{1}\u{2028}ab",
+        ] {
+            let redactor = Redactor::new(&[Secret::from("unrelated")]).with(&[Secret::from(secret)]);
+            let quoted = serde_json::to_string(secret).unwrap();
+            let percent = utf8_percent_encode(secret, RESERVED).to_string();
+            let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            for text in [secret.to_owned(), format!("{secret:?}"), quoted, lower_hex(&percent), percent, form]
+            {
+                let redacted = redactor.redact(format!("<{text}>"));
+                assert!(["<…>", "<\"…\">"].contains(&&*redacted), "{text}: {redacted}");
+            }
+            for before in ["", "u", "me", "you", "user", "me:"] {
+                for after in ["", "!", "!!", "!!!"] {
+                    let text = format!("{before}{secret}{after}");
+                    for encoded in
+                        [Base64::encode_string(text.as_bytes()), Base64Url::encode_string(text.as_bytes())]
+                    {
+                        let redacted = redactor.redact(encoded.clone());
+                        // A digit at each end has bits of something else; the rest of the secret is gone.
+                        let rest = before.len().div_ceil(3) * 4 + after.len().div_ceil(3) * 4 + 6;
+                        assert!(
+                            redacted.contains('…') && redacted.len() <= rest,
+                            "{text}: {encoded}: {redacted}"
+                        );
+                    }
+                }
+            }
+        }
+        assert_eq!(Redactor::new(&[Secret::from("sh_123")]).redact("sh_12 c2hfM".into()), "sh_12 c2hfM");
+    }
+
+    #[test]
     fn a_text_that_is_too_long_to_search_is_not_shown() {
         let redactor = |secrets: usize| {
-            Redactor::new(&(0..secrets).map(|number| Secret::new(format!("{number:08}"))).collect::<Vec<_>>())
+            Redactor::new(
+                &(0..secrets).map(|number| Secret::new(format!("{number:05}abc"))).collect::<Vec<_>>(),
+            )
         };
+        // These have four forms: as they are, and in base64 behind 0, 1 and 2 bytes.
         let text = "x".repeat(1 << 20);
         assert_eq!(redactor(16).redact(text.clone()), text);
         assert_eq!(redactor(17).redact(text), "…");
-        assert_eq!(redactor(20_000).redact("00000007".into()), "…");
+        assert_eq!(redactor(20_000).redact("00007abc".into()), "…");
         assert_eq!(redactor(20_000).redact("seven".into()), "seven");
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use hmac::digest::CtOutput;
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
 
 /// A text that cannot be printed by accident: it has no `Display`, its `Debug` hides it, and its memory is wiped when it is
 /// dropped.
@@ -26,6 +28,23 @@ impl Secret {
     /// The text itself. Do not print it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+
+    /// Whether `given` is this secret, compared in constant time: how long it takes tells nothing about the secret. A blank
+    /// secret matches nothing.
+    ///
+    /// ```
+    /// use kiket_runtime::Secret;
+    ///
+    /// assert!(Secret::new("t-1").matches("t-1"));
+    /// assert!(!Secret::new("t-1").matches("t-2") && !Secret::new("").matches(""));
+    /// ```
+    #[doc(alias = "constant_time_eq")]
+    pub fn matches(&self, given: impl AsRef<[u8]>) -> bool {
+        // The hashes have one length, and CtOutput compares all of it.
+        let [secret, given] = [self.expose().as_bytes(), given.as_ref()]
+            .map(|text| CtOutput::<Sha256>::new(Sha256::digest(text)));
+        secret == given && !self.is_blank()
     }
 
     /// Whether it is empty or only white space.

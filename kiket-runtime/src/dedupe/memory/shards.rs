@@ -86,11 +86,11 @@ impl Shards {
         reply: &StoredReply,
         now: Instant,
         retention: Duration,
-    ) -> Result<LeaseState, StoreError> {
+    ) -> LeaseState {
         let (name, at) = (self.name(key), self.millis(now));
         let until = at.saturating_add(u64::try_from(retention.as_millis()).unwrap_or(u64::MAX));
         let mark = Mark::new(name, token, until, reply);
-        Ok(self.at(name, |shard| shard.commit(mark, reply, now, at, self)))
+        self.at(name, |shard| shard.commit(mark, reply, now, at, self))
     }
 
     pub(crate) fn release(&self, key: &DedupeKey, token: LeaseToken, now: Instant) -> LeaseState {
@@ -101,27 +101,20 @@ impl Shards {
         })
     }
 
-    /// Deliveries and bytes of bodies, counted and checked.
+    /// Deliveries, the bytes of their bodies, and those of their marks with the room for more; counted and checked.
     #[cfg(test)]
-    pub(crate) fn usage(&self) -> (usize, usize) {
-        let mut usage = (0, 0);
+    pub(crate) fn usage(&self) -> (usize, usize, usize) {
+        let mut usage = (0, 0, 0);
         for shard in self.others.iter().chain([&self.first]) {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             let bytes = shard.done.iter().map(Mark::cost).sum::<usize>();
             assert_eq!(shard.bytes, bytes, "bytes are counted right");
             let indexed = shard.index.iter().filter(|number| shard.mark(**number).is_some()).count();
             assert_eq!(shard.index.len(), indexed, "the index leads to marks");
-            usage = (usage.0 + shard.entries(), usage.1 + bytes);
+            let of_marks = shard.done.capacity() * size_of::<Mark>() + shard.index.allocation_size();
+            usage = (usage.0 + shard.entries(), usage.1 + bytes, usage.2 + of_marks);
         }
         usage
-    }
-
-    /// The bytes that marks take, with the room for more that comes with them.
-    #[cfg(test)]
-    pub(crate) fn bytes_of_marks(&self) -> usize {
-        let shards = self.others.iter().chain([&self.first]);
-        let of = |shard: &Shard| shard.done.capacity() * size_of::<Mark>() + shard.index.allocation_size();
-        shards.map(|shard| of(&shard.lock().unwrap_or_else(PoisonError::into_inner))).sum()
     }
 
     fn name(&self, key: &DedupeKey) -> Name {
@@ -261,7 +254,7 @@ impl Shard {
         // Marks that go to make room do not change it.
         let number = self.first.wrapping_add(u32::try_from(self.done.len()).unwrap_or(u32::MAX));
         if !is_ok(reply) && self.make_room(reply, at, store) {
-            mark.body = Some(body(reply));
+            mark.body = Some(Box::new(body(reply)));
             self.bytes += mark.cost();
             if !reply.needs_body() {
                 self.large.push_back(number);
@@ -287,7 +280,8 @@ impl Shard {
             }
             match self.large.pop_front() {
                 Some(number) => {
-                    if self.drop_body(number) {
+                    let dropped = self.drop_body(number);
+                    if dropped {
                         store.evicted.a_body();
                     }
                 }
@@ -382,12 +376,12 @@ fn is_ok(reply: &StoredReply) -> bool {
 }
 
 /// A reply as it is stored; a small body in a piece of memory of its own size.
-fn body(reply: &StoredReply) -> Box<StoredReply> {
+fn body(reply: &StoredReply) -> StoredReply {
     if reply.body().len() > StoredReply::SMALL_BODY {
-        return Box::new(reply.clone());
+        return reply.clone();
     }
     let small = StoredReply::new(reply.status(), reply.body().to_vec());
-    Box::new(small.with_retry_after(reply.retry_after()).with_request_hash(reply.request_hash()))
+    small.with_retry_after(reply.retry_after()).with_request_hash(reply.request_hash())
 }
 
 /// What was evicted before its time, in all shards. The log says so whenever the number has doubled.

@@ -24,15 +24,17 @@ mod body;
 mod github;
 mod headers;
 mod provider;
+mod shared_token;
 mod slack;
 mod standard_webhooks;
 mod stripe;
 #[cfg(test)]
 mod tests;
+mod twilio;
 mod webhook;
 
 pub use self::{
-    github::GitHub, provider::Provider, slack::Slack, standard_webhooks::StandardWebhooks, stripe::Stripe,
-    webhook::ExternalWebhook,
+    github::GitHub, provider::Provider, shared_token::SharedToken, slack::Slack,
+    standard_webhooks::StandardWebhooks, stripe::Stripe, twilio::Twilio, webhook::ExternalWebhook,
 };
 pub use crate::error::{VerificationError, VerificationErrorKind};

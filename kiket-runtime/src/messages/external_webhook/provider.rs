@@ -11,8 +11,9 @@ use crate::{
 
 /// A service that signs its webhooks.
 ///
-/// It is implemented for [`GitHub`](super::GitHub), [`Slack`](super::Slack), [`Stripe`](super::Stripe) and
-/// [`StandardWebhooks`](super::StandardWebhooks). Implement it for another service:
+/// It is implemented for [`GitHub`](super::GitHub), [`Slack`](super::Slack), [`Stripe`](super::Stripe),
+/// [`StandardWebhooks`](super::StandardWebhooks), [`Twilio`](super::Twilio) and, for a token that is sent as it is,
+/// [`SharedToken`](super::SharedToken). Implement it for another service:
 ///
 /// ```
 /// use hmac::{Hmac, KeyInit, Mac};
@@ -68,18 +69,20 @@ impl ExternalWebhook {
     pub fn header(&self, name: &str) -> Result<&str, VerificationError> {
         match self.headers().only(name) {
             Ok(Some(value)) => std::str::from_utf8(value).map_err(|_| malformed(name, "text")),
-            Ok(None) => Err(unfit(VerificationErrorKind::Missing, name, "is missing")),
-            Err(Repeated) => Err(unfit(VerificationErrorKind::Repeated, name, "is there more than once")),
+            Ok(None) => Err(unfit(VerificationErrorKind::Missing, "header", name, "is missing")),
+            Err(Repeated) => {
+                Err(unfit(VerificationErrorKind::Repeated, "header", name, "is there more than once"))
+            }
         }
     }
 }
 
 pub(super) fn malformed(header: &str, expected: &str) -> VerificationError {
-    unfit(VerificationErrorKind::Malformed, header, &format!("is not {expected}"))
+    unfit(VerificationErrorKind::Malformed, "header", header, &format!("is not {expected}"))
 }
 
-fn unfit(kind: VerificationErrorKind, header: &str, why: &str) -> VerificationError {
-    VerificationError::new(kind, format!("the header `{header}` {why}"))
+pub(super) fn unfit(kind: VerificationErrorKind, place: &str, name: &str, why: &str) -> VerificationError {
+    VerificationError::new(kind, format!("the {place} `{name}` {why}"))
 }
 
 pub(super) fn unusable_secret(why: &str) -> VerificationError {

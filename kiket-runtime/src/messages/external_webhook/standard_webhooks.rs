@@ -10,7 +10,8 @@ use crate::{auth::MacKey, error::VerificationError, types::Secret};
 
 /// [Standard Webhooks](https://www.standardwebhooks.com), which many services send: `webhook-signature`, the HMAC-SHA256 of
 /// `webhook-id`, `webhook-timestamp` and the body, with dots between them. The time may be 300 s from when Kiket
-/// received it. While a secret is rotated there are several signatures, and one must match.
+/// received it. While a secret is rotated there are several signatures, and one must match. The older names `svix-id`,
+/// `svix-timestamp` and `svix-signature` are read as well.
 ///
 /// ```
 /// use kiket_runtime::external_webhook::{ExternalWebhook, StandardWebhooks};
@@ -31,9 +32,10 @@ use crate::{auth::MacKey, error::VerificationError, types::Secret};
 #[derive(Debug, Clone)]
 pub struct StandardWebhooks(Key);
 
-const ID: &str = "webhook-id";
-const TIMESTAMP: &str = "webhook-timestamp";
-const SIGNATURE: &str = "webhook-signature";
+/// The headers of id, time and signature.
+const HEADERS: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+/// Their names before the standard, which Svix still sends.
+const OLDER: [&str; 3] = ["svix-id", "svix-timestamp", "svix-signature"];
 
 impl StandardWebhooks {
     /// Standard Webhooks, with the secret of the endpoint: base64, behind `whsec_` or alone.
@@ -50,14 +52,17 @@ impl StandardWebhooks {
 
 impl Provider for StandardWebhooks {
     fn verify(&self, webhook: &ExternalWebhook) -> Result<(), VerificationError> {
-        let (id, time) = (webhook.header(ID)?, webhook.header(TIMESTAMP)?);
+        let is_there = |name| webhook.headers().all(name).next().is_some();
+        let older = OLDER.into_iter().any(is_there) && !HEADERS.into_iter().any(is_there);
+        let [id_header, time_header, signature_header] = if older { OLDER } else { HEADERS };
+        let (id, time) = (webhook.header(id_header)?, webhook.header(time_header)?);
         // With a dot in the id, other parts could have the same signed text.
         if id.is_empty() || id.contains('.') {
-            return Err(malformed(ID, "an id without dots"));
+            return Err(malformed(id_header, "an id without dots"));
         }
-        let macs = read(webhook.header(SIGNATURE)?)
-            .ok_or_else(|| malformed(SIGNATURE, "a list like `v1,…` with base64 of 32 bytes"))?;
-        check_time(webhook, TIMESTAMP, time)?;
+        let macs = read(webhook.header(signature_header)?)
+            .ok_or_else(|| malformed(signature_header, "a list like `v1,…` with base64 of 32 bytes"))?;
+        check_time(webhook, time_header, time)?;
         self.0.check(&macs, &[id.as_bytes(), b".", time.as_bytes(), b".", webhook.text().as_bytes()])
     }
 }
@@ -67,15 +72,12 @@ impl Provider for StandardWebhooks {
 /// signature  = "v1," base64 / version "," text
 /// ```
 ///
-/// There is at least one `v1`; other versions are ignored.
+/// There is at least one `v1` that can be read; other parts are ignored (wire contract, signature-lists).
 fn read(header: &str) -> Option<Vec<[u8; 32]>> {
-    let mut macs = Vec::new();
-    for signature in header.split(' ') {
-        if let ("v1", base64) = signature.split_once(',')? {
-            let mut mac = [0; 32];
-            let decoded = Base64::decode(base64, &mut mac).ok()?.len();
-            macs.push((decoded == mac.len()).then_some(mac)?);
-        }
-    }
-    Some(macs).filter(|macs| !macs.is_empty())
+    let macs = header.split_ascii_whitespace().filter_map(|signature| {
+        let mut mac = [0; 32];
+        let decoded = Base64::decode(signature.strip_prefix("v1,")?, &mut mac).ok()?.len();
+        (decoded == mac.len()).then_some(mac)
+    });
+    Some(macs.collect()).filter(|macs: &Vec<_>| !macs.is_empty())
 }

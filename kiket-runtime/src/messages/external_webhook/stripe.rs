@@ -51,15 +51,15 @@ impl Provider for Stripe {
 /// part      = "t=" time / "v1=" 64HEXDIG / scheme "=" text
 /// ```
 ///
-/// There is one time, and at least one `v1`; other schemes are ignored.
+/// There is one time, and at least one `v1` that can be read; other parts are ignored (wire contract, signature-lists).
 fn read(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
     let mut time = None;
     let mut macs = Vec::new();
     for part in header.split(',') {
-        match part.split_once('=')? {
-            ("t", _) if time.is_some() => return None,
-            ("t", text) => time = Some(text),
-            ("v1", hex) => macs.push(read_hex(hex.as_bytes())?),
+        match part.trim().split_once('=') {
+            Some(("t", _)) if time.is_some() => return None,
+            Some(("t", text)) => time = Some(text),
+            Some(("v1", hex)) => macs.extend(read_hex(hex.as_bytes())),
             _ => {}
         }
     }

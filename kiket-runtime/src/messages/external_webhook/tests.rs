@@ -176,7 +176,14 @@ fn every_header_must_be_there_once_and_whole() {
                 "x".repeat(1_000_000),
                 "v1,".repeat(100_000),
             ] {
-                signed.check(signed.body, &with(json!(wrong)), Some(VerificationErrorKind::Malformed));
+                // White space and empty parts mean nothing in a list.
+                let in_list = match *name {
+                    "Stripe-Signature" => wrong.trim().trim_end_matches(',') == *value,
+                    "webhook-signature" => wrong.trim() == *value,
+                    _ => false,
+                };
+                let reason = (!in_list).then_some(VerificationErrorKind::Malformed);
+                signed.check(signed.body, &with(json!(wrong)), reason);
             }
             if name.to_lowercase().ends_with("timestamp") {
                 let next = value.parse::<u64>().unwrap() + 1;
@@ -253,8 +260,12 @@ fn one_of_several_signatures_must_match() {
     stripe(&format!("{t},{OTHER}"), Some(VerificationErrorKind::Mismatch));
     stripe(&format!("{t},{}", OURS.replace("v1", "v0")), Some(VerificationErrorKind::Malformed));
     stripe(&format!("{t},{t},{OURS}"), Some(VerificationErrorKind::Malformed));
-    stripe(&format!("{t},{OURS},v1=abc"), Some(VerificationErrorKind::Malformed));
-    stripe(&format!("{t}, {OURS}"), Some(VerificationErrorKind::Malformed));
+    for unread in ["x", "v1=abc", "v1=zz", "v1=", "=", "v9", "", " "] {
+        stripe(&format!("{t},{OURS},{unread}"), None);
+        stripe(&format!("{t}, {unread} , {OURS}"), None);
+        stripe(&format!("{t},{OTHER},{unread}"), Some(VerificationErrorKind::Mismatch));
+        stripe(&format!("{t},{unread}"), Some(VerificationErrorKind::Malformed));
+    }
     stripe(OURS, Some(VerificationErrorKind::Malformed));
     stripe(t, Some(VerificationErrorKind::Malformed));
     stripe(&format!("t=1700000001,{OURS}"), Some(VerificationErrorKind::Mismatch));
@@ -273,8 +284,12 @@ fn one_of_several_signatures_must_match() {
     check(format!("v1a,ed25519 {ours} v2,text"), None);
     check(other.to_owned(), Some(VerificationErrorKind::Mismatch));
     check(ours.replace("v1,", "v2,"), Some(VerificationErrorKind::Malformed));
-    check(format!("{ours} v1,bm9wZQ=="), Some(VerificationErrorKind::Malformed));
-    check(format!("{ours}  {other}"), Some(VerificationErrorKind::Malformed));
+    for unread in ["v1,!!!", "v1,AAAA", "v1,bm9wZQ==", "v1,", "v1", "v2", ",", "", "\t"] {
+        check(format!("{unread} {ours}"), None);
+        check(format!("{ours}  {unread} "), None);
+        check(format!("{unread} {other}"), Some(VerificationErrorKind::Mismatch));
+        check(unread.to_owned(), Some(VerificationErrorKind::Malformed));
+    }
     check(ours.replace('+', "-").replace('/', "_"), Some(VerificationErrorKind::Malformed));
     check(ours.replace("g0h", "G0h"), Some(VerificationErrorKind::Mismatch));
     // The same bytes, if the unused bits of base64 were ignored.
@@ -314,6 +329,8 @@ fn a_secret_that_cannot_be_used_verifies_nothing_and_is_retried() {
         assert!(!refused.to_string().contains("canary"));
         assert_eq!(HandlerError::from(refused).kind(), ErrorKind::Retryable);
     }
+    let mismatched = SharedToken::header("X-Hub-Signature-256", "canary\n");
+    check(&mismatched);
     for secret in ["", " ", " canary", "canary\n"] {
         check(&GitHub::new(secret));
         check(&Slack::new(secret));
@@ -347,10 +364,147 @@ fn providers_and_webhooks_do_not_print_what_they_know() {
     let printed = format!("{webhook:?} {providers:?} {:?}", StandardWebhooks::new("whsec_canary=="));
     assert!(!printed.contains("canary"), "{printed}");
     assert_eq!(webhook.action(), Some("github"));
+    assert_eq!(webhook.request_extra()["ip"], "canary");
+}
+
+#[test]
+fn what_is_kept_of_a_webhook_is_not_of_the_envelope() {
+    let webhook: ExternalWebhook = serde_json::from_value(json!({
+        "authentication": { "runtime_token": "canary" }, "secrets": { "KEY": "canary" }, "api": {}, "secret_status": {},
+        "tenant": 7, "receivedAt": "2026-05-02T09:10:00Z",
+        "externalWebhook": { "body": "", "secrets": "canary", "ip": "::1", "queryParams": { "a": "b" }, "contentType": "text/plain" },
+    }))
+    .unwrap();
+    let kept = |fields: &Map<String, Value>| fields.keys().cloned().collect::<Vec<_>>();
     assert_eq!(
-        (&webhook.extra()["secrets"]["KEY"], &webhook.request_extra()["ip"]),
-        (&json!("canary"), &json!("canary"))
+        (kept(webhook.extra()), kept(webhook.request_extra())),
+        (vec!["tenant".into()], vec!["ip".into()])
     );
+    assert_eq!((webhook.query("a"), webhook.content_type()), (Some("b"), Some("text/plain")));
+    assert!(webhook.received_at().is_some());
+}
+
+/// The headers that Svix sent before the standard had names of its own.
+#[test]
+fn older_names_of_the_standard_are_read() {
+    let [.., standard, _] = documented();
+    let named = |prefix: &str| -> Vec<(String, Value)> {
+        let headers = standard.headers().into_iter();
+        headers.map(|(name, value)| (name.replace("webhook", prefix), value)).collect()
+    };
+    let older = named("Svix");
+    standard.check(standard.body, &older, None);
+    standard.check("{}", &older, Some(VerificationErrorKind::Mismatch));
+    for missing in 0..3 {
+        let mut older = older.clone();
+        older.remove(missing);
+        standard.check(standard.body, &older, Some(VerificationErrorKind::Missing));
+    }
+    // The names are not mixed.
+    let mixed = [&older[..2], &standard.headers()[2..]].concat();
+    standard.check(standard.body, &mixed, Some(VerificationErrorKind::Missing));
+    standard.check(standard.body, &[older, standard.headers()].concat(), None);
+}
+
+#[test]
+fn a_shared_token_is_in_a_header_or_the_query() {
+    #[track_caller]
+    fn check(provider: &SharedToken, request: Value, reason: Option<VerificationErrorKind>) {
+        let webhook: ExternalWebhook =
+            serde_json::from_value(json!({ "external_webhook": request })).unwrap();
+        let refused = webhook.verify(provider).err();
+        assert_eq!(refused.as_ref().map(VerificationError::kind), reason, "{request}");
+        assert!(!format!("{refused:?} {provider:?}").contains("canary"), "{refused:?}");
+    }
+    use VerificationErrorKind::{InvalidSecret, Malformed, Mismatch, Missing, Repeated};
+    let header = SharedToken::header("X-Mail-Token", "canary");
+    for (value, reason) in [
+        (json!("canary"), None),
+        (json!(["canary"]), None),
+        (json!("canary2"), Some(Mismatch)),
+        (json!("canar"), Some(Mismatch)),
+        (json!("Canary"), Some(Mismatch)),
+        (json!(" canary"), Some(Mismatch)),
+        (json!(""), Some(Mismatch)),
+        (json!(["canary", "canary"]), Some(Repeated)),
+        (json!([]), Some(Missing)),
+    ] {
+        check(&header, json!({ "headers": { "x-mail-token": value } }), reason);
+    }
+    let query = SharedToken::query("token", "canary");
+    for (value, reason) in [
+        (json!("canary"), None),
+        (json!("canary2"), Some(Mismatch)),
+        (json!(["canary"]), Some(Repeated)),
+        (json!(7), Some(Malformed)),
+        (Value::Null, Some(Missing)),
+    ] {
+        check(&query, json!({ "query_params": { "token": value } }), reason);
+    }
+    check(&query, json!({ "headers": { "token": "canary" } }), Some(Missing));
+    for blank in ["", " ", "canary "] {
+        check(
+            &SharedToken::query("token", blank),
+            json!({ "query_params": { "token": blank } }),
+            Some(InvalidSecret),
+        );
+    }
+}
+
+/// The example of Twilio's documentation, and others that OpenSSL signed with the same token.
+#[test]
+fn what_twilio_signed_is_verified() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    const BODY: &str =
+        "CallSid=CA1234567890ABCDE&Caller=%2B14158675309&Digits=1234&From=%2B14158675309&To=%2B18005551212";
+    const URL: &str = "https://mycompany.com/myapp.php?foo=1&bar=2";
+    const SIGNED: &str = "RSOYDt4T1cUTdK1PDd93/VVr8B8=";
+    #[track_caller]
+    fn check(twilio: &Twilio, request: Value, reason: Option<VerificationErrorKind>) {
+        let webhook: ExternalWebhook =
+            serde_json::from_value(json!({ "external_webhook": request })).unwrap();
+        let refused = webhook.verify(twilio).err();
+        assert_eq!(refused.as_ref().map(VerificationError::kind), reason, "{request}: {refused:?}");
+    }
+    use VerificationErrorKind::{InvalidSecret, Malformed, Mismatch, Missing};
+    let request = |url: &str, kind: &str, body: &str, signature: &str| json!({ "original_url": url, "content_type": kind, "body": body, "headers": { "X-Twilio-Signature": signature } });
+    let twilio = Twilio::new("12345");
+    check(&twilio, request(URL, FORM, BODY, SIGNED), None);
+    let shuffled = "To=%2B18005551212&Digits=1234&From=%2B14158675309&Caller=%2B14158675309&CallSid=CA1234567890ABCDE&Digits=1234";
+    check(&twilio, request(URL, FORM, shuffled, SIGNED), None);
+    check(&twilio, request("https://mycompany.com:443/myapp.php?foo=1&bar=2", FORM, BODY, SIGNED), None);
+    for (url, kind, body, signature, reason) in [
+        ("http://mycompany.com/myapp.php?foo=1&bar=2", FORM, BODY, SIGNED, Mismatch),
+        (URL, FORM, "To=1", SIGNED, Mismatch),
+        (URL, "application/json", BODY, SIGNED, Mismatch),
+        (URL, FORM, BODY, "RSOYDt4T1cUTdK1PDd93/VVr8B9=", Malformed),
+        (URL, FORM, BODY, "c2hvcnQ=", Malformed),
+        (URL, FORM, BODY, "", Malformed),
+    ] {
+        check(&twilio, request(url, kind, body, signature), Some(reason));
+    }
+    check(&Twilio::new("54321"), request(URL, FORM, BODY, SIGNED), Some(Mismatch));
+    check(&Twilio::new(" "), request(URL, FORM, BODY, SIGNED), Some(InvalidSecret));
+    // Behind a proxy: the URL is given, and its query is that of the request.
+    let behind = request("http://10.0.0.1/in?foo=1&bar=2", FORM, BODY, SIGNED);
+    check(&twilio, behind.clone(), Some(Mismatch));
+    check(&twilio.clone().url("https://mycompany.com/myapp.php"), behind, None);
+    let mut without = request(URL, FORM, BODY, SIGNED);
+    without["original_url"] = Value::Null;
+    check(&twilio, without.clone(), Some(Missing));
+    check(&twilio.clone().url(URL), without, None);
+
+    // A body that is no form is signed by its hash in the URL, and not at all without it.
+    let json_url =
+        "https://mycompany.com/j?bodySHA256=44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    check(&twilio, request(json_url, "application/json", "{}", "/UfpSClGlhTm8DYIJX2g6+GK5QU="), None);
+    check(
+        &twilio,
+        request(json_url, "application/json", "[]", "/UfpSClGlhTm8DYIJX2g6+GK5QU="),
+        Some(Mismatch),
+    );
+    check(&twilio, request(URL, "application/json", "{}", "zYQTYrRWXE7LtzbG4PfP7/bkkGo="), Some(Mismatch));
+    check(&twilio, request(URL, "", "", "zYQTYrRWXE7LtzbG4PfP7/bkkGo="), None);
 }
 
 #[test]
@@ -415,6 +569,10 @@ fn a_body_decodes_as_a_type_of_the_user() {
     let call = || Call { sid: "CA1".into(), duration: 3 };
     let form = body("application/x-www-form-urlencoded", "sid=CA1&duration=3&other=x");
     assert_eq!(form.decode::<Call>().unwrap(), call());
+    for mark in ["", "\u{feff}"] {
+        let json = body("text/plain", &format!("{mark}{}", r#"{"sid":"CA1","duration":3}"#));
+        assert_eq!(json.json::<Call>().unwrap(), call());
+    }
     let json = body("text/plain", r#"{"sid":"CA1","duration":3}"#);
     assert_eq!(json.json::<Call>().unwrap(), call());
     assert_eq!(json.decode::<&str>().unwrap(), json.text());
@@ -442,6 +600,18 @@ fn a_body_that_does_not_decode_says_where_like_a_payload() {
     check(&body(json, "<xml>"), "external_webhook.body: expected value");
     check(&body(json, ""), "external_webhook.body: EOF while parsing a value");
     check(&body("text/plain", "hi"), "external_webhook.body: invalid type: string \"hi\", expected a map");
+    // What is not known of the path is left out.
+    let keys = body(json, "{1:2}").decode::<Value>().unwrap_err();
+    assert_eq!(keys.message(), Some("external_webhook.body: key must be a string"));
+    let keys = body(json, r#"{"a":[{"b":{1:2}}]}"#).decode::<Value>().unwrap_err();
+    assert_eq!(keys.message(), Some("external_webhook.body.a[0].b: key must be a string"));
+    let deep = body(json, &"[".repeat(200)).decode::<Value>().unwrap_err();
+    assert_eq!(
+        (deep.kind(), deep.code()),
+        (ErrorKind::Rejected(http::StatusCode::BAD_REQUEST), Some("too_deep"))
+    );
+    let borrowed = body(json, r#""a\nb""#).decode::<&str>().unwrap_err();
+    assert!(borrowed.message().unwrap().contains("Cow<'_, str>"), "{borrowed}");
     let form = body("application/x-www-form-urlencoded", "number=three");
     let error = form.decode::<Issue>().unwrap_err();
     assert_eq!(error.message(), Some("external_webhook.body.number: invalid digit found in string"));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::headers;
-use crate::types::{Headers, or_default, read_time};
+use crate::types::{Headers, or_default, read_time, unknown_fields};
 
 /// A webhook of another service, as Kiket received it; the payload of an `external.webhook.…` event.
 ///
@@ -34,16 +34,16 @@ use crate::types::{Headers, or_default, read_time};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// Unknown fields are kept. `Debug` prints neither the values of headers nor the body, which hold signatures and tokens.
+/// Unknown fields are kept, except those that kiket reads itself, like `secrets`. `Debug` prints neither the values of headers nor the body, which hold signatures and tokens.
 #[derive(Clone, Deserialize)]
 pub struct ExternalWebhook {
     event: Option<String>,
     action: Option<String>,
-    #[serde(rename = "external_webhook")]
+    #[serde(rename = "external_webhook", alias = "externalWebhook")]
     request: Request,
-    #[serde(default, deserialize_with = "time")]
+    #[serde(default, deserialize_with = "time", alias = "receivedAt")]
     received_at: Option<SystemTime>,
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_fields")]
     extra: Map<String, Value>,
 }
 
@@ -130,12 +130,14 @@ struct Request {
     body: String,
     #[serde(default, deserialize_with = "headers::headers")]
     headers: Headers,
+    #[serde(alias = "contentType")]
     content_type: Option<String>,
     method: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "or_default", alias = "queryParams")]
     query_params: Map<String, Value>,
+    #[serde(alias = "originalUrl")]
     original_url: Option<String>,
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_fields")]
     extra: Map<String, Value>,
 }
 

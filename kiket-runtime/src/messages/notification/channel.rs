@@ -9,7 +9,7 @@ use super::{
     id::{id, present},
     message::{ChannelType, NotificationError},
 };
-use crate::types::or_default;
+use crate::types::{or_default, unknown_fields};
 
 /// The payload that asks whether the extension can write to a channel.
 ///
@@ -70,7 +70,7 @@ struct Fields {
     channel_id: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     channel_type: ChannelType,
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_fields")]
     extra: Map<String, Value>,
 }
 
@@ -106,7 +106,7 @@ pub struct ChannelValidity {
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_fields")]
     pub extra: Map<String, Value>,
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::{self, id};
-use crate::types::or_default;
+use crate::types::{or_default, unknown_fields};
 
 /// A message that the extension sends for Kiket.
 ///
@@ -273,7 +273,7 @@ struct Fields {
     thread_id: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     attachments: Vec<Value>,
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_fields")]
     extra: Map<String, Value>,
 }
 
@@ -432,11 +432,12 @@ mod tests {
     #[test]
     fn unknown_fields_of_a_notification_are_not_printed() {
         let read: Notification = serde_json::from_value(json!({
-            "message": "hi", "channel_type": "dm", "recipient_id": "U1", "secrets": { "KEY": "canary" },
+            "message": "hi", "channel_type": "dm", "recipient_id": "U1", "tenant": 7,
+            "secrets": { "KEY": "canary" }, "authentication": { "runtime_token": "canary" },
         }))
         .unwrap();
-        let printed = format!("{read:?}");
-        assert!(printed.contains("secrets") && !printed.contains("canary"), "{printed}");
+        let printed = format!("{read:?} {}", serde_json::to_string(&read).unwrap());
+        assert!(printed.contains("tenant") && !printed.contains("canary"), "{printed}");
     }
 
     fn value() -> impl Strategy<Value = Value> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::id;
+use crate::types::unknown_fields;
 
 /// The reply to a notification: it was sent, or why not.
 ///
@@ -42,7 +43,7 @@ pub struct Outcome {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_fields")]
     pub extra: Map<String, Value>,
 }
 

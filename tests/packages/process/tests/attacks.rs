@@ -95,8 +95,9 @@ fn clients_that_never_read_cost_little_and_are_cut_off() {
         during.memory / MIB,
         after.memory / MIB,
     );
-    assert!(during.memory - before.memory < CLIENTS as u64 * MIB / 2, "{before:?} {during:?}");
-    assert!(after.memory < before.memory + 32 * MIB, "{before:?} {after:?}");
+    for usage in [during, after] {
+        assert!(usage.memory < before.memory + CLIENTS as u64 * MIB / 5, "{before:?} {during:?} {after:?}");
+    }
     assert_eq!(running.stop().code, Some(0));
 }
 

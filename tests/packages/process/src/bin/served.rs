@@ -31,6 +31,15 @@ async fn fields() {
     tracing::info!(level = "loud", span = 1, "fields of a user");
 }
 
+/// Logs 4 MiB: more than waits for a reader.
+#[kiket::webhook("log.much", version = "v1")]
+async fn much() {
+    let text = "x".repeat(1024);
+    for number in 0..4 * 1024 {
+        tracing::info!(number, text);
+    }
+}
+
 fn api_key(context: &Context) -> String {
     let secret = context.secret("API_KEY").expect("the variable is set");
     secret.expose().to_owned()

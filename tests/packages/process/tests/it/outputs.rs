@@ -10,7 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use extension_process::{Connection, PATIENCE, Running, get};
+use extension_process::{Connection, PATIENCE, Running, get, signed};
+use serde_json::{Value, json};
 
 use super::{echo, held, quiet, served};
 
@@ -76,6 +77,27 @@ fn a_reader_that_stalls_costs_no_response() {
     assert_eq!(running.ask(&get("/health")).status, 200);
     check(running);
     drop(reader);
+}
+
+#[test]
+fn dropped_lines_are_reported_once_the_reader_goes_on() {
+    let (reader, writer) = io::pipe().unwrap();
+    let running = served().start_into(writer, Stdio::null());
+    let deliver = signed("log.much", "v1", &json!({ "id": "much" }));
+    assert_eq!(running.ask(&deliver).status, 200);
+    assert_eq!(running.ask(&get("/health")).status, 200);
+    let (mut much, mut dropped) = (0, 0);
+    for line in BufReader::new(reader).lines() {
+        let line: Value = serde_json::from_str(&line.unwrap()).expect("every line is whole");
+        much += u64::from(line["text"].is_string());
+        if line["message"].as_str().is_some_and(|message| message.starts_with("log lines were dropped")) {
+            dropped += line["lines"].as_u64().unwrap();
+            running.signal("TERM");
+        }
+    }
+    assert!(dropped > 1_000, "{dropped}");
+    assert!((4_096..4_200).contains(&(much + dropped)), "{much} and {dropped}");
+    assert_eq!(running.end().code, Some(0));
 }
 
 #[test]

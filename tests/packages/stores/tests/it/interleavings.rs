@@ -56,7 +56,7 @@ fn one_of_many_gets_the_lease_and_its_reply_stays() {
             shuttle::thread::spawn(move || match shards.begin(&key("1"), now, LEASE).unwrap() {
                 BeginOutcome::Leased(token) => {
                     committed.lock().unwrap().push(text);
-                    let held = shards.commit(&key("1"), token, &response(text), now, KEEP).unwrap();
+                    let held = shards.commit(&key("1"), token, &response(text), now, KEEP);
                     assert_eq!(held, LeaseState::Held);
                 }
                 BeginOutcome::Running { remaining } => assert_eq!(remaining, LEASE),
@@ -86,7 +86,7 @@ fn a_failed_delivery_is_run_again_by_one() {
                 }
                 BeginOutcome::Leased(token) => {
                     *effects.lock().unwrap() += 1;
-                    let held = shards.commit(&key("1"), token, &response("a"), now, KEEP).unwrap();
+                    let held = shards.commit(&key("1"), token, &response("a"), now, KEEP);
                     assert_eq!(held, LeaseState::Held);
                 }
                 BeginOutcome::Running { .. } | BeginOutcome::Done(_) => {}
@@ -116,7 +116,7 @@ fn a_lease_that_is_taken_over_commits_once() {
         };
         let held = Arc::new(Mutex::new(0));
         let commit = |shards: &Shards, held: &Mutex<u32>, token, text, at| {
-            if shards.commit(&key("1"), token, &response(text), at, KEEP).unwrap() == LeaseState::Held {
+            if shards.commit(&key("1"), token, &response(text), at, KEEP) == LeaseState::Held {
                 *held.lock().unwrap() += 1;
             }
         };
@@ -146,7 +146,7 @@ fn a_store_that_is_full_forgets_no_lease() {
             let shards = Arc::clone(&shards);
             shuttle::thread::spawn(move || match shards.begin(&key(name), now, LEASE) {
                 Ok(BeginOutcome::Leased(token)) => {
-                    let held = shards.commit(&key(name), token, &response("a"), now, KEEP).unwrap();
+                    let held = shards.commit(&key(name), token, &response("a"), now, KEEP);
                     assert_eq!(held, LeaseState::Held, "a lease was forgotten");
                 }
                 Ok(found) => panic!("no other test delivers {name}, and it is {found:?}"),

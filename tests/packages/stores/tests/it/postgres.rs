@@ -1,6 +1,6 @@
 //! The store in PostgreSQL.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 use kiket::{
     StatusCode,
@@ -218,4 +218,50 @@ async fn of_several_servers_the_one_to_write_to_is_used() {
     let url = format!("{}&host={}", replica.url(), folder(&primary));
     PostgresStore::new(&url).unwrap().check().await.unwrap();
     assert_eq!(primary.count("kiket.check").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_without_the_hash_of_its_request_is_read() {
+    let Some(postgres) = Postgres::start_own() else { return };
+    let (store, key) = (postgres.store(), DedupeKey::new("hash", "id:1"));
+    let BeginOutcome::Leased(token) = store.begin(&key, LEASE).await.unwrap() else {
+        panic!("it is the first")
+    };
+    let reply = StoredReply::new(StatusCode::OK, "1").with_request_hash(NonZeroU64::new(9));
+    for _ in 0..2 {
+        assert_eq!(store.commit(&key, &token, &reply, LEASE).await.unwrap(), LeaseState::Held);
+    }
+    assert_eq!(store.release(&key, &token).await.unwrap(), LeaseState::Lost);
+    assert_eq!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Done(reply.clone()));
+    // As an earlier version wrote it.
+    postgres.execute("UPDATE kiket_dedupe SET token = split_part(token, ':', 1)").await;
+    let without = BeginOutcome::Done(reply.with_request_hash(None));
+    assert_eq!(store.begin(&key, LEASE).await.unwrap(), without);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_are_prepared_in_sessions_only() {
+    let Some(postgres) = Postgres::start_own() else { return };
+    let Some(pooler) = Pooler::start(&postgres) else { return };
+    let count = "SELECT count(*) FROM pg_prepared_statements";
+    let pooled = PostgresStore::new(pooler.url()).unwrap();
+    let through = connect(pooler.url()).await;
+    for number in 0..20 {
+        pooled.begin(&DedupeKey::new("pooled", &number.to_string()), LEASE).await.unwrap();
+        let found = through.simple_query(count).await.unwrap();
+        let row = found.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        assert_eq!(row, Some("0"));
+    }
+    // A table that changes outdates the plans of the sessions; a program that discards them loses them.
+    let direct = postgres.store();
+    let begin = async |name: &str| {
+        let begun = direct.begin(&DedupeKey::new("direct", name), LEASE).await.unwrap();
+        assert!(matches!(begun, BeginOutcome::Leased(_)), "{begun:?}");
+    };
+    begin("before").await;
+    postgres.execute("ALTER TABLE kiket_dedupe ALTER COLUMN token TYPE varchar").await;
+    begin("after").await;
 }

@@ -1,6 +1,7 @@
 //! The store in Redis.
 
 use std::{
+    num::NonZeroU64,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
@@ -264,4 +265,20 @@ async fn a_cluster_is_followed() {
     // A process that starts now finds the other address of the URL.
     let third: Arc<dyn DedupeStore> = Arc::new(RedisStore::new(&cluster.url()).unwrap());
     begin(800, &third).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_without_the_hash_of_its_request_is_read() {
+    let Some(redis) = Redis::start_own(&[]) else { return };
+    let (store, key) = (redis.store(), DedupeKey::new("hash", "id:1"));
+    let BeginOutcome::Leased(token) = store.begin(&key, LEASE).await.unwrap() else {
+        panic!("it is the first")
+    };
+    let reply = StoredReply::new(StatusCode::OK, "1").with_request_hash(NonZeroU64::new(9));
+    assert_eq!(store.commit(&key, &token, &reply, LEASE).await.unwrap(), LeaseState::Held);
+    assert_eq!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Done(reply.clone()));
+    // As an earlier version wrote it.
+    redis.ask("HDEL kiket:dedupe:{hash/id:1} request").await;
+    let without = BeginOutcome::Done(reply.with_request_hash(None));
+    assert_eq!(store.begin(&key, LEASE).await.unwrap(), without);
 }

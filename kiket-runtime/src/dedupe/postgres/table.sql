@@ -1,7 +1,7 @@
 -- What became of each delivery; see `DedupeStore`. Run at the start where the table is absent, or by hand before.
 CREATE TABLE IF NOT EXISTS kiket_dedupe (
   key text COLLATE "C" PRIMARY KEY,
-  -- Who has the lease, or who had it when the answer was stored.
+  -- Who has the lease, or who had it when the answer was stored; then, after a colon, a hash of the request.
   token text NOT NULL,
   begun_at timestamptz NOT NULL,
   -- Until then the lease is held, or the answer kept.

@@ -1,0 +1,239 @@
+//! The pool of connections to PostgreSQL, which takes no session for granted.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+};
+use tokio::io::AsyncReadExt as _;
+use tokio_postgres::{
+    Config, NoTls, Row,
+    config::{Host, SslMode},
+    types::{ToSql, Type},
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::dedupe::thread::OPERATION;
+
+/// The timeout of connecting.
+pub(super) const CONNECT: Duration = Duration::from_secs(2);
+/// The size of the pool: more connections than such small statements make busy.
+const CONNECTIONS: usize = 8;
+/// The greatest age of a connection: after a failover, an old one may lead to a server that takes no part any more.
+const OLDEST: Duration = Duration::from_secs(300);
+/// The SQL that creates the table.
+pub(super) const TABLE: &str = include_str!("table.sql");
+
+/// `kiket de`, as two numbers: one process at a time creates the table.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(1802070891, 1948280165)";
+
+/// The pool of connections.
+#[derive(Clone)]
+pub(super) struct Connections {
+    pool: Pool,
+    tls: Option<MakeRustlsConnect>,
+    sessions: Arc<Sessions>,
+}
+
+/// Whether connections have sessions of their own, whose prepared statements save half of the server's work. Behind a pooler
+/// another program may have given the same name to another statement; there a statement is sent with its values and has no name.
+#[derive(Default)]
+struct Sessions {
+    /// Whether a connection was seen to have one.
+    seen: AtomicBool,
+    /// Whether a connection was seen to have none. Then none is relied on any more.
+    missed: AtomicBool,
+}
+
+impl Sessions {
+    /// Looks at a new connection: a pooler gives another process id than that of the server behind it.
+    async fn look(&self, client: &ClientWrapper) -> Result<(), tokio_postgres::Error> {
+        let row = client.query_typed_one("SELECT pg_backend_pid()", &[]).await?;
+        let own = process_id(client).await == Some(row.try_get(0)?);
+        if own { &self.seen } else { &self.missed }.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn are_own(&self) -> bool {
+        self.seen.load(Ordering::Relaxed) && !self.missed.load(Ordering::Relaxed)
+    }
+}
+
+/// The process id that the connection was given when it was made. The library shows it in a request to cancel only. `None` with
+/// `sslmode=require`, for that request would be encrypted.
+async fn process_id(client: &ClientWrapper) -> Option<i32> {
+    let (ours, mut theirs) = tokio::io::duplex(64);
+    client.cancel_token().cancel_query_raw(ours, NoTls).await.ok()?;
+    let mut request = Vec::new();
+    theirs.read_to_end(&mut request).await.ok()?;
+    // Length and code of the request stand before it.
+    Some(i32::from_be_bytes(*request.get(8..)?.first_chunk()?))
+}
+
+pub(super) type Values<'v> = &'v [(&'v (dyn ToSql + Sync), Type)];
+
+impl Connections {
+    pub(super) fn new(config: Config) -> Result<Self, impl std::error::Error> {
+        let recycled = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let tls = uses_tls(&config).then(tls);
+        let manager = match tls.clone() {
+            Some(tls) => Manager::from_config(config, tls, recycled),
+            None => Manager::from_config(config, NoTls, recycled),
+        };
+        let sessions = Arc::<Sessions>::default();
+        let looking = Arc::clone(&sessions);
+        let pool = Pool::builder(manager)
+            .max_size(CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(OPERATION))
+            .create_timeout(Some(CONNECT))
+            .recycle_timeout(Some(CONNECT))
+            .post_create(Hook::async_fn(move |client, _| {
+                let sessions = Arc::clone(&looking);
+                Box::pin(async move { sessions.look(client).await.map_err(HookError::Backend) })
+            }))
+            .pre_recycle(Hook::sync_fn(|_, metrics| recent(metrics.age())))
+            .build();
+        pool.map(|pool| Self { pool, tls, sessions })
+    }
+
+    async fn lend(&self) -> Result<Lent, PoolError> {
+        Ok(Lent { client: Some(self.pool.get().await?), connections: self.clone() })
+    }
+
+    pub(super) async fn one(&self, statement: &str, values: Values<'_>) -> Result<Row, PoolError> {
+        let mut lent = self.lend().await?;
+        let row = lent.one(statement, values).await;
+        lent.give_back();
+        row
+    }
+
+    pub(super) async fn execute(&self, statement: &str, values: Values<'_>) -> Result<u64, PoolError> {
+        let mut lent = self.lend().await?;
+        let rows = lent.execute(statement, values).await;
+        lent.give_back();
+        rows
+    }
+
+    pub(super) async fn create_table(&self) -> Result<(), PoolError> {
+        let mut lent = self.lend().await?;
+        let made = async {
+            let transaction = lent.client()?.transaction().await?;
+            transaction.batch_execute(LOCK).await?;
+            transaction.batch_execute(TABLE).await?;
+            Ok(transaction.commit().await?)
+        };
+        let made = made.await;
+        lent.give_back();
+        made
+    }
+
+    pub(super) fn close_idle(&self) {
+        self.pool.retain(|_, _| false);
+    }
+}
+
+/// A connection in use. If its operation is dropped, at its timeout, it is closed: another operation would wait for the
+/// response of that one. The server is asked to cancel the statement, so that none outlives its caller for long.
+struct Lent {
+    client: Option<Object>,
+    connections: Connections,
+}
+
+impl Lent {
+    fn client(&mut self) -> Result<&mut Object, PoolError> {
+        self.client.as_mut().ok_or(PoolError::Closed)
+    }
+
+    async fn one(&mut self, statement: &str, values: Values<'_>) -> Result<Row, PoolError> {
+        if !self.connections.sessions.are_own() {
+            return Ok(self.client()?.query_typed_one(statement, values).await?);
+        }
+        let client = self.client()?;
+        let statement = client.prepare_cached(statement).await?;
+        let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
+        Ok(client.query_one(&statement, &values).await?)
+    }
+
+    async fn execute(&mut self, statement: &str, values: Values<'_>) -> Result<u64, PoolError> {
+        if !self.connections.sessions.are_own() {
+            return Ok(self.client()?.execute_typed(statement, values).await?);
+        }
+        let client = self.client()?;
+        let statement = client.prepare_cached(statement).await?;
+        let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
+        Ok(client.execute(&statement, &values).await?)
+    }
+
+    fn give_back(mut self) {
+        self.client = None;
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let (Some(client), Ok(runtime)) = (self.client.take(), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        let (cancel, tls) = (Object::take(client).cancel_token(), self.connections.tls.take());
+        // The idle ones may lead to the same server, which does not respond.
+        self.connections.close_idle();
+        runtime.spawn(tokio::time::timeout(CONNECT, async move {
+            let _ = match tls {
+                Some(tls) => cancel.cancel_query(tls).await,
+                None => cancel.cancel_query(NoTls).await,
+            };
+        }));
+    }
+}
+
+fn recent(age: Duration) -> Result<(), HookError> {
+    if age < OLDEST { Ok(()) } else { Err(HookError::message("the connection is old")) }
+}
+
+/// Whether connections use TLS: not on Unix sockets, and not with `sslmode=disable`.
+fn uses_tls(config: &Config) -> bool {
+    let over_network = config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(_)));
+    config.get_ssl_mode() != SslMode::Disable && (over_network || !config.get_hostaddrs().is_empty())
+}
+
+/// TLS with the certificates of the operating system. Without any, every handshake fails, and its error says so.
+fn tls() -> MakeRustlsConnect {
+    // An installed provider stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    MakeRustlsConnect::new(
+        rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_is_for_the_network() {
+        #[track_caller]
+        fn check(url: &str, tls: bool) {
+            assert_eq!(uses_tls(&url.parse().unwrap()), tls, "{url}");
+        }
+        check("postgres://host/db", true);
+        check("postgres://host/db?sslmode=require", true);
+        check("postgres://host/db?sslmode=disable", false);
+        check("postgres://user@%2Frun%2Fpostgresql/db", false);
+        check("postgres://user@/db?host=/run/postgresql", false);
+    }
+
+    #[test]
+    fn an_old_connection_is_not_used_again() {
+        assert!(recent(OLDEST - Duration::from_millis(1)).is_ok());
+        assert!(recent(OLDEST).is_err());
+    }
+}

@@ -1,0 +1,125 @@
+//! What the refusals of PostgreSQL mean: whether a retry may help, and advice for the log.
+
+use deadpool_postgres::{HookError, PoolError};
+use tokio_postgres::error::SqlState;
+
+use crate::store::StoreError;
+
+fn database(error: &PoolError) -> Option<&tokio_postgres::Error> {
+    match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => Some(error),
+        _ => None,
+    }
+}
+
+fn code(error: &PoolError) -> Option<&SqlState> {
+    database(error).and_then(tokio_postgres::Error::code)
+}
+
+/// Whether the table is absent.
+pub(super) fn lacks_table(error: &PoolError) -> bool {
+    code(error) == Some(&SqlState::UNDEFINED_TABLE)
+}
+
+/// Whether a new connection may succeed: this one is lost, or its server shuts down, starts, is a replica now, has left the
+/// connection in a broken transaction, or has lost or outdated its prepared statements.
+pub(super) fn is_stale(error: &PoolError) -> bool {
+    let stale = |code: &SqlState| {
+        // 08: a connection failed, also that of a pooler; 57P: an operator intervened.
+        code.code().starts_with("08")
+            || code.code().starts_with("57P")
+            || [
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                SqlState::IN_FAILED_SQL_TRANSACTION,
+                SqlState::INVALID_SQL_STATEMENT_NAME,
+                SqlState::DUPLICATE_PSTATEMENT,
+                SqlState::FEATURE_NOT_SUPPORTED, // "cached plan must not change result type"
+            ]
+            .contains(code)
+    };
+    database(error).is_some_and(|error| error.is_closed() || error.code().is_some_and(stale))
+}
+
+/// Whether the server aborted the transaction in favour of another.
+pub(super) fn is_conflict(error: &PoolError) -> bool {
+    let conflicts = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+    code(error).is_some_and(|code| conflicts.contains(code))
+}
+
+pub(super) fn failed(error: PoolError) -> StoreError {
+    let (what, mend) = advice(code(&error).map(SqlState::code));
+    let failed = StoreError::new(what).mend(mend);
+    match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+            failed.because(error)
+        }
+        error => failed.because(error),
+    }
+}
+
+/// What a refusal means, and what to do about it, by its SQLSTATE.
+fn advice(code: Option<&str>) -> (&'static str, &'static str) {
+    let Some(code) = code else {
+        return (
+            "PostgreSQL cannot be reached",
+            "see that it runs, and that `KIKET_DEDUPE_URL` is its address",
+        );
+    };
+    match (code.get(..2).unwrap_or_default(), code) {
+        (_, "42501") => (
+            "PostgreSQL does not let the user use, or make, the table `kiket_dedupe`",
+            "run `PostgresStore::TABLE` as a user who may, and grant SELECT, INSERT, UPDATE and DELETE",
+        ),
+        ("28", _) => (
+            "PostgreSQL does not let the user in",
+            "see that `KIKET_DEDUPE_URL` has the user and the password, and that `pg_hba.conf` allows them",
+        ),
+        (_, "3D000") => ("PostgreSQL has no such database", "see that `KIKET_DEDUPE_URL` ends in its name"),
+        (_, "42P01") => ("PostgreSQL has no table `kiket_dedupe`", "see that nothing drops it"),
+        ("42", _) => (
+            "the table `kiket_dedupe` is not as this version needs it",
+            "compare it with `PostgresStore::TABLE`, or give the store a database of its own",
+        ),
+        (_, "25006") => (
+            "PostgreSQL is read-only",
+            "write the address of the primary, or of all servers: `postgres://user@first,second/name`",
+        ),
+        (_, "53300") => (
+            "PostgreSQL takes no more connections",
+            "raise `max_connections`, put a pooler before it, or run fewer processes: each has up to 8",
+        ),
+        ("53", _) => ("PostgreSQL is out of disk or memory", "give it more of what its message says"),
+        ("08", _) => ("the connection to PostgreSQL fails", "see the log of the server, or of the pooler"),
+        (_, "57014" | "55P03") => (
+            "PostgreSQL gave the statement up, for it took too long",
+            "see what holds locks on the table `kiket_dedupe`, and its `statement_timeout`",
+        ),
+        ("57", _) => ("PostgreSQL is shutting down or starting", "wait until it runs"),
+        _ => ("PostgreSQL refuses", "see its log"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_is_of_the_refusal() {
+        #[track_caller]
+        fn check(code: &str, mend: &str) {
+            assert!(advice(Some(code)).1.contains(mend), "{code}: {:?}", advice(Some(code)));
+        }
+        check("28P01", "the password");
+        check("28000", "pg_hba.conf");
+        check("42501", "grant SELECT");
+        check("42703", "PostgresStore::TABLE");
+        check("25006", "the primary");
+        check("53300", "max_connections");
+        check("53100", "more of what");
+        check("57P03", "until it runs");
+        check("57014", "locks");
+        check("08P01", "the pooler");
+        check("XX000", "its log");
+        assert!(advice(None).0.contains("cannot be reached"));
+    }
+}

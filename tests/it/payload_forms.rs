@@ -1,0 +1,269 @@
+//! The forms in which senders write deliveries: names of events, byte order marks, depth, escapes and times.
+
+use std::{
+    borrow::Cow,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::UNIX_EPOCH,
+};
+
+use kiket::{
+    Context, Extension, ExtensionBuilder, Json, Payload, RawBody,
+    events::{ApprovalDenied, ApprovalGranted, CommentCreated, IssueCommented},
+    external_webhook::ExternalWebhook,
+    notification::Notification,
+    testing::{TestExtension, delivery},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+fn builder() -> ExtensionBuilder {
+    Extension::builder().without_collected().without_manifest().dedupe(|dedupe| dedupe.enabled(false))
+}
+
+#[track_caller]
+fn test(builder: ExtensionBuilder) -> TestExtension {
+    TestExtension::new(builder).expect("the extension starts")
+}
+
+/// Status and body, or the code of an error.
+async fn sent(extension: &TestExtension, event: &str, body: impl AsRef<[u8]>) -> (u16, Value) {
+    let response = extension.deliver(delivery(event, "v1", &json!({})).body(body.as_ref())).await;
+    let json = response.json();
+    (response.status(), if response.status() < 300 { json } else { json["code"].clone() })
+}
+
+fn comment(event: &str, on: &str) -> String {
+    let author = json!({ "id": 7, "name": "A. Writer", "email": "writer@example.com" });
+    json!({ "event": event, "comment_id": 79, on: 31, "author": author, "body": "looks good" }).to_string()
+}
+
+async fn on_issue(Payload(event): Payload<IssueCommented>) -> Json<Value> {
+    Json(json!(["issue", event.comment.body, event.comment.author.and_then(|author| author.email)]))
+}
+
+async fn on_comment(Payload(event): Payload<CommentCreated>) -> Json<Value> {
+    Json(json!(["comment", event.comment.body, event.comment.author.and_then(|author| author.email)]))
+}
+
+#[tokio::test]
+async fn a_comment_reaches_the_handler_of_either_name() {
+    let (one, other) = ("issue.commented", "comment.created");
+    let read = |handler: &str| (200, json!([handler, "looks good", "writer@example.com"]));
+    let only_issue = test(builder().on(one, "v1", on_issue));
+    let only_comment = test(builder().on(other, "v1", on_comment));
+    let both = test(builder().on(one, "v1", on_issue).on(other, "v1", on_comment));
+    for named in [one, other] {
+        for path in [one, other] {
+            // `issue_id` at the top, or the issue below `data` or `payload`.
+            assert_eq!(sent(&only_issue, path, comment(named, "issue_id")).await, read("issue"));
+            assert_eq!(sent(&only_comment, path, comment(named, "issueId")).await, read("comment"));
+            let handler = if path == one { "issue" } else { "comment" };
+            assert_eq!(sent(&both, path, comment(named, "issue_id")).await, read(handler));
+        }
+    }
+    for place in ["data", "payload"] {
+        let body = json!({ "event": other, place: { "issue": { "id": 31 }, "comment": { "body": "x" } } });
+        assert_eq!(sent(&only_issue, other, body.to_string()).await, (200, json!(["issue", "x", null])));
+    }
+    // A comment on something else is another event.
+    assert_eq!(sent(&only_issue, other, comment(other, "case_id")).await, (404, json!("no_handler")));
+    assert_eq!(sent(&only_issue, other, "not JSON").await, (404, json!("no_handler")));
+    assert_eq!(
+        sent(&only_issue, other, r#"{"event":"case.commented","issue_id":1}"#).await,
+        (400, json!("event_mismatch"))
+    );
+    // Where the body names the event.
+    for (named, on, expected) in [
+        (other, "issue_id", read("issue")),
+        (one, "issue_id", read("issue")),
+        (other, "case_id", (404, json!("no_handler"))),
+    ] {
+        let by_body = delivery(one, "v1", &json!({})).path("/webhook?version=v1").body(comment(named, on));
+        let response = only_issue.deliver(by_body).await;
+        assert_eq!(response.status(), expected.0, "{named} {on}");
+    }
+}
+
+#[tokio::test]
+async fn short_names_of_hooks_mean_their_workflow_event() {
+    for name in ["before_transition", "after_transition", "sla_status"] {
+        let full = format!("workflow.{name}");
+        for registered in [&*full, name] {
+            let extension = test(builder().on(registered, "v1", async || Json(json!(1))));
+            for (path, named) in [(&*full, name), (&*full, &*full), (name, &*full), (name, name)] {
+                let body = json!({ "event": named }).to_string();
+                assert_eq!(
+                    sent(&extension, path, body).await,
+                    (200, json!(1)),
+                    "{registered} {path} {named}"
+                );
+            }
+            assert_eq!(sent(&extension, "transition", "{}").await.0, 404);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_documented_names_of_approvals_have_types() {
+    let granted = async |Payload(event): Payload<ApprovalGranted>| Json(json!(event.approval.decided_by));
+    let denied = async |Payload(event): Payload<ApprovalDenied>| Json(json!(event.approval.decided_by));
+    let extension = test(builder().on("approval.granted", "v1", granted).on("approval.denied", "v1", denied));
+    for (event, by) in [("approval.granted", "approved_by"), ("approval.denied", "rejected_by")] {
+        let body = json!({ "event": event, "approval_id": 5, "issue_id": 31, by: "lead@example.com" });
+        assert_eq!(
+            sent(&extension, event, body.to_string()).await,
+            (200, json!({ "email": "lead@example.com" }))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_type_without_a_dot_is_data() {
+    let kind = async |payload: Payload| Json(json!([payload["type"], payload["event_type"]]));
+    let extension =
+        test(builder().on("issue.created", "v1", kind).on("ping", "v1", async || Json(json!("pong"))));
+    for (body, read) in [
+        (r#"{"type":"bug"}"#, json!(["bug", null])),
+        (r#"{"type":"a bug."}"#, json!(["a bug.", null])),
+        (
+            r#"{"type":"issue.created","event_type":"issue_created"}"#,
+            json!(["issue.created", "issue_created"]),
+        ),
+        (r#"{"event":"issue.created","type":"issue.deleted"}"#, json!(["issue.deleted", null])),
+    ] {
+        assert_eq!(sent(&extension, "issue.created", body).await, (200, read), "{body}");
+    }
+    for body in [
+        r#"{"type":"issue.deleted"}"#,
+        r#"{"event_type":"issue.deleted"}"#,
+        r#"{"type":"bug","event_type":"issue.deleted"}"#,
+        r#"{"event":"bug"}"#,
+    ] {
+        assert_eq!(sent(&extension, "issue.created", body).await, (400, json!("event_mismatch")), "{body}");
+    }
+    for (body, status) in [
+        (r#"{"type":"bug","event_type":"issue.created"}"#, 200),
+        (r#"{"type":"ping"}"#, 200),
+        (r#"{"type":"bug"}"#, 404),
+    ] {
+        let by_body = delivery("ping", "v1", &json!({})).path("/webhook?version=v1").body(body);
+        assert_eq!(extension.deliver(by_body).await.status(), status, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_the_body_is_skipped() {
+    let handler = async |payload: Payload, RawBody(raw): RawBody, context: Context| {
+        Json(json!([payload["a"], raw.len(), context.delivery_id()]))
+    };
+    let extension = test(builder().on("a.b", "v1", handler));
+    let body = "\u{feff}{\"id\":\"1\",\"a\":1}";
+    // The raw body is the one that was signed.
+    assert_eq!(sent(&extension, "a.b", body).await, (200, json!([1, body.len(), "1"])));
+    assert_eq!(sent(&extension, "a.b", format!("{body} \n")).await.0, 200);
+    let by_body =
+        delivery("a.b", "v1", &json!({})).path("/webhook?version=v1").body("\u{feff} {\"event\":\"a.b\"}");
+    assert_eq!(extension.deliver(by_body).await.status(), 200);
+    for body in ["\u{feff}", "\u{feff}\u{feff}{}", " \u{feff}{}", "{}\u{feff}", "\u{feff}x"] {
+        assert_eq!(sent(&extension, "a.b", body).await, (400, json!("not_json")), "{body:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_deep_is_400() {
+    #[derive(Deserialize)]
+    struct Shallow {
+        id: String,
+    }
+
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let any = async |_: Payload| {
+        RUNS.fetch_add(1, Ordering::SeqCst);
+    };
+    let shallow = async |payload: Payload<Shallow>| Json(json!(payload.id));
+    let typed = async |event: Payload<IssueCommented>| drop(event);
+    let extension = test(builder().on("a.b", "v1", any).on("a.shallow", "v1", shallow).on(
+        "issue.commented",
+        "v1",
+        typed,
+    ));
+    let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    for place in ["x", "id", "event_type", "secrets", "data"] {
+        let body = format!(r#"{{"{place}":{}}}"#, nested(400));
+        assert_eq!(sent(&extension, "a.b", &body).await, (400, json!("too_deep")), "{place}");
+        assert_eq!(RUNS.load(Ordering::SeqCst), 0);
+    }
+    let body = format!(r#"{{"id":"1","x":{}}}"#, nested(400));
+    assert_eq!(sent(&extension, "issue.commented", &body).await, (400, json!("too_deep")));
+    // Where the handler does not read it, it does not matter.
+    assert_eq!(sent(&extension, "a.shallow", &body).await, (200, json!("1")));
+    assert_eq!(sent(&extension, "a.b", format!(r#"{{"x":{}}}"#, nested(126))).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_text_that_cannot_be_borrowed_names_the_way_out() {
+    #[derive(Deserialize)]
+    struct Borrowed<'a> {
+        title: &'a str,
+    }
+    #[derive(Deserialize)]
+    struct Shared<'a> {
+        #[serde(borrow)]
+        title: Cow<'a, str>,
+    }
+
+    #[kiket::webhook("text.borrowed", version = "v1")]
+    async fn borrowed(payload: Payload<Borrowed<'_>>) -> Json<String> {
+        Json(payload.title.to_owned())
+    }
+    #[kiket::webhook("text.shared", version = "v1")]
+    async fn shared(payload: Payload<Shared<'_>>) -> Json<String> {
+        Json(payload.title.clone().into_owned())
+    }
+
+    let extension = test(Extension::builder().without_manifest().dedupe(|dedupe| dedupe.enabled(false)));
+    let body = r#"{"title":"Fish \u0026 chips"}"#;
+    let response = extension.deliver(delivery("text.borrowed", "v1", &json!({})).body(body)).await;
+    let error = response.json()["error"].as_str().unwrap().to_owned();
+    assert_eq!(response.status(), 500);
+    assert!(error.starts_with("title: ") && error.contains("`Cow<'_, str>`"), "{error}");
+    assert_eq!(sent(&extension, "text.shared", body).await, (200, json!("Fish & chips")));
+    assert_eq!(sent(&extension, "text.borrowed", r#"{"title":"Fish"}"#).await, (200, json!("Fish")));
+}
+
+#[tokio::test]
+async fn times_are_read_in_either_case() {
+    let time = async |context: Context| {
+        Json(json!(
+            context.occurred_at().and_then(|time| Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs()))
+        ))
+    };
+    let extension = test(builder().on("a.b", "v1", time));
+    for name in
+        ["timestamp", "occurred_at", "occurredAt", "created_at", "createdAt", "received_at", "receivedAt"]
+    {
+        let body = json!({ name: "2026-05-02T09:10:00Z", "other": 1 }).to_string();
+        assert_eq!(sent(&extension, "a.b", body).await, (200, json!(1_777_713_000)), "{name}");
+    }
+    let body = r#"{"receivedAt":3,"createdAt":2,"occurredAt":null,"timestamp":null}"#;
+    assert_eq!(sent(&extension, "a.b", body).await, (200, json!(2)));
+    assert_eq!(sent(&extension, "a.b", r#"{"occuredAt":3,"Timestamp":2}"#).await, (200, json!(null)));
+}
+
+#[tokio::test]
+async fn what_handlers_print_of_payloads_has_no_secrets() {
+    let webhook = async |webhook: Payload<ExternalWebhook>| Json(json!(webhook.extra()));
+    let notification = async |Payload(notification): Payload<Notification>| Json(json!(notification));
+    let extension =
+        test(builder().on("external.webhook.a", "v1", webhook).on("chat.send", "v1", notification));
+    let mut body = json!({
+        "authentication": { "runtime_token": "canary" }, "secrets": { "KEY": "canary" }, "tenant": 7,
+        "external_webhook": { "body": "" }, "message": "hi", "channel_type": "dm", "recipient_id": "U1",
+    });
+    for event in ["external.webhook.a", "chat.send"] {
+        body["event"] = json!(event);
+        let (status, kept) = sent(&extension, event, body.to_string()).await;
+        assert_eq!((status, &kept["tenant"]), (200, &json!(7)), "{kept}");
+        assert!(!kept.to_string().contains("canary") && kept.get("secrets").is_none(), "{kept}");
+    }
+}
