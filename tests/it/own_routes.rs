@@ -30,8 +30,8 @@ fn get(path: &str) -> Vec<u8> {
 }
 
 fn post(path: &str, length: usize, body: &[u8]) -> Vec<u8> {
-    let length = [("content-length".to_owned(), length.to_string())];
-    [head("POST", path, &length), body.to_vec()].concat()
+    let headers = [("content-length", length.to_string()), ("content-type", "application/json".to_owned())];
+    [head("POST", path, &headers.map(|(name, value)| (name.to_owned(), value))), body.to_vec()].concat()
 }
 
 #[tokio::test]

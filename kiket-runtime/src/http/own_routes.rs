@@ -9,15 +9,14 @@ use std::{
     sync::Arc,
 };
 
-use actix_service::{IntoServiceFactory as _, Service as _, ServiceFactory as _};
 use actix_web::{
     App, FromRequest, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
-    dev::{self, AppConfig, ResourceMap, ServiceRequest, ServiceResponse},
+    dev::{self, ResourceMap, Service as _, ServiceRequest, ServiceResponse},
     error::InternalError,
     http::ConnectionType,
     middleware::{Next, from_fn},
-    test::TestRequest,
+    test::{TestRequest, init_service},
     web::{self, Payload, ServiceConfig},
 };
 use futures_util::FutureExt as _;
@@ -117,8 +116,8 @@ fn colliding(configure: &Configure, prefix: &str, known: &[String]) -> Option<Ve
     const ASKED: &str = "/kiket-asks-for-the-patterns";
 
     let asked = web::resource(ASKED).to(HttpResponse::Ok);
-    let app = App::new().service(asked).configure(&**configure).into_factory();
-    let app = app.new_service(AppConfig::default()).now_or_never()?.ok()?;
+    let app = App::new().service(asked).configure(&**configure);
+    let app = init_service(app).now_or_never()?;
     let response = app.call(TestRequest::with_uri(ASKED).to_request()).now_or_never()?.ok()?;
     let patterns = response.request().resource_map();
     let mut found = BTreeMap::new();
