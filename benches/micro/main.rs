@@ -128,7 +128,7 @@ fn extension() -> Extension {
 }
 
 fn extension_with(issuer: &TokenIssuer) -> Extension {
-    let rules = TokenRules::new().keys(issuer.jwks().to_string());
+    let rules = TokenRules::new().extension_number(7).keys(issuer.jwks().to_string());
     let builder = builder().authentication(Authentication::Token).token_rules(rules);
     builder.build().expect("the extension is complete")
 }
@@ -137,7 +137,8 @@ fn extension_with(issuer: &TokenIssuer) -> Extension {
 const TOKENS: u64 = 5000;
 
 fn with_token(issuer: &TokenIssuer, size: usize, number: u64) -> Bytes {
-    let claims = json!({ "iss": "kiket.dev", "jti": number.to_string(), "iat": NOW, "exp": NOW + 300 });
+    let claims =
+        json!({ "iss": "kiket.dev", "ext_id": 7, "jti": number.to_string(), "iat": NOW, "exp": NOW + 300 });
     let mut body: Value = serde_json::from_slice(&deliveries::body(size)).expect("the body is JSON");
     body["authentication"] = json!({ "runtime_token": issuer.sign(&claims), "token_type": "runtime" });
     body.to_string().into()

@@ -150,6 +150,7 @@ impl<'i> Trial<'i> {
         let live = seconds(&claims["exp"]).is_some_and(|at| self.now < at.saturating_add(self.leeway));
         let id = claims["jti"].as_str().is_some_and(|id| !id.trim().is_empty() && id.len() <= 256);
         claims["iss"] == "kiket.dev" && live && begun("nbf") && begun("iat") && id
+            && !claims["ext_id"].is_null()
     }
 
     /// What the handler must see.
@@ -206,6 +207,10 @@ fn with_token(body: &[u8], token: &str) -> Vec<u8> {
 /// One that knows the keys and tells whom a delivery acts for; none, where keys or leeway cannot be used.
 fn extension(trial: &Trial<'_>, keys: String) -> Option<Extension> {
     let rules = TokenRules::new().keys(keys).leeway(Duration::from_secs(trial.leeway));
+    let rules = rules.extension_number(match &trial.claims()["ext_id"] {
+        Value::String(number) => number.clone(),
+        number => number.to_string(),
+    });
     let builder = Extension::builder()
         .authentication(Authentication::Token)
         .token_rules(rules)

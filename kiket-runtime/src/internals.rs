@@ -5,21 +5,23 @@ use std::{borrow::Cow, path::Path, sync::Arc, time::Duration};
 use actix_web::{HttpResponse, web::Payload};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::{
     auth::{Auth, Authentic, Grant, Token, refusal},
     client::Client,
-    config::{Environment, SecretVariables},
+    config::{Config, Environment, Layer, Settings},
     delivery::{self, Delivery, Envelope, HandlerKey, JsonText, Request, Services, Target, Tasks, TypeMap},
     error::{Classifiers, Place, Problem, Rejection, StartupError},
     extension::{Extension, ExtensionBuilder},
     handler::Context,
     http,
+    manifest::Manifest,
     pipeline::Response,
     store::KeySpace,
-    types::{Clock, EventName, EventVersion, Headers, Secret},
+    types::{Clock, EventName, EventVersion, Headers, Secret, after},
 };
+
+pub use crate::client::{ListRead, read_list, read_retry_after};
 
 /// The parts of the context of an invented delivery.
 #[allow(missing_debug_implementations)] // settings and body must not be printed
@@ -57,7 +59,6 @@ pub fn context(parts: ContextParts) -> Option<Context> {
         extension_id: parts.extension_id,
         extension_version: parts.extension_version,
         settings: parts.settings.into_iter().collect(),
-        secret_variables: SecretVariables::default(),
         states: TypeMap::default(),
         classifiers: Classifiers::default(),
         tasks: Tasks::default(),
@@ -72,8 +73,16 @@ pub fn context(parts: ContextParts) -> Option<Context> {
         parts.headers.into_iter().collect(),
         JsonText::new(parts.body.to_string().into()).ok()?,
         Authentic { signed_at: parts.signed_at, secret: Some(0), token, undecided: None },
-        Instant::now() + parts.remaining,
+        after(parts.remaining),
     )))
+}
+
+/// The settings of a manifest, without any environment.
+pub fn settings_of(manifest: &Manifest) -> Option<Settings> {
+    let mut layer = Layer::default();
+    layer.add_webhook_secret(Secret::new("0123456789abcdef"));
+    let config = Config::combine(layer, Vec::new(), &Environment::given([]), Ok(Some(manifest)));
+    config.ok().map(|config| config.settings)
 }
 
 /// The defaults of builders in tests.
@@ -164,7 +173,8 @@ pub fn route(
     let target = Target { event, version, query };
     let code = |rejection: Rejection| rejection.code.unwrap_or_default();
     let event = target.event().map(|event| event.map(Cow::into_owned)).map_err(code);
-    (event, target.version(headers).map(|version| version.written.into_owned()).map_err(code))
+    let version = target.version(headers).and_then(|version| version.ok_or(Rejection::VERSION_MISSING));
+    (event, version.map(|version| version.written.into_owned()).map_err(code))
 }
 
 /// The fields of the envelope, read from a body.

@@ -25,14 +25,14 @@ use serde_json::{Value, json};
 /// let issuer = TokenIssuer::new();
 /// let builder = Extension::builder()
 ///     .authentication(Authentication::Token)
-///     .token_rules(TokenRules::new().keys(issuer.jwks().to_string()))
+///     .token_rules(TokenRules::new().extension_number(7).keys(issuer.jwks().to_string()))
 ///     .clock(Clock::fixed(NOW))
 ///     .without_manifest()
 ///     .on("issue.created", "v1", on_issue_created);
 /// let extension = TestExtension::new(builder)?;
 ///
 /// let token = issuer.sign(&json!({
-///     "iss": "kiket.dev", "jti": "j-1", "iat": NOW, "exp": NOW + 300, "scopes": ["issues.read"],
+///     "iss": "kiket.dev", "ext_id": 7, "jti": "j-1", "iat": NOW, "exp": NOW + 300, "scopes": ["issues.read"],
 /// }));
 /// let delivery = delivery("issue.created", "v1", &json!({ "issue": { "id": 1 } })).runtime_token(token);
 /// assert_eq!(extension.deliver(delivery).await.status(), 200);

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kiket::{
-    Context, Reply, StatusCode,
+    Context, Extension, ExtensionBuilder, Reply, StatusCode,
     api::{Endpoints, Id, Level, Query, SlaFilter, SlaState},
     error::ClientErrorKind,
     testing::{Failure, FakePlatform, TestExtension, delivery},
@@ -117,6 +117,23 @@ async fn secrets_are_listed_read_set_rotated_and_deleted() {
     secrets.delete("TOKEN").await.unwrap();
     assert_eq!(world.request(), "DELETE /api/v1/extensions/com.example.calls/secrets/TOKEN");
     assert_eq!(world.platform.secret("TOKEN"), None);
+}
+
+#[tokio::test]
+async fn a_secret_is_set_in_the_dialect_of_the_platform() {
+    let world = World::new();
+    world.platform.fail(Failure::status(405).when(|call| call.path().ends_with("/secrets/TOKEN")));
+    let set = async |value: &str| world.endpoints().secrets().set("TOKEN", value).await.unwrap();
+    set("canary_1").await;
+    assert_eq!(world.platform.secret("TOKEN").as_deref(), Some("canary_1"));
+    world.platform.forget_calls();
+
+    // Remembered for the process, and so for every client of it.
+    set("canary_2").await;
+    let call = world.call();
+    assert_eq!((call.method(), call.path()), ("POST", "/api/v1/extensions/com.example.calls/secrets"));
+    assert_eq!(call.json(), json!({ "secret": { "key": "TOKEN", "value": "canary_2" } }));
+    assert_eq!(world.platform.secret("TOKEN").as_deref(), Some("canary_2"));
 }
 
 #[tokio::test]
@@ -433,6 +450,128 @@ async fn every_trouble_on_the_wire_is_a_typed_error() {
     check(Failure::endless(), ClientErrorKind::TooLarge).await;
     check(Failure::hang(), ClientErrorKind::Timeout).await;
     check(Failure::stall(), ClientErrorKind::Timeout).await;
+}
+
+/// A test extension with one handler, `x`, whose calls go to `platform`.
+fn calling<F, R>(platform: &FakePlatform, handler: F) -> TestExtension
+where
+    F: Fn(Context) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = kiket::Result<Reply>> + Send + 'static,
+{
+    TestExtension::new(platform.extension(builder().on("x", "v1", handler))).unwrap()
+}
+
+#[tokio::test]
+async fn a_delay_of_a_server_is_passed_on_bounded() {
+    let platform = FakePlatform::start();
+    let extension = calling(&platform, async |context: Context| {
+        let _: Value = context.client().get("/api/v1/ext/rate_limit").await?;
+        Ok(Reply::ok())
+    });
+    for (code, delay, passed_on) in
+        [(503, "99999999999", "86400"), (503, "77", "77"), (429, "18446744073709551615", "86400")]
+    {
+        platform.fail(Failure::status(code).header("Retry-After", delay).times(1));
+        let response = extension.deliver(delivery("x", "v1", &json!({}))).await;
+        assert_eq!(
+            (response.status(), response.headers().get("retry-after")),
+            (503, Some(passed_on)),
+            "{delay}"
+        );
+        platform.forget_calls();
+    }
+}
+
+#[tokio::test]
+async fn a_delay_past_every_clock_is_a_typed_error() {
+    let platform = FakePlatform::start();
+    let extension = calling(&platform, async |context: Context| {
+        let error = context.client().get::<Value>("/api/v1/ext/rate_limit").await.unwrap_err();
+        Ok(Reply::json(json!({ "status": error.status().map(|status| status.as_u16()) })))
+    });
+    platform.fail(Failure::status(429).header("Retry-After", "18446744073709551615").times(1));
+    let response = extension.deliver(delivery("x", "v1", &json!({}))).await;
+    assert_eq!((response.status(), response.json()), (200, json!({ "status": 429 })));
+}
+
+#[tokio::test]
+async fn durations_and_counts_may_be_the_largest() {
+    let far = Duration::MAX;
+    let platform = FakePlatform::start();
+    let builder = platform
+        .extension(builder())
+        .on("wait", "v1", async || Err::<(), _>(kiket::HandlerError::retry_after(Duration::MAX, "later")))
+        .on("call", "v1", async |context: Context| -> kiket::Result<Value> {
+            assert!(context.remaining() > Duration::from_secs(3000));
+            Ok(context.client().get("/api/v1/ext/rate_limit").await?)
+        })
+        .handler_timeout(far)
+        .concurrency_limit(usize::MAX)
+        .grace_period(far)
+        .dedupe(|dedupe| dedupe.enabled(true).keep_replies(far))
+        .http(|http| http.body_timeout(far).head_timeout(far).body_limit(usize::MAX).workers(usize::MAX))
+        .client(|client| client.connect_timeout(far).call_timeout(far).calls_at_once(usize::MAX))
+        .client(|client| client.calls_per_minute(u32::MAX));
+    let extension = TestExtension::new(builder).unwrap();
+    for (event, status, delay) in [("wait", 503, Some("86400")), ("call", 200, None)] {
+        let response = extension.deliver(delivery(event, "v1", &json!({ "id": event }))).await;
+        assert_eq!((response.status(), response.headers().get("retry-after")), (status, delay), "{event}");
+    }
+    let context = kiket::testing::context("x", "v1").remaining(far).client(platform.client()).build();
+    let _: Value = context.client().get("/api/v1/ext/rate_limit").await.unwrap();
+}
+
+/// Runs the test `name` again, in a process for which there are no certificates. Returns whether this is that process.
+fn without_certificates(name: &str) -> bool {
+    const CHILD: &str = "KIKET_TEST_WITHOUT_CERTIFICATES";
+    if std::env::var_os(CHILD).is_some() {
+        return true;
+    }
+    let test = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .envs([(CHILD, "1"), ("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/nonexistent")])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&test.stdout).into_owned() + &String::from_utf8_lossy(&test.stderr);
+    assert!(test.status.success() && printed.contains("1 passed"), "{printed}");
+    false
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")] // elsewhere the system verifies certificates
+async fn plain_http_needs_no_certificates() {
+    if !without_certificates("calls::plain_http_needs_no_certificates") {
+        return;
+    }
+    World::new().endpoints().rate_limit().await.unwrap();
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn missing_certificates_are_reported_at_the_start() {
+    if !without_certificates("calls::missing_certificates_are_reported_at_the_start") {
+        return;
+    }
+    let build = |builder: ExtensionBuilder, url: &str| {
+        builder.webhook_secret("s").client(|client| client.base_url(url)).build().unwrap()
+    };
+    let warnings = |extension: &Extension| {
+        let texts = extension.report().warnings.iter().map(ToString::to_string);
+        texts.filter(|text| text.contains("certificates")).collect::<Vec<_>>()
+    };
+    for builder in [builder().workspace_token("wk"), builder().extension_api_key("ek")] {
+        let extension = build(builder, "https://kiket.example");
+        let [warning] = &warnings(&extension)[..] else { panic!("no warning: {:?}", extension.report()) };
+        assert!(warning.contains("`ca-certificates`") && warning.contains("`SSL_CERT_FILE`"), "{warning}");
+        let error = extension.client().get::<Value>("/api/v1/ext/x").await.unwrap_err();
+        assert_eq!(error.kind(), ClientErrorKind::NotConfigured);
+        assert!(error.to_string().contains("`ca-certificates`"), "{error}");
+    }
+    for (builder, url) in
+        [(builder(), "https://kiket.example"), (builder().workspace_token("wk"), "http://127.0.0.1:1")]
+    {
+        assert_eq!(warnings(&build(builder, url)), [""; 0], "{url}");
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,8 @@
 //! The forms in which senders write deliveries: names of events, byte order marks, depth, escapes and times.
 
 use std::{
-    borrow::Cow,
     sync::atomic::{AtomicUsize, Ordering},
-    time::UNIX_EPOCH,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use kiket::{
@@ -201,37 +200,6 @@ async fn a_body_that_is_too_deep_is_400() {
 }
 
 #[tokio::test]
-async fn a_text_that_cannot_be_borrowed_names_the_way_out() {
-    #[derive(Deserialize)]
-    struct Borrowed<'a> {
-        title: &'a str,
-    }
-    #[derive(Deserialize)]
-    struct Shared<'a> {
-        #[serde(borrow)]
-        title: Cow<'a, str>,
-    }
-
-    #[kiket::webhook("text.borrowed", version = "v1")]
-    async fn borrowed(payload: Payload<Borrowed<'_>>) -> Json<String> {
-        Json(payload.title.to_owned())
-    }
-    #[kiket::webhook("text.shared", version = "v1")]
-    async fn shared(payload: Payload<Shared<'_>>) -> Json<String> {
-        Json(payload.title.clone().into_owned())
-    }
-
-    let extension = test(Extension::builder().without_manifest().dedupe(|dedupe| dedupe.enabled(false)));
-    let body = r#"{"title":"Fish \u0026 chips"}"#;
-    let response = extension.deliver(delivery("text.borrowed", "v1", &json!({})).body(body)).await;
-    let error = response.json()["error"].as_str().unwrap().to_owned();
-    assert_eq!(response.status(), 500);
-    assert!(error.starts_with("title: ") && error.contains("`Cow<'_, str>`"), "{error}");
-    assert_eq!(sent(&extension, "text.shared", body).await, (200, json!("Fish & chips")));
-    assert_eq!(sent(&extension, "text.borrowed", r#"{"title":"Fish"}"#).await, (200, json!("Fish")));
-}
-
-#[tokio::test]
 async fn times_are_read_in_either_case() {
     let time = async |context: Context| {
         Json(json!(
@@ -265,5 +233,21 @@ async fn what_handlers_print_of_payloads_has_no_secrets() {
         let (status, kept) = sent(&extension, event, body.to_string()).await;
         assert_eq!((status, &kept["tenant"]), (200, &json!(7)), "{kept}");
         assert!(!kept.to_string().contains("canary") && kept.get("secrets").is_none(), "{kept}");
+    }
+}
+
+#[tokio::test]
+async fn handlers_and_tests_have_the_same_clock() {
+    let now = async |context: Context| {
+        Json(json!([
+            context.now() == context.signed_at(),
+            context.now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+        ]))
+    };
+    let extension = test(builder().on("a.b", "v1", now));
+    for later in [0, 7] {
+        extension.clock().advance(Duration::from_secs(later));
+        let (status, read) = sent(&extension, "a.b", "{}").await;
+        assert_eq!((status, read), (200, json!([true, extension.clock().unix_seconds()])));
     }
 }

@@ -393,15 +393,7 @@ async fn a_body_that_is_no_json_object_is_400() {
             let response = extension.deliver(delivery("issue.created", version, &json!({})).body(body)).await;
             check_body(&response, code, error);
         }
-        for body in [
-            "{\"issue\":{}}x",
-            "{} {}",
-            "{'a':1}",
-            "{\"a\":1,}",
-            "{\"a\":NaN}",
-            "\u{feff}{}",
-            "{\"a\":\"\n\"}",
-        ] {
+        for body in ["{\"issue\":{}}x", "{} {}", "{'a':1}", "{\"a\":1,}", "{\"a\":NaN}", "{\"a\":\"\n\"}"] {
             let response = extension.deliver(delivery("issue.created", version, &json!({})).body(body)).await;
             assert_eq!(
                 (response.status(), response.json()["code"].as_str()),
@@ -1152,7 +1144,7 @@ async fn text_with_escapes_cannot_be_borrowed_and_is_named() {
         &response,
         500,
         "undecodable_payload",
-        r#"title: invalid type: string "A", expected a borrowed string"#,
+        r##"title: invalid type: string "A", expected a borrowed string: a text with escapes, like `\n`, cannot be borrowed; write `#[serde(borrow)]` and `Cow<'_, str>` in place of `&str`"##,
     );
 }
 

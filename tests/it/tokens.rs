@@ -40,8 +40,23 @@ fn builder(mode: Authentication) -> ExtensionBuilder {
         .authentication(mode)
         .without_collected()
         .without_manifest()
-        .environment::<&str, &str>([])
+        .environment([("KIKET_EXTENSION_NUMBER", "7")])
         .clock(Clock::fixed(NOW))
+}
+
+#[tokio::test]
+async fn a_token_for_another_extension_opens_nothing() {
+    let issuer = TokenIssuer::new();
+    for mode in [Authentication::Token, Authentication::Either] {
+        let extension = knowing(&issuer, mode);
+        for (number, status) in [(json!(7), 200), (json!("7"), 200), (json!(8), 401), (json!(null), 401)] {
+            let mut claims = claims(&format!("{mode} {number}"));
+            claims["ext_id"] = number.clone();
+            let delivery =
+                created(&format!("{mode} {number}")).secret("of another").runtime_token(issuer.sign(&claims));
+            assert_eq!(extension.deliver(delivery).await.status(), status, "{mode} {number}");
+        }
+    }
 }
 
 /// An extension with the issuer's keys that replies ok to `issue.created`.
@@ -239,7 +254,7 @@ async fn the_last_of_two_tokens_counts_and_malformed_bodies_are_401() {
         (401, format!(r#"{{"id":"7","authentication":{{"runtime_token":{deep}{open}}}}}"#)),
         (401, format!(r#"{{"id":"8",{}}}x"#, good("j-8"))),
         (200, format!(r#"{{"id":"9","authentication":{{"runtime_token":"{}"}}}}"#, issuer.sign(&long))),
-        (401, format!("\u{feff}{{{}}}", good("j-10"))),
+        (200, format!("\u{feff}{{{}}}", good("j-10"))),
         (200, format!(r#"{{"id":1e400,{}}}"#, good("j-11"))),
     ] {
         let shown = &body[..40].to_owned();
@@ -688,7 +703,8 @@ fn the_mode_is_configured_and_said() {
     let build = |variables: &[(&str, &str)]| {
         let builder =
             Extension::builder().without_collected().without_manifest().on("a.b", "v1", async || {});
-        builder.environment(variables.iter().copied()).build()
+        let number = ("KIKET_EXTENSION_NUMBER", "7");
+        builder.environment(variables.iter().copied().chain([number])).build()
     };
     // Without signatures no secret is needed for them.
     let extension = build(&[("KIKET_AUTHENTICATION", "Token")]).unwrap();

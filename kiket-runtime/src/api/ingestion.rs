@@ -10,7 +10,7 @@ use super::setters::setters;
 use crate::{
     client::{CallerCredentials, Client, Idempotency, Request},
     error::{ClientError, ClientErrorKind},
-    types::{Id, Secret, Timestamp},
+    types::{Id, Secret, Timestamp, whole_seconds},
 };
 
 /// The ingestion of raw events and evidence into an organisation.
@@ -318,7 +318,7 @@ impl Ingestion {
     /// The call is not retried, even with an [idempotency key](Client::with_idempotency_key): if its response is lost,
     /// the events stay claimed until the lease expires.
     pub async fn claim(&self, limit: u32, lease: Duration) -> Result<Vec<StoredRawEvent>, ClientError> {
-        let seconds = lease.as_secs().saturating_add(u64::from(lease.subsec_nanos() > 0));
+        let seconds = whole_seconds(lease);
         let mut request = self
             .request(Method::GET, &["raw-events", "claim"])
             .query("limit", &limit.to_string())

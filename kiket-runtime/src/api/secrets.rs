@@ -1,7 +1,10 @@
 //! The secrets that Kiket stores for an extension.
 
+use std::sync::atomic::Ordering;
+
 use http::{Method, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::{
     client::{Client, Request},
@@ -40,11 +43,6 @@ pub struct SecretEntry {
     pub created_at: Option<Timestamp>,
     /// The time of the last change.
     pub updated_at: Option<Timestamp>,
-}
-
-#[derive(Serialize)]
-struct Value<'v> {
-    value: &'v str,
 }
 
 impl Secrets {
@@ -89,20 +87,42 @@ impl Secrets {
     }
 
     /// Stores `value` under `key`, in place of an earlier one.
+    ///
+    /// Platforms differ in the call for it (wire contract, secrets-dialect): which one it takes is remembered until the process ends.
     pub async fn set(&self, key: &str, value: impl Into<Secret>) -> Result<(), ClientError> {
-        self.put(Method::POST, key, &value.into()).await
+        self.store(key, &value.into()).await
+    }
+
+    async fn store(&self, key: &str, value: &Secret) -> Result<(), ClientError> {
+        let in_collection = self.client.secrets_in_collection();
+        let usual = in_collection.load(Ordering::Relaxed);
+        let stored = self.store_at(usual, key, value).await;
+        if !has_status(&stored, &[404, 405, 501]) {
+            return stored;
+        }
+        let elsewhere = self.store_at(!usual, key, value).await;
+        if elsewhere.is_ok() {
+            in_collection.store(!usual, Ordering::Relaxed);
+        }
+        // Where neither call is known, the first says why.
+        if has_status(&elsewhere, &[404, 405, 501]) { stored } else { elsewhere }
+    }
+
+    async fn store_at(&self, in_collection: bool, key: &str, value: &Secret) -> Result<(), ClientError> {
+        if !in_collection {
+            return self.put(Method::POST, key, value).await;
+        }
+        let secret = json!({ "secret": { "key": key, "value": value.expose() } });
+        let request = self.request(Method::POST, None)?.named(key, "the key").confidential();
+        self.send(request.json(&secret), value).await
     }
 
     /// Replaces the value under `key`. The old one is not deleted first: if the rotation fails, it stays.
     pub async fn rotate(&self, key: &str, new: impl Into<Secret>) -> Result<(), ClientError> {
         let new = new.into();
-        match self.put(Method::PATCH, key, &new).await {
-            // A platform without rotation takes the new value as a first one.
-            Err(error) if matches!(error.status().map(|s| s.as_u16()), Some(405 | 501)) => {
-                self.put(Method::POST, key, &new).await
-            }
-            rotated => rotated,
-        }
+        let rotated = self.put(Method::PATCH, key, &new).await;
+        // A platform without rotation takes the new value as a first one.
+        if has_status(&rotated, &[405, 501]) { self.store(key, &new).await } else { rotated }
     }
 
     /// Deletes the secret `key`.
@@ -111,7 +131,11 @@ impl Secrets {
     }
 
     async fn put(&self, method: Method, key: &str, value: &Secret) -> Result<(), ClientError> {
-        let request = self.request(method, Some(key))?.json(&Value { value: value.expose() });
+        let request = self.request(method, Some(key))?;
+        self.send(request.json(&json!({ "value": value.expose() })), value).await
+    }
+
+    async fn send(&self, request: Request, value: &Secret) -> Result<(), ClientError> {
         // Kiket may send back what it was sent.
         let sent = self.client.execute(request.idempotent()).await;
         sent.map_err(|error| error.without(value.expose()))
@@ -125,4 +149,9 @@ impl Secrets {
             None => Request::new(method, &segments),
         })
     }
+}
+
+fn has_status(called: &Result<(), ClientError>, statuses: &[u16]) -> bool {
+    let status = called.as_ref().err().and_then(ClientError::status);
+    status.is_some_and(|status| statuses.contains(&status.as_u16()))
 }

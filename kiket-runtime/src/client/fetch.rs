@@ -37,7 +37,10 @@ impl Fetcher {
         ];
         let (method, url, headers) = (Method::GET, self.url.clone(), HeaderMap::from_iter(headers));
         match self.transport.send(Outgoing { method, url, headers, body: None }).await {
-            Ok(response) if response.status == StatusCode::OK => Ok(response.body),
+            Ok(response) if response.status == StatusCode::OK => match response.unreadable() {
+                None => Ok(response.body.slice_ref(response.text())),
+                Some(reason) => Err(format!("the response cannot be read: {reason}")),
+            },
             Ok(response) => Err(format!("the response has status {}", response.status)),
             Err(error) => Err(error.to_string()),
         }

@@ -12,14 +12,21 @@ mod request;
 pub(crate) mod resource;
 mod retry;
 mod scope;
+#[cfg(feature = "internals")]
+mod scripted;
 mod send;
 pub(crate) mod transport;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use http::Method;
 use serde::{Serialize, de::DeserializeOwned};
 
+#[cfg(feature = "internals")]
+pub use self::scripted::{ListRead, read_list, read_retry_after};
 pub(crate) use self::{
     credentials::CallerCredentials,
     fetch::Fetcher,
@@ -64,8 +71,8 @@ use crate::{
 ///
 /// # Retries and timeouts
 ///
-/// A call is retried twice if its method is idempotent or it carries an idempotency key: on connection errors and on
-/// 429, 502, 503 and 504, with exponential backoff and full jitter, and no sooner than `Retry-After`. A call takes at
+/// A call is retried twice if its method is idempotent or it carries an idempotency key: on connection errors, when the
+/// connection breaks before the response is complete, and on 429, 502, 503 and 504, with exponential backoff and full jitter, and no sooner than `Retry-After`. A call takes at
 /// most 15 seconds with its retries. Redirects are not followed.
 #[doc(alias("retry", "backoff", "jitter", "http client", "timeout"))]
 #[derive(Clone)]
@@ -98,7 +105,7 @@ impl Client {
     /// The view that calls the base URL that a delivery names, if that may receive tokens. The name is not verified.
     pub(crate) fn at_base_url_of_delivery(mut self, named: &str) -> Self {
         let ClientOptions { base_url, allowed_base_urls, .. } = &self.inner.options;
-        match named.parse::<BaseUrl>() {
+        match named.parse::<BaseUrl>().map(|url| url.without_api_path().unwrap_or(url)) {
             Ok(named) if named.has_origin_of(base_url) => {}
             Ok(named) if allowed_base_urls.iter().any(|allowed| named.has_origin_of(allowed)) => {
                 self.scope.base_url = Some(named);
@@ -193,6 +200,19 @@ impl Client {
     /// The base URL that is called, without a slash at the end.
     pub fn base_url(&self) -> &str {
         self.scope.base_url.as_ref().unwrap_or(&self.inner.options.base_url).as_str()
+    }
+
+    /// Why no call with a token can be made from this machine; `None` where none is to be made over TLS.
+    pub(crate) fn unusable(&self) -> Option<String> {
+        let ClientOptions { base_url, workspace_token, extension_api_key, .. } = &self.inner.options;
+        let calls = base_url.is_secure() && (workspace_token.is_some() || extension_api_key.is_some());
+        let checked = if calls { self.inner.transport.check() } else { Ok(()) };
+        checked.err().map(|error| error.to_string())
+    }
+
+    /// Whether the platform takes a secret at the path of all secrets, and not at one of its own.
+    pub(crate) fn secrets_in_collection(&self) -> &AtomicBool {
+        &self.inner.secrets_in_collection
     }
 
     /// The id of the extension, which `call` needs.

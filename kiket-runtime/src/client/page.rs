@@ -71,7 +71,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListOf<T> {
             meta.or_else(|| serde_json::from_value(rest.remove("pagination")?).ok()).unwrap_or_default();
         let total = [&meta.total, &meta.total_count, rest.get("total").unwrap_or(&Value::Null)];
         let total = total.into_iter().find_map(Value::as_u64);
-        Ok(Page { next: meta.next(items.is_empty()), items, total })
+        let next = meta.next(items.is_empty()).map_err(A::Error::custom)?;
+        Ok(Page { items, next, total })
     }
 }
 
@@ -96,14 +97,16 @@ struct Meta {
 
 impl Meta {
     /// The next page. An empty one of counted pages is the last, even if the count is higher.
-    fn next(&self, empty: bool) -> Option<String> {
-        match (&self.next_page, self.page.as_u64(), self.total_pages.as_u64()) {
-            (Value::Null, Some(page), Some(total)) if page < total && !empty => {
-                Some(page.saturating_add(1).to_string())
-            }
-            (Value::Null, ..) => None,
-            (Value::String(next), ..) => Some(next.clone()),
-            (next, ..) => Some(next.to_string()),
+    fn next(&self, empty: bool) -> Result<Option<String>, &'static str> {
+        let counted = self.page.as_u64().zip(self.total_pages.as_u64());
+        let counted = counted.filter(|(page, total)| page < total && !empty);
+        match &self.next_page {
+            Value::Null => Ok(counted.map(|(page, _)| page.saturating_add(1).to_string())),
+            Value::Bool(false) => Ok(None),
+            Value::String(next) => Ok(Some(next.clone()).filter(|next| !next.is_empty())),
+            // Another number went through a float, and may be another page.
+            Value::Number(next) if !next.is_f64() => Ok(Some(next.to_string())),
+            _ => Err("`next_page` is neither a text nor a whole number of 64 bits"),
         }
     }
 }
@@ -152,6 +155,28 @@ mod tests {
         let page =
             read("issues", &json!({ "data": [], "pagination": { "page": 1, "total_pages": 9 } })).unwrap();
         assert!(page.items.is_empty() && page.next.is_none());
+    }
+
+    #[test]
+    fn the_name_of_the_next_page_is_a_text_or_a_whole_number() {
+        let next = |page: &str| {
+            let json = format!(r#"{{"data":[1],"meta":{{"next_page":{page}}}}}"#);
+            Page::<u8>::read(json.as_bytes(), "x").map(|page| page.next).map_err(|error| error.to_string())
+        };
+        for (page, read) in [
+            ("2", Some("2")),
+            ("18446744073709551615", Some("18446744073709551615")),
+            ("-1", Some("-1")),
+            (r#""b=""#, Some("b=")),
+            (r#""""#, None),
+            ("null", None),
+            ("false", None),
+        ] {
+            assert_eq!(next(page), Ok(read.map(str::to_owned)), "{page}");
+        }
+        for page in ["18446744073709551616", "1.5", "1e3", "true", "[2]", "{}"] {
+            assert!(next(page).unwrap_err().contains("`next_page`"), "{page}");
+        }
     }
 
     #[test]

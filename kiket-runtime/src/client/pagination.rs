@@ -1,9 +1,10 @@
 //! Pagination: the items of a list, through all its pages.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     fmt,
     future::poll_fn,
+    hash::BuildHasher as _,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -16,7 +17,7 @@ use super::{
     page::{Page, Parse},
     request::Request,
 };
-use crate::error::ClientError;
+use crate::error::{ClientError, ClientErrorKind};
 
 /// The items of a list, through all its pages: the next page is fetched when the one before is used up.
 ///
@@ -53,7 +54,8 @@ use crate::error::ClientError;
 /// # }
 /// ```
 ///
-/// It ends after the first error.
+/// It ends after the first error. A list whose pages have no end is an error, [`ClientErrorKind::EndlessPages`]: one names an
+/// earlier page as the next, or ten in a row are empty.
 #[doc(alias("pagination", "pages", "Items", "stream", "cursor"))]
 #[must_use = "a paginator fetches nothing until you ask for its items"]
 pub struct Paginator<T> {
@@ -64,18 +66,35 @@ pub struct Paginator<T> {
     page: Option<String>,
     /// Whether the last page was fetched.
     ended: bool,
+    /// The hashes of the pages that were fetched.
+    fetched: HashSet<u64>,
+    /// How many empty pages were fetched in a row.
+    empty: usize,
     total: Option<u64>,
     items: VecDeque<T>,
     fetching: Option<Fetching<T>>,
 }
+
+/// How many pages in a row may be empty: filters of Kiket's may leave some so.
+const EMPTY_PAGES: usize = 10;
 
 type Fetching<T> = Pin<Box<dyn Future<Output = Result<Page<T>, ClientError>> + Send>>;
 
 impl<T> Paginator<T> {
     /// The items of the list that `list` asks for.
     pub(crate) fn new(client: Client, list: Request, parse: Parse<Page<T>>) -> Self {
-        let items = VecDeque::new();
-        Self { client, list, parse, page: None, ended: false, total: None, items, fetching: None }
+        Self {
+            client,
+            list,
+            parse,
+            page: None,
+            ended: false,
+            fetched: HashSet::new(),
+            empty: 0,
+            total: None,
+            items: VecDeque::new(),
+            fetching: None,
+        }
     }
 
     /// The items of the first page. The future holds none of them: it is `Send` for every `T`.
@@ -127,6 +146,12 @@ impl<T: DeserializeOwned + Send + 'static> Paginator<T> {
             Some(fetching) => fetching,
             None if self.ended => return Poll::Ready(None),
             None => {
+                if let Some(endless) = self.endless() {
+                    self.ended = true;
+                    let call = self.list.call();
+                    let error = ClientError::new(ClientErrorKind::EndlessPages, call, endless);
+                    return Poll::Ready(Some(Err(error)));
+                }
                 let request = self.list.clone().maybe_query("page", self.page.as_ref());
                 let (client, parse) = (self.client.clone(), self.parse);
                 self.fetching.insert(Box::pin(async move { client.read(&request, parse).await }))
@@ -137,12 +162,23 @@ impl<T: DeserializeOwned + Send + 'static> Paginator<T> {
         self.ended = true;
         Poll::Ready(Some(fetched.inspect(|page| {
             self.total = page.total;
-            // A page that names itself as the next one would never end.
-            if page.next.is_some() && page.next != self.page {
-                self.ended = false;
-                self.page.clone_from(&page.next);
-            }
+            self.empty = if page.items.is_empty() { self.empty.saturating_add(1) } else { 0 };
+            self.ended = page.next.is_none();
+            self.page.clone_from(&page.next);
         })))
+    }
+
+    /// Why the pages have no end, if the next one shows it.
+    fn endless(&mut self) -> Option<String> {
+        if self.empty >= EMPTY_PAGES {
+            return Some(format!(
+                "the list has no end: {EMPTY_PAGES} pages in a row are empty and name a next one"
+            ));
+        }
+        let page = self.page.as_ref()?;
+        let again = !self.fetched.insert(self.fetched.hasher().hash_one(page));
+        let start: String = page.chars().take(60).collect();
+        again.then(|| format!("the list has no end: its pages name the page `{start}` twice"))
     }
 }
 

@@ -64,7 +64,7 @@ impl RateLimiter {
         Self {
             queue: Queue::new(()),
             state: Mutex::new(state),
-            concurrent: Semaphore::new(concurrent.max(1)),
+            concurrent: Semaphore::new(concurrent.clamp(1, Semaphore::MAX_PERMITS)),
         }
     }
 

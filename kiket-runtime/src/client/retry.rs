@@ -6,8 +6,10 @@ use backon::{ExponentialBuilder, Retryable as _};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use tokio::time::Instant;
 
-use crate::error::{ClientError, ClientErrorKind};
-use crate::types::Clock;
+use crate::{
+    error::{ClientError, ClientErrorKind},
+    types::{Clock, LONGEST_RETRY_AFTER, after},
+};
 
 /// The number of attempts, with the first.
 const ATTEMPTS: usize = 3;
@@ -29,7 +31,7 @@ pub(crate) async fn retried<T, F: Future<Output = Result<T, ClientError>>>(
         .adjust(|error, backoff| {
             let jittered = jitter(backoff?);
             let backoff = error.retry_after().map_or(jittered, |asked| asked.max(jittered));
-            (Instant::now() + backoff < deadline).then_some(backoff)
+            (after(backoff) < deadline).then_some(backoff)
         })
         .await
 }
@@ -37,7 +39,7 @@ pub(crate) async fn retried<T, F: Future<Output = Result<T, ClientError>>>(
 /// Whether another attempt may succeed.
 fn is_transient(error: &ClientError) -> bool {
     match error.kind() {
-        ClientErrorKind::Connect => true,
+        ClientErrorKind::Connect | ClientErrorKind::Interrupted => true,
         ClientErrorKind::Status(status) => matches!(
             status,
             StatusCode::TOO_MANY_REQUESTS
@@ -54,15 +56,16 @@ fn jitter(backoff: Duration) -> Duration {
     backoff.mul_f64(fastrand::f64())
 }
 
-/// Reads `Retry-After`: seconds, or a date.
+/// Reads `Retry-After`: seconds, or a date. A delay of more than a day is one of a day.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    let seconds = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
-    Some(Duration::from_secs(seconds.saturating_sub(Clock::system().unix_seconds())))
+    let seconds = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        text.parse().unwrap_or(u64::MAX) // more digits than a number has
+    } else {
+        let date = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        date.as_secs().saturating_sub(Clock::system().unix_seconds())
+    };
+    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]
@@ -79,7 +82,16 @@ mod tests {
         assert_eq!(read("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
         let soon = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(60));
         assert!(read(&soon).is_some_and(|delay| (58..=60).contains(&delay.as_secs())));
-        assert_eq!(read("soon"), None);
+        for far in [
+            "86401",
+            "99999999999",
+            "18446744073709551615",
+            "99999999999999999999999",
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+        ] {
+            assert_eq!(read(far), Some(LONGEST_RETRY_AFTER), "{far}");
+        }
+        assert_eq!((read("soon"), read(""), read("+7"), read("1.5")), (None, None, None, None));
         assert_eq!(read("-1"), None);
         assert_eq!(retry_after(&HeaderMap::new()), None);
     }

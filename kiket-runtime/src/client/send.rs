@@ -1,5 +1,7 @@
 //! Sends a call: headers, attempts, and the result of the response.
 
+use std::sync::atomic::AtomicBool;
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::Instant;
 
@@ -16,15 +18,17 @@ use super::{
 };
 use crate::{
     error::{ClientError, ClientErrorKind},
-    types::{Clock, Secret, VERSION_HEADER},
+    types::{Clock, Secret, VERSION_HEADER, after},
 };
 
 /// The state that all calls of the process share.
 pub(super) struct ClientInner {
-    transport: Box<dyn Transport>,
+    pub(super) transport: Box<dyn Transport>,
     pub(super) options: ClientOptions,
     pub(super) clock: Clock,
     pub(super) rate_limiter: RateLimiter,
+    /// Learnt from a response, and true for all calls of the process.
+    pub(super) secrets_in_collection: AtomicBool,
     /// The header values of the tokens, made once; `Err` for a token that no header can carry.
     authorization: Option<Result<HeaderValue, InvalidHeaderValue>>,
     api_key: Option<Result<HeaderValue, InvalidHeaderValue>>,
@@ -36,6 +40,7 @@ impl ClientInner {
             rate_limiter: RateLimiter::new(options.limits.calls_per_minute, options.limits.concurrent_calls),
             authorization: options.workspace_token.as_ref().map(bearer),
             api_key: options.extension_api_key.as_ref().map(|key| sensitive(key.expose())),
+            secrets_in_collection: AtomicBool::new(false),
             transport,
             options,
             clock,
@@ -55,7 +60,7 @@ impl Call<'_> {
     pub(super) async fn send(&self) -> Result<Response, ClientError> {
         let Self { client, scope, request } = self;
         request.check()?;
-        let latest = Instant::now() + client.options.limits.call_timeout;
+        let latest = after(client.options.limits.call_timeout);
         let deadline = scope.delivery.as_ref().map_or(latest, |delivery| delivery.deadline().min(latest));
         let key = self.idempotency_key();
         let repeatable = key.is_some() || request.is_repeatable();
@@ -65,13 +70,21 @@ impl Call<'_> {
 
     /// Reads a response; one without a body is `null`.
     pub(super) fn read<T>(&self, response: &Response, parse: Parse<T>) -> Result<T, ClientError> {
-        let Response { headers, body, .. } = response;
-        parse(if body.trim_ascii().is_empty() { b"null" } else { body }).map_err(|error| {
+        let text = response.text();
+        let unreadable = |reason: String| {
+            let message = format!("failed to deserialize the response{reason}");
+            let error = ClientError::new(ClientErrorKind::Unreadable, self.request.call(), message);
+            let error = error.with_request_id(request_id(&response.headers));
+            self.redacted(error.with_excerpt(self.excerpt(response)))
+        };
+        if let Some(reason) = response.unreadable().filter(|_| !text.is_empty()) {
+            return Err(unreadable(format!(": {reason}")));
+        }
+        parse(if text.is_empty() { b"null" } else { text }).map_err(|error| {
             // Where the response may hold a secret, the error would quote it.
             let detail = if self.request.confidential { String::new() } else { format!(": {error}") };
-            let message = format!("failed to deserialize the response{detail}");
-            let error = ClientError::new(ClientErrorKind::Unreadable, self.request.call(), message);
-            self.redacted(error.with_request_id(request_id(headers)).with_excerpt(self.excerpt(body)))
+            let oddity = response.oddity().map(|oddity| format!(" ({oddity})")).unwrap_or_default();
+            unreadable(format!("{detail}{oddity}"))
         })
     }
 
@@ -103,8 +116,10 @@ impl Call<'_> {
         if response.status.is_success() {
             return Ok(response);
         }
-        let excerpt = self.excerpt(&response.body);
-        Err(ClientError::of_response(&request.call(), response.status, &response.body, excerpt)
+        let unreadable = response.unreadable().filter(|_| !response.body.is_empty());
+        let text = if unreadable.is_some() { b"" } else { response.text() };
+        Err(ClientError::of_response(&request.call(), response.status, text, self.excerpt(&response))
+            .with_note(unreadable.map(|reason| format!("its body cannot be read: {reason}")).as_deref())
             .with_request_id(request_id(&response.headers))
             .with_retry_after(retry_after))
     }
@@ -174,13 +189,13 @@ impl Call<'_> {
         self.secrets().fold(error, |error, secret| error.without(secret.expose()))
     }
 
-    /// The start of a response body, where it may be shown.
-    fn excerpt(&self, body: &[u8]) -> Option<String> {
-        if self.request.confidential {
+    /// The start of a response body, where it may be shown and is a text.
+    fn excerpt(&self, response: &Response) -> Option<String> {
+        if self.request.confidential || response.unreadable().is_some() {
             return None;
         }
         // Secrets are redacted before the text is cut, which could leave half of one.
-        let text = String::from_utf8_lossy(body).into_owned();
+        let text = String::from_utf8_lossy(response.text()).into_owned();
         let text = self.secrets().fold(text, |text, secret| text.replace(secret.expose(), "…"));
         let start: String = text.chars().take(EXCERPT).collect();
         (!start.is_empty()).then_some(start)
@@ -208,6 +223,9 @@ impl Call<'_> {
 
     fn too_late(&self, late: &TooLate) -> ClientError {
         let call = self.request.call();
+        if self.scope.delivery.as_ref().is_some_and(|delivery| delivery.deadline() <= Instant::now()) {
+            return ClientError::new(ClientErrorKind::Timeout, call, DELIVERY_IS_OVER);
+        }
         let Some(wait) = late.wait else {
             let message = "the deadline passed before the request could be sent";
             return ClientError::new(ClientErrorKind::Timeout, call, message);
@@ -223,6 +241,9 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
     headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned)
 }
 
+/// Why a call of a task that outlives its delivery is not sent.
+const DELIVERY_IS_OVER: &str = "the delivery is over, and with it the calls of its client: its deadline has passed; for \
+     work that outlives a delivery, give the task the client of the extension, `Extension::client`";
 const RUNTIME_TOKEN: HeaderName = HeaderName::from_static("x-kiket-runtime-token");
 const VERSION: HeaderName = HeaderName::from_static(VERSION_HEADER);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

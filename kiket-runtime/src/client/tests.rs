@@ -2,6 +2,8 @@
 
 use std::{
     collections::VecDeque,
+    io::{Read as _, Write as _},
+    net::TcpListener,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,7 +16,7 @@ use tokio::time::Instant;
 use super::transport::{Outgoing, Sending, TransportError};
 use super::*;
 use crate::{
-    api::{Endpoints, InboundEmail, IssueFields},
+    api::{Endpoints, InboundEmail, IssueFields, Secrets, SlaFilter},
     types::Secret,
 };
 
@@ -151,9 +153,17 @@ async fn a_transient_failure_is_retried_up_to_three_attempts() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_error_is_retried() {
-    let script = Script::of([Line::Failure(TransportError::Connect("refused".into()))]);
-    assert!(get(&script.client()).await.is_ok());
-    assert_eq!(script.attempts(), 2);
+    for error in [TransportError::Connect("refused".into()), TransportError::Interrupted("cut".into())] {
+        let script = Script::of([Line::Failure(error.clone())]);
+        assert!(get(&script.client()).await.is_ok());
+        assert_eq!(script.attempts(), 2);
+        let script = Script::of((0..3).map(|_| Line::Failure(error.clone())));
+        assert_eq!(get(&script.client()).await.unwrap_err().kind(), error.kind());
+        assert_eq!(script.attempts(), 3);
+        let script = Script::of([Line::Failure(error.clone())]);
+        assert_eq!(post(&script.client()).await.unwrap_err().kind(), error.kind());
+        assert_eq!(script.attempts(), 1, "it may have taken effect");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,12 +173,8 @@ async fn other_failures_are_not_retried() {
         assert!(get(&script.client()).await.is_err());
         assert_eq!(script.attempts(), 1, "{code}");
     }
-    for error in [
-        TransportError::Timeout,
-        TransportError::TooLarge,
-        TransportError::Interrupted("cut".into()),
-        TransportError::Unusable("no CA".into()),
-    ] {
+    for error in [TransportError::Timeout, TransportError::TooLarge, TransportError::Unusable("no CA".into())]
+    {
         let script = Script::of([Line::Failure(error.clone())]);
         assert!(get(&script.client()).await.is_err());
         assert_eq!(script.attempts(), 1, "{error:?}");
@@ -226,6 +232,350 @@ async fn a_retry_after_past_the_deadline_fails_at_once() {
     let error = crate::error::HandlerError::from(error).into_error();
     assert_eq!(error.kind(), crate::error::ErrorKind::RetryAfter(Duration::from_secs(60)));
     assert_eq!(error.message(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_delay_that_a_server_asks_for_is_too_long() {
+    let far = ["86401", "18446744073709551615", "184467440737095516150", "Fri, 31 Dec 9999 23:59:59 GMT"];
+    for (status, delay) in [429, 503].into_iter().flat_map(|status| far.map(|delay| (status, delay))) {
+        let limits = ["x-ratelimit-limit", "x-ratelimit-reset"].map(|name| (name, "18446744073709551615"));
+        let headers = [limits[0], limits[1], ("x-ratelimit-remaining", "0"), ("retry-after", delay)];
+        let script = Script::of([response(status, &headers, "{}")]);
+        let error = get(&script.client()).await.unwrap_err();
+        let day = Duration::from_secs(86_400);
+        assert_eq!((error.kind(), error.retry_after()), (status_of(status), Some(day)), "{delay}");
+        assert_eq!(script.attempts(), 1);
+    }
+}
+
+fn status_of(status: u16) -> ClientErrorKind {
+    ClientErrorKind::Status(StatusCode::from_u16(status).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_may_be_as_large_as_numbers_are() {
+    let limits = || ClientLimits {
+        connect_timeout: Duration::MAX,
+        call_timeout: Duration::MAX,
+        calls_per_minute: u32::MAX,
+        concurrent_calls: usize::MAX,
+    };
+    let script = Script::of([response(503, &[("retry-after", "18446744073709551615")], "{}")]);
+    get(&script.client_with(limits())).await.unwrap();
+    assert_eq!(script.pauses(), [Duration::from_secs(86_400)]);
+    let error = Client::new(ClientOptions { limits: limits(), ..to("http://127.0.0.1:1") }, Clock::system());
+    assert!(get(&error).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_byte_order_mark_is_skipped() {
+    let script = Script::of([
+        response(200, &[], "\u{feff} {\"a\":1}"),
+        response(200, &[], "\u{feff}"),
+        response(422, &[], "\u{feff}{\"error\":\"no\",\"code\":\"nope\"}"),
+    ]);
+    let client = script.client();
+    assert_eq!(get(&client).await.unwrap(), json!({ "a": 1 }));
+    assert_eq!(get(&client).await.unwrap(), Value::Null);
+    let error = get(&client).await.unwrap_err();
+    assert_eq!((error.message(), error.code()), ("no", Some("nope")));
+    assert!(error.excerpt().unwrap().starts_with('{'));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unasked_encoding_is_named() {
+    for (status, encoding) in [(200, "gzip"), (201, "br"), (404, "gzip"), (500, "zstd, gzip")] {
+        let headers = [("content-encoding", encoding), ("x-request-id", "r-9")];
+        let error =
+            get(&Script::of([response(status, &headers, "\u{1f}\u{8b}rubbish")]).client()).await.unwrap_err();
+        assert!(error.message().contains(&format!("`Content-Encoding: {encoding}`")), "{error}");
+        assert_eq!((error.excerpt(), error.request_id()), (None, Some("r-9")));
+        assert_eq!(error.status().is_some(), status >= 400);
+    }
+    let script = Script::of([
+        response(200, &[("content-encoding", "Identity")], "{}"),
+        response(200, &[("content-encoding", "gzip")], ""),
+        response(200, &[("content-encoding", &"x".repeat(5000))], "{}"),
+    ]);
+    let client = script.client();
+    assert_eq!((get(&client).await.unwrap(), get(&client).await.unwrap()), (json!({}), Value::Null));
+    assert!(get(&client).await.unwrap_err().message().len() < 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_is_no_json_says_what_it_is() {
+    let page = || response(200, &[("content-type", "text/html; charset=utf-8")], "<html>");
+    let error = get(&Script::of([page()]).client()).await.unwrap_err();
+    assert!(error.message().ends_with("(its `Content-Type` is `text/html; charset=utf-8`)"), "{error}");
+    let Line::Response(mut utf16) = response(200, &[], "") else { panic!("no response") };
+    utf16.body = Bytes::from_static(b"\xff\xfe{\0}\0");
+    let error = get(&Script::of([Line::Response(utf16)]).client()).await.unwrap_err();
+    assert!(error.message().ends_with("(it is not UTF-8)"), "{error}");
+    let Line::Response(mut page) = page() else { panic!("no response") };
+    page.headers.insert("content-type", "application/problem+json".parse().unwrap());
+    let error = get(&Script::of([Line::Response(page)]).client()).await.unwrap_err();
+    assert!(error.message().ends_with("column 1"), "{error}");
+}
+
+/// A page of a list, with the items and the next page.
+fn page(items: &Value, next: &Value) -> Line {
+    response(200, &[], &json!({ "data": items, "meta": { "next_page": next } }).to_string())
+}
+
+fn an_item() -> Value {
+    json!([{ "id": 1, "issue_id": 2, "project_id": 7, "state": "imminent", "triggered_at": "2026-01-01T00:00:00Z" }])
+}
+
+/// Reads a list to its end. Returns the number of its items, the error, and the number of requests.
+async fn read_list(pages: impl IntoIterator<Item = Line>) -> (usize, Option<ClientError>, usize) {
+    let script = Script::of(pages);
+    let endpoints = Endpoints::from(script.client());
+    let mut list = endpoints.sla_events(7).stream(SlaFilter::default());
+    let (mut items, mut error) = (0, None);
+    while let Some(item) = list.next().await {
+        match item {
+            Ok(_) => items += 1,
+            Err(failed) => error = Some(failed),
+        }
+    }
+    (items, error, script.attempts())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ring_of_pages_is_an_error() {
+    let item = an_item();
+    for (ring, requests) in [
+        (vec![json!(2), json!(3), json!(2), json!(3)], 3),
+        (vec![json!("b"), json!("b")], 2),
+        (vec![json!(1), json!(2), json!(3), json!(4), json!(1)], 5),
+        ((0..2000).map(|page| json!(page % 1000)).collect(), 1001),
+    ] {
+        let (items, error, made) = read_list(ring.iter().map(|next| page(&item, next))).await;
+        let error = error.expect("a ring is an error");
+        assert_eq!(
+            (error.kind(), items, made),
+            (ClientErrorKind::EndlessPages, requests, requests),
+            "{error}"
+        );
+        assert!(error.to_string().contains("twice"), "{error}");
+    }
+    let name = json!("x".repeat(5000));
+    let (.., error, _) = read_list([page(&item, &name), page(&item, &name)]).await;
+    assert!(error.unwrap().to_string().len() < 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn endless_empty_pages_are_an_error() {
+    let empty = |next: usize| page(&json!([]), &json!(next));
+    let (items, error, made) = read_list((2..1000).map(empty)).await;
+    let error = error.expect("empty pages are an error");
+    assert_eq!((error.kind(), items, made), (ClientErrorKind::EndlessPages, 0, 10), "{error}");
+
+    // A few are none, and an item begins anew.
+    let pages = (2..40).map(|next| page(&if next % 10 == 0 { an_item() } else { json!([]) }, &json!(next)));
+    let (items, error, made) = read_list(pages.chain([page(&an_item(), &Value::Null)])).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!((items, made), (4, 39));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_after_its_delivery_says_what_to_use() {
+    let script = Script::default();
+    let client = script.client().for_delivery(Made::by("v1", 1, "id:1"));
+    get(&client).await.unwrap();
+    tokio::time::advance(Duration::from_millis(1500)).await;
+    // The rate limit is not the reason, either.
+    let pause = Some(Duration::from_secs(60));
+    for pause in [None, pause] {
+        client.inner.rate_limiter.observe(&http::HeaderMap::new(), pause);
+        let error = get(&client).await.unwrap_err();
+        assert_eq!(error.kind(), ClientErrorKind::Timeout);
+        let text = error.to_string();
+        assert!(text.contains("the delivery is over") && text.contains("`Extension::client`"), "{text}");
+    }
+    assert_eq!(script.attempts(), 1);
+}
+
+fn secrets(script: &Script) -> Secrets {
+    let options = ClientOptions {
+        workspace_token: Some(Secret::from("wk_canary")),
+        extension_id: Some("com.example.x".into()),
+        ..ClientOptions::default()
+    };
+    Endpoints::from(Client::over(Box::new(script.clone()), options, Clock::system())).secrets()
+}
+
+/// The calls of a script: method, end of the path, body.
+fn calls(script: &Script) -> Vec<(String, String, Value)> {
+    let sent = script.sent.lock().unwrap();
+    let call = |(_, outgoing): &(Instant, Outgoing)| {
+        let path = outgoing.url.rsplit_once("com.example.x").unwrap().1.to_owned();
+        (outgoing.method.to_string(), path, serde_json::from_slice(outgoing.body.as_ref().unwrap()).unwrap())
+    };
+    sent.iter().map(call).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_dialect_of_secrets_is_learnt_and_remembered() {
+    let own = |key: &str, value| ("POST".into(), format!("/secrets/{key}"), json!({ "value": value }));
+    let collected =
+        |key, value| ("POST".into(), "/secrets".into(), json!({ "secret": { "key": key, "value": value } }));
+    for code in [404, 405, 501] {
+        let script = Script::of([status(code)]);
+        let secrets = secrets(&script);
+        secrets.set("A", "1").await.unwrap();
+        secrets.clone().set("B", "2").await.unwrap();
+        assert_eq!(calls(&script), [own("A", "1"), collected("A", "1"), collected("B", "2")], "{code}");
+        let keys: Vec<_> = (0..3).map(|attempt| script.header(attempt, "idempotency-key")).collect();
+        assert!(keys.iter().all(Option::is_some) && keys[0] != keys[1] && keys[1] != keys[2]);
+
+        // A platform that no longer takes it is asked anew.
+        script.lines.lock().unwrap().push_back(status(code));
+        secrets.set("C", "3").await.unwrap();
+        secrets.set("D", "4").await.unwrap();
+        assert_eq!(calls(&script)[3..], [collected("C", "3"), own("C", "3"), own("D", "4")], "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_refused_in_both_dialects_is_an_error() {
+    for (first, second, reported) in [(404, 404, 404), (405, 404, 405), (404, 422, 422), (404, 403, 403)] {
+        let script = Script::of([status(first), status(second), status(200)]);
+        let secrets = secrets(&script);
+        let error = secrets.set("A", "1").await.unwrap_err();
+        assert_eq!((error.kind(), script.attempts()), (status_of(reported), 2));
+        secrets.set("A", "1").await.unwrap();
+        assert_eq!(calls(&script)[2].1, "/secrets/A", "a failure teaches nothing");
+    }
+    for code in [400, 401, 403, 422, 500] {
+        let script = Script::of([status(code)]);
+        assert!(secrets(&script).set("A", "1").await.is_err());
+        assert_eq!(script.attempts(), 1, "{code}");
+    }
+    let script = Script::of([status(404)]);
+    let secrets = secrets(&script);
+    secrets.set("A", "1").await.unwrap();
+    assert_eq!(secrets.set(" ", "1").await.unwrap_err().kind(), ClientErrorKind::InvalidRequest);
+    assert_eq!(script.attempts(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_without_rotation_is_a_set_in_either_dialect() {
+    for code in [405, 501] {
+        let script = Script::of([status(code), status(code)]);
+        let secrets = secrets(&script);
+        secrets.rotate("A", "1").await.unwrap();
+        let made: Vec<_> =
+            calls(&script).into_iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+        assert_eq!(made, ["PATCH /secrets/A", "POST /secrets/A", "POST /secrets"]);
+    }
+    let script = Script::of([status(404)]);
+    assert!(secrets(&script).rotate("A", "1").await.is_err(), "there is no such secret");
+    assert_eq!(script.attempts(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_response_to_a_secret_is_shown() {
+    for lines in [[status(404), response(422, &[], "canary")], [response(422, &[], "canary"), status(200)]] {
+        let error = secrets(&Script::of(lines)).set("A", "canary").await.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+    }
+}
+
+/// How a server treats a request on a connection that it keeps.
+#[derive(Debug, Clone, Copy)]
+enum Treatment {
+    Respond(&'static str),
+    Close,
+    /// With unread bytes, so that the connection is reset.
+    Reset,
+}
+
+use Treatment::{Close, Reset, Respond};
+
+const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+const CUT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{\"a\":";
+const CUT_CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n";
+const CUT_HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-le";
+
+/// A server of these connections, which it closes after their last treatment. Returns its URL.
+fn serve<const N: usize>(connections: [&'static [Treatment]; N]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for treatments in connections {
+            let (mut stream, _) = listener.accept().unwrap();
+            for treatment in treatments {
+                let mut head = [0; 1];
+                let mut seen = Vec::new();
+                while !seen.ends_with(b"\r\n\r\n") && stream.read(&mut head).unwrap() > 0 {
+                    seen.push(head[0]);
+                    if matches!(treatment, Reset) {
+                        break;
+                    }
+                }
+                if let Respond(text) = treatment {
+                    stream.write_all(text.as_bytes()).unwrap();
+                }
+            }
+        }
+    });
+    url
+}
+
+fn to(url: &str) -> ClientOptions {
+    let token = Some(Secret::from("wk"));
+    let options =
+        ClientOptions { workspace_token: token.clone(), extension_api_key: token, ..Default::default() };
+    ClientOptions { base_url: url.parse().unwrap(), ..options }
+}
+
+const TREATMENTS: [&[Treatment]; 5] = [
+    &[Respond(WHOLE), Close],
+    &[Respond(WHOLE), Reset],
+    &[Respond(WHOLE), Respond(CUT)],
+    &[Respond(WHOLE), Respond(CUT_CHUNKED)],
+    &[Respond(WHOLE), Respond(CUT_HEAD)],
+];
+
+#[tokio::test]
+async fn a_connection_that_breaks_while_reused_fails_no_call() {
+    for broken in TREATMENTS {
+        let client = || Client::new(to(&serve([broken, &[Respond(WHOLE)]])), Clock::system());
+        let get_twice = client();
+        get(&get_twice).await.unwrap();
+        assert_eq!(get(&get_twice).await.unwrap(), json!({}), "{broken:?}");
+
+        let delete = client();
+        get(&delete).await.unwrap();
+        assert_eq!(delete.delete::<Value>("/x").await.unwrap(), json!({}), "{broken:?}");
+
+        let with_key = client().with_idempotency_key("k");
+        get(&with_key).await.unwrap();
+        assert_eq!(post(&with_key).await.unwrap(), json!({}), "{broken:?}");
+
+        let without_key = client();
+        get(&without_key).await.unwrap();
+        let error = post(&without_key).await.unwrap_err();
+        assert_eq!(error.kind(), ClientErrorKind::Interrupted, "it may have taken effect: {broken:?}");
+    }
+}
+
+#[tokio::test]
+async fn connections_that_always_break_are_an_error() {
+    for broken in [Close, Reset, Respond(CUT), Respond(CUT_CHUNKED)] {
+        let connections: &'static [Treatment] = Box::leak(Box::new([broken]));
+        let client = Client::new(to(&serve([connections; 3])), Clock::system());
+        assert_eq!(get(&client).await.unwrap_err().kind(), ClientErrorKind::Interrupted, "{broken:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_no_url_can_carry_is_not_sent() {
+    let client = Client::new(to("http://127.0.0.1:1"), Clock::system());
+    let error = client.get::<Value>(&format!("/x?{}", "a".repeat(70_000))).await.unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::NotConfigured, "{error:?}");
+    assert!(error.to_string().len() < 300, "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,10 @@
 use std::{net::IpAddr, pin::Pin, sync::OnceLock, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
 
 use crate::{
     error::{Chain, ClientErrorKind},
@@ -31,10 +34,43 @@ pub(crate) struct Response {
     pub(crate) body: Bytes,
 }
 
+/// What may be before a text, and is none of it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+impl Response {
+    /// The body, without a byte order mark and without white space around it.
+    pub(crate) fn text(&self) -> &[u8] {
+        self.body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.body).trim_ascii()
+    }
+
+    /// Why the body is nothing that can be read, however it continues: an encoding, which no request asks for.
+    pub(crate) fn unreadable(&self) -> Option<String> {
+        let encoding =
+            self.header(CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+        encoding.map(|encoding| format!("it has `Content-Encoding: {encoding}`, which was not asked for"))
+    }
+
+    /// Why the body may be no JSON.
+    pub(crate) fn oddity(&self) -> Option<String> {
+        let other = || self.header(CONTENT_TYPE).filter(|found| !found.to_ascii_lowercase().contains("json"));
+        match std::str::from_utf8(self.text()) {
+            Err(_) => Some("it is not UTF-8".to_owned()),
+            Ok(_) => other().map(|found| format!("its `Content-Type` is `{found}`")),
+        }
+    }
+
+    /// The start of a header's value, if it is not blank.
+    fn header(&self, name: HeaderName) -> Option<String> {
+        let value = String::from_utf8_lossy(self.headers.get(name)?.as_bytes());
+        let start: String = value.trim().chars().take(60).collect();
+        (!start.is_empty()).then_some(start)
+    }
+}
+
 /// The reason why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TransportError {
-    #[error("the HTTP client cannot be made: {0}")]
+    #[error("{0}")]
     Unusable(String),
     #[error("no connection: {0}")]
     Connect(String),
@@ -62,12 +98,19 @@ pub(crate) type Sending<'t> = Pin<Box<dyn Future<Output = Result<Response, Trans
 
 /// Sends one request and reads its response, without a timeout of its own. Tests put a script in its place.
 pub(crate) trait Transport: Send + Sync {
+    /// Fails if nothing can be sent from this machine.
+    fn check(&self) -> Result<(), TransportError> {
+        Ok(())
+    }
+
     fn send(&self, outgoing: Outgoing) -> Sending<'_>;
 }
 
 /// One pool of connections for the process, made when it is first needed.
 pub(crate) struct HttpTransport {
     connect_timeout: Duration,
+    /// Whether it is called over TLS.
+    secure: bool,
     /// Whether this machine is called: a proxy from the environment cannot reach its own addresses.
     loopback: bool,
     client: OnceLock<Result<reqwest::Client, String>>,
@@ -76,24 +119,38 @@ pub(crate) struct HttpTransport {
 /// The maximum size of a response, in bytes: far above a page of records, far below the memory of a small machine.
 pub(crate) const LARGEST_RESPONSE: usize = 8 * 1024 * 1024;
 
+/// What to do where there are no certificates.
+const CERTIFICATES: &str =
+    "install CA certificates (the package `ca-certificates`), or name their file in `SSL_CERT_FILE`";
+
 impl HttpTransport {
     /// Connections to the host of `called`.
     pub(crate) fn new(called: &BaseUrl, connect_timeout: Duration) -> Self {
-        Self { connect_timeout, loopback: is_loopback(called.host()), client: OnceLock::new() }
+        let (secure, loopback) = (called.is_secure(), is_loopback(called.host()));
+        Self { connect_timeout, secure, loopback, client: OnceLock::new() }
     }
 
     fn client(&self) -> Result<&reqwest::Client, TransportError> {
-        let client = self.client.get_or_init(|| self.connect().map_err(|error| chain(&error)));
+        let client = self.client.get_or_init(|| {
+            install_tls_provider();
+            let built = self.builder().build();
+            // Without TLS no certificates are needed, and some images have none.
+            let built = if self.secure {
+                built
+            } else {
+                built.or_else(|_| self.builder().tls_certs_only([]).build())
+            };
+            built.map_err(|error| format!("this machine cannot speak TLS: {}; {CERTIFICATES}", chain(&error)))
+        });
         client.as_ref().map_err(|reason| TransportError::Unusable(reason.clone()))
     }
 
-    fn connect(&self) -> reqwest::Result<reqwest::Client> {
-        install_tls_provider();
+    fn builder(&self) -> reqwest::ClientBuilder {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.connect_timeout)
             .pool_idle_timeout(Duration::from_secs(60));
-        if self.loopback { client.no_proxy().build() } else { client.build() }
+        if self.loopback { client.no_proxy() } else { client }
     }
 
     async fn exchange(&self, outgoing: Outgoing) -> Result<Response, TransportError> {
@@ -134,6 +191,10 @@ async fn collect(response: &mut reqwest::Response) -> Result<Bytes, TransportErr
 }
 
 impl Transport for HttpTransport {
+    fn check(&self) -> Result<(), TransportError> {
+        self.client().map(drop)
+    }
+
     fn send(&self, outgoing: Outgoing) -> Sending<'_> {
         Box::pin(self.exchange(outgoing))
     }
@@ -154,6 +215,9 @@ fn transport_error(error: &reqwest::Error) -> TransportError {
         return TransportError::Timeout;
     }
     let reason = chain(error);
+    if error.is_builder() {
+        return TransportError::Unusable(format!("the request cannot be sent: {reason}"));
+    }
     if error.is_connect() { TransportError::Connect(reason) } else { TransportError::Interrupted(reason) }
 }
 

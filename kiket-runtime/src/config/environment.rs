@@ -1,38 +1,55 @@
 //! Environment variables: of the process, or given by a test.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ffi::OsString, sync::Arc};
 
 /// The environment variables: of the process, or given by a test.
 #[derive(Clone, Default)]
 pub(crate) enum Environment {
     #[default]
     Process,
-    Given(Arc<HashMap<String, String>>),
+    Given(Arc<HashMap<String, OsString>>),
 }
 
 impl Environment {
     pub(crate) fn given(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self::Given(Arc::new(variables.into_iter().collect()))
+        let variables = variables.into_iter().map(|(name, value)| (name, value.into()));
+        Self::Given(Arc::new(variables.collect()))
     }
 
-    /// The variable `name`; an empty one counts as unset.
+    /// The variable `name`; an empty one counts as unset, and so does one that is not UTF-8, which
+    /// [`not_utf8`](Self::not_utf8) reports.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
-        match self {
-            Self::Process => std::env::var(name).ok(),
+        let value = match self {
+            Self::Process => std::env::var_os(name),
             Self::Given(variables) => variables.get(name).cloned(),
-        }
-        .filter(|value| !value.is_empty())
+        };
+        value?.into_string().ok().filter(|value| !value.is_empty())
     }
 
-    /// The variables whose name begins with `prefix`; empty ones count as unset.
+    /// The variables whose name begins with `prefix`, by name; empty ones count as unset.
     pub(super) fn beginning_with(&self, prefix: &str) -> Vec<(String, String)> {
-        let all = match self {
+        let begin = self.all().into_iter().filter(|(name, _)| name.starts_with(prefix));
+        begin
+            .filter_map(|(name, value)| Some((name, value.into_string().ok()?)))
+            .filter(|(_, v)| !v.is_empty())
+            .collect()
+    }
+
+    /// The variables that `are_read` and are not UTF-8, by name.
+    pub(super) fn not_utf8(&self, are_read: impl Fn(&str) -> bool) -> Vec<String> {
+        let read = self.all().into_iter().filter(|(name, _)| are_read(name));
+        read.filter(|(_, value)| value.to_str().is_none()).map(|(name, _)| name).collect()
+    }
+
+    fn all(&self) -> Vec<(String, OsString)> {
+        let mut all: Vec<_> = match self {
             Self::Process => std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
                 .collect(),
-            Self::Given(variables) => HashMap::clone(variables),
+            Self::Given(variables) => HashMap::clone(variables).into_iter().collect(),
         };
-        all.into_iter().filter(|(name, value)| name.starts_with(prefix) && !value.is_empty()).collect()
+        all.sort_unstable();
+        all
     }
 }
 

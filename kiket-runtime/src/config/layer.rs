@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use crate::{
-    config::environment::Environment,
-    error::{Place, Problem},
-    manifest::{Manifest, Reference},
-    types::{Authentication, BaseUrl, Secret, SecretError},
+    config::{
+        environment::Environment,
+        judge::{Given, Read, Use, is_like_a_variable},
+    },
+    error::Problem,
+    manifest::{Manifest, Reference, read_regular},
+    types::{Authentication, BaseUrl, EventVersion, Secret},
 };
 
 /// The values of one source. A value that does not parse is a problem, which counts only if no layer above has the value.
@@ -16,11 +19,14 @@ pub(crate) struct Layer {
     pub(crate) version: Option<String>,
     pub(crate) authentication: Option<Read<Authentication>>,
     /// The live secrets, the current one first.
-    pub(crate) webhook_secrets: Option<Vec<Read<Secret>>>,
+    pub(crate) webhook_secrets: Option<Vec<Given>>,
     /// The previous secret, while Kiket may still sign with it. It follows the live secrets of any layer.
-    pub(crate) previous_secret: Option<Read<Secret>>,
-    pub(crate) workspace_token: Option<Secret>,
-    pub(crate) extension_api_key: Option<Secret>,
+    pub(crate) previous_secret: Option<Given>,
+    pub(crate) workspace_token: Option<Given>,
+    pub(crate) extension_api_key: Option<Given>,
+    pub(crate) extension_number: Option<Given>,
+    pub(crate) token_audience: Option<Given>,
+    pub(crate) default_version: Option<Read<EventVersion>>,
     pub(crate) base_url: Option<Read<BaseUrl>>,
     pub(crate) allowed_base_urls: Option<Vec<Read<BaseUrl>>>,
     pub(crate) telemetry_url: Option<Read<BaseUrl>>,
@@ -28,13 +34,10 @@ pub(crate) struct Layer {
     pub(crate) host: Option<String>,
     pub(crate) port: Option<Read<u16>>,
     /// It may have a password.
-    pub(crate) dedupe_url: Option<Secret>,
+    pub(crate) dedupe_url: Option<Given>,
     pub(crate) dedupe_namespace: Option<Read<String>>,
     pub(crate) auto_env_secrets: Option<bool>,
 }
-
-/// A value, or the problem of its text.
-pub(crate) type Read<T> = Result<T, Problem>;
 
 pub(super) const WEBHOOK_SECRET: &str = "KIKET_WEBHOOK_SECRET";
 pub(super) const WEBHOOK_SECRET_PREVIOUS: &str = "KIKET_WEBHOOK_SECRET_PREVIOUS";
@@ -50,6 +53,9 @@ impl Layer {
             previous_secret: self.previous_secret.or(below.previous_secret),
             workspace_token: self.workspace_token.or(below.workspace_token),
             extension_api_key: self.extension_api_key.or(below.extension_api_key),
+            extension_number: self.extension_number.or(below.extension_number),
+            token_audience: self.token_audience.or(below.token_audience),
+            default_version: self.default_version.or(below.default_version),
             base_url: self.base_url.or(below.base_url),
             allowed_base_urls: self.allowed_base_urls.or(below.allowed_base_urls),
             telemetry_url: self.telemetry_url.or(below.telemetry_url),
@@ -65,20 +71,25 @@ impl Layer {
     /// The layer of the environment.
     pub(super) fn environment(environment: &Environment) -> Self {
         let variable = |name: &str| environment.variable(name);
-        let hidden = |name: &str| variable(name).map(Secret::new);
-        let secret = |name: &str| hidden(name).map(|secret| usable(secret, &format!("`{name}`"), None));
+        let hidden = |name, usage| secret_variable(environment, name, usage);
+        let text = |name: &str| {
+            Some(Given::new(Secret::new(variable(name)?), &format!("`{name}`"), None, Use::Text))
+        };
         Self {
             authentication: variable(AUTHENTICATION).map(|text| authentication(&text)),
-            webhook_secrets: secret(WEBHOOK_SECRET).map(|secret| vec![secret]),
-            previous_secret: secret(WEBHOOK_SECRET_PREVIOUS),
-            workspace_token: hidden("KIKET_WORKSPACE_TOKEN"),
-            extension_api_key: hidden("KIKET_EXTENSION_API_KEY"),
+            webhook_secrets: hidden(WEBHOOK_SECRET, Use::WrittenKey).map(|secret| vec![secret]),
+            previous_secret: hidden(WEBHOOK_SECRET_PREVIOUS, Use::WrittenKey),
+            workspace_token: hidden("KIKET_WORKSPACE_TOKEN", Use::Header),
+            extension_api_key: hidden("KIKET_EXTENSION_API_KEY", Use::Header),
+            extension_number: text("KIKET_EXTENSION_NUMBER"),
+            token_audience: text("KIKET_TOKEN_AUDIENCE"),
+            default_version: variable(DEFAULT_VERSION).map(|text| default_version(DEFAULT_VERSION, &text)),
             base_url: variable(BASE_URL).map(|text| address(BASE_URL, &text)),
             telemetry_url: variable(TELEMETRY_URL).map(|text| address(TELEMETRY_URL, &text)),
             telemetry: variable("KIKET_SDK_TELEMETRY_OPTOUT").map(|text| !opts_out(&text)),
             host: variable("HOST"),
             port: variable("PORT").map(|text| port(&text)),
-            dedupe_url: hidden("KIKET_DEDUPE_URL"),
+            dedupe_url: hidden("KIKET_DEDUPE_URL", Use::Text),
             dedupe_namespace: variable(DEDUPE_NAMESPACE).map(|text| namespace(&text)),
             ..Self::default()
         }
@@ -88,7 +99,11 @@ impl Layer {
     pub(super) fn manifest(manifest: &Manifest, environment: &Environment) -> Self {
         let secret = manifest.delivery_secret().and_then(|reference| {
             let secret = reference.resolve(&|name| environment.variable(name))?;
-            Some(vec![usable(secret, "the manifest", reference.place())])
+            let literal = reference.names().next().is_none();
+            if literal && is_like_a_variable(secret.expose()) {
+                return Some(vec![Err(lost_reference(reference)).into()]);
+            }
+            Some(vec![Given::new(secret, "the manifest", reference.place(), Use::WrittenKey)])
         });
         Self {
             id: manifest.id().map(str::to_owned),
@@ -113,26 +128,66 @@ impl Layer {
 
     /// Adds a live webhook secret of the builder.
     pub(crate) fn add_webhook_secret(&mut self, secret: Secret) {
-        self.webhook_secrets.get_or_insert_default().push(usable(
-            secret,
-            "the builder's `webhook_secret`",
-            None,
-        ));
+        let secret = Given::new(secret, "the builder's `webhook_secret`", None, Use::Key);
+        self.webhook_secrets.get_or_insert_default().push(secret);
     }
 }
 
+/// The secret in the variable `name`, or in the file that `<name>_FILE` names (wire contract, secret-files).
+fn secret_variable(environment: &Environment, name: &str, usage: Use) -> Option<Given> {
+    let file = format!("{name}_FILE");
+    let (source, text) = match (environment.variable(name), environment.variable(&file)) {
+        (None, None) => return None,
+        (Some(text), None) => (name, Ok(text)),
+        (Some(_), Some(_)) => {
+            let both = Problem::new(format!("`{name}` and `{file}` are both set")).mend("unset one of them");
+            return Some(Err(both).into());
+        }
+        (None, Some(path)) => (&*file, secret_file(&file, Path::new(&path))),
+    };
+    Some(match text {
+        Ok(text) => Given::new(Secret::new(text), &format!("`{source}`"), None, usage),
+        Err(problem) => Err(problem).into(),
+    })
+}
+
+/// The text of a file with a secret, without one newline at its end.
+fn secret_file(name: &str, path: &Path) -> Read<String> {
+    let problem = |why: String| {
+        let what = format!("the file `{}` that `{name}` names {why}", path.display());
+        Problem::new(what).mend(format!("set `{name}` to the path of a file with the secret alone"))
+    };
+    let bytes = read_regular(path, LARGEST_SECRET).map_err(problem)?;
+    let text = String::from_utf8(bytes).map_err(|_| problem("is not UTF-8".to_owned()))?;
+    let cut = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text));
+    Ok(cut.map(str::to_owned).unwrap_or(text))
+}
+
+/// The largest file with a secret, in bytes.
+const LARGEST_SECRET: usize = 64 * 1024;
+
+/// The problem of a secret that is the name of a variable (wire contract, signature-key-public).
+fn lost_reference(reference: &Reference) -> Problem {
+    Problem::new(
+        "the webhook secret of the manifest reads like the name of a variable, and anyone can read it there",
+    )
+    .at(reference.place().cloned())
+    .mend(format!("write `env:` before the name, like `env:{WEBHOOK_SECRET}`"))
+}
+
+/// The default version, or the problem of `text`, which `source` gives.
+pub(crate) fn default_version(source: &str, text: &str) -> Read<EventVersion> {
+    text.trim().parse().map_err(|invalid| {
+        Problem::new(format!("`{source}` is not a version: {invalid}, found `{}`", text.escape_debug()))
+            .mend("set it like `v1`, or unset it")
+    })
+}
+
 const AUTHENTICATION: &str = "KIKET_AUTHENTICATION";
+const DEFAULT_VERSION: &str = "KIKET_DEFAULT_EVENT_VERSION";
 const DEDUPE_NAMESPACE: &str = "KIKET_DEDUPE_NAMESPACE";
 pub(crate) const BASE_URL: &str = "KIKET_BASE_URL";
 pub(crate) const TELEMETRY_URL: &str = "KIKET_SDK_TELEMETRY_URL";
-
-/// The secret, if it can be used. `source` and `place` are where it comes from.
-fn usable(secret: Secret, source: &str, place: Option<&Place>) -> Read<Secret> {
-    let Err(unusable) = SecretError::check(&secret) else { return Ok(secret) };
-    Err(Problem::new(format!("{unusable}; it comes from {source}"))
-        .at(place.cloned())
-        .mend("give exactly the text that Kiket shows, without white space at its ends"))
-}
 
 /// The problem of an extension without a webhook secret.
 pub(super) fn no_secret(manifest: Option<&Manifest>) -> Problem {

@@ -1,6 +1,7 @@
 //! The configuration: layers of values from the builder, the environment, the manifest and the defaults.
 
 mod environment;
+mod judge;
 mod layer;
 mod secrets;
 mod settings;
@@ -10,18 +11,20 @@ use serde_json::Value;
 pub use self::settings::{SettingError, Settings};
 pub(crate) use self::{
     environment::{Environment, log_filter},
-    layer::{BASE_URL, Layer, TELEMETRY_URL, address, namespace},
-    secrets::SecretVariables,
+    judge::{Given, Use},
+    layer::{BASE_URL, Layer, TELEMETRY_URL, address, default_version, namespace},
 };
 use self::{
-    layer::{Read, no_secret},
+    judge::{Read, clear_text, doubtful_default},
+    layer::no_secret,
+    secrets::{SecretVariables, padded},
     settings::Entry,
 };
 pub use crate::types::Clock;
 use crate::{
     error::Problem,
-    manifest::{Manifest, Setting},
-    types::{Authentication, BaseUrl, Secret},
+    manifest::{Manifest, Reference, Setting},
+    types::{Authentication, BaseUrl, EventVersion, Secret},
 };
 
 /// The configuration of an extension: each value from the first layer that has it.
@@ -45,8 +48,15 @@ pub struct Config {
     /// The namespace of deliveries in the deduplication store.
     pub(crate) dedupe_namespace: Option<String>,
     pub(crate) authentication: Authentication,
+    /// What a runtime token must be for: the number of the extension, and the audience.
+    pub(crate) extension_number: Option<String>,
+    pub(crate) token_audience: Option<String>,
+    /// The version of deliveries that name none.
+    pub(crate) default_version: Option<EventVersion>,
     pub(crate) settings: Settings,
-    pub(crate) secret_variables: SecretVariables,
+    /// The settings that a variable gives, each with its name.
+    pub(crate) settings_from: Vec<(String, String)>,
+    pub(crate) warnings: Vec<Problem>,
 }
 
 /// There is a manifest, and it does not parse: that its values are missing is no further problem.
@@ -70,13 +80,25 @@ impl Config {
         let of_manifest = manifest.map(|manifest| Layer::manifest(manifest, environment)).unwrap_or_default();
         let values = builder.or(Layer::environment(environment)).or(of_manifest).or(Layer::defaults());
 
-        let mut problems = Vec::new();
+        let declared = manifest.map_or(&[][..], Manifest::settings);
+        let secret_variables = match values.auto_env_secrets {
+            Some(false) => SecretVariables::off(),
+            _ => SecretVariables::read(environment),
+        };
+        let plain: Vec<_> = declared.iter().filter_map(|setting| secret_variables.plain(setting)).collect();
+        let mut problems: Vec<_> = not_utf8(environment, manifest, &plain)
+            .map(|name| {
+                Problem::new(format!("`{name}` is not UTF-8")).mend("set it to a text, encoded as UTF-8")
+            })
+            .collect();
+        let mut warnings = padded(environment, plain.into_iter());
+        warnings.extend(declared.iter().filter_map(doubtful_default));
         let authentication = values.authentication.and_then(|read| value_of(read, &mut problems));
         let authentication = authentication.unwrap_or_default();
         let secrets = values.webhook_secrets.map(|secrets| secrets.into_iter().chain(values.previous_secret));
         let secrets = match secrets {
             _ if !authentication.takes_signatures() => Vec::new(),
-            Some(secrets) => secrets.filter_map(|secret| value_of(secret, &mut problems)).collect(),
+            Some(secrets) => secrets.filter_map(|secret| secret.take(&mut problems, &mut warnings)).collect(),
             None => {
                 if !unreadable {
                     problems.push(no_secret(manifest));
@@ -84,13 +106,22 @@ impl Config {
                 Vec::new()
             }
         };
+        let mut take = |given: Option<Given>| given?.take(&mut problems, &mut warnings);
+        let [workspace_token, extension_api_key] =
+            [values.workspace_token, values.extension_api_key].map(&mut take);
+        let dedupe_url = take(values.dedupe_url);
+        let [extension_number, token_audience] = [values.extension_number, values.token_audience]
+            .map(|given| take(given).map(|text| text.expose().to_owned()));
+        let default_version = values.default_version.and_then(|read| value_of(read, &mut problems));
         let base_url = values.base_url.and_then(|read| value_of(read, &mut problems));
+        let base_url = base_url.map(|url| without_api_path(url, &mut warnings));
         let telemetry_url = values
             .telemetry_url
             .or_else(|| Some(address(TELEMETRY_URL, &format!("{}/api/v1/ext", base_url.as_ref()?))));
         let telemetry_url = telemetry_url.and_then(|read| value_of(read, &mut problems));
         let allowed_base_urls = values.allowed_base_urls.into_iter().flatten();
-        let allowed_base_urls = allowed_base_urls.filter_map(|read| value_of(read, &mut problems)).collect();
+        let allowed_base_urls: Vec<_> =
+            allowed_base_urls.filter_map(|read| value_of(read, &mut problems)).collect();
         let port = values.port.and_then(|read| value_of(read, &mut problems));
         let dedupe_namespace = values.dedupe_namespace.and_then(|read| value_of(read, &mut problems));
         let (Some(base_url), Some(telemetry_url), Some(port), true) =
@@ -98,28 +129,33 @@ impl Config {
         else {
             return Err(problems);
         };
-        let declared = manifest.map_or(&[][..], Manifest::settings);
-        let secret_variables = match values.auto_env_secrets {
-            Some(false) => SecretVariables::off(),
-            _ => SecretVariables::read(environment, declared),
-        };
+        if workspace_token.is_some() || extension_api_key.is_some() || authentication.takes_tokens() {
+            warnings.extend(
+                [&base_url, &telemetry_url].into_iter().chain(&allowed_base_urls).find_map(clear_text),
+            );
+        }
+        let (settings, settings_from) = combined_settings(settings, environment, secret_variables, declared);
         Ok(Self {
             id: values.id,
             version: values.version,
             secrets,
-            workspace_token: values.workspace_token,
-            extension_api_key: values.extension_api_key,
+            workspace_token,
+            extension_api_key,
             base_url,
             allowed_base_urls,
             telemetry_url,
             telemetry: values.telemetry.unwrap_or_default(),
             host: values.host.unwrap_or_default(),
             port,
-            dedupe_url: values.dedupe_url,
+            dedupe_url,
             dedupe_namespace,
             authentication,
-            settings: combined_settings(settings, environment, &secret_variables, declared),
-            secret_variables,
+            extension_number,
+            token_audience,
+            default_version,
+            settings,
+            settings_from,
+            warnings,
         })
     }
 
@@ -189,24 +225,63 @@ fn value_of<T>(read: Read<T>, problems: &mut Vec<Problem>) -> Option<T> {
     read.map_err(|problem| problems.push(problem)).ok()
 }
 
-/// The settings: defaults of the manifest, then the variables of secrets, then the builder.
+/// The variables that kiket reads and that are not UTF-8.
+fn not_utf8(
+    environment: &Environment,
+    manifest: Option<&Manifest>,
+    plain: &[String],
+) -> impl Iterator<Item = String> {
+    let secret = manifest.and_then(Manifest::delivery_secret);
+    let defaults = manifest.map_or(&[][..], Manifest::settings).iter().filter_map(Setting::secret_default);
+    let referred: Vec<_> = secret.into_iter().chain(defaults).flat_map(Reference::names).collect();
+    let are_read = |name: &str| {
+        name.starts_with("KIKET_")
+            || ["HOST", "PORT"].contains(&name)
+            || referred.contains(&name)
+            || plain.iter().any(|plain| plain == name)
+    };
+    environment.not_utf8(are_read).into_iter()
+}
+
+/// The base URL without the path that every call adds (wire contract, base-url-api-path).
+fn without_api_path(url: BaseUrl, warnings: &mut Vec<Problem>) -> BaseUrl {
+    let Some(cut) = url.without_api_path() else { return url };
+    let what = format!("the base URL ends with `/api/v1`, which every call adds: `{cut}` is used");
+    warnings.push(Problem::new(what).mend(format!("set `{BASE_URL}` to `{cut}`")));
+    cut
+}
+
+/// The settings: of the builder, else of a variable, else the default (wire contract, setting-lookup). With the variables
+/// that were used.
 fn combined_settings(
     given: Vec<(String, Value)>,
     environment: &Environment,
-    variables: &SecretVariables,
+    variables: SecretVariables,
     declared: &[Setting],
-) -> Settings {
-    let of_manifest = declared.iter().map(|setting| {
-        let key = setting.key();
-        let entry = if setting.is_secret() {
-            let default = || setting.secret_default()?.resolve(&|name| environment.variable(name));
-            let secret = variables.of_setting(key).cloned().or_else(default);
-            secret.map_or_else(|| Entry::Unset(variables.variable(key)), Entry::Secret)
-        } else {
-            setting.default().map_or(Entry::Unset(None), |value| Entry::Plain(value.clone()))
-        };
-        (key.to_owned(), entry)
-    });
+) -> (Settings, Vec<(String, String)>) {
+    let mut used = Vec::new();
+    let undecided = declared.iter().filter(|setting| given.iter().all(|(key, _)| key != setting.key()));
+    let of_manifest: Vec<_> = undecided
+        .map(|setting| {
+            let unset = || Entry::Unset(variables.advised(setting));
+            let default = || match (setting.default(), setting.written()) {
+                _ if setting.is_secret() => {
+                    let secret = setting.secret_default()?.resolve(&|name| environment.variable(name));
+                    secret.map(Entry::Secret)
+                }
+                (Some(number), Some(text)) => Some(Entry::Written(number.clone(), text.to_owned())),
+                (value, _) => value.map(|value| Entry::Plain(value.clone())),
+            };
+            let entry = match variables.of_setting(setting, environment) {
+                Some((name, value)) => {
+                    used.push((setting.key().to_owned(), name));
+                    value.map_or_else(|text| Entry::Plain(text.into()), Entry::Secret)
+                }
+                None => default().unwrap_or_else(unset),
+            };
+            (setting.key().to_owned(), entry)
+        })
+        .collect();
     let of_builder = given.into_iter().map(|(key, value)| {
         let secret = declared.iter().any(|setting| setting.key() == key && setting.is_secret());
         let entry = match value {
@@ -216,7 +291,7 @@ fn combined_settings(
         };
         (key, entry)
     });
-    Settings::new(of_manifest.chain(of_builder))
+    (Settings::new(of_manifest.into_iter().chain(of_builder), variables), used)
 }
 
 #[cfg(test)]
@@ -370,7 +445,7 @@ settings:
         let settings = config.settings();
         assert_eq!(settings.secret("example.apiKey").map(Secret::expose), Some("hydrated"));
         assert_eq!(settings.secret("TOKEN").map(Secret::expose), Some("canary"));
-        assert_eq!(settings.get("MAX_RETRIES"), Ok(json!(3)));
+        assert_eq!(settings.get("MAX_RETRIES"), Ok(9));
         assert_eq!(settings.get("OFF"), Ok(json!(false)));
         assert_eq!(settings.get("EMPTY"), Ok(None::<String>));
         assert_eq!(settings.get("EXTRA"), Ok(1));
@@ -387,6 +462,340 @@ settings:
             assert_eq!(config.telemetry(), on, "{value}");
         }
     }
+
+    /// The configuration of `variables` beside a webhook secret.
+    fn configured(manifest: Option<&Manifest>, variables: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
+        let secret = [(WEBHOOK_SECRET, "0123456789abcdef")];
+        combined(Layer::default(), &environment(&[&secret, variables].concat()), manifest)
+    }
+
+    fn texts(problems: &[Problem]) -> String {
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn settings_secret_and_the_check_see_one_value() {
+        const DECLARED: &str = "
+id: a
+settings:
+  - {key: region.name, required: true}
+  - {key: ACCOUNT_SID, required: true, secret: true}
+  - {key: KEPT, required: true, default: eu}
+  - {key: OPTIONAL}
+  - {key: HOME, required: true}
+  - {key: RATIO, default: 1.10}
+";
+        #[track_caller]
+        fn check(variables: &[(&str, &str)], key: &str, expected: Option<&str>, from: Option<&str>) {
+            let manifest = manifest(DECLARED);
+            let config = configured(Some(&manifest), variables).unwrap();
+            assert_eq!(config.settings.get::<Option<String>>(key).unwrap().as_deref(), expected, "{key}");
+            assert_eq!(config.settings.find(key).as_ref().map(Secret::expose), expected, "{key}");
+            let used = config.settings_from.iter().find(|(used, _)| used == key);
+            assert_eq!(used.map(|(_, variable)| &**variable), from, "{key}");
+            if expected.is_none() {
+                let advised = config.settings.variable(key).unwrap();
+                let config = configured(Some(&manifest), &[(&advised, "advised")]).unwrap();
+                assert_eq!(config.settings.get(key), Ok("advised".to_owned()), "{advised}");
+            }
+        }
+        let all =
+            [("KIKET_SECRET_REGION_NAME", "1"), ("KIKET_SETTING_REGION_NAME", "2"), ("REGION_NAME", "3")];
+        for (skipped, value) in [(0, "1"), (1, "2"), (2, "3")] {
+            check(&all[skipped..], "region.name", Some(value), Some(all[skipped].0));
+        }
+        check(&[("region.name", "x")], "region.name", None, None);
+        check(&[("ACCOUNT_SID", "a1")], "ACCOUNT_SID", Some("a1"), Some("ACCOUNT_SID"));
+        check(
+            &[("KIKET_SETTING_ACCOUNT_SID", "a1")],
+            "ACCOUNT_SID",
+            Some("a1"),
+            Some("KIKET_SETTING_ACCOUNT_SID"),
+        );
+        // Never the variable of a setting with a default, of one that need not be there, or of the process itself.
+        check(&[("KEPT", "x")], "KEPT", Some("eu"), None);
+        check(&[("KIKET_SETTING_KEPT", "us")], "KEPT", Some("us"), Some("KIKET_SETTING_KEPT"));
+        check(&[("OPTIONAL", "x")], "OPTIONAL", None, None);
+        check(&[("HOME", "/root")], "HOME", None, None);
+        check(&[("KIKET_SETTING_HOME", "x")], "HOME", Some("x"), Some("KIKET_SETTING_HOME"));
+        check(&[], "RATIO", Some("1.10"), None);
+        // Of what nothing declares, a secret is found.
+        let config = configured(None, &[("KIKET_SECRET_FREE", "f"), ("FREE", "x")]).unwrap();
+        assert_eq!(config.settings.find("free").as_ref().map(Secret::expose), Some("f"));
+
+        let given = vec![("ACCOUNT_SID".into(), json!("given")), ("KEPT".into(), json!(7))];
+        let variables = environment(&[
+            (WEBHOOK_SECRET, "s"),
+            ("KIKET_SECRET_ACCOUNT_SID", "x"),
+            ("KIKET_SETTING_KEPT", "x"),
+        ]);
+        let config =
+            Config::combine(Layer::default(), given, &variables, Ok(Some(&manifest(DECLARED)))).unwrap();
+        assert_eq!(config.settings.find("ACCOUNT_SID").as_ref().map(Secret::expose), Some("given"));
+        assert_eq!(config.settings.find("KEPT").as_ref().map(Secret::expose), Some("7"));
+        assert!(config.settings_from.is_empty());
+    }
+
+    #[test]
+    fn the_plain_variable_of_a_secret_can_be_left_out() {
+        let manifest = manifest("settings: [{key: A_KEY, secret: true}, {key: B, required: true}]");
+        let builder = || {
+            let mut layer = Layer { auto_env_secrets: Some(false), ..Layer::default() };
+            layer.add_webhook_secret(Secret::from("s"));
+            layer
+        };
+        let given = environment(&[("A_KEY", "x"), ("KIKET_SECRET_A_KEY", "x"), ("B", "b")]);
+        let config = combined(builder(), &given, Some(&manifest)).unwrap();
+        assert!(config.settings.find("A_KEY").is_none());
+        assert_eq!(config.settings.get("B"), Ok("b".to_owned()));
+        let config =
+            combined(builder(), &environment(&[("KIKET_SETTING_A_KEY", "y")]), Some(&manifest)).unwrap();
+        assert_eq!(config.settings.get("A_KEY"), Ok("y".to_owned()));
+    }
+
+    #[test]
+    fn one_rule_judges_what_is_sent() {
+        for name in [
+            WEBHOOK_SECRET,
+            WEBHOOK_SECRET_PREVIOUS,
+            "KIKET_WORKSPACE_TOKEN",
+            "KIKET_EXTENSION_API_KEY",
+            "KIKET_DEDUPE_URL",
+            "KIKET_EXTENSION_NUMBER",
+            "KIKET_TOKEN_AUDIENCE",
+        ] {
+            for (value, reason) in [
+                ("canary-0123456789\n", "white space at an end"),
+                (" canary-0123456789", "white space at an end"),
+                ("\u{a0}canary-0123456789", "white space at an end"),
+                ("canary\n0123456789", "control character"),
+                ("canary\u{0}0123456789", "control character"),
+                (" \t", "is blank"),
+            ] {
+                let text = texts(&configured(None, &[(name, value)]).unwrap_err());
+                assert!(
+                    text.contains(reason) && text.contains(&format!("`{name}`")),
+                    "{name} {value:?}: {text}"
+                );
+                assert!(!text.contains("canary"), "{text}");
+            }
+            for (value, reason) in [
+                ("\"canary-0123456789\"", "quotes"),
+                ("'canary-0123456789'", "quotes"),
+                ("Bearer canary-0123456789", "`Bearer `"),
+                ("bearer canary-0123456789", "`Bearer `"),
+            ] {
+                let text = texts(&configured(None, &[(name, value)]).unwrap().warnings);
+                assert!(
+                    text.contains(reason) && text.contains(&format!("`{name}`")),
+                    "{name} {value:?}: {text}"
+                );
+                assert!(!text.contains("canary"), "{text}");
+            }
+            assert!(configured(None, &[(name, "canary-0123456789")]).unwrap().warnings.is_empty(), "{name}");
+        }
+        // A header carries ASCII; a key may be any text.
+        assert!(configured(None, &[("KIKET_WORKSPACE_TOKEN", "cänary")]).is_err());
+        assert!(configured(None, &[(WEBHOOK_SECRET, "cänary-0123456789")]).unwrap().warnings.is_empty());
+    }
+
+    #[test]
+    fn variables_that_are_not_utf8_are_named() {
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStringExt as _;
+            let manifest = manifest(
+                "delivery_secret: env:MY_HOOK\nsettings: [{key: SID, required: true}, {key: T, secret: true, default: 'env:MY_T'}]",
+            );
+            for name in [
+                "KIKET_WORKSPACE_TOKEN",
+                "KIKET_SECRET_X",
+                "KIKET_SETTING_X",
+                "HOST",
+                "MY_HOOK",
+                "SID",
+                "T",
+                "MY_T",
+            ] {
+                let bytes = std::ffi::OsString::from_vec(b"can\xffary".to_vec());
+                let good = (WEBHOOK_SECRET.to_owned(), "0123456789abcdef".into());
+                let given = Environment::Given(
+                    [good, (name.to_owned(), bytes)]
+                        .into_iter()
+                        .collect::<std::collections::HashMap<_, _>>()
+                        .into(),
+                );
+                let text = texts(&combined(Layer::default(), &given, Some(&manifest)).unwrap_err());
+                assert!(text.contains(&format!("`{name}` is not UTF-8")) && !text.contains("ary"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn values_for_handlers_may_be_any_text_but_padded() {
+        let manifest = manifest("settings: [{key: SID, required: true}]");
+        for name in ["KIKET_SECRET_API_KEY", "KIKET_SETTING_SID", "SID"] {
+            for (value, warned) in [
+                ("canary\n", true),
+                (" canary", true),
+                ("canary\r\n", true),
+                ("canary", false),
+                ("a b", false),
+                ("-----BEGIN KEY-----\ncanary\n-----END KEY-----\n", false),
+                ("\"canary\"", false),
+            ] {
+                let config = configured(Some(&manifest), &[(name, value)]).unwrap();
+                let text = texts(&config.warnings);
+                assert_eq!(
+                    text.contains(&format!("`{name}` has white space")),
+                    warned,
+                    "{name} {value:?} {text}"
+                );
+                assert!(!text.contains("canary"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_public_is_refused() {
+        #[track_caller]
+        fn check(value: &str, usable_in_manifest: bool, usable_as_variable: bool) {
+            let text = format!("id: a\ncallback: {{ secret: '{value}' }}");
+            let in_manifest = combined(Layer::default(), &environment(&[]), Some(&manifest(&text)));
+            assert_eq!(in_manifest.is_ok(), usable_in_manifest, "{value}");
+            let as_variable = combined(Layer::default(), &environment(&[(WEBHOOK_SECRET, value)]), None);
+            assert_eq!(as_variable.is_ok(), usable_as_variable, "{value}");
+            let problems =
+                in_manifest.err().into_iter().chain(as_variable.err()).flatten().collect::<Vec<_>>();
+            assert!(
+                !texts(&problems).contains(&format!("`{value}`")) || value.contains("KIKET"),
+                "{problems:?}"
+            );
+        }
+        check("KIKET_WEBHOOK_SECRET", false, true);
+        check("MAIL_HOOK_2", false, true);
+        for public in [
+            "your-webhook-secret",
+            "YOUR_SECRET_HERE",
+            "changeme",
+            "Change-Me-Please",
+            "<secret>",
+            "xxxxxxxx",
+        ] {
+            check(public, false, false);
+        }
+        for reference in ["${SECRET", "env:", "env:MY_SECRET", "$(SECRET)", "{{ secret }}", "${SECRET}"] {
+            assert!(
+                combined(Layer::default(), &environment(&[(WEBHOOK_SECRET, reference)]), None).is_err()
+                    || reference == "${SECRET",
+                "{reference}"
+            );
+        }
+        for secret in ["sh_0123456789abcdef", "WHSEC0123456789ABCDEF", "a_b_c_d_e_f_g_h_i"] {
+            check(secret, true, true);
+        }
+        let manifest = manifest("delivery_secret: KIKET_WEBHOOK_SECRET");
+        let text = texts(&combined(Layer::default(), &environment(&[]), Some(&manifest)).unwrap_err());
+        assert!(text.contains("env:KIKET_WEBHOOK_SECRET") && text.contains("extension.yaml:1:18"), "{text}");
+    }
+
+    #[test]
+    fn doubtful_secrets_are_warnings() {
+        let short = configured(None, &[(WEBHOOK_SECRET, "canary")]).unwrap();
+        assert!(texts(&short.warnings).contains("fewer than 16 bytes"));
+        assert!(!texts(&short.warnings).contains("canary"));
+        for default in ["MAIL_TOKEN", "your-token", "<token>"] {
+            let manifest = manifest(&format!("settings: [{{key: A, secret: true, default: {default}}}]"));
+            let config = configured(Some(&manifest), &[]).unwrap();
+            assert!(texts(&config.warnings).contains("the default of the secret `A`"), "{default}");
+        }
+        let manifest = manifest("settings: [{key: A, secret: true, default: 'env:MAIL_TOKEN'}]");
+        assert!(configured(Some(&manifest), &[("MAIL_TOKEN", "CAN_ARY")]).unwrap().warnings.is_empty());
+    }
+
+    #[test]
+    fn secrets_come_from_files_as_well() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        for (bytes, expected) in [
+            (&b"canary-0123456789\n"[..], Some("canary-0123456789")),
+            (b"canary-0123456789\r\n", Some("canary-0123456789")),
+            (b"canary-0123456789", Some("canary-0123456789")),
+            (b"canary-0123456789\n\n", None),
+            (b" canary-0123456789", None),
+            (b"", None),
+            (b"can\xffary", None),
+            (&[b'x'; 65 * 1024], None),
+        ] {
+            let path = file("secret", bytes);
+            for name in [
+                WEBHOOK_SECRET,
+                WEBHOOK_SECRET_PREVIOUS,
+                "KIKET_WORKSPACE_TOKEN",
+                "KIKET_EXTENSION_API_KEY",
+                "KIKET_DEDUPE_URL",
+            ] {
+                let variable = format!("{name}_FILE");
+                let mut variables = vec![(&*variable, &*path)];
+                if name != WEBHOOK_SECRET {
+                    variables.push((WEBHOOK_SECRET, "0123456789abcdef"));
+                }
+                match (combined(Layer::default(), &environment(&variables), None), expected) {
+                    (Ok(config), Some(expected)) => {
+                        let optional =
+                            [&config.workspace_token, &config.extension_api_key, &config.dedupe_url];
+                        let mut all = config.secrets.iter().chain(optional.into_iter().flatten());
+                        assert!(all.any(|secret| secret.expose() == expected), "{name}");
+                    }
+                    (Err(problems), None) => {
+                        let text = texts(&problems);
+                        assert!(
+                            text.contains(&format!("`{variable}`")) && !text.contains("canary"),
+                            "{text}"
+                        );
+                    }
+                    (other, _) => panic!("{name} {bytes:?} {other:?}"),
+                }
+            }
+        }
+        let path = file("secret", b"canary");
+        for variables in [
+            [("KIKET_WORKSPACE_TOKEN_FILE", "/nowhere"), ("A", "")],
+            [("KIKET_WORKSPACE_TOKEN_FILE", "/dev/zero"), ("A", "")],
+            [("KIKET_WORKSPACE_TOKEN_FILE", &path), ("KIKET_WORKSPACE_TOKEN", "x")],
+        ] {
+            let text = texts(&configured(None, &variables).unwrap_err());
+            assert!(text.contains("`KIKET_WORKSPACE_TOKEN_FILE`"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_is_cut_and_clear_text_is_reported() {
+        let config = configured(None, &[("KIKET_BASE_URL", "http://127.0.0.1:1/x/api/v1/")]).unwrap();
+        assert_eq!(
+            (config.base_url(), config.telemetry_url()),
+            ("http://127.0.0.1:1/x", "http://127.0.0.1:1/x/api/v1/ext")
+        );
+        assert!(texts(&config.warnings).contains("`http://127.0.0.1:1/x` is used"));
+        let url = ("KIKET_BASE_URL", "http://kiket.example");
+        for (variables, warned) in [
+            (vec![url, ("KIKET_WORKSPACE_TOKEN", "t")], true),
+            (vec![url, ("KIKET_EXTENSION_API_KEY", "t")], true),
+            (vec![url, ("KIKET_AUTHENTICATION", "both")], true),
+            (vec![url], false),
+            (vec![("KIKET_BASE_URL", "http://localhost:1"), ("KIKET_WORKSPACE_TOKEN", "t")], false),
+            (vec![("KIKET_WORKSPACE_TOKEN", "t")], false),
+            (vec![("KIKET_SDK_TELEMETRY_URL", "http://t.example"), ("KIKET_WORKSPACE_TOKEN", "t")], true),
+        ] {
+            let config = configured(None, &variables).unwrap();
+            assert_eq!(texts(&config.warnings).contains("in clear"), warned, "{variables:?}");
+        }
+    }
+
     #[test]
     fn secrets_of_the_environment_can_be_left_out() {
         const DECLARED: &str = "
@@ -406,13 +815,12 @@ settings:
         for on in [None, Some(true)] {
             let config = config(on);
             assert_eq!(config.settings().secret("API_KEY").map(Secret::expose), Some("canary"));
-            assert_eq!(config.secret_variables.find("API_KEY").map(Secret::expose), Some("canary"));
-            assert_eq!(config.secret_variables.all().count(), 2);
+            assert_eq!(config.settings.find("API_KEY").as_ref().map(Secret::expose), Some("canary"));
         }
         let config = config(Some(false));
         assert!(config.settings().secret("API_KEY").is_none());
-        assert!(config.secret_variables.find("API_KEY").is_none());
-        assert_eq!(config.secret_variables.all().count(), 0);
+        assert!(config.settings.find("API_KEY").is_none());
+        assert!(config.settings.secrets().all(|secret| secret.expose() != "canary"));
         // A variable that the manifest names is still read.
         assert_eq!(config.settings().secret("TOKEN").map(Secret::expose), Some("named"));
         assert_eq!(config.settings().get("PLAIN"), Ok(1));

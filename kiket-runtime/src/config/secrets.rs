@@ -1,8 +1,13 @@
-//! The secrets of the environment: `KIKET_SECRET_…`, and the variables named like declared settings.
+//! The variables of settings and secrets: `KIKET_SECRET_…`, `KIKET_SETTING_…`, and the variables named like settings.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use crate::{config::environment::Environment, manifest::Setting, types::Secret};
+use crate::{
+    config::environment::Environment,
+    error::Problem,
+    manifest::{Setting, variable_key},
+    types::Secret,
+};
 
 /// The secrets of the environment, read once at the start, so that the log can redact all of them.
 #[derive(Debug, Clone, Default)]
@@ -10,22 +15,20 @@ pub(crate) struct SecretVariables {
     /// Whether the environment is not read for secrets: `auto_env_secrets(false)`.
     off: bool,
     /// By the name of the variable, which begins with `KIKET_SECRET_`.
-    named: HashMap<String, Secret>,
-    /// By the key that the manifest declares.
-    declared: HashMap<String, Secret>,
+    named: BTreeMap<String, Secret>,
 }
 
+/// The variables of secrets and of settings.
+const SECRET: &str = "KIKET_SECRET_";
+const SETTING: &str = "KIKET_SETTING_";
+/// Variables that the process has for another reason (wire contract, setting-lookup).
+const RESERVED: [&str; 12] =
+    ["PATH", "HOME", "USER", "HOST", "HOSTNAME", "PORT", "LANG", "TZ", "PWD", "SHELL", "TERM", "RUST_LOG"];
+
 impl SecretVariables {
-    pub(super) fn read(environment: &Environment, declared: &[Setting]) -> Self {
-        let named = environment.beginning_with(PREFIX).into_iter();
-        let declared = declared.iter().filter_map(|setting| {
-            Some((setting.key().to_owned(), Secret::new(environment.variable(setting.key())?)))
-        });
-        Self {
-            off: false,
-            named: named.map(|(name, value)| (name, Secret::new(value))).collect(),
-            declared: declared.collect(),
-        }
+    pub(super) fn read(environment: &Environment) -> Self {
+        let named = environment.beginning_with(SECRET).into_iter();
+        Self { off: false, named: named.map(|(name, value)| (name, Secret::new(value))).collect() }
     }
 
     /// No secrets from the environment.
@@ -34,32 +37,72 @@ impl SecretVariables {
     }
 
     /// The secret `key`.
-    pub(crate) fn find(&self, key: &str) -> Option<&Secret> {
-        self.of_setting(key).or_else(|| self.declared.get(key))
-    }
-
-    /// The value of the secret setting `key`.
-    pub(super) fn of_setting(&self, key: &str) -> Option<&Secret> {
-        self.named.get(&secret_variable(key))
+    pub(super) fn find(&self, key: &str) -> Option<&Secret> {
+        self.named.get(&variable(SECRET, key)?)
     }
 
     /// The variable that sets the secret `key`; `None` where the environment is not read for secrets.
-    pub(crate) fn variable(&self, key: &str) -> Option<String> {
-        (!self.off).then(|| secret_variable(key))
+    pub(super) fn variable(&self, key: &str) -> Option<String> {
+        variable(SECRET, key).filter(|_| !self.off)
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Secret> {
-        self.named.values().chain(self.declared.values())
+    pub(super) fn all(&self) -> impl Iterator<Item = &Secret> {
+        self.named.values()
+    }
+
+    /// The variable that gives a declared setting, and its value, hidden if it is secret.
+    pub(super) fn of_setting(
+        &self,
+        setting: &Setting,
+        environment: &Environment,
+    ) -> Option<(String, Result<Secret, String>)> {
+        if let Some(secret) = self.find(setting.key()) {
+            return Some((variable(SECRET, setting.key())?, Ok(secret.clone())));
+        }
+        let plain = self.plain(setting);
+        let names = variable(SETTING, setting.key()).into_iter().chain(plain);
+        let (name, value) = names.filter_map(|name| environment.variable(&name).map(|v| (name, v))).next()?;
+        Some((name, if setting.is_secret() { Ok(Secret::new(value)) } else { Err(value) }))
+    }
+
+    /// The variable without a prefix, for a setting that may come from one.
+    pub(super) fn plain(&self, setting: &Setting) -> Option<String> {
+        let name = variable("", setting.key())?;
+        let fits = match setting.is_secret() {
+            true => !self.off,
+            false => setting.is_required() && setting.default().is_none(),
+        };
+        let taken = name.starts_with("KIKET_") || RESERVED.contains(&name.as_str());
+        (fits && !taken).then_some(name)
+    }
+
+    /// The variable to advise for a declared setting.
+    pub(super) fn advised(&self, setting: &Setting) -> Option<String> {
+        let secret = setting.is_secret().then(|| self.variable(setting.key())).flatten();
+        secret.or_else(|| variable(SETTING, setting.key()))
     }
 }
 
-/// The prefix of the variables of secrets.
-const PREFIX: &str = "KIKET_SECRET_";
+/// The variable of a key: `example.apiKey` is `KIKET_SECRET_EXAMPLE_APIKEY` (wire contract, secret-variables).
+fn variable(prefix: &str, key: &str) -> Option<String> {
+    let key = variable_key(key);
+    (!key.is_empty()).then(|| format!("{prefix}{key}"))
+}
 
-/// The variable of a secret: `example.apiKey` is `KIKET_SECRET_EXAMPLE_APIKEY`; wire contract, secret-variables.
-fn secret_variable(key: &str) -> String {
-    let words = key.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    words.fold(PREFIX.trim_end_matches('_').to_owned(), |name, word| name + "_" + &word.to_ascii_uppercase())
+/// Warnings for values of handlers that are one line with white space at an end: nearly always a slip.
+pub(super) fn padded(environment: &Environment, plain: impl Iterator<Item = String>) -> Vec<Problem> {
+    let plain = plain.filter_map(|name| environment.variable(&name).map(|value| (name, value)));
+    let prefixed = [SECRET, SETTING].into_iter().flat_map(|prefix| environment.beginning_with(prefix));
+    let padded = prefixed.chain(plain).filter(|(_, value)| {
+        let text = value.trim();
+        text.len() != value.len() && !text.contains('\n')
+    });
+    padded
+        .map(|(name, _)| {
+            Problem::new(format!("`{name}` has white space at an end, and handlers get it like that"))
+                .mend("set it without: `printf %s` writes no newline, `echo` does")
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -69,11 +112,12 @@ mod tests {
     #[test]
     fn names_of_variables_follow_the_key() {
         for (key, name) in [
-            ("API_KEY", "KIKET_SECRET_API_KEY"),
-            ("example.apiKey", "KIKET_SECRET_EXAMPLE_APIKEY"),
-            ("--a..b  c--", "KIKET_SECRET_A_B_C"),
+            ("API_KEY", Some("KIKET_SECRET_API_KEY")),
+            ("example.apiKey", Some("KIKET_SECRET_EXAMPLE_APIKEY")),
+            ("--a..b  c--", Some("KIKET_SECRET_A_B_C")),
+            ("..", None),
         ] {
-            assert_eq!(secret_variable(key), name);
+            assert_eq!(variable(SECRET, key).as_deref(), name);
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::Value;
 
-use crate::types::Secret;
+use crate::{config::secrets::SecretVariables, types::Secret};
 
 /// The settings of the extension, read by type.
 ///
@@ -25,11 +25,20 @@ use crate::types::Secret;
 ///
 /// It is an extractor.
 #[derive(Clone, Default)]
-pub struct Settings(Arc<BTreeMap<String, Entry>>);
+pub struct Settings(Arc<Table>);
+
+#[derive(Default)]
+struct Table {
+    entries: BTreeMap<String, Entry>,
+    /// For secrets that nothing declares.
+    variables: SecretVariables,
+}
 
 #[derive(Clone)]
 pub(super) enum Entry {
     Plain(Value),
+    /// A number or a boolean, and its text in the manifest.
+    Written(Value, String),
     Secret(Secret),
     /// Declared, without a value; the error names the variable that sets it.
     Unset(Option<String>),
@@ -37,8 +46,31 @@ pub(super) enum Entry {
 
 impl Settings {
     /// Settings by their keys; a later value replaces an earlier one.
-    pub(super) fn new(entries: impl IntoIterator<Item = (String, Entry)>) -> Self {
-        Self(Arc::new(entries.into_iter().collect()))
+    pub(super) fn new(
+        entries: impl IntoIterator<Item = (String, Entry)>,
+        variables: SecretVariables,
+    ) -> Self {
+        Self(Arc::new(Table { entries: entries.into_iter().collect(), variables }))
+    }
+
+    /// The text of `key`, as [`get`](Self::get) reads it, or of the variable of a secret that nothing declares: the one lookup
+    /// of secrets and of the checks at the start (wire contract, setting-lookup).
+    pub(crate) fn find(&self, key: &str) -> Option<Secret> {
+        match self.0.entries.get(key) {
+            None => self.0.variables.find(key).cloned(),
+            Some(Entry::Secret(secret)) => Some(secret.clone()),
+            Some(Entry::Unset(_) | Entry::Plain(Value::Null)) => None,
+            Some(Entry::Written(_, text) | Entry::Plain(Value::String(text))) => Some(Secret::from(&**text)),
+            Some(Entry::Plain(value)) => Some(Secret::new(value.to_string())),
+        }
+    }
+
+    /// The variable that gives `key` a value, if one does.
+    pub(crate) fn variable(&self, key: &str) -> Option<String> {
+        match self.0.entries.get(key) {
+            Some(Entry::Unset(variable)) => variable.clone(),
+            _ => self.0.variables.variable(key),
+        }
     }
 
     /// The setting `key` as a `T`.
@@ -51,16 +83,18 @@ impl Settings {
     /// When there is no value, or one that does not read as a `T`. The error names the setting, and its value unless that is
     /// secret.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<T, SettingError> {
-        let absent = |reason: Reason| T::deserialize(Lenient(&Value::Null)).map_err(|_| reason);
-        let read = match self.0.get(key) {
+        let absent = |reason: Reason| T::deserialize(Lenient(&Value::Null, None)).map_err(|_| reason);
+        let read = match self.0.entries.get(key) {
             None | Some(Entry::Plain(Value::Null) | Entry::Unset(None)) => absent(Reason::Absent),
             Some(Entry::Unset(Some(variable))) => absent(Reason::Unset(variable.clone())),
             Some(Entry::Plain(value)) => {
-                T::deserialize(Lenient(value)).map_err(|error| Reason::Mismatch(error.to_string()))
+                T::deserialize(Lenient(value, None)).map_err(|error| Reason::Mismatch(error.to_string()))
             }
+            Some(Entry::Written(number, text)) => T::deserialize(Lenient(number, Some(text)))
+                .map_err(|error| Reason::Mismatch(error.to_string())),
             // The reason would quote the value.
             Some(Entry::Secret(secret)) => {
-                T::deserialize(Lenient(&secret.expose().into())).map_err(|_| Reason::SecretMismatch)
+                T::deserialize(Lenient(&secret.expose().into(), None)).map_err(|_| Reason::SecretMismatch)
             }
         };
         read.map_err(|reason| SettingError { key: key.to_owned(), reason })
@@ -68,7 +102,7 @@ impl Settings {
 
     /// The secret setting `key`.
     pub fn secret(&self, key: &str) -> Option<&Secret> {
-        match self.0.get(key)? {
+        match self.0.entries.get(key)? {
             Entry::Secret(secret) => Some(secret),
             _ => None,
         }
@@ -76,28 +110,30 @@ impl Settings {
 
     /// The keys of all settings, sorted, with or without a value.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.0.entries.keys().map(String::as_str)
     }
 
-    /// The values of secret settings.
+    /// The values of secret settings, and of the variables of secrets.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        self.0.values().filter_map(|setting| match setting {
+        let settings = self.0.entries.values().filter_map(|setting| match setting {
             Entry::Secret(secret) => Some(secret),
             _ => None,
-        })
+        });
+        settings.chain(self.0.variables.all())
     }
 }
 
 impl<K: Into<String>> FromIterator<(K, Value)> for Settings {
     fn from_iter<I: IntoIterator<Item = (K, Value)>>(settings: I) -> Self {
-        Self::new(settings.into_iter().map(|(key, value)| (key.into(), Entry::Plain(value))))
+        let settings = settings.into_iter().map(|(key, value)| (key.into(), Entry::Plain(value)));
+        Self::new(settings, SecretVariables::default())
     }
 }
 
 /// Prints the keys, and the values that are not secret.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.iter()).finish()
+        f.debug_map().entries(self.0.entries.iter()).finish()
     }
 }
 
@@ -105,6 +141,7 @@ impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain(value) => fmt::Display::fmt(value, f),
+            Self::Written(_, text) => f.write_str(text),
             Self::Secret(secret) => fmt::Debug::fmt(secret, f),
             Self::Unset(_) => f.write_str("unset"),
         }
@@ -138,8 +175,9 @@ impl SettingError {
     }
 }
 
-/// Deserializes a value, with texts as numbers and booleans where the target type needs them.
-struct Lenient<'v>(&'v Value);
+/// Deserializes a value, with texts as numbers and booleans where the target type needs them, and a number as the text that it
+/// is in the manifest where the target is text.
+struct Lenient<'v>(&'v Value, Option<&'v str>);
 
 /// For every number type: the number that a text spells, else the value itself.
 macro_rules! lenient {
@@ -190,9 +228,10 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
 
     /// A number or a boolean reads as the text that spells it.
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
-        match self.0 {
-            Value::Number(_) | Value::Bool(_) => visitor.visit_string(self.0.to_string()),
-            value => value.clone().deserialize_string(visitor),
+        match (self.0, self.1) {
+            (_, Some(text)) => visitor.visit_str(text),
+            (Value::Number(_) | Value::Bool(_), None) => visitor.visit_string(self.0.to_string()),
+            (value, None) => value.clone().deserialize_string(visitor),
         }
     }
 
@@ -231,6 +270,7 @@ mod tests {
     fn settings() -> Settings {
         let entries = [
             ("COUNT", Entry::Plain(json!(3))),
+            ("API_VERSION", Entry::Written(json!(1.1), "1.10".into())),
             ("QUOTED", Entry::Plain(json!("3"))),
             ("OFF", Entry::Plain(json!(false))),
             ("ZERO", Entry::Plain(json!(0))),
@@ -242,7 +282,7 @@ mod tests {
             ("PORT", Entry::Secret(Secret::from("587"))),
             ("TOKEN", Entry::Unset(Some("KIKET_SECRET_TOKEN".into()))),
         ];
-        Settings::new(entries.map(|(key, entry)| (key.to_owned(), entry)))
+        Settings::new(entries.map(|(key, entry)| (key.to_owned(), entry)), SecretVariables::default())
     }
 
     #[test]
@@ -253,6 +293,9 @@ mod tests {
         assert_eq!(settings.get("QUOTED"), Ok("3".to_owned()));
         assert_eq!(settings.get("COUNT"), Ok("3".to_owned()));
         assert_eq!(settings.get("COUNT"), Ok(3.0f64));
+        assert_eq!(settings.get("API_VERSION"), Ok("1.10".to_owned()));
+        assert_eq!(settings.get("API_VERSION"), Ok(Some("1.10".to_owned())));
+        assert_eq!(settings.get("API_VERSION"), Ok(1.1));
         assert_eq!(settings.get("OFF"), Ok(false));
         assert_eq!(settings.get("ZERO"), Ok(0i8));
         assert_eq!(settings.get("YES"), Ok(true));

@@ -498,7 +498,9 @@ mod tests {
     fn the_hash_of_the_content_is_of_what_attempts_share() {
         let hash = |body: &str| Envelope::read(body).unwrap().content_hash(body);
         let same = |bodies: &[&str]| {
-            bodies.iter().for_each(|body| assert_eq!(hash(body), hash(bodies[0]), "{body}"))
+            for body in bodies {
+                assert_eq!(hash(body), hash(bodies[0]), "{body}");
+            }
         };
         same(&[
             r#"{"a":1,"b":"secrets"}"#,

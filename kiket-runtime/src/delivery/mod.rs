@@ -26,7 +26,7 @@ pub(crate) use self::{
     envelope::Envelope,
     request::{JsonText, Request, without_mark},
     services::{HandlerKey, Services, TypeMap},
-    target::Target,
+    target::{Target, Version},
     tasks::{Task, Tasks},
 };
 use crate::{
@@ -35,7 +35,7 @@ use crate::{
     error::Rejection,
     types::{
         EventName, EventVersion, Headers, LONGEST_ID, MissingScopes, Secret, hex, read_rfc3339, read_time,
-        shortened,
+        shortened, unix_time,
     },
 };
 
@@ -183,7 +183,7 @@ impl Delivery {
 
     /// The time of the signature: `X-Kiket-Timestamp`, else the time of the runtime token.
     pub fn signed_at(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.0.authentic.signed_at)
+        unix_time(self.0.authentic.signed_at)
     }
 
     /// The position of the webhook secret that signed it: 0 is the current one. `None` if only a runtime token
@@ -226,11 +226,10 @@ impl Delivery {
         Ok(MissingScopes::of(required, token.as_ref().map(|token| token.auth.scopes())))
     }
 
-    /// The secret `key`: from the delivery, else from the environment.
+    /// The secret `key`: from the delivery, else the setting, else from the environment.
     pub(crate) fn secret(&self, key: &str) -> Option<Secret> {
         let own = self.secrets().into_iter().find(|(name, _)| name == key);
-        let variables = &self.services().secret_variables;
-        own.map(|(_, secret)| secret).or_else(|| variables.find(key).cloned())
+        own.map(|(_, secret)| secret).or_else(|| self.services().settings.find(key))
     }
 
     fn secrets(&self) -> Vec<(String, Secret)> {

@@ -9,7 +9,7 @@ use std::{
 use super::tasks::Tasks;
 use crate::{
     client::Client,
-    config::{SecretVariables, Settings},
+    config::Settings,
     error::Classifiers,
     store::KeySpace,
     types::{Clock, EventName, EventVersion},
@@ -31,7 +31,6 @@ pub(crate) struct Services {
     pub(crate) keys: KeySpace,
     pub(crate) extension_version: Option<String>,
     pub(crate) settings: Settings,
-    pub(crate) secret_variables: SecretVariables,
     pub(crate) states: TypeMap,
     pub(crate) classifiers: Classifiers,
     /// What a graceful shutdown waits for besides deliveries.

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use crate::{
     error::Rejection,
-    types::{EventName, EventNameError, EventVersionError, Headers, VERSION_HEADER, VersionKey},
+    types::{
+        EventName, EventNameError, EventVersion, EventVersionError, Headers, VERSION_HEADER, VersionKey,
+    },
 };
 
 /// The path segments, percent-encoded, and the raw query of a request.
@@ -26,8 +28,8 @@ impl<'r> Target<'r> {
     }
 
     /// The version that path, header and query name (wire contract, version-sources). White space around a value is
-    /// ignored, and a blank value is absent.
-    pub(crate) fn version<'v>(&self, headers: &'v Headers) -> Result<Version<'v>, Rejection>
+    /// ignored, and a blank value is absent. `None` where none of them names one.
+    pub(crate) fn version<'v>(&self, headers: &'v Headers) -> Result<Option<Version<'v>>, Rejection>
     where
         'r: 'v,
     {
@@ -47,7 +49,7 @@ impl<'r> Target<'r> {
                 None => found = Some(version),
             }
         }
-        found.ok_or(Rejection::VERSION_MISSING)
+        Ok(found)
     }
 }
 
@@ -69,6 +71,12 @@ impl<'v> Version<'v> {
         }
         let key = VersionKey::read(trimmed.as_bytes()).ok_or(EventVersionError)?;
         Ok(Some(Self { written: trimmed, key }))
+    }
+}
+
+impl<'v> From<&'v EventVersion> for Version<'v> {
+    fn from(version: &'v EventVersion) -> Self {
+        Self { written: Cow::Borrowed(version.as_str()), key: version.key() }
     }
 }
 
@@ -107,8 +115,9 @@ mod tests {
         let target = Target { event: None, version: path, query };
         target
             .version(&headers)
+            .map_err(|rejection| rejection.code.unwrap_or_default())?
             .map(|version| version.written.into_owned())
-            .map_err(|rejection| rejection.code.unwrap_or_default())
+            .ok_or("version_missing")
     }
 
     #[test]

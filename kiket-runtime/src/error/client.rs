@@ -33,7 +33,7 @@ pub enum ClientErrorKind {
     Connect,
     /// The deadline passed: that of the call, or that of the delivery.
     Timeout,
-    /// The connection broke before the response was complete. Whether the call took effect is unknown.
+    /// The connection broke before the response was complete, in every attempt. Whether the call took effect is unknown.
     Interrupted,
     /// The response has a status other than 2xx.
     Status(StatusCode),
@@ -41,6 +41,8 @@ pub enum ClientErrorKind {
     TooLarge,
     /// The response could not be deserialized: it is not JSON, or JSON of another shape.
     Unreadable,
+    /// The pages of a list have no end: one names an earlier one as the next, or too many in a row are empty.
+    EndlessPages,
 }
 
 /// Kiket's description of what is wrong with one field of a request.
@@ -107,6 +109,12 @@ impl ClientError {
         self
     }
 
+    /// Adds to the message what else is to be said.
+    pub(crate) fn with_note(mut self, note: Option<&str>) -> Self {
+        self.0.message.extend(note.into_iter().flat_map(|note| ["; ", note]));
+        self
+    }
+
     pub(crate) fn with_excerpt(mut self, excerpt: Option<String>) -> Self {
         self.0.excerpt = excerpt;
         self
@@ -166,7 +174,8 @@ impl ClientError {
         self.0.excerpt.as_deref()
     }
 
-    /// The delay that Kiket asks for before the next call: the `Retry-After` of the response.
+    /// The delay that Kiket asks for before the next call: the `Retry-After` of the response, at most a
+    /// day.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

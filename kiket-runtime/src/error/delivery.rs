@@ -56,7 +56,7 @@ impl Error {
         Self::new(ErrorKind::Retryable, Some(message.into()))
     }
 
-    /// A failure to retry, but not before `delay`, which is rounded up to whole seconds.
+    /// A failure to retry, but not before `delay`, which is rounded up to whole seconds, a day at most.
     pub fn retry_after(delay: Duration, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::RetryAfter(delay), Some(message.into()))
     }

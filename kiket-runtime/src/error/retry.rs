@@ -36,7 +36,7 @@ impl Advice {
         Self(ErrorKind::Permanent)
     }
 
-    /// Send the delivery again, not before `delay`: 503 and `Retry-After`, rounded up to whole seconds.
+    /// Send the delivery again, not before `delay`: 503 and `Retry-After`, in whole seconds, a day at most.
     pub fn after(delay: Duration) -> Self {
         Self(ErrorKind::RetryAfter(delay))
     }

@@ -91,6 +91,7 @@ mod case;
 mod command;
 mod comment;
 #[cfg(test)]
+#[path = "tests.rs"]
 mod documented;
 mod issue;
 pub(crate) mod payload;

@@ -12,13 +12,13 @@ use crate::{
     delivery::{HandlerKey, Services, Tasks},
     error::{Problem, StartupError},
     extension::{
-        consistency::disagreements,
+        consistency::{disagreements, without_version},
         endpoints::endpoints,
         instance::{Extension, Parts},
         options::{Dedupe, Limits, ManifestSource, Options},
         registration::{collect, without_handlers},
         report::Report,
-        requirements::{missing_secrets, missing_settings, needed_secrets, unmet},
+        requirements::{missing_secrets, missing_settings, needed_secrets, unbound_tokens, unmet},
     },
     handler::{Registration, Registry},
     http::Routes,
@@ -61,12 +61,24 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     let registry = Registry::new(handlers, &options.middleware, timeout);
     let registry = registry.map_or_else(|found| note(&mut problems, found), Some);
     let mut warnings = manifest.as_ref().map(|manifest| manifest.warnings().to_vec()).unwrap_or_default();
+    let mut token_rules = options.token_rules;
+    if let Some(config) = &config {
+        warnings.extend_from_slice(&config.warnings);
+        token_rules.fill(config.extension_number.as_deref(), config.token_audience.as_deref());
+        match unbound_tokens(config.authentication, &token_rules) {
+            Some(problem) if config.authentication.needs_signatures() => warnings.push(problem),
+            Some(problem) => problems.push(problem),
+            None => {}
+        }
+    }
     let mut differences = without_handlers(&registrations, &options.collected);
     if let (Some(manifest), Some(registry)) = (&manifest, &registry) {
         differences.extend(disagreements(manifest, registry.routes()));
     }
     if let Some(config) = &config {
         differences.extend(missing_secrets(&needed, config));
+        let default = config.default_version.as_ref().zip(registry.as_ref());
+        warnings.extend(default.and_then(|(version, registry)| without_version(version, &registry.routes())));
         differences.extend(manifest.iter().flat_map(|manifest| missing_settings(manifest, config)));
     }
     if options.strict { &mut problems } else { &mut warnings }.extend(differences);
@@ -83,7 +95,7 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     };
     let clock = options.clock.unwrap_or_default();
     let authenticator =
-        authenticator(&config, &options.token_rules, deduplicator.as_ref(), run_without_store, clock.clone())
+        authenticator(&config, &token_rules, deduplicator.as_ref(), run_without_store, clock.clone())
             .map_err(StartupError::new)?;
     let keys = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
     let client = ClientOptions {
@@ -95,6 +107,8 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
         limits: options.outbound,
     };
     let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
+    let client = Client::new(client, clock.clone());
+    warnings.extend(client.unusable().map(|why| Problem::new(format!("Kiket cannot be called: {why}"))));
     let context =
         TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
     let report =
@@ -111,14 +125,14 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
             tasks.clone(),
         ),
         registry,
+        default_version: config.default_version.clone(),
         services: Arc::new(Services {
-            client: Client::new(client, clock.clone()),
+            client,
             clock: clock.clone(),
             extension_id: config.id.clone(),
             keys,
             extension_version: config.version.clone(),
             settings: config.settings.clone(),
-            secret_variables: config.secret_variables.clone(),
             states: options.states,
             classifiers: options.classifiers,
             tasks,
@@ -192,8 +206,7 @@ fn authenticator(
 /// The redactor of every secret that is known at the start.
 fn redactor(config: &Config) -> Redactor {
     let tokens = config.workspace_token.iter().chain(&config.extension_api_key);
-    let settings = config.settings.secrets().chain(config.secret_variables.all());
-    Redactor::new(config.secrets.iter().chain(tokens).chain(settings))
+    Redactor::new(config.secrets.iter().chain(tokens).chain(config.settings.secrets()))
 }
 
 /// Handlers cannot be kept from ending the process where panics abort it.
@@ -214,9 +227,7 @@ fn load(source: &ManifestSource) -> Result<Option<Manifest>, Vec<Problem>> {
     match source {
         ManifestSource::None => Ok(None),
         ManifestSource::At(path) => Manifest::load(path).map(Some),
-        ManifestSource::Searched => {
-            Manifest::search(Path::new("")).map(|path| Manifest::load(&path)).transpose()
-        }
+        ManifestSource::Searched => Manifest::of(Path::new("")),
     }
 }
 

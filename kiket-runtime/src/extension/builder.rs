@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     auth::TokenRules,
-    config::Environment,
+    config::{Environment, Given, Use, default_version},
     error::{Advice, StartupError},
     extension::{
         assemble,
@@ -78,11 +78,13 @@ impl ExtensionBuilder {
 
         /// The token of calls to Kiket. Comes before `KIKET_WORKSPACE_TOKEN`.
         workspace_token(token: impl Into<Secret>) =>
-            |options| options.layer.workspace_token = Some(token.into());
+            |options| options.layer.workspace_token =
+                Some(Given::new(token.into(), "the builder's `workspace_token`", None, Use::Header));
 
         /// The key of calls below `/api/v1/ext`. Comes before `KIKET_EXTENSION_API_KEY`.
         extension_api_key(key: impl Into<Secret>) =>
-            |options| options.layer.extension_api_key = Some(key.into());
+            |options| options.layer.extension_api_key =
+                Some(Given::new(key.into(), "the builder's `extension_api_key`", None, Use::Header));
     }
 }
 
@@ -140,6 +142,16 @@ impl ExtensionBuilder {
         /// ```
         auto_env_secrets(on: bool) => |options| options.layer.auto_env_secrets = Some(on);
 
+        /// The version of deliveries that name none in path, header and query. Comes before `KIKET_DEFAULT_EVENT_VERSION`; none
+        /// by default, and such deliveries are refused with 400.
+        ///
+        /// ```
+        /// let builder = kiket_runtime::Extension::builder().default_version("v1");
+        /// # let _ = builder;
+        /// ```
+        default_version(version: impl AsRef<str>) => |options|
+            options.layer.default_version = Some(default_version("default_version", version.as_ref()));
+
         /// Adds a handler without the attribute.
         ///
         /// ```
@@ -189,7 +201,7 @@ impl ExtensionBuilder {
         /// Leaves annotated functions out: the extension has only the handlers given to [`handler`](Self::handler).
         without_collected() => |options| options.collected = Collected::None;
 
-        /// The timeout of handlers that have none in their attribute or in the manifest: 10 s by default.
+        /// The timeout of handlers that have none in their attribute or in the manifest: 10 s by default, an hour at most.
         handler_timeout(timeout: Duration) => |options| options.limits.handler_timeout = timeout;
 
         /// The concurrency limit: how many deliveries may run at the same time, 512 by default, at least 1. Deliveries above

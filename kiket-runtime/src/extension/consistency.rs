@@ -11,7 +11,8 @@ use crate::{
 
 /// The events that only one side knows, each once: first those of handlers, then those of the manifest, by name.
 ///
-/// A manifest without events is not compared: its author declares them elsewhere.
+/// A manifest without events is not compared: its author declares them elsewhere. One that has only actions must have
+/// handlers for these.
 pub(crate) fn disagreements(manifest: &Manifest, routes: Vec<&Route>) -> Vec<Problem> {
     if manifest.events().is_empty() {
         return Vec::new();
@@ -24,15 +25,29 @@ pub(crate) fn disagreements(manifest: &Manifest, routes: Vec<&Route>) -> Vec<Pro
     for event in manifest.events() {
         declared.entry(event.name().as_str()).or_default().push(event);
     }
+    let compared = manifest.events().iter().any(|event| !event.is_action());
     let undeclared = handled
         .iter()
-        .filter(|(event, _)| by_name(&declared, event).is_none())
+        .filter(|(event, _)| compared && by_name(&declared, event).is_none())
         .filter_map(|(event, routes)| undeclared(event, routes, manifest, declared.keys()));
     let unhandled = declared.iter().filter_map(|(event, declarations)| match by_name(&handled, event) {
         None => unhandled(event, declarations, handled.keys()),
         Some(routes) => wrong_version(event, declarations, routes),
     });
     undeclared.chain(unhandled).collect()
+}
+
+/// The warning that names the events without a handler for the default version (wire contract, default-version).
+pub(crate) fn without_version(version: &EventVersion, routes: &[&Route]) -> Option<Problem> {
+    let (has, lack): (Vec<&Route>, Vec<&Route>) =
+        routes.iter().partition(|route| route.key.version == *version);
+    let lack = lack.iter().map(|route| &route.key.event);
+    let lack = lack.filter(|event| has.iter().all(|route| route.key.event != **event));
+    let lacking: BTreeSet<_> = lack.map(|event| format!("`{event}`")).collect();
+    let names = lacking.into_iter().collect::<Vec<_>>().join(", ");
+    let what = format!("the default version `{version}` has no handler for {names}");
+    let mend = "a delivery of them without a version is refused with 404: add handlers, or change the default version";
+    (!names.is_empty()).then(|| Problem::new(what).mend(mend))
 }
 
 /// What is filed under an event, by either of its names.
@@ -125,9 +140,10 @@ mod tests {
         let shown = |problem: &Problem| {
             let place = problem.place().unwrap();
             let mend = problem.how_to_mend().unwrap().split([',', ';', '?']).next().unwrap();
-            let at = match place.file.ends_with("consistency.rs") {
-                true => "here".to_owned(),
-                false => format!("{}:{}", place.file.display(), place.line),
+            let at = if place.file.ends_with("consistency.rs") {
+                "here".to_owned()
+            } else {
+                format!("{}:{}", place.file.display(), place.line)
             };
             format!("{at} {} ({mend})", problem.what())
         };
@@ -144,6 +160,13 @@ mod tests {
             assert_eq!(compared(text, &reversed).len(), expected.len());
         }
         check("id: a", &[("issue.created", "v1")], &[]);
+        let setup = "setup: [{ test: { action: parse.connect } }]\ncommands: [{ id: parse.now }]";
+        check(setup, &[("parse.connect", "v1"), ("parse.now", "v1"), ("issue.created", "v1")], &[]);
+        check(
+            &format!("{setup}\nhooks: [a.b, before_transition]"),
+            &[("a.b", "v1"), ("parse.now", "v2"), ("workflow.before_transition", "v1")],
+            &["extension.yaml:1 `parse.connect` is declared and has no handler (write a handler)"],
+        );
         check("hooks: [issue.created]", &[("issue.created", "v1"), ("issue.created", "v2")], &[]);
         check(
             "hooks: [{ event: issue.created, version: v1 }]",

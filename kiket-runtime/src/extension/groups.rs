@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::{BASE_URL, TELEMETRY_URL, address, namespace},
+    config::{BASE_URL, Given, TELEMETRY_URL, Use, address, namespace},
     extension::options::{Options, setters},
     store::DedupeStore,
     types::Secret,
@@ -48,8 +48,8 @@ impl HttpOptions {
         /// It covers the connections of [`serve`](crate::Extension::serve), not those of a server of your own.
         head_timeout(timeout: Duration) => |options| options.http.head_timeout = timeout;
 
-        /// The number of threads that serve connections, at least 1: one for each core by default.
-        workers(workers: usize) => |options| options.http.workers = Some(workers.max(1));
+        /// The number of threads that serve connections, from 1 to 1024: one for each core by default.
+        workers(workers: usize) => |options| options.http.workers = Some(workers.clamp(1, 1024));
     }
 }
 
@@ -100,7 +100,8 @@ impl DedupeOptions {
     setters! {
         /// Stores the replies in the store with this URL: `memory:`, `redis://…` or `postgres://…`. Comes before
         /// `KIKET_DEDUPE_URL`.
-        url(url: impl Into<Secret>) => |options| options.layer.dedupe_url = Some(url.into());
+        url(url: impl Into<Secret>) => |options| options.layer.dedupe_url =
+            Some(Given::new(url.into(), "the builder's `dedupe` options", None, Use::Text));
 
         /// The namespace of the deliveries in a shared store: letters, digits, `.`, `_` and `-`, at most 64. It keeps staging and
         /// production of one extension apart. Comes before `KIKET_DEDUPE_NAMESPACE`; none by default.

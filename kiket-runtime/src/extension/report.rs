@@ -27,6 +27,8 @@ pub struct Report {
     pub base_url: String,
     /// The mode of authentication.
     pub authentication: Authentication,
+    /// The settings that a variable gives, each with the name of the variable.
+    pub settings: Vec<(String, String)>,
     /// The notes of the builder.
     pub notes: Vec<String>,
     /// The handlers, by event and version.
@@ -74,6 +76,7 @@ impl Report {
             manifest: manifest.map(|manifest| manifest.path().to_owned()),
             base_url: config.base_url().to_owned(),
             authentication: config.authentication,
+            settings: config.settings_from.clone(),
             notes: Vec::new(),
             handlers: handlers.collect(),
             warnings,
@@ -100,6 +103,9 @@ impl fmt::Display for Report {
                 )?;
             }
             mode => writeln!(f, "  accepts    {mode}: signatures and runtime tokens")?,
+        }
+        for (setting, variable) in &self.settings {
+            writeln!(f, "  setting    {setting} from {variable}")?;
         }
         for note in &self.notes {
             writeln!(f, "  note       {note}")?;
@@ -139,7 +145,8 @@ pub(super) fn announce(report: &Report, addresses: &[SocketAddr], always: bool) 
         let version = env!("CARGO_PKG_VERSION");
         return stdout().write(format!("\n  kiket {version} listens on {place}\n{report}\n").as_bytes());
     }
-    let Report { id, version, manifest, base_url, authentication, notes, handlers, warnings } = report;
+    let Report { id, version, manifest, base_url, authentication, settings, notes, handlers, warnings } =
+        report;
     for handler in handlers {
         tracing::info!(
             event = handler.event,
@@ -153,6 +160,9 @@ pub(super) fn announce(report: &Report, addresses: &[SocketAddr], always: bool) 
     }
     if *authentication == Authentication::Token {
         tracing::warn!("authentication mode `token`: request bodies are not signed");
+    }
+    for (setting, variable) in settings {
+        tracing::info!(setting, variable, "setting");
     }
     for note in notes {
         tracing::info!("{note}");

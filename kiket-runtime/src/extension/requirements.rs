@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use crate::{
+    auth::TokenRules,
     config::Config,
     delivery::TypeMap,
     error::{Place, Problem},
     handler::Handler,
     manifest::Manifest,
+    types::Authentication,
 };
 
 /// Required states that the builder does not have, and required scopes in a mode without tokens.
@@ -39,6 +39,14 @@ pub(crate) fn unmet(handlers: &[Handler], states: &TypeMap, config: Option<&Conf
     problems
 }
 
+/// What is missing where a runtime token that Kiket made for another extension is accepted: a problem unless deliveries are
+/// signed, too (wire contract, token-binding).
+pub(crate) fn unbound_tokens(mode: Authentication, rules: &TokenRules) -> Option<Problem> {
+    let what = format!("the mode `{mode}` accepts runtime tokens that Kiket made for another extension");
+    let mend = "set `KIKET_EXTENSION_NUMBER` to the number that the extension has at Kiket, or `KIKET_TOKEN_AUDIENCE`";
+    (mode.takes_tokens() && !rules.bind()).then(|| Problem::new(what).mend(mend))
+}
+
 /// The secrets that handlers require, each with one of its handlers.
 pub(crate) fn needed_secrets(handlers: &[Handler]) -> BTreeMap<&'static str, (String, Place)> {
     let needed = handlers
@@ -52,9 +60,9 @@ pub(crate) fn missing_secrets<'n>(
     needed: &'n BTreeMap<&'static str, (String, Place)>,
     config: &'n Config,
 ) -> impl Iterator<Item = Problem> + 'n {
-    let missing = needed.iter().filter(|(key, _)| config.secret_variables.find(key).is_none());
+    let missing = needed.iter().filter(|(key, _)| config.settings.find(key).is_none());
     missing.map(|(key, (function, place))| {
-        let (source, mend) = match config.secret_variables.variable(key) {
+        let (source, mend) = match config.settings.variable(key) {
             Some(variable) => ("the environment does not have", advice(&variable)),
             // Advice must not name a variable that `auto_env_secrets(false)` ignores.
             None => ("is not read from the environment", "give it to the extension in Kiket".to_owned()),
@@ -70,17 +78,17 @@ pub(crate) fn missing_settings<'m>(
     manifest: &'m Manifest,
     config: &'m Config,
 ) -> impl Iterator<Item = Problem> + 'm {
-    let missing = manifest.settings().iter().filter(|setting| {
-        let key = setting.key();
-        let given = config.settings.get::<Option<Value>>(key).is_ok_and(|value| value.is_some());
-        setting.is_required() && !given && config.secret_variables.find(key).is_none()
-    });
+    let missing = manifest.settings().iter();
+    let missing =
+        missing.filter(|setting| setting.is_required() && config.settings.find(setting.key()).is_none());
     missing.map(|setting| {
         let key = setting.key();
         let what = format!("the manifest requires the setting `{key}`, which has no value");
-        let variable = config.secret_variables.variable(key).filter(|_| setting.is_secret());
-        Problem::new(what).mend(match variable {
-            Some(variable) => advice(&variable),
+        Problem::new(what).at(setting.place().clone()).mend(match config.settings.variable(key) {
+            Some(variable) if setting.is_secret() => advice(&variable),
+            Some(variable) => {
+                format!("set `{variable}`, give it a `default`, or the builder `.setting(\"{key}\", …)`")
+            }
             None => format!("give it a `default`, or the builder `.setting(\"{key}\", …)`"),
         })
     })
@@ -99,6 +107,68 @@ mod tests {
         handler::{RequiredSecret, SecretKey},
         types::Clock,
     };
+
+    use crate::{Authentication, TokenRules};
+
+    #[test]
+    fn tokens_of_other_extensions_are_refused_or_reported() {
+        let build = |mode, rules: TokenRules, variables: &[(&'static str, &'static str)]| {
+            let builder = Extension::builder().webhook_secret("sh_123").without_manifest();
+            let builder =
+                builder.environment(variables.iter().copied()).authentication(mode).token_rules(rules);
+            let extension = builder.on("issue.created", "v1", async || {}).build()?;
+            Ok::<_, crate::error::StartupError>(extension.report().warnings.len())
+        };
+        let rules = TokenRules::new;
+        for mode in [Authentication::Token, Authentication::Either] {
+            let refused = build(mode, rules(), &[]).unwrap_err().to_string();
+            assert!(
+                refused.contains("`KIKET_EXTENSION_NUMBER`") && refused.contains(&format!("`{mode}`")),
+                "{refused}"
+            );
+        }
+        assert_eq!(build(Authentication::Both, rules(), &[]).unwrap(), 1);
+        assert_eq!(build(Authentication::Hmac, rules(), &[]).unwrap(), 0);
+        for mode in [Authentication::Token, Authentication::Either, Authentication::Both] {
+            assert_eq!(build(mode, rules().audience("a"), &[]).unwrap(), 0);
+            assert_eq!(build(mode, rules().extension_number(7), &[]).unwrap(), 0);
+            for name in ["KIKET_EXTENSION_NUMBER", "KIKET_TOKEN_AUDIENCE"] {
+                assert_eq!(build(mode, rules(), &[(name, "7")]).unwrap(), 0, "{name}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_default_version_applies_where_none_is_named() {
+        let extension = |default: &'static str| {
+            let builder = Extension::builder().webhook_secret("sh_123").without_manifest();
+            let builder = builder.environment([("KIKET_DEFAULT_EVENT_VERSION", default)]);
+            let builder = builder
+                .on("a.b", "v1", async || crate::Json("one"))
+                .on("a.b", "v2", async || crate::Json("two"));
+            builder.on("c.d", "v3", async || crate::Json("three")).build()
+        };
+        let status = async |extension: &Extension, event, version| {
+            let now = Clock::system().unix_seconds();
+            let headers =
+                [(TIMESTAMP_HEADER, now.to_string()), (SIGNATURE_HEADER, sign("sh_123", now, b"{}"))];
+            let target = Target { event: Some(event), version, query: "" };
+            let request = Request { target, headers: headers.into_iter().collect(), body: "{}".into() };
+            let response = extension.pipeline().handle(request).await;
+            (response.status.as_u16(), String::from_utf8_lossy(&response.body).into_owned())
+        };
+        let none = extension("").unwrap();
+        assert_eq!(status(&none, "a.b", None).await.0, 400);
+        assert!(none.report().warnings.is_empty());
+        let two = extension("2.0").unwrap();
+        assert!(status(&two, "a.b", None).await.1.contains("two"));
+        assert!(status(&two, "a.b", Some("v1")).await.1.contains("one"));
+        assert_eq!(status(&two, "c.d", None).await.0, 404);
+        let warnings: String = two.report().warnings.iter().map(ToString::to_string).collect();
+        assert!(warnings.contains("the default version `2.0` has no handler for `c.d`"), "{warnings}");
+        let wrong = extension("latest").unwrap_err().to_string();
+        assert!(wrong.contains("`KIKET_DEFAULT_EVENT_VERSION` is not a version"), "{wrong}");
+    }
 
     struct ApiKey;
 

@@ -82,7 +82,7 @@ impl Handler {
         self.problems.push(Problem::new(what).at(Place::from(self.place)).mend(rule.to_string()));
     }
 
-    /// Limits how long the handler may run, instead of the manifest and
+    /// Limits how long the handler may run, from 1 ms to an hour, instead of the manifest and
     /// [`ExtensionBuilder::handler_timeout`](crate::ExtensionBuilder::handler_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

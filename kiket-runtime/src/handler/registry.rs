@@ -6,7 +6,7 @@ use crate::{
     delivery::HandlerKey,
     error::{Place, Problem},
     handler::{declaration::Handler, middleware::Middleware},
-    types::VersionKey,
+    types::{Timeout, VersionKey},
 };
 
 /// All handlers of an extension, by event and version.
@@ -45,7 +45,7 @@ impl Registry {
                 continue;
             }
             handler.middleware.splice(..0, middleware.iter().cloned());
-            let timeout = handler.timeout.unwrap_or_else(|| timeout(&key));
+            let timeout = Timeout::from(handler.timeout.unwrap_or_else(|| timeout(&key))).duration();
             routes.push(Arc::new(Route { key: Arc::new(key), timeout, handler }));
         }
         if problems.is_empty() { Ok(Self { by_event }) } else { Err(problems) }
@@ -109,6 +109,18 @@ mod tests {
         };
         assert_eq!(problems.len(), 2);
         assert!(problems[0].what().contains("both handle `a` in version `1.0`"), "{}", problems[0]);
+    }
+
+    #[test]
+    fn a_handler_has_a_timeout_of_at_most_an_hour() {
+        for (wish, timeout) in [(Duration::from_secs(5), 5), (Duration::MAX, 3600)] {
+            let own = registry([handler("a", "v1").timeout(wish)]).unwrap();
+            let general =
+                Registry::new([handler("a", "v1")], &[], |_| wish).unwrap_or_else(|_| panic!("registry"));
+            for registry in [own, general] {
+                assert_eq!(registry.routes()[0].timeout.as_secs(), timeout);
+            }
+        }
     }
 
     #[test]

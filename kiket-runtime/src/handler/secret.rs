@@ -50,7 +50,7 @@ impl<K: SecretKey> RequiredSecret<K> {
     fn find(delivery: &Delivery) -> Result<Self, Error> {
         let missing = || {
             // Advice must not name a variable that `auto_env_secrets(false)` ignores.
-            let variable = delivery.services().secret_variables.variable(K::KEY);
+            let variable = delivery.services().settings.variable(K::KEY);
             let or_set = variable.map(|variable| format!(", or set `{variable}`")).unwrap_or_default();
             let text =
                 format!("the secret `{}` is missing: give it to the extension in Kiket{or_set}", K::KEY);

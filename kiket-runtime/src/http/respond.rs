@@ -16,7 +16,7 @@ use actix_web::{
     web::{Bytes, Payload},
 };
 
-use crate::{error::Rejection, pipeline::Response};
+use crate::{error::Rejection, pipeline::Response, types::retry_seconds};
 
 /// Marks a stored reply (wire contract, response-replayed).
 const REPLAYED: HeaderName = HeaderName::from_static("x-kiket-replayed");
@@ -31,9 +31,7 @@ pub(super) fn respond(from: Response) -> HttpResponse {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     if let Some(delay) = from.retry_after {
-        // Rounded up: a retry that comes too early is refused again.
-        let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
-        headers.insert(RETRY_AFTER, seconds.into());
+        headers.insert(RETRY_AFTER, retry_seconds(delay).into());
     }
     response
 }

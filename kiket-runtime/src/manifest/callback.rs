@@ -74,7 +74,8 @@ fn only<'s, 'a: 's, T>(
 
 fn reference(section: &Section<'_>, entry: &Entry, report: &mut Report<'_>) -> Option<Reference> {
     let (text, name) = (section.text(entry, report)?, section.name(&entry.key));
-    if entry.key.ends_with("secret") && matches!(&*text, "true" | "false") {
+    if entry.key.ends_with("secret") && ["true", "false"].iter().any(|truth| text.eq_ignore_ascii_case(truth))
+    {
         let what = format!("{name} is the secret itself, found `{text}`");
         report.problem(spot(entry), what, "write `env:KIKET_WEBHOOK_SECRET`");
         return None;

@@ -23,6 +23,7 @@ pub struct DeclaredEvent {
     name: EventName,
     version: Option<EventVersion>,
     timeout: Option<Duration>,
+    action: bool,
     place: Place,
 }
 
@@ -40,6 +41,11 @@ impl DeclaredEvent {
     /// The timeout: how long Kiket waits for the response.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
+    }
+
+    /// Whether it is an action of `setup` or a command, which an author declares apart from the events.
+    pub fn is_action(&self) -> bool {
+        self.action
     }
 
     /// The place of the declaration.
@@ -65,6 +71,7 @@ pub(crate) struct Endpoint {
 /// events: [issue.created]
 /// triggers: [{ event: issue.created }]           webhooks: [{ event: issue.created }]
 /// contributes: { …: [{ handler: { type: extension_event, event: crm.sync } }] }
+/// setup: [{ test: { action: crm.connect } }]     commands: [{ id: crm.sync }]
 /// ```
 pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> (Vec<DeclaredEvent>, Vec<Endpoint>) {
     let mut events = Collected::default();
@@ -80,6 +87,13 @@ pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> (Vec<Decla
     }
     for contributes in sections.iter().filter_map(|section| section.map.get("contributes")) {
         events.contributions(contributes, report);
+    }
+    for section in sections {
+        let steps = section.map.get("setup").and_then(Node::as_list).unwrap_or_default();
+        let steps = steps.iter().filter_map(Node::as_map).flat_map(Map::iter);
+        events.actions(steps.filter_map(|(_, step)| step.as_map()?.get("action")), report);
+        let commands = section.map.get("commands").and_then(Node::as_list).unwrap_or_default();
+        events.actions(commands.iter().filter_map(|command| command.as_map()?.get("id")), report);
     }
     (events.in_order, events.endpoints)
 }
@@ -150,6 +164,24 @@ impl Collected {
         }
     }
 
+    /// Actions, each of which is the name of its deliveries.
+    fn actions<'n>(&mut self, actions: impl Iterator<Item = &'n Node>, report: &mut Report<'_>) {
+        for node in actions.filter(|node| !node.is_nothing()) {
+            match node.as_written().and_then(|text| text.parse::<EventName>().ok()) {
+                Some(name) => {
+                    let known = self.in_order.len();
+                    self.add(name, None, None, node.mark, report);
+                    self.in_order.iter_mut().skip(known).for_each(|event| event.action = true);
+                }
+                None => report.warning(
+                    node.mark,
+                    format!("an action is named like `crm.connect`, found {}", found(node)),
+                    EVENT_NAME,
+                ),
+            }
+        }
+    }
+
     fn endpoint(&mut self, event: &EventName, entry: &Entry, report: &mut Report<'_>) {
         let segment =
             |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte));
@@ -202,7 +234,7 @@ impl Collected {
             }
         }
         positions.push(self.in_order.len());
-        self.in_order.push(DeclaredEvent { name, version, timeout, place: report.place(at) });
+        self.in_order.push(DeclaredEvent { name, version, timeout, action: false, place: report.place(at) });
     }
 
     fn check_timeout(&mut self, name: &EventName, timeout: Duration, at: Mark, report: &mut Report<'_>) {
@@ -219,14 +251,13 @@ fn is_extension_event(handler: &Map) -> bool {
     handler.get("type").and_then(Node::as_written).is_some_and(|kind| kind == "extension_event")
 }
 
+/// How the name of an event is written.
+const EVENT_NAME: &str = "write one to eight words of letters, digits, `_` and `-`, joined by dots";
+
+/// The event, whose name may be short (wire contract, short-hook-names).
 fn event_name(node: &Node, at: Mark, report: &mut Report<'_>) -> Option<EventName> {
-    parsed(
-        node,
-        at,
-        "an event is named like `issue.created`",
-        "write one to eight words of letters, digits, `_` and `-`, joined by dots",
-        report,
-    )
+    let name: EventName = parsed(node, at, "an event is named like `issue.created`", EVENT_NAME, report)?;
+    Some(name.full())
 }
 
 fn event_version(entry: &Entry, report: &mut Report<'_>) -> Option<EventVersion> {
@@ -278,7 +309,23 @@ mod tests {
             "extension: { hooks: [{ event: a, timeout: 2s }], activationEvents: [a, b] }",
             &[("a", None, Some(2000)), ("b", None, None)],
         );
-        check("extension: {}\nhooks: [before_transition]", &[("before_transition", None, None)]);
+        for short in ["before_transition", "{ event: before_transition }"] {
+            check(
+                &format!("extension: {{}}\nhooks: [{short}]"),
+                &[("workflow.before_transition", None, None)],
+            );
+        }
+        check(
+            "hooks: [after_transition, sla_status, workflow.before_transition, before, beforehand, my_before_x]",
+            &[
+                ("workflow.after_transition", None, None),
+                ("workflow.sla_status", None, None),
+                ("workflow.before_transition", None, None),
+                ("before", None, None),
+                ("beforehand", None, None),
+                ("my_before_x", None, None),
+            ],
+        );
         check("triggers: [{ event: a, handler: /x }, { schedule: daily }, other]", &[("a", None, None)]);
         check("webhooks: [{ event: a, endpoint: /x }]", &[("a", None, None)]);
         check("webhooks: { events: [push] }\ngithub_webhooks: { events: [push] }", &[]);
@@ -292,6 +339,18 @@ mod tests {
             "hooks: [{ event: a, version: v1 }, { event: a, version: '1.0' }, { event: a, version: v2 }, a]",
             &[("a", Some("v1"), None), ("a", Some("v2"), None)],
         );
+    }
+
+    #[test]
+    fn actions_of_setup_and_commands_are_deliveries() {
+        let manifest = manifest(
+            "extension: { setup: [{ test: { action: parse.connect }, other: { action: a.b } }, { info: x }, 1], commands: [{ id: c.d }, { name: x }, { id: ~ }] }\nhooks: [a.b]\nsetup: [{ x: { action: open it } }]\n",
+        );
+        let read: Vec<_> =
+            manifest.events().iter().map(|event| (event.name().as_str(), event.is_action())).collect();
+        assert_eq!(read, [("a.b", false), ("parse.connect", true), ("c.d", true)]);
+        let [warning] = manifest.warnings() else { panic!("{:?}", manifest.warnings()) };
+        assert_eq!(warning.what(), "an action is named like `crm.connect`, found `open it`");
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub enum Form {
 /// A manifest as it is written: its form, and its sections.
 pub(super) struct Written<'a> {
     pub(super) form: Form,
+    /// The key that the form is known by, or under which the identity is.
+    pub(super) marked_at: Mark,
     /// The section with `name` and `version`.
     pub(super) identity: Option<Section<'a>>,
     /// The sections with everything else, the inner one first: most keys may also be at the top level.
@@ -105,14 +107,21 @@ impl<'a> Written<'a> {
             }
             let body = top.inner("extension", report);
             let sections = body.iter().cloned().chain([top]).collect();
-            return Self { form: Form::Canonical, identity: body, sections };
+            return Self { form: Form::Canonical, marked_at: entry.mark, identity: body, sections };
         }
         if is_adapter {
             let identity = top.inner("metadata", report);
             let sections = top.inner("spec", report).into_iter().chain([top]).collect();
-            return Self { form: Form::Adapter, identity, sections };
+            let marked_at = ["metadata", "apiVersion", "kind"].iter().find_map(|key| root.entry(key));
+            let marked_at = marked_at.map(|entry| entry.mark).unwrap_or_default();
+            return Self { form: Form::Adapter, marked_at, identity, sections };
         }
-        Self { form: Form::Flat, identity: Some(top.clone()), sections: vec![top] }
+        Self {
+            form: Form::Flat,
+            marked_at: Mark::default(),
+            identity: Some(top.clone()),
+            sections: vec![top],
+        }
     }
 }
 

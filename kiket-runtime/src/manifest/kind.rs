@@ -7,6 +7,11 @@ pub(super) fn is_secret_kind(kind: &str) -> bool {
     matches!(kind, "secret" | "password")
 }
 
+/// Whether a setting of this `type` is text, whatever YAML reads: `1.10` is.
+pub(super) fn is_text_kind(kind: &str) -> bool {
+    matches!(kind, "string" | "text")
+}
+
 /// Whether a default fits its type; any default fits a type that only Kiket knows. Text that spells a value of the type
 /// fits, since most authors quote everything.
 pub(super) fn fits(default: &Node, kind: &str) -> Result<(), &'static str> {
@@ -24,8 +29,12 @@ pub(super) fn fits(default: &Node, kind: &str) -> Result<(), &'static str> {
         "number" | "float" => {
             (number.is_some() || reads_as(|text| text.parse::<f64>().is_ok_and(f64::is_finite)), "a number")
         }
-        "boolean" | "bool" => (reads_as(|text| matches!(text, "true" | "false")), "`true` or `false`"),
-        "string" | "text" => (text.is_some(), "text"),
+        "boolean" | "bool" => (
+            matches!(default.content, Content::Truth(..))
+                || reads_as(|text| matches!(text, "true" | "false")),
+            "`true` or `false`",
+        ),
+        kind if is_text_kind(kind) => (text.is_some(), "text"),
         // Text is JSON, which the reader of the setting decodes.
         "object" | "map" => (default.as_map().is_some() || is_text, "a mapping"),
         "array" | "list" => (default.as_list().is_some() || is_text, "a list"),

@@ -30,6 +30,14 @@ pub(super) fn search(directory: &Path) -> Option<PathBuf> {
     paths.find(|path| !fs::symlink_metadata(path).is_err_and(absent))
 }
 
+/// The other files in `directory` that could have been read instead of `path`.
+pub(super) fn beside(directory: &Path, path: &Path) -> Vec<PathBuf> {
+    let read = fs::canonicalize(path).ok();
+    let others =
+        NAMES.iter().map(|name| directory.join(name)).filter(|other| other != path && other.exists());
+    others.filter(|other| read.is_none() || fs::canonicalize(other).ok() != read).collect()
+}
+
 /// The text of the file at `path`.
 pub(super) fn read(path: &Path) -> Result<String, Problem> {
     let bytes = bytes(path)?;
@@ -38,23 +46,26 @@ pub(super) fn read(path: &Path) -> Result<String, Problem> {
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Problem> {
-    let unreadable = |error: io::Error| {
-        Problem::new(format!("the manifest cannot be read: {error}"))
+    read_regular(path, LARGEST).map_err(|why| {
+        Problem::new(format!("the manifest {why}"))
             .at(whole(path))
-            .mend("check that the path is right and that the file may be read")
-    };
-    if fs::metadata(path).map_err(unreadable)?.is_dir() {
-        return Err(Problem::new("a manifest is a file, found a directory")
-            .at(whole(path))
-            .mend("name the file in it, like `extension.yaml`"));
+            .mend("check that the path is right, like `extension.yaml`, and that the file may be read")
+    })
+}
+
+/// The bytes of a regular file, or why there are none. Nothing else is opened: a FIFO or a device can wait for ever.
+pub(crate) fn read_regular(path: &Path, largest: usize) -> Result<Vec<u8>, String> {
+    let unreadable = |error: io::Error| format!("cannot be read: {error}");
+    let kind = fs::metadata(path).map_err(unreadable)?.file_type();
+    if !kind.is_file() {
+        let found = if kind.is_dir() { "a directory" } else { "a pipe, a socket or a device" };
+        return Err(format!("is no regular file, found {found}"));
     }
     let mut bytes = Vec::new();
-    let limit = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_add(1);
+    let limit = u64::try_from(largest).unwrap_or(u64::MAX).saturating_add(1);
     File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(unreadable)?;
-    if bytes.len() > LARGEST {
-        return Err(Problem::new("a manifest is at most 1 MiB, and this file is larger")
-            .at(whole(path))
-            .mend("move large texts out of it, or name the right file"));
+    if bytes.len() > largest {
+        return Err(format!("is larger than {} KiB", largest / 1024));
     }
     Ok(bytes)
 }
@@ -106,7 +117,35 @@ mod tests {
         let directory = directory(&["manifest.yaml"]);
         fs::create_dir(directory.path().join("extension.yaml")).unwrap();
         let found = search(directory.path()).unwrap();
-        assert_eq!(read(&found).unwrap_err().what(), "a manifest is a file, found a directory");
+        assert_eq!(read(&found).unwrap_err().what(), "the manifest is no regular file, found a directory");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_refused_at_once() {
+        let directory = directory(&[]);
+        let (pipe, socket) = (directory.path().join("extension.yaml"), directory.path().join("s"));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert_eq!(search(directory.path()), Some(pipe.clone()));
+        for path in [pipe, socket, "/dev/zero".into()] {
+            let expected = "the manifest is no regular file, found a pipe, a socket or a device";
+            assert_eq!(read(&path).unwrap_err().what(), expected, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn the_other_manifests_are_found_beside_the_first() {
+        let directory = directory(&[NAMES[1], NAMES[4], "other.yaml"]);
+        let path = |name| directory.path().join(name);
+        assert_eq!(beside(directory.path(), &path(NAMES[1])), [path(NAMES[4])]);
+        assert_eq!(beside(directory.path(), &path(NAMES[4])), [path(NAMES[1])]);
+        #[cfg(unix)]
+        {
+            // Another name of the same file hides nothing.
+            std::os::unix::fs::symlink(path(NAMES[1]), path(NAMES[0])).unwrap();
+            assert_eq!(beside(directory.path(), &path(NAMES[0])), [path(NAMES[4])]);
+        }
     }
 
     #[test]
@@ -130,7 +169,7 @@ mod tests {
         fs::write(&path, " ".repeat(LARGEST)).unwrap();
         assert_eq!(read(&path).unwrap().len(), LARGEST);
         fs::write(&path, " ".repeat(LARGEST + 1)).unwrap();
-        assert_eq!(read(&path).unwrap_err().what(), "a manifest is at most 1 MiB, and this file is larger");
+        assert_eq!(read(&path).unwrap_err().what(), "the manifest is larger than 1024 KiB");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::error::Problem;
+use crate::{error::Problem, types::is_same_event};
 
 mod callback;
 mod events;
@@ -31,9 +31,11 @@ use callback::Callback;
 pub use events::DeclaredEvent;
 pub(crate) use events::Endpoint;
 pub use form::Form;
+pub(crate) use load::read_regular;
 pub(crate) use misspelt::closest;
 pub use reference::Reference;
 pub use settings::Setting;
+pub(crate) use settings::variable_key;
 
 /// A manifest, read and checked, in any [`Form`].
 ///
@@ -68,6 +70,18 @@ impl Manifest {
     /// `manifest.yaml`, `extension.yml`, `manifest.yml`, `.kiket/manifest.yaml`, `kiket-extension.yaml`.
     pub fn search(directory: &Path) -> Option<PathBuf> {
         load::search(directory)
+    }
+
+    /// Reads the manifest of `directory`, if it has one. The others that it has are named in a warning (wire contract,
+    /// manifest-beside).
+    pub(crate) fn of(directory: &Path) -> Result<Option<Self>, Vec<Problem>> {
+        let Some(path) = Self::search(directory) else { return Ok(None) };
+        let mut manifest = Self::load(&path)?;
+        manifest.warnings.extend(load::beside(directory, &path).into_iter().map(|other| {
+            let what = format!("`{}` is not read: `{}` comes before it", other.display(), path.display());
+            Problem::new(what).mend("remove one of them, or name the right one: `builder.manifest(path)`")
+        }));
+        Ok(Some(manifest))
     }
 
     /// Reads the file at `path`.
@@ -153,7 +167,7 @@ impl Manifest {
     pub fn event_timeout(&self, event: &str) -> Option<Duration> {
         self.events
             .iter()
-            .filter(|declared| declared.name().as_str() == event)
+            .filter(|declared| is_same_event(declared.name().as_str(), event))
             .find_map(DeclaredEvent::timeout)
     }
 

@@ -27,8 +27,8 @@ pub(super) struct Mark {
 pub(super) enum Content {
     /// Nothing, `~` or `null`.
     Nothing,
-    /// `true` or `false`; `yes` and `on` are text.
-    Truth(bool),
+    /// `true` or `false`, and its text: `True` is one, too; `yes` and `on` are text.
+    Truth(bool, String),
     /// A number, and its text: `1.0` and `1.00` are one number and two versions.
     Number(Number, String),
     /// Text.
@@ -56,8 +56,7 @@ impl Node {
     /// The text of a scalar as it is written, numbers and booleans included.
     pub(super) fn as_written(&self) -> Option<Cow<'_, str>> {
         match &self.content {
-            Content::Truth(truth) => Some(Cow::Borrowed(if *truth { "true" } else { "false" })),
-            Content::Number(_, written) => Some(Cow::Borrowed(written)),
+            Content::Truth(_, written) | Content::Number(_, written) => Some(Cow::Borrowed(written)),
             Content::Text(text) => Some(Cow::Borrowed(text)),
             Content::Nothing | Content::List(_) | Content::Map(_) => None,
         }
@@ -79,8 +78,8 @@ impl Node {
     pub(super) fn describe(&self) -> &'static str {
         match self.content {
             Content::Nothing => "nothing",
-            Content::Truth(true) => "`true`",
-            Content::Truth(false) => "`false`",
+            Content::Truth(true, _) => "`true`",
+            Content::Truth(false, _) => "`false`",
             Content::Number(..) => "a number",
             Content::Text(_) => "text",
             Content::List(_) => "a list",
@@ -97,7 +96,7 @@ impl Node {
             ),
             _ if is_secret(self) => Value::Null,
             Content::Nothing => Value::Null,
-            Content::Truth(truth) => Value::Bool(*truth),
+            Content::Truth(truth, _) => Value::Bool(*truth),
             Content::Number(number, _) => Value::Number(number.clone()),
             Content::Text(text) => Value::String(text.clone()),
         }

@@ -102,6 +102,9 @@ fn id(written: &Written<'_>, report: &mut Report<'_>) -> Option<String> {
         .as_ref()
         .and_then(|identity| Some((identity, keys.iter().find_map(|key| identity.map.entry(key))?)));
     let id = inner.and_then(|(section, entry)| section.text(entry, report));
+    if written.form == Form::Adapter {
+        check_key(written, id.as_deref(), report);
+    }
     let top = written.sections.last().filter(|_| written.form != Form::Flat);
     let Some((top, entry)) = top.and_then(|top| Some((top, top.map.entry("id")?))) else { return id };
     let outer = top.text(entry, report);
@@ -112,6 +115,25 @@ fn id(written: &Written<'_>, report: &mut Report<'_>) -> Option<String> {
         report.problem(spot(entry), what, format!("keep the one on line {}", inner.mark.line));
     }
     id.or(outer)
+}
+
+/// An adapter manifest has a key, of characters that Kiket puts into URLs (wire contract, manifest-adapter-key).
+fn check_key(written: &Written<'_>, id: Option<&str>, report: &mut Report<'_>) {
+    const KEY: &str = "write 1 to 160 lower-case letters, digits and `-`, like `key: my-adapter`";
+    let entry = written.identity.as_ref().and_then(|metadata| metadata.map.entry("key"));
+    let fits = |id: &str| {
+        id.len() <= 160 && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    let mark = |key| written.sections.last().and_then(|top| top.map.get(key)?.as_written());
+    let is_certain = mark("apiVersion").is_some() && mark("kind").is_some();
+    match (entry, id) {
+        (None, _) if !is_certain => {}
+        (None, _) => report.problem(written.marked_at, "`metadata.key` is missing", KEY),
+        (Some(entry), Some(id)) if !fits(id) => {
+            report.problem(spot(entry), format!("`metadata.key` is no key, found {}", quoted(id)), KEY);
+        }
+        (Some(_), _) => {}
+    }
 }
 
 fn identity_text(written: &Written<'_>, key: &str, report: &mut Report<'_>) -> Option<String> {
@@ -165,7 +187,6 @@ mod tests {
             Some("b"),
             Some("1.0.0"),
         );
-        check("apiVersion: kiket.dev/v1\nkind: Extension\n", Form::Adapter, None, None, None);
     }
 
     #[test]
@@ -189,6 +210,22 @@ mod tests {
                 "3:1 a manifest with `apiVersion` and `kind` keeps everything under `metadata` and `spec`, found `extension`",
             ],
         );
+        let adapter = |metadata: &str| format!("apiVersion: kiket.dev/v1\nkind: Extension\n{metadata}");
+        let missing = |at: &str| format!("{at} `metadata.key` is missing");
+        check(&adapter(""), &[&missing("1:1")]);
+        check(&adapter("metadata: { name: a }"), &[&missing("3:1")]);
+        check(&adapter("metadata: { id: a }"), &[&missing("3:1")]);
+        check(&adapter("metadata:"), &[&missing("3:1")]);
+        for key in ["Foo Bar", "a.b", "a_b", &"a".repeat(161)] {
+            let found = problems(&adapter(&format!("metadata: {{ key: {key} }}")));
+            assert!(
+                matches!(&found[..], [only] if only.starts_with("3:18 `metadata.key` is no key")),
+                "{found:?}"
+            );
+        }
+        for key in ["0-9", &"a".repeat(160)] {
+            manifest(&adapter(&format!("metadata: {{ key: {key} }}")));
+        }
         check("id: a\nextension: { id: b }", &["1:5 the extension has two ids, `b` and `a`"]);
         check("extension:", &["1:1 `extension` is a mapping, found nothing"]);
         check("extension: http", &["1:12 `extension` is a mapping, found text"]);

@@ -18,11 +18,11 @@ pub(super) struct Secrets<'a> {
 }
 
 impl<'a> Secrets<'a> {
-    /// Finds the values of keys that name a secret (`delivery_secret`, `secret`, `bot_token`, …) and the defaults of secret
-    /// settings. The `true` of `secret: true` is no secret.
+    /// Finds the values of keys that name a secret (`delivery_secret`, `secret`, `bot_token`, …), the defaults of secret
+    /// settings, and the values below `secrets`. The `true` of `secret: true` is no secret.
     pub(super) fn of(root: &'a Node) -> Self {
         let mut secrets = Self::default();
-        secrets.search(root);
+        secrets.search(root, false);
         secrets.written = secrets.nodes.iter().map(|node| node.written.start).collect();
         secrets
     }
@@ -32,17 +32,28 @@ impl<'a> Secrets<'a> {
         !node.written.is_empty() && self.written.contains(&node.written.start)
     }
 
-    fn search(&mut self, node: &'a Node) {
+    /// `among` is whether `node` is below a key `secrets`, where every setting is secret.
+    fn search(&mut self, node: &'a Node, among: bool) {
         match &node.content {
-            Content::List(items) => items.iter().for_each(|item| self.search(item)),
+            Content::List(items) => items.iter().for_each(|item| self.search(item, among)),
             Content::Map(map) => {
-                let marked = is_marked_secret(map);
+                let marked = among || is_marked_secret(map);
                 for entry in &map.0 {
-                    if names_a_secret(&entry.key) || (marked && entry.key == "default") {
+                    let is_list = entry.key == "secrets";
+                    let value = marked && (entry.key == "default" || entry.key == "value");
+                    if names_a_secret(&entry.key) || value || (is_list && entry.value.as_list().is_none()) {
                         self.keys.push(entry.mark);
                         self.scalars(&entry.value);
                     }
-                    self.search(&entry.value);
+                    if is_list
+                        && let Some(named) = entry.value.as_map().filter(|map| map.get("fields").is_none())
+                    {
+                        for entry in named.0.iter().filter(|entry| entry.value.as_map().is_none()) {
+                            self.keys.push(entry.mark);
+                            self.scalars(&entry.value);
+                        }
+                    }
+                    self.search(&entry.value, among || is_list);
                 }
             }
             _ => {}
@@ -54,7 +65,7 @@ impl<'a> Secrets<'a> {
         match &node.content {
             Content::Text(_) | Content::Number(..) => self.nodes.push(node),
             Content::List(items) => items.iter().for_each(|item| self.scalars(item)),
-            Content::Nothing | Content::Truth(_) | Content::Map(_) => {}
+            Content::Nothing | Content::Truth(..) | Content::Map(_) => {}
         }
     }
 }
@@ -62,7 +73,9 @@ impl<'a> Secrets<'a> {
 /// Whether a setting is a secret. In doubt it is: `secret: yes` is a mistake, and reported, but the report must not print
 /// the default.
 fn is_marked_secret(setting: &Map) -> bool {
-    let said = |node: &Node| !node.is_nothing() && node.as_written().is_none_or(|text| text != "false");
+    let said = |node: &Node| {
+        !node.is_nothing() && node.as_written().is_none_or(|text| !text.eq_ignore_ascii_case("false"))
+    };
     setting.0.iter().any(|entry| match entry.key.as_str() {
         "secret" => said(&entry.value),
         "type" => entry.value.as_written().is_some_and(|kind| is_secret_kind(&kind)),

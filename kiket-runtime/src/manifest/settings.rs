@@ -1,13 +1,13 @@
 //! The settings that a manifest declares, with their defaults.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use serde_json::Value;
 
 use super::{
     callback::read_reference,
     form::{Written, spot},
-    kind::{fits, is_secret_kind},
+    kind::{fits, is_secret_kind, is_text_kind},
     misspelt,
     node::{Content, Entry, Map, Mark, Node},
     reference::Reference,
@@ -23,6 +23,7 @@ pub struct Setting {
     secret: bool,
     required: bool,
     default: Option<Value>,
+    written: Option<String>,
     secret_default: Option<Reference>,
     place: Place,
 }
@@ -49,10 +50,16 @@ impl Setting {
         self.required
     }
 
-    /// The default, in the type that YAML gives it: `3` is a number, `"3"` is text. Always `None` for a secret, whose default
-    /// is [`secret_default`](Self::secret_default).
+    /// The default, in the type that YAML gives it: `3` is a number, `"3"` is text. The default of a setting with the type
+    /// `string` or `text` is text, as it is written. Always `None` for a secret, whose default is
+    /// [`secret_default`](Self::secret_default).
     pub fn default(&self) -> Option<&Value> {
         self.default.as_ref()
+    }
+
+    /// The text of a default that kiket would print otherwise: `1.10` and `1.1` are one number and two texts.
+    pub(crate) fn written(&self) -> Option<&str> {
+        self.written.as_deref()
     }
 
     /// The default of a secret. It may refer to environment variables.
@@ -66,6 +73,13 @@ impl Setting {
     }
 }
 
+/// The key as it is in the names of variables: in upper case, with every run of other characters than letters and digits as
+/// one `_`, and none at the ends (wire contract, secret-variables).
+pub(crate) fn variable_key(key: &str) -> String {
+    let words = key.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_uppercase).collect::<Vec<_>>().join("_")
+}
+
 /// Reads all settings, each once:
 ///
 /// ```text
@@ -73,6 +87,10 @@ impl Setting {
 ///   - key: RETRIES                RETRIES:                      - configure:
 ///     default: 3                    type: integer                   fields:
 ///                                   default: "3"                      - key: RETRIES
+///
+/// secrets:                      configuration:
+///   - key: API_TOKEN              secrets: [{ key: API_TOKEN, required: true }]
+///     required: true              settings: [{ key: RETRIES, default: 3 }]
 /// ```
 ///
 /// Where both `settings` and `configuration` declare a setting, they must agree. `setup` only asks a user for values: it
@@ -83,8 +101,18 @@ pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Vec<Settin
         for key in ["settings", "configuration"] {
             if let Some(entry) = section.map.entry(key) {
                 for declaration in declarations(&section.name(key), entry, report) {
-                    settings.declare(&declaration, report);
+                    match declaration.secret {
+                        true => settings.need(declaration, report),
+                        false => settings.declare(&declaration, report),
+                    }
                 }
+            }
+        }
+    }
+    for section in &written.sections {
+        if let Some(entry) = section.map.entry("secrets") {
+            for secret in declarations(&section.name("secrets"), entry, report) {
+                settings.need(Declaration { secret: true, ..secret }, report);
             }
         }
     }
@@ -95,6 +123,7 @@ pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Vec<Settin
             }
         }
     }
+    settings.check_variables(report);
     settings.in_order.into_iter().map(|(setting, _)| setting).collect()
 }
 
@@ -122,10 +151,45 @@ impl Collected {
         }
     }
 
+    /// A secret of a list, which may be declared as a secret setting, too.
+    fn need(&mut self, secret: Declaration<'_>, report: &mut Report<'_>) {
+        let Some((known, _)) = self.positions.get(&secret.key).and_then(|at| self.in_order.get_mut(*at))
+        else {
+            return self.ask(&secret, report);
+        };
+        if known.secret {
+            known.required |= secret.flag("required", report).unwrap_or(false);
+        } else {
+            let what = format!("the setting {} is declared twice, once as a secret", quoted(&secret.key));
+            let mend = format!("add `secret: true` to the declaration on line {}", known.place.line);
+            report.problem(secret.at, what, mend);
+        }
+    }
+
     fn ask(&mut self, field: &Declaration<'_>, report: &mut Report<'_>) {
         if self.known(&field.key).is_none() {
             let (setting, default) = field.read(report);
             self.add(setting, default);
+        }
+    }
+
+    /// Two settings must not be read from one variable.
+    fn check_variables(&self, report: &mut Report<'_>) {
+        let mut known: HashMap<String, &Setting> = HashMap::new();
+        for (setting, _) in &self.in_order {
+            let variable = variable_key(&setting.key);
+            if let Some(other) = known.get(&variable).filter(|_| !variable.is_empty()) {
+                let (one, two) = (quoted(&setting.key), quoted(&other.key));
+                let what =
+                    format!("the settings {one} and {two} have one variable, `KIKET_SETTING_{variable}`");
+                let at = Mark { line: setting.place.line, column: setting.place.column };
+                report.problem(
+                    at,
+                    what,
+                    format!("rename one of them; the other is on line {}", other.place.line),
+                );
+            }
+            known.insert(variable, setting);
         }
     }
 
@@ -149,15 +213,23 @@ struct Declaration<'a> {
     secret: bool,
 }
 
+/// The keys of a `configuration` that hold lists of settings, instead of naming one.
+const LISTS: [&str; 3] = ["fields", "settings", "secrets"];
+
 /// The declarations under `settings` or `configuration`; each may have the shape of the other.
 fn declarations<'a>(name: &str, entry: &'a Entry, report: &mut Report<'_>) -> Vec<Declaration<'a>> {
     match &entry.value.content {
         Content::Nothing => Vec::new(),
         Content::List(items) => listed(items, report),
-        Content::Map(map) => match map.get("fields").and_then(Node::as_list) {
-            Some(fields) => listed(fields, report),
-            None => named(map, report),
-        },
+        Content::Map(map) => {
+            let mut all = named(map, report);
+            for list in LISTS {
+                let listed = map.get(list).and_then(Node::as_list).map(|items| listed(items, report));
+                let secret = list == "secrets";
+                all.extend(listed.into_iter().flatten().map(|item| Declaration { secret, ..item }));
+            }
+            all
+        }
         _ => {
             let what = format!("{name} is a list or a mapping, found {}", entry.value.describe());
             report.problem(spot(entry), what, "write each setting as `- key: NAME` on a line below");
@@ -199,7 +271,8 @@ fn named<'a>(map: &'a Map, report: &mut Report<'_>) -> Vec<Declaration<'a>> {
         }
         None
     };
-    map.0.iter().filter(|entry| !entry.shadowed).filter_map(declaration).collect()
+    let is_list = |entry: &Entry| LISTS.contains(&&*entry.key) && entry.value.as_list().is_some();
+    map.0.iter().filter(|entry| !entry.shadowed && !is_list(entry)).filter_map(declaration).collect()
 }
 
 /// The steps of a `setup` that ask for values: `- secrets: { fields: […] }`.
@@ -219,7 +292,11 @@ impl Declaration<'_> {
         let secret = self.secret || marked.unwrap_or(true) || kind.as_deref().is_some_and(is_secret_kind);
         let required = self.flag("required", report).unwrap_or(false);
         let entry = self.map.and_then(|map| map.entry("default")).filter(|entry| !entry.value.is_nothing());
-        let written = entry.map_or(Value::Null, |entry| entry.value.to_json(&|_| false));
+        let text = entry.and_then(|entry| entry.value.as_written()).map(Cow::into_owned);
+        let default = match (&text, kind.as_deref().is_some_and(is_text_kind)) {
+            (Some(text), true) => Value::String(text.clone()),
+            _ => entry.map_or(Value::Null, |entry| entry.value.to_json(&|_| false)),
+        };
         let secret_default = entry.filter(|_| secret).and_then(|entry| self.secret_default(entry, report));
         let points_elsewhere =
             secret_default.as_ref().is_some_and(|default| default.names().next().is_some());
@@ -231,11 +308,12 @@ impl Declaration<'_> {
             kind,
             secret,
             required,
-            default: entry.filter(|_| !secret).map(|_| written.clone()),
+            default: entry.filter(|_| !secret).map(|_| default.clone()),
+            written: text.filter(|text| !secret && !default.is_string() && *text != default.to_string()),
             secret_default,
             place: report.place(self.at),
         };
-        (setting, written)
+        (setting, default)
     }
 
     fn kind(&self, report: &mut Report<'_>) -> Option<String> {
@@ -246,7 +324,7 @@ impl Declaration<'_> {
                 format!("the type of {} is a word, found {}", quoted(&self.key), entry.value.describe());
             report.problem(spot(entry), what, "write it like `type: string`");
         }
-        written.map(std::borrow::Cow::into_owned)
+        written.map(Cow::into_owned)
     }
 
     /// Whether `key` is true; `None`, after a problem, if its value is not a boolean. The problem does not show the value,
@@ -255,7 +333,7 @@ impl Declaration<'_> {
         let Some(entry) = self.map.and_then(|map| map.entry(key)) else {
             return Some(false);
         };
-        match entry.value.as_written().as_deref() {
+        match entry.value.as_written().map(|text| text.to_ascii_lowercase()).as_deref() {
             Some("true") => Some(true),
             Some("false") => Some(false),
             None if entry.value.is_nothing() => Some(false),
@@ -341,6 +419,89 @@ mod tests {
             &[("A", Some(json!(1)))],
         );
         check("configuration: { A: { default: 1 }, A: { default: 2 } }", &[("A", Some(json!(2)))]);
+    }
+
+    #[test]
+    fn lists_of_secrets_declare_secret_settings() {
+        #[track_caller]
+        fn check(text: &str, expected: &[(&str, bool, bool)]) {
+            let manifest = manifest(text);
+            let settings = manifest.settings().iter();
+            let read: Vec<_> =
+                settings.map(|setting| (setting.key(), setting.is_secret(), setting.is_required())).collect();
+            assert_eq!(read, expected, "{text}");
+        }
+        let two = "secrets: [{ key: A, required: false }, { name: B, required: true }, C]";
+        let expected = [("A", true, false), ("B", true, true), ("C", true, false)];
+        check(two, &expected);
+        check(&format!("extension: {{ {two} }}"), &expected);
+        check(&format!("extension: {{}}\n{two}"), &expected);
+        check(
+            &format!("apiVersion: kiket.dev/v1\nkind: Extension\nmetadata: {{ key: a }}\nspec: {{ {two} }}"),
+            &expected,
+        );
+        check(&format!("configuration: {{ {two} }}"), &expected);
+        check(
+            "configuration: { secrets: [{ key: A }], settings: [{ key: B, default: eu }], fields: [C], D: { required: true } }",
+            &[("D", false, true), ("C", false, false), ("B", false, false), ("A", true, false)],
+        );
+        check(
+            "configuration: { secrets: { type: string }, settings: ~ }",
+            &[("secrets", false, false), ("settings", false, false)],
+        );
+        check("secrets: { A: { required: true } }\nextension: { secrets: [A] }", &[("A", true, true)]);
+        check(
+            "secrets: [{ key: A, required: true }]\nsettings: [{ key: A, secret: true }]",
+            &[("A", true, true)],
+        );
+        assert_eq!(
+            problems("secrets: [A]\nsettings: [{ key: A, default: 1 }]"),
+            ["1:11 the setting `A` is declared twice, once as a secret"]
+        );
+    }
+
+    #[test]
+    fn a_declared_text_is_what_the_file_says() {
+        for kind in ["string", "text"] {
+            for text in [
+                "1.10",
+                "2.50",
+                "0x1F",
+                "1_000",
+                "1e3",
+                "+15551234567",
+                ".5",
+                "12e03",
+                "1e999",
+                "123456789012345678901",
+                "True",
+                "true",
+                "007",
+            ] {
+                let manifest = manifest(&format!("settings: [{{ key: A, type: {kind}, default: {text} }}]"));
+                assert_eq!(manifest.settings()[0].default(), Some(&json!(text)));
+            }
+        }
+        // Without a type it is a number that has its text.
+        for (text, value, written) in [
+            ("1.10", json!(1.1), Some("1.10")),
+            ("3", json!(3), None),
+            ("True", json!(true), Some("True")),
+            ("false", json!(false), None),
+        ] {
+            let manifest = manifest(&format!("settings: [{{ key: A, default: {text} }}]"));
+            let setting = &manifest.settings()[0];
+            assert_eq!((setting.default(), setting.written()), (Some(&value), written));
+        }
+        assert!(manifest("settings: [{ key: A, secret: True, default: x }]").settings()[0].is_secret());
+    }
+
+    #[test]
+    fn two_settings_of_one_variable_are_a_problem() {
+        assert_eq!(
+            problems("settings: [{ key: api.key }, { key: API_KEY }, { key: ключ }, { key: имя }]"),
+            ["1:30 the settings `API_KEY` and `api.key` have one variable, `KIKET_SETTING_API_KEY`"]
+        );
     }
 
     #[test]

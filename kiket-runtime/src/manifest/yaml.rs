@@ -147,10 +147,16 @@ impl Planting<'_> {
         let written = bytes(raw.defined);
         let content = match raw.value {
             Raw::Nothing => Content::Nothing,
-            Raw::Truth(truth) => Content::Truth(truth),
+            Raw::Truth(truth) => {
+                Content::Truth(truth, self.spelling(&written).unwrap_or_else(|| truth.to_string()))
+            }
             Raw::Number(number) => {
                 let written = self.spelling(&written).unwrap_or_else(|| number.to_string());
                 Content::Number(number, written)
+            }
+            // What a float cannot hold, like `1e999`, comes as `.inf`.
+            Raw::Text(text) if text.ends_with(".inf") || text == ".nan" => {
+                Content::Text(self.spelling(&written).unwrap_or(text))
             }
             Raw::Text(text) => Content::Text(text),
             Raw::List(items) => Content::List(items.into_iter().map(|item| self.node(item)).collect()),
@@ -301,7 +307,11 @@ mod tests {
         check("on", Some("on"));
         check("true", Some("true"));
         check(".inf", Some(".inf"));
-        check("1e999", Some(".inf"));
+        for scalar in
+            ["1e999", "-1e999", "-.inf", ".NAN", "1_000", ".5", "+15551234567", "12e03", "0o17", "True", "1."]
+        {
+            check(scalar, Some(scalar));
+        }
         check("2024-01-01", Some("2024-01-01"));
         check("!custom text", Some("text"));
         check("~", None);

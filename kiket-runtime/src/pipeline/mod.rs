@@ -44,7 +44,7 @@ use crate::{
     delivery::{Delivery, Request, Services},
     handler::{Registry, Route},
     metrics::Requests,
-    types::caught,
+    types::{EventVersion, caught},
 };
 
 /// The steps of a delivery and their configuration; one for an extension.
@@ -52,6 +52,8 @@ pub(crate) struct Pipeline {
     pub(crate) authenticator: Authenticator,
     pub(crate) concurrency: Arc<ConcurrencyLimit>,
     pub(crate) registry: Registry,
+    /// The version of deliveries that name none.
+    pub(crate) default_version: Option<EventVersion>,
     pub(crate) services: Arc<Services>,
     /// Absent where deliveries are not deduplicated.
     pub(crate) deduplicator: Option<Deduplicator>,
@@ -80,7 +82,8 @@ impl Pipeline {
     fn accept(&self, request: Request<'_>, authentic: Authentic) -> Result<Accepted, Refusal> {
         let refused = |rejection| Refusal::of(rejection, &request);
         let permit = self.concurrency.try_acquire().map_err(refused)?; // 503
-        let (route, body) = route(&self.registry, &request).map_err(refused)?; // 400, 404
+        let (route, body) =
+            route(&self.registry, self.default_version.as_ref(), &request).map_err(refused)?; // 400, 404
         let arrived = Instant::now();
         let (services, key) = (Arc::clone(&self.services), Arc::clone(&route.key));
         let deadline = arrived + route.timeout;

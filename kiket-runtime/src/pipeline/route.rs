@@ -1,6 +1,6 @@
 //! Routes a request to its handler.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use serde::{Deserialize, de::IgnoredAny};
@@ -9,17 +9,22 @@ use tracing::{Span, field};
 
 use super::concurrency::Permit;
 use crate::{
-    delivery::{Delivery, Envelope, JsonText, Request},
+    delivery::{Delivery, Envelope, JsonText, Request, Version},
     error::Rejection,
     handler::{Registry, Route},
-    types::{EventName, EventNameError, other_name},
+    types::{EventName, EventNameError, EventVersion, other_name},
 };
 
 /// Finds the handler of a request by event and version: 404 if there is none, 400 where they cannot be read. A body is read
 /// only where the path names no event.
-pub(super) fn route(registry: &Registry, request: &Request<'_>) -> Result<(Arc<Route>, JsonText), Rejection> {
+pub(super) fn route(
+    registry: &Registry,
+    default: Option<&EventVersion>,
+    request: &Request<'_>,
+) -> Result<(Arc<Route>, JsonText), Rejection> {
     let Request { target, headers, body } = request;
-    let version = target.version(headers)?;
+    let default = || default.map(Version::from).ok_or_else(|| no_version(registry, request));
+    let version = target.version(headers)?.map_or_else(default, Ok)?;
     let find = |event: &str| {
         let route = registry.find(event, version.key);
         let route = route.or_else(|| registry.find(alias(event, body)?, version.key));
@@ -36,6 +41,21 @@ pub(super) fn route(registry: &Registry, request: &Request<'_>) -> Result<(Arc<R
     }
     let route = find(&event)?;
     Ok((route, body))
+}
+
+/// Logs what a delivery without a version could name (wire contract, default-version).
+fn no_version(registry: &Registry, Request { target, .. }: &Request<'_>) -> Rejection {
+    let event = target.event().ok().flatten();
+    let routes = registry.routes().into_iter();
+    let of_event =
+        routes.filter(|route| event.as_ref().is_none_or(|event| route.key.event.as_str() == event));
+    let versions: BTreeSet<_> = of_event.map(|route| route.key.version.to_string()).take(20).collect();
+    tracing::warn!(
+        event = event.as_deref(),
+        versions = versions.into_iter().collect::<Vec<_>>().join(", "),
+        "a delivery names no version: add one to its path, like `/v/v1/webhooks/…`, or set `KIKET_DEFAULT_EVENT_VERSION`"
+    );
+    Rejection::VERSION_MISSING
 }
 
 /// The other name of an event that has two, for extensions that handle only that one (wire contract, event-aliases).

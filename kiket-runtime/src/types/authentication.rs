@@ -36,6 +36,11 @@ impl Authentication {
         self != Self::Hmac
     }
 
+    /// Whether every delivery needs a signature.
+    pub(crate) fn needs_signatures(self) -> bool {
+        matches!(self, Self::Hmac | Self::Both)
+    }
+
     /// Whether signatures are verified, with the webhook secret.
     pub fn takes_signatures(self) -> bool {
         self != Self::Token

@@ -1,6 +1,6 @@
 //! Base URLs: of Kiket, or of a server that replaces it.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 /// A URL that the paths of calls are appended to: `http` or `https`, a host, perhaps a port and a path.
 ///
@@ -28,9 +28,30 @@ impl BaseUrl {
         &self.text
     }
 
+    /// Whether it is called over TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
     /// The host, without the brackets of an IPv6 address.
     pub(crate) fn host(&self) -> &str {
         self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The same without the path `/api/v1` at its end, which every call adds; `None` where there is none (wire contract,
+    /// base-url-api-path).
+    pub(crate) fn without_api_path(&self) -> Option<Self> {
+        let cut = self.text.strip_suffix("/api/v1")?.trim_end_matches('/');
+        Some(Self { text: cut.to_owned(), ..self.clone() })
+    }
+
+    /// Whether what is sent can be read on the way: plain `http` to another machine.
+    pub(crate) fn is_in_clear(&self) -> bool {
+        let here = match self.host().parse::<IpAddr>() {
+            Ok(address) => address.is_loopback(),
+            Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
+        };
+        !self.secure && !here
     }
 
     /// Whether both have the same origin: tokens are sent only to one with the same.
@@ -121,6 +142,37 @@ mod tests {
             "https:kiket.dev",
         ] {
             assert_eq!(text.parse::<BaseUrl>(), Err(BaseUrlError), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_path_that_calls_add_is_cut() {
+        let cut = |text: &str| text.parse::<BaseUrl>().unwrap().without_api_path().map(|url| url.to_string());
+        assert_eq!(cut("http://a/api/v1/"), Some("http://a".into()));
+        assert_eq!(cut("https://a:1/kiket//api/v1"), Some("https://a:1/kiket".into()));
+        for kept in
+            ["https://a", "https://a/api/v1/ext", "https://a/api/v2", "https://a/xapi/v1", "https://api/v1x"]
+        {
+            assert_eq!(cut(kept), None, "{kept}");
+        }
+    }
+
+    #[test]
+    fn only_plain_http_to_another_machine_is_in_clear() {
+        let clear = |text: &str| text.parse::<BaseUrl>().unwrap().is_in_clear();
+        for url in
+            ["http://kiket.example", "http://10.0.0.1", "http://[fd00::1]:80", "http://localhost.example"]
+        {
+            assert!(clear(url), "{url}");
+        }
+        for url in [
+            "https://kiket.example",
+            "http://127.9.9.9:1",
+            "http://[::1]",
+            "http://LOCALHOST/x",
+            "http://a.localhost",
+        ] {
+            assert!(!clear(url), "{url}");
         }
     }
 

@@ -38,7 +38,8 @@ impl Clock {
     /// Advances a fixed clock by whole seconds. It does not change the system's clock.
     pub fn advance(&self, by: Duration) {
         if let Some(seconds) = &self.fixed {
-            seconds.fetch_add(by.as_secs(), Ordering::Relaxed);
+            let later = |now: u64| Some(now.saturating_add(by.as_secs()));
+            let _ = seconds.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
         }
     }
 
@@ -58,5 +59,18 @@ impl Clock {
             None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             Some(seconds) => seconds.load(Ordering::Relaxed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fixed_clock_stops_at_its_last_second() {
+        let clock = Clock::fixed(7);
+        clock.advance(Duration::MAX);
+        clock.advance(Duration::from_secs(9));
+        assert_eq!(clock.unix_seconds(), u64::MAX);
     }
 }

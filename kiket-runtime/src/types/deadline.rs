@@ -4,9 +4,18 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     task::Poll,
+    time::Duration,
 };
 
 use tokio::{task::unconstrained, time::Instant};
+
+/// Where a moment lies that no clock reaches: thirty years ahead.
+const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+/// The moment `delay` from now, however long that is.
+pub(crate) fn after(delay: Duration) -> Instant {
+    Instant::now() + delay.min(FAR)
+}
 
 /// The output of `future`, or `None` if `deadline` comes first. A future that is ready at once sets no timer.
 pub(crate) fn within<F: Future + Unpin>(
@@ -45,15 +54,18 @@ pub(crate) async fn unless<F: Future + Unpin, E: Future>(
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::atomic::{AtomicUsize, Ordering},
-        time::Duration,
-    };
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
     fn in_seconds(seconds: u64) -> Instant {
         Instant::now() + Duration::from_secs(seconds)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_delay_is_too_long_for_a_moment() {
+        assert_eq!(after(Duration::from_secs(5)), in_seconds(5));
+        assert_eq!(after(Duration::MAX), Instant::now() + FAR);
     }
 
     #[tokio::test(start_paused = true)]

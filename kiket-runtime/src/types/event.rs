@@ -118,6 +118,15 @@ impl EventName {
         &self.0
     }
 
+    /// The event of the workflow that a short name of a hook stands for (wire contract, short-hook-names).
+    #[must_use]
+    pub(crate) fn full(self) -> Self {
+        match other_name(self.as_str()) {
+            Some(full) if full.starts_with("workflow.") => Self(Cow::Borrowed(full)),
+            _ => self,
+        }
+    }
+
     /// Whether `text` is an event name.
     ///
     /// ```text

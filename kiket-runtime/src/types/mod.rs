@@ -26,7 +26,7 @@ mod visits;
 pub(crate) use self::{
     absent::or_default,
     base_url::BaseUrl,
-    deadline::{unless, within},
+    deadline::{after, unless, within},
     event::{VERSION_HEADER, VersionKey, is_same_event, other_name},
     headers::Repeated,
     hex::{hex, sha256_of_parts},
@@ -36,7 +36,7 @@ pub(crate) use self::{
     scope::{MissingScopes, allows},
     shortened::{LONGEST_ID, LONGEST_TEXT, shortened},
     sync::Mutex,
-    time::{read_rfc3339, read_time, rfc3339},
+    time::{LONGEST_RETRY_AFTER, read_rfc3339, read_time, retry_seconds, rfc3339, unix_time, whole_seconds},
     timeout::read_timeout,
     unknown::{CONFIDENTIAL, unknown_fields},
     visits::visits,

@@ -140,8 +140,30 @@ pub(crate) fn rfc3339(unix_seconds: u64) -> String {
     jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
-/// Numbers above this are milliseconds: as seconds they would be past the year 5000.
-const LATEST_SECONDS: f64 = 1e11;
+/// The moment of Unix seconds; the latest one that the system can express where they are past it.
+pub(crate) fn unix_time(seconds: u64) -> SystemTime {
+    let latest = Duration::from_secs(LATEST);
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH + latest)
+}
+
+/// A number of seconds that every system can express, in the year 9999.
+const LATEST: u64 = 253_402_207_200;
+
+/// Whole seconds, rounded up: what comes too early is refused again.
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+/// The longest delay of a `Retry-After`, read or written: nothing that is retried waits longer.
+pub(crate) const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(86_400);
+
+/// A delay as `Retry-After` writes it: in whole seconds, at most a day.
+pub(crate) fn retry_seconds(delay: Duration) -> u64 {
+    whole_seconds(delay.min(LONGEST_RETRY_AFTER))
+}
+
+/// Numbers from this on are milliseconds: as seconds they would be past the year 5000.
+const FIRST_MILLISECONDS: u64 = 100_000_000_000;
 
 /// A time as payloads write it: RFC 3339, Unix seconds or milliseconds, as JSON.
 pub(crate) fn read_time(json: &str) -> Option<SystemTime> {
@@ -158,10 +180,18 @@ pub(crate) fn read_rfc3339(text: &str) -> Option<SystemTime> {
     time.filter(|time| *time >= jiff::Timestamp::UNIX_EPOCH)?.try_into().ok()
 }
 
+/// A whole number is read exactly; one with a fraction or an exponent as precisely as a float is.
 fn read_number(text: &str) -> Option<SystemTime> {
-    let number: f64 = text.trim().parse().ok()?;
-    let seconds = if number > LATEST_SECONDS { number / 1000.0 } else { number };
-    UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?)
+    let text = text.trim();
+    let since = match text.parse() {
+        Ok(seconds @ ..FIRST_MILLISECONDS) => Duration::from_secs(seconds),
+        Ok(milliseconds) => Duration::from_millis(milliseconds),
+        Err(_) => {
+            let number = Duration::try_from_secs_f64(text.parse().ok()?).ok()?;
+            if number.as_secs() < FIRST_MILLISECONDS { number } else { number / 1000 }
+        }
+    };
+    UNIX_EPOCH.checked_add(since)
 }
 
 #[cfg(test)]
@@ -190,6 +220,12 @@ mod tests {
         check("1700000000", Some(moment(1_700_000_000, 0)));
         check("1700000000.5", Some(moment(1_700_000_000, 500_000_000)));
         check("1700000000000", Some(moment(1_700_000_000, 0)));
+        check("1700000000123", Some(moment(1_700_000_000, 123_000_000)));
+        check("1700000000123.5", Some(moment(1_700_000_000, 123_500_000)));
+        check("99999999999", Some(moment(99_999_999_999, 0)));
+        check("100000000000", Some(moment(100_000_000, 0)));
+        check("9007199254740993", Some(moment(9_007_199_254_740, 993_000_000)));
+        check("18446744073709551615", Some(moment(18_446_744_073_709_551, 615_000_000)));
         check(r#""1700000000""#, Some(moment(1_700_000_000, 0)));
         for json in [r#""soon""#, r#""""#, "true", "{}", "-1", "-1e300", "1e300", r#""NaN""#] {
             check(json, None);
@@ -204,6 +240,21 @@ mod tests {
             assert_eq!(format!("{time:?}"), json);
         }
         assert!(serde_json::from_str::<Timestamp>("null").is_err());
+    }
+
+    #[test]
+    fn seconds_are_rounded_up_and_saturate() {
+        for (delay, whole, retry) in [
+            (Duration::ZERO, 0, 0),
+            (Duration::from_millis(1), 1, 1),
+            (Duration::from_millis(7001), 8, 8),
+            (Duration::from_secs(86_401), 86_401, 86_400),
+            (Duration::MAX, u64::MAX, 86_400),
+        ] {
+            assert_eq!((whole_seconds(delay), retry_seconds(delay)), (whole, retry), "{delay:?}");
+        }
+        assert_eq!(unix_time(7), moment(7, 0));
+        assert_eq!(unix_time(u64::MAX), moment(LATEST, 0));
     }
 
     #[test]

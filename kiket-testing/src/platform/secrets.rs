@@ -47,6 +47,18 @@ pub(super) fn set(state: &mut State, request: &Request<'_>) -> Outcome {
     change(state, request, status)
 }
 
+/// Sets a secret in the other dialect: its key is in the body.
+pub(super) fn add(state: &mut State, request: &Request<'_>) -> Outcome {
+    let mut secret = request.inner("secret")?;
+    match [secret.remove("key"), secret.remove("value")] {
+        [Some(Value::String(key)), Some(Value::String(value))] if !key.is_empty() => {
+            keep(&mut state.secrets, &key, &value, request.now);
+            Ok(Response::json(201, &json!({ "key": key })))
+        }
+        _ => Err(Response::invalid(&[("secret", "must have a key and a value, both text")])),
+    }
+}
+
 pub(super) fn rotate(state: &mut State, request: &Request<'_>) -> Outcome {
     new_value(request)?;
     state.secrets.find(&[], request.path("key"))?;

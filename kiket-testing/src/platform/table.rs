@@ -54,6 +54,7 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
     row("GET", "/api/v1/extensions/{extension}", Workspace, |state, call| Ok(reports::metadata(state, call))),
     row("POST", "/api/v1/extensions/{extension}/events", Workspace, reports::event),
     row("GET", "/api/v1/extensions/{extension}/secrets", Workspace, |state, _| Ok(secrets::list(state))),
+    row("POST", "/api/v1/extensions/{extension}/secrets", Workspace, secrets::add),
     row("GET", "/api/v1/extensions/{extension}/secrets/{key}", Workspace, secrets::get),
     row("POST", "/api/v1/extensions/{extension}/secrets/{key}", Workspace, secrets::set),
     row("PATCH", "/api/v1/extensions/{extension}/secrets/{key}", Workspace, secrets::rotate),

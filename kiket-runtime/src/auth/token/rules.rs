@@ -53,17 +53,31 @@ impl TokenRules {
         self
     }
 
-    /// The audience: the claim `aud` must contain it. Not checked unless set.
+    /// The audience: the claim `aud` must contain it. Comes before `KIKET_TOKEN_AUDIENCE`; not checked unless set.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
         self
     }
 
-    /// The number of the extension at Kiket: the claim `ext_id` must equal it. Not checked unless set; it is not the id in
-    /// the manifest.
+    /// The number of the extension at Kiket, which is not the id in the manifest: the claim `ext_id` must equal it. Comes
+    /// before `KIKET_EXTENSION_NUMBER`; not checked unless set.
+    ///
+    /// The modes `token` and `either` need it or an audience: without either, a token that Kiket made for another extension
+    /// would open this one.
     pub fn extension_number(mut self, id: impl fmt::Display) -> Self {
         self.extension = Some(id.to_string());
         self
+    }
+
+    /// The values of the configuration, where the rules have none.
+    pub(crate) fn fill(&mut self, number: Option<&str>, audience: Option<&str>) {
+        self.extension = self.extension.take().or_else(|| number.map(str::to_owned));
+        self.audience = self.audience.take().or_else(|| audience.map(str::to_owned));
+    }
+
+    /// Whether the tokens of another extension are refused.
+    pub(crate) fn bind(&self) -> bool {
+        self.extension.is_some() || self.audience.is_some()
     }
 
     /// How far the clocks of Kiket and of this machine may differ: not at all by default, 60 s at most. Whole seconds

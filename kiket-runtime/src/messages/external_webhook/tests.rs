@@ -409,6 +409,7 @@ fn older_names_of_the_standard_are_read() {
 #[test]
 fn a_shared_token_is_in_a_header_or_the_query() {
     #[track_caller]
+    #[allow(clippy::needless_pass_by_value)] // it is written in the call
     fn check(provider: &SharedToken, request: Value, reason: Option<VerificationErrorKind>) {
         let webhook: ExternalWebhook =
             serde_json::from_value(json!({ "external_webhook": request })).unwrap();
@@ -460,6 +461,7 @@ fn what_twilio_signed_is_verified() {
     const URL: &str = "https://mycompany.com/myapp.php?foo=1&bar=2";
     const SIGNED: &str = "RSOYDt4T1cUTdK1PDd93/VVr8B8=";
     #[track_caller]
+    #[allow(clippy::needless_pass_by_value)] // it is written in the call
     fn check(twilio: &Twilio, request: Value, reason: Option<VerificationErrorKind>) {
         let webhook: ExternalWebhook =
             serde_json::from_value(json!({ "external_webhook": request })).unwrap();

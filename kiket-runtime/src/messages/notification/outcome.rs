@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::id;
-use crate::types::unknown_fields;
+use crate::types::{retry_seconds, unknown_fields};
 
 /// The reply to a notification: it was sent, or why not.
 ///
@@ -77,11 +77,11 @@ impl Outcome {
         self
     }
 
-    /// Sets the delay before the message may be sent again, rounded up to seconds; that of a message that was sent is not
-    /// changed.
+    /// Sets the delay before the message may be sent again, rounded up to seconds, a day at most; that of a message
+    /// that was sent is not changed.
     pub fn retry_after(mut self, delay: Duration) -> Self {
         if !self.success {
-            self.retry_after = Some(delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0)));
+            self.retry_after = Some(retry_seconds(delay));
         }
         self
     }
@@ -119,7 +119,7 @@ mod tests {
             assert_eq!(outcome.retry_after, Some(seconds));
         }
         let outcome = Outcome::failed("no").retry_after(Duration::MAX);
-        assert_eq!(outcome.retry_after, Some(u64::MAX));
+        assert_eq!(outcome.retry_after, Some(86_400));
     }
 
     #[test]

@@ -30,7 +30,7 @@ async fn on_inside(context: Context, payload: Payload) -> Result<()> {
 /// The annotated functions of this file.
 fn scoped(mode: Authentication) -> std::result::Result<TestExtension, StartupError> {
     let builder = Extension::builder().authentication(mode).without_manifest();
-    let builder = builder.environment::<&str, &str>([]).clock(Clock::fixed(NOW));
+    let builder = builder.environment([("KIKET_EXTENSION_NUMBER", "7")]).clock(Clock::fixed(NOW));
     TestExtension::new(
         builder.token_rules(TokenRules::new().keys(ISSUER.with(|issuer| issuer.jwks().to_string()))),
     )
@@ -45,7 +45,7 @@ fn token(id: &str, scopes: &[&str]) -> String {
 }
 
 fn claims(id: &str, scopes: &[&str]) -> Value {
-    json!({ "iss": "kiket.dev", "iat": NOW, "exp": NOW + 300, "jti": id, "scopes": scopes })
+    json!({ "iss": "kiket.dev", "ext_id": 7, "iat": NOW, "exp": NOW + 300, "jti": id, "scopes": scopes })
 }
 
 #[track_caller]
@@ -106,7 +106,7 @@ async fn a_signature_alone_has_no_scopes() {
     let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let builder = Extension::builder().authentication(Authentication::Either).without_manifest();
     let builder = builder
-        .environment::<&str, &str>([])
+        .environment([("KIKET_EXTENSION_NUMBER", "7")])
         .clock(Clock::fixed(NOW))
         .client(|client| client.base_url(format!("http://{dead}")));
     let down = TestExtension::new(builder).unwrap();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use split as _;
 use tempfile::TempDir;
 
-const SECRET: (&str, &str) = ("KIKET_WEBHOOK_SECRET", "sh_environment");
+const SECRET: (&str, &str) = ("KIKET_WEBHOOK_SECRET", "sh_environment_0");
 
 /// An extension with a secret and one handler, independent of what surrounds it.
 fn alone() -> ExtensionBuilder {
@@ -274,7 +274,7 @@ fn settings_come_from_builder_environment_manifest_default() {
 
     assert_eq!(
         layered(alone()),
-        json!({ "id": null, "version": null, "secrets": ["sh_environment"], "retries": null, "key": null, "port": 8000 })
+        json!({ "id": null, "version": null, "secrets": ["sh_environment_0"], "retries": null, "key": null, "port": 8000 })
     );
     assert_eq!(
         layered(nothing().manifest(&path)),
@@ -287,7 +287,7 @@ fn settings_come_from_builder_environment_manifest_default() {
     assert_eq!(
         layered(alone().environment(environment).manifest(&path)),
         json!({
-            "id": "com.example.manifest", "version": "1.0.0", "secrets": ["sh_environment"],
+            "id": "com.example.manifest", "version": "1.0.0", "secrets": ["sh_environment_0"],
             "retries": 3, "key": "api_environment", "port": 9,
         })
     );

@@ -1,4 +1,6 @@
-//! Every event that Kiket's public documents name, read from a payload of the documented shape. `docs/events.md` lists them.
+//! Every event that Kiket's public documents name, read from a payload of its shape.
+//!
+//! `docs/events.md` lists them.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -8,6 +10,7 @@ use crate::delivery::decode;
 
 /// Checks what a type reads of a payload: `shown` of it.
 #[track_caller]
+#[allow(clippy::needless_pass_by_value)] // it is written in the call
 fn check<E: DeserializeOwned>(payload: &Value, shown: impl Fn(&E) -> Value, expected: Value) {
     let body = payload.to_string();
     let (read, envelope) = decode::<E>(&body);
