@@ -42,6 +42,7 @@
 //! | settings, secrets, the environment | [`config`], [`manifest`] |
 //! | at-least-once delivery: deduplication and replay | [`dedupe`] |
 //! | the server, health checks, graceful shutdown | [`http`] |
+//! | routes of your own, background tasks | [`ExtensionBuilder::routes`], [`background`](ExtensionBuilder::background) |
 //! | logs, telemetry, counters | [`telemetry`] |
 //! | tests, a fake platform | [`testing`] |
 //!
@@ -150,7 +151,7 @@ pub mod error {
 #[doc(alias = "builder")]
 pub mod extension {
     pub use kiket_runtime::extension::{
-        ClientOptions, DedupeOptions, Extension, ExtensionBuilder, HttpOptions, TelemetryOptions,
+        ClientOptions, DedupeOptions, Extension, ExtensionBuilder, HttpOptions, Shutdown, TelemetryOptions,
     };
 }
 
@@ -395,6 +396,9 @@ mod pages {
 
     #[doc = include_str!("../docs/retries-and-errors.md")]
     struct RetriesAndErrors;
+
+    #[doc = include_str!("../docs/routes-and-tasks.md")]
+    struct RoutesAndTasks;
 
     #[doc = include_str!("../docs/testing.md")]
     struct Testing;

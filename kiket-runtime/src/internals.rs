@@ -10,7 +10,7 @@ use crate::{
     auth::{Auth, Authentic, Grant, Token, refusal},
     client::Client,
     config::{Config, Environment, Layer, Settings},
-    delivery::{self, Delivery, Envelope, HandlerKey, JsonText, Request, Services, Target, TypeMap},
+    delivery::{self, Delivery, Envelope, HandlerKey, JsonText, Request, Services, Target, Tasks, TypeMap},
     error::{Classifiers, Place, Problem, Rejection, StartupError},
     extension::{Extension, ExtensionBuilder},
     handler::Context,
@@ -61,6 +61,7 @@ pub fn context(parts: ContextParts) -> Option<Context> {
         settings: parts.settings.into_iter().collect(),
         states: TypeMap::default(),
         classifiers: Classifiers::default(),
+        tasks: Tasks::default(),
     };
     let token = parts.scopes.map(|scopes| {
         let auth = Auth::new(Grant { verified: true, scopes, ..Grant::default() });

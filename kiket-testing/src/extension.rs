@@ -1,10 +1,13 @@
 //! An extension in process: every layer but the socket.
 
+use std::{future::IntoFuture, pin::Pin};
+
 use actix_web::{App, dev::Service as _, http::Method, test, web};
 use kiket_runtime::{
     Clock, Extension, ExtensionBuilder, Secret, StartupError,
     internals::{self, Defaults},
 };
+use serde::Serialize;
 
 use crate::{
     delivery::{DeliveryBuilder, SignedDelivery},
@@ -66,7 +69,7 @@ impl TestExtension {
         for (name, value) in delivery.headers {
             request = request.append_header((name, value));
         }
-        self.call(request).await
+        self.respond(request).await
     }
 
     /// Asks for a path, like `/health`.
@@ -75,10 +78,36 @@ impl TestExtension {
     ///
     /// When the path cannot be sent over HTTP.
     pub async fn get(&self, path: &str) -> TestResponse {
-        self.call(test::TestRequest::with_uri(path).method(Method::GET)).await
+        self.call("GET", path).await
     }
 
-    async fn call(&self, request: test::TestRequest) -> TestResponse {
+    /// A request with any method and path, like that of a [route of its own](ExtensionBuilder::routes). Await it to send it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), kiket_runtime::StartupError> {
+    /// use kiket_testing::TestExtension;
+    ///
+    /// let builder = kiket_runtime::Extension::builder().on("issue.created", "v1", async || {});
+    /// let extension = TestExtension::new(builder)?;
+    /// let response = extension.call("POST", "/webhook").header("x-request-id", "1").json(&["unsigned"]).await;
+    /// assert_eq!(response.status(), 401);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When the method or the path cannot be sent over HTTP.
+    #[track_caller]
+    pub fn call(&self, method: impl AsRef<str>, path: &str) -> TestCall<'_> {
+        let method = method.as_ref();
+        let parsed = Method::from_bytes(method.as_bytes());
+        let method = parsed.unwrap_or_else(|error| panic!("`{method}`: {error}"));
+        TestCall { extension: self, request: test::TestRequest::with_uri(path).method(method) }
+    }
+
+    async fn respond(&self, request: test::TestRequest) -> TestResponse {
         let app =
             App::new().configure(self.extension.routes()).default_service(web::to(internals::not_found));
         let app = test::init_service(app).await;
@@ -93,5 +122,52 @@ impl TestExtension {
         let headers = headers.collect();
         let body = actix_web::body::to_bytes(response.into_body()).await.unwrap_or_default();
         TestResponse::new(status, headers, body.to_vec(), refusal)
+    }
+}
+
+/// A request to a [`TestExtension`], which is sent when it is awaited; see [`TestExtension::call`].
+#[allow(missing_debug_implementations)] // headers and body may hold secrets
+#[must_use = "a request is sent when it is awaited"]
+pub struct TestCall<'e> {
+    extension: &'e TestExtension,
+    request: test::TestRequest,
+}
+
+impl TestCall<'_> {
+    /// Adds a header.
+    ///
+    /// # Panics
+    ///
+    /// When HTTP cannot carry it.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.append_header((name, value));
+        self
+    }
+
+    /// The body.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.request = self.request.set_payload(body.into());
+        self
+    }
+
+    /// The body as JSON, with its `Content-Type`.
+    ///
+    /// # Panics
+    ///
+    /// When `body` cannot be JSON.
+    #[track_caller]
+    pub fn json(self, body: &impl Serialize) -> Self {
+        let body =
+            serde_json::to_vec(body).unwrap_or_else(|error| panic!("the body cannot be JSON: {error}"));
+        self.header("content-type", "application/json").body(body)
+    }
+}
+
+impl<'e> IntoFuture for TestCall<'e> {
+    type Output = TestResponse;
+    type IntoFuture = Pin<Box<dyn Future<Output = TestResponse> + 'e>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.extension.respond(self.request))
     }
 }

@@ -40,7 +40,7 @@ pub use self::{
     context::{ContextBuilder, context},
     dedupe_store_conformance::dedupe_store_conformance,
     delivery::{DeliveryBuilder, SignedDelivery, delivery, delivery_of},
-    extension::{SECRET, TestExtension},
+    extension::{SECRET, TestCall, TestExtension},
     platform::{Attempt, Call, Expectation, Failure, FakePlatform, FakePlatformBuilder},
     response::TestResponse,
     token::TokenIssuer,

@@ -1,6 +1,7 @@
 //! The integration tests: deliveries and calls do what the wire contract says.
 
 mod audit_calls;
+mod background;
 mod calls;
 mod canary;
 mod corpus;
@@ -13,6 +14,7 @@ mod manifest_corpus;
 mod middleware;
 mod more_calls;
 mod once;
+mod own_routes;
 mod payload_corpus;
 mod payload_forms;
 mod replies;

@@ -4,6 +4,7 @@ mod envelope;
 mod request;
 mod services;
 mod target;
+mod tasks;
 
 use std::{
     borrow::Cow,
@@ -26,6 +27,7 @@ pub(crate) use self::{
     request::{JsonText, Request, without_mark},
     services::{HandlerKey, Services, TypeMap},
     target::{Target, Version},
+    tasks::{Task, Tasks},
 };
 use crate::{
     auth::{Auth, Authentic, Grant},
@@ -249,7 +251,16 @@ impl Delivery {
 
     /// The client of the extension, with the version, token and deadline of the delivery.
     pub(crate) fn client(&self) -> Client {
-        let client = self.services().client.for_delivery(Arc::clone(&self.0) as Arc<dyn DeliveryScope>);
+        self.client_of(Arc::clone(&self.0) as Arc<dyn DeliveryScope>)
+    }
+
+    /// The client of the extension with the version of the delivery, for a task that outlives it.
+    pub(crate) fn detached_client(&self, task: Task) -> Client {
+        self.client_of(Arc::new(Detached { contents: Arc::clone(&self.0), _task: task }))
+    }
+
+    fn client_of(&self, scope: Arc<dyn DeliveryScope>) -> Client {
+        let client = self.services().client.for_delivery(scope);
         match self.envelope().ok().and_then(|envelope| envelope.base_url(self.body())) {
             Some(named) => client.at_base_url_of_delivery(&named),
             None => client,
@@ -324,6 +335,32 @@ impl DeliveryScope for Contents {
     fn keys(&self) -> &IdempotencyKeys {
         // Extensions that handle the same delivery make calls of their own.
         self.keys.get_or_init(|| IdempotencyKeys::new(self.services.keys.distinguish(&self.work_key())))
+    }
+}
+
+/// The scope of the calls of a task that outlives its delivery.
+struct Detached {
+    contents: Arc<Contents>,
+    _task: Task,
+}
+
+impl DeliveryScope for Detached {
+    fn version(&self) -> &str {
+        self.contents.version()
+    }
+
+    /// Later than any call may take.
+    fn deadline(&self) -> Instant {
+        Instant::now() + Duration::from_secs(365 * 24 * 60 * 60)
+    }
+
+    /// The runtime token of the delivery is for the delivery.
+    fn token(&self) -> Option<&Secret> {
+        None
+    }
+
+    fn keys(&self) -> &IdempotencyKeys {
+        self.contents.keys()
     }
 }
 

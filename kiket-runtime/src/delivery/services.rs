@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use super::tasks::Tasks;
 use crate::{
     client::Client,
     config::Settings,
@@ -32,6 +33,8 @@ pub(crate) struct Services {
     pub(crate) settings: Settings,
     pub(crate) states: TypeMap,
     pub(crate) classifiers: Classifiers,
+    /// What a graceful shutdown waits for besides deliveries.
+    pub(crate) tasks: Tasks,
 }
 
 /// Values by their type: the states of an extension, and the values that middleware inserts into a delivery.

@@ -9,7 +9,7 @@ use crate::{
     client::{Client, ClientOptions, Reporter},
     config::{Config, Unreadable},
     dedupe::{MemoryStore, store_from_url},
-    delivery::{HandlerKey, Services},
+    delivery::{HandlerKey, Services, Tasks},
     error::{Problem, StartupError},
     extension::{
         consistency::{disagreements, without_version},
@@ -27,7 +27,7 @@ use crate::{
     pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens, Watch},
     store::{KeySpace, Retention},
     telemetry::{Telemetry, TelemetryContext, redact_panics},
-    types::{Clock, Redactor},
+    types::{Clock, Mutex, Redactor},
 };
 
 /// Builds the extension that `options` describe, or collects every problem.
@@ -87,6 +87,9 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     let deduplicator = config.as_ref().map(|config| deduplicator(config, options.dedupe));
     let deduplicator =
         deduplicator.transpose().unwrap_or_else(|problem| note(&mut problems, vec![problem])).flatten();
+    let keys = registry.iter().flat_map(|registry| registry.routes()).map(|route| &*route.key);
+    let endpoints = options.http.endpoints.iter().map(|(path, _)| path);
+    problems.extend(options.http.own_routes.collisions(&options.http.prefix, endpoints, keys));
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
     };
@@ -112,12 +115,14 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
         Report { notes: options.notes, ..Report::new(&config, manifest.as_ref(), &registry, warnings) };
     let redactor = redactor(&config);
     redact_panics(&redactor);
+    let tasks = Tasks::default();
     let pipeline = Pipeline {
         watch: Watch::new(&registry),
         authenticator,
         concurrency: ConcurrencyLimit::new(
             options.limits.concurrency,
             options.http.body_budget.max(options.http.body_limit),
+            tasks.clone(),
         ),
         registry,
         default_version: config.default_version.clone(),
@@ -130,6 +135,7 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
             settings: config.settings.clone(),
             states: options.states,
             classifiers: options.classifiers,
+            tasks,
         }),
         deduplicator,
         responder: Responder {
@@ -145,7 +151,7 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     };
     let routes =
         Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
-    Ok(Extension::new(Parts { routes, config, report }))
+    Ok(Extension::new(Parts { routes, config, report, background: Mutex::new(options.background) }))
 }
 
 /// How deliveries are deduplicated.

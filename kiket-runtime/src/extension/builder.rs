@@ -1,6 +1,6 @@
 //! The builder of extensions: its options come before the environment, the manifest and the defaults.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{panic::Location, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -10,11 +10,13 @@ use crate::{
     error::{Advice, StartupError},
     extension::{
         assemble,
+        background::{self, Shutdown},
         groups::{ClientOptions, DedupeOptions, HttpOptions, TelemetryOptions},
         instance::Extension,
         options::{Collected, ManifestSource, Options, setters},
     },
     handler::{AsyncHandler, Handler, Middleware},
+    http::ServiceConfig,
     telemetry::Record,
     types::{Authentication, Clock, Secret},
 };
@@ -216,6 +218,84 @@ impl ExtensionBuilder {
         /// Whether a payload that does not decode is refused with 422, which Kiket does not retry. By default the status is
         /// 500, and Kiket retries for half a day: a corrected build still gets the event.
         give_up_undecodable(give_up: bool) => |options| options.limits.give_up_undecodable = give_up;
+    }
+}
+
+/// What runs beside deliveries.
+impl ExtensionBuilder {
+    /// Adds routes of your own, beside those of deliveries, like the callback of OAuth. `configure` is what `configure` of an
+    /// actix-web app takes; it runs at the start and once for each worker.
+    ///
+    /// They are served by [`serve`](Extension::serve) and `kiket::main!`, and called in tests by `TestExtension::call`. Their
+    /// extractors are those of actix-web, and [`State`](crate::State), [`Client`](crate::Client) and
+    /// [`Settings`](crate::Settings); `?` converts errors of kiket, with their status. Nothing authenticates their requests:
+    /// what they do, anybody can ask for.
+    ///
+    /// They have the limits of deliveries: the largest body and its timeout, as many requests at once as deliveries, 503
+    /// during a graceful shutdown, which waits for running ones. There is no timeout for their handlers, and no WebSocket.
+    /// Their paths do not begin with [`prefix`](super::HttpOptions::prefix). A route that has a path of kiket's, like
+    /// `/health` or `/webhooks/github`, stops the start; one that has other paths, too, like `/{page}`, serves what kiket's
+    /// routes leave.
+    ///
+    /// ```
+    /// use actix_web::web::{self, ServiceConfig};
+    /// use kiket_runtime::{Extension, State};
+    /// use kiket_testing::TestExtension;
+    ///
+    /// async fn greet(greeting: State<String>, name: web::Path<String>) -> String {
+    ///     format!("{}, {name}", *greeting)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), kiket_runtime::StartupError> {
+    /// let builder = Extension::builder()
+    ///     .on("issue.created", "v1", async || {})
+    ///     .state("Hello".to_owned())
+    ///     .routes(|config: &mut ServiceConfig| {
+    ///         config.route("/greet/{name}", web::get().to(greet));
+    ///     });
+    /// let extension = TestExtension::new(builder)?;
+    /// assert_eq!(extension.call("GET", "/greet/Ada").await.text(), "Hello, Ada");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "actix")]
+    #[doc(alias = "OAuth")]
+    #[track_caller]
+    pub fn routes(mut self, configure: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> Self {
+        self.0.http.own_routes.add(configure, Location::caller());
+        self
+    }
+
+    /// Adds a background task: a function that runs from the start of the extension to its graceful shutdown, like the
+    /// refresh of a token.
+    ///
+    /// It starts after all checks, when the server listens. Its [`Shutdown`] says when the graceful shutdown begins, which
+    /// waits for the task, within the grace period. A panic is logged and ends the task, not the process; a task that ended is
+    /// not started again. It runs beside the server: blocking work belongs into `tokio::task::spawn_blocking`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use kiket_runtime::Extension;
+    ///
+    /// let builder = Extension::builder().background(|extension, shutdown| async move {
+    ///     while shutdown.sleep(Duration::from_secs(60)).await {
+    ///         if let Err(error) = extension.client().get::<()>("/api/v1/ext/rate_limit").await {
+    ///             eprintln!("{error}");
+    ///         }
+    ///     }
+    /// });
+    /// # let _ = builder;
+    /// ```
+    #[doc(alias = "spawn")]
+    #[doc(alias = "cron")]
+    pub fn background<F, W>(mut self, work: F) -> Self
+    where
+        F: FnOnce(Extension, Shutdown) -> W + Send + 'static,
+        W: Future<Output = ()> + Send + 'static,
+    {
+        self.0.background.push(background::start(work));
+        self
     }
 }
 

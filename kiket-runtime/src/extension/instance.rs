@@ -1,6 +1,6 @@
 //! An extension that is ready: its handlers, its configuration, and how it is served.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, mem, sync::Arc, time::Duration};
 
 use crate::{
     api::Endpoints,
@@ -8,10 +8,12 @@ use crate::{
     config::Config,
     error::{Error, Result, StartupError},
     extension::report::{Report, announce},
+    handler::State,
     http::{Announce, AppServer, Routes, Server, ServiceConfig},
     metrics::Stats,
     pipeline::Pipeline,
     telemetry::dropped_lines,
+    types::Mutex,
 };
 
 /// An extension that is ready to serve: its handlers, secrets and settings are known and checked.
@@ -42,7 +44,12 @@ pub(crate) struct Parts {
     pub(crate) routes: Routes,
     pub(crate) config: Config,
     pub(crate) report: Report,
+    /// The background tasks that have not started.
+    pub(crate) background: Mutex<Vec<Start>>,
 }
+
+/// Starts a background task.
+pub(crate) type Start = Box<dyn FnOnce(Extension) + Send>;
 
 impl Extension {
     pub(crate) fn new(parts: Parts) -> Self {
@@ -51,6 +58,11 @@ impl Extension {
 
     pub(crate) fn pipeline(&self) -> &Arc<Pipeline> {
         &self.0.routes.pipeline
+    }
+
+    /// Takes the background tasks that have not started.
+    pub(super) fn take_background(&self) -> Vec<Start> {
+        mem::take(&mut *self.0.background.lock())
     }
 
     /// The report of the start: the handlers, and the warnings.
@@ -81,6 +93,12 @@ impl Extension {
     /// The typed calls to Kiket, outside of a delivery.
     pub fn endpoints(&self) -> Endpoints {
         self.client().into()
+    }
+
+    /// The value of type `T` that the builder was given as [`state`](crate::ExtensionBuilder::state), for background tasks.
+    /// Handlers and own routes take it as [`State<T>`].
+    pub fn state<T: Send + Sync + 'static>(&self) -> Option<State<T>> {
+        self.pipeline().services.states.get().map(State)
     }
 
     /// The events that have a handler, sorted, each once.
@@ -141,8 +159,11 @@ impl Extension {
     }
 
     fn announcement(&self) -> Announce {
-        let parts = Arc::clone(&self.0);
-        Box::new(move |addresses, always| announce(&parts.report, addresses, always))
+        let extension = self.clone();
+        Box::new(move |addresses, always| {
+            announce(extension.report(), addresses, always);
+            extension.start_background();
+        })
     }
 
     /// The routes of the extension, to mount into an actix-web `App` of your own:
@@ -166,6 +187,9 @@ impl Extension {
     /// # }
     /// ```
     ///
+    /// With [routes of its own](crate::ExtensionBuilder::routes) the extension takes every path that is left: add the services
+    /// of the app before.
+    ///
     /// A body is signed as it is sent: do not wrap the routes in a middleware of actix-web that decompresses or reads
     /// it. [`serve_app`](Self::serve_app) runs your server until a signal, and shuts it down gracefully.
     ///
@@ -179,8 +203,8 @@ impl Extension {
         move |config| routes.configure(config)
     }
 
-    /// Begins a graceful shutdown: new deliveries are refused with 503, the readiness probe fails, and running
-    /// deliveries complete.
+    /// Begins a graceful shutdown: new deliveries and requests of own routes are refused with 503, the readiness probe
+    /// fails, background tasks are notified, and what runs completes.
     ///
     /// [`serve`](Self::serve) and [`serve_app`](Self::serve_app) call it on SIGTERM and its like. Call it yourself where your
     /// own server handles signals, before that stops.
@@ -194,7 +218,8 @@ impl Extension {
         self.pipeline().concurrency.is_draining()
     }
 
-    /// Waits until a drained extension has no running delivery.
+    /// Waits until a drained extension has no running delivery, request of an own route, background task or
+    /// [detached](crate::Context::detached) context.
     pub async fn drained(&self) {
         self.pipeline().concurrency.drained().await;
     }

@@ -1,6 +1,7 @@
 //! An extension: described by a builder, assembled and checked at the start, then served.
 
 mod assemble;
+mod background;
 mod builder;
 mod consistency;
 mod endpoints;
@@ -12,6 +13,7 @@ mod report;
 mod requirements;
 
 pub use self::{
+    background::Shutdown,
     builder::ExtensionBuilder,
     groups::{ClientOptions, DedupeOptions, HttpOptions, TelemetryOptions},
     instance::Extension,

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
+use super::instance::Start;
 use crate::{
     auth::TokenRules,
     client::ClientLimits,
@@ -32,6 +33,7 @@ pub(crate) struct Options {
     pub(crate) classifiers: Classifiers,
     pub(crate) limits: Limits,
     pub(crate) http: http::Options,
+    pub(crate) background: Vec<Start>,
     pub(crate) outbound: ClientLimits,
     pub(crate) hook: Option<Hook>,
     /// The system's by default.

@@ -7,7 +7,7 @@ use crate::{
     auth::Auth,
     client::Client,
     config::Settings,
-    delivery::Delivery,
+    delivery::{Delivery, Task},
     error::Error,
     handler::extract::{FromDelivery, early},
     types::{EventName, EventVersion, Headers, Secret},
@@ -15,7 +15,8 @@ use crate::{
 
 /// The delivery besides its payload: event, headers, authentication, settings, secrets, the API client and the deadline.
 ///
-/// It is owned and cheap to clone, and can be moved into a spawned task.
+/// It is owned and cheap to clone. A spawned task takes a [detached](Self::detached) one, whose calls may come after the
+/// handler's reply.
 ///
 /// ```
 /// use kiket_runtime::{Context, Payload, Reply};
@@ -34,11 +35,11 @@ use crate::{
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Context(Delivery);
+pub struct Context(Delivery, Option<Task>);
 
 impl Context {
     pub(crate) fn new(delivery: Delivery) -> Self {
-        Self(delivery)
+        Self(delivery, None)
     }
 
     /// The event, like `issue.created`.
@@ -178,7 +179,10 @@ impl Context {
 
     /// The client of Kiket's API, with the version and the deadline of this delivery.
     pub fn client(&self) -> Client {
-        self.0.client()
+        match &self.1 {
+            Some(task) => self.0.detached_client(task.clone()),
+            None => self.0.client(),
+        }
     }
 
     /// The typed calls to Kiket, with the version and the deadline of this delivery.
@@ -191,9 +195,44 @@ impl Context {
         self.endpoints().secrets()
     }
 
-    /// The time until the deadline of the handler; zero once it has passed.
+    /// The time until the deadline of the handler; zero once it has passed. A [detached](Self::detached) context has no
+    /// deadline: [`Duration::MAX`].
     pub fn remaining(&self) -> Duration {
-        self.0.remaining()
+        if self.1.is_some() { Duration::MAX } else { self.0.remaining() }
+    }
+
+    /// A context for work that outlives its delivery, like a task that goes on after the reply.
+    ///
+    /// Its client has neither the delivery's deadline nor its runtime token: calls carry the tokens of the extension, and
+    /// have the usual timeout. Until the detached context, its clones and its clients are dropped, a graceful shutdown
+    /// waits for them, within the grace period; move them into the task, and keep none elsewhere.
+    ///
+    /// Kiket does not learn how the work ends, and does not send the delivery again when it fails. Where that matters, do
+    /// the work in the handler.
+    ///
+    /// ```
+    /// use kiket_runtime::{Context, Reply};
+    /// use serde_json::json;
+    ///
+    /// async fn on_import(context: Context) -> Reply {
+    ///     let later = context.detached();
+    ///     tokio::spawn(async move {
+    ///         // … what takes minutes
+    ///         if let Err(error) = later.endpoints().log_event("import.done", json!({})).await {
+    ///             eprintln!("the import was not reported: {error}");
+    ///         }
+    ///     });
+    ///     Reply::ok()
+    /// }
+    /// # let context = kiket_testing::context("import.start", "v1").build();
+    /// # assert_eq!(context.detached().remaining(), std::time::Duration::MAX);
+    /// # let _ = on_import;
+    /// ```
+    #[doc(alias = "spawn")]
+    #[doc(alias = "background")]
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self(self.0.clone(), Some(self.0.services().tasks.begin()))
     }
 }
 

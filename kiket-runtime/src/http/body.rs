@@ -8,15 +8,17 @@ use std::{
 };
 
 use actix_web::{
+    HttpRequest,
     error::PayloadError,
     http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING, UPGRADE},
     web::{Bytes, Payload},
 };
 use futures_core::Stream as _;
 
+use super::connection::body_received;
 use crate::{
     error::Rejection,
-    pipeline::{Arrivals, Arriving},
+    pipeline::{Arrivals, Arriving, Pipeline},
     types::unless,
 };
 
@@ -27,11 +29,28 @@ pub(super) struct Bounds {
     pub(super) wait: Duration,
 }
 
+/// Reads the body of a request (wire contract, response-overload, response-body-limit). That of a request that is shed is read, too: a
+/// connection with an unread body cannot be used again.
+pub(super) async fn take(
+    pipeline: &Pipeline,
+    request: &HttpRequest,
+    payload: &mut Payload,
+    bounds: Bounds,
+    shed: Option<Rejection>,
+) -> Result<Bytes, Rejection> {
+    let arriving = pipeline.concurrency.try_arrive()?;
+    let body = read(request.headers(), payload, bounds, &pipeline.concurrency.arrivals).await;
+    drop(arriving);
+    let body = shed.map_or(body, Err)?;
+    body_received(request);
+    Ok(body)
+}
+
 /// How many announced bytes are given memory before they have arrived: a sender may announce much and send little.
 const AHEAD: usize = 64 * 1024;
 
 /// Reads a body to its end, or rejects it.
-pub(super) async fn read(
+async fn read(
     headers: &HeaderMap,
     payload: &mut Payload,
     bounds: Bounds,

@@ -3,6 +3,7 @@
 mod body;
 mod connection;
 mod options;
+mod own_routes;
 mod path;
 mod respond;
 mod routes;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::own_routes::OwnRoutes;
 use crate::types::EventName;
 
 /// The limits and timeouts of HTTP, and the prefix of its routes.
@@ -9,6 +10,7 @@ use crate::types::EventName;
 pub(crate) struct Options {
     /// The prefix of all paths, like `/kiket`.
     pub(crate) prefix: String,
+    pub(crate) own_routes: OwnRoutes,
     /// Paths below the prefix that are deliveries of an event, or of the one that the body names.
     pub(crate) endpoints: Vec<(String, Option<EventName>)>,
     /// The largest body, in bytes.
@@ -29,6 +31,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             prefix: String::new(),
+            own_routes: OwnRoutes::default(),
             endpoints: Vec::new(),
             body_limit: 1024 * 1024,
             body_budget: 64 * 1024 * 1024,

@@ -12,8 +12,7 @@ use actix_web::{
 use serde_json::json;
 
 use super::{
-    body::{self, Bounds},
-    connection::body_received,
+    body::{Bounds, take},
     path::{Form, tidied},
     respond::{closing, json, leave_unread, method_not_allowed, not_found, reject, respond},
 };
@@ -74,6 +73,7 @@ impl Routes {
                 })
             }))
             .service(Aliases { forms, endpoints, deliveries });
+        self.options.own_routes.configure(&self.pipeline, bounds, config);
         self.pipeline.watch.join();
     }
 
@@ -233,7 +233,8 @@ impl Deliveries {
         }
         let pipeline = &self.routes.pipeline;
         let target = Target { query: request.query_string(), ..target };
-        let response = match take(pipeline, request, &mut payload, self.bounds).await {
+        let shed = pipeline.concurrency.sheds();
+        let response = match take(pipeline, request, &mut payload, self.bounds, shed).await {
             Ok(body) => respond(pipeline.handle(Request { target, headers: headers(request), body }).await),
             Err(rejection) => {
                 tracing::debug!(code = rejection.code, "delivery refused");
@@ -242,23 +243,6 @@ impl Deliveries {
         };
         if pipeline.concurrency.is_draining() { closing(response) } else { response }
     }
-}
-
-/// Reads the body (wire contract, response-overload, response-body-limit). The body of a shed delivery is read, too: a
-/// connection with an unread body cannot be used again.
-async fn take(
-    pipeline: &Pipeline,
-    request: &HttpRequest,
-    payload: &mut Payload,
-    bounds: Bounds,
-) -> Result<bytes::Bytes, crate::error::Rejection> {
-    let arriving = pipeline.concurrency.try_arrive()?;
-    let shed = pipeline.concurrency.sheds();
-    let body = body::read(request.headers(), payload, bounds, &pipeline.concurrency.arrivals).await;
-    drop(arriving);
-    let body = shed.map_or(body, Err)?;
-    body_received(request);
-    Ok(body)
 }
 
 fn headers(request: &HttpRequest) -> Headers {

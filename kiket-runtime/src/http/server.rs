@@ -154,7 +154,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When deliveries outlived the grace period and were cut off (Kiket retries them), or when the operating system fails.
+    /// When deliveries outlived the grace period and were cut off (Kiket retries them), or requests of own routes or background
+    /// tasks did, or when the operating system fails.
     #[doc(alias = "graceful shutdown")]
     #[doc(alias = "SIGTERM")]
     pub async fn run(self) -> io::Result<()> {
@@ -191,9 +192,9 @@ impl Server {
             () = tokio::time::sleep(grace) => Some(format!("the grace period of {grace:?} is over")),
             signal = signals.next_apart() => Some(format!("a second signal, {signal}, ended the grace period")),
         };
-        let cut_off = cut_off.map(|why| (why, pipeline.concurrency.in_flight()));
-        if let Some((why, in_flight)) = &cut_off {
-            tracing::error!(in_flight, "{why}: deliveries are cut off, and Kiket will send them again");
+        let cut_off = cut_off.map(|why| (why, pipeline.concurrency.unfinished()));
+        if let Some((why, unfinished)) = &cut_off {
+            tracing::error!(in_flight = pipeline.concurrency.in_flight(), "{why}: {unfinished}");
         }
         let (graceful, left) = match cut_off {
             None => (true, grace.saturating_sub(began.elapsed())),
@@ -220,9 +221,8 @@ impl Server {
         }
         match cut_off {
             None => Ok(()),
-            Some((why, in_flight)) => {
-                let what = format!("{why}, and deliveries were cut off: {in_flight}");
-                Err(io::Error::new(io::ErrorKind::TimedOut, what))
+            Some((why, unfinished)) => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, format!("{why}: {unfinished}")))
             }
         }
     }

@@ -252,7 +252,10 @@ fn fingerprint(Request { target, headers, body }: &Request<'_>) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{delivery::Target, types::Headers};
+    use crate::{
+        delivery::{Target, Tasks},
+        types::Headers,
+    };
 
     #[tokio::test]
     async fn a_mode_with_signatures_accepts_nothing_without_a_secret() {
@@ -261,7 +264,8 @@ mod tests {
             let request = Request { target: Target::default(), headers, body };
             let (clock, metrics) = (Clock::default(), Metrics::default());
             let authenticator = Authenticator { mode, signatures: None, tokens: None, clock, metrics };
-            let refusal = authenticator.authenticate(&request, &ConcurrencyLimit::new(1, 0)).await;
+            let limit = ConcurrencyLimit::new(1, 0, Tasks::default());
+            let refusal = authenticator.authenticate(&request, &limit).await;
             assert_eq!(refusal.unwrap_err().respond().status, http::StatusCode::UNAUTHORIZED, "{mode}");
             assert_eq!(authenticator.metrics.signature_refusals(), [("no_secret", 1)], "{mode}");
         }

@@ -8,7 +8,7 @@ use std::sync::{
 use tokio::sync::Notify;
 
 use super::arrivals::Arrivals;
-use crate::error::Rejection;
+use crate::{delivery::Tasks, error::Rejection};
 
 /// Counts deliveries, those whose body is arriving apart from those that run.
 ///
@@ -20,7 +20,11 @@ pub(crate) struct ConcurrencyLimit {
     arriving: Permits,
     pub(crate) arrivals: Arrivals,
     running: Permits,
+    /// The requests of the extension's own routes.
+    own: Permits,
+    tasks: Tasks,
     draining: AtomicBool,
+    begun: Notify,
     returned: Notify,
 }
 
@@ -30,18 +34,28 @@ struct Permits {
     limit: usize,
 }
 
+impl Permits {
+    fn taken(&self) -> usize {
+        self.taken.load(Ordering::SeqCst)
+    }
+}
+
 /// How many bodies may wait at once, for each delivery that may run.
 const ARRIVING_PER_RUNNING: usize = 4;
 
 impl ConcurrencyLimit {
-    /// At most `limit` deliveries run, and the bodies of others have at most `body_budget` bytes.
-    pub(crate) fn new(limit: usize, body_budget: usize) -> Arc<Self> {
+    /// At most `limit` deliveries run, and the bodies of others have at most `body_budget` bytes. `tasks` are those that a
+    /// drain waits for, too.
+    pub(crate) fn new(limit: usize, body_budget: usize, tasks: Tasks) -> Arc<Self> {
         let permits = |limit| Permits { taken: AtomicUsize::new(0), limit };
         Arc::new(Self {
             arriving: permits(usize::MAX),
             arrivals: Arrivals::new(limit.saturating_mul(ARRIVING_PER_RUNNING), body_budget),
             running: permits(limit),
+            own: permits(limit),
+            tasks,
             draining: AtomicBool::new(false),
+            begun: Notify::new(),
             returned: Notify::new(),
         })
     }
@@ -54,6 +68,11 @@ impl ConcurrencyLimit {
     /// A permit for a delivery to run, or 503.
     pub(crate) fn try_acquire(self: &Arc<Self>) -> Result<Permit, Rejection> {
         self.take(|limit| &limit.running)
+    }
+
+    /// A permit for a request of a route of the extension's own, or 503: as many as deliveries, beside them.
+    pub(crate) fn try_acquire_own(self: &Arc<Self>) -> Result<Permit, Rejection> {
+        self.take(|limit| &limit.own)
     }
 
     fn take(self: &Arc<Self>, permits: fn(&Self) -> &Permits) -> Result<Permit, Rejection> {
@@ -77,26 +96,49 @@ impl ConcurrencyLimit {
 
     /// How many deliveries run.
     pub(crate) fn in_flight(&self) -> usize {
-        self.running.taken.load(Ordering::SeqCst)
+        self.running.taken()
     }
 
     /// Grants no more permits from now on.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
+        self.begun.notify_waiters();
+    }
+
+    /// Waits until the drain begins.
+    pub(crate) async fn begun(&self) {
+        let begun = self.begun.notified();
+        if !self.is_draining() {
+            begun.await;
+        }
     }
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
     }
 
-    /// Waits until all permits are returned.
+    /// Waits until all permits are returned, and all tasks are finished.
     pub(crate) async fn drained(&self) {
         loop {
             let returned = self.returned.notified();
-            if self.in_flight() + self.arriving.taken.load(Ordering::SeqCst) == 0 {
-                return;
+            let taken = [&self.running, &self.arriving, &self.own].map(Permits::taken);
+            if taken == [0; 3] {
+                // Nothing else begins a task.
+                return self.tasks.finished().await;
             }
             returned.await;
+        }
+    }
+
+    /// What runs, as a sentence about what is cut off.
+    pub(crate) fn unfinished(&self) -> String {
+        let (in_flight, own, tasks) = (self.in_flight(), self.own.taken(), self.tasks.count());
+        let deliveries = format!("deliveries were cut off: {in_flight}; Kiket sends them again");
+        let others = format!("cut off: {own} requests of own routes, {tasks} tasks");
+        match (in_flight, own + tasks) {
+            (_, 0) => deliveries,
+            (0, _) => others,
+            _ => format!("{deliveries}; {others}"),
         }
     }
 }
@@ -123,7 +165,7 @@ mod tests {
 
     #[test]
     fn no_more_than_the_limit_are_in_flight() {
-        let limit = ConcurrencyLimit::new(2, 0);
+        let limit = ConcurrencyLimit::new(2, 0, Tasks::default());
         let first = limit.try_acquire().unwrap();
         let _second = limit.try_acquire().unwrap();
         assert_eq!(limit.try_acquire().unwrap_err().code, Some("overloaded"));
@@ -136,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn draining_sheds_all_and_ends_with_the_last_permit() {
-        let limit = ConcurrencyLimit::new(8, 0);
+        let limit = ConcurrencyLimit::new(8, 0, Tasks::default());
         let (running, arriving) = (limit.try_acquire().unwrap(), limit.try_arrive().unwrap());
         limit.drain();
         assert_eq!(limit.try_acquire().unwrap_err().code, Some("draining"));

@@ -1,0 +1,246 @@
+//! Routes of an extension's own, beside those of deliveries: configured as in any actix-web app.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    future::{Ready, poll_fn, ready},
+    panic::Location,
+    pin::pin,
+    sync::Arc,
+};
+
+use actix_web::{
+    App, FromRequest, HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{self, ResourceMap, Service as _, ServiceRequest, ServiceResponse},
+    error::InternalError,
+    http::ConnectionType,
+    middleware::{Next, from_fn},
+    test::{TestRequest, init_service},
+    web::{self, Payload, ServiceConfig},
+};
+use futures_util::FutureExt as _;
+
+use super::{
+    body::{Bounds, take},
+    respond::{Keeping, closing, leave_unread, reject},
+};
+use crate::{
+    client::Client,
+    config::Settings,
+    delivery::{HandlerKey, Services},
+    error::{Error, HandlerError, Place, Problem, Rejection},
+    handler::State,
+    pipeline::Pipeline,
+    types::{EventVersion, caught},
+};
+
+/// The functions that configure the routes of the extension's own.
+#[derive(Clone, Default)]
+pub(crate) struct OwnRoutes(Vec<(Configure, Place)>);
+
+type Configure = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
+
+impl OwnRoutes {
+    pub(crate) fn add(
+        &mut self,
+        configure: impl Fn(&mut ServiceConfig) + Send + Sync + 'static,
+        place: &Location<'_>,
+    ) {
+        self.0.push((Arc::new(configure), place.into()));
+    }
+
+    /// Adds the routes to an app, behind those of deliveries: their scope takes every path that is left.
+    pub(super) fn configure(&self, pipeline: &Arc<Pipeline>, bounds: Bounds, config: &mut ServiceConfig) {
+        if self.0.is_empty() {
+            return;
+        }
+        let admitting = Arc::clone(pipeline);
+        let scope = web::scope("")
+            .app_data(Arc::clone(&pipeline.services))
+            .app_data(web::PayloadConfig::new(bounds.bytes))
+            .app_data(web::JsonConfig::default().limit(bounds.bytes))
+            .app_data(web::FormConfig::default().limit(bounds.bytes))
+            .wrap(from_fn(move |request, next| admit(Arc::clone(&admitting), bounds, request, next)));
+        config.service(self.0.iter().fold(scope, |scope, (configure, _)| scope.configure(&**configure)));
+    }
+
+    /// Problems of routes that have a path of the extension's other routes: they would never be served (wire contract,
+    /// own-routes).
+    pub(crate) fn collisions<'k>(
+        &self,
+        prefix: &str,
+        endpoints: impl IntoIterator<Item = &'k String>,
+        handlers: impl IntoIterator<Item = &'k HandlerKey>,
+    ) -> Vec<Problem> {
+        let mut known: Vec<_> =
+            ["/health", "/health/live", "/health/ready", "/webhook"].map(str::to_owned).into();
+        known.extend(endpoints.into_iter().cloned());
+        for HandlerKey { event, version } in handlers {
+            known.extend([format!("/webhooks/{event}"), format!("/v/{version}/webhooks/{event}")]);
+        }
+        let checked = self.0.iter().flat_map(|(configure, place)| {
+            let found = match caught(|| colliding(configure, prefix, &known)) {
+                Ok(Some(found)) => found.into_iter().map(collision).collect(),
+                Ok(None) => vec![
+                    Problem::new(
+                        "the own routes cannot be checked: a middleware of theirs is not ready at once",
+                    )
+                    .mend("make what it waits for in `setup`, and give it to the middleware"),
+                ],
+                Err(panic) => vec![
+                    Problem::new(format!("the function that configures the own routes panicked: {panic}"))
+                        .mend("correct what it names, or make it in `setup`"),
+                ],
+            };
+            found.into_iter().map(|problem| problem.at(place.clone()))
+        });
+        checked.collect()
+    }
+}
+
+impl fmt::Debug for OwnRoutes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(_, place)| place)).finish()
+    }
+}
+
+fn collision((route, path): (String, String)) -> Problem {
+    Problem::new(format!("the own route `{route}` has the path `{path}`, where the extension takes deliveries or health checks"))
+        .mend("give it another path; or move those of the extension: `builder.http(|http| http.prefix(\"/kiket\"))`")
+}
+
+/// The routes that collide with those of the extension, each with a path of both. `None` where a middleware is not ready at once.
+fn colliding(configure: &Configure, prefix: &str, known: &[String]) -> Option<Vec<(String, String)>> {
+    /// The first route that matches serves: no other has this path.
+    const ASKED: &str = "/kiket-asks-for-the-patterns";
+
+    let asked = web::resource(ASKED).to(HttpResponse::Ok);
+    let app = App::new().service(asked).configure(&**configure);
+    let app = init_service(app).now_or_never()?;
+    let response = app.call(TestRequest::with_uri(ASKED).to_request()).now_or_never()?.ok()?;
+    let patterns = response.request().resource_map();
+    let mut found = BTreeMap::new();
+    for path in known.iter().cloned().chain(named_paths(patterns)) {
+        let full = format!("{prefix}{path}");
+        // What has other paths, too, like `/{page}`, is behind the routes of the extension, and not in their place.
+        let (_, rest) =
+            path[1..].split_once('/').map_or(("", ""), |(first, _)| path.split_at(first.len() + 1));
+        let other = format!("{prefix}/kiket-asks{rest}");
+        let pattern = patterns.match_pattern(&full);
+        let is_wide = patterns.has_resource(&other) && patterns.match_pattern(&other) == pattern;
+        if patterns.has_resource(&full) && !is_wide {
+            found.entry(pattern).or_insert(full);
+        }
+    }
+    Some(found.into_iter().map(|(pattern, path)| (pattern.unwrap_or_else(|| path.clone()), path)).collect())
+}
+
+/// The paths of deliveries of the events that the patterns name: they need no handler to be the extension's.
+fn named_paths(patterns: &ResourceMap) -> Vec<String> {
+    let printed = format!("{patterns:?}");
+    let named = printed.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
+    let named: BTreeSet<_> = named.filter(|name| !name.is_empty()).collect();
+    let is_version = |name: &&&str| name.parse::<EventVersion>().is_ok();
+    let versions: Vec<_> = ["v1"].into_iter().chain(named.iter().filter(is_version).copied()).collect();
+    let paths = named.iter().flat_map(|name| {
+        let versioned = versions.iter().map(move |version| format!("/v/{version}/webhooks/{name}"));
+        versioned.chain([format!("/webhooks/{name}")])
+    });
+    paths.collect()
+}
+
+/// Serves a request of an own route within the limits of the extension: those of bodies, as many at once as deliveries, and
+/// none during a drain.
+async fn admit<B: MessageBody + 'static>(
+    pipeline: Arc<Pipeline>,
+    bounds: Bounds,
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse, actix_web::Error> {
+    let concurrency = &pipeline.concurrency;
+    let mut payload = request.extract::<Payload>().await?;
+    let arrived = take(&pipeline, request.request(), &mut payload, bounds, None).await;
+    let admitted = arrived.and_then(|body| Ok((body, concurrency.try_acquire_own()?)));
+    let (body, permit) = match admitted {
+        Ok(admitted) => admitted,
+        Err(rejection) => {
+            let response = leave_unread(reject(&rejection), payload);
+            let response = if concurrency.is_draining() { closing(response) } else { response };
+            return Ok(request.into_response(response));
+        }
+    };
+    request.set_payload(dev::Payload::from(body));
+    let name = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
+    let mut serving = pin!(next.call(request));
+    let served = poll_fn(|context| match caught(|| serving.as_mut().poll(context)) {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => std::task::Poll::Ready(Err(panic)),
+    });
+    let redacted = |text: String| pipeline.responder.redactor.redact(text);
+    let response = match served.await {
+        Ok(response) => response?,
+        Err(panic) => {
+            tracing::error!(route = name, error = redacted(panic), "own route panicked");
+            let response = reject(&Rejection::HANDLER_PANICKED);
+            return Err(InternalError::from_response("a panic", response).into());
+        }
+    };
+    if let Some(error) = response.response().error() {
+        let (status, error) = (response.status().as_u16(), redacted(error.to_string()));
+        if response.status().is_server_error() {
+            tracing::error!(route = name, status, error, "own route failed");
+        } else {
+            tracing::debug!(route = name, status, error, "own route failed");
+        }
+    }
+    let mut response = response.map_body(|_, body| BoxBody::new(Keeping::new(body.boxed(), permit)));
+    if concurrency.is_draining() {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
+}
+
+/// An extractor of own routes: a value of the services of the extension.
+macro_rules! extractors {
+    ($([$($parameter:ident)?] $type:ty: $find:expr;)*) => {$(
+        impl$(<$parameter: Send + Sync + 'static>)? FromRequest for $type {
+            type Error = actix_web::Error;
+            type Future = Ready<Result<Self, actix_web::Error>>;
+
+            fn from_request(request: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
+                let services = request.app_data::<Arc<Services>>();
+                let found = services.and_then(|services| ($find)(&**services));
+                ready(found.ok_or_else(|| {
+                    let name = std::any::type_name::<Self>();
+                    HandlerError::retry("a state is missing").because(Missing(name)).into()
+                }))
+            }
+        }
+    )*};
+}
+
+extractors! {
+    [T] State<T>: |services: &Services| services.states.get::<T>().map(State);
+    [] Client: |services: &Services| Some(services.client.clone());
+    [] Settings: |services: &Services| Some(services.settings.clone());
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no `{0}`: is it in `builder.state(…)`, and is the route in `builder.routes(…)`?")]
+struct Missing(&'static str);
+
+/// The response is that of a handler with this error: its status, its `Retry-After`, and its text for the caller.
+impl From<HandlerError> for actix_web::Error {
+    fn from(error: HandlerError) -> Self {
+        error.into_error().into()
+    }
+}
+
+/// The response is that of a handler with this error.
+impl From<Error> for actix_web::Error {
+    fn from(error: Error) -> Self {
+        let response = reject(&Rejection::of_handler(&error, http::StatusCode::INTERNAL_SERVER_ERROR));
+        InternalError::from_response(format!("{error:?}"), response).into()
+    }
+}
