@@ -38,7 +38,13 @@ impl TestExtension {
     /// Everything that would keep it from starting.
     pub fn new(builder: ExtensionBuilder) -> Result<Self, StartupError> {
         let webhook_secret = Some(Secret::from(SECRET));
-        let defaults = Defaults { id: None, webhook_secret, clock: Clock::fixed(NOW), extension_number: None, isolated: true };
+        let defaults = Defaults {
+            id: None,
+            webhook_secret,
+            clock: Clock::fixed(NOW),
+            extension_number: None,
+            isolated: true,
+        };
         let (builder, clock) = internals::with_defaults(builder, defaults);
         Ok(Self { extension: builder.build()?, clock })
     }

@@ -281,7 +281,7 @@ mod tests {
         let (clock, metrics) = (Clock::default(), Metrics::default());
         let signatures = Verifier::new(&[Secret::from("sh_123456789012345")]).ok();
         let authenticator = Authenticator { mode, signatures, tokens: None, clock, metrics };
-        let limit = ConcurrencyLimit::new(1, 0);
+        let limit = ConcurrencyLimit::new(1, 0, Tasks::default());
         let (refused, cause) = refusal::observed(authenticator.authenticate(&request, &limit)).await;
         assert_eq!(refused.unwrap_err().respond().status, http::StatusCode::UNAUTHORIZED);
         cause.unwrap()
