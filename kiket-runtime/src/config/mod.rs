@@ -729,7 +729,7 @@ settings:
             (b" canary-0123456789", None),
             (b"", None),
             (b"can\xffary", None),
-            (&[b'x'; 65 * 1024], None),
+            (&vec![b'x'; 65 * 1024], None),
         ] {
             let path = file("secret", bytes);
             for name in [

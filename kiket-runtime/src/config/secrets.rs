@@ -60,17 +60,18 @@ impl SecretVariables {
             return Some((variable(SECRET, setting.key())?, Ok(secret.clone())));
         }
         let plain = self.plain(setting);
-        let names = variable(SETTING, setting.key()).into_iter().chain(plain);
-        let (name, value) = names.filter_map(|name| environment.variable(&name).map(|v| (name, v))).next()?;
+        let mut names = variable(SETTING, setting.key()).into_iter().chain(plain);
+        let (name, value) = names.find_map(|name| environment.variable(&name).map(|value| (name, value)))?;
         Some((name, if setting.is_secret() { Ok(Secret::new(value)) } else { Err(value) }))
     }
 
     /// The variable without a prefix, for a setting that may come from one.
     pub(super) fn plain(&self, setting: &Setting) -> Option<String> {
         let name = variable("", setting.key())?;
-        let fits = match setting.is_secret() {
-            true => !self.off,
-            false => setting.is_required() && setting.default().is_none(),
+        let fits = if setting.is_secret() {
+            !self.off
+        } else {
+            setting.is_required() && setting.default().is_none()
         };
         let taken = name.starts_with("KIKET_") || RESERVED.contains(&name.as_str());
         (fits && !taken).then_some(name)

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
-    client::{Client, ClientOptions, Reporter},
+    client::{Client, ClientLimits, ClientOptions, Reporter},
     config::{Config, Unreadable},
     dedupe::{MemoryStore, store_from_url},
     delivery::{HandlerKey, Services, Tasks},
@@ -27,7 +27,7 @@ use crate::{
     pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens, Watch},
     store::{KeySpace, Retention},
     telemetry::{Telemetry, TelemetryContext, redact_panics},
-    types::{Clock, Mutex, Redactor},
+    types::{Clock, EventName, Mutex, Redactor},
 };
 
 /// Builds the extension that `options` describe, or collects every problem.
@@ -53,10 +53,7 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     problems.extend(wrong_prefix(&options.http.prefix));
     let endpoints = manifest.as_ref().map_or(Ok(Vec::new()), endpoints);
     options.http.endpoints = endpoints.unwrap_or_else(|found| note(&mut problems, found));
-    options.notes.extend(options.http.endpoints.iter().map(|(path, event)| match event {
-        Some(event) => format!("deliveries at `{path}` are `{event}`"),
-        None => format!("deliveries at `{path}` are of the event that their body names"),
-    }));
+    options.notes.extend(options.http.endpoints.iter().map(note_of_endpoint));
     let timeout = |key: &HandlerKey| timeout(key, manifest.as_ref(), &options.limits);
     let registry = Registry::new(handlers, &options.middleware, timeout);
     let registry = registry.map_or_else(|found| note(&mut problems, found), Some);
@@ -65,11 +62,9 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     if let Some(config) = &config {
         warnings.extend_from_slice(&config.warnings);
         token_rules.fill(config.extension_number.as_deref(), config.token_audience.as_deref());
-        match unbound_tokens(config.authentication, &token_rules) {
-            Some(problem) if config.authentication.needs_signatures() => warnings.push(problem),
-            Some(problem) => problems.push(problem),
-            None => {}
-        }
+        let signed = config.authentication.needs_signatures();
+        let found = if signed { &mut warnings } else { &mut problems };
+        found.extend(unbound_tokens(config.authentication, &token_rules));
     }
     let mut differences = without_handlers(&registrations, &options.collected);
     if let (Some(manifest), Some(registry)) = (&manifest, &registry) {
@@ -84,9 +79,8 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     if options.strict { &mut problems } else { &mut warnings }.extend(differences);
     warnings.extend(fatal_panics(cfg!(panic = "abort")));
     let run_without_store = options.dedupe.run_without_store;
-    let deduplicator = config.as_ref().map(|config| deduplicator(config, options.dedupe));
-    let deduplicator =
-        deduplicator.transpose().unwrap_or_else(|problem| note(&mut problems, vec![problem])).flatten();
+    let deduplicator = config.as_ref().map(|config| deduplicator(config, options.dedupe)).transpose();
+    let deduplicator = deduplicator.unwrap_or_else(|problem| note(&mut problems, vec![problem])).flatten();
     let keys = registry.iter().flat_map(|registry| registry.routes()).map(|route| &*route.key);
     let endpoints = options.http.endpoints.iter().map(|(path, _)| path);
     problems.extend(options.http.own_routes.collisions(&options.http.prefix, endpoints, keys));
@@ -98,14 +92,7 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
         authenticator(&config, &token_rules, deduplicator.as_ref(), run_without_store, clock.clone())
             .map_err(StartupError::new)?;
     let keys = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
-    let client = ClientOptions {
-        base_url: config.base_url.clone(),
-        allowed_base_urls: config.allowed_base_urls.clone(),
-        workspace_token: config.workspace_token.clone(),
-        extension_api_key: config.extension_api_key.clone(),
-        extension_id: config.id.clone(),
-        limits: options.outbound,
-    };
+    let client = client_options(&config, options.outbound);
     let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
     let client = Client::new(client, clock.clone());
     warnings.extend(client.unusable().map(|why| Problem::new(format!("Kiket cannot be called: {why}"))));
@@ -138,20 +125,40 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
             tasks,
         }),
         deduplicator,
-        responder: Responder {
-            redactor,
-            undecodable: if options.limits.give_up_undecodable {
-                StatusCode::UNPROCESSABLE_ENTITY
-            } else {
-                StatusCode::INTERNAL_SERVER_ERROR
-            },
-        },
+        responder: responder(redactor, options.limits.give_up_undecodable),
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
         requests: Requests::default(),
     };
     let routes =
         Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
     Ok(Extension::new(Parts { routes, config, report, background: Mutex::new(options.background) }))
+}
+
+fn note_of_endpoint((path, event): &(String, Option<EventName>)) -> String {
+    match event {
+        Some(event) => format!("deliveries at `{path}` are `{event}`"),
+        None => format!("deliveries at `{path}` are of the event that their body names"),
+    }
+}
+
+fn responder(redactor: Redactor, give_up_undecodable: bool) -> Responder {
+    let undecodable = if give_up_undecodable {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::INTERNAL_SERVER_ERROR
+    };
+    Responder { redactor, undecodable }
+}
+
+fn client_options(config: &Config, limits: ClientLimits) -> ClientOptions {
+    ClientOptions {
+        base_url: config.base_url.clone(),
+        allowed_base_urls: config.allowed_base_urls.clone(),
+        workspace_token: config.workspace_token.clone(),
+        extension_api_key: config.extension_api_key.clone(),
+        extension_id: config.id.clone(),
+        limits,
+    }
 }
 
 /// How deliveries are deduplicated.

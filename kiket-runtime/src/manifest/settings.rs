@@ -101,9 +101,10 @@ pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Vec<Settin
         for key in ["settings", "configuration"] {
             if let Some(entry) = section.map.entry(key) {
                 for declaration in declarations(&section.name(key), entry, report) {
-                    match declaration.secret {
-                        true => settings.need(declaration, report),
-                        false => settings.declare(&declaration, report),
+                    if declaration.secret {
+                        settings.need(&declaration, report);
+                    } else {
+                        settings.declare(&declaration, report);
                     }
                 }
             }
@@ -112,7 +113,7 @@ pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Vec<Settin
     for section in &written.sections {
         if let Some(entry) = section.map.entry("secrets") {
             for secret in declarations(&section.name("secrets"), entry, report) {
-                settings.need(Declaration { secret: true, ..secret }, report);
+                settings.need(&Declaration { secret: true, ..secret }, report);
             }
         }
     }
@@ -152,10 +153,10 @@ impl Collected {
     }
 
     /// A secret of a list, which may be declared as a secret setting, too.
-    fn need(&mut self, secret: Declaration<'_>, report: &mut Report<'_>) {
+    fn need(&mut self, secret: &Declaration<'_>, report: &mut Report<'_>) {
         let Some((known, _)) = self.positions.get(&secret.key).and_then(|at| self.in_order.get_mut(*at))
         else {
-            return self.ask(&secret, report);
+            return self.ask(secret, report);
         };
         if known.secret {
             known.required |= secret.flag("required", report).unwrap_or(false);
@@ -281,6 +282,12 @@ fn steps(setup: &Node) -> impl Iterator<Item = (&str, &[Node])> {
     steps.filter_map(|(step, content)| Some((step, content.as_map()?.get("fields")?.as_list()?)))
 }
 
+/// Whether `text` is how a value is printed.
+fn is_printed(value: &Value, text: &str) -> bool {
+    let printed = value.to_string();
+    printed == text
+}
+
 impl Declaration<'_> {
     /// The setting, and its default as it is written.
     fn read(&self, report: &mut Report<'_>) -> (Setting, Value) {
@@ -309,7 +316,7 @@ impl Declaration<'_> {
             secret,
             required,
             default: entry.filter(|_| !secret).map(|_| default.clone()),
-            written: text.filter(|text| !secret && !default.is_string() && *text != default.to_string()),
+            written: text.filter(|text| !secret && !default.is_string() && !is_printed(&default, text)),
             secret_default,
             place: report.place(self.at),
         };

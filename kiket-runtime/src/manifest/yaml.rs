@@ -155,7 +155,7 @@ impl Planting<'_> {
                 Content::Number(number, written)
             }
             // What a float cannot hold, like `1e999`, comes as `.inf`.
-            Raw::Text(text) if text.ends_with(".inf") || text == ".nan" => {
+            Raw::Text(text) if matches!(&*text, ".inf" | "+.inf" | "-.inf" | ".nan") => {
                 Content::Text(self.spelling(&written).unwrap_or(text))
             }
             Raw::Text(text) => Content::Text(text),

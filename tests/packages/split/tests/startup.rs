@@ -164,14 +164,14 @@ fn a_manifest_that_is_named_must_be_there() {
     check_text(
         &text,
         &expect![[r#"
-        the extension does not start
+            the extension does not start
 
-        the manifest cannot be read: No such file or directory (os error 2)
-          --> …/extension.yaml
-           = help: check that the path is right and that the file may be read
-    "#]],
+            the manifest cannot be read: No such file or directory (os error 2)
+              --> …/extension.yaml
+               = help: check that the path is right, like `extension.yaml`, and that the file may be read
+        "#]],
     );
-    check(alone().manifest(directory.path()), &["a manifest is a file, found a directory"]);
+    check(alone().manifest(directory.path()), &["the manifest is no regular file, found a directory"]);
 }
 
 #[test]
@@ -283,12 +283,12 @@ fn settings_come_from_builder_environment_manifest_default() {
             "retries": 3, "key": "api_manifest", "port": 8000,
         })
     );
-    // A variable fills only what is marked secret.
+    // A variable fills every setting, with its text.
     assert_eq!(
         layered(alone().environment(environment).manifest(&path)),
         json!({
             "id": "com.example.manifest", "version": "1.0.0", "secrets": ["sh_environment_0"],
-            "retries": 3, "key": "api_environment", "port": 9,
+            "retries": "9", "key": "api_environment", "port": 9,
         })
     );
     assert_eq!(
