@@ -31,7 +31,7 @@ struct State {
     expires_in: VecDeque<u32>,
 }
 
-const CODE: &str = "a-code";
+pub(crate) const CODE: &str = "a-code";
 
 impl FakeCalendar {
     pub(crate) fn start() -> Self {
@@ -56,11 +56,6 @@ impl FakeCalendar {
 
     pub(crate) fn url(&self) -> &str {
         &self.url
-    }
-
-    /// The code that its consent page would send the browser back with.
-    pub(crate) fn code(&self) -> &'static str {
-        CODE
     }
 
     pub(crate) fn entries(&self) -> Vec<(String, Value)> {
@@ -97,14 +92,15 @@ impl Drop for FakeCalendar {
 #[derive(serde::Deserialize)]
 struct Grant {
     client_secret: String,
-    grant_type: String,
+    #[serde(rename = "grant_type")]
+    kind: String,
     code: Option<String>,
     refresh_token: Option<String>,
 }
 
 async fn token(shared: web::Data<Shared>, grant: web::Form<Grant>) -> HttpResponse {
     let made = *shared.tokens.borrow();
-    let granted = match &*grant.grant_type {
+    let granted = match &*grant.kind {
         "authorization_code" => grant.code.as_deref() == Some(CODE),
         "refresh_token" => grant.refresh_token == Some(format!("refresh-{made}")),
         _ => false,

@@ -197,7 +197,7 @@ mod tests {
             let asked: std::collections::BTreeMap<_, _> = page.query_pairs().collect();
             assert_eq!(asked["redirect_uri"], "https://calendar.example.com/oauth/callback");
             let cookie = begun.headers().get("set-cookie").unwrap().split(';').next().unwrap();
-            let back = format!("/oauth/callback?code={}&state={}", self.calendar.code(), asked["state"]);
+            let back = format!("/oauth/callback?code={}&state={}", fake::CODE, asked["state"]);
             self.extension.call("GET", &back).header("cookie", cookie).await
         }
 
@@ -245,7 +245,7 @@ mod tests {
         let forged = "1.0000000000000000000000000000000000000000000000000000000000000000";
         let forged_cookie = format!("{COOKIE_NAME}={forged}");
         for (state, cookie) in [(state, ""), (forged, &*cookie), (forged, &*forged_cookie)] {
-            let back = format!("/oauth/callback?code={}&state={state}", world.calendar.code());
+            let back = format!("/oauth/callback?code={}&state={state}", fake::CODE);
             let refused = world.extension.call("GET", &back).header("cookie", cookie).await;
             assert_eq!(refused.status(), 403, "{refused:?}");
         }

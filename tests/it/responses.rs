@@ -1144,7 +1144,7 @@ async fn text_with_escapes_cannot_be_borrowed_and_is_named() {
         &response,
         500,
         "undecodable_payload",
-        r##"title: invalid type: string "A", expected a borrowed string: a text with escapes, like `\n`, cannot be borrowed; write `#[serde(borrow)]` and `Cow<'_, str>` in place of `&str`"##,
+        r#"title: invalid type: string "A", expected a borrowed string: a text with escapes, like `\n`, cannot be borrowed; write `#[serde(borrow)]` and `Cow<'_, str>` in place of `&str`"#,
     );
 }
 

@@ -186,7 +186,7 @@ impl Process {
     /// When there is no shell.
     #[track_caller]
     pub fn signal(&self, name: &str) {
-        self.kill(&format!("kill -s {name} {}", self.child.id()));
+        kill(name, &self.child.id().to_string());
     }
 
     /// Sends its process group a signal, like `TERM`.
@@ -196,13 +196,7 @@ impl Process {
     /// When there is no shell, or no such group.
     #[track_caller]
     pub fn signal_group(&self, name: &str) {
-        self.kill(&format!("kill -s {name} -- -{}", self.child.id()));
-    }
-
-    #[track_caller]
-    fn kill(&self, command: &str) {
-        let status = Command::new("sh").args(["-c", command]).status().expect("there is a shell");
-        assert!(status.success(), "the signal was not sent");
+        kill(name, &format!("-- -{}", self.child.id()));
     }
 
     /// Waits until it has ended by itself.
@@ -389,4 +383,11 @@ impl Ended {
 pub fn signed(event: &str, version: &str, payload: &Value) -> Vec<u8> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
     post(&delivery(event, version, payload).sign(SECRET, now))
+}
+
+#[track_caller]
+fn kill(signal: &str, whom: &str) {
+    let command = format!("kill -s {signal} {whom}");
+    let status = Command::new("sh").args(["-c", &command]).status().expect("there is a shell");
+    assert!(status.success(), "the signal was not sent");
 }

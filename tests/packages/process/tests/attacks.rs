@@ -89,7 +89,7 @@ fn clients_that_never_read_cost_little_and_are_cut_off() {
     println!(
         "{CLIENTS} clients that never read: {:?} of CPU in {:?} while they ask; memory {} MiB before, {} MiB beside \
          them, {} MiB after",
-        asked.cpu - before.cpu,
+        asked.cpu.saturating_sub(before.cpu),
         from.elapsed(),
         before.memory / MIB,
         during.memory / MIB,
@@ -111,7 +111,7 @@ fn an_idle_client_that_never_reads_costs_no_processor() {
     let mut client = NeverReads::open(running.address()).unwrap();
     client.ask();
     wait_for(&running, CLOSED, 1);
-    let (cpu, elapsed) = (running.usage().cpu - before.cpu, from.elapsed());
+    let (cpu, elapsed) = (running.usage().cpu.saturating_sub(before.cpu), from.elapsed());
     println!("a client that never reads: {cpu:?} of CPU in {elapsed:?}");
     assert!(cpu < elapsed / 10, "{cpu:?} in {elapsed:?}");
 }

@@ -244,10 +244,10 @@ async fn statements_are_prepared_in_sessions_only() {
     let Some(postgres) = Postgres::start_own() else { return };
     let Some(pooler) = Pooler::start(&postgres) else { return };
     let count = "SELECT count(*) FROM pg_prepared_statements";
-    let pooled = PostgresStore::new(pooler.url()).unwrap();
+    let store = PostgresStore::new(pooler.url()).unwrap();
     let through = connect(pooler.url()).await;
     for number in 0..20 {
-        pooled.begin(&DedupeKey::new("pooled", &number.to_string()), LEASE).await.unwrap();
+        store.begin(&DedupeKey::new("pooled", &number.to_string()), LEASE).await.unwrap();
         let found = through.simple_query(count).await.unwrap();
         let row = found.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0),
