@@ -243,7 +243,7 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
 
 /// Why a call of a task that outlives its delivery is not sent.
 const DELIVERY_IS_OVER: &str = "the delivery is over, and with it the calls of its client: its deadline has passed; for \
-     work that outlives a delivery, give the task the client of the extension, `Extension::client`";
+     work that outlives a delivery, give the task `context.detached()`, or the client of the extension, `Extension::client`";
 const RUNTIME_TOKEN: HeaderName = HeaderName::from_static("x-kiket-runtime-token");
 const VERSION: HeaderName = HeaderName::from_static(VERSION_HEADER);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -391,7 +391,7 @@ async fn a_call_after_its_delivery_says_what_to_use() {
         let error = get(&client).await.unwrap_err();
         assert_eq!(error.kind(), ClientErrorKind::Timeout);
         let text = error.to_string();
-        assert!(text.contains("the delivery is over") && text.contains("`Extension::client`"), "{text}");
+        assert!(text.contains("the delivery is over") && text.contains("`context.detached()`"), "{text}");
     }
     assert_eq!(script.attempts(), 1);
 }

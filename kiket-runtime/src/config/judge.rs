@@ -123,7 +123,7 @@ fn public(text: &str) -> Option<(&'static str, &'static str)> {
     if reference {
         Some(("is a reference that nothing replaced", WRITE))
     } else if placeholder {
-        Some(("is a placeholder, which everybody knows", "set it to the text that Kiket shows"))
+        Some(("is a placeholder, and public", "set it to the text that Kiket shows"))
     } else {
         None
     }
