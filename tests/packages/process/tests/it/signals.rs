@@ -1,6 +1,6 @@
 //! Signals as supervisors send them.
 
-use std::{fs, thread, time::Duration};
+use std::{fs, path::Path, thread, time::Duration};
 
 use extension_process::{Connection, Ended, NoResponse, Running, get, signed};
 use serde_json::json;
@@ -12,17 +12,12 @@ use super::{by_hand, echo, held, quiet, served};
 fn check(running: Running, signal: impl FnOnce(&Running)) -> Ended {
     let directory = tempfile::tempdir().unwrap();
     let until = directory.path().join("go_on");
-    let mut held = running.send(&held(&until));
+    let held = running.send(&held(&until));
     running.logged("work began");
     signal(&running);
     running.wait_until_draining();
     assert_eq!(running.ask(&echo()).status, 503);
-    assert!(held.is_silent());
-    fs::write(&until, "").unwrap();
-    assert_eq!(held.response().unwrap().status, 200);
-    let ended = running.end();
-    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
-    ended
+    completes(running, held, &until)
 }
 
 #[test]
@@ -89,6 +84,17 @@ fn an_app_of_ones_own_drains_as_main_does() {
     }
 }
 
+/// Lets the held delivery go on: it gets its response, and the process ends with 0.
+#[track_caller]
+fn completes(running: Running, mut held: Connection, until: &Path) -> Ended {
+    assert!(held.is_silent());
+    fs::write(until, "").unwrap();
+    assert_eq!(held.response().unwrap().status, 200);
+    let ended = running.end();
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    ended
+}
+
 /// As [`check`], over connections that were open before: an app that handles signals accepts no more.
 #[track_caller]
 fn check_app(running: Running, signal: &str, closes_idle_connections: bool) -> Ended {
@@ -97,7 +103,7 @@ fn check_app(running: Running, signal: &str, closes_idle_connections: bool) -> E
     let mut other = Connection::open(running.address()).unwrap();
     other.send(&get("/health/ready")).unwrap();
     assert_eq!(other.response().unwrap().status, 200);
-    let mut held = running.send(&held(&until));
+    let held = running.send(&held(&until));
     running.logged("work began");
     running.signal(signal);
     running.logged("draining");
@@ -108,12 +114,7 @@ fn check_app(running: Running, signal: &str, closes_idle_connections: bool) -> E
         Err(NoResponse::Ended | NoResponse::Reset) => assert!(closes_idle_connections),
         Err(error) => panic!("{error:?}"),
     }
-    assert!(held.is_silent());
-    fs::write(&until, "").unwrap();
-    assert_eq!(held.response().unwrap().status, 200);
-    let ended = running.end();
-    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
-    ended
+    completes(running, held, &until)
 }
 
 #[test]
