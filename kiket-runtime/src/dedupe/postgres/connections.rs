@@ -19,7 +19,7 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::dedupe::thread::OPERATION;
+use crate::{client::install_tls_provider, dedupe::thread::OPERATION};
 
 /// The timeout of connecting.
 pub(super) const CONNECT: Duration = Duration::from_secs(2);
@@ -205,8 +205,7 @@ fn uses_tls(config: &Config) -> bool {
 
 /// TLS with the certificates of the operating system. Without any, every handshake fails, and its error says so.
 fn tls() -> MakeRustlsConnect {
-    // An installed provider stays.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    install_tls_provider();
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     MakeRustlsConnect::new(

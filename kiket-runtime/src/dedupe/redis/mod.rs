@@ -12,9 +12,12 @@ use self::{
     servers::{Link, Servers},
 };
 use super::{probe::probe, thread::StoreThread};
-use crate::store::{
-    BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreError, StoreFuture, StoredReply,
-    countable,
+use crate::{
+    client::install_tls_provider,
+    store::{
+        BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreError, StoreFuture, StoredReply,
+        countable,
+    },
 };
 
 /// The store in Redis 6 or later, or Valkey, for all processes that share the server.
@@ -97,8 +100,7 @@ impl RedisStore {
     ///
     /// When it is not such a URL; the error does not show it.
     pub fn new(url: &str) -> Result<Self, StoreError> {
-        // An installed provider stays.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_tls_provider();
         // The library's own error may show a part of the URL.
         let servers = Servers::at(url).ok().ok_or_else(|| {
             StoreError::new("the address of the Redis store cannot be read").mend(
