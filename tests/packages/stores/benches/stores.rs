@@ -1,4 +1,5 @@
-//! What a store costs at 1, 16, 64 and 256 connections: deliveries in a second, and their latency, through a server.
+//! What a store costs at 1, 16, 64 and 256 connections: deliveries in a second, and their latency, through a server. Then what
+//! a delivery and its reply cost in the memory store.
 //!
 //! ```text
 //! cargo bench -p stores --bench stores [-- SECONDS]
@@ -11,13 +12,15 @@
 
 use std::{
     error::Error,
-    io,
+    fs, io,
     net::SocketAddr,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use kiket::{
+    StatusCode,
+    dedupe::{BeginOutcome, DedupeKey, DedupeStore as _, MemoryStore, StoredReply},
     prelude::*,
     signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign},
 };
@@ -29,6 +32,7 @@ use tokio::{
 };
 
 const SECRET: &str = "kiket_bench_secret";
+const HOUR: Duration = Duration::from_secs(3600);
 const CONNECTIONS: [usize; 5] = [1, 16, 64, 256, 16];
 
 async fn on_issue_created(payload: Payload) -> Reply {
@@ -48,7 +52,41 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, url) in [Some(("memory", "memory:")), redis, postgres].into_iter().flatten() {
         measure(name, url, Duration::from_secs_f64(seconds))?;
     }
+    let full = seconds >= default && default > 1.0;
+    let marks = fill(if full { MemoryStore::ENTRIES } else { 1000 }, 0)?;
+    println!("\nmemory: {marks} bytes for a delivery that replies `{{\"ok\":true}}`");
+    for bytes in [256, 1024, 16 * 1024] {
+        let deliveries = if full { MemoryStore::BYTES / 2 / bytes } else { 10 };
+        println!(
+            "memory: {} bytes more for a reply of {bytes} bytes",
+            fill(deliveries, bytes)?.saturating_sub(marks)
+        );
+    }
     Ok(())
+}
+
+/// The resident memory that a delivery costs in an empty memory store, in bytes, when so many are done.
+fn fill(deliveries: usize, bytes: usize) -> Result<usize, Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let (before, store) = (resident()?, MemoryStore::new());
+    let body = if bytes == 0 { br#"{"ok":true}"#.to_vec() } else { vec![b' '; bytes] };
+    let reply = StoredReply::new(StatusCode::OK, body);
+    runtime.block_on(async {
+        for number in 0..deliveries {
+            let key = DedupeKey::new("com.example.bench", &format!("id:{number}"));
+            if let BeginOutcome::Leased(token) = store.begin(&key, HOUR).await? {
+                let _ = store.commit(&key, &token, &reply, HOUR).await?;
+            }
+        }
+        Ok(resident()?.saturating_sub(before) / deliveries)
+    })
+}
+
+/// The resident memory of this process, in bytes.
+fn resident() -> Result<usize, Box<dyn Error>> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    Ok(kib.ok_or("there is no VmRSS")?.parse::<usize>()? * 1024)
 }
 
 /// Prints the rows of one store.
