@@ -265,3 +265,11 @@ fn files_stay_of_a_size_to_read() {
     let files: Vec<_> = files.map(|(file, _)| file).collect();
     assert!(files.is_empty(), "too long for one purpose: {files:?}");
 }
+
+/// Their `Cargo.toml` has `test = false`, for a test program without tests is built and linked all the same.
+#[test]
+fn packages_of_tests_have_no_unit_tests() {
+    let sources = sources("tests/packages").into_iter();
+    let mut unrun = sources.filter(|(file, text)| file.contains("/src/") && text.contains("test]\n"));
+    assert_eq!(unrun.next(), None, "cargo does not run these: move them into the `tests` folder of the package");
+}

@@ -1,6 +1,6 @@
 //! Cases about what compiles and runs, not about style.
 
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::pedantic)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 
 pub mod all_keys_in_any_order;
 pub mod argument_patterns;
