@@ -1,7 +1,6 @@
 //! What the macros accept, and what it does: each case is a module, as it would be a program.
 
 #![deny(future_incompatible, rust_2021_compatibility, rust_2024_compatibility)] // of no effect in a module
-#![allow(clippy::non_minimal_cfg)] // checked before modules are known
 
 mod now;
 mod registered;

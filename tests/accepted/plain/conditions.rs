@@ -20,7 +20,7 @@ mod cut_out {
     async fn with_its_module(_payload: NoSuchType) {}
 }
 
-#[cfg(all())]
+#[cfg(not(doc))]
 #[kiket::webhook("issue.created", version = "v1")]
 #[cfg(not(any()))]
 #[cfg_attr(all(), inline)]
