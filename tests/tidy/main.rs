@@ -1,6 +1,8 @@
 //! The walls of the house, as tests: who may name what. ARCHITECTURE.md says why.
 
 mod graph;
+#[cfg(unix)]
+mod release;
 mod words;
 
 use std::{
@@ -271,5 +273,9 @@ fn files_stay_of_a_size_to_read() {
 fn packages_of_tests_have_no_unit_tests() {
     let sources = sources("tests/packages").into_iter();
     let mut unrun = sources.filter(|(file, text)| file.contains("/src/") && text.contains("test]\n"));
-    assert_eq!(unrun.next(), None, "cargo does not run these: move them into the `tests` folder of the package");
+    assert_eq!(
+        unrun.next(),
+        None,
+        "cargo does not run these: move them into the `tests` folder of the package"
+    );
 }
