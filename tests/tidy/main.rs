@@ -1,6 +1,8 @@
 //! The walls of the house, as tests: who may name what. ARCHITECTURE.md says why.
 
 mod graph;
+#[cfg(unix)]
+mod release;
 mod words;
 
 use std::{
@@ -193,7 +195,8 @@ fn only_the_clock_knows_the_time_of_day() {
 
 #[test]
 fn only_the_start_reads_the_global_list_of_handlers() {
-    check("inventory::iter::<Registration>", &["extension/assemble.rs"]);
+    // And the test kit, to take a module for a program.
+    check("inventory::iter::<Registration>", &["extension/assemble.rs", "internals.rs"]);
 }
 
 #[test]
@@ -263,4 +266,16 @@ fn files_stay_of_a_size_to_read() {
     let files = long("kiket-macros/src", 160).chain(long("kiket-runtime/src", 420)).chain(long(KIT, 420));
     let files: Vec<_> = files.map(|(file, _)| file).collect();
     assert!(files.is_empty(), "too long for one purpose: {files:?}");
+}
+
+/// Their `Cargo.toml` has `test = false`, for a test program without tests is built and linked all the same.
+#[test]
+fn packages_of_tests_have_no_unit_tests() {
+    let sources = sources("tests/packages").into_iter();
+    let mut unrun = sources.filter(|(file, text)| file.contains("/src/") && text.contains("test]\n"));
+    assert_eq!(
+        unrun.next(),
+        None,
+        "cargo does not run these: move them into the `tests` folder of the package"
+    );
 }
