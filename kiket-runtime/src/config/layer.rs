@@ -117,7 +117,7 @@ impl Layer {
     pub(super) fn defaults() -> Self {
         Self {
             authentication: Some(Ok(Authentication::default())),
-            base_url: Some(Ok(BaseUrl::kiket())),
+            base_url: Some(Ok(BaseUrl::default())),
             telemetry: Some(true),
             host: Some("127.0.0.1".to_owned()),
             port: Some(Ok(8000)),
