@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     future::{Ready, ready},
     panic::Location,
     sync::Arc,
@@ -95,12 +94,6 @@ impl OwnRoutes {
             found.into_iter().map(|problem| problem.at(place.clone()))
         });
         checked.collect()
-    }
-}
-
-impl fmt::Debug for OwnRoutes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(_, place)| place)).finish()
     }
 }
 
