@@ -2,8 +2,6 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use http::StatusCode;
-
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
     client::{Client, ClientLimits, ClientOptions, Reporter},
@@ -126,7 +124,7 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
             tasks,
         }),
         deduplicator,
-        responder: responder(redactor, options.limits.give_up_undecodable),
+        responder: Responder { redactor, undecodable: options.limits.undecodable },
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
         requests: Requests::default(),
     };
@@ -140,15 +138,6 @@ fn note_of_endpoint((path, event): &(String, Option<EventName>)) -> String {
         Some(event) => format!("deliveries at `{path}` are `{event}`"),
         None => format!("deliveries at `{path}` are of the event that their body names"),
     }
-}
-
-fn responder(redactor: Redactor, give_up_undecodable: bool) -> Responder {
-    let undecodable = if give_up_undecodable {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::INTERNAL_SERVER_ERROR
-    };
-    Responder { redactor, undecodable }
 }
 
 fn client_options(config: &Config, limits: ClientLimits) -> ClientOptions {
