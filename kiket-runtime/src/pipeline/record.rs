@@ -7,7 +7,7 @@ use crate::{
     error::Rejection,
     handler::Route,
     telemetry::{Telemetry, TelemetryEvent},
-    types::Clock,
+    types::{Clock, milliseconds},
 };
 
 /// Records deliveries in the log and in telemetry.
@@ -37,7 +37,7 @@ fn log(ended: &Ended, duration: Duration) {
     let Ended { response, stop, .. } = ended;
     // Present in the log of a stored reply only.
     let (status, replayed) = (response.status.as_u16(), response.replayed.then_some(true));
-    let duration_ms = duration.as_secs_f64() * 1000.0;
+    let duration_ms = milliseconds(duration);
     let Some((code, error)) = stop.as_ref().and_then(Stop::logged) else {
         return tracing::info!(status, duration_ms, replayed, "delivery answered");
     };

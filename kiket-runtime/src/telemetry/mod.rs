@@ -3,6 +3,7 @@
 //! A delivery adds an event to a queue, which costs a lock and rarely a wake-up; a worker thread processes the queue a
 //! few times a second, calls the hook, and sends the records.
 
+mod json;
 mod logging;
 mod output;
 mod panics;

@@ -36,7 +36,10 @@ pub(crate) use self::{
     scope::{MissingScopes, allows},
     shortened::{LONGEST_ID, LONGEST_TEXT, shortened},
     sync::Mutex,
-    time::{LONGEST_RETRY_AFTER, read_rfc3339, read_time, retry_seconds, rfc3339, unix_time, whole_seconds},
+    time::{
+        LONGEST_RETRY_AFTER, milliseconds, read_rfc3339, read_time, retry_seconds, rfc3339, unix_time,
+        whole_seconds,
+    },
     timeout::read_timeout,
     unknown::{CONFIDENTIAL, unknown_fields},
     visits::visits,
