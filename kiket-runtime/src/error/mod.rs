@@ -15,7 +15,9 @@ mod startup;
 mod token;
 mod verification;
 
-pub(crate) use self::{chain::Chain, rejection::Rejection, retry::Classifiers, token::TokenError};
+pub(crate) use self::{
+    chain::Chain, rejection::Rejection, retry::Classifiers, startup::Findings, token::TokenError,
+};
 pub use self::{
     client::{ClientError, ClientErrorKind, FieldError},
     delivery::Error,

@@ -2,15 +2,13 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use http::StatusCode;
-
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
     client::{Client, ClientLimits, ClientOptions, Reporter},
     config::{Config, Unreadable},
     dedupe::{MemoryStore, store_from_url},
     delivery::{HandlerKey, Services, Tasks},
-    error::{Problem, StartupError},
+    error::{Findings, Problem, StartupError},
     extension::{
         consistency::{disagreements, without_version},
         endpoints::endpoints,
@@ -34,37 +32,36 @@ use crate::{
 pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     let registrations: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
     let mut handlers = options.handlers;
-    let mut problems: Vec<_> = handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)).collect();
-    let mut handlers_are_reported = !problems.is_empty();
+    let mut found = Findings::default();
+    found.problems.extend(handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)));
+    let mut handlers_are_reported = !found.problems.is_empty();
     let loaded = load(&options.manifest);
     let declared = loaded.as_ref().map(Option::as_ref).map_err(|_| Unreadable);
     let layered = Config::combine(options.layer, options.settings, &options.environment, declared);
-    let manifest = loaded.unwrap_or_else(|found| note(&mut problems, found));
-    let config = layered.map_or_else(|found| note(&mut problems, found), Some);
+    let manifest = found.take(loaded);
+    let config = found.take(layered.map(Some));
     let collected = collect(&registrations, &options.collected);
     handlers_are_reported |= collected.is_err();
-    handlers.extend(collected.unwrap_or_else(|found| note(&mut problems, found)));
+    handlers.extend(found.take(collected));
     handlers.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
-    problems.extend(unmet(&handlers, &options.states, config.as_ref()));
+    found.problems.extend(unmet(&handlers, &options.states, config.as_ref()));
     let needed = needed_secrets(&handlers);
     if handlers.is_empty() && !handlers_are_reported {
-        problems.push(no_handlers());
+        found.problems.push(no_handlers());
     }
-    problems.extend(wrong_prefix(&options.http.prefix));
-    let endpoints = manifest.as_ref().map_or(Ok(Vec::new()), endpoints);
-    options.http.endpoints = endpoints.unwrap_or_else(|found| note(&mut problems, found));
+    found.problems.extend(wrong_prefix(&options.http.prefix));
+    options.http.endpoints = found.take(manifest.as_ref().map_or(Ok(Vec::new()), endpoints));
     options.notes.extend(options.http.endpoints.iter().map(note_of_endpoint));
     let timeout = |key: &HandlerKey| timeout(key, manifest.as_ref(), &options.limits);
-    let registry = Registry::new(handlers, &options.middleware, timeout);
-    let registry = registry.map_or_else(|found| note(&mut problems, found), Some);
-    let mut warnings = manifest.as_ref().map(|manifest| manifest.warnings().to_vec()).unwrap_or_default();
+    let registry = found.take(Registry::new(handlers, &options.middleware, timeout).map(Some));
+    found.warnings.extend(manifest.iter().flat_map(Manifest::warnings).cloned());
     let mut token_rules = options.token_rules;
     if let Some(config) = &config {
-        warnings.extend_from_slice(&config.warnings);
+        found.warnings.extend_from_slice(&config.warnings);
         token_rules.fill(config.extension_number.as_deref(), config.token_audience.as_deref());
         let signed = config.authentication.needs_signatures();
-        let found = if signed { &mut warnings } else { &mut problems };
-        found.extend(unbound_tokens(config.authentication, &token_rules));
+        let unbound = unbound_tokens(config.authentication, &token_rules);
+        if signed { &mut found.warnings } else { &mut found.problems }.extend(unbound);
     }
     let mut differences = without_handlers(&registrations, &options.collected);
     if let (Some(manifest), Some(registry)) = (&manifest, &registry) {
@@ -73,17 +70,19 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     if let Some(config) = &config {
         differences.extend(missing_secrets(&needed, config));
         let default = config.default_version.as_ref().zip(registry.as_ref());
-        warnings.extend(default.and_then(|(version, registry)| without_version(version, &registry.routes())));
+        let lacking = default.and_then(|(version, registry)| without_version(version, &registry.routes()));
+        found.warnings.extend(lacking);
         differences.extend(manifest.iter().flat_map(|manifest| missing_settings(manifest, config)));
     }
-    if options.strict { &mut problems } else { &mut warnings }.extend(differences);
-    warnings.extend(fatal_panics(cfg!(panic = "abort")));
+    if options.strict { &mut found.problems } else { &mut found.warnings }.extend(differences);
+    found.warnings.extend(fatal_panics(cfg!(panic = "abort")));
     let run_without_store = options.dedupe.run_without_store;
     let deduplicator = config.as_ref().map(|config| deduplicator(config, options.dedupe)).transpose();
-    let deduplicator = deduplicator.unwrap_or_else(|problem| note(&mut problems, vec![problem])).flatten();
+    let deduplicator = found.take(deduplicator).flatten();
     let keys = registry.iter().flat_map(|registry| registry.routes()).map(|route| &*route.key);
     let endpoints = options.http.endpoints.iter().map(|(path, _)| path);
-    problems.extend(options.http.own_routes.collisions(&options.http.prefix, endpoints, keys));
+    found.problems.extend(options.http.own_routes.collisions(&options.http.prefix, endpoints, keys));
+    let Findings { problems, mut warnings } = found;
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
     };
@@ -125,7 +124,7 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
             tasks,
         }),
         deduplicator,
-        responder: responder(redactor, options.limits.give_up_undecodable),
+        responder: Responder { redactor, undecodable: options.limits.undecodable },
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
         requests: Requests::default(),
     };
@@ -139,15 +138,6 @@ fn note_of_endpoint((path, event): &(String, Option<EventName>)) -> String {
         Some(event) => format!("deliveries at `{path}` are `{event}`"),
         None => format!("deliveries at `{path}` are of the event that their body names"),
     }
-}
-
-fn responder(redactor: Redactor, give_up_undecodable: bool) -> Responder {
-    let undecodable = if give_up_undecodable {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::INTERNAL_SERVER_ERROR
-    };
-    Responder { redactor, undecodable }
 }
 
 fn client_options(config: &Config, limits: ClientLimits) -> ClientOptions {
@@ -222,12 +212,6 @@ fn fatal_panics(abort: bool) -> Option<Problem> {
         "with `panic = \"abort\"` the panic of a handler ends the process, and all running deliveries",
     );
     abort.then(|| problem.mend("remove `panic = \"abort\"` from the profile in `Cargo.toml`"))
-}
-
-/// Collects the problems of a failed step, and continues with an empty value, so that all problems are found.
-fn note<T: Default>(problems: &mut Vec<Problem>, found: Vec<Problem>) -> T {
-    problems.extend(found);
-    T::default()
 }
 
 fn load(source: &ManifestSource) -> Result<Option<Manifest>, Vec<Problem>> {

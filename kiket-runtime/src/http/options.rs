@@ -6,7 +6,7 @@ use super::own_routes::OwnRoutes;
 use crate::types::EventName;
 
 /// The limits and timeouts of HTTP, and the prefix of its routes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Options {
     /// The prefix of all paths, like `/kiket`.
     pub(crate) prefix: String,

@@ -192,14 +192,12 @@ impl Server {
             () = tokio::time::sleep(grace) => Some(format!("the grace period of {grace:?} is over")),
             signal = signals.next_apart() => Some(format!("a second signal, {signal}, ended the grace period")),
         };
-        let cut_off = cut_off.map(|why| (why, pipeline.concurrency.unfinished()));
-        if let Some((why, unfinished)) = &cut_off {
-            tracing::error!(in_flight = pipeline.concurrency.in_flight(), "{why}: {unfinished}");
+        let cut_off = cut_off.map(|why| format!("{why}: {}", pipeline.concurrency.unfinished()));
+        if let Some(cut_off) = &cut_off {
+            tracing::error!(in_flight = pipeline.concurrency.in_flight(), "{cut_off}");
         }
-        let (graceful, left) = match cut_off {
-            None => (true, grace.saturating_sub(began.elapsed())),
-            Some(_) => (false, Duration::ZERO),
-        };
+        let graceful = cut_off.is_none();
+        let left = if graceful { grace.saturating_sub(began.elapsed()) } else { Duration::ZERO };
         let ending = async {
             if let Some(ended) = ended {
                 return ended;
@@ -219,12 +217,7 @@ impl Server {
         if let Ok(ended) = ended {
             ended.map_err(io::Error::other)??;
         }
-        match cut_off {
-            None => Ok(()),
-            Some((why, unfinished)) => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, format!("{why}: {unfinished}")))
-            }
-        }
+        cut_off.map_or(Ok(()), |cut_off| Err(io::Error::new(io::ErrorKind::TimedOut, cut_off)))
     }
 }
 

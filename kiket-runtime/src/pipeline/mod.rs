@@ -31,7 +31,7 @@ pub(crate) use self::{
 };
 use self::{
     authorize::authorize,
-    completion::{caught_to_end, to_completion},
+    completion::to_completion,
     decode::decode,
     dedupe::{Claim, claim},
     outcome::Outcome,
@@ -44,7 +44,7 @@ use crate::{
     delivery::{Delivery, Request, Services},
     handler::{Registry, Route},
     metrics::Requests,
-    types::{EventVersion, caught},
+    types::{EventVersion, caught, caught_to_end},
 };
 
 /// The steps of a delivery and their configuration; one for an extension.

@@ -11,7 +11,7 @@ mod queue;
 mod record;
 mod worker;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 pub use self::{
     logging::init_logging,
@@ -77,12 +77,6 @@ impl Drop for Telemetry {
         if let Some(queue) = &self.0 {
             queue.close();
         }
-    }
-}
-
-impl fmt::Debug for Telemetry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Telemetry(on)" } else { "Telemetry(off)" })
     }
 }
 

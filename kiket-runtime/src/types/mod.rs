@@ -31,7 +31,7 @@ pub(crate) use self::{
     headers::Repeated,
     hex::{hex, sha256_of_parts},
     key::Key,
-    panic::{caught, message, note},
+    panic::{caught, caught_to_end, message, note},
     redact::Redactor,
     scope::{MissingScopes, allows},
     shortened::{LONGEST_ID, LONGEST_TEXT, shortened},
