@@ -38,7 +38,7 @@ pub(crate) use self::{
     sync::Mutex,
     time::{LONGEST_RETRY_AFTER, read_rfc3339, read_time, retry_seconds, rfc3339, unix_time, whole_seconds},
     timeout::read_timeout,
-    unknown::{CONFIDENTIAL, unknown_fields},
+    unknown::{CONFIDENTIAL, unknown_fields, unknown_members},
     visits::visits,
 };
 pub use self::{
