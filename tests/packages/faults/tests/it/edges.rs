@@ -151,3 +151,21 @@ fn no_reply_is_logged_by_the_client_of_a_store() {
         }
     }
 }
+
+#[test]
+fn the_start_warns_of_a_redis_that_evicts_keys() {
+    for policy in ["allkeys-lru", "volatile-ttl"] {
+        let Some(redis) = Redis::start_own(&["--maxmemory", "100mb", "--maxmemory-policy", policy]) else {
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let start = Start { store: redis.url().to_owned(), effects: folder.path().join("effects") };
+        let running = start.program(1).start();
+        let warned = running.log().find(|line| {
+            let line = serde_json::from_str::<Value>(line).ok()?;
+            line["message"].as_str()?.starts_with("Redis may evict").then_some(line)
+        });
+        let line = warned.unwrap_or_else(|| panic!("{}", running.log().text()));
+        assert_eq!((&line["level"], &line["policy"]), (&"WARN".into(), &policy.into()), "{line}");
+    }
+}
