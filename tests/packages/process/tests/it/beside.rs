@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use extension_process::{Connection, Program, Running, get, signed};
-use kiket::testing::FakePlatform;
+use kiket::testing::{Failure, FakePlatform};
 use serde_json::json;
 
 use super::{echo, served, wishing};
@@ -95,12 +95,17 @@ fn clients_of_other_services_can_be_made_in_setup() {
     }
 }
 
+/// The program with telemetry, which goes to `platform`.
+fn reporting_to(platform: &FakePlatform) -> Program {
+    let program = served().without_env("KIKET_SDK_TELEMETRY_OPTOUT").env("KIKET_BASE_URL", platform.url());
+    let program = program.env("KIKET_WORKSPACE_TOKEN", platform.token());
+    program.env("KIKET_EXTENSION_API_KEY", platform.api_key())
+}
+
 #[test]
 fn telemetry_is_sent_before_the_process_ends() {
     let platform = FakePlatform::builder().extension_id("com.example.served").start().unwrap();
-    let program = served().without_env("KIKET_SDK_TELEMETRY_OPTOUT").env("KIKET_BASE_URL", platform.url());
-    let program = program.env("KIKET_WORKSPACE_TOKEN", platform.token());
-    let running = program.env("KIKET_EXTENSION_API_KEY", platform.api_key()).start();
+    let running = reporting_to(&platform).start();
     for number in 0..20 {
         assert_eq!(running.ask(&signed("echo.strict", "v1", &json!({ "id": number, "a": 1 }))).status, 200);
     }
@@ -108,4 +113,17 @@ fn telemetry_is_sent_before_the_process_ends() {
     let records = platform.telemetry();
     assert_eq!(records.len(), 20, "{records:?}");
     assert!(records.iter().all(|record| record["event"] == "echo.strict" && record["status"] == "ok"));
+}
+
+#[test]
+fn telemetry_that_hangs_does_not_keep_a_process_from_its_end() {
+    let platform = FakePlatform::builder().extension_id("com.example.served").start().unwrap();
+    platform.fail(Failure::hang());
+    let running = reporting_to(&platform).start();
+    for number in 0..20 {
+        assert_eq!(running.ask(&signed("echo.strict", "v1", &json!({ "id": number, "a": 1 }))).status, 200);
+    }
+    let ended = running.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.contains("telemetry is not sent in full"), "{}", ended.stdout);
 }
