@@ -256,6 +256,24 @@ fn only_models_and_events_of_the_runtime_name_its_macros() {
     check("kiket_macros", &["events/", "model/"]);
 }
 
+/// Wire contract, unknown-fields.
+#[test]
+fn unknown_fields_are_read_without_secrets() {
+    let mut found = Vec::new();
+    for (file, text) in sources("kiket-runtime/src").into_iter().filter(|(file, _)| !is_test(file)) {
+        let code = code(&text);
+        for (at, _) in code.match_indices("#[serde(flatten)]") {
+            let derives = code[..at].rfind("#[derive(").map_or("", |from| &code[from..at]);
+            let reads = derives.lines().next().is_some_and(|line| line.contains("Deserialize"));
+            // What is read as another type is checked there; of the page of a list nothing is kept.
+            if reads && !derives.contains("serde(try_from") && !file.ends_with("client/page.rs") {
+                found.push(format!("{file}:{}", code[..at].lines().count()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "add `deserialize_with = \"unknown_fields\"`, or `unknown_members`: {found:?}");
+}
+
 #[test]
 fn files_stay_of_a_size_to_read() {
     let long = |folder, limit| {

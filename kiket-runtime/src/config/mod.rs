@@ -512,6 +512,31 @@ settings:
         check(&[("OPTIONAL", "x")], "OPTIONAL", None, None);
         check(&[("HOME", "/root")], "HOME", None, None);
         check(&[("KIKET_SETTING_HOME", "x")], "HOME", Some("x"), Some("KIKET_SETTING_HOME"));
+        for name in [
+            "PATH",
+            "HOME",
+            "USER",
+            "HOST",
+            "HOSTNAME",
+            "PORT",
+            "LANG",
+            "TZ",
+            "PWD",
+            "SHELL",
+            "TERM",
+            "RUST_LOG",
+            "KIKET_WORKSPACE_TOKEN",
+            "KIKET_WEBHOOK_SECRET_PREVIOUS",
+            "KIKET_BASE_URL",
+            "KIKET_DEDUPE_NAMESPACE",
+        ] {
+            let of_others = manifest(&format!("settings: [{{ key: {name}, required: true, secret: true }}]"));
+            let variables = [(name, "8000")].map(|(name, value)| {
+                if name == "KIKET_BASE_URL" { (name, "http://127.0.0.1") } else { (name, value) }
+            });
+            let config = configured(Some(&of_others), &variables).unwrap();
+            assert!(config.settings.find(name).is_none(), "{name}");
+        }
         check(&[], "RATIO", Some("1.10"), None);
         // Of what nothing declares, a secret is found.
         let config = configured(None, &[("KIKET_SECRET_FREE", "f"), ("FREE", "x")]).unwrap();

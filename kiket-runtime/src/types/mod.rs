@@ -41,7 +41,7 @@ pub(crate) use self::{
         whole_seconds,
     },
     timeout::read_timeout,
-    unknown::{CONFIDENTIAL, unknown_fields},
+    unknown::{CONFIDENTIAL, unknown_fields, unknown_members},
     visits::visits,
 };
 pub use self::{
