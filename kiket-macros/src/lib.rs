@@ -165,8 +165,8 @@ pub fn webhook(args: TokenStream, item: TokenStream) -> TokenStream {
 /// `id: Option<Id>` and `occurred_at: Option<Timestamp>`.
 ///
 /// ```
-/// use kiket::{Event, events::Actor, model::{Id, Timestamp}};
-/// use serde_json::{Map, Value, json};
+/// use kiket::{Event, events::Actor, model::{Extra, Id, Timestamp}};
+/// use serde_json::json;
 ///
 /// #[derive(Debug, Clone, Default, PartialEq, Event)]
 /// #[event(name = "ship.arrived", model)]
@@ -177,7 +177,7 @@ pub fn webhook(args: TokenStream, item: TokenStream) -> TokenStream {
 ///     pub captain: Option<Actor>,
 ///     pub id: Option<Id>,
 ///     pub occurred_at: Option<Timestamp>,
-///     pub extra: Map<String, Value>,
+///     pub extra: Extra,
 /// }
 ///
 /// let body = json!({ "id": 9, "data": { "vessel": { "key": "beagle" }, "captainId": 7, "berth": 3 } });
@@ -197,12 +197,12 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 /// Derives lenient deserialization, serialization and setters for a struct.
 ///
 /// The derive implements `serde::Deserialize` and `serde::Serialize` and adds methods. The struct has named fields,
-/// `Default` and `PartialEq`, and a field `extra: serde_json::Map<String, serde_json::Value>` for unknown members. To use
-/// models in an event of your own, see [`Event`](macro@Event).
+/// `Default` and `PartialEq`, and a field `extra: kiket::model::Extra` for unknown members. To use models in an event of your
+/// own, see [`Event`](macro@Event).
 ///
 /// ```
-/// use kiket::{Model, events::Actor, model::Id};
-/// use serde_json::{Map, Value, json};
+/// use kiket::{Model, events::Actor, model::{Extra, Id}};
+/// use serde_json::json;
 ///
 /// #[derive(Debug, Clone, Default, PartialEq, Model)]
 /// #[model(expecting = "a ship, as an object or its id", plain = Self::take_plain)]
@@ -213,7 +213,7 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 ///     pub state: Option<String>,
 ///     pub captain: Option<Actor>,
 ///     pub ports: Vec<String>,
-///     pub extra: Map<String, Value>,
+///     pub extra: Extra,
 /// }
 ///
 /// impl Ship {

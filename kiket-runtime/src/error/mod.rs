@@ -13,10 +13,16 @@ mod retry;
 mod signature;
 mod startup;
 mod token;
+mod undecodable;
 mod verification;
 
 pub(crate) use self::{
-    chain::Chain, rejection::Rejection, retry::Classifiers, startup::Findings, token::TokenError,
+    chain::Chain,
+    rejection::Rejection,
+    retry::Classifiers,
+    startup::Findings,
+    token::TokenError,
+    undecodable::{located, undecodable},
 };
 pub use self::{
     client::{ClientError, ClientErrorKind, FieldError},

@@ -22,7 +22,9 @@ use crate::{
     http::Routes,
     manifest::Manifest,
     metrics::{Metrics, Requests},
-    pipeline::{Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Tokens, Watch},
+    pipeline::{
+        Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Store, Tokens, Watch,
+    },
     store::{KeySpace, Retention},
     telemetry::{Telemetry, TelemetryContext, redact_panics},
     types::{Clock, EventName, Mutex, Redactor},
@@ -157,16 +159,17 @@ fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>,
     if off {
         return Ok(None);
     }
-    let (store, chosen) = match (store, &config.dedupe_url) {
-        (Some(store), _) => (store, true),
-        (None, Some(url)) => (store_from_url(url.expose())?, true),
-        (None, None) => (Arc::new(MemoryStore::new()) as _, false),
+    let store = match (store, &config.dedupe_url) {
+        (Some(store), _) => Store::Configured(store),
+        (None, Some(url)) => Store::Configured(store_from_url(url.expose())?),
+        (None, None) => Store::Memory(MemoryStore::new()),
     };
-    if store.is_shared() && config.id.as_deref().is_none_or(|id| id.trim().is_empty()) {
+    let is_shared = matches!(&store, Store::Configured(store) if store.is_shared());
+    if is_shared && config.id.as_deref().is_none_or(|id| id.trim().is_empty()) {
         return Err(without_id());
     }
     let retention = retention.map_or_else(|| Ok(Retention::default()), Retention::new)?;
-    Ok(Some(Deduplicator { store, chosen, retention, run_without_store }))
+    Ok(Some(Deduplicator { store, retention, run_without_store }))
 }
 
 fn without_id() -> Problem {
@@ -190,8 +193,10 @@ fn authenticator(
     let tokens = || -> Result<_, Vec<Problem>> {
         // Used tokens are stored even if deduplication is off. In memory they have a store of their own: replies are large and
         // would evict them.
-        let chosen = deduplicator.filter(|dedupe| dedupe.chosen).map(|dedupe| Arc::clone(&dedupe.store));
-        let memory = chosen.unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let memory = match deduplicator.map(|deduplicator| &deduplicator.store) {
+            Some(Store::Configured(store)) => Arc::clone(store),
+            _ => Arc::new(MemoryStore::new()),
+        };
         let verifier = TokenVerifier::new(rules, &config.base_url)?;
         let keys = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
         Ok(Tokens { verifier, memory, keys, run_without_store })

@@ -208,7 +208,10 @@ impl Tokens {
     /// other delivery may use it.
     async fn remember(&self, id: &str, fingerprint: &Bytes, seconds: u64) -> Result<(), Refused> {
         // Deliveries are in the same store; their keys begin with the name of an event, which is never empty.
-        let key = self.keys.key(&format!(":jti:{id}"));
+        let key = self.keys.key(|text| {
+            text.push_str(":jti:");
+            text.push_str(id);
+        });
         let (latest, late) = (Instant::now() + STORE, "it does not respond");
         let begun = before(latest, self.memory.begin(&key, STORE), late).await;
         match begun.map_err(Refused::StoreDown)? {

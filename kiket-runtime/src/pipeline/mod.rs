@@ -23,7 +23,7 @@ pub(crate) use self::{
     arrivals::{Arrivals, Arriving},
     authenticate::{Authenticator, Tokens},
     concurrency::ConcurrencyLimit,
-    dedupe::Deduplicator,
+    dedupe::{Deduplicator, Store},
     record::Recorder,
     respond::Responder,
     response::Response,
