@@ -161,7 +161,7 @@ fn only_http_and_its_test_doubles_know_the_web_framework() {
     check("actix_http", &["http/connection.rs", "http/server.rs"]);
     check("actix_service", &["http/connection.rs", "http/server.rs"]);
     check("actix_server::", &["http/server.rs"]);
-    check("socket2", &["http/server.rs"]);
+    check("socket2", &["http/listener.rs"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod body;
 mod connection;
+mod listener;
 mod options;
 mod own_routes;
 mod path;
