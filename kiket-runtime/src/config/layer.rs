@@ -9,7 +9,7 @@ use crate::{
     },
     error::Problem,
     manifest::{Manifest, Reference, read_regular},
-    types::{Authentication, BaseUrl, EventVersion, Secret},
+    types::{Authentication, BaseUrl, EventVersion, ListenAddress, Secret},
 };
 
 /// The values of one source. A value that does not parse is a problem, which counts only if no layer above has the value.
@@ -33,6 +33,7 @@ pub(crate) struct Layer {
     pub(crate) telemetry: Option<bool>,
     pub(crate) host: Option<String>,
     pub(crate) port: Option<Read<u16>>,
+    pub(crate) metrics: Option<Read<ListenAddress>>,
     /// It may have a password.
     pub(crate) dedupe_url: Option<Given>,
     pub(crate) dedupe_namespace: Option<Read<String>>,
@@ -62,6 +63,7 @@ impl Layer {
             telemetry: self.telemetry.or(below.telemetry),
             host: self.host.or(below.host),
             port: self.port.or(below.port),
+            metrics: self.metrics.or(below.metrics),
             dedupe_url: self.dedupe_url.or(below.dedupe_url),
             dedupe_namespace: self.dedupe_namespace.or(below.dedupe_namespace),
             auto_env_secrets: self.auto_env_secrets.or(below.auto_env_secrets),
@@ -89,6 +91,7 @@ impl Layer {
             telemetry: variable("KIKET_SDK_TELEMETRY_OPTOUT").map(|text| !opts_out(&text)),
             host: variable("HOST"),
             port: variable("PORT").map(|text| port(&text)),
+            metrics: variable(METRICS).map(|text| metrics_address(METRICS, &text)),
             dedupe_url: hidden("KIKET_DEDUPE_URL", Use::Text),
             dedupe_namespace: variable(DEDUPE_NAMESPACE).map(|text| namespace(&text)),
             ..Self::default()
@@ -185,6 +188,7 @@ pub(crate) fn default_version(source: &str, text: &str) -> Read<EventVersion> {
 
 const AUTHENTICATION: &str = "KIKET_AUTHENTICATION";
 const DEFAULT_VERSION: &str = "KIKET_DEFAULT_EVENT_VERSION";
+const METRICS: &str = "KIKET_METRICS_ADDR";
 const DEDUPE_NAMESPACE: &str = "KIKET_DEDUPE_NAMESPACE";
 pub(crate) const BASE_URL: &str = "KIKET_BASE_URL";
 pub(crate) const TELEMETRY_URL: &str = "KIKET_SDK_TELEMETRY_URL";
@@ -227,6 +231,15 @@ fn port(text: &str) -> Read<u16> {
     text.trim().parse().map_err(|_| {
         Problem::new(format!("`PORT` is not a port: expected 0 to 65535, found `{text}`"))
             .mend("set it to a number, or unset it to listen on 8000")
+    })
+}
+
+/// The address of the listener of metrics, which `source` gives.
+pub(crate) fn metrics_address(source: &str, text: &str) -> Read<ListenAddress> {
+    text.parse().map_err(|invalid| {
+        let found = text.escape_debug();
+        Problem::new(format!("`{source}` is no address to listen on: {invalid}, found `{found}`"))
+            .mend(format!("set `{source}` to an address and a port, or unset it for no metrics"))
     })
 }
 

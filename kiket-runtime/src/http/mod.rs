@@ -3,6 +3,7 @@
 mod body;
 mod connection;
 mod listener;
+mod metrics;
 mod options;
 mod own_routes;
 mod path;

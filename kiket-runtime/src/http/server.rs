@@ -2,23 +2,16 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use actix_http::{
-    HttpService,
-    error::{DispatchError, ParseError},
-};
-use actix_server::{GracefulShutdownSignal, ServerBuilder};
-use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_http::error::{DispatchError, ParseError};
 use actix_web::{
-    App, HttpRequest,
-    dev::{self, AppConfig},
-    rt::net::TcpStream,
-    web,
+    HttpRequest, dev,
+    web::{self, ServiceConfig},
 };
 use tokio::time::Instant;
 
 use super::{
-    connection::{Connection, tracked},
-    listener::listen,
+    listener::{CLOSING_SECONDS, Listener, Listening},
+    metrics,
     respond::not_found,
     routes::Routes,
     signals::Signals,
@@ -52,13 +45,15 @@ use crate::{
 pub struct Server {
     listening: dev::Server,
     addresses: Vec<SocketAddr>,
+    metrics: Option<Listening>,
     routes: Routes,
     stop: tokio::sync::watch::Sender<bool>,
     announce: Announce,
 }
 
-/// Prints the report of the start, with these addresses. Where the program has no log, it does so only if asked to.
-pub(crate) type Announce = Box<dyn FnOnce(&[SocketAddr], bool) + Send>;
+/// Prints the report of the start, with the addresses of deliveries and those of metrics. Where the program has no log, it does so
+/// only if asked to.
+pub(crate) type Announce = Box<dyn FnOnce(&[SocketAddr], &[SocketAddr], bool) + Send>;
 
 /// Stops a [`Server`] from elsewhere.
 #[derive(Debug, Clone)]
@@ -71,20 +66,10 @@ impl ServerHandle {
     }
 }
 
-/// How long an idle connection is kept: longer than load balancers keep theirs, so that the balancer closes it, and
-/// never at the moment a delivery is sent.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// The longest head timeout: its sum with a time must not overflow.
 const LONGEST_HEAD: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long a closing connection may take to write the rest, and to read what the client still sends.
-const DISCONNECTING: Duration = Duration::from_secs(1);
-/// How many bytes of responses may wait in this process before a connection leaves its next request unhandled: the
-/// responses to all small requests that it reads at once. A response takes less memory than its request.
-const WRITE_BUFFER: usize = 64 * 1024;
 /// How long the requests of the connections that were accepted last may take.
 const LAST_RESPONSES: Duration = Duration::from_millis(100);
-/// How long connections may take to close after the last response.
-const CLOSING_SECONDS: u64 = 2;
 /// How long the end may take where nothing of the grace period is left. A thread that hangs does not delay the end of the
 /// process further.
 const ENDING: Duration = Duration::from_secs(CLOSING_SECONDS + 2);
@@ -101,34 +86,35 @@ impl Server {
         port: u16,
         announce: Announce,
     ) -> Result<Self, StartupError> {
-        let mut server = ServerBuilder::new().shutdown_timeout(CLOSING_SECONDS).disable_signals();
-        if let Some(workers) = routes.options.workers {
-            server = server.workers(workers);
+        let Listening { server, addresses } = {
+            let routes = routes.clone();
+            let head_wait = routes.options.head_timeout.min(LONGEST_HEAD);
+            let listener =
+                Listener { name: "kiket", workers: routes.options.workers, connections: None, head_wait };
+            let pipeline = Arc::clone(&routes.pipeline);
+            let configure = move |config: &mut ServiceConfig| configure(&routes, config);
+            listener.bind(host, port, configure, move |error| note_unreadable(&pipeline, error))
         }
-        let mut addresses = Vec::new();
-        let listening = listen(host, port).and_then(|sockets| {
-            for socket in sockets {
-                let address = socket.local_addr()?;
-                let (routes, stopping) = (routes.clone(), server.graceful_shutdown_signal());
-                let service = move || service(&routes, address, stopping.clone());
-                server = server.listen("kiket", socket, service)?;
-                addresses.push(address);
-            }
-            Ok(server.run())
-        });
-        let listening = listening.map_err(|error| cannot_listen(host, port, &error))?;
-        Ok(Self { addresses, ..Self::of_app(listening, routes, announce) })
+        .map_err(|error| cannot_listen(host, port, &error))?;
+        Ok(Self { addresses, ..Self::of_app(server, routes, announce)? })
     }
 
     /// The server of an app that `routes` are mounted into.
-    pub(crate) fn of_app(app: dev::Server, routes: Routes, announce: Announce) -> Self {
+    pub(crate) fn of_app(app: dev::Server, routes: Routes, announce: Announce) -> Result<Self, StartupError> {
         let stop = tokio::sync::watch::Sender::new(false);
-        Self { listening: app, addresses: Vec::new(), routes, stop, announce }
+        let metrics = routes.options.metrics.as_ref();
+        let metrics = metrics.map(|address| metrics::bind(address, &routes.pipeline)).transpose()?;
+        Ok(Self { listening: app, addresses: Vec::new(), metrics, routes, stop, announce })
     }
 
     /// The addresses that it listens on, with the port that was assigned for port 0.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The addresses that it serves [metrics](crate::HttpOptions::metrics) on; none unless that is set.
+    pub fn metrics_addresses(&self) -> &[SocketAddr] {
+        self.metrics.as_ref().map_or(&[], |metrics| &metrics.addresses)
     }
 
     /// A handle that stops the server.
@@ -155,10 +141,13 @@ impl Server {
 
     /// Announces the start, in any case if `always`, and runs.
     pub(crate) async fn announced(self, always: bool) -> io::Result<()> {
-        let Self { listening, addresses, routes: Routes { pipeline, options, .. }, stop, announce } = self;
+        let measured = self.metrics_addresses().to_vec();
+        let Self { listening, addresses, metrics, routes: Routes { pipeline, options, .. }, stop, announce } =
+            self;
         // A supervisor that reads the announcement may send a signal at once.
         let mut signals = Signals::listen()?;
-        announce(&addresses, always);
+        announce(&addresses, &measured, always);
+        let metrics = metrics.map(|metrics| (metrics.server.handle(), tokio::spawn(metrics.server)));
         let mut stopped = stop.subscribe();
         let handle = listening.handle();
         let mut running = tokio::spawn(listening);
@@ -205,6 +194,10 @@ impl Server {
             running.await
         };
         let ended = tokio::time::timeout(left.max(ENDING), ending).await;
+        // Metrics can be read until nothing is counted any more.
+        if let Some((handle, serving)) = metrics {
+            let _ = tokio::time::timeout(ENDING, async { tokio::join!(handle.stop(true), serving) }).await;
+        }
         pipeline.recorder.telemetry.flush(LAST_RECORDS).await;
         let _ = tokio::task::spawn_blocking(|| flush_output(LAST_LINES)).await;
         if let Ok(ended) = ended {
@@ -219,43 +212,14 @@ impl Server {
     }
 }
 
-/// The service of connections, as `HttpServer` would build it, but over our own connection type.
-fn service(
-    routes: &Routes,
-    address: SocketAddr,
-    stopping: GracefulShutdownSignal,
-) -> impl ServiceFactory<TcpStream, Config = ()> + use<> {
-    let head_wait = routes.options.head_timeout.min(LONGEST_HEAD);
-    let unrouted = {
-        let routes = routes.clone();
-        move |request: HttpRequest, payload: web::Payload| {
-            routes.note_unrouted(&request);
-            not_found(payload)
-        }
-    };
-    let app = App::new().configure(|config| routes.configure(config)).default_service(web::to(unrouted));
-    let pipeline = Arc::clone(&routes.pipeline);
-    let http = HttpService::build()
-        .keep_alive(KEEP_ALIVE)
-        .h1_write_buffer_size(WRITE_BUFFER)
-        .client_request_timeout(Duration::ZERO) // `Connection` has one
-        .client_disconnect_timeout(DISCONNECTING)
-        .local_addr(address)
-        .graceful_shutdown_signal(move || {
-            let stopping = stopping.clone();
-            async move { stopping.notified().await }
-        })
-        .on_connect_ext(Connection::share_stage)
-        .h1(tracked(map_config(app, |()| AppConfig::default())));
-    fn_service(move |stream: TcpStream| async move {
-        let peer = stream.peer_addr().ok();
-        Ok((Connection::new(stream, head_wait), peer))
-    })
-    .and_then(http)
-    .map_err(move |error| {
-        note_unreadable(&pipeline, &error);
-        error
-    })
+/// The app of connections for deliveries.
+fn configure(routes: &Routes, config: &mut ServiceConfig) {
+    routes.configure(config);
+    let routes = routes.clone();
+    config.default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
+        routes.note_unrouted(&request);
+        not_found(payload)
+    }));
 }
 
 /// Logs a request that actix-http refused by itself, with 400 or 431: no route has seen it (wire contract,
@@ -263,7 +227,7 @@ fn service(
 fn note_unreadable(pipeline: &Pipeline, error: &DispatchError) {
     let DispatchError::Parse(error) = error else { return };
     let status = if matches!(error, ParseError::TooLarge) { 431 } else { 400 };
-    if let Some(count) = pipeline.requests.unreadable.count(pipeline.recorder.clock.unix_seconds()) {
+    if let Some(count) = pipeline.metrics.unreadable.count(pipeline.recorder.clock.unix_seconds()) {
         tracing::warn!(status, count, "request refused: it is not readable as HTTP: {error}");
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     delivery::Delivery,
     error::{Chain, Rejection},
     handler::Route,
+    metrics::Metrics,
     store::{
         BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, Retention, StoreError, StoreFuture,
         StoredReply,
@@ -24,6 +25,7 @@ pub(crate) struct Deduplicator {
     pub(crate) retention: Retention,
     /// Whether deliveries run while the store is down, at the risk of running twice.
     pub(crate) run_without_store: bool,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// The right to run a delivery and to store its response; it may be that of a delivery that is not deduplicated.
@@ -63,12 +65,15 @@ impl Deduplicator {
         let begun = self.store.begin(&key, delivery.remaining() + BEYOND_DEADLINE);
         // A store of the user's may have no timeout of its own.
         let late = "it does not respond before the delivery's deadline";
-        match before(delivery.deadline(), begun, late).await {
+        let begun = before(delivery.deadline(), begun, late).await;
+        let counted = &self.metrics.store;
+        match begun {
             Ok(BeginOutcome::Leased(token)) => {
                 let (delivery, guards) = (delivery.clone(), delivery.event().as_str().starts_with(GUARDS));
                 Ok(Claim(Some(LeaseGuard { deduplicator: self, key, token, delivery, guards })))
             }
             Ok(BeginOutcome::Done(stored)) => {
+                counted.replayed.add();
                 if stored.request_hash().is_some_and(|hash| Some(hash) != delivery.content_hash()) {
                     tracing::warn!(
                         "the delivery has the id of another one with another body: it gets the reply of that one, and its \
@@ -78,13 +83,16 @@ impl Deduplicator {
                 Err(Stop::Replayed(stored))
             }
             Ok(BeginOutcome::Running { remaining }) => {
+                counted.running.add();
                 Err(Stop::refused(Rejection::still_running(remaining)))
             }
             Err(error) if self.run_without_store => {
+                counted.begin_errors.add();
                 tracing::error!(error = %Chain(&error), "the deduplication store is down: the delivery runs without it");
                 Ok(Claim::none())
             }
             Err(error) => {
+                counted.begin_errors.add();
                 tracing::error!(error = %Chain(&error), "the deduplication store is down: the delivery has to be sent again");
                 Err(Stop::refused(Rejection::STORE_DOWN))
             }
@@ -127,20 +135,27 @@ impl Claim<'_> {
 
 impl LeaseGuard<'_> {
     async fn commit(self, reply: &StoredReply) {
-        let Self { deduplicator: Deduplicator { store, retention, .. }, key, token, .. } = self;
+        let Self { deduplicator: Deduplicator { store, retention, metrics, .. }, key, token, .. } = self;
         match in_lease(store.commit(&key, &token, reply, retention.duration())).await {
             Ok(LeaseState::Held) => {}
-            Ok(LeaseState::Lost) => tracing::warn!(
-                "lease expired before the reply was stored; another process may have handled the delivery again"
-            ),
+            Ok(LeaseState::Lost) => {
+                metrics.store.leases_lost.add();
+                tracing::warn!(
+                    "lease expired before the reply was stored; another process may have handled the delivery again"
+                );
+            }
             // The handler ran all the same; an attempt after the lease may run it again.
-            Err(error) => tracing::error!(error = %Chain(&error), "the reply could not be stored"),
+            Err(error) => {
+                metrics.store.commit_errors.add();
+                tracing::error!(error = %Chain(&error), "the reply could not be stored");
+            }
         }
     }
 
     async fn release(self) {
         let Self { deduplicator, key, token, .. } = self;
         if let Err(error) = in_lease(deduplicator.store.release(&key, &token)).await {
+            deduplicator.metrics.store.release_errors.add();
             tracing::error!(error = %Chain(&error), "the lease could not be given back: it ends by itself");
         }
     }
