@@ -20,12 +20,13 @@ use crate::{
 /// The names that the derives of models and payloads use.
 pub mod model {
     pub use serde;
-    pub use serde_json::{Map, Value};
+    pub use serde_json::Value;
 
     pub use crate::{
         events::payload::{EventPayload, Within, payload, write_name},
         model::{
-            fields::{Lenient, Read, Serde, Typed, finish, read, skip, write},
+            extra::{Json, finish, keep},
+            fields::{Lenient, Read, Serde, Typed, read, skip, write},
             members::{Members, whole},
         },
         types::{ENVELOPE, Id, IntoOption, Timestamp},

@@ -340,8 +340,8 @@ async fn sla_events_are_filtered_and_keep_unknown_fields() {
     assert_eq!(events.len(), 1);
     assert_eq!((&events[0].state, &events[0].issue_id), (&Some(SlaState::Imminent), &Some(Id::from(42))));
     assert_eq!(
-        (events[0].metrics.duration_minutes, &events[0].extra["severity"]),
-        (Some(80.0), &json!("high"))
+        (events[0].metrics.duration_minutes, events[0].extra.get("severity").unwrap()),
+        (Some(80.0), Some("high"))
     );
 
     // The id of a response is the next question's, also when it is a text.
@@ -369,7 +369,7 @@ async fn sla_events_are_filtered_and_keep_unknown_fields() {
     world.platform.fail(Failure::body(odd.to_string()).times(1));
     let events = world.endpoints().sla_events(7).list(SlaFilter::default()).await.unwrap();
     assert_eq!(events[0].state, Some(SlaState::Other("paused".into())));
-    assert_eq!((&events[1].issue_id, &events[1].extra["case_id"]), (&None, &json!("case_1")));
+    assert_eq!((&events[1].issue_id, events[1].extra.get("case_id").unwrap()), (&None, Some("case_1")));
     refuse(&world, 403);
     assert_eq!(status(world.endpoints().sla_events(7).list(SlaFilter::default()).await), 403);
 }

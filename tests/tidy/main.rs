@@ -160,10 +160,10 @@ fn only_http_and_its_test_doubles_know_the_web_framework() {
         &["http/", "internals.rs", "kiket-testing/src/extension.rs", "kiket-testing/src/platform/"],
     );
     // What it is made of: only where connections are made.
-    check("actix_http", &["http/connection.rs", "http/server.rs"]);
-    check("actix_service", &["http/connection.rs", "http/server.rs"]);
-    check("actix_server::", &["http/server.rs"]);
-    check("socket2", &["http/server.rs"]);
+    check("actix_http", &["http/connection.rs", "http/listener.rs", "http/server.rs"]);
+    check("actix_service", &["http/connection.rs", "http/listener.rs"]);
+    check("actix_server::", &["http/listener.rs"]);
+    check("socket2", &["http/listener.rs"]);
 }
 
 #[test]
@@ -254,6 +254,24 @@ fn only_models_and_events_of_the_runtime_name_its_macros() {
     }
     // Models and payloads derive what those of users derive; nothing else of the runtime is made by macros.
     check("kiket_macros", &["events/", "model/"]);
+}
+
+/// Wire contract, unknown-fields.
+#[test]
+fn unknown_fields_are_read_without_secrets() {
+    let mut found = Vec::new();
+    for (file, text) in sources("kiket-runtime/src").into_iter().filter(|(file, _)| !is_test(file)) {
+        let code = code(&text);
+        for (at, _) in code.match_indices("#[serde(flatten)]") {
+            let derives = code[..at].rfind("#[derive(").map_or("", |from| &code[from..at]);
+            let reads = derives.lines().next().is_some_and(|line| line.contains("Deserialize"));
+            // What is read as another type is checked there; of the page of a list nothing is kept.
+            if reads && !derives.contains("serde(try_from") && !file.ends_with("client/page.rs") {
+                found.push(format!("{file}:{}", code[..at].lines().count()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "add `deserialize_with = \"unknown_fields\"`, or `unknown_members`: {found:?}");
 }
 
 #[test]

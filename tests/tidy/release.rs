@@ -110,8 +110,10 @@ fn all_that_is_missing_is_shown_at_once_and_ends_a_release() {
     let second = fs::read_to_string(workspace.0.path().join("second/Cargo.toml")).unwrap();
     workspace
         .write("second/Cargo.toml", &second.replace("0.2.0", "0.3.0").replace("license", "keywords = []\n#"));
-    workspace
-        .write("CHANGELOG.md", "# Changelog\n\n## Unreleased\n\n- It works.\n\n## 0.2.0-beta\n\n- Started.\n");
+    workspace.write(
+        "CHANGELOG.md",
+        "# Changelog\n\n## Unreleased\n\n- It works.\n\n## 0.2.0-beta\n\n- Started.\n",
+    );
     workspace.write("README.md", "first = \"0.1\"\n");
     workspace.git(&["tag", "-d", "v0.2.0"]);
     workspace.with_a_registry();

@@ -46,8 +46,7 @@ const PLAIN: &str = "what stands for the whole is taken by a function, like `pla
 const COMPLETE: &str = "an event is completed by a function, like `complete = Self::complete`";
 const STRUCT: &str = "a model is a struct with named fields";
 const GENERICS: &str = "a model has no type or lifetime parameters";
-const EXTRA: &str =
-    "a model keeps members without a meaning in a field `extra: serde_json::Map<String, serde_json::Value>`";
+const EXTRA: &str = "a model keeps members without a meaning in a field `extra: kiket::model::Extra`";
 const INSIDE: &str = "a field stands inside of another field of the same struct";
 const EVENT: &str = "the payload of an event has the fields `id: Option<kiket::Id>` and `occurred_at: Option<kiket::Timestamp>`";
 const FIELDS: &str = "keys of fields are read in a model, so write `#[event(name = \"ship.arrived\", model)]` above the struct, or leave them out";

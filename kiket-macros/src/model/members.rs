@@ -67,8 +67,8 @@ pub(super) fn members(input: &Input) -> TokenStream {
 
             #plain
 
-            fn extra(&mut self) -> &mut #path::Map<::std::string::String, #path::Value> {
-                &mut self.extra
+            fn keep(&mut self, name: ::std::borrow::Cow<'_, str>, json: #path::Json<'_>) {
+                #path::keep(&mut self.extra, name, json);
             }
         }
     }

@@ -73,7 +73,7 @@ fn every_key_of_a_model() {
                 pub hull: Hull,
                 #[model(inside = hull, flatten(from = FROM, id = "mast_id"))]
                 pub mast: Mast,
-                pub extra: Map<String, Value>,
+                pub extra: Extra,
             }
         "#,
         &expect![[r##"
@@ -160,13 +160,12 @@ fn every_key_of_a_model() {
                 fn take_plain(&mut self, plain: ::kiket::__private::model::Id) -> bool {
                     Self::take_plain(self, plain)
                 }
-                fn extra(
+                fn keep(
                     &mut self,
-                ) -> &mut ::kiket::__private::model::Map<
-                    ::std::string::String,
-                    ::kiket::__private::model::Value,
-                > {
-                    &mut self.extra
+                    name: ::std::borrow::Cow<'_, str>,
+                    json: ::kiket::__private::model::Json<'_>,
+                ) {
+                    ::kiket::__private::model::keep(&mut self.extra, name, json);
                 }
             }
             #[automatically_derived]
@@ -311,7 +310,7 @@ fn an_event_that_is_a_model() {
                 id: Option<Id>,
                 occurred_at: Option<Timestamp>,
                 ship: Option<Ship>,
-                extra: Map<String, Value>,
+                extra: Extra,
             }
         "#,
         &expect![[r##"
@@ -341,13 +340,12 @@ fn an_event_that_is_a_model() {
                     }
                     ::core::result::Result::Ok(false)
                 }
-                fn extra(
+                fn keep(
                     &mut self,
-                ) -> &mut company::kiket::__private::model::Map<
-                    ::std::string::String,
-                    company::kiket::__private::model::Value,
-                > {
-                    &mut self.extra
+                    name: ::std::borrow::Cow<'_, str>,
+                    json: company::kiket::__private::model::Json<'_>,
+                ) {
+                    company::kiket::__private::model::keep(&mut self.extra, name, json);
                 }
             }
             #[automatically_derived]
@@ -455,7 +453,7 @@ fn mistakes_of_structs_are_reported_together() {
         r#"
             #[model(expecting = 7, name = "a", plain)]
             #[model(crate = "kiket", crate = kiket)]
-            struct Ship { extra: Map<String, Value> }
+            struct Ship { extra: Extra }
         "#,
         &[
             "the keys of a model are `expecting`, `plain` and `crate`, not `name`",
@@ -467,7 +465,7 @@ fn mistakes_of_structs_are_reported_together() {
     );
     check_mistakes(
         model,
-        "#[model = 7] struct Ship { extra: Map<String, Value> }",
+        "#[model = 7] struct Ship { extra: Extra }",
         &["keys stand in parentheses, like `#[model(crate = path)]`"],
     );
     check_mistakes(model, "struct Ship<T> { ship: T }", &["a model has no type or lifetime parameters"]);
@@ -476,9 +474,7 @@ fn mistakes_of_structs_are_reported_together() {
     check_mistakes(
         model,
         "struct Ship { id: u8 }",
-        &[
-            "a model keeps members without a meaning in a field `extra: serde_json::Map<String, serde_json::Value>`",
-        ],
+        &["a model keeps members without a meaning in a field `extra: kiket::model::Extra`"],
     );
 }
 
@@ -494,7 +490,7 @@ fn mistakes_of_fields_are_reported_together() {
                 ports: Vec<Port>,
                 #[model(flatten(key))]
                 hull: Hull,
-                extra: Map<String, Value>,
+                extra: Extra,
             }
         "#,
         &[
@@ -510,12 +506,12 @@ fn mistakes_of_fields_are_reported_together() {
     );
     check_mistakes(
         model,
-        "struct Ship { #[model(inside = hull)] mast: Mast, extra: Map<String, Value> }",
+        "struct Ship { #[model(inside = hull)] mast: Mast, extra: Extra }",
         &["a field stands inside of another field of the same struct"],
     );
     check_mistakes(
         model,
-        "struct Ship { #[model(7, new 8, alias =, flatten[key])] extra: Map<String, Value> }",
+        "struct Ship { #[model(7, new 8, alias =, flatten[key])] extra: Extra }",
         &["a key stands alone or has a value, like `name = \"issue.created\"`"; 4],
     );
 }
@@ -544,7 +540,7 @@ fn mistakes_of_events_are_reported() {
     );
     check_mistakes(
         event,
-        "#[event(model)] struct ShipArrived { extra: Map<String, Value> }",
+        "#[event(model)] struct ShipArrived { extra: Extra }",
         &[
             "the payload of an event has the fields `id: Option<kiket::Id>` and `occurred_at: Option<kiket::Timestamp>`",
         ],

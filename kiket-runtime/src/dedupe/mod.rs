@@ -32,6 +32,8 @@ mod redis;
 mod thread;
 mod url;
 
+pub(crate) use self::memory::Name;
+
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
 #[cfg(feature = "redis")]

@@ -160,13 +160,15 @@ impl Delivery {
     /// `timestamp`, `occurred_at` or `received_at`. All attempts at a delivery with an id, or with such a time, have the same key.
     #[doc(alias("deduplication key", "idempotency key"))]
     pub fn key(&self) -> String {
-        self.0.key()
+        let mut text = String::new();
+        self.0.write_key(&mut text);
+        text
     }
 
-    /// The key of the handler's work: its event and version, and the delivery's key. The same delivery to the handler of
+    /// Writes the key of the handler's work: its event and version, and the delivery's key. The same delivery to the handler of
     /// another version is other work.
-    pub(crate) fn work_key(&self) -> String {
-        self.0.work_key()
+    pub(crate) fn write_work_key(&self, text: &mut String) {
+        self.0.write_work_key(text);
     }
 
     /// A hash of what all attempts at the delivery share.
@@ -294,19 +296,21 @@ impl Contents {
         self.envelope().ok().and_then(|envelope| envelope.delivery_id(self.body.as_str()))
     }
 
-    fn key(&self) -> String {
+    fn write_key(&self, text: &mut String) {
         if let Some(id) = self.signed_id() {
-            return format!("id:{id}");
+            text.push_str("id:");
+            return text.push_str(&id);
         }
         // An attempt is signed anew: its time distinguishes deliveries only where nothing else does.
         let timed = self.envelope().is_ok_and(|envelope| envelope.has_event_time(self.body.as_str()));
         let content = self.content_hash();
+        text.push_str("sha256:");
         if timed || self.authentic.secret.is_none() {
-            return format!("sha256:{}", hex(content));
+            return text.push_str(&hex(content));
         }
         let signed =
             Sha256::new().chain_update(format!("{}.", self.authentic.signed_at)).chain_update(content);
-        format!("sha256:{}", hex(&signed.finalize()))
+        text.push_str(&hex(&signed.finalize()));
     }
 
     fn content_hash(&self) -> &[u8; 32] {
@@ -314,8 +318,12 @@ impl Contents {
         self.content_hash.get_or_init(|| hash().unwrap_or_default())
     }
 
-    fn work_key(&self) -> String {
-        format!("{}:{}:{}", self.handler.event, self.handler.version, self.key())
+    fn write_work_key(&self, text: &mut String) {
+        for part in [self.handler.event.as_str(), self.handler.version.as_str()] {
+            text.push_str(part);
+            text.push(':');
+        }
+        self.write_key(text);
     }
 }
 
@@ -334,7 +342,9 @@ impl DeliveryScope for Contents {
 
     fn keys(&self) -> &IdempotencyKeys {
         // Extensions that handle the same delivery make calls of their own.
-        self.keys.get_or_init(|| IdempotencyKeys::new(self.services.keys.distinguish(&self.work_key())))
+        self.keys.get_or_init(|| {
+            IdempotencyKeys::new(self.services.keys.distinguish(|text| self.write_work_key(text)))
+        })
     }
 }
 

@@ -13,9 +13,17 @@ mod retry;
 mod signature;
 mod startup;
 mod token;
+mod undecodable;
 mod verification;
 
-pub(crate) use self::{chain::Chain, rejection::Rejection, retry::Classifiers, token::TokenError};
+pub(crate) use self::{
+    chain::Chain,
+    rejection::Rejection,
+    retry::Classifiers,
+    startup::Findings,
+    token::TokenError,
+    undecodable::{located, undecodable},
+};
 pub use self::{
     client::{ClientError, ClientErrorKind, FieldError},
     delivery::Error,

@@ -1,10 +1,9 @@
 //! Approvals, and their events.
 
 use kiket_macros::Model;
-use serde_json::{Map, Value};
 
 use crate::{
-    model::{ACTOR, Actor, Issue, members::plain_id},
+    model::{ACTOR, Actor, Extra, Issue, members::plain_id},
     types::Id,
 };
 
@@ -46,7 +45,7 @@ pub struct Approval {
     #[model(lenient)]
     pub due_at: Option<String>,
     /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 plain_id!(Approval);

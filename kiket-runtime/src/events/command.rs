@@ -1,10 +1,10 @@
 //! Commands to an extension.
 
 use kiket_macros::Model;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
-    model::{ACTOR, Actor},
+    model::{ACTOR, Actor, Extra},
     types::Id,
 };
 
@@ -44,7 +44,7 @@ pub struct Invocation {
     #[model(alias = ["args", "params", "parameters"])]
     pub arguments: Value,
     /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 impl Invocation {

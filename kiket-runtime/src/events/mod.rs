@@ -31,7 +31,8 @@
 //! - states, types, priorities and labels as texts or numbers, or as objects, which are read as their `key`, else `name`.
 //!
 //! An absent or `null` member is `None` or empty, and never an error. A known member of the wrong type is an error with
-//! its path. Unknown members are kept in `extra`, those of `data` and `payload` too.
+//! its path. Unknown members are kept in `extra`, those of `data` and `payload` too, as
+//! JSON that is decoded when it is asked for: [`Extra::get`](crate::model::Extra::get).
 //!
 //! The members that kiket reads itself are not in these types: `authentication`, `secrets`, `secret_status`, `api`. A
 //! payload that is printed or logged therefore shows no secret of the delivery.
@@ -66,7 +67,7 @@ macro_rules! events {
                 /// Kiket's further data about the event.
                 pub context: serde_json::Map<String, serde_json::Value>,
                 /// The fields that this version does not know.
-                pub extra: serde_json::Map<String, serde_json::Value>,
+                pub extra: $crate::model::Extra,
             }
         )*
     };
@@ -205,7 +206,7 @@ mod tests {
                     "/data/actor" => &read.transition.actor.as_ref().unwrap().extra,
                     _ => &read.transition.extra,
                 };
-                prop_assert_eq!(&extra[&name], &value, "{}", place);
+                prop_assert_eq!(extra.get::<Value>(&name).unwrap().unwrap_or_default(), value.clone(), "{}", place);
                 let again: IssueTransitioned = serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
                 prop_assert_eq!(again, read);
             }

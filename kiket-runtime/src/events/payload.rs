@@ -3,10 +3,10 @@
 use std::{borrow::Cow, mem};
 
 use serde::{Deserializer, de::MapAccess, ser::SerializeMap};
-use serde_json::{Map, Value};
 
 use crate::{
     model::{
+        extra::{Extra, Json, keep},
         fields::{Typed, read},
         members::{Members, snake_case, whole},
     },
@@ -41,11 +41,13 @@ struct Top<E> {
     event: E,
     /// The index of the time in [`TIMES`]; their number if there is none.
     time: usize,
+    /// The members of `data` and `payload` that would have another meaning at the top, where unknown members are written.
+    below: Extra,
 }
 
 impl<E: EventPayload> Default for Top<E> {
     fn default() -> Self {
-        Self { event: E::default(), time: TIMES.len() }
+        Self { event: E::default(), time: TIMES.len(), below: Extra::default() }
     }
 }
 
@@ -62,7 +64,7 @@ impl<E: EventPayload> Top<E> {
         if let Some((time, text)) = worse
             && let Some(name) = TIMES.get(time)
         {
-            self.event.extra().insert((*name).to_owned(), text.into());
+            self.event.keep((*name).into(), Json::of(&text));
         }
     }
 }
@@ -85,11 +87,14 @@ impl<E: EventPayload> Members for Top<E> {
         }
         match name {
             "id" => read::<Typed, _, _>(self.event.id(), map),
-            "data" | "payload" => read::<Typed, _, _>(&mut Below(&mut self.event), map),
+            "data" | "payload" => {
+                let Self { event, below, .. } = self;
+                read::<Typed, _, _>(&mut Below { event, below }, map)
+            }
             "event" | "type" | "event_type" => {
-                let value: Value = map.next_value()?;
-                if value.as_str().is_none() || value.as_str() != E::NAME {
-                    self.event.extra().insert(name.to_owned(), value);
+                let json: Json<'_> = map.next_value()?;
+                if E::NAME.is_none_or(|known| json.text().as_deref() != Some(known)) {
+                    self.event.keep(name.into(), json);
                 }
                 Ok(true)
             }
@@ -97,34 +102,31 @@ impl<E: EventPayload> Members for Top<E> {
         }
     }
 
-    fn extra(&mut self) -> &mut Map<String, Value> {
-        self.event.extra()
+    fn keep(&mut self, name: Cow<'_, str>, json: Json<'_>) {
+        self.event.keep(name, json);
     }
 }
 
 /// The members below `data` or `payload`, none of which describes the delivery.
-struct Below<'e, E>(&'e mut E);
+struct Below<'e, E> {
+    event: &'e mut E,
+    below: &'e mut Extra,
+}
 
 impl<E: Members> Members for Below<'_, E> {
     const EXPECTED: &'static str = "the data of an event, an object";
 
     fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
-        if self.0.take(name, map)? {
+        let taken = self.event.take(name, map)?;
+        if !taken && (TIMES.contains(&name) || TOP.contains(&name) || name == "created_at") {
+            keep(self.below, name.into(), map.next_value()?);
             return Ok(true);
         }
-        if !TIMES.contains(&name) && !TOP.contains(&name) && name != "created_at" {
-            return Ok(false);
-        }
-        // At the top, where unknown members are written, it would have another meaning.
-        let value = map.next_value()?;
-        if let Value::Object(data) = self.0.extra().entry("data").or_insert_with(|| Map::new().into()) {
-            data.insert(name.to_owned(), value);
-        }
-        Ok(true)
+        Ok(taken)
     }
 
-    fn extra(&mut self) -> &mut Map<String, Value> {
-        self.0.extra()
+    fn keep(&mut self, name: Cow<'_, str>, json: Json<'_>) {
+        self.event.keep(name, json);
     }
 }
 
@@ -143,8 +145,8 @@ impl<Outer: Members, Inner: Members> Members for Within<'_, Outer, Inner> {
         self.0.take_plain(plain)
     }
 
-    fn extra(&mut self) -> &mut Map<String, Value> {
-        self.0.extra()
+    fn keep(&mut self, name: Cow<'_, str>, json: Json<'_>) {
+        self.0.keep(name, json);
     }
 }
 
@@ -154,7 +156,10 @@ impl<Outer: Members, Inner: Members> Members for Within<'_, Outer, Inner> {
 ///
 /// When it is not an object, or a member has the wrong type.
 pub fn payload<'de, E: EventPayload, D: Deserializer<'de>>(deserializer: D) -> Result<E, D::Error> {
-    let mut event = whole(deserializer).map(|top: Top<E>| top.event)?;
+    let Top::<E> { mut event, below, .. } = whole(deserializer)?;
+    if !below.is_empty() {
+        event.keep("data".into(), Json::of(&below));
+    }
     event.complete();
     Ok(event)
 }
@@ -164,12 +169,9 @@ pub fn payload<'de, E: EventPayload, D: Deserializer<'de>>(deserializer: D) -> R
 /// # Errors
 ///
 /// Those of the serializer.
-pub fn write_name<E: EventPayload, S: SerializeMap>(
-    map: &mut S,
-    extra: &Map<String, Value>,
-) -> Result<(), S::Error> {
+pub fn write_name<E: EventPayload, S: SerializeMap>(map: &mut S, extra: &Extra) -> Result<(), S::Error> {
     match E::NAME {
-        Some(name) if !extra.contains_key("event") => map.serialize_entry("event", name),
+        Some(name) if !extra.contains("event") => map.serialize_entry("event", name),
         _ => Ok(()),
     }
 }

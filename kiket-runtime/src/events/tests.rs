@@ -151,7 +151,7 @@ fn documented_comments_have_their_author() {
                     comment.body,
                     issue.id,
                     actor,
-                    if extra.contains_key("event") { json!({}) } else { json!(extra) }
+                    if extra.contains("event") { json!({}) } else { json!(extra) }
                 ])
             },
             read.clone(),

@@ -12,6 +12,7 @@ mod reply;
 mod secret;
 mod state;
 
+pub(crate) use self::registry::{Registry, Route};
 pub use self::{
     context::Context,
     declaration::Handler,
@@ -23,9 +24,5 @@ pub use self::{
     reply::{IntoReply, Json, Reply},
     secret::{RequiredSecret, SecretKey},
     state::State,
-};
-pub(crate) use self::{
-    payload::{located, undecodable},
-    registry::{Registry, Route},
 };
 pub use crate::types::{Timeout, TimeoutError};

@@ -1,8 +1,8 @@
 //! Actors, which are people or programs, and members of projects.
 
 use kiket_macros::Model;
-use serde_json::{Map, Value};
 
+use super::extra::Extra;
 use crate::{client::resources, types::Id};
 
 /// A person or a program that did something.
@@ -30,7 +30,7 @@ pub struct Actor {
     /// The e-mail address.
     pub email: Option<String>,
     /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 impl Actor {
@@ -60,14 +60,14 @@ pub struct Member {
     /// The role, like `admin`.
     pub role: Option<String>,
     /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 resources! { Member: "member", "members", requires id; }
 
 impl From<Member> for Actor {
     fn from(member: Member) -> Self {
-        Self { id: member.id, name: member.name, email: member.email, extra: Map::new() }
+        Self { id: member.id, name: member.name, email: member.email, extra: Extra::default() }
     }
 }
 

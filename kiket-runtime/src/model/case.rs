@@ -3,7 +3,7 @@
 use kiket_macros::Model;
 use serde_json::{Map, Value};
 
-use super::{actor::Actor, members::plain_id};
+use super::{actor::Actor, extra::Extra, members::plain_id};
 use crate::types::{Id, Timestamp};
 
 /// A case, as far as an event has it.
@@ -60,7 +60,7 @@ pub struct Case {
     /// The time of the last change.
     pub updated_at: Option<Timestamp>,
     /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 plain_id!(Case);

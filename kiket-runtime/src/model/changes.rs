@@ -1,9 +1,14 @@
 //! The fields that an update changed, with their old and new values.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize, de::MapAccess};
 use serde_json::{Map, Value, json};
 
-use super::members::{Members, whole};
+use super::{
+    extra::Json,
+    members::{Members, whole},
+};
 use crate::types::Id;
 
 /// The fields that an update changed.
@@ -103,8 +108,14 @@ impl Members for Changes {
     const EXPECTED: &'static str = "the changes, as an object or a list of fields";
     const LISTED: bool = true;
 
-    fn take<'de, A: serde::de::MapAccess<'de>>(&mut self, _: &str, _: &mut A) -> Result<bool, A::Error> {
-        Ok(false)
+    /// The name of a field, as it is.
+    fn name(key: &str) -> Cow<'_, str> {
+        key.into()
+    }
+
+    fn take<'de, A: MapAccess<'de>>(&mut self, field: &str, map: &mut A) -> Result<bool, A::Error> {
+        self.0.insert(field.to_owned(), map.next_value()?);
+        Ok(true)
     }
 
     fn take_plain(&mut self, plain: Id) -> bool {
@@ -131,9 +142,8 @@ impl Members for Changes {
         }
     }
 
-    fn extra(&mut self) -> &mut Map<String, Value> {
-        &mut self.0
-    }
+    /// No member is unknown: each is the name of a field.
+    fn keep(&mut self, _: Cow<'_, str>, _: Json<'_>) {}
 }
 
 impl<'de> Deserialize<'de> for Changes {

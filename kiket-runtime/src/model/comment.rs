@@ -1,9 +1,8 @@
 //! Comments.
 
 use kiket_macros::Model;
-use serde_json::{Map, Value};
 
-use super::{actor::Actor, members::plain_id};
+use super::{actor::Actor, extra::Extra, members::plain_id};
 use crate::{
     client::resources,
     types::{Id, Timestamp},
@@ -36,7 +35,7 @@ pub struct Comment {
     /// The time of the last change.
     pub updated_at: Option<Timestamp>,
     /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 plain_id!(Comment, body);

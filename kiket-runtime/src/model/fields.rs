@@ -235,15 +235,3 @@ impl<M: Members + Default + PartialEq + Serialize> Absent for M {
 pub fn write<S: SerializeMap, F: Absent>(map: &mut S, name: &'static str, field: &F) -> Result<(), S::Error> {
     if field.is_absent() { Ok(()) } else { map.serialize_entry(name, field) }
 }
-
-/// Writes the unknown members, after the fields.
-///
-/// # Errors
-///
-/// Those of the serializer.
-pub fn finish<S: SerializeMap>(mut map: S, extra: &Map<String, Value>) -> Result<S::Ok, S::Error> {
-    for (name, value) in extra {
-        map.serialize_entry(name, value)?;
-    }
-    map.end()
-}

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use kiket_macros::Model;
 use serde_json::{Map, Value};
 
-use super::{actor::Actor, members::plain_id};
+use super::{actor::Actor, extra::Extra, members::plain_id};
 use crate::{
     client::resources,
     types::{Id, Timestamp},
@@ -19,9 +19,9 @@ use crate::{
 /// let issue: Issue = serde_json::from_str(r#"{"id":42,"title":"Acme renewal","projectId":7,"estimate":3}"#)?;
 /// assert_eq!(issue.id, Some(42.into()));
 /// assert_eq!(issue.title.as_deref(), Some("Acme renewal"));
-/// assert_eq!(issue.extra["estimate"], 3);
+/// assert_eq!(issue.extra.get("estimate")?, Some(3));
 /// assert_eq!(issue, Issue::new(42).title("Acme renewal").project_id(7).extra("estimate", 3));
-/// # Ok::<(), serde_json::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Model)]
 #[model(expecting = "an issue, as an object or its id", plain = Self::take_plain)]
@@ -63,7 +63,7 @@ pub struct Issue {
     /// The time of the last change.
     pub updated_at: Option<Timestamp>,
     /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 plain_id!(Issue);

@@ -6,9 +6,10 @@ use serde::{
     Deserializer,
     de::{DeserializeSeed, MapAccess, SeqAccess, Unexpected, Visitor},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::types::{CONFIDENTIAL, Id, Key};
+use super::extra::Json;
+use crate::types::{Id, Key};
 
 /// A model, which is read member by member.
 pub trait Members {
@@ -37,8 +38,8 @@ pub trait Members {
     /// Takes an element of a list in place of an object.
     fn take_element(&mut self, _element: Value) {}
 
-    /// The unknown members.
-    fn extra(&mut self) -> &mut Map<String, Value>;
+    /// Keeps an unknown member.
+    fn keep(&mut self, name: Cow<'_, str>, json: Json<'_>);
 }
 
 /// Merges an object, or a value in place of one, into a model. Returns `false` for `null`.
@@ -62,11 +63,8 @@ impl<'de, M: Members> Visitor<'de> for Merge<'_, M> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         while let Some(Key(key)) = map.next_key()? {
             if !self.0.take(&M::name(&key), &mut map)? {
-                let value = map.next_value()?;
-                // The members of a list's object are not unknown: they name fields of something else.
-                if M::LISTED || !CONFIDENTIAL.contains(&&*key) {
-                    self.0.extra().insert(key.into_owned(), value);
-                }
+                let json = map.next_value()?;
+                self.0.keep(key, json);
             }
         }
         Ok(true)

@@ -28,7 +28,8 @@
 //! Kiket has several shapes of these models, and all of them are read: names in snake case or in camel case; ids as numbers
 //! or texts; people as objects, ids or e-mail addresses; statuses, types, priorities and labels as texts or numbers, or as
 //! objects, which are read as their `key`, else their `name`. An absent or `null` member is `None` or empty. A known member
-//! of the wrong type is an error with its path. Unknown members are kept in `extra`.
+//! of the wrong type is an error with its path. Unknown members are kept in `extra`, an
+//! [`Extra`], as JSON that is decoded when it is asked for.
 //!
 //! Models are written in one shape, in snake case, without absent members. Reading it returns an equal value.
 
@@ -36,6 +37,7 @@ mod actor;
 mod case;
 mod changes;
 mod comment;
+pub(crate) mod extra;
 pub(crate) mod fields;
 mod issue;
 pub(crate) mod members;
@@ -54,6 +56,7 @@ pub use self::{
     case::Case,
     changes::{Change, Changes},
     comment::Comment,
+    extra::Extra,
     issue::{Issue, IssueRef},
     project::Project,
     sla::{SlaDefinition, SlaEvent, SlaMetrics, SlaState},

@@ -1,9 +1,8 @@
 //! Projects.
 
 use kiket_macros::Model;
-use serde_json::{Map, Value};
 
-use super::members::plain_id;
+use super::{extra::Extra, members::plain_id};
 use crate::types::Id;
 
 /// A project.
@@ -31,7 +30,7 @@ pub struct Project {
     /// The name to show.
     pub name: Option<String>,
     /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 plain_id!(Project);

@@ -4,9 +4,8 @@ use std::fmt;
 
 use kiket_macros::Model;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use super::members::plain_id;
+use super::{extra::Extra, members::plain_id};
 use crate::{
     client::resources,
     types::{Id, Timestamp},
@@ -59,7 +58,7 @@ pub struct SlaEvent {
     /// The measurements.
     pub metrics: SlaMetrics,
     /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 resources! { SlaEvent: "sla_event", "sla_events", requires id state; }
@@ -80,7 +79,7 @@ pub struct SlaDefinition {
     /// The maximum duration, in minutes.
     pub max_duration_minutes: Option<f64>,
     /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 plain_id!(SlaDefinition);
@@ -95,5 +94,5 @@ pub struct SlaMetrics {
     /// The minutes past the maximum.
     pub overdue_minutes: Option<f64>,
     /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }

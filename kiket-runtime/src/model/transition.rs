@@ -1,10 +1,10 @@
 //! Transitions from one state to another.
 
 use kiket_macros::Model;
-use serde_json::{Map, Value};
 
 use super::{
     actor::{ACTOR, Actor},
+    extra::Extra,
     members::plain_id,
 };
 use crate::types::Id;
@@ -40,7 +40,7 @@ pub struct Transition {
     /// The comment.
     pub comment: Option<String>,
     /// The fields that this version does not know.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 plain_id!(Transition, name);

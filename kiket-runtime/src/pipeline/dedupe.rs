@@ -6,9 +6,11 @@ use tokio::time::Instant;
 
 use super::{outcome::Stop, response::Response};
 use crate::{
+    dedupe::{MemoryStore, Name},
     delivery::Delivery,
     error::{Chain, Rejection},
     handler::Route,
+    metrics::Metrics,
     store::{
         BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, Retention, StoreError, StoreFuture,
         StoredReply,
@@ -18,12 +20,18 @@ use crate::{
 
 /// How an extension deduplicates its deliveries.
 pub(crate) struct Deduplicator {
-    pub(crate) store: Arc<dyn DedupeStore>,
-    /// Whether the store was configured; else it is the memory of this process.
-    pub(crate) chosen: bool,
+    pub(crate) store: Store,
     pub(crate) retention: Retention,
     /// Whether deliveries run while the store is down, at the risk of running twice.
     pub(crate) run_without_store: bool,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// Where deliveries are claimed.
+pub(crate) enum Store {
+    /// The memory of this process, if none was configured. Its operations take no future, and a key is hashed once.
+    Memory(MemoryStore),
+    Configured(Arc<dyn DedupeStore>),
 }
 
 /// The right to run a delivery and to store its response; it may be that of a delivery that is not deduplicated.
@@ -31,12 +39,19 @@ pub(crate) struct Deduplicator {
 pub(super) struct Claim<'d>(Option<LeaseGuard<'d>>);
 
 struct LeaseGuard<'d> {
-    deduplicator: &'d Deduplicator,
-    key: DedupeKey,
+    place: Place<'d>,
+    retention: Duration,
     token: LeaseToken,
+    counted: &'d Metrics,
     delivery: Delivery,
     /// Whether the event asks for a decision.
     guards: bool,
+}
+
+/// The place of a delivery in a store.
+enum Place<'d> {
+    Memory(&'d MemoryStore, Name),
+    Configured(&'d dyn DedupeStore, DedupeKey),
 }
 
 /// The events of guards begin so.
@@ -52,23 +67,37 @@ impl Deduplicator {
     /// Logs at the start whether the store can be used. One that cannot does not stop the start: it may be back before the
     /// first delivery, and until then deliveries are retried.
     pub(crate) async fn check(&self) {
-        let checked = before(Instant::now() + CHECK, self.store.check(), "it does not respond").await;
+        let Store::Configured(store) = &self.store else { return };
+        let checked = before(Instant::now() + CHECK, store.check(), "it does not respond").await;
         if let Err(error) = checked {
             tracing::error!(error = %Chain(&error), "the deduplication store cannot be used now");
         }
     }
 
     async fn claim(&self, delivery: &Delivery) -> Result<Claim<'_>, Stop> {
-        let key = delivery.services().keys.key(&delivery.work_key());
-        let begun = self.store.begin(&key, delivery.remaining() + BEYOND_DEADLINE);
-        // A store of the user's may have no timeout of its own.
-        let late = "it does not respond before the delivery's deadline";
-        match before(delivery.deadline(), begun, late).await {
+        let key = delivery.services().keys.key(|text| delivery.write_work_key(text));
+        let lease = delivery.remaining() + BEYOND_DEADLINE;
+        let (begun, place) = match &self.store {
+            Store::Memory(store) => {
+                let name = store.name(&key);
+                (store.begin_now(name, lease), Place::Memory(store, name))
+            }
+            Store::Configured(store) => {
+                // A store of the user's may have no timeout of its own.
+                let late = "it does not respond before the delivery's deadline";
+                let begun = before(delivery.deadline(), store.begin(&key, lease), late).await;
+                (begun, Place::Configured(&**store, key))
+            }
+        };
+        let counted = &*self.metrics;
+        match begun {
             Ok(BeginOutcome::Leased(token)) => {
                 let (delivery, guards) = (delivery.clone(), delivery.event().as_str().starts_with(GUARDS));
-                Ok(Claim(Some(LeaseGuard { deduplicator: self, key, token, delivery, guards })))
+                let retention = self.retention.duration();
+                Ok(Claim(Some(LeaseGuard { place, retention, token, counted, delivery, guards })))
             }
             Ok(BeginOutcome::Done(stored)) => {
+                counted.store.replayed.add();
                 if stored.request_hash().is_some_and(|hash| Some(hash) != delivery.content_hash()) {
                     tracing::warn!(
                         "the delivery has the id of another one with another body: it gets the reply of that one, and its \
@@ -78,13 +107,16 @@ impl Deduplicator {
                 Err(Stop::Replayed(stored))
             }
             Ok(BeginOutcome::Running { remaining }) => {
+                counted.store.running.add();
                 Err(Stop::refused(Rejection::still_running(remaining)))
             }
             Err(error) if self.run_without_store => {
+                counted.store.begin_errors.add();
                 tracing::error!(error = %Chain(&error), "the deduplication store is down: the delivery runs without it");
                 Ok(Claim::none())
             }
             Err(error) => {
+                counted.store.begin_errors.add();
                 tracing::error!(error = %Chain(&error), "the deduplication store is down: the delivery has to be sent again");
                 Err(Stop::refused(Rejection::STORE_DOWN))
             }
@@ -127,20 +159,35 @@ impl Claim<'_> {
 
 impl LeaseGuard<'_> {
     async fn commit(self, reply: &StoredReply) {
-        let Self { deduplicator: Deduplicator { store, retention, .. }, key, token, .. } = self;
-        match in_lease(store.commit(&key, &token, reply, retention.duration())).await {
+        let Self { place, retention, token, counted, .. } = self;
+        let committed = match place {
+            Place::Memory(store, name) => Ok(store.commit_now(name, token, reply, retention)),
+            Place::Configured(store, key) => in_lease(store.commit(&key, &token, reply, retention)).await,
+        };
+        match committed {
             Ok(LeaseState::Held) => {}
-            Ok(LeaseState::Lost) => tracing::warn!(
-                "lease expired before the reply was stored; another process may have handled the delivery again"
-            ),
+            Ok(LeaseState::Lost) => {
+                counted.store.leases_lost.add();
+                tracing::warn!(
+                    "lease expired before the reply was stored; another process may have handled the delivery again"
+                );
+            }
             // The handler ran all the same; an attempt after the lease may run it again.
-            Err(error) => tracing::error!(error = %Chain(&error), "the reply could not be stored"),
+            Err(error) => {
+                counted.store.commit_errors.add();
+                tracing::error!(error = %Chain(&error), "the reply could not be stored");
+            }
         }
     }
 
     async fn release(self) {
-        let Self { deduplicator, key, token, .. } = self;
-        if let Err(error) = in_lease(deduplicator.store.release(&key, &token)).await {
+        let Self { place, token, counted, .. } = self;
+        let released = match place {
+            Place::Memory(store, name) => Ok(store.release_now(name, token)),
+            Place::Configured(store, key) => in_lease(store.release(&key, &token)).await,
+        };
+        if let Err(error) = released {
+            counted.store.release_errors.add();
             tracing::error!(error = %Chain(&error), "the lease could not be given back: it ends by itself");
         }
     }

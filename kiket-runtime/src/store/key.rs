@@ -1,6 +1,6 @@
 //! The key of a delivery in a store.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
@@ -20,7 +20,7 @@ use crate::types::hex;
 /// assert_eq!(DedupeKey::new("com.example.m", &"x".repeat(10_000)).as_str().len(), 79);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DedupeKey(Arc<str>);
+pub struct DedupeKey(String);
 
 impl DedupeKey {
     /// The longest key in bytes, with a namespace.
@@ -29,12 +29,7 @@ impl DedupeKey {
     /// The key of `delivery`, which is [`Delivery::key`](crate::Delivery::key), among those of `extension`: several
     /// extensions may share a store.
     pub fn new(extension: &str, delivery: &str) -> Self {
-        let mut text =
-            String::with_capacity(extension.len().min(LONGEST_PART) + delivery.len().min(LONGEST_PART) + 1);
-        write_part(&mut text, extension);
-        text.push('/');
-        write_part(&mut text, delivery);
-        Self(text.into())
+        KeySpace::new(None, Some(extension)).key(|text| text.push_str(delivery))
     }
 
     /// The key as a text of `A-Z`, `a-z`, `0-9`, `.`, `_`, `:`, `-`, `#` and one `/`.
@@ -61,17 +56,20 @@ impl KeySpace {
         Self { prefix }
     }
 
-    /// The key of a delivery.
-    pub(crate) fn key(&self, delivery: &str) -> DedupeKey {
-        let mut text = String::with_capacity(self.prefix.len() + delivery.len().min(LONGEST_PART));
+    /// The key of the delivery that `write` writes.
+    pub(crate) fn key(&self, write: impl FnOnce(&mut String)) -> DedupeKey {
+        let mut text = String::with_capacity(self.prefix.len() + LONGEST_PART);
         text.push_str(&self.prefix);
-        write_part(&mut text, delivery);
-        DedupeKey(text.into())
+        write(&mut text);
+        shorten(&mut text, self.prefix.len());
+        DedupeKey(text)
     }
 
     /// What distinguishes a delivery outside of the store, for idempotency keys.
-    pub(crate) fn distinguish(&self, delivery: &str) -> String {
-        format!("{}{delivery}", self.prefix)
+    pub(crate) fn distinguish(&self, write: impl FnOnce(&mut String)) -> String {
+        let mut text = self.prefix.clone();
+        write(&mut text);
+        text
     }
 }
 
@@ -85,14 +83,23 @@ impl fmt::Display for DedupeKey {
 const LONGEST_PART: usize = 128;
 
 fn write_part(text: &mut String, part: &str) {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
-    if part.len() <= LONGEST_PART && part.bytes().all(plain) {
-        text.push_str(part);
+    let from = text.len();
+    text.push_str(part);
+    shorten(text, from);
+}
+
+/// Puts a hash in the place of the part that begins at `from`, if it is long or odd.
+fn shorten(text: &mut String, from: usize) {
+    let part = text.as_bytes().get(from..).unwrap_or_default();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
+    if part.len() <= LONGEST_PART && part.iter().all(plain) {
         return;
     }
+    let hashed = hex(&Sha256::digest(part));
+    text.truncate(from);
     // No plain part starts with `#`, so none equals a hashed one.
     text.push('#');
-    text.push_str(&hex(&Sha256::digest(part)));
+    text.push_str(&hashed);
 }
 
 #[cfg(test)]
@@ -118,7 +125,9 @@ mod tests {
 
     #[test]
     fn a_namespace_has_keys_of_its_own() {
-        let key = |namespace, extension, delivery| KeySpace::new(namespace, extension).key(delivery);
+        let key = |namespace, extension, delivery| {
+            KeySpace::new(namespace, extension).key(|text| text.push_str(delivery))
+        };
         assert_eq!(key(None, Some("e"), "id:1"), DedupeKey::new("e", "id:1"));
         assert_eq!(key(Some("staging"), Some("e"), "id:1").as_str(), "staging/e/id:1");
         assert_ne!(key(Some("staging"), Some("e"), "id:1"), key(None, Some("staging/e"), "id:1"));

@@ -12,6 +12,7 @@ pub mod eight_arguments;
 pub mod errors_of_handlers;
 pub mod event_types;
 pub mod extractor_of_a_third_party;
+pub mod first_hour;
 pub mod function_stays_callable;
 pub mod generics_in_argument_types;
 pub mod handlers_from_a_macro;

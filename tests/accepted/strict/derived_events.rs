@@ -2,7 +2,10 @@
 
 #![deny(warnings, missing_docs, clippy::pedantic)]
 
-use kiket::{model::Id, prelude::*};
+use kiket::{
+    model::{Extra, Id},
+    prelude::*,
+};
 use serde_json::{Map, Value};
 
 use crate::registered;
@@ -39,7 +42,7 @@ pub struct Ship {
     /// The flags.
     pub flags: Map<String, Value>,
     /// The rest.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 impl Ship {
@@ -64,7 +67,7 @@ pub struct ShipLeft {
     /// The time.
     pub occurred_at: Option<kiket::model::Timestamp>,
     /// The rest.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 /// A port.
@@ -72,7 +75,7 @@ pub struct ShipLeft {
 pub struct Port {
     name: Option<String>,
     /// The rest.
-    pub extra: Map<String, Value>,
+    pub extra: Extra,
 }
 
 #[kiket::webhook(ShipArrived<'_>, version = "v1")]

@@ -10,7 +10,7 @@ struct Ship {
     #[model(lenient)]
     length: Option<f64>,
     class: Option<std::time::Duration>,
-    extra: serde_json::Map<String, serde_json::Value>,
+    extra: kiket::model::Extra,
 }
 
 fn main() {}

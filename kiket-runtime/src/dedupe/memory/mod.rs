@@ -7,9 +7,11 @@ use std::{future::ready, time::Duration};
 
 use tokio::time::Instant;
 
+pub(crate) use self::shards::Name;
 use self::shards::{Limits, Shards};
 use crate::store::{
-    BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreFuture, StoredReply, countable,
+    BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreError, StoreFuture, StoredReply,
+    countable,
 };
 
 /// The store in the memory of this process: the default. Other processes do not share it, and a restart empties it.
@@ -43,6 +45,29 @@ impl MemoryStore {
     pub fn with_limits(entries: usize, bytes: usize) -> Self {
         Self(Shards::new(Limits { entries, bytes }))
     }
+
+    /// The name of a delivery, for the operations below: those of [`DedupeStore`] at once, without a future.
+    pub(crate) fn name(&self, key: &DedupeKey) -> Name {
+        self.0.name(key)
+    }
+
+    pub(crate) fn begin_now(&self, name: Name, lease: Duration) -> Result<BeginOutcome, StoreError> {
+        self.0.begin(name, Instant::now(), countable(lease))
+    }
+
+    pub(crate) fn commit_now(
+        &self,
+        name: Name,
+        token: LeaseToken,
+        reply: &StoredReply,
+        retention: Duration,
+    ) -> LeaseState {
+        self.0.commit(name, token, reply, Instant::now(), countable(retention))
+    }
+
+    pub(crate) fn release_now(&self, name: Name, token: LeaseToken) -> LeaseState {
+        self.0.release(name, token, Instant::now())
+    }
 }
 
 impl Default for MemoryStore {
@@ -53,7 +78,7 @@ impl Default for MemoryStore {
 
 impl DedupeStore for MemoryStore {
     fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
-        Box::pin(ready(self.0.begin(key, Instant::now(), countable(lease))))
+        Box::pin(ready(self.begin_now(self.name(key), lease)))
     }
 
     fn commit<'s>(
@@ -63,11 +88,11 @@ impl DedupeStore for MemoryStore {
         reply: &'s StoredReply,
         retention: Duration,
     ) -> StoreFuture<'s, LeaseState> {
-        Box::pin(ready(Ok(self.0.commit(key, *token, reply, Instant::now(), countable(retention)))))
+        Box::pin(ready(Ok(self.commit_now(self.name(key), *token, reply, retention))))
     }
 
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
-        Box::pin(ready(Ok(self.0.release(key, *token, Instant::now()))))
+        Box::pin(ready(Ok(self.release_now(self.name(key), *token))))
     }
 
     fn is_shared(&self) -> bool {

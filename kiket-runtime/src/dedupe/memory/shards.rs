@@ -71,30 +71,28 @@ impl Shards {
 
     pub(crate) fn begin(
         &self,
-        key: &DedupeKey,
+        name: Name,
         now: Instant,
         lease: Duration,
     ) -> Result<BeginOutcome, StoreError> {
-        let name = self.name(key);
         self.at(name, |shard| shard.begin(name, now, self.millis(now), lease, self))
     }
 
     pub(crate) fn commit(
         &self,
-        key: &DedupeKey,
+        name: Name,
         token: LeaseToken,
         reply: &StoredReply,
         now: Instant,
         retention: Duration,
     ) -> LeaseState {
-        let (name, at) = (self.name(key), self.millis(now));
+        let at = self.millis(now);
         let until = at.saturating_add(u64::try_from(retention.as_millis()).unwrap_or(u64::MAX));
         let mark = Mark::new(name, token, until, reply);
         self.at(name, |shard| shard.commit(mark, reply, now, at, self))
     }
 
-    pub(crate) fn release(&self, key: &DedupeKey, token: LeaseToken, now: Instant) -> LeaseState {
-        let name = self.name(key);
+    pub(crate) fn release(&self, name: Name, token: LeaseToken, now: Instant) -> LeaseState {
         self.at(name, |shard| match shard.take_lease(name, token, now) {
             Some(_) => LeaseState::Held,
             None => LeaseState::Lost,
@@ -117,7 +115,8 @@ impl Shards {
         usage
     }
 
-    fn name(&self, key: &DedupeKey) -> Name {
+    /// The name of a delivery here: its key is hashed once for all steps.
+    pub(crate) fn name(&self, key: &DedupeKey) -> Name {
         Name(self.hashers.each_ref().map(|hasher| hasher.hash_one(key)))
     }
 
@@ -136,7 +135,7 @@ impl Shards {
 
 /// A keyed hash of 128 bits in place of a key: no sender can make two keys equal.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Name([u64; 2]);
+pub(crate) struct Name([u64; 2]);
 
 #[derive(Default)]
 struct Shard {

@@ -161,8 +161,9 @@ impl Lent {
         Ok(client.query_one(&statement, &values).await?)
     }
 
+    /// A statement without values is planned each time: the table may have grown since.
     async fn execute(&mut self, statement: &str, values: Values<'_>) -> Result<u64, PoolError> {
-        if !self.connections.sessions.are_own() {
+        if values.is_empty() || !self.connections.sessions.are_own() {
             return Ok(self.client()?.execute_typed(statement, values).await?);
         }
         let client = self.client()?;

@@ -11,5 +11,7 @@ CREATE TABLE IF NOT EXISTS kiket_dedupe (
   -- Seconds of `Retry-After`, or -1.
   retry_after bigint,
   body bytea
-);
-CREATE INDEX IF NOT EXISTS kiket_dedupe_expires_at ON kiket_dedupe (expires_at);
+) WITH (fillfactor = 80);
+-- A reply changes no column of an index, and so adds no entry to one.
+CREATE INDEX IF NOT EXISTS kiket_dedupe_begun_at ON kiket_dedupe (begun_at);
+DROP INDEX IF EXISTS kiket_dedupe_expires_at;

@@ -7,8 +7,7 @@ use serde::{Deserialize, de::value::BorrowedStrDeserializer};
 use super::webhook::ExternalWebhook;
 use crate::{
     delivery::without_mark,
-    error::Error,
-    handler::{located, undecodable},
+    error::{Error, located, undecodable},
 };
 
 /// The path of the body in the payload, for errors.

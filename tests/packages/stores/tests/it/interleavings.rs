@@ -53,10 +53,10 @@ fn one_of_many_gets_the_lease_and_its_reply_stays() {
         let committed = Arc::new(Mutex::new(Vec::new()));
         let deliver = |text: &'static str| {
             let (shards, committed) = (Arc::clone(&shards), Arc::clone(&committed));
-            shuttle::thread::spawn(move || match shards.begin(&key("1"), now, LEASE).unwrap() {
+            shuttle::thread::spawn(move || match shards.begin(shards.name(&key("1")), now, LEASE).unwrap() {
                 BeginOutcome::Leased(token) => {
                     committed.lock().unwrap().push(text);
-                    let held = shards.commit(&key("1"), token, &response(text), now, KEEP);
+                    let held = shards.commit(shards.name(&key("1")), token, &response(text), now, KEEP);
                     assert_eq!(held, LeaseState::Held);
                 }
                 BeginOutcome::Running { remaining } => assert_eq!(remaining, LEASE),
@@ -80,13 +80,13 @@ fn a_failed_delivery_is_run_again_by_one() {
         let effects = Arc::new(Mutex::new(0));
         let deliver = |fails: bool| {
             let (shards, effects) = (Arc::clone(&shards), Arc::clone(&effects));
-            shuttle::thread::spawn(move || match shards.begin(&key("1"), now, LEASE).unwrap() {
+            shuttle::thread::spawn(move || match shards.begin(shards.name(&key("1")), now, LEASE).unwrap() {
                 BeginOutcome::Leased(token) if fails => {
-                    assert_eq!(shards.release(&key("1"), token, now), LeaseState::Held);
+                    assert_eq!(shards.release(shards.name(&key("1")), token, now), LeaseState::Held);
                 }
                 BeginOutcome::Leased(token) => {
                     *effects.lock().unwrap() += 1;
-                    let held = shards.commit(&key("1"), token, &response("a"), now, KEEP);
+                    let held = shards.commit(shards.name(&key("1")), token, &response("a"), now, KEEP);
                     assert_eq!(held, LeaseState::Held);
                 }
                 BeginOutcome::Running { .. } | BeginOutcome::Done(_) => {}
@@ -99,7 +99,7 @@ fn a_failed_delivery_is_run_again_by_one() {
         }
         let effects = *effects.lock().unwrap();
         assert!(effects <= 1, "an effect happened twice");
-        let again = shards.begin(&key("1"), now, LEASE).unwrap();
+        let again = shards.begin(shards.name(&key("1")), now, LEASE).unwrap();
         // Those who met the one that failed come again later: then it can be run.
         assert_eq!(matches!(again, BeginOutcome::Leased(_)), effects == 0, "{again:?}");
         shards.usage();
@@ -111,12 +111,12 @@ fn a_lease_that_is_taken_over_commits_once() {
     check(|| {
         let (shards, now) = (spacious(), Instant::now());
         let late = now + LEASE;
-        let Ok(BeginOutcome::Leased(former)) = shards.begin(&key("1"), now, LEASE) else {
+        let Ok(BeginOutcome::Leased(former)) = shards.begin(shards.name(&key("1")), now, LEASE) else {
             panic!("it is the first")
         };
         let held = Arc::new(Mutex::new(0));
         let commit = |shards: &Shards, held: &Mutex<u32>, token, text, at| {
-            if shards.commit(&key("1"), token, &response(text), at, KEEP) == LeaseState::Held {
+            if shards.commit(shards.name(&key("1")), token, &response(text), at, KEEP) == LeaseState::Held {
                 *held.lock().unwrap() += 1;
             }
         };
@@ -125,14 +125,16 @@ fn a_lease_that_is_taken_over_commits_once() {
         let zombie = shuttle::thread::spawn(move || commit(&shards_of, &held_of, former, "former", now));
         let (shards_of, held_of) = (Arc::clone(&shards), Arc::clone(&held));
         let next = shuttle::thread::spawn(move || {
-            if let BeginOutcome::Leased(token) = shards_of.begin(&key("1"), late, LEASE).unwrap() {
+            if let BeginOutcome::Leased(token) =
+                shards_of.begin(shards_of.name(&key("1")), late, LEASE).unwrap()
+            {
                 commit(&shards_of, &held_of, token, "next", late);
             }
         });
         zombie.join().unwrap();
         next.join().unwrap();
         assert_eq!(*held.lock().unwrap(), 1);
-        assert!(matches!(shards.begin(&key("1"), late, LEASE).unwrap(), BeginOutcome::Done(_)));
+        assert!(matches!(shards.begin(shards.name(&key("1")), late, LEASE).unwrap(), BeginOutcome::Done(_)));
         shards.usage();
     });
 }
@@ -144,9 +146,9 @@ fn a_store_that_is_full_forgets_no_lease() {
         let now = Instant::now();
         let deliver = |name: &'static str| {
             let shards = Arc::clone(&shards);
-            shuttle::thread::spawn(move || match shards.begin(&key(name), now, LEASE) {
+            shuttle::thread::spawn(move || match shards.begin(shards.name(&key(name)), now, LEASE) {
                 Ok(BeginOutcome::Leased(token)) => {
-                    let held = shards.commit(&key(name), token, &response("a"), now, KEEP);
+                    let held = shards.commit(shards.name(&key(name)), token, &response("a"), now, KEEP);
                     assert_eq!(held, LeaseState::Held, "a lease was forgotten");
                 }
                 Ok(found) => panic!("no other test delivers {name}, and it is {found:?}"),

@@ -143,15 +143,30 @@ async fn a_transaction_pooler_changes_nothing() {
     for store in stores {
         dedupe_store_conformance(store).await;
     }
-    // No session of the pool has another timeout now than the server's.
-    for _ in 0..4 {
-        let left = stranger.simple_query("SHOW statement_timeout").await.unwrap();
+    // No session of the pool has other settings now than the server's.
+    for (setting, value) in [("statement_timeout", "0"), ("synchronous_commit", "on")].repeat(4) {
+        let left = stranger.simple_query(&format!("SHOW {setting}")).await.unwrap();
         let row = left.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0),
             _ => None,
         });
-        assert_eq!(row, Some("0"));
+        assert_eq!(row, Some(value));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_adds_no_entry_to_an_index() {
+    let Some(postgres) = Postgres::start_own() else { return };
+    // The index of an earlier version.
+    let earlier =
+        "DROP INDEX kiket_dedupe_begun_at; CREATE INDEX kiket_dedupe_expires_at ON kiket_dedupe (expires_at)";
+    postgres.execute(&format!("{}{earlier}", PostgresStore::TABLE)).await;
+    let store = postgres.store();
+    store.check().await.unwrap();
+    let columns = "SELECT count(*) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indexrelid \
+                   WHERE i.indrelid = 'kiket_dedupe'::regclass AND a.attname";
+    let changing = postgres.number(&format!("{columns} NOT IN ('key', 'begun_at')")).await;
+    assert_eq!((postgres.number(&format!("{columns} = 'begun_at'")).await, changing), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
