@@ -385,6 +385,9 @@ mod pages {
     #[doc = include_str!("../docs/manifest-and-settings.md")]
     struct ManifestAndSettings;
 
+    #[doc = include_str!("../docs/metrics.md")]
+    struct Metrics;
+
     #[doc = include_str!("../docs/middleware.md")]
     struct Middleware;
 

@@ -160,10 +160,10 @@ fn only_http_and_its_test_doubles_know_the_web_framework() {
         &["http/", "internals.rs", "kiket-testing/src/extension.rs", "kiket-testing/src/platform/"],
     );
     // What it is made of: only where connections are made.
-    check("actix_http", &["http/connection.rs", "http/server.rs"]);
-    check("actix_service", &["http/connection.rs", "http/server.rs"]);
-    check("actix_server::", &["http/server.rs"]);
-    check("socket2", &["http/server.rs"]);
+    check("actix_http", &["http/connection.rs", "http/listener.rs", "http/server.rs"]);
+    check("actix_service", &["http/connection.rs", "http/listener.rs"]);
+    check("actix_server::", &["http/listener.rs"]);
+    check("socket2", &["http/listener.rs"]);
 }
 
 #[test]

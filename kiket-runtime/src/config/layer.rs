@@ -9,7 +9,7 @@ use crate::{
     },
     error::Problem,
     manifest::{Manifest, Reference, read_regular},
-    types::{Authentication, BaseUrl, EventVersion, Secret},
+    types::{Authentication, BaseUrl, EventVersion, ListenAddress, Secret},
 };
 
 /// A layer: each value is there or absent, and absent values are those of the layer below.
@@ -51,6 +51,7 @@ layer! {
         telemetry: bool,
         host: String,
         port: Read<u16>,
+        metrics: Read<ListenAddress>,
         /// It may have a password.
         dedupe_url: Given,
         dedupe_namespace: Read<String>,
@@ -83,6 +84,7 @@ impl Layer {
             telemetry: variable("KIKET_SDK_TELEMETRY_OPTOUT").map(|text| !opts_out(&text)),
             host: variable("HOST"),
             port: variable("PORT").map(|text| port(&text)),
+            metrics: variable(METRICS).map(|text| metrics_address(METRICS, &text)),
             dedupe_url: hidden("KIKET_DEDUPE_URL", Use::Text),
             dedupe_namespace: variable(DEDUPE_NAMESPACE).map(|text| namespace(&text)),
             ..Self::default()
@@ -179,6 +181,7 @@ pub(crate) fn default_version(source: &str, text: &str) -> Read<EventVersion> {
 
 const AUTHENTICATION: &str = "KIKET_AUTHENTICATION";
 const DEFAULT_VERSION: &str = "KIKET_DEFAULT_EVENT_VERSION";
+const METRICS: &str = "KIKET_METRICS_ADDR";
 const DEDUPE_NAMESPACE: &str = "KIKET_DEDUPE_NAMESPACE";
 pub(crate) const BASE_URL: &str = "KIKET_BASE_URL";
 pub(crate) const TELEMETRY_URL: &str = "KIKET_SDK_TELEMETRY_URL";
@@ -221,6 +224,15 @@ fn port(text: &str) -> Read<u16> {
     text.trim().parse().map_err(|_| {
         Problem::new(format!("`PORT` is not a port: expected 0 to 65535, found `{text}`"))
             .mend("set it to a number, or unset it to listen on 8000")
+    })
+}
+
+/// The address of the listener of metrics, which `source` gives.
+pub(crate) fn metrics_address(source: &str, text: &str) -> Read<ListenAddress> {
+    text.parse().map_err(|invalid| {
+        let found = text.escape_debug();
+        Problem::new(format!("`{source}` is no address to listen on: {invalid}, found `{found}`"))
+            .mend(format!("set `{source}` to an address and a port, or unset it for no metrics"))
     })
 }
 

@@ -12,7 +12,7 @@ pub use self::settings::{SettingError, Settings};
 pub(crate) use self::{
     environment::{Environment, log_filter},
     judge::{Given, Use},
-    layer::{BASE_URL, Layer, TELEMETRY_URL, address, default_version, namespace},
+    layer::{BASE_URL, Layer, TELEMETRY_URL, address, default_version, metrics_address, namespace},
 };
 use self::{
     judge::{clear_text, doubtful_default},
@@ -24,7 +24,7 @@ pub use crate::types::Clock;
 use crate::{
     error::{Findings, Problem},
     manifest::{Manifest, Reference, Setting},
-    types::{Authentication, BaseUrl, EventVersion, Secret},
+    types::{Authentication, BaseUrl, EventVersion, ListenAddress, Secret},
 };
 
 /// The configuration of an extension: each value from the first layer that has it.
@@ -43,6 +43,8 @@ pub struct Config {
     pub(crate) telemetry: bool,
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// The address of the listener of metrics.
+    pub(crate) metrics: Option<ListenAddress>,
     /// The URL of the deduplication store, which may have a password.
     pub(crate) dedupe_url: Option<Secret>,
     /// The namespace of deliveries in the deduplication store.
@@ -119,6 +121,7 @@ impl Config {
         let allowed_base_urls: Vec<_> =
             allowed_base_urls.filter_map(|read| found.take(read.map(Some))).collect();
         let port = found.take(values.port.transpose());
+        let metrics = found.take(values.metrics.transpose());
         let dedupe_namespace = found.take(values.dedupe_namespace.transpose());
         let Findings { problems, mut warnings } = found;
         let (Some(base_url), Some(telemetry_url), Some(port), true) =
@@ -144,6 +147,7 @@ impl Config {
             telemetry: values.telemetry.unwrap_or_default(),
             host: values.host.unwrap_or_default(),
             port,
+            metrics,
             dedupe_url,
             dedupe_namespace,
             authentication,

@@ -21,7 +21,7 @@ use crate::{
     handler::{Registration, Registry},
     http::Routes,
     manifest::Manifest,
-    metrics::{Metrics, Requests},
+    metrics::Metrics,
     pipeline::{
         Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Store, Tokens, Watch,
     },
@@ -79,23 +79,36 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     if options.strict { &mut found.problems } else { &mut found.warnings }.extend(differences);
     found.warnings.extend(fatal_panics(cfg!(panic = "abort")));
     let run_without_store = options.dedupe.run_without_store;
-    let deduplicator = config.as_ref().map(|config| deduplicator(config, options.dedupe)).transpose();
+    let clock = options.clock.unwrap_or_default();
+    let exposed = config.as_ref().is_some_and(|config| config.metrics.is_some());
+    let metrics = Arc::new(Metrics::new(clock.unix_seconds(), exposed));
+    let deduplicator =
+        config.as_ref().map(|config| deduplicator(config, options.dedupe, &metrics)).transpose();
     let deduplicator = found.take(deduplicator).flatten();
     let keys = registry.iter().flat_map(|registry| registry.routes()).map(|route| &*route.key);
     let endpoints = options.http.endpoints.iter().map(|(path, _)| path);
     found.problems.extend(options.http.own_routes.collisions(&options.http.prefix, endpoints, keys));
     let Findings { problems, mut warnings } = found;
-    let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
+    let (Some(config), Some(mut registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
     };
-    let clock = options.clock.unwrap_or_default();
-    let authenticator =
-        authenticator(&config, &token_rules, deduplicator.as_ref(), run_without_store, clock.clone())
-            .map_err(StartupError::new)?;
+    options.http.metrics = config.metrics.clone();
+    if config.metrics.is_some() {
+        registry.measure();
+    }
+    let authenticator = authenticator(
+        &config,
+        &token_rules,
+        deduplicator.as_ref(),
+        run_without_store,
+        clock.clone(),
+        &metrics,
+    )
+    .map_err(StartupError::new)?;
     let keys = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
     let client = client_options(&config, options.outbound);
     let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
-    let client = Client::new(client, clock.clone());
+    let client = Client::new(client, clock.clone(), Arc::clone(&metrics));
     warnings.extend(client.unusable().map(|why| Problem::new(format!("Kiket cannot be called: {why}"))));
     let context =
         TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
@@ -128,7 +141,7 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
         deduplicator,
         responder: Responder { redactor, undecodable: options.limits.undecodable },
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
-        requests: Requests::default(),
+        metrics,
     };
     let routes =
         Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
@@ -154,7 +167,11 @@ fn client_options(config: &Config, limits: ClientLimits) -> ClientOptions {
 }
 
 /// How deliveries are deduplicated.
-fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>, Problem> {
+fn deduplicator(
+    config: &Config,
+    dedupe: Dedupe,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Deduplicator>, Problem> {
     let Dedupe { off, store, retention, run_without_store } = dedupe;
     if off {
         return Ok(None);
@@ -169,7 +186,7 @@ fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>,
         return Err(without_id());
     }
     let retention = retention.map_or_else(|| Ok(Retention::default()), Retention::new)?;
-    Ok(Some(Deduplicator { store, retention, run_without_store }))
+    Ok(Some(Deduplicator { store, retention, run_without_store, metrics: Arc::clone(metrics) }))
 }
 
 fn without_id() -> Problem {
@@ -186,6 +203,7 @@ fn authenticator(
     deduplicator: Option<&Deduplicator>,
     run_without_store: bool,
     clock: Clock,
+    metrics: &Arc<Metrics>,
 ) -> Result<Authenticator, Vec<Problem>> {
     let mode = config.authentication;
     let signatures = mode.takes_signatures().then(|| Verifier::new(&config.secrets)).transpose();
@@ -202,7 +220,7 @@ fn authenticator(
         Ok(Tokens { verifier, memory, keys, run_without_store })
     };
     let tokens = mode.takes_tokens().then(tokens).transpose()?;
-    Ok(Authenticator { mode, signatures, tokens, clock, metrics: Metrics::default() })
+    Ok(Authenticator { mode, signatures, tokens, clock, metrics: Arc::clone(metrics) })
 }
 
 /// The redactor of every secret that is known at the start.

@@ -85,8 +85,8 @@ impl Routes {
         if request.method() != Method::POST || !request.headers().contains_key(SIGNATURE_HEADER) {
             return;
         }
-        let Pipeline { requests, recorder, .. } = &*self.pipeline;
-        if let Some(count) = requests.unrouted.count(recorder.clock.unix_seconds()) {
+        let Pipeline { metrics, recorder, .. } = &*self.pipeline;
+        if let Some(count) = metrics.unrouted.count(recorder.clock.unix_seconds()) {
             let path: String = request.uri().path().chars().take(CHARS).collect();
             tracing::warn!(
                 path,
@@ -249,6 +249,7 @@ impl Deliveries {
         let response = match take(pipeline, request, &mut payload, self.bounds, shed).await {
             Ok(body) => respond(pipeline.handle(Request { target, headers: headers(request), body }).await),
             Err(rejection) => {
+                pipeline.metrics.refused.add(rejection.code);
                 tracing::debug!(code = rejection.code, "delivery refused");
                 leave_unread(reject(&rejection), payload)
             }

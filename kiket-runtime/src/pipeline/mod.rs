@@ -7,6 +7,7 @@ mod completion;
 mod concurrency;
 mod decode;
 mod dedupe;
+mod exposition;
 mod outcome;
 mod record;
 mod respond;
@@ -43,7 +44,7 @@ use crate::{
     auth::Authentic,
     delivery::{Delivery, Request, Services},
     handler::{Registry, Route},
-    metrics::Requests,
+    metrics::Metrics,
     types::{EventVersion, caught, caught_to_end},
 };
 
@@ -60,8 +61,7 @@ pub(crate) struct Pipeline {
     pub(crate) responder: Responder,
     pub(crate) recorder: Recorder,
     pub(crate) watch: Arc<Watch>,
-    /// Counts requests that never become deliveries.
-    pub(crate) requests: Requests,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// The steps, in the order of the wire contract (wire contract, order). Each takes what the one before proved.
@@ -74,7 +74,7 @@ impl Pipeline {
                 let span = accepted.span();
                 to_completion(Box::pin(Arc::clone(self).process(accepted)), span).await
             }
-            Err(refusal) => refusal.respond(),
+            Err(refusal) => refusal.respond(&self.metrics),
         }
     }
 

@@ -11,6 +11,7 @@ mod hex;
 mod id;
 mod into_option;
 mod key;
+mod listen_address;
 mod panic;
 mod redact;
 mod scope;
@@ -31,6 +32,7 @@ pub(crate) use self::{
     headers::Repeated,
     hex::{hex, sha256_of_parts},
     key::Key,
+    listen_address::ListenAddress,
     panic::{caught, caught_to_end, message, note},
     redact::Redactor,
     scope::{MissingScopes, allows},
