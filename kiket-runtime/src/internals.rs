@@ -13,7 +13,7 @@ use crate::{
     delivery::{self, Delivery, Envelope, HandlerKey, JsonText, Request, Services, Target, Tasks, TypeMap},
     error::{Classifiers, Place, Problem, Rejection, StartupError},
     extension::{Extension, ExtensionBuilder},
-    handler::Context,
+    handler::{Context, Handler, Registration},
     http,
     manifest::Manifest,
     pipeline::Response,
@@ -112,6 +112,15 @@ pub fn with_defaults(mut builder: ExtensionBuilder, defaults: Defaults) -> (Exte
     builder.0.layer.id = builder.0.layer.id.take().or(defaults.id);
     let clock = builder.0.clock.get_or_insert(defaults.clock).clone();
     (builder, clock)
+}
+
+/// Leaves `builder` only the annotated functions below `module`, as if it were a program of its own.
+pub fn only_of_module(mut builder: ExtensionBuilder, module: &str) -> ExtensionBuilder {
+    let is_below = |function: &str| function.strip_prefix(module).is_some_and(|rest| rest.starts_with("::"));
+    let registrations = inventory::iter::<Registration>.into_iter();
+    let found = registrations.filter(|registration| is_below(registration.function));
+    builder.0.handlers.extend(found.map(Handler::from));
+    builder.without_collected()
 }
 
 /// Awaits the response to a delivery. Returns it, and the cause for which the delivery was refused, as `code: text`.

@@ -18,6 +18,8 @@ use serde_json::Value;
 /// let response = extension.deliver(forged).await;
 /// assert_eq!(response.status(), 401);
 /// assert!(response.refusal().is_some_and(|cause| cause.starts_with("signature_mismatch: ")));
+/// let shown = format!("{response:?}");
+/// assert!(shown.contains("invalid signature") && shown.contains("signature_mismatch: "), "{shown}");
 /// # Ok(())
 /// # }
 /// ```

@@ -11,6 +11,7 @@ mod extractors;
 mod ingestion_calls;
 mod load;
 mod manifest_corpus;
+mod metrics;
 mod middleware;
 mod more_calls;
 mod once;

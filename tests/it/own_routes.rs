@@ -362,3 +362,29 @@ async fn an_app_that_mounts_the_extension_has_its_own_routes_too() {
         assert_eq!(actix_web::test::call_and_read_body(&app, request).await, text, "{path}");
     }
 }
+
+#[tokio::test]
+async fn two_extensions_of_one_app_have_two_prefixes() {
+    let extension = |event: &str, prefix: &str| {
+        let builder = builder().on(event, "v1", async || Reply::ok());
+        builder.http(|http| http.prefix(prefix)).build().unwrap()
+    };
+    let (first, second) = (extension("a.first", ""), extension("b.second", "/second"));
+    let app = App::new().configure(first.routes()).configure(second.routes());
+    let app = actix_web::test::init_service(app).await;
+    for (prefix, event, status) in [
+        ("", "a.first", 200),
+        ("/second", "b.second", 200),
+        ("", "b.second", 404),
+        ("/second", "a.first", 404),
+    ] {
+        let signed = sign(delivery(event, "v1", &json!({})));
+        let mut request = actix_web::test::TestRequest::post().uri(&format!("{prefix}{}", signed.path));
+        for (name, value) in signed.headers {
+            request = request.append_header((name, value));
+        }
+        let request = request.set_payload(signed.body).to_request();
+        let response = actix_web::test::call_service(&app, request).await;
+        assert_eq!(response.status(), status, "{prefix} {event}");
+    }
+}

@@ -6,10 +6,16 @@ use std::{
 };
 
 use kiket::{
-    Context, Extension, ExtensionBuilder, Json, Payload, RawBody,
+    Context, Decision, Extension, ExtensionBuilder, Json, Payload, RawBody,
+    actions::{Action, Actions},
+    api::{
+        Actor, Anchor, AnchorRecord, AuditProof, Board, Comment, Evidence, Ingested, IntakeField, IntakeForm,
+        IntakeStats, IntakeSubmission, Issue, Member, RawEvent, ReceivedEmail, SlaDefinition, SlaEvent,
+        SlaMetrics, StoredRawEvent, Verification, WebhookUrl, Workflow,
+    },
     events::{ApprovalDenied, ApprovalGranted, CommentCreated, IssueCommented, IssueUpdated},
     external_webhook::ExternalWebhook,
-    notification::Notification,
+    notification::{ChannelValidation, ChannelValidity, Notification, Outcome},
     testing::{TestExtension, delivery},
 };
 use serde::Deserialize;
@@ -233,6 +239,68 @@ async fn what_handlers_print_of_payloads_has_no_secrets() {
         assert_eq!((status, &kept["tenant"]), (200, &json!(7)), "{kept}");
         assert!(!kept.to_string().contains("canary") && kept.get("secrets").is_none(), "{kept}");
     }
+}
+
+/// Every type that keeps unknown fields: what it reads of a body that also has fields which it must not keep.
+#[test]
+fn no_type_keeps_secrets_among_its_unknown_fields() {
+    let hash = format!("0x{}", "a".repeat(64));
+    macro_rules! check {
+        ($($type:path: $fields:tt,)*) => {$({
+            let mut body = json!($fields);
+            body["unknown"] = json!({ "kept": 1 });
+            body["authentication"] = json!({ "runtime_token": "canary" });
+            body["secrets"] = json!({ "KEY": "canary" });
+            let name = stringify!($type);
+            let read: $type = serde_json::from_value(body).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let written = serde_json::to_value(&read).unwrap();
+            assert_eq!(written["unknown"]["kept"], 1, "{name}: {written}");
+            let printed = format!("{read:?} {written}");
+            assert!(!printed.contains("canary"), "{name}: {printed}");
+        })*};
+    }
+    check! {
+        Action: { "kind": "escalate" },
+        Actions: { "actions": [] },
+        Actor: { "id": 1 },
+        Anchor: { "id": 1, "merkle_root": hash, "status": "confirmed" },
+        AnchorRecord: { "id": 1, "content_hash": hash },
+        AuditProof: { "record_id": 1, "content_hash": hash, "merkle_root": hash, "proof": [] },
+        Board: { "name": "Team" },
+        ChannelValidation: { "channel_id": "C1" },
+        ChannelValidity: { "valid": true },
+        Comment: { "id": 1 },
+        Decision: { "status": "allow" },
+        Evidence: { "evidenceType": "log", "title": "Log", "sourceSystem": "ci", "dedupeKey": "k" },
+        Ingested: { "rawEvent": { "id": 1, "sourceEventType": "push" } },
+        IntakeField: { "key": "title" },
+        IntakeForm: { "id": 1, "key": "bug-report", "name": "Bug" },
+        IntakeStats: { "total_submissions": 1 },
+        IntakeSubmission: { "id": 1, "status": "pending" },
+        Issue: { "id": 1 },
+        Member: { "id": 1 },
+        Notification: { "message": "hi", "channel_type": "channel", "channel_id": "C1" },
+        Outcome: { "success": true },
+        RawEvent: { "sourceSystem": "github", "sourceEventType": "push", "idempotencyKey": "k", "payload": {} },
+        ReceivedEmail: { "id": 1, "status": "pending" },
+        SlaDefinition: { "id": 1 },
+        SlaEvent: { "id": 1, "state": "breached" },
+        SlaMetrics: { "duration_minutes": 1.0 },
+        StoredRawEvent: { "id": 1, "sourceEventType": "push" },
+        Verification: { "verified": true, "proof_valid": true, "blockchain_verified": true },
+        Workflow: { "name": "Delivery" },
+    }
+    // These are only read.
+    let url = json!({ "webhook_url": "u", "unknown": 1, "authentication": "canary", "secrets": "canary" });
+    let url: WebhookUrl = serde_json::from_value(url).unwrap();
+    assert_eq!(json!(url.extra), json!({ "unknown": 1 }));
+    let webhook = json!({
+        "external_webhook": { "body": "", "unknown": 1, "authentication": "canary", "secrets": "canary" },
+        "action": "a", "unknown": 1, "authentication": "canary", "secrets": "canary",
+    });
+    let webhook: ExternalWebhook = serde_json::from_value(webhook).unwrap();
+    assert!(!format!("{webhook:?} {:?}", webhook.extra()).contains("canary"), "{webhook:?}");
+    assert_eq!(webhook.extra()["unknown"], 1);
 }
 
 #[tokio::test]

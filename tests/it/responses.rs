@@ -1006,8 +1006,9 @@ hooks:
 - { event: issue.deleted, endpoint: /hooks/issue }
 ";
     std::fs::write(&manifest, hooks).unwrap();
-    let start = |prefix: &str| {
+    let start = |prefix: &str, default: Option<&str>| {
         let builder = Extension::builder().without_collected().manifest(&manifest);
+        let builder = default.into_iter().fold(builder, ExtensionBuilder::default_version);
         let builder = builder.dedupe(|dedupe| dedupe.enabled(false)).http(|http| http.prefix(prefix));
         let named = async |context: Context| Json(json!(context.event().as_str()));
         test(
@@ -1017,7 +1018,9 @@ hooks:
         )
     };
     for prefix in ["", "/kiket"] {
-        let extension = start(prefix);
+        let unversioned = delivery("", "", &json!({})).path(format!("{prefix}/webhooks/kiket/issue_created"));
+        assert_eq!(start(prefix, Some("1")).deliver(unversioned).await.status(), 200);
+        let extension = start(prefix, None);
         for (path, body, status, expected) in [
             ("/webhooks/kiket/issue_created?version=v1", json!({}), 200, "issue.created"),
             ("//webhooks/kiket//issue_created/?version=1", json!({}), 200, "issue.created"),
@@ -1044,6 +1047,9 @@ hooks:
             assert_eq!(response.status(), status, "{prefix}{path}: {}", response.text());
             assert!(response.text().contains(expected), "{prefix}{path}: {}", response.text());
         }
+        let path = format!("{prefix}/webhooks/kiket/issue_created");
+        let by_header = delivery("", "", &json!({})).path(&path).header("X-Kiket-Event-Version", "v1");
+        assert_eq!(extension.deliver(by_header).await.status(), 200);
         let response = extension.get(&format!("{prefix}/hooks/issue")).await;
         assert_eq!((response.status(), response.headers().get("allow")), (405, Some("POST")));
         let report = extension.extension().report().to_string();

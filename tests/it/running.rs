@@ -123,6 +123,7 @@ pub(crate) fn until(mut condition: impl FnMut() -> bool) -> impl Future<Output =
 pub(crate) struct Running {
     extension: Extension,
     address: SocketAddr,
+    metrics: Option<SocketAddr>,
     handle: ServerHandle,
     server: JoinHandle<std::io::Result<()>>,
 }
@@ -137,7 +138,8 @@ impl Running {
     pub(crate) fn serve(extension: Extension) -> Self {
         let server = extension.bind().expect("a free port");
         let (address, handle) = (server.addresses()[0], server.handle());
-        Self { extension, address, handle, server: tokio::spawn(server.run()) }
+        let metrics = server.metrics_addresses().first().copied();
+        Self { extension, address, metrics, handle, server: tokio::spawn(server.run()) }
     }
 
     pub(crate) fn extension(&self) -> &Extension {
@@ -148,10 +150,13 @@ impl Running {
         self.address
     }
 
+    /// Where it serves metrics.
+    pub(crate) fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
     pub(crate) async fn connect(&self) -> Connection {
-        let stream = within(TcpStream::connect(self.address)).await.expect("a connection");
-        stream.set_nodelay(true).expect("an open socket");
-        Connection(BufReader::new(stream))
+        Connection::to(self.address).await
     }
 
     /// Sends bytes over a connection of their own.
@@ -187,6 +192,12 @@ impl Running {
 pub(crate) struct Connection(BufReader<TcpStream>);
 
 impl Connection {
+    pub(crate) async fn to(address: SocketAddr) -> Self {
+        let stream = within(TcpStream::connect(address)).await.expect("a connection");
+        stream.set_nodelay(true).expect("an open socket");
+        Self(BufReader::new(stream))
+    }
+
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         within(self.0.get_mut().write_all(bytes)).await.expect("the server reads");
     }

@@ -1,6 +1,8 @@
 //! The walls of the house, as tests: who may name what. ARCHITECTURE.md says why.
 
 mod graph;
+#[cfg(unix)]
+mod release;
 mod words;
 
 use std::{
@@ -158,10 +160,10 @@ fn only_http_and_its_test_doubles_know_the_web_framework() {
         &["http/", "internals.rs", "kiket-testing/src/extension.rs", "kiket-testing/src/platform/"],
     );
     // What it is made of: only where connections are made.
-    check("actix_http", &["http/connection.rs", "http/server.rs"]);
-    check("actix_service", &["http/connection.rs", "http/server.rs"]);
-    check("actix_server::", &["http/server.rs"]);
-    check("socket2", &["http/server.rs"]);
+    check("actix_http", &["http/connection.rs", "http/listener.rs", "http/server.rs"]);
+    check("actix_service", &["http/connection.rs", "http/listener.rs"]);
+    check("actix_server::", &["http/listener.rs"]);
+    check("socket2", &["http/listener.rs"]);
 }
 
 #[test]
@@ -193,7 +195,8 @@ fn only_the_clock_knows_the_time_of_day() {
 
 #[test]
 fn only_the_start_reads_the_global_list_of_handlers() {
-    check("inventory::iter::<Registration>", &["extension/assemble.rs"]);
+    // And the test kit, to take a module for a program.
+    check("inventory::iter::<Registration>", &["extension/assemble.rs", "internals.rs"]);
 }
 
 #[test]
@@ -253,6 +256,24 @@ fn only_models_and_events_of_the_runtime_name_its_macros() {
     check("kiket_macros", &["events/", "model/"]);
 }
 
+/// Wire contract, unknown-fields.
+#[test]
+fn unknown_fields_are_read_without_secrets() {
+    let mut found = Vec::new();
+    for (file, text) in sources("kiket-runtime/src").into_iter().filter(|(file, _)| !is_test(file)) {
+        let code = code(&text);
+        for (at, _) in code.match_indices("#[serde(flatten)]") {
+            let derives = code[..at].rfind("#[derive(").map_or("", |from| &code[from..at]);
+            let reads = derives.lines().next().is_some_and(|line| line.contains("Deserialize"));
+            // What is read as another type is checked there; of the page of a list nothing is kept.
+            if reads && !derives.contains("serde(try_from") && !file.ends_with("client/page.rs") {
+                found.push(format!("{file}:{}", code[..at].lines().count()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "add `deserialize_with = \"unknown_fields\"`, or `unknown_members`: {found:?}");
+}
+
 #[test]
 fn files_stay_of_a_size_to_read() {
     let long = |folder, limit| {
@@ -263,4 +284,16 @@ fn files_stay_of_a_size_to_read() {
     let files = long("kiket-macros/src", 160).chain(long("kiket-runtime/src", 420)).chain(long(KIT, 420));
     let files: Vec<_> = files.map(|(file, _)| file).collect();
     assert!(files.is_empty(), "too long for one purpose: {files:?}");
+}
+
+/// Their `Cargo.toml` has `test = false`, for a test program without tests is built and linked all the same.
+#[test]
+fn packages_of_tests_have_no_unit_tests() {
+    let sources = sources("tests/packages").into_iter();
+    let mut unrun = sources.filter(|(file, text)| file.contains("/src/") && text.contains("test]\n"));
+    assert_eq!(
+        unrun.next(),
+        None,
+        "cargo does not run these: move them into the `tests` folder of the package"
+    );
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     client::{Client, Idempotency, Paginator, Request, resources},
     error::{ClientError, ClientErrorKind},
-    types::{Id, Timestamp},
+    types::{Id, Timestamp, unknown_members},
 };
 
 /// The audit trail of the organisation: records are collected in Merkle trees, whose roots are published in a blockchain.
@@ -117,7 +117,7 @@ pub struct Anchor {
     #[serde(default)]
     pub records: Vec<AnchorRecord>,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 
@@ -139,7 +139,7 @@ pub struct AnchorRecord {
     #[serde(deserialize_with = "leaf")]
     pub content_hash: String,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 
@@ -193,7 +193,7 @@ pub struct AuditProof {
     /// The page that shows the proof.
     pub verification_url: Option<String>,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 
@@ -240,7 +240,7 @@ pub struct Verification {
     /// Kiket's description of what is wrong.
     pub error: Option<String>,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     client::{Client, RateWindow, Request, resources},
     error::ClientError,
-    types::{Secret, rfc3339},
+    types::{Secret, rfc3339, unknown_members},
 };
 
 /// The typed calls to Kiket, by family.
@@ -83,7 +83,7 @@ pub struct WebhookUrl {
     #[serde(rename = "webhook_base_url")]
     pub base_url: Option<String>,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 

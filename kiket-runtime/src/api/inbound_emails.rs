@@ -7,7 +7,7 @@ use super::setters::setters;
 use crate::{
     client::{Client, Request, resources},
     error::ClientError,
-    types::Id,
+    types::{Id, unknown_members},
 };
 
 /// E-mails that the extension received elsewhere and forwards to Kiket.
@@ -164,7 +164,7 @@ pub struct ReceivedEmail {
     /// The status of its processing, like `pending`.
     pub status: String,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 

@@ -10,7 +10,7 @@ use super::setters::setters;
 use crate::{
     client::{CallerCredentials, Client, Idempotency, Request},
     error::{ClientError, ClientErrorKind},
-    types::{Id, Secret, Timestamp, whole_seconds},
+    types::{Id, Secret, Timestamp, unknown_members, whole_seconds},
 };
 
 /// The ingestion of raw events and evidence into an organisation.
@@ -93,7 +93,7 @@ pub struct RawEvent {
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub retention_policy: Value,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 
@@ -166,7 +166,7 @@ pub struct StoredRawEvent {
     #[serde(default)]
     pub metadata: Value,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 
@@ -181,7 +181,7 @@ pub struct Ingested {
     #[serde(default)]
     pub duplicate: bool,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 
@@ -236,7 +236,7 @@ pub struct Evidence {
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub retention_policy: Value,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 

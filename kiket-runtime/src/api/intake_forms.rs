@@ -7,7 +7,7 @@ use super::{intake_submissions::IntakeSubmissions, setters::filter};
 use crate::{
     client::{Client, Paginator, Request, resources},
     error::ClientError,
-    types::{Id, Timestamp, or_default},
+    types::{Id, Timestamp, or_default, unknown_members},
 };
 
 /// The intake forms of a project, through which people without an account submit something.
@@ -88,7 +88,7 @@ pub struct IntakeForm {
     /// The time of the last change.
     pub updated_at: Option<Timestamp>,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 
@@ -123,7 +123,7 @@ pub struct IntakeField {
     /// The help text.
     pub help_text: Option<String>,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 
@@ -148,7 +148,7 @@ pub struct IntakeStats {
     /// The period that the call named.
     pub period: Option<String>,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 

@@ -10,7 +10,7 @@ use super::setters::filter;
 use crate::{
     client::{Client, Paginator, Request, resources},
     error::ClientError,
-    types::{Id, Timestamp},
+    types::{Id, Timestamp, unknown_members},
 };
 
 /// The submissions of an intake form, and the decisions about them.
@@ -117,7 +117,7 @@ pub struct IntakeSubmission {
     /// The time of the last change.
     pub updated_at: Option<Timestamp>,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 

@@ -25,7 +25,8 @@
 //! | [`Audit`] | [`Endpoints::audit`](crate::Endpoints::audit) |
 //! | [`Ingestion`] | [`Endpoints::ingestion`](crate::Endpoints::ingestion) |
 //!
-//! Responses keep the fields that this version does not know in `extra`, and may get more fields. Lists that come in
+//! Responses keep the fields that this version does not know in `extra`, without `authentication` and `secrets`, and may get
+//! more fields. Lists that come in
 //! pages are read by a [`Paginator`].
 
 #![allow(clippy::missing_errors_doc)] // the type of each family documents the errors of its functions

@@ -9,7 +9,7 @@ use crate::{
     client::{Client, Paginator, Request, resources},
     error::ClientError,
     model::Member,
-    types::{Id, or_default},
+    types::{Id, or_default, unknown_members},
 };
 
 /// The projects of the workspace: their workflows, boards and members.
@@ -59,7 +59,7 @@ pub struct Workflow {
     #[serde(default)]
     pub transitions: Value,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 
@@ -77,7 +77,7 @@ pub struct Board {
     #[serde(default, deserialize_with = "or_default")]
     pub columns: Vec<Value>,
     /// The fields that this version does not know.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     pub extra: Map<String, Value>,
 }
 

@@ -1,7 +1,6 @@
 //! What a runtime token grants: scopes, and the identities it was made for.
 
 use std::{
-    fmt,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -20,7 +19,7 @@ use crate::types::allows;
 /// let auth = context.auth().expect("it was given");
 /// assert!(auth.is_verified() && auth.allows("issues.read") && !auth.allows("issues.write"));
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Auth {
     grant: Arc<Grant>,
     /// From the body, beside the token.
@@ -120,12 +119,6 @@ impl Auth {
     /// The source of the token: `src`, like `webhook`.
     pub fn source(&self) -> Option<&str> {
         self.grant.source.as_deref()
-    }
-}
-
-impl fmt::Debug for Auth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.grant, f)
     }
 }
 

@@ -48,6 +48,7 @@ use self::{
 };
 use crate::{
     error::{ClientError, ClientErrorKind},
+    metrics::Metrics,
     types::{BaseUrl, Clock},
 };
 
@@ -82,19 +83,30 @@ pub struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(options: ClientOptions, clock: Clock) -> Self {
+    pub(crate) fn new(options: ClientOptions, clock: Clock, metrics: Arc<Metrics>) -> Self {
         let transport = HttpTransport::new(&options.base_url, options.limits.connect_timeout);
-        Self::over(Box::new(transport), options, clock)
+        Self::counted(Box::new(transport), options, clock, metrics)
     }
 
     /// A client without tokens, whose calls fail.
     #[cfg(feature = "internals")]
     pub(crate) fn unconfigured() -> Self {
-        Self::new(ClientOptions::default(), Clock::system())
+        Self::new(ClientOptions::default(), Clock::system(), Arc::default())
     }
 
+    #[cfg(any(test, feature = "internals"))]
     fn over(transport: Box<dyn Transport>, options: ClientOptions, clock: Clock) -> Self {
-        Self { inner: Arc::new(ClientInner::new(transport, options, clock)), scope: CallScope::default() }
+        Self::counted(transport, options, clock, Arc::default())
+    }
+
+    fn counted(
+        transport: Box<dyn Transport>,
+        options: ClientOptions,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let inner = ClientInner::new(transport, options, clock, metrics);
+        Self { inner: Arc::new(inner), scope: CallScope::default() }
     }
 
     /// The view of a delivery: its calls have its version, its token and its deadline.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::types::{BaseUrl, Secret};
 
-/// The options of a client.
-#[derive(Debug, Clone)]
+/// The options of a client: by default Kiket's own address, and no tokens.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ClientOptions {
     pub(crate) base_url: BaseUrl,
     /// Other base URLs that may receive the tokens.
@@ -14,20 +14,6 @@ pub(crate) struct ClientOptions {
     pub(crate) extension_api_key: Option<Secret>,
     pub(crate) extension_id: Option<String>,
     pub(crate) limits: ClientLimits,
-}
-
-/// Kiket's own address, and no tokens.
-impl Default for ClientOptions {
-    fn default() -> Self {
-        Self {
-            base_url: BaseUrl::kiket(),
-            allowed_base_urls: Vec::new(),
-            workspace_token: None,
-            extension_api_key: None,
-            extension_id: None,
-            limits: ClientLimits::default(),
-        }
-    }
 }
 
 /// The timeouts and limits of calls.

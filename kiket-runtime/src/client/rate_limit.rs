@@ -68,6 +68,13 @@ impl RateLimiter {
         }
     }
 
+    /// A permit, if there is one without a wait.
+    pub(crate) fn try_acquire(&self) -> Option<SemaphorePermit<'_>> {
+        let _first = self.queue.try_lock().ok()?;
+        let permit = self.concurrent.try_acquire().ok()?;
+        self.wait().is_zero().then_some(permit)
+    }
+
     /// Waits for a permit, not past `deadline`. The permit counts against the concurrency limit until it is dropped.
     pub(crate) async fn acquire(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, TooLate> {
         let permit = async {

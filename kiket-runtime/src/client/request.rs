@@ -184,6 +184,22 @@ impl Request {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
     }
 
+    /// The family of the call, for metrics; they count one that they do not know as `other`.
+    pub(super) fn family(&self) -> &str {
+        let path = self.target.strip_prefix(PREFIX).and_then(|rest| rest.split('?').next());
+        let mut segments = path.unwrap_or_default().split('/').skip(1);
+        match (segments.next(), segments.next(), segments.next()) {
+            (Some("ext"), Some("project"), _) => "projects",
+            (Some("extensions"), Some(family @ ("metrics" | "notifications")), None)
+            | (Some("ext"), Some(family), _)
+            | (Some("extensions"), Some(_), Some(family)) => family,
+            (Some("extensions"), Some(_), None) => "metadata",
+            (Some("platform"), ..) => "ingestion",
+            (Some("audit"), ..) => "audit",
+            _ => "other",
+        }
+    }
+
     /// The call, as errors and logs name it: without a query, which may be long and private.
     pub(crate) fn call(&self) -> String {
         format!("{} {}", self.method, self.target.split('?').next().unwrap_or_default())
@@ -199,6 +215,7 @@ fn leads_out(segment: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::FAMILIES;
 
     #[test]
     fn every_segment_stays_one_segment() {
@@ -266,6 +283,25 @@ mod tests {
             ("/api/v2/ext/x", false),
         ] {
             assert_eq!(Request::raw(Method::GET, path).is_below_ext(), below, "{path}");
+        }
+    }
+
+    #[test]
+    fn every_call_of_the_fake_platform_has_a_family() {
+        let table = concat!(env!("CARGO_MANIFEST_DIR"), "/../kiket-testing/src/platform/table.rs");
+        let table = std::fs::read_to_string(table).unwrap();
+        let paths: Vec<_> = table.split('"').filter(|text| text.starts_with(PREFIX)).collect();
+        assert!(paths.len() > 30, "{paths:?}");
+        // Telemetry is sent by another client.
+        for path in paths.into_iter().filter(|path| !path.ends_with("/telemetry")) {
+            let request = Request { target: path.to_owned(), ..Request::default() };
+            let family = request.family();
+            assert!(FAMILIES.contains(&family) && family != "other", "{path}: {family}");
+        }
+        for (path, family) in
+            [("/api/v1/webhooks", "other"), ("/x", "other"), ("/api/v1/ext/sla/events?a=/b", "sla")]
+        {
+            assert_eq!(Request::raw(Method::GET, path).family(), family, "{path}");
         }
     }
 

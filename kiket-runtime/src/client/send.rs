@@ -1,6 +1,6 @@
 //! Sends a call: headers, attempts, and the result of the response.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::Instant;
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     error::{ClientError, ClientErrorKind},
+    metrics::Metrics,
     types::{Clock, Secret, VERSION_HEADER, after},
 };
 
@@ -29,18 +30,25 @@ pub(super) struct ClientInner {
     pub(super) rate_limiter: RateLimiter,
     /// Learnt from a response, and true for all calls of the process.
     pub(super) secrets_in_collection: AtomicBool,
+    pub(super) metrics: Arc<Metrics>,
     /// The header values of the tokens, made once; `Err` for a token that no header can carry.
     authorization: Option<Result<HeaderValue, InvalidHeaderValue>>,
     api_key: Option<Result<HeaderValue, InvalidHeaderValue>>,
 }
 
 impl ClientInner {
-    pub(super) fn new(transport: Box<dyn Transport>, options: ClientOptions, clock: Clock) -> Self {
+    pub(super) fn new(
+        transport: Box<dyn Transport>,
+        options: ClientOptions,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             rate_limiter: RateLimiter::new(options.limits.calls_per_minute, options.limits.concurrent_calls),
             authorization: options.workspace_token.as_ref().map(bearer),
             api_key: options.extension_api_key.as_ref().map(|key| sensitive(key.expose())),
             secrets_in_collection: AtomicBool::new(false),
+            metrics,
             transport,
             options,
             clock,
@@ -64,7 +72,11 @@ impl Call<'_> {
         let deadline = scope.delivery.as_ref().map_or(latest, |delivery| delivery.deadline().min(latest));
         let key = self.idempotency_key();
         let repeatable = key.is_some() || request.is_repeatable();
-        let attempt = || self.attempt(key.as_deref(), deadline);
+        let attempt = || async {
+            let result = self.attempt(key.as_deref(), deadline).await;
+            self.count(&result);
+            result
+        };
         retried(attempt, repeatable, deadline).await.map_err(|error| self.redacted(error))
     }
 
@@ -88,6 +100,15 @@ impl Call<'_> {
         })
     }
 
+    fn count(&self, result: &Result<Response, ClientError>) {
+        let (status, failure) = match result {
+            Ok(response) => (Some(response.status), "other"),
+            Err(error) => (error.status(), name(error.kind())),
+        };
+        let result = status.as_ref().map_or(failure, StatusCode::as_str);
+        self.client.metrics.calls.add(self.request.family(), result);
+    }
+
     async fn attempt(
         &self,
         idempotency_key: Option<&str>,
@@ -101,11 +122,21 @@ impl Call<'_> {
             headers: self.headers(idempotency_key)?,
             body: request.body.clone(),
         };
-        let permit = client.rate_limiter.acquire(deadline).await.map_err(|late| self.too_late(&late))?;
-        if deadline <= Instant::now() {
+        let calls = &client.metrics.calls;
+        let permit = if let Some(permit) = client.rate_limiter.try_acquire() {
+            permit
+        } else {
+            let from = Instant::now();
+            let acquired = client.rate_limiter.acquire(deadline).await;
+            calls.waits.observe(from.elapsed());
+            acquired.map_err(|late| self.too_late(&late))?
+        };
+        let from = Instant::now();
+        if deadline <= from {
             return Err(self.too_late(&TooLate { wait: None }));
         }
         let sent = tokio::time::timeout_at(deadline, client.transport.send(outgoing)).await;
+        calls.seconds.observe(from.elapsed());
         drop(permit);
         let failed =
             |error: TransportError| ClientError::new(error.kind(), request.call(), error.to_string());
@@ -234,6 +265,18 @@ impl Call<'_> {
         let message =
             format!("the rate limit allows the next call in {seconds} s, which is past the deadline");
         ClientError::new(ClientErrorKind::RateLimited, call, message).with_retry_after(Some(wait))
+    }
+}
+
+/// What metrics call an attempt without a response.
+fn name(kind: ClientErrorKind) -> &'static str {
+    match kind {
+        ClientErrorKind::Connect => "connect",
+        ClientErrorKind::Interrupted => "interrupted",
+        ClientErrorKind::RateLimited => "rate_limited",
+        ClientErrorKind::Timeout => "timeout",
+        ClientErrorKind::NotConfigured | ClientErrorKind::InvalidRequest => "unusable",
+        _ => "other",
     }
 }
 

@@ -263,7 +263,11 @@ async fn limits_may_be_as_large_as_numbers_are() {
     let script = Script::of([response(503, &[("retry-after", "18446744073709551615")], "{}")]);
     get(&script.client_with(limits())).await.unwrap();
     assert_eq!(script.pauses(), [Duration::from_secs(86_400)]);
-    let error = Client::new(ClientOptions { limits: limits(), ..to("http://127.0.0.1:1") }, Clock::system());
+    let error = Client::new(
+        ClientOptions { limits: limits(), ..to("http://127.0.0.1:1") },
+        Clock::system(),
+        Arc::default(),
+    );
     assert!(get(&error).await.is_err());
 }
 
@@ -541,7 +545,7 @@ const TREATMENTS: [&[Treatment]; 5] = [
 #[tokio::test]
 async fn a_connection_that_breaks_while_reused_fails_no_call() {
     for broken in TREATMENTS {
-        let client = || Client::new(to(&serve([broken, &[Respond(WHOLE)]])), Clock::system());
+        let client = || Client::new(to(&serve([broken, &[Respond(WHOLE)]])), Clock::system(), Arc::default());
         let get_twice = client();
         get(&get_twice).await.unwrap();
         assert_eq!(get(&get_twice).await.unwrap(), json!({}), "{broken:?}");
@@ -565,14 +569,14 @@ async fn a_connection_that_breaks_while_reused_fails_no_call() {
 async fn connections_that_always_break_are_an_error() {
     for broken in [Close, Reset, Respond(CUT), Respond(CUT_CHUNKED)] {
         let connections: &'static [Treatment] = Box::leak(Box::new([broken]));
-        let client = Client::new(to(&serve([connections; 3])), Clock::system());
+        let client = Client::new(to(&serve([connections; 3])), Clock::system(), Arc::default());
         assert_eq!(get(&client).await.unwrap_err().kind(), ClientErrorKind::Interrupted, "{broken:?}");
     }
 }
 
 #[tokio::test]
 async fn a_request_that_no_url_can_carry_is_not_sent() {
-    let client = Client::new(to("http://127.0.0.1:1"), Clock::system());
+    let client = Client::new(to("http://127.0.0.1:1"), Clock::system(), Arc::default());
     let error = client.get::<Value>(&format!("/x?{}", "a".repeat(70_000))).await.unwrap_err();
     assert_eq!(error.kind(), ClientErrorKind::NotConfigured, "{error:?}");
     assert!(error.to_string().len() < 300, "{error}");

@@ -1,6 +1,6 @@
 //! Sends one HTTP request: the only file that uses the HTTP client library.
 
-use std::{net::IpAddr, pin::Pin, sync::OnceLock, time::Duration};
+use std::{pin::Pin, sync::OnceLock, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{
@@ -126,7 +126,7 @@ const CERTIFICATES: &str =
 impl HttpTransport {
     /// Connections to the host of `called`.
     pub(crate) fn new(called: &BaseUrl, connect_timeout: Duration) -> Self {
-        let (secure, loopback) = (called.is_secure(), is_loopback(called.host()));
+        let (secure, loopback) = (called.is_secure(), called.is_loopback());
         Self { connect_timeout, secure, loopback, client: OnceLock::new() }
     }
 
@@ -203,11 +203,6 @@ impl Transport for HttpTransport {
 /// Installs the TLS provider of the process, unless it has one.
 pub(crate) fn install_tls_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn transport_error(error: &reqwest::Error) -> TransportError {

@@ -1,7 +1,7 @@
 //! The one rule for texts that kiket puts into a header, a URL or a MAC, and the further rules of webhook secrets.
 
 use crate::{
-    error::{Place, Problem},
+    error::{Findings, Place, Problem},
     manifest::Setting,
     types::{BaseUrl, Secret},
 };
@@ -38,13 +38,8 @@ impl Given {
         let key = matches!(usage, Use::Key | Use::WrittenKey);
         let name = if key { "the webhook secret" } else { "the value" };
         let exposed = text.expose();
-        let reason = unusable(exposed, usage == Use::Header);
         let public = || (usage == Use::WrittenKey).then(|| public(exposed)).flatten();
-        if let Some(reason) = reason {
-            let mend = "give exactly the text that Kiket shows, without white space at its ends";
-            return Self::from(Err(about(&format!("{name} {reason}"), mend)));
-        }
-        if let Some((reason, mend)) = public() {
+        if let Some((reason, mend)) = unusable(exposed, usage == Use::Header).or_else(public) {
             return Self::from(Err(about(&format!("{name} {reason}"), mend)));
         }
         let mut warnings = Vec::new();
@@ -69,10 +64,10 @@ impl Given {
         Self { value: Ok(text), warnings }
     }
 
-    /// The value; its problem or warnings are added.
-    pub(super) fn take(self, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) -> Option<Secret> {
-        warnings.extend(self.warnings);
-        self.value.map_err(|problem| problems.push(problem)).ok()
+    /// The value; its problem or warnings are kept.
+    pub(super) fn take(self, found: &mut Findings) -> Option<Secret> {
+        found.warnings.extend(self.warnings);
+        found.take(self.value.map(Some))
     }
 }
 
@@ -82,15 +77,16 @@ impl From<Read<Secret>> for Given {
     }
 }
 
-/// Why a text cannot be used at all.
-fn unusable(text: &str, ascii: bool) -> Option<&'static str> {
-    match text.trim() {
-        "" => Some("is blank"),
-        trimmed if trimmed.len() != text.len() => Some("has white space at an end"),
-        _ if text.chars().any(char::is_control) => Some("has a line break or another control character"),
-        _ if ascii && !text.is_ascii() => Some("has a character that a header cannot carry"),
-        _ => None,
-    }
+/// Why a text cannot be used at all, and what to give.
+fn unusable(text: &str, ascii: bool) -> Option<(&'static str, &'static str)> {
+    let reason = match text.trim() {
+        "" => "is blank",
+        trimmed if trimmed.len() != text.len() => "has white space at an end",
+        _ if text.chars().any(char::is_control) => "has a line break or another control character",
+        _ if ascii && !text.is_ascii() => "has a character that a header cannot carry",
+        _ => return None,
+    };
+    Some((reason, "give exactly the text that Kiket shows, without white space at its ends"))
 }
 
 fn is_quoted(text: &str) -> bool {

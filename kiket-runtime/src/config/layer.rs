@@ -9,65 +9,60 @@ use crate::{
     },
     error::Problem,
     manifest::{Manifest, Reference, read_regular},
-    types::{Authentication, BaseUrl, EventVersion, Secret},
+    types::{Authentication, BaseUrl, EventVersion, ListenAddress, Secret},
 };
 
-/// The values of one source. A value that does not parse is a problem, which counts only if no layer above has the value.
-#[derive(Default)]
-pub(crate) struct Layer {
-    pub(crate) id: Option<String>,
-    pub(crate) version: Option<String>,
-    pub(crate) authentication: Option<Read<Authentication>>,
-    /// The live secrets, the current one first.
-    pub(crate) webhook_secrets: Option<Vec<Given>>,
-    /// The previous secret, while Kiket may still sign with it. It follows the live secrets of any layer.
-    pub(crate) previous_secret: Option<Given>,
-    pub(crate) workspace_token: Option<Given>,
-    pub(crate) extension_api_key: Option<Given>,
-    pub(crate) extension_number: Option<Given>,
-    pub(crate) token_audience: Option<Given>,
-    pub(crate) default_version: Option<Read<EventVersion>>,
-    pub(crate) base_url: Option<Read<BaseUrl>>,
-    pub(crate) allowed_base_urls: Option<Vec<Read<BaseUrl>>>,
-    pub(crate) telemetry_url: Option<Read<BaseUrl>>,
-    pub(crate) telemetry: Option<bool>,
-    pub(crate) host: Option<String>,
-    pub(crate) port: Option<Read<u16>>,
-    /// It may have a password.
-    pub(crate) dedupe_url: Option<Given>,
-    pub(crate) dedupe_namespace: Option<Read<String>>,
-    pub(crate) auto_env_secrets: Option<bool>,
+/// A layer: each value is there or absent, and absent values are those of the layer below.
+macro_rules! layer {
+    ($(#[$about:meta])* $layer:ident { $($(#[$doc:meta])* $field:ident: $value:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Default)]
+        pub(crate) struct $layer {
+            $($(#[$doc])* pub(crate) $field: Option<$value>,)*
+        }
+
+        impl $layer {
+            /// The values of this layer, and of `below` where this one has none.
+            pub(super) fn or(self, below: Self) -> Self {
+                Self { $($field: self.$field.or(below.$field),)* }
+            }
+        }
+    };
+}
+
+layer! {
+    /// The values of one source. A value that does not parse is a problem, which counts only if no layer above has the value.
+    Layer {
+        id: String,
+        version: String,
+        authentication: Read<Authentication>,
+        /// The live secrets, the current one first.
+        webhook_secrets: Vec<Given>,
+        /// The previous secret, while Kiket may still sign with it. It follows the live secrets of any layer.
+        previous_secret: Given,
+        workspace_token: Given,
+        extension_api_key: Given,
+        extension_number: Given,
+        token_audience: Given,
+        default_version: Read<EventVersion>,
+        base_url: Read<BaseUrl>,
+        allowed_base_urls: Vec<Read<BaseUrl>>,
+        telemetry_url: Read<BaseUrl>,
+        telemetry: bool,
+        host: String,
+        port: Read<u16>,
+        metrics: Read<ListenAddress>,
+        /// It may have a password.
+        dedupe_url: Given,
+        dedupe_namespace: Read<String>,
+        auto_env_secrets: bool,
+    }
 }
 
 pub(super) const WEBHOOK_SECRET: &str = "KIKET_WEBHOOK_SECRET";
 pub(super) const WEBHOOK_SECRET_PREVIOUS: &str = "KIKET_WEBHOOK_SECRET_PREVIOUS";
 
 impl Layer {
-    /// The values of this layer, and of `below` where this one has none.
-    pub(super) fn or(self, below: Self) -> Self {
-        Self {
-            id: self.id.or(below.id),
-            version: self.version.or(below.version),
-            authentication: self.authentication.or(below.authentication),
-            webhook_secrets: self.webhook_secrets.or(below.webhook_secrets),
-            previous_secret: self.previous_secret.or(below.previous_secret),
-            workspace_token: self.workspace_token.or(below.workspace_token),
-            extension_api_key: self.extension_api_key.or(below.extension_api_key),
-            extension_number: self.extension_number.or(below.extension_number),
-            token_audience: self.token_audience.or(below.token_audience),
-            default_version: self.default_version.or(below.default_version),
-            base_url: self.base_url.or(below.base_url),
-            allowed_base_urls: self.allowed_base_urls.or(below.allowed_base_urls),
-            telemetry_url: self.telemetry_url.or(below.telemetry_url),
-            telemetry: self.telemetry.or(below.telemetry),
-            host: self.host.or(below.host),
-            port: self.port.or(below.port),
-            dedupe_url: self.dedupe_url.or(below.dedupe_url),
-            dedupe_namespace: self.dedupe_namespace.or(below.dedupe_namespace),
-            auto_env_secrets: self.auto_env_secrets.or(below.auto_env_secrets),
-        }
-    }
-
     /// The layer of the environment.
     pub(super) fn environment(environment: &Environment) -> Self {
         let variable = |name: &str| environment.variable(name);
@@ -89,6 +84,7 @@ impl Layer {
             telemetry: variable("KIKET_SDK_TELEMETRY_OPTOUT").map(|text| !opts_out(&text)),
             host: variable("HOST"),
             port: variable("PORT").map(|text| port(&text)),
+            metrics: variable(METRICS).map(|text| metrics_address(METRICS, &text)),
             dedupe_url: hidden("KIKET_DEDUPE_URL", Use::Text),
             dedupe_namespace: variable(DEDUPE_NAMESPACE).map(|text| namespace(&text)),
             ..Self::default()
@@ -117,7 +113,7 @@ impl Layer {
     pub(super) fn defaults() -> Self {
         Self {
             authentication: Some(Ok(Authentication::default())),
-            base_url: Some(Ok(BaseUrl::kiket())),
+            base_url: Some(Ok(BaseUrl::default())),
             telemetry: Some(true),
             host: Some("127.0.0.1".to_owned()),
             port: Some(Ok(8000)),
@@ -185,6 +181,7 @@ pub(crate) fn default_version(source: &str, text: &str) -> Read<EventVersion> {
 
 const AUTHENTICATION: &str = "KIKET_AUTHENTICATION";
 const DEFAULT_VERSION: &str = "KIKET_DEFAULT_EVENT_VERSION";
+const METRICS: &str = "KIKET_METRICS_ADDR";
 const DEDUPE_NAMESPACE: &str = "KIKET_DEDUPE_NAMESPACE";
 pub(crate) const BASE_URL: &str = "KIKET_BASE_URL";
 pub(crate) const TELEMETRY_URL: &str = "KIKET_SDK_TELEMETRY_URL";
@@ -227,6 +224,15 @@ fn port(text: &str) -> Read<u16> {
     text.trim().parse().map_err(|_| {
         Problem::new(format!("`PORT` is not a port: expected 0 to 65535, found `{text}`"))
             .mend("set it to a number, or unset it to listen on 8000")
+    })
+}
+
+/// The address of the listener of metrics, which `source` gives.
+pub(crate) fn metrics_address(source: &str, text: &str) -> Read<ListenAddress> {
+    text.parse().map_err(|invalid| {
+        let found = text.escape_debug();
+        Problem::new(format!("`{source}` is no address to listen on: {invalid}, found `{found}`"))
+            .mend(format!("set `{source}` to an address and a port, or unset it for no metrics"))
     })
 }
 

@@ -12,19 +12,19 @@ pub use self::settings::{SettingError, Settings};
 pub(crate) use self::{
     environment::{Environment, log_filter},
     judge::{Given, Use},
-    layer::{BASE_URL, Layer, TELEMETRY_URL, address, default_version, namespace},
+    layer::{BASE_URL, Layer, TELEMETRY_URL, address, default_version, metrics_address, namespace},
 };
 use self::{
-    judge::{Read, clear_text, doubtful_default},
+    judge::{clear_text, doubtful_default},
     layer::no_secret,
     secrets::{SecretVariables, padded},
     settings::Entry,
 };
 pub use crate::types::Clock;
 use crate::{
-    error::Problem,
+    error::{Findings, Problem},
     manifest::{Manifest, Reference, Setting},
-    types::{Authentication, BaseUrl, EventVersion, Secret},
+    types::{Authentication, BaseUrl, EventVersion, ListenAddress, Secret},
 };
 
 /// The configuration of an extension: each value from the first layer that has it.
@@ -43,6 +43,8 @@ pub struct Config {
     pub(crate) telemetry: bool,
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// The address of the listener of metrics.
+    pub(crate) metrics: Option<ListenAddress>,
     /// The URL of the deduplication store, which may have a password.
     pub(crate) dedupe_url: Option<Secret>,
     /// The namespace of deliveries in the deduplication store.
@@ -86,44 +88,42 @@ impl Config {
             _ => SecretVariables::read(environment),
         };
         let plain: Vec<_> = declared.iter().filter_map(|setting| secret_variables.plain(setting)).collect();
-        let mut problems: Vec<_> = not_utf8(environment, manifest, &plain)
-            .map(|name| {
-                Problem::new(format!("`{name}` is not UTF-8")).mend("set it to a text, encoded as UTF-8")
-            })
-            .collect();
-        let mut warnings = padded(environment, plain.into_iter());
-        warnings.extend(declared.iter().filter_map(doubtful_default));
-        let authentication = values.authentication.and_then(|read| value_of(read, &mut problems));
-        let authentication = authentication.unwrap_or_default();
+        let mut found = Findings::default();
+        found.problems.extend(not_utf8(environment, manifest, &plain));
+        found.warnings.extend(padded(environment, plain.into_iter()));
+        found.warnings.extend(declared.iter().filter_map(doubtful_default));
+        let authentication = found.take(values.authentication.transpose()).unwrap_or_default();
         let secrets = values.webhook_secrets.map(|secrets| secrets.into_iter().chain(values.previous_secret));
         let secrets = match secrets {
             _ if !authentication.takes_signatures() => Vec::new(),
-            Some(secrets) => secrets.filter_map(|secret| secret.take(&mut problems, &mut warnings)).collect(),
+            Some(secrets) => secrets.filter_map(|secret| secret.take(&mut found)).collect(),
             None => {
                 if !unreadable {
-                    problems.push(no_secret(manifest));
+                    found.problems.push(no_secret(manifest));
                 }
                 Vec::new()
             }
         };
-        let mut take = |given: Option<Given>| given?.take(&mut problems, &mut warnings);
+        let mut take = |given: Option<Given>| given?.take(&mut found);
         let [workspace_token, extension_api_key] =
             [values.workspace_token, values.extension_api_key].map(&mut take);
         let dedupe_url = take(values.dedupe_url);
         let [extension_number, token_audience] = [values.extension_number, values.token_audience]
             .map(|given| take(given).map(|text| text.expose().to_owned()));
-        let default_version = values.default_version.and_then(|read| value_of(read, &mut problems));
-        let base_url = values.base_url.and_then(|read| value_of(read, &mut problems));
-        let base_url = base_url.map(|url| without_api_path(url, &mut warnings));
+        let default_version = found.take(values.default_version.transpose());
+        let base_url = found.take(values.base_url.transpose());
+        let base_url = base_url.map(|url| without_api_path(url, &mut found.warnings));
         let telemetry_url = values
             .telemetry_url
             .or_else(|| Some(address(TELEMETRY_URL, &format!("{}/api/v1/ext", base_url.as_ref()?))));
-        let telemetry_url = telemetry_url.and_then(|read| value_of(read, &mut problems));
+        let telemetry_url = found.take(telemetry_url.transpose());
         let allowed_base_urls = values.allowed_base_urls.into_iter().flatten();
         let allowed_base_urls: Vec<_> =
-            allowed_base_urls.filter_map(|read| value_of(read, &mut problems)).collect();
-        let port = values.port.and_then(|read| value_of(read, &mut problems));
-        let dedupe_namespace = values.dedupe_namespace.and_then(|read| value_of(read, &mut problems));
+            allowed_base_urls.filter_map(|read| found.take(read.map(Some))).collect();
+        let port = found.take(values.port.transpose());
+        let metrics = found.take(values.metrics.transpose());
+        let dedupe_namespace = found.take(values.dedupe_namespace.transpose());
+        let Findings { problems, mut warnings } = found;
         let (Some(base_url), Some(telemetry_url), Some(port), true) =
             (base_url, telemetry_url, port, problems.is_empty())
         else {
@@ -147,6 +147,7 @@ impl Config {
             telemetry: values.telemetry.unwrap_or_default(),
             host: values.host.unwrap_or_default(),
             port,
+            metrics,
             dedupe_url,
             dedupe_namespace,
             authentication,
@@ -220,17 +221,12 @@ impl Config {
     }
 }
 
-/// The value; a problem is added to `problems`.
-fn value_of<T>(read: Read<T>, problems: &mut Vec<Problem>) -> Option<T> {
-    read.map_err(|problem| problems.push(problem)).ok()
-}
-
 /// The variables that kiket reads and that are not UTF-8.
 fn not_utf8(
     environment: &Environment,
     manifest: Option<&Manifest>,
     plain: &[String],
-) -> impl Iterator<Item = String> {
+) -> impl Iterator<Item = Problem> {
     let secret = manifest.and_then(Manifest::delivery_secret);
     let defaults = manifest.map_or(&[][..], Manifest::settings).iter().filter_map(Setting::secret_default);
     let referred: Vec<_> = secret.into_iter().chain(defaults).flat_map(Reference::names).collect();
@@ -240,7 +236,10 @@ fn not_utf8(
             || referred.contains(&name)
             || plain.iter().any(|plain| plain == name)
     };
-    environment.not_utf8(are_read).into_iter()
+    environment
+        .not_utf8(are_read)
+        .into_iter()
+        .map(|name| Problem::new(format!("`{name}` is not UTF-8")).mend("set it to a text, encoded as UTF-8"))
 }
 
 /// The base URL without the path that every call adds (wire contract, base-url-api-path).
@@ -264,18 +263,17 @@ fn combined_settings(
     let of_manifest: Vec<_> = undecided
         .map(|setting| {
             let unset = || Entry::Unset(variables.advised(setting));
-            let default = || match (setting.default(), setting.written()) {
+            let default = || match setting.default() {
                 _ if setting.is_secret() => {
                     let secret = setting.secret_default()?.resolve(&|name| environment.variable(name));
                     secret.map(Entry::Secret)
                 }
-                (Some(number), Some(text)) => Some(Entry::Written(number.clone(), text.to_owned())),
-                (value, _) => value.map(|value| Entry::Plain(value.clone())),
+                value => Some(Entry::Plain(value?.clone(), setting.written().map(str::to_owned))),
             };
             let entry = match variables.of_setting(setting, environment) {
                 Some((name, value)) => {
                     used.push((setting.key().to_owned(), name));
-                    value.map_or_else(|text| Entry::Plain(text.into()), Entry::Secret)
+                    value.map_or_else(Entry::plain, Entry::Secret)
                 }
                 None => default().unwrap_or_else(unset),
             };
@@ -285,7 +283,7 @@ fn combined_settings(
     let of_builder = given.into_iter().map(|(key, value)| {
         let secret = declared.iter().any(|setting| setting.key() == key && setting.is_secret());
         let entry = match value {
-            value if !secret => Entry::Plain(value),
+            value if !secret => Entry::plain(value),
             Value::String(text) => Entry::Secret(Secret::new(text)),
             value => Entry::Secret(Secret::new(value.to_string())),
         };
@@ -518,6 +516,31 @@ settings:
         check(&[("OPTIONAL", "x")], "OPTIONAL", None, None);
         check(&[("HOME", "/root")], "HOME", None, None);
         check(&[("KIKET_SETTING_HOME", "x")], "HOME", Some("x"), Some("KIKET_SETTING_HOME"));
+        for name in [
+            "PATH",
+            "HOME",
+            "USER",
+            "HOST",
+            "HOSTNAME",
+            "PORT",
+            "LANG",
+            "TZ",
+            "PWD",
+            "SHELL",
+            "TERM",
+            "RUST_LOG",
+            "KIKET_WORKSPACE_TOKEN",
+            "KIKET_WEBHOOK_SECRET_PREVIOUS",
+            "KIKET_BASE_URL",
+            "KIKET_DEDUPE_NAMESPACE",
+        ] {
+            let of_others = manifest(&format!("settings: [{{ key: {name}, required: true, secret: true }}]"));
+            let variables = [(name, "8000")].map(|(name, value)| {
+                if name == "KIKET_BASE_URL" { (name, "http://127.0.0.1") } else { (name, value) }
+            });
+            let config = configured(Some(&of_others), &variables).unwrap();
+            assert!(config.settings.find(name).is_none(), "{name}");
+        }
         check(&[], "RATIO", Some("1.10"), None);
         // Of what nothing declares, a secret is found.
         let config = configured(None, &[("KIKET_SECRET_FREE", "f"), ("FREE", "x")]).unwrap();

@@ -36,12 +36,17 @@ struct Table {
 
 #[derive(Clone)]
 pub(super) enum Entry {
-    Plain(Value),
-    /// A number or a boolean, and its text in the manifest.
-    Written(Value, String),
+    /// A value, and the text that a number or a boolean has in the manifest.
+    Plain(Value, Option<String>),
     Secret(Secret),
     /// Declared, without a value; the error names the variable that sets it.
     Unset(Option<String>),
+}
+
+impl Entry {
+    pub(super) fn plain(value: impl Into<Value>) -> Self {
+        Self::Plain(value.into(), None)
+    }
 }
 
 impl Settings {
@@ -59,9 +64,11 @@ impl Settings {
         match self.0.entries.get(key) {
             None => self.0.variables.find(key).cloned(),
             Some(Entry::Secret(secret)) => Some(secret.clone()),
-            Some(Entry::Unset(_) | Entry::Plain(Value::Null)) => None,
-            Some(Entry::Written(_, text) | Entry::Plain(Value::String(text))) => Some(Secret::from(&**text)),
-            Some(Entry::Plain(value)) => Some(Secret::new(value.to_string())),
+            Some(Entry::Unset(_) | Entry::Plain(Value::Null, _)) => None,
+            Some(Entry::Plain(_, Some(text)) | Entry::Plain(Value::String(text), _)) => {
+                Some(Secret::from(&**text))
+            }
+            Some(Entry::Plain(value, None)) => Some(Secret::new(value.to_string())),
         }
     }
 
@@ -85,12 +92,9 @@ impl Settings {
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<T, SettingError> {
         let absent = |reason: Reason| T::deserialize(Lenient(&Value::Null, None)).map_err(|_| reason);
         let read = match self.0.entries.get(key) {
-            None | Some(Entry::Plain(Value::Null) | Entry::Unset(None)) => absent(Reason::Absent),
+            None | Some(Entry::Plain(Value::Null, _) | Entry::Unset(None)) => absent(Reason::Absent),
             Some(Entry::Unset(Some(variable))) => absent(Reason::Unset(variable.clone())),
-            Some(Entry::Plain(value)) => {
-                T::deserialize(Lenient(value, None)).map_err(|error| Reason::Mismatch(error.to_string()))
-            }
-            Some(Entry::Written(number, text)) => T::deserialize(Lenient(number, Some(text)))
+            Some(Entry::Plain(value, text)) => T::deserialize(Lenient(value, text.as_deref()))
                 .map_err(|error| Reason::Mismatch(error.to_string())),
             // The reason would quote the value.
             Some(Entry::Secret(secret)) => {
@@ -125,7 +129,7 @@ impl Settings {
 
 impl<K: Into<String>> FromIterator<(K, Value)> for Settings {
     fn from_iter<I: IntoIterator<Item = (K, Value)>>(settings: I) -> Self {
-        let settings = settings.into_iter().map(|(key, value)| (key.into(), Entry::Plain(value)));
+        let settings = settings.into_iter().map(|(key, value)| (key.into(), Entry::plain(value)));
         Self::new(settings, SecretVariables::default())
     }
 }
@@ -140,8 +144,8 @@ impl fmt::Debug for Settings {
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Plain(value) => fmt::Display::fmt(value, f),
-            Self::Written(_, text) => f.write_str(text),
+            Self::Plain(_, Some(text)) => f.write_str(text),
+            Self::Plain(value, None) => fmt::Display::fmt(value, f),
             Self::Secret(secret) => fmt::Debug::fmt(secret, f),
             Self::Unset(_) => f.write_str("unset"),
         }
@@ -269,15 +273,15 @@ mod tests {
 
     fn settings() -> Settings {
         let entries = [
-            ("COUNT", Entry::Plain(json!(3))),
-            ("API_VERSION", Entry::Written(json!(1.1), "1.10".into())),
-            ("QUOTED", Entry::Plain(json!("3"))),
-            ("OFF", Entry::Plain(json!(false))),
-            ("ZERO", Entry::Plain(json!(0))),
-            ("YES", Entry::Plain(json!("true"))),
-            ("MODE", Entry::Plain(json!("strict"))),
-            ("LIST", Entry::Plain(json!(["a", "b"]))),
-            ("NULL", Entry::Plain(json!(null))),
+            ("COUNT", Entry::plain(json!(3))),
+            ("API_VERSION", Entry::Plain(json!(1.1), Some("1.10".into()))),
+            ("QUOTED", Entry::plain(json!("3"))),
+            ("OFF", Entry::plain(json!(false))),
+            ("ZERO", Entry::plain(json!(0))),
+            ("YES", Entry::plain(json!("true"))),
+            ("MODE", Entry::plain(json!("strict"))),
+            ("LIST", Entry::plain(json!(["a", "b"]))),
+            ("NULL", Entry::plain(json!(null))),
             ("API_KEY", Entry::Secret(Secret::from("canary"))),
             ("PORT", Entry::Secret(Secret::from("587"))),
             ("TOKEN", Entry::Unset(Some("KIKET_SECRET_TOKEN".into()))),

@@ -17,6 +17,7 @@ use serde_json::Value;
 ///     error.status().is_some_and(|status| status == 404)
 /// }
 /// ```
+#[derive(Debug)]
 pub struct ClientError(Box<Failure>);
 
 /// The kind of a [`ClientError`].
@@ -55,6 +56,7 @@ pub struct FieldError {
     pub message: String,
 }
 
+#[derive(Debug)]
 struct Failure {
     kind: ClientErrorKind,
     /// The call, like `GET /api/v1/ext/rate_limit`.
@@ -205,21 +207,6 @@ impl fmt::Display for ClientError {
             Some(id) => write!(f, " (request {id})"),
             None => Ok(()),
         }
-    }
-}
-
-impl fmt::Debug for ClientError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientError")
-            .field("kind", &self.0.kind)
-            .field("call", &self.0.call)
-            .field("message", &self.0.message)
-            .field("code", &self.0.code)
-            .field("fields", &self.0.fields)
-            .field("request_id", &self.0.request_id)
-            .field("excerpt", &self.0.excerpt)
-            .field("retry_after", &self.0.retry_after)
-            .finish()
     }
 }
 

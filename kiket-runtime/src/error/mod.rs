@@ -20,6 +20,7 @@ pub(crate) use self::{
     chain::Chain,
     rejection::Rejection,
     retry::Classifiers,
+    startup::Findings,
     token::TokenError,
     undecodable::{located, undecodable},
 };

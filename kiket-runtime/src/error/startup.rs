@@ -52,6 +52,29 @@ impl fmt::Debug for StartupError {
 
 impl std::error::Error for StartupError {}
 
+/// What is found on the way to a start: the problems that keep it from happening, and the warnings.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) warnings: Vec<Problem>,
+}
+
+impl Findings {
+    /// The value of a step. That of a failed one is empty, and its problems are kept: all problems are found.
+    pub(crate) fn take<T: Default>(&mut self, step: Result<T, impl Into<Vec<Problem>>>) -> T {
+        step.unwrap_or_else(|problems| {
+            self.problems.extend(problems.into());
+            T::default()
+        })
+    }
+}
+
+impl From<Problem> for Vec<Problem> {
+    fn from(problem: Problem) -> Self {
+        vec![problem]
+    }
+}
+
 /// A problem found at the start: what is wrong, where, and how to fix it.
 ///
 /// `Display` prints it over several lines:

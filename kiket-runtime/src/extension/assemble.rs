@@ -1,8 +1,6 @@
 //! Builds an extension: loads manifest, configuration and handlers, and checks that they agree.
 
-use std::{path::Path, sync::Arc, time::Duration};
-
-use http::StatusCode;
+use std::{mem, path::Path, sync::Arc, time::Duration};
 
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
@@ -10,7 +8,7 @@ use crate::{
     config::{Config, Unreadable},
     dedupe::{MemoryStore, store_from_url},
     delivery::{HandlerKey, Services, Tasks},
-    error::{Problem, StartupError},
+    error::{Findings, Problem, StartupError},
     extension::{
         consistency::{disagreements, without_version},
         endpoints::endpoints,
@@ -23,7 +21,7 @@ use crate::{
     handler::{Registration, Registry},
     http::Routes,
     manifest::Manifest,
-    metrics::{Metrics, Requests},
+    metrics::Metrics,
     pipeline::{
         Authenticator, ConcurrencyLimit, Deduplicator, Pipeline, Recorder, Responder, Store, Tokens, Watch,
     },
@@ -35,38 +33,38 @@ use crate::{
 /// Builds the extension that `options` describe, or collects every problem.
 pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     let registrations: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
-    let mut handlers = options.handlers;
-    let mut problems: Vec<_> = handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)).collect();
-    let mut handlers_are_reported = !problems.is_empty();
+    let mut handlers = mem::take(&mut options.handlers);
+    let mut found = Findings::default();
+    found.problems.extend(handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)));
+    let mut handlers_are_reported = !found.problems.is_empty();
     let loaded = load(&options.manifest);
     let declared = loaded.as_ref().map(Option::as_ref).map_err(|_| Unreadable);
-    let layered = Config::combine(options.layer, options.settings, &options.environment, declared);
-    let manifest = loaded.unwrap_or_else(|found| note(&mut problems, found));
-    let config = layered.map_or_else(|found| note(&mut problems, found), Some);
+    let layered = Config::combine(
+        mem::take(&mut options.layer),
+        mem::take(&mut options.settings),
+        &options.environment,
+        declared,
+    );
+    let manifest = found.take(loaded);
+    let config = found.take(layered.map(Some));
     let collected = collect(&registrations, &options.collected);
     handlers_are_reported |= collected.is_err();
-    handlers.extend(collected.unwrap_or_else(|found| note(&mut problems, found)));
+    handlers.extend(found.take(collected));
     handlers.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
-    problems.extend(unmet(&handlers, &options.states, config.as_ref()));
+    found.problems.extend(unmet(&handlers, &options.states, config.as_ref()));
     let needed = needed_secrets(&handlers);
     if handlers.is_empty() && !handlers_are_reported {
-        problems.push(no_handlers());
+        found.problems.push(no_handlers());
     }
-    problems.extend(wrong_prefix(&options.http.prefix));
-    let endpoints = manifest.as_ref().map_or(Ok(Vec::new()), endpoints);
-    options.http.endpoints = endpoints.unwrap_or_else(|found| note(&mut problems, found));
+    found.problems.extend(wrong_prefix(&options.http.prefix));
+    options.http.endpoints = found.take(manifest.as_ref().map_or(Ok(Vec::new()), endpoints));
     options.notes.extend(options.http.endpoints.iter().map(note_of_endpoint));
     let timeout = |key: &HandlerKey| timeout(key, manifest.as_ref(), &options.limits);
-    let registry = Registry::new(handlers, &options.middleware, timeout);
-    let registry = registry.map_or_else(|found| note(&mut problems, found), Some);
-    let mut warnings = manifest.as_ref().map(|manifest| manifest.warnings().to_vec()).unwrap_or_default();
-    let mut token_rules = options.token_rules;
+    let registry = found.take(Registry::new(handlers, &options.middleware, timeout).map(Some));
+    found.warnings.extend(manifest.iter().flat_map(Manifest::warnings).cloned());
     if let Some(config) = &config {
-        warnings.extend_from_slice(&config.warnings);
-        token_rules.fill(config.extension_number.as_deref(), config.token_audience.as_deref());
-        let signed = config.authentication.needs_signatures();
-        let found = if signed { &mut warnings } else { &mut problems };
-        found.extend(unbound_tokens(config.authentication, &token_rules));
+        found.warnings.extend_from_slice(&config.warnings);
+        bind_tokens(config, &mut options.token_rules, &mut found);
     }
     let mut differences = without_handlers(&registrations, &options.collected);
     if let (Some(manifest), Some(registry)) = (&manifest, &registry) {
@@ -75,28 +73,58 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     if let Some(config) = &config {
         differences.extend(missing_secrets(&needed, config));
         let default = config.default_version.as_ref().zip(registry.as_ref());
-        warnings.extend(default.and_then(|(version, registry)| without_version(version, &registry.routes())));
+        let lacking = default.and_then(|(version, registry)| without_version(version, &registry.routes()));
+        found.warnings.extend(lacking);
         differences.extend(manifest.iter().flat_map(|manifest| missing_settings(manifest, config)));
     }
-    if options.strict { &mut problems } else { &mut warnings }.extend(differences);
-    warnings.extend(fatal_panics(cfg!(panic = "abort")));
-    let run_without_store = options.dedupe.run_without_store;
-    let deduplicator = config.as_ref().map(|config| deduplicator(config, options.dedupe)).transpose();
-    let deduplicator = deduplicator.unwrap_or_else(|problem| note(&mut problems, vec![problem])).flatten();
+    if options.strict { &mut found.problems } else { &mut found.warnings }.extend(differences);
+    found.warnings.extend(fatal_panics(cfg!(panic = "abort")));
+    let clock = options.clock.take().unwrap_or_default();
+    let exposed = config.as_ref().is_some_and(|config| config.metrics.is_some());
+    let metrics = Arc::new(Metrics::new(clock.unix_seconds(), exposed));
+    let deduplicator =
+        config.as_ref().map(|config| deduplicator(config, &mut options.dedupe, &metrics)).transpose();
+    let deduplicator = found.take(deduplicator).flatten();
     let keys = registry.iter().flat_map(|registry| registry.routes()).map(|route| &*route.key);
     let endpoints = options.http.endpoints.iter().map(|(path, _)| path);
-    problems.extend(options.http.own_routes.collisions(&options.http.prefix, endpoints, keys));
+    found.problems.extend(options.http.own_routes.collisions(&options.http.prefix, endpoints, keys));
+    let Findings { problems, warnings } = found;
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
     };
-    let clock = options.clock.unwrap_or_default();
-    let authenticator =
-        authenticator(&config, &token_rules, deduplicator.as_ref(), run_without_store, clock.clone())
-            .map_err(StartupError::new)?;
+    assemble(options, Checked { config, manifest, registry, deduplicator, metrics, clock, warnings })
+}
+
+/// What an extension consists of, without a problem so far.
+struct Checked {
+    config: Config,
+    manifest: Option<Manifest>,
+    registry: Registry,
+    deduplicator: Option<Deduplicator>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    warnings: Vec<Problem>,
+}
+
+fn assemble(mut options: Options, checked: Checked) -> Result<Extension, StartupError> {
+    let Checked { config, manifest, mut registry, deduplicator, metrics, clock, mut warnings } = checked;
+    options.http.metrics.clone_from(&config.metrics);
+    if config.metrics.is_some() {
+        registry.measure();
+    }
+    let authenticator = authenticator(
+        &config,
+        &options.token_rules,
+        deduplicator.as_ref(),
+        options.dedupe.run_without_store,
+        clock.clone(),
+        &metrics,
+    )
+    .map_err(StartupError::new)?;
     let keys = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
     let client = client_options(&config, options.outbound);
     let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
-    let client = Client::new(client, clock.clone());
+    let client = Client::new(client, clock.clone(), Arc::clone(&metrics));
     warnings.extend(client.unusable().map(|why| Problem::new(format!("Kiket cannot be called: {why}"))));
     let context =
         TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
@@ -127,13 +155,21 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
             tasks,
         }),
         deduplicator,
-        responder: responder(redactor, options.limits.give_up_undecodable),
+        responder: Responder { redactor, undecodable: options.limits.undecodable },
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
-        requests: Requests::default(),
+        metrics,
     };
     let routes =
         Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
     Ok(Extension::new(Parts { routes, config, report, background: Mutex::new(options.background) }))
+}
+
+/// Fills the rules for tokens from the configuration, and finds what they leave open.
+fn bind_tokens(config: &Config, rules: &mut TokenRules, found: &mut Findings) {
+    rules.fill(config.extension_number.as_deref(), config.token_audience.as_deref());
+    let signed = config.authentication.needs_signatures();
+    let unbound = unbound_tokens(config.authentication, rules);
+    if signed { &mut found.warnings } else { &mut found.problems }.extend(unbound);
 }
 
 fn note_of_endpoint((path, event): &(String, Option<EventName>)) -> String {
@@ -141,15 +177,6 @@ fn note_of_endpoint((path, event): &(String, Option<EventName>)) -> String {
         Some(event) => format!("deliveries at `{path}` are `{event}`"),
         None => format!("deliveries at `{path}` are of the event that their body names"),
     }
-}
-
-fn responder(redactor: Redactor, give_up_undecodable: bool) -> Responder {
-    let undecodable = if give_up_undecodable {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::INTERNAL_SERVER_ERROR
-    };
-    Responder { redactor, undecodable }
 }
 
 fn client_options(config: &Config, limits: ClientLimits) -> ClientOptions {
@@ -164,22 +191,27 @@ fn client_options(config: &Config, limits: ClientLimits) -> ClientOptions {
 }
 
 /// How deliveries are deduplicated.
-fn deduplicator(config: &Config, dedupe: Dedupe) -> Result<Option<Deduplicator>, Problem> {
-    let Dedupe { off, store, retention, run_without_store } = dedupe;
+fn deduplicator(
+    config: &Config,
+    dedupe: &mut Dedupe,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Deduplicator>, Problem> {
+    let Dedupe { off, ref mut store, retention, run_without_store } = *dedupe;
+    let store = store.take();
     if off {
         return Ok(None);
     }
     let store = match (store, &config.dedupe_url) {
         (Some(store), _) => Store::Configured(store),
         (None, Some(url)) => Store::Configured(store_from_url(url.expose())?),
-        (None, None) => Store::Memory(MemoryStore::new()),
+        (None, None) => Store::Memory(Box::default()),
     };
     let is_shared = matches!(&store, Store::Configured(store) if store.is_shared());
     if is_shared && config.id.as_deref().is_none_or(|id| id.trim().is_empty()) {
         return Err(without_id());
     }
     let retention = retention.map_or_else(|| Ok(Retention::default()), Retention::new)?;
-    Ok(Some(Deduplicator { store, retention, run_without_store }))
+    Ok(Some(Deduplicator { store, retention, run_without_store, metrics: Arc::clone(metrics) }))
 }
 
 fn without_id() -> Problem {
@@ -196,6 +228,7 @@ fn authenticator(
     deduplicator: Option<&Deduplicator>,
     run_without_store: bool,
     clock: Clock,
+    metrics: &Arc<Metrics>,
 ) -> Result<Authenticator, Vec<Problem>> {
     let mode = config.authentication;
     let signatures = mode.takes_signatures().then(|| Verifier::new(&config.secrets)).transpose();
@@ -212,7 +245,7 @@ fn authenticator(
         Ok(Tokens { verifier, memory, keys, run_without_store })
     };
     let tokens = mode.takes_tokens().then(tokens).transpose()?;
-    Ok(Authenticator { mode, signatures, tokens, clock, metrics: Metrics::default() })
+    Ok(Authenticator { mode, signatures, tokens, clock, metrics: Arc::clone(metrics) })
 }
 
 /// The redactor of every secret that is known at the start.
@@ -227,12 +260,6 @@ fn fatal_panics(abort: bool) -> Option<Problem> {
         "with `panic = \"abort\"` the panic of a handler ends the process, and all running deliveries",
     );
     abort.then(|| problem.mend("remove `panic = \"abort\"` from the profile in `Cargo.toml`"))
-}
-
-/// Collects the problems of a failed step, and continues with an empty value, so that all problems are found.
-fn note<T: Default>(problems: &mut Vec<Problem>, found: Vec<Problem>) -> T {
-    problems.extend(found);
-    T::default()
 }
 
 fn load(source: &ManifestSource) -> Result<Option<Manifest>, Vec<Problem>> {

@@ -1,9 +1,9 @@
 //! Background tasks: work that is no delivery, from the start of the extension to its graceful shutdown.
 
-use std::{any::type_name, fmt, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{any::type_name, fmt, sync::Arc, time::Duration};
 
 use super::instance::{Extension, Start};
-use crate::{pipeline::ConcurrencyLimit, types::caught};
+use crate::{pipeline::ConcurrencyLimit, types::caught_to_end};
 
 /// Says when a graceful shutdown begins: the argument of a [background task](crate::ExtensionBuilder::background).
 ///
@@ -79,7 +79,7 @@ impl Extension {
     }
 }
 
-/// Starts `work` when the extension serves.
+/// Starts `work` when the extension serves. A panic is logged, and ends only the task.
 pub(super) fn start<F, W>(work: F) -> Start
 where
     F: FnOnce(Extension, Shutdown) -> W + Send + 'static,
@@ -88,31 +88,17 @@ where
     Box::new(move |extension| {
         // A graceful shutdown waits for the task, whether it ever asks about it or not.
         let task = extension.pipeline().services.tasks.begin();
+        let (pipeline, shutdown) = (Arc::clone(extension.pipeline()), extension.shutdown());
         tokio::spawn(async move {
-            run(work, extension).await;
+            let name = type_name::<F>();
+            match caught_to_end(async move { work(extension, shutdown).await }).await {
+                Ok(()) => tracing::debug!(task = name, "background task ended"),
+                Err(panic) => {
+                    let error = pipeline.responder.redactor.redact(panic);
+                    tracing::error!(task = name, error, "background task panicked: it does not run again");
+                }
+            }
             drop(task);
         });
     })
-}
-
-/// Runs a task to its end. A panic is logged, and ends only the task.
-async fn run<F, W>(work: F, extension: Extension)
-where
-    F: FnOnce(Extension, Shutdown) -> W,
-    W: Future<Output = ()>,
-{
-    let task = type_name::<F>();
-    let (pipeline, shutdown) = (Arc::clone(extension.pipeline()), extension.shutdown());
-    let mut working = pin!(async move { work(extension, shutdown).await });
-    let ended = poll_fn(|context| match caught(|| working.as_mut().poll(context)) {
-        Ok(polled) => polled.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
-    });
-    match ended.await {
-        Ok(()) => tracing::debug!(task, "background task ended"),
-        Err(panic) => {
-            let error = pipeline.responder.redactor.redact(panic);
-            tracing::error!(task, error, "background task panicked: it does not run again");
-        }
-    }
 }

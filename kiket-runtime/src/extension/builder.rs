@@ -2,6 +2,7 @@
 
 use std::{panic::Location, path::PathBuf, sync::Arc, time::Duration};
 
+use http::StatusCode;
 use serde_json::Value;
 
 use crate::{
@@ -217,7 +218,8 @@ impl ExtensionBuilder {
 
         /// Whether a payload that does not decode is refused with 422, which Kiket does not retry. By default the status is
         /// 500, and Kiket retries for half a day: a corrected build still gets the event.
-        give_up_undecodable(give_up: bool) => |options| options.limits.give_up_undecodable = give_up;
+        give_up_undecodable(give_up: bool) => |options| options.limits.undecodable =
+            if give_up { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::INTERNAL_SERVER_ERROR };
     }
 }
 

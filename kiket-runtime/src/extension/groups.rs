@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::{BASE_URL, Given, TELEMETRY_URL, Use, address, namespace},
+    config::{BASE_URL, Given, TELEMETRY_URL, Use, address, metrics_address, namespace},
     extension::options::{Options, setters},
     store::DedupeStore,
     types::Secret,
@@ -47,6 +47,30 @@ impl HttpOptions {
         ///
         /// It covers the connections of [`serve`](crate::Extension::serve), not those of a server of your own.
         head_timeout(timeout: Duration) => |options| options.http.head_timeout = timeout;
+
+        /// Serves `GET /metrics` in the text format of Prometheus on this address, like `127.0.0.1:9464`; port 0 picks a free one.
+        /// Comes before `KIKET_METRICS_ADDR`; off by default.
+        ///
+        /// It is a listener of its own, so that it can stay inside a private network: it asks for no credentials. At most 16
+        /// connections are served at the same time. [`Server::metrics_addresses`](crate::http::Server::metrics_addresses) has the
+        /// port.
+        ///
+        /// ```
+        /// # use kiket_runtime::Extension;
+        /// # #[tokio::main(flavor = "current_thread")]
+        /// # async fn main() -> Result<(), kiket_runtime::StartupError> {
+        /// let extension = Extension::builder()
+        ///     .webhook_secret("sh_123")
+        ///     .http(|http| http.port(0).metrics("127.0.0.1:0"))
+        ///     .on("issue.created", "v1", async || {})
+        ///     .build()?;
+        /// assert_ne!(extension.bind()?.metrics_addresses()[0].port(), 0);
+        /// # Ok(())
+        /// # }
+        /// ```
+        #[doc(alias = "prometheus")]
+        metrics(address: impl AsRef<str>) => |options|
+            options.layer.metrics = Some(metrics_address("metrics", address.as_ref()));
 
         /// The number of threads that serve connections, from 1 to 1024: one for each core by default.
         workers(workers: usize) => |options| options.http.workers = Some(workers.clamp(1, 1024));

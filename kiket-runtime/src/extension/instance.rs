@@ -151,17 +151,17 @@ impl Extension {
     ///
     /// # Errors
     ///
-    /// When deliveries had to be cut off, or the operating system fails.
+    /// When the address of metrics cannot be listened on, deliveries had to be cut off, or the operating system fails.
     #[doc(alias = "graceful shutdown")]
     pub async fn serve_app(&self, server: AppServer) -> Result<(), Error> {
-        let server = Server::of_app(server, self.0.routes.clone(), self.announcement());
+        let server = Server::of_app(server, self.0.routes.clone(), self.announcement())?;
         Ok(server.announced(true).await?)
     }
 
     fn announcement(&self) -> Announce {
         let extension = self.clone();
-        Box::new(move |addresses, always| {
-            announce(extension.report(), addresses, always);
+        Box::new(move |addresses, metrics, always| {
+            announce(extension.report(), addresses, metrics, always);
             extension.start_background();
         })
     }
@@ -243,10 +243,11 @@ impl Extension {
     #[doc(alias = "metrics")]
     pub fn stats(&self) -> Stats {
         let pipeline = self.pipeline();
-        let (metrics, telemetry) = (&pipeline.authenticator.metrics, &pipeline.recorder.telemetry);
+        let (metrics, telemetry) = (&pipeline.metrics, &pipeline.recorder.telemetry);
+        let occurred = |(_, count): &(&str, u64)| *count > 0;
         Stats {
-            signature_refusals: metrics.signature_refusals(),
-            token_refusals: metrics.token_refusals(),
+            signature_refusals: metrics.signature_refusals().filter(occurred).collect(),
+            token_refusals: metrics.token_refusals().filter(occurred).collect(),
             dropped_records: telemetry.dropped(),
             dropped_lines: dropped_lines(),
         }

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use ::http::StatusCode;
 use serde_json::Value;
 
 use super::instance::Start;
@@ -64,13 +65,14 @@ pub(crate) struct Limits {
     pub(crate) concurrency: usize,
     /// The timeout of handlers for which neither attribute nor manifest has one.
     pub(crate) handler_timeout: Duration,
-    /// Whether a payload that does not decode is a 422, which Kiket does not retry.
-    pub(crate) give_up_undecodable: bool,
+    /// The status of a payload that does not decode.
+    pub(crate) undecodable: StatusCode,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { concurrency: 512, handler_timeout: Duration::from_secs(10), give_up_undecodable: false }
+        let undecodable = StatusCode::INTERNAL_SERVER_ERROR;
+        Self { concurrency: 512, handler_timeout: Duration::from_secs(10), undecodable }
     }
 }
 

@@ -137,13 +137,18 @@ impl fmt::Display for Report {
 
 /// Announces the addresses and the handlers of the extension: a table on a terminal, log lines otherwise. Without a log the
 /// table is printed if it is asked for.
-pub(super) fn announce(report: &Report, addresses: &[SocketAddr], always: bool) {
-    let addresses: Vec<_> = addresses.iter().map(|address| format!("http://{address}")).collect();
-    let addresses = addresses.join(", ");
+pub(super) fn announce(report: &Report, addresses: &[SocketAddr], metrics: &[SocketAddr], always: bool) {
+    let listed = |addresses: &[SocketAddr], path: &str| {
+        let addresses: Vec<_> = addresses.iter().map(|address| format!("http://{address}{path}")).collect();
+        addresses.join(", ")
+    };
+    let (addresses, metrics) = (listed(addresses, ""), listed(metrics, "/metrics"));
     if log_is_on_terminal() || always && !is_subscribed() {
         let place = if addresses.is_empty() { "in an app of your own" } else { &addresses };
         let version = env!("CARGO_PKG_VERSION");
-        return stdout().write(format!("\n  kiket {version} listens on {place}\n{report}\n").as_bytes());
+        let metrics = if metrics.is_empty() { metrics } else { format!("  metrics    {metrics}\n") };
+        return stdout()
+            .write(format!("\n  kiket {version} listens on {place}\n{metrics}{report}\n").as_bytes());
     }
     let Report { id, version, manifest, base_url, authentication, settings, notes, handlers, warnings } =
         report;
@@ -173,6 +178,7 @@ pub(super) fn announce(report: &Report, addresses: &[SocketAddr], always: bool) 
     let manifest = manifest.as_ref().map(|path| path.display().to_string());
     tracing::info!(
         addresses = Some(addresses).filter(|addresses| !addresses.is_empty()),
+        metrics = Some(metrics).filter(|metrics| !metrics.is_empty()),
         extension_id = id,
         extension_version = version,
         manifest,

@@ -6,6 +6,7 @@ use crate::{
     delivery::HandlerKey,
     error::{Place, Problem},
     handler::{declaration::Handler, middleware::Middleware},
+    metrics::Handled,
     types::{Timeout, VersionKey},
 };
 
@@ -21,6 +22,8 @@ pub(crate) struct Route {
     /// Its own, or that of the extension.
     pub(crate) timeout: Duration,
     pub(crate) handler: Handler,
+    /// Counts its deliveries, where there are metrics.
+    pub(crate) metrics: Option<Box<Handled>>,
 }
 
 impl Registry {
@@ -46,9 +49,16 @@ impl Registry {
             }
             handler.middleware.splice(..0, middleware.iter().cloned());
             let timeout = Timeout::from(handler.timeout.unwrap_or_else(|| timeout(&key))).duration();
-            routes.push(Arc::new(Route { key: Arc::new(key), timeout, handler }));
+            routes.push(Arc::new(Route { key: Arc::new(key), timeout, handler, metrics: None }));
         }
         if problems.is_empty() { Ok(Self { by_event }) } else { Err(problems) }
+    }
+
+    /// Counts the deliveries of every handler from now on.
+    pub(crate) fn measure(&mut self) {
+        for route in self.by_event.values_mut().flatten().filter_map(Arc::get_mut) {
+            route.metrics = Some(Box::default());
+        }
     }
 
     /// The handler of `event` in `version`.

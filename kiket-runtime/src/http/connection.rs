@@ -6,8 +6,9 @@
 //! connection share its stage, by which the stream decides:
 //!
 //! - A head that is incomplete for too long closes the connection, unless bytes wait to be read: those come first.
-//! - Nothing is read while a write is pending, nor while a request is handled whose body has been read. At most [`PIECE`]
-//!   is read before what has arrived is handled, so that few requests are in memory at once.
+//! - Nothing is read while a write is pending, nor while a request is handled whose body has been read. At most a
+//!   [`PIECE`] of heads, and a [`BODY_PIECE`] of a body, is read before what has arrived is handled, so that few requests
+//!   are in memory at once.
 //! - A write without progress for [`WRITE_WAIT`] closes the connection.
 //!
 //! A head that begins in the same read as the end of the request before it counts as begun with its next byte. Until then
@@ -36,8 +37,11 @@ use tokio::{
 
 use super::respond::Keeping;
 
-/// How much is read before what has arrived is handled: the buffer that actix-http begins with, in bytes.
-const PIECE: u64 = 8 * 1024;
+/// How much is read before what has arrived is handled, in bytes: the head and body of most deliveries. Of requests
+/// without a body that are as short as can be it is about a hundred, and their responses fill the memory of a connection.
+const PIECE: u64 = 4 * 1024;
+/// The same while a body is received.
+const BODY_PIECE: u64 = 16 * 1024;
 /// How long a client may read nothing of a response.
 const WRITE_WAIT: Duration = Duration::from_secs(30);
 
@@ -160,8 +164,9 @@ impl AsyncWrite for Connection {
     /// incomplete, and whether more is to be read.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let connection = self.get_mut();
-        connection.stream.set_limit(PIECE);
-        if connection.stage.get() != Stage::Busy && mem::take(&mut connection.put_off) {
+        let stage = connection.stage.get();
+        connection.stream.set_limit(if stage == Stage::Receiving { BODY_PIECE } else { PIECE });
+        if stage != Stage::Busy && mem::take(&mut connection.put_off) {
             context.waker().wake_by_ref();
         }
         connection.check_head(context);
@@ -321,7 +326,7 @@ mod tests {
     #[tokio::test]
     async fn one_piece_is_read_between_two_flushes() {
         let (mut connection, mut client) = connected().await;
-        client.write_all(&vec![1; 3 * 8 * 1024]).await.unwrap();
+        client.write_all(&vec![1; 3 * 4 * 1024]).await.unwrap();
         for _ in 0..3 {
             let mut left = usize::try_from(PIECE).unwrap();
             while left > 0 {

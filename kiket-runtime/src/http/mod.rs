@@ -2,6 +2,8 @@
 
 mod body;
 mod connection;
+mod listener;
+mod metrics;
 mod options;
 mod own_routes;
 mod path;

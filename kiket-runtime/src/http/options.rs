@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::own_routes::OwnRoutes;
-use crate::types::EventName;
+use crate::types::{EventName, ListenAddress};
 
 /// The limits and timeouts of HTTP, and the prefix of its routes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Options {
     /// The prefix of all paths, like `/kiket`.
     pub(crate) prefix: String,
@@ -25,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) grace_period: Duration,
     /// The threads that serve connections; one for each core unless set.
     pub(crate) workers: Option<usize>,
+    /// Where metrics are served, if they are.
+    pub(crate) metrics: Option<ListenAddress>,
 }
 
 impl Default for Options {
@@ -39,6 +41,7 @@ impl Default for Options {
             head_timeout: Duration::from_secs(5),
             grace_period: Duration::from_secs(25),
             workers: None,
+            metrics: None,
         }
     }
 }

@@ -2,10 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
-    future::{Ready, poll_fn, ready},
+    future::{Ready, ready},
     panic::Location,
-    pin::pin,
     sync::Arc,
 };
 
@@ -32,7 +30,7 @@ use crate::{
     error::{Error, HandlerError, Place, Problem, Rejection},
     handler::State,
     pipeline::Pipeline,
-    types::{EventVersion, caught},
+    types::{EventVersion, caught, caught_to_end},
 };
 
 /// The functions that configure the routes of the extension's own.
@@ -96,12 +94,6 @@ impl OwnRoutes {
             found.into_iter().map(|problem| problem.at(place.clone()))
         });
         checked.collect()
-    }
-}
-
-impl fmt::Debug for OwnRoutes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(_, place)| place)).finish()
     }
 }
 
@@ -172,13 +164,8 @@ async fn admit<B: MessageBody + 'static>(
     };
     request.set_payload(dev::Payload::from(body));
     let name = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
-    let mut serving = pin!(next.call(request));
-    let served = poll_fn(|context| match caught(|| serving.as_mut().poll(context)) {
-        Ok(polled) => polled.map(Ok),
-        Err(panic) => std::task::Poll::Ready(Err(panic)),
-    });
     let redacted = |text: String| pipeline.responder.redactor.redact(text);
-    let response = match served.await {
+    let response = match caught_to_end(next.call(request)).await {
         Ok(response) => response?,
         Err(panic) => {
             tracing::error!(route = name, error = redacted(panic), "own route panicked");

@@ -5,15 +5,15 @@
 
 use crate::delivery::Target;
 
-/// The form of a path.
+/// The form of a path; its number is that of the segments after its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// `/v/{version}/webhooks/{event}`
-    VersionAndEvent,
+    VersionAndEvent = 3,
     /// `/webhooks/{event}`
-    Event,
+    Event = 1,
     /// `/webhook`
-    Bare,
+    Bare = 0,
 }
 
 impl Form {
@@ -30,11 +30,7 @@ impl Form {
 
     /// The number of segments after the beginning.
     pub(super) fn segments(self) -> usize {
-        match self {
-            Self::VersionAndEvent => 3,
-            Self::Event => 1,
-            Self::Bare => 0,
-        }
+        self as usize
     }
 
     /// The target that `path` names, not decoded, if it ends with `beginning` and the rest of this form.

@@ -85,8 +85,8 @@ impl Routes {
         if request.method() != Method::POST || !request.headers().contains_key(SIGNATURE_HEADER) {
             return;
         }
-        let Pipeline { requests, recorder, .. } = &*self.pipeline;
-        if let Some(count) = requests.unrouted.count(recorder.clock.unix_seconds()) {
+        let Pipeline { metrics, recorder, .. } = &*self.pipeline;
+        if let Some(count) = metrics.unrouted.count(recorder.clock.unix_seconds()) {
             let path: String = request.uri().path().chars().take(CHARS).collect();
             tracing::warn!(
                 path,
@@ -127,28 +127,48 @@ struct Deliveries {
     bounds: Bounds,
 }
 
+/// A route that finds deliveries by more than actix-web matches.
+trait Route: 'static {
+    fn matches(&self, path: &str) -> bool;
+
+    async fn respond(&self, request: &HttpRequest, payload: Payload) -> HttpResponse;
+}
+
+/// Registers `route` for the paths that `path` matches.
+fn register(route: impl Route, path: ResourceDef, config: &mut AppService) {
+    let route = Rc::new(route);
+    let guard = {
+        let route = Rc::clone(&route);
+        guard::fn_guard(move |context| route.matches(context.head().uri.path()))
+    };
+    let service = fn_service(move |mut request: ServiceRequest| {
+        let route = Rc::clone(&route);
+        async move {
+            let payload = request.extract::<Payload>().await?;
+            let response = route.respond(request.request(), payload).await;
+            Ok(request.into_response(response))
+        }
+    });
+    config.register_service(path, Some(vec![Box::new(guard)]), service, None);
+}
+
 impl HttpServiceFactory for Exact {
     fn register(self, config: &mut AppService) {
-        let form = self.form;
-        let path = match form {
+        let path = match self.form {
             Form::Bare => ResourceDef::new(&*self.beginning),
             _ => ResourceDef::root_prefix(&self.beginning),
         };
-        let route = Rc::new(self);
-        let guard = {
-            let beginning = route.beginning.clone();
-            guard::fn_guard(move |context| form.read(context.head().uri.path(), &beginning).is_some())
-        };
-        let service = fn_service(move |mut request: ServiceRequest| {
-            let route = Rc::clone(&route);
-            async move {
-                let payload = request.extract::<Payload>().await?;
-                let target = route.target(request.request());
-                let response = route.deliveries.respond(request.request(), target, payload).await;
-                Ok(request.into_response(response))
-            }
-        });
-        config.register_service(path, Some(vec![Box::new(guard)]), service, None);
+        register(self, path, config);
+    }
+}
+
+impl Route for Exact {
+    fn matches(&self, path: &str) -> bool {
+        self.form.read(path, &self.beginning).is_some()
+    }
+
+    async fn respond(&self, request: &HttpRequest, payload: Payload) -> HttpResponse {
+        self.deliveries.respond(request, self.target(request), payload).await
     }
 }
 
@@ -164,26 +184,11 @@ impl Exact {
 
 impl HttpServiceFactory for Aliases {
     fn register(self, config: &mut AppService) {
-        let route = Rc::new(self);
-        let guard = {
-            let route = Rc::clone(&route);
-            guard::fn_guard(move |context| route.matches(context.head().uri.path()))
-        };
-        let service = fn_service(move |mut request: ServiceRequest| {
-            let route = Rc::clone(&route);
-            async move {
-                let payload = request.extract::<Payload>().await?;
-                let path = tidy(request.uri().path());
-                let target = route.target(request.request(), &path);
-                let response = route.deliveries.respond(request.request(), target, payload).await;
-                Ok(request.into_response(response))
-            }
-        });
-        config.register_service(ResourceDef::prefix(""), Some(vec![Box::new(guard)]), service, None);
+        register(self, ResourceDef::prefix(""), config);
     }
 }
 
-impl Aliases {
+impl Route for Aliases {
     fn matches(&self, path: &str) -> bool {
         let tidied = tidied(path);
         let path = tidied.as_deref().unwrap_or(path);
@@ -191,6 +196,13 @@ impl Aliases {
             || tidied.is_some() && self.read(path).is_some()
     }
 
+    async fn respond(&self, request: &HttpRequest, payload: Payload) -> HttpResponse {
+        let path = tidy(request.uri().path());
+        self.deliveries.respond(request, self.target(request, &path), payload).await
+    }
+}
+
+impl Aliases {
     fn read<'p>(&self, path: &'p str) -> Option<(Form, &str, Target<'p>)> {
         self.forms
             .iter()
@@ -237,6 +249,7 @@ impl Deliveries {
         let response = match take(pipeline, request, &mut payload, self.bounds, shed).await {
             Ok(body) => respond(pipeline.handle(Request { target, headers: headers(request), body }).await),
             Err(rejection) => {
+                pipeline.metrics.refused.add(rejection.code);
                 tracing::debug!(code = rejection.code, "delivery refused");
                 leave_unread(reject(&rejection), payload)
             }

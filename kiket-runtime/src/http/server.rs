@@ -1,29 +1,17 @@
 //! The server of one extension: listens, serves, and shuts down gracefully.
 
-use std::{
-    io,
-    net::{SocketAddr, TcpListener, ToSocketAddrs as _},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use actix_http::{
-    HttpService,
-    error::{DispatchError, ParseError},
-};
-use actix_server::{GracefulShutdownSignal, ServerBuilder};
-use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_http::error::{DispatchError, ParseError};
 use actix_web::{
-    App, HttpRequest,
-    dev::{self, AppConfig},
-    rt::net::TcpStream,
-    web,
+    HttpRequest, dev,
+    web::{self, ServiceConfig},
 };
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::Instant;
 
 use super::{
-    connection::{Connection, tracked},
+    listener::{CLOSING_SECONDS, Listener, Listening},
+    metrics,
     respond::not_found,
     routes::Routes,
     signals::Signals,
@@ -57,13 +45,15 @@ use crate::{
 pub struct Server {
     listening: dev::Server,
     addresses: Vec<SocketAddr>,
+    metrics: Option<Listening>,
     routes: Routes,
     stop: tokio::sync::watch::Sender<bool>,
     announce: Announce,
 }
 
-/// Prints the report of the start, with these addresses. Where the program has no log, it does so only if asked to.
-pub(crate) type Announce = Box<dyn FnOnce(&[SocketAddr], bool) + Send>;
+/// Prints the report of the start, with the addresses of deliveries and those of metrics. Where the program has no log, it does so
+/// only if asked to.
+pub(crate) type Announce = Box<dyn FnOnce(&[SocketAddr], &[SocketAddr], bool) + Send>;
 
 /// Stops a [`Server`] from elsewhere.
 #[derive(Debug, Clone)]
@@ -76,24 +66,10 @@ impl ServerHandle {
     }
 }
 
-/// How long an idle connection is kept: longer than load balancers keep theirs, so that the balancer closes it, and
-/// never at the moment a delivery is sent.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// The longest head timeout: its sum with a time must not overflow.
 const LONGEST_HEAD: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long a closing connection may take to write the rest, and to read what the client still sends.
-const DISCONNECTING: Duration = Duration::from_secs(1);
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 1024;
-/// How much of its responses the kernel keeps for a client that does not read, in bytes: by itself it keeps megabytes.
-const SEND_BUFFER: usize = 128 * 1024;
-/// How many bytes of responses may wait in this process before a connection leaves its next request unhandled: the
-/// responses to all small requests that it reads at once. A response takes less memory than its request.
-const WRITE_BUFFER: usize = 64 * 1024;
 /// How long the requests of the connections that were accepted last may take.
 const LAST_RESPONSES: Duration = Duration::from_millis(100);
-/// How long connections may take to close after the last response.
-const CLOSING_SECONDS: u64 = 2;
 /// How long the end may take where nothing of the grace period is left. A thread that hangs does not delay the end of the
 /// process further.
 const ENDING: Duration = Duration::from_secs(CLOSING_SECONDS + 2);
@@ -110,34 +86,35 @@ impl Server {
         port: u16,
         announce: Announce,
     ) -> Result<Self, StartupError> {
-        let mut server = ServerBuilder::new().shutdown_timeout(CLOSING_SECONDS).disable_signals();
-        if let Some(workers) = routes.options.workers {
-            server = server.workers(workers);
+        let Listening { server, addresses } = {
+            let routes = routes.clone();
+            let head_wait = routes.options.head_timeout.min(LONGEST_HEAD);
+            let listener =
+                Listener { name: "kiket", workers: routes.options.workers, connections: None, head_wait };
+            let pipeline = Arc::clone(&routes.pipeline);
+            let configure = move |config: &mut ServiceConfig| configure(&routes, config);
+            listener.bind(host, port, configure, move |error| note_unreadable(&pipeline, error))
         }
-        let mut addresses = Vec::new();
-        let listening = listen(host, port).and_then(|sockets| {
-            for socket in sockets {
-                let address = socket.local_addr()?;
-                let (routes, stopping) = (routes.clone(), server.graceful_shutdown_signal());
-                let service = move || service(&routes, address, stopping.clone());
-                server = server.listen("kiket", socket, service)?;
-                addresses.push(address);
-            }
-            Ok(server.run())
-        });
-        let listening = listening.map_err(|error| cannot_listen(host, port, &error))?;
-        Ok(Self { addresses, ..Self::of_app(listening, routes, announce) })
+        .map_err(|error| cannot_listen(host, port, &error))?;
+        Ok(Self { addresses, ..Self::of_app(server, routes, announce)? })
     }
 
     /// The server of an app that `routes` are mounted into.
-    pub(crate) fn of_app(app: dev::Server, routes: Routes, announce: Announce) -> Self {
+    pub(crate) fn of_app(app: dev::Server, routes: Routes, announce: Announce) -> Result<Self, StartupError> {
         let stop = tokio::sync::watch::Sender::new(false);
-        Self { listening: app, addresses: Vec::new(), routes, stop, announce }
+        let metrics = routes.options.metrics.as_ref();
+        let metrics = metrics.map(|address| metrics::bind(address, &routes.pipeline)).transpose()?;
+        Ok(Self { listening: app, addresses: Vec::new(), metrics, routes, stop, announce })
     }
 
     /// The addresses that it listens on, with the port that was assigned for port 0.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The addresses that it serves [metrics](crate::extension::HttpOptions::metrics) on; none unless that is set.
+    pub fn metrics_addresses(&self) -> &[SocketAddr] {
+        self.metrics.as_ref().map_or(&[], |metrics| &metrics.addresses)
     }
 
     /// A handle that stops the server.
@@ -164,10 +141,13 @@ impl Server {
 
     /// Announces the start, in any case if `always`, and runs.
     pub(crate) async fn announced(self, always: bool) -> io::Result<()> {
-        let Self { listening, addresses, routes: Routes { pipeline, options, .. }, stop, announce } = self;
+        let measured = self.metrics_addresses().to_vec();
+        let Self { listening, addresses, metrics, routes: Routes { pipeline, options, .. }, stop, announce } =
+            self;
         // A supervisor that reads the announcement may send a signal at once.
         let mut signals = Signals::listen()?;
-        announce(&addresses, always);
+        announce(&addresses, &measured, always);
+        let metrics = metrics.map(|metrics| (metrics.server.handle(), tokio::spawn(metrics.server)));
         let mut stopped = stop.subscribe();
         let handle = listening.handle();
         let mut running = tokio::spawn(listening);
@@ -192,14 +172,12 @@ impl Server {
             () = tokio::time::sleep(grace) => Some(format!("the grace period of {grace:?} is over")),
             signal = signals.next_apart() => Some(format!("a second signal, {signal}, ended the grace period")),
         };
-        let cut_off = cut_off.map(|why| (why, pipeline.concurrency.unfinished()));
-        if let Some((why, unfinished)) = &cut_off {
-            tracing::error!(in_flight = pipeline.concurrency.in_flight(), "{why}: {unfinished}");
+        let cut_off = cut_off.map(|why| format!("{why}: {}", pipeline.concurrency.unfinished()));
+        if let Some(cut_off) = &cut_off {
+            tracing::error!(in_flight = pipeline.concurrency.in_flight(), "{cut_off}");
         }
-        let (graceful, left) = match cut_off {
-            None => (true, grace.saturating_sub(began.elapsed())),
-            Some(_) => (false, Duration::ZERO),
-        };
+        let graceful = cut_off.is_none();
+        let left = if graceful { grace.saturating_sub(began.elapsed()) } else { Duration::ZERO };
         let ending = async {
             if let Some(ended) = ended {
                 return ended;
@@ -214,57 +192,27 @@ impl Server {
             running.await
         };
         let ended = tokio::time::timeout(left.max(ENDING), ending).await;
+        // Metrics can be read until nothing is counted any more.
+        if let Some((handle, serving)) = metrics {
+            let _ = tokio::time::timeout(ENDING, async { tokio::join!(handle.stop(true), serving) }).await;
+        }
         pipeline.recorder.telemetry.flush(LAST_RECORDS).await;
         let _ = tokio::task::spawn_blocking(|| flush_output(LAST_LINES)).await;
         if let Ok(ended) = ended {
             ended.map_err(io::Error::other)??;
         }
-        match cut_off {
-            None => Ok(()),
-            Some((why, unfinished)) => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, format!("{why}: {unfinished}")))
-            }
-        }
+        cut_off.map_or(Ok(()), |cut_off| Err(io::Error::new(io::ErrorKind::TimedOut, cut_off)))
     }
 }
 
-/// The service of connections, as `HttpServer` would build it, but over our own connection type.
-fn service(
-    routes: &Routes,
-    address: SocketAddr,
-    stopping: GracefulShutdownSignal,
-) -> impl ServiceFactory<TcpStream, Config = ()> + use<> {
-    let head_wait = routes.options.head_timeout.min(LONGEST_HEAD);
-    let unrouted = {
-        let routes = routes.clone();
-        move |request: HttpRequest, payload: web::Payload| {
-            routes.note_unrouted(&request);
-            not_found(payload)
-        }
-    };
-    let app = App::new().configure(|config| routes.configure(config)).default_service(web::to(unrouted));
-    let pipeline = Arc::clone(&routes.pipeline);
-    let http = HttpService::build()
-        .keep_alive(KEEP_ALIVE)
-        .h1_write_buffer_size(WRITE_BUFFER)
-        .client_request_timeout(Duration::ZERO) // `Connection` has one
-        .client_disconnect_timeout(DISCONNECTING)
-        .local_addr(address)
-        .graceful_shutdown_signal(move || {
-            let stopping = stopping.clone();
-            async move { stopping.notified().await }
-        })
-        .on_connect_ext(Connection::share_stage)
-        .h1(tracked(map_config(app, |()| AppConfig::default())));
-    fn_service(move |stream: TcpStream| async move {
-        let peer = stream.peer_addr().ok();
-        Ok((Connection::new(stream, head_wait), peer))
-    })
-    .and_then(http)
-    .map_err(move |error| {
-        note_unreadable(&pipeline, &error);
-        error
-    })
+/// The app of connections for deliveries.
+fn configure(routes: &Routes, config: &mut ServiceConfig) {
+    routes.configure(config);
+    let routes = routes.clone();
+    config.default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
+        routes.note_unrouted(&request);
+        not_found(payload)
+    }));
 }
 
 /// Logs a request that actix-http refused by itself, with 400 or 431: no route has seen it (wire contract,
@@ -272,48 +220,9 @@ fn service(
 fn note_unreadable(pipeline: &Pipeline, error: &DispatchError) {
     let DispatchError::Parse(error) = error else { return };
     let status = if matches!(error, ParseError::TooLarge) { 431 } else { 400 };
-    if let Some(count) = pipeline.requests.unreadable.count(pipeline.recorder.clock.unix_seconds()) {
+    if let Some(count) = pipeline.metrics.unreadable.count(pipeline.recorder.clock.unix_seconds()) {
         tracing::warn!(status, count, "request refused: it is not readable as HTTP: {error}");
     }
-}
-
-/// Listens on every address of `host` that this machine has (wire contract, listen-address).
-fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
-    let host = host.trim();
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    listen_on((host, port).to_socket_addrs()?)
-}
-
-/// Passes over addresses that the machine lacks, as long as there is another. One that is in use, or that may not be used,
-/// is an error: half of the clients would reach another program.
-fn listen_on(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Vec<TcpListener>> {
-    let mut sockets = Vec::new();
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "it has no address");
-    for address in addresses {
-        match listen_at(address) {
-            Ok(socket) => sockets.push(socket),
-            Err(error) => {
-                failure = io::Error::new(error.kind(), format!("{address}: {error}"));
-                if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) {
-                    return Err(failure);
-                }
-            }
-        }
-    }
-    if sockets.is_empty() { Err(failure) } else { Ok(sockets) }
-}
-
-fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Lingering connections of an earlier process must not stop the start. On Windows they do not, and the option would let
-    // another program take the port.
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    // Connections inherit it.
-    socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 fn cannot_listen(host: &str, port: u16, error: &io::Error) -> StartupError {
@@ -323,66 +232,4 @@ fn cannot_listen(host: &str, port: u16, error: &io::Error) -> StartupError {
         _ => "set `HOST` and `PORT` to an address of this machine, like `0.0.0.0` and `8000`",
     };
     StartupError::new(vec![Problem::new(format!("cannot listen on {host}:{port}: {error}")).mend(mend)])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(sockets: &[TcpListener]) -> Vec<SocketAddr> {
-        sockets.iter().map(|socket| socket.local_addr().unwrap()).collect()
-    }
-
-    #[test]
-    fn every_address_of_a_name_is_listened_on() {
-        let expected: Vec<_> =
-            ("localhost", 0).to_socket_addrs().unwrap().filter(|&at| listen_at(at).is_ok()).collect();
-        let found = found(&listen("localhost", 0).unwrap());
-        assert!(found.iter().map(SocketAddr::ip).eq(expected.iter().map(SocketAddr::ip)), "{found:?}");
-        assert!(!found.is_empty() && found.iter().all(|address| address.port() != 0), "{found:?}");
-    }
-
-    #[test]
-    fn an_address_that_the_machine_lacks_is_passed_over() {
-        let [lacking, own] = ["192.0.2.1:0", "127.0.0.1:0"].map(|text| text.parse::<SocketAddr>().unwrap());
-        for addresses in [[lacking, own], [own, lacking]] {
-            let found = found(&listen_on(addresses.into_iter()).unwrap());
-            assert!(matches!(&*found, [address] if address.ip() == own.ip()), "{found:?}");
-        }
-        let error = listen_on([lacking].into_iter()).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
-        assert!(error.to_string().starts_with("192.0.2.1:0: "), "{error}");
-    }
-
-    #[test]
-    fn one_address_of_a_name_that_is_taken_is_an_error() {
-        let taken = listen("127.0.0.1", 0).unwrap();
-        let (taken, free) = (taken[0].local_addr().unwrap(), "127.0.0.2:0".parse().unwrap());
-        for addresses in [[taken, free], [free, taken]] {
-            let error = listen_on(addresses.into_iter()).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-            assert!(error.to_string().contains(&taken.to_string()), "{error}");
-        }
-    }
-
-    #[test]
-    fn brackets_and_white_space_are_no_part_of_a_host() {
-        for host in ["[127.0.0.1]", " 127.0.0.1", "127.0.0.1\n", " [127.0.0.1] "] {
-            assert!(found(&listen(host, 0).unwrap())[0].ip().is_loopback(), "{host:?}");
-        }
-        // Where the machine has no IPv6, the address is read and then lacking.
-        if let Err(error) = listen("[::1]", 0) {
-            assert!(error.to_string().starts_with("[::1]:0: "), "{error}");
-        }
-        for host in ["[127.0.0.1", "127.0.0.1]", "[]", ""] {
-            assert!(listen(host, 0).is_err(), "{host:?}");
-        }
-    }
-
-    #[test]
-    fn an_address_that_is_taken_is_an_error() {
-        let taken = listen("127.0.0.1", 0).unwrap();
-        let port = taken[0].local_addr().unwrap().port();
-        assert_eq!(listen("127.0.0.1", port).unwrap_err().kind(), io::ErrorKind::AddrInUse);
-    }
 }

@@ -40,17 +40,13 @@ pub(super) fn beside(directory: &Path, path: &Path) -> Vec<PathBuf> {
 
 /// The text of the file at `path`.
 pub(super) fn read(path: &Path) -> Result<String, Problem> {
-    let bytes = bytes(path)?;
-    String::from_utf8(bytes)
-        .map_err(|error| not_utf8(path, error.as_bytes(), error.utf8_error().valid_up_to()))
-}
-
-fn bytes(path: &Path) -> Result<Vec<u8>, Problem> {
-    read_regular(path, LARGEST).map_err(|why| {
+    let bytes = read_regular(path, LARGEST).map_err(|why| {
         Problem::new(format!("the manifest {why}"))
             .at(whole(path))
             .mend("check that the path is right, like `extension.yaml`, and that the file may be read")
-    })
+    })?;
+    String::from_utf8(bytes)
+        .map_err(|error| not_utf8(path, error.as_bytes(), error.utf8_error().valid_up_to()))
 }
 
 /// The bytes of a regular file, or why there are none. Nothing else is opened: a FIFO or a device can wait for ever.

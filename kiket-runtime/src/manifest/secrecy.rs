@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{
     kind::is_secret_kind,
-    node::{Content, Map, Mark, Node},
+    node::{Content, Entry, Map, Mark, Node},
 };
 
 /// The secrets of a document, by their places.
@@ -42,22 +42,24 @@ impl<'a> Secrets<'a> {
                     let is_list = entry.key == "secrets";
                     let value = marked && (entry.key == "default" || entry.key == "value");
                     if names_a_secret(&entry.key) || value || (is_list && entry.value.as_list().is_none()) {
-                        self.keys.push(entry.mark);
-                        self.scalars(&entry.value);
+                        self.hide(entry);
                     }
                     if is_list
                         && let Some(named) = entry.value.as_map().filter(|map| map.get("fields").is_none())
                     {
-                        for entry in named.0.iter().filter(|entry| entry.value.as_map().is_none()) {
-                            self.keys.push(entry.mark);
-                            self.scalars(&entry.value);
-                        }
+                        let plain = named.0.iter().filter(|entry| entry.value.as_map().is_none());
+                        plain.for_each(|entry| self.hide(entry));
                     }
                     self.search(&entry.value, among || is_list);
                 }
             }
             _ => {}
         }
+    }
+
+    fn hide(&mut self, entry: &'a Entry) {
+        self.keys.push(entry.mark);
+        self.scalars(&entry.value);
     }
 
     /// Adds the texts and numbers of `node`. It descends only into lists: the values of a mapping have keys of their own.

@@ -97,23 +97,14 @@ pub(crate) fn variable_key(key: &str) -> String {
 /// declares the settings that are declared nowhere else.
 pub(super) fn read(written: &Written<'_>, report: &mut Report<'_>) -> Vec<Setting> {
     let mut settings = Collected::default();
-    for section in &written.sections {
-        for key in ["settings", "configuration"] {
-            if let Some(entry) = section.map.entry(key) {
-                for declaration in declarations(&section.name(key), entry, report) {
-                    if declaration.secret {
-                        settings.need(&declaration, report);
-                    } else {
-                        settings.declare(&declaration, report);
-                    }
-                }
-            }
-        }
-    }
-    for section in &written.sections {
-        if let Some(entry) = section.map.entry("secrets") {
-            for secret in declarations(&section.name("secrets"), entry, report) {
-                settings.need(&Declaration { secret: true, ..secret }, report);
+    for keys in [&["settings", "configuration"][..], &["secrets"]] {
+        for (section, key) in
+            written.sections.iter().flat_map(|section| keys.iter().map(move |key| (section, *key)))
+        {
+            let Some(entry) = section.map.entry(key) else { continue };
+            for declaration in declarations(&section.name(key), entry, report) {
+                let secret = declaration.secret || key == "secrets";
+                settings.declare(&Declaration { secret, ..declaration }, report);
             }
         }
     }
@@ -137,6 +128,9 @@ struct Collected {
 
 impl Collected {
     fn declare(&mut self, declaration: &Declaration<'_>, report: &mut Report<'_>) {
+        if declaration.secret {
+            return self.need(declaration, report);
+        }
         let (setting, default) = declaration.read(report);
         let Some((first, first_default)) = self.known(&setting.key) else {
             return self.add(setting, default);
@@ -184,11 +178,8 @@ impl Collected {
                 let what =
                     format!("the settings {one} and {two} have one variable, `KIKET_SETTING_{variable}`");
                 let at = Mark { line: setting.place.line, column: setting.place.column };
-                report.problem(
-                    at,
-                    what,
-                    format!("rename one of them; the other is on line {}", other.place.line),
-                );
+                let mend = format!("rename one of them; the other is on line {}", other.place.line);
+                report.problem(at, what, mend);
             }
             known.insert(variable, setting);
         }
@@ -282,12 +273,6 @@ fn steps(setup: &Node) -> impl Iterator<Item = (&str, &[Node])> {
     steps.filter_map(|(step, content)| Some((step, content.as_map()?.get("fields")?.as_list()?)))
 }
 
-/// Whether `text` is how a value is printed.
-fn is_printed(value: &Value, text: &str) -> bool {
-    let printed = value.to_string();
-    printed == text
-}
-
 impl Declaration<'_> {
     /// The setting, and its default as it is written.
     fn read(&self, report: &mut Report<'_>) -> (Setting, Value) {
@@ -316,7 +301,11 @@ impl Declaration<'_> {
             secret,
             required,
             default: entry.filter(|_| !secret).map(|_| default.clone()),
-            written: text.filter(|text| !secret && !default.is_string() && !is_printed(&default, text)),
+            written: if secret || default.is_string() {
+                None
+            } else {
+                text.filter(|text| default.to_string().ne(text))
+            },
             secret_default,
             place: report.place(self.at),
         };

@@ -13,6 +13,7 @@ use serde_yaml::{
 };
 
 use super::node::{Content, Entry, Map, Mark, Node};
+use crate::types::visits;
 
 /// A document, and its oddities.
 pub(super) struct Document {
@@ -102,25 +103,13 @@ impl<'de> Visitor<'de> for RawVisitor {
         Ok(Raw::Nothing)
     }
 
-    fn visit_bool<E>(self, truth: bool) -> Result<Raw, E> {
-        Ok(Raw::Truth(truth))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Raw, E> {
-        Ok(Raw::Number(number.into()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Raw, E> {
-        Ok(Raw::Number(number.into()))
-    }
+    visits! { truth => Raw::Truth(truth); visit_bool(bool) }
+    visits! { number => Raw::Number(number.into()); visit_i64(i64) visit_u64(u64) }
+    visits! { text => Raw::Text(text.to_owned()); visit_str(&str) }
 
     fn visit_f64<E>(self, number: f64) -> Result<Raw, E> {
         // Infinities come as text, see `options`.
         Ok(Number::from_f64(number).map_or_else(|| Raw::Text(number.to_string()), Raw::Number))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
-        Ok(Raw::Text(text.to_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Raw, A::Error> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::types::unknown_fields;
+use crate::types::{unknown_fields, unknown_members};
 
 /// A reply that asks Kiket to carry out actions on the issue of the delivery, in order.
 ///
@@ -75,12 +75,12 @@ impl<const N: usize> From<[Action; N]> for Actions {
 ///
 /// Each constructor takes the required fields of its kind. [`with`](Self::with) adds others, and
 /// [`of_kind`](Self::of_kind) makes an action of a kind that this version does not know. An action that is read from JSON
-/// keeps all its fields.
+/// keeps all its fields but `authentication` and `secrets`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[must_use = "an action has no effect until it is part of `Actions`"]
 pub struct Action {
     kind: ActionKind,
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "unknown_members")]
     fields: Map<String, Value>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll},
 };
 
@@ -24,16 +24,6 @@ pub(super) async fn to_completion(
         Poll::Pending => tokio::spawn(delivery),
     };
     task.await.unwrap_or_else(|_| panicked())
-}
-
-/// Awaits `future`. If it panics, the error is the message of the panic.
-pub(super) async fn caught_to_end<T>(future: impl Future<Output = T>) -> Result<T, String> {
-    let mut future = pin!(future);
-    let poll = |context: &mut Context<'_>| match caught(|| future.as_mut().poll(context)) {
-        Ok(polled) => polled.map(Ok),
-        Err(text) => Poll::Ready(Err(text)),
-    };
-    poll_fn(poll).await
 }
 
 /// A delivery in its span. A subscriber that panics when the span is entered, left or closed takes no response with it.

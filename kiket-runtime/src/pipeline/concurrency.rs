@@ -99,6 +99,11 @@ impl ConcurrencyLimit {
         self.running.taken()
     }
 
+    /// How many may run at the same time.
+    pub(crate) fn limit(&self) -> usize {
+        self.running.limit
+    }
+
     /// Grants no more permits from now on.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);

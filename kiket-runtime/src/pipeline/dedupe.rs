@@ -10,6 +10,7 @@ use crate::{
     delivery::Delivery,
     error::{Chain, Rejection},
     handler::Route,
+    metrics::Metrics,
     store::{
         BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, Retention, StoreError, StoreFuture,
         StoredReply,
@@ -23,12 +24,13 @@ pub(crate) struct Deduplicator {
     pub(crate) retention: Retention,
     /// Whether deliveries run while the store is down, at the risk of running twice.
     pub(crate) run_without_store: bool,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// Where deliveries are claimed.
 pub(crate) enum Store {
     /// The memory of this process, if none was configured. Its operations take no future, and a key is hashed once.
-    Memory(MemoryStore),
+    Memory(Box<MemoryStore>),
     Configured(Arc<dyn DedupeStore>),
 }
 
@@ -40,6 +42,7 @@ struct LeaseGuard<'d> {
     place: Place<'d>,
     retention: Duration,
     token: LeaseToken,
+    counted: &'d Metrics,
     delivery: Delivery,
     /// Whether the event asks for a decision.
     guards: bool,
@@ -86,13 +89,15 @@ impl Deduplicator {
                 (begun, Place::Configured(&**store, key))
             }
         };
+        let counted = &*self.metrics;
         match begun {
             Ok(BeginOutcome::Leased(token)) => {
                 let (delivery, guards) = (delivery.clone(), delivery.event().as_str().starts_with(GUARDS));
                 let retention = self.retention.duration();
-                Ok(Claim(Some(LeaseGuard { place, retention, token, delivery, guards })))
+                Ok(Claim(Some(LeaseGuard { place, retention, token, counted, delivery, guards })))
             }
             Ok(BeginOutcome::Done(stored)) => {
+                counted.store.replayed.add();
                 if stored.request_hash().is_some_and(|hash| Some(hash) != delivery.content_hash()) {
                     tracing::warn!(
                         "the delivery has the id of another one with another body: it gets the reply of that one, and its \
@@ -102,13 +107,16 @@ impl Deduplicator {
                 Err(Stop::Replayed(stored))
             }
             Ok(BeginOutcome::Running { remaining }) => {
+                counted.store.running.add();
                 Err(Stop::refused(Rejection::still_running(remaining)))
             }
             Err(error) if self.run_without_store => {
+                counted.store.begin_errors.add();
                 tracing::error!(error = %Chain(&error), "the deduplication store is down: the delivery runs without it");
                 Ok(Claim::none())
             }
             Err(error) => {
+                counted.store.begin_errors.add();
                 tracing::error!(error = %Chain(&error), "the deduplication store is down: the delivery has to be sent again");
                 Err(Stop::refused(Rejection::STORE_DOWN))
             }
@@ -151,28 +159,35 @@ impl Claim<'_> {
 
 impl LeaseGuard<'_> {
     async fn commit(self, reply: &StoredReply) {
-        let Self { place, retention, token, .. } = self;
+        let Self { place, retention, token, counted, .. } = self;
         let committed = match place {
             Place::Memory(store, name) => Ok(store.commit_now(name, token, reply, retention)),
             Place::Configured(store, key) => in_lease(store.commit(&key, &token, reply, retention)).await,
         };
         match committed {
             Ok(LeaseState::Held) => {}
-            Ok(LeaseState::Lost) => tracing::warn!(
-                "lease expired before the reply was stored; another process may have handled the delivery again"
-            ),
+            Ok(LeaseState::Lost) => {
+                counted.store.leases_lost.add();
+                tracing::warn!(
+                    "lease expired before the reply was stored; another process may have handled the delivery again"
+                );
+            }
             // The handler ran all the same; an attempt after the lease may run it again.
-            Err(error) => tracing::error!(error = %Chain(&error), "the reply could not be stored"),
+            Err(error) => {
+                counted.store.commit_errors.add();
+                tracing::error!(error = %Chain(&error), "the reply could not be stored");
+            }
         }
     }
 
     async fn release(self) {
-        let Self { place, token, .. } = self;
+        let Self { place, token, counted, .. } = self;
         let released = match place {
             Place::Memory(store, name) => Ok(store.release_now(name, token)),
             Place::Configured(store, key) => in_lease(store.release(&key, &token)).await,
         };
         if let Err(error) = released {
+            counted.store.release_errors.add();
             tracing::error!(error = %Chain(&error), "the lease could not be given back: it ends by itself");
         }
     }

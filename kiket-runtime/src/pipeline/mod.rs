@@ -7,6 +7,7 @@ mod completion;
 mod concurrency;
 mod decode;
 mod dedupe;
+mod exposition;
 mod outcome;
 mod record;
 mod respond;
@@ -31,7 +32,7 @@ pub(crate) use self::{
 };
 use self::{
     authorize::authorize,
-    completion::{caught_to_end, to_completion},
+    completion::to_completion,
     decode::decode,
     dedupe::{Claim, claim},
     outcome::Outcome,
@@ -43,8 +44,8 @@ use crate::{
     auth::Authentic,
     delivery::{Delivery, Request, Services},
     handler::{Registry, Route},
-    metrics::Requests,
-    types::{EventVersion, caught},
+    metrics::Metrics,
+    types::{EventVersion, caught, caught_to_end},
 };
 
 /// The steps of a delivery and their configuration; one for an extension.
@@ -60,8 +61,7 @@ pub(crate) struct Pipeline {
     pub(crate) responder: Responder,
     pub(crate) recorder: Recorder,
     pub(crate) watch: Arc<Watch>,
-    /// Counts requests that never become deliveries.
-    pub(crate) requests: Requests,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// The steps, in the order of the wire contract (wire contract, order). Each takes what the one before proved.
@@ -74,7 +74,7 @@ impl Pipeline {
                 let span = accepted.span();
                 to_completion(Box::pin(Arc::clone(self).process(accepted)), span).await
             }
-            Err(refusal) => refusal.respond(),
+            Err(refusal) => refusal.respond(&self.metrics),
         }
     }
 

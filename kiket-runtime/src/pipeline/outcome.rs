@@ -3,6 +3,7 @@
 use super::response::Response;
 use crate::{
     error::{Error, Rejection},
+    metrics::REPLAYED,
     store::StoredReply,
     telemetry::Failed,
 };
@@ -38,6 +39,15 @@ impl Stop {
         Self::Failed(Failure::Rejected(Box::new(rejection)))
     }
 
+    /// The stable code of the response.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Replayed(_) => REPLAYED,
+            Self::Refused(rejection) => rejection.code.unwrap_or_default(),
+            Self::Failed(failure) => failure.code(),
+        }
+    }
+
     /// What the log says: its code, and everything that is known. `None` for a stored reply, which is no failure.
     pub(super) fn logged(&self) -> Option<(&'static str, String)> {
         match self {
@@ -58,14 +68,22 @@ impl Failure {
         Self::Rejected(Box::new(Rejection::DEADLINE_EXCEEDED))
     }
 
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Rejected(rejection) => rejection.code.unwrap_or_default(),
+            Self::Handler(error) => error.code().unwrap_or_else(|| error.kind().code()),
+            Self::Panicked(_) => "handler_panicked",
+        }
+    }
+
     fn logged(&self) -> (&'static str, String) {
         match self {
             Self::Rejected(rejection) => of_rejection(rejection),
             Self::Handler(error) => {
                 let missing = error.missing_scopes().map(|scopes| format!(": {scopes}")).unwrap_or_default();
-                (error.code().unwrap_or_else(|| error.kind().code()), format!("{error:?}{missing}"))
+                (self.code(), format!("{error:?}{missing}"))
             }
-            Self::Panicked(text) => ("handler_panicked", format!("panicked: {text}")),
+            Self::Panicked(text) => (self.code(), format!("panicked: {text}")),
         }
     }
 

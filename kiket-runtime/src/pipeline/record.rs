@@ -6,8 +6,9 @@ use super::{outcome::Stop, respond::Ended};
 use crate::{
     error::Rejection,
     handler::Route,
+    metrics::OK,
     telemetry::{Telemetry, TelemetryEvent},
-    types::Clock,
+    types::{Clock, milliseconds},
 };
 
 /// Records deliveries in the log and in telemetry.
@@ -18,11 +19,18 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(super) fn record(&self, route: &Route, ended: &Ended, duration: Duration) {
-        let failure = match &ended.stop {
-            None => None,
-            Some(Stop::Failed(failure)) => Some(failure),
-            Some(Stop::Replayed(_) | Stop::Refused(_)) => return log(ended, duration),
+        let (failure, ran) = match &ended.stop {
+            None => (None, true),
+            Some(Stop::Failed(failure)) => (Some(failure), true),
+            Some(Stop::Replayed(_) | Stop::Refused(_)) => (None, false),
         };
+        if let Some(metrics) = &route.metrics {
+            let code = ended.stop.as_ref().map_or(OK, Stop::code);
+            metrics.add(ended.response.status.as_u16(), code, ran.then_some(duration));
+        }
+        if !ran {
+            return log(ended, duration);
+        }
         self.telemetry.record(|| TelemetryEvent {
             key: Arc::clone(&route.key),
             duration,
@@ -37,7 +45,7 @@ fn log(ended: &Ended, duration: Duration) {
     let Ended { response, stop, .. } = ended;
     // Present in the log of a stored reply only.
     let (status, replayed) = (response.status.as_u16(), response.replayed.then_some(true));
-    let duration_ms = duration.as_secs_f64() * 1000.0;
+    let duration_ms = milliseconds(duration);
     let Some((code, error)) = stop.as_ref().and_then(Stop::logged) else {
         return tracing::info!(status, duration_ms, replayed, "delivery answered");
     };

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     delivery::{Delivery, Envelope, JsonText, Request, unsigned_id},
     error::Rejection,
+    metrics::Metrics,
     types::{LONGEST_ID, LONGEST_TEXT, Redactor, shortened},
 };
 
@@ -62,12 +63,14 @@ impl Responder {
 pub(super) struct Refusal {
     rejection: Rejection,
     delivery_id: Option<String>,
+    /// Whether it is from Kiket.
+    authentic: bool,
 }
 
 impl Refusal {
     /// A request that is not known to be from Kiket: nothing about it is read or logged.
     pub(super) fn of_stranger(rejection: Rejection) -> Self {
-        Self { rejection, delivery_id: None }
+        Self { rejection, delivery_id: None, authentic: false }
     }
 
     /// A request that is from Kiket, with its id in the log and in the response.
@@ -79,11 +82,17 @@ impl Refusal {
         let delivery_id = delivery_id.map(|id| shortened(id, LONGEST_ID).into_owned());
         let rejection = Rejection { text: shortened(rejection.text, LONGEST_TEXT), ..rejection };
         tracing::warn!(code = rejection.code, delivery_id, "delivery refused: {}", rejection.text);
-        Self { rejection, delivery_id }
+        Self { rejection, delivery_id, authentic: true }
     }
 
-    pub(super) fn respond(self) -> Response {
-        let Self { rejection, delivery_id } = self;
+    /// Responds, and counts the refusal.
+    pub(super) fn respond(self, metrics: &Metrics) -> Response {
+        let Self { rejection, delivery_id, authentic } = self;
+        if authentic {
+            metrics.others.add(rejection.status.as_u16(), rejection.code.unwrap_or_default());
+        } else {
+            metrics.refused.add(rejection.code);
+        }
         tracing::debug!(status = rejection.status.as_u16(), code = rejection.code, "delivery refused");
         Response::rejection(&rejection, delivery_id.as_deref())
     }

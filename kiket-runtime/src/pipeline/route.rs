@@ -44,12 +44,12 @@ pub(super) fn route(
 }
 
 /// Logs what a delivery without a version could name (wire contract, default-version).
-fn no_version(registry: &Registry, Request { target, .. }: &Request<'_>) -> Rejection {
+fn no_version(registry: &Registry, Request { target, body, .. }: &Request<'_>) -> Rejection {
     let event = target.event().ok().flatten();
-    let routes = registry.routes().into_iter();
-    let of_event =
-        routes.filter(|route| event.as_ref().is_none_or(|event| route.key.event.as_str() == event));
-    let versions: BTreeSet<_> = of_event.map(|route| route.key.version.to_string()).take(20).collect();
+    let other = event.as_ref().and_then(|event| alias(event, body));
+    let is_meant = |name: &str| event.as_ref().is_none_or(|event| name == event) || other == Some(name);
+    let routes = registry.routes().into_iter().filter(|route| is_meant(route.key.event.as_str()));
+    let versions: BTreeSet<_> = routes.map(|route| route.key.version.to_string()).take(20).collect();
     tracing::warn!(
         event = event.as_deref(),
         versions = versions.into_iter().collect::<Vec<_>>().join(", "),

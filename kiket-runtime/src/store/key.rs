@@ -29,12 +29,7 @@ impl DedupeKey {
     /// The key of `delivery`, which is [`Delivery::key`](crate::Delivery::key), among those of `extension`: several
     /// extensions may share a store.
     pub fn new(extension: &str, delivery: &str) -> Self {
-        let mut text =
-            String::with_capacity(extension.len().min(LONGEST_PART) + delivery.len().min(LONGEST_PART) + 1);
-        write_part(&mut text, extension);
-        text.push('/');
-        write_part(&mut text, delivery);
-        Self(text)
+        KeySpace::new(None, Some(extension)).key(|text| text.push_str(delivery))
     }
 
     /// The key as a text of `A-Z`, `a-z`, `0-9`, `.`, `_`, `:`, `-`, `#` and one `/`.

@@ -1,32 +1,29 @@
 //! The log: its format, its filter, and its stable fields.
 
 use std::{
-    fmt::{self, Write as _},
     future::poll_fn,
     io::IsTerminal as _,
     pin::pin,
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use tracing::{
-    Dispatch, Event, Subscriber,
+    Dispatch,
     dispatcher::{get_default, with_default},
-    field::FieldSet,
     subscriber::NoSubscriber,
 };
 use tracing_subscriber::{
-    EnvFilter,
-    fmt::{
-        FmtContext, FormatEvent, FormatFields,
-        format::{Format, Json, JsonFields, Writer, format},
-    },
-    registry::LookupSpan,
+    filter::{LevelFilter, ParseError, Targets},
+    fmt,
+    layer::SubscriberExt as _,
+    registry,
     util::SubscriberInitExt as _,
 };
 
-use super::output::log_writer;
+use super::{
+    json::{JsonLine, JsonMembers},
+    output::log_writer,
+};
 use crate::config::log_filter;
 
 /// Sets up logging as `kiket::main!` does: to standard output, pretty on a terminal and JSON lines otherwise, filtered by
@@ -47,8 +44,12 @@ use crate::config::log_filter;
 /// `delivery refused` (warn) is one that was signed and had no handler, and `signature refused` (warn, with `cause`
 /// and `count`, at most once a second for each cause) one that was not signed.
 ///
-/// A field of your log line with the name of one of the line's own (`timestamp`, `level`, `message`, `span`) is called
-/// `field.level`, and so on. Lines are written as by [`log_writer`].
+/// Your lines inside a delivery have its span, too; inside a span of your own they have that as `span`, and all spans around
+/// them as `spans`, the outermost first. A field of your line with the name of one of the line's own (`timestamp`, `level`,
+/// `message`, `span`, `spans`) is called `field.level`, and so on. Lines are written as by [`log_writer`].
+///
+/// `RUST_LOG` takes levels, `crate=level` and `crate::module=level`, with commas between. For filters by spans and fields set
+/// a subscriber of your own.
 pub fn init_logging() {
     if !is_subscribed() {
         Log::new().install();
@@ -82,15 +83,13 @@ impl Log {
             Ok(filter) => (filter, None),
             Err(unreadable) => (None, Some(unreadable)),
         };
-        let filter = filter.unwrap_or_else(|| EnvFilter::new(DEFAULT_FILTER));
-        let log =
-            tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(log_writer);
-        let log = log.log_internal_errors(false);
+        let registry = registry().with(filter.unwrap_or_else(default_filter));
+        let log = fmt::layer().with_target(false).with_writer(log_writer).log_internal_errors(false);
         let on_terminal = std::io::stdout().is_terminal();
         let subscriber = if on_terminal {
-            log.into()
+            registry.with(log).into()
         } else {
-            log.event_format(json()).fmt_fields(JsonFields::new()).into()
+            registry.with(log.fmt_fields(JsonMembers).event_format(JsonLine)).into()
         };
         Self { subscriber, on_terminal, unreadable }
     }
@@ -121,181 +120,79 @@ impl Log {
     }
 }
 
-/// The filter without `RUST_LOG`: `info`. The server logs every start of a worker at `info`, where no filter asks for it.
-const DEFAULT_FILTER: &str = "info,actix_server=warn";
+/// The filter without `RUST_LOG`: `info`.
+fn default_filter() -> Targets {
+    Targets::new().with_default(LevelFilter::INFO).with_target(SERVER, SERVER_LEVEL)
+}
+
+/// The server logs every start of a worker at `info`, which is not printed unless `RUST_LOG` names the server.
+const SERVER: &str = "actix_server";
+const SERVER_LEVEL: LevelFilter = LevelFilter::WARN;
 /// What is meant as a level, and would be read as the name of a crate: nothing else would be logged.
 const NO_LEVELS: [&str; 6] = ["warning", "verbose", "all", "fatal", "critical", "notice"];
 
 /// The filter that a text describes, or what is wrong with the text.
-fn filter(text: &str) -> Result<EnvFilter, String> {
-    let mut directives: Vec<_> =
+fn filter(text: &str) -> Result<Targets, String> {
+    let directives: Vec<_> =
         text.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
     if directives.is_empty() {
         return Err("it is blank".to_owned());
     }
-    let is_no_level = |word: &&&str| NO_LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
-    if let Some(word) = directives.iter().find(is_no_level) {
-        return Err(format!("`{word}` is no level; `off`, `error`, `warn`, `info`, `debug` and `trace` are"));
-    }
-    if directives.iter().any(|directive| directive.eq_ignore_ascii_case("info"))
-        && !text.contains("actix_server")
-    {
-        directives.push("actix_server=warn");
-    }
-    EnvFilter::try_new(directives.join(",")).map_err(|error| error.to_string())
-}
-
-/// The format of the lines that programs read.
-fn json() -> Line {
-    Line(format().json().with_target(false).flatten_event(true).with_span_list(false))
-}
-
-/// A line of JSON whose members are there once.
-struct Line(Format<Json>);
-
-/// The members of a line that are its own, whatever fields an event has.
-const OWN: [&str; 4] = ["timestamp", "level", "message", "span"];
-
-impl<S, N> FormatEvent<S, N> for Line
-where
-    S: Subscriber + for<'s> LookupSpan<'s>,
-    N: for<'w> FormatFields<'w> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        if !repeats(event.metadata().fields()) {
-            return self.0.format_event(context, writer, event);
+    for directive in &directives {
+        let (target, level) = directive.split_once('=').unwrap_or((directive, "trace"));
+        if NO_LEVELS.iter().any(|word| word.eq_ignore_ascii_case(directive)) || level.is_empty() {
+            return Err(format!(
+                "`{directive}` has no level; `off`, `error`, `warn`, `info`, `debug` and `trace` are levels"
+            ));
         }
-        let mut line = String::new();
-        self.0.format_event(context, Writer::new(&mut line), event)?;
-        let members: Members<'_> = serde_json::from_str(&line).map_err(|_| fmt::Error)?;
-        writeln!(writer, "{}", members.distinct())
-    }
-}
-
-/// Whether an event has a field by the name of one of the line's own, besides its message.
-fn repeats(fields: &FieldSet) -> bool {
-    let mut messages = 0;
-    fields.iter().any(|field| match field.name() {
-        "message" => {
-            messages += 1;
-            messages > 1
+        let is_name = |letter: char| letter.is_ascii_alphanumeric() || "_:-".contains(letter);
+        if target.is_empty() || !target.chars().all(is_name) {
+            return Err(format!(
+                "`{directive}` is neither a level nor `crate=level` or `crate::module=level`"
+            ));
         }
-        name => OWN.contains(&name),
-    })
-}
-
-/// The members of a JSON object in their order.
-#[derive(Default)]
-struct Members<'l>(Vec<(String, &'l RawValue)>);
-
-impl Members<'_> {
-    /// The object with every name once. The line's own time and level come first, and its span, an object, last.
-    fn distinct(&self) -> String {
-        let mut line = String::from("{");
-        let mut message = false;
-        for (number, (name, value)) in self.0.iter().enumerate() {
-            let own = match name.as_str() {
-                "timestamp" | "level" => number < 2,
-                "message" => !std::mem::replace(&mut message, true),
-                "span" => value.get().starts_with('{'),
-                _ => true,
-            };
-            let (comma, prefix) = (if number > 0 { "," } else { "" }, if own { "" } else { "field." });
-            let name = serde_json::Value::from(format!("{prefix}{name}"));
-            let _ = write!(line, "{comma}{name}:{value}");
-        }
-        line + "}"
     }
-}
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Self::default())
-    }
-}
-
-impl<'de> Visitor<'de> for Members<'de> {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
-        while let Some(member) = map.next_entry()? {
-            self.0.push(member);
-        }
-        Ok(self)
-    }
+    let filter: Targets = directives.join(",").parse().map_err(|error: ParseError| error.to_string())?;
+    let (is_info, names_server) = (filter.default_level() == Some(LevelFilter::INFO), text.contains(SERVER));
+    Ok(if is_info && !names_server { filter.with_target(SERVER, SERVER_LEVEL) } else { filter })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
-    use tracing::subscriber::with_default;
-
     use super::*;
 
     #[test]
     fn a_filter_that_cannot_be_read_is_no_filter() {
         let same =
-            |text: &str, expected: &str| assert_eq!(filter(text).unwrap().to_string(), expected, "{text}");
+            |text: &str, expected: &str| assert_eq!(filter(text), Ok(expected.parse().unwrap()), "{text}");
         same("warn", "warn");
-        same("debug", "debug");
+        same("Debug", "debug");
+        same("off", "off");
         same("my_crate=debug,warn", "my_crate=debug,warn");
+        same(" my-crate::part=trace , warn", "my-crate::part=trace,warn");
+        same("my_crate", "my_crate=trace");
         same("actix_server=info,info", "actix_server=info,info");
-        for text in ["info", "INFO", " info ", "my_crate=trace,info"] {
-            let filter = filter(text).unwrap().to_string();
-            assert!(filter.contains("actix_server=warn") && filter.ends_with("info"), "{text}: {filter}");
+        for text in ["info", "INFO", " info ", "info,my_crate=trace"] {
+            same(text, &format!("{text},actix_server=warn").replace(' ', ""));
         }
-        assert_eq!(filter("info").unwrap().to_string(), EnvFilter::new(DEFAULT_FILTER).to_string());
-        for text in ["kiket=loud", "[[", "warning", "info,Verbose", "all", " ", ",", "=,="] {
+        assert_eq!(filter("info").unwrap(), default_filter());
+        for text in [
+            "kiket=loud",
+            "[[",
+            "warning",
+            "info,Verbose",
+            "all",
+            " ",
+            ",",
+            "=,=",
+            "=info",
+            "my_crate=",
+            "a=b=info",
+            "my_crate[span]=info",
+            "[{field}]=debug",
+            "my crate",
+        ] {
             assert!(filter(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn the_lines_own_members_are_never_those_of_a_field() {
-        static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-        struct Lines;
-        impl std::io::Write for Lines {
-            fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-                LINES.lock().unwrap().extend_from_slice(text);
-                Ok(text.len())
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        let subscriber = tracing_subscriber::fmt().json().with_writer(|| Lines).fmt_fields(JsonFields::new());
-        with_default(subscriber.event_format(json()).finish(), || {
-            tracing::info!(level = "ERROR", timestamp = 7, span = "mine", status = 200, "paid");
-            let _entered = tracing::info_span!("delivery", event = "a.b").entered();
-            tracing::warn!(message = "mine", span = ?"x", level = 1, "paid \"twice\"");
-            tracing::info!(status = 200, "plain");
-        });
-        let lines = String::from_utf8(LINES.lock().unwrap().clone()).unwrap();
-        let lines: Vec<_> = lines
-            .lines()
-            .map(|line| {
-                let Members(members) = serde_json::from_str(line).unwrap();
-                let members = members.iter().filter(|(name, _)| name != "timestamp");
-                members.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
-            })
-            .collect();
-        assert_eq!(
-            lines,
-            [
-                r#"level="INFO" message="paid" field.level="ERROR" field.timestamp=7 field.span="mine" status=200"#,
-                r#"level="WARN" message="paid \"twice\"" field.message="mine" field.span="\"x\"" field.level=1 span={"event":"a.b","name":"delivery"}"#,
-                r#"level="INFO" message="plain" status=200 span={"event":"a.b","name":"delivery"}"#,
-            ]
-        );
     }
 }

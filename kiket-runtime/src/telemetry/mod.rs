@@ -3,6 +3,7 @@
 //! A delivery adds an event to a queue, which costs a lock and rarely a wake-up; a worker thread processes the queue a
 //! few times a second, calls the hook, and sends the records.
 
+mod json;
 mod logging;
 mod output;
 mod panics;
@@ -10,7 +11,7 @@ mod queue;
 mod record;
 mod worker;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 pub use self::{
     logging::init_logging,
@@ -76,12 +77,6 @@ impl Drop for Telemetry {
         if let Some(queue) = &self.0 {
             queue.close();
         }
-    }
-}
-
-impl fmt::Debug for Telemetry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Telemetry(on)" } else { "Telemetry(off)" })
     }
 }
 

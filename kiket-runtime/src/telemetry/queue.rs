@@ -1,13 +1,11 @@
 //! The queue between deliveries and the telemetry worker.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{Notify, oneshot};
 
 use super::record::TelemetryEvent;
+use crate::types::Mutex;
 
 /// Events that wait for the worker. To add one costs a lock, and a wake-up only where the queue was empty.
 #[derive(Default)]
@@ -26,9 +24,9 @@ pub(super) struct Queue {
 pub(super) const CAPACITY: usize = 16_384;
 
 impl Queue {
-    /// Adds an event, which is made only if there is capacity for it.
+    /// Adds an event, which is made only if there is capacity for it. It is made under the lock; a panic leaves the queue whole.
     pub(super) fn push(&self, event: impl FnOnce() -> TelemetryEvent) {
-        let mut events = lock(&self.events);
+        let mut events = self.events.lock();
         if events.len() >= CAPACITY {
             self.count_dropped();
             return;
@@ -42,7 +40,7 @@ impl Queue {
     /// Resolves when the worker has processed every event that was added before.
     pub(super) fn flush(&self) -> oneshot::Receiver<()> {
         let (sender, flushed) = oneshot::channel();
-        lock(&self.flushes).push(sender);
+        self.flushes.lock().push(sender);
         self.wake();
         flushed
     }
@@ -76,17 +74,12 @@ impl Queue {
 
     /// Takes everything, the flushes before the events: each event that a flush waits for is then among the events.
     pub(super) fn take(&self) -> (Vec<oneshot::Sender<()>>, Vec<TelemetryEvent>) {
-        let flushes = std::mem::take(&mut *lock(&self.flushes));
-        (flushes, std::mem::take(&mut *lock(&self.events)))
+        let flushes = std::mem::take(&mut *self.flushes.lock());
+        (flushes, std::mem::take(&mut *self.events.lock()))
     }
 
     fn wake(&self) {
         self.ready.notify_one();
         self.urgent.notify_one();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // `push` calls its caller's code under the lock; a panic there leaves the queue whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use crate::{delivery::HandlerKey, types::rfc3339};
+use crate::{
+    delivery::HandlerKey,
+    types::{milliseconds, rfc3339},
+};
 
 /// The record of one delivery: the argument of the feedback hook, and what telemetry sends to Kiket.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -76,7 +79,7 @@ impl TelemetryContext {
             event: key.event.to_string(),
             version: key.version.to_string(),
             status,
-            duration_ms: duration.as_secs_f64() * 1000.0,
+            duration_ms: milliseconds(duration),
             timestamp: rfc3339(ended_at),
             extension_id: self.extension_id.clone(),
             extension_version: self.extension_version.clone(),

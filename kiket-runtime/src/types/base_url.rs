@@ -19,11 +19,6 @@ pub(crate) struct BaseUrl {
 }
 
 impl BaseUrl {
-    /// The default base URL (wire contract, base-url).
-    pub(crate) fn kiket() -> Self {
-        Self { text: "https://kiket.dev".to_owned(), secure: true, host: "kiket.dev".to_owned(), port: 443 }
-    }
-
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
@@ -33,9 +28,12 @@ impl BaseUrl {
         self.secure
     }
 
-    /// The host, without the brackets of an IPv6 address.
-    pub(crate) fn host(&self) -> &str {
-        self.host.trim_start_matches('[').trim_end_matches(']')
+    /// Whether it is on this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        match self.host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+            Ok(address) => address.is_loopback(),
+            Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
+        }
     }
 
     /// The same without the path `/api/v1` at its end, which every call adds; `None` where there is none (wire contract,
@@ -47,16 +45,19 @@ impl BaseUrl {
 
     /// Whether what is sent can be read on the way: plain `http` to another machine.
     pub(crate) fn is_in_clear(&self) -> bool {
-        let here = match self.host().parse::<IpAddr>() {
-            Ok(address) => address.is_loopback(),
-            Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
-        };
-        !self.secure && !here
+        !self.secure && !self.is_loopback()
     }
 
     /// Whether both have the same origin: tokens are sent only to one with the same.
     pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
         (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
+    }
+}
+
+/// The address of Kiket (wire contract, base-url).
+impl Default for BaseUrl {
+    fn default() -> Self {
+        Self { text: "https://kiket.dev".to_owned(), secure: true, host: "kiket.dev".to_owned(), port: 443 }
     }
 }
 

@@ -11,6 +11,7 @@ mod hex;
 mod id;
 mod into_option;
 mod key;
+mod listen_address;
 mod panic;
 mod redact;
 mod scope;
@@ -31,14 +32,18 @@ pub(crate) use self::{
     headers::Repeated,
     hex::{hex, sha256_of_parts},
     key::Key,
-    panic::{caught, message, note},
+    listen_address::ListenAddress,
+    panic::{caught, caught_to_end, message, note},
     redact::Redactor,
     scope::{MissingScopes, allows},
     shortened::{LONGEST_ID, LONGEST_TEXT, shortened},
     sync::Mutex,
-    time::{LONGEST_RETRY_AFTER, read_rfc3339, read_time, retry_seconds, rfc3339, unix_time, whole_seconds},
+    time::{
+        LONGEST_RETRY_AFTER, milliseconds, read_rfc3339, read_time, retry_seconds, rfc3339, unix_time,
+        whole_seconds,
+    },
     timeout::read_timeout,
-    unknown::{CONFIDENTIAL, unknown_fields},
+    unknown::{CONFIDENTIAL, unknown_fields, unknown_members},
     visits::visits,
 };
 pub use self::{

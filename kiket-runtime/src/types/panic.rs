@@ -3,7 +3,10 @@
 use std::{
     any::Any,
     cell::Cell,
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::{Context, Poll},
 };
 
 thread_local! {
@@ -22,6 +25,16 @@ pub(crate) fn caught<T>(f: impl FnOnce() -> T) -> Result<T, String> {
         Some(place) => format!("{} ({place})", message(&*panic)),
         None => message(&*panic).to_owned(),
     })
+}
+
+/// Awaits `future`. If it panics, the error is that of [`caught`].
+pub(crate) async fn caught_to_end<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
+    let poll = |context: &mut Context<'_>| match caught(|| future.as_mut().poll(context)) {
+        Ok(polled) => polled.map(Ok),
+        Err(text) => Poll::Ready(Err(text)),
+    };
+    poll_fn(poll).await
 }
 
 /// The message of a panic.

@@ -55,16 +55,19 @@ impl Redactor {
 /// The forms of a secret: as it is, as `Debug` and JSON quote it, percent-encoded, and in base64.
 fn forms(secret: &str) -> Vec<Secret> {
     let inside = |quoted: &str| quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned();
-    let encoded = utf8_percent_encode(secret, RESERVED).to_string();
-    let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let encoded = || utf8_percent_encode(secret, RESERVED);
+    let form = || form_urlencoded::byte_serialize(secret.as_bytes());
+    // Only the pieces of encoded bytes, like `%2F`, begin with `%`.
+    let lower =
+        |piece: &str| if piece.starts_with('%') { piece.to_ascii_lowercase() } else { piece.to_owned() };
     let mut forms = vec![
         secret.to_owned(),
         inside(&format!("{secret:?}")),
         inside(&serde_json::to_string(secret).unwrap_or_default()),
-        lower_hex(&encoded),
-        lower_hex(&form),
-        encoded,
-        form,
+        encoded().map(lower).collect(),
+        form().map(lower).collect(),
+        encoded().collect(),
+        form().collect(),
     ];
     for before in 0..3 {
         forms.extend([base64::<Base64Unpadded>(secret, before), base64::<Base64UrlUnpadded>(secret, before)]);
@@ -75,23 +78,6 @@ fn forms(secret: &str) -> Vec<Secret> {
 
 /// What a URL encodes: all but letters, digits, `-`, `.`, `_` and `~`.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// The same percent-encoding with lower-case digits.
-fn lower_hex(encoded: &str) -> String {
-    let mut digits = 0;
-    let letters = encoded.chars().map(|letter| match letter {
-        '%' => {
-            digits = 2;
-            '%'
-        }
-        letter if digits > 0 => {
-            digits -= 1;
-            letter.to_ascii_lowercase()
-        }
-        letter => letter,
-    });
-    letters.collect()
-}
 
 /// What the base64 of any text has of a secret that stands in it behind `before` bytes, or three times as many more: the digits
 /// that depend on the secret alone, as in the credentials `user:secret`.
@@ -105,6 +91,12 @@ fn base64<E: Encoding>(secret: &str, before: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn lower_hex(encoded: &str) -> String {
+        let mut pieces = encoded.split('%');
+        let first = pieces.next().unwrap().to_owned();
+        pieces.fold(first, |text, piece| text + "%" + &piece[..2].to_lowercase() + &piece[2..])
+    }
 
     #[test]
     fn the_longest_secrets_are_redacted_first() {

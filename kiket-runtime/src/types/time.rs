@@ -149,6 +149,11 @@ pub(crate) fn unix_time(seconds: u64) -> SystemTime {
 /// A number of seconds that every system can express, in the year 9999.
 const LATEST: u64 = 253_402_207_200;
 
+/// In milliseconds, to the microsecond: a division leaves no further digits.
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
 /// Whole seconds, rounded up: what comes too early is refused again.
 pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))

@@ -39,7 +39,7 @@ fn with(change: &Value) -> Value {
 }
 
 fn given(rules: TokenRules, issuer: &TokenIssuer) -> TokenVerifier {
-    TokenVerifier::new(&rules.keys(issuer.jwks().to_string()), &BaseUrl::kiket()).unwrap()
+    TokenVerifier::new(&rules.keys(issuer.jwks().to_string()), &BaseUrl::default()).unwrap()
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Providers: services that sign their webhooks, and the checks that their signatures share.
 
-use std::time::UNIX_EPOCH;
+use std::{fmt::Display, time::UNIX_EPOCH};
 
 use super::webhook::ExternalWebhook;
 use crate::{
@@ -85,11 +85,18 @@ pub(super) fn unfit(kind: VerificationErrorKind, place: &str, name: &str, why: &
     VerificationError::new(kind, format!("the {place} `{name}` {why}"))
 }
 
-pub(super) fn unusable_secret(why: &str) -> VerificationError {
-    VerificationError::new(
-        VerificationErrorKind::InvalidSecret,
-        format!("the provider's secret cannot be used: {why}"),
-    )
+pub(super) fn mismatch(why: &'static str) -> VerificationError {
+    VerificationError::new(VerificationErrorKind::Mismatch, why)
+}
+
+/// The text of a secret. One that is blank or has white space at an end is refused.
+pub(super) fn usable(secret: &Secret) -> Result<&str, VerificationError> {
+    SecretError::check(secret).map_err(unusable)
+}
+
+pub(super) fn unusable(why: impl Display) -> VerificationError {
+    let text = format!("the provider's secret cannot be used: {why}");
+    VerificationError::new(VerificationErrorKind::InvalidSecret, text)
 }
 
 /// How far the provider's time may be from when Kiket received the webhook, in either direction, in seconds: the
@@ -106,22 +113,20 @@ impl Key {
         Self::new(secret, |text| Ok(MacKey::new(text.as_bytes())))
     }
 
-    /// The key that `read` makes of the text of a secret. A secret that is blank or has white space at an end is refused.
+    /// The key that `read` makes of the text of a secret, if that is [usable].
     pub(super) fn new(secret: &Secret, read: impl FnOnce(&str) -> Result<MacKey, VerificationError>) -> Self {
-        let text = SecretError::check(secret).map_err(|unusable| unusable_secret(&unusable.to_string()));
-        Self(text.and_then(read))
+        Self(usable(secret).and_then(read))
     }
 
     /// Checks that one of `claimed` is the MAC of `parts`.
     pub(super) fn check(&self, claimed: &[[u8; 32]], parts: &[&[u8]]) -> Result<(), VerificationError> {
         let key = self.0.as_ref().map_err(Clone::clone)?;
-        if key.made_any(claimed, parts) {
-            return Ok(());
+        let made = key.made_any(claimed, parts);
+        if made {
+            Ok(())
+        } else {
+            Err(mismatch("the provider's secret makes no such signature of this body"))
         }
-        Err(VerificationError::new(
-            VerificationErrorKind::Mismatch,
-            "the provider's secret makes no such signature of this body",
-        ))
     }
 }
 
@@ -135,18 +140,14 @@ pub(super) fn check_time(
         read_time(time.as_bytes()).ok_or_else(|| malformed(header, "Unix seconds in plain digits"))?;
     let received = webhook.received_at().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let received = received.ok_or_else(|| {
-        VerificationError::new(
-            VerificationErrorKind::Untimed,
-            "`received_at` does not say when Kiket received the webhook",
-        )
+        let text = "`received_at` does not say when Kiket received the webhook";
+        VerificationError::new(VerificationErrorKind::Untimed, text)
     })?;
-    if signed.abs_diff(received.as_secs()) > TOLERANCE_SECONDS {
-        return Err(VerificationError::new(
-            VerificationErrorKind::OutsideWindow,
-            format!(
-                "the time in `{header}` is more than {TOLERANCE_SECONDS} s from when Kiket received the webhook"
-            ),
-        ));
+    if signed.abs_diff(received.as_secs()) <= TOLERANCE_SECONDS {
+        return Ok(());
     }
-    Ok(())
+    let text = format!(
+        "the time in `{header}` is more than {TOLERANCE_SECONDS} s from when Kiket received the webhook"
+    );
+    Err(VerificationError::new(VerificationErrorKind::OutsideWindow, text))
 }

@@ -1,12 +1,12 @@
 //! Verifies a token that a service sends with every webhook.
 
 use super::{
-    provider::{Provider, unfit, unusable_secret},
+    provider::{Provider, mismatch, unfit, usable},
     webhook::ExternalWebhook,
 };
 use crate::{
     error::{VerificationError, VerificationErrorKind},
-    types::{Secret, SecretError},
+    types::Secret,
 };
 
 /// A token that a service sends as it is, in a header or in the query: `X-Gitlab-Token` of GitLab,
@@ -70,10 +70,8 @@ impl SharedToken {
 
 impl Provider for SharedToken {
     fn verify(&self, webhook: &ExternalWebhook) -> Result<(), VerificationError> {
-        SecretError::check(&self.token).map_err(|unusable| unusable_secret(&unusable.to_string()))?;
-        if self.token.matches(self.given(webhook)?) {
-            return Ok(());
-        }
-        Err(VerificationError::new(VerificationErrorKind::Mismatch, "the provider's token is another one"))
+        usable(&self.token)?;
+        let same = self.token.matches(self.given(webhook)?);
+        if same { Ok(()) } else { Err(mismatch("the provider's token is another one")) }
     }
 }

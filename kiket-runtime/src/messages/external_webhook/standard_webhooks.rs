@@ -3,7 +3,7 @@
 use base64ct::{Base64, Encoding as _};
 
 use super::{
-    provider::{Key, Provider, check_time, malformed, unusable_secret},
+    provider::{Key, Provider, check_time, malformed, unusable},
     webhook::ExternalWebhook,
 };
 use crate::{auth::MacKey, error::VerificationError, types::Secret};
@@ -44,7 +44,7 @@ impl StandardWebhooks {
             let base64 = text.strip_prefix("whsec_").unwrap_or(text);
             match Base64::decode_vec(base64) {
                 Ok(key) if !key.is_empty() => Ok(MacKey::new(&key)),
-                _ => Err(unusable_secret("it is not `whsec_` and base64")),
+                _ => Err(unusable("it is not `whsec_` and base64")),
             }
         }))
     }

@@ -7,12 +7,12 @@ use ring::hmac;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    provider::{Provider, malformed, unusable_secret},
+    provider::{Provider, malformed, mismatch, usable},
     webhook::ExternalWebhook,
 };
 use crate::{
     error::{VerificationError, VerificationErrorKind},
-    types::{Secret, SecretError, hex},
+    types::{Secret, hex},
 };
 
 /// Twilio: `X-Twilio-Signature`, the HMAC-SHA1 of the URL and, after it, the sorted names and values of a form. The URL of
@@ -46,9 +46,8 @@ const SIGNATURE: &str = "X-Twilio-Signature";
 impl Twilio {
     /// Twilio, with the auth token of the account.
     pub fn new(auth_token: impl Into<Secret>) -> Self {
-        let key = SecretError::check(&auth_token.into())
-            .map(|text| hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()))
-            .map_err(|unusable| unusable_secret(&unusable.to_string()));
+        let key = usable(&auth_token.into())
+            .map(|text| hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()));
         Self { key, url: None }
     }
 
@@ -91,10 +90,7 @@ impl Provider for Twilio {
         if body_signed && (made(&url) || made(&other_port(&url))) {
             return Ok(());
         }
-        Err(VerificationError::new(
-            VerificationErrorKind::Mismatch,
-            "the auth token makes no such signature of this URL and body",
-        ))
+        Err(mismatch("the auth token makes no such signature of this URL and body"))
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use kiket::testing::delivery;
+use kiket::testing::{DeliveryBuilder, delivery};
 use serde_json::Value;
 
 pub use self::{
@@ -381,8 +381,21 @@ impl Ended {
 ///
 /// When the clock is before 1970.
 pub fn signed(event: &str, version: &str, payload: &Value) -> Vec<u8> {
+    signed_now(delivery(event, version, payload))
+}
+
+/// A delivery of `payload` to any path, signed now with [`SECRET`].
+///
+/// # Panics
+///
+/// When the clock is before 1970.
+pub fn signed_to(path: &str, payload: &Value) -> Vec<u8> {
+    signed_now(delivery("any.event", "v1", payload).path(path))
+}
+
+fn signed_now(delivery: DeliveryBuilder) -> Vec<u8> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
-    post(&delivery(event, version, payload).sign(SECRET, now))
+    post(&delivery.sign(SECRET, now))
 }
 
 #[track_caller]

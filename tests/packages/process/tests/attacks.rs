@@ -46,21 +46,30 @@ fn wait_for(running: &Running, message: &str, times: usize) {
 const MIB: u64 = 1024 * 1024;
 
 /// A connection that asks without end and reads nothing.
-struct NeverReads(TcpStream);
+struct NeverReads {
+    stream: TcpStream,
+    requests: Vec<u8>,
+    /// How much of `requests` was sent in this round.
+    sent: usize,
+}
 
 impl NeverReads {
+    /// Connects, and asks at once: on a busy machine the time for the first head is soon over.
     fn open(address: SocketAddr) -> io::Result<Self> {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
         socket.set_recv_buffer_size(4096)?;
         socket.connect(&address.into())?;
         socket.set_nonblocking(true)?;
-        Ok(Self(socket.into()))
+        let mut client = Self { stream: socket.into(), requests: get("/health").repeat(1000), sent: 0 };
+        client.ask();
+        Ok(client)
     }
 
     /// Sends until the server reads no more.
     fn ask(&mut self) {
-        let requests = get("/health").repeat(1000);
-        while self.0.write(&requests).is_ok() {}
+        while let Ok(sent) = self.stream.write(&self.requests[self.sent..]) {
+            self.sent = (self.sent + sent) % self.requests.len();
+        }
     }
 }
 
@@ -96,7 +105,7 @@ fn clients_that_never_read_cost_little_and_are_cut_off() {
         after.memory / MIB,
     );
     for usage in [during, after] {
-        assert!(usage.memory < before.memory + CLIENTS as u64 * MIB / 5, "{before:?} {during:?} {after:?}");
+        assert!(usage.memory < before.memory + CLIENTS as u64 * MIB / 8, "{before:?} {during:?} {after:?}");
     }
     assert_eq!(running.stop().code, Some(0));
 }
@@ -108,8 +117,7 @@ fn an_idle_client_that_never_reads_costs_no_processor() {
     let running = attacked(1).env("RUST_LOG", "info,kiket_runtime=debug").start();
     let before = running.usage();
     let from = Instant::now();
-    let mut client = NeverReads::open(running.address()).unwrap();
-    client.ask();
+    let _client = NeverReads::open(running.address()).unwrap();
     wait_for(&running, CLOSED, 1);
     let (cpu, elapsed) = (running.usage().cpu.saturating_sub(before.cpu), from.elapsed());
     println!("a client that never reads: {cpu:?} of CPU in {elapsed:?}");

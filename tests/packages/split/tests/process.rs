@@ -98,6 +98,16 @@ fn the_start_log_lists_every_handler_with_its_place() {
 }
 
 #[test]
+fn the_start_log_names_the_variables_of_settings() {
+    let log = split().env("KIKET_SETTING_GREETING", "hi").start().stop().log();
+    let used: Vec<_> = log.iter().filter(|line| line["message"] == "setting").collect();
+    let used: Vec<_> = used.iter().map(|line| (&line["setting"], &line["variable"])).collect();
+    let names = ["GREETING", "KIKET_SETTING_GREETING", "API_KEY", "KIKET_SECRET_API_KEY"].map(Value::from);
+    let [greeting, greeting_variable, key, key_variable] = &names;
+    assert_eq!(used, [(greeting, greeting_variable), (key, key_variable)]);
+}
+
+#[test]
 fn a_slip_in_the_manifest_is_pointed_out_in_the_log() {
     let ended = split().start().stop();
     assert_eq!(ended.code, Some(0), "stopped as soon as it listens");
@@ -114,6 +124,23 @@ fn a_slip_in_the_manifest_is_pointed_out_in_the_log() {
         slip.contains("extension.yaml:8:5") && slip.contains("did you mean `comment.created`?"),
         "{slip}"
     );
+}
+
+#[test]
+fn a_manifest_beside_the_first_is_named_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join(".kiket")).unwrap();
+    fs::write(directory.path().join("manifest.yaml"), "id: com.example.near\nversion: 1.0.0\n").unwrap();
+    let hidden = "extension: { id: com.example.hidden, hooks: [{ event: work.slow, timeout: 30000 }] }\n";
+    fs::write(directory.path().join(".kiket/manifest.yaml"), hidden).unwrap();
+    let log = split().directory(directory.path()).start().stop().log();
+    let listening = log.iter().find(|line| line["message"] == "listening").unwrap();
+    assert_eq!(listening["extension_id"], "com.example.near");
+    let warnings: Vec<_> = log.iter().filter(|line| line["level"] == "WARN").collect();
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    let text = warning["message"].as_str().unwrap();
+    let parts = ["`.kiket/manifest.yaml` is not read", "`manifest.yaml`", "`builder.manifest(path)`"];
+    assert!(parts.iter().all(|part| text.contains(part)), "{text}");
 }
 
 #[test]

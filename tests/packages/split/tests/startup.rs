@@ -200,6 +200,81 @@ fn disagreements_are_warnings_unless_strict() {
     assert!(alone().strict(true).build().is_ok());
 }
 
+/// The warnings of an extension with this manifest and these variables.
+#[track_caller]
+fn warnings(text: &str, variables: &[(&'static str, &'static str)]) -> Vec<String> {
+    let OnDisk { directory: _directory, path } = manifest(text);
+    let extension = alone().environment([&[SECRET], variables].concat()).manifest(path).build().unwrap();
+    extension.report().warnings.iter().map(ToString::to_string).collect()
+}
+
+/// What the files that extensions ship with look like around a part of them.
+const FORMS: [&str; 5] = [
+    "id: com.example.mail\nversion: 1.0.0\n…\n",
+    "model_version: '1.0'\nextension: { id: com.example.mail, version: 1.0.0, delivery: http }\n…\n",
+    "extension:\n  id: com.example.mail\n  delivery: http\n  …\n",
+    "apiVersion: kiket.dev/v1\nkind: Extension\nmetadata: { key: mail, version: 1.0.0 }\nspec:\n  …\n",
+    "apiVersion: kiket.dev/v1\nkind: Extension\nmetadata: { key: mail, version: 1.0.0 }\n…\n",
+];
+
+#[test]
+fn a_required_secret_of_a_list_is_warned_of() {
+    let list =
+        "secrets: [{ key: MAIL_HOOK_TOKEN, required: false }, { name: MAIL_API_TOKEN, required: true }]";
+    let lists = [list.to_owned(), format!("configuration: {{ {list} }}")];
+    for (form, list) in FORMS.iter().flat_map(|form| lists.iter().map(move |list| (form, list))) {
+        let text = form.replace('…', list);
+        let [warning] = &warnings(&text, &[])[..] else { panic!("{text}: {:?}", warnings(&text, &[])) };
+        let parts =
+            ["requires the setting `MAIL_API_TOKEN`", "extension.yaml:", "KIKET_SECRET_MAIL_API_TOKEN"];
+        assert!(parts.iter().all(|part| warning.contains(part)), "{text}: {warning}");
+        for variable in ["MAIL_API_TOKEN", "KIKET_SECRET_MAIL_API_TOKEN"] {
+            assert!(warnings(&text, &[(variable, "t")]).is_empty(), "{text}: {variable}");
+        }
+    }
+}
+
+#[test]
+fn an_action_without_a_handler_is_named() {
+    let actions = [
+        ("setup: [{ test: { action: parse.connectMailbox, label: Connect } }]", "parse.connectMailbox"),
+        ("commands: [{ id: sync.issueNow, name: Sync }]", "sync.issueNow"),
+    ];
+    for (form, (action, event)) in FORMS.iter().flat_map(|form| actions.map(|action| (form, action))) {
+        let text = form.replace('…', action);
+        let [warning] = &warnings(&text, &[])[..] else { panic!("{text}: {:?}", warnings(&text, &[])) };
+        assert!(
+            warning.starts_with(&format!("`{event}` is declared and has no handler")),
+            "{text}: {warning}"
+        );
+        // With one it is a delivery by that name, also in strict mode.
+        let OnDisk { directory: _directory, path } = manifest(&text);
+        let strict = alone().manifest(path).strict(true).on(event, "v1", async || ());
+        assert!(strict.build().is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn lists_in_json_are_read_as_those_in_yaml() {
+    let lists = r#"{ "secrets": [{ "key": "CHAT_TOKEN", "required": false }], "settings": [{ "key": "CHAT_REGION", "default": "eu" }] }"#;
+    let texts = [
+        format!(r#"{{ "id": "com.example.lists", "version": "1.0.0", "configuration": {lists} }}"#),
+        format!(r#"{{ "extension": {{ "id": "com.example.lists", "configuration": {lists} }} }}"#),
+        "id: com.example.lists\nconfiguration:\n  secrets:\n    - { key: CHAT_TOKEN, required: false }\n  settings:\n    - { key: CHAT_REGION, default: eu }\n".to_owned(),
+    ];
+    for text in texts {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("configuration-lists.json");
+        fs::write(&path, &text).unwrap();
+        let variables = [SECRET, ("CHAT_TOKEN", "c1")];
+        let extension = alone().environment(variables).manifest(path).strict(true).build().unwrap();
+        assert_eq!(extension.id(), Some("com.example.lists"), "{text}");
+        let settings = extension.config().settings();
+        assert_eq!(settings.get::<String>("CHAT_REGION").unwrap(), "eu", "{text}");
+        assert_eq!(settings.secret("CHAT_TOKEN").map(kiket::Secret::expose), Some("c1"), "{text}");
+    }
+}
+
 #[test]
 fn an_invalid_name_is_reported_with_its_place() {
     check_text(

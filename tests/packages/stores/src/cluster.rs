@@ -29,7 +29,7 @@ impl Cluster {
             nodes.push(Node::start()?);
         }
         let [first, second, replica] = &nodes[..] else { unreachable!("there are three") };
-        first.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]).await;
+        first.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", &LAST_OF_FIRST.to_string()]).await;
         second.ask(&["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]).await;
         for other in [second, replica] {
             let (port, bus) = (other.port.to_string(), other.bus.to_string());
@@ -68,11 +68,43 @@ impl Cluster {
         self.nodes[0].redis.stop();
     }
 
-    /// Half moves a slot of the first primary to the second, as `redis-cli --cluster reshard` does.
+    /// The slot of a key, if the first primary has it.
+    ///
+    /// # Panics
+    ///
+    /// When a node does not say.
+    pub async fn slot_of_first(&self, key: &str) -> Option<u16> {
+        let Value::Int(slot) = self.nodes[0].ask(&["CLUSTER", "KEYSLOT", key]).await else {
+            panic!("a slot is a number")
+        };
+        u16::try_from(slot).ok().filter(|slot| *slot <= LAST_OF_FIRST)
+    }
+
+    /// Begins to move a slot of the first primary to the second, as `redis-cli --cluster reshard` does: until it is moved,
+    /// the first redirects with `ASK` for keys that it does not have.
     pub async fn begin_to_move(&self, slot: u16) {
         let (first, second, slot) = (self.nodes[0].id().await, self.nodes[1].id().await, slot.to_string());
         self.nodes[1].ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &first]).await;
         self.nodes[0].ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &second]).await;
+    }
+
+    /// Ends what [`begin_to_move`](Self::begin_to_move) began: the first redirects with `MOVED`.
+    pub async fn end_move(&self, slot: u16) {
+        let (second, slot) = (self.nodes[1].id().await, slot.to_string());
+        for node in [1, 0] {
+            self.nodes[node].ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &second]).await;
+        }
+    }
+
+    /// How many keys of a slot the first and the second primary have.
+    pub async fn keys_of(&self, slot: u16) -> [i64; 2] {
+        let mut counts = [0; 2];
+        for (count, node) in counts.iter_mut().zip(&self.nodes) {
+            if let Value::Int(keys) = node.ask(&["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()]).await {
+                *count = keys;
+            }
+        }
+        counts
     }
 
     /// How many keys are on how many nodes.
@@ -95,6 +127,9 @@ impl Cluster {
         tokio::time::timeout(PATIENCE, all).await.unwrap_or_else(|_| panic!("it never says {line}"));
     }
 }
+
+/// The last slot of the first primary.
+const LAST_OF_FIRST: u16 = 8191;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -9,7 +9,7 @@ use std::{
 use extension_process::{Response, Running};
 use kiket::testing::delivery;
 use serde_json::{Value, json};
-use stores::Redis;
+use stores::{Postgres, Redis};
 use tempfile::TempDir;
 
 use crate::{SECRET, fleet::Start, now};
@@ -125,5 +125,47 @@ fn a_delivery_without_a_permit_takes_no_lease() {
     fs::write(&until, "").unwrap();
     for connection in &mut running {
         check(&connection.response().unwrap(), "1-", false);
+    }
+}
+
+#[test]
+fn no_reply_is_logged_by_the_client_of_a_store() {
+    /// The text of a reply, as it is and as the bytes that a driver prints.
+    const TEXT: &str = "zqxjk";
+    let spellings = [TEXT, "122, 113, 120, 106, 107", "7a71786a6b"];
+    let (Some(redis), Some(postgres)) = (Redis::start_own(&[]), Postgres::start_own()) else { return };
+    for store in [redis.url(), postgres.url()] {
+        let folder = tempfile::tempdir().unwrap();
+        let start = Start { store: store.to_owned(), effects: folder.path().join("effects") };
+        let program = || start.program(1).env("FAULTS_PROCESS", TEXT).env("RUST_LOG", "trace");
+        let request = held("logged", &folder.path().join("."), false);
+        // It is stored by one process, and read by another.
+        for replayed in [false, true] {
+            let running = program().start();
+            check(&running.ask(&request), TEXT, replayed);
+            let log = running.stop().stdout;
+            assert!(log.contains("\"TRACE\"") || log.contains("\"DEBUG\""), "{store}: no more than usual");
+            for spelling in spellings {
+                assert!(!log.contains(spelling), "{store}: `{spelling}` is in the log");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_start_warns_of_a_redis_that_evicts_keys() {
+    for policy in ["allkeys-lru", "volatile-ttl"] {
+        let Some(redis) = Redis::start_own(&["--maxmemory", "100mb", "--maxmemory-policy", policy]) else {
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let start = Start { store: redis.url().to_owned(), effects: folder.path().join("effects") };
+        let running = start.program(1).start();
+        let warned = running.log().find(|line| {
+            let line = serde_json::from_str::<Value>(line).ok()?;
+            line["message"].as_str()?.starts_with("Redis may evict").then_some(line)
+        });
+        let line = warned.unwrap_or_else(|| panic!("{}", running.log().text()));
+        assert_eq!((&line["level"], &line["policy"]), (&"WARN".into(), &policy.into()), "{line}");
     }
 }

@@ -1,5 +1,5 @@
-//! An extension with a `main` of its own, a log subscriber of its own if `SUBSCRIBER` is set, and mounted into an app that
-//! listens at `APP`, if that is set.
+//! An extension with a `main` of its own, a log subscriber of its own if `SUBSCRIBER` is set, kiket's panic hook if
+//! `HOOK` is, and mounted into an app that listens at `APP`, if that is set.
 
 use std::{env, net::TcpListener, path::PathBuf, time::Duration};
 
@@ -9,6 +9,11 @@ use kiket::prelude::*;
 #[kiket::webhook("echo.strict", version = "v1")]
 async fn echo(payload: Payload) -> Reply {
     Reply::json(json!({ "a": payload["a"] }))
+}
+
+#[kiket::webhook("panic.plain", version = "v1")]
+async fn panics() {
+    panic!("by hand");
 }
 
 /// Takes until a file appears.
@@ -25,6 +30,9 @@ async fn held(payload: Payload) {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if env::var_os("SUBSCRIBER").is_some() {
         tracing_subscriber::fmt().json().flatten_event(true).with_writer(kiket::telemetry::log_writer).init();
+    }
+    if env::var_os("HOOK").is_some() {
+        kiket::install_panic_hook();
     }
     let extension = Extension::builder().without_manifest().id("com.example.by_hand").build()?;
     if env::var_os("APP").is_none() {

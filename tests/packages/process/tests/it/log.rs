@@ -1,6 +1,6 @@
 //! What is logged, by which subscriber.
 
-use extension_process::{Program, signed};
+use extension_process::{Program, signed, signed_to};
 use serde_json::{Value, json};
 
 use super::{by_hand, echo, held, served, wishing};
@@ -45,6 +45,36 @@ fn a_subscriber_that_setup_sets_wins() {
     let lines = |text: &str| ended.stdout.lines().filter(|line| line.contains(text)).collect::<Vec<_>>();
     assert!(matches!(*lines("setup speaks"), [line] if line.starts_with('{')), "{}", ended.stdout);
     assert!(matches!(*lines("setup ends"), [line] if !line.starts_with('{')), "{}", ended.stdout);
+}
+
+#[test]
+fn a_logger_that_setup_sets_stays() {
+    let running = wishing("logger").start();
+    assert_eq!(running.ask(&echo()).status, 200);
+    running.logged("delivery answered");
+    let ended = running.stop();
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.contains("own logger: setup speaks\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_delivery_without_a_version_is_logged_with_versions() {
+    let running = served().start();
+    let check = |number: usize, path: &str, versions: &str| {
+        let response = running.ask(&signed_to(path, &json!({})));
+        assert_eq!((response.status, &response.json()["code"]), (400, &"version_missing".into()), "{path}");
+        let found = running.log().find_nth(number, |line| {
+            let line = serde_json::from_str::<Value>(line).ok()?;
+            line["message"].as_str()?.starts_with("a delivery names no version").then_some(line)
+        });
+        let line = found.unwrap_or_else(|| panic!("{}", running.log().text()));
+        assert_eq!((&line["level"], &line["versions"]), (&"WARN".into(), &versions.into()), "{line}");
+        assert!(line["message"].as_str().unwrap().contains("`KIKET_DEFAULT_EVENT_VERSION`"), "{line}");
+    };
+    check(1, "/webhooks/echo.strict", "v1");
+    // By its other name, and where the body names the event.
+    check(2, "/webhooks/sla_status?version=", "v2");
+    check(3, "/webhook", "v1, v2");
 }
 
 #[test]

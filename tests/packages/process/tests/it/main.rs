@@ -1,7 +1,9 @@
-//! The process around an extension: its outputs, its signals, and what it installs (wire contract, logging to exit-code).
+//! The process around an extension: its outputs, its signals, what it installs, and what lives beside the deliveries (wire
+//! contract, graceful-shutdown to panics).
 
 #![cfg(unix)]
 
+mod beside;
 mod log;
 mod outputs;
 mod panics;

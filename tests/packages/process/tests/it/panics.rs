@@ -3,7 +3,7 @@
 use extension_process::signed;
 use serde_json::{Value, json};
 
-use super::{served, wishing};
+use super::{by_hand, served, wishing};
 
 fn delivery(event: &str) -> Vec<u8> {
     signed(event, "v1", &json!({ "id": "p" }))
@@ -60,4 +60,17 @@ fn a_setup_that_panics_is_printed_with_its_place() {
     let ended = wishing("setup panics").run();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(101), ""));
     assert!(ended.stderr.contains("thread 'main' panicked at ") && ended.stderr.ends_with("\nsetup fails\n"));
+}
+
+#[test]
+fn a_program_of_ones_own_installs_the_hook_itself() {
+    for (hook, printed) in [(false, 1), (true, 0)] {
+        let program = by_hand().env("SUBSCRIBER", "");
+        let running = if hook { program.env("HOOK", "") } else { program }.start();
+        assert_eq!(running.ask(&delivery("panic.plain")).status, 500);
+        let line = running.logged("delivery failed");
+        assert!(line["error"].as_str().unwrap().starts_with("panicked: by hand"), "{line}");
+        // The hook of the standard library prints it beside the log.
+        assert_eq!(running.stop().stderr.matches("by hand").count(), printed, "hook: {hook}");
+    }
 }

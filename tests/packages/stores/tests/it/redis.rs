@@ -247,8 +247,7 @@ async fn a_cluster_is_followed() {
     let (keys, nodes) = cluster.spread().await;
     assert!(keys > 50 && nodes == 3, "{keys} keys on {nodes} nodes");
 
-    // A slot that is on its way to another node: `foo` has it.
-    cluster.begin_to_move(12_182 % 8192).await;
+    a_moving_slot_is_followed(&cluster, &*first, &*second).await;
     let begin = async |from: usize, store: &Arc<dyn DedupeStore>| {
         for number in from..from + 200 {
             let key = DedupeKey::new("cluster", &number.to_string());
@@ -265,6 +264,28 @@ async fn a_cluster_is_followed() {
     // A process that starts now finds the other address of the URL.
     let third: Arc<dyn DedupeStore> = Arc::new(RedisStore::new(&cluster.url()).unwrap());
     begin(800, &third).await;
+}
+
+/// A delivery whose slot is on its way to another node is found there, while it moves and when it has moved.
+async fn a_moving_slot_is_followed(cluster: &Cluster, first: &dyn DedupeStore, second: &dyn DedupeStore) {
+    let mut ids = (0..).map(|number| format!("moving-{number}"));
+    let (key, slot) = loop {
+        let id = ids.next().unwrap();
+        if let Some(slot) = cluster.slot_of_first(&format!("kiket:dedupe:{{cluster/{id}}}")).await {
+            break (DedupeKey::new("cluster", &id), slot);
+        }
+    };
+    assert_eq!(cluster.keys_of(slot).await, [0, 0]);
+    cluster.begin_to_move(slot).await;
+    let BeginOutcome::Leased(token) = first.begin(&key, LEASE).await.unwrap() else { panic!("it is new") };
+    assert_eq!(cluster.keys_of(slot).await, [0, 1], "the first primary has redirected");
+    assert!(matches!(second.begin(&key, LEASE).await.unwrap(), BeginOutcome::Running { .. }));
+    let reply = StoredReply::new(StatusCode::OK, "1");
+    assert_eq!(first.commit(&key, &token, &reply, LEASE).await.unwrap(), LeaseState::Held);
+    assert_eq!(second.begin(&key, LEASE).await.unwrap(), BeginOutcome::Done(reply.clone()));
+    cluster.end_move(slot).await;
+    assert_eq!(first.begin(&key, LEASE).await.unwrap(), BeginOutcome::Done(reply));
+    assert_eq!(cluster.keys_of(slot).await, [0, 1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
