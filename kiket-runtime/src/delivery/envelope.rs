@@ -15,6 +15,7 @@ use serde::{
 };
 use serde_json::{Map, Value, value::RawValue};
 use sha2::{Digest as _, Sha256};
+use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::types::{EventName, Key, Secret};
 
@@ -98,13 +99,27 @@ impl Envelope {
         times.into_iter().any(|field| self.raw(field, body).is_some_and(|raw| raw != "null"))
     }
 
-    /// The SHA-256 of the body without the fields that differ from attempt to attempt: `authentication`, `secrets`,
-    /// `secret_status` and `api`.
+    /// The SHA-256 of the content, which distinguishes deliveries.
     pub(crate) fn content_hash(&self, body: &str) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        self.content(body, |piece| hash.update(piece));
+        hash.finalize().into()
+    }
+
+    /// A hash of the content that costs little of a large body, and distinguishes nothing that must be distinguished.
+    pub(crate) fn fingerprint(&self, body: &str) -> u64 {
+        let mut hash = Xxh3Default::new();
+        self.content(body, |piece| hash.update(piece.as_bytes()));
+        hash.digest()
+    }
+
+    /// Gives the pieces of the body without the fields that differ from attempt to attempt: `authentication`, `secrets`,
+    /// `secret_status` and `api`.
+    fn content<'b>(&self, body: &'b str, mut piece: impl FnMut(&'b str)) {
         let attempt = [Field::Authentication, Field::Secrets, Field::SecretStatus, Field::Api];
         let mut cuts = attempt.map(|field| self.member(field, body).unwrap_or_default());
         cuts.sort_unstable();
-        let (mut hash, mut from, mut joined) = (Sha256::new(), 0, true);
+        let (mut from, mut joined) = (0, true);
         for (start, end) in cuts.into_iter().filter(|(_, end)| *end > 0).chain([(body.len(), body.len())]) {
             let kept = body.get(from..start).unwrap_or_default();
             let kept = kept.trim_matches(|char: char| char == ',' || char.is_ascii_whitespace());
@@ -113,12 +128,11 @@ impl Envelope {
                 continue;
             }
             if !joined && !kept.starts_with('}') {
-                hash.update(",");
+                piece(",");
             }
-            hash.update(kept);
+            piece(kept);
             joined = kept == "{";
         }
-        hash.finalize().into()
     }
 
     /// The start and the end of a member: its key, and its value.
@@ -496,7 +510,10 @@ mod tests {
 
     #[test]
     fn the_hash_of_the_content_is_of_what_attempts_share() {
-        let hash = |body: &str| Envelope::read(body).unwrap().content_hash(body);
+        let hash = |body: &str| {
+            let envelope = Envelope::read(body).unwrap();
+            (envelope.content_hash(body), envelope.fingerprint(body))
+        };
         let same = |bodies: &[&str]| {
             for body in bodies {
                 assert_eq!(hash(body), hash(bodies[0]), "{body}");

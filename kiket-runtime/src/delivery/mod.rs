@@ -171,10 +171,10 @@ impl Delivery {
         self.0.write_work_key(text);
     }
 
-    /// A hash of what all attempts at the delivery share.
-    pub(crate) fn content_hash(&self) -> Option<NonZeroU64> {
-        let (first, _) = self.0.content_hash().split_first_chunk()?;
-        NonZeroU64::new(u64::from_be_bytes(*first))
+    /// A fast hash of what all attempts at the delivery share.
+    pub(crate) fn fingerprint(&self) -> Option<NonZeroU64> {
+        let envelope = self.0.envelope().ok()?;
+        NonZeroU64::new(envelope.fingerprint(self.0.body.as_str()))
     }
 
     /// The time of the event: `timestamp`, `occurred_at`, `createdAt` or `received_at` in the body, as RFC 3339 text,

@@ -98,7 +98,7 @@ impl Deduplicator {
             }
             Ok(BeginOutcome::Done(stored)) => {
                 counted.store.replayed.add();
-                if stored.request_hash().is_some_and(|hash| Some(hash) != delivery.content_hash()) {
+                if stored.request_hash().is_some_and(|hash| Some(hash) != delivery.fingerprint()) {
                     tracing::warn!(
                         "the delivery has the id of another one with another body: it gets the reply of that one, and its \
                          handler does not run"
@@ -149,7 +149,7 @@ impl Claim<'_> {
         if response.is_final() {
             let reply = StoredReply::new(response.status, response.body.clone());
             let is_decision = response.is_decision || lease.guards;
-            let reply = reply.with_decision(is_decision).with_request_hash(lease.delivery.content_hash());
+            let reply = reply.with_decision(is_decision).with_request_hash(lease.delivery.fingerprint());
             lease.commit(&reply).await;
         } else {
             lease.release().await;
