@@ -355,7 +355,7 @@ macro_rules! __crate_name {
     };
 }
 
-// The code of README and of every page in `docs`, as doctests.
+// The code of README, of every page in `docs`, and of the documentation of the macros, as doctests.
 #[cfg(doctest)]
 mod pages {
     #[doc = include_str!("../README.md")]
@@ -408,4 +408,16 @@ mod pages {
 
     #[doc = include_str!("../docs/wire-contract.md")]
     struct WireContract;
+
+    #[doc = include_str!("../kiket-macros/docs/event.md")]
+    struct DeriveEvent;
+
+    #[doc = include_str!("../kiket-macros/docs/model.md")]
+    struct DeriveModel;
+
+    #[doc = include_str!("../kiket-macros/docs/retry.md")]
+    struct DeriveRetry;
+
+    #[doc = include_str!("../kiket-macros/docs/webhook.md")]
+    struct Webhook;
 }

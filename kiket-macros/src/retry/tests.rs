@@ -54,11 +54,13 @@ fn each_variant_has_its_advice() {
                             ::core::option::Option::Some(::kiket::__private::Advice::never())
                         }
                         Self::Busy { .. } => {
-                            ::core::option::Option::Some(
-                                ::kiket::__private::Advice::after(const {
-                                    ::kiket::__private::Timeout::from_static("30s").duration()
-                                }),
-                            )
+                            ::core::option::Option::Some({
+                                const DELAY: ::core::time::Duration = ::kiket::__private::Timeout::from_static(
+                                        "30s",
+                                    )
+                                    .duration();
+                                ::kiket::__private::Advice::after(DELAY)
+                            })
                         }
                         Self::Sent { .. } => {
                             ::core::option::Option::Some(::kiket::__private::Advice::status(409))
