@@ -12,6 +12,10 @@ use std::{
 use kiket::{
     Context, Extension, ExtensionBuilder, HandlerError, Payload, Reply,
     config::Clock,
+    dedupe::{
+        BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, MemoryStore, StoreError, StoreFuture,
+        StoredReply,
+    },
     testing::{Failure, FakePlatform, SignedDelivery, TestExtension, delivery},
 };
 use serde_json::{Value, json};
@@ -300,6 +304,62 @@ async fn a_call_that_waits_for_the_rate_limit_is_counted() {
         assert_eq!(scrape.count(series), value, "{series} in\n{}", scrape.text);
     }
     running.stop().await;
+}
+
+/// A store that fails at one operation.
+struct Broken {
+    store: MemoryStore,
+    at: &'static str,
+}
+
+fn down<'s, T: Send + 's>() -> StoreFuture<'s, T> {
+    Box::pin(std::future::ready(Err(StoreError::new("it is down"))))
+}
+
+impl DedupeStore for Broken {
+    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
+        if self.at == "begin" { down() } else { self.store.begin(key, lease) }
+    }
+
+    fn commit<'s>(
+        &'s self,
+        key: &'s DedupeKey,
+        token: &'s LeaseToken,
+        reply: &'s StoredReply,
+        keep: Duration,
+    ) -> StoreFuture<'s, LeaseState> {
+        match self.at {
+            "commit" => down(),
+            "lease" => Box::pin(std::future::ready(Ok(LeaseState::Lost))),
+            _ => self.store.commit(key, token, reply, keep),
+        }
+    }
+
+    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
+        if self.at == "release" { down() } else { self.store.release(key, token) }
+    }
+}
+
+#[tokio::test]
+async fn what_a_store_fails_at_is_counted() {
+    for (at, status, leases_lost) in
+        [("begin", 503, 0), ("commit", 200, 0), ("release", 500, 0), ("lease", 200, 1)]
+    {
+        let builder = measured(builder()).id("com.example.metrics");
+        let builder = builder.dedupe(|dedupe| dedupe.store(Broken { store: MemoryStore::new(), at }));
+        let running = Running::start(builder.on("issue.created", "v1", move || async move {
+            if at == "release" { Err(HandlerError::retry("no")) } else { Ok(()) }
+        }));
+        let delivered = delivery("issue.created", "v1", &json!({ "id": 1 })).sign(SECRET, NOW);
+        assert_eq!(running.ask(&request(&delivered)).await.status, status, "{at}");
+        let scrape = scrape(&running).await;
+        for operation in ["begin", "commit", "release", "token"] {
+            let series = format!("kiket_store_errors_total{{operation=\"{operation}\"}}");
+            assert_eq!(scrape.count(&series), u64::from(operation == at), "{at}: {series}");
+        }
+        assert_eq!(scrape.count("kiket_leases_lost_total"), leases_lost, "{at}");
+        running.stop().await;
+    }
 }
 
 #[tokio::test]
