@@ -148,7 +148,7 @@ fn weight(folder: &str) -> usize {
 #[test]
 fn the_crates_keep_their_weight() {
     // Of the runtime, 900 are metrics: what is counted, its text, and the listener.
-    for (folder, most) in [("kiket-runtime/src", 19_900), ("kiket-testing/src", 3_400)] {
+    for (folder, most) in [("kiket-runtime/src", 20_000), ("kiket-testing/src", 3_400)] {
         let lines = weight(folder);
         println!("{folder}: {lines} lines of code, {most} at most");
         assert!(lines <= most, "{folder} has {lines} lines of code, more than {most}");

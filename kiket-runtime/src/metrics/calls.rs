@@ -1,7 +1,5 @@
 //! What is counted of calls to Kiket: their results by family, how long they took, and how long they waited.
 
-use std::time::Duration;
-
 use super::{
     counters::{Histogram, Labelled},
     text::Page,
@@ -22,10 +20,7 @@ const RESULTS: [&str; 25] = [
     "500", "502", "503", "504", "connect", "interrupted", "rate_limited", "timeout", "unusable", "other",
 ];
 
-const SECONDS: [Duration; 11] = {
-    let ms = Duration::from_millis;
-    [ms(5), ms(10), ms(25), ms(50), ms(100), ms(250), ms(500), ms(1_000), ms(2_500), ms(5_000), ms(10_000)]
-};
+const SECONDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Attempts at calls to Kiket.
 #[derive(Debug)]

@@ -44,23 +44,24 @@ impl<const N: usize> Labelled<N> {
     }
 }
 
-/// Durations, counted by the first of the bounds that they do not exceed.
+/// Durations, counted by the first of the bounds, in seconds, that they do not exceed.
 #[derive(Debug)]
 pub(crate) struct Histogram<const N: usize> {
-    bounds: &'static [Duration; N],
+    bounds: &'static [f64; N],
     buckets: [Counter; N],
     above: Counter,
     nanoseconds: AtomicU64,
 }
 
 impl<const N: usize> Histogram<N> {
-    pub(crate) fn new(bounds: &'static [Duration; N]) -> Self {
+    pub(crate) fn new(bounds: &'static [f64; N]) -> Self {
         let buckets = std::array::from_fn(|_| Counter::default());
         Self { bounds, buckets, above: Counter::default(), nanoseconds: AtomicU64::new(0) }
     }
 
     pub(crate) fn observe(&self, duration: Duration) {
-        let position = self.bounds.iter().position(|bound| duration <= *bound);
+        let seconds = duration.as_secs_f64();
+        let position = self.bounds.iter().position(|bound| seconds <= *bound);
         position.and_then(|position| self.buckets.get(position)).unwrap_or(&self.above).add();
         // It wraps after 584 years.
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
@@ -70,7 +71,7 @@ impl<const N: usize> Histogram<N> {
     /// Each bound with the number of durations up to it, and the number of all.
     pub(super) fn cumulated(&self) -> (Vec<(f64, u64)>, u64) {
         let mut all = 0;
-        let bounds = self.bounds.iter().map(Duration::as_secs_f64).zip(&self.buckets);
+        let bounds = self.bounds.iter().copied().zip(&self.buckets);
         let below = bounds.map(|(bound, bucket)| {
             all += bucket.get();
             (bound, all)
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_duration_counts_in_the_first_bucket_that_holds_it() {
-        const BOUNDS: [Duration; 2] = [Duration::from_millis(5), Duration::from_secs(1)];
+        const BOUNDS: [f64; 2] = [0.005, 1.0];
         let histogram = Histogram::new(&BOUNDS);
         for milliseconds in [0, 5, 6, 1000, 1001, 86_400_000] {
             histogram.observe(Duration::from_millis(milliseconds));

@@ -45,6 +45,17 @@ impl Page {
         self
     }
 
+    /// Samples that differ in one label.
+    pub(crate) fn counts<'v>(
+        &mut self,
+        label: &'static str,
+        counts: impl IntoIterator<Item = (&'v str, u64)>,
+    ) {
+        for (value, count) in counts {
+            self.sample(&[(label, value)], count);
+        }
+    }
+
     /// Adds the samples of one histogram of the family.
     pub(crate) fn samples<const N: usize>(
         &mut self,
@@ -101,7 +112,7 @@ mod tests {
 
     #[test]
     fn families_are_written_as_prometheus_reads_them() {
-        const BOUNDS: [Duration; 2] = [Duration::from_micros(500), Duration::from_secs(10)];
+        const BOUNDS: [f64; 2] = [0.0005, 10.0];
         let histogram = Histogram::new(&BOUNDS);
         histogram.observe(Duration::from_millis(250));
         let mut page = Page::default();

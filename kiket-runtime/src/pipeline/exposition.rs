@@ -1,10 +1,7 @@
 //! Everything that is counted, as one page for Prometheus.
 
 use super::Pipeline;
-use crate::{
-    metrics::{Page, Refusals},
-    telemetry::dropped_lines,
-};
+use crate::{metrics::Page, telemetry::dropped_lines};
 
 impl Pipeline {
     /// The metrics in the text format of Prometheus.
@@ -73,16 +70,10 @@ impl Pipeline {
             "Requests that were refused before it was known whether they are from Kiket",
         );
         metrics.refused.write(page);
-        for (code, refusals) in [("no_route", &metrics.unrouted), ("unreadable", &metrics.unreadable)] {
-            page.sample(&[("code", code)], Refusals::get(refusals));
-        }
+        page.counts("code", [("no_route", metrics.unrouted.get()), ("unreadable", metrics.unreadable.get())]);
         page.counter("kiket_signature_failures_total", "Refused signatures by cause");
-        for (cause, count) in metrics.signature_refusals() {
-            page.sample(&[("cause", cause)], count);
-        }
+        page.counts("cause", metrics.signature_refusals());
         page.counter("kiket_token_failures_total", "Refused runtime tokens by cause");
-        for (cause, count) in metrics.token_refusals() {
-            page.sample(&[("cause", cause)], count);
-        }
+        page.counts("cause", metrics.token_refusals());
     }
 }
