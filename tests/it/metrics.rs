@@ -12,6 +12,10 @@ use std::{
 use kiket::{
     Context, Extension, ExtensionBuilder, HandlerError, Payload, Reply,
     config::Clock,
+    dedupe::{
+        BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, MemoryStore, StoreError, StoreFuture,
+        StoredReply,
+    },
     testing::{Failure, FakePlatform, SignedDelivery, TestExtension, delivery},
 };
 use serde_json::{Value, json};
@@ -26,7 +30,7 @@ use crate::{
 #[derive(Debug, Clone)]
 struct Scrape {
     text: String,
-    series: BTreeMap<String, f64>,
+    series: BTreeMap<String, String>,
     families: BTreeMap<String, (String, String)>,
 }
 
@@ -42,15 +46,22 @@ impl Scrape {
                 kind.clone_into(&mut families.get_mut(name).unwrap().0);
             } else {
                 let (name, value) = line.rsplit_once(' ').unwrap();
-                assert_eq!(series.insert(name.to_owned(), value.parse().unwrap()), None, "{name} twice");
+                value.parse::<f64>().expect("a number");
+                assert_eq!(series.insert(name.to_owned(), value.to_owned()), None, "{name} twice");
             }
         }
         Self { text: text.to_owned(), series, families }
     }
 
-    /// The value of a series; absent ones are 0, as for Prometheus.
-    fn value(&self, series: &str) -> f64 {
-        self.series.get(series).copied().unwrap_or_default()
+    /// The value of a series, which is a count; absent ones are 0, as for Prometheus.
+    fn count(&self, series: &str) -> u64 {
+        self.series.get(series).map_or(0, |value| value.parse().expect("a whole number"))
+    }
+
+    /// The sum of the series whose names begin so.
+    fn sum(&self, names: &[&str]) -> u64 {
+        let series = self.series.keys().filter(|series| names.iter().any(|name| series.starts_with(name)));
+        series.map(|series| self.count(series)).sum()
     }
 
     /// The names of the family of a series, and of its labels.
@@ -175,7 +186,7 @@ impl Scene {
         assert_eq!(self.send(forged).await.status, 401);
         assert_eq!(self.send(signed(&json!({ "x": "x".repeat(5000) }), NOW)).await.status, 413);
         let mut elsewhere = signed(&json!({}), NOW);
-        elsewhere.path = "/nowhere".to_owned();
+        "/nowhere".clone_into(&mut elsewhere.path);
         assert_eq!(self.send(elsewhere).await.status, 404);
         assert_eq!(self.running.ask(b"nonsense\r\n\r\n").await.status, 400);
         // A call is tried again after a 503, and another one finds nothing.
@@ -190,7 +201,7 @@ async fn the_numbers_are_those_of_real_deliveries() {
     let scene = Scene::start();
     let before = scrape(&scene.running).await;
     assert!(before.series.iter().all(|(name, value)| {
-        *value == 0.0
+        value == "0"
             || ["kiket_build_info", "kiket_start_time_seconds", "kiket_concurrency_limit"]
                 .iter()
                 .any(|always| name.starts_with(always))
@@ -203,7 +214,7 @@ async fn the_numbers_are_those_of_real_deliveries() {
     first.send(&request(&delivery("issue.created", "v1", &waiting).sign(SECRET, NOW))).await;
     until(|| scene.running.extension().in_flight() == 1).await;
     assert_eq!(scene.deliver("issue.created", waiting).await, 503);
-    assert_eq!(scrape(&scene.running).await.value("kiket_deliveries_in_flight"), 1.0);
+    assert_eq!(scrape(&scene.running).await.count("kiket_deliveries_in_flight"), 1);
     scene.held.add_permits(1);
     assert_eq!(first.response().await.status, 200);
     until(|| scene.running.extension().in_flight() == 0).await;
@@ -220,52 +231,51 @@ async fn the_numbers_are_those_of_real_deliveries() {
     let cause = |cause| of("kiket_signature_failures_total", "cause", cause);
     let called = |family, status| format!("kiket_calls_total{{family=\"{family}\",status=\"{status}\"}}");
     let expected = [
-        (created("2xx", "ok"), 7.0),
-        (created("2xx", "replayed"), 2.0),
-        (created("4xx", "replayed"), 1.0),
-        (created("5xx", "handler_failed"), 2.0),
-        (created("5xx", "handler_panicked"), 1.0),
-        (created("5xx", "deadline_exceeded"), 0.0),
-        (created("4xx", "other"), 1.0),
-        (created("5xx", "still_running"), 1.0),
-        (delivered("case.created", "v2", "2xx", "ok"), 0.0),
-        (delivered("other", "other", "4xx", "no_handler"), 1.0),
+        (created("2xx", "ok"), 7),
+        (created("2xx", "replayed"), 2),
+        (created("4xx", "replayed"), 1),
+        (created("5xx", "handler_failed"), 2),
+        (created("5xx", "handler_panicked"), 1),
+        (created("5xx", "deadline_exceeded"), 0),
+        (created("4xx", "other"), 1),
+        (created("5xx", "still_running"), 1),
+        (delivered("case.created", "v2", "2xx", "ok"), 0),
+        (delivered("other", "other", "4xx", "no_handler"), 1),
         // Of those that ran.
-        ("kiket_delivery_duration_seconds_count{event=\"issue.created\",version=\"v1\"}".to_owned(), 11.0),
-        ("kiket_deliveries_in_flight".to_owned(), 0.0),
-        ("kiket_draining".to_owned(), 0.0),
-        ("kiket_start_time_seconds".to_owned(), 1_700_000_000.0),
-        (refused("invalid_signature"), 2.0),
-        (refused("body_too_large"), 1.0),
-        (refused("no_route"), 1.0),
-        (refused("unreadable"), 1.0),
-        (refused("overloaded"), 0.0),
-        (cause("signature_mismatch"), 1.0),
-        (cause("timestamp_outside_window"), 1.0),
-        (cause("signature_missing"), 0.0),
-        (of("kiket_token_failures_total", "cause", "token_expired"), 0.0),
-        (of("kiket_signatures_accepted_total", "secret", "current"), 16.0),
-        (of("kiket_signatures_accepted_total", "secret", "older"), 0.0),
-        ("kiket_clock_skew_seconds_bucket{signed=\"past\",le=\"5\"}".to_owned(), 14.0),
-        ("kiket_clock_skew_seconds_bucket{signed=\"past\",le=\"10\"}".to_owned(), 15.0),
-        ("kiket_clock_skew_seconds_bucket{signed=\"future\",le=\"2\"}".to_owned(), 0.0),
-        ("kiket_clock_skew_seconds_bucket{signed=\"future\",le=\"5\"}".to_owned(), 1.0),
-        ("kiket_clock_skew_seconds_sum{signed=\"past\"}".to_owned(), 7.0),
-        (of("kiket_deduplication_hits_total", "result", "replayed"), 3.0),
-        (of("kiket_deduplication_hits_total", "result", "running"), 1.0),
-        ("kiket_leases_lost_total".to_owned(), 0.0),
-        (of("kiket_store_errors_total", "operation", "begin"), 0.0),
-        (called("notifications", "503"), 1.0),
-        (called("secrets", "404"), 1.0),
-        ("kiket_call_duration_seconds_count".to_owned(), 3.0),
-        ("kiket_telemetry_dropped_total".to_owned(), 0.0),
+        ("kiket_delivery_duration_seconds_count{event=\"issue.created\",version=\"v1\"}".to_owned(), 11),
+        ("kiket_deliveries_in_flight".to_owned(), 0),
+        ("kiket_draining".to_owned(), 0),
+        ("kiket_start_time_seconds".to_owned(), 1_700_000_000),
+        (refused("invalid_signature"), 2),
+        (refused("body_too_large"), 1),
+        (refused("no_route"), 1),
+        (refused("unreadable"), 1),
+        (refused("overloaded"), 0),
+        (cause("signature_mismatch"), 1),
+        (cause("timestamp_outside_window"), 1),
+        (cause("signature_missing"), 0),
+        (of("kiket_token_failures_total", "cause", "token_expired"), 0),
+        (of("kiket_signatures_accepted_total", "secret", "current"), 16),
+        (of("kiket_signatures_accepted_total", "secret", "older"), 0),
+        ("kiket_clock_skew_seconds_bucket{signed=\"past\",le=\"5\"}".to_owned(), 14),
+        ("kiket_clock_skew_seconds_bucket{signed=\"past\",le=\"10\"}".to_owned(), 15),
+        ("kiket_clock_skew_seconds_bucket{signed=\"future\",le=\"2\"}".to_owned(), 0),
+        ("kiket_clock_skew_seconds_bucket{signed=\"future\",le=\"5\"}".to_owned(), 1),
+        ("kiket_clock_skew_seconds_sum{signed=\"past\"}".to_owned(), 7),
+        (of("kiket_deduplication_hits_total", "result", "replayed"), 3),
+        (of("kiket_deduplication_hits_total", "result", "running"), 1),
+        ("kiket_leases_lost_total".to_owned(), 0),
+        (of("kiket_store_errors_total", "operation", "begin"), 0),
+        (called("notifications", "503"), 1),
+        (called("secrets", "404"), 1),
+        ("kiket_call_duration_seconds_count".to_owned(), 3),
+        ("kiket_telemetry_dropped_total".to_owned(), 0),
     ];
     for (series, value) in expected {
         assert!(after.series.contains_key(&series), "no {series} in\n{}", after.text);
-        assert_eq!(after.value(&series), value, "{series} in\n{}", after.text);
+        assert_eq!(after.count(&series), value, "{series} in\n{}", after.text);
     }
-    let sent = after.series.iter().filter(|(name, _)| name.starts_with("kiket_calls_total"));
-    assert_eq!(sent.map(|(_, value)| value).sum::<f64>(), 3.0);
+    assert_eq!(after.sum(&["kiket_calls_total"]), 3);
     let build = concat!(
         "kiket_build_info{version=\"",
         env!("CARGO_PKG_VERSION"),
@@ -286,14 +296,70 @@ async fn a_call_that_waits_for_the_rate_limit_is_counted() {
     endpoints.rate_limit().await.unwrap_err(); // the next is a minute away, which is past its deadline
     let scrape = scrape(&running).await;
     for (series, value) in [
-        ("kiket_calls_total{family=\"rate_limit\",status=\"200\"}", 1.0),
-        ("kiket_calls_total{family=\"rate_limit\",status=\"rate_limited\"}", 1.0),
-        ("kiket_rate_limit_wait_seconds_count", 1.0),
-        ("kiket_call_duration_seconds_count", 1.0),
+        ("kiket_calls_total{family=\"rate_limit\",status=\"200\"}", 1),
+        ("kiket_calls_total{family=\"rate_limit\",status=\"rate_limited\"}", 1),
+        ("kiket_rate_limit_wait_seconds_count", 1),
+        ("kiket_call_duration_seconds_count", 1),
     ] {
-        assert_eq!(scrape.value(series), value, "{series} in\n{}", scrape.text);
+        assert_eq!(scrape.count(series), value, "{series} in\n{}", scrape.text);
     }
     running.stop().await;
+}
+
+/// A store that fails at one operation.
+struct Broken {
+    store: MemoryStore,
+    at: &'static str,
+}
+
+fn down<'s, T: Send + 's>() -> StoreFuture<'s, T> {
+    Box::pin(std::future::ready(Err(StoreError::new("it is down"))))
+}
+
+impl DedupeStore for Broken {
+    fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
+        if self.at == "begin" { down() } else { self.store.begin(key, lease) }
+    }
+
+    fn commit<'s>(
+        &'s self,
+        key: &'s DedupeKey,
+        token: &'s LeaseToken,
+        reply: &'s StoredReply,
+        keep: Duration,
+    ) -> StoreFuture<'s, LeaseState> {
+        match self.at {
+            "commit" => down(),
+            "lease" => Box::pin(std::future::ready(Ok(LeaseState::Lost))),
+            _ => self.store.commit(key, token, reply, keep),
+        }
+    }
+
+    fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
+        if self.at == "release" { down() } else { self.store.release(key, token) }
+    }
+}
+
+#[tokio::test]
+async fn what_a_store_fails_at_is_counted() {
+    for (at, status, leases_lost) in
+        [("begin", 503, 0), ("commit", 200, 0), ("release", 500, 0), ("lease", 200, 1)]
+    {
+        let builder = measured(builder()).id("com.example.metrics");
+        let builder = builder.dedupe(|dedupe| dedupe.store(Broken { store: MemoryStore::new(), at }));
+        let running = Running::start(builder.on("issue.created", "v1", move || async move {
+            if at == "release" { Err(HandlerError::retry("no")) } else { Ok(()) }
+        }));
+        let delivered = delivery("issue.created", "v1", &json!({ "id": 1 })).sign(SECRET, NOW);
+        assert_eq!(running.ask(&request(&delivered)).await.status, status, "{at}");
+        let scrape = scrape(&running).await;
+        for operation in ["begin", "commit", "release", "token"] {
+            let series = format!("kiket_store_errors_total{{operation=\"{operation}\"}}");
+            assert_eq!(scrape.count(&series), u64::from(operation == at), "{at}: {series}");
+        }
+        assert_eq!(scrape.count("kiket_leases_lost_total"), leases_lost, "{at}");
+        running.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -334,12 +400,8 @@ async fn ten_thousand_strange_deliveries_add_no_series() {
     let many = scrape_at(address).await;
     assert!(few.series.keys().eq(many.series.keys()), "{}\n{}", few.text, many.text);
     assert!(!many.text.contains("strange") && !many.text.contains("title") && !many.text.contains("code_"));
-    let deliveries = |scrape: &Scrape| {
-        let counted = ["kiket_deliveries_total", "kiket_requests_refused_total"];
-        let series = scrape.series.iter().filter(|(name, _)| counted.iter().any(|of| name.starts_with(of)));
-        series.map(|(_, value)| value).sum::<f64>()
-    };
-    assert_eq!((deliveries(&few), deliveries(&many)), (200.0, 10_000.0));
+    let counted = ["kiket_deliveries_total", "kiket_requests_refused_total"];
+    assert_eq!((few.sum(&counted), many.sum(&counted)), (200, 10_000));
     handle.stop();
     within(server).await.unwrap().unwrap();
 }
@@ -402,7 +464,7 @@ async fn metrics_are_read_during_the_drain_and_end_with_it() {
     scene.running.begin_to_stop();
     until(|| scene.running.extension().is_draining()).await;
     let draining = scrape_at(address).await;
-    assert_eq!((draining.value("kiket_draining"), draining.value("kiket_deliveries_in_flight")), (1.0, 1.0));
+    assert_eq!((draining.count("kiket_draining"), draining.count("kiket_deliveries_in_flight")), (1, 1));
     scene.held.add_permits(1);
     assert_eq!(first.response().await.status, 200);
     scene.running.stopped().await;
@@ -552,7 +614,7 @@ fn wrong_names(query: &str, scrape: &Scrape) -> Vec<String> {
         match scrape.families.get(family) {
             None => wrong.push(format!("no metric {name}")),
             Some((kind, _)) if kind == "histogram" && histogram.is_none() => {
-                wrong.push(format!("{name} is a histogram"))
+                wrong.push(format!("{name} is a histogram"));
             }
             Some(_) => {}
         }
@@ -641,9 +703,9 @@ impl Scenario {
     /// What happened between two scrapes happens every minute.
     fn repeated(before: &Scrape, after: &Scrape, firing: &[&str]) -> Self {
         let series = after.series.iter().map(|(name, value)| {
-            let (begun, is_gauge) =
-                (before.value(name), !name.contains("_total") && !name.contains("_seconds_"));
-            let step = if is_gauge { 0.0 } else { value - begun };
+            let number = |value: Option<&String>| value.map_or(0.0, |value| value.parse::<f64>().unwrap());
+            let is_gauge = !name.contains("_total") && !name.contains("_seconds_");
+            let step = if is_gauge { 0.0 } else { number(Some(value)) - number(before.series.get(name)) };
             (name.clone(), format!("{value}+{step}x100"))
         });
         Self { series: series.collect(), firing: firing.iter().map(|alert| (*alert).to_owned()).collect() }
