@@ -72,8 +72,8 @@ impl HttpOptions {
         metrics(address: impl AsRef<str>) => |options|
             options.layer.metrics = Some(metrics_address("metrics", address.as_ref()));
 
-        /// The number of threads that serve connections, from 1 to 1024: one for each core by default.
-        workers(workers: usize) => |options| options.http.workers = Some(workers.clamp(1, 1024));
+        /// The number of threads that serve connections, from 1 to 512, which the server of actix-web takes at most: one for each core by default.
+        workers(workers: usize) => |options| options.http.workers = Some(workers.clamp(1, 512));
     }
 }
 

@@ -107,7 +107,7 @@ fn measure(name: &str, url: &str, time: Duration) -> Result<(), Box<dyn Error>> 
             for connections in CONNECTIONS {
                 let mut sorted = load(address, connections, time).await?;
                 sorted.sort_unstable();
-                let rate = sorted.len() as f64 / time.as_secs_f64();
+                let rate = f64::from(u32::try_from(sorted.len()).unwrap_or(u32::MAX)) / time.as_secs_f64();
                 let [p50, p99] =
                     [50, 99].map(|percent| sorted[sorted.len() * percent / 100].as_secs_f64() * 1e3);
                 println!("{name:<12}{connections:>12}{rate:>14.0}{p50:>12.2}{p99:>12.2}");
@@ -115,9 +115,9 @@ fn measure(name: &str, url: &str, time: Duration) -> Result<(), Box<dyn Error>> 
             handle.stop();
             io::Result::Ok(())
         };
-        let (served, loaded) = tokio::join!(server.run(), load);
+        let (end, loaded) = tokio::join!(server.run(), load);
         loaded?;
-        Ok(served?)
+        Ok(end?)
     })
 }
 
