@@ -26,7 +26,7 @@ pub mod model {
         events::payload::{EventPayload, Within, payload, write_name},
         model::{
             extra::{Json, finish, keep},
-            fields::{Lenient, Read, Serde, Typed, read, skip, write},
+            fields::{Lenient, Read, Serde, Typed, is_written, read, skip, write},
             members::{Members, whole},
         },
         types::{ENVELOPE, Id, IntoOption, Timestamp},

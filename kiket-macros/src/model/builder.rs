@@ -17,7 +17,7 @@ pub(super) fn methods(input: &Input) -> TokenStream {
             #new
             #(#setters)*
 
-            /// Adds a member to `extra`.
+            /// Adds a member to `extra`. Where a field of that name is set, the field is written.
             #[must_use]
             pub fn extra(
                 mut self,

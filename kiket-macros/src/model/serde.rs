@@ -69,7 +69,7 @@ fn event(input: &Input) -> TokenStream {
     }
 }
 
-/// Writes the fields that are not absent, in their order, then `extra`.
+/// Writes the fields that are not absent, in their order, then `extra` without the names that were written.
 fn serialize(input: &Input) -> TokenStream {
     let (path, r#type) = (path(input), &input.container.r#type);
     let name =
@@ -77,6 +77,10 @@ fn serialize(input: &Input) -> TokenStream {
     let fields = input.fields.iter().map(|field| {
         let (name, text) = (&field.name, input.written(field));
         quote_spanned!(ends(&field.r#type).0=> #path::write(&mut map, #text, &self.#name)?;)
+    });
+    let written = input.fields.iter().map(|field| {
+        let (name, text) = (&field.name, input.written(field));
+        quote_spanned!(ends(&field.r#type).0=> #text => #path::is_written(&self.#name),)
     });
     quote_spanned! {site()=>
         #[automatically_derived]
@@ -88,7 +92,10 @@ fn serialize(input: &Input) -> TokenStream {
                 let mut map = #path::serde::Serializer::serialize_map(serializer, ::core::option::Option::None)?;
                 #name
                 #(#fields)*
-                #path::finish(map, &self.extra)
+                #path::finish(map, &self.extra, |__name| match __name {
+                    #(#written)*
+                    _ => false,
+                })
             }
         }
     }

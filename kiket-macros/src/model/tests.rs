@@ -193,7 +193,20 @@ fn every_key_of_a_model() {
                     ::kiket::__private::model::write(&mut map, "class", &self.class)?;
                     ::kiket::__private::model::write(&mut map, "hull", &self.hull)?;
                     ::kiket::__private::model::write(&mut map, "mast", &self.mast)?;
-                    ::kiket::__private::model::finish(map, &self.extra)
+                    ::kiket::__private::model::finish(
+                        map,
+                        &self.extra,
+                        |__name| match __name {
+                            "id" => ::kiket::__private::model::is_written(&self.id),
+                            "type" => ::kiket::__private::model::is_written(&self.r#type),
+                            "ports" => ::kiket::__private::model::is_written(&self.ports),
+                            "flags" => ::kiket::__private::model::is_written(&self.flags),
+                            "class" => ::kiket::__private::model::is_written(&self.class),
+                            "hull" => ::kiket::__private::model::is_written(&self.hull),
+                            "mast" => ::kiket::__private::model::is_written(&self.mast),
+                            _ => false,
+                        },
+                    )
                 }
             }
             #[automatically_derived]
@@ -281,7 +294,7 @@ fn every_key_of_a_model() {
                     self.mast = ::core::convert::Into::into(mast);
                     self
                 }
-                /// Adds a member to `extra`.
+                /// Adds a member to `extra`. Where a field of that name is set, the field is written.
                 #[must_use]
                 pub fn extra(
                     mut self,
@@ -390,7 +403,18 @@ fn an_event_that_is_a_model() {
                         &self.occurred_at,
                     )?;
                     company::kiket::__private::model::write(&mut map, "ship", &self.ship)?;
-                    company::kiket::__private::model::finish(map, &self.extra)
+                    company::kiket::__private::model::finish(
+                        map,
+                        &self.extra,
+                        |__name| match __name {
+                            "id" => company::kiket::__private::model::is_written(&self.id),
+                            "timestamp" => {
+                                company::kiket::__private::model::is_written(&self.occurred_at)
+                            }
+                            "ship" => company::kiket::__private::model::is_written(&self.ship),
+                            _ => false,
+                        },
+                    )
                 }
             }
             #[automatically_derived]
@@ -427,7 +451,7 @@ fn an_event_that_is_a_model() {
                     self.ship = company::kiket::__private::model::IntoOption::into_option(ship);
                     self
                 }
-                /// Adds a member to `extra`.
+                /// Adds a member to `extra`. Where a field of that name is set, the field is written.
                 #[must_use]
                 pub fn extra(
                     mut self,

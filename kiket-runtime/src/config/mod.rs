@@ -273,7 +273,7 @@ fn combined_settings(
             let entry = match variables.of_setting(setting, environment) {
                 Some((name, value)) => {
                     used.push((setting.key().to_owned(), name));
-                    value.map_or_else(|text| Entry::plain(text), Entry::Secret)
+                    value.map_or_else(Entry::plain, Entry::Secret)
                 }
                 None => default().unwrap_or_else(unset),
             };

@@ -272,6 +272,25 @@ fn documented_cases_workflows_and_slas_are_read() {
 }
 
 #[test]
+fn no_member_is_written_twice() {
+    let issue = Issue::new(1).title("a").extra("title", "b").extra("id", 2).extra("status", "open");
+    let issue = issue.extra("size", 5);
+    let event =
+        IssueCreated::new(issue).id("evt_1").extra("issue", 7).extra("id", "evt_2").extra("event", "x.y");
+    let text = serde_json::to_string(&event).unwrap();
+    for name in ["issue", "id", "title", "status", "size", "event"] {
+        let times = text.matches(&format!("\"{name}\":")).count();
+        assert_eq!(times, if name == "id" { 2 } else { 1 }, "{name}: {text}");
+    }
+    let written: Value = serde_json::from_str(&text).unwrap();
+    let expected = json!({ "id": 1, "title": "a", "status": "open", "size": 5 });
+    assert_eq!(
+        (&written["issue"], &written["id"], &written["event"]),
+        (&expected, &json!("evt_1"), &json!("x.y"))
+    );
+}
+
+#[test]
 fn no_model_keeps_secrets_among_its_unknown_fields() {
     let secret = json!({ "runtime_token": "canary" });
     for place in [

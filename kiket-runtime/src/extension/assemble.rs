@@ -1,6 +1,6 @@
 //! Builds an extension: loads manifest, configuration and handlers, and checks that they agree.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{mem, path::Path, sync::Arc, time::Duration};
 
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
@@ -33,13 +33,18 @@ use crate::{
 /// Builds the extension that `options` describe, or collects every problem.
 pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     let registrations: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
-    let mut handlers = options.handlers;
+    let mut handlers = mem::take(&mut options.handlers);
     let mut found = Findings::default();
     found.problems.extend(handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)));
     let mut handlers_are_reported = !found.problems.is_empty();
     let loaded = load(&options.manifest);
     let declared = loaded.as_ref().map(Option::as_ref).map_err(|_| Unreadable);
-    let layered = Config::combine(options.layer, options.settings, &options.environment, declared);
+    let layered = Config::combine(
+        mem::take(&mut options.layer),
+        mem::take(&mut options.settings),
+        &options.environment,
+        declared,
+    );
     let manifest = found.take(loaded);
     let config = found.take(layered.map(Some));
     let collected = collect(&registrations, &options.collected);
@@ -57,13 +62,9 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     let timeout = |key: &HandlerKey| timeout(key, manifest.as_ref(), &options.limits);
     let registry = found.take(Registry::new(handlers, &options.middleware, timeout).map(Some));
     found.warnings.extend(manifest.iter().flat_map(Manifest::warnings).cloned());
-    let mut token_rules = options.token_rules;
     if let Some(config) = &config {
         found.warnings.extend_from_slice(&config.warnings);
-        token_rules.fill(config.extension_number.as_deref(), config.token_audience.as_deref());
-        let signed = config.authentication.needs_signatures();
-        let unbound = unbound_tokens(config.authentication, &token_rules);
-        if signed { &mut found.warnings } else { &mut found.problems }.extend(unbound);
+        bind_tokens(config, &mut options.token_rules, &mut found);
     }
     let mut differences = without_handlers(&registrations, &options.collected);
     if let (Some(manifest), Some(registry)) = (&manifest, &registry) {
@@ -78,29 +79,44 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     }
     if options.strict { &mut found.problems } else { &mut found.warnings }.extend(differences);
     found.warnings.extend(fatal_panics(cfg!(panic = "abort")));
-    let run_without_store = options.dedupe.run_without_store;
-    let clock = options.clock.unwrap_or_default();
+    let clock = options.clock.take().unwrap_or_default();
     let exposed = config.as_ref().is_some_and(|config| config.metrics.is_some());
     let metrics = Arc::new(Metrics::new(clock.unix_seconds(), exposed));
     let deduplicator =
-        config.as_ref().map(|config| deduplicator(config, options.dedupe, &metrics)).transpose();
+        config.as_ref().map(|config| deduplicator(config, &mut options.dedupe, &metrics)).transpose();
     let deduplicator = found.take(deduplicator).flatten();
     let keys = registry.iter().flat_map(|registry| registry.routes()).map(|route| &*route.key);
     let endpoints = options.http.endpoints.iter().map(|(path, _)| path);
     found.problems.extend(options.http.own_routes.collisions(&options.http.prefix, endpoints, keys));
-    let Findings { problems, mut warnings } = found;
-    let (Some(config), Some(mut registry), true) = (config, registry, problems.is_empty()) else {
+    let Findings { problems, warnings } = found;
+    let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
     };
-    options.http.metrics = config.metrics.clone();
+    assemble(options, Checked { config, manifest, registry, deduplicator, metrics, clock, warnings })
+}
+
+/// What an extension consists of, without a problem so far.
+struct Checked {
+    config: Config,
+    manifest: Option<Manifest>,
+    registry: Registry,
+    deduplicator: Option<Deduplicator>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    warnings: Vec<Problem>,
+}
+
+fn assemble(mut options: Options, checked: Checked) -> Result<Extension, StartupError> {
+    let Checked { config, manifest, mut registry, deduplicator, metrics, clock, mut warnings } = checked;
+    options.http.metrics.clone_from(&config.metrics);
     if config.metrics.is_some() {
         registry.measure();
     }
     let authenticator = authenticator(
         &config,
-        &token_rules,
+        &options.token_rules,
         deduplicator.as_ref(),
-        run_without_store,
+        options.dedupe.run_without_store,
         clock.clone(),
         &metrics,
     )
@@ -148,6 +164,14 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     Ok(Extension::new(Parts { routes, config, report, background: Mutex::new(options.background) }))
 }
 
+/// Fills the rules for tokens from the configuration, and finds what they leave open.
+fn bind_tokens(config: &Config, rules: &mut TokenRules, found: &mut Findings) {
+    rules.fill(config.extension_number.as_deref(), config.token_audience.as_deref());
+    let signed = config.authentication.needs_signatures();
+    let unbound = unbound_tokens(config.authentication, rules);
+    if signed { &mut found.warnings } else { &mut found.problems }.extend(unbound);
+}
+
 fn note_of_endpoint((path, event): &(String, Option<EventName>)) -> String {
     match event {
         Some(event) => format!("deliveries at `{path}` are `{event}`"),
@@ -169,17 +193,18 @@ fn client_options(config: &Config, limits: ClientLimits) -> ClientOptions {
 /// How deliveries are deduplicated.
 fn deduplicator(
     config: &Config,
-    dedupe: Dedupe,
+    dedupe: &mut Dedupe,
     metrics: &Arc<Metrics>,
 ) -> Result<Option<Deduplicator>, Problem> {
-    let Dedupe { off, store, retention, run_without_store } = dedupe;
+    let Dedupe { off, ref mut store, retention, run_without_store } = *dedupe;
+    let store = store.take();
     if off {
         return Ok(None);
     }
     let store = match (store, &config.dedupe_url) {
         (Some(store), _) => Store::Configured(store),
         (None, Some(url)) => Store::Configured(store_from_url(url.expose())?),
-        (None, None) => Store::Memory(MemoryStore::new()),
+        (None, None) => Store::Memory(Box::default()),
     };
     let is_shared = matches!(&store, Store::Configured(store) if store.is_shared());
     if is_shared && config.id.as_deref().is_none_or(|id| id.trim().is_empty()) {

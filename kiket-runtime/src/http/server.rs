@@ -112,7 +112,7 @@ impl Server {
         &self.addresses
     }
 
-    /// The addresses that it serves [metrics](crate::HttpOptions::metrics) on; none unless that is set.
+    /// The addresses that it serves [metrics](crate::extension::HttpOptions::metrics) on; none unless that is set.
     pub fn metrics_addresses(&self) -> &[SocketAddr] {
         self.metrics.as_ref().map_or(&[], |metrics| &metrics.addresses)
     }

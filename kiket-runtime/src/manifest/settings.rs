@@ -301,7 +301,11 @@ impl Declaration<'_> {
             secret,
             required,
             default: entry.filter(|_| !secret).map(|_| default.clone()),
-            written: text.filter(|text| !secret && !default.is_string() && default.to_string() != *text),
+            written: if secret || default.is_string() {
+                None
+            } else {
+                text.filter(|text| default.to_string().ne(text))
+            },
             secret_default,
             place: report.place(self.at),
         };

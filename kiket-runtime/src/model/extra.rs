@@ -118,17 +118,21 @@ impl fmt::Debug for Extra {
 
 impl Serialize for Extra {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        finish(serializer.serialize_map(Some(self.len()))?, self)
+        finish(serializer.serialize_map(Some(self.len()))?, self, |_| false)
     }
 }
 
-/// Writes the unknown members, after the fields.
+/// Writes the unknown members, after the fields, without those whose names are written: no member is there twice.
 ///
 /// # Errors
 ///
 /// Those of the serializer.
-pub fn finish<S: SerializeMap>(mut map: S, extra: &Extra) -> Result<S::Ok, S::Error> {
-    for (name, json) in extra.iter() {
+pub fn finish<S: SerializeMap>(
+    mut map: S,
+    extra: &Extra,
+    is_written: impl Fn(&str) -> bool,
+) -> Result<S::Ok, S::Error> {
+    for (name, json) in extra.iter().filter(|(name, _)| !is_written(name)) {
         let raw: &RawValue = serde_json::from_str(json).map_err(S::Error::custom)?;
         map.serialize_entry(name, raw)?;
     }

@@ -227,6 +227,11 @@ impl<M: Members + Default + PartialEq + Serialize> Absent for M {
     }
 }
 
+/// Whether [`write`] writes a field.
+pub fn is_written<F: Absent>(field: &F) -> bool {
+    !field.is_absent()
+}
+
 /// Writes a field unless it is absent.
 ///
 /// # Errors

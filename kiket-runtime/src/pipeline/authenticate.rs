@@ -275,7 +275,11 @@ mod tests {
             let authenticator = Authenticator { mode, signatures: None, tokens: None, clock, metrics };
             let limit = ConcurrencyLimit::new(1, 0, Tasks::default());
             let refusal = authenticator.authenticate(&request, &limit).await;
-            assert_eq!(refusal.unwrap_err().respond().status, http::StatusCode::UNAUTHORIZED, "{mode}");
+            assert_eq!(
+                refusal.unwrap_err().respond(&authenticator.metrics).status,
+                http::StatusCode::UNAUTHORIZED,
+                "{mode}"
+            );
             let mut refusals = authenticator.metrics.signature_refusals();
             assert!(refusals.any(|refusal| refusal == ("no_secret", 1)), "{mode}");
         }
@@ -293,7 +297,10 @@ mod tests {
         let authenticator = Authenticator { mode, signatures, tokens: None, clock, metrics };
         let limit = ConcurrencyLimit::new(1, 0, Tasks::default());
         let (refused, cause) = refusal::observed(authenticator.authenticate(&request, &limit)).await;
-        assert_eq!(refused.unwrap_err().respond().status, http::StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            refused.unwrap_err().respond(&authenticator.metrics).status,
+            http::StatusCode::UNAUTHORIZED
+        );
         cause.unwrap()
     }
 

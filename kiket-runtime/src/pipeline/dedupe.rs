@@ -30,7 +30,7 @@ pub(crate) struct Deduplicator {
 /// Where deliveries are claimed.
 pub(crate) enum Store {
     /// The memory of this process, if none was configured. Its operations take no future, and a key is hashed once.
-    Memory(MemoryStore),
+    Memory(Box<MemoryStore>),
     Configured(Arc<dyn DedupeStore>),
 }
 

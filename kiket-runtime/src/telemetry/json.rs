@@ -122,14 +122,14 @@ impl Members<'_, '_> {
         }
         let is_message = name == "message" && !std::mem::replace(&mut self.has_message, true);
         let prefix = if !is_message && self.own.contains(&name) { "field." } else { "" };
-        let write = || {
-            self.to.write_str(",\"")?;
-            self.to.write_str(prefix)?;
-            Escaped(self.to).write_str(name)?;
-            self.to.write_str("\":")?;
-            value(self.to)
-        };
-        self.result = write();
+        self.result = self.begin(prefix, name).and_then(|()| value(self.to));
+    }
+
+    fn begin(&mut self, prefix: &str, name: &str) -> fmt::Result {
+        self.to.write_str(",\"")?;
+        self.to.write_str(prefix)?;
+        Escaped(self.to).write_str(name)?;
+        self.to.write_str("\":")
     }
 }
 
