@@ -251,7 +251,7 @@ mod tests {
         const {
             assert!(
                 !needs_drop::<Refused>() && !needs_drop::<Store>() && !needs_drop::<super::super::Calls>()
-            )
+            );
         };
         let (handled, accepted) = (Handled::default(), Accepted::default());
         let page = || {
@@ -262,9 +262,10 @@ mod tests {
             page.into_text()
         };
         let record = |number: u64| {
-            let (status, code) = if number % 16 == 0 { (500, "a code of the handler's") } else { (200, OK) };
+            let (status, code) =
+                if number.is_multiple_of(16) { (500, "a code of the handler's") } else { (200, OK) };
             handled.add(status, code, Some(Duration::from_micros(number % 4096)));
-            accepted.add(usize::from(number % 2 == 0), 1_700_000_000 + number % 300, 1_700_000_000);
+            accepted.add(usize::from(number.is_multiple_of(2)), 1_700_000_000 + number % 300, 1_700_000_000);
         };
         let series = |text: String| {
             text.lines()
