@@ -94,7 +94,7 @@ fn is_event(text: &str) -> bool {
 }
 
 fn is_version(text: &str) -> bool {
-    let numbers = text.strip_prefix('v').unwrap_or(text).split('.');
+    let numbers = text.strip_prefix(['v', 'V']).unwrap_or(text).split('.');
     let number = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     numbers.into_iter().all(number) && text.len() <= 16
 }
@@ -105,7 +105,7 @@ fn normal(text: &str) -> String {
         "" => "0".to_owned(),
         number => number.to_owned(),
     };
-    let mut numbers: Vec<_> = text.strip_prefix('v').unwrap_or(text).split('.').map(number).collect();
+    let mut numbers: Vec<_> = text.strip_prefix(['v', 'V']).unwrap_or(text).split('.').map(number).collect();
     while numbers.len() > 1 && numbers.last().is_some_and(|number| number == "0") {
         numbers.pop();
     }
