@@ -2,7 +2,8 @@
 
 use std::{
     error::Error,
-    fmt, io,
+    fmt,
+    io::{self, Write as _},
     net::SocketAddr,
     str::FromStr,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -107,12 +108,10 @@ const OK: &[u8] = br#"{"ok":true}"#;
 pub(crate) fn send(load: Load) -> io::Result<Responses> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        // A signature holds for 300 s, and a load is shorter: all requests are the same bytes.
-        let request: &'static [u8] = request(load.size)?.leak();
         let from = Instant::now();
         let mut connections = JoinSet::new();
-        for _ in 0..load.connections {
-            connections.spawn(connection(load, request, from + load.time));
+        for number in 0..load.connections {
+            connections.spawn(connection(load, Deliveries::new(load.size, number)?, from + load.time));
         }
         let mut latencies = Vec::new();
         while let Some(connection) = connections.join_next().await {
@@ -133,32 +132,66 @@ pub(crate) fn send_one(address: SocketAddr, size: usize) -> io::Result<()> {
     send(Load { address, size, connections: 1, time: Duration::ZERO }).map(drop)
 }
 
-fn request(size: usize) -> io::Result<Vec<u8>> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
-    let body = deliveries::body(size);
-    let signature = sign(SECRET, now, &body);
-    let head = format!(
-        "POST /v/{VERSION}/webhooks/{EVENT} HTTP/1.1\r\n\
-         host: 127.0.0.1\r\n\
-         user-agent: Kiket-Webhooks/1.0\r\n\
-         accept: */*\r\n\
-         content-type: application/json\r\n\
-         content-length: {size}\r\n\
-         {TIMESTAMP_HEADER}: {now}\r\n\
-         {SIGNATURE_HEADER}: {signature}\r\n\
-         x-kiket-delivery: evt_01JZ8Q4W7C5N2M\r\n\r\n"
-    );
-    Ok([head.into_bytes(), body].concat())
+/// The id that the body has: `evt_` and 14 digits, which are replaced.
+const ID: &str = "evt_01JZ8Q4W7C5N2M";
+
+/// Signed deliveries of one connection, each with an id of its own.
+struct Deliveries {
+    body: Vec<u8>,
+    /// Where the digits of the id are in the body.
+    id: usize,
+    number: u64,
+    request: Vec<u8>,
 }
 
-/// Sends `request` until the time is `until`, at least once; the latencies in nanoseconds.
-async fn connection(load: Load, request: &[u8], until: Instant) -> io::Result<Vec<u32>> {
+impl Deliveries {
+    fn new(size: usize, connection: usize) -> io::Result<Self> {
+        let body = deliveries::body(size);
+        let id = body.windows(ID.len()).position(|text| text == ID.as_bytes());
+        let id = id.ok_or_else(|| io::Error::other("the body has no id"))? + "evt_".len();
+        let tenths = unix_time()?.as_millis() / 100 % (1 << 28);
+        // 28 bits of time, 8 of the connection, 20 of the delivery.
+        let number = u64::try_from(tenths << 28).map_err(io::Error::other)? + ((connection as u64) << 20);
+        Ok(Self { body, id, number, request: Vec::new() })
+    }
+
+    fn next(&mut self) -> io::Result<&[u8]> {
+        self.number += 1;
+        let digits = format!("{:014x}", self.number);
+        self.body[self.id..self.id + digits.len()].copy_from_slice(digits.as_bytes());
+        let (size, now) = (self.body.len(), unix_time()?.as_secs());
+        let signature = sign(SECRET, now, &self.body);
+        self.request.clear();
+        write!(
+            self.request,
+            "POST /v/{VERSION}/webhooks/{EVENT} HTTP/1.1\r\n\
+             host: 127.0.0.1\r\n\
+             user-agent: Kiket-Webhooks/1.0\r\n\
+             accept: */*\r\n\
+             content-type: application/json\r\n\
+             content-length: {size}\r\n\
+             {TIMESTAMP_HEADER}: {now}\r\n\
+             {SIGNATURE_HEADER}: {signature}\r\n\
+             x-kiket-delivery: evt_{digits}\r\n\r\n"
+        )?;
+        self.request.extend_from_slice(&self.body);
+        Ok(&self.request)
+    }
+}
+
+fn unix_time() -> io::Result<Duration> {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)
+}
+
+/// Sends `deliveries` until the time is `until`, at least once; the latencies in nanoseconds.
+async fn connection(load: Load, mut deliveries: Deliveries, until: Instant) -> io::Result<Vec<u32>> {
     let mut stream = TcpStream::connect(load.address).await?;
     stream.set_nodelay(true)?;
     let mut latencies = Vec::new();
     let mut buffer = [0; 4096];
-    let mut from = Instant::now();
     loop {
+        let request = deliveries.next()?;
+        let from = Instant::now();
         stream.write_all(request).await?;
         response(&mut stream, &mut buffer).await?;
         let to = Instant::now();
@@ -166,7 +199,6 @@ async fn connection(load: Load, request: &[u8], until: Instant) -> io::Result<Ve
         if to >= until || latencies.len() >= MOST_REQUESTS {
             return Ok(latencies);
         }
-        from = to;
     }
 }
 

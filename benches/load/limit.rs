@@ -1,10 +1,11 @@
-//! The limit: the same work by hand, with nothing between it and actix-web.
+//! The limit: the same work by hand, with nothing between it and actix-web; also with one log line for each request.
 
 use std::{
     future::poll_fn,
     hint::black_box,
+    io::{self, Write as _},
     pin::Pin,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use actix_web::{
@@ -15,6 +16,10 @@ use actix_web::{
 use futures_core::Stream as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use tracing_subscriber::fmt::{
+    format::Writer,
+    time::{FormatTime as _, SystemTime as SystemTimer},
+};
 
 use crate::{
     deliveries::{EVENT, IssueCreated, SECRET, VERSION},
@@ -29,12 +34,13 @@ const HEAD_WAIT: Duration = Duration::from_secs(5);
 type Key = Hmac<Sha256>;
 
 /// Serves until the process is killed.
-pub(crate) fn serve(workers: usize) -> std::io::Result<()> {
+pub(crate) fn serve(workers: usize, logs: bool) -> io::Result<()> {
     actix_web::rt::System::new().block_on(async {
         let key = Key::new_from_slice(SECRET.as_bytes()).expect("HMAC takes keys of any length");
         let server = HttpServer::new(move || {
             let path = format!("/v/{VERSION}/webhooks/{EVENT}");
-            App::new().app_data(web::Data::new(key.clone())).route(&path, web::post().to(deliver))
+            let app = App::new().app_data(web::Data::new(key.clone()));
+            app.route(&path, if logs { web::post().to(deliver_and_log) } else { web::post().to(deliver) })
         })
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_WAIT)
@@ -63,6 +69,28 @@ async fn deliver(request: actix_web::HttpRequest, payload: Payload, key: web::Da
         }
         None => HttpResponse::BadRequest().finish(),
     }
+}
+
+/// Writes a line as long as ours, in one call.
+async fn deliver_and_log(
+    request: actix_web::HttpRequest,
+    payload: Payload,
+    key: web::Data<Key>,
+) -> HttpResponse {
+    let from = Instant::now();
+    let response = deliver(request, payload, key).await;
+    let mut now = String::with_capacity(32);
+    let timed = SystemTimer.format_time(&mut Writer::new(&mut now));
+    let (status, micros) = (response.status().as_u16(), from.elapsed().as_micros());
+    let line = format!(
+        r#"{{"timestamp":"{now}","level":"INFO","message":"delivery answered","status":{status},"duration_ms":{}.{:03},"span":{{"name":"delivery","event":"{EVENT}","version":"{VERSION}","delivery_id":"evt_01JZ8Q4W7C5N2M","handler":"load::limit::deliver_and_log"}}}}{}"#,
+        micros / 1000,
+        micros % 1000,
+        '\n',
+    );
+    // A line that is lost changes no response.
+    let _ = timed.map_err(io::Error::other).and_then(|()| io::stdout().write_all(line.as_bytes()));
+    response
 }
 
 /// The body: without a copy where it arrives in one piece, and with one where it does not.

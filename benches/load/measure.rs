@@ -9,42 +9,76 @@ use crate::{
     client,
     deliveries::SIZES,
     options::Options,
-    process::ServerProcess,
+    ours,
+    process::{Output, ServerProcess},
     round::{Round, median},
 };
 
 /// The servers that are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contestant {
-    /// Ours, as it runs in production with `RUST_LOG=warn`.
-    Ours,
     Limit,
-    /// Ours with a log line for each delivery.
-    Logging,
+    /// The limit with a log line for each request.
+    LimitLogging,
+    /// Ours without deduplication, and with `RUST_LOG=warn`.
+    Bare,
+    /// Ours as it is shipped: with deduplication, and a log line for each delivery.
+    Shipped,
+    /// The same with a log that is a file.
+    ShippedToFile,
+    /// The same with a typed event of kiket's.
+    ShippedTyped,
+    /// The same with any JSON.
+    ShippedValue,
 }
 
 impl Contestant {
-    const ALL: [Self; 3] = [Self::Limit, Self::Ours, Self::Logging];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Limit,
+        Self::LimitLogging,
+        Self::Bare,
+        Self::Shipped,
+        Self::ShippedToFile,
+        Self::ShippedTyped,
+        Self::ShippedValue,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Ours => "ours",
             Self::Limit => "limit",
-            Self::Logging => "ours, log at info",
+            Self::LimitLogging => "limit, with a line",
+            Self::Bare => "ours, bare",
+            Self::Shipped => "ours, as shipped",
+            Self::ShippedToFile => "  to a file",
+            Self::ShippedTyped => "  typed event",
+            Self::ShippedValue => "  any JSON",
+        }
+    }
+
+    /// The most that the ratio of its processor time to the limit's should be, by size.
+    pub(crate) fn targets(self) -> Option<[f64; SIZES.len()]> {
+        match self {
+            Self::Bare => Some([1.08, 1.02]),
+            Self::Shipped => Some([1.75, 1.10]),
+            _ => None,
         }
     }
 
     fn start(self, workers: usize) -> io::Result<ServerProcess> {
-        match self {
-            Self::Ours => ServerProcess::start("serve-ours", workers, "warn"),
-            Self::Limit => ServerProcess::start("serve-limit", workers, "warn"),
-            Self::Logging => ServerProcess::start("serve-ours", workers, "info"),
-        }
-    }
-
-    /// The log is the same for every size.
-    fn takes(self, size: usize) -> bool {
-        self != Self::Logging || size == SIZES[0].0
+        let (log, output) = match self {
+            Self::Limit | Self::Bare => ("warn", Output::Pipe),
+            Self::ShippedToFile => ("info", Output::File),
+            _ => ("info", Output::Pipe),
+        };
+        let (role, arguments) = match self {
+            Self::Limit => ("serve-limit", ["false"].as_slice()),
+            Self::LimitLogging => ("serve-limit", ["true"].as_slice()),
+            Self::Bare => ("serve-ours", [ours::OWN, "false"].as_slice()),
+            Self::Shipped | Self::ShippedToFile => ("serve-ours", [ours::OWN, "true"].as_slice()),
+            Self::ShippedTyped => ("serve-ours", [ours::TYPED, "true"].as_slice()),
+            Self::ShippedValue => ("serve-ours", [ours::VALUE, "true"].as_slice()),
+        };
+        ServerProcess::start(role, workers, arguments, log, output)
     }
 }
 
@@ -80,9 +114,6 @@ pub(crate) fn all(options: Options) -> io::Result<Measured> {
     for round in 0..=options.rounds {
         for (position, (size, _)) in SIZES.into_iter().enumerate() {
             for Running { server, measured } in &mut running {
-                if !measured.contestant.takes(size) {
-                    continue;
-                }
                 let found = Round::of(server, size, options)?;
                 // The first round warms up.
                 if round > 0 {

@@ -2,9 +2,9 @@
 
 use std::{
     fs,
-    io::{self, BufRead as _, BufReader, Read as _},
+    io::{self, BufRead as _, BufReader, Read},
     net::SocketAddr,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     time::Duration,
 };
 
@@ -26,23 +26,44 @@ impl Drop for Killed {
     }
 }
 
+/// Where a server logs to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Output {
+    /// A pipe that is read at once.
+    Pipe,
+    /// A file that nothing reads.
+    File,
+}
+
 impl ServerProcess {
     /// Starts this program as the server `role`, with `log` as its `RUST_LOG`, and waits until it listens.
-    pub(crate) fn start(role: &str, workers: usize, log: &str) -> io::Result<Self> {
+    pub(crate) fn start(
+        role: &str,
+        workers: usize,
+        arguments: &[&str],
+        log: &str,
+        output: Output,
+    ) -> io::Result<Self> {
+        let stdout = match output {
+            Output::Pipe => Stdio::piped(),
+            Output::File => tempfile::tempfile()?.into(),
+        };
         let mut child = Command::new(std::env::current_exe()?)
             .args([role, &workers.to_string()])
+            .args(arguments)
             .env("RUST_LOG", log)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
+            .stderr(Stdio::piped())
             .spawn()?;
-        let pipes = child.stdin.take().zip(child.stdout.take());
+        child.stdout.take().map(|stdout| drain(stdout, io::sink()));
+        let pipes = child.stdin.take().zip(child.stderr.take());
         let child = Killed(child);
-        let (leash, stdout) = pipes.ok_or_else(|| io::Error::other("a child has no pipes"))?;
-        let mut stdout = BufReader::new(stdout);
-        // A server that logs may say something before its address.
-        let address = stdout.by_ref().lines().map_while(Result::ok).find_map(|line| line.parse().ok());
+        let (leash, stderr) = pipes.ok_or_else(|| io::Error::other("a child has no pipes"))?;
+        let mut stderr = BufReader::new(stderr);
+        let address = stderr.by_ref().lines().map_while(Result::ok).find_map(|line| line.parse().ok());
         let address = address.ok_or_else(|| io::Error::other(format!("`{role}` does not listen")))?;
-        drain(stdout);
+        drain(stderr, io::stderr());
         Ok(Self { child, address, _leash: leash })
     }
 
@@ -79,14 +100,14 @@ impl ServerProcess {
 /// The unit of `/proc/<pid>/stat`: Linux shows hundredths of a second to programs, on every machine.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Throws away what a server logs, so that it never waits for its pipe.
-fn drain(mut stdout: BufReader<ChildStdout>) {
-    std::thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
+/// Reads all that a server prints, so that it never waits for its pipe.
+fn drain(mut from: impl Read + Send + 'static, mut to: impl io::Write + Send + 'static) {
+    std::thread::spawn(move || io::copy(&mut from, &mut to));
 }
 
 /// Tells the process that started this one where it listens, and ends this one when that one is gone.
 pub(crate) fn announce(address: SocketAddr) {
-    println!("{address}");
+    eprintln!("{address}");
     std::thread::spawn(|| {
         let _ = io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);

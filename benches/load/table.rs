@@ -9,9 +9,6 @@ use crate::{
     round::{Round, median},
 };
 
-/// The most that the ratio of our processor time to the limit's should be, by size.
-const CPU_TARGETS: [f64; SIZES.len()] = [1.05, 1.03];
-
 /// Everything as text.
 pub(crate) fn of(measured: &Measured) -> String {
     let mut text = String::new();
@@ -40,8 +37,8 @@ fn write(text: &mut String, measured: &Measured) -> fmt::Result {
         row(text, [contestant.name(), &start, &mebibytes(*idle_memory), &mebibytes(*loaded_memory), ""])?;
     }
     writeln!(text, "\nCPU/request, ratio to the limit in the same round: median and least..most")?;
-    for contestant in [Contestant::Ours, Contestant::Logging] {
-        for (position, (_, size)) in SIZES.into_iter().enumerate() {
+    for (position, (_, size)) in SIZES.into_iter().enumerate() {
+        for contestant in Contestant::ALL {
             ratio(text, measured, contestant, position, size)?;
         }
     }
@@ -49,9 +46,6 @@ fn write(text: &mut String, measured: &Measured) -> fmt::Result {
 }
 
 fn loaded(text: &mut String, size: &str, contestant: Contestant, rounds: &[Round]) -> fmt::Result {
-    if rounds.is_empty() {
-        return Ok(());
-    }
     let middle = |of: fn(&Round) -> f64| median(rounds.iter().map(of).collect());
     let cpu = middle(|round| round.cpu);
     let rate = middle(|round| round.answered.requests_per_second());
@@ -82,22 +76,16 @@ fn ratio(
     };
     let pairs = rounds(contestant).iter().zip(rounds(Contestant::Limit));
     let ratios: Vec<f64> = pairs.map(|(ours, limit)| ours.cpu / limit.cpu).collect();
-    if ratios.is_empty() {
-        return Ok(());
-    }
     let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     let most = ratios.iter().copied().fold(0.0, f64::max);
-    let target = match contestant {
-        Contestant::Ours => format!("at most {:.2}", CPU_TARGETS[position]),
-        _ => String::new(),
-    };
+    let target = contestant.targets().map(|targets| format!("at most {:.2}", targets[position]));
     row(
         text,
         [
             &format!("{size}, {}", contestant.name()),
             &format!("{:.3}", median(ratios)),
             &format!("{least:.3}..{most:.3}"),
-            &target,
+            &target.unwrap_or_default(),
             "",
         ],
     )
