@@ -7,8 +7,8 @@
 //!
 //! - A head that is incomplete for too long closes the connection, unless bytes wait to be read: those come first.
 //! - Nothing is read while a write is pending, nor while a request is handled whose body has been read. At most a
-//!   [`PIECE`] of heads, and a [`BODY_PIECE`] of a body, is read before what has arrived is handled, so that few requests
-//!   are in memory at once.
+//!   [`PIECE`] is read before what has arrived is handled, so that few requests are in memory at once, and more only of a
+//!   body whose length is known.
 //! - A write without progress for [`WRITE_WAIT`] closes the connection.
 //!
 //! A head that begins in the same read as the end of the request before it counts as begun with its next byte. Until then
@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use actix_http::{Extensions, Payload, Request};
+use actix_http::{Extensions, HttpMessage as _, Payload, Request, header::CONTENT_LENGTH};
 use actix_service::{ServiceFactory, apply_fn_factory};
 use actix_web::{
     Error, HttpRequest,
@@ -40,8 +40,8 @@ use super::respond::Keeping;
 /// How much is read before what has arrived is handled, in bytes: the head and body of most deliveries. Of requests
 /// without a body that are as short as can be it is about a hundred, and their responses fill the memory of a connection.
 const PIECE: u64 = 4 * 1024;
-/// The same while a body is received.
-const BODY_PIECE: u64 = 16 * 1024;
+/// How much of a body is read at once, in bytes: as much as actix-http keeps of one that is not taken.
+const BODY_PIECE: u64 = 64 * 1024;
 /// How long a client may read nothing of a response.
 const WRITE_WAIT: Duration = Duration::from_secs(30);
 
@@ -66,8 +66,8 @@ enum Stage {
     Arriving,
     /// That head has exceeded its timeout. Only bytes that have arrived in the meantime can still complete it.
     Late,
-    /// A request is being handled, and its body may be arriving.
-    Receiving,
+    /// A request is being handled, and its body is arriving, of which at most so many bytes are left.
+    Receiving { left: u64 },
     /// A request is being handled, and nothing of it is left to read.
     Busy,
     /// The response is written.
@@ -135,8 +135,13 @@ impl AsyncRead for Connection {
             tracing::debug!("connection closed: the head of a request was too slow");
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        if stage == Stage::Idle && connection.stream.limit() < left {
-            connection.stage.set(Stage::Arriving);
+        match stage {
+            Stage::Idle if connection.stream.limit() < left => connection.stage.set(Stage::Arriving),
+            Stage::Receiving { left: of_body } => {
+                let read = left - connection.stream.limit();
+                connection.stage.set(Stage::Receiving { left: of_body.saturating_sub(read) });
+            }
+            _ => {}
         }
         polled
     }
@@ -165,7 +170,10 @@ impl AsyncWrite for Connection {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let connection = self.get_mut();
         let stage = connection.stage.get();
-        connection.stream.set_limit(if stage == Stage::Receiving { BODY_PIECE } else { PIECE });
+        connection.stream.set_limit(match stage {
+            Stage::Receiving { left } => left.clamp(PIECE, BODY_PIECE),
+            _ => PIECE,
+        });
         if stage != Stage::Busy && mem::take(&mut connection.put_off) {
             context.waker().wake_by_ref();
         }
@@ -215,7 +223,10 @@ impl ActiveRequest {
         let has_body = !matches!(request.payload(), Payload::None);
         let stage = request.conn_data::<Rc<Cell<Stage>>>().cloned();
         if let Some(stage) = &stage {
-            stage.set(if has_body { Stage::Receiving } else { Stage::Busy });
+            let length =
+                request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+            let receiving = Stage::Receiving { left: length.unwrap_or_default() };
+            stage.set(if has_body { receiving } else { Stage::Busy });
         }
         Self(stage)
     }
@@ -335,6 +346,28 @@ mod tests {
             assert!(reads_nothing(&mut connection));
             flush(&mut connection).await;
         }
+    }
+
+    #[tokio::test]
+    async fn of_a_body_as_much_is_read_as_is_left_of_it() {
+        let (mut connection, mut client) = connected().await;
+        let sent = tokio::spawn(async move {
+            client.write_all(&vec![1; 100_000]).await.unwrap();
+            client
+        });
+        connection.stage.set(Stage::Receiving { left: 50_000 });
+        flush(&mut connection).await;
+        let mut left = 50_000;
+        while left > 0 {
+            left -= read(&mut connection).await.unwrap();
+        }
+        assert!(reads_nothing(&mut connection));
+        flush(&mut connection).await;
+        assert_eq!(
+            (connection.stage.get(), connection.stream.limit()),
+            (Stage::Receiving { left: 0 }, PIECE)
+        );
+        drop(sent);
     }
 
     #[tokio::test]
