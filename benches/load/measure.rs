@@ -10,7 +10,7 @@ use crate::{
     deliveries::SIZES,
     options::Options,
     ours,
-    process::{Output, ServerProcess},
+    process::ServerProcess,
     round::{Round, median},
 };
 
@@ -65,11 +65,7 @@ impl Contestant {
     }
 
     fn start(self, workers: usize) -> io::Result<ServerProcess> {
-        let (log, output) = match self {
-            Self::Limit | Self::Bare => ("warn", Output::Pipe),
-            Self::ShippedToFile => ("info", Output::File),
-            _ => ("info", Output::Pipe),
-        };
+        let log = if matches!(self, Self::Limit | Self::Bare) { "warn" } else { "info" };
         let (role, arguments) = match self {
             Self::Limit => ("serve-limit", ["false"].as_slice()),
             Self::LimitLogging => ("serve-limit", ["true"].as_slice()),
@@ -78,7 +74,7 @@ impl Contestant {
             Self::ShippedTyped => ("serve-ours", [ours::TYPED, "true"].as_slice()),
             Self::ShippedValue => ("serve-ours", [ours::VALUE, "true"].as_slice()),
         };
-        ServerProcess::start(role, workers, arguments, log, output)
+        ServerProcess::start(role, workers, arguments, log, self == Self::ShippedToFile)
     }
 }
 

@@ -26,28 +26,17 @@ impl Drop for Killed {
     }
 }
 
-/// Where a server logs to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Output {
-    /// A pipe that is read at once.
-    Pipe,
-    /// A file that nothing reads.
-    File,
-}
-
 impl ServerProcess {
-    /// Starts this program as the server `role`, with `log` as its `RUST_LOG`, and waits until it listens.
+    /// Starts this program as the server `role`, with `log` as its `RUST_LOG`, and waits until it listens. It logs to a pipe
+    /// that is read at once, or to a file.
     pub(crate) fn start(
         role: &str,
         workers: usize,
         arguments: &[&str],
         log: &str,
-        output: Output,
+        to_file: bool,
     ) -> io::Result<Self> {
-        let stdout = match output {
-            Output::Pipe => Stdio::piped(),
-            Output::File => tempfile::tempfile()?.into(),
-        };
+        let stdout = if to_file { tempfile::tempfile()?.into() } else { Stdio::piped() };
         let mut child = Command::new(std::env::current_exe()?)
             .args([role, &workers.to_string()])
             .args(arguments)
@@ -56,7 +45,9 @@ impl ServerProcess {
             .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()?;
-        child.stdout.take().map(|stdout| drain(stdout, io::sink()));
+        if let Some(stdout) = child.stdout.take() {
+            drain(stdout, io::sink());
+        }
         let pipes = child.stdin.take().zip(child.stderr.take());
         let child = Killed(child);
         let (leash, stderr) = pipes.ok_or_else(|| io::Error::other("a child has no pipes"))?;

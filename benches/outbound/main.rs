@@ -73,8 +73,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn compare(options: Options) -> Result<(), Box<dyn Error>> {
-    let kiket = ServerProcess::start("serve-sink", 1, "warn")?;
-    let refusing = ServerProcess::start("serve-nothing", 1, "warn")?;
+    let kiket = ServerProcess::start("serve-sink", 1, &[], "warn", false)?;
+    let refusing = ServerProcess::start("serve-nothing", 1, &[], "warn", false)?;
     println!(
         "{:32} {:>16} {:>12} {:>10} {:>10} {:>10} {:>8}",
         "", "", "CPU µs", "req/s", "p50 µs", "p99 µs", "MiB"
@@ -82,7 +82,7 @@ fn compare(options: Options) -> Result<(), Box<dyn Error>> {
     for Comparison { title, ours, other, target } in COMPARISONS {
         let start = |(_, role): Role| {
             let callee = if role.ends_with("refused") { &refusing } else { &kiket };
-            ServerProcess::start(&format!("{role}={}", callee.address()), options.workers, "warn")
+            ServerProcess::start(&format!("{role}={}", callee.address()), options.workers, &[], "warn", false)
         };
         let servers = [start(ours)?, start(other)?];
         for server in &servers {
