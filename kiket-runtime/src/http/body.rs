@@ -10,12 +10,12 @@ use std::{
 use actix_web::{
     HttpRequest,
     error::PayloadError,
-    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING, UPGRADE},
+    http::header::{CONTENT_ENCODING, HeaderMap, TRANSFER_ENCODING, UPGRADE},
     web::{Bytes, Payload},
 };
 use futures_core::Stream as _;
 
-use super::connection::body_received;
+use super::connection::{announced_length, body_received};
 use crate::{
     error::Rejection,
     pipeline::{Arrivals, Arriving, Pipeline},
@@ -56,8 +56,7 @@ async fn read(
     bounds: Bounds,
     arrivals: &Arrivals,
 ) -> Result<Bytes, Rejection> {
-    let announced =
-        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let announced = announced_length(headers);
     if announced.is_some_and(|length| length > bounds.bytes) {
         return Err(Rejection::body_too_large(bounds.bytes));
     }

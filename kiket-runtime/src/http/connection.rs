@@ -19,11 +19,15 @@ use std::{
     io, mem,
     pin::Pin,
     rc::Rc,
+    str::FromStr,
     task::{Context, Poll},
     time::Duration,
 };
 
-use actix_http::{Extensions, HttpMessage as _, Payload, Request, header::CONTENT_LENGTH};
+use actix_http::{
+    Extensions, HttpMessage as _, Payload, Request,
+    header::{CONTENT_LENGTH, HeaderMap},
+};
 use actix_service::{ServiceFactory, apply_fn_factory};
 use actix_web::{
     Error, HttpRequest,
@@ -40,7 +44,7 @@ use super::respond::Keeping;
 /// How much is read before what has arrived is handled, in bytes: the head and body of most deliveries. Of requests
 /// without a body that are as short as can be it is about a hundred, and their responses fill the memory of a connection.
 const PIECE: u64 = 4 * 1024;
-/// How much of a body is read at once, in bytes: as much as actix-http keeps of one that is not taken.
+/// How much of a body is read at once, in bytes: half of what actix-http buffers of a connection before it stops to read.
 const BODY_PIECE: u64 = 64 * 1024;
 /// How long a client may read nothing of a response.
 const WRITE_WAIT: Duration = Duration::from_secs(30);
@@ -208,6 +212,11 @@ where
     })
 }
 
+/// The length of a body by its `Content-Length`.
+pub(super) fn announced_length<N: FromStr>(headers: &HeaderMap) -> Option<N> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Notes that the body of `request` has been read.
 pub(super) fn body_received(request: &HttpRequest) {
     if let Some(stage) = request.conn_data::<Rc<Cell<Stage>>>() {
@@ -223,9 +232,8 @@ impl ActiveRequest {
         let has_body = !matches!(request.payload(), Payload::None);
         let stage = request.conn_data::<Rc<Cell<Stage>>>().cloned();
         if let Some(stage) = &stage {
-            let length =
-                request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-            let receiving = Stage::Receiving { left: length.unwrap_or_default() };
+            let receiving =
+                Stage::Receiving { left: announced_length(request.headers()).unwrap_or_default() };
             stage.set(if has_body { receiving } else { Stage::Busy });
         }
         Self(stage)
