@@ -180,7 +180,7 @@ impl Refused {
 
 /// What happens with the deduplication store.
 #[derive(Debug, Default)]
-pub(crate) struct Store {
+pub(crate) struct StoreCounts {
     /// Redeliveries that got a stored reply.
     pub(crate) replayed: Counter,
     /// Redeliveries that found the first attempt running.
@@ -192,7 +192,7 @@ pub(crate) struct Store {
     pub(crate) token_errors: Counter,
 }
 
-impl Store {
+impl StoreCounts {
     pub(crate) fn write(&self, page: &mut Page) {
         page.counter("kiket_deduplication_hits_total", "Redeliveries that did not run their handler");
         page.counts("result", [("replayed", self.replayed.get()), ("running", self.running.get())]);
@@ -250,7 +250,9 @@ mod tests {
         const { assert!(!needs_drop::<Handled>() && !needs_drop::<Accepted>() && !needs_drop::<Responses>()) };
         const {
             assert!(
-                !needs_drop::<Refused>() && !needs_drop::<Store>() && !needs_drop::<super::super::Calls>()
+                !needs_drop::<Refused>()
+                    && !needs_drop::<StoreCounts>()
+                    && !needs_drop::<super::super::Calls>()
             );
         };
         let (handled, accepted) = (Handled::default(), Accepted::default());

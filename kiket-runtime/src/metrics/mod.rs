@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use self::calls::FAMILIES;
 use self::{
     calls::Calls,
-    deliveries::{Accepted, Refused, Responses, Store},
+    deliveries::{Accepted, Refused, Responses},
 };
 pub(crate) use self::{
-    deliveries::{Handled, OK, REPLAYED},
+    deliveries::{Handled, OK, REPLAYED, StoreCounts},
     text::{CONTENT_TYPE, Page},
 };
 use crate::error::{SignatureError, TokenError};
@@ -46,7 +46,7 @@ pub(crate) struct Metrics {
     pub(crate) refused: Refused,
     /// Deliveries of Kiket that have no handler.
     pub(crate) others: Responses,
-    pub(crate) store: Store,
+    pub(crate) store: StoreCounts,
     pub(crate) calls: Calls,
     /// Absent where there is no listener: it is of every delivery.
     pub(crate) accepted: Option<Box<Accepted>>,

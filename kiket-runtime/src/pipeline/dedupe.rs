@@ -10,7 +10,7 @@ use crate::{
     delivery::Delivery,
     error::{Chain, Rejection},
     handler::Route,
-    metrics::Metrics,
+    metrics::{Metrics, StoreCounts},
     store::{
         BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, Retention, StoreError, StoreFuture,
         StoredReply,
@@ -42,7 +42,7 @@ struct LeaseGuard<'d> {
     place: Place<'d>,
     retention: Duration,
     token: LeaseToken,
-    counted: &'d Metrics,
+    counted: &'d StoreCounts,
     delivery: Delivery,
     /// Whether the event asks for a decision.
     guards: bool,
@@ -89,7 +89,7 @@ impl Deduplicator {
                 (begun, Place::Configured(&**store, key))
             }
         };
-        let counted = &*self.metrics;
+        let counted = &self.metrics.store;
         match begun {
             Ok(BeginOutcome::Leased(token)) => {
                 let (delivery, guards) = (delivery.clone(), delivery.event().as_str().starts_with(GUARDS));
@@ -97,7 +97,7 @@ impl Deduplicator {
                 Ok(Claim(Some(LeaseGuard { place, retention, token, counted, delivery, guards })))
             }
             Ok(BeginOutcome::Done(stored)) => {
-                counted.store.replayed.add();
+                counted.replayed.add();
                 if stored.request_hash().is_some_and(|hash| Some(hash) != delivery.fingerprint()) {
                     tracing::warn!(
                         "the delivery has the id of another one with another body: it gets the reply of that one, and its \
@@ -107,16 +107,16 @@ impl Deduplicator {
                 Err(Stop::Replayed(stored))
             }
             Ok(BeginOutcome::Running { remaining }) => {
-                counted.store.running.add();
+                counted.running.add();
                 Err(Stop::refused(Rejection::still_running(remaining)))
             }
             Err(error) if self.run_without_store => {
-                counted.store.begin_errors.add();
+                counted.begin_errors.add();
                 tracing::error!(error = %Chain(&error), "the deduplication store is down: the delivery runs without it");
                 Ok(Claim::none())
             }
             Err(error) => {
-                counted.store.begin_errors.add();
+                counted.begin_errors.add();
                 tracing::error!(error = %Chain(&error), "the deduplication store is down: the delivery has to be sent again");
                 Err(Stop::refused(Rejection::STORE_DOWN))
             }
@@ -167,14 +167,14 @@ impl LeaseGuard<'_> {
         match committed {
             Ok(LeaseState::Held) => {}
             Ok(LeaseState::Lost) => {
-                counted.store.leases_lost.add();
+                counted.leases_lost.add();
                 tracing::warn!(
                     "lease expired before the reply was stored; another process may have handled the delivery again"
                 );
             }
             // The handler ran all the same; an attempt after the lease may run it again.
             Err(error) => {
-                counted.store.commit_errors.add();
+                counted.commit_errors.add();
                 tracing::error!(error = %Chain(&error), "the reply could not be stored");
             }
         }
@@ -187,7 +187,7 @@ impl LeaseGuard<'_> {
             Place::Configured(store, key) => in_lease(store.release(&key, &token)).await,
         };
         if let Err(error) = released {
-            counted.store.release_errors.add();
+            counted.release_errors.add();
             tracing::error!(error = %Chain(&error), "the lease could not be given back: it ends by itself");
         }
     }
