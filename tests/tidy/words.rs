@@ -147,8 +147,9 @@ fn weight(folder: &str) -> usize {
 /// What production builds compile, and what tests do. A feature that needs more says so here, with its reason.
 #[test]
 fn the_crates_keep_their_weight() {
-    // Of the runtime, 900 are metrics: what is counted, its text, and the listener.
-    for (folder, most) in [("kiket-runtime/src", 20_000), ("kiket-testing/src", 3_400)] {
+    // Of the runtime, 900 are metrics: what is counted, its text, and the listener. The room beyond 20,000 is for what the
+    // developer tool asks of an extension, and for traces.
+    for (folder, most) in [("kiket-runtime/src", 20_600), ("kiket-testing/src", 3_400)] {
         let lines = weight(folder);
         println!("{folder}: {lines} lines of code, {most} at most");
         assert!(lines <= most, "{folder} has {lines} lines of code, more than {most}");
