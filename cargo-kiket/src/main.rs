@@ -4,8 +4,11 @@ mod command;
 mod completions;
 mod exit;
 mod extension;
+mod http;
 mod man;
+mod secret;
 mod shell;
+mod time;
 
 use std::process::ExitCode;
 
