@@ -10,6 +10,7 @@ use crate::{
     extension::Target,
     man,
     shell::Shell,
+    sign, verify,
 };
 
 /// The developer tool of Kiket extensions: makes, checks, calls and probes them, offline and without an account
@@ -34,6 +35,8 @@ pub(crate) struct Tool {
 pub(crate) enum Command {
     Completions(completions::Args),
     Man(man::Args),
+    Sign(sign::Args),
+    Verify(verify::Args),
 }
 
 impl Command {
@@ -41,6 +44,8 @@ impl Command {
         match self {
             Self::Completions(args) => completions::run(&args, Tool::command(), shell),
             Self::Man(args) => man::run(&args, Tool::command(), shell),
+            Self::Sign(args) => sign::run(&args, shell),
+            Self::Verify(args) => verify::run(&args, shell),
         }
     }
 }

@@ -2,13 +2,17 @@
 
 mod command;
 mod completions;
+mod diagnosis;
 mod exit;
 mod extension;
 mod http;
+mod input;
 mod man;
 mod secret;
 mod shell;
+mod sign;
 mod time;
+mod verify;
 
 use std::process::ExitCode;
 

@@ -41,7 +41,8 @@ impl Source {
     }
 }
 
-fn refused(problems: &[kiket_runtime::Problem]) -> Error {
+/// The error of secrets that the start would refuse.
+pub(crate) fn refused(problems: &[kiket_runtime::Problem]) -> Error {
     let what: Vec<_> = problems.iter().map(kiket_runtime::Problem::what).collect();
     let mends: Vec<_> = problems.iter().filter_map(kiket_runtime::Problem::how_to_mend).collect();
     let mends = mends.join("; ");
