@@ -3,6 +3,7 @@
 mod command;
 mod completions;
 mod diagnosis;
+mod environment;
 mod exit;
 mod extension;
 mod http;

@@ -91,12 +91,13 @@ pub fn settings_of(manifest: &Manifest) -> Option<Settings> {
 }
 
 /// The live webhook secrets and the warnings about them, as the start reads and judges them: those of `files`, or else of the
-/// environment of the process, or else of `manifest`. In an error are the problems of all of them.
+/// environment of the process with `more` variables, or else of `manifest`. In an error are the problems of all of them.
 pub fn webhook_secrets(
     files: &[PathBuf],
+    more: Vec<(String, String)>,
     manifest: Option<&Manifest>,
 ) -> Result<(Vec<Secret>, Vec<Problem>), Vec<Problem>> {
-    let environment = Environment::Process;
+    let environment = Environment::process_with(more);
     let layer = Layer::environment(&environment);
     let layer =
         layer.or(manifest.map(|manifest| Layer::manifest(manifest, &environment)).unwrap_or_default());

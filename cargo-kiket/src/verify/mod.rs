@@ -57,7 +57,8 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
     let live = args.secret.secrets(shell)?;
     let (retired, _) = match &*args.other_secret_file {
         [] => (Vec::new(), Vec::new()),
-        files => internals::webhook_secrets(files, None).map_err(|problems| secret::refused(&problems))?,
+        files => internals::webhook_secrets(files, Vec::new(), None)
+            .map_err(|problems| secret::refused(&problems))?,
     };
     let Request { mut headers, body } = match &args.request {
         Some(path) => headers::of_request(&input::read(Some(path), shell)?)?,
