@@ -8,7 +8,7 @@ use crate::{
     completions,
     exit::{Exit, Result},
     extension::Target,
-    man,
+    man, probe,
     shell::Shell,
     sign, verify,
 };
@@ -35,6 +35,7 @@ pub(crate) struct Tool {
 pub(crate) enum Command {
     Completions(completions::Args),
     Man(man::Args),
+    Probe(probe::Args),
     Sign(sign::Args),
     Verify(verify::Args),
 }
@@ -44,6 +45,7 @@ impl Command {
         match self {
             Self::Completions(args) => completions::run(&args, Tool::command(), shell),
             Self::Man(args) => man::run(&args, Tool::command(), shell),
+            Self::Probe(args) => probe::run(&args, shell),
             Self::Sign(args) => sign::run(&args, shell),
             Self::Verify(args) => verify::run(&args, shell),
         }
