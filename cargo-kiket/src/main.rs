@@ -5,6 +5,7 @@ mod completions;
 mod exit;
 mod extension;
 mod man;
+mod new;
 mod shell;
 
 use std::process::ExitCode;
