@@ -9,6 +9,7 @@ use crate::{
     exit::{Exit, Result},
     man, new,
     shell::Shell,
+    sign, verify,
 };
 
 /// The developer tool of Kiket extensions: makes, checks, calls and probes them, offline and without an account
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     New(new::Args),
     Completions(completions::Args),
     Man(man::Args),
+    Sign(sign::Args),
+    Verify(verify::Args),
 }
 
 impl Command {
@@ -42,6 +45,8 @@ impl Command {
             Self::New(args) => new::run(&args, shell),
             Self::Completions(args) => completions::run(&args, Tool::command(), shell),
             Self::Man(args) => man::run(&args, Tool::command(), shell),
+            Self::Sign(args) => sign::run(&args, shell),
+            Self::Verify(args) => verify::run(&args, shell),
         }
     }
 }

@@ -2,11 +2,18 @@
 
 mod command;
 mod completions;
+mod diagnosis;
 mod exit;
 mod extension;
+mod http;
+mod input;
 mod man;
 mod new;
+mod secret;
 mod shell;
+mod sign;
+mod time;
+mod verify;
 
 use std::process::ExitCode;
 
