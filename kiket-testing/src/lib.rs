@@ -32,6 +32,7 @@ mod context;
 mod dedupe_store_conformance;
 mod delivery;
 mod extension;
+mod fixtures;
 mod platform;
 mod response;
 mod token;
@@ -41,6 +42,7 @@ pub use self::{
     dedupe_store_conformance::dedupe_store_conformance,
     delivery::{DeliveryBuilder, SignedDelivery, delivery, delivery_of},
     extension::{SECRET, TestCall, TestExtension},
+    fixtures::{Fixture, fixture, fixtures},
     platform::{Attempt, Call, Expectation, Failure, FakePlatform, FakePlatformBuilder},
     response::TestResponse,
     token::TokenIssuer,
