@@ -34,6 +34,7 @@ mod delivery;
 mod extension;
 mod platform;
 mod response;
+mod setters;
 mod token;
 
 pub use self::{
