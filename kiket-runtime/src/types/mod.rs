@@ -37,10 +37,8 @@ pub(crate) use self::{
     redact::Redactor,
     scope::{MissingScopes, allows},
     shortened::{LONGEST_ID, LONGEST_TEXT, shortened},
-    sync::Mutex,
     time::{
-        LONGEST_RETRY_AFTER, milliseconds, read_rfc3339, read_time, retry_seconds, rfc3339, unix_time,
-        whole_seconds,
+        LONGEST_RETRY_AFTER, milliseconds, read_rfc3339, read_time, retry_seconds, unix_time, whole_seconds,
     },
     timeout::read_timeout,
     unknown::{CONFIDENTIAL, unknown_fields, unknown_members},
@@ -55,7 +53,8 @@ pub use self::{
     into_option::IntoOption,
     scope::{Scope, ScopeError},
     secret::{Secret, SecretError},
-    time::Timestamp,
+    sync::Mutex,
+    time::{Timestamp, rfc3339},
     timeout::{Timeout, TimeoutError},
     unknown::ENVELOPE,
 };

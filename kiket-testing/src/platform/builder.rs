@@ -1,12 +1,11 @@
 //! Describes a fake platform before it starts.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use kiket_runtime::{Clock, Secret, StartupError, internals};
+use kiket_runtime::{
+    Clock, Secret, StartupError,
+    internals::{self, Mutex},
+};
 
 use super::{
     call::{Call, Calls},

@@ -45,7 +45,7 @@ pub struct Failure {
     status: Option<u16>,
     body: Option<Bytes>,
     headers: Vec<(String, String)>,
-    after: Duration,
+    pub(super) after: Duration,
     pub(super) times: u64,
     when: Option<Predicate>,
     with_effect: bool,
@@ -156,10 +156,6 @@ impl Failure {
     pub fn with_effect(mut self) -> Self {
         self.with_effect = true;
         self
-    }
-
-    pub(super) fn waits(&self) -> Duration {
-        self.after
     }
 
     /// What is sent instead of what `carry_out` responds.
