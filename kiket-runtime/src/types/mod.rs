@@ -17,6 +17,7 @@ mod redact;
 mod scope;
 mod secret;
 mod shortened;
+#[allow(unreachable_pub)] // `internals` exports it
 mod sync;
 mod text;
 mod time;
@@ -53,8 +54,9 @@ pub use self::{
     into_option::IntoOption,
     scope::{Scope, ScopeError},
     secret::{Secret, SecretError},
-    sync::Mutex,
-    time::{Timestamp, rfc3339},
+    time::Timestamp,
     timeout::{Timeout, TimeoutError},
     unknown::ENVELOPE,
 };
+#[allow(unreachable_pub)] // `internals` exports them
+pub use self::{sync::Mutex, time::rfc3339};
