@@ -1,21 +1,13 @@
 //! A macro for the setters of builders.
 
-/// Setters of one field each, inside of an `impl`.
-///
-/// ```text
-/// setters! {
-///     /// The port to listen on.
-///     port(port: u16) => port = port;
-///     /// The workspace token to accept.
-///     token(token: impl Into<Secret>) => credentials.token = token.into();
-/// }
-/// ```
+/// Setters inside of an `impl`: `name(argument: Type) => |this| …`, each with its documentation.
 macro_rules! setters {
-    ($($(#[$doc:meta])* $name:ident($($value:ident: $type:ty),+) => $($field:ident).+ = $set:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),+) => |$this:ident| $set:expr;)*) => {
         $(
             $(#[$doc])*
-            pub fn $name(mut self, $($value: $type),+) -> Self {
-                self.$($field).+ = $set;
+            pub fn $name(mut self, $($argument: $type),+) -> Self {
+                let $this = &mut self;
+                $set;
                 self
             }
         )*

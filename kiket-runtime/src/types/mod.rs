@@ -16,6 +16,7 @@ mod panic;
 mod redact;
 mod scope;
 mod secret;
+mod setters;
 mod shortened;
 #[allow(unreachable_pub)] // `internals` exports it
 mod sync;
@@ -37,6 +38,7 @@ pub(crate) use self::{
     panic::{caught, caught_to_end, message, note},
     redact::Redactor,
     scope::{MissingScopes, allows},
+    setters::setters,
     shortened::{LONGEST_ID, LONGEST_TEXT, shortened},
     time::{
         LONGEST_RETRY_AFTER, milliseconds, read_rfc3339, read_time, retry_seconds, unix_time, whole_seconds,

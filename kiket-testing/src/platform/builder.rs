@@ -75,37 +75,39 @@ impl FakePlatformBuilder {
     setters! {
         /// The one extension there is: calls that name another get 404. Unless this or a seed names it, every id is
         /// taken, and all are the same extension.
-        extension_id(id: impl Into<String>) => extension_id = Some(id.into());
+        extension_id(id: impl Into<String>) => |builder| builder.extension_id = Some(id.into());
         /// The clock of the rate window, of times, and of deliveries over HTTP, instead of the system's.
-        clock(clock: Clock) => clock = clock;
+        clock(clock: Clock) => |builder| builder.clock = clock;
         /// How many calls a window allows, and how long that is, instead of 600 in 60 s. It goes before a seed's.
-        rate_limit(limit: u64, window: Duration) => rate = Some((limit, window));
+        rate_limit(limit: u64, window: Duration) => |builder| builder.rate = Some((limit, window));
         /// The workspace token to accept.
-        token(token: impl Into<Secret>) => credentials.token = token.into();
+        token(token: impl Into<Secret>) => |builder| builder.credentials.token = token.into();
         /// The extension API key to accept.
-        api_key(key: impl Into<Secret>) => credentials.api_key = key.into();
+        api_key(key: impl Into<Secret>) => |builder| builder.credentials.api_key = key.into();
         /// The API key for ingestion to accept.
-        ingestion_key(key: impl Into<Secret>) => credentials.ingestion_key = key.into();
+        ingestion_key(key: impl Into<Secret>) => |builder| builder.credentials.ingestion_key = key.into();
         /// The organization that it is, which ingestion must name.
-        organization_id(id: impl Into<String>) => credentials.organization = id.into();
+        organization_id(id: impl Into<String>) => |builder| builder.credentials.organization = id.into();
         /// The secret that signs deliveries, instead of [`SECRET`](crate::SECRET).
-        webhook_secret(secret: impl Into<Secret>) => credentials.webhook_secret = secret.into();
+        webhook_secret(secret: impl Into<Secret>) =>
+            |builder| builder.credentials.webhook_secret = secret.into();
         /// The token in the addresses that it gives out for webhooks of others. It goes before a seed's.
-        webhook_token(token: impl Into<Secret>) => webhook_token = Some(token.into());
+        webhook_token(token: impl Into<Secret>) => |builder| builder.webhook_token = Some(token.into());
         /// The port to listen on, instead of any free one.
-        port(port: u16) => port = port;
+        port(port: u16) => |builder| builder.port = port;
         /// A path below which everything lies, like `/tenant`; it is part of [`FakePlatform::url`].
-        base_path(path: impl Into<String>) => base_path = path.into();
+        base_path(path: impl Into<String>) => |builder| builder.base_path = path.into();
         /// How long a delivery waits for its response, instead of 15 s.
-        delivery_timeout(timeout: Duration) => delivery_timeout = Some(timeout);
+        delivery_timeout(timeout: Duration) => |builder| builder.delivery_timeout = Some(timeout);
         /// Whether the list of secrets is an array with times, the other of the two shapes that Kiket has, instead of
         /// `{"keys":[…]}`.
-        detailed_secret_list(detailed: bool) => detailed_secrets = detailed;
+        detailed_secret_list(detailed: bool) => |builder| builder.detailed_secrets = detailed;
         /// The most records on a page of custom data, whatever `limit` says. Unless set, a list without `limit` is whole.
-        page_size(records: usize) => page_size = Some(records.max(1));
+        page_size(records: usize) => |builder| builder.page_size = Some(records.max(1));
         /// Shows every call with its status to `observer`, in the fake platform's thread and before the caller gets the
         /// response.
-        on_call(observer: impl Fn(&Call) + Send + Sync + 'static) => observer = Some(Box::new(observer));
+        on_call(observer: impl Fn(&Call) + Send + Sync + 'static) =>
+            |builder| builder.observer = Some(Box::new(observer));
     }
 
     /// Puts what this YAML text has into the fake platform before the first call; every part may be left out.

@@ -143,13 +143,14 @@ impl Failure {
 
     setters! {
         /// Changes the body of the response.
-        with_body(body: impl Into<Vec<u8>>) => body = Some(body.into().into());
+        with_body(body: impl Into<Vec<u8>>) => |failure| failure.body = Some(body.into().into());
         /// Waits before anything else happens, in real time.
-        after(delay: Duration) => after = delay;
+        after(delay: Duration) => |failure| failure.after = delay;
         /// Happens this often.
-        times(times: u32) => times = times.into();
+        times(times: u32) => |failure| failure.times = times.into();
         /// Happens only at the calls that `predicate` picks.
-        when(predicate: impl Fn(&Call) -> bool + Send + Sync + 'static) => when = Some(Arc::new(predicate));
+        when(predicate: impl Fn(&Call) -> bool + Send + Sync + 'static) =>
+            |failure| failure.when = Some(Arc::new(predicate));
     }
 
     /// Carries the call out before it fails: it has its effect, and the caller does not learn of it.
