@@ -35,6 +35,7 @@ mod extension;
 mod fixtures;
 mod platform;
 mod response;
+mod setters;
 mod token;
 
 pub use self::{
