@@ -18,7 +18,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use crate::{
     clean::DELIVERY,
     parent::{inject, remote},
-    queue::Queue,
+    queue::{Queue, Stats},
 };
 
 /// Follows the deliveries and calls of the process.
@@ -102,8 +102,7 @@ impl Traces for Follower {
 
 /// Ends the queue, and says what became of its spans.
 pub(crate) fn close(queue: &Queue, timeout: Duration) {
-    let stats = queue.close(timeout);
-    let (exported, lost) = (stats.exported, stats.lost);
+    let Some(Stats { exported, lost, .. }) = queue.close(timeout) else { return };
     if lost > 0 {
         tracing::warn!(exported, lost, "traces ended: spans were lost");
     } else {

@@ -24,18 +24,10 @@
 //! sent is lost and counted: [`stats`] has the counts, [metrics](kiket_runtime::extension::HttpOptions::metrics) have them as
 //! `kiket_spans_total`, and the log says them at the end.
 //!
-//! # Variables
 //!
-//! | Variable | For | Default |
-//! |---|---|---|
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | the collector; spans go to `/v1/traces` below it | `http://localhost:4318` |
-//! | `OTEL_EXPORTER_OTLP_HEADERS` | headers, like `authorization=Bearer%20…,x-key=…` | |
-//! | `OTEL_EXPORTER_OTLP_TIMEOUT` | the timeout of a request, in milliseconds | 10000 |
-//! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `…_TRACES_HEADERS`, `…_TRACES_TIMEOUT` | the same for traces alone; the address is used as it is | |
-//! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | who sends | `unknown_service:PROGRAM` |
-//! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | which traces are sent, like `parentbased_traceidratio` and `0.1` | `parentbased_always_on` |
-//! | `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`, `OTEL_BSP_SCHEDULE_DELAY` | how many spans wait, how many are sent at once, and after how many milliseconds | 8192, 512, 1000 |
-//! | `OTEL_SDK_DISABLED=true`, `OTEL_TRACES_EXPORTER=none` | no traces | |
+//! Its variables are those of the standard, like `OTEL_EXPORTER_OTLP_ENDPOINT`: [all of them][traces], and what is lost when.
+//!
+//! [traces]: https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/traces.md
 
 mod clean;
 mod export;
@@ -50,7 +42,7 @@ use std::{
     time::Duration,
 };
 
-use kiket_runtime::__private::traces::{install_log, prepare, set};
+use kiket_runtime::__private::traces::{has_log, install_log, prepare, set};
 use opentelemetry::{global, trace::TracerProvider as _};
 use opentelemetry_sdk::{
     Resource,
@@ -73,8 +65,10 @@ use self::{
     settings::Settings,
 };
 
-/// The traces of the process.
-static RUNNING: OnceLock<Guard> = OnceLock::new();
+/// What [`init`] installed.
+static INSTALLED: OnceLock<Guard> = OnceLock::new();
+/// The queue of the traces of the process.
+static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
 
 /// How long the drop of a guard may take.
 const LAST_SPANS: Duration = Duration::from_secs(5);
@@ -90,7 +84,7 @@ const LAST_SPANS: Duration = Duration::from_secs(5);
 /// Nothing stops the start: what is wrong with the variables is in the log. If the program has set a log subscriber before, that
 /// one stays, and there are no traces: see [`start`].
 pub fn init() {
-    let _ = RUNNING.get_or_init(install);
+    let _ = INSTALLED.get_or_init(install);
 }
 
 /// Installs traces and the log of `kiket::main!`, in a `main` of your own. Keep the guard until the end of `main`: its drop sends
@@ -107,27 +101,27 @@ pub fn init() {
 /// ```
 pub fn install() -> Guard {
     prepare();
-    let (guard, warnings, error) = match Settings::read(variable) {
-        Ok(None) => return Guard(None),
-        Ok(Some(settings)) => {
-            let (guard, warnings) = begin(settings);
-            (guard, warnings, None)
-        }
-        Err(error) => (Guard(None), Vec::new(), Some(error)),
-    };
-    let is_installed = install_log(Box::new(guard.layer()));
-    if let Some(error) = error {
-        tracing::error!("{error}");
-    }
-    if !is_installed {
+    let settings = Settings::read(variable).transpose();
+    let Some(settings) = settings.filter(|_| QUEUE.get().is_none()) else { return Guard(None) };
+    if has_log() {
         tracing::error!(
-            "traces are off: the program has a log subscriber; add the layer of `kiket_otel::start` to it"
+            "the log subscriber of the program stays, and no spans are sent: give it the layer of `kiket_otel::start`"
         );
+        return Guard(None);
     }
+    let (guard, warnings) = match settings {
+        Ok(settings) => begin(settings),
+        Err(error) => {
+            install_log(Box::new(Identity::new()));
+            tracing::error!("{error}");
+            return Guard(None);
+        }
+    };
+    install_log(Box::new(guard.layer()));
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    if let Some(Running { url, by_default, .. }) = guard.0.as_ref().filter(|_| is_installed) {
+    if let Some(Running { url, by_default, .. }) = &guard.0 {
         let note =
             if *by_default { "; set `OTEL_EXPORTER_OTLP_ENDPOINT`, or `OTEL_SDK_DISABLED=true`" } else { "" };
         tracing::info!(url, "traces are sent{note}");
@@ -159,13 +153,13 @@ pub fn start() -> Result<Guard, StartError> {
     Ok(settings.map_or(Guard(None), |settings| begin(settings).0))
 }
 
-/// What became of the spans of the process since [`init`]; zeros without it.
+/// What became of the spans of the process since the first [`init`], [`install`] or [`start`]; zeros before.
 ///
 /// ```
 /// assert_eq!(kiket_otel::stats().lost, 0);
 /// ```
 pub fn stats() -> Stats {
-    RUNNING.get().map(Guard::stats).unwrap_or_default()
+    QUEUE.get().map(|queue| queue.stats()).unwrap_or_default()
 }
 
 /// A variable of the environment that does not name a collector.
@@ -253,8 +247,14 @@ fn begin(settings: Settings) -> (Guard, Vec<String>) {
     let tracer = provider.tracer("kiket");
     // The first traces of a process are those of its deliveries and of other libraries.
     if set(Box::new(Follower { queue: Arc::clone(&queue), tracer: tracer.clone() })) {
+        let _ = QUEUE.set(Arc::clone(&queue));
         global::set_tracer_provider(provider.clone());
         global::set_text_map_propagator(TraceContextPropagator::new());
     }
     (Guard(Some(Running { queue, tracer, url, by_default })), warnings)
 }
+
+// The code of the page, as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/traces.md")]
+mod page {}

@@ -176,11 +176,17 @@ impl Queue {
         !state.in_vain
     }
 
-    /// Flushes, unless that was in vain a moment ago, and gives up the rest.
-    pub(crate) fn close(&self, timeout: Duration) -> Stats {
-        let in_vain = self.lock().in_vain;
+    /// Flushes, unless that was in vain a moment ago, and gives up the rest. Returns what became of the spans, the first time.
+    pub(crate) fn close(&self, timeout: Duration) -> Option<Stats> {
+        let (in_vain, closed) = {
+            let state = self.lock();
+            (state.in_vain, state.closed)
+        };
+        if closed {
+            return None;
+        }
         self.flush(if in_vain { Duration::ZERO } else { timeout });
-        self.give_up()
+        Some(self.give_up())
     }
 
     /// Loses all that is queued, and all that comes.
@@ -247,3 +253,106 @@ impl SpanProcessor for Ended {
 
 /// How long a flush takes at most that another library asks for.
 const FLUSH: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use opentelemetry::{
+        KeyValue,
+        trace::{Span as _, Tracer as _, TracerProvider as _},
+    };
+    use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn queue(spans: usize, batch: usize) -> (Arc<Queue>, SdkTracer) {
+        let queue = Queue::new(Limits { spans, batch, delay: Duration::from_secs(5) });
+        let provider = SdkTracerProvider::builder().with_span_processor(Ended(Arc::clone(&queue))).build();
+        (queue, provider.tracer("test"))
+    }
+
+    fn end(tracer: &SdkTracer, spans: usize) {
+        (0..spans).for_each(|_| tracer.start("span").end());
+    }
+
+    fn stats(exported: u64, lost: u64, queued: u64) -> Stats {
+        Stats { exported, lost, queued }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_is_full_or_has_waited() {
+        let (queue, tracer) = queue(10, 4);
+        end(&tracer, 5);
+        let from = Instant::now();
+        assert_eq!(queue.next().await.unwrap().len(), 4);
+        assert_eq!(from.elapsed(), Duration::ZERO);
+        queue.finish(1);
+        assert_eq!(queue.stats(), stats(3, 1, 1));
+        assert_eq!(queue.next().await.unwrap().len(), 1);
+        assert_eq!(from.elapsed().as_secs(), 5);
+        assert_eq!(queue.stats(), stats(3, 1, 1));
+        queue.finish(0);
+        assert_eq!(queue.stats(), stats(4, 1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_loses_what_comes() {
+        let (queue, tracer) = queue(10, 4);
+        end(&tracer, 13);
+        assert_eq!(queue.stats(), stats(0, 3, 10));
+        queue.next().await;
+        end(&tracer, 5);
+        assert_eq!(queue.stats(), stats(0, 4, 14));
+        let large = "x".repeat(MOST_BYTES);
+        queue.give_up();
+        let (queue, tracer) = self::queue(10, 4);
+        for _ in 0..2 {
+            let mut span = tracer.start("large");
+            span.set_attribute(KeyValue::new("text", large.clone()));
+            span.end();
+        }
+        end(&tracer, 1);
+        assert_eq!(queue.stats(), stats(0, 2, 1), "by bytes");
+        queue.give_up();
+    }
+
+    #[test]
+    fn a_flush_waits_for_all_before_it() {
+        let (queue, tracer) = queue(10, 4);
+        end(&tracer, 9);
+        assert!(!queue.flush(Duration::from_millis(1)), "nothing sends");
+        let sender = Arc::clone(&queue);
+        let sending = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(async {
+                while let Some(spans) = sender.next().await {
+                    sender.finish(u64::from(spans.len() == 1));
+                }
+            });
+        });
+        assert!(queue.flush(PATIENCE));
+        assert_eq!(queue.stats(), stats(8, 1, 0));
+        end(&tracer, 2);
+        assert_eq!(queue.close(PATIENCE), Some(stats(10, 1, 0)));
+        sending.join().unwrap();
+        end(&tracer, 1);
+        assert_eq!((queue.stats(), queue.close(PATIENCE)), (stats(10, 2, 0), None));
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_is_lost_once() {
+        let (queue, tracer) = queue(10, 4);
+        end(&tracer, 6);
+        queue.next().await;
+        assert!(!queue.flush(Duration::ZERO));
+        // The flush was in vain, so that this does not wait.
+        assert_eq!(queue.close(PATIENCE), Some(stats(0, 6, 0)));
+        queue.finish(0); // the response came too late
+        assert_eq!(queue.stats(), stats(0, 6, 0));
+        assert!(queue.next().await.is_none() && queue.is_urgent());
+        queue.urgent().await;
+    }
+}

@@ -63,10 +63,14 @@ pub mod traces {
         telemetry::redacted(text)
     }
 
-    /// Makes the log of `kiket::main!` that of the process, with a layer beside it. Returns whether it did: another
-    /// subscriber may be there.
-    pub fn install_log(layer: Box<dyn Layer<Registry> + Send + Sync>) -> bool {
-        telemetry::Log::beside(layer).install()
+    /// Whether the process has a log subscriber.
+    pub fn has_log() -> bool {
+        telemetry::is_subscribed()
+    }
+
+    /// Makes the log of `kiket::main!` that of the process, with a layer beside it, unless there is another subscriber.
+    pub fn install_log(layer: Box<dyn Layer<Registry> + Send + Sync>) {
+        telemetry::Log::beside(layer).install();
     }
 }
 

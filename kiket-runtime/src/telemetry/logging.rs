@@ -116,10 +116,10 @@ impl Log {
         .await
     }
 
-    /// Makes it the log of the process, unless that has one. Returns whether it did.
-    pub(crate) fn install(self) -> bool {
+    /// Makes it the log of the process, unless that has one.
+    pub(crate) fn install(self) {
         if is_subscribed() {
-            return false;
+            return;
         }
         ON_TERMINAL.store(self.on_terminal, Ordering::Relaxed);
         // The logger of the crate `log` may be the user's.
@@ -127,7 +127,6 @@ impl Log {
         if let Some(error) = self.unreadable {
             tracing::warn!("`RUST_LOG` is ignored, and the filter is `info`: {error}");
         }
-        true
     }
 }
 
