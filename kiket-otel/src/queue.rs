@@ -198,12 +198,12 @@ impl Queue {
         state.bytes = 0;
         state.lost += given_up;
         state.done += given_up;
-        let stats = state.stats();
+        let became = state.stats();
         drop(state);
         drop(spans);
         self.ready.notify_one();
         self.finished.notify_all();
-        stats
+        became
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -110,7 +110,7 @@ fn headers_of(variable: &str, text: &str, headers: &mut HeaderMap, warnings: &mu
         match read {
             Some((name, value)) => drop(headers.insert(name, value)),
             None => {
-                warnings.push(format!("`{variable}` has a header that is not `name=value`: it is not sent"))
+                warnings.push(format!("`{variable}` has a header that is not `name=value`: it is not sent"));
             }
         }
     }

@@ -180,9 +180,7 @@ fn serve(stream: &TcpStream, manner: Manner, shared: &(Mutex<State>, Condvar)) -
         state.headers = head;
         let (requests, mut rejected) = (state.requests, 0);
         let status = match manner {
-            Manner::Takes => 200,
             Manner::TakesAfter(refused) if requests <= refused => 503,
-            Manner::TakesAfter(_) => 200,
             Manner::Rejects(spans) => {
                 rejected = spans;
                 200
@@ -193,7 +191,7 @@ fn serve(stream: &TcpStream, manner: Manner, shared: &(Mutex<State>, Condvar)) -
                 shared.1.notify_all();
                 return Ok(());
             }
-            Manner::LeavesAfter(_) => 200,
+            Manner::Takes | Manner::TakesAfter(_) | Manner::LeavesAfter(_) => 200,
         };
         if status == 200 {
             let request = ExportTraceServiceRequest::decode(&*body).map_err(io::Error::other)?;
