@@ -7,8 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::{
     completions,
     exit::{Exit, Result},
-    extension::Target,
-    man, probe,
+    man, new, probe,
     shell::Shell,
     sign, verify,
 };
@@ -33,6 +32,7 @@ pub(crate) struct Tool {
 /// One command each.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    New(new::Args),
     Completions(completions::Args),
     Man(man::Args),
     Probe(probe::Args),
@@ -43,6 +43,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self, shell: &Shell) -> Result<Exit> {
         match self {
+            Self::New(args) => new::run(&args, shell),
             Self::Completions(args) => completions::run(&args, Tool::command(), shell),
             Self::Man(args) => man::run(&args, Tool::command(), shell),
             Self::Probe(args) => probe::run(&args, shell),

@@ -9,6 +9,7 @@ mod extension;
 mod http;
 mod input;
 mod man;
+mod new;
 mod probe;
 mod secret;
 mod shell;

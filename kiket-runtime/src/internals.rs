@@ -26,7 +26,10 @@ use crate::{
     types::{Clock, EventName, EventVersion, Headers, Secret, after},
 };
 
-pub use crate::client::{ListRead, read_list, read_retry_after};
+pub use crate::{
+    client::{ListRead, read_list, read_retry_after},
+    types::{Mutex, rfc3339},
+};
 
 /// The parts of the context of an invented delivery.
 #[allow(missing_debug_implementations)] // settings and body must not be printed

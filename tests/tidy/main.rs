@@ -85,10 +85,11 @@ fn check(word: &str, rooms: &[&str]) {
 }
 
 /// The modules of the runtime from bottom to top: each imports only from those before it.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "types",
     "error",
     "metrics",
+    "traces",
     "manifest",
     "config",
     "client",

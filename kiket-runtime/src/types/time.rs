@@ -135,7 +135,8 @@ impl<'de> Deserialize<'de> for Timestamp {
 }
 
 /// A time of Unix seconds in RFC 3339 and UTC.
-pub(crate) fn rfc3339(unix_seconds: u64) -> String {
+#[allow(unreachable_pub)] // `internals` exports it
+pub fn rfc3339(unix_seconds: u64) -> String {
     let seconds = i64::try_from(unix_seconds).unwrap_or(i64::MAX);
     jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
