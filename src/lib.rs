@@ -209,7 +209,7 @@ pub mod middleware {
 /// Startup: the errors that keep an extension from starting, each with its place and its fix, and the report of a start.
 pub mod startup {
     pub use kiket_runtime::{
-        error::{Place, Problem, StartupError},
+        error::{Place, Problem, ProblemId, StartupError},
         extension::{HandlerReport, Report},
     };
 }

@@ -22,7 +22,7 @@ use self::{
 };
 pub use crate::types::Clock;
 use crate::{
-    error::{Findings, Problem},
+    error::{Findings, Problem, ProblemId},
     manifest::{Manifest, Reference, Setting},
     types::{Authentication, BaseUrl, EventVersion, ListenAddress, Secret},
 };
@@ -236,17 +236,17 @@ fn not_utf8(
             || referred.contains(&name)
             || plain.iter().any(|plain| plain == name)
     };
-    environment
-        .not_utf8(are_read)
-        .into_iter()
-        .map(|name| Problem::new(format!("`{name}` is not UTF-8")).mend("set it to a text, encoded as UTF-8"))
+    environment.not_utf8(are_read).into_iter().map(|name| {
+        Problem::new(ProblemId::NotUtf8, format!("`{name}` is not UTF-8"))
+            .mend("set it to a text, encoded as UTF-8")
+    })
 }
 
 /// The base URL without the path that every call adds (wire contract, base-url-api-path).
 fn without_api_path(url: BaseUrl, warnings: &mut Vec<Problem>) -> BaseUrl {
     let Some(cut) = url.without_api_path() else { return url };
     let what = format!("the base URL ends with `/api/v1`, which every call adds: `{cut}` is used");
-    warnings.push(Problem::new(what).mend(format!("set `{BASE_URL}` to `{cut}`")));
+    warnings.push(Problem::new(ProblemId::ApiPath, what).mend(format!("set `{BASE_URL}` to `{cut}`")));
     cut
 }
 

@@ -7,6 +7,7 @@ mod extractor;
 mod foreign;
 mod handler;
 mod kind;
+mod problem_id;
 mod reason;
 mod rejection;
 mod retry;
@@ -30,6 +31,7 @@ pub use self::{
     extractor::PayloadRejection,
     handler::{HandlerError, IntoHandlerError, Result},
     kind::ErrorKind,
+    problem_id::ProblemId,
     retry::{Advice, Classifier, Retry},
     signature::SignatureError,
     startup::{Place, Problem, StartupError},

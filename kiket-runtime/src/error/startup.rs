@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf};
 
+use crate::error::problem_id::ProblemId;
+
 /// All problems that keep an extension from starting.
 ///
 /// `Display` prints each problem with its place and its fix. `Debug` prints the same, because Rust prints the error of
@@ -86,6 +88,7 @@ impl From<Problem> for Vec<Problem> {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    id: ProblemId,
     what: String,
     place: Option<Place>,
     mend: Option<String>,
@@ -93,8 +96,8 @@ pub struct Problem {
 
 impl Problem {
     /// A problem, in one sentence: lower case, no full stop, code in backticks, expected before found.
-    pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), place: None, mend: None }
+    pub(crate) fn new(id: ProblemId, what: impl Into<String>) -> Self {
+        Self { id, what: what.into(), place: None, mend: None }
     }
 
     /// Sets the place, where it is known.
@@ -109,6 +112,11 @@ impl Problem {
     pub(crate) fn mend(mut self, mend: impl Into<String>) -> Self {
         self.mend = Some(mend.into());
         self
+    }
+
+    /// The id, which stays the same when the words change.
+    pub fn id(&self) -> ProblemId {
+        self.id
     }
 
     /// The description of the problem.

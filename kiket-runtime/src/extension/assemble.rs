@@ -8,7 +8,7 @@ use crate::{
     config::{Config, Unreadable},
     dedupe::{MemoryStore, store_from_url},
     delivery::{HandlerKey, Services, Tasks},
-    error::{Findings, Problem, StartupError},
+    error::{Findings, Problem, ProblemId, StartupError},
     extension::{
         consistency::{disagreements, without_version},
         endpoints::endpoints,
@@ -125,7 +125,11 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
     let client = client_options(&config, options.outbound);
     let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
     let client = Client::new(client, clock.clone(), Arc::clone(&metrics));
-    warnings.extend(client.unusable().map(|why| Problem::new(format!("Kiket cannot be called: {why}"))));
+    warnings.extend(
+        client
+            .unusable()
+            .map(|why| Problem::new(ProblemId::CannotCall, format!("Kiket cannot be called: {why}"))),
+    );
     let context =
         TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
     let report =
@@ -216,6 +220,7 @@ fn deduplicator(
 
 fn without_id() -> Problem {
     Problem::new(
+        ProblemId::SharedStoreWithoutId,
         "the deduplication store may be shared, and the extension has no id: another one without an id would get its replies",
     )
     .mend("write `id: com.example.my_extension` into the manifest, or call the builder's `id`")
@@ -232,7 +237,8 @@ fn authenticator(
 ) -> Result<Authenticator, Vec<Problem>> {
     let mode = config.authentication;
     let signatures = mode.takes_signatures().then(|| Verifier::new(&config.secrets)).transpose();
-    let signatures = signatures.map_err(|unusable| vec![Problem::new(unusable.to_string())])?;
+    let signatures =
+        signatures.map_err(|unusable| vec![Problem::new(ProblemId::UnusableValue, unusable.to_string())])?;
     let tokens = || -> Result<_, Vec<Problem>> {
         // Used tokens are stored even if deduplication is off. In memory they have a store of their own: replies are large and
         // would evict them.
@@ -257,6 +263,7 @@ fn redactor(config: &Config) -> Redactor {
 /// Handlers cannot be kept from ending the process where panics abort it.
 fn fatal_panics(abort: bool) -> Option<Problem> {
     let problem = Problem::new(
+        ProblemId::PanicAbort,
         "with `panic = \"abort\"` the panic of a handler ends the process, and all running deliveries",
     );
     abort.then(|| problem.mend("remove `panic = \"abort\"` from the profile in `Cargo.toml`"))
@@ -271,7 +278,7 @@ fn load(source: &ManifestSource) -> Result<Option<Manifest>, Vec<Problem>> {
 }
 
 fn no_handlers() -> Problem {
-    Problem::new("there are no handlers").mend(
+    Problem::new(ProblemId::NoHandlers, "there are no handlers").mend(
         "annotate a function: `#[kiket::webhook(\"issue.created\", version = \"v1\")]`; handlers in a library crate are \
          linked when the program names it: `kiket::main!(crates = [my_library])`",
     )
@@ -284,7 +291,7 @@ fn wrong_prefix(prefix: &str) -> Option<Problem> {
     let right =
         prefix.is_empty() || prefix.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment));
     (!right).then(|| {
-        Problem::new(format!("`{prefix}` is not a prefix of paths"))
+        Problem::new(ProblemId::PathPrefix, format!("`{prefix}` is not a prefix of paths"))
             .mend("write it like `/kiket` or `/hooks/kiket`: a slash before every segment, none at the end")
     })
 }

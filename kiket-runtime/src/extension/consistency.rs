@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    error::{Place, Problem},
+    error::{Place, Problem, ProblemId},
     handler::Route,
     manifest::{DeclaredEvent, Manifest, closest},
     types::{EventVersion, other_name},
@@ -47,7 +47,7 @@ pub(crate) fn without_version(version: &EventVersion, routes: &[&Route]) -> Opti
     let names = lacking.into_iter().collect::<Vec<_>>().join(", ");
     let what = format!("the default version `{version}` has no handler for {names}");
     let mend = "a delivery of them without a version is refused with 404: add handlers, or change the default version";
-    (!names.is_empty()).then(|| Problem::new(what).mend(mend))
+    (!names.is_empty()).then(|| Problem::new(ProblemId::DefaultVersionUnhandled, what).mend(mend))
 }
 
 /// What is filed under an event, by either of its names.
@@ -75,7 +75,7 @@ fn undeclared<'a>(
         }
         None => format!("add `{event}` to the `hooks` of the manifest, or remove the handler"),
     };
-    Some(Problem::new(what).at(place).mend(mend))
+    Some(Problem::new(ProblemId::UndeclaredEvent, what).at(place).mend(mend))
 }
 
 fn unhandled<'a>(
@@ -95,7 +95,7 @@ fn unhandled<'a>(
         ),
     };
     Some(
-        Problem::new(format!("`{event}` is declared and has no handler"))
+        Problem::new(ProblemId::UnhandledEvent, format!("`{event}` is declared and has no handler"))
             .at(declaration.place().clone())
             .mend(mend),
     )
@@ -115,7 +115,7 @@ fn wrong_version(event: &str, declarations: &[&DeclaredEvent], routes: &[&Route]
     let mend = format!(
         "write a handler, `#[kiket::webhook(\"{event}\", version = \"{version}\")]`, or change the manifest"
     );
-    Some(Problem::new(what).at(declaration.place().clone()).mend(mend))
+    Some(Problem::new(ProblemId::UnhandledVersion, what).at(declaration.place().clone()).mend(mend))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    error::{Place, Problem},
+    error::{Place, Problem, ProblemId},
     extension::options::Collected,
     handler::{Handler, Registration},
 };
@@ -47,7 +47,7 @@ fn foreign_handlers(name: &str, registrations: &[&Registration]) -> Problem {
         .iter()
         .map(|registration| registration.place)
         .min_by_key(|place| (place.file(), place.line()));
-    Problem::new(what)
+    Problem::new(ProblemId::ForeignHandlers, what)
         .at(first.map(Place::from))
         .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder; where `Cargo.toml` renames it, `crates = [name_here = \"{name}\"]`"))
 }
@@ -64,11 +64,14 @@ pub(crate) fn without_handlers(registrations: &[&Registration], collected: &Coll
         named.iter().filter(|name| !registrations.iter().any(|registration| is_in(registration, name)));
     without
         .map(|name| {
-            Problem::new(format!("the crate `{name}` is named as part of this extension and has no handlers"))
-                .mend(format!(
-                    "a library that nothing uses is not linked: write `use {} as _;`, or do not name it",
-                    name.replace('-', "_")
-                ))
+            Problem::new(
+                ProblemId::LostHandlers,
+                format!("the crate `{name}` is named as part of this extension and has no handlers"),
+            )
+            .mend(format!(
+                "a library that nothing uses is not linked: write `use {} as _;`, or do not name it",
+                name.replace('-', "_")
+            ))
         })
         .collect()
 }
@@ -80,7 +83,10 @@ fn of_one_crate(registrations: &[&Registration]) -> Result<Vec<Handler>, Vec<Pro
     }
     let names = crates.into_iter().collect::<Vec<_>>();
     Err(vec![
-        Problem::new(format!("several crates have handlers: `{}`", names.join("`, `")))
-            .mend("name those whose handlers belong to this extension: `.crates([…])` on the builder"),
+        Problem::new(
+            ProblemId::ForeignHandlers,
+            format!("several crates have handlers: `{}`", names.join("`, `")),
+        )
+        .mend("name those whose handlers belong to this extension: `.crates([…])` on the builder"),
     ])
 }

@@ -4,7 +4,7 @@ use super::{
     node::{Mark, Node},
     source::Source,
 };
-use crate::error::{Place, Problem};
+use crate::error::{Place, Problem, ProblemId};
 
 /// The problems and warnings of one manifest as they are found.
 pub(super) struct Report<'a> {
@@ -19,13 +19,25 @@ impl<'a> Report<'a> {
     }
 
     /// Adds a problem, which refuses the manifest.
-    pub(super) fn problem(&mut self, at: Mark, what: impl Into<String>, mend: impl Into<String>) {
-        self.problems.push(Problem::new(what).at(self.source.place(at)).mend(mend));
+    pub(super) fn problem(
+        &mut self,
+        id: ProblemId,
+        at: Mark,
+        what: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
+        self.problems.push(Problem::new(id, what).at(self.source.place(at)).mend(mend));
     }
 
     /// Adds a warning.
-    pub(super) fn warning(&mut self, at: Mark, what: impl Into<String>, mend: impl Into<String>) {
-        self.warnings.push(Problem::new(what).at(self.source.place(at)).mend(mend));
+    pub(super) fn warning(
+        &mut self,
+        id: ProblemId,
+        at: Mark,
+        what: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
+        self.warnings.push(Problem::new(id, what).at(self.source.place(at)).mend(mend));
     }
 
     pub(super) fn place(&self, at: Mark) -> Place {
