@@ -1,6 +1,6 @@
 //! Builds an extension: loads manifest, configuration and handlers, and checks that they agree.
 
-use std::{mem, path::Path, sync::Arc, time::Duration};
+use std::{mem, sync::Arc};
 
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
@@ -13,8 +13,8 @@ use crate::{
         consistency::{disagreements, without_version},
         endpoints::endpoints,
         instance::{Extension, Parts},
-        options::{Dedupe, Limits, ManifestSource, Options},
-        registration::{collect, without_handlers},
+        options::{Dedupe, Options},
+        registration::{gather, without_handlers},
         report::Report,
         requirements::{missing_secrets, missing_settings, needed_secrets, unbound_tokens, unmet},
     },
@@ -36,8 +36,8 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     let mut handlers = mem::take(&mut options.handlers);
     let mut found = Findings::default();
     found.problems.extend(handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)));
-    let mut handlers_are_reported = !found.problems.is_empty();
-    let loaded = load(&options.manifest);
+    let are_explained = !found.problems.is_empty();
+    let loaded = options.manifest.load();
     let declared = loaded.as_ref().map(Option::as_ref).map_err(|_| Unreadable);
     let layered = Config::combine(
         mem::take(&mut options.layer),
@@ -47,19 +47,13 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     );
     let manifest = found.take(loaded);
     let config = found.take(layered.map(Some));
-    let collected = collect(&registrations, &options.collected);
-    handlers_are_reported |= collected.is_err();
-    handlers.extend(found.take(collected));
-    handlers.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
+    let handlers = gather(handlers, are_explained, &registrations, &options.collected, &mut found);
     found.problems.extend(unmet(&handlers, &options.states, config.as_ref()));
     let needed = needed_secrets(&handlers);
-    if handlers.is_empty() && !handlers_are_reported {
-        found.problems.push(no_handlers());
-    }
     found.problems.extend(wrong_prefix(&options.http.prefix));
     options.http.endpoints = found.take(manifest.as_ref().map_or(Ok(Vec::new()), endpoints));
     options.notes.extend(options.http.endpoints.iter().map(note_of_endpoint));
-    let timeout = |key: &HandlerKey| timeout(key, manifest.as_ref(), &options.limits);
+    let timeout = |key: &HandlerKey| options.limits.timeout(key, manifest.as_ref());
     let registry = found.take(Registry::new(handlers, &options.middleware, timeout).map(Some));
     found.warnings.extend(manifest.iter().flat_map(Manifest::warnings).cloned());
     if let Some(config) = &config {
@@ -269,21 +263,6 @@ fn fatal_panics(abort: bool) -> Option<Problem> {
     abort.then(|| problem.mend("remove `panic = \"abort\"` from the profile in `Cargo.toml`"))
 }
 
-fn load(source: &ManifestSource) -> Result<Option<Manifest>, Vec<Problem>> {
-    match source {
-        ManifestSource::None => Ok(None),
-        ManifestSource::At(path) => Manifest::load(path).map(Some),
-        ManifestSource::Searched => Manifest::of(Path::new("")),
-    }
-}
-
-fn no_handlers() -> Problem {
-    Problem::new(ProblemId::NoHandlers, "there are no handlers").mend(
-        "annotate a function: `#[kiket::webhook(\"issue.created\", version = \"v1\")]`; handlers in a library crate are \
-         linked when the program names it: `kiket::main!(crates = [my_library])`",
-    )
-}
-
 fn wrong_prefix(prefix: &str) -> Option<Problem> {
     let segment = |text: &str| {
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
@@ -294,14 +273,6 @@ fn wrong_prefix(prefix: &str) -> Option<Problem> {
         Problem::new(ProblemId::PathPrefix, format!("`{prefix}` is not a prefix of paths"))
             .mend("write it like `/kiket` or `/hooks/kiket`: a slash before every segment, none at the end")
     })
-}
-
-/// The timeout of a handler whose attribute has none: its hook in the manifest, else the callback, else the default.
-fn timeout(key: &HandlerKey, manifest: Option<&Manifest>, limits: &Limits) -> Duration {
-    let declared = manifest.and_then(|manifest| {
-        manifest.event_timeout(key.event.as_str()).or_else(|| manifest.callback_timeout())
-    });
-    declared.unwrap_or(limits.handler_timeout)
 }
 
 #[cfg(test)]

@@ -3,16 +3,39 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    error::{Place, Problem, ProblemId},
+    error::{Findings, Place, Problem, ProblemId},
     extension::options::Collected,
     handler::{Handler, Registration},
 };
 
-/// The annotated functions of the program that belong to the extension.
-pub(crate) fn collect(
+/// The handlers of the builder and the annotated functions, by their places. None at all are a problem, unless one says why:
+/// `are_explained`, for those of the builder.
+pub(crate) fn gather(
+    mut handlers: Vec<Handler>,
+    are_explained: bool,
     registrations: &[&Registration],
     collected: &Collected,
-) -> Result<Vec<Handler>, Vec<Problem>> {
+    found: &mut Findings,
+) -> Vec<Handler> {
+    let annotated = collect(registrations, collected);
+    let are_explained = are_explained || annotated.is_err();
+    handlers.extend(found.take(annotated));
+    handlers.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
+    if handlers.is_empty() && !are_explained {
+        found.problems.push(no_handlers());
+    }
+    handlers
+}
+
+fn no_handlers() -> Problem {
+    Problem::new(ProblemId::NoHandlers, "there are no handlers").mend(
+        "annotate a function: `#[kiket::webhook(\"issue.created\", version = \"v1\")]`; handlers in a library crate are \
+         linked when the program names it: `kiket::main!(crates = [my_library])`",
+    )
+}
+
+/// The annotated functions of the program that belong to the extension.
+fn collect(registrations: &[&Registration], collected: &Collected) -> Result<Vec<Handler>, Vec<Problem>> {
     match collected {
         Collected::None => Ok(Vec::new()),
         Collected::OfCrates { named, own } => {
