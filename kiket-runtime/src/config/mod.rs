@@ -221,6 +221,15 @@ impl Config {
     }
 }
 
+/// What is wrong or doubtful about the secrets that stand in a manifest.
+pub(crate) fn judged(manifest: &Manifest) -> Findings {
+    let mut found = Findings::default();
+    found.warnings.extend(manifest.settings().iter().filter_map(doubtful_default));
+    let secrets = Layer::manifest(manifest, &Environment::given([])).webhook_secrets;
+    secrets.into_iter().flatten().for_each(|secret| drop(secret.take(&mut found)));
+    found
+}
+
 /// The variables that kiket reads and that are not UTF-8.
 fn not_utf8(
     environment: &Environment,

@@ -21,7 +21,7 @@ pub(crate) use self::{
     chain::Chain,
     rejection::Rejection,
     retry::Classifiers,
-    startup::Findings,
+    startup::{Findings, Fix},
     token::TokenError,
     undecodable::{located, undecodable},
 };

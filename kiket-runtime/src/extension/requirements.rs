@@ -6,7 +6,7 @@ use crate::{
     auth::TokenRules,
     config::Config,
     delivery::TypeMap,
-    error::{Place, Problem, ProblemId},
+    error::{Fix, Place, Problem, ProblemId},
     handler::Handler,
     manifest::Manifest,
     types::Authentication,
@@ -48,9 +48,11 @@ pub(crate) fn unbound_tokens(mode: Authentication, rules: &TokenRules) -> Option
 }
 
 /// The secrets that handlers require, each with one of its handlers.
-pub(crate) fn needed_secrets(handlers: &[Handler]) -> BTreeMap<&'static str, (String, Place)> {
+pub(crate) fn needed_secrets<'h>(
+    handlers: impl IntoIterator<Item = &'h Handler>,
+) -> BTreeMap<&'static str, (String, Place)> {
     let needed = handlers
-        .iter()
+        .into_iter()
         .flat_map(|handler| handler.requirements.secrets.iter().map(move |key| (*key, handler)));
     needed.map(|(key, handler)| (key, (handler.function.to_string(), handler.place.into()))).collect()
 }
@@ -73,6 +75,22 @@ pub(crate) fn missing_secrets<'n>(
         )
         .at(place.clone())
         .mend(mend)
+    })
+}
+
+/// The required secrets that the manifest does not declare: Kiket does not ask for them.
+pub(crate) fn undeclared_secrets<'n>(
+    needed: &'n BTreeMap<&'static str, (String, Place)>,
+    manifest: &'n Manifest,
+) -> impl Iterator<Item = Problem> + 'n {
+    let is_declared = |key: &str| manifest.settings().iter().any(|setting| setting.key() == key);
+    needed.iter().filter(move |(key, _)| !is_declared(key)).map(|(key, (function, place))| {
+        let file = manifest.path().display();
+        let what = format!("`{function}` needs the secret `{key}`, and `{file}` does not declare it");
+        Problem::new(ProblemId::UndeclaredSecret, what)
+            .at(place.clone())
+            .mend(format!("add `- key: {key}` with `secret: true` to the `settings` of the manifest"))
+            .fixed_by(Fix::AddSetting { key: (*key).to_owned(), secret: true, required: true })
     })
 }
 

@@ -4,7 +4,7 @@ use super::{
     node::Map,
     report::{Report, quoted},
 };
-use crate::error::ProblemId;
+use crate::error::{Fix, ProblemId};
 
 /// The keys at the top of a manifest, in any form.
 pub(super) const TOP: &[&str] = &[
@@ -38,6 +38,7 @@ pub(super) fn warn(map: &Map, known: &[&str], report: &mut Report<'_>) {
                 format!("{} is not read; did you mean `{meant}`?", quoted(&entry.key)),
                 format!("write `{meant}`, or leave it if it is for another tool"),
             );
+            report.fix(Fix::RenameKey { from: entry.key.clone(), to: meant.to_owned() });
         }
     }
 }

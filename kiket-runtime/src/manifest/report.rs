@@ -4,7 +4,7 @@ use super::{
     node::{Mark, Node},
     source::Source,
 };
-use crate::error::{Place, Problem, ProblemId};
+use crate::error::{Fix, Place, Problem, ProblemId};
 
 /// The problems and warnings of one manifest as they are found.
 pub(super) struct Report<'a> {
@@ -38,6 +38,12 @@ impl<'a> Report<'a> {
         mend: impl Into<String>,
     ) {
         self.warnings.push(Problem::new(id, what).at(self.source.place(at)).mend(mend));
+    }
+
+    /// Adds the change that mends the last warning.
+    pub(super) fn fix(&mut self, fix: Fix) {
+        let last = self.warnings.pop();
+        self.warnings.extend(last.map(|warning| warning.fixed_by(fix)));
     }
 
     pub(super) fn place(&self, at: Mark) -> Place {
