@@ -5,10 +5,9 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    completions,
+    check, completions,
     exit::{Exit, Result},
-    extension::Target,
-    man,
+    explain, handlers, man,
     shell::Shell,
 };
 
@@ -32,14 +31,20 @@ pub(crate) struct Tool {
 /// One command each.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Check(check::Args),
     Completions(completions::Args),
+    Explain(explain::Args),
+    Handlers(handlers::Args),
     Man(man::Args),
 }
 
 impl Command {
     pub(crate) fn run(self, shell: &Shell) -> Result<Exit> {
         match self {
+            Self::Check(args) => check::run(&args, shell),
             Self::Completions(args) => completions::run(&args, Tool::command(), shell),
+            Self::Explain(args) => explain::run(&args, shell),
+            Self::Handlers(args) => handlers::run(&args, shell),
             Self::Man(args) => man::run(&args, Tool::command(), shell),
         }
     }

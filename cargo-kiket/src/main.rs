@@ -1,9 +1,12 @@
 //! `cargo kiket`: the developer tool of extensions. Each command is a module of its own.
 
+mod check;
 mod command;
 mod completions;
 mod exit;
+mod explain;
 mod extension;
+mod handlers;
 mod man;
 mod shell;
 
