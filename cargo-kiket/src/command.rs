@@ -7,9 +7,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::{
     completions,
     exit::{Exit, Result},
-    extension::Target,
-    man,
+    man, new, probe,
     shell::Shell,
+    sign, verify,
 };
 
 /// The developer tool of Kiket extensions: makes, checks, calls and probes them, offline and without an account
@@ -32,15 +32,23 @@ pub(crate) struct Tool {
 /// One command each.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    New(new::Args),
     Completions(completions::Args),
     Man(man::Args),
+    Probe(probe::Args),
+    Sign(sign::Args),
+    Verify(verify::Args),
 }
 
 impl Command {
     pub(crate) fn run(self, shell: &Shell) -> Result<Exit> {
         match self {
+            Self::New(args) => new::run(&args, shell),
             Self::Completions(args) => completions::run(&args, Tool::command(), shell),
             Self::Man(args) => man::run(&args, Tool::command(), shell),
+            Self::Probe(args) => probe::run(&args, shell),
+            Self::Sign(args) => sign::run(&args, shell),
+            Self::Verify(args) => verify::run(&args, shell),
         }
     }
 }

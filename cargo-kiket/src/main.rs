@@ -2,10 +2,20 @@
 
 mod command;
 mod completions;
+mod diagnosis;
+mod environment;
 mod exit;
 mod extension;
+mod http;
+mod input;
 mod man;
+mod new;
+mod probe;
+mod secret;
 mod shell;
+mod sign;
+mod time;
+mod verify;
 
 use std::process::ExitCode;
 

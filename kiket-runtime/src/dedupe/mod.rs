@@ -28,8 +28,10 @@ mod postgres;
 mod probe;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(any(feature = "postgres", feature = "redis"))]
+#[cfg(feature = "postgres")]
 mod thread;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod timeout;
 mod url;
 
 pub(crate) use self::memory::Name;

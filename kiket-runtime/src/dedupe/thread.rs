@@ -1,20 +1,18 @@
-//! The thread that runs the connections of a store.
+//! The thread that runs the connections of a store whose workers share them.
 //!
 //! A connection lives in the runtime that made it. Each worker of the server has its own runtime, which also runs handlers:
 //! a handler that blocks would delay every delivery that uses a connection made there, and a worker that ends first would
 //! close such connections while others have replies to commit.
 
-use std::{io, thread, time::Duration};
+use std::{io, thread};
 
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
 };
 
+use super::timeout::OPERATION;
 use crate::store::StoreError;
-
-/// The timeout of an operation, with its retries.
-pub(super) const OPERATION: Duration = Duration::from_secs(3);
 
 /// Runs the operations of a store. The thread ends when this is dropped.
 pub(super) struct StoreThread {
@@ -52,7 +50,6 @@ impl StoreThread {
     }
 
     /// Runs `work` in the background.
-    #[cfg(feature = "postgres")]
     pub(super) fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(work);
     }

@@ -19,7 +19,7 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::{client::install_tls_provider, dedupe::thread::OPERATION};
+use crate::{client::install_tls_provider, dedupe::timeout::OPERATION};
 
 /// The timeout of connecting.
 pub(super) const CONNECT: Duration = Duration::from_secs(2);

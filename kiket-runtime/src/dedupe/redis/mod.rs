@@ -5,13 +5,19 @@ mod servers;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, Script, ServerErrorKind, ToRedisArgs, Value};
+use redis::{
+    Arg, Cmd, ErrorKind, FromRedisValue, RedisError, RedisWrite as _, Script, ServerErrorKind, Value,
+};
+use tokio::runtime::{Handle, Id};
 
 use self::{
     failure::{failed, is_stale},
-    servers::{Link, Servers},
+    servers::Servers,
 };
-use super::{probe::probe, thread::StoreThread};
+use super::{
+    probe::probe,
+    timeout::{OPERATION, in_time},
+};
 use crate::{
     client::install_tls_provider,
     store::{
@@ -27,22 +33,17 @@ use crate::{
 /// cluster. Redis must not evict keys: set `maxmemory-policy noeviction`. A replica that is promoted may lack the last
 /// operations, because replication is asynchronous.
 ///
-/// A connection that is lost, silent, or leads to a replica is closed, and the operation is retried on a new one, at the next
-/// address if the URL has several: `redis://first:6379,second:6379`. No connection is used for more than five minutes. A
-/// cluster is recognised by its redirects, which the feature `cluster` follows.
+/// Each Tokio runtime that uses it has a connection of its own, and so each worker of the server. A connection that is lost,
+/// silent, or leads to a replica is closed, and the operation is retried on a new one, at the next address if the URL has
+/// several: `redis://first:6379,second:6379`. No connection is used for more than five minutes. A cluster is recognised by its
+/// redirects, which the feature `cluster` follows.
 ///
 /// `rediss://` is TLS, with the certificates of the operating system.
 ///
 /// An ACL for it: `~kiket:dedupe:* +eval +evalsha +hget +hmget +hset +hdel +pexpire +pttl +del +info`, and `+cluster` in a
 /// cluster.
 pub struct RedisStore {
-    shared: Arc<Shared>,
-    thread: StoreThread,
-}
-
-/// What the operations in the store's thread use.
-struct Shared {
-    servers: Servers,
+    servers: Arc<Servers>,
     begin: Operation,
     commit: Operation,
     release: Operation,
@@ -109,67 +110,58 @@ impl RedisStore {
         })?;
         let [begin, commit, release] =
             [BEGIN, COMMIT, RELEASE].map(|text| Operation { text, script: Script::new(text) });
-        let shared = Arc::new(Shared { servers, begin, commit, release });
-        Ok(Self { shared, thread: StoreThread::start("kiket-redis")? })
+        Ok(Self { servers: Arc::new(servers), begin, commit, release })
     }
 
-    /// Runs an operation in the store's thread, with a timeout. It is retried on a new connection where that may help.
-    async fn step<T, Tried>(
-        &self,
-        step: impl Fn(Arc<Shared>, Link) -> Tried + Send + 'static,
-    ) -> Result<T, StoreError>
+    /// Sends a command, or the script itself if the server does not know its hash, with a timeout. It runs in the runtime of
+    /// the caller, to its end even if the caller is dropped: a connection to a silent server is left then, too.
+    async fn send<T>(&self, call: Cmd, script: Option<&'static str>) -> Result<T, StoreError>
     where
-        T: Send + 'static,
-        Tried: Future<Output = Result<T, RedisError>> + Send,
+        T: FromRedisValue + Send + 'static,
     {
-        let shared = Arc::clone(&self.shared);
-        let tried = async move {
-            let mut tries = 1;
-            loop {
-                let found = match shared.servers.link().await {
-                    Ok((link, number)) => match step(Arc::clone(&shared), link).await {
-                        Err(error) if is_stale(&error) => {
-                            shared.servers.leave(number, &error).await;
-                            Err(error)
-                        }
-                        result => return result.map_err(|error| failed(&error)),
-                    },
-                    Err(error) => Err(error),
-                };
-                match found {
-                    Err(error) if tries == TRIES => return Err(failed(&error)),
-                    Err(error) if error.is_io_error() || is_stale(&error) => tries += 1,
-                    result => return result.map_err(|error| failed(&error)),
+        let outside = |error| StoreError::new("Redis is used outside of a Tokio runtime").because(error);
+        let runtime = Handle::try_current().map_err(outside)?;
+        let (servers, id) = (Arc::clone(&self.servers), runtime.id());
+        let sent = runtime.spawn(in_time(OPERATION, async move {
+            match (retried(&servers, id, &call).await, script) {
+                (Err(error), Some(script))
+                    if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) =>
+                {
+                    retried(&servers, id, &with_text(&call, script)).await
                 }
+                (result, _) => result,
             }
-        };
-        self.thread.run("Redis", tried).await
+        }));
+        let sent = sent.await.map_err(|error| StoreError::new("the runtime has ended").because(error))?;
+        sent.ok_or_else(|| StoreError::too_slow("Redis", OPERATION))?.map_err(|error| failed(&error))
     }
 
     /// Runs an operation of the owner of a lease.
-    async fn owned(
-        &self,
-        call: Call,
-        operation: fn(&Shared) -> &Operation,
-    ) -> Result<LeaseState, StoreError> {
-        let held = self.step(move |shared, link| {
-            let call = call.clone();
-            async move { call.run::<i64>(operation(&shared), link).await }
-        });
-        Ok(if held.await? == 0 { LeaseState::Lost } else { LeaseState::Held })
+    async fn owned(&self, operation: &Operation, call: Cmd) -> Result<LeaseState, StoreError> {
+        let held: i64 = self.send(call, Some(operation.text)).await?;
+        Ok(if held == 0 { LeaseState::Lost } else { LeaseState::Held })
+    }
+}
+
+/// Sends a command, and again on a new connection where that may help.
+async fn retried<T: FromRedisValue>(servers: &Servers, runtime: Id, command: &Cmd) -> Result<T, RedisError> {
+    let mut tries = 1;
+    loop {
+        match servers.send(runtime, command).await {
+            Err(error) if tries < TRIES && is_stale(&error) => tries += 1,
+            result => return result,
+        }
     }
 }
 
 impl DedupeStore for RedisStore {
     fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
-        let token = LeaseToken::unique();
-        let call = Call::new(key, token).with(millis(lease));
         Box::pin(async move {
-            let found = self.step(move |shared, link| {
-                let call = call.clone();
-                async move { call.run(&shared.begin, link).await }
-            });
-            let (state, number, retry, body, request): (i64, i64, i64, Vec<u8>, String) = found.await?;
+            let token = LeaseToken::unique();
+            let mut call = self.begin.call(key, token);
+            call.arg(millis(lease));
+            let found: (i64, i64, i64, Vec<u8>, String) = self.send(call, Some(self.begin.text)).await?;
+            let (state, number, retry, body, request) = found;
             Ok(match state {
                 0 => BeginOutcome::Leased(token),
                 1 => BeginOutcome::Running { remaining: Duration::from_millis(number.max(1).unsigned_abs()) },
@@ -187,28 +179,23 @@ impl DedupeStore for RedisStore {
         reply: &'s StoredReply,
         retention: Duration,
     ) -> StoreFuture<'s, LeaseState> {
-        let call = Call::new(key, *token)
-            .with(reply.status().as_u16())
-            .with(reply.retry_seconds())
-            .with(&reply.body()[..])
-            .with(millis(retention))
-            .with(reply.request_text());
-        Box::pin(self.owned(call, |shared| &shared.commit))
+        let mut call = self.commit.call(key, *token);
+        call.arg(reply.status().as_u16()).arg(reply.retry_seconds()).arg(&reply.body()[..]);
+        call.arg(millis(retention)).arg(reply.request_text());
+        Box::pin(self.owned(&self.commit, call))
     }
 
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
-        let call = Call::new(key, *token);
-        Box::pin(self.owned(call, |shared| &shared.release))
+        Box::pin(self.owned(&self.release, self.release.call(key, *token)))
     }
 
     /// Connects, runs every operation once, and warns of a server that evicts keys.
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             probe(self).await?;
-            let info = self.step(|_, mut link| async move {
-                link.send::<Value>(Cmd::new().arg("INFO").arg("memory")).await
-            });
-            match info.await {
+            let mut info = Cmd::new();
+            info.arg("INFO").arg("memory");
+            match self.send::<Value>(info, None).await {
                 Ok(info) => {
                     if let Some(policy) = texts(&info).iter().find_map(|info| evicting(info)) {
                         tracing::warn!(
@@ -227,39 +214,28 @@ impl DedupeStore for RedisStore {
     }
 }
 
-/// The key and the arguments of a script, as they are sent.
-#[derive(Clone)]
-struct Call {
-    key: Arc<str>,
-    arguments: Vec<Vec<u8>>,
+impl Operation {
+    /// The call of the script by its hash, to which the further arguments are added.
+    fn call(&self, key: &DedupeKey, token: LeaseToken) -> Cmd {
+        let mut call = Cmd::new();
+        call.arg("EVALSHA").arg(self.script.get_hash()).arg(1);
+        // The text in braces chooses the slot in a cluster.
+        call.write_arg_fmt(format_args!("kiket:dedupe:{{{key}}}"));
+        call.write_arg_fmt(token);
+        call
+    }
 }
 
-impl Call {
-    fn new(key: &DedupeKey, token: LeaseToken) -> Self {
-        // The text in braces chooses the slot in a cluster.
-        let key = format!("kiket:dedupe:{{{key}}}").into();
-        Self { key, arguments: Vec::with_capacity(6) }.with(token.to_string())
-    }
-
-    fn with(mut self, argument: impl ToRedisArgs) -> Self {
-        argument.write_redis_args(&mut self.arguments);
-        self
-    }
-
-    /// Sends the hash of the script, and the script if the server does not know it.
-    async fn run<T: FromRedisValue>(self, operation: &Operation, mut link: Link) -> Result<T, RedisError> {
-        let command = |name, script: &str| {
-            let mut command = Cmd::new();
-            command.arg(name).arg(script).arg(1).arg(&*self.key).arg(&self.arguments);
-            command
-        };
-        match link.send(&command("EVALSHA", operation.script.get_hash())).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                link.send(&command("EVAL", operation.text)).await
-            }
-            result => result,
+/// A call with the script in the place of its hash.
+fn with_text(call: &Cmd, script: &str) -> Cmd {
+    let mut with_text = Cmd::new();
+    with_text.arg("EVAL").arg(script);
+    for argument in call.args_iter().skip(2) {
+        if let Arg::Simple(argument) = argument {
+            with_text.arg(argument);
         }
     }
+    with_text
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -1,6 +1,14 @@
 //! The servers of Redis that a URL names, and the connection to the one that takes writes, or to a cluster.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    io,
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo as _,
@@ -8,7 +16,10 @@ use redis::{
 };
 #[cfg(feature = "cluster")]
 use redis::{cluster::ClusterClient, cluster_async::ClusterConnection};
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{runtime::Id, sync::Mutex, time::Instant};
+
+use super::failure::is_stale;
+use crate::dedupe::timeout::in_time;
 
 /// The timeout of connecting.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -17,29 +28,36 @@ const COMMAND: Duration = Duration::from_secs(1);
 /// The greatest age of a connection: after a failover, an old one may lead to a server that takes no part any more.
 const OLDEST: Duration = Duration::from_secs(300);
 
-/// The servers that the URL names, and the connection to one of them.
+/// The servers that the URL names, and a connection for each runtime that uses them.
+///
+/// A connection lives in the runtime that made it, and ends with it. So none is lent to another one: a worker that ends closes no
+/// connection that others use, and a handler that blocks its worker holds up none of theirs.
 pub(super) struct Servers {
     clients: Vec<Client>,
     #[cfg(feature = "cluster")]
     cluster: Option<ClusterClient>,
-    current: Mutex<Current>,
+    /// How many times an address was given up for the next one.
+    address: AtomicUsize,
+    /// Whether a server has redirected to another one.
+    clustered: AtomicBool,
+    /// Those of ended runtimes stay for a while.
+    places: std::sync::Mutex<HashMap<Id, Arc<Place>>>,
 }
 
-/// The connection that operations share.
-#[derive(Default)]
-struct Current {
-    link: Option<(Link, Instant)>,
-    /// How many connections were made, up to this one.
-    number: u64,
-    /// How many times an address was given up for the next one.
+/// The place of a runtime's connection.
+type Place = Mutex<Option<Arc<Connection>>>;
+
+/// A connection that the operations of a runtime share.
+struct Connection {
+    link: Link,
+    since: Instant,
+    /// The value of [`Servers::address`] that it was made with.
     address: usize,
-    /// Whether a server has redirected to another one.
-    clustered: bool,
 }
 
 /// A connection to one server, or to all of a cluster. Clones share it.
 #[derive(Clone)]
-pub(super) enum Link {
+enum Link {
     One(MultiplexedConnection),
     #[cfg(feature = "cluster")]
     Cluster(ClusterConnection),
@@ -57,55 +75,93 @@ impl Servers {
                 .build()
                 .ok(), // not with a socket, which no cluster has
             clients: targets.into_iter().map(Client::open).collect::<Result<_, _>>()?,
-            current: Mutex::default(),
+            address: AtomicUsize::new(0),
+            clustered: AtomicBool::new(false),
+            places: std::sync::Mutex::default(),
         })
     }
 
-    /// The connection, and its number. One is made if there is none, or if it is old; others wait for it meanwhile.
-    pub(super) async fn link(&self) -> Result<(Link, u64), RedisError> {
-        let mut current = self.current.lock().await;
-        if let Some((link, since)) = &current.link
-            && (link.renews_itself() || since.elapsed() < OLDEST)
+    /// Sends a command over the connection of the runtime of that id, which is the caller's. If another connection may help,
+    /// that one is closed.
+    pub(super) async fn send<T>(&self, runtime: Id, command: &Cmd) -> Result<T, RedisError>
+    where
+        T: FromRedisValue,
+    {
+        let place = self.place(runtime);
+        let connection = self.connection(&place).await?;
+        let sent = connection.link.clone().send(command).await;
+        if let Err(error) = &sent
+            && is_stale(error)
         {
-            return Ok((link.clone(), current.number));
+            self.leave(&place, &connection, error).await;
         }
-        current.link = None;
-        current.number += 1;
-        match self.connect(current.address, current.clustered).await {
-            Ok(link) => {
-                current.link = Some((link.clone(), Instant::now()));
-                Ok((link, current.number))
-            }
-            Err(error) => {
-                current.address += 1;
-                Err(error)
-            }
-        }
+        sent
     }
 
-    async fn connect(&self, address: usize, clustered: bool) -> Result<Link, RedisError> {
+    fn place(&self, runtime: Id) -> Arc<Place> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = places.get(&runtime) {
+            return Arc::clone(place);
+        }
+        // A runtime has ended, or makes a new connection next time.
+        places.retain(|_, place| {
+            let is_young = |it: &Arc<Connection>| it.since.elapsed() < OLDEST;
+            Arc::strong_count(place) > 1 || place.try_lock().is_ok_and(|it| it.as_ref().is_some_and(is_young))
+        });
+        Arc::clone(places.entry(runtime).or_default())
+    }
+
+    /// The connection of a place. One is made if there is none, or if it is old; others wait for it meanwhile.
+    async fn connection(&self, place: &Place) -> Result<Arc<Connection>, RedisError> {
+        let mut current = place.lock().await;
+        if let Some(connection) = current.as_ref().filter(|connection| connection.is_usable()) {
+            return Ok(Arc::clone(connection));
+        }
+        *current = None;
+        let address = self.address.load(Ordering::Relaxed);
+        let made = in_time(CONNECT, self.connect(address)).await.unwrap_or_else(|| Err(silent()));
+        let link = made.inspect_err(|_| self.give_up(address))?;
+        let connection = Connection { link, since: Instant::now(), address };
+        Ok(Arc::clone(current.insert(Arc::new(connection))))
+    }
+
+    /// Leaves an address for the next one, unless another runtime has.
+    fn give_up(&self, address: usize) {
+        let next = address.wrapping_add(1);
+        let _ = self.address.compare_exchange(address, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    async fn connect(&self, address: usize) -> Result<Link, RedisError> {
         #[cfg(feature = "cluster")]
-        if let (true, Some(cluster)) = (clustered, &self.cluster) {
+        if let (true, Some(cluster)) = (self.clustered.load(Ordering::Relaxed), &self.cluster) {
             return cluster.get_async_connection().await.map(Link::Cluster);
         }
-        let _ = clustered;
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(COMMAND));
+        // Their timeouts are ours.
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let none = || RedisError::from((ErrorKind::InvalidClientConfig, "no address"));
         let client = self.clients.get(address % self.clients.len().max(1)).ok_or_else(none)?;
         client.get_multiplexed_async_connection_with_config(&config).await.map(Link::One)
     }
 
-    /// Closes the connection of that number, for the reason of `error`.
-    pub(super) async fn leave(&self, number: u64, error: &RedisError) {
-        let mut current = self.current.lock().await;
-        current.clustered |= error.redirect_node().is_some();
-        let own = current.link.as_ref().is_some_and(|(link, _)| !link.renews_itself());
-        if current.number == number && own {
-            current.link = None;
-            current.address += 1;
+    /// Closes the connection of a place, for the reason of `error`.
+    async fn leave(&self, place: &Place, connection: &Arc<Connection>, error: &RedisError) {
+        if error.redirect_node().is_some() {
+            self.clustered.store(true, Ordering::Relaxed);
         }
+        if connection.link.renews_itself() {
+            return;
+        }
+        self.give_up(connection.address);
+        let mut current = place.lock().await;
+        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, connection)) {
+            *current = None;
+        }
+    }
+}
+
+impl Connection {
+    fn is_usable(&self) -> bool {
+        self.link.renews_itself() || self.since.elapsed() < OLDEST
     }
 }
 
@@ -115,13 +171,19 @@ impl Link {
         !matches!(self, Self::One(_))
     }
 
-    pub(super) async fn send<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, RedisError> {
-        match self {
-            Self::One(connection) => command.query_async(connection).await,
+    async fn send<T: FromRedisValue>(mut self, command: &Cmd) -> Result<T, RedisError> {
+        match &mut self {
+            Self::One(connection) => {
+                in_time(COMMAND, command.query_async(connection)).await.unwrap_or_else(|| Err(silent()))
+            }
             #[cfg(feature = "cluster")]
             Self::Cluster(connection) => command.query_async(connection).await,
         }
     }
+}
+
+fn silent() -> RedisError {
+    io::Error::from(io::ErrorKind::TimedOut).into()
 }
 
 /// The URL of each server of `scheme://user:password@first:6379,second:6379/0`.

@@ -127,6 +127,82 @@ async fn a_store_outlives_the_runtime_that_used_it_first() {
     assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Running { .. }));
 }
 
+/// How many connections a Redis has, beside this one, and how many it had so far.
+fn connections(redis: &Redis) -> (usize, usize) {
+    let mut connection = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+    let list: String = redis::cmd("CLIENT").arg("LIST").query(&mut connection).unwrap();
+    let ids = list.lines().map(|line| line["id=".len()..].split(' ').next().unwrap().parse().unwrap());
+    (list.lines().count() - 1, ids.max().unwrap())
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn each_runtime_has_a_connection_of_its_own() {
+    let Some(redis) = Redis::start_own(&[]) else { return };
+    let store = redis.store();
+    let begin = async |id: &str| {
+        let key = DedupeKey::new("runtimes", id);
+        assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
+    };
+    let (first, second) = (runtime(), runtime());
+    for round in ["1", "2"] {
+        // Neither runs while the other one does.
+        first.block_on(begin(&format!("first-{round}")));
+        second.block_on(begin(&format!("second-{round}")));
+        assert_eq!(connections(&redis).0, 2);
+    }
+    // A connection ends with its runtime.
+    drop(first);
+    while connections(&redis).0 > 1 {}
+    second.block_on(begin("second-3"));
+    assert_eq!(connections(&redis).0, 1);
+}
+
+#[test]
+fn a_blocked_worker_does_not_give_its_connection_up() {
+    let Some(redis) = Redis::start_own(&[]) else { return };
+    let (store, key) = (Arc::new(redis.store()), DedupeKey::new("blocked", "id:1"));
+    runtime().block_on(async {
+        let BeginOutcome::Leased(token) = store.begin(&key, LEASE).await.unwrap() else {
+            panic!("it is the first")
+        };
+        let made = connections(&redis).1;
+        let commit = tokio::spawn(async move {
+            let reply = StoredReply::new(StatusCode::OK, "1");
+            store.commit(&key, &token, &reply, LEASE).await
+        });
+        // The operation is about to send its command. A handler blocks for longer than its timeouts.
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        std::thread::sleep(Duration::from_millis(3_500));
+        assert_eq!(commit.await.unwrap().unwrap(), LeaseState::Held);
+        assert_eq!(connections(&redis).1, made + 1, "only that which asks now");
+    });
+}
+
+#[test]
+fn an_operation_outlives_its_caller() {
+    let Some(redis) = Redis::start_own(&[]) else { return };
+    let (store, key) = (redis.store(), DedupeKey::new("dropped", "id:1"));
+    runtime().block_on(async {
+        let cut = tokio::time::timeout(Duration::ZERO, store.begin(&key, LEASE)).await;
+        assert!(cut.is_err());
+        assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Running { .. }));
+    });
+}
+
+#[test]
+fn outside_of_tokio_it_is_an_error() {
+    let store = RedisStore::new("redis://localhost").unwrap();
+    let begun =
+        std::pin::pin!(store.check()).poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    let std::task::Poll::Ready(Err(error)) = begun else { panic!("{begun:?}") };
+    assert!(error.to_string().contains("outside of a Tokio runtime"), "{error}");
+}
+
 /// Leads each new connection to the Redis whose socket it was given last.
 struct Forwarder {
     url: String,
