@@ -140,7 +140,7 @@ where
 }
 
 /// How long the last spans may take where the server has not sent them.
-const LAST_SPANS: Duration = Duration::from_secs(2);
+const LAST_SPANS: Duration = Duration::from_secs(5);
 
 /// How long the last lines may take.
 const LAST_LINES: Duration = Duration::from_secs(1);
