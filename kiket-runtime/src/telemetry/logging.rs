@@ -21,8 +21,8 @@ use tracing_subscriber::{
 };
 
 use super::{
-    json::{JsonLine, JsonMembers},
-    output::log_writer,
+    json::JsonLines,
+    output::{log_writer, stdout},
 };
 use crate::config::log_filter;
 
@@ -84,12 +84,12 @@ impl Log {
             Err(unreadable) => (None, Some(unreadable)),
         };
         let registry = registry().with(filter.unwrap_or_else(default_filter));
-        let log = fmt::layer().with_target(false).with_writer(log_writer).log_internal_errors(false);
         let on_terminal = std::io::stdout().is_terminal();
         let subscriber = if on_terminal {
+            let log = fmt::layer().with_target(false).with_writer(log_writer).log_internal_errors(false);
             registry.with(log).into()
         } else {
-            registry.with(log.fmt_fields(JsonMembers).event_format(JsonLine)).into()
+            registry.with(JsonLines(|line| stdout().write(line))).into()
         };
         Self { subscriber, on_terminal, unreadable }
     }
