@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    completions,
+    completions, doctor,
     exit::{Exit, Result},
     man, new, probe,
     shell::Shell,
@@ -34,6 +34,7 @@ pub(crate) struct Tool {
 pub(crate) enum Command {
     New(new::Args),
     Completions(completions::Args),
+    Doctor(doctor::Args),
     Man(man::Args),
     Probe(probe::Args),
     Sign(sign::Args),
@@ -45,6 +46,7 @@ impl Command {
         match self {
             Self::New(args) => new::run(&args, shell),
             Self::Completions(args) => completions::run(&args, Tool::command(), shell),
+            Self::Doctor(args) => doctor::run(&args, shell),
             Self::Man(args) => man::run(&args, Tool::command(), shell),
             Self::Probe(args) => probe::run(&args, shell),
             Self::Sign(args) => sign::run(&args, shell),

@@ -3,6 +3,7 @@
 mod command;
 mod completions;
 mod diagnosis;
+mod doctor;
 mod environment;
 mod exit;
 mod extension;
