@@ -82,6 +82,8 @@ fn a_good_machine_has_nothing_to_fix() {
     machine.check(&[], "port", "ok", "is free");
     machine.check(&[], "dedupe", "ok", "memory of the process");
     machine.check(&[], "clock", "unknown", "no server was asked");
+    machine.check(&[], "handlers", "unknown", "there is no `Cargo.toml` here");
+    assert_eq!(machine.findings(&["--no-build"], "handlers"), []);
     let text = String::from_utf8(machine.doctor(&[]).stdout).unwrap();
     assert!(text.contains("ok    port          `127.0.0.1:0` is free\n"), "{text}");
     assert!(
@@ -90,6 +92,26 @@ fn a_good_machine_has_nothing_to_fix() {
         ),
         "{text}"
     );
+}
+
+#[test]
+fn a_package_without_a_program_is_named() {
+    let mut machine = Machine::new(&[("CARGO_NET_OFFLINE", "true")]);
+    let target = machine.folder.path().join("target").display().to_string();
+    machine.variables.push(("CARGO_TARGET_DIR", target));
+    std::fs::write(
+        machine.folder.path().join("Cargo.toml"),
+        "[package]\nname = \"empty\"\nedition = \"2024\"\n",
+    )
+    .unwrap();
+    std::fs::create_dir(machine.folder.path().join("src")).unwrap();
+    std::fs::write(machine.folder.path().join("src/lib.rs"), "").unwrap();
+    machine.check(&[], "handlers", "unknown", "there is no program here");
+    // A program that answers as one of kiket does.
+    let answer = r#"{"format":1,"problems":[{"id":"KIKET-E0209","severity":"error","what":"`a` is lost","help":"use it"}]}"#;
+    let main = format!("fn main() {{ println!(\"{{}}\", {answer:?}); }}");
+    std::fs::write(machine.folder.path().join("src/main.rs"), main).unwrap();
+    machine.check(&[], "handlers", "fix", "`a` is lost");
 }
 
 #[test]

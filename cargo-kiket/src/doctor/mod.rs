@@ -2,6 +2,7 @@
 
 mod finding;
 mod machine;
+mod program;
 mod store;
 
 use std::{
@@ -17,6 +18,7 @@ use self::finding::{Finding, State};
 use crate::{
     environment,
     exit::{Exit, Result},
+    extension::Target,
     http,
     shell::Shell,
 };
@@ -24,7 +26,8 @@ use crate::{
 /// Looks at this machine and at the configuration, and says what to fix
 ///
 /// It reads the variables and the manifest as the start does, looks at certificates, port, disk and file system, and connects
-/// to the store of `KIKET_DEDUPE_URL`, where it writes and deletes one key. Nothing else is called, unless you ask for it.
+/// to the store of `KIKET_DEDUPE_URL`, where it writes and deletes one key. In the folder of a package it builds the program,
+/// and asks it for its handlers. Nothing else is called, unless you ask for it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo kiket doctor
@@ -42,6 +45,11 @@ pub(crate) struct Args {
     /// The folder of files that the extension writes
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     folder: PathBuf,
+    /// Does not build the program to look for its handlers
+    #[arg(long)]
+    no_build: bool,
+    #[command(flatten)]
+    target: Target,
 }
 
 #[derive(Serialize)]
@@ -49,6 +57,7 @@ struct Report {
     findings: Vec<Finding>,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "all commands have this form")]
 pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
     let variables =
         || std::env::current_dir().map(|folder| environment::of_cargo(&folder)).unwrap_or_default();
@@ -82,6 +91,9 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
     findings.extend(store::examine(internals::dedupe_url(variables()).as_ref()));
     findings.push(machine::folder(&args.folder));
     findings.push(machine::disk(&args.folder));
+    if !args.no_build {
+        findings.push(program::examine(&args.target));
+    }
 
     let worst = findings.iter().map(|finding| finding.state).max();
     let report = Report { findings };
