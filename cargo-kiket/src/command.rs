@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    check, completions,
+    check, completions, doctor,
     exit::{Exit, Result},
     explain, handlers, man, new, probe,
     shell::Shell,
@@ -37,6 +37,7 @@ pub(crate) enum Command {
     Completions(completions::Args),
     Explain(explain::Args),
     Handlers(handlers::Args),
+    Doctor(doctor::Args),
     Man(man::Args),
     Probe(probe::Args),
     Sign(sign::Args),
@@ -51,6 +52,7 @@ impl Command {
             Self::Completions(args) => completions::run(&args, Tool::command(), shell),
             Self::Explain(args) => explain::run(&args, shell),
             Self::Handlers(args) => handlers::run(&args, shell),
+            Self::Doctor(args) => doctor::run(&args, shell),
             Self::Man(args) => man::run(&args, Tool::command(), shell),
             Self::Probe(args) => probe::run(&args, shell),
             Self::Sign(args) => sign::run(&args, shell),

@@ -4,6 +4,7 @@ mod check;
 mod command;
 mod completions;
 mod diagnosis;
+mod doctor;
 mod environment;
 mod exit;
 mod explain;

@@ -377,7 +377,7 @@ impl Attacks<'_, '_> {
             let attack = self.target.signed(body.to_owned()).method(method.clone());
             match self.send(attack) {
                 Ok(response) if response.status < 400 => {
-                    taken.push(format!("{method} gets {}", response.status))
+                    taken.push(format!("{method} gets {}", response.status));
                 }
                 Ok(_) => {}
                 Err(why) => return Kind::Method.is(Outcome::Undecided, format!("{method}: {}", shown(&why))),

@@ -65,8 +65,8 @@ impl Attack {
         self
     }
 
-    pub(super) fn timestamp(self, value: impl ToString) -> Self {
-        self.header(signature::TIMESTAMP_HEADER, value.to_string())
+    pub(super) fn timestamp(self, value: impl std::fmt::Display) -> Self {
+        self.header(signature::TIMESTAMP_HEADER, format!("{value}"))
     }
 
     pub(super) fn signature(self, value: impl Into<String>) -> Self {
