@@ -44,6 +44,7 @@
 //! | the server, health checks, graceful shutdown | [`http`] |
 //! | routes of your own, background tasks | [`ExtensionBuilder::routes`], [`background`](ExtensionBuilder::background) |
 //! | logs, telemetry, counters | [`telemetry`] |
+//! | traces (OpenTelemetry) | the crate [`kiket-otel`](https://docs.rs/kiket-otel) |
 //! | tests, a fake platform | [`testing`] |
 //!
 //! # Platforms

@@ -1,6 +1,11 @@
 //! The names that the test kit, the benches and the fuzz targets use. Nothing here is stable.
 
-use std::{borrow::Cow, path::Path, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use actix_web::{HttpResponse, web::Payload};
 use serde::Deserialize;
@@ -9,9 +14,9 @@ use serde_json::Value;
 use crate::{
     auth::{Auth, Authentic, Grant, Token, refusal},
     client::Client,
-    config::{Config, Environment, Layer, Settings},
+    config::{Config, Environment, Layer, Settings, no_secret, webhook_secret_file},
     delivery::{self, Delivery, Envelope, HandlerKey, JsonText, Request, Services, Target, Tasks, TypeMap},
-    error::{Classifiers, Place, Problem, Rejection, StartupError},
+    error::{Classifiers, Findings, Place, Problem, Rejection, StartupError},
     extension::{Extension, ExtensionBuilder},
     handler::{Context, Handler, Registration},
     http,
@@ -21,7 +26,10 @@ use crate::{
     types::{Clock, EventName, EventVersion, Headers, Secret, after},
 };
 
-pub use crate::client::{ListRead, read_list, read_retry_after};
+pub use crate::{
+    client::{ListRead, read_list, read_retry_after},
+    types::{Mutex, rfc3339},
+};
 
 /// The parts of the context of an invented delivery.
 #[allow(missing_debug_implementations)] // settings and body must not be printed
@@ -83,6 +91,29 @@ pub fn settings_of(manifest: &Manifest) -> Option<Settings> {
     layer.add_webhook_secret(Secret::new("0123456789abcdef"));
     let config = Config::combine(layer, Vec::new(), &Environment::given([]), Ok(Some(manifest)));
     config.ok().map(|config| config.settings)
+}
+
+/// The live webhook secrets and the warnings about them, as the start reads and judges them: those of `files`, or else of the
+/// environment of the process with `more` variables, or else of `manifest`. In an error are the problems of all of them.
+pub fn webhook_secrets(
+    files: &[PathBuf],
+    more: Vec<(String, String)>,
+    manifest: Option<&Manifest>,
+) -> Result<(Vec<Secret>, Vec<Problem>), Vec<Problem>> {
+    let environment = Environment::process_with(more);
+    let layer = Layer::environment(&environment);
+    let layer =
+        layer.or(manifest.map(|manifest| Layer::manifest(manifest, &environment)).unwrap_or_default());
+    let given = match files {
+        [] => layer.webhook_secrets.into_iter().flatten().chain(layer.previous_secret).collect(),
+        files => files.iter().map(|file| webhook_secret_file("--secret-file", file)).collect::<Vec<_>>(),
+    };
+    let mut found = Findings::default();
+    if given.is_empty() {
+        found.problems.push(no_secret(manifest));
+    }
+    let secrets: Vec<_> = given.into_iter().filter_map(|given| given.take(&mut found)).collect();
+    if found.problems.is_empty() { Ok((secrets, found.warnings)) } else { Err(found.problems) }
 }
 
 /// The defaults of builders in tests.

@@ -15,6 +15,7 @@ use crate::{
     error::{HandlerError, Result, StartupError},
     extension::{Extension, ExtensionBuilder},
     telemetry::{Log, flush_output, install_panic_hook, stderr},
+    traces::traced,
 };
 
 /// The names that the derives of models and payloads use.
@@ -42,6 +43,35 @@ macro_rules! __a_webhook_handler_is_a_free_function {
             $crate::private::submit! { $($registration)* }
         };
     };
+}
+
+/// What `kiket-otel` needs.
+pub mod traces {
+    use tracing_subscriber::{Layer, Registry};
+
+    pub use crate::traces::{Attempt, Counts, Refusal, Traces, set};
+    use crate::{client, telemetry};
+
+    /// Prepares the process: it has a TLS provider, and keeps the redactors of its extensions.
+    pub fn prepare() {
+        client::install_tls_provider();
+        telemetry::keep_redactors();
+    }
+
+    /// A text without the secrets that are known since the start of an extension.
+    pub fn redacted(text: &str) -> Option<String> {
+        telemetry::redacted(text)
+    }
+
+    /// Whether the process has a log subscriber.
+    pub fn has_log() -> bool {
+        telemetry::is_subscribed()
+    }
+
+    /// Makes the log of `kiket::main!` that of the process, with a layer beside it, unless there is another subscriber.
+    pub fn install_log(layer: Box<dyn Layer<Registry> + Send + Sync>) {
+        telemetry::Log::beside(layer).install();
+    }
 }
 
 /// What `kiket::main!` runs: the extension of the crate that `module` is in, and of `crates`. A hook and a TLS provider of
@@ -75,9 +105,13 @@ where
             ExitCode::FAILURE
         }
     };
+    traced(|traces| traces.close(LAST_SPANS));
     flush_output(LAST_LINES);
     code
 }
+
+/// How long the last spans may take where the server has not sent them.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// How long the last lines may take.
 const LAST_LINES: Duration = Duration::from_secs(1);

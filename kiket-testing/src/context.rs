@@ -8,6 +8,8 @@ use kiket_runtime::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::setters::setters;
+
 /// Starts to make up the context of a delivery of `event` in `version`.
 ///
 /// ```
@@ -50,23 +52,30 @@ impl ContextBuilder {
         self
     }
 
-    /// The client that the handler calls Kiket with, like that of an extension which points to a
-    /// [`FakePlatform`](crate::FakePlatform). Without one, every call fails for want of a token.
-    pub fn client(mut self, client: Client) -> Self {
-        self.0.client = Some(client);
-        self
-    }
-
-    /// A setting.
-    pub fn setting(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.0.settings.push((key.into(), value.into()));
-        self
-    }
-
-    /// A header.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.0.headers.push((name.to_owned(), value.to_owned()));
-        self
+    setters! {
+        /// The client that the handler calls Kiket with, like that of an extension which points to a
+        /// [`FakePlatform`](crate::FakePlatform). Without one, every call fails for want of a token.
+        client(client: Client) => |builder| builder.0.client = Some(client);
+        /// A setting.
+        setting(key: impl Into<String>, value: impl Into<Value>) =>
+            |builder| builder.0.settings.push((key.into(), value.into()));
+        /// A header.
+        header(name: &str, value: &str) =>
+            |builder| builder.0.headers.push((name.to_owned(), value.to_owned()));
+        /// The whole body, of which the context reads id and time.
+        body(body: Value) => |builder| builder.0.body = body;
+        /// A secret of the delivery, for [`Context::secret`]. It comes before one in the body.
+        ///
+        /// ```
+        /// let context = kiket_testing::context("issue.created", "v1").secret("SLACK_TOKEN", "xoxb").build();
+        /// assert_eq!(context.secret("SLACK_TOKEN").unwrap().expose(), "xoxb");
+        /// ```
+        secret(key: impl Into<String>, value: impl Into<String>) =>
+            |builder| builder.1.insert(key.into(), Value::String(value.into()));
+        /// When the delivery was signed, in Unix seconds. It is also [`Context::now`].
+        signed_at(unix_seconds: u64) => |builder| builder.0.signed_at = unix_seconds;
+        /// How long the handler may still run.
+        remaining(remaining: Duration) => |builder| builder.0.remaining = remaining;
     }
 
     /// The id of the delivery, as its body would have it.
@@ -77,38 +86,9 @@ impl ContextBuilder {
         self
     }
 
-    /// The whole body, of which the context reads id and time.
-    pub fn body(mut self, body: Value) -> Self {
-        self.0.body = body;
-        self
-    }
-
-    /// A secret of the delivery, for [`Context::secret`]. It comes before one in the body.
-    ///
-    /// ```
-    /// let context = kiket_testing::context("issue.created", "v1").secret("SLACK_TOKEN", "xoxb").build();
-    /// assert_eq!(context.secret("SLACK_TOKEN").unwrap().expose(), "xoxb");
-    /// ```
-    pub fn secret(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.1.insert(key.into(), Value::String(value.into()));
-        self
-    }
-
     /// The scopes of the delivery's runtime token, as if that had been verified.
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.0.scopes = Some(scopes.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// When the delivery was signed, in Unix seconds. It is also [`Context::now`].
-    pub fn signed_at(mut self, unix_seconds: u64) -> Self {
-        self.0.signed_at = unix_seconds;
-        self
-    }
-
-    /// How long the handler may still run.
-    pub fn remaining(mut self, remaining: Duration) -> Self {
-        self.0.remaining = remaining;
         self
     }
 

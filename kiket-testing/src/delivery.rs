@@ -7,6 +7,8 @@ use kiket_runtime::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::setters::setters;
+
 /// Starts a delivery of `event` in `version` with `payload` as its body.
 ///
 /// # Panics
@@ -56,10 +58,18 @@ pub struct DeliveryBuilder {
 }
 
 impl DeliveryBuilder {
-    /// Sends these bytes instead of the payload.
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
-        self
+    setters! {
+        /// Sends these bytes instead of the payload.
+        body(body: impl Into<Vec<u8>>) => |delivery| delivery.body = body.into();
+        /// Sends to this path (and query) instead of `/v/{version}/webhooks/{event}`.
+        path(path: impl Into<String>) => |delivery| delivery.path = path.into();
+        /// Adds a header.
+        header(name: impl Into<String>, value: impl Into<String>) =>
+            |delivery| delivery.headers.push((name.into(), value.into()));
+        /// Signs with this secret instead of the extension's.
+        secret(secret: impl Into<String>) => |delivery| delivery.secret = Some(secret.into());
+        /// Signs at this time (Unix seconds) instead of now.
+        signed_at(unix_seconds: u64) => |delivery| delivery.signed_at = Some(unix_seconds);
     }
 
     /// Puts a runtime token into the body, where Kiket puts it: `authentication.runtime_token`. A body that is no JSON
@@ -73,30 +83,6 @@ impl DeliveryBuilder {
             authentication["runtime_token"] = token.into().into();
             self.body = Value::Object(body).to_string().into();
         }
-        self
-    }
-
-    /// Sends to this path (and query) instead of `/v/{version}/webhooks/{event}`.
-    pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.path = path.into();
-        self
-    }
-
-    /// Adds a header.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// Signs with this secret instead of the extension's.
-    pub fn secret(mut self, secret: impl Into<String>) -> Self {
-        self.secret = Some(secret.into());
-        self
-    }
-
-    /// Signs at this time (Unix seconds) instead of now.
-    pub fn signed_at(mut self, unix_seconds: u64) -> Self {
-        self.signed_at = Some(unix_seconds);
         self
     }
 

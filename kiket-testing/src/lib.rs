@@ -32,8 +32,10 @@ mod context;
 mod dedupe_store_conformance;
 mod delivery;
 mod extension;
+mod fixtures;
 mod platform;
 mod response;
+mod setters;
 mod token;
 
 pub use self::{
@@ -41,6 +43,7 @@ pub use self::{
     dedupe_store_conformance::dedupe_store_conformance,
     delivery::{DeliveryBuilder, SignedDelivery, delivery, delivery_of},
     extension::{SECRET, TestCall, TestExtension},
+    fixtures::{Fixture, fixture, fixtures},
     platform::{Attempt, Call, Expectation, Failure, FakePlatform, FakePlatformBuilder},
     response::TestResponse,
     token::TokenIssuer,

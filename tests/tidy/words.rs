@@ -121,7 +121,9 @@ fn comments_cite_what_is_in_the_repository() {
 fn every_file_is_on_the_map_with_its_own_words() {
     let map = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let mut missing = Vec::new();
-    for folder in ["kiket-macros/src", "kiket-runtime/src", "kiket-testing/src"] {
+    for folder in
+        ["cargo-kiket/src", "kiket-macros/src", "kiket-otel/src", "kiket-runtime/src", "kiket-testing/src"]
+    {
         for (file, text) in sources(folder) {
             let name = file[folder.len()..].trim_start_matches('/');
             let purpose = text.lines().next().and_then(|line| line.strip_prefix("//! ")).unwrap_or_default();
@@ -147,8 +149,9 @@ fn weight(folder: &str) -> usize {
 /// What production builds compile, and what tests do. A feature that needs more says so here, with its reason.
 #[test]
 fn the_crates_keep_their_weight() {
-    // Of the runtime, 900 are metrics: what is counted, its text, and the listener.
-    for (folder, most) in [("kiket-runtime/src", 20_000), ("kiket-testing/src", 3_400)] {
+    // Of the runtime, 900 are metrics: what is counted, its text, and the listener. The room beyond 20,000 is for what the
+    // developer tool asks of an extension, and for traces.
+    for (folder, most) in [("kiket-runtime/src", 20_600), ("kiket-testing/src", 3_400)] {
         let lines = weight(folder);
         println!("{folder}: {lines} lines of code, {most} at most");
         assert!(lines <= most, "{folder} has {lines} lines of code, more than {most}");

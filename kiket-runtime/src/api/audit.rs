@@ -3,16 +3,16 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
-use serde_json::{Map, Value};
 
 use super::{
+    bodies::bodies,
     merkle::{self, Hash, Node, ProofError},
     setters::filter,
 };
 use crate::{
-    client::{Client, Idempotency, Paginator, Request, resources},
+    client::{Client, Idempotency, Paginator, Request},
     error::{ClientError, ClientErrorKind},
-    types::{Id, Timestamp, unknown_members},
+    types::{Id, Timestamp},
 };
 
 /// The audit trail of the organisation: records are collected in Merkle trees, whose roots are published in a blockchain.
@@ -81,120 +81,130 @@ impl fmt::Display for AnchorStatus {
     }
 }
 
-/// A Merkle tree of audit records, and the place where its root is published.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Anchor {
-    /// The id of the anchor.
-    pub id: Id,
-    /// The root of the tree: 32 bytes in hex, behind `0x`.
-    #[serde(deserialize_with = "root")]
-    pub merkle_root: String,
-    /// The number of records.
-    #[serde(default)]
-    pub leaf_count: u64,
-    /// The status.
-    pub status: AnchorStatus,
-    /// The blockchain, like `polygon_mainnet`.
-    pub network: Option<String>,
-    /// The transaction that published the root.
-    pub tx_hash: Option<String>,
-    /// The block of that transaction.
-    pub block_number: Option<u64>,
-    /// The time of the block.
-    pub block_timestamp: Option<Timestamp>,
-    /// The time of the first record.
-    pub first_record_at: Option<Timestamp>,
-    /// The time of the last record.
-    pub last_record_at: Option<Timestamp>,
-    /// The time of the confirmation by the blockchain.
-    pub confirmed_at: Option<Timestamp>,
-    /// The time of creation.
-    pub created_at: Option<Timestamp>,
-    /// The page that shows the transaction.
-    pub explorer_url: Option<String>,
-    /// The records, if the call included them.
-    #[serde(default)]
-    pub records: Vec<AnchorRecord>,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
-}
+bodies! {
+    /// A Merkle tree of audit records, and the place where its root is published.
+    pub struct Anchor = "anchor", "anchors" {
+        /// The id of the anchor.
+        pub id: Id,
+        /// The root of the tree: 32 bytes in hex, behind `0x`.
+        #[serde(deserialize_with = "root")]
+        pub merkle_root: String,
+        /// The number of records.
+        #[serde(default)]
+        pub leaf_count: u64,
+        /// The status.
+        pub status: AnchorStatus,
+        /// The blockchain, like `polygon_mainnet`.
+        pub network: Option<String>,
+        /// The transaction that published the root.
+        pub tx_hash: Option<String>,
+        /// The block of that transaction.
+        pub block_number: Option<u64>,
+        /// The time of the block.
+        pub block_timestamp: Option<Timestamp>,
+        /// The time of the first record.
+        pub first_record_at: Option<Timestamp>,
+        /// The time of the last record.
+        pub last_record_at: Option<Timestamp>,
+        /// The time of the confirmation by the blockchain.
+        pub confirmed_at: Option<Timestamp>,
+        /// The time of creation.
+        pub created_at: Option<Timestamp>,
+        /// The page that shows the transaction.
+        pub explorer_url: Option<String>,
+        /// The records, if the call included them.
+        #[serde(default)]
+        pub records: Vec<AnchorRecord>,
+    }
 
-resources! { Anchor: "anchor", "anchors"; }
+    /// A record in the tree of an [`Anchor`].
+    pub struct AnchorRecord {
+        /// The id of the record.
+        pub id: Id,
+        /// The type of the record, like `AuditLog`.
+        #[serde(rename = "type")]
+        pub record_type: Option<String>,
+        /// The index among the leaves, from 0 on.
+        #[serde(default)]
+        pub leaf_index: u64,
+        /// The hash of the record, which is the leaf: 32 bytes in hex, behind `0x`.
+        #[serde(deserialize_with = "leaf")]
+        pub content_hash: String,
+    }
 
-/// A record in the tree of an [`Anchor`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AnchorRecord {
-    /// The id of the record.
-    pub id: Id,
-    /// The type of the record, like `AuditLog`.
-    #[serde(rename = "type")]
-    pub record_type: Option<String>,
-    /// The index among the leaves, from 0 on.
-    #[serde(default)]
-    pub leaf_index: u64,
-    /// The hash of the record, which is the leaf: 32 bytes in hex, behind `0x`.
-    #[serde(deserialize_with = "leaf")]
-    pub content_hash: String,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
-}
+    /// The proof that a record is in the tree of an anchor.
+    ///
+    /// ```
+    /// let proof: kiket_runtime::api::AuditProof = serde_json::from_value(serde_json::json!({
+    ///     "record_id": 1,
+    ///     "content_hash": "8ed3f6ad685b959ead7022518e1af76cd816f8e8ec7ccdda1ed4018e8f2223f8",
+    ///     "merkle_root": "8450e9a90d144185def662fffc477da5e0325d80be5de388ec20d9c58d6c72d0",
+    ///     "proof": ["f44e64e75f3948e9f73f8dfa94721c4ce8cbb4f265c4790c702b2d41cfbf2753"],
+    /// }))?;
+    /// assert!(proof.check(&proof.content_hash, &proof.merkle_root).is_ok());
+    /// assert!(proof.check(&"00".repeat(32), &proof.merkle_root).is_err());
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub struct AuditProof {
+        /// The id of the record.
+        pub record_id: Id,
+        /// The type of the record, like `AuditLog`.
+        pub record_type: Option<String>,
+        /// The hash of the record, which is the leaf, as Kiket has it.
+        #[serde(deserialize_with = "leaf")]
+        pub content_hash: String,
+        /// The id of the anchor.
+        pub anchor_id: Option<Id>,
+        /// The root of the tree, as Kiket has it.
+        #[serde(deserialize_with = "root")]
+        pub merkle_root: String,
+        /// The index of the record among the leaves, from 0 on.
+        #[serde(default)]
+        pub leaf_index: u64,
+        /// The number of leaves.
+        #[serde(default)]
+        pub leaf_count: u64,
+        /// The siblings on the path from the leaf to the root.
+        pub proof: Vec<String>,
+        /// The blockchain, like `polygon_mainnet`.
+        pub network: Option<String>,
+        /// The transaction that published the root.
+        pub tx_hash: Option<String>,
+        /// The block of that transaction.
+        pub block_number: Option<u64>,
+        /// The time of the block.
+        pub block_timestamp: Option<Timestamp>,
+        /// Whether Kiket says that the proof holds; use [`check`](Self::check) to verify it yourself.
+        #[serde(default)]
+        pub verified: bool,
+        /// The page that shows the proof.
+        pub verification_url: Option<String>,
+    }
 
-/// The proof that a record is in the tree of an anchor.
-///
-/// ```
-/// let proof: kiket_runtime::api::AuditProof = serde_json::from_value(serde_json::json!({
-///     "record_id": 1,
-///     "content_hash": "8ed3f6ad685b959ead7022518e1af76cd816f8e8ec7ccdda1ed4018e8f2223f8",
-///     "merkle_root": "8450e9a90d144185def662fffc477da5e0325d80be5de388ec20d9c58d6c72d0",
-///     "proof": ["f44e64e75f3948e9f73f8dfa94721c4ce8cbb4f265c4790c702b2d41cfbf2753"],
-/// }))?;
-/// assert!(proof.check(&proof.content_hash, &proof.merkle_root).is_ok());
-/// assert!(proof.check(&"00".repeat(32), &proof.merkle_root).is_err());
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AuditProof {
-    /// The id of the record.
-    pub record_id: Id,
-    /// The type of the record, like `AuditLog`.
-    pub record_type: Option<String>,
-    /// The hash of the record, which is the leaf, as Kiket has it.
-    #[serde(deserialize_with = "leaf")]
-    pub content_hash: String,
-    /// The id of the anchor.
-    pub anchor_id: Option<Id>,
-    /// The root of the tree, as Kiket has it.
-    #[serde(deserialize_with = "root")]
-    pub merkle_root: String,
-    /// The index of the record among the leaves, from 0 on.
-    #[serde(default)]
-    pub leaf_index: u64,
-    /// The number of leaves.
-    #[serde(default)]
-    pub leaf_count: u64,
-    /// The siblings on the path from the leaf to the root.
-    pub proof: Vec<String>,
-    /// The blockchain, like `polygon_mainnet`.
-    pub network: Option<String>,
-    /// The transaction that published the root.
-    pub tx_hash: Option<String>,
-    /// The block of that transaction.
-    pub block_number: Option<u64>,
-    /// The time of the block.
-    pub block_timestamp: Option<Timestamp>,
-    /// Whether Kiket says that the proof holds; use [`check`](Self::check) to verify it yourself.
-    #[serde(default)]
-    pub verified: bool,
-    /// The page that shows the proof.
-    pub verification_url: Option<String>,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
+    /// The result of [`Audit::verify`].
+    #[must_use = "check `verified`"]
+    pub struct Verification {
+        /// Whether the proof holds and the root is in the blockchain.
+        pub verified: bool,
+        /// Whether the proof leads to the root.
+        pub proof_valid: bool,
+        /// Whether the root is in the blockchain.
+        pub blockchain_verified: bool,
+        /// The hash of the record.
+        pub content_hash: Option<String>,
+        /// The root of the tree.
+        pub merkle_root: Option<String>,
+        /// The block that has the root.
+        pub block_number: Option<u64>,
+        /// The time of the block.
+        pub block_timestamp: Option<Timestamp>,
+        /// The blockchain, like `polygon_mainnet`.
+        pub network: Option<String>,
+        /// The page that shows the transaction.
+        pub explorer_url: Option<String>,
+        /// Kiket's description of what is wrong.
+        pub error: Option<String>,
+    }
 }
 
 impl AuditProof {
@@ -212,36 +222,6 @@ impl AuditProof {
     fn check_itself(&self) -> Result<(), ProofError> {
         self.check(&self.content_hash, &self.merkle_root)
     }
-}
-
-/// The result of [`Audit::verify`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[must_use = "check `verified`"]
-#[non_exhaustive]
-pub struct Verification {
-    /// Whether the proof holds and the root is in the blockchain.
-    pub verified: bool,
-    /// Whether the proof leads to the root.
-    pub proof_valid: bool,
-    /// Whether the root is in the blockchain.
-    pub blockchain_verified: bool,
-    /// The hash of the record.
-    pub content_hash: Option<String>,
-    /// The root of the tree.
-    pub merkle_root: Option<String>,
-    /// The block that has the root.
-    pub block_number: Option<u64>,
-    /// The time of the block.
-    pub block_timestamp: Option<Timestamp>,
-    /// The blockchain, like `polygon_mainnet`.
-    pub network: Option<String>,
-    /// The page that shows the transaction.
-    pub explorer_url: Option<String>,
-    /// Kiket's description of what is wrong.
-    pub error: Option<String>,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
 }
 
 impl Verification {

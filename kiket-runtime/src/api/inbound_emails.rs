@@ -1,13 +1,13 @@
 //! E-mails that an extension forwards to Kiket.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::setters::setters;
+use super::{bodies::bodies, setters::setters};
 use crate::{
-    client::{Client, Request, resources},
+    client::{Client, Request},
     error::ClientError,
-    types::{Id, unknown_members},
+    types::Id,
 };
 
 /// E-mails that the extension received elsewhere and forwards to Kiket.
@@ -155,20 +155,16 @@ impl From<EmailAttachment> for Value {
     }
 }
 
-/// An e-mail, as Kiket received it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ReceivedEmail {
-    /// The id of the e-mail.
-    pub id: Id,
-    /// The status of its processing, like `pending`.
-    pub status: String,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
+bodies! {
+    /// An e-mail, as Kiket received it.
+    #[derive(Eq)]
+    pub struct ReceivedEmail = "inbound_email", "inbound_emails" {
+        /// The id of the e-mail.
+        pub id: Id,
+        /// The status of its processing, like `pending`.
+        pub status: String,
+    }
 }
-
-resources! { ReceivedEmail: "inbound_email", "inbound_emails"; }
 
 impl InboundEmails {
     /// Forwards an e-mail to Kiket.

@@ -6,11 +6,11 @@ use http::{HeaderName, Method};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Value};
 
-use super::setters::setters;
+use super::{bodies::bodies, setters::setters};
 use crate::{
     client::{CallerCredentials, Client, Idempotency, Request},
     error::{ClientError, ClientErrorKind},
-    types::{Id, Secret, Timestamp, unknown_members, whole_seconds},
+    types::{Id, Secret, Timestamp, whole_seconds},
 };
 
 /// The ingestion of raw events and evidence into an organisation.
@@ -47,54 +47,142 @@ pub struct Ingestion {
     credentials: Result<Arc<CallerCredentials>, &'static str>,
 }
 
-/// An event of another system, as it was received.
-///
-/// ```
-/// use kiket_runtime::api::RawEvent;
-/// use serde_json::json;
-///
-/// let event = RawEvent::new("github", "pull_request", "github:1", json!({ "action": "closed" }))
-///     .metadata(json!({ "deliveryId": "d-1" }));
-/// assert_eq!(
-///     serde_json::to_value(&event)?,
-///     json!({
-///         "sourceSystem": "github", "sourceEventType": "pull_request", "idempotencyKey": "github:1",
-///         "payload": { "action": "closed" }, "metadata": { "deliveryId": "d-1" },
-///     })
-/// );
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[must_use = "an event does nothing until it is ingested"]
-#[non_exhaustive]
-pub struct RawEvent {
-    /// The system where it happened, like `github`.
-    pub source_system: String,
-    /// The type of the event there, like `pull_request`.
-    pub source_event_type: String,
-    /// The id of the event there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source_event_id: Option<String>,
-    /// The idempotency key: Kiket stores one event per key.
-    pub idempotency_key: String,
-    /// The workspace.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub workspace_id: Option<Id>,
-    /// The process.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub process_id: Option<Id>,
-    /// The event, as it was received: a JSON object.
-    pub payload: Value,
-    /// Further data: a JSON object.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub metadata: Value,
-    /// The retention policy: a JSON object.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub retention_policy: Value,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
+bodies! {
+    /// An event of another system, as it was received.
+    ///
+    /// ```
+    /// use kiket_runtime::api::RawEvent;
+    /// use serde_json::json;
+    ///
+    /// let event = RawEvent::new("github", "pull_request", "github:1", json!({ "action": "closed" }))
+    ///     .metadata(json!({ "deliveryId": "d-1" }));
+    /// assert_eq!(
+    ///     serde_json::to_value(&event)?,
+    ///     json!({
+    ///         "sourceSystem": "github", "sourceEventType": "pull_request", "idempotencyKey": "github:1",
+    ///         "payload": { "action": "closed" }, "metadata": { "deliveryId": "d-1" },
+    ///     })
+    /// );
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[serde(rename_all = "camelCase")]
+    #[must_use = "an event does nothing until it is ingested"]
+    pub struct RawEvent {
+        /// The system where it happened, like `github`.
+        pub source_system: String,
+        /// The type of the event there, like `pull_request`.
+        pub source_event_type: String,
+        /// The id of the event there.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub source_event_id: Option<String>,
+        /// The idempotency key: Kiket stores one event per key.
+        pub idempotency_key: String,
+        /// The workspace.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub workspace_id: Option<Id>,
+        /// The process.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub process_id: Option<Id>,
+        /// The event, as it was received: a JSON object.
+        pub payload: Value,
+        /// Further data: a JSON object.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        pub metadata: Value,
+        /// The retention policy: a JSON object.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        pub retention_policy: Value,
+    }
+
+    /// A raw event, as Kiket stores it.
+    #[serde(rename_all = "camelCase")]
+    pub struct StoredRawEvent {
+        /// The id of the event at Kiket.
+        pub id: Id,
+        /// The organisation.
+        pub organization_id: Option<Id>,
+        /// The workspace.
+        pub workspace_id: Option<Id>,
+        /// The process.
+        pub process_id: Option<Id>,
+        /// The system where it happened, like `github`.
+        pub source_system: Option<String>,
+        /// The type of the event there, like `pull_request`.
+        pub source_event_type: String,
+        /// The id of the event there.
+        pub source_event_id: Option<String>,
+        /// The idempotency key.
+        pub idempotency_key: Option<String>,
+        /// The status of its processing.
+        pub status: Option<String>,
+        /// The time when Kiket received it.
+        pub received_at: Option<Timestamp>,
+        /// The event, as it was received.
+        #[serde(default)]
+        pub payload: Value,
+        /// Further data.
+        #[serde(default)]
+        pub metadata: Value,
+    }
+
+    /// The response to an ingested raw event.
+    #[serde(rename_all = "camelCase")]
+    pub struct Ingested {
+        /// The event, as Kiket stores it.
+        pub raw_event: StoredRawEvent,
+        /// Whether Kiket already had an event with this idempotency key, which is the one returned.
+        #[serde(default)]
+        pub duplicate: bool,
+    }
+
+    /// Evidence that something was done.
+    ///
+    /// ```
+    /// use kiket_runtime::api::Evidence;
+    /// use serde_json::json;
+    ///
+    /// let evidence = Evidence::new("approval", "Approved by Ada", "slack", "slack:C1:17").case("case-1");
+    /// assert_eq!(
+    ///     serde_json::to_value(&evidence)?,
+    ///     json!({
+    ///         "evidenceType": "approval", "title": "Approved by Ada", "sourceSystem": "slack",
+    ///         "dedupeKey": "slack:C1:17", "caseId": "case-1",
+    ///     })
+    /// );
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[serde(rename_all = "camelCase")]
+    #[must_use = "evidence does nothing until it is sent"]
+    pub struct Evidence {
+        /// The type of the evidence, like `approval`.
+        pub evidence_type: String,
+        /// The title.
+        pub title: String,
+        /// The system that it is from, like `slack`.
+        pub source_system: String,
+        /// The deduplication key: Kiket stores one piece of evidence per key.
+        pub dedupe_key: String,
+        /// The object that it is evidence of, in its system.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub source_object_id: Option<String>,
+        /// The workspace.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub workspace_id: Option<Id>,
+        /// The process.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub process_id: Option<Id>,
+        /// The case.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub case_id: Option<Id>,
+        /// The time of its capture.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub captured_at: Option<Timestamp>,
+        /// The evidence itself: a JSON object.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        pub payload: Value,
+        /// The retention policy: a JSON object.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        pub retention_policy: Value,
+    }
 }
 
 impl RawEvent {
@@ -132,112 +220,6 @@ setters! {
     metadata(plain Value) => metadata;
     /// The retention policy: a JSON object.
     retention_policy(plain Value) => retention_policy;
-}
-
-/// A raw event, as Kiket stores it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct StoredRawEvent {
-    /// The id of the event at Kiket.
-    pub id: Id,
-    /// The organisation.
-    pub organization_id: Option<Id>,
-    /// The workspace.
-    pub workspace_id: Option<Id>,
-    /// The process.
-    pub process_id: Option<Id>,
-    /// The system where it happened, like `github`.
-    pub source_system: Option<String>,
-    /// The type of the event there, like `pull_request`.
-    pub source_event_type: String,
-    /// The id of the event there.
-    pub source_event_id: Option<String>,
-    /// The idempotency key.
-    pub idempotency_key: Option<String>,
-    /// The status of its processing.
-    pub status: Option<String>,
-    /// The time when Kiket received it.
-    pub received_at: Option<Timestamp>,
-    /// The event, as it was received.
-    #[serde(default)]
-    pub payload: Value,
-    /// Further data.
-    #[serde(default)]
-    pub metadata: Value,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
-}
-
-/// The response to an ingested raw event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct Ingested {
-    /// The event, as Kiket stores it.
-    pub raw_event: StoredRawEvent,
-    /// Whether Kiket already had an event with this idempotency key, which is the one returned.
-    #[serde(default)]
-    pub duplicate: bool,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
-}
-
-/// Evidence that something was done.
-///
-/// ```
-/// use kiket_runtime::api::Evidence;
-/// use serde_json::json;
-///
-/// let evidence = Evidence::new("approval", "Approved by Ada", "slack", "slack:C1:17").case("case-1");
-/// assert_eq!(
-///     serde_json::to_value(&evidence)?,
-///     json!({
-///         "evidenceType": "approval", "title": "Approved by Ada", "sourceSystem": "slack",
-///         "dedupeKey": "slack:C1:17", "caseId": "case-1",
-///     })
-/// );
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[must_use = "evidence does nothing until it is sent"]
-#[non_exhaustive]
-pub struct Evidence {
-    /// The type of the evidence, like `approval`.
-    pub evidence_type: String,
-    /// The title.
-    pub title: String,
-    /// The system that it is from, like `slack`.
-    pub source_system: String,
-    /// The deduplication key: Kiket stores one piece of evidence per key.
-    pub dedupe_key: String,
-    /// The object that it is evidence of, in its system.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source_object_id: Option<String>,
-    /// The workspace.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub workspace_id: Option<Id>,
-    /// The process.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub process_id: Option<Id>,
-    /// The case.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub case_id: Option<Id>,
-    /// The time of its capture.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub captured_at: Option<Timestamp>,
-    /// The evidence itself: a JSON object.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub payload: Value,
-    /// The retention policy: a JSON object.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub retention_policy: Value,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
 }
 
 impl Evidence {

@@ -1,13 +1,12 @@
 //! The intake forms of a project.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{intake_submissions::IntakeSubmissions, setters::filter};
+use super::{bodies::bodies, intake_submissions::IntakeSubmissions, setters::filter};
 use crate::{
-    client::{Client, Paginator, Request, resources},
+    client::{Client, Paginator, Request},
     error::ClientError,
-    types::{Id, Timestamp, or_default, unknown_members},
+    types::{Id, Timestamp, or_default},
 };
 
 /// The intake forms of a project, through which people without an account submit something.
@@ -55,41 +54,80 @@ filter! {
     limit(u32) => limit: u32;
 }
 
-/// A form: its fields, and who may fill it in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct IntakeForm {
-    /// The id of the form.
-    pub id: Id,
-    /// The key in paths, like `bug-report`.
-    pub key: String,
-    /// The name to show.
-    pub name: String,
-    /// The description.
-    pub description: Option<String>,
-    /// Whether the form takes submissions.
-    #[serde(default, deserialize_with = "or_default")]
-    pub active: bool,
-    /// Whether anyone may fill it in.
-    #[serde(default, deserialize_with = "or_default")]
-    pub public: bool,
-    /// The fields, in order.
-    #[serde(default, deserialize_with = "or_default")]
-    pub fields: Vec<IntakeField>,
-    /// The URL of the form, public or not: see [`public_url`](Self::public_url).
-    pub form_url: Option<String>,
-    /// Whether other sites may embed the form.
-    #[serde(default, deserialize_with = "or_default")]
-    pub embed_allowed: bool,
-    /// The number of submissions.
-    pub submissions_count: Option<u64>,
-    /// The time of creation.
-    pub created_at: Option<Timestamp>,
-    /// The time of the last change.
-    pub updated_at: Option<Timestamp>,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
+bodies! {
+    /// A form: its fields, and who may fill it in.
+    pub struct IntakeForm = "intake_form", "intake_forms" {
+        /// The id of the form.
+        pub id: Id,
+        /// The key in paths, like `bug-report`.
+        pub key: String,
+        /// The name to show.
+        pub name: String,
+        /// The description.
+        pub description: Option<String>,
+        /// Whether the form takes submissions.
+        #[serde(default, deserialize_with = "or_default")]
+        pub active: bool,
+        /// Whether anyone may fill it in.
+        #[serde(default, deserialize_with = "or_default")]
+        pub public: bool,
+        /// The fields, in order.
+        #[serde(default, deserialize_with = "or_default")]
+        pub fields: Vec<IntakeField>,
+        /// The URL of the form, public or not: see [`public_url`](Self::public_url).
+        pub form_url: Option<String>,
+        /// Whether other sites may embed the form.
+        #[serde(default, deserialize_with = "or_default")]
+        pub embed_allowed: bool,
+        /// The number of submissions.
+        pub submissions_count: Option<u64>,
+        /// The time of creation.
+        pub created_at: Option<Timestamp>,
+        /// The time of the last change.
+        pub updated_at: Option<Timestamp>,
+    }
+
+    /// A field of a form.
+    pub struct IntakeField {
+        /// The key in the data of a submission.
+        pub key: String,
+        /// The label to show.
+        pub label: Option<String>,
+        /// The type, like `text` or `select`.
+        #[serde(alias = "type")]
+        pub field_type: Option<String>,
+        /// Whether the field is required.
+        #[serde(default, deserialize_with = "or_default")]
+        pub required: bool,
+        /// The options: texts, or objects with labels.
+        #[serde(default, deserialize_with = "or_default")]
+        pub options: Vec<Value>,
+        /// The placeholder.
+        pub placeholder: Option<String>,
+        /// The help text.
+        pub help_text: Option<String>,
+    }
+
+    /// The number of submissions of a form, by status.
+    #[derive(Eq)]
+    pub struct IntakeStats = "stats", "stats" {
+        /// The total.
+        pub total_submissions: u64,
+        /// The number of pending submissions.
+        #[serde(default)]
+        pub pending: u64,
+        /// The number of approved submissions.
+        #[serde(default)]
+        pub approved: u64,
+        /// The number of rejected submissions.
+        #[serde(default)]
+        pub rejected: u64,
+        /// The number of submissions that became issues.
+        #[serde(default)]
+        pub converted: u64,
+        /// The period that the call named.
+        pub period: Option<String>,
+    }
 }
 
 impl IntakeForm {
@@ -98,61 +136,6 @@ impl IntakeForm {
         self.form_url.as_deref().filter(|_| self.public)
     }
 }
-
-resources! { IntakeForm: "intake_form", "intake_forms"; }
-
-/// A field of a form.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct IntakeField {
-    /// The key in the data of a submission.
-    pub key: String,
-    /// The label to show.
-    pub label: Option<String>,
-    /// The type, like `text` or `select`.
-    #[serde(alias = "type")]
-    pub field_type: Option<String>,
-    /// Whether the field is required.
-    #[serde(default, deserialize_with = "or_default")]
-    pub required: bool,
-    /// The options: texts, or objects with labels.
-    #[serde(default, deserialize_with = "or_default")]
-    pub options: Vec<Value>,
-    /// The placeholder.
-    pub placeholder: Option<String>,
-    /// The help text.
-    pub help_text: Option<String>,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
-}
-
-/// The number of submissions of a form, by status.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct IntakeStats {
-    /// The total.
-    pub total_submissions: u64,
-    /// The number of pending submissions.
-    #[serde(default)]
-    pub pending: u64,
-    /// The number of approved submissions.
-    #[serde(default)]
-    pub approved: u64,
-    /// The number of rejected submissions.
-    #[serde(default)]
-    pub rejected: u64,
-    /// The number of submissions that became issues.
-    #[serde(default)]
-    pub converted: u64,
-    /// The period that the call named.
-    pub period: Option<String>,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
-}
-
-resources! { IntakeStats: "stats", "stats"; }
 
 impl IntakeForms {
     /// The forms that `filter` matches: one page of them.

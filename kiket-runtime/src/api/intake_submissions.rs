@@ -4,13 +4,13 @@ use std::fmt;
 
 use http::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::setters::filter;
+use super::{bodies::bodies, setters::filter};
 use crate::{
-    client::{Client, Paginator, Request, resources},
+    client::{Client, Paginator, Request},
     error::ClientError,
-    types::{Id, Timestamp, unknown_members},
+    types::{Id, Timestamp},
 };
 
 /// The submissions of an intake form, and the decisions about them.
@@ -87,41 +87,36 @@ impl fmt::Display for SubmissionStatus {
     }
 }
 
-/// A submission.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct IntakeSubmission {
-    /// The id of the submission.
-    pub id: Id,
-    /// The id of the form.
-    pub intake_form_id: Option<Id>,
-    /// The status.
-    pub status: SubmissionStatus,
-    /// The values of the form's fields, by key.
-    #[serde(default)]
-    pub data: Value,
-    /// The metadata.
-    #[serde(default)]
-    pub metadata: Value,
-    /// The e-mail address of the submitter.
-    pub submitted_by_email: Option<String>,
-    /// The reviewer: an id, a name, or an object with both.
-    #[serde(default)]
-    pub reviewed_by: Value,
-    /// The time of the review.
-    pub reviewed_at: Option<Timestamp>,
-    /// The notes on the decision.
-    pub notes: Option<String>,
-    /// The time of the submission.
-    pub created_at: Option<Timestamp>,
-    /// The time of the last change.
-    pub updated_at: Option<Timestamp>,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
+bodies! {
+    /// A submission.
+    pub struct IntakeSubmission = "submission", "submissions" {
+        /// The id of the submission.
+        pub id: Id,
+        /// The id of the form.
+        pub intake_form_id: Option<Id>,
+        /// The status.
+        pub status: SubmissionStatus,
+        /// The values of the form's fields, by key.
+        #[serde(default)]
+        pub data: Value,
+        /// The metadata.
+        #[serde(default)]
+        pub metadata: Value,
+        /// The e-mail address of the submitter.
+        pub submitted_by_email: Option<String>,
+        /// The reviewer: an id, a name, or an object with both.
+        #[serde(default)]
+        pub reviewed_by: Value,
+        /// The time of the review.
+        pub reviewed_at: Option<Timestamp>,
+        /// The notes on the decision.
+        pub notes: Option<String>,
+        /// The time of the submission.
+        pub created_at: Option<Timestamp>,
+        /// The time of the last change.
+        pub updated_at: Option<Timestamp>,
+    }
 }
-
-resources! { IntakeSubmission: "submission", "submissions"; }
 
 impl IntakeSubmissions {
     /// The submissions that `filter` matches: one page of them.

@@ -33,6 +33,7 @@
 
 mod analytics;
 mod audit;
+mod bodies;
 mod custom_data;
 mod endpoints;
 mod inbound_emails;

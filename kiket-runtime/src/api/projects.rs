@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::bodies::bodies;
 use crate::{
-    client::{Client, Paginator, Request, resources},
+    client::{Client, Paginator, Request},
     error::ClientError,
     model::Member,
-    types::{Id, or_default, unknown_members},
+    types::{Id, or_default},
 };
 
 /// The projects of the workspace: their workflows, boards and members.
@@ -40,50 +40,37 @@ pub struct Projects {
     pub(super) client: Client,
 }
 
-/// A workflow: the statuses of issues, and the transitions between them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Workflow {
-    /// The id of the workflow.
-    pub id: Option<Id>,
-    /// The key in definitions.
-    pub key: Option<String>,
-    /// The name to show.
-    pub name: String,
-    /// The description.
-    pub description: Option<String>,
-    /// The statuses: names, or objects as in the definition.
-    #[serde(default)]
-    pub states: Value,
-    /// The transitions, as in the definition.
-    #[serde(default)]
-    pub transitions: Value,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
-}
+bodies! {
+    /// A workflow: the statuses of issues, and the transitions between them.
+    pub struct Workflow = "workflow", "workflows" {
+        /// The id of the workflow.
+        pub id: Option<Id>,
+        /// The key in definitions.
+        pub key: Option<String>,
+        /// The name to show.
+        pub name: String,
+        /// The description.
+        pub description: Option<String>,
+        /// The statuses: names, or objects as in the definition.
+        #[serde(default)]
+        pub states: Value,
+        /// The transitions, as in the definition.
+        #[serde(default)]
+        pub transitions: Value,
+    }
 
-/// A board of issues in columns.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Board {
-    /// The id of the board.
-    pub id: Option<Id>,
-    /// The key in definitions.
-    pub key: Option<String>,
-    /// The name to show.
-    pub name: String,
-    /// The columns: names, or objects as in the definition.
-    #[serde(default, deserialize_with = "or_default")]
-    pub columns: Vec<Value>,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_members")]
-    pub extra: Map<String, Value>,
-}
-
-resources! {
-    Workflow: "workflow", "workflows";
-    Board: "board", "boards";
+    /// A board of issues in columns.
+    pub struct Board = "board", "boards" {
+        /// The id of the board.
+        pub id: Option<Id>,
+        /// The key in definitions.
+        pub key: Option<String>,
+        /// The name to show.
+        pub name: String,
+        /// The columns: names, or objects as in the definition.
+        #[serde(default, deserialize_with = "or_default")]
+        pub columns: Vec<Value>,
+    }
 }
 
 impl Projects {

@@ -12,7 +12,7 @@ use crate::types::BaseUrl;
 /// Fetches one document.
 pub(crate) struct Fetcher {
     transport: Box<dyn Transport>,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Fetcher {
@@ -23,10 +23,6 @@ impl Fetcher {
 
     pub(crate) fn over(transport: Box<dyn Transport>, url: String) -> Self {
         Self { transport, url }
-    }
-
-    pub(crate) fn url(&self) -> &str {
-        &self.url
     }
 
     /// The document, or why it cannot be fetched. The caller limits the time.

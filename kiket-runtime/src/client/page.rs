@@ -1,13 +1,8 @@
 //! One page of a list, read from any of Kiket's shapes.
 
-use std::{fmt, marker::PhantomData};
-
 use serde::{
-    Deserialize, Deserializer,
-    de::{
-        DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor,
-        value::{MapAccessDeserializer, SeqAccessDeserializer},
-    },
+    Deserialize,
+    de::{DeserializeOwned, Error as _},
 };
 use serde_json::{Map, Value};
 
@@ -35,48 +30,27 @@ impl<T: DeserializeOwned> Page<T> {
     /// {"issues": […], "pagination": {"page": 1, "total_pages": 2}}     or the name of other items
     /// […]
     /// ```
-    pub(crate) fn read(json: &[u8], name: &'static str) -> serde_json::Result<Self> {
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let page = deserializer.deserialize_any(ListOf { name, items: PhantomData })?;
-        deserializer.end()?;
-        Ok(page)
-    }
-}
-
-struct ListOf<T> {
-    name: &'static str,
-    items: PhantomData<T>,
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ListOf<T> {
-    type Value = Page<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list, or an object with one in `data`")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Page<T>, A::Error> {
-        let items = Vec::deserialize(SeqAccessDeserializer::new(list))?;
-        Ok(Page { items, next: None, total: None })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Page<T>, A::Error> {
-        let Object { data, meta, mut rest } = Object::deserialize(MapAccessDeserializer::new(object))?;
-        let items = match (data, rest.remove(self.name).filter(Value::is_array)) {
+    pub(crate) fn read(json: &[u8], name: &str) -> serde_json::Result<Self> {
+        if json.trim_ascii_start().starts_with(b"[") {
+            return Ok(Self { items: serde_json::from_slice(json)?, next: None, total: None });
+        }
+        let Object { data, meta, mut rest } = serde_json::from_slice(json)?;
+        let items = match (data, rest.remove(name).filter(Value::is_array)) {
             (Some(data), _) => data,
-            (None, Some(named)) => Vec::deserialize(named).map_err(A::Error::custom)?,
-            (None, None) => return Err(A::Error::missing_field("data")),
+            (None, Some(named)) => serde_json::from_value(named)?,
+            (None, None) => return Err(serde_json::Error::missing_field("data")),
         };
-        let meta =
+        let meta: Meta =
             meta.or_else(|| serde_json::from_value(rest.remove("pagination")?).ok()).unwrap_or_default();
         let total = [&meta.total, &meta.total_count, rest.get("total").unwrap_or(&Value::Null)];
         let total = total.into_iter().find_map(Value::as_u64);
-        let next = meta.next(items.is_empty()).map_err(A::Error::custom)?;
-        Ok(Page { items, next, total })
+        let next = meta.next(items.is_empty()).map_err(serde_json::Error::custom)?;
+        Ok(Self { items, next, total })
     }
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a list, or an object with one in `data`")]
 struct Object<T> {
     data: Option<Vec<T>>,
     meta: Option<Meta>,

@@ -18,7 +18,8 @@ use super::{
 };
 use crate::{
     error::{ClientError, ClientErrorKind},
-    metrics::Metrics,
+    metrics::{Metrics, known_family},
+    traces::traced,
     types::{Clock, Secret, VERSION_HEADER, after},
 };
 
@@ -116,7 +117,7 @@ impl Call<'_> {
     ) -> Result<Response, ClientError> {
         let Self { client, scope, request } = self;
         let base_url = scope.base_url.as_ref().unwrap_or(&client.options.base_url);
-        let outgoing = Outgoing {
+        let mut outgoing = Outgoing {
             method: request.method.clone(),
             url: format!("{base_url}{}", request.target),
             headers: self.headers(idempotency_key)?,
@@ -135,12 +136,20 @@ impl Call<'_> {
         if deadline <= from {
             return Err(self.too_late(&TooLate { wait: None }));
         }
+        let attempt = traced(|traces| {
+            traces.attempt(&request.method, known_family(request.family()), &mut outgoing.headers)
+        });
         let sent = tokio::time::timeout_at(deadline, client.transport.send(outgoing)).await;
         calls.seconds.observe(from.elapsed());
         drop(permit);
+        let sent = sent.unwrap_or(Err(TransportError::Timeout));
+        if let Some(attempt) = attempt {
+            let failure = sent.as_ref().err().map_or("", |error| name(error.kind()));
+            traced(|_| attempt.end(sent.as_ref().ok().map(|response| response.status), failure));
+        }
         let failed =
             |error: TransportError| ClientError::new(error.kind(), request.call(), error.to_string());
-        let response = sent.unwrap_or(Err(TransportError::Timeout)).map_err(failed)?;
+        let response = sent.map_err(failed)?;
         let retry_after = retry_after(&response.headers);
         let too_many = response.status == StatusCode::TOO_MANY_REQUESTS;
         client.rate_limiter.observe(&response.headers, retry_after.filter(|_| too_many));

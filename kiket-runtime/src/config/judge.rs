@@ -65,7 +65,7 @@ impl Given {
     }
 
     /// The value; its problem or warnings are kept.
-    pub(super) fn take(self, found: &mut Findings) -> Option<Secret> {
+    pub(crate) fn take(self, found: &mut Findings) -> Option<Secret> {
         found.warnings.extend(self.warnings);
         found.take(self.value.map(Some))
     }

@@ -23,7 +23,7 @@ macro_rules! layer {
 
         impl $layer {
             /// The values of this layer, and of `below` where this one has none.
-            pub(super) fn or(self, below: Self) -> Self {
+            pub(crate) fn or(self, below: Self) -> Self {
                 Self { $($field: self.$field.or(below.$field),)* }
             }
         }
@@ -64,7 +64,7 @@ pub(super) const WEBHOOK_SECRET_PREVIOUS: &str = "KIKET_WEBHOOK_SECRET_PREVIOUS"
 
 impl Layer {
     /// The layer of the environment.
-    pub(super) fn environment(environment: &Environment) -> Self {
+    pub(crate) fn environment(environment: &Environment) -> Self {
         let variable = |name: &str| environment.variable(name);
         let hidden = |name, usage| secret_variable(environment, name, usage);
         let text = |name: &str| {
@@ -92,7 +92,7 @@ impl Layer {
     }
 
     /// The layer of the manifest; its references are looked up in the environment.
-    pub(super) fn manifest(manifest: &Manifest, environment: &Environment) -> Self {
+    pub(crate) fn manifest(manifest: &Manifest, environment: &Environment) -> Self {
         let secret = manifest.delivery_secret().and_then(|reference| {
             let secret = reference.resolve(&|name| environment.variable(name))?;
             let literal = reference.names().next().is_none();
@@ -141,10 +141,20 @@ fn secret_variable(environment: &Environment, name: &str, usage: Use) -> Option<
         }
         (None, Some(path)) => (&*file, secret_file(&file, Path::new(&path))),
     };
-    Some(match text {
+    Some(written(text, source, usage))
+}
+
+/// The webhook secret in the file at `path`, which `source` names.
+#[cfg(feature = "internals")]
+pub(crate) fn webhook_secret_file(source: &str, path: &Path) -> Given {
+    written(secret_file(source, path), source, Use::WrittenKey)
+}
+
+fn written(text: Read<String>, source: &str, usage: Use) -> Given {
+    match text {
         Ok(text) => Given::new(Secret::new(text), &format!("`{source}`"), None, usage),
         Err(problem) => Err(problem).into(),
-    })
+    }
 }
 
 /// The text of a file with a secret, without one newline at its end.
@@ -187,7 +197,7 @@ pub(crate) const BASE_URL: &str = "KIKET_BASE_URL";
 pub(crate) const TELEMETRY_URL: &str = "KIKET_SDK_TELEMETRY_URL";
 
 /// The problem of an extension without a webhook secret.
-pub(super) fn no_secret(manifest: Option<&Manifest>) -> Problem {
+pub(crate) fn no_secret(manifest: Option<&Manifest>) -> Problem {
     let reference = manifest.and_then(Manifest::delivery_secret);
     let names = reference.map(|reference| reference.names().collect::<Vec<_>>()).unwrap_or_default();
     let problem = if names.is_empty() {

@@ -8,15 +8,18 @@ mod settings;
 
 use serde_json::Value;
 
+#[cfg(feature = "internals")]
+pub(crate) use self::layer::webhook_secret_file;
 pub use self::settings::{SettingError, Settings};
 pub(crate) use self::{
     environment::{Environment, log_filter},
     judge::{Given, Use},
-    layer::{BASE_URL, Layer, TELEMETRY_URL, address, default_version, metrics_address, namespace},
+    layer::{
+        BASE_URL, Layer, TELEMETRY_URL, address, default_version, metrics_address, namespace, no_secret,
+    },
 };
 use self::{
     judge::{clear_text, doubtful_default},
-    layer::no_secret,
     secrets::{SecretVariables, padded},
     settings::Entry,
 };

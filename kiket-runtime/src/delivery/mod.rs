@@ -10,7 +10,7 @@ use std::{
     borrow::Cow,
     fmt,
     num::NonZeroU64,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -34,8 +34,8 @@ use crate::{
     client::{Client, DeliveryScope, IdempotencyKeys},
     error::Rejection,
     types::{
-        EventName, EventVersion, Headers, LONGEST_ID, MissingScopes, Secret, hex, read_rfc3339, read_time,
-        shortened, unix_time,
+        EventName, EventVersion, Headers, LONGEST_ID, MissingScopes, Mutex, Secret, hex, read_rfc3339,
+        read_time, shortened, unix_time,
     },
 };
 
@@ -95,16 +95,12 @@ impl Delivery {
     /// [`FromMiddleware<T>`](crate::handler::FromMiddleware). It replaces another value of its type.
     #[doc(alias = "extensions")]
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
-        self.values().insert(Arc::new(value));
+        self.0.values.get_or_init(Box::default).lock().insert(Arc::new(value));
     }
 
     /// The value of type `T` that middleware inserted.
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.0.values.get().and_then(|_| self.values().get())
-    }
-
-    fn values(&self) -> MutexGuard<'_, TypeMap> {
-        self.0.values.get_or_init(Box::default).lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.values.get()?.lock().get()
     }
 
     /// The event of the handler, as it was registered.

@@ -86,18 +86,21 @@ impl ClientError {
 
     /// An error response. `excerpt` is the start of the body, if it may be shown.
     pub(crate) fn of_response(call: &str, status: StatusCode, body: &[u8], excerpt: Option<String>) -> Self {
-        let body = serde_json::from_slice::<Value>(body);
-        let ErrorBody { message, code, fields, request_id } =
-            body.map(|body| ErrorBody::read(&body)).unwrap_or_default();
-        let message = message.unwrap_or_else(|| {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let fields = field_errors(&body["errors"]);
+        let message = message(&body).unwrap_or_else(|| {
             let reason = status.canonical_reason().unwrap_or("no reason given");
-            if status.is_redirection() {
+            if !fields.is_empty() {
+                "the request is invalid".to_owned()
+            } else if status.is_redirection() {
                 format!("{reason}; redirects are not followed")
             } else {
                 reason.to_owned()
             }
         });
-        let (kind, call) = (ClientErrorKind::Status(status), call.to_owned());
+        let code = [&body["code"], &body["error"]["code"], &body["type"]].into_iter().find_map(text);
+        let (kind, call, request_id) =
+            (ClientErrorKind::Status(status), call.to_owned(), text(&body["request_id"]));
         Self(Box::new(Failure { kind, call, message, code, fields, request_id, excerpt, retry_after: None }))
     }
 
@@ -212,7 +215,7 @@ impl fmt::Display for ClientError {
 
 impl std::error::Error for ClientError {}
 
-/// The body of an error response, in any of its shapes:
+/// The message of an error response, whose body has one of these shapes:
 ///
 /// ```text
 /// {"error": "text", "code": "text", "request_id": "text"}      also {"error": {"message": …, "code": …}}
@@ -220,32 +223,17 @@ impl std::error::Error for ClientError {}
 /// {"errors": [{"field": "text", "message": "text"}]}
 /// {"title": "text", "detail": "text", "type": "text"}          RFC 7807
 /// ```
-#[derive(Default)]
-struct ErrorBody {
-    message: Option<String>,
-    code: Option<String>,
-    fields: Vec<FieldError>,
-    request_id: Option<String>,
+fn message(body: &Value) -> Option<String> {
+    let problem = match (text(&body["title"]), text(&body["detail"])) {
+        (Some(title), Some(detail)) => Some(format!("{title}: {detail}")),
+        (title, detail) => title.or(detail),
+    };
+    let error = text(&body["error"]).or_else(|| text(&body["error"]["message"]));
+    error.or(problem).or_else(|| text(&body["message"]))
 }
 
-impl ErrorBody {
-    fn read(body: &Value) -> Self {
-        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        let error = &body["error"];
-        let fields = field_errors(&body["errors"]);
-        let problem = match (text(&body["title"]), text(&body["detail"])) {
-            (Some(title), Some(detail)) => Some(format!("{title}: {detail}")),
-            (title, detail) => title.or(detail),
-        };
-        let message =
-            text(error).or_else(|| text(&error["message"])).or(problem).or_else(|| text(&body["message"]));
-        Self {
-            message: message.or_else(|| (!fields.is_empty()).then(|| "the request is invalid".to_owned())),
-            code: [&body["code"], &error["code"], &body["type"]].into_iter().find_map(text),
-            fields,
-            request_id: text(&body["request_id"]),
-        }
-    }
+fn text(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 fn field_errors(errors: &Value) -> Vec<FieldError> {

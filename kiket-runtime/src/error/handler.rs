@@ -4,14 +4,7 @@ use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
 use http::StatusCode;
 
-use super::{
-    chain::Chain,
-    delivery::Error,
-    extractor::PayloadRejection,
-    foreign::{Foreign, take},
-    kind::ErrorKind,
-    retry::Classifiers,
-};
+use super::{chain::Chain, delivery::Error, kind::ErrorKind, origin::Origin, retry::Classifiers};
 
 /// The result of a handler: a value, or a [`HandlerError`], into which `?` converts any error.
 pub type Result<T, E = HandlerError> = std::result::Result<T, E>;
@@ -46,12 +39,7 @@ pub type Result<T, E = HandlerError> = std::result::Result<T, E>;
 /// assert_eq!(find(7).unwrap_err().kind(), ErrorKind::Permanent);
 /// assert_eq!(find(7).unwrap_err().into_error().message(), Some("no project 7"));
 /// ```
-pub struct HandlerError(Box<Repr>);
-
-enum Repr {
-    Ours(Error),
-    Foreign(Foreign),
-}
+pub struct HandlerError(Box<Origin>);
 
 impl HandlerError {
     /// See [`Error::retry`].
@@ -75,7 +63,7 @@ impl HandlerError {
     }
 
     fn ours(error: Error) -> Self {
-        Self(Box::new(Repr::Ours(error)))
+        Self(Box::new(Origin::Ours(error)))
     }
 
     /// See [`Error::because`].
@@ -90,18 +78,11 @@ impl HandlerError {
         Self::ours(self.into_error().with_code(code))
     }
 
-    fn outermost(&self) -> &(dyn StdError + 'static) {
-        match &*self.0 {
-            Repr::Ours(error) => error,
-            Repr::Foreign(foreign) => foreign.outermost(),
-        }
-    }
-
     /// The kind of the error, without the advice of [`ExtensionBuilder::classify`](crate::ExtensionBuilder::classify).
     pub fn kind(&self) -> ErrorKind {
         match &*self.0 {
-            Repr::Ours(error) => error.kind(),
-            Repr::Foreign(foreign) => foreign.advised(&Classifiers::default()).kind(),
+            Origin::Ours(error) => error.kind(),
+            foreign => foreign.advice(&Classifiers::default()).kind(),
         }
     }
 
@@ -122,9 +103,9 @@ impl HandlerError {
     /// Like [`into_error`](Self::into_error), with the advice of `classifiers` too.
     pub(crate) fn advised(self, classifiers: &Classifiers) -> Error {
         match *self.0 {
-            Repr::Ours(error) => error,
-            Repr::Foreign(foreign) => {
-                let error = foreign.advised(classifiers);
+            Origin::Ours(error) => error,
+            foreign => {
+                let error = foreign.advice(classifiers);
                 foreign.cause_of(error)
             }
         }
@@ -133,29 +114,21 @@ impl HandlerError {
 
 impl<E: Into<Box<dyn StdError + Send + Sync>> + 'static> From<E> for HandlerError {
     fn from(error: E) -> Self {
-        let mut error = Some(error);
-        let rejection = |error: &mut Option<E>| take(error).map(|PayloadRejection(error)| error);
-        if let Some(error) = take(&mut error).or_else(|| rejection(&mut error)) {
-            return Self::ours(error);
-        }
-        error.map_or_else(
-            || Self::retry("handler failed"),
-            |error| Self(Box::new(Repr::Foreign(Foreign::new(error)))),
-        )
+        Self(Box::new(Origin::new(error)))
     }
 }
 
 /// Prints one level: the text for the caller, else that of the error it was made from.
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.outermost(), f)
+        fmt::Display::fmt(self.0.outermost(), f)
     }
 }
 
 /// Prints the whole source chain.
 impl fmt::Debug for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&Chain(self.outermost()), f)
+        fmt::Display::fmt(&Chain(self.0.outermost()), f)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
         function::{AsyncHandler, HandlerFuture},
         middleware::Middleware,
     },
-    types::Scope,
+    types::{Scope, setters},
 };
 
 /// A handler with its options, declared without the attribute.
@@ -82,11 +82,15 @@ impl Handler {
         self.problems.push(Problem::new(what).at(Place::from(self.place)).mend(rule.to_string()));
     }
 
-    /// Limits how long the handler may run, from 1 ms to an hour, instead of the manifest and
-    /// [`ExtensionBuilder::handler_timeout`](crate::ExtensionBuilder::handler_timeout).
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
+    setters! {
+        /// Limits how long the handler may run, from 1 ms to an hour, instead of the manifest and
+        /// [`ExtensionBuilder::handler_timeout`](crate::ExtensionBuilder::handler_timeout).
+        timeout(timeout: Duration) => |handler| handler.timeout = Some(timeout);
+        /// Whether a delivery that is sent again gets the stored reply, and the handler does not run again; `true` unless set.
+        #[doc(alias = "idempotency")]
+        dedupe(dedupe: bool) => |handler| handler.dedupe = dedupe;
+        /// Adds [middleware](Middleware) around the handler, inside that of the extension. The first one added is the outermost.
+        middleware(middleware: impl Middleware) => |handler| handler.middleware.push(Arc::new(middleware));
     }
 
     /// The scopes that a delivery needs, else its response is 403. They need a mode of
@@ -101,19 +105,6 @@ impl Handler {
                 ),
             }
         }
-        self
-    }
-
-    /// Whether a delivery that is sent again gets the stored reply, and the handler does not run again; `true` unless set.
-    #[doc(alias = "idempotency")]
-    pub fn dedupe(mut self, dedupe: bool) -> Self {
-        self.dedupe = dedupe;
-        self
-    }
-
-    /// Adds [middleware](Middleware) around the handler, inside that of the extension. The first one added is the outermost.
-    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
-        self.middleware.push(Arc::new(middleware));
         self
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     error::{Problem, StartupError},
     pipeline::Pipeline,
     telemetry::flush_output,
+    traces::traced,
 };
 
 /// A server that listens, and serves once [`run`](Self::run) is called.
@@ -75,6 +76,8 @@ const LAST_RESPONSES: Duration = Duration::from_millis(100);
 const ENDING: Duration = Duration::from_secs(CLOSING_SECONDS + 2);
 /// How long the last records of telemetry may take.
 const LAST_RECORDS: Duration = Duration::from_secs(2);
+/// How long the last spans may take at most, of what is left of the grace period.
+const LAST_SPANS: Duration = Duration::from_secs(5);
 /// How long the last lines of the log may take.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -177,7 +180,7 @@ impl Server {
             tracing::error!(in_flight = pipeline.concurrency.in_flight(), "{cut_off}");
         }
         let graceful = cut_off.is_none();
-        let left = if graceful { grace.saturating_sub(began.elapsed()) } else { Duration::ZERO };
+        let left = || if graceful { grace.saturating_sub(began.elapsed()) } else { Duration::ZERO };
         let ending = async {
             if let Some(ended) = ended {
                 return ended;
@@ -191,12 +194,14 @@ impl Server {
             handle.stop(graceful).await;
             running.await
         };
-        let ended = tokio::time::timeout(left.max(ENDING), ending).await;
+        let ended = tokio::time::timeout(left().max(ENDING), ending).await;
         // Metrics can be read until nothing is counted any more.
         if let Some((handle, serving)) = metrics {
             let _ = tokio::time::timeout(ENDING, async { tokio::join!(handle.stop(true), serving) }).await;
         }
-        pipeline.recorder.telemetry.flush(LAST_RECORDS).await;
+        let patience = left().clamp(LAST_RECORDS, LAST_SPANS);
+        let spans = tokio::task::spawn_blocking(move || traced(|traces| traces.flush(patience)));
+        let _ = tokio::join!(pipeline.recorder.telemetry.flush(LAST_RECORDS), spans);
         let _ = tokio::task::spawn_blocking(|| flush_output(LAST_LINES)).await;
         if let Ok(ended) = ended {
             ended.map_err(io::Error::other)??;

@@ -13,6 +13,11 @@ pub(crate) const FAMILIES: [&str; 17] = [
     "other",
 ];
 
+/// One of the [`FAMILIES`].
+pub(crate) fn known_family(family: &str) -> &'static str {
+    FAMILIES.into_iter().find(|known| *known == family).unwrap_or("other")
+}
+
 /// The statuses of responses, and why there was none; the last is for every other status.
 #[rustfmt::skip]
 const RESULTS: [&str; 25] = [

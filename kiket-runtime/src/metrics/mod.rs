@@ -14,6 +14,7 @@ use self::{
     deliveries::{Accepted, Refused, Responses},
 };
 pub(crate) use self::{
+    calls::known_family,
     deliveries::{Handled, OK, REPLAYED, StoreCounts},
     text::{CONTENT_TYPE, Page},
 };

@@ -17,6 +17,7 @@ use crate::{
     error::{Rejection, SignatureError, TokenError},
     metrics::Metrics,
     store::{BeginOutcome, DedupeStore, KeySpace, LeaseState, StoreError, StoredReply},
+    traces::{self, traced},
     types::{Authentication, Clock, Secret, VERSION_HEADER, hex, sha256_of_parts, unless},
 };
 
@@ -134,6 +135,7 @@ impl Authenticator {
                 let why = Explained(cause, unread);
                 refusal::note(cause.code(), &why);
                 if let Some(count) = self.metrics.refused(cause, now) {
+                    trace(request, cause.code());
                     tracing::warn!(cause = cause.code(), count, "signature refused: {why}");
                 }
                 Rejection::UNSIGNED
@@ -146,6 +148,7 @@ impl Authenticator {
                 let why = Explained(cause, unread);
                 refusal::note(cause.code(), &why);
                 if let Some(count) = self.metrics.refused_token(cause, now) {
+                    trace(request, cause.code());
                     tracing::warn!(cause = cause.code(), count, "runtime token refused: {why}");
                 }
                 Rejection::UNSIGNED
@@ -159,6 +162,11 @@ impl Authenticator {
             }
         }
     }
+}
+
+fn trace(request: &Request<'_>, code: &'static str) {
+    let refusal = traces::Refusal { status: Rejection::UNSIGNED.status, code, authentic: false };
+    traced(|traces| traces.refuse(&request.headers, refusal));
 }
 
 /// A cause, and the way out where the delivery has a proof that the mode does not read. Only its display looks for that: for

@@ -1,7 +1,7 @@
 //! Everything that is counted, as one page for Prometheus.
 
 use super::Pipeline;
-use crate::{metrics::Page, telemetry::dropped_lines};
+use crate::{metrics::Page, telemetry::dropped_lines, traces::traced};
 
 impl Pipeline {
     /// The metrics in the text format of Prometheus.
@@ -16,6 +16,12 @@ impl Pipeline {
         page.sample(&[], dropped_lines());
         page.counter("kiket_telemetry_dropped_total", "Telemetry records that were dropped");
         page.sample(&[], self.recorder.telemetry.dropped());
+        if let Some(spans) = traced(|traces| traces.counts()) {
+            page.counter("kiket_spans_total", "Spans by what became of them");
+            page.counts("result", [("exported", spans.exported), ("lost", spans.lost)]);
+            page.gauge("kiket_spans_queued", "Spans that wait to be sent");
+            page.sample(&[], spans.queued);
+        }
         page.into_text()
     }
 

@@ -45,6 +45,7 @@ use crate::{
     delivery::{Delivery, Request, Services},
     handler::{Registry, Route},
     metrics::Metrics,
+    traces::traced,
     types::{EventVersion, caught, caught_to_end},
 };
 
@@ -71,7 +72,8 @@ impl Pipeline {
         let authentic = self.authenticator.authenticate(&request, &self.concurrency).await; // 401, 503
         match authentic.and_then(|authentic| self.accept(request, authentic)) {
             Ok(accepted) => {
-                let span = accepted.span();
+                let (span, delivery) = (accepted.span(), &accepted.delivery);
+                traced(|traces| traces.begin(&span, delivery.event().as_str(), delivery.headers()));
                 to_completion(Box::pin(Arc::clone(self).process(accepted)), span).await
             }
             Err(refusal) => refusal.respond(&self.metrics),

@@ -8,6 +8,7 @@ use crate::{
     handler::Route,
     metrics::OK,
     telemetry::{Telemetry, TelemetryEvent},
+    traces::traced,
     types::{Clock, milliseconds},
 };
 
@@ -24,8 +25,10 @@ impl Recorder {
             Some(Stop::Failed(failure)) => (Some(failure), true),
             Some(Stop::Replayed(_) | Stop::Refused(_)) => (None, false),
         };
+        let code = || ended.stop.as_ref().map_or(OK, Stop::code);
+        traced(|traces| traces.end(ended.response.status, code()));
         if let Some(metrics) = &route.metrics {
-            let code = ended.stop.as_ref().map_or(OK, Stop::code);
+            let code = code();
             metrics.add(ended.response.status.as_u16(), code, ran.then_some(duration));
         }
         if !ran {

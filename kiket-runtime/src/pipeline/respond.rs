@@ -10,6 +10,7 @@ use crate::{
     delivery::{Delivery, Envelope, JsonText, Request, unsigned_id},
     error::Rejection,
     metrics::Metrics,
+    traces::{self, traced},
     types::{LONGEST_ID, LONGEST_TEXT, Redactor, shortened},
 };
 
@@ -81,6 +82,9 @@ impl Refusal {
         let delivery_id = signed.or_else(|| unsigned_id(&request.headers));
         let delivery_id = delivery_id.map(|id| shortened(id, LONGEST_ID).into_owned());
         let rejection = Rejection { text: shortened(rejection.text, LONGEST_TEXT), ..rejection };
+        let code = rejection.code.unwrap_or_default();
+        let refusal = traces::Refusal { status: rejection.status, code, authentic: true };
+        traced(|traces| traces.refuse(&request.headers, refusal));
         tracing::warn!(code = rejection.code, delivery_id, "delivery refused: {}", rejection.text);
         Self { rejection, delivery_id, authentic: true }
     }

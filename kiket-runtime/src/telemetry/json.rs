@@ -18,12 +18,16 @@ use tracing_subscriber::{
     registry::{LookupSpan, SpanRef},
 };
 
+use crate::traces::traced;
+
 /// A line for each event: `timestamp`, `level`, `message` and its fields; `span` with the fields of its span, and `spans`
 /// with those of all spans around it where there are several, the outermost first.
 pub(super) struct JsonLine;
 
 /// The members of a line that are its own, whatever fields an event has.
 const LINE: &[&str] = &["timestamp", "level", "message", "span", "spans"];
+/// The same within a trace.
+const TRACED_LINE: &[&str] = &["timestamp", "level", "message", "span", "spans", "trace_id", "span_id"];
 /// The members of a span that are its own.
 const SPAN: &[&str] = &["name"];
 
@@ -40,7 +44,11 @@ where
         line.write_str(r#"{"timestamp":""#)?;
         SystemTime.format_time(&mut line)?;
         write!(line, r#"","level":"{}""#, event.metadata().level().as_str())?;
-        members(&mut line, LINE, event)?;
+        let trace = traced(|traces| traces.current()).flatten();
+        if let Some((trace, span)) = trace {
+            write!(line, r#","trace_id":"{trace:032x}","span_id":"{span:016x}""#)?;
+        }
+        members(&mut line, if trace.is_some() { TRACED_LINE } else { LINE }, event)?;
         if let Some(span) = context.parent_span() {
             line.write_str(r#","span":"#)?;
             write_span(&mut line, &span)?;

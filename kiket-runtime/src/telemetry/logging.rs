@@ -15,8 +15,9 @@ use tracing::{
 use tracing_subscriber::{
     filter::{LevelFilter, ParseError, Targets},
     fmt,
-    layer::SubscriberExt as _,
+    layer::{Layer, SubscriberExt as _},
     registry,
+    registry::Registry,
     util::SubscriberInitExt as _,
 };
 
@@ -78,19 +79,28 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new() -> Self {
-        let given = log_filter().map(|text| filter(&text)).transpose();
-        let (filter, unreadable) = match given {
-            Ok(filter) => (filter, None),
-            Err(unreadable) => (None, Some(unreadable)),
-        };
-        let registry = registry().with(filter.unwrap_or_else(default_filter));
+        let (filter, unreadable) = filter_given();
+        let (registry, on_terminal) = (registry().with(filter), is_terminal());
         let log = fmt::layer().with_target(false).with_writer(log_writer).log_internal_errors(false);
-        let on_terminal = std::io::stdout().is_terminal();
         let subscriber = if on_terminal {
             registry.with(log).into()
         } else {
             registry.with(log.fmt_fields(JsonMembers).event_format(JsonLine)).into()
         };
+        Self { subscriber, on_terminal, unreadable }
+    }
+
+    /// With another layer beside it, which has a filter of its own.
+    pub(crate) fn beside(layer: Box<dyn Layer<Registry> + Send + Sync>) -> Self {
+        let (filter, unreadable) = filter_given();
+        let on_terminal = is_terminal();
+        let log = fmt::layer().with_target(false).with_writer(log_writer).log_internal_errors(false);
+        let log = if on_terminal {
+            log.boxed()
+        } else {
+            log.fmt_fields(JsonMembers).event_format(JsonLine).boxed()
+        };
+        let subscriber = registry().with(vec![log.with_filter(filter).boxed(), layer]).into();
         Self { subscriber, on_terminal, unreadable }
     }
 
@@ -117,6 +127,18 @@ impl Log {
         if let Some(error) = self.unreadable {
             tracing::warn!("`RUST_LOG` is ignored, and the filter is `info`: {error}");
         }
+    }
+}
+
+fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// The filter of `RUST_LOG` or the default, and why `RUST_LOG` is not used.
+fn filter_given() -> (Targets, Option<String>) {
+    match log_filter().map(|text| filter(&text)).transpose() {
+        Ok(filter) => (filter.unwrap_or_else(default_filter), None),
+        Err(unreadable) => (default_filter(), Some(unreadable)),
     }
 }
 

@@ -29,8 +29,13 @@ static REDACTORS: OnceLock<Mutex<Vec<Redactor>>> = OnceLock::new();
 /// assert!(std::thread::spawn(|| panic!("printed once")).join().is_err());
 /// ```
 pub fn install_panic_hook() {
-    REDACTORS.get_or_init(Mutex::default);
+    keep_redactors();
     set_hook(Box::new(print));
+}
+
+/// Keeps the redactors of the extensions that are built from now on.
+pub(crate) fn keep_redactors() {
+    REDACTORS.get_or_init(Mutex::default);
 }
 
 /// Redacts the secrets of an extension in the panics to come.
@@ -40,8 +45,8 @@ pub(crate) fn redact_panics(redactor: &Redactor) {
     }
 }
 
-/// The message of a panic without secrets, if the hook knows them.
-pub(super) fn redacted(text: &str) -> Option<String> {
+/// A text without the secrets of the extensions, if they are kept.
+pub(crate) fn redacted(text: &str) -> Option<String> {
     let redactors = REDACTORS.get()?.lock();
     let text = redactors.iter().fold(text.to_owned(), |text, redactor| redactor.redact(text));
     Some(shortened(text, LONGEST_TEXT).into_owned())

@@ -4,6 +4,7 @@ mod absent;
 mod authentication;
 mod base_url;
 mod clock;
+mod conversions;
 mod deadline;
 pub(crate) mod event;
 mod headers;
@@ -16,7 +17,9 @@ mod panic;
 mod redact;
 mod scope;
 mod secret;
+mod setters;
 mod shortened;
+#[allow(unreachable_pub)] // `internals` exports it
 mod sync;
 mod text;
 mod time;
@@ -27,6 +30,7 @@ mod visits;
 pub(crate) use self::{
     absent::or_default,
     base_url::BaseUrl,
+    conversions::conversions,
     deadline::{after, unless, within},
     event::{VERSION_HEADER, VersionKey, is_same_event, other_name},
     headers::Repeated,
@@ -36,11 +40,10 @@ pub(crate) use self::{
     panic::{caught, caught_to_end, message, note},
     redact::Redactor,
     scope::{MissingScopes, allows},
+    setters::setters,
     shortened::{LONGEST_ID, LONGEST_TEXT, shortened},
-    sync::Mutex,
     time::{
-        LONGEST_RETRY_AFTER, milliseconds, read_rfc3339, read_time, retry_seconds, rfc3339, unix_time,
-        whole_seconds,
+        LONGEST_RETRY_AFTER, milliseconds, read_rfc3339, read_time, retry_seconds, unix_time, whole_seconds,
     },
     timeout::read_timeout,
     unknown::{CONFIDENTIAL, unknown_fields, unknown_members},
@@ -59,3 +62,5 @@ pub use self::{
     timeout::{Timeout, TimeoutError},
     unknown::ENVELOPE,
 };
+#[allow(unreachable_pub)] // `internals` exports them
+pub use self::{sync::Mutex, time::rfc3339};

@@ -1,11 +1,14 @@
 //! The audit trail, which only a seed or a test makes: anchors, and the proofs of their records.
 
-use kiket_runtime::merkle::{self, ProofError};
+use kiket_runtime::{
+    internals::rfc3339,
+    merkle::{self, ProofError},
+};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Value, json};
 
 use super::{
-    collection::{By, Item, rfc3339, text, written},
+    collection::{By, Item, text, written},
     fields::{Rule::Text, check},
     request::Request,
     response::{Outcome, Response},

@@ -1,12 +1,11 @@
 //! Describes a fake platform before it starts.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use kiket_runtime::{Clock, Secret, StartupError, internals};
+use kiket_runtime::{
+    Clock, Secret, StartupError,
+    internals::{self, Mutex},
+};
 
 use super::{
     call::{Call, Calls},
@@ -19,6 +18,7 @@ use super::{
     shared::{Observer, Shared},
     state::State,
 };
+use crate::setters::setters;
 
 /// Describes a [`FakePlatform`]; [`start`](Self::start) starts it.
 ///
@@ -72,97 +72,42 @@ impl FakePlatform {
 }
 
 impl FakePlatformBuilder {
-    /// The one extension there is: calls that name another get 404. Unless this or a seed names it, every id is
-    /// taken, and all are the same extension.
-    pub fn extension_id(mut self, id: impl Into<String>) -> Self {
-        self.extension_id = Some(id.into());
-        self
-    }
-
-    /// The clock of the rate window, of times, and of deliveries over HTTP, instead of the system's.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// How many calls a window allows, and how long that is, instead of 600 in 60 s. It goes before a seed's.
-    pub fn rate_limit(mut self, limit: u64, window: Duration) -> Self {
-        self.rate = Some((limit, window));
-        self
-    }
-
-    /// The workspace token to accept.
-    pub fn token(mut self, token: impl Into<Secret>) -> Self {
-        self.credentials.token = token.into();
-        self
-    }
-
-    /// The extension API key to accept.
-    pub fn api_key(mut self, key: impl Into<Secret>) -> Self {
-        self.credentials.api_key = key.into();
-        self
-    }
-
-    /// The API key for ingestion to accept.
-    pub fn ingestion_key(mut self, key: impl Into<Secret>) -> Self {
-        self.credentials.ingestion_key = key.into();
-        self
-    }
-
-    /// The organization that it is, which ingestion must name.
-    pub fn organization_id(mut self, id: impl Into<String>) -> Self {
-        self.credentials.organization = id.into();
-        self
-    }
-
-    /// The secret that signs deliveries, instead of [`SECRET`](crate::SECRET).
-    pub fn webhook_secret(mut self, secret: impl Into<Secret>) -> Self {
-        self.credentials.webhook_secret = secret.into();
-        self
-    }
-
-    /// The token in the addresses that it gives out for webhooks of others. It goes before a seed's.
-    pub fn webhook_token(mut self, token: impl Into<Secret>) -> Self {
-        self.webhook_token = Some(token.into());
-        self
-    }
-
-    /// The port to listen on, instead of any free one.
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
-    /// A path below which everything lies, like `/tenant`; it is part of [`FakePlatform::url`].
-    pub fn base_path(mut self, path: impl Into<String>) -> Self {
-        self.base_path = path.into();
-        self
-    }
-
-    /// How long a delivery waits for its response, instead of 15 s.
-    pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
-        self.delivery_timeout = Some(timeout);
-        self
-    }
-
-    /// Whether the list of secrets is an array with times, the other of the two shapes that Kiket has, instead of
-    /// `{"keys":[…]}`.
-    pub fn detailed_secret_list(mut self, detailed: bool) -> Self {
-        self.detailed_secrets = detailed;
-        self
-    }
-
-    /// The most records on a page of custom data, whatever `limit` says. Unless set, a list without `limit` is whole.
-    pub fn page_size(mut self, records: usize) -> Self {
-        self.page_size = Some(records.max(1));
-        self
-    }
-
-    /// Shows every call with its status to `observer`, in the fake platform's thread and before the caller gets the
-    /// response.
-    pub fn on_call(mut self, observer: impl Fn(&Call) + Send + Sync + 'static) -> Self {
-        self.observer = Some(Box::new(observer));
-        self
+    setters! {
+        /// The one extension there is: calls that name another get 404. Unless this or a seed names it, every id is
+        /// taken, and all are the same extension.
+        extension_id(id: impl Into<String>) => |builder| builder.extension_id = Some(id.into());
+        /// The clock of the rate window, of times, and of deliveries over HTTP, instead of the system's.
+        clock(clock: Clock) => |builder| builder.clock = clock;
+        /// How many calls a window allows, and how long that is, instead of 600 in 60 s. It goes before a seed's.
+        rate_limit(limit: u64, window: Duration) => |builder| builder.rate = Some((limit, window));
+        /// The workspace token to accept.
+        token(token: impl Into<Secret>) => |builder| builder.credentials.token = token.into();
+        /// The extension API key to accept.
+        api_key(key: impl Into<Secret>) => |builder| builder.credentials.api_key = key.into();
+        /// The API key for ingestion to accept.
+        ingestion_key(key: impl Into<Secret>) => |builder| builder.credentials.ingestion_key = key.into();
+        /// The organization that it is, which ingestion must name.
+        organization_id(id: impl Into<String>) => |builder| builder.credentials.organization = id.into();
+        /// The secret that signs deliveries, instead of [`SECRET`](crate::SECRET).
+        webhook_secret(secret: impl Into<Secret>) =>
+            |builder| builder.credentials.webhook_secret = secret.into();
+        /// The token in the addresses that it gives out for webhooks of others. It goes before a seed's.
+        webhook_token(token: impl Into<Secret>) => |builder| builder.webhook_token = Some(token.into());
+        /// The port to listen on, instead of any free one.
+        port(port: u16) => |builder| builder.port = port;
+        /// A path below which everything lies, like `/tenant`; it is part of [`FakePlatform::url`].
+        base_path(path: impl Into<String>) => |builder| builder.base_path = path.into();
+        /// How long a delivery waits for its response, instead of 15 s.
+        delivery_timeout(timeout: Duration) => |builder| builder.delivery_timeout = Some(timeout);
+        /// Whether the list of secrets is an array with times, the other of the two shapes that Kiket has, instead of
+        /// `{"keys":[…]}`.
+        detailed_secret_list(detailed: bool) => |builder| builder.detailed_secrets = detailed;
+        /// The most records on a page of custom data, whatever `limit` says. Unless set, a list without `limit` is whole.
+        page_size(records: usize) => |builder| builder.page_size = Some(records.max(1));
+        /// Shows every call with its status to `observer`, in the fake platform's thread and before the caller gets the
+        /// response.
+        on_call(observer: impl Fn(&Call) + Send + Sync + 'static) =>
+            |builder| builder.observer = Some(Box::new(observer));
     }
 
     /// Puts what this YAML text has into the fake platform before the first call; every part may be left out.

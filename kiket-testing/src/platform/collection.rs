@@ -1,6 +1,7 @@
 //! The one type of all lists of the fake platform: items are added, found, filtered by a query, and removed.
 
 use jiff::Timestamp;
+use kiket_runtime::internals::rfc3339;
 use serde_json::{Map, Value};
 
 use super::{call::Call, response::Response};
@@ -191,9 +192,4 @@ pub(super) fn written(id: &Value) -> String {
 
 pub(super) fn time(text: &str) -> Option<Timestamp> {
     text.parse().ok()
-}
-
-pub(super) fn rfc3339(unix_seconds: u64) -> String {
-    let seconds = i64::try_from(unix_seconds).unwrap_or(i64::MAX);
-    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string()
 }

@@ -16,6 +16,7 @@ use super::{
     response::Response,
     wire::Ending,
 };
+use crate::setters::setters;
 
 /// Something that goes wrong, for [`FakePlatform::fail`](super::FakePlatform::fail).
 ///
@@ -44,7 +45,7 @@ pub struct Failure {
     status: Option<u16>,
     body: Option<Bytes>,
     headers: Vec<(String, String)>,
-    after: Duration,
+    pub(super) after: Duration,
     pub(super) times: u64,
     when: Option<Predicate>,
     with_effect: bool,
@@ -129,12 +130,6 @@ impl Failure {
         self
     }
 
-    /// Changes the body of the response.
-    pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = Some(body.into().into());
-        self
-    }
-
     /// Adds a header to the response, like a `Retry-After` with a date.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -146,32 +141,22 @@ impl Failure {
         self.header("retry-after", seconds.to_string())
     }
 
-    /// Waits before anything else happens, in real time.
-    pub fn after(mut self, delay: Duration) -> Self {
-        self.after = delay;
-        self
-    }
-
-    /// Happens this often.
-    pub fn times(mut self, times: u32) -> Self {
-        self.times = times.into();
-        self
-    }
-
-    /// Happens only at the calls that `predicate` picks.
-    pub fn when(mut self, predicate: impl Fn(&Call) -> bool + Send + Sync + 'static) -> Self {
-        self.when = Some(Arc::new(predicate));
-        self
+    setters! {
+        /// Changes the body of the response.
+        with_body(body: impl Into<Vec<u8>>) => |failure| failure.body = Some(body.into().into());
+        /// Waits before anything else happens, in real time.
+        after(delay: Duration) => |failure| failure.after = delay;
+        /// Happens this often.
+        times(times: u32) => |failure| failure.times = times.into();
+        /// Happens only at the calls that `predicate` picks.
+        when(predicate: impl Fn(&Call) -> bool + Send + Sync + 'static) =>
+            |failure| failure.when = Some(Arc::new(predicate));
     }
 
     /// Carries the call out before it fails: it has its effect, and the caller does not learn of it.
     pub fn with_effect(mut self) -> Self {
         self.with_effect = true;
         self
-    }
-
-    pub(super) fn waits(&self) -> Duration {
-        self.after
     }
 
     /// What is sent instead of what `carry_out` responds.

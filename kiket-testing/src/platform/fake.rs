@@ -135,7 +135,7 @@ impl FakePlatform {
             .workspace_token(credentials.token.clone())
             .extension_api_key(credentials.api_key.clone())
             .webhook_secret(credentials.webhook_secret.clone());
-        let (id, clock) = (self.shared.state().extension_id.clone(), clock.clone());
+        let (id, clock) = (self.shared.state.lock().extension_id.clone(), clock.clone());
         let extension_number = Some(super::tokens::EXTENSION);
         let defaults = Defaults { id, webhook_secret: None, clock, extension_number, isolated: false };
         internals::with_defaults(builder, defaults).0
@@ -196,12 +196,12 @@ impl FakePlatform {
     /// ```
     pub fn runtime_token<S: Into<String>>(&self, scopes: impl IntoIterator<Item = S>) -> String {
         let scopes: Vec<_> = scopes.into_iter().map(Into::into).collect();
-        self.shared.state().tokens.issue(&scopes, self.organization_id(), self.now())
+        self.shared.state.lock().tokens.issue(&scopes, self.organization_id(), self.now())
     }
 
     /// The keys that its runtime tokens can be verified with, as it publishes them.
     pub fn jwks(&self) -> Value {
-        self.shared.state().tokens.issuer.jwks()
+        self.shared.state.lock().tokens.issuer.jwks()
     }
 
     fn now(&self) -> u64 {
@@ -243,7 +243,7 @@ impl FakePlatform {
 
     /// Every call so far, in the order of arrival; the last 100,000.
     pub fn calls(&self) -> Vec<Call> {
-        self.shared.calls().all()
+        self.shared.calls.lock().all()
     }
 
     /// The calls with this method and path, as it was sent.
@@ -253,17 +253,17 @@ impl FakePlatform {
 
     /// Forgets the calls so far. Expectations have counted them already.
     pub fn forget_calls(&self) {
-        self.shared.calls().forget();
+        self.shared.calls.lock().forget();
     }
 
     /// Begins a new rate window.
     pub fn set_rate_limit(&self, limit: u64, window: Duration) {
-        self.shared.state().rate = RateWindow::new(limit, window);
+        self.shared.state.lock().rate = RateWindow::new(limit, window);
     }
 
     /// Goes on as if all but `remaining` calls of the window had been made.
     pub fn set_rate_remaining(&self, remaining: u64) {
-        self.shared.state().rate.leave(remaining, self.now());
+        self.shared.state.lock().rate.leave(remaining, self.now());
     }
 
     /// Signs a delivery with the webhook secret, at the time of the extension's clock, and hands it over in process.
@@ -341,17 +341,17 @@ impl FakePlatform {
 
     /// The value of a secret.
     pub fn secret(&self, key: &str) -> Option<String> {
-        secrets::value(&self.shared.state().secrets, key)
+        secrets::value(&self.shared.state.lock().secrets, key)
     }
 
     /// Sets a secret.
     pub fn set_secret(&self, key: &str, value: impl Into<Secret>) {
-        secrets::keep(&mut self.shared.state().secrets, key, value.into().expose(), self.now());
+        secrets::keep(&mut self.shared.state.lock().secrets, key, value.into().expose(), self.now());
     }
 
     /// The records of a table, of all projects.
     pub fn records(&self, module: &str, table: &str) -> Vec<Value> {
-        self.shared.state().records.values(&[module, table])
+        self.shared.state.lock().records.values(&[module, table])
     }
 
     /// Adds a record; without an `id` it gets one. Returns it.
@@ -362,7 +362,7 @@ impl FakePlatform {
     #[track_caller]
     pub fn add_record(&self, project: impl Into<Value>, module: &str, table: &str, record: Value) -> Value {
         let project = written(&project.into());
-        self.shared.state().records.add(&[module, table, &project], object(record), self.now())
+        self.shared.state.lock().records.add(&[module, table, &project], object(record), self.now())
     }
 
     /// Adds an SLA event, like `{"issue_id":42,"project_id":7,"state":"imminent"}`; without an `id` it gets one.
@@ -372,7 +372,7 @@ impl FakePlatform {
     /// When `event` is not an object.
     #[track_caller]
     pub fn add_sla_event(&self, event: Value) {
-        self.shared.state().sla_events.add(&[], object(event), self.now());
+        self.shared.state.lock().sla_events.add(&[], object(event), self.now());
     }
 
     /// Adds an anchor of the audit trail, like `{"records":[{"id":1},{"id":2,"type":"AIAuditLog"}],"status":"confirmed"}`;
@@ -385,12 +385,12 @@ impl FakePlatform {
     #[track_caller]
     pub fn add_anchor(&self, anchor: Value) -> Value {
         let anchor = serde_json::from_value(anchor).unwrap_or_else(|error| panic!("no anchor: {error}"));
-        audit::add(&mut self.shared.state(), anchor, self.now())
+        audit::add(&mut self.shared.state.lock(), anchor, self.now())
     }
 
     /// The anchors of the audit trail, with their records.
     pub fn anchors(&self) -> Vec<Value> {
-        self.shared.state().anchors.values(&[])
+        self.shared.state.lock().anchors.values(&[])
     }
 
     /// Adds a raw event, like `{"sourceSystem":"github","sourceEventType":"push","idempotencyKey":"1","payload":{}}`.
@@ -401,7 +401,7 @@ impl FakePlatform {
     /// When it does not have these fields.
     #[track_caller]
     pub fn add_raw_event(&self, event: Value) -> Value {
-        let mut state = self.shared.state();
+        let mut state = self.shared.state.lock();
         match ingestion::add_raw_event(&mut state, object(event), self.organization_id(), self.now()) {
             Ok((event, _)) => event,
             Err(refusal) => panic!("no raw event: {}", String::from_utf8_lossy(&refusal.body)),
@@ -411,12 +411,12 @@ impl FakePlatform {
     /// The raw events. Their `status` is `pending`, `claimed`, `processed` or `submitted`; what was submitted is in
     /// `normalized`.
     pub fn raw_events(&self) -> Vec<Value> {
-        self.shared.state().raw_events.values(&[])
+        self.shared.state.lock().raw_events.values(&[])
     }
 
     /// The evidence that was accepted.
     pub fn evidence(&self) -> Vec<Value> {
-        self.shared.state().evidence.values(&[])
+        self.shared.state.lock().evidence.values(&[])
     }
 
     /// Adds an intake form, like `{"key":"bug-report","public":true}`; what it lacks, it gets. Returns it.
@@ -426,7 +426,7 @@ impl FakePlatform {
     /// When `form` is not an object.
     #[track_caller]
     pub fn add_intake_form(&self, project: impl Into<Value>, form: Value) -> Value {
-        self.shared.state().forms.add(&[&written(&project.into())], object(form), self.now())
+        self.shared.state.lock().forms.add(&[&written(&project.into())], object(form), self.now())
     }
 
     /// Adds a submission to the form `key`, like `{"data":{"title":"No login"}}`; what it lacks, it gets. Returns it.
@@ -438,13 +438,14 @@ impl FakePlatform {
     pub fn add_submission(&self, project: impl Into<Value>, key: &str, submission: Value) -> Value {
         let project = written(&project.into());
         let submission = object(submission);
-        let added = intake::add_submission(&mut self.shared.state(), &project, key, submission, self.now());
+        let added =
+            intake::add_submission(&mut self.shared.state.lock(), &project, key, submission, self.now());
         added.unwrap_or_else(|_| panic!("there is no form `{key}` in the project {project}"))
     }
 
     /// The submissions to the form `key`, in all projects.
     pub fn submissions(&self, key: &str) -> Vec<Value> {
-        intake::submissions(&self.shared.state(), key)
+        intake::submissions(&self.shared.state.lock(), key)
     }
 
     /// Adds an issue, like `{"title":"No login","project_id":7}`; what it lacks, it gets. Returns it.
@@ -454,12 +455,12 @@ impl FakePlatform {
     /// When `issue` is not an object.
     #[track_caller]
     pub fn add_issue(&self, issue: Value) -> Value {
-        self.shared.state().issues.add(&[], object(issue), self.now())
+        self.shared.state.lock().issues.add(&[], object(issue), self.now())
     }
 
     /// The issues, in the order they were added.
     pub fn issues(&self) -> Vec<Value> {
-        self.shared.state().issues.values(&[])
+        self.shared.state.lock().issues.values(&[])
     }
 
     /// Adds a comment to the issue `key`, like `{"body":"Me, too"}`; what it lacks, it gets. Returns it.
@@ -470,13 +471,13 @@ impl FakePlatform {
     #[track_caller]
     pub fn add_comment(&self, key: &str, comment: Value) -> Value {
         let comment = object(comment);
-        let added = issues::add_comment(&mut self.shared.state(), key, comment, self.now());
+        let added = issues::add_comment(&mut self.shared.state.lock(), key, comment, self.now());
         added.unwrap_or_else(|_| panic!("there is no issue `{key}`"))
     }
 
     /// The comments on the issue `key`.
     pub fn comments(&self, key: &str) -> Vec<Value> {
-        issues::comments(&self.shared.state(), key)
+        issues::comments(&self.shared.state.lock(), key)
     }
 
     /// Adds a project, or replaces the one with its slug: `slug`, `id`, and the lists `workflows`, `boards` and
@@ -492,7 +493,7 @@ impl FakePlatform {
     pub fn add_project(&self, project: Value) {
         let project = object(project);
         assert!(project.get("slug").is_some_and(Value::is_string), "a project has a `slug`");
-        issues::add_project(&mut self.shared.state(), project, self.now());
+        issues::add_project(&mut self.shared.state.lock(), project, self.now());
     }
 
     /// The notifications that were accepted, as they were sent.
@@ -521,17 +522,17 @@ impl FakePlatform {
     }
 
     fn reported(&self, name: &str) -> Vec<Value> {
-        self.shared.state().reports.get(name).cloned().unwrap_or_default()
+        self.shared.state.lock().reports.get(name).cloned().unwrap_or_default()
     }
 
     /// The e-mails that were accepted, as they were sent, with their `id` and `status`.
     pub fn inbound_emails(&self) -> Vec<Value> {
-        self.shared.state().emails.values(&[])
+        self.shared.state.lock().emails.values(&[])
     }
 
     /// The URL that it gives out for an action.
     pub fn webhook_url(&self, action: &str) -> String {
-        format!("{}/{action}", reports::webhook_base(&self.shared.state()))
+        format!("{}/{action}", reports::webhook_base(&self.shared.state.lock()))
     }
 }
 

@@ -1,9 +1,10 @@
 //! Raw events, with leases on them, and evidence.
 
+use kiket_runtime::internals::rfc3339;
 use serde_json::{Value, json};
 
 use super::{
-    collection::{Collection, Item, fill, rfc3339, text, time},
+    collection::{Collection, Item, fill, text, time},
     fields::{
         Rule::{self, Object, Text},
         check,

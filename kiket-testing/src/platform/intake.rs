@@ -1,10 +1,11 @@
 //! The intake forms and their submissions.
 
 use jiff::Timestamp;
+use kiket_runtime::internals::rfc3339;
 use serde_json::{Value, json};
 
 use super::{
-    collection::{By, Item, NOT_LISTED, rfc3339, text, time, touch, written},
+    collection::{By, Item, NOT_LISTED, text, time, touch, written},
     fields::{
         self,
         Rule::{MaybeObject, MaybeText, Object},

@@ -1,6 +1,8 @@
 //! What a test orders, each with a count.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64};
+use std::sync::{Arc, atomic::AtomicU64};
+
+use kiket_runtime::internals::Mutex;
 
 /// An order and its count.
 pub(super) type Counted<T> = Arc<(T, AtomicU64)>;
@@ -13,19 +15,15 @@ impl<T> Orders<T> {
     }
 
     pub(super) fn add(&self, order: T, count: u64) {
-        self.orders().push(Arc::new((order, AtomicU64::new(count))));
+        self.0.lock().push(Arc::new((order, AtomicU64::new(count))));
     }
 
     pub(super) fn clear(&self) {
-        self.orders().clear();
+        self.0.lock().clear();
     }
 
     /// All of them, the first one first. Predicates run without the lock: they may ask the fake platform.
     pub(super) fn all(&self) -> Vec<Counted<T>> {
-        self.orders().clone()
-    }
-
-    fn orders(&self) -> MutexGuard<'_, Vec<Counted<T>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().clone()
     }
 }

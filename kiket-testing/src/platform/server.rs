@@ -91,8 +91,8 @@ async fn serve(request: HttpRequest, payload: web::Payload, shared: web::Data<Sh
         (Some((status, code, text)), _) => (Response::error(status, code, text), Ending::Whole),
         (None, None) => (shared.carry_out(&call), Ending::Whole),
         (None, Some(failure)) => {
-            if !failure.waits().is_zero() {
-                tokio::time::sleep(failure.waits()).await;
+            if !failure.after.is_zero() {
+                tokio::time::sleep(failure.after).await;
             }
             failure.respond(|| shared.carry_out(&call))
         }

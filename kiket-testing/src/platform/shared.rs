@@ -1,8 +1,6 @@
 //! What the fake platform's server and its owner share, and the way of a call through it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use kiket_runtime::Clock;
+use kiket_runtime::{Clock, internals::Mutex};
 
 use super::{
     call::{Call, Calls},
@@ -33,23 +31,15 @@ pub(super) struct Shared {
 pub(super) type Observer = Box<dyn Fn(&Call) + Send + Sync>;
 
 impl Shared {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Writes a call down before anything is done about it.
     pub(super) fn arrived(&self, call: &Call) -> usize {
         expectation::count(&self.expectations, call);
-        self.calls().arrived(call.clone())
+        self.calls.lock().arrived(call.clone())
     }
 
     /// Writes the status down before the response is sent: a caller that has it finds the status here.
     pub(super) fn responded(&self, number: usize, call: Call, status: u16) {
-        self.calls().responded(number, status);
+        self.calls.lock().responded(number, status);
         if let Some(observer) = &self.observer {
             observer(&call.with_status(status));
         }
@@ -65,7 +55,7 @@ impl Shared {
         let base: Vec<_> = self.base.iter().map(String::as_str).collect();
         let below = path.strip_prefix(base.as_slice()).ok_or_else(|| Response::not_found("path"))?;
         let (endpoint, arguments) = find(call.method(), below)?;
-        let state = &mut *self.state();
+        let state = &mut *self.state.lock();
         self.credentials.admit(call, endpoint.access, |token| state.tokens.admit(token, now))?;
         if endpoint.access != Access::Open {
             let counted = state.rate.take(now);
@@ -93,7 +83,7 @@ impl Shared {
 
     /// The headers of every response.
     pub(super) fn headers(&self, number: usize) -> Vec<(&'static str, String)> {
-        let rate = self.state().rate.headers(self.now());
+        let rate = self.state.lock().rate.headers(self.now());
         let request_id = ("x-request-id", format!("req-{number}"));
         rate.map(|(name, value)| (name, value.to_string())).into_iter().chain([request_id]).collect()
     }

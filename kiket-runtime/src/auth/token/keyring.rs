@@ -142,10 +142,9 @@ impl Fetched {
                     state.newest = Some(Newest { keys: Arc::new(keys), at });
                 }
             }
-            Err(why) => tracing::error!(
-                url = self.fetcher.url(),
-                "the keys of runtime tokens cannot be fetched: {why}"
-            ),
+            Err(why) => {
+                tracing::error!(url = self.fetcher.url, "the keys of runtime tokens cannot be fetched: {why}")
+            }
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::{fmt, time::Duration};
 
 use super::jwks::KeySet;
-use crate::{error::Problem, types::Secret};
+use crate::{
+    error::Problem,
+    types::{Secret, setters},
+};
 
 /// Which runtime tokens (JWTs) are accepted. The defaults are those of Kiket.
 ///
@@ -47,26 +50,23 @@ impl TokenRules {
         Self::default()
     }
 
-    /// The issuer: the claim `iss` must equal it; `kiket.dev` by default.
-    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.issuer = issuer.into();
-        self
-    }
-
-    /// The audience: the claim `aud` must contain it. Comes before `KIKET_TOKEN_AUDIENCE`; not checked unless set.
-    pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audience = Some(audience.into());
-        self
-    }
-
-    /// The number of the extension at Kiket, which is not the id in the manifest: the claim `ext_id` must equal it. Comes
-    /// before `KIKET_EXTENSION_NUMBER`; not checked unless set.
-    ///
-    /// The modes `token` and `either` need it or an audience: without either, a token that Kiket made for another extension
-    /// would open this one.
-    pub fn extension_number(mut self, id: impl fmt::Display) -> Self {
-        self.extension = Some(id.to_string());
-        self
+    setters! {
+        /// The issuer: the claim `iss` must equal it; `kiket.dev` by default.
+        issuer(issuer: impl Into<String>) => |rules| rules.issuer = issuer.into();
+        /// The audience: the claim `aud` must contain it. Comes before `KIKET_TOKEN_AUDIENCE`; not checked unless set.
+        audience(audience: impl Into<String>) => |rules| rules.audience = Some(audience.into());
+        /// The number of the extension at Kiket, which is not the id in the manifest: the claim `ext_id` must equal it. Comes
+        /// before `KIKET_EXTENSION_NUMBER`; not checked unless set.
+        ///
+        /// The modes `token` and `either` need it or an audience: without either, a token that Kiket made for another extension
+        /// would open this one.
+        extension_number(id: impl fmt::Display) => |rules| rules.extension = Some(id.to_string());
+        /// How far the clocks of Kiket and of this machine may differ: not at all by default, 60 s at most. Whole seconds
+        /// count.
+        leeway(leeway: Duration) => |rules| rules.leeway = leeway;
+        /// The keys, as the text of a JWKS. None are fetched then.
+        #[doc(alias = "JWKS")]
+        keys(jwks: impl Into<Secret>) => |rules| rules.keys = Some(jwks.into());
     }
 
     /// The values of the configuration, where the rules have none.
@@ -78,20 +78,6 @@ impl TokenRules {
     /// Whether the tokens of another extension are refused.
     pub(crate) fn bind(&self) -> bool {
         self.extension.is_some() || self.audience.is_some()
-    }
-
-    /// How far the clocks of Kiket and of this machine may differ: not at all by default, 60 s at most. Whole seconds
-    /// count.
-    pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = leeway;
-        self
-    }
-
-    /// The keys, as the text of a JWKS. None are fetched then.
-    #[doc(alias = "JWKS")]
-    pub fn keys(mut self, jwks: impl Into<Secret>) -> Self {
-        self.keys = Some(jwks.into());
-        self
     }
 
     /// The keys if they were given.

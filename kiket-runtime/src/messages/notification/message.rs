@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::{self, id};
-use crate::types::{or_default, unknown_fields};
+use crate::types::{or_default, setters, unknown_fields};
 
 /// A message that the extension sends for Kiket.
 ///
@@ -179,39 +179,25 @@ impl Notification {
         Fields { message, channel_type, channel_id, recipient_id, ..Fields::default() }.try_into()
     }
 
-    /// Sets the format.
-    #[must_use]
-    pub fn format(mut self, format: Format) -> Self {
-        self.format = format;
-        self
-    }
-
-    /// Sets the priority.
-    #[must_use]
-    pub fn priority(mut self, priority: Priority) -> Self {
-        self.priority = priority;
-        self
-    }
-
-    /// Sets the thread.
-    #[must_use]
-    pub fn thread(mut self, thread_id: impl Into<String>) -> Self {
-        self.thread_id = Some(thread_id.into());
-        self
-    }
-
-    /// Adds `key` to the metadata.
-    #[must_use]
-    pub fn data(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.metadata.insert(key.into(), value.into());
-        self
-    }
-
-    /// Adds an attachment.
-    #[must_use]
-    pub fn attachment(mut self, attachment: impl Into<Value>) -> Self {
-        self.attachments.push(attachment.into());
-        self
+    setters! {
+        /// Sets the format.
+        #[must_use]
+        format(format: Format) => |notification| notification.format = format;
+        /// Sets the priority.
+        #[must_use]
+        priority(priority: Priority) => |notification| notification.priority = priority;
+        /// Sets the thread.
+        #[must_use]
+        thread(thread_id: impl Into<String>) =>
+            |notification| notification.thread_id = Some(thread_id.into());
+        /// Adds `key` to the metadata.
+        #[must_use]
+        data(key: impl Into<String>, value: impl Into<Value>) =>
+            |notification| notification.metadata.insert(key.into(), value.into());
+        /// Adds an attachment.
+        #[must_use]
+        attachment(attachment: impl Into<Value>) =>
+            |notification| notification.attachments.push(attachment.into());
     }
 
     /// The message; never blank.

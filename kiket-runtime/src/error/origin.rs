@@ -1,4 +1,4 @@
-//! An error of another crate that a handler failed with, and its retry advice.
+//! What a handler failed with: an error of kiket, or one of another crate with its retry advice.
 
 use std::{
     any::{Any, type_name},
@@ -17,8 +17,9 @@ use super::{
 
 type Boxed = Box<dyn StdError + Send + Sync>;
 
-/// An error of another crate, by its original type: a boxed `anyhow::Error` no longer shows what it wraps.
-pub(super) enum Foreign {
+/// An error by its original type: a boxed `anyhow::Error` no longer shows what it wraps.
+pub(super) enum Origin {
+    Ours(Error),
     /// An error and the name of its type.
     Boxed(Boxed, &'static str),
     #[cfg(feature = "anyhow")]
@@ -27,10 +28,13 @@ pub(super) enum Foreign {
     Eyre(eyre::Report),
 }
 
-impl Foreign {
+impl Origin {
     pub(super) fn new<E: Into<Boxed> + 'static>(error: E) -> Self {
-        #[cfg_attr(not(any(feature = "anyhow", feature = "eyre")), expect(unused_mut))]
         let mut error = Some(error);
+        let rejection = |error: &mut _| take(error).map(|PayloadRejection(error)| error);
+        if let Some(error) = take(&mut error).or_else(|| rejection(&mut error)) {
+            return Self::Ours(error);
+        }
         #[cfg(feature = "anyhow")]
         if let Some(error) = take(&mut error) {
             return Self::Anyhow(error);
@@ -44,6 +48,7 @@ impl Foreign {
 
     pub(super) fn outermost(&self) -> &(dyn StdError + 'static) {
         match self {
+            Self::Ours(error) => error,
             Self::Boxed(error, _) => &**error,
             #[cfg(feature = "anyhow")]
             Self::Anyhow(error) => &**error,
@@ -55,7 +60,7 @@ impl Foreign {
     /// The whole error if it shows more than its levels, then its levels, outermost first.
     fn views(&self) -> impl Iterator<Item = ErrorView<'_>> {
         let whole = match self {
-            Self::Boxed(..) => None,
+            Self::Ours(_) | Self::Boxed(..) => None,
             #[cfg(feature = "anyhow")]
             Self::Anyhow(error) => Some(ErrorView::Anyhow(error)),
             #[cfg(feature = "eyre")]
@@ -66,7 +71,7 @@ impl Foreign {
     }
 
     /// The first advice that a type of kiket's or `classifiers` give, outermost first; else a retry by the schedule.
-    pub(super) fn advised(&self, classifiers: &Classifiers) -> Error {
+    pub(super) fn advice(&self, classifiers: &Classifiers) -> Error {
         let advised = self.views().find_map(|error| advice(error, classifiers));
         advised.unwrap_or_else(|| Error::of_kind(ErrorKind::Retryable))
     }
@@ -74,6 +79,7 @@ impl Foreign {
     /// Makes this the cause of `error`.
     pub(super) fn cause_of(self, error: Error) -> Error {
         match self {
+            Self::Ours(cause) => error.because(cause),
             Self::Boxed(cause, type_name) => error.caused_by(cause, type_name),
             #[cfg(feature = "anyhow")]
             Self::Anyhow(cause) => error.caused_by(cause.into(), type_name::<anyhow::Error>()),
@@ -101,6 +107,6 @@ fn advice(error: ErrorView<'_>, classifiers: &Classifiers) -> Option<Error> {
 }
 
 /// Takes `error` as a `T`, if that is what it is.
-pub(super) fn take<T: 'static, E: 'static>(error: &mut Option<E>) -> Option<T> {
+fn take<T: 'static, E: 'static>(error: &mut Option<E>) -> Option<T> {
     (error as &mut dyn Any).downcast_mut::<Option<T>>().and_then(Option::take)
 }

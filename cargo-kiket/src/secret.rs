@@ -1,0 +1,53 @@
+//! The webhook secrets: from a file, the environment, cargo's `[env]`, or where the manifest says; never from an argument.
+
+use std::path::{Path, PathBuf};
+
+use kiket_runtime::{Secret, internals, manifest::Manifest};
+
+use crate::{
+    environment,
+    exit::{Error, Exit, Result},
+    shell::Shell,
+};
+
+/// Where the secrets are.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Secret")]
+pub(crate) struct Source {
+    /// A file with the webhook secret alone, in place of `KIKET_WEBHOOK_SECRET`; several are several live secrets, the
+    /// current one first
+    #[arg(long, value_name = "FILE")]
+    secret_file: Vec<PathBuf>,
+}
+
+impl Source {
+    /// The live secrets, the current one first; there is at least one. They are read and judged as the start does it: what
+    /// stops the start is an error, and its warnings are notes.
+    pub(crate) fn secrets(&self, shell: &Shell) -> Result<Vec<Secret>> {
+        // Of a manifest that does not parse, `check` tells; the variable needs none.
+        let manifest = Manifest::search(Path::new("")).and_then(|path| Manifest::load(&path).ok());
+        let of_cargo =
+            std::env::current_dir().map(|folder| environment::of_cargo(&folder)).unwrap_or_default();
+        let (secrets, warnings) = internals::webhook_secrets(&self.secret_file, of_cargo, manifest.as_ref())
+            .map_err(|problems| refused(&problems))?;
+        for warning in warnings {
+            let help = warning.how_to_mend().map(|mend| format!(": {mend}")).unwrap_or_default();
+            shell.note(format_args!("{}{help}", warning.what()));
+        }
+        Ok(secrets)
+    }
+
+    /// The current secret.
+    pub(crate) fn secret(&self, shell: &Shell) -> Result<Secret> {
+        let mut secrets = self.secrets(shell)?;
+        Ok(secrets.swap_remove(0))
+    }
+}
+
+/// The error of secrets that the start would refuse.
+pub(crate) fn refused(problems: &[kiket_runtime::Problem]) -> Error {
+    let what: Vec<_> = problems.iter().map(kiket_runtime::Problem::what).collect();
+    let mends: Vec<_> = problems.iter().filter_map(kiket_runtime::Problem::how_to_mend).collect();
+    let mends = mends.join("; ");
+    Error::new(Exit::Input, what.join("; ")).help(format!("{mends}, or name a file: `--secret-file FILE`"))
+}

@@ -1,0 +1,17 @@
+//! A macro for the setters of builders.
+
+/// Setters inside of an `impl`: `name(argument: Type) => |this| …`, each with its documentation.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),+) => |$this:ident| $set:expr;)*) => {
+        $(
+            $(#[$doc])*
+            pub fn $name(mut self, $($argument: $type),+) -> Self {
+                let $this = &mut self;
+                $set;
+                self
+            }
+        )*
+    };
+}
+
+pub(crate) use setters;
