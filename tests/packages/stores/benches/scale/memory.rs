@@ -20,12 +20,13 @@ pub(crate) fn fill(deliveries: usize, bytes: usize) -> Result<String, Box<dyn Er
         MemoryStore::with_limits(deliveries, MemoryStore::BYTES)
     };
     let body = if bytes == 0 { br#"{"ok":true}"#.to_vec() } else { vec![b' '; bytes] };
-    let reply = StoredReply::new(StatusCode::OK, body);
     let before = (resident()?, processor()?);
     runtime.block_on(async {
         for number in 0..deliveries {
             let key = DedupeKey::new("com.example.bench", &format!("id:{number}"));
             if let BeginOutcome::Leased(token) = store.begin(&key, HOUR).await? {
+                // Each has a body of its own.
+                let reply = StoredReply::new(StatusCode::OK, body.clone());
                 let _ = store.commit(&key, &token, &reply, HOUR).await?;
             }
         }
