@@ -143,7 +143,10 @@ impl Fetched {
                 }
             }
             Err(why) => {
-                tracing::error!(url = self.fetcher.url, "the keys of runtime tokens cannot be fetched: {why}")
+                tracing::error!(
+                    url = self.fetcher.url,
+                    "the keys of runtime tokens cannot be fetched: {why}"
+                );
             }
         }
     }
