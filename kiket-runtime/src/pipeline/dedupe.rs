@@ -85,7 +85,7 @@ impl Deduplicator {
             Store::Configured(store) => {
                 // A store of the user's may have no timeout of its own.
                 let late = "it does not respond before the delivery's deadline";
-                let begun = before(delivery.deadline(), store.begin(&key, lease), late).await;
+                let begun = Box::pin(before(delivery.deadline(), store.begin(&key, lease), late)).await;
                 (begun, Place::Configured(&**store, key))
             }
         };
@@ -143,7 +143,8 @@ impl Claim<'_> {
         Self(None)
     }
 
-    /// Stores a final response for later attempts; else releases the lease, so that the next attempt runs.
+    /// Stores a final response for later attempts; else releases the lease, so that the next attempt runs. What a store that
+    /// may wait needs is boxed, so that other deliveries do not take its memory.
     pub(super) async fn settle(self, response: &Response) {
         let Some(lease) = self.0 else { return };
         if response.is_final() {
@@ -162,7 +163,9 @@ impl LeaseGuard<'_> {
         let Self { place, retention, token, counted, .. } = self;
         let committed = match place {
             Place::Memory(store, name) => Ok(store.commit_now(name, token, reply, retention)),
-            Place::Configured(store, key) => in_lease(store.commit(&key, &token, reply, retention)).await,
+            Place::Configured(store, key) => {
+                Box::pin(in_lease(store.commit(&key, &token, reply, retention))).await
+            }
         };
         match committed {
             Ok(LeaseState::Held) => {}
@@ -184,7 +187,7 @@ impl LeaseGuard<'_> {
         let Self { place, token, counted, .. } = self;
         let released = match place {
             Place::Memory(store, name) => Ok(store.release_now(name, token)),
-            Place::Configured(store, key) => in_lease(store.release(&key, &token)).await,
+            Place::Configured(store, key) => Box::pin(in_lease(store.release(&key, &token))).await,
         };
         if let Err(error) = released {
             counted.release_errors.add();
