@@ -100,7 +100,10 @@ impl Pipeline {
         let outcome = self.attempt(&delivery, &route, event_in_path, &mut claim).await;
         let ended = self.responder.respond(&delivery, outcome);
         // The delivery is done: nothing of what follows may change its response.
-        let settled = caught_to_end(claim.settle(&ended.response)).await;
+        let settled = match caught(|| claim.settle(&ended.response)) {
+            Ok(Some(settling)) => caught_to_end(settling).await,
+            settled => settled.map(|_| ()),
+        };
         let _ = caught(|| {
             if let Err(text) = settled {
                 let error = self.responder.redactor.redact(text);
