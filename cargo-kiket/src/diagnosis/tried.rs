@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Evidence,
+    evidence::Evidence,
     mistake::{self, Cause},
     received::{Received, meant},
     spelling::spellings,
