@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    completions, doctor,
+    check, completions, doctor,
     exit::{Exit, Result},
-    man, new, probe,
+    explain, handlers, man, new, probe,
     shell::Shell,
     sign, verify,
 };
@@ -33,7 +33,10 @@ pub(crate) struct Tool {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     New(new::Args),
+    Check(check::Args),
     Completions(completions::Args),
+    Explain(explain::Args),
+    Handlers(handlers::Args),
     Doctor(doctor::Args),
     Man(man::Args),
     Probe(probe::Args),
@@ -45,7 +48,10 @@ impl Command {
     pub(crate) fn run(self, shell: &Shell) -> Result<Exit> {
         match self {
             Self::New(args) => new::run(&args, shell),
+            Self::Check(args) => check::run(&args, shell),
             Self::Completions(args) => completions::run(&args, Tool::command(), shell),
+            Self::Explain(args) => explain::run(&args, shell),
+            Self::Handlers(args) => handlers::run(&args, shell),
             Self::Doctor(args) => doctor::run(&args, shell),
             Self::Man(args) => man::run(&args, Tool::command(), shell),
             Self::Probe(args) => probe::run(&args, shell),

@@ -16,7 +16,7 @@ use crate::{
     client::Client,
     config::{Config, Environment, Layer, Settings, Unreadable, no_secret, webhook_secret_file},
     delivery::{self, Delivery, Envelope, HandlerKey, JsonText, Request, Services, Target, Tasks, TypeMap},
-    error::{Classifiers, Findings, Place, Problem, Rejection, StartupError},
+    error::{Classifiers, Findings, Place, Problem, ProblemId, Rejection, StartupError},
     extension::{Extension, ExtensionBuilder},
     handler::{Context, Handler, Registration},
     http,
@@ -201,7 +201,7 @@ pub fn place(file: &Path, (line, column): (u32, u32)) -> Place {
 
 /// A problem: one sentence, its place, and what to do about it.
 pub fn problem(what: impl Into<String>, place: Option<Place>, help: impl Into<String>) -> Problem {
-    Problem::new(what).at(place).mend(help)
+    Problem::new(ProblemId::Seed, what).at(place).mend(help)
 }
 
 /// The error that stops the start of `program`.

@@ -52,7 +52,7 @@ pub(crate) use self::{
 pub use self::{
     authentication::{Authentication, AuthenticationModeError},
     clock::Clock,
-    event::{Event, EventName, EventNameError, EventVersion, EventVersionError},
+    event::{Event, EventName, EventNameError, EventVersion, EventVersionError, is_declared},
     headers::{Headers, Iter as HeadersIter},
     id::Id,
     into_option::IntoOption,
