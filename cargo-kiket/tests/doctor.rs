@@ -94,24 +94,54 @@ fn a_good_machine_has_nothing_to_fix() {
     );
 }
 
+/// A program in place of cargo says where the program is: the example `crm`, which is built with the tests, or a script.
+#[cfg(unix)]
 #[test]
-fn a_package_without_a_program_is_named() {
-    let mut machine = Machine::new(&[("CARGO_NET_OFFLINE", "true")]);
-    let target = machine.folder.path().join("target").display().to_string();
-    machine.variables.push(("CARGO_TARGET_DIR", target));
-    std::fs::write(
-        machine.folder.path().join("Cargo.toml"),
-        "[package]\nname = \"empty\"\nedition = \"2024\"\n",
-    )
-    .unwrap();
-    std::fs::create_dir(machine.folder.path().join("src")).unwrap();
-    std::fs::write(machine.folder.path().join("src/lib.rs"), "").unwrap();
+fn handlers_that_the_program_lacks_are_named() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mut machine = Machine::new(&[]);
+    let folder = machine.folder.path().to_owned();
+    let cargo = folder.join("cargo");
+    machine.variables.push(("CARGO", cargo.display().to_string()));
+    let script = |path: &std::path::Path, prints: &str| {
+        std::fs::write(path, format!("#!/bin/sh\ncat <<'END'\n{prints}\nEND\n")).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    std::fs::write(folder.join("Cargo.toml"), "").unwrap();
+    script(&cargo, "");
     machine.check(&[], "handlers", "unknown", "there is no program here");
-    // A program that answers as one of kiket does.
-    let answer = r#"{"format":1,"problems":[{"id":"KIKET-E0209","severity":"error","what":"`a` is lost","help":"use it"}]}"#;
-    let main = format!("fn main() {{ println!(\"{{}}\", {answer:?}); }}");
-    std::fs::write(machine.folder.path().join("src/main.rs"), main).unwrap();
+
+    let built = |executable: &std::path::Path| {
+        serde_json::json!({ "manifest_path": folder.join("Cargo.toml"), "executable": executable })
+            .to_string()
+    };
+    script(
+        &cargo,
+        &built(&std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/crm")),
+    );
+    let manifest = |hooks: &str| {
+        let text =
+            format!("id: com.example.crm\nhooks: [{hooks}]\nsettings: [{{key: CRM_TOKEN, secret: true}}]\n");
+        std::fs::write(folder.join("extension.yaml"), text).unwrap();
+    };
+    manifest("issue.created, issue.closed, crm.sync");
+    machine.check(&[], "handlers", "ok", "has all its handlers");
+    manifest("issue.created, issue.closed, crm.sink");
+    machine.check(&[], "handlers", "fix", "see `cargo kiket check`");
+
+    let program = folder.join("program");
+    script(&cargo, &built(&program));
+    let lost = kiket_runtime::error::ProblemId::LostHandlers;
+    script(
+        &program,
+        &format!(
+            r#"{{"problems":[{{"id":"{lost}","severity":"error","what":"`a` is lost","help":"use it"}}]}}"#
+        ),
+    );
     machine.check(&[], "handlers", "fix", "`a` is lost");
+    script(&program, "hello");
+    machine.check(&[], "handlers", "unknown", "does not answer `kiket check --json`");
 }
 
 #[test]
