@@ -154,7 +154,7 @@ impl Check {
                 })
             })
             .collect();
-        format!("{}\n", self.json("handlers", handlers))
+        format!("{}\n", self.json("handlers", &handlers))
     }
 
     /// What was found as JSON, or as text.
@@ -180,10 +180,10 @@ impl Check {
                 "fix": problem.fix(),
             })
         });
-        format!("{}\n", self.json("problems", problems.collect()))
+        format!("{}\n", self.json("problems", &problems.collect::<Vec<_>>()))
     }
 
-    fn json(&self, name: &str, list: Vec<Value>) -> Value {
+    fn json(&self, name: &str, list: &[Value]) -> Value {
         let manifest = self.manifest.as_ref().map(|path| path.to_string_lossy());
         json!({ "format": FORMAT, "setup": self.setup, "manifest": manifest, name: list })
     }
