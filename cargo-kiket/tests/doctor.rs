@@ -228,6 +228,57 @@ fn the_clock_is_compared_only_when_it_is_asked_for() {
     machine.check(&["--clock-url", &format!("http://{nothing}")], "clock", "warn", "there is no connection");
 }
 
+/// Makes a certificate authority in `ca.pem`, and a certificate of `127.0.0.1` in `leaf.pem` with its key in `leaf.key`.
+fn certificates(folder: &std::path::Path) {
+    std::fs::write(folder.join("ext"), "subjectAltName=IP:127.0.0.1\n").unwrap();
+    for arguments in [
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2",
+        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout leaf.key -out leaf.csr -subj /CN=leaf",
+        "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out leaf.pem -days 2 -extfile ext",
+    ] {
+        let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn a_server_over_tls_is_asked_if_it_is_trusted() {
+    use rustls::{
+        ServerConfig, ServerConnection, StreamOwned,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    };
+
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let chain = vec![CertificateDer::from_pem_file(folder.path().join("leaf.pem")).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(folder.path().join("leaf.key")).unwrap();
+    let config = std::sync::Arc::new(
+        ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap(),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = ServerConnection::new(config.clone()).unwrap();
+            let mut stream = StreamOwned::new(connection, stream.unwrap());
+            // A client that does not trust it goes away.
+            if stream.read(&mut [0; 4096]).is_ok() {
+                let date = httpdate::fmt_http_date(SystemTime::now());
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 X\r\nDate: {date}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                );
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }
+        }
+    });
+    let file = folder.path().join("ca.pem").display().to_string();
+    Machine::new(&[("SSL_CERT_FILE", &file)]).check(&["--clock-url", &url], "clock", "ok", "the clock is ");
+    Machine::new(&[]).check(&["--clock-url", &url], "clock", "warn", "not compared with `127.0.0.1`");
+}
+
 #[test]
 fn a_port_that_is_in_use_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
