@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::{
     completions,
     exit::{Exit, Result},
-    man, new,
+    man, new, send,
     shell::Shell,
     sign, verify,
 };
@@ -33,6 +33,7 @@ pub(crate) struct Tool {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     New(new::Args),
+    Send(send::Args),
     Completions(completions::Args),
     Man(man::Args),
     Sign(sign::Args),
@@ -43,6 +44,7 @@ impl Command {
     pub(crate) fn run(self, shell: &Shell) -> Result<Exit> {
         match self {
             Self::New(args) => new::run(&args, shell),
+            Self::Send(args) => send::run(&args, shell),
             Self::Completions(args) => completions::run(&args, Tool::command(), shell),
             Self::Man(args) => man::run(&args, Tool::command(), shell),
             Self::Sign(args) => sign::run(&args, shell),
