@@ -128,6 +128,11 @@ pub mod client {
     };
 }
 
+/// The commands of an extension's program, `kiket handlers` and `kiket check`, for a `main` of your own.
+pub mod cli {
+    pub use kiket_runtime::extension::cli::run;
+}
+
 /// Configuration: each value comes from the builder, else from the environment, else from the manifest, else from a
 /// default.
 #[doc(alias = "environment variables")]
@@ -210,7 +215,7 @@ pub mod middleware {
 /// Startup: the errors that keep an extension from starting, each with its place and its fix, and the report of a start.
 pub mod startup {
     pub use kiket_runtime::{
-        error::{Place, Problem, StartupError},
+        error::{Place, Problem, ProblemId, StartupError},
         extension::{HandlerReport, Report},
     };
 }
@@ -310,16 +315,19 @@ macro_rules! __main {
         $crate::__main!($kiket $crates [|| {}] $setup);
     };
     ($kiket:tt $crates:tt $init:tt []) => {
-        $crate::__main!($kiket $crates $init [$crate::__private::no_setup]);
+        $crate::__main!($kiket $crates $init [false, $crate::__private::no_setup]);
     };
-    ([$kiket:path] [$($krate:ident = $name:expr,)*] [$init:expr] [$setup:expr]) => {
+    ([$kiket:path] [$($krate:ident = $name:expr,)*] [$init:expr] [$has_setup:literal, $setup:expr]) => {
         $(use $krate as _;)*
 
         fn main() -> ::std::process::ExitCode {
             use $kiket as __kiket;
 
-            __kiket::__private::main(::core::module_path!(), &[$($name),*], $init, $setup)
+            let program = $crate::__program!(__kiket $has_setup $($name,)*);
+            __kiket::__private::main(&program, $init, $setup)
         }
+
+        $crate::__manifest_test!([$kiket] $has_setup $($name,)*);
     };
     ($kiket:tt [] $init:tt $setup:tt crates = [$($krate:ident $(= $name:literal)?),* $(,)?] $(, $($rest:tt)*)?) => {
         $crate::__main!($kiket [$($krate = $crate::__crate_name!($krate $($name)?),)*] $init $setup $($($rest)*)?);
@@ -328,7 +336,7 @@ macro_rules! __main {
         $crate::__main!($kiket $crates [$init] $setup $($($rest)*)?);
     };
     ($kiket:tt $crates:tt $init:tt [] setup = $setup:expr $(, $($rest:tt)*)?) => {
-        $crate::__main!($kiket $crates $init [$setup] $($($rest)*)?);
+        $crate::__main!($kiket $crates $init [true, $setup] $($($rest)*)?);
     };
     ([] $crates:tt $init:tt $setup:tt crate = $kiket:path $(, $($rest:tt)*)?) => {
         $crate::__main!([$kiket] $crates $init $setup $($($rest)*)?);
@@ -342,6 +350,77 @@ macro_rules! __main {
 
         // One mistake is not followed by "`main` function not found".
         fn main() {}
+    };
+}
+
+/// A test that the manifest of the package declares what the handlers handle, as `kiket::main!` makes one: for programs that
+/// have a `main` of their own.
+///
+/// ```
+/// # #[kiket::webhook("issue.created", version = "v1")]
+/// # async fn on_issue_created() {}
+/// kiket::manifest_test!();
+/// ```
+///
+/// It takes `crates = [handlers_lib]` and `crate = company::kiket`, as [`main!`](macro@main) does. It fails with what the start
+/// would report: a misspelt hook, two handlers of one event, a manifest that is no YAML. What handlers of the builder could
+/// mend does not fail, and is printed. Without a manifest in the folder of the package it passes, and says so.
+#[macro_export]
+macro_rules! manifest_test {
+    ($($keys:tt)*) => {
+        $crate::__manifest_test_of!([] [] $($keys)*);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __manifest_test_of {
+    ([] $crates:tt) => {
+        $crate::__manifest_test_of!([$crate] $crates);
+    };
+    ($kiket:tt [$($krate:ident = $name:expr,)*]) => {
+        $(#[cfg(test)] use $krate as _;)*
+        $crate::__manifest_test!($kiket true $($name,)*);
+    };
+    ($kiket:tt [] crates = [$($krate:ident $(= $name:literal)?),* $(,)?] $(, $($rest:tt)*)?) => {
+        $crate::__manifest_test_of!(
+            $kiket [$($krate = $crate::__crate_name!($krate $($name)?),)*] $($($rest)*)?
+        );
+    };
+    ([] $crates:tt crate = $kiket:path $(, $($rest:tt)*)?) => {
+        $crate::__manifest_test_of!([$kiket] $crates $($($rest)*)?);
+    };
+    ($kiket:tt $crates:tt $($other:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "`kiket::manifest_test!` takes `crates = [a_crate]` and `crate = a_path`, each at most once, not `",
+            ::core::stringify!($($other)*), "`"
+        ));
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __manifest_test {
+    ([$kiket:path] $has_setup:literal $($name:expr,)*) => {
+        #[cfg(test)]
+        #[::core::prelude::v1::test]
+        fn the_manifest_fits_the_handlers() {
+            use $kiket as __kiket;
+
+            $crate::__program!(__kiket $has_setup $($name,)*).test();
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __program {
+    ($kiket:ident $has_setup:literal $($name:expr,)*) => {
+        $kiket::__private::Program {
+            module: ::core::module_path!(),
+            crates: &[$($name),*],
+            setup: $has_setup,
+        }
     };
 }
 

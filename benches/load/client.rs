@@ -108,10 +108,13 @@ const OK: &[u8] = br#"{"ok":true}"#;
 pub(crate) fn send(load: Load) -> io::Result<Responses> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let from = Instant::now();
+        let body = deliveries::body(load.size);
+        let senders: io::Result<Vec<_>> =
+            (0..load.connections).map(|number| Deliveries::new(body.clone(), number)).collect();
+        let (senders, from) = (senders?, Instant::now());
         let mut connections = JoinSet::new();
-        for number in 0..load.connections {
-            connections.spawn(connection(load, Deliveries::new(load.size, number)?, from + load.time));
+        for deliveries in senders {
+            connections.spawn(connection(load, deliveries, from + load.time));
         }
         let mut latencies = Vec::new();
         while let Some(connection) = connections.join_next().await {
@@ -145,8 +148,7 @@ struct Deliveries {
 }
 
 impl Deliveries {
-    fn new(size: usize, connection: usize) -> io::Result<Self> {
-        let body = deliveries::body(size);
+    fn new(body: Vec<u8>, connection: usize) -> io::Result<Self> {
         let id = body.windows(ID.len()).position(|text| text == ID.as_bytes());
         let id = id.ok_or_else(|| io::Error::other("the body has no id"))? + "evt_".len();
         let tenths = unix_time()?.as_millis() / 100 % (1 << 28);

@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    completions,
+    check, completions, doctor,
     exit::{Exit, Result},
-    man, new, send,
+    explain, handlers, man, new, probe, send,
     shell::Shell,
     sign, verify,
 };
@@ -34,8 +34,13 @@ pub(crate) struct Tool {
 pub(crate) enum Command {
     New(new::Args),
     Send(send::Args),
+    Check(check::Args),
     Completions(completions::Args),
+    Explain(explain::Args),
+    Handlers(handlers::Args),
+    Doctor(doctor::Args),
     Man(man::Args),
+    Probe(probe::Args),
     Sign(sign::Args),
     Verify(verify::Args),
 }
@@ -45,8 +50,13 @@ impl Command {
         match self {
             Self::New(args) => new::run(&args, shell),
             Self::Send(args) => send::run(&args, shell),
+            Self::Check(args) => check::run(&args, shell),
             Self::Completions(args) => completions::run(&args, Tool::command(), shell),
+            Self::Explain(args) => explain::run(&args, shell),
+            Self::Handlers(args) => handlers::run(&args, shell),
+            Self::Doctor(args) => doctor::run(&args, shell),
             Self::Man(args) => man::run(&args, Tool::command(), shell),
+            Self::Probe(args) => probe::run(&args, shell),
             Self::Sign(args) => sign::run(&args, shell),
             Self::Verify(args) => verify::run(&args, shell),
         }

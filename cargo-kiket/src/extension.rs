@@ -81,6 +81,12 @@ impl Target {
         one(programs)
     }
 
+    /// Whether a program is named.
+    pub(crate) fn is_named(&self) -> bool {
+        let named = [&self.package, &self.bin, &self.example];
+        named.iter().any(|name| name.is_some()) || self.manifest_path.is_some()
+    }
+
     fn arguments(&self) -> Vec<OsString> {
         let mut arguments = Vec::new();
         let mut named = |name: &str, value: Option<OsString>| {

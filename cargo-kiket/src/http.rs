@@ -79,6 +79,8 @@ impl Client {
             let client = reqwest::Client::builder()
                 .redirect(Policy::none())
                 .connect_timeout(CONNECT)
+                // A server may close a connection after what it refuses; the next request would go down with it.
+                .pool_max_idle_per_host(0)
                 .user_agent(concat!("cargo-kiket/", env!("CARGO_PKG_VERSION")));
             if is_loopback(url) { client.no_proxy() } else { client }
         };

@@ -1,15 +1,21 @@
 //! `cargo kiket`: the developer tool of extensions. Each command is a module of its own.
 
+mod check;
 mod command;
 mod completions;
 mod diagnosis;
+mod doctor;
+mod environment;
 mod exit;
+mod explain;
 mod extension;
+mod handlers;
 mod http;
 mod input;
 mod known;
 mod man;
 mod new;
+mod probe;
 mod secret;
 mod send;
 mod shell;

@@ -1,10 +1,11 @@
-//! The webhook secrets: from the environment, from a file, or from where the manifest says; never from an argument.
+//! The webhook secrets: from a file, the environment, cargo's `[env]`, or where the manifest says; never from an argument.
 
 use std::path::{Path, PathBuf};
 
 use kiket_runtime::{Secret, internals, manifest::Manifest};
 
 use crate::{
+    environment,
     exit::{Error, Exit, Result},
     shell::Shell,
 };
@@ -25,7 +26,9 @@ impl Source {
     pub(crate) fn secrets(&self, shell: &Shell) -> Result<Vec<Secret>> {
         // Of a manifest that does not parse, `check` tells; the variable needs none.
         let manifest = Manifest::search(Path::new("")).and_then(|path| Manifest::load(&path).ok());
-        let (secrets, warnings) = internals::webhook_secrets(&self.secret_file, manifest.as_ref())
+        let of_cargo =
+            std::env::current_dir().map(|folder| environment::of_cargo(&folder)).unwrap_or_default();
+        let (secrets, warnings) = internals::webhook_secrets(&self.secret_file, of_cargo, manifest.as_ref())
             .map_err(|problems| refused(&problems))?;
         for warning in warnings {
             let help = warning.how_to_mend().map(|mend| format!(": {mend}")).unwrap_or_default();

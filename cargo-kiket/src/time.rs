@@ -45,24 +45,20 @@ impl FromStr for When {
         if text == "now" {
             return Ok(Self::Now);
         }
-        let (from_now, number): (Option<fn(u64) -> Self>, _) =
-            match (text.strip_prefix('+'), text.strip_prefix('-')) {
-                (Some(rest), _) => (Some(Self::After), rest),
-                (_, Some(rest)) => (Some(Self::Before), rest),
-                _ => (None, text),
-            };
+        let (kind, number) = match (text.strip_prefix('+'), text.strip_prefix('-')) {
+            (Some(rest), _) => (Self::After as fn(u64) -> Self, rest),
+            (_, Some(rest)) => (Self::Before as fn(u64) -> Self, rest),
+            _ => (Self::At as fn(u64) -> Self, text),
+        };
         let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
         let unit = units.into_iter().find_map(|(unit, seconds)| Some((number.strip_suffix(unit)?, seconds)));
-        let (digits, seconds) = match (from_now, unit) {
-            (Some(_), Some(unit)) => unit,
-            _ => (number, 1),
-        };
+        let (digits, seconds) = unit.filter(|_| number.len() < text.len()).unwrap_or((number, 1));
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(NoTime);
         }
         let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
         let number = number.filter(|number| *number <= LATEST).ok_or(NoTime)?;
-        Ok(from_now.map_or(Self::At(number), |from_now| from_now(number)))
+        Ok(kind(number))
     }
 }
 

@@ -3,6 +3,8 @@
 //! `cargo run --example mounted` serves both on port 8000: `/` is the app's, everything below `/kiket` the
 //! extension's. Its webhook secret is `sh_123` unless `KIKET_WEBHOOK_SECRET` is set.
 
+use std::process::ExitCode;
+
 use actix_web::{App, HttpServer, web};
 use kiket::prelude::*;
 use serde_json::{Value, json};
@@ -27,10 +29,14 @@ fn builder() -> ExtensionBuilder {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     kiket::install_panic_hook();
     kiket::telemetry::init_logging();
     let extension = builder().build()?;
+    // `cargo kiket` asks the program for its handlers.
+    if let Some(status) = kiket::cli::run(&extension) {
+        return Ok(status);
+    }
     let config = extension.config();
     let address = (config.host().to_owned(), config.port());
     let routes = extension.routes();
@@ -41,7 +47,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .bind(address)?;
     tracing::info!(addresses = ?server.addrs(), "the app listens");
     extension.serve_app(server.run()).await?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

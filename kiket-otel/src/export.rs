@@ -208,7 +208,8 @@ impl Exporter {
                 format!("the collector rejected spans: {}", excerpt(&partial.error_message)),
             ));
         }
-        let waits = headers.get(header::RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
+        let waits: Option<u32> =
+            headers.get(header::RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
         let is_temporary = matches!(
             status,
             StatusCode::TOO_MANY_REQUESTS
@@ -217,7 +218,10 @@ impl Exporter {
                 | StatusCode::GATEWAY_TIMEOUT
         );
         let reason = format!("the collector responded {status}");
-        Err(Failure { reason, retry: is_temporary.then(|| Duration::from_secs(waits.unwrap_or_default())) })
+        Err(Failure {
+            reason,
+            retry: is_temporary.then(|| Duration::from_secs(waits.unwrap_or_default().into())),
+        })
     }
 
     /// Logs that spans are lost, now and then, and that they are not any more.

@@ -28,7 +28,7 @@ pub(crate) struct Follower {
 }
 
 impl Traces for Follower {
-    fn begin(&self, span: &Span, _event: &str, headers: &Headers) {
+    fn begin(&self, span: &Span, headers: &Headers) {
         span.set_attribute(DELIVERY, true);
         // A span around it, of an app that has one, has chosen its parent.
         if let Some(parent) = remote(headers).filter(|_| !Context::map_current(Context::has_active_span)) {

@@ -15,9 +15,9 @@ use serde_json::Value;
 use crate::{
     auth::{Auth, Authentic, Grant, Token, refusal},
     client::Client,
-    config::{Config, Environment, Layer, Settings, no_secret, webhook_secret_file},
+    config::{Config, Environment, Layer, Settings, Unreadable, no_secret, webhook_secret_file},
     delivery::{self, Delivery, Envelope, HandlerKey, JsonText, Request, Services, Target, Tasks, TypeMap},
-    error::{Classifiers, Findings, Place, Problem, Rejection, StartupError},
+    error::{Classifiers, Findings, Place, Problem, ProblemId, Rejection, StartupError},
     extension::{Extension, ExtensionBuilder},
     handler::{Context, Handler, Registration},
     http,
@@ -96,12 +96,13 @@ pub fn settings_of(manifest: &Manifest) -> Option<Settings> {
 }
 
 /// The live webhook secrets and the warnings about them, as the start reads and judges them: those of `files`, or else of the
-/// environment of the process, or else of `manifest`. In an error are the problems of all of them.
+/// environment of the process with `more` variables, or else of `manifest`. In an error are the problems of all of them.
 pub fn webhook_secrets(
     files: &[PathBuf],
+    more: Vec<(String, String)>,
     manifest: Option<&Manifest>,
 ) -> Result<(Vec<Secret>, Vec<Problem>), Vec<Problem>> {
-    let environment = Environment::Process;
+    let environment = Environment::process_with(more);
     let layer = Layer::environment(&environment);
     let layer =
         layer.or(manifest.map(|manifest| Layer::manifest(manifest, &environment)).unwrap_or_default());
@@ -115,6 +116,36 @@ pub fn webhook_secrets(
     }
     let secrets: Vec<_> = given.into_iter().filter_map(|given| given.take(&mut found)).collect();
     if found.problems.is_empty() { Ok((secrets, found.warnings)) } else { Err(found.problems) }
+}
+
+/// The configuration of the process with `more` variables, and its problems and warnings, as the start reads it. The manifest is an
+/// error where it does not parse.
+pub fn configuration(
+    more: Vec<(String, String)>,
+    manifest: Result<Option<&Manifest>, ()>,
+) -> (Option<Config>, Vec<Problem>, Vec<Problem>) {
+    let environment = Environment::process_with(more);
+    let manifest = manifest.map_err(|()| Unreadable);
+    match Config::combine(Layer::default(), Vec::new(), &environment, manifest) {
+        Ok(config) => {
+            let warnings = config.warnings.clone();
+            (Some(config), Vec::new(), warnings)
+        }
+        Err(problems) => (None, problems, Vec::new()),
+    }
+}
+
+/// The URL of the deduplication store in the environment of the process with `more` variables. What is wrong with it is a problem
+/// of the [`configuration`].
+pub fn dedupe_url(more: Vec<(String, String)>) -> Option<Secret> {
+    Layer::environment(&Environment::process_with(more)).dedupe_url?.take(&mut Findings::default())
+}
+
+/// Settings of the PostgreSQL at `url`, as a JSON object of texts, and whether connections are seen to have sessions of their own:
+/// not behind a pooler, and with TLS that is not seen.
+#[cfg(feature = "postgres")]
+pub async fn postgres_settings(url: &str) -> Result<(String, bool), crate::dedupe::StoreError> {
+    crate::dedupe::PostgresStore::new(url)?.settings().await
 }
 
 /// The defaults of builders in tests.
@@ -172,7 +203,7 @@ pub fn place(file: &Path, (line, column): (u32, u32)) -> Place {
 
 /// A problem: one sentence, its place, and what to do about it.
 pub fn problem(what: impl Into<String>, place: Option<Place>, help: impl Into<String>) -> Problem {
-    Problem::new(what).at(place).mend(help)
+    Problem::new(ProblemId::Seed, what).at(place).mend(help)
 }
 
 /// The error that stops the start of `program`.

@@ -8,12 +8,12 @@ pub use crate::{
     __a_webhook_handler_is_a_free_function as a_webhook_handler_is_a_free_function,
     error::{Advice, Classifier},
     handler::{Prepared, Registration, spawnable},
-    types::{EventName, EventVersion, Scope, Timeout},
+    types::{EventName, EventVersion, Scope, Timeout, is_declared},
 };
 use crate::{
     client::install_tls_provider,
     error::{HandlerError, Result, StartupError},
-    extension::{Extension, ExtensionBuilder},
+    extension::{Check, Extension, ExtensionBuilder, cli},
     telemetry::{Log, flush_output, install_panic_hook, stderr},
     traces::traced,
 };
@@ -74,18 +74,47 @@ pub mod traces {
     }
 }
 
-/// What `kiket::main!` runs: the extension of the crate that `module` is in, and of `crates`. A hook and a TLS provider of
-/// the program's own replace those that are installed here.
-pub fn main<S, F>(module: &str, crates: &[&str], init: impl FnOnce(), setup: S) -> ExitCode
+/// The program that a macro is in: the extension of the crate that `module` is in, and of `crates`.
+pub struct Program {
+    pub module: &'static str,
+    pub crates: &'static [&'static str],
+    /// Whether a `setup` adds to it.
+    pub setup: bool,
+}
+
+impl Program {
+    fn builder(&self) -> ExtensionBuilder {
+        let own = self.module.split("::").next().unwrap_or(self.module);
+        Extension::builder().crates_of_program(self.crates, own)
+    }
+
+    fn check(&self) -> Check {
+        Check::of_program(self.builder().0, self.setup)
+    }
+
+    /// The test of `kiket::main!` and `kiket::manifest_test!`: manifest and handlers agree.
+    ///
+    /// # Panics
+    ///
+    /// Where they do not.
+    pub fn test(&self) {
+        self.check().test();
+    }
+}
+
+/// What `kiket::main!` runs. A hook and a TLS provider of the program's own replace those that are installed here.
+pub fn main<S, F>(program: &Program, init: impl FnOnce(), setup: S) -> ExitCode
 where
     S: FnOnce(ExtensionBuilder) -> F,
     F: Future<Output = Result<ExtensionBuilder>>,
 {
+    if let Some(arguments) = cli::arguments() {
+        return cli::answer(&arguments, || program.check());
+    }
     install_panic_hook();
     init();
     install_tls_provider();
-    let own = module.split("::").next().unwrap_or(module);
-    let builder = Extension::builder().crates_of_program(crates, own);
+    let builder = program.builder();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let served = runtime.map_err(HandlerError::from).and_then(|runtime| {
         let served = runtime.block_on(serve(builder, setup));
@@ -111,7 +140,7 @@ where
 }
 
 /// How long the last spans may take where the server has not sent them.
-const LAST_SPANS: Duration = Duration::from_secs(2);
+const LAST_SPANS: Duration = Duration::from_secs(5);
 
 /// How long the last lines may take.
 const LAST_LINES: Duration = Duration::from_secs(1);

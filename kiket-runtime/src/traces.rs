@@ -10,7 +10,7 @@ use crate::types::{Headers, caught};
 /// What follows deliveries and calls. Its panics are caught.
 pub trait Traces: Send + Sync {
     /// A delivery begins, in a span that was not entered yet. Kiket sent it; its headers are not signed.
-    fn begin(&self, span: &Span, event: &str, headers: &Headers);
+    fn begin(&self, span: &Span, headers: &Headers);
 
     /// The delivery of the current span has its response; `code` is `ok` where that is the reply of the handler.
     fn end(&self, status: StatusCode, code: &'static str);

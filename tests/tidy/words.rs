@@ -139,6 +139,19 @@ fn every_file_is_on_the_map_with_its_own_words() {
     assert!(missing.is_empty(), "ARCHITECTURE.md lacks:\n{}", missing.join("\n"));
 }
 
+/// A macro cannot import from the runtime what both have to know.
+#[test]
+fn both_search_the_manifest_by_the_same_names() {
+    let names = |file: &str| {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        let list = text.split_once("const NAMES: [&str; 6] = [").unwrap().1.split_once("];").unwrap().0;
+        list.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let names = ["kiket-macros/src/webhook/declared.rs", "kiket-runtime/src/manifest/load.rs"].map(names);
+    assert_eq!(names[0], names[1]);
+    assert_eq!(names[0].len(), 7, "six names, each with a comma");
+}
+
 /// The code of a folder in lines: without docs, comments, blank lines and tests.
 fn weight(folder: &str) -> usize {
     let sources = sources(folder).into_iter();

@@ -1,6 +1,9 @@
 //! The same JSON as other programs write it, for bodies that were parsed and written again.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+};
 
 use serde::de::IgnoredAny;
 
@@ -266,10 +269,11 @@ impl Style {
                 Some(short) => out.push_str(short),
                 None if is_escaped => {
                     for unit in letter.encode_utf16(&mut [0; 2]) {
-                        out.push_str(&match self.escapes {
-                            Escapes::DotNet => format!("\\u{unit:04X}"),
-                            _ => format!("\\u{unit:04x}"),
-                        });
+                        // A text takes everything that is written to it.
+                        let _ = match self.escapes {
+                            Escapes::DotNet => write!(out, "\\u{unit:04X}"),
+                            _ => write!(out, "\\u{unit:04x}"),
+                        };
                     }
                 }
                 None => out.push(letter),

@@ -57,16 +57,10 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
     let live = args.secret.secrets(shell)?;
     let (retired, _) = match &*args.other_secret_file {
         [] => (Vec::new(), Vec::new()),
-        files => internals::webhook_secrets(files, None).map_err(|problems| secret::refused(&problems))?,
+        files => internals::webhook_secrets(files, Vec::new(), None)
+            .map_err(|problems| secret::refused(&problems))?,
     };
-    let Request { mut headers, body } = match &args.request {
-        Some(path) => headers::of_request(&input::read(Some(path), shell)?)?,
-        None => {
-            let text = args.headers.as_deref().map(|path| input::read(Some(path), shell)).transpose()?;
-            let headers = text.map(|text| headers::of_file(&text)).transpose()?.unwrap_or_default();
-            Request { headers, body: input::read(args.file.as_deref(), shell)? }
-        }
-    };
+    let Request { mut headers, body } = args.read(shell)?;
     for line in &args.header {
         headers.push(headers::of_line(line).ok_or_else(|| {
             Error::new(Exit::Usage, "`--header` expects a name, a colon and a value")
@@ -86,6 +80,18 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
     });
     shell.result(&verdict, Text(&verdict));
     Ok(if verdict.accepted { Exit::Done } else { Exit::Problems })
+}
+
+impl Args {
+    /// The headers of files, and the body.
+    fn read(&self, shell: &Shell) -> Result<Request> {
+        if let Some(path) = &self.request {
+            return headers::of_request(&input::read(Some(path), shell)?);
+        }
+        let text = self.headers.as_deref().map(|path| input::read(Some(path), shell)).transpose()?;
+        let headers = text.map(|text| headers::of_file(&text)).transpose()?.unwrap_or_default();
+        Ok(Request { headers, body: input::read(self.file.as_deref(), shell)? })
+    }
 }
 
 /// A verdict for people.

@@ -9,7 +9,7 @@ use crate::{
     krate,
     parts::split_at_commas,
 };
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
     Error, Expr, ExprArray, LitBool, LitStr, Path, Result, bracketed,
     parse::{ParseStream, Parser},
@@ -22,6 +22,7 @@ use syn::{
 /// "issue.created", version = "v1"
 /// "issue.created", version = "v1", timeout = "5s", scopes = ["issues:read", "issues:write"], dedupe = false
 /// events::IssueCreated, version = "v1"
+/// "issue.created", version = "v1", declared
 /// "issue.created", version = "v1", middleware = [audit, Limit::new(5)], crate = hooks
 /// ```
 pub(super) struct Args {
@@ -31,6 +32,8 @@ pub(super) struct Args {
     pub(super) scopes: Option<Vec<LitStr>>,
     pub(super) dedupe: Option<LitBool>,
     pub(super) middleware: Option<Vec<Expr>>,
+    /// The event, where `declared` says that the manifest has it.
+    pub(super) declared: Option<(Ident, LitStr)>,
     /// Where `kiket` is.
     pub(super) krate: Path,
 }
@@ -43,8 +46,10 @@ const TIMEOUT: &str = "a timeout is a string literal, like `timeout = \"5s\"`";
 const SCOPES: &str = "scopes are an array of string literals, like `scopes = [\"issues:read\"]`";
 const DEDUPE: &str = "deduplication is `true` or `false`, like `dedupe = false`";
 const MIDDLEWARE: &str = "middleware is a list of expressions, like `middleware = [audit, Limit::new(5)]`";
-const KEYS: &str =
-    "the keys of a webhook are `version`, `timeout`, `scopes`, `dedupe`, `middleware` and `crate`";
+const DECLARED: &str =
+    "`declared` has no value: it stands alone, like `\"issue.created\", version = \"v1\", declared`";
+const UNTEXTUAL: &str = "`declared` looks for the text of the event in the manifest: write the event as text, like `\"issue.created\"`";
+const KEYS: &str = "the keys of a webhook are `version`, `timeout`, `scopes`, `dedupe`, `middleware`, `declared` and `crate`";
 const KEYLESS: &str = "what follows the event has a key, like `version = \"v1\"`";
 
 impl Args {
@@ -68,12 +73,18 @@ struct Found {
     scopes: Option<Result<Vec<LitStr>>>,
     dedupe: Option<Result<LitBool>>,
     middleware: Option<Result<Vec<Expr>>>,
+    declared: Option<Ident>,
     krate: Option<Result<Path>>,
 }
 
 impl Found {
     /// Puts one part where it belongs; a part that belongs nowhere is a mistake.
     fn take(&mut self, at: usize, part: &TokenStream) -> Result<()> {
+        if let Ok(word) = parse2::<Ident>(part.clone())
+            && word == "declared"
+        {
+            return fill(&mut self.declared, &word.clone(), word);
+        }
         let Some((key, value)) = setting(part) else { return self.take_keyless(at, part) };
         let name = key.to_string();
         match name.as_str() {
@@ -84,6 +95,7 @@ impl Found {
             "middleware" => {
                 fill(&mut self.middleware, &key, value.and_then(|value| list(&value, MIDDLEWARE)))
             }
+            "declared" => Err(mistake(part, DECLARED)),
             "crate" => fill(&mut self.krate, &key, value.and_then(krate::read)),
             _ => Err(mistake(key, &format!("{KEYS}, not `{name}`"))),
         }
@@ -111,7 +123,12 @@ impl Found {
         let ((event, version), ((limits, around), krate)) =
             both(both(event, version), both(both(limits, around), krate))?;
         let ((timeout, scopes), (dedupe, middleware)) = (limits, around);
-        Ok(Args { event, version, timeout, scopes, dedupe, middleware, krate })
+        let declared = match (self.declared, &event) {
+            (None, _) => None,
+            (Some(word), Event::Literal(text)) => Some((word, text.clone())),
+            (Some(word), Event::Type(_)) => return Err(mistake(word, UNTEXTUAL)),
+        };
+        Ok(Args { event, version, timeout, scopes, dedupe, middleware, declared, krate })
     }
 }
 

@@ -1,6 +1,7 @@
 //! `#[kiket::webhook(..)]`: tokens → [`Args`] and [`Handler`], both checked → tokens.
 
 mod args;
+mod declared;
 mod event;
 mod expand;
 mod handler;
@@ -8,7 +9,7 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
-use self::{args::Args, handler::Handler};
+use self::{args::Args, declared::Project, handler::Handler};
 use crate::diagnostics::both;
 use proc_macro2::TokenStream;
 use syn::{Error, parse2};
@@ -16,9 +17,17 @@ use syn::{Error, parse2};
 /// The unchanged item, followed by the registration or by all mistakes.
 ///
 /// The item is kept with a mistake too, so that code that names it does not fail with `cannot find function`.
-pub(crate) fn webhook(args: TokenStream, mut item: TokenStream) -> TokenStream {
+pub(crate) fn webhook(args: TokenStream, item: TokenStream) -> TokenStream {
+    webhook_of(args, item, Project::of_build)
+}
+
+fn webhook_of(args: TokenStream, mut item: TokenStream, project: impl FnOnce() -> Project) -> TokenStream {
     let beside = match both(Args::read(args), parse2::<Handler>(item.clone())) {
-        Ok((args, handler)) => expand::registration(&args, &handler),
+        Ok((args, handler)) => {
+            let mut beside = expand::registration(&args, &handler);
+            beside.extend(declared::check(&args, &handler, project));
+            beside
+        }
         Err(mistakes) => Error::into_compile_error(mistakes),
     };
     item.extend(beside);

@@ -1,6 +1,6 @@
 //! Is the generated code what we meant? `UPDATE_EXPECT=1 cargo test -p kiket-macros` writes the snapshots anew.
 
-use super::webhook;
+use super::{declared::Project, webhook, webhook_of};
 use expect_test::{Expect, expect};
 use proc_macro2::TokenStream;
 use syn::{Expr, File, Item, Macro, parse_quote};
@@ -290,6 +290,81 @@ fn middleware_is_a_list_of_expressions() {
     }
     let value = "a key and its value are joined by `=`, like `version = \"v1\"`";
     check_mistakes(&format!("{ARGS}, middleware [audit]"), HANDLER, &[value]);
+}
+
+/// What stands beside the handler in a folder with those files; `None` turns the comparison off.
+fn declared(args: &str, files: Option<&[(&str, &str)]>) -> String {
+    let folder = std::env::temp_dir().join(format!("kiket-declared-{}-{}", std::process::id(), line!()));
+    let folder = folder.join(format!("{:?}", std::thread::current().id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    for (name, text) in files.unwrap_or_default() {
+        let file = folder.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    let project = || Project { folder: files.map(|_| folder.clone()) };
+    let all = webhook_of(args.parse().unwrap(), HANDLER.parse().unwrap(), project);
+    let _ = std::fs::remove_dir_all(&folder);
+    let mut file: File = syn::parse2(all).unwrap();
+    file.items.drain(..2);
+    prettyplease::unparse(&file)
+}
+
+#[test]
+fn a_declared_event_names_the_manifest() {
+    let args = r#""issue.created", version = "v1", declared"#;
+    expect![[r#"
+        const _: (::core::option::Option<&str>, &str) = (
+            ::core::option_env!("KIKET_MANIFEST_CHECK"),
+            ::core::include_str!(
+                ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/manifest.yaml")
+            ),
+        );
+    "#]]
+    .assert_eq(&declared(args, Some(&[("manifest.yaml", "hooks:\n- issue.created # new\n")])));
+    let nearly = "hooks: [xissue.created, issue.created.x, issue-created, issue_created, issue.createdx]";
+    expect![[r#"
+        const _: ::core::option::Option<&str> = {
+            let __manifest = ::core::include_str!(
+                ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/.kiket/manifest.yaml")
+            );
+            ::core::assert!(
+                ::kiket::__private::is_declared("issue.created", __manifest),
+                "`issue.created` is not in `.kiket/manifest.yaml`: add it to the `hooks`, or correct it"
+            );
+            ::core::option_env!("KIKET_MANIFEST_CHECK")
+        };
+    "#]]
+    .assert_eq(&declared(args, Some(&[(".kiket/manifest.yaml", nearly)])));
+    expect![[r#"
+        const _: ::core::option::Option<&str> = ::core::option_env!("KIKET_MANIFEST_CHECK");
+    "#]]
+    .assert_eq(&declared(args, None));
+    expect![[r#"
+        ::core::compile_error! {
+            "`declared` looks for the event in the manifest, and the folder of the package has none, like `extension.yaml`; `KIKET_MANIFEST_CHECK=0` turns this off"
+        }
+    "#]].assert_eq(&declared(args, Some(&[])));
+    expect![[r#"
+        ::core::compile_error! {
+            "`declared` looks for the event in the manifest, which is no regular file"
+        }
+    "#]]
+    .assert_eq(&declared(args, Some(&[("extension.yaml/directory", "")])));
+    assert_eq!(declared(ARGS, Some(&[])), "");
+}
+
+#[test]
+fn declared_stands_alone_beside_a_text() {
+    let alone =
+        "`declared` has no value: it stands alone, like `\"issue.created\", version = \"v1\", declared`";
+    check_mistakes(&format!("{ARGS}, declared = true"), HANDLER, &[alone]);
+    let twice = "a key is given once, and this is `declared` again";
+    check_mistakes(&format!("{ARGS}, declared, declared"), HANDLER, &[twice]);
+    let text = "`declared` looks for the text of the event in the manifest: write the event as text, like `\"issue.created\"`";
+    check_mistakes(r#"events::IssueCreated, version = "v1", declared"#, HANDLER, &[text]);
+    let first = "the event comes first, as a string literal like `\"issue.created\"` or a type like `events::IssueCreated`";
+    check_mistakes(r#"declared, "issue.created", version = "v1""#, HANDLER, &[first]);
 }
 
 #[test]

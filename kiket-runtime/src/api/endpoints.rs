@@ -98,6 +98,18 @@ impl fmt::Debug for WebhookUrl {
 /// The version of events that belong to no delivery.
 const FIRST_VERSION: &str = "v1";
 
+/// The families that need no more than the client, and perhaps the id of a project.
+macro_rules! families {
+    ($($(#[$doc:meta])* $name:ident($($project:ident)?) => $family:ident;)*) => {
+        $(
+            $(#[$doc])*
+            pub fn $name(&self $(, $project: impl fmt::Display)?) -> $family {
+                $family { client: self.0.clone() $(, $project: $project.to_string())? }
+            }
+        )*
+    };
+}
+
 impl Endpoints {
     /// The typed calls of a client.
     ///
@@ -178,44 +190,25 @@ impl Endpoints {
         Ok(rate_limit)
     }
 
-    /// The secrets that Kiket stores for the extension.
-    pub fn secrets(&self) -> Secrets {
-        Secrets { client: self.0.clone() }
-    }
-
-    /// The records of a project that the extension may read and write. `project` is any displayable id.
-    pub fn custom_data(&self, project: impl fmt::Display) -> CustomData {
-        CustomData { client: self.0.clone(), project: project.to_string() }
-    }
-
-    /// The SLA events of a project. `project` is any displayable id.
-    pub fn sla_events(&self, project: impl fmt::Display) -> SlaEvents {
-        SlaEvents { client: self.0.clone(), project: project.to_string() }
-    }
-
-    /// The intake forms of a project, and their submissions. `project` is any displayable id.
-    pub fn intake_forms(&self, project: impl fmt::Display) -> IntakeForms {
-        IntakeForms { client: self.0.clone(), project: project.to_string() }
-    }
-
-    /// The issues that the extension may read and write.
-    pub fn issues(&self) -> Issues {
-        Issues { client: self.0.clone() }
-    }
-
-    /// The projects of the workspace: their workflows, boards and members.
-    pub fn projects(&self) -> Projects {
-        Projects { client: self.0.clone() }
-    }
-
-    /// Events for Kiket's analytics.
-    pub fn analytics(&self) -> Analytics {
-        Analytics { client: self.0.clone() }
-    }
-
-    /// E-mails that the extension forwards to Kiket.
-    pub fn inbound_emails(&self) -> InboundEmails {
-        InboundEmails { client: self.0.clone() }
+    families! {
+        /// The secrets that Kiket stores for the extension.
+        secrets() => Secrets;
+        /// The records of a project that the extension may read and write. `project` is any displayable id.
+        custom_data(project) => CustomData;
+        /// The SLA events of a project. `project` is any displayable id.
+        sla_events(project) => SlaEvents;
+        /// The intake forms of a project, and their submissions. `project` is any displayable id.
+        intake_forms(project) => IntakeForms;
+        /// The issues that the extension may read and write.
+        issues() => Issues;
+        /// The projects of the workspace: their workflows, boards and members.
+        projects() => Projects;
+        /// Events for Kiket's analytics.
+        analytics() => Analytics;
+        /// E-mails that the extension forwards to Kiket.
+        inbound_emails() => InboundEmails;
+        /// The audit trail of the organisation, and the proofs of its records.
+        audit() => Audit;
     }
 
     /// The URL to which other systems send webhooks, which reach the extension as `external.webhook.{action}`.
@@ -226,11 +219,6 @@ impl Endpoints {
     pub async fn webhook_url(&self, action: &str) -> Result<WebhookUrl, ClientError> {
         let request = Request::get(&["ext", "webhook_url"]).named(action, "the action");
         self.0.one(request.query("action_name", action).confidential()).await
-    }
-
-    /// The audit trail of the organisation, and the proofs of its records.
-    pub fn audit(&self) -> Audit {
-        Audit { client: self.0.clone() }
     }
 
     /// The ingestion of raw events and evidence into an organisation, with an API key of its own instead of the

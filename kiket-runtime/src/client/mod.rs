@@ -82,10 +82,26 @@ pub struct Client {
     scope: CallScope,
 }
 
+/// Calls of a path, each by its method and perhaps with a JSON body.
+macro_rules! verbs {
+    ($($(#[$doc:meta])* $verb:ident($($body:ident)?) => $method:ident;)*) => {
+        $(
+            $(#[$doc])*
+            pub async fn $verb<T: DeserializeOwned>(
+                &self,
+                path: &str,
+                $($body: &impl Serialize,)?
+            ) -> Result<T, ClientError> {
+                self.send(Request::raw(Method::$method, path)$(.json($body))?).await
+            }
+        )*
+    };
+}
+
 impl Client {
     pub(crate) fn new(options: ClientOptions, clock: Clock, metrics: Arc<Metrics>) -> Self {
         let transport = HttpTransport::new(&options.base_url, options.limits.connect_timeout);
-        Self::counted(Box::new(transport), options, clock, metrics)
+        Self::over(Box::new(transport), options, clock, metrics)
     }
 
     /// A client without tokens, whose calls fail.
@@ -94,12 +110,7 @@ impl Client {
         Self::new(ClientOptions::default(), Clock::system(), Arc::default())
     }
 
-    #[cfg(any(test, feature = "internals"))]
-    fn over(transport: Box<dyn Transport>, options: ClientOptions, clock: Clock) -> Self {
-        Self::counted(transport, options, clock, Arc::default())
-    }
-
-    fn counted(
+    fn over(
         transport: Box<dyn Transport>,
         options: ClientOptions,
         clock: Clock,
@@ -147,61 +158,37 @@ impl Client {
         self.scoped(CallScope { version: Some(version.into()), ..self.scope.clone() })
     }
 
-    /// `GET` of a path below the base URL, like `/api/v1/ext/rate_limit?a=b`.
-    ///
-    /// # Errors
-    ///
-    /// When the call fails, or its response is not a `T`. A response without a body is `()` or `None`.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::GET, path)).await
-    }
-
-    /// `POST` of a JSON body. It is not retried, unless it carries an [idempotency key](Self::with_idempotency_key).
-    ///
-    /// # Errors
-    ///
-    /// As for [`get`](Self::get), and when the body cannot be JSON.
-    pub async fn post<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::POST, path).json(body)).await
-    }
-
-    /// `PUT` of a JSON body.
-    ///
-    /// # Errors
-    ///
-    /// As for [`post`](Self::post).
-    pub async fn put<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::PUT, path).json(body)).await
-    }
-
-    /// `PATCH` with a JSON body. It is not retried, unless it carries an [idempotency key](Self::with_idempotency_key).
-    ///
-    /// # Errors
-    ///
-    /// As for [`post`](Self::post).
-    pub async fn patch<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::PATCH, path).json(body)).await
-    }
-
-    /// `DELETE` of a path below the base URL.
-    ///
-    /// # Errors
-    ///
-    /// As for [`get`](Self::get).
-    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.send(Request::raw(Method::DELETE, path)).await
+    verbs! {
+        /// `GET` of a path below the base URL, like `/api/v1/ext/rate_limit?a=b`.
+        ///
+        /// # Errors
+        ///
+        /// When the call fails, or its response is not a `T`. A response without a body is `()` or `None`.
+        get() => GET;
+        /// `POST` of a JSON body. It is not retried, unless it carries an [idempotency key](Self::with_idempotency_key).
+        ///
+        /// # Errors
+        ///
+        /// As for [`get`](Self::get), and when the body cannot be JSON.
+        post(body) => POST;
+        /// `PUT` of a JSON body.
+        ///
+        /// # Errors
+        ///
+        /// As for [`post`](Self::post).
+        put(body) => PUT;
+        /// `PATCH` with a JSON body. It is not retried, unless it carries an [idempotency key](Self::with_idempotency_key).
+        ///
+        /// # Errors
+        ///
+        /// As for [`post`](Self::post).
+        patch(body) => PATCH;
+        /// `DELETE` of a path below the base URL.
+        ///
+        /// # Errors
+        ///
+        /// As for [`get`](Self::get).
+        delete() => DELETE;
     }
 
     /// The rate limit that the last response reported; `None` before the first that reports one.

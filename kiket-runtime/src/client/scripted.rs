@@ -44,7 +44,7 @@ pub async fn read_list(responses: Vec<(u16, Option<Vec<u8>>, Vec<u8>)>) -> ListR
     let requests = Arc::clone(&script.requests);
     let options =
         ClientOptions { extension_api_key: Some(Secret::new("ek_test")), ..ClientOptions::default() };
-    let client = Client::over(Box::new(script), options, Clock::system());
+    let client = Client::over(Box::new(script), options, Clock::system(), Arc::default());
     let list = Request::get(&["ext", "list"]);
     let mut pages = Paginator::<Value>::new(client, list, |json| Page::read(json, "items"));
     let (mut items, mut error) = (0, None);

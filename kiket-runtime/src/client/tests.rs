@@ -74,7 +74,7 @@ impl Script {
             limits,
             ..ClientOptions::default()
         };
-        Client::over(Box::new(self.clone()), options, Clock::system())
+        Client::over(Box::new(self.clone()), options, Clock::system(), Arc::default())
     }
 
     fn attempts(&self) -> usize {
@@ -406,7 +406,8 @@ fn secrets(script: &Script) -> Secrets {
         extension_id: Some("com.example.x".into()),
         ..ClientOptions::default()
     };
-    Endpoints::from(Client::over(Box::new(script.clone()), options, Clock::system())).secrets()
+    Endpoints::from(Client::over(Box::new(script.clone()), options, Clock::system(), Arc::default()))
+        .secrets()
 }
 
 /// The calls of a script: method, end of the path, body.
@@ -618,7 +619,7 @@ async fn a_call_has_tokens_version_and_user_agent() {
 #[tokio::test(start_paused = true)]
 async fn a_call_without_a_token_fails_before_it_is_sent() {
     let script = Script::default();
-    let client = |options| Client::over(Box::new(script.clone()), options, Clock::system());
+    let client = |options| Client::over(Box::new(script.clone()), options, Clock::system(), Arc::default());
     let error = post(&client(ClientOptions::default())).await.unwrap_err();
     assert_eq!(error.kind(), ClientErrorKind::NotConfigured);
     assert!(error.to_string().contains("set `KIKET_WORKSPACE_TOKEN`"), "{error}");

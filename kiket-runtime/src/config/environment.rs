@@ -16,6 +16,13 @@ impl Environment {
         Self::Given(Arc::new(variables.collect()))
     }
 
+    /// The variables of the process, and `more`, which count before them.
+    #[cfg(feature = "internals")]
+    pub(crate) fn process_with(more: Vec<(String, String)>) -> Self {
+        let all = Self::Process.all().into_iter();
+        Self::Given(Arc::new(all.chain(more.into_iter().map(|(name, value)| (name, value.into()))).collect()))
+    }
+
     /// The variable `name`; an empty one counts as unset, and so does one that is not UTF-8, which
     /// [`not_utf8`](Self::not_utf8) reports.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {

@@ -1,7 +1,7 @@
 //! The one rule for texts that kiket puts into a header, a URL or a MAC, and the further rules of webhook secrets.
 
 use crate::{
-    error::{Findings, Place, Problem},
+    error::{Findings, Place, Problem, ProblemId},
     manifest::Setting,
     types::{BaseUrl, Secret},
 };
@@ -32,31 +32,35 @@ impl Given {
     /// Judges `text`; `source` is where it comes from, like the name of its variable in backticks (wire contract,
     /// variable-rule).
     pub(crate) fn new(text: Secret, source: &str, place: Option<&Place>, usage: Use) -> Self {
-        let about = |what: &str, mend: &str| {
-            Problem::new(format!("{what}; it comes from {source}")).at(place.cloned()).mend(mend)
+        let about = |id, what: &str, mend: &str| {
+            Problem::new(id, format!("{what}; it comes from {source}")).at(place.cloned()).mend(mend)
         };
         let key = matches!(usage, Use::Key | Use::WrittenKey);
         let name = if key { "the webhook secret" } else { "the value" };
         let exposed = text.expose();
         let public = || (usage == Use::WrittenKey).then(|| public(exposed)).flatten();
-        if let Some((reason, mend)) = unusable(exposed, usage == Use::Header).or_else(public) {
-            return Self::from(Err(about(&format!("{name} {reason}"), mend)));
+        let unusable = unusable(exposed, usage == Use::Header).map(|why| (ProblemId::UnusableValue, why));
+        if let Some((id, (reason, mend))) = unusable.or_else(|| Some((ProblemId::PublicSecret, public()?))) {
+            return Self::from(Err(about(id, &format!("{name} {reason}"), mend)));
         }
         let mut warnings = Vec::new();
         if is_quoted(exposed) {
             warnings.push(about(
+                ProblemId::DoubtfulValue,
                 &format!("{name} has quotes around it, which count"),
                 "set it without quotes; some tools keep those of an env file",
             ));
         }
         if exposed.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) {
             warnings.push(about(
+                ProblemId::DoubtfulValue,
                 &format!("{name} begins with `Bearer `, which kiket adds itself"),
                 "set it to the token alone",
             ));
         }
         if usage == Use::WrittenKey && exposed.len() < 16 {
             warnings.push(about(
+                ProblemId::DoubtfulValue,
                 &format!("{name} has fewer than 16 bytes, and can be guessed"),
                 "take a long one, like `openssl rand -hex 32` prints",
             ));
@@ -144,11 +148,15 @@ pub(super) fn doubtful_default(setting: &Setting) -> Option<Problem> {
         None => return None,
     };
     let what = format!("the default of the secret `{}` {what}", setting.key());
-    Some(Problem::new(what).at(setting.secret_default()?.place().cloned()).mend(mend))
+    Some(
+        Problem::new(ProblemId::PublicSecret, what).at(setting.secret_default()?.place().cloned()).mend(mend),
+    )
 }
 
 /// The warning for a URL that takes tokens in clear.
 pub(super) fn clear_text(url: &BaseUrl) -> Option<Problem> {
     let what = format!("tokens go to `{url}` in clear, where anyone on the way can read them");
-    url.is_in_clear().then(|| Problem::new(what).mend("write `https://`; only this machine needs no TLS"))
+    url.is_in_clear().then(|| {
+        Problem::new(ProblemId::ClearText, what).mend("write `https://`; only this machine needs no TLS")
+    })
 }

@@ -7,7 +7,7 @@ use crate::{
         environment::Environment,
         judge::{Given, Read, Use, is_like_a_variable},
     },
-    error::Problem,
+    error::{Problem, ProblemId},
     manifest::{Manifest, Reference, read_regular},
     types::{Authentication, BaseUrl, EventVersion, ListenAddress, Secret},
 };
@@ -136,7 +136,8 @@ fn secret_variable(environment: &Environment, name: &str, usage: Use) -> Option<
         (None, None) => return None,
         (Some(text), None) => (name, Ok(text)),
         (Some(_), Some(_)) => {
-            let both = Problem::new(format!("`{name}` and `{file}` are both set")).mend("unset one of them");
+            let both = Problem::new(ProblemId::SecretTwice, format!("`{name}` and `{file}` are both set"))
+                .mend("unset one of them");
             return Some(Err(both).into());
         }
         (None, Some(path)) => (&*file, secret_file(&file, Path::new(&path))),
@@ -161,7 +162,8 @@ fn written(text: Read<String>, source: &str, usage: Use) -> Given {
 fn secret_file(name: &str, path: &Path) -> Read<String> {
     let problem = |why: String| {
         let what = format!("the file `{}` that `{name}` names {why}", path.display());
-        Problem::new(what).mend(format!("set `{name}` to the path of a file with the secret alone"))
+        Problem::new(ProblemId::SecretFile, what)
+            .mend(format!("set `{name}` to the path of a file with the secret alone"))
     };
     let bytes = read_regular(path, LARGEST_SECRET).map_err(problem)?;
     let text = String::from_utf8(bytes).map_err(|_| problem("is not UTF-8".to_owned()))?;
@@ -175,6 +177,7 @@ const LARGEST_SECRET: usize = 64 * 1024;
 /// The problem of a secret that is the name of a variable (wire contract, signature-key-public).
 fn lost_reference(reference: &Reference) -> Problem {
     Problem::new(
+        ProblemId::PublicSecret,
         "the webhook secret of the manifest reads like the name of a variable, and anyone can read it there",
     )
     .at(reference.place().cloned())
@@ -184,8 +187,11 @@ fn lost_reference(reference: &Reference) -> Problem {
 /// The default version, or the problem of `text`, which `source` gives.
 pub(crate) fn default_version(source: &str, text: &str) -> Read<EventVersion> {
     text.trim().parse().map_err(|invalid| {
-        Problem::new(format!("`{source}` is not a version: {invalid}, found `{}`", text.escape_debug()))
-            .mend("set it like `v1`, or unset it")
+        Problem::new(
+            ProblemId::DefaultVersion,
+            format!("`{source}` is not a version: {invalid}, found `{}`", text.escape_debug()),
+        )
+        .mend("set it like `v1`, or unset it")
     })
 }
 
@@ -202,21 +208,26 @@ pub(crate) fn no_secret(manifest: Option<&Manifest>) -> Problem {
     let names = reference.map(|reference| reference.names().collect::<Vec<_>>()).unwrap_or_default();
     let problem = if names.is_empty() {
         let file = manifest.map_or(Path::new("extension.yaml"), Manifest::path).display();
-        Problem::new("there is no webhook secret, and nothing is accepted unsigned").mend(format!(
-            "set `{WEBHOOK_SECRET}`, or write `delivery_secret: env:{WEBHOOK_SECRET}` into {file}"
-        ))
+        Problem::new(
+            ProblemId::NoWebhookSecret,
+            "there is no webhook secret, and nothing is accepted unsigned",
+        )
+        .mend(format!("set `{WEBHOOK_SECRET}`, or write `delivery_secret: env:{WEBHOOK_SECRET}` into {file}"))
     } else {
         let all = format!("`{}`", names.join("`, `"));
         let or = if names.contains(&WEBHOOK_SECRET) { "" } else { ", or `KIKET_WEBHOOK_SECRET`" };
-        Problem::new(format!("the manifest takes the webhook secret from {all}, which is not set"))
-            .mend(format!("set {all}{or}"))
+        Problem::new(
+            ProblemId::NoWebhookSecret,
+            format!("the manifest takes the webhook secret from {all}, which is not set"),
+        )
+        .mend(format!("set {all}{or}"))
     };
     problem.at(reference.and_then(Reference::place).cloned())
 }
 
 fn authentication(text: &str) -> Read<Authentication> {
     text.parse().map_err(|error| {
-        Problem::new(format!("`{AUTHENTICATION}` is `{text}`, and {error}"))
+        Problem::new(ProblemId::AuthenticationMode, format!("`{AUTHENTICATION}` is `{text}`, and {error}"))
             .mend("set it to one of these, or unset it for `hmac`")
     })
 }
@@ -225,14 +236,14 @@ pub(crate) fn address(name: &str, text: &str) -> Read<BaseUrl> {
     text.parse().map_err(|invalid| {
         // It may be invalid because it has a password.
         let found = if text.contains('@') { String::new() } else { format!(", found `{text}`") };
-        Problem::new(format!("`{name}` is not an address: {invalid}{found}"))
+        Problem::new(ProblemId::Address, format!("`{name}` is not an address: {invalid}{found}"))
             .mend(format!("set `{name}` to the address alone"))
     })
 }
 
 fn port(text: &str) -> Read<u16> {
     text.trim().parse().map_err(|_| {
-        Problem::new(format!("`PORT` is not a port: expected 0 to 65535, found `{text}`"))
+        Problem::new(ProblemId::Port, format!("`PORT` is not a port: expected 0 to 65535, found `{text}`"))
             .mend("set it to a number, or unset it to listen on 8000")
     })
 }
@@ -241,8 +252,11 @@ fn port(text: &str) -> Read<u16> {
 pub(crate) fn metrics_address(source: &str, text: &str) -> Read<ListenAddress> {
     text.parse().map_err(|invalid| {
         let found = text.escape_debug();
-        Problem::new(format!("`{source}` is no address to listen on: {invalid}, found `{found}`"))
-            .mend(format!("set `{source}` to an address and a port, or unset it for no metrics"))
+        Problem::new(
+            ProblemId::MetricsAddress,
+            format!("`{source}` is no address to listen on: {invalid}, found `{found}`"),
+        )
+        .mend(format!("set `{source}` to an address and a port, or unset it for no metrics"))
     })
 }
 
@@ -252,8 +266,11 @@ pub(crate) fn namespace(text: &str) -> Read<String> {
     if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
         return Ok(text.to_owned());
     }
-    Err(Problem::new(format!("`{DEDUPE_NAMESPACE}` is no namespace, found `{text}`"))
-        .mend("write 1 to 64 letters, digits, `.`, `_` and `-`, like `staging`"))
+    Err(Problem::new(
+        ProblemId::DedupeNamespace,
+        format!("`{DEDUPE_NAMESPACE}` is no namespace, found `{text}`"),
+    )
+    .mend("write 1 to 64 letters, digits, `.`, `_` and `-`, like `staging`"))
 }
 
 fn opts_out(text: &str) -> bool {

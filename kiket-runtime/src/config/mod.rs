@@ -25,7 +25,7 @@ use self::{
 };
 pub use crate::types::Clock;
 use crate::{
-    error::{Findings, Problem},
+    error::{Findings, Problem, ProblemId},
     manifest::{Manifest, Reference, Setting},
     types::{Authentication, BaseUrl, EventVersion, ListenAddress, Secret},
 };
@@ -224,6 +224,15 @@ impl Config {
     }
 }
 
+/// What is wrong or doubtful about the secrets that stand in a manifest.
+pub(crate) fn judged(manifest: &Manifest) -> Findings {
+    let mut found = Findings::default();
+    found.warnings.extend(manifest.settings().iter().filter_map(doubtful_default));
+    let secrets = Layer::manifest(manifest, &Environment::given([])).webhook_secrets;
+    secrets.into_iter().flatten().for_each(|secret| drop(secret.take(&mut found)));
+    found
+}
+
 /// The variables that kiket reads and that are not UTF-8.
 fn not_utf8(
     environment: &Environment,
@@ -239,17 +248,17 @@ fn not_utf8(
             || referred.contains(&name)
             || plain.iter().any(|plain| plain == name)
     };
-    environment
-        .not_utf8(are_read)
-        .into_iter()
-        .map(|name| Problem::new(format!("`{name}` is not UTF-8")).mend("set it to a text, encoded as UTF-8"))
+    environment.not_utf8(are_read).into_iter().map(|name| {
+        Problem::new(ProblemId::NotUtf8, format!("`{name}` is not UTF-8"))
+            .mend("set it to a text, encoded as UTF-8")
+    })
 }
 
 /// The base URL without the path that every call adds (wire contract, base-url-api-path).
 fn without_api_path(url: BaseUrl, warnings: &mut Vec<Problem>) -> BaseUrl {
     let Some(cut) = url.without_api_path() else { return url };
     let what = format!("the base URL ends with `/api/v1`, which every call adds: `{cut}` is used");
-    warnings.push(Problem::new(what).mend(format!("set `{BASE_URL}` to `{cut}`")));
+    warnings.push(Problem::new(ProblemId::ApiPath, what).mend(format!("set `{BASE_URL}` to `{cut}`")));
     cut
 }
 

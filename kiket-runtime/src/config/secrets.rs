@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     config::environment::Environment,
-    error::Problem,
+    error::{Problem, ProblemId},
     manifest::{Setting, variable_key},
     types::Secret,
 };
@@ -100,8 +100,11 @@ pub(super) fn padded(environment: &Environment, plain: impl Iterator<Item = Stri
     });
     padded
         .map(|(name, _)| {
-            Problem::new(format!("`{name}` has white space at an end, and handlers get it like that"))
-                .mend("set it without: `printf %s` writes no newline, `echo` does")
+            Problem::new(
+                ProblemId::PaddedVariable,
+                format!("`{name}` has white space at an end, and handlers get it like that"),
+            )
+            .mend("set it without: `printf %s` writes no newline, `echo` does")
         })
         .collect()
 }

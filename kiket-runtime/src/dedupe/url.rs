@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::memory::MemoryStore;
-use crate::error::Problem;
+use crate::error::{Problem, ProblemId};
 use crate::store::DedupeStore;
 
 /// The store at a URL, as in `KIKET_DEDUPE_URL`. It does not connect; [`DedupeStore::check`] does.
@@ -30,11 +30,14 @@ pub fn store_from_url(url: &str) -> Result<Arc<dyn DedupeStore>, Problem> {
         Some(("memory", "")) => Ok(Arc::new(MemoryStore::new())),
         Some(("redis" | "rediss" | "redis+unix", _)) => redis(url),
         Some(("postgres" | "postgresql", _)) => postgres(url),
-        _ => Err(Problem::new("the address of the de-duplication store is not one of a store that there is")
-            .mend(
-                "write `memory:`, `redis://host:6379`, `rediss://host:6379`, `redis+unix:///path` or \
+        _ => Err(Problem::new(
+            ProblemId::DedupeUrl,
+            "the address of the de-duplication store is not one of a store that there is",
+        )
+        .mend(
+            "write `memory:`, `redis://host:6379`, `rediss://host:6379`, `redis+unix:///path` or \
              `postgres://user@host/name`",
-            )),
+        )),
     }
 }
 
@@ -56,7 +59,7 @@ fn problem(error: &crate::store::StoreError) -> Problem {
         Some(cause) => format!("{}: {cause}", error.what()),
         None => error.what().to_owned(),
     };
-    let problem = Problem::new(what);
+    let problem = Problem::new(ProblemId::DedupeUrl, what);
     match error.how_to_mend() {
         Some(mend) => problem.mend(mend),
         None => problem,
@@ -75,8 +78,11 @@ fn postgres(_: &str) -> Result<Arc<dyn DedupeStore>, Problem> {
 
 #[cfg(not(all(feature = "postgres", feature = "redis")))]
 fn built_without(store: &str, feature: &str) -> Problem {
-    Problem::new(format!("the de-duplication store is in {store}, which this program was built without"))
-        .mend(format!("switch the feature `{feature}` of `kiket` on: `cargo add kiket --features {feature}`"))
+    Problem::new(
+        ProblemId::DedupeFeature,
+        format!("the de-duplication store is in {store}, which this program was built without"),
+    )
+    .mend(format!("switch the feature `{feature}` of `kiket` on: `cargo add kiket --features {feature}`"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{any::type_name, borrow::Cow, error::Error as StdError, fmt, time::Dura
 use http::StatusCode;
 
 use super::{chain::Chain, kind::ErrorKind, startup::StartupError};
-use crate::types::MissingScopes;
+use crate::types::{MissingScopes, conversions};
 
 /// A failure with retry advice: what kiket itself returns, and what a handler returns to say whether Kiket should send
 /// the delivery again.
@@ -154,18 +154,11 @@ impl Error {
     }
 }
 
-/// For `?` where an extension is built.
-impl From<StartupError> for Error {
-    fn from(cause: StartupError) -> Self {
-        Self::of_kind(ErrorKind::Retryable).because(cause)
-    }
-}
-
-/// For `?` where an extension is served.
-impl From<std::io::Error> for Error {
-    fn from(cause: std::io::Error) -> Self {
-        Self::of_kind(ErrorKind::Retryable).because(cause)
-    }
+conversions! {
+    /// For `?` where an extension is built.
+    impl From<StartupError> for Error = |cause| Self::of_kind(ErrorKind::Retryable).because(cause);
+    /// For `?` where an extension is served.
+    impl From<std::io::Error> for Error = |cause| Self::of_kind(ErrorKind::Retryable).because(cause);
 }
 
 /// The text for the caller, else the text of the cause.

@@ -7,6 +7,7 @@ mod extractor;
 mod handler;
 mod kind;
 mod origin;
+mod problem_id;
 mod reason;
 mod rejection;
 mod retry;
@@ -20,7 +21,7 @@ pub(crate) use self::{
     chain::Chain,
     rejection::Rejection,
     retry::Classifiers,
-    startup::Findings,
+    startup::{Findings, Fix},
     token::TokenError,
     undecodable::{located, undecodable},
 };
@@ -30,6 +31,7 @@ pub use self::{
     extractor::PayloadRejection,
     handler::{HandlerError, IntoHandlerError, Result},
     kind::ErrorKind,
+    problem_id::ProblemId,
     retry::{Advice, Classifier, Retry},
     signature::SignatureError,
     startup::{Place, Problem, StartupError},

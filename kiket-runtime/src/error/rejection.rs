@@ -9,7 +9,7 @@ use super::{
     delivery::{Error, INSUFFICIENT_SCOPES},
     kind::ErrorKind,
 };
-use crate::types::{EventNameError, EventVersionError, LONGEST_ID, MissingScopes, shortened};
+use crate::types::{EventNameError, EventVersionError, LONGEST_ID, MissingScopes, conversions, shortened};
 
 /// An error response: status, stable code, and a text without internals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,16 +194,11 @@ impl Rejection {
     }
 }
 
-impl From<EventNameError> for Rejection {
-    fn from(invalid: EventNameError) -> Self {
-        Self::bad_request("malformed_event", "").with_text(invalid.to_string())
-    }
-}
-
-impl From<EventVersionError> for Rejection {
-    fn from(invalid: EventVersionError) -> Self {
-        Self::bad_request("malformed_version", "").with_text(invalid.to_string())
-    }
+conversions! {
+    impl From<EventNameError> for Rejection =
+        |invalid| Self::bad_request("malformed_event", "").with_text(invalid.to_string());
+    impl From<EventVersionError> for Rejection =
+        |invalid| Self::bad_request("malformed_version", "").with_text(invalid.to_string());
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf};
 
+use crate::error::problem_id::ProblemId;
+
 /// All problems that keep an extension from starting.
 ///
 /// `Display` prints each problem with its place and its fix. `Debug` prints the same, because Rust prints the error of
@@ -86,15 +88,41 @@ impl From<Problem> for Vec<Problem> {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    id: ProblemId,
     what: String,
     place: Option<Place>,
     mend: Option<String>,
+    fix: Option<Fix>,
+}
+
+/// A change of the manifest that mends a problem, for a tool.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Fix {
+    AddHook {
+        event: String,
+    },
+    /// The hook at the place of the problem.
+    RenameHook {
+        from: String,
+        to: String,
+    },
+    /// The key at the place of the problem.
+    RenameKey {
+        from: String,
+        to: String,
+    },
+    AddSetting {
+        key: String,
+        secret: bool,
+        required: bool,
+    },
 }
 
 impl Problem {
     /// A problem, in one sentence: lower case, no full stop, code in backticks, expected before found.
-    pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), place: None, mend: None }
+    pub(crate) fn new(id: ProblemId, what: impl Into<String>) -> Self {
+        Self { id, what: what.into(), place: None, mend: None, fix: None }
     }
 
     /// Sets the place, where it is known.
@@ -109,6 +137,22 @@ impl Problem {
     pub(crate) fn mend(mut self, mend: impl Into<String>) -> Self {
         self.mend = Some(mend.into());
         self
+    }
+
+    /// Sets the change of the manifest that mends it, if there is one.
+    #[must_use]
+    pub(crate) fn fixed_by(mut self, fix: impl Into<Option<Fix>>) -> Self {
+        self.fix = fix.into();
+        self
+    }
+
+    pub(crate) fn fix(&self) -> Option<&Fix> {
+        self.fix.as_ref()
+    }
+
+    /// The id, which stays the same when the words change.
+    pub fn id(&self) -> ProblemId {
+        self.id
     }
 
     /// The description of the problem.

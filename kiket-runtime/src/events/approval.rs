@@ -66,16 +66,10 @@ const DECIDED_BY: [&str; 10] = [
 
 events! {
     /// `approval.requested`: an approval was requested.
-    pub struct ApprovalRequested = "approval.requested" {
-        /// The approval.
-        #[event(new, flatten, alias = "approval_id")]
-        pub approval: Approval,
+    pub struct ApprovalRequested = "approval.requested" of approval: Approval("approval_id") by actor {
         /// The issue that waits for it.
         #[event(new, alias = "issue_id")]
         pub issue: Issue,
-        /// The actor.
-        #[event(alias = ACTOR)]
-        pub actor: Option<Actor>,
     }
 
     /// `approval.granted`: an approval was granted.
@@ -89,10 +83,7 @@ events! {
     /// assert_eq!(event, ApprovalGranted::new(approval, Issue::new(42)));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub struct ApprovalGranted = "approval.granted" {
-        /// The approval.
-        #[event(new, flatten, alias = "approval_id")]
-        pub approval: Approval,
+    pub struct ApprovalGranted = "approval.granted" of approval: Approval("approval_id") {
         /// The issue that waited for it.
         #[event(new, alias = "issue_id")]
         pub issue: Issue,
@@ -102,10 +93,7 @@ events! {
     }
 
     /// `approval.denied`: an approval was denied.
-    pub struct ApprovalDenied = "approval.denied" {
-        /// The approval.
-        #[event(new, flatten, alias = "approval_id")]
-        pub approval: Approval,
+    pub struct ApprovalDenied = "approval.denied" of approval: Approval("approval_id") {
         /// The issue that waited for it.
         #[event(new, alias = "issue_id")]
         pub issue: Issue,

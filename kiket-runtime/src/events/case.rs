@@ -10,26 +10,16 @@ use crate::{
 
 events! {
     /// `case.created`: a case was created.
-    pub struct CaseCreated = "case.created" {
-        /// The case.
-        #[event(new, flatten, alias = "case_id")]
-        pub case: Case,
-        /// The actor.
-        #[event(alias = ACTOR)]
-        pub actor: Option<Actor>,
-    }
+    pub struct CaseCreated = "case.created" of case: Case("case_id") by actor {}
 
     /// `case.updated`: fields of a case changed.
-    pub struct CaseUpdated = "case.updated" {
+    pub struct CaseUpdated = "case.updated" by actor {
         /// The case, as it is now.
         #[event(new, flatten, alias = "case_id")]
         pub case: Case,
         /// The changes.
         #[event(new, alias = CHANGES)]
         pub changes: Changes,
-        /// The actor.
-        #[event(alias = ACTOR)]
-        pub actor: Option<Actor>,
     }
 
     /// `case.transitioned`: a case moved from one state to another.
@@ -44,36 +34,24 @@ events! {
     /// assert_eq!(event, CaseTransitioned::new(Case::new("case_1"), Transition::new("intake", "legal_review")));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub struct CaseTransitioned = "case.transitioned" {
-        /// The case.
-        #[event(new, flatten, alias = "case_id")]
-        pub case: Case,
+    pub struct CaseTransitioned = "case.transitioned" of case: Case("case_id") {
         /// The transition.
         #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = case)]
         pub transition: Transition,
     }
 
     /// `case.assigned`: a case was assigned.
-    pub struct CaseAssigned = "case.assigned" {
-        /// The case.
-        #[event(new, flatten, alias = "case_id")]
-        pub case: Case,
+    pub struct CaseAssigned = "case.assigned" of case: Case("case_id") by actor {
         /// The new assignee; see [`assigned_to`](Self::assigned_to).
         #[event(alias = ASSIGNEE)]
         pub assignee: Option<Actor>,
         /// The former assignee.
         #[event(alias = PREVIOUS_ASSIGNEE)]
         pub previous_assignee: Option<Actor>,
-        /// The actor.
-        #[event(alias = ACTOR)]
-        pub actor: Option<Actor>,
     }
 
     /// `case.commented`: a comment was added to a case.
-    pub struct CaseCommented = "case.commented" {
-        /// The case.
-        #[event(new, flatten, alias = "case_id")]
-        pub case: Case,
+    pub struct CaseCommented = "case.commented" of case: Case("case_id") {
         /// The comment.
         #[event(new, flatten(id = "comment_id", body = COMMENT_BODY, author = AUTHOR))]
         pub comment: Comment,
@@ -85,10 +63,7 @@ events! {
     /// `case.status_changed`: the status of a case changed, with or without a transition.
     ///
     /// If the payload names no new status, it is the case's: its `status`, else its `current_state_key`.
-    pub struct CaseStatusChanged = "case.status_changed", complete {
-        /// The case.
-        #[event(new, flatten, alias = "case_id")]
-        pub case: Case,
+    pub struct CaseStatusChanged = "case.status_changed" of case: Case("case_id"), complete {
         /// The transition: the status before and after.
         #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = case)]
         pub transition: Transition,

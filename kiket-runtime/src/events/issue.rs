@@ -24,14 +24,7 @@ events! {
     /// assert_eq!(on_issue_created(Payload(event)).await.as_deref(), Some("Acme renewal"));
     /// # }
     /// ```
-    pub struct IssueCreated = "issue.created" {
-        /// The issue.
-        #[event(new, flatten, alias = "issue_id")]
-        pub issue: Issue,
-        /// The actor.
-        #[event(alias = ACTOR)]
-        pub actor: Option<Actor>,
-    }
+    pub struct IssueCreated = "issue.created" of issue: Issue("issue_id") by actor {}
 
     /// `issue.updated`: fields of an issue changed.
     ///
@@ -44,16 +37,13 @@ events! {
     /// assert_eq!(event, IssueUpdated::new(Issue::new(42), Changes::new().field("title", "A", "B")));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub struct IssueUpdated = "issue.updated" {
+    pub struct IssueUpdated = "issue.updated" by actor {
         /// The issue, as it is now.
         #[event(new, flatten, alias = "issue_id")]
         pub issue: Issue,
         /// The changes.
         #[event(new, alias = CHANGES)]
         pub changes: Changes,
-        /// The actor.
-        #[event(alias = ACTOR)]
-        pub actor: Option<Actor>,
     }
 
     /// `issue.transitioned`: an issue moved from one status to another.
@@ -69,10 +59,7 @@ events! {
     /// assert_eq!(event.transition.to.as_deref(), Some("done"));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub struct IssueTransitioned = "issue.transitioned" {
-        /// The issue.
-        #[event(new, flatten, alias = "issue_id")]
-        pub issue: Issue,
+    pub struct IssueTransitioned = "issue.transitioned" of issue: Issue("issue_id") {
         /// The transition.
         #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = issue)]
         pub transition: Transition,
@@ -87,19 +74,13 @@ events! {
     /// assert_eq!(event.assigned_to(), Some(&Actor::from(7).name("Ada")));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub struct IssueAssigned = "issue.assigned" {
-        /// The issue.
-        #[event(new, flatten, alias = "issue_id")]
-        pub issue: Issue,
+    pub struct IssueAssigned = "issue.assigned" of issue: Issue("issue_id") by actor {
         /// The new assignee; see [`assigned_to`](Self::assigned_to).
         #[event(alias = ASSIGNEE)]
         pub assignee: Option<Actor>,
         /// The former assignee.
         #[event(alias = PREVIOUS_ASSIGNEE)]
         pub previous_assignee: Option<Actor>,
-        /// The actor.
-        #[event(alias = ACTOR)]
-        pub actor: Option<Actor>,
     }
 
     /// `issue.commented`: a comment was added to an issue.
@@ -110,10 +91,7 @@ events! {
     /// let event = IssueCommented::new(Issue::new(42), Comment::new("done?").author("pm@acme.com"));
     /// assert_eq!(event.comment.body.as_deref(), Some("done?"));
     /// ```
-    pub struct IssueCommented = "issue.commented" {
-        /// The issue.
-        #[event(new, flatten, alias = "issue_id")]
-        pub issue: Issue,
+    pub struct IssueCommented = "issue.commented" of issue: Issue("issue_id") {
         /// The comment.
         #[event(new, flatten(id = "comment_id", body = COMMENT_BODY, author = AUTHOR))]
         pub comment: Comment,
@@ -135,10 +113,7 @@ events! {
     /// assert_eq!(event.transition.to.as_deref(), Some("done"));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub struct IssueStatusChanged = "issue.status_changed", complete {
-        /// The issue.
-        #[event(new, flatten, alias = "issue_id")]
-        pub issue: Issue,
+    pub struct IssueStatusChanged = "issue.status_changed" of issue: Issue("issue_id"), complete {
         /// The transition: the status before and after.
         #[event(new, flatten(from = FROM, to = TO, actor = ACTOR), inside = issue)]
         pub transition: Transition,

@@ -44,15 +44,36 @@
 
 /// Declares the payloads of events, with their names and perhaps a method that completes them once they are read: the
 /// fields of each, then those that all events have.
+///
+/// ```text
+/// /// `issue.assigned`: an issue was assigned.
+/// pub struct IssueAssigned = "issue.assigned" of issue: Issue("issue_id") by actor {
+///     …                     what it happened to, as the first field, and who did it, as the last of its own
+/// }
+/// ```
 macro_rules! events {
-    ($($(#[$($attribute:tt)*])* pub struct $event:ident $(= $name:tt $(, $complete:ident)?)? { $($own:tt)* })*) => {
+    ($(
+        $(#[$($attribute:tt)*])*
+        pub struct $event:ident $(= $name:tt)?
+        $(of $subject:ident: $type:ident($id:tt))? $(by $actor:ident)? $(, $complete:ident)? { $($own:tt)* }
+    )*) => {
         $(
             #[derive(Debug, Clone, Default, PartialEq, kiket_macros::Event)]
-            #[event($(name = $name, $(complete = Self::$complete,)?)? model)]
+            #[event($(name = $name,)? $(complete = Self::$complete,)? model)]
             $(#[$($attribute)*])*
             #[non_exhaustive]
             pub struct $event {
+                $(
+                    #[doc = concat!(" The ", stringify!($subject), ".")]
+                    #[event(new, flatten, alias = $id)]
+                    pub $subject: $type,
+                )?
                 $($own)*
+                $(
+                    /// The actor.
+                    #[event(alias = $crate::model::ACTOR)]
+                    pub $actor: Option<$crate::model::Actor>,
+                )?
                 /// The id of the delivery, as it is in the body.
                 pub id: Option<$crate::types::Id>,
                 /// The time of the event: `timestamp`, else `occurred_at`, `createdAt`, `received_at`.

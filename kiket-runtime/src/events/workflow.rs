@@ -59,10 +59,7 @@ events! {
     /// assert_eq!(event.metrics.overdue_minutes, Some(8.0));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub struct SlaStatus = "workflow.sla_status" {
-        /// The issue.
-        #[event(new, flatten, alias = "issue_id")]
-        pub issue: Issue,
+    pub struct SlaStatus = "workflow.sla_status" of issue: Issue("issue_id") {
         /// The state of the SLA, if the payload has it.
         #[event(serde, alias = "sla_state")]
         pub state: Option<SlaState>,

@@ -1,6 +1,6 @@
 //! Builds an extension: loads manifest, configuration and handlers, and checks that they agree.
 
-use std::{mem, path::Path, sync::Arc, time::Duration};
+use std::{mem, sync::Arc};
 
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
@@ -8,13 +8,13 @@ use crate::{
     config::{Config, Unreadable},
     dedupe::{MemoryStore, store_from_url},
     delivery::{HandlerKey, Services, Tasks},
-    error::{Findings, Problem, StartupError},
+    error::{Findings, Problem, ProblemId, StartupError},
     extension::{
         consistency::{disagreements, without_version},
         endpoints::endpoints,
         instance::{Extension, Parts},
-        options::{Dedupe, Limits, ManifestSource, Options},
-        registration::{collect, without_handlers},
+        options::{Dedupe, Options},
+        registration::{gather, without_handlers},
         report::Report,
         requirements::{missing_secrets, missing_settings, needed_secrets, unbound_tokens, unmet},
     },
@@ -36,8 +36,8 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     let mut handlers = mem::take(&mut options.handlers);
     let mut found = Findings::default();
     found.problems.extend(handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)));
-    let mut handlers_are_reported = !found.problems.is_empty();
-    let loaded = load(&options.manifest);
+    let are_explained = !found.problems.is_empty();
+    let loaded = options.manifest.load();
     let declared = loaded.as_ref().map(Option::as_ref).map_err(|_| Unreadable);
     let layered = Config::combine(
         mem::take(&mut options.layer),
@@ -47,19 +47,13 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     );
     let manifest = found.take(loaded);
     let config = found.take(layered.map(Some));
-    let collected = collect(&registrations, &options.collected);
-    handlers_are_reported |= collected.is_err();
-    handlers.extend(found.take(collected));
-    handlers.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
+    let handlers = gather(handlers, are_explained, &registrations, &options.collected, &mut found);
     found.problems.extend(unmet(&handlers, &options.states, config.as_ref()));
     let needed = needed_secrets(&handlers);
-    if handlers.is_empty() && !handlers_are_reported {
-        found.problems.push(no_handlers());
-    }
     found.problems.extend(wrong_prefix(&options.http.prefix));
     options.http.endpoints = found.take(manifest.as_ref().map_or(Ok(Vec::new()), endpoints));
     options.notes.extend(options.http.endpoints.iter().map(note_of_endpoint));
-    let timeout = |key: &HandlerKey| timeout(key, manifest.as_ref(), &options.limits);
+    let timeout = |key: &HandlerKey| options.limits.timeout(key, manifest.as_ref());
     let registry = found.take(Registry::new(handlers, &options.middleware, timeout).map(Some));
     found.warnings.extend(manifest.iter().flat_map(Manifest::warnings).cloned());
     if let Some(config) = &config {
@@ -125,7 +119,11 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
     let client = client_options(&config, options.outbound);
     let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
     let client = Client::new(client, clock.clone(), Arc::clone(&metrics));
-    warnings.extend(client.unusable().map(|why| Problem::new(format!("Kiket cannot be called: {why}"))));
+    warnings.extend(
+        client
+            .unusable()
+            .map(|why| Problem::new(ProblemId::CannotCall, format!("Kiket cannot be called: {why}"))),
+    );
     let context =
         TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
     let report =
@@ -216,6 +214,7 @@ fn deduplicator(
 
 fn without_id() -> Problem {
     Problem::new(
+        ProblemId::SharedStoreWithoutId,
         "the deduplication store may be shared, and the extension has no id: another one without an id would get its replies",
     )
     .mend("write `id: com.example.my_extension` into the manifest, or call the builder's `id`")
@@ -232,7 +231,8 @@ fn authenticator(
 ) -> Result<Authenticator, Vec<Problem>> {
     let mode = config.authentication;
     let signatures = mode.takes_signatures().then(|| Verifier::new(&config.secrets)).transpose();
-    let signatures = signatures.map_err(|unusable| vec![Problem::new(unusable.to_string())])?;
+    let signatures =
+        signatures.map_err(|unusable| vec![Problem::new(ProblemId::UnusableValue, unusable.to_string())])?;
     let tokens = || -> Result<_, Vec<Problem>> {
         // Used tokens are stored even if deduplication is off. In memory they have a store of their own: replies are large and
         // would evict them.
@@ -257,24 +257,10 @@ fn redactor(config: &Config) -> Redactor {
 /// Handlers cannot be kept from ending the process where panics abort it.
 fn fatal_panics(abort: bool) -> Option<Problem> {
     let problem = Problem::new(
+        ProblemId::PanicAbort,
         "with `panic = \"abort\"` the panic of a handler ends the process, and all running deliveries",
     );
     abort.then(|| problem.mend("remove `panic = \"abort\"` from the profile in `Cargo.toml`"))
-}
-
-fn load(source: &ManifestSource) -> Result<Option<Manifest>, Vec<Problem>> {
-    match source {
-        ManifestSource::None => Ok(None),
-        ManifestSource::At(path) => Manifest::load(path).map(Some),
-        ManifestSource::Searched => Manifest::of(Path::new("")),
-    }
-}
-
-fn no_handlers() -> Problem {
-    Problem::new("there are no handlers").mend(
-        "annotate a function: `#[kiket::webhook(\"issue.created\", version = \"v1\")]`; handlers in a library crate are \
-         linked when the program names it: `kiket::main!(crates = [my_library])`",
-    )
 }
 
 fn wrong_prefix(prefix: &str) -> Option<Problem> {
@@ -284,17 +270,9 @@ fn wrong_prefix(prefix: &str) -> Option<Problem> {
     let right =
         prefix.is_empty() || prefix.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment));
     (!right).then(|| {
-        Problem::new(format!("`{prefix}` is not a prefix of paths"))
+        Problem::new(ProblemId::PathPrefix, format!("`{prefix}` is not a prefix of paths"))
             .mend("write it like `/kiket` or `/hooks/kiket`: a slash before every segment, none at the end")
     })
-}
-
-/// The timeout of a handler whose attribute has none: its hook in the manifest, else the callback, else the default.
-fn timeout(key: &HandlerKey, manifest: Option<&Manifest>, limits: &Limits) -> Duration {
-    let declared = manifest.and_then(|manifest| {
-        manifest.event_timeout(key.event.as_str()).or_else(|| manifest.callback_timeout())
-    });
-    declared.unwrap_or(limits.handler_timeout)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    error::{Place, Problem},
+    error::{Fix, Place, Problem, ProblemId},
     handler::Route,
     manifest::{DeclaredEvent, Manifest, closest},
     types::{EventVersion, other_name},
@@ -31,7 +31,7 @@ pub(crate) fn disagreements(manifest: &Manifest, routes: Vec<&Route>) -> Vec<Pro
         .filter(|(event, _)| compared && by_name(&declared, event).is_none())
         .filter_map(|(event, routes)| undeclared(event, routes, manifest, declared.keys()));
     let unhandled = declared.iter().filter_map(|(event, declarations)| match by_name(&handled, event) {
-        None => unhandled(event, declarations, handled.keys()),
+        None => unhandled(event, declarations, handled.keys(), &declared),
         Some(routes) => wrong_version(event, declarations, routes),
     });
     undeclared.chain(unhandled).collect()
@@ -47,7 +47,7 @@ pub(crate) fn without_version(version: &EventVersion, routes: &[&Route]) -> Opti
     let names = lacking.into_iter().collect::<Vec<_>>().join(", ");
     let what = format!("the default version `{version}` has no handler for {names}");
     let mend = "a delivery of them without a version is refused with 404: add handlers, or change the default version";
-    (!names.is_empty()).then(|| Problem::new(what).mend(mend))
+    (!names.is_empty()).then(|| Problem::new(ProblemId::DefaultVersionUnhandled, what).mend(mend))
 }
 
 /// What is filed under an event, by either of its names.
@@ -69,22 +69,28 @@ fn undeclared<'a>(
         manifest.path().display()
     );
     let place = Place { column: 0, ..handler.place.into() };
-    let mend = match closest(event, declared) {
+    let close = closest(event, declared);
+    let fix = close.is_none().then(|| Fix::AddHook { event: event.to_owned() });
+    let mend = match close {
         Some(close) => {
             format!("did you mean `{close}`? otherwise add `{event}` to the `hooks` of the manifest")
         }
         None => format!("add `{event}` to the `hooks` of the manifest, or remove the handler"),
     };
-    Some(Problem::new(what).at(place).mend(mend))
+    Some(Problem::new(ProblemId::UndeclaredEvent, what).at(place).mend(mend).fixed_by(fix))
 }
 
 fn unhandled<'a>(
     event: &str,
     declarations: &[&DeclaredEvent],
     handled: impl Iterator<Item = &'a &'a str>,
+    declared: &BTreeMap<&str, Vec<&DeclaredEvent>>,
 ) -> Option<Problem> {
     let declaration = declarations.first()?;
-    let mend = match closest(event, handled) {
+    let close = closest(event, handled);
+    let meant = close.filter(|close| by_name(declared, close).is_none());
+    let fix = meant.map(|to| Fix::RenameHook { from: event.to_owned(), to: to.to_owned() });
+    let mend = match close {
         Some(close) => {
             format!(
                 "did you mean `{close}`? otherwise write a handler: `#[kiket::webhook(\"{event}\", version = \"v1\")]`"
@@ -95,9 +101,10 @@ fn unhandled<'a>(
         ),
     };
     Some(
-        Problem::new(format!("`{event}` is declared and has no handler"))
+        Problem::new(ProblemId::UnhandledEvent, format!("`{event}` is declared and has no handler"))
             .at(declaration.place().clone())
-            .mend(mend),
+            .mend(mend)
+            .fixed_by(fix),
     )
 }
 
@@ -115,7 +122,7 @@ fn wrong_version(event: &str, declarations: &[&DeclaredEvent], routes: &[&Route]
     let mend = format!(
         "write a handler, `#[kiket::webhook(\"{event}\", version = \"{version}\")]`, or change the manifest"
     );
-    Some(Problem::new(what).at(declaration.place().clone()).mend(mend))
+    Some(Problem::new(ProblemId::UnhandledVersion, what).at(declaration.place().clone()).mend(mend))
 }
 
 #[cfg(test)]

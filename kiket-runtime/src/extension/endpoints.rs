@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::{error::Problem, http::routed, manifest::Manifest, types::EventName};
+use crate::{
+    error::{Problem, ProblemId},
+    http::routed,
+    manifest::Manifest,
+    types::EventName,
+};
 
 /// The paths with their events; `None` where hooks of several events share a path, so that the body has to name the event
 /// (wire contract, hook-endpoints).
@@ -17,9 +22,10 @@ pub(super) fn endpoints(manifest: &Manifest) -> Result<Vec<(String, Option<Event
         match routed(path) {
             Some(route) if route.event == Some(event.as_str()) => {} // the route of this event anyway
             Some(_) => problems.push(
-                Problem::new(format!(
-                    "`endpoint` of `{event}` is `{path}`, which is another route of the extension"
-                ))
+                Problem::new(
+                    ProblemId::EndpointTaken,
+                    format!("`endpoint` of `{event}` is `{path}`, which is another route of the extension"),
+                )
                 .at(endpoint.place.clone())
                 .mend("write another path, like `/hooks/issue_created`"),
             ),

@@ -3,6 +3,8 @@
 mod assemble;
 mod background;
 mod builder;
+mod check;
+pub mod cli;
 mod consistency;
 mod endpoints;
 mod groups;
@@ -12,6 +14,7 @@ mod registration;
 mod report;
 mod requirements;
 
+pub(crate) use self::check::Check;
 pub use self::{
     background::Shutdown,
     builder::ExtensionBuilder,

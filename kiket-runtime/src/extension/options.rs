@@ -1,6 +1,10 @@
 //! The options that a builder collects.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use ::http::StatusCode;
 use serde_json::Value;
@@ -10,10 +14,11 @@ use crate::{
     auth::TokenRules,
     client::ClientLimits,
     config::{Environment, Layer},
-    delivery::TypeMap,
-    error::Classifiers,
+    delivery::{HandlerKey, TypeMap},
+    error::{Classifiers, Problem},
     handler::{Handler, Middleware},
     http,
+    manifest::Manifest,
     store::DedupeStore,
     telemetry::Hook,
     types::Clock,
@@ -76,6 +81,16 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The timeout of a handler whose attribute has none: its hook in the manifest, else the callback, else the default.
+    pub(super) fn timeout(&self, key: &HandlerKey, manifest: Option<&Manifest>) -> Duration {
+        let declared = manifest.and_then(|manifest| {
+            manifest.event_timeout(key.event.as_str()).or_else(|| manifest.callback_timeout())
+        });
+        declared.unwrap_or(self.handler_timeout)
+    }
+}
+
 /// How deliveries are deduplicated.
 #[derive(Default)]
 pub(crate) struct Dedupe {
@@ -97,6 +112,16 @@ pub(crate) enum ManifestSource {
     Searched,
     At(PathBuf),
     None,
+}
+
+impl ManifestSource {
+    pub(super) fn load(&self) -> Result<Option<Manifest>, Vec<Problem>> {
+        match self {
+            Self::None => Ok(None),
+            Self::At(path) => Manifest::load(path).map(Some),
+            Self::Searched => Manifest::of(Path::new("")),
+        }
+    }
 }
 
 /// Which of the annotated functions of the program belong to the extension.

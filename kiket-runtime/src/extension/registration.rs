@@ -3,16 +3,39 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    error::{Place, Problem},
+    error::{Findings, Place, Problem, ProblemId},
     extension::options::Collected,
     handler::{Handler, Registration},
 };
 
-/// The annotated functions of the program that belong to the extension.
-pub(crate) fn collect(
+/// The handlers of the builder and the annotated functions, by their places. None at all are a problem, unless one says why:
+/// `are_explained`, for those of the builder.
+pub(crate) fn gather(
+    mut handlers: Vec<Handler>,
+    are_explained: bool,
     registrations: &[&Registration],
     collected: &Collected,
-) -> Result<Vec<Handler>, Vec<Problem>> {
+    found: &mut Findings,
+) -> Vec<Handler> {
+    let annotated = collect(registrations, collected);
+    let are_explained = are_explained || annotated.is_err();
+    handlers.extend(found.take(annotated));
+    handlers.sort_by(|a, b| (a.place.file(), a.place.line()).cmp(&(b.place.file(), b.place.line())));
+    if handlers.is_empty() && !are_explained {
+        found.problems.push(no_handlers());
+    }
+    handlers
+}
+
+fn no_handlers() -> Problem {
+    Problem::new(ProblemId::NoHandlers, "there are no handlers").mend(
+        "annotate a function: `#[kiket::webhook(\"issue.created\", version = \"v1\")]`; handlers in a library crate are \
+         linked when the program names it: `kiket::main!(crates = [my_library])`",
+    )
+}
+
+/// The annotated functions of the program that belong to the extension.
+fn collect(registrations: &[&Registration], collected: &Collected) -> Result<Vec<Handler>, Vec<Problem>> {
     match collected {
         Collected::None => Ok(Vec::new()),
         Collected::OfCrates { named, own } => {
@@ -47,7 +70,7 @@ fn foreign_handlers(name: &str, registrations: &[&Registration]) -> Problem {
         .iter()
         .map(|registration| registration.place)
         .min_by_key(|place| (place.file(), place.line()));
-    Problem::new(what)
+    Problem::new(ProblemId::ForeignHandlers, what)
         .at(first.map(Place::from))
         .mend(format!("name it, if its handlers belong here: `kiket::main!(crates = [{name}])`, or `.crates([…])` on the builder; where `Cargo.toml` renames it, `crates = [name_here = \"{name}\"]`"))
 }
@@ -64,11 +87,14 @@ pub(crate) fn without_handlers(registrations: &[&Registration], collected: &Coll
         named.iter().filter(|name| !registrations.iter().any(|registration| is_in(registration, name)));
     without
         .map(|name| {
-            Problem::new(format!("the crate `{name}` is named as part of this extension and has no handlers"))
-                .mend(format!(
-                    "a library that nothing uses is not linked: write `use {} as _;`, or do not name it",
-                    name.replace('-', "_")
-                ))
+            Problem::new(
+                ProblemId::LostHandlers,
+                format!("the crate `{name}` is named as part of this extension and has no handlers"),
+            )
+            .mend(format!(
+                "a library that nothing uses is not linked: write `use {} as _;`, or do not name it",
+                name.replace('-', "_")
+            ))
         })
         .collect()
 }
@@ -80,7 +106,10 @@ fn of_one_crate(registrations: &[&Registration]) -> Result<Vec<Handler>, Vec<Pro
     }
     let names = crates.into_iter().collect::<Vec<_>>();
     Err(vec![
-        Problem::new(format!("several crates have handlers: `{}`", names.join("`, `")))
-            .mend("name those whose handlers belong to this extension: `.crates([…])` on the builder"),
+        Problem::new(
+            ProblemId::ForeignHandlers,
+            format!("several crates have handlers: `{}`", names.join("`, `")),
+        )
+        .mend("name those whose handlers belong to this extension: `.crates([…])` on the builder"),
     ])
 }

@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use crate::{
     config::Config,
     error::Problem,
-    handler::Registry,
+    handler::{Registry, Route},
     manifest::Manifest,
     telemetry::{is_subscribed, log_is_on_terminal, stdout},
     types::Authentication,
@@ -53,6 +53,10 @@ pub struct HandlerReport {
     pub line: u32,
     /// The timeout.
     pub timeout: Duration,
+    /// The scopes that a delivery needs.
+    pub scopes: Vec<String>,
+    /// Whether a delivery that is sent again gets the stored reply.
+    pub deduplicated: bool,
 }
 
 impl Report {
@@ -62,14 +66,6 @@ impl Report {
         registry: &Registry,
         warnings: Vec<Problem>,
     ) -> Self {
-        let handlers = registry.routes().into_iter().map(|route| HandlerReport {
-            event: route.key.event.to_string(),
-            version: route.key.version.to_string(),
-            function: route.handler.function.clone().into_owned(),
-            file: route.handler.place.file().to_owned(),
-            line: route.handler.place.line(),
-            timeout: route.timeout,
-        });
         Self {
             id: config.id.clone(),
             version: config.version.clone(),
@@ -78,8 +74,23 @@ impl Report {
             authentication: config.authentication,
             settings: config.settings_from.clone(),
             notes: Vec::new(),
-            handlers: handlers.collect(),
+            handlers: registry.routes().into_iter().map(HandlerReport::new).collect(),
             warnings,
+        }
+    }
+}
+
+impl HandlerReport {
+    pub(super) fn new(route: &Route) -> Self {
+        Self {
+            event: route.key.event.to_string(),
+            version: route.key.version.to_string(),
+            function: route.handler.function.clone().into_owned(),
+            file: route.handler.place.file().to_owned(),
+            line: route.handler.place.line(),
+            timeout: route.timeout,
+            scopes: route.handler.scopes.iter().map(ToString::to_string).collect(),
+            deduplicated: route.handler.dedupe,
         }
     }
 }
@@ -110,7 +121,20 @@ impl fmt::Display for Report {
         for note in &self.notes {
             writeln!(f, "  note       {note}")?;
         }
-        let widths = self.handlers.iter().fold([5, 7, 8], |[event, version, function], handler| {
+        write!(f, "\n{}", Table(&self.handlers))?;
+        for warning in &self.warnings {
+            write!(f, "\nwarning: {warning}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The handlers as a table.
+pub(super) struct Table<'a>(pub(super) &'a [HandlerReport]);
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widths = self.0.iter().fold([5, 7, 8], |[event, version, function], handler| {
             [
                 event.max(handler.event.len()),
                 version.max(handler.version.len()),
@@ -120,16 +144,13 @@ impl fmt::Display for Report {
         let [event, version, function] = widths;
         writeln!(
             f,
-            "\n  {:event$}  {:version$}  {:function$}  timeout  place",
+            "  {:event$}  {:version$}  {:function$}  timeout  place",
             "event", "version", "function"
         )?;
-        for handler in &self.handlers {
-            let HandlerReport { event: e, version: v, function: n, file, line, timeout } = handler;
+        for handler in self.0 {
+            let HandlerReport { event: e, version: v, function: n, file, line, timeout, .. } = handler;
             let timeout = format!("{timeout:?}");
             writeln!(f, "  {e:event$}  {v:version$}  {n:function$}  {timeout:7}  {file}:{line}")?;
-        }
-        for warning in &self.warnings {
-            write!(f, "\nwarning: {warning}")?;
         }
         Ok(())
     }

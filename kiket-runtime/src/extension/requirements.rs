@@ -6,7 +6,7 @@ use crate::{
     auth::TokenRules,
     config::Config,
     delivery::TypeMap,
-    error::{Place, Problem},
+    error::{Fix, Place, Problem, ProblemId},
     handler::Handler,
     manifest::Manifest,
     types::Authentication,
@@ -19,7 +19,7 @@ pub(crate) fn unmet(handlers: &[Handler], states: &TypeMap, config: Option<&Conf
         for (id, type_name) in &handler.requirements.states {
             if !states.contains(*id) {
                 let what = format!("no value for `State<{type_name}>`, required by `{}`", handler.function);
-                problems.push(Problem::new(what).at(Place::from(handler.place)).mend(
+                problems.push(Problem::new(ProblemId::MissingState, what).at(Place::from(handler.place)).mend(
                     "give a value of that type to the builder: `builder.state(value)` in `kiket::main!(setup = …)`",
                 ));
             }
@@ -30,7 +30,7 @@ pub(crate) fn unmet(handlers: &[Handler], states: &TypeMap, config: Option<&Conf
                 "`{}` requires scopes, which only a runtime token has, and the mode `hmac` checks none",
                 handler.function
             );
-            problems.push(Problem::new(what).at(Place::from(handler.place)).mend(
+            problems.push(Problem::new(ProblemId::ScopesWithoutTokens, what).at(Place::from(handler.place)).mend(
                 "set `KIKET_AUTHENTICATION` to `both`, or give the builder `.authentication(Authentication::Both)`; \
                  or remove `scopes`",
             ));
@@ -44,13 +44,15 @@ pub(crate) fn unmet(handlers: &[Handler], states: &TypeMap, config: Option<&Conf
 pub(crate) fn unbound_tokens(mode: Authentication, rules: &TokenRules) -> Option<Problem> {
     let what = format!("the mode `{mode}` accepts runtime tokens that Kiket made for another extension");
     let mend = "set `KIKET_EXTENSION_NUMBER` to the number that the extension has at Kiket, or `KIKET_TOKEN_AUDIENCE`";
-    (mode.takes_tokens() && !rules.bind()).then(|| Problem::new(what).mend(mend))
+    (mode.takes_tokens() && !rules.bind()).then(|| Problem::new(ProblemId::UnboundTokens, what).mend(mend))
 }
 
 /// The secrets that handlers require, each with one of its handlers.
-pub(crate) fn needed_secrets(handlers: &[Handler]) -> BTreeMap<&'static str, (String, Place)> {
+pub(crate) fn needed_secrets<'h>(
+    handlers: impl IntoIterator<Item = &'h Handler>,
+) -> BTreeMap<&'static str, (String, Place)> {
     let needed = handlers
-        .iter()
+        .into_iter()
         .flat_map(|handler| handler.requirements.secrets.iter().map(move |key| (*key, handler)));
     needed.map(|(key, handler)| (key, (handler.function.to_string(), handler.place.into()))).collect()
 }
@@ -67,9 +69,28 @@ pub(crate) fn missing_secrets<'n>(
             // Advice must not name a variable that `auto_env_secrets(false)` ignores.
             None => ("is not read from the environment", "give it to the extension in Kiket".to_owned()),
         };
-        Problem::new(format!("`{function}` needs the secret `{key}`, which {source}"))
+        Problem::new(
+            ProblemId::MissingSecret,
+            format!("`{function}` needs the secret `{key}`, which {source}"),
+        )
+        .at(place.clone())
+        .mend(mend)
+    })
+}
+
+/// The required secrets that the manifest does not declare: Kiket does not ask for them.
+pub(crate) fn undeclared_secrets<'n>(
+    needed: &'n BTreeMap<&'static str, (String, Place)>,
+    manifest: &'n Manifest,
+) -> impl Iterator<Item = Problem> + 'n {
+    let is_declared = |key: &str| manifest.settings().iter().any(|setting| setting.key() == key);
+    needed.iter().filter(move |(key, _)| !is_declared(key)).map(|(key, (function, place))| {
+        let file = manifest.path().display();
+        let what = format!("`{function}` needs the secret `{key}`, and `{file}` does not declare it");
+        Problem::new(ProblemId::UndeclaredSecret, what)
             .at(place.clone())
-            .mend(mend)
+            .mend(format!("add `- key: {key}` with `secret: true` to the `settings` of the manifest"))
+            .fixed_by(Fix::AddSetting { key: (*key).to_owned(), secret: true, required: true })
     })
 }
 
@@ -84,13 +105,15 @@ pub(crate) fn missing_settings<'m>(
     missing.map(|setting| {
         let key = setting.key();
         let what = format!("the manifest requires the setting `{key}`, which has no value");
-        Problem::new(what).at(setting.place().clone()).mend(match config.settings.variable(key) {
-            Some(variable) if setting.is_secret() => advice(&variable),
-            Some(variable) => {
-                format!("set `{variable}`, give it a `default`, or the builder `.setting(\"{key}\", …)`")
-            }
-            None => format!("give it a `default`, or the builder `.setting(\"{key}\", …)`"),
-        })
+        Problem::new(ProblemId::MissingSetting, what).at(setting.place().clone()).mend(
+            match config.settings.variable(key) {
+                Some(variable) if setting.is_secret() => advice(&variable),
+                Some(variable) => {
+                    format!("set `{variable}`, give it a `default`, or the builder `.setting(\"{key}\", …)`")
+                }
+                None => format!("give it a `default`, or the builder `.setting(\"{key}\", …)`"),
+            },
+        )
     })
 }
 

@@ -4,7 +4,7 @@ use std::{any::type_name, borrow::Cow, panic::Location, sync::Arc, time::Duratio
 
 use crate::{
     delivery::{Delivery, HandlerKey},
-    error::{Place, Problem, Result},
+    error::{Place, Problem, ProblemId, Result},
     handler::{
         extract::Requirements,
         function::{AsyncHandler, HandlerFuture},
@@ -69,17 +69,21 @@ impl Handler {
         };
         let (name, number) = (event.parse(), version.parse());
         if let Err(error) = &name {
-            handler.problem(format!("`{event}` is not the name of an event"), error);
+            handler.problem(ProblemId::HandlerEvent, format!("`{event}` is not the name of an event"), error);
         }
         if let Err(error) = &number {
-            handler.problem(format!("`{version}` is not the version of an event"), error);
+            handler.problem(
+                ProblemId::HandlerVersion,
+                format!("`{version}` is not the version of an event"),
+                error,
+            );
         }
         handler.key = name.ok().zip(number.ok()).map(|(event, version)| HandlerKey { event, version });
         handler
     }
 
-    fn problem(&mut self, what: String, rule: &(impl ToString + ?Sized)) {
-        self.problems.push(Problem::new(what).at(Place::from(self.place)).mend(rule.to_string()));
+    fn problem(&mut self, id: ProblemId, what: String, rule: &(impl ToString + ?Sized)) {
+        self.problems.push(Problem::new(id, what).at(Place::from(self.place)).mend(rule.to_string()));
     }
 
     setters! {
@@ -100,6 +104,7 @@ impl Handler {
             match text.as_ref().parse() {
                 Ok(scope) => self.scopes.to_mut().push(scope),
                 Err(_) => self.problem(
+                    ProblemId::HandlerScope,
                     format!("`{}` is not a scope", text.as_ref()),
                     "a scope is visible ASCII without spaces, at most 128 bytes, like `issues:read`",
                 ),

@@ -113,7 +113,21 @@ macro_rules! early {
         }
     };
 }
-pub(super) use early;
+
+/// `Deref` of an extractor to what it extracts: `deref!(State<T> => T: 0)`.
+macro_rules! deref {
+    ($extractor:ident<$parameter:ident> => $target:ty: $field:tt) => {
+        impl<$parameter> std::ops::Deref for $extractor<$parameter> {
+            type Target = $target;
+
+            fn deref(&self) -> &$target {
+                &self.$field
+            }
+        }
+    };
+}
+
+pub(super) use {deref, early};
 
 /// What the extractors of a handler require before the first delivery.
 #[derive(Debug, Default)]

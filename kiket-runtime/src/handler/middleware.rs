@@ -1,12 +1,12 @@
 //! Middleware: functions around handlers.
 
-use std::{any::type_name, ops::Deref, sync::Arc};
+use std::{any::type_name, sync::Arc};
 
 use crate::{
     delivery::Delivery,
     error::Error,
     handler::{
-        extract::FromDelivery,
+        extract::{FromDelivery, deref},
         function::{HandlerFuture, HandlerOutcome},
     },
 };
@@ -167,13 +167,7 @@ impl<T> Clone for FromMiddleware<T> {
     }
 }
 
-impl<T> Deref for FromMiddleware<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
+deref!(FromMiddleware<T> => T: 0);
 
 /// Fails with [`Error`].
 impl<T: Send + Sync + 'static> FromDelivery<'_> for FromMiddleware<T> {

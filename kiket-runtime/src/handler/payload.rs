@@ -1,14 +1,12 @@
 //! The payload extractor.
 
-use std::ops::Deref;
-
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
     delivery::Delivery,
     error::{PayloadRejection, undecodable},
-    handler::extract::{FromDelivery, early},
+    handler::extract::{FromDelivery, deref, early},
 };
 
 /// The body of the delivery as a `T`; [`Payload`] alone is the JSON value. `Payload(x)` destructures it, and it derefs to
@@ -56,10 +54,4 @@ impl<'d, T: Deserialize<'d>> FromDelivery<'d> for Payload<T> {
     early!('d, Self::decode);
 }
 
-impl<T> Deref for Payload<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
+deref!(Payload<T> => T: 0);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     delivery::HandlerKey,
-    error::{Place, Problem},
+    error::{Place, Problem, ProblemId},
     handler::{declaration::Handler, middleware::Middleware},
     metrics::Handled,
     types::{Timeout, VersionKey},
@@ -75,10 +75,13 @@ impl Registry {
 }
 
 fn taken(key: &HandlerKey, handler: &Handler, other: &Handler) -> Problem {
-    Problem::new(format!(
-        "`{}` and `{}` both handle `{}` in version `{}`",
-        handler.function, other.function, key.event, key.version
-    ))
+    Problem::new(
+        ProblemId::DuplicateHandler,
+        format!(
+            "`{}` and `{}` both handle `{}` in version `{}`",
+            handler.function, other.function, key.event, key.version
+        ),
+    )
     .at(Place::from(handler.place))
     .mend(format!("remove one of them, or give it another version; the other is at {}", other.place))
 }

@@ -1,11 +1,11 @@
 //! The extractor of secrets that a handler requires.
 
-use std::{fmt, marker::PhantomData, ops::Deref};
+use std::{fmt, marker::PhantomData};
 
 use crate::{
     delivery::Delivery,
     error::Error,
-    handler::extract::{FromDelivery, Requirements, early},
+    handler::extract::{FromDelivery, Requirements, deref, early},
     types::Secret,
 };
 
@@ -72,13 +72,7 @@ impl<K: SecretKey> fmt::Debug for RequiredSecret<K> {
     }
 }
 
-impl<K> Deref for RequiredSecret<K> {
-    type Target = Secret;
-
-    fn deref(&self) -> &Secret {
-        &self.secret
-    }
-}
+deref!(RequiredSecret<K> => Secret: secret);
 
 /// Fails with [`Error`], which names the key.
 impl<'d, K: SecretKey> FromDelivery<'d> for RequiredSecret<K> {

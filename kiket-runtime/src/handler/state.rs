@@ -1,11 +1,11 @@
 //! The extractor of values that all deliveries share.
 
-use std::{any::type_name, ops::Deref, sync::Arc};
+use std::{any::type_name, sync::Arc};
 
 use crate::{
     delivery::Delivery,
     error::Error,
-    handler::extract::{FromDelivery, Requirements, early},
+    handler::extract::{FromDelivery, Requirements, deref, early},
 };
 
 /// A value that all deliveries share: a pool, a client, a counter. Derefs to `T`; `State(pool)` destructures it into an
@@ -43,13 +43,7 @@ impl<T> Clone for State<T> {
     }
 }
 
-impl<T> Deref for State<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
+deref!(State<T> => T: 0);
 
 impl<T: Send + Sync + 'static> State<T> {
     fn find(delivery: &Delivery) -> Result<Self, Error> {

@@ -13,7 +13,7 @@ use super::{
     respond::{leave_unread, method_not_allowed, not_found},
 };
 use crate::{
-    error::{Problem, StartupError},
+    error::{Problem, ProblemId, StartupError},
     metrics,
     pipeline::Pipeline,
     types::ListenAddress,
@@ -33,7 +33,7 @@ pub(super) fn bind(address: &ListenAddress, pipeline: &Arc<Pipeline>) -> Result<
         let what = format!("cannot listen on {address} for metrics: {error}");
         let mend =
             "set `KIKET_METRICS_ADDR` to a free address of this machine, like `127.0.0.1:9464`, or unset it";
-        StartupError::new(vec![Problem::new(what).mend(mend)])
+        StartupError::new(vec![Problem::new(ProblemId::CannotListen, what).mend(mend)])
     })
 }
 

@@ -27,7 +27,7 @@ use crate::{
     client::Client,
     config::Settings,
     delivery::{HandlerKey, Services},
-    error::{Error, HandlerError, Place, Problem, Rejection},
+    error::{Error, HandlerError, Place, Problem, ProblemId, Rejection},
     handler::State,
     pipeline::Pipeline,
     types::{EventVersion, caught, caught_to_end},
@@ -82,13 +82,17 @@ impl OwnRoutes {
                 Ok(Some(found)) => found.into_iter().map(collision).collect(),
                 Ok(None) => vec![
                     Problem::new(
+                        ProblemId::OwnRoutes,
                         "the own routes cannot be checked: a middleware of theirs is not ready at once",
                     )
                     .mend("make what it waits for in `setup`, and give it to the middleware"),
                 ],
                 Err(panic) => vec![
-                    Problem::new(format!("the function that configures the own routes panicked: {panic}"))
-                        .mend("correct what it names, or make it in `setup`"),
+                    Problem::new(
+                        ProblemId::OwnRoutes,
+                        format!("the function that configures the own routes panicked: {panic}"),
+                    )
+                    .mend("correct what it names, or make it in `setup`"),
                 ],
             };
             found.into_iter().map(|problem| problem.at(place.clone()))
@@ -98,7 +102,7 @@ impl OwnRoutes {
 }
 
 fn collision((route, path): (String, String)) -> Problem {
-    Problem::new(format!("the own route `{route}` has the path `{path}`, where the extension takes deliveries or health checks"))
+    Problem::new(ProblemId::RouteTaken, format!("the own route `{route}` has the path `{path}`, where the extension takes deliveries or health checks"))
         .mend("give it another path; or move those of the extension: `builder.http(|http| http.prefix(\"/kiket\"))`")
 }
 

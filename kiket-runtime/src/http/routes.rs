@@ -29,7 +29,7 @@ use crate::{
 pub(crate) struct Routes {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) options: Options,
-    /// The body of `/health`.
+    /// The body of `/health`: no secrets; event names sorted, each once (wire contract, health).
     health: bytes::Bytes,
 }
 
@@ -41,13 +41,23 @@ impl Routes {
         id: Option<&str>,
         version: Option<&str>,
     ) -> Self {
-        let health = health(id, version, &events(&pipeline)).into();
-        Self { pipeline, options, health }
+        let mut routes = Self { pipeline, options, health: bytes::Bytes::new() };
+        let health = json!({
+            "status": "ok",
+            "extension_id": id,
+            "extension_version": version,
+            "registered_events": routes.events(),
+        });
+        routes.health = health.to_string().into();
+        routes
     }
 
     /// The events that have a handler, sorted, each once.
     pub(crate) fn events(&self) -> Vec<&str> {
-        events(&self.pipeline)
+        let routes = self.pipeline.registry.routes().into_iter();
+        let mut events: Vec<_> = routes.map(|route| route.key.event.as_str()).collect();
+        events.dedup();
+        events
     }
 
     /// Adds the routes to an app.
@@ -268,24 +278,6 @@ fn headers(request: &HttpRequest) -> Headers {
         headers.push(name.as_str(), value.as_bytes());
     }
     headers
-}
-
-fn events(pipeline: &Pipeline) -> Vec<&str> {
-    let mut events: Vec<_> =
-        pipeline.registry.routes().iter().map(|route| route.key.event.as_str()).collect();
-    events.dedup();
-    events
-}
-
-/// The body of `/health`: no secrets; event names sorted, each once (wire contract, health).
-fn health(id: Option<&str>, version: Option<&str>, events: &[&str]) -> String {
-    json!({
-        "status": "ok",
-        "extension_id": id,
-        "extension_version": version,
-        "registered_events": events,
-    })
-    .to_string()
 }
 
 /// A health check: responds to `GET` with `body`, or with 503 and another body while that is `unavailable`.

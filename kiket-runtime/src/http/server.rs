@@ -17,7 +17,7 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    error::{Problem, StartupError},
+    error::{Problem, ProblemId, StartupError},
     pipeline::Pipeline,
     telemetry::flush_output,
     traces::traced,
@@ -236,5 +236,7 @@ fn cannot_listen(host: &str, port: u16, error: &io::Error) -> StartupError {
         io::ErrorKind::PermissionDenied => "set `PORT` to one above 1023",
         _ => "set `HOST` and `PORT` to an address of this machine, like `0.0.0.0` and `8000`",
     };
-    StartupError::new(vec![Problem::new(format!("cannot listen on {host}:{port}: {error}")).mend(mend)])
+    StartupError::new(vec![
+        Problem::new(ProblemId::CannotListen, format!("cannot listen on {host}:{port}: {error}")).mend(mend),
+    ])
 }

@@ -8,7 +8,7 @@ use super::{
     reference::Reference,
     report::{Report, found},
 };
-use crate::types;
+use crate::{error::ProblemId, types};
 
 /// The URL, the secret and the timeout of deliveries.
 #[derive(Clone)]
@@ -64,7 +64,12 @@ fn only<'s, 'a: 's, T>(
             None => first = Some((name, at, value)),
             Some((first_name, first_at, first)) if !same(first, &value) => {
                 let what = format!("there are two different {things}, {first_name} and {name}");
-                report.problem(at, what, format!("keep one; the other is on line {}", first_at.line));
+                report.problem(
+                    ProblemId::Contradiction,
+                    at,
+                    what,
+                    format!("keep one; the other is on line {}", first_at.line),
+                );
             }
             Some(_) => {}
         }
@@ -77,7 +82,7 @@ fn reference(section: &Section<'_>, entry: &Entry, report: &mut Report<'_>) -> O
     if entry.key.ends_with("secret") && ["true", "false"].iter().any(|truth| text.eq_ignore_ascii_case(truth))
     {
         let what = format!("{name} is the secret itself, found `{text}`");
-        report.problem(spot(entry), what, "write `env:KIKET_WEBHOOK_SECRET`");
+        report.problem(ProblemId::InvalidReference, spot(entry), what, "write `env:KIKET_WEBHOOK_SECRET`");
         return None;
     }
     read_reference(&name, entry, &text, report)
@@ -92,7 +97,12 @@ pub(super) fn read_reference(
 ) -> Option<Reference> {
     let refused = |error| {
         let what = format!("{name} is no reference to the environment: {error}");
-        report.problem(spot(entry), what, "write it like `env:NAME`, `${NAME}` or `${NAME:-default}`");
+        report.problem(
+            ProblemId::InvalidReference,
+            spot(entry),
+            what,
+            "write it like `env:NAME`, `${NAME}` or `${NAME:-default}`",
+        );
     };
     let reference = Reference::parse(text).map_err(refused).ok()?;
     Some(reference.at(report.place(spot(entry))))
@@ -116,7 +126,12 @@ pub(super) fn read_timeout(name: &str, entry: &Entry, report: &mut Report<'_>) -
     let timeout = entry.value.as_written().and_then(|text| types::read_timeout(text.as_bytes()));
     if timeout.is_none() {
         let what = format!("{name} is a time from 1 ms to an hour, found {}", found(&entry.value));
-        report.problem(spot(entry), what, "write milliseconds, like `5000`, or a unit, like `5s`");
+        report.problem(
+            ProblemId::InvalidTimeout,
+            spot(entry),
+            what,
+            "write milliseconds, like `5000`, or a unit, like `5s`",
+        );
     }
     timeout
 }

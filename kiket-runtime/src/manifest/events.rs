@@ -13,7 +13,7 @@ use super::{
     report::{Report, found, quoted},
 };
 use crate::{
-    error::Place,
+    error::{Place, ProblemId},
     types::{EventName, EventVersion},
 };
 
@@ -124,7 +124,12 @@ impl Collected {
         let Some(items) = entry.value.as_list() else {
             if shape == Shape::Events && !entry.value.is_nothing() {
                 let what = format!("{} is a list, found {}", section.name(key), entry.value.describe());
-                report.problem(spot(entry), what, "write each event as `- issue.created` on a line below");
+                report.problem(
+                    ProblemId::WrongValue,
+                    spot(entry),
+                    what,
+                    "write each event as `- issue.created` on a line below",
+                );
             }
             return;
         };
@@ -145,7 +150,7 @@ impl Collected {
         let Some(entry) = map.entry("event").or_else(|| map.entry("name").filter(|_| shape == Shape::Events))
         else {
             if shape == Shape::Events {
-                report.problem(at, "`event` is missing", "add `event: issue.created`");
+                report.problem(ProblemId::HookEvent, at, "`event` is missing", "add `event: issue.created`");
             }
             return;
         };
@@ -174,6 +179,7 @@ impl Collected {
                     self.in_order.iter_mut().skip(known).for_each(|event| event.action = true);
                 }
                 None => report.warning(
+                    ProblemId::ActionName,
                     node.mark,
                     format!("an action is named like `crm.connect`, found {}", found(node)),
                     EVENT_NAME,
@@ -190,7 +196,12 @@ impl Collected {
         let path: String = segments.clone().flat_map(|segment| ["/", segment]).collect();
         if path.is_empty() || !segments.clone().all(segment) {
             let what = format!("`endpoint` of `{event}` is not a path, found {}", found(&entry.value));
-            return report.warning(spot(entry), what, "write it like `/hooks/issue_created`, or remove it");
+            return report.warning(
+                ProblemId::HookEndpoint,
+                spot(entry),
+                what,
+                "write it like `/hooks/issue_created`, or remove it",
+            );
         }
         self.endpoints.push(Endpoint { path, event: event.clone(), place: report.place(spot(entry)) });
     }
@@ -242,7 +253,12 @@ impl Collected {
         if first != timeout {
             let what =
                 format!("`{name}` has two timeouts, {} ms and {} ms", first.as_millis(), timeout.as_millis());
-            report.problem(at, what, format!("keep one of them; the other is on line {}", place.line));
+            report.problem(
+                ProblemId::Contradiction,
+                at,
+                what,
+                format!("keep one of them; the other is on line {}", place.line),
+            );
         }
     }
 }
@@ -256,7 +272,8 @@ const EVENT_NAME: &str = "write one to eight words of letters, digits, `_` and `
 
 /// The event, whose name may be short (wire contract, short-hook-names).
 fn event_name(node: &Node, at: Mark, report: &mut Report<'_>) -> Option<EventName> {
-    let name: EventName = parsed(node, at, "an event is named like `issue.created`", EVENT_NAME, report)?;
+    let name: EventName =
+        parsed(ProblemId::HookEvent, node, at, "an event is named like `issue.created`", EVENT_NAME, report)?;
     Some(name.full())
 }
 
@@ -265,14 +282,28 @@ fn event_version(entry: &Entry, report: &mut Report<'_>) -> Option<EventVersion>
         return None;
     }
     let what = "the version of an event is written like `v1`";
-    parsed(&entry.value, spot(entry), what, "write a `v` and digits, or digits with dots", report)
+    parsed(
+        ProblemId::HookVersion,
+        &entry.value,
+        spot(entry),
+        what,
+        "write a `v` and digits, or digits with dots",
+        report,
+    )
 }
 
 /// The scalar as a `T`; `None`, after a problem, if it is not one.
-fn parsed<T: FromStr>(node: &Node, at: Mark, what: &str, mend: &str, report: &mut Report<'_>) -> Option<T> {
+fn parsed<T: FromStr>(
+    id: ProblemId,
+    node: &Node,
+    at: Mark,
+    what: &str,
+    mend: &str,
+    report: &mut Report<'_>,
+) -> Option<T> {
     let value = node.as_written().and_then(|text| text.parse().ok());
     if value.is_none() {
-        report.problem(at, format!("{what}, found {}", found(node)), mend);
+        report.problem(id, at, format!("{what}, found {}", found(node)), mend);
     }
     value
 }

@@ -6,6 +6,7 @@ use super::{
     node::{Entry, Map, Mark},
     report::{Report, found, quoted},
 };
+use crate::error::ProblemId;
 
 /// The three ways to write a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,12 @@ impl<'a> Section<'a> {
         let entry = self.map.entry(key)?;
         if !entry.value.is_nothing() && entry.value.as_map().is_none() {
             let what = format!("{} is a mapping, found {}", self.name(key), entry.value.describe());
-            report.problem(spot(entry), what, "write its keys indented below it, or remove it");
+            report.problem(
+                ProblemId::WrongValue,
+                spot(entry),
+                what,
+                "write its keys indented below it, or remove it",
+            );
         }
         self.inner_if_mapping(key)
     }
@@ -67,15 +73,30 @@ impl<'a> Section<'a> {
             None if entry.value.is_nothing() => Cow::Borrowed(""),
             None => {
                 let what = format!("{name} is text, found {}", entry.value.describe());
-                report.problem(spot(entry), what, "write one line of text, in quotes if need be");
+                report.problem(
+                    ProblemId::WrongValue,
+                    spot(entry),
+                    what,
+                    "write one line of text, in quotes if need be",
+                );
                 return None;
             }
         };
         if written.trim().is_empty() {
-            report.problem(spot(entry), format!("{name} is blank"), "write a value, or remove the line");
+            report.problem(
+                ProblemId::WrongValue,
+                spot(entry),
+                format!("{name} is blank"),
+                "write a value, or remove the line",
+            );
         } else if written.trim() != written {
             let what = format!("{name} has white space at an end");
-            report.problem(spot(entry), what, "write it on one line, without white space around it");
+            report.problem(
+                ProblemId::WrongValue,
+                spot(entry),
+                what,
+                "write it on one line, without white space around it",
+            );
         } else {
             return Some(written.into_owned());
         }
@@ -96,6 +117,7 @@ impl<'a> Written<'a> {
         if let Some(entry) = root.entry("extension") {
             if is_adapter {
                 report.problem(
+                    ProblemId::ManifestForm,
                     entry.mark,
                     "a manifest with `apiVersion` and `kind` keeps everything under `metadata` and `spec`, found `extension`",
                     "remove `extension`, or remove `apiVersion` and `kind`",
@@ -103,7 +125,12 @@ impl<'a> Written<'a> {
             }
             if entry.value.is_nothing() {
                 let mend = "write `id` and `version` indented below it";
-                report.problem(entry.mark, "`extension` is a mapping, found nothing", mend);
+                report.problem(
+                    ProblemId::WrongValue,
+                    entry.mark,
+                    "`extension` is a mapping, found nothing",
+                    mend,
+                );
             }
             let body = top.inner("extension", report);
             let sections = body.iter().cloned().chain([top]).collect();
@@ -133,7 +160,12 @@ fn check_adapter_marks(root: &Map, report: &mut Report<'_>) -> bool {
         [Some(entry), None] | [None, Some(entry)] => {
             let missing = if entry.key == "kind" { "apiVersion: kiket.dev/v1" } else { "kind: Extension" };
             let what = format!("`apiVersion` and `kind` come together, found only `{}`", entry.key);
-            report.problem(entry.mark, what, format!("add `{missing}`, or remove `{}`", entry.key));
+            report.problem(
+                ProblemId::ManifestForm,
+                entry.mark,
+                what,
+                format!("add `{missing}`, or remove `{}`", entry.key),
+            );
         }
         [Some(_), Some(_)] => {}
     }
@@ -141,7 +173,7 @@ fn check_adapter_marks(root: &Map, report: &mut Report<'_>) -> bool {
         let Some(entry) = root.entry(key) else { continue };
         if entry.value.as_written().as_deref() != Some(expected) {
             let what = format!("`{key}` is `{expected}`, found {}", found(&entry.value));
-            report.problem(spot(entry), what, format!("write `{key}: {expected}`"));
+            report.problem(ProblemId::ManifestForm, spot(entry), what, format!("write `{key}: {expected}`"));
         }
     }
     true

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::{Place, Problem};
+use crate::error::{Place, Problem, ProblemId};
 
 /// The names of the manifest, in order: the first that exists is read (wire contract, manifest-files).
 const NAMES: [&str; 6] = [
@@ -41,7 +41,7 @@ pub(super) fn beside(directory: &Path, path: &Path) -> Vec<PathBuf> {
 /// The text of the file at `path`.
 pub(super) fn read(path: &Path) -> Result<String, Problem> {
     let bytes = read_regular(path, LARGEST).map_err(|why| {
-        Problem::new(format!("the manifest {why}"))
+        Problem::new(ProblemId::ManifestUnreadable, format!("the manifest {why}"))
             .at(whole(path))
             .mend("check that the path is right, like `extension.yaml`, and that the file may be read")
     })?;
@@ -68,7 +68,7 @@ pub(crate) fn read_regular(path: &Path, largest: usize) -> Result<Vec<u8>, Strin
 
 fn not_utf8(path: &Path, bytes: &[u8], valid: usize) -> Problem {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Problem::new("a manifest is UTF-8, found UTF-16")
+        return Problem::new(ProblemId::ManifestEncoding, "a manifest is UTF-8, found UTF-16")
             .at(whole(path))
             .mend("save the file as UTF-8");
     }
@@ -76,7 +76,7 @@ fn not_utf8(path: &Path, bytes: &[u8], valid: usize) -> Problem {
     let line = before.matches('\n').count().saturating_add(1);
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count().saturating_add(1);
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Problem::new("a manifest is UTF-8, and these bytes are not")
+    Problem::new(ProblemId::ManifestEncoding, "a manifest is UTF-8, and these bytes are not")
         .at(Place { line: number(line), column: number(column), ..whole(path) })
         .mend("save the file as UTF-8")
 }

@@ -4,6 +4,7 @@ use super::{
     node::Map,
     report::{Report, quoted},
 };
+use crate::error::{Fix, ProblemId};
 
 /// The keys at the top of a manifest, in any form.
 pub(super) const TOP: &[&str] = &[
@@ -32,10 +33,12 @@ pub(super) fn warn(map: &Map, known: &[&str], report: &mut Report<'_>) {
         let absent = known.iter().filter(|known| map.entry(known).is_none());
         if let Some(meant) = closest(&entry.key, absent) {
             report.warning(
+                ProblemId::MisspeltKey,
                 entry.mark,
                 format!("{} is not read; did you mean `{meant}`?", quoted(&entry.key)),
                 format!("write `{meant}`, or leave it if it is for another tool"),
             );
+            report.fix(Fix::RenameKey { from: entry.key.clone(), to: meant.to_owned() });
         }
     }
 }

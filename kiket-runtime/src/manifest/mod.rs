@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{error::Problem, types::is_same_event};
+use crate::{
+    error::{Problem, ProblemId},
+    types::is_same_event,
+};
 
 mod callback;
 mod events;
@@ -81,7 +84,8 @@ impl Manifest {
         let mut manifest = Self::load(&path)?;
         manifest.warnings.extend(load::beside(directory, &path).into_iter().map(|other| {
             let what = format!("`{}` is not read: `{}` comes before it", other.display(), path.display());
-            Problem::new(what).mend("remove one of them, or name the right one: `builder.manifest(path)`")
+            Problem::new(ProblemId::ManifestBeside, what)
+                .mend("remove one of them, or name the right one: `builder.manifest(path)`")
         }));
         Ok(Some(manifest))
     }

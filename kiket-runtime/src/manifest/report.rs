@@ -4,7 +4,7 @@ use super::{
     node::{Mark, Node},
     source::Source,
 };
-use crate::error::{Place, Problem};
+use crate::error::{Fix, Place, Problem, ProblemId};
 
 /// The problems and warnings of one manifest as they are found.
 pub(super) struct Report<'a> {
@@ -19,13 +19,31 @@ impl<'a> Report<'a> {
     }
 
     /// Adds a problem, which refuses the manifest.
-    pub(super) fn problem(&mut self, at: Mark, what: impl Into<String>, mend: impl Into<String>) {
-        self.problems.push(Problem::new(what).at(self.source.place(at)).mend(mend));
+    pub(super) fn problem(
+        &mut self,
+        id: ProblemId,
+        at: Mark,
+        what: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
+        self.problems.push(Problem::new(id, what).at(self.source.place(at)).mend(mend));
     }
 
     /// Adds a warning.
-    pub(super) fn warning(&mut self, at: Mark, what: impl Into<String>, mend: impl Into<String>) {
-        self.warnings.push(Problem::new(what).at(self.source.place(at)).mend(mend));
+    pub(super) fn warning(
+        &mut self,
+        id: ProblemId,
+        at: Mark,
+        what: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
+        self.warnings.push(Problem::new(id, what).at(self.source.place(at)).mend(mend));
+    }
+
+    /// Adds the change that mends the last warning.
+    pub(super) fn fix(&mut self, fix: Fix) {
+        let last = self.warnings.pop();
+        self.warnings.extend(last.map(|warning| warning.fixed_by(fix)));
     }
 
     pub(super) fn place(&self, at: Mark) -> Place {

@@ -13,7 +13,7 @@ use super::{
     source::Source,
     yaml::{self, Document, NotYaml, Oddity},
 };
-use crate::error::Problem;
+use crate::error::{Problem, ProblemId};
 
 /// Reads a manifest, or returns every problem.
 pub(super) fn read(text: &str, file: &Path) -> Result<Manifest, Vec<Problem>> {
@@ -23,7 +23,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Manifest, Vec<Problem>> {
         Ok(document) => document,
         Err(NotYaml { what, mend, at }) => {
             source.hide_suspicious_lines();
-            return Err(vec![Problem::new(what).at(source.place(at)).mend(mend)]);
+            return Err(vec![Problem::new(ProblemId::ManifestSyntax, what).at(source.place(at)).mend(mend)]);
         }
     };
     let Some(root) = document.root.as_map() else {
@@ -42,7 +42,9 @@ fn no_mapping(root: &Node, source: &Source<'_>) -> Problem {
     };
     // Without its line: the file may hold nothing but a secret.
     let place = source.place(Mark::default());
-    Problem::new(what).at(place).mend("start with `id: com.example.my-extension` and `version: 1.0.0`")
+    Problem::new(ProblemId::ManifestShape, what)
+        .at(place)
+        .mend("start with `id: com.example.my-extension` and `version: 1.0.0`")
 }
 
 fn manifest(
@@ -78,11 +80,13 @@ fn report_oddities(oddities: &[Oddity], report: &mut Report<'_>) {
     for oddity in oddities {
         match oddity {
             Oddity::DuplicateKey { key, first, again } => report.warning(
+                ProblemId::DuplicateKey,
                 *again,
                 format!("{} is written twice, and this one counts", quoted(key)),
                 format!("remove one of them; the other is on line {}", first.line),
             ),
             Oddity::KeyIsNoText { at } => report.problem(
+                ProblemId::ManifestShape,
                 *at,
                 "a key is text, found a list or a mapping",
                 "quote a text that starts with `{` or `[`, like \"{{ NAME }}\"",
@@ -112,7 +116,12 @@ fn id(written: &Written<'_>, report: &mut Report<'_>) -> Option<String> {
         && id != outer
     {
         let what = format!("the extension has two ids, {} and {}", quoted(id), quoted(outer));
-        report.problem(spot(entry), what, format!("keep the one on line {}", inner.mark.line));
+        report.problem(
+            ProblemId::Contradiction,
+            spot(entry),
+            what,
+            format!("keep the one on line {}", inner.mark.line),
+        );
     }
     id.or(outer)
 }
@@ -128,9 +137,16 @@ fn check_key(written: &Written<'_>, id: Option<&str>, report: &mut Report<'_>) {
     let is_certain = mark("apiVersion").is_some() && mark("kind").is_some();
     match (entry, id) {
         (None, _) if !is_certain => {}
-        (None, _) => report.problem(written.marked_at, "`metadata.key` is missing", KEY),
+        (None, _) => {
+            report.problem(ProblemId::AdapterKey, written.marked_at, "`metadata.key` is missing", KEY)
+        }
         (Some(entry), Some(id)) if !fits(id) => {
-            report.problem(spot(entry), format!("`metadata.key` is no key, found {}", quoted(id)), KEY);
+            report.problem(
+                ProblemId::AdapterKey,
+                spot(entry),
+                format!("`metadata.key` is no key, found {}", quoted(id)),
+                KEY,
+            );
         }
         (Some(_), _) => {}
     }

@@ -13,7 +13,7 @@ use super::{
     reference::Reference,
     report::{Report, found, quoted},
 };
-use crate::error::Place;
+use crate::error::{Place, ProblemId};
 
 /// A setting that the manifest declares.
 #[derive(Debug, Clone)]
@@ -142,7 +142,7 @@ impl Collected {
         if !same {
             let what = format!("the setting {} is declared twice, differently", quoted(&setting.key));
             let mend = format!("keep one of them; the other is on line {}", first.place.line);
-            report.problem(declaration.at, what, mend);
+            report.problem(ProblemId::Contradiction, declaration.at, what, mend);
         }
     }
 
@@ -157,7 +157,7 @@ impl Collected {
         } else {
             let what = format!("the setting {} is declared twice, once as a secret", quoted(&secret.key));
             let mend = format!("add `secret: true` to the declaration on line {}", known.place.line);
-            report.problem(secret.at, what, mend);
+            report.problem(ProblemId::Contradiction, secret.at, what, mend);
         }
     }
 
@@ -179,7 +179,7 @@ impl Collected {
                     format!("the settings {one} and {two} have one variable, `KIKET_SETTING_{variable}`");
                 let at = Mark { line: setting.place.line, column: setting.place.column };
                 let mend = format!("rename one of them; the other is on line {}", other.place.line);
-                report.problem(at, what, mend);
+                report.problem(ProblemId::SharedVariable, at, what, mend);
             }
             known.insert(variable, setting);
         }
@@ -224,7 +224,12 @@ fn declarations<'a>(name: &str, entry: &'a Entry, report: &mut Report<'_>) -> Ve
         }
         _ => {
             let what = format!("{name} is a list or a mapping, found {}", entry.value.describe());
-            report.problem(spot(entry), what, "write each setting as `- key: NAME` on a line below");
+            report.problem(
+                ProblemId::WrongValue,
+                spot(entry),
+                what,
+                "write each setting as `- key: NAME` on a line below",
+            );
             Vec::new()
         }
     }
@@ -240,7 +245,12 @@ fn listed<'a>(items: &'a [Node], report: &mut Report<'_>) -> Vec<Declaration<'a>
         };
         let key = key.filter(|key| !key.trim().is_empty());
         if key.is_none() {
-            report.problem(item.mark, "a setting has a `key`, found none", "add `key: NAME`");
+            report.problem(
+                ProblemId::SettingName,
+                item.mark,
+                "a setting has a `key`, found none",
+                "add `key: NAME`",
+            );
         }
         Some(Declaration { key: key?.into_owned(), at: item.mark, map, secret: false })
     };
@@ -253,13 +263,18 @@ fn named<'a>(map: &'a Map, report: &mut Report<'_>) -> Vec<Declaration<'a>> {
         let map = entry.value.as_map();
         if entry.key.trim().is_empty() {
             let what = "a setting has a name, found a blank one";
-            report.problem(entry.mark, what, "write its name before the colon");
+            report.problem(ProblemId::SettingName, entry.mark, what, "write its name before the colon");
         } else if map.is_some() || entry.value.is_nothing() {
             return Some(Declaration { key: entry.key.clone(), at: entry.mark, map, secret: false });
         } else {
             let name = quoted(&entry.key);
             let what = format!("the setting {name} is a mapping, found {}", entry.value.describe());
-            report.problem(spot(entry), what, "write `default: …` with its value on a line below");
+            report.problem(
+                ProblemId::WrongValue,
+                spot(entry),
+                what,
+                "write `default: …` with its value on a line below",
+            );
         }
         None
     };
@@ -318,7 +333,7 @@ impl Declaration<'_> {
         if written.is_none() {
             let what =
                 format!("the type of {} is a word, found {}", quoted(&self.key), entry.value.describe());
-            report.problem(spot(entry), what, "write it like `type: string`");
+            report.problem(ProblemId::WrongValue, spot(entry), what, "write it like `type: string`");
         }
         written.map(Cow::into_owned)
     }
@@ -337,7 +352,12 @@ impl Declaration<'_> {
                 let name = quoted(&self.key);
                 let found = entry.value.describe();
                 let what = format!("`{key}` of {name} is `true` or `false`, found {found}");
-                report.problem(spot(entry), what, format!("write `{key}: true` or `{key}: false`"));
+                report.problem(
+                    ProblemId::WrongValue,
+                    spot(entry),
+                    what,
+                    format!("write `{key}: true` or `{key}: false`"),
+                );
                 None
             }
         }
@@ -347,7 +367,7 @@ impl Declaration<'_> {
         let name = quoted(&self.key);
         let Some(text) = entry.value.as_written() else {
             let what = format!("the default of the secret {name} is text, found {}", entry.value.describe());
-            report.problem(spot(entry), what, "write it like `default: env:NAME`");
+            report.problem(ProblemId::WrongValue, spot(entry), what, "write it like `default: env:NAME`");
             return None;
         };
         if text.trim().is_empty() {
@@ -364,7 +384,12 @@ impl Declaration<'_> {
             quoted(&self.key),
             quoted(kind)
         );
-        report.problem(spot(entry), what, format!("write {expected}, or change the `type`"));
+        report.problem(
+            ProblemId::SettingDefault,
+            spot(entry),
+            what,
+            format!("write {expected}, or change the `type`"),
+        );
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{actor::Actor, extra::Extra, members::plain_id};
 use crate::{
     client::resources,
-    types::{Id, Timestamp},
+    types::{Id, Timestamp, conversions},
 };
 
 /// An issue, as far as an event or a response has it.
@@ -83,28 +83,11 @@ impl IssueRef<'_> {
     }
 }
 
-impl<'i> From<&'i str> for IssueRef<'i> {
-    fn from(key: &'i str) -> Self {
-        Self(key.into())
-    }
-}
-
-impl<'i> From<&'i String> for IssueRef<'i> {
-    fn from(key: &'i String) -> Self {
-        Self(key.into())
-    }
-}
-
-impl From<String> for IssueRef<'_> {
-    fn from(key: String) -> Self {
-        Self(key.into())
-    }
-}
-
-impl From<&Id> for IssueRef<'_> {
-    fn from(id: &Id) -> Self {
-        Self(id.to_string().into())
-    }
+conversions! {
+    impl<'i> From<&'i str> for IssueRef<'i> = |key| Self(key.into());
+    impl<'i> From<&'i String> for IssueRef<'i> = |key| Self(key.into());
+    impl From<String> for IssueRef<'_> = |key| Self(key.into());
+    impl From<&Id> for IssueRef<'_> = |id| Self(id.to_string().into());
 }
 
 impl<'i> From<&'i Issue> for IssueRef<'i> {

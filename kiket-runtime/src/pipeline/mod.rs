@@ -72,8 +72,8 @@ impl Pipeline {
         let authentic = self.authenticator.authenticate(&request, &self.concurrency).await; // 401, 503
         match authentic.and_then(|authentic| self.accept(request, authentic)) {
             Ok(accepted) => {
-                let (span, delivery) = (accepted.span(), &accepted.delivery);
-                traced(|traces| traces.begin(&span, delivery.event().as_str(), delivery.headers()));
+                let span = accepted.span();
+                traced(|traces| traces.begin(&span, accepted.delivery.headers()));
                 to_completion(Box::pin(Arc::clone(self).process(accepted)), span).await
             }
             Err(refusal) => refusal.respond(&self.metrics),

@@ -1,28 +1,28 @@
 //! The lines of the log that programs read: a JSON object for each event, written without a detour.
 
-use std::fmt::{self, Debug, Write};
+use std::{
+    cell::Cell,
+    fmt::{self, Debug, Write},
+    mem,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde::de::IgnoredAny;
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
-    span::Record,
+    span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{
-    field::RecordFields,
-    fmt::{
-        FmtContext, FormatEvent, FormatFields, FormattedFields,
-        format::Writer,
-        time::{FormatTime as _, SystemTime},
-    },
+    layer::{Context, Layer},
     registry::{LookupSpan, SpanRef},
 };
 
-use crate::traces::traced;
+use crate::{traces::traced, types::rfc3339};
 
 /// A line for each event: `timestamp`, `level`, `message` and its fields; `span` with the fields of its span, and `spans`
-/// with those of all spans around it where there are several, the outermost first.
-pub(super) struct JsonLine;
+/// with those of all spans around it where there are several, the outermost first. Each line is passed to a function.
+pub(super) struct JsonLines(pub(super) fn(&[u8]));
 
 /// The members of a line that are its own, whatever fields an event has.
 const LINE: &[&str] = &["timestamp", "level", "message", "span", "spans"];
@@ -30,72 +30,142 @@ const LINE: &[&str] = &["timestamp", "level", "message", "span", "spans"];
 const TRACED_LINE: &[&str] = &["timestamp", "level", "message", "span", "spans", "trace_id", "span_id"];
 /// The members of a span that are its own.
 const SPAN: &[&str] = &["name"];
+/// What the members of a span take, in bytes, unless they are many.
+const USUAL_SPAN: usize = 192;
 
-impl<S> FormatEvent<S, JsonMembers> for JsonLine
+/// The fields of a span as the text of members, each with a comma before it: a line takes them as they are.
+#[derive(Default)]
+struct SpanMembers {
+    text: String,
+    /// The positions of the fields that are in the text, as bits.
+    recorded: u64,
+}
+
+impl<S> Layer<S> for JsonLines
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
 {
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, JsonMembers>,
-        mut line: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        line.write_str(r#"{"timestamp":""#)?;
-        SystemTime.format_time(&mut line)?;
-        write!(line, r#"","level":"{}""#, event.metadata().level().as_str())?;
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut text = String::with_capacity(USUAL_SPAN);
+        let mut members = Members::new(&mut text, SPAN);
+        attributes.record(&mut members);
+        let recorded = members.recorded;
+        span.extensions_mut().replace(SpanMembers { text, recorded });
+    }
+
+    fn on_record(&self, id: &Id, fields: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        // Taken out, because a value that is written may log a line of its own.
+        let taken = span.extensions_mut().get_mut::<SpanMembers>().map(mem::take);
+        let Some(SpanMembers { mut text, recorded }) = taken else { return };
+        fields.record(&mut Forgotten { text: &mut text, recorded });
+        let mut members = Members { recorded, ..Members::new(&mut text, SPAN) };
+        fields.record(&mut members);
+        let recorded = members.recorded;
+        span.extensions_mut().replace(SpanMembers { text, recorded });
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        // The line of a value that logs while it is written finds none, and takes another one.
+        let mut line = LAST.try_with(Cell::take).unwrap_or_default();
+        line.begin(SystemTime::now());
+        let text = &mut line.text;
+        text.push_str(event.metadata().level().as_str());
+        text.push('"');
         let trace = traced(|traces| traces.current()).flatten();
         if let Some((trace, span)) = trace {
-            write!(line, r#","trace_id":"{trace:032x}","span_id":"{span:016x}""#)?;
+            let _ = write!(text, r#","trace_id":"{trace:032x}","span_id":"{span:016x}""#);
         }
-        members(&mut line, if trace.is_some() { TRACED_LINE } else { LINE }, event)?;
-        if let Some(span) = context.parent_span() {
-            line.write_str(r#","span":"#)?;
-            write_span(&mut line, &span)?;
+        event.record(&mut Members::new(text, if trace.is_some() { TRACED_LINE } else { LINE }));
+        if let Some(span) = context.event_span(event) {
+            text.push_str(r#","span":"#);
+            push_span(text, &span);
             if span.parent().is_some() {
                 for (number, span) in span.scope().from_root().enumerate() {
-                    line.write_str(if number == 0 { r#","spans":["# } else { "," })?;
-                    write_span(&mut line, &span)?;
+                    text.push_str(if number == 0 { r#","spans":["# } else { "," });
+                    push_span(text, &span);
                 }
-                line.write_char(']')?;
+                text.push(']');
             }
         }
-        line.write_str("}\n")
+        text.push_str("}\n");
+        (self.0)(text.as_bytes());
+        if text.capacity() <= LARGEST_KEPT {
+            let _ = LAST.try_with(|last| last.set(line));
+        }
     }
 }
 
-fn write_span<S>(line: &mut Writer<'_>, span: &SpanRef<'_, S>) -> fmt::Result
+thread_local! {
+    /// The last line of this thread: the next one takes its memory, and its time up to the second.
+    static LAST: Cell<Line> = Cell::default();
+}
+
+/// The largest line whose memory is kept, in bytes.
+const LARGEST_KEPT: usize = 16 * 1024;
+
+#[derive(Default)]
+struct Line {
+    text: String,
+    second: Option<u64>,
+    /// The beginning of a line in that second.
+    beginning: String,
+}
+
+impl Line {
+    /// Writes the line up to its level.
+    fn begin(&mut self, now: SystemTime) {
+        let Self { text, second, beginning } = self;
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        if *second != Some(since.as_secs()) {
+            *second = Some(since.as_secs());
+            *beginning = format!(r#"{{"timestamp":"{}."#, rfc3339(since.as_secs()).trim_end_matches('Z'));
+        }
+        text.clear();
+        text.push_str(beginning);
+        push_digits(text, since.subsec_micros(), 100_000);
+        text.push_str(r#"Z","level":""#);
+    }
+}
+
+/// Writes the digits of a number from that at `place`, a power of ten.
+fn push_digits(text: &mut String, number: u32, mut place: u32) {
+    while place > 0 {
+        text.extend(char::from_digit(number / place % 10, 10));
+        place /= 10;
+    }
+}
+
+fn push_span<S>(text: &mut String, span: &SpanRef<'_, S>)
 where
     S: for<'s> LookupSpan<'s>,
 {
-    line.write_str(r#"{"name":"#)?;
-    quoted(line, span.name())?;
-    if let Some(members) = span.extensions().get::<FormattedFields<JsonMembers>>() {
-        line.write_str(members)?;
+    text.push_str(r#"{"name":""#);
+    push_escaped(text, span.name());
+    text.push('"');
+    if let Some(members) = span.extensions().get::<SpanMembers>() {
+        text.push_str(&members.text);
     }
-    line.write_char('}')
+    text.push('}');
 }
 
-/// The fields of a span as the text of members, each with a comma before it: a line takes them as they are.
-pub(super) struct JsonMembers;
-
-impl<'w> FormatFields<'w> for JsonMembers {
-    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
-        members(&mut writer, SPAN, fields)
-    }
-
-    fn add_fields(&self, current: &'w mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
-        fields.record(&mut Forgotten(&mut current.fields));
-        members(&mut current.as_writer(), SPAN, fields)
-    }
+fn bit(field: &Field) -> u64 {
+    u32::try_from(field.index()).ok().and_then(|position| 1_u64.checked_shl(position)).unwrap_or(u64::MAX)
 }
 
-/// Takes fields out of the text of members.
-struct Forgotten<'t>(&'t mut String);
+/// Takes fields that are recorded again out of the text of members.
+struct Forgotten<'t> {
+    text: &'t mut String,
+    recorded: u64,
+}
 
 impl Visit for Forgotten<'_> {
     fn record_debug(&mut self, field: &Field, _: &dyn Debug) {
-        let (text, name) = (&mut *self.0, plain(field.name()));
+        if self.recorded & bit(field) == 0 {
+            return;
+        }
+        let (text, name) = (&mut *self.text, plain(field.name()));
         // A quote within a text has a backslash before it, so nothing but a name is found.
         let is_name = |at: &usize| text[..*at].ends_with(",\"") && text[at + name.len()..].starts_with("\":");
         let Some(at) = text.match_indices(name).map(|(at, _)| at).find(is_name) else { return };
@@ -107,37 +177,39 @@ impl Visit for Forgotten<'_> {
     }
 }
 
-/// Writes `fields` as members. One that has the name of one of `own` is called `field.level`, and so on.
-fn members(to: &mut Writer<'_>, own: &[&str], fields: impl RecordFields) -> fmt::Result {
-    let mut members = Members { to, own, has_message: false, result: Ok(()) };
-    fields.record(&mut members);
-    members.result
-}
-
-struct Members<'m, 'w> {
-    to: &'m mut Writer<'w>,
-    own: &'m [&'m str],
+/// Writes fields as members. One that has the name of one of `own` is called `field.level`, and so on.
+struct Members<'m> {
+    to: &'m mut String,
+    own: &'static [&'static str],
     has_message: bool,
-    result: fmt::Result,
+    /// The positions of the fields, as bits.
+    recorded: u64,
 }
 
-impl Members<'_, '_> {
-    fn member(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        let name = plain(field.name());
-        // The crate `tracing-log` has fields of its own.
-        if self.result.is_err() || name.starts_with("log.") {
-            return;
-        }
-        let is_message = name == "message" && !std::mem::replace(&mut self.has_message, true);
-        let prefix = if !is_message && self.own.contains(&name) { "field." } else { "" };
-        self.result = self.begin(prefix, name).and_then(|()| value(self.to));
+impl<'m> Members<'m> {
+    fn new(to: &'m mut String, own: &'static [&'static str]) -> Self {
+        Self { to, own, has_message: false, recorded: 0 }
     }
 
-    fn begin(&mut self, prefix: &str, name: &str) -> fmt::Result {
-        self.to.write_str(",\"")?;
-        self.to.write_str(prefix)?;
-        Escaped(self.to).write_str(name)?;
-        self.to.write_str("\":")
+    /// Begins a member: where its value is to be written. `None` for the fields that the crate `tracing-log` adds.
+    fn member(&mut self, field: &Field) -> Option<&mut String> {
+        let name = plain(field.name());
+        if name.starts_with("log.") {
+            return None;
+        }
+        self.recorded |= bit(field);
+        let is_message = name == "message" && !mem::replace(&mut self.has_message, true);
+        let prefix = if !is_message && self.own.contains(&name) { "field." } else { "" };
+        self.to.push_str(",\"");
+        self.to.push_str(prefix);
+        push_escaped(self.to, name);
+        self.to.push_str("\":");
+        Some(self.to)
+    }
+
+    fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        // A string takes every text.
+        let _ = self.member(field).map(|to| to.write_fmt(value));
     }
 }
 
@@ -146,62 +218,92 @@ fn plain(name: &str) -> &str {
     name.strip_prefix("r#").unwrap_or(name)
 }
 
-impl Visit for Members<'_, '_> {
+impl Visit for Members<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.member(field, |to| quoted(to, format_args!("{value:?}")));
+        let Some(to) = self.member(field) else { return };
+        to.push('"');
+        // What a value writes before it fails stays.
+        let _ = write!(Escaped(to), "{value:?}");
+        to.push('"');
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.member(field, |to| quoted(to, value));
+        let Some(to) = self.member(field) else { return };
+        to.push('"');
+        push_escaped(to, value);
+        to.push('"');
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.member(field, |to| write!(to, "{value}"));
+        self.write(field, format_args!("{value}"));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.member(field, |to| write!(to, "{value}"));
+        self.write(field, format_args!("{value}"));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.member(field, |to| write!(to, "{value}"));
+        self.write(field, format_args!("{value}"));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.member(
-            field,
-            |to| if value.is_finite() { write!(to, "{value:?}") } else { to.write_str("null") },
-        );
+        match in_thousandths(value) {
+            _ if !value.is_finite() => self.write(field, format_args!("null")),
+            None => self.write(field, format_args!("{value:?}")),
+            Some(number) => {
+                let Some(to) = self.member(field) else { return };
+                let _ = write!(to, "{}.", number / 1000);
+                push_digits(to, number % 1000, 100);
+                // One digit stays, as in `12.0`.
+                while to.ends_with('0') && !to.ends_with(".0") {
+                    to.pop();
+                }
+            }
+        }
     }
 }
 
-fn quoted(to: &mut Writer<'_>, text: impl fmt::Display) -> fmt::Result {
-    to.write_char('"')?;
-    write!(Escaped(to), "{text}")?;
-    to.write_char('"')
+/// A number with at most three decimal places in thousandths. As most numbers are such, few need a search for their
+/// shortest text.
+fn in_thousandths(value: f64) -> Option<u32> {
+    let thousandths = (value * 1e3).round();
+    if !value.is_sign_positive() || thousandths > f64::from(u32::MAX) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between")]
+    let number = thousandths as u32;
+    let same = (f64::from(number) / 1e3).total_cmp(&value).is_eq();
+    same.then_some(number)
 }
 
 /// Writes text so that it can stand in quotes.
-struct Escaped<'e, 'w>(&'e mut Writer<'w>);
+struct Escaped<'e>(&'e mut String);
 
-impl Write for Escaped<'_, '_> {
+impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut from = 0;
-        for (at, byte) in text.bytes().enumerate() {
-            if byte >= b' ' && byte != b'"' && byte != b'\\' {
-                continue;
-            }
-            self.0.write_str(&text[from..at])?;
-            match byte {
-                b'\n' => self.0.write_str("\\n")?,
-                b'\t' => self.0.write_str("\\t")?,
-                0..b' ' => write!(self.0, "\\u{byte:04x}")?,
-                _ => write!(self.0, "\\{}", char::from(byte))?,
-            }
-            from = at + 1;
-        }
-        self.0.write_str(&text[from..])
+        push_escaped(self.0, text);
+        Ok(())
     }
+}
+
+fn push_escaped(to: &mut String, text: &str) {
+    let is_special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    // It looks at all bytes, because the compiler then looks at many at once.
+    if !text.bytes().fold(false, |found, byte| found | is_special(byte)) {
+        return to.push_str(text);
+    }
+    let mut from = 0;
+    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| is_special(*byte)) {
+        to.push_str(&text[from..at]);
+        let _ = match byte {
+            b'\n' => to.write_str("\\n"),
+            b'\t' => to.write_str("\\t"),
+            0..b' ' => write!(to, "\\u{byte:04x}"),
+            _ => write!(to, "\\{}", char::from(byte)),
+        };
+        from = at + 1;
+    }
+    to.push_str(&text[from..]);
 }
 
 #[cfg(test)]
@@ -210,6 +312,7 @@ mod tests {
 
     use serde_json::{Value, json};
     use tracing::subscriber::with_default;
+    use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
 
@@ -217,19 +320,9 @@ mod tests {
     fn lines(log: impl FnOnce()) -> Vec<Value> {
         static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
         static ALONE: Mutex<()> = Mutex::new(());
-        struct Lines;
-        impl io::Write for Lines {
-            fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-                LINES.lock().unwrap().extend_from_slice(text);
-                Ok(text.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let _alone = ALONE.lock();
-        let subscriber = tracing_subscriber::fmt().fmt_fields(JsonMembers).with_writer(|| Lines);
-        with_default(subscriber.event_format(JsonLine).finish(), log);
+        let lines = JsonLines(|line| LINES.lock().unwrap().extend_from_slice(line));
+        with_default(tracing_subscriber::registry().with(lines), log);
         let text = String::from_utf8(std::mem::take(&mut LINES.lock().unwrap())).unwrap();
         let lines = text.lines().map(|line| {
             assert_eq!(

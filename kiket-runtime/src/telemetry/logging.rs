@@ -8,7 +8,7 @@ use std::{
 };
 
 use tracing::{
-    Dispatch,
+    Dispatch, Subscriber,
     dispatcher::{get_default, with_default},
     subscriber::NoSubscriber,
 };
@@ -17,13 +17,13 @@ use tracing_subscriber::{
     fmt,
     layer::{Layer, SubscriberExt as _},
     registry,
-    registry::Registry,
+    registry::{LookupSpan, Registry},
     util::SubscriberInitExt as _,
 };
 
 use super::{
-    json::{JsonLine, JsonMembers},
-    output::log_writer,
+    json::JsonLines,
+    output::{log_writer, stdout},
 };
 use crate::config::log_filter;
 
@@ -81,12 +81,8 @@ impl Log {
     pub(crate) fn new() -> Self {
         let (filter, unreadable) = filter_given();
         let (registry, on_terminal) = (registry().with(filter), is_terminal());
-        let log = fmt::layer().with_target(false).with_writer(log_writer).log_internal_errors(false);
-        let subscriber = if on_terminal {
-            registry.with(log).into()
-        } else {
-            registry.with(log.fmt_fields(JsonMembers).event_format(JsonLine)).into()
-        };
+        let subscriber =
+            if on_terminal { registry.with(pretty()).into() } else { registry.with(json_lines()).into() };
         Self { subscriber, on_terminal, unreadable }
     }
 
@@ -94,12 +90,7 @@ impl Log {
     pub(crate) fn beside(layer: Box<dyn Layer<Registry> + Send + Sync>) -> Self {
         let (filter, unreadable) = filter_given();
         let on_terminal = is_terminal();
-        let log = fmt::layer().with_target(false).with_writer(log_writer).log_internal_errors(false);
-        let log = if on_terminal {
-            log.boxed()
-        } else {
-            log.fmt_fields(JsonMembers).event_format(JsonLine).boxed()
-        };
+        let log = if on_terminal { pretty().boxed() } else { json_lines().boxed() };
         let subscriber = registry().with(vec![log.with_filter(filter).boxed(), layer]).into();
         Self { subscriber, on_terminal, unreadable }
     }
@@ -128,6 +119,16 @@ impl Log {
             tracing::warn!("`RUST_LOG` is ignored, and the filter is `info`: {error}");
         }
     }
+}
+
+/// Lines for a person.
+fn pretty<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> + Send + Sync {
+    fmt::layer().with_target(false).with_writer(log_writer).log_internal_errors(false)
+}
+
+/// Lines for programs.
+fn json_lines() -> JsonLines {
+    JsonLines(|line| stdout().write(line))
 }
 
 fn is_terminal() -> bool {

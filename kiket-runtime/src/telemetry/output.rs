@@ -12,8 +12,8 @@ use crate::types::{Mutex, caught};
 
 /// How many bytes may wait to be written. What comes on top is dropped.
 const CAPACITY: usize = 1024 * 1024;
-/// How long a busy writer collects lines before it writes them in one call.
-const COLLECTING: Duration = Duration::from_millis(2);
+/// How long a busy writer collects lines before it writes them in one call. A line that finds it idle is written at once.
+const COLLECTING: Duration = Duration::from_millis(5);
 /// How long the writer waits before it tries again, where the output does not block.
 const AGAIN: Duration = Duration::from_millis(10);
 
@@ -167,8 +167,11 @@ impl Output {
             queue.done += 1;
             queue.lose(unwritten);
             complete = unwritten.is_empty();
+            let awaited = queue.flushing > 0;
             drop(queue);
-            self.0.written.notify_all();
+            if awaited {
+                self.0.written.notify_all();
+            }
             batch.clear();
             let collecting = |queue: &mut Queue| queue.flushing == 0;
             drop(self.0.filled.wait_timeout_while(self.lock(), COLLECTING, collecting));

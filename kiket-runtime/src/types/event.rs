@@ -90,6 +90,48 @@ pub(crate) fn is_same_event(one: &str, other: &str) -> bool {
     one == other || other_name(one) == Some(other)
 }
 
+/// Whether `manifest` has the other name of `event` as a word. The attribute looks for the name itself.
+pub const fn is_declared(event: &str, manifest: &str) -> bool {
+    let mut at = 0;
+    while at < ALIASES.len() {
+        let (one, other) = ALIASES[at];
+        let (event, text) = (event.as_bytes(), manifest.as_bytes());
+        if stands_at(event, 0, event.len(), one) && has_word(text, other)
+            || stands_at(event, 0, event.len(), other) && has_word(text, one)
+        {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+const fn has_word(text: &[u8], word: &str) -> bool {
+    let (mut start, mut at) = (0, 0);
+    while at <= text.len() {
+        if at == text.len()
+            || !matches!(text[at], b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-')
+        {
+            if stands_at(text, start, at, word) {
+                return true;
+            }
+            start = at + 1;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// Whether `text[start..end]` is `word`.
+const fn stands_at(text: &[u8], start: usize, end: usize, word: &str) -> bool {
+    let word = word.as_bytes();
+    let mut at = 0;
+    while at < word.len() && at < end - start && text[start + at] == word[at] {
+        at += 1;
+    }
+    at == word.len() && at == end - start
+}
+
 /// The longest event name in bytes (wire contract, event-grammar).
 const EVENT_NAME_BYTES: usize = 128;
 /// The most segments of an event name (wire contract, event-grammar).
@@ -360,6 +402,21 @@ mod tests {
             assert!(name.parse::<EventName>().is_ok(), "{name}");
         }
         assert!("x".repeat(128).parse::<EventName>().is_ok());
+    }
+
+    #[test]
+    fn a_manifest_may_have_the_other_name_of_an_event() {
+        for (event, manifest, expected) in [
+            ("workflow.sla_status", "hooks: [sla_status]", true),
+            ("before_transition", "- workflow.before_transition", true),
+            ("comment.created", "issue.commented", true),
+            ("workflow.sla_status", "hooks: [x.sla_status, sla_status-x]", false),
+            ("comment.created", "comment.created", false),
+            ("issue.created", "issue.created", false),
+            ("sla_status", "", false),
+        ] {
+            assert_eq!(is_declared(event, manifest), expected, "{event} {manifest}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
 use serde_json::{Number, Value};
 
-use super::{text::equals_texts, visits::visits};
+use super::{conversions::conversions, text::equals_texts, visits::visits};
 
 /// The id of an issue, a person or a project: a number or a text, as Kiket wrote it.
 ///
@@ -90,28 +90,11 @@ impl Hash for Id {
     }
 }
 
-impl From<&str> for Id {
-    fn from(text: &str) -> Self {
-        Self(Spelling::Text(text.to_owned()))
-    }
-}
-
-impl From<&String> for Id {
-    fn from(text: &String) -> Self {
-        text.as_str().into()
-    }
-}
-
-impl From<&Id> for Id {
-    fn from(id: &Id) -> Self {
-        id.clone()
-    }
-}
-
-impl From<String> for Id {
-    fn from(text: String) -> Self {
-        Self(Spelling::Text(text))
-    }
+conversions! {
+    impl From<&str> for Id = |text| Self(Spelling::Text(text.to_owned()));
+    impl From<&String> for Id = |text| text.as_str().into();
+    impl From<&Id> for Id = |id| id.clone();
+    impl From<String> for Id = |text| Self(Spelling::Text(text));
 }
 
 impl PartialEq<str> for Id {

@@ -4,6 +4,7 @@ mod absent;
 mod authentication;
 mod base_url;
 mod clock;
+mod conversions;
 mod deadline;
 pub(crate) mod event;
 mod headers;
@@ -29,6 +30,7 @@ mod visits;
 pub(crate) use self::{
     absent::or_default,
     base_url::BaseUrl,
+    conversions::conversions,
     deadline::{after, unless, within},
     event::{VERSION_HEADER, VersionKey, is_same_event, other_name},
     headers::Repeated,
@@ -50,7 +52,7 @@ pub(crate) use self::{
 pub use self::{
     authentication::{Authentication, AuthenticationModeError},
     clock::Clock,
-    event::{Event, EventName, EventNameError, EventVersion, EventVersionError},
+    event::{Event, EventName, EventNameError, EventVersion, EventVersionError, is_declared},
     headers::{Headers, Iter as HeadersIter},
     id::Id,
     into_option::IntoOption,

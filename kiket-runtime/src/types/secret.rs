@@ -6,6 +6,8 @@ use hmac::digest::CtOutput;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
+use super::conversions::conversions;
+
 /// A text that cannot be printed by accident: it has no `Display`, its `Debug` hides it, and its memory is wiped when it is
 /// dropped.
 ///
@@ -59,16 +61,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self::new(text)
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self::new(text)
-    }
+conversions! {
+    impl From<&str> for Secret = |text| Self::new(text);
+    impl From<String> for Secret = |text| Self::new(text);
 }
 
 /// A text that cannot be a webhook secret. The error does not show it.

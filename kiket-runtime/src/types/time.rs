@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 
-use super::{text::equals_texts, visits::visits};
+use super::{conversions::conversions, text::equals_texts, visits::visits};
 
 /// A time as Kiket writes it: its text, and its moment.
 ///
@@ -53,28 +53,11 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-impl From<String> for Timestamp {
-    fn from(text: String) -> Self {
-        Self { text, number: false }
-    }
-}
-
-impl From<&str> for Timestamp {
-    fn from(text: &str) -> Self {
-        text.to_owned().into()
-    }
-}
-
-impl From<&Timestamp> for Timestamp {
-    fn from(time: &Timestamp) -> Self {
-        time.clone()
-    }
-}
-
-impl From<Timestamp> for serde_json::Value {
-    fn from(time: Timestamp) -> Self {
-        serde_json::to_value(time).unwrap_or_default()
-    }
+conversions! {
+    impl From<String> for Timestamp = |text| Self { text, number: false };
+    impl From<&str> for Timestamp = |text| text.to_owned().into();
+    impl From<&Timestamp> for Timestamp = |time| time.clone();
+    impl From<Timestamp> for serde_json::Value = |time| serde_json::to_value(time).unwrap_or_default();
 }
 
 impl AsRef<str> for Timestamp {

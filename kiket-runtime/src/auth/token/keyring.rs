@@ -53,10 +53,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MOST_MISSED: usize = 256;
 
 impl Keyring {
-    pub(super) fn given(keys: KeySet) -> Self {
-        Self::Given(Arc::new(keys))
-    }
-
     /// The keys that Kiket publishes below its base URL.
     pub(super) fn of(kiket: &BaseUrl) -> Self {
         Self::over(Fetcher::new(kiket, PATH))
@@ -143,7 +139,10 @@ impl Fetched {
                 }
             }
             Err(why) => {
-                tracing::error!(url = self.fetcher.url, "the keys of runtime tokens cannot be fetched: {why}")
+                tracing::error!(
+                    url = self.fetcher.url,
+                    "the keys of runtime tokens cannot be fetched: {why}"
+                );
             }
         }
     }

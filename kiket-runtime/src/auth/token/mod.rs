@@ -48,7 +48,7 @@ impl TokenVerifier {
     ///
     /// What is wrong with the rules.
     pub(crate) fn new(rules: &TokenRules, kiket: &BaseUrl) -> Result<Self, Vec<Problem>> {
-        let keyring = rules.checked()?.map_or_else(|| Keyring::of(kiket), Keyring::given);
+        let keyring = rules.checked()?.map_or_else(|| Keyring::of(kiket), |keys| Keyring::Given(keys.into()));
         Ok(Self { rules: rules.clone(), keyring, known: Known::default() })
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use super::jwks::KeySet;
 use crate::{
-    error::Problem,
+    error::{Problem, ProblemId},
     types::{Secret, setters},
 };
 
@@ -89,13 +89,18 @@ impl TokenRules {
         let mut problems = Vec::new();
         if self.leeway > LARGEST_LEEWAY {
             let what = format!("a leeway of {:?} for runtime tokens is more than 60 s", self.leeway);
-            problems.push(Problem::new(what).mend("set the clock of this machine by NTP, and give less"));
+            problems.push(
+                Problem::new(ProblemId::TokenRules, what)
+                    .mend("set the clock of this machine by NTP, and give less"),
+            );
         }
         let keys = self.keys.as_ref().map(|keys| KeySet::read(keys.expose().as_bytes())).transpose();
         let keys = keys.unwrap_or_else(|why| {
             let what = format!("the keys for runtime tokens cannot be used: {why}");
-            problems
-                .push(Problem::new(what).mend("give the text that `/.well-known/jwks.json` of Kiket has"));
+            problems.push(
+                Problem::new(ProblemId::TokenRules, what)
+                    .mend("give the text that `/.well-known/jwks.json` of Kiket has"),
+            );
             None
         });
         if problems.is_empty() { Ok(keys) } else { Err(problems) }

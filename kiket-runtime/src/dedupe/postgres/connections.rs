@@ -134,6 +134,11 @@ impl Connections {
         made
     }
 
+    #[cfg(feature = "internals")]
+    pub(super) fn have_sessions(&self) -> bool {
+        self.sessions.are_own()
+    }
+
     pub(super) fn close_idle(&self) {
         self.pool.retain(|_, _| false);
     }

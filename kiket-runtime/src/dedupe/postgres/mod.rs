@@ -93,6 +93,14 @@ WHERE key = $1 AND split_part(token, ':', 1) = $2 AND expires_at > clock_timesta
 const FIND: &str =
     "SELECT to_regclass('kiket_dedupe') IS NOT NULL, to_regclass('kiket_dedupe_begun_at') IS NOT NULL";
 
+/// What the developer tool looks at, as one JSON text.
+#[cfg(feature = "internals")]
+const SETTINGS: &str = "
+SELECT json_object_agg(name, setting)::text FROM (
+  SELECT name, setting FROM pg_settings WHERE name IN ('server_version_num', 'synchronous_commit', 'fsync',
+    'full_page_writes', 'default_transaction_read_only')
+  UNION ALL SELECT 'in_recovery', pg_is_in_recovery()::text) AS found";
+
 const RELEASE: &str = "
 DELETE FROM kiket_dedupe
 WHERE key = $1 AND token = $2 AND status IS NULL AND expires_at > clock_timestamp()";
@@ -162,6 +170,17 @@ impl PostgresStore {
             }
         };
         self.thread.run("PostgreSQL", tried).await
+    }
+
+    /// Settings of the server, as a JSON object of texts, and whether connections are seen to have sessions of their own, as they
+    /// have without a pooler.
+    #[cfg(feature = "internals")]
+    pub(crate) async fn settings(&self) -> Result<(String, bool), StoreError> {
+        let found = self.step(|connections| async move {
+            let row = connections.one(SETTINGS, &[]).await?;
+            Ok((row.try_get(0)?, connections.have_sessions()))
+        });
+        found.await
     }
 
     /// Deletes expired rows in the background, if it is time.

@@ -15,6 +15,7 @@ fn both_clients_of_another_crate_do_no_harm() {
         .start();
     let burst = signed("spans.burst", "v1", &json!({ "id": "b", "spans": 5000 }));
     assert_eq!(running.ask(&burst).status, 200);
+    collector.wait_for_spans(5001);
     let ended = running.stop();
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{}", ended.stdout);
     assert_eq!(collector.spans().len(), 5001, "{}", ended.stdout);

@@ -20,7 +20,7 @@ struct Issue {
 /// # Errors
 ///
 /// When the setting `GREETING` is not a text.
-#[kiket::webhook("issue.created", version = "v1")]
+#[kiket::webhook("issue.created", version = "v1", declared)]
 pub async fn on_issue_created(payload: Payload<IssueCreated>, settings: Settings) -> kiket::Result<Reply> {
     let greeting: String = settings.get("GREETING")?;
     Ok(Reply::json(json!({ "greeting": format!("{greeting}, {}", payload.issue.title) })))

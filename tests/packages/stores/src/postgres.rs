@@ -5,6 +5,7 @@ use std::{
     os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use kiket::dedupe::PostgresStore;
@@ -97,6 +98,11 @@ impl Postgres {
     /// When its URL is none.
     pub fn store(&self) -> PostgresStore {
         PostgresStore::new(&self.url).expect("it is a URL")
+    }
+
+    /// The time of its processes on a processor so far; `None` if it is not the test's own.
+    pub fn processor_time(&self) -> Option<Duration> {
+        self.own.as_ref()?.service.as_ref()?.processor_time()
     }
 
     /// Stops it, so that no client reaches it; its data stays.

@@ -1,6 +1,7 @@
 //! A server as a process, which is gone when its owner is.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Read, Write as _},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
@@ -63,6 +64,43 @@ impl Service {
                 Err(why) => panic!("{server:?} does not start ({why})\n{log}"),
             }
         }
+    }
+
+    /// The time on a processor of the server and all its processes, also of those that have ended.
+    pub(crate) fn processor_time(&self) -> Option<Duration> {
+        let (mut family, mut ticks) = (vec![self.shell.id()], 0);
+        let processes = fs::read_dir("/proc").ok()?.filter_map(Result::ok);
+        let mut processes: Vec<_> = processes.filter_map(|entry| Stat::read(&entry.path())).collect();
+        // A process may be listed before its parent.
+        while let Some(found) = processes.iter().position(|stat| family.contains(&stat.parent)) {
+            let stat = processes.swap_remove(found);
+            family.push(stat.process);
+            ticks += stat.ticks;
+        }
+        (ticks > 0).then(|| TICK * ticks)
+    }
+}
+
+/// The unit of `/proc/<pid>/stat`: Linux shows hundredths of a second to programs, on every machine.
+const TICK: Duration = Duration::from_millis(10);
+
+/// What the kernel knows of a process.
+struct Stat {
+    process: u32,
+    parent: u32,
+    ticks: u32,
+}
+
+impl Stat {
+    fn read(folder: &Path) -> Option<Self> {
+        let process = folder.file_name()?.to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(folder.join("stat")).ok()?;
+        // The name of the program, in parentheses, may contain anything.
+        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+        let number = |at: usize| fields.get(at)?.parse::<u32>().ok();
+        // User and kernel mode, of itself and of its children that have ended.
+        let ticks = (11..15).map(number).sum::<Option<u32>>()?;
+        Some(Self { process, parent: number(1)?, ticks })
     }
 }
 

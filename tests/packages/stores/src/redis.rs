@@ -1,6 +1,6 @@
 //! A Redis for one test.
 
-use std::{path::Path, process::Command};
+use std::{path::Path, process::Command, time::Duration};
 
 use kiket::dedupe::RedisStore;
 use tempfile::TempDir;
@@ -62,6 +62,11 @@ impl Redis {
     /// When its URL is none.
     pub fn store(&self) -> RedisStore {
         RedisStore::new(&self.url).expect("it is a URL")
+    }
+
+    /// The time of its processes on a processor so far; `None` if it is not the test's own.
+    pub fn processor_time(&self) -> Option<Duration> {
+        self.own.as_ref()?.service.as_ref()?.processor_time()
     }
 
     /// Stops it, so that no client reaches it; its data stays.

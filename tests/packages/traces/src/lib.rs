@@ -65,6 +65,8 @@ struct State {
     resource: BTreeMap<String, String>,
     headers: Vec<String>,
     requests: usize,
+    /// The spans that it was sent and responded about, also those that it rejected.
+    seen: usize,
 }
 
 /// A collector; it listens until the process ends, or as its manner says.
@@ -132,9 +134,25 @@ impl Collector {
     /// When they do not.
     #[track_caller]
     pub fn wait_for_requests(&self, count: usize) {
+        self.wait(|state| state.requests >= count);
+    }
+
+    /// Waits until it has read so many spans, also such that it rejects.
+    ///
+    /// # Panics
+    ///
+    /// When they do not come.
+    #[track_caller]
+    pub fn wait_for_spans(&self, count: usize) {
+        self.wait(|state| state.seen >= count);
+    }
+
+    #[track_caller]
+    fn wait(&self, enough: impl Fn(&State) -> bool) {
         let (state, changed) = (lock(&self.shared), &self.shared.1);
-        let waited = changed.wait_timeout_while(state, PATIENCE, |state| state.requests < count);
-        assert!(!waited.expect("no thread panics").1.timed_out(), "no request came");
+        let waited = changed.wait_timeout_while(state, PATIENCE, |state| !enough(state));
+        let (state, timeout) = waited.expect("no thread panics");
+        assert!(!timeout.timed_out(), "{} requests, {} spans came", state.requests, state.seen);
     }
 
     /// The attributes of the last resource.
@@ -199,6 +217,7 @@ fn serve(stream: &TcpStream, manner: Manner, shared: &(Mutex<State>, Condvar)) -
                 state.resource = attributes(&resource_spans.resource.unwrap_or_default().attributes);
                 let spans = resource_spans.scope_spans.into_iter().flat_map(|scope| scope.spans);
                 let spans: Vec<_> = spans.map(read).collect();
+                state.seen += spans.len();
                 let kept = spans.len() - usize::try_from(rejected).unwrap_or_default().min(spans.len());
                 state.spans.extend(spans.into_iter().take(kept));
             }

@@ -15,9 +15,22 @@ const MADE: u64 = BURST + 2;
 /// Starts the program, sends a burst, and stops it.
 #[track_caller]
 fn burst(program: Program) -> Ended {
+    burst_until(program, || {})
+}
+
+/// The same, and stops it when all have arrived: on a busy machine that may take longer than a flush.
+#[track_caller]
+fn burst_into(collector: &Collector) -> Ended {
+    let all = usize::try_from(MADE).unwrap();
+    burst_until(traced(&collector.url()), || collector.wait_for_spans(all))
+}
+
+#[track_caller]
+fn burst_until(program: Program, stopped: impl FnOnce()) -> Ended {
     let running = program.start();
     let burst = signed("spans.burst", "v1", &json!({ "id": "b", "spans": BURST }));
     assert_eq!(running.ask(&burst).status, 200);
+    stopped();
     let ended = running.stop();
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{}", ended.stdout);
     ended
@@ -33,7 +46,7 @@ fn reason(ended: &Ended) -> String {
 #[test]
 fn a_burst_arrives_to_the_last_span() {
     let collector = Collector::start(Manner::Takes);
-    let ended = burst(traced(&collector.url()));
+    let ended = burst_into(&collector);
     assert_eq!(counted(&ended), (MADE, 0), "{}", ended.stdout);
     assert_eq!(collector.spans().len() as u64, MADE);
 }
@@ -41,7 +54,7 @@ fn a_burst_arrives_to_the_last_span() {
 #[test]
 fn a_collector_that_is_busy_is_asked_again() {
     let collector = Collector::start(Manner::TakesAfter(1));
-    let ended = burst(traced(&collector.url()));
+    let ended = burst_into(&collector);
     assert_eq!(counted(&ended), (MADE, 0), "{}", ended.stdout);
     assert_eq!(collector.spans().len() as u64, MADE);
 }
@@ -90,7 +103,7 @@ fn what_a_collector_refuses_is_lost_and_not_sent_again() {
 #[test]
 fn what_a_collector_rejects_of_a_request_is_lost() {
     let collector = Collector::start(Manner::Rejects(3));
-    let ended = burst(traced(&collector.url()));
+    let ended = burst_into(&collector);
     let requests = collector.requests() as u64;
     assert_eq!(counted(&ended), (MADE - 3 * requests, 3 * requests), "{}", ended.stdout);
     assert_eq!(reason(&ended), "the collector rejected spans: too many");
@@ -165,9 +178,8 @@ fn what_the_variables_cannot_mean_is_in_the_log() {
             .starts_with("`OTEL_EXPORTER_OTLP_ENDPOINT` is not the address")
     );
     let off = burst(traced("not an address").env("OTEL_SDK_DISABLED", "true"));
-    assert!(
-        off.log().iter().all(|line| line["level"] == "INFO" && line["trace_id"] == Value::Null),
-        "{}",
-        off.stdout
-    );
+    for line in off.log() {
+        assert!(line["level"] != "ERROR" && line["trace_id"] == Value::Null, "{line}");
+        assert!(!line["message"].as_str().unwrap().starts_with("traces"), "{line}");
+    }
 }

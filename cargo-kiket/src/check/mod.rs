@@ -1,0 +1,165 @@
+//! `check`: manifest and handlers compared, as at a start, and mended.
+
+mod fix;
+mod report;
+mod sarif;
+mod text;
+mod yaml;
+
+use std::{fs, path::PathBuf};
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use self::{
+    fix::Mended,
+    report::{Places, Report, Severity},
+};
+use crate::{
+    exit::{Error, Exit, Result},
+    extension::{Program, Target},
+    shell::Shell,
+};
+
+/// Compares the manifest with the handlers, without secrets and without network
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  cargo kiket check
+  cargo kiket check --fix --diff
+  cargo kiket check --format sarif > kiket.sarif
+
+The status is 0, 1 if there are errors, and 2 if the tool cannot tell: a `setup`, which is not run, may add the handlers that
+are missing. `cargo kiket explain ID` has a page for each id.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    target: Target,
+    /// How the result is printed
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Changes the manifest: adds missing hooks and settings, and renames misspelt hooks and keys
+    #[arg(long)]
+    fix: bool,
+    /// Prints the changes, and writes nothing
+    #[arg(long, requires = "fix")]
+    diff: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+}
+
+pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
+    let format = args.format.unwrap_or(if shell.is_json() { Format::Json } else { Format::Text });
+    let program = args.target.build()?;
+    let mut asked = ask(&program)?;
+    let mut mended = None;
+    if args.fix {
+        let before = Before::read(&program, &asked.report)?;
+        let made = fix::mend(&before.text, &before.path, &asked.report.problems);
+        if args.diff {
+            let diff = diff(&before, &made.text);
+            if format == Format::Text {
+                shell.raw(diff.as_bytes());
+                warn_of_refused(&made, shell);
+                return Ok(asked.report.exit());
+            }
+        } else if made.text != before.text {
+            fs::write(&before.path, &made.text).map_err(|error| {
+                Error::input(format!("{} cannot be written: {error}", before.path.display()))
+            })?;
+            asked = ask(&program)?;
+        }
+        if format == Format::Text {
+            for fix in &made.done {
+                shell.note(format!("{}: {fix}", before.shown));
+            }
+            warn_of_refused(&made, shell);
+        }
+        mended = Some(made);
+    }
+    let places = Places::new(&program.folder);
+    match format {
+        Format::Text => shell.raw(text::rendered(&asked.report, &places).as_bytes()),
+        Format::Json => {
+            if let Some(Mended { done, refused, .. }) = mended {
+                let refused: Vec<_> =
+                    refused.iter().map(|(fix, why)| json!({ "fix": fix, "why": why })).collect();
+                asked.value["fixed"] = json!(done);
+                asked.value["not_fixed"] = json!(refused);
+            }
+            shell.raw(format!("{}\n", asked.value).as_bytes());
+        }
+        Format::Sarif => shell.raw(format!("{:#}\n", sarif::log(&asked.report, &places)).as_bytes()),
+    }
+    Ok(asked.report.exit())
+}
+
+fn warn_of_refused(made: &Mended, shell: &Shell) {
+    for (fix, why) in &made.refused {
+        shell.note(format!("not done: {fix}: {why}"));
+    }
+}
+
+/// The answer of the program: as it is, and read.
+struct Asked {
+    value: Value,
+    report: Report,
+}
+
+fn ask(program: &Program) -> Result<Asked> {
+    let (_, value) = program.ask("check")?;
+    let report = serde_json::from_value(value.clone())
+        .map_err(|error| Error::new(Exit::Build, format!("the program answers something else: {error}")))?;
+    Ok(Asked { value, report })
+}
+
+/// The manifest before it is changed.
+struct Before {
+    path: PathBuf,
+    /// Its name in messages.
+    shown: String,
+    text: String,
+}
+
+impl Before {
+    fn read(program: &Program, report: &Report) -> Result<Self> {
+        let named = report.manifest.clone().or_else(|| {
+            report.problems.iter().find_map(|problem| {
+                Some(problem.place.as_ref()?.file.clone())
+                    .filter(|file| file.ends_with(".yaml") || file.ends_with(".yml"))
+            })
+        });
+        let shown = named.ok_or_else(|| {
+            Error::input("there is no manifest to change")
+                .help("create `extension.yaml`, or see `cargo kiket new`")
+        })?;
+        let path = program.folder.join(&shown);
+        let text = fs::read_to_string(&path)
+            .map_err(|error| Error::input(format!("{} cannot be read: {error}", path.display())))?;
+        Ok(Self { path, shown, text })
+    }
+}
+
+/// The changes, as `diff -u` prints them.
+fn diff(before: &Before, after: &str) -> String {
+    let [old, new] = [format!("a/{}", before.shown), format!("b/{}", before.shown)];
+    similar::TextDiff::from_lines(before.text.as_str(), after).unified_diff().header(&old, &new).to_string()
+}
+
+impl Report {
+    /// The status: errors before what is unknown.
+    fn exit(&self) -> Exit {
+        let has = |severity| self.problems.iter().any(|problem| problem.severity == severity);
+        if has(Severity::Error) {
+            Exit::Problems
+        } else if has(Severity::Unknown) || (self.setup && self.manifest.is_none()) {
+            Exit::Undecided
+        } else {
+            Exit::Done
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! `doctor` as a process: each finding, on machines and with stores that a test makes.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener},
+    process::{Command, Output},
+    sync::mpsc,
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::Value;
+use stores::{Pooler, Postgres, Redis};
+
+/// A machine with these variables and no others of kiket; a good one but for them.
+struct Machine {
+    folder: tempfile::TempDir,
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Machine {
+    fn new(variables: &[(&'static str, &str)]) -> Self {
+        let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Self { folder: tempfile::tempdir().unwrap(), variables }
+    }
+
+    fn doctor(&self, arguments: &[&str]) -> Output {
+        let mut tool = Command::new(env!("CARGO_BIN_EXE_cargo-kiket"));
+        tool.arg("doctor").args(arguments).current_dir(self.folder.path());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("KIKET_") {
+                tool.env_remove(name);
+            }
+        }
+        tool.envs([
+            ("NO_COLOR", "1"),
+            ("PORT", "0"),
+            ("KIKET_BASE_URL", "http://127.0.0.1:9"),
+            ("KIKET_WEBHOOK_SECRET", "0123456789abcdef0123456789abcdef"),
+        ]);
+        let output = tool.envs(self.variables.iter().map(|(name, value)| (name, value))).output().unwrap();
+        let printed = String::from_utf8([&*output.stdout, &output.stderr].concat()).unwrap();
+        assert!(!printed.contains("canary") && !printed.contains("0123456789abcdef"), "{printed}");
+        output
+    }
+
+    /// The results and texts of the findings named `id`; the status of the process is that of all findings.
+    fn findings(&self, arguments: &[&str], id: &str) -> Vec<(String, String)> {
+        let output = self.doctor(&[arguments, &["--json"]].concat());
+        let report: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        let all = report["findings"].as_array().unwrap();
+        let to_fix = all.iter().any(|finding| finding["result"] == "fix");
+        assert_eq!(output.status.code(), Some(i32::from(to_fix)), "{report}");
+        for finding in all {
+            assert_eq!(finding["fix"].is_null(), finding["result"] == "ok", "{finding}");
+        }
+        let of_id = all.iter().filter(|finding| finding["id"] == id);
+        of_id
+            .map(|finding| {
+                (
+                    finding["result"].as_str().unwrap().to_owned(),
+                    format!("{}; {}", finding["found"], finding["fix"]),
+                )
+            })
+            .collect()
+    }
+
+    /// The only finding named `id` has this result, and this in its text.
+    #[track_caller]
+    fn check(&self, arguments: &[&str], id: &str, result: &str, text: &str) {
+        let findings = self.findings(arguments, id);
+        assert_eq!(findings.len(), 1, "{id}: {findings:?}");
+        assert!(findings[0].0 == result && findings[0].1.contains(text), "{id}: {findings:?}");
+    }
+}
+
+#[test]
+fn a_good_machine_has_nothing_to_fix() {
+    let machine = Machine::new(&[]);
+    machine.check(&[], "configuration", "ok", "have the form");
+    machine.check(&[], "port", "ok", "is free");
+    machine.check(&[], "dedupe", "ok", "memory of the process");
+    machine.check(&[], "clock", "unknown", "no server was asked");
+    machine.check(&[], "handlers", "unknown", "there is no `Cargo.toml` here");
+    assert_eq!(machine.findings(&["--no-build"], "handlers"), []);
+    let text = String::from_utf8(machine.doctor(&[]).stdout).unwrap();
+    assert!(text.contains("ok    port          `127.0.0.1:0` is free\n"), "{text}");
+    assert!(
+        text.contains(
+            "?     clock         not compared: no server was asked\n        to fix      add `--online`"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_package_without_a_program_is_named() {
+    let mut machine = Machine::new(&[("CARGO_NET_OFFLINE", "true")]);
+    let target = machine.folder.path().join("target").display().to_string();
+    machine.variables.push(("CARGO_TARGET_DIR", target));
+    std::fs::write(
+        machine.folder.path().join("Cargo.toml"),
+        "[package]\nname = \"empty\"\nedition = \"2024\"\n",
+    )
+    .unwrap();
+    std::fs::create_dir(machine.folder.path().join("src")).unwrap();
+    std::fs::write(machine.folder.path().join("src/lib.rs"), "").unwrap();
+    machine.check(&[], "handlers", "unknown", "there is no program here");
+    // A program that answers as one of kiket does.
+    let answer = r#"{"format":1,"problems":[{"id":"KIKET-E0209","severity":"error","what":"`a` is lost","help":"use it"}]}"#;
+    let main = format!("fn main() {{ println!(\"{{}}\", {answer:?}); }}");
+    std::fs::write(machine.folder.path().join("src/main.rs"), main).unwrap();
+    machine.check(&[], "handlers", "fix", "`a` is lost");
+}
+
+#[test]
+fn every_variable_is_judged_as_the_start_judges_it() {
+    for (name, value, result, text) in [
+        ("KIKET_WEBHOOK_SECRET", "canary-0123456789 ", "fix", "white space at an end"),
+        ("KIKET_WEBHOOK_SECRET", "", "fix", "there is no webhook secret"),
+        ("KIKET_WEBHOOK_SECRET", "${canary}", "fix", "is a reference"),
+        ("KIKET_WEBHOOK_SECRET", "canary", "warn", "fewer than 16 bytes"),
+        ("KIKET_WEBHOOK_SECRET_PREVIOUS", "<canary>", "fix", "is a placeholder"),
+        ("KIKET_WORKSPACE_TOKEN", "canary\t", "fix", "white space at an end"),
+        ("KIKET_WORKSPACE_TOKEN", "Bearer canary", "warn", "begins with `Bearer `"),
+        ("KIKET_EXTENSION_API_KEY", "\"canary-canary\"", "warn", "has quotes around it"),
+        ("KIKET_EXTENSION_API_KEY", "canäry-canary", "fix", "a header cannot carry"),
+        ("KIKET_DEDUPE_URL", " redis://:canary@host", "fix", "white space at an end"),
+        ("KIKET_BASE_URL", "kiket.dev", "fix", "`KIKET_BASE_URL` is not an address"),
+        ("PORT", "99999", "fix", "`PORT` is not a port"),
+        ("KIKET_WORKSPACE_TOKEN_FILE", "absent", "fix", "absent"),
+    ] {
+        let findings = Machine::new(&[(name, value)]).findings(&[], "configuration");
+        assert_eq!(findings.len(), 1, "{name}: {findings:?}");
+        assert!(findings[0].0 == result && findings[0].1.contains(text), "{name}: {findings:?}");
+    }
+    // The block of the docs.
+    let output = Machine::new(&[("KIKET_WEBHOOK_SECRET", "canary-0123456789 ")]).doctor(&[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = text.lines().take(2).collect();
+    let block = format!("```text\n{}\n```\n", lines.join("\n"));
+    assert!(
+        include_str!("../../docs/developer-tool.md").contains(&block),
+        "docs/developer-tool.md lacks:\n{block}"
+    );
+}
+
+#[test]
+fn the_manifest_and_what_it_names_count() {
+    let machine = Machine::new(&[("KIKET_WEBHOOK_SECRET", "")]);
+    let manifest = machine.folder.path().join("extension.yaml");
+    std::fs::write(&manifest, "id: com.example.m\ndelivery_secret: env:OF_MANIFEST\n").unwrap();
+    machine.check(&[], "configuration", "fix", "from `OF_MANIFEST`, which is not set");
+    std::fs::write(&manifest, "id: [\n").unwrap();
+    let findings = machine.findings(&[], "manifest");
+    assert!(
+        findings.iter().all(|(result, text)| result == "fix" && text.contains("extension.yaml:")),
+        "{findings:?}"
+    );
+    assert!(!findings.is_empty());
+}
+
+/// A server whose clock is ahead by this, for one connection each; it sends on when it is asked.
+fn server(ahead: i64) -> (SocketAddr, mpsc::Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+            let date = UNIX_EPOCH + Duration::from_secs(now.saturating_add_signed(ahead));
+            let date = httpdate::fmt_http_date(date);
+            let _ = write!(
+                stream,
+                "HTTP/1.1 404 X\r\nDate: {date}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            let _ = send.send(());
+        }
+    });
+    (address, receive)
+}
+
+#[test]
+fn the_clock_is_compared_only_when_it_is_asked_for() {
+    let (address, asked) = server(3600);
+    let url = format!("http://{address}");
+    let machine = Machine::new(&[("KIKET_BASE_URL", &url)]);
+    machine.check(&[], "clock", "unknown", "no server was asked");
+    assert!(asked.try_recv().is_err(), "nothing is asked offline");
+    machine.check(&["--online"], "clock", "fix", "s behind that of `127.0.0.1`: every signature is refused");
+    assert!(asked.try_recv().is_ok());
+    let (address, _) = server(0);
+    machine.check(&["--clock-url", &format!("http://{address}")], "clock", "ok", "the clock is ");
+    let nothing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    machine.check(&["--clock-url", &format!("http://{nothing}")], "clock", "warn", "there is no connection");
+}
+
+#[test]
+fn a_port_that_is_in_use_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    thread::spawn(move || {
+        for (stream, body) in
+            listener.incoming().zip(["no json", r#"{"registered_events":[],"extension_id":"com.example.m"}"#])
+        {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    let machine = Machine::new(&[("PORT", &port)]);
+    machine.check(&[], "port", "fix", "another program listens on");
+    machine.check(&[], "port", "ok", "the extension `com.example.m` runs at");
+    Machine::new(&[("HOST", "192.0.2.1")]).check(&[], "port", "fix", "cannot be listened on");
+}
+
+#[test]
+fn a_machine_without_certificates_is_named() {
+    let nothing = [("SSL_CERT_FILE", "/absent"), ("SSL_CERT_DIR", "/absent")];
+    Machine::new(&nothing).check(&[], "certificates", "warn", "the base URL needs none");
+    let secure = [nothing[0], nothing[1], ("KIKET_BASE_URL", "https://kiket.dev")];
+    Machine::new(&secure).check(&[], "certificates", "fix", "no call over TLS succeeds");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_named() {
+    let machine = Machine::new(&[]);
+    let absent = machine.folder.path().join("absent");
+    machine.check(&["--folder", absent.to_str().unwrap()], "folder", "fix", "cannot be written to");
+    machine.doctor(&[]);
+    assert_eq!(std::fs::read_dir(machine.folder.path()).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn a_store_that_cannot_be_used_is_named() {
+    let nothing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (url, text) in [
+        (format!("redis://:canary@{nothing}"), "KIKET_DEDUPE_URL"),
+        (format!("postgres://u:canary@{nothing}/db"), "PostgreSQL cannot be reached"),
+        ("mysql://u:canary@host/db".to_owned(), "is not one of a store that there is"),
+        ("postgres://u:canary@host:canary/db".to_owned(), "cannot be read"),
+    ] {
+        Machine::new(&[("KIKET_DEDUPE_URL", &url)]).check(&[], "dedupe", "fix", text);
+    }
+    Machine::new(&[("KIKET_DEDUPE_URL", "memory:")]).check(&[], "dedupe", "ok", "can be reached");
+}
+
+#[test]
+fn a_redis_is_written_to() {
+    let Some(redis) = Redis::start() else { return };
+    Machine::new(&[("KIKET_DEDUPE_URL", redis.url())]).check(
+        &[],
+        "dedupe",
+        "ok",
+        "can be reached, and written to",
+    );
+}
+
+#[test]
+fn the_settings_of_a_postgres_are_judged() {
+    let Some(postgres) = Postgres::start_own() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let machine = Machine::new(&[("KIKET_DEDUPE_URL", postgres.url())]);
+    machine.check(&[], "dedupe", "ok", "can be reached, and written to");
+    // That of the tests does not wait for the disk.
+    machine.check(&[], "postgres", "warn", "`fsync` is off");
+    if let Some(pooler) = Pooler::start(&postgres) {
+        let machine = Machine::new(&[("KIKET_DEDUPE_URL", pooler.url())]);
+        machine.check(&[], "dedupe", "ok", "can be reached, and written to");
+        let findings = machine.findings(&[], "postgres");
+        assert!(
+            findings.iter().any(|(result, text)| result == "ok" && text.contains("pooler")),
+            "{findings:?}"
+        );
+    }
+    let set = "ALTER ROLE kiket SET synchronous_commit = off; ALTER ROLE kiket SET default_transaction_read_only = on";
+    runtime.block_on(postgres.execute(set));
+    machine.check(&[], "dedupe", "fix", "PostgreSQL is read-only");
+    let findings = machine.findings(&[], "postgres");
+    for (result, text) in [("fix", "default_transaction_read_only"), ("warn", "`synchronous_commit` is off")]
+    {
+        assert!(
+            findings.iter().any(|finding| finding.0 == result && finding.1.contains(text)),
+            "{findings:?}"
+        );
+    }
+}
