@@ -62,6 +62,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "testing")]
+pub use kiket_macros::replay;
 pub use kiket_macros::{Event, Model, Retry, webhook};
 #[doc(alias = "replay")]
 #[doc(alias = "redelivery")]
@@ -499,6 +501,9 @@ mod pages {
 
     #[doc = include_str!("../kiket-macros/docs/model.md")]
     struct DeriveModel;
+
+    #[doc = include_str!("../kiket-macros/docs/replay.md")]
+    struct Replay;
 
     #[doc = include_str!("../kiket-macros/docs/retry.md")]
     struct DeriveRetry;

@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::{
     check, completions, doctor,
     exit::{Exit, Result},
-    explain, handlers, man, new, probe,
+    explain, handlers, man, new, probe, send,
     shell::Shell,
     sign, verify,
 };
@@ -33,6 +33,7 @@ pub(crate) struct Tool {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     New(new::Args),
+    Send(send::Args),
     Check(check::Args),
     Completions(completions::Args),
     Explain(explain::Args),
@@ -48,6 +49,7 @@ impl Command {
     pub(crate) fn run(self, shell: &Shell) -> Result<Exit> {
         match self {
             Self::New(args) => new::run(&args, shell),
+            Self::Send(args) => send::run(&args, shell),
             Self::Check(args) => check::run(&args, shell),
             Self::Completions(args) => completions::run(&args, Tool::command(), shell),
             Self::Explain(args) => explain::run(&args, shell),

@@ -127,6 +127,12 @@ mod tests {
 
     use super::*;
 
+    /// Each file is a test: what was delivered, called and responded once happens again.
+    #[kiket::replay("examples/marketing/captures/*.json")]
+    fn extension() -> ExtensionBuilder {
+        with_manifest(Extension::builder())
+    }
+
     fn sample() -> Value {
         serde_json::from_str(include_str!("deliveries/issue.created.json")).unwrap()
     }

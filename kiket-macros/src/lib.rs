@@ -8,6 +8,7 @@ mod diagnostics;
 mod krate;
 mod model;
 mod parts;
+mod replay;
 mod retry;
 mod spans;
 mod webhook;
@@ -36,4 +37,11 @@ pub fn derive_model(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Retry, attributes(retry))]
 pub fn derive_retry(input: TokenStream) -> TokenStream {
     retry::retry(input.into()).into()
+}
+
+#[doc = include_str!("../docs/replay.md")]
+#[proc_macro_attribute]
+pub fn replay(args: TokenStream, item: TokenStream) -> TokenStream {
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    replay::replay(args.into(), item.into(), folder.as_ref()).into()
 }

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    cmp::Reverse,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -20,10 +21,11 @@ use crate::{
     extension::{Extension, ExtensionBuilder},
     handler::{Context, Handler, Registration},
     http,
-    manifest::Manifest,
+    manifest::{self, Manifest},
+    model::members::snake_case,
     pipeline::Response,
     store::KeySpace,
-    types::{Clock, EventName, EventVersion, Headers, Secret, after},
+    types::{Clock, EventName, EventVersion, Headers, Redactor, Secret, after},
 };
 
 pub use crate::{
@@ -278,4 +280,28 @@ pub fn decode<'b, T: Deserialize<'b>>(
         base_url: envelope.base_url(body),
     };
     (decoded, envelope.map(fields))
+}
+
+/// Redacts secrets in texts as logs and responses do, with a text of its own in place of each.
+#[derive(Debug)]
+pub struct Redactions(Vec<(Redactor, String)>);
+
+impl Redactions {
+    /// Those of the secrets; the text in place of a secret follows it.
+    pub fn new(secrets: impl IntoIterator<Item = (Secret, String)>) -> Self {
+        let mut secrets: Vec<_> = secrets.into_iter().collect();
+        // A secret may contain another.
+        secrets.sort_by_key(|(secret, _)| Reverse(secret.expose().len()));
+        Self(secrets.into_iter().map(|(secret, with)| (Redactor::new([&secret]), with)).collect())
+    }
+
+    /// The text without the secrets.
+    pub fn redact(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (redactor, with)| redactor.replace(text, with))
+    }
+}
+
+/// Whether a key names a secret, in snake case or in camel case.
+pub fn names_a_secret(key: &str) -> bool {
+    manifest::names_a_secret(&snake_case(key))
 }

@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+mod capture;
 mod context;
 mod dedupe_store_conformance;
 mod delivery;
@@ -39,6 +40,7 @@ mod setters;
 mod token;
 
 pub use self::{
+    capture::{Capture, CaptureError, CapturedCall, CapturedResponse, Content, Leak, Recording},
     context::{ContextBuilder, context},
     dedupe_store_conformance::dedupe_store_conformance,
     delivery::{DeliveryBuilder, SignedDelivery, delivery, delivery_of},
@@ -48,3 +50,9 @@ pub use self::{
     response::TestResponse,
     token::TokenIssuer,
 };
+
+/// The names that the expansion of `#[kiket::replay]` uses. Nothing here is stable.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::capture::replay::{Replayed, replay, replay_new};
+}

@@ -1,6 +1,6 @@
 //! The result as text, with the lines that it is about.
 
-use std::{fmt::Write as _, fs, ops::Range};
+use std::{fmt::Write as _, fs, ops::Range, path::Path};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
@@ -80,7 +80,7 @@ impl Shown {
     /// the line of a builder may have a secret, too.
     fn new(place: &Place, places: &Places) -> Self {
         let of_code = || {
-            let is_code = place.file.ends_with(".rs") && place.line > 0;
+            let is_code = Path::new(&place.file).extension().is_some_and(|end| end == "rs") && place.line > 0;
             let text = fs::read_to_string(places.find(&place.file).filter(|_| is_code)?).ok()?;
             let line = text.lines().nth(place.line - 1)?.trim_end();
             line.trim_start().starts_with("#[").then(|| line.to_owned())

@@ -37,6 +37,8 @@ pub use form::Form;
 pub(crate) use load::read_regular;
 pub(crate) use misspelt::closest;
 pub use reference::Reference;
+#[cfg(feature = "internals")]
+pub(crate) use secrecy::names_a_secret;
 pub use settings::Setting;
 pub(crate) use settings::variable_key;
 

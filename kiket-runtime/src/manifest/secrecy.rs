@@ -88,7 +88,8 @@ fn is_marked_secret(setting: &Map) -> bool {
 /// The words that name secrets.
 pub(super) const WORDS: [&str; 6] = ["secret", "token", "password", "api_key", "apikey", "private_key"];
 
-fn names_a_secret(key: &str) -> bool {
+/// Whether a key in snake case names a secret.
+pub(crate) fn names_a_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     WORDS.iter().any(|word| key.ends_with(word))
 }

@@ -43,11 +43,16 @@ impl Redactor {
 
     /// The text with `…` in place of every secret; only `…` if the search would take too long.
     pub(crate) fn redact(&self, text: String) -> String {
+        self.replace(text, "…")
+    }
+
+    /// The same with another text in place of every secret.
+    pub(crate) fn replace(&self, text: String, with: &str) -> String {
         if text.len().saturating_mul(self.0.len()) > MOST {
             return "…".to_owned();
         }
         self.0.iter().fold(text, |text, secret| {
-            if text.contains(secret.expose()) { text.replace(secret.expose(), "…") } else { text }
+            if text.contains(secret.expose()) { text.replace(secret.expose(), with) } else { text }
         })
     }
 }

@@ -7,6 +7,8 @@ use kiket_runtime::Headers;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use super::response::Response;
+
 /// A call that a [`FakePlatform`](super::FakePlatform) received, as it was sent. Its clones are the same call.
 ///
 /// ```
@@ -35,6 +37,8 @@ use serde_json::Value;
 pub struct Call {
     request: Arc<Request>,
     status: Option<u16>,
+    /// What was sent whole.
+    response: Option<Arc<Response>>,
 }
 
 /// Picks calls.
@@ -69,7 +73,7 @@ impl Call {
             headers,
             body,
         };
-        Self { request: Arc::new(request), status: None }
+        Self { request: Arc::new(request), status: None, response: None }
     }
 
     /// When it arrived by the platform's clock, in Unix seconds.
@@ -137,6 +141,15 @@ impl Call {
         self.status
     }
 
+    /// The body of the response; `None` where it has no [`status`](Self::status), and where it was not sent whole.
+    pub fn response_body(&self) -> Option<&[u8]> {
+        self.response().map(|response| &*response.body)
+    }
+
+    pub(crate) fn response(&self) -> Option<&Response> {
+        self.response.as_deref()
+    }
+
     /// Whether both have the same method, path, query and body. A redelivery makes its calls with another `timestamp` and
     /// the same keys (wire contract, call-idempotency-keys), so that a `timestamp` does not count.
     pub(super) fn is_like(&self, other: &Self) -> bool {
@@ -151,9 +164,8 @@ impl Call {
         same(Self::method) && same(Self::path) && same(Self::query) && same_body()
     }
 
-    pub(super) fn with_status(mut self, status: u16) -> Self {
-        self.status = Some(status);
-        self
+    pub(super) fn responded(&mut self, status: u16, whole: Option<Arc<Response>>) {
+        (self.status, self.response) = (Some(status), whole);
     }
 }
 
@@ -193,10 +205,10 @@ impl Calls {
         self.gone.saturating_add(self.kept.len())
     }
 
-    pub(super) fn responded(&mut self, number: usize, status: u16) {
+    pub(super) fn responded(&mut self, number: usize, status: u16, whole: Option<Arc<Response>>) {
         let place = number.checked_sub(self.gone.saturating_add(1));
         if let Some(call) = place.and_then(|place| self.kept.get_mut(place)) {
-            call.status = Some(status);
+            call.responded(status, whole);
         }
     }
 
@@ -236,15 +248,15 @@ mod tests {
         for _ in 0..KEPT - 1 {
             calls.arrived(call("/more", ""));
         }
-        calls.responded(first, 200);
-        calls.responded(second, 201);
+        calls.responded(first, 200, None);
+        calls.responded(second, 201, None);
         let all = calls.all();
         assert_eq!((all.len(), format!("{:?}", all[0]).as_str()), (KEPT, "GET /second → 201"));
         assert_eq!(all[1].status(), None);
         calls.forget();
-        calls.responded(second, 500);
+        calls.responded(second, 500, None);
         let third = calls.arrived(call("/third", ""));
-        calls.responded(third, 404);
+        calls.responded(third, 404, None);
         assert_eq!(calls.all()[0].status(), Some(404));
     }
 }

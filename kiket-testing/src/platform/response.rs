@@ -4,10 +4,10 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 #[derive(Clone)]
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Bytes,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
 }
 
 /// What an endpoint responds; an error when it refuses the request.

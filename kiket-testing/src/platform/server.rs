@@ -101,7 +101,7 @@ async fn serve(request: HttpRequest, payload: web::Payload, shared: web::Data<Sh
         std::future::pending::<()>().await;
     }
     if ending != Ending::ClosedBefore {
-        shared.responded(number, call, response.status);
+        shared.responded(number, call, &response, ending);
     }
     respond(response, shared.headers(number), ending)
 }

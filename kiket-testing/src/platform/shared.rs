@@ -1,5 +1,7 @@
 //! What the fake platform's server and its owner share, and the way of a call through it.
 
+use std::sync::Arc;
+
 use kiket_runtime::{Clock, internals::Mutex};
 
 use super::{
@@ -13,6 +15,7 @@ use super::{
     response::{Outcome, Response},
     state::State,
     table::{Access, ENDPOINTS, Endpoint, RATE_LIMIT},
+    wire::Ending,
 };
 
 pub(super) struct Shared {
@@ -37,11 +40,13 @@ impl Shared {
         self.calls.lock().arrived(call.clone())
     }
 
-    /// Writes the status down before the response is sent: a caller that has it finds the status here.
-    pub(super) fn responded(&self, number: usize, call: Call, status: u16) {
-        self.calls.lock().responded(number, status);
+    /// Writes the response down before it is sent: a caller that has it finds it here.
+    pub(super) fn responded(&self, number: usize, mut call: Call, response: &Response, ending: Ending) {
+        let whole = (ending == Ending::Whole).then(|| Arc::new(response.clone()));
+        self.calls.lock().responded(number, response.status, whole.clone());
         if let Some(observer) = &self.observer {
-            observer(&call.with_status(status));
+            call.responded(response.status, whole);
+            observer(&call);
         }
     }
 

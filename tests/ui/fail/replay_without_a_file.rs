@@ -1,0 +1,8 @@
+use kiket::prelude::*;
+
+#[kiket::replay("captures/*.json")]
+fn extension() -> ExtensionBuilder {
+    Extension::builder()
+}
+
+fn main() {}
