@@ -298,6 +298,11 @@ pub mod prelude {
 /// It expands to `fn main() -> std::process::ExitCode`: success after a drained shutdown, failure when deliveries were cut
 /// off, and when the extension does not start, with every reason printed.
 ///
+/// Where the first argument is `kiket`, the program carries out a [command](cli) of the developer tool instead: `kiket check` and
+/// `kiket handlers`, without `init` and `setup`.
+///
+/// In a test build it also generates a test, `the_manifest_fits_the_handlers`: see [`manifest_test!`].
+///
 /// Before `setup` it installs a [panic hook](telemetry::install_panic_hook), and a TLS provider of rustls unless `init`
 /// installed one; after `setup` the log subscriber of [`init_logging`](telemetry::init_logging), unless there is one.
 #[macro_export]

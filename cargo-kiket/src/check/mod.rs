@@ -127,13 +127,7 @@ struct Before {
 
 impl Before {
     fn read(program: &Program, report: &Report) -> Result<Self> {
-        let named = report.manifest.clone().or_else(|| {
-            report.problems.iter().find_map(|problem| {
-                Some(problem.place.as_ref()?.file.clone())
-                    .filter(|file| file.ends_with(".yaml") || file.ends_with(".yml"))
-            })
-        });
-        let shown = named.ok_or_else(|| {
+        let shown = report.manifest.clone().ok_or_else(|| {
             Error::input("there is no manifest to change")
                 .help("create `extension.yaml`, or see `cargo kiket new`")
         })?;

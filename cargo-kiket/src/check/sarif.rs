@@ -1,5 +1,7 @@
 //! The result as SARIF 2.1.0, the format of code scanning.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::report::{Places, Problem, Report, Severity};
@@ -82,9 +84,11 @@ fn uri(path: &str) -> String {
     for byte in path.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                uri.push(byte.into())
+                uri.push(byte.into());
             }
-            _ => uri.push_str(&format!("%{byte:02X}")),
+            _ => {
+                let _ = write!(uri, "%{byte:02X}");
+            }
         }
     }
     uri

@@ -1,6 +1,6 @@
 //! The result as text, with the lines that it is about.
 
-use std::{fmt::Write as _, fs, ops::Range};
+use std::{fmt::Write as _, fs, ops::Range, path::Path};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
@@ -76,12 +76,14 @@ struct Shown {
 }
 
 impl Shown {
-    /// A place in a manifest has its line, unless that may hold a secret; a place in code is the line of the handler.
+    /// A place in a manifest has its line, unless that may hold a secret. One in code has it where that is an attribute:
+    /// the line of a builder may have a secret, too.
     fn new(place: &Place, places: &Places) -> Self {
         let of_code = || {
-            let is_code = place.file.ends_with(".rs") && place.line > 0;
+            let is_code = Path::new(&place.file).extension().is_some_and(|end| end == "rs") && place.line > 0;
             let text = fs::read_to_string(places.find(&place.file).filter(|_| is_code)?).ok()?;
-            Some(text.lines().nth(place.line - 1)?.trim_end().to_owned())
+            let line = text.lines().nth(place.line - 1)?.trim_end();
+            line.trim_start().starts_with("#[").then(|| line.to_owned())
         };
         let line = place.excerpt.clone().or_else(of_code);
         let line = line.map(|line| {

@@ -53,8 +53,9 @@ pub(super) fn add_setting(text: &str, key: &str, secret: bool, required: bool) -
     let item = Item(std::iter::once(("key".to_owned(), key.to_owned())).chain(marks.clone()).collect());
     for section in &sections {
         match (value(section, "settings"), value(section, "configuration")) {
-            (Some(YamlNode::Sequence(list)), _) => return append(text, &list, &item),
-            (_, Some(YamlNode::Sequence(list))) => return append(text, &list, &item),
+            (Some(YamlNode::Sequence(list)), _) | (_, Some(YamlNode::Sequence(list))) => {
+                return append(text, &list, &item);
+            }
             (_, Some(YamlNode::Mapping(map))) => {
                 for inner in ["settings", "fields"] {
                     if let Some(YamlNode::Sequence(list)) = value(&map, inner) {
@@ -133,7 +134,7 @@ fn value(map: &Mapping, key: &str) -> Option<YamlNode> {
 
 /// Adds an item at the end of a list.
 fn append(text: &str, list: &Sequence, item: &Item) -> Edited {
-    let Some(last) = list.values().last() else {
+    let Some(neighbour) = list.values().last() else {
         let range = list.byte_range();
         let brackets = text[range.start as usize..range.end as usize].trim_end();
         return match brackets.strip_suffix(']') {
@@ -144,14 +145,14 @@ fn append(text: &str, list: &Sequence, item: &Item) -> Edited {
             None => Err("an empty list has no brackets".to_owned()),
         };
     };
-    let (start, end) = extent(text, &last);
+    let (start, end) = extent(text, &neighbour);
     if list.is_flow_style() {
         return Ok(insert(text, end, &format!(", {}", item.flow())));
     }
     let before = text[..start].trim_end();
     let dash = before.strip_suffix('-').ok_or("the last item has no dash before it")?.len();
     let indent = indent_at(text, dash)?;
-    block(text, end, &item.lines(), &format!("{indent}- "), &format!("{indent}  "))
+    Ok(block(text, end, &item.lines(), &format!("{indent}- "), &format!("{indent}  ")))
 }
 
 /// Adds a key with a list, or with a mapping where its items have no texts of their own, at the end of a mapping.
@@ -176,7 +177,7 @@ fn add_entry(text: &str, map: &Mapping, key: &str, items: &[Item]) -> Edited {
         lines.extend(of_item.next().map(|line| format!("{first}{line}")));
         lines.extend(of_item.map(|line| format!("{}{line}", if of_list { "    " } else { "  " })));
     }
-    block(text, extent(text, &node).1, &lines, &indent, &indent)
+    Ok(block(text, extent(text, &node).1, &lines, &indent, &indent))
 }
 
 /// Gives an empty key its first item.
@@ -194,17 +195,17 @@ fn fill(text: &str, map: &Mapping, key: &str, item: &Item) -> Edited {
         return Ok(format!("{} [{}]{}", &text[..colon], item.flow(), &text[colon + word.trim_end().len()..]));
     }
     let indent = indent_at(text, at)?;
-    block(text, colon, &item.lines(), &format!("{indent}  - "), &format!("{indent}    "))
+    Ok(block(text, colon, &item.lines(), &format!("{indent}  - "), &format!("{indent}    ")))
 }
 
 /// Inserts lines below the line that has the byte before `end`.
-fn block(text: &str, end: usize, lines: &[String], first: &str, rest: &str) -> Edited {
+fn block(text: &str, end: usize, lines: &[String], first: &str, rest: &str) -> String {
     let at = line_ends(&text[end..]).next().map_or(text.len(), |(at, _)| end + at);
     let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let indents = std::iter::once(first).chain(std::iter::repeat(rest));
     let lines: String =
         lines.iter().zip(indents).flat_map(|(line, indent)| [newline, indent, line]).collect();
-    Ok(insert(text, at, &lines))
+    insert(text, at, &lines)
 }
 
 fn insert(text: &str, at: usize, more: &str) -> String {

@@ -143,14 +143,10 @@ impl Check {
             .iter()
             .map(|handler| {
                 json!({
-                    "event": handler.event,
-                    "version": handler.version,
-                    "function": handler.function,
-                    "file": handler.file,
-                    "line": handler.line,
+                    "event": handler.event, "version": handler.version, "function": handler.function,
+                    "file": handler.file, "line": handler.line,
                     "timeout_ms": u64::try_from(handler.timeout.as_millis()).unwrap_or(u64::MAX),
-                    "scopes": handler.scopes,
-                    "deduplicated": handler.deduplicated,
+                    "scopes": handler.scopes, "deduplicated": handler.deduplicated,
                 })
             })
             .collect();
@@ -164,20 +160,12 @@ impl Check {
         }
         let problems = self.found.iter().map(|(severity, problem)| {
             let place = problem.place().map(|place| {
-                json!({
-                    "file": place.file.to_string_lossy(),
-                    "line": place.line,
-                    "column": place.column,
-                    "excerpt": place.excerpt,
-                })
+                let file = place.file.to_string_lossy();
+                json!({ "file": file, "line": place.line, "column": place.column, "excerpt": place.excerpt })
             });
             json!({
-                "id": problem.id().as_str(),
-                "severity": severity.as_str(),
-                "what": problem.what(),
-                "place": place,
-                "help": problem.how_to_mend(),
-                "fix": problem.fix(),
+                "id": problem.id().as_str(), "severity": severity.as_str(), "what": problem.what(), "place": place,
+                "help": problem.how_to_mend(), "fix": problem.fix(),
             })
         });
         format!("{}\n", self.json("problems", &problems.collect::<Vec<_>>()))

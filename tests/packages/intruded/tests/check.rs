@@ -79,6 +79,23 @@ fn what_a_start_would_say_is_found_with_its_fix() {
 }
 
 #[test]
+fn a_main_of_its_own_answers_for_all_its_handlers() {
+    const OWN: &str = env!("CARGO_BIN_EXE_own_main");
+    check(OWN, Some("hooks: [issue.created, crm.sync]"), 0, &[]);
+    let unhandled = json!(["error", "KIKET-E0302", "extension.yaml:1", null]);
+    check(OWN, Some("hooks: [issue.created, crm.sync, issue.deleted]"), 1, &[unhandled]);
+    let output = run(OWN, None, &["kiket", "handlers", "--json"]);
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let events: Vec<_> =
+        value["handlers"].as_array().unwrap().iter().map(|handler| &handler["event"]).collect();
+    assert_eq!(events, ["crm.sync", "issue.created"]);
+    assert_eq!(value["setup"], false);
+    for arguments in [&[][..], &["serve", "kiket"]] {
+        assert_eq!(run(OWN, None, arguments).stdout, b"serves\n");
+    }
+}
+
+#[test]
 fn no_secret_is_printed() {
     let manifest = "delivery_secret: ' canary'\nsettings: [{ key: A, secret: true, default: 'your-canary' }]\n\
                     hooks: [{ event: issue.closd, secret: canary }]\n";
