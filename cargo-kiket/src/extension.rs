@@ -7,7 +7,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc::{RecvTimeoutError, channel},
+    sync::mpsc::channel,
     thread,
     time::Duration,
 };
@@ -177,10 +177,7 @@ fn answer(running: &mut Child) -> Option<Vec<u8>> {
         let _ = output.take(ANSWER).read_to_end(&mut text);
         let _ = send.send(text);
     });
-    match receive.recv_timeout(PATIENCE) {
-        Ok(text) => Some(text),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+    receive.recv_timeout(PATIENCE).ok()
 }
 
 /// Ends a program that does not answer.

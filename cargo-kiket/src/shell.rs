@@ -41,6 +41,12 @@ impl Shell {
         }
     }
 
+    /// Prints text, whose colours are left out where they are not wanted.
+    #[expect(clippy::unused_self, reason = "everything that is printed goes through the shell")]
+    pub(crate) fn text(&self, text: impl fmt::Display) {
+        let _ = write!(anstream::stdout(), "{text}");
+    }
+
     /// Prints bytes as they are, to be read by another program.
     #[expect(clippy::unused_self, reason = "everything that is printed goes through the shell")]
     pub(crate) fn raw(&self, bytes: &[u8]) {

@@ -94,24 +94,54 @@ fn a_good_machine_has_nothing_to_fix() {
     );
 }
 
+/// A program in place of cargo says where the program is: the example `crm`, which is built with the tests, or a script.
+#[cfg(unix)]
 #[test]
-fn a_package_without_a_program_is_named() {
-    let mut machine = Machine::new(&[("CARGO_NET_OFFLINE", "true")]);
-    let target = machine.folder.path().join("target").display().to_string();
-    machine.variables.push(("CARGO_TARGET_DIR", target));
-    std::fs::write(
-        machine.folder.path().join("Cargo.toml"),
-        "[package]\nname = \"empty\"\nedition = \"2024\"\n",
-    )
-    .unwrap();
-    std::fs::create_dir(machine.folder.path().join("src")).unwrap();
-    std::fs::write(machine.folder.path().join("src/lib.rs"), "").unwrap();
+fn handlers_that_the_program_lacks_are_named() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mut machine = Machine::new(&[]);
+    let folder = machine.folder.path().to_owned();
+    let cargo = folder.join("cargo");
+    machine.variables.push(("CARGO", cargo.display().to_string()));
+    let script = |path: &std::path::Path, prints: &str| {
+        std::fs::write(path, format!("#!/bin/sh\ncat <<'END'\n{prints}\nEND\n")).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    std::fs::write(folder.join("Cargo.toml"), "").unwrap();
+    script(&cargo, "");
     machine.check(&[], "handlers", "unknown", "there is no program here");
-    // A program that answers as one of kiket does.
-    let answer = r#"{"format":1,"problems":[{"id":"KIKET-E0209","severity":"error","what":"`a` is lost","help":"use it"}]}"#;
-    let main = format!("fn main() {{ println!(\"{{}}\", {answer:?}); }}");
-    std::fs::write(machine.folder.path().join("src/main.rs"), main).unwrap();
+
+    let built = |executable: &std::path::Path| {
+        serde_json::json!({ "manifest_path": folder.join("Cargo.toml"), "executable": executable })
+            .to_string()
+    };
+    script(
+        &cargo,
+        &built(&std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/crm")),
+    );
+    let manifest = |hooks: &str| {
+        let text =
+            format!("id: com.example.crm\nhooks: [{hooks}]\nsettings: [{{key: CRM_TOKEN, secret: true}}]\n");
+        std::fs::write(folder.join("extension.yaml"), text).unwrap();
+    };
+    manifest("issue.created, issue.closed, crm.sync");
+    machine.check(&[], "handlers", "ok", "has all its handlers");
+    manifest("issue.created, issue.closed, crm.sink");
+    machine.check(&[], "handlers", "fix", "see `cargo kiket check`");
+
+    let program = folder.join("program");
+    script(&cargo, &built(&program));
+    let lost = kiket_runtime::error::ProblemId::LostHandlers;
+    script(
+        &program,
+        &format!(
+            r#"{{"problems":[{{"id":"{lost}","severity":"error","what":"`a` is lost","help":"use it"}}]}}"#
+        ),
+    );
     machine.check(&[], "handlers", "fix", "`a` is lost");
+    script(&program, "hello");
+    machine.check(&[], "handlers", "unknown", "does not answer `kiket check --json`");
 }
 
 #[test]
@@ -196,6 +226,57 @@ fn the_clock_is_compared_only_when_it_is_asked_for() {
     machine.check(&["--clock-url", &format!("http://{address}")], "clock", "ok", "the clock is ");
     let nothing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     machine.check(&["--clock-url", &format!("http://{nothing}")], "clock", "warn", "there is no connection");
+}
+
+/// Makes a certificate authority in `ca.pem`, and a certificate of `127.0.0.1` in `leaf.pem` with its key in `leaf.key`.
+fn certificates(folder: &std::path::Path) {
+    std::fs::write(folder.join("ext"), "subjectAltName=IP:127.0.0.1\n").unwrap();
+    for arguments in [
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2",
+        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout leaf.key -out leaf.csr -subj /CN=leaf",
+        "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out leaf.pem -days 2 -extfile ext",
+    ] {
+        let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn a_server_over_tls_is_asked_if_it_is_trusted() {
+    use rustls::{
+        ServerConfig, ServerConnection, StreamOwned,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    };
+
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let chain = vec![CertificateDer::from_pem_file(folder.path().join("leaf.pem")).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(folder.path().join("leaf.key")).unwrap();
+    let config = std::sync::Arc::new(
+        ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap(),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = ServerConnection::new(config.clone()).unwrap();
+            let mut stream = StreamOwned::new(connection, stream.unwrap());
+            // A client that does not trust it goes away.
+            if stream.read(&mut [0; 4096]).is_ok() {
+                let date = httpdate::fmt_http_date(SystemTime::now());
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 X\r\nDate: {date}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                );
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }
+        }
+    });
+    let file = folder.path().join("ca.pem").display().to_string();
+    Machine::new(&[("SSL_CERT_FILE", &file)]).check(&["--clock-url", &url], "clock", "ok", "the clock is ");
+    Machine::new(&[]).check(&["--clock-url", &url], "clock", "warn", "not compared with `127.0.0.1`");
 }
 
 #[test]

@@ -31,18 +31,18 @@ fn made(folder: &Path, arguments: &[&str]) -> (PathBuf, Value) {
 
 #[test]
 fn a_project_has_everything_that_a_team_needs() {
+    #[track_caller]
+    fn check(text: &str, lines: &[&str]) {
+        for line in lines {
+            assert!(text.lines().any(|found| found.trim() == *line), "no line `{line}` in\n{text}");
+        }
+    }
     let here = tempfile::tempdir().unwrap();
     let (project, made) = made(here.path(), &["hello"]);
     assert_eq!((&made["name"], &made["events"]), (&"hello".into(), &serde_json::json!(["issue.created"])));
     let read = |file: &str| fs::read_to_string(project.join(file)).unwrap();
     for file in made["files"].as_array().unwrap() {
         assert!(!read(file.as_str().unwrap()).contains("{{"), "{file}");
-    }
-    #[track_caller]
-    fn check(text: &str, lines: &[&str]) {
-        for line in lines {
-            assert!(text.lines().any(|found| found.trim() == *line), "no line `{line}` in\n{text}");
-        }
     }
     check(&read("src/main.rs"), &["kiket::main!();", "async fn issue_created_is_handled() {"]);
     check(&read(".kiket/manifest.yaml"), &["model_version: \"1.0\"", "delivery: http", "- issue.created"]);

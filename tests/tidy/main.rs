@@ -198,7 +198,7 @@ fn only_the_clock_knows_the_time_of_day() {
 #[test]
 fn only_the_start_reads_the_global_list_of_handlers() {
     // And the test kit, to take a module for a program.
-    check("inventory::iter::<Registration>", &["extension/assemble.rs", "internals.rs"]);
+    check("inventory::iter::<Registration>", &["extension/registration.rs", "internals.rs"]);
 }
 
 #[test]

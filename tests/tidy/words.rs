@@ -163,8 +163,9 @@ fn weight(folder: &str) -> usize {
 #[test]
 fn the_crates_keep_their_weight() {
     // Of the runtime, 900 are metrics: what is counted, its text, and the listener. The room beyond 20,000 is for what the
-    // developer tool asks of an extension, and for traces. Of the test kit, 750 are fixtures and captures.
-    for (folder, most) in [("kiket-runtime/src", 20_600), ("kiket-testing/src", 4_200)] {
+    // developer tool asks of an extension, for traces, and for the ids of problems, of which there are 66. Of the test kit, 750
+    // are fixtures and captures.
+    for (folder, most) in [("kiket-runtime/src", 20_900), ("kiket-testing/src", 4_200)] {
         let lines = weight(folder);
         println!("{folder}: {lines} lines of code, {most} at most");
         assert!(lines <= most, "{folder} has {lines} lines of code, more than {most}");

@@ -2,16 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use kiket_runtime::{
-    Event, EventName,
-    events::{
-        AfterTransition, ApprovalDenied, ApprovalGranted, ApprovalRequested, ApprovalResolved,
-        BeforeTransition, CaseAssigned, CaseCommented, CaseCreated, CaseStatusChanged, CaseTransitioned,
-        CaseUpdated, CommentCreated, IssueAssigned, IssueCommented, IssueCreated, IssueStatusChanged,
-        IssueTransitioned, IssueUpdated, SlaStatus,
-    },
-    manifest::Manifest,
-};
+use kiket_runtime::manifest::Manifest;
 use serde_json::{Value, json};
 
 use super::{
@@ -64,33 +55,10 @@ fn one(text: &str, path: &Path, fix: &Fix, place: (usize, usize)) -> Edited {
     Ok(changed)
 }
 
-/// The events that Kiket is known to send: a hook of that name is not misspelt.
-const KNOWN: [EventName; 20] = [
-    AfterTransition::NAME,
-    ApprovalDenied::NAME,
-    ApprovalGranted::NAME,
-    ApprovalRequested::NAME,
-    ApprovalResolved::NAME,
-    BeforeTransition::NAME,
-    CaseAssigned::NAME,
-    CaseCommented::NAME,
-    CaseCreated::NAME,
-    CaseStatusChanged::NAME,
-    CaseTransitioned::NAME,
-    CaseUpdated::NAME,
-    CommentCreated::NAME,
-    IssueAssigned::NAME,
-    IssueCommented::NAME,
-    IssueCreated::NAME,
-    IssueStatusChanged::NAME,
-    IssueTransitioned::NAME,
-    IssueUpdated::NAME,
-    SlaStatus::NAME,
-];
-
 /// Renames a hook, in each of the lists that have it.
 fn rename_hook(text: &str, path: &Path, from: &str, to: &str) -> Edited {
-    if KNOWN.iter().any(|known| known.as_str() == from) {
+    let is_named_by_extensions = from.starts_with("external.webhook.");
+    if !is_named_by_extensions && kiket_testing::fixture(from).is_some() {
         return Err(format!("`{from}` is an event of Kiket: is the handler of `{to}` misspelt?"));
     }
     let mut text = text.to_owned();
@@ -135,7 +103,8 @@ fn verify(before: &str, after: &str, path: &Path, fix: &Fix) -> Result<(), Strin
                 [Difference::Value(Value::Null, added)] => list(added),
                 _ => false,
             };
-            is_added && names(&new) == names(&old).into_iter().chain([full(event)]).collect()
+            let is_new = !names(&old).contains(&full(event));
+            is_new && is_added && names(&new) == names(&old).into_iter().chain([full(event)]).collect()
         }
         Fix::AddSetting { key, secret, required } => {
             let is_it = |setting: &&kiket_runtime::manifest::Setting| setting.key() == key;
@@ -145,6 +114,7 @@ fn verify(before: &str, after: &str, path: &Path, fix: &Fix) -> Result<(), Strin
             };
             matches!(&found[..], [Difference::Added(..) | Difference::Value(Value::Null, _)])
                 && added.is_some_and(|added| added.is_secret() == *secret && added.is_required() == *required)
+                && !keys(&old).contains(key)
                 && keys(&new) == keys(&old).into_iter().chain([key.clone()]).collect()
         }
         Fix::RenameHook { from, to } => {

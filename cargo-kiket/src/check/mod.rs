@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
     }
     let places = Places::new(&program.folder);
     match format {
-        Format::Text => shell.raw(text::rendered(&asked.report, &places).as_bytes()),
+        Format::Text => shell.text(text::rendered(&asked.report, &places)),
         Format::Json => {
             if let Some(Mended { done, refused, .. }) = mended {
                 let refused: Vec<_> =

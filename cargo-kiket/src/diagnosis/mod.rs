@@ -2,34 +2,17 @@
 //!
 //! A pure function of what is known: [`diagnose`]. It compares with MACs that it makes, and shows none.
 
+mod evidence;
 mod mistake;
 mod received;
 mod spelling;
 mod tried;
 
-use kiket_runtime::{
-    Headers, Secret,
-    signature::{SIGNATURE_HEADER, SignatureError, TIMESTAMP_HEADER, Verifier},
-};
+use kiket_runtime::signature::{SIGNATURE_HEADER, SignatureError, TIMESTAMP_HEADER, Verifier};
 use serde::Serialize;
 
-pub(crate) use self::mistake::Cause;
+pub(crate) use self::{evidence::Evidence, mistake::Cause};
 use self::{received::Received, tried::Trials};
-
-/// What is known of a delivery.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Evidence<'e> {
-    pub(crate) headers: &'e Headers,
-    pub(crate) body: &'e [u8],
-    /// The time at which it is judged, in Unix seconds.
-    pub(crate) now: u64,
-    /// The live secrets, the current one first.
-    pub(crate) live: &'e [Secret],
-    /// Secrets that are known and not live.
-    pub(crate) retired: &'e [Secret],
-    /// Bodies of other deliveries, each with its name.
-    pub(crate) other_bodies: &'e [(String, Vec<u8>)],
-}
 
 /// The verdict, as the runtime has it, and its causes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,7 +1,7 @@
 //! Each known mistake is named by its cause, and no other one.
 
 use base64ct::{Base64, Encoding as _};
-use kiket_runtime::signature::sign;
+use kiket_runtime::{Headers, Secret, signature::sign};
 
 use super::*;
 
@@ -130,18 +130,16 @@ fn another_scheme_is_named() {
     check(&headers, BODY.as_bytes(), "signature_mismatch", &["timestamp_not_signed", "body_newline_lost"]);
 }
 
+#[track_caller]
+fn malformed(signature: &str, causes: &[&str]) {
+    let headers = [("X-Kiket-Timestamp", "1700000000"), ("X-Kiket-Signature", signature)];
+    check(&headers, BODY.as_bytes(), "signature_malformed", causes);
+}
+
 #[test]
 fn another_form_is_named() {
     let right = sign(SECRET, NOW, BODY.as_bytes());
     let mac = base16ct::lower::decode_vec(&right).unwrap();
-    fn spaced(text: &str) -> String {
-        format!("{} {}", &text[..32], &text[32..])
-    }
-    #[track_caller]
-    fn malformed(signature: &str, causes: &[&str]) {
-        let headers = [("X-Kiket-Timestamp", "1700000000"), ("X-Kiket-Signature", signature)];
-        check(&headers, BODY.as_bytes(), "signature_malformed", causes);
-    }
     let base64 = Base64::encode_string(&mac);
     malformed(&base64, &["signature_base64"]);
     malformed(base64.trim_end_matches('='), &["signature_base64"]);
@@ -150,7 +148,7 @@ fn another_form_is_named() {
     malformed(&format!("SHA256={right}"), &["signature_prefix"]);
     malformed(&format!("{},{right}", "0".repeat(64)), &["signature_list"]);
     malformed(&format!("{right},{right}"), &["signature_list"]);
-    malformed(&spaced(&right), &["signature_spaces"]);
+    malformed(&format!("{} {}", &right[..32], &right[32..]), &["signature_spaces"]);
     malformed(&format!("\"{right}\""), &["signature_spaces"]);
     malformed(&right[..16], &["signature_truncated"]);
     malformed(&right[..63], &["signature_truncated"]);

@@ -5,14 +5,16 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Evidence,
+    evidence::Evidence,
     mistake::{self, Cause},
     received::{Received, meant},
     spelling::spellings,
 };
 
 /// How much is hashed at most, in bytes.
-const BUDGET: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
+const BUDGET: usize = if cfg!(test) { 1 << 20 } else { 256 << 20 };
+/// How large a body may be for others to be made of it, in bytes; each is a copy.
+const LARGEST: usize = 8 << 20;
 /// How far another time is looked for, in seconds.
 const NEAR: u64 = 600;
 /// How many digits of a signature may be damaged.
@@ -84,7 +86,7 @@ impl<'t> Trials<'t> {
     }
 
     pub(super) fn is_exhaustive(&self) -> bool {
-        self.hashed < BUDGET
+        self.hashed < BUDGET && self.bodies.first().is_some_and(|body| body.value.len() <= LARGEST)
     }
 
     /// The mistakes that explain the signature, the fewest that do.
@@ -308,6 +310,14 @@ fn schemes(evidence: &Evidence<'_>) -> Vec<Choice<Scheme>> {
 fn bodies(evidence: &Evidence<'_>) -> Vec<Choice<Vec<u8>>> {
     let body = evidence.body;
     let mut bodies = vec![Choice::right(body.to_vec())];
+    for (name, other) in evidence.other_bodies {
+        if other != body {
+            bodies.push(Choice::wrong(other.clone(), mistake::other_body(name)));
+        }
+    }
+    if body.len() > LARGEST {
+        return bodies;
+    }
     let mut add = |other: Vec<u8>, cause: Cause| {
         if other != body {
             bodies.push(Choice::wrong(other, cause));
@@ -334,9 +344,6 @@ fn bodies(evidence: &Evidence<'_>) -> Vec<Choice<Vec<u8>>> {
     add(Vec::new(), mistake::no_body());
     for spelling in spellings(body) {
         add(spelling.text, mistake::respelled(&spelling.name));
-    }
-    for (name, other) in evidence.other_bodies {
-        add(other.clone(), mistake::other_body(name));
     }
     bodies
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kiket_runtime::error::ProblemId;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::extension::Target;
 const ID: &str = "handlers";
 
 /// The problem of a crate whose handlers the linker left out.
-const LOST_HANDLERS: &str = "KIKET-E0209";
+const LOST_HANDLERS: &str = ProblemId::LostHandlers.as_str();
 
 /// Builds the program and asks it, where there is one.
 pub(super) fn examine(target: &Target) -> Finding {
@@ -85,8 +86,8 @@ mod tests {
         check(&json!([problem("KIKET-E0101", "unknown")]), State::Warn, "`setup` decides");
         check(&json!([problem("KIKET-E0101", "error")]), State::Fix, "1 problems");
         let lost = problem(LOST_HANDLERS, "error");
-        check(&json!([problem("KIKET-E0101", "error"), lost]), State::Fix, "it is KIKET-E0209");
-        check(&json!([problem(LOST_HANDLERS, "unknown")]), State::Warn, "it is KIKET-E0209");
+        check(&json!([problem("KIKET-E0101", "error"), lost]), State::Fix, LOST_HANDLERS);
+        check(&json!([problem(LOST_HANDLERS, "unknown")]), State::Warn, LOST_HANDLERS);
         assert_eq!(judged(&json!({ "found": 1 })).state, State::Unknown);
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn all(
     is_compared: bool,
     folder: &Path,
 ) -> Result<Vec<(String, Vec<u8>)>> {
-    let hooks: String = handled.iter().map(|handled| format!("  - {}\n", handled.event)).collect();
+    let hooks: Vec<_> = handled.iter().map(|handled| format!("  - {}", handled.event)).collect();
     let clone = clone();
     let values = [
         ("name", name.package.clone()),
@@ -32,7 +32,7 @@ pub(super) fn all(
         ("imports", code::imports(handled)),
         ("handlers", code::handlers(handled, is_compared)),
         ("tests", code::tests(handled)),
-        ("hooks", hooks),
+        ("hooks", hooks.join("\n")),
         ("workspace", own_workspace(folder)),
         ("kiket", dependency(clone.as_deref(), &[])),
         ("testing", dependency(clone.as_deref(), &["testing"])),

@@ -80,7 +80,9 @@ fn report(
     shell: &Shell,
 ) {
     if !shell.is_json() {
-        notes.iter().for_each(|note| shell.note(note));
+        for note in &notes {
+            shell.note(note);
+        }
     }
     let first = &handled[0].event;
     let text = format!(

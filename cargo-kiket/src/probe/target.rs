@@ -13,12 +13,15 @@ use http_body::{Frame, SizeHint};
 use kiket_runtime::{Secret, signature};
 use reqwest::{Body, Method, Url};
 
-use super::{Args, MOST_REQUESTS};
+use super::args::Args;
 use crate::{
     exit::Result,
     http::{Client, NoResponse, Response},
     time,
 };
+
+/// How many requests a probe sends at most.
+pub(super) const MOST_REQUESTS: usize = 40;
 
 /// The endpoint that is probed.
 pub(super) struct Target<'t> {

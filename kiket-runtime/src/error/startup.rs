@@ -92,7 +92,7 @@ pub struct Problem {
     what: String,
     place: Option<Place>,
     mend: Option<String>,
-    fix: Option<Fix>,
+    fix: Option<Box<Fix>>,
 }
 
 /// A change of the manifest that mends a problem, for a tool.
@@ -142,12 +142,12 @@ impl Problem {
     /// Sets the change of the manifest that mends it, if there is one.
     #[must_use]
     pub(crate) fn fixed_by(mut self, fix: impl Into<Option<Fix>>) -> Self {
-        self.fix = fix.into();
+        self.fix = fix.into().map(Box::new);
         self
     }
 
     pub(crate) fn fix(&self) -> Option<&Fix> {
-        self.fix.as_ref()
+        self.fix.as_deref()
     }
 
     /// The id, which stays the same when the words change.

@@ -14,11 +14,11 @@ use crate::{
         endpoints::endpoints,
         instance::{Extension, Parts},
         options::{Dedupe, Options},
-        registration::{gather, without_handlers},
+        registration::{gather, registered, without_handlers},
         report::Report,
         requirements::{missing_secrets, missing_settings, needed_secrets, unbound_tokens, unmet},
     },
-    handler::{Registration, Registry},
+    handler::Registry,
     http::Routes,
     manifest::Manifest,
     metrics::Metrics,
@@ -32,7 +32,7 @@ use crate::{
 
 /// Builds the extension that `options` describe, or collects every problem.
 pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
-    let registrations: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
+    let registrations = registered();
     let mut handlers = mem::take(&mut options.handlers);
     let mut found = Findings::default();
     found.problems.extend(handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)));

@@ -18,11 +18,11 @@ use crate::{
         endpoints::endpoints,
         instance::Extension,
         options::Options,
-        registration::{gather, without_handlers},
+        registration::{gather, registered, without_handlers},
         report::{HandlerReport, Table},
         requirements::{needed_secrets, undeclared_secrets},
     },
-    handler::{Registration, Registry, Route},
+    handler::{Registry, Route},
     manifest::Manifest,
 };
 
@@ -49,7 +49,7 @@ pub(crate) enum Severity {
 impl Check {
     /// Checks the annotated functions of a program and the handlers of its builder.
     pub(crate) fn of_program(mut options: Options, setup: bool) -> Self {
-        let registrations: Vec<_> = inventory::iter::<Registration>.into_iter().collect();
+        let registrations = registered();
         let mut handlers = mem::take(&mut options.handlers);
         let mut found = Findings::default();
         found.problems.extend(handlers.iter_mut().flat_map(|handler| handler.problems.drain(..)));
@@ -154,7 +154,7 @@ impl Check {
                 })
             })
             .collect();
-        format!("{}\n", self.json("handlers", handlers))
+        format!("{}\n", self.json("handlers", &handlers))
     }
 
     /// What was found as JSON, or as text.
@@ -180,10 +180,10 @@ impl Check {
                 "fix": problem.fix(),
             })
         });
-        format!("{}\n", self.json("problems", problems.collect()))
+        format!("{}\n", self.json("problems", &problems.collect::<Vec<_>>()))
     }
 
-    fn json(&self, name: &str, list: Vec<Value>) -> Value {
+    fn json(&self, name: &str, list: &[Value]) -> Value {
         let manifest = self.manifest.as_ref().map(|path| path.to_string_lossy());
         json!({ "format": FORMAT, "setup": self.setup, "manifest": manifest, name: list })
     }

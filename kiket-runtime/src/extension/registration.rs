@@ -8,6 +8,11 @@ use crate::{
     handler::{Handler, Registration},
 };
 
+/// All annotated functions of the program.
+pub(super) fn registered() -> Vec<&'static Registration> {
+    inventory::iter::<Registration>.into_iter().collect()
+}
+
 /// The handlers of the builder and the annotated functions, by their places. None at all are a problem, unless one says why:
 /// `are_explained`, for those of the builder.
 pub(crate) fn gather(

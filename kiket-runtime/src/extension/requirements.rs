@@ -88,7 +88,7 @@ pub(crate) fn undeclared_secrets<'n>(
         let file = manifest.path().display();
         let what = format!("`{function}` needs the secret `{key}`, and `{file}` does not declare it");
         Problem::new(ProblemId::UndeclaredSecret, what)
-            .at(place.clone())
+            .at(Place { column: 0, ..place.clone() })
             .mend(format!("add `- key: {key}` with `secret: true` to the `settings` of the manifest"))
             .fixed_by(Fix::AddSetting { key: (*key).to_owned(), secret: true, required: true })
     })

@@ -29,19 +29,17 @@ pub(super) struct Bounds {
     pub(super) wait: Duration,
 }
 
-/// Reads the body of a request (wire contract, response-overload, response-body-limit). That of a request that is shed is read, too: a
-/// connection with an unread body cannot be used again.
+/// Reads the body of a request (wire contract, response-overload, response-body-limit).
 pub(super) async fn take(
     pipeline: &Pipeline,
     request: &HttpRequest,
     payload: &mut Payload,
     bounds: Bounds,
-    shed: Option<Rejection>,
 ) -> Result<Bytes, Rejection> {
     let arriving = pipeline.concurrency.try_arrive()?;
     let body = read(request.headers(), payload, bounds, &pipeline.concurrency.arrivals).await;
     drop(arriving);
-    let body = shed.map_or(body, Err)?;
+    let body = body?;
     body_received(request);
     Ok(body)
 }

@@ -156,7 +156,7 @@ async fn admit<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse, actix_web::Error> {
     let concurrency = &pipeline.concurrency;
     let mut payload = request.extract::<Payload>().await?;
-    let arrived = take(&pipeline, request.request(), &mut payload, bounds, None).await;
+    let arrived = take(&pipeline, request.request(), &mut payload, bounds).await;
     let admitted = arrived.and_then(|body| Ok((body, concurrency.try_acquire_own()?)));
     let (body, permit) = match admitted {
         Ok(admitted) => admitted,

@@ -256,7 +256,9 @@ impl Deliveries {
         let pipeline = &self.routes.pipeline;
         let target = Target { query: request.query_string(), ..target };
         let shed = pipeline.concurrency.sheds();
-        let response = match take(pipeline, request, &mut payload, self.bounds, shed).await {
+        // That of a request that is shed is read, too: a connection with an unread body cannot be used again.
+        let body = take(pipeline, request, &mut payload, self.bounds).await;
+        let response = match shed.map_or(body, Err) {
             Ok(body) => respond(pipeline.handle(Request { target, headers: headers(request), body }).await),
             Err(rejection) => {
                 pipeline.metrics.refused.add(rejection.code);

@@ -138,7 +138,7 @@ fn check_key(written: &Written<'_>, id: Option<&str>, report: &mut Report<'_>) {
     match (entry, id) {
         (None, _) if !is_certain => {}
         (None, _) => {
-            report.problem(ProblemId::AdapterKey, written.marked_at, "`metadata.key` is missing", KEY)
+            report.problem(ProblemId::AdapterKey, written.marked_at, "`metadata.key` is missing", KEY);
         }
         (Some(entry), Some(id)) if !fits(id) => {
             report.problem(

@@ -1,6 +1,6 @@
 //! Deduplication: a delivery is claimed before its handler runs, and its response is stored after.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -85,7 +85,7 @@ impl Deduplicator {
             Store::Configured(store) => {
                 // A store of the user's may have no timeout of its own.
                 let late = "it does not respond before the delivery's deadline";
-                let begun = before(delivery.deadline(), store.begin(&key, lease), late).await;
+                let begun = Box::pin(before(delivery.deadline(), store.begin(&key, lease), late)).await;
                 (begun, Place::Configured(&**store, key))
             }
         };
@@ -137,59 +137,63 @@ pub(super) async fn claim<'d>(
     }
 }
 
-impl Claim<'_> {
+/// What is left to be awaited until a claim is settled.
+type Settling<'c> = Pin<Box<dyn Future<Output = ()> + Send + 'c>>;
+
+impl<'c> Claim<'c> {
     /// The claim of a delivery that is not deduplicated.
     pub(super) fn none() -> Self {
         Self(None)
     }
 
-    /// Stores a final response for later attempts; else releases the lease, so that the next attempt runs.
-    pub(super) async fn settle(self, response: &Response) {
-        let Some(lease) = self.0 else { return };
-        if response.is_final() {
+    /// Stores a final response for later attempts; else releases the lease, so that the next attempt runs. The steps of a store
+    /// that may wait are left to be awaited, boxed, so that no delivery without one takes their memory.
+    pub(super) fn settle(self, response: &Response) -> Option<Settling<'c>> {
+        let LeaseGuard { place, retention, token, counted, delivery, guards } = self.0?;
+        let reply = response.is_final().then(|| {
             let reply = StoredReply::new(response.status, response.body.clone());
-            let is_decision = response.is_decision || lease.guards;
-            let reply = reply.with_decision(is_decision).with_request_hash(lease.delivery.fingerprint());
-            lease.commit(&reply).await;
-        } else {
-            lease.release().await;
+            reply.with_decision(response.is_decision || guards).with_request_hash(delivery.fingerprint())
+        });
+        match (place, reply) {
+            (Place::Memory(store, name), Some(reply)) => {
+                committed(counted, Ok(store.commit_now(name, token, &reply, retention)));
+                None
+            }
+            (Place::Memory(store, name), None) => {
+                let _ = store.release_now(name, token);
+                None
+            }
+            (Place::Configured(store, key), Some(reply)) => Some(Box::pin(async move {
+                committed(counted, in_lease(store.commit(&key, &token, &reply, retention)).await);
+            })),
+            (Place::Configured(store, key), None) => Some(Box::pin(async move {
+                released(counted, in_lease(store.release(&key, &token)).await);
+            })),
         }
     }
 }
 
-impl LeaseGuard<'_> {
-    async fn commit(self, reply: &StoredReply) {
-        let Self { place, retention, token, counted, .. } = self;
-        let committed = match place {
-            Place::Memory(store, name) => Ok(store.commit_now(name, token, reply, retention)),
-            Place::Configured(store, key) => in_lease(store.commit(&key, &token, reply, retention)).await,
-        };
-        match committed {
-            Ok(LeaseState::Held) => {}
-            Ok(LeaseState::Lost) => {
-                counted.leases_lost.add();
-                tracing::warn!(
-                    "lease expired before the reply was stored; another process may have handled the delivery again"
-                );
-            }
-            // The handler ran all the same; an attempt after the lease may run it again.
-            Err(error) => {
-                counted.commit_errors.add();
-                tracing::error!(error = %Chain(&error), "the reply could not be stored");
-            }
+fn committed(counted: &StoreCounts, committed: Result<LeaseState, StoreError>) {
+    match committed {
+        Ok(LeaseState::Held) => {}
+        Ok(LeaseState::Lost) => {
+            counted.leases_lost.add();
+            tracing::warn!(
+                "lease expired before the reply was stored; another process may have handled the delivery again"
+            );
+        }
+        // The handler ran all the same; an attempt after the lease may run it again.
+        Err(error) => {
+            counted.commit_errors.add();
+            tracing::error!(error = %Chain(&error), "the reply could not be stored");
         }
     }
+}
 
-    async fn release(self) {
-        let Self { place, token, counted, .. } = self;
-        let released = match place {
-            Place::Memory(store, name) => Ok(store.release_now(name, token)),
-            Place::Configured(store, key) => in_lease(store.release(&key, &token)).await,
-        };
-        if let Err(error) = released {
-            counted.release_errors.add();
-            tracing::error!(error = %Chain(&error), "the lease could not be given back: it ends by itself");
-        }
+fn released<T>(counted: &StoreCounts, released: Result<T, StoreError>) {
+    if let Err(error) = released {
+        counted.release_errors.add();
+        tracing::error!(error = %Chain(&error), "the lease could not be given back: it ends by itself");
     }
 }
 

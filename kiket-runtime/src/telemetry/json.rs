@@ -287,7 +287,7 @@ impl Write for Escaped<'_> {
 }
 
 fn push_escaped(to: &mut String, text: &str) {
-    let is_special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    let is_special = |byte: u8| matches!(byte, ..b' ' | b'"' | b'\\');
     // It looks at all bytes, because the compiler then looks at many at once.
     if !text.bytes().fold(false, |found, byte| found | is_special(byte)) {
         return to.push_str(text);

@@ -1,11 +1,6 @@
 //! Awaits futures until a deadline.
 
-use std::{
-    future::poll_fn,
-    pin::{Pin, pin},
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
 use tokio::{task::unconstrained, time::Instant};
 
@@ -27,13 +22,14 @@ pub(crate) fn within<F: Future + Unpin>(
 }
 
 /// The output of `future`, or as an error that of another future if that ends first. `end` makes it if `future` is pending
-/// after `polls` polls; until then the task is woken to poll again.
+/// after `polls` polls; until then the task is woken to poll again. It is boxed: most futures are ready before it is needed,
+/// and every delivery would take its memory.
 pub(crate) async fn unless<F: Future + Unpin, E: Future>(
     mut future: F,
     mut polls: u32,
     end: impl FnOnce() -> E,
 ) -> Result<F::Output, E::Output> {
-    let (mut end, mut set) = (Some(end), pin!(None));
+    let (mut end, mut set) = (Some(end), None);
     poll_fn(|context| {
         if let Poll::Ready(value) = Pin::new(&mut future).poll(context) {
             return Poll::Ready(Ok(value));
@@ -45,9 +41,9 @@ pub(crate) async fn unless<F: Future + Unpin, E: Future>(
         }
         if let Some(end) = end.take() {
             // Unconstrained: it also fires if the future uses up the budget of its task at every poll.
-            set.set(Some(unconstrained(end())));
+            set = Some(Box::pin(unconstrained(end())));
         }
-        set.as_mut().as_pin_mut().map_or(Poll::Pending, |end| end.poll(context)).map(Err)
+        set.as_mut().map_or(Poll::Pending, |end| end.as_mut().poll(context)).map(Err)
     })
     .await
 }

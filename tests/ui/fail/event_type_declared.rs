@@ -1,6 +1,4 @@
-use kiket::events::IssueCreated;
-
-#[kiket::webhook(IssueCreated, version = "v1", declared)]
+#[kiket::webhook(kiket::events::IssueCreated, version = "v1", declared)]
 async fn on_issue_created() {}
 
 fn main() {}
