@@ -217,7 +217,6 @@ fn the_status_of_the_process_is_that_of_the_response() {
 
 #[test]
 fn what_cannot_be_sent_says_what_to_do() {
-    let tool = Tool::new(&[("KIKET_WEBHOOK_SECRET", SECRET)]);
     #[track_caller]
     fn check(output: &Output, status: i32, parts: &[&str]) {
         assert_eq!(output.status.code(), Some(status), "{output:?}");
@@ -225,6 +224,7 @@ fn what_cannot_be_sent_says_what_to_do() {
             assert!(text(&output.stderr).contains(part), "{part}: {output:?}");
         }
     }
+    let tool = Tool::new(&[("KIKET_WEBHOOK_SECRET", SECRET)]);
     check(
         &tool.run(&["send", "issue.create"]),
         64,
@@ -293,9 +293,9 @@ fn a_delivery_is_saved_without_secrets() {
 fn a_capture_is_sent_again_and_signed_anew() {
     let extension = shows();
     let tool = Tool::of(&extension);
-    let save =
+    let first =
         ["send", "issue.created", "--id", "evt_42", "--set", "issue.title=T", "--save", "captures/a.json"];
-    tool.deliveries(&save, 0);
+    tool.deliveries(&first, 0);
     let again = tool.deliveries(&["replay", "captures/a.json"], 0);
     assert!(again[0]["id"] != "evt_42" && again[0]["replayed"] == false, "{again:?}");
     assert_eq!(again[0]["response"]["body"]["issue"]["title"], "T");

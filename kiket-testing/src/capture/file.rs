@@ -39,7 +39,8 @@ use super::{
 #[non_exhaustive]
 pub struct Capture {
     /// The version of the format.
-    pub(super) kiket_capture: Format,
+    #[serde(rename = "kiket_capture")]
+    pub(super) format: Format,
     /// The event.
     pub event: String,
     /// The version of the event.
