@@ -31,7 +31,7 @@ use super::{
 /// let file = folder.path().join("captures/created.json");
 /// capture.save(&file)?;
 /// assert_eq!(Capture::load(&file)?, capture);
-/// # Ok::<(), kiket_testing::CaptureError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "cassette")]
 #[doc(alias = "snapshot")]
