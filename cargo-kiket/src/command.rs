@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::{
     check, completions, doctor,
     exit::{Exit, Result},
-    explain, handlers, man, new, probe, send,
+    explain, handlers, man, new, probe, replay, send,
     shell::Shell,
     sign, verify,
 };
@@ -34,6 +34,7 @@ pub(crate) struct Tool {
 pub(crate) enum Command {
     New(new::Args),
     Send(send::Args),
+    Replay(replay::Args),
     Check(check::Args),
     Completions(completions::Args),
     Explain(explain::Args),
@@ -50,6 +51,7 @@ impl Command {
         match self {
             Self::New(args) => new::run(&args, shell),
             Self::Send(args) => send::run(&args, shell),
+            Self::Replay(args) => replay::run(&args, shell),
             Self::Check(args) => check::run(&args, shell),
             Self::Completions(args) => completions::run(&args, Tool::command(), shell),
             Self::Explain(args) => explain::run(&args, shell),

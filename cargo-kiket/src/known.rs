@@ -4,14 +4,28 @@ use std::env;
 
 use kiket_runtime::{Secret, internals::names_a_secret};
 
-/// The secrets of the environment by the names of their variables: those whose names say it, and URLs with a password.
+use crate::environment;
+
+/// The secrets of the environment, and of cargo's `[env]`, by the names of their variables: those whose names say it, and URLs
+/// with a password.
 pub(crate) fn secrets() -> Vec<(String, Secret)> {
-    let variables = env::vars_os()
+    let own = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let variables = own.chain(of_cargo());
     variables
         .filter(|(name, value)| is_secret(name, value))
         .map(|(name, value)| (name, value.into()))
         .collect()
+}
+
+/// The secret of a variable, if it is set.
+pub(crate) fn secret(name: &str) -> Option<Secret> {
+    let of_cargo = || of_cargo().into_iter().find(|(variable, _)| variable == name).map(|(_, value)| value);
+    env::var(name).ok().or_else(of_cargo).filter(|value| !value.is_empty()).map(Secret::from)
+}
+
+fn of_cargo() -> Vec<(String, String)> {
+    env::current_dir().map(|folder| environment::of_cargo(&folder)).unwrap_or_default()
 }
 
 fn is_secret(name: &str, value: &str) -> bool {

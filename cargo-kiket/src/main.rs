@@ -16,6 +16,7 @@ mod known;
 mod man;
 mod new;
 mod probe;
+mod replay;
 mod secret;
 mod send;
 mod shell;

@@ -239,3 +239,31 @@ fn the_docs_show_what_is_printed() {
         assert!(docs.contains(&block), "docs/developer-tool.md lacks\n{block}");
     }
 }
+
+#[test]
+fn a_capture_with_a_known_secret_fails_the_check() {
+    let project = Project::new(RIGHT);
+    let capture = |note: &str| {
+        let recording = kiket_testing::Recording::new(
+            "issue.created",
+            "v1",
+            json!({ "note": note }).to_string().as_bytes(),
+        );
+        recording.capture().save(project.path("captures/created.json")).unwrap();
+        let mut tool = Command::new(env!("CARGO_BIN_EXE_cargo-kiket"));
+        tool.args(["check", "--format", "json"]).current_dir(project.0.path()).env_clear();
+        tool.env("CARGO", project.path("cargo")).env("SLACK_TOKEN", "canary-1234").output().unwrap()
+    };
+    let clean = capture("<redacted:SLACK_TOKEN>");
+    assert_eq!(clean.status.code(), Some(0), "{clean:?}");
+    let leaking = capture("has Y2FuYXJ5LTEyMzQ= inside"); // base64
+    assert_eq!(leaking.status.code(), Some(1), "{leaking:?}");
+    let report: Value = serde_json::from_slice(&leaking.stdout).unwrap();
+    let problem = &report["problems"][0];
+    assert_eq!(
+        (&problem["id"], &problem["place"]["file"]),
+        (&json!("KIKET-E0601"), &json!("captures/created.json"))
+    );
+    assert_eq!(problem["what"], "the capture has the value of `SLACK_TOKEN` at `/body/note`");
+    assert!(!String::from_utf8_lossy(&leaking.stdout).contains("canary"));
+}

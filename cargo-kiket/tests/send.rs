@@ -217,7 +217,6 @@ fn the_status_of_the_process_is_that_of_the_response() {
 
 #[test]
 fn what_cannot_be_sent_says_what_to_do() {
-    let tool = Tool::new(&[("KIKET_WEBHOOK_SECRET", SECRET)]);
     #[track_caller]
     fn check(output: &Output, status: i32, parts: &[&str]) {
         assert_eq!(output.status.code(), Some(status), "{output:?}");
@@ -225,6 +224,7 @@ fn what_cannot_be_sent_says_what_to_do() {
             assert!(text(&output.stderr).contains(part), "{part}: {output:?}");
         }
     }
+    let tool = Tool::new(&[("KIKET_WEBHOOK_SECRET", SECRET)]);
     check(
         &tool.run(&["send", "issue.create"]),
         64,
@@ -287,4 +287,78 @@ fn a_delivery_is_saved_without_secrets() {
     );
     assert!(capture.redacted.contains(&"/response/body/secrets/SLACK_TOKEN".to_owned()), "{capture:?}");
     assert!(capture.calls.is_none() && Path::new(&tool.path("captures")).is_dir());
+}
+
+#[test]
+fn a_capture_is_sent_again_and_signed_anew() {
+    let extension = shows();
+    let tool = Tool::of(&extension);
+    let first =
+        ["send", "issue.created", "--id", "evt_42", "--set", "issue.title=T", "--save", "captures/a.json"];
+    tool.deliveries(&first, 0);
+    let again = tool.deliveries(&["replay", "captures/a.json"], 0);
+    assert!(again[0]["id"] != "evt_42" && again[0]["replayed"] == false, "{again:?}");
+    assert_eq!(again[0]["response"]["body"]["issue"]["title"], "T");
+    let same = tool.deliveries(&["replay", "evt_42", "--same-id"], 0);
+    assert_eq!((&same[0]["id"], &same[0]["replayed"]), (&json!("evt_42"), &json!(true)));
+    // The captured response was another one.
+    let text = std::fs::read_to_string(tool.path("captures/a.json")).unwrap();
+    std::fs::write(tool.path("captures/b.json"), text.replace("\"status\": 200", "\"status\": 503")).unwrap();
+    let output = tool.run(&["replay", "captures/b.json"]);
+    assert!(output.status.success() && self::text(&output.stderr).contains("was 503"), "{output:?}");
+    let output = tool.run(&["replay", "evt_42"]);
+    assert_eq!(output.status.code(), Some(64), "{output:?}");
+    assert!(self::text(&output.stderr).contains("b.json"), "{output:?}");
+    let output = tool.run(&["replay", "evt_0"]);
+    assert_eq!(output.status.code(), Some(65), "{output:?}");
+}
+
+#[test]
+fn an_address_may_have_a_prefix() {
+    let builder = Extension::builder().on("issue.created", "v1", async || Reply::ok());
+    let extension = Running::start(builder.http(|http| http.prefix("/hooks")));
+    let url = format!("http://{}/hooks/", extension.address);
+    let tool = Tool::of(&extension);
+    let sent = tool.deliveries(&["send", "issue.created", "--url", &url, "--save", "a.json"], 0);
+    assert_eq!(sent[0]["path"], "/hooks/v/v1/webhooks/issue.created");
+    tool.deliveries(&["replay", "a.json"], 0);
+    tool.deliveries(&["replay", "a.json", "--url", &url], 0);
+}
+
+#[test]
+fn redacted_secrets_are_named_and_taken_from_variables() {
+    let extension = shows();
+    let tool = Tool::of(&extension);
+    let body = json!({
+        "authentication": { "runtime_token": "rt-canary", "scopes": ["a"] },
+        "secrets": { "SLACK_TOKEN": "canary-4", "API_KEY": "canary-5" }, "note": "with canary-4",
+    });
+    std::fs::write(tool.path("body.json"), body.to_string()).unwrap();
+    tool.deliveries(&["send", "issue.created", "--file", "body.json", "--save", "captures/a.json"], 0);
+    let output = tool.run(&["replay", "captures/a.json"]);
+    assert_eq!(output.status.code(), Some(65), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(said.contains("`API_KEY`, `SLACK_TOKEN`") && !said.contains("RUNTIME_TOKEN"), "{said}");
+    let shown = said.split_once("error: ").map(|(_, shown)| format!("error: {shown}")).unwrap();
+    assert!(include_str!("../../docs/developer-tool.md").contains(&shown), "{shown}");
+    // The handler sees the secrets, and what is printed does not have them.
+    let tool = tool.with("SLACK_TOKEN", "canary-6").with("API_KEY", "canary-7");
+    let output = tool.run(&["replay", "captures/a.json", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(text(&output.stderr).contains("--token"), "{output:?}");
+    let printed = text(&output.stdout);
+    assert!(!printed.contains("canary") && printed.contains("with <redacted:SLACK_TOKEN>"), "{printed}");
+}
+
+#[test]
+fn an_edit_needs_an_editor_and_a_terminal() {
+    let extension = shows();
+    let tool = Tool::of(&extension);
+    tool.deliveries(&["send", "issue.created", "--save", "captures/a.json"], 0);
+    let output = tool.run(&["replay", "captures/a.json", "--edit"]);
+    assert_eq!(output.status.code(), Some(65), "{output:?}");
+    assert!(text(&output.stderr).contains("EDITOR"), "{output:?}");
+    let output = tool.with("EDITOR", "true").run(&["replay", "captures/a.json", "--edit"]);
+    assert_eq!(output.status.code(), Some(65), "{output:?}");
+    assert!(text(&output.stderr).contains("terminal"), "{output:?}");
 }

@@ -44,6 +44,8 @@ async fn before_transition(
     }
 }
 
+// Each capture is a test of the whole extension.
+#[cfg_attr(test, kiket::replay("examples/guard/captures/*.json"))]
 async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
     Ok(builder.manifest(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/guard/extension.yaml")))
 }

@@ -1,5 +1,6 @@
 //! `check`: manifest and handlers compared, as at a start, and mended.
 
+mod captures;
 mod fix;
 mod report;
 mod sarif;
@@ -22,6 +23,8 @@ use crate::{
 };
 
 /// Compares the manifest with the handlers, without secrets and without network
+///
+/// Captures are searched for the secrets of the environment.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo kiket check
@@ -111,7 +114,10 @@ struct Asked {
 }
 
 fn ask(program: &Program) -> Result<Asked> {
-    let (_, value) = program.ask("check")?;
+    let (_, mut value) = program.ask("check")?;
+    if let Some(problems) = value["problems"].as_array_mut() {
+        problems.extend(captures::problems(&program.folder));
+    }
     let report = serde_json::from_value(value.clone())
         .map_err(|error| Error::new(Exit::Build, format!("the program answers something else: {error}")))?;
     Ok(Asked { value, report })

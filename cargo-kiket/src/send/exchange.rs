@@ -83,7 +83,9 @@ impl Exchange {
         let mut url = self.url.clone();
         let (path, query) =
             sent.path.split_once('?').map_or((&*sent.path, None), |(path, query)| (path, Some(query)));
-        url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
+        // A capture has the whole path, with the prefix.
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{prefix}{}", path.strip_prefix(&prefix).unwrap_or(path)));
         url.set_query(query);
         let target =
             url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
@@ -226,6 +228,10 @@ fn exit(status: u16) -> Exit {
 }
 
 impl Exchanged {
+    pub(crate) fn status(&self) -> u16 {
+        self.response.status
+    }
+
     fn is_replayed(&self) -> bool {
         self.response.header("x-kiket-replayed") == Some("true")
     }

@@ -1,9 +1,9 @@
 //! `send`: a signed delivery to the running extension, with the body of a documented event or of a file.
 
-mod body;
+pub(crate) mod body;
 mod edit;
 pub(crate) mod exchange;
-mod token;
+pub(crate) mod token;
 
 use std::path::PathBuf;
 

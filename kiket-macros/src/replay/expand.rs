@@ -45,7 +45,7 @@ pub(super) fn tests(args: &Args, target: &Target, item: TokenStream, files: &[St
         }
     };
     match target {
-        Target::Module => into_module(item, tests),
+        Target::Module => into_module(item, &tests),
         Target::Function { name, .. } => quote! {
             #item
 
@@ -90,7 +90,8 @@ fn names(files: &[String], place: Span) -> Vec<Ident> {
             base.insert_str(0, "capture_");
         }
         let numbered = |number: usize| if number == 1 { base.clone() } else { format!("{base}_{number}") };
-        let free = (1..).map(numbered).find(|name| !given.contains(name)).unwrap_or_default();
+        // One of so many is free.
+        let free = (1..=given.len() + 1).map(numbered).find(|name| !given.contains(name)).unwrap_or_default();
         given.push(free.clone());
         Ident::new(&free, place)
     });
@@ -98,7 +99,7 @@ fn names(files: &[String], place: Span) -> Vec<Ident> {
 }
 
 /// Adds tests behind the other items of a module.
-fn into_module(item: TokenStream, tests: TokenStream) -> TokenStream {
+fn into_module(item: TokenStream, tests: &TokenStream) -> TokenStream {
     let mut tokens: Vec<_> = item.into_iter().collect();
     if let Some(TokenTree::Group(body)) = tokens.pop() {
         let items = body.stream();

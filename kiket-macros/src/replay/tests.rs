@@ -140,7 +140,7 @@ fn a_module_keeps_its_items() {
         PATTERN,
         "#[cfg(test)] mod captures { use a::b; }",
         &package,
-        &expect![[r##"
+        &expect![[r#"
         #[cfg(test)]
         mod captures {
             use a::b;
@@ -164,7 +164,7 @@ fn a_module_keeps_its_items() {
                 );
             }
         }
-    "##]],
+    "#]],
     );
 }
 

@@ -167,6 +167,10 @@ ids! {
     PanicAbort = "0503",
     /// The data of a fake platform cannot be read.
     Seed = "0504",
+
+    // Captures.
+    /// A capture has the value of a secret.
+    CaptureLeaks = "0601",
 }
 
 impl fmt::Display for ProblemId {

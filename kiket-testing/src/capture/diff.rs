@@ -19,7 +19,7 @@ pub(super) fn diff(before: &str, after: &str) -> String {
     let (mut shown, mut left_out) = (String::new(), false);
     for (at, (sign, line)) in lines.iter().enumerate() {
         if is_near(at) {
-            shown += &format!("{sign} {line}\n");
+            shown.extend([sign.to_string().as_str(), " ", line, "\n"]);
         } else if !left_out {
             shown += "  …\n";
         }
@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn texts_too_long_to_compare_follow_each_other() {
-        let text = |letter: &str| (0..3_000).map(|line| format!("{letter}{line}\n")).collect::<String>();
+        let text =
+            |letter: &str| (0..3_000).map(|line| format!("{letter}{line}")).collect::<Vec<_>>().join("\n");
         let shown = diff(&text("a"), &text("b"));
         assert!(shown.starts_with("- a0\n") && shown.ends_with("+ b2999\n"));
     }

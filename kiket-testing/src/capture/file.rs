@@ -31,7 +31,7 @@ use super::{
 /// let file = folder.path().join("captures/created.json");
 /// capture.save(&file)?;
 /// assert_eq!(Capture::load(&file)?, capture);
-/// # Ok::<(), kiket_testing::CaptureError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "cassette")]
 #[doc(alias = "snapshot")]
@@ -39,7 +39,8 @@ use super::{
 #[non_exhaustive]
 pub struct Capture {
     /// The version of the format.
-    pub(super) kiket_capture: Format,
+    #[serde(rename = "kiket_capture")]
+    pub(super) format: Format,
     /// The event.
     pub event: String,
     /// The version of the event.

@@ -34,7 +34,7 @@ impl Recording {
     /// Begins with the delivery of `event` in `version` with this body, now.
     pub fn new(event: impl Into<String>, version: impl Into<String>, body: &[u8]) -> Self {
         let capture = Capture {
-            kiket_capture: Format,
+            format: Format,
             event: event.into(),
             version: version.into(),
             path: None,
@@ -107,7 +107,7 @@ impl Recording {
     /// The capture, without the secrets.
     pub fn capture(self) -> Capture {
         let Self { mut capture, secrets: mut found } = self;
-        let Capture { path, body, calls, response, .. } = &mut capture;
+        let Capture { path, headers, body, calls, response, .. } = &mut capture;
         of_content(body, &mut found);
         for call in calls.iter_mut().flatten() {
             of_call(call, &mut found);
@@ -118,17 +118,25 @@ impl Recording {
         let redactions = redactions(found);
         let text = |text: &mut String| *text = redactions.redact(text);
         let content = |content: &mut Content| {
-            content.body.iter_mut().for_each(|json| by_value(json, &redactions));
+            if let Some(json) = &mut content.body {
+                by_value(json, &redactions);
+            }
             content.text.iter_mut().for_each(text);
         };
-        path.iter_mut().for_each(text);
+        let responded = |response: &mut Option<CapturedResponse>| {
+            if let Some(CapturedResponse { headers, body, .. }) = response {
+                headers.values_mut().for_each(text);
+                content(body);
+            }
+        };
+        path.iter_mut().chain(headers.values_mut()).for_each(text);
         content(body);
         for CapturedCall { path, body, response, .. } in calls.iter_mut().flatten() {
             text(path);
             content(body);
-            response.iter_mut().for_each(|response| content(&mut response.body));
+            responded(response);
         }
-        response.iter_mut().for_each(|response| content(&mut response.body));
+        responded(response);
         capture.redacted = redacted(&serde_json::to_value(&capture).unwrap_or_default());
         capture
     }

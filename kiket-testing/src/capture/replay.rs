@@ -138,7 +138,9 @@ async fn again<F: Future<Output: Replayed>>(
     let clock = Clock::fixed(at);
     let platform = FakePlatform::builder().clock(clock.clone()).start().map_err(|error| error.to_string())?;
     if let Some(calls) = &capture.calls {
-        calls.iter().for_each(|call| serve(&platform, call));
+        for call in calls {
+            serve(&platform, call);
+        }
         if !update {
             let unknown = json!({ "error": "the capture has no such call" }).to_string();
             platform.fail(Failure::status(501).with_body(unknown).when(|call| !is_of_keys(call)));
