@@ -192,7 +192,8 @@ fn only_the_configuration_reads_the_environment() {
 
 #[test]
 fn only_the_clock_knows_the_time_of_day() {
-    check("SystemTime::now", &["types/clock.rs"]);
+    // A line of the log has the time at which it is written, as with every subscriber, whatever the clock of an extension says.
+    check("SystemTime::now", &["types/clock.rs", "telemetry/json.rs"]);
 }
 
 #[test]

@@ -84,7 +84,7 @@ mod tests {
             let (folder, name) = of(Path::new(given)).unwrap();
             assert_eq!(name.package, expected, "{given}");
             assert!(folder.ends_with(expected), "{folder:?}");
-            assert_eq!(name.mended.is_none(), given.rsplit("/").next() == Some(expected), "{given}");
+            assert_eq!(name.mended.is_none(), given.rsplit('/').next() == Some(expected), "{given}");
         }
         check("hello", "hello");
         check("a/b/hello-world_2", "hello-world_2");
