@@ -103,26 +103,40 @@ impl<M: Members> Read<Typed> for M {
     }
 }
 
-/// Fields that are set to the next value, read in a way and written as the field has it.
-macro_rules! fields {
-    ($([$($parameter:ident)?] $way:ident $field:ty: $value:pat => $set:expr;)*) => {
-        $(
-            impl$(<$parameter: DeserializeOwned>)? Read<$way> for $field {
-                fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
-                    set(map, |$value| *self = $set)
-                }
-            }
-        )*
-    };
+impl<T: DeserializeOwned> Read<Typed> for Vec<T> {
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        set(map, |list| *self = list)
+    }
 }
 
-fields! {
-    [T] Typed Vec<T>: list => list;
-    [] Typed Map<String, Value>: members => members;
-    [] Typed Value: value => value;
-    [T] Serde Option<T>: value => Some(value);
-    [] Lenient Option<String>: Text(text) => Some(text);
-    [] Lenient Vec<String>: texts => Vec::into_iter(texts).map(|Text(text)| text).collect();
+impl Read<Typed> for Map<String, Value> {
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        set(map, |members| *self = members)
+    }
+}
+
+impl Read<Typed> for Value {
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        set(map, |value| *self = value)
+    }
+}
+
+impl<T: DeserializeOwned> Read<Serde> for Option<T> {
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        set(map, |value| *self = Some(value))
+    }
+}
+
+impl Read<Lenient> for Option<String> {
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        set(map, |Text(text)| *self = Some(text))
+    }
+}
+
+impl Read<Lenient> for Vec<String> {
+    fn read<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        set(map, |texts: Vec<_>| *self = texts.into_iter().map(|Text(text)| text).collect())
+    }
 }
 
 /// A text, a number, or an object with a `key` or a `name`.
@@ -183,23 +197,28 @@ pub trait Absent: Serialize {
     fn is_absent(&self) -> bool;
 }
 
-macro_rules! absent {
-    ($([$($parameter:ident)?] $field:ty: $is_absent:ident;)*) => {
-        $(
-            impl$(<$parameter: Serialize>)? Absent for $field {
-                fn is_absent(&self) -> bool {
-                    self.$is_absent()
-                }
-            }
-        )*
-    };
+impl<T: Serialize> Absent for Option<T> {
+    fn is_absent(&self) -> bool {
+        self.is_none()
+    }
 }
 
-absent! {
-    [T] Option<T>: is_none;
-    [T] Vec<T>: is_empty;
-    [] Map<String, Value>: is_empty;
-    [] Value: is_null;
+impl<T: Serialize> Absent for Vec<T> {
+    fn is_absent(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl Absent for Map<String, Value> {
+    fn is_absent(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl Absent for Value {
+    fn is_absent(&self) -> bool {
+        self.is_null()
+    }
 }
 
 impl<M: Members + Default + PartialEq + Serialize> Absent for M {
