@@ -80,10 +80,10 @@ impl HandlerError {
 
     /// The kind of the error, without the advice of [`ExtensionBuilder::classify`](crate::ExtensionBuilder::classify).
     pub fn kind(&self) -> ErrorKind {
-        match &*self.0 {
-            Origin::Ours(error) => error.kind(),
-            foreign => foreign.advice(&Classifiers::default()).kind(),
+        if let Origin::Ours(error) = &*self.0 {
+            return error.kind();
         }
+        self.0.advice(&Classifiers::default()).kind()
     }
 
     /// The error as a standard error, for callers with other error types and for tests. It has the advice that
@@ -102,13 +102,11 @@ impl HandlerError {
 
     /// Like [`into_error`](Self::into_error), with the advice of `classifiers` too.
     pub(crate) fn advised(self, classifiers: &Classifiers) -> Error {
-        match *self.0 {
-            Origin::Ours(error) => error,
-            foreign => {
-                let error = foreign.advice(classifiers);
-                foreign.cause_of(error)
-            }
+        if let Origin::Ours(error) = *self.0 {
+            return error;
         }
+        let error = self.0.advice(classifiers);
+        self.0.cause_of(error)
     }
 }
 

@@ -28,7 +28,8 @@ fn check_model(
 ) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&steps(clock_can_be_set_back).boxed(), |steps| {
-        runtime.block_on(follows_the_model(subject(), steps))
+        // Made inside of the runtime: a store that takes the time as it is made takes it from the clock that stands still.
+        runtime.block_on(async { follows_the_model(subject(), steps).await })
     });
     if let Err(TestError::Fail(why, steps)) = &result {
         panic!("{why}\n{steps:#?}");
