@@ -17,7 +17,7 @@ use super::{
 
 /// A delivery, the calls that it led to, and its response, as one JSON file without secrets.
 ///
-/// A [`Recording`] makes one. In place of each secret is a placeholder with its name, like `<redacted:SLACK_TOKEN>`.
+/// A [`Recording`](crate::Recording) makes one. In place of each secret is a placeholder with its name, like `<redacted:SLACK_TOKEN>`.
 ///
 /// ```
 /// use kiket_testing::{Capture, Recording};
