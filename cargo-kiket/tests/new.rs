@@ -156,8 +156,10 @@ fn a_newcomer_gets_from_nothing_to_a_replayed_delivery() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let script = root.join("scripts/newcomer");
     let output = offline(script.to_str().unwrap()).output().unwrap();
-    println!("{}", text(&output.stdout));
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    // How long it took is shown where the test passes, too.
+    let taken = text(&output.stdout).lines().last().unwrap_or_default().to_owned();
+    let _ = std::io::stderr().write_all(format!("newcomer: {taken}\n").as_bytes());
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     assert!(text(&output.stdout).contains("from nothing to a replayed delivery in"));
 }
 
