@@ -56,11 +56,11 @@ pub(crate) struct Program {
     pub(crate) folder: PathBuf,
 }
 
-/// How long the program may take for an answer.
+/// How long the program may take to reply.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How large an answer may be.
-const ANSWER: u64 = 64 << 20;
+/// How large its reply may be, in bytes.
+const LARGEST_REPLY: u64 = 64 << 20;
 
 impl Target {
     /// Builds the program. Cargo prints its progress to standard error.
@@ -141,7 +141,7 @@ fn one(mut programs: Vec<Program>) -> Result<Program> {
 }
 
 impl Program {
-    /// Asks the program a question about itself, like `handlers`, and returns the status and the answer.
+    /// Asks the program a question about itself, like `handlers`, and returns the status and the reply.
     pub(crate) fn ask(&self, question: &str) -> Result<(Option<i32>, Value)> {
         let asked = Command::new(&self.executable)
             .args(["kiket", question, "--json"])
@@ -152,7 +152,7 @@ impl Program {
         let mut running = asked.map_err(|error| {
             Error::new(Exit::Build, format!("`{}` does not run: {error}", self.executable.display()))
         })?;
-        let text = answer(&mut running);
+        let text = reply_of(&mut running);
         let status = if text.is_some() { running.wait()?.code() } else { end(&mut running) };
         let text = text.unwrap_or_default();
         let value = serde_json::from_slice(&text).map_err(|_| self.silent(question))?;
@@ -169,12 +169,12 @@ impl Program {
 }
 
 /// What the program prints until it closes its output; `None` if that takes too long.
-fn answer(running: &mut Child) -> Option<Vec<u8>> {
+fn reply_of(running: &mut Child) -> Option<Vec<u8>> {
     let output = running.stdout.take()?;
     let (send, receive) = channel();
     thread::spawn(move || {
         let mut text = Vec::new();
-        let _ = output.take(ANSWER).read_to_end(&mut text);
+        let _ = output.take(LARGEST_REPLY).read_to_end(&mut text);
         let _ = send.send(text);
     });
     receive.recv_timeout(PATIENCE).ok()
