@@ -28,7 +28,6 @@ mod pipeline;
 pub mod private;
 mod store;
 pub mod telemetry;
-mod traces;
 mod types;
 
 /// Decisions: the replies of guards.

@@ -14,8 +14,8 @@ use crate::{
     client::install_tls_provider,
     error::{HandlerError, Result, StartupError},
     extension::{Check, Extension, ExtensionBuilder, cli},
+    metrics::traces::traced,
     telemetry::{Log, flush_output, install_panic_hook, stderr},
-    traces::traced,
 };
 
 /// The names that the derives of models and payloads use.
@@ -49,7 +49,7 @@ macro_rules! __a_webhook_handler_is_a_free_function {
 pub mod traces {
     use tracing_subscriber::{Layer, Registry};
 
-    pub use crate::traces::{Attempt, Counts, Refusal, Traces, set};
+    pub use crate::metrics::traces::{Attempt, Counts, Refusal, Traces, set};
     use crate::{client, telemetry};
 
     /// Prepares the process: it has a TLS provider, and keeps the redactors of its extensions.

@@ -18,8 +18,7 @@ use super::{
 };
 use crate::{
     error::{ClientError, ClientErrorKind},
-    metrics::{Metrics, known_family},
-    traces::traced,
+    metrics::{Metrics, known_family, traces::traced},
     types::{Clock, Secret, VERSION_HEADER, after},
 };
 

@@ -44,8 +44,7 @@ use crate::{
     auth::Authentic,
     delivery::{Delivery, Request, Services},
     handler::{Registry, Route},
-    metrics::Metrics,
-    traces::traced,
+    metrics::{Metrics, traces::traced},
     types::{EventVersion, caught, caught_to_end},
 };
 
