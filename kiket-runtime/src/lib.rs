@@ -16,6 +16,8 @@ pub mod events;
 pub mod extension;
 pub mod handler;
 pub mod http;
+#[cfg(feature = "inbox")]
+pub mod inbox;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;

@@ -2,6 +2,8 @@
 
 use std::{any::type_name, borrow::Cow, panic::Location, sync::Arc, time::Duration};
 
+#[cfg(feature = "inbox")]
+use crate::handler::later::Later;
 use crate::{
     delivery::{Delivery, HandlerKey},
     error::{Place, Problem, ProblemId, Result},
@@ -44,6 +46,9 @@ pub struct Handler {
     pub(crate) scopes: Cow<'static, [Scope]>,
     pub(crate) dedupe: bool,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
+    /// Present where its deliveries are acknowledged first.
+    #[cfg(feature = "inbox")]
+    pub(crate) later: Option<Later>,
 }
 
 /// Prepares the extractors of a handler, and leaves it ready to run.
@@ -66,6 +71,8 @@ impl Handler {
             scopes: Cow::Borrowed(&[]),
             dedupe: true,
             middleware: Vec::new(),
+            #[cfg(feature = "inbox")]
+            later: None,
         };
         let (name, number) = (event.parse(), version.parse());
         if let Err(error) = &name {

@@ -4,6 +4,8 @@ mod context;
 mod declaration;
 mod extract;
 mod function;
+#[cfg(feature = "inbox")]
+mod later;
 mod middleware;
 mod payload;
 mod registration;
@@ -12,6 +14,8 @@ mod reply;
 mod secret;
 mod state;
 
+#[cfg(feature = "inbox")]
+pub use self::later::Later;
 pub(crate) use self::registry::{Registry, Route};
 pub use self::{
     context::Context,

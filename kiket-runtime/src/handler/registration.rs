@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, panic::Location};
 
+#[cfg(feature = "inbox")]
+use crate::handler::later::Later;
 use crate::{
     delivery::{Delivery, HandlerKey},
     error::Result,
@@ -26,6 +28,8 @@ pub struct Registration {
     pub(crate) scopes: &'static [Scope],
     pub(crate) dedupe: bool,
     pub(crate) middleware: fn(Handler) -> Handler,
+    #[cfg(feature = "inbox")]
+    pub(crate) later: Option<Later>,
 }
 
 inventory::collect!(Registration);
@@ -52,6 +56,8 @@ impl Registration {
             scopes: &[],
             dedupe: true,
             middleware: |handler| handler,
+            #[cfg(feature = "inbox")]
+            later: None,
         }
     }
 
@@ -105,6 +111,8 @@ impl From<&Registration> for Handler {
             scopes: Cow::Borrowed(registration.scopes),
             dedupe: registration.dedupe,
             middleware: Vec::new(),
+            #[cfg(feature = "inbox")]
+            later: registration.later.clone(),
         })
     }
 }

@@ -1,6 +1,8 @@
-//! The trait of deduplication stores, and its values: keys, leases, stored replies.
+//! The traits of deduplication stores and of inboxes, and their values: keys, leases, stored replies, rows.
 
 mod error;
+#[cfg(feature = "inbox")]
+pub(crate) mod inbox;
 mod key;
 mod lease;
 mod reply;
