@@ -1,6 +1,7 @@
 //! The trait of inboxes, and its values: accepted deliveries, their states, and leases on them.
 
 mod row;
+pub(crate) mod seal;
 mod work;
 
 use std::time::{Duration, SystemTime};
