@@ -72,6 +72,8 @@ pub fn context(parts: ContextParts) -> Option<Context> {
         states: TypeMap::default(),
         classifiers: Classifiers::default(),
         tasks: Tasks::default(),
+        #[cfg(feature = "inbox")]
+        inbox: None,
     };
     let token = parts.scopes.map(|scopes| {
         let auth = Auth::new(Grant { verified: true, scopes, ..Grant::default() });
@@ -82,7 +84,7 @@ pub fn context(parts: ContextParts) -> Option<Context> {
         Arc::new(HandlerKey { event: parts.event, version: parts.version }),
         parts.headers.into_iter().collect(),
         JsonText::new(parts.body.to_string().into()).ok()?,
-        Authentic { signed_at: parts.signed_at, secret: Some(0), token, undecided: None },
+        Authentic { signed_at: parts.signed_at, secret: Some(0), token, undecided: None, is_restored: false },
         after(parts.remaining),
     )))
 }

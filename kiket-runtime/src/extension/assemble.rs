@@ -151,6 +151,8 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
             states: options.states,
             classifiers: options.classifiers,
             tasks,
+            #[cfg(feature = "inbox")]
+            inbox: None,
         }),
         deduplicator,
         responder: Responder { redactor, undecodable: options.limits.undecodable },

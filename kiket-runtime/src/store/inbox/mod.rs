@@ -1,13 +1,16 @@
 //! The trait of inboxes, and its values: accepted deliveries, their states, and leases on them.
 
+mod handler;
 mod row;
+pub(crate) mod seal;
 mod work;
 
 use std::time::{Duration, SystemTime};
 
 pub use self::{
+    handler::HandlerName,
     row::{DeadReason, InboxCount, InboxFilter, InboxRow, Redrive, RowId, RowState, Swept, UnknownWord},
-    work::{Acceptance, ClaimRequest, ClaimedWork, HandlerName, NewWork, WorkEnd, WorkLease},
+    work::{Acceptance, ClaimRequest, ClaimedWork, NewWork, WorkEnd, WorkLease},
 };
 use super::{LeaseState, StoreFuture};
 

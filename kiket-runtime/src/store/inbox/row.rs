@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::work::HandlerName;
+use super::handler::HandlerName;
 use crate::store::DedupeKey;
 
 /// The number of a row, in the order in which rows were accepted.
