@@ -36,7 +36,10 @@ fn check_mistakes(args: &str, expected: &[&str]) {
 
 #[test]
 fn a_schedule_is_a_later_handler_with_times() {
-    check(r#""0 7 * * *""#, HANDLER, &expect![[r#"
+    check(
+        r#""0 7 * * *""#,
+        HANDLER,
+        &expect![[r#"
         async fn remind() {}
         const SUBMIT: _ = ::kiket::__private::Registration::new(
                 ::kiket::__private::schedule::name(::core::concat!("schedule:", "remind")),
@@ -67,7 +70,8 @@ fn a_schedule_is_a_later_handler_with_times() {
                     false,
                 ),
             );
-    "#]]);
+    "#]],
+    );
     check(
         r#""0 7 * * mon-fri", zone = "Europe/Berlin", catch_up, name = "reminder", timeout = "5m", attempts = 3, backoff = "10s..10m", middleware = [audit], crate = hooks"#,
         "#[cfg(unix)] async fn r#async(context: Context) -> kiket::Result<()> { Ok(()) }",
