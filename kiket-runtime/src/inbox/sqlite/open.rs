@@ -26,7 +26,7 @@ pub(super) enum Access {
 }
 
 /// How long a connection waits for the lock of another process.
-const BUSY: Duration = Duration::from_millis(2_500);
+const BUSY: Duration = Duration::from_secs(2);
 
 /// `kiket` in the header of the file.
 const APPLICATION: i32 = 0x6b69_6b74;

@@ -202,7 +202,8 @@ async fn a_lock_that_another_process_holds_is_named() {
     inbox.check().await.unwrap();
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = inbox.accept(&work(1), None).await.unwrap_err();
+    let threads = inbox.threads().unwrap();
+    let error = threads.writer.run(READING, |session| claim::accept(session, &work(1), None)).await.unwrap_err();
     assert!(error.to_string().contains("another process holds the lock"), "{error:?}");
     other.execute_batch("ROLLBACK").unwrap();
     assert!(matches!(inbox.accept(&work(1), None).await.unwrap(), Acceptance::Accepted(_)));
