@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{options::InboxOptions, sqlite::SqliteInbox};
+use super::{limits::InboxLimits, sqlite::SqliteInbox};
 use crate::store::{StoreError, inbox::Inbox};
 
 /// The inbox at a URL, as in `KIKET_INBOX_URL`. It opens nothing; [`Inbox::check`] does.
@@ -15,17 +15,17 @@ use crate::store::{StoreError, inbox::Inbox};
 /// ```
 ///
 /// ```
-/// use kiket_runtime::inbox::{InboxOptions, inbox_from_url};
+/// use kiket_runtime::inbox::{InboxLimits, inbox_from_url};
 ///
-/// assert!(inbox_from_url("sqlite:inbox.db", InboxOptions::default()).is_ok());
-/// assert!(inbox_from_url("mysql://localhost", InboxOptions::default()).is_err());
+/// assert!(inbox_from_url("sqlite:inbox.db", InboxLimits::default()).is_ok());
+/// assert!(inbox_from_url("mysql://localhost", InboxLimits::default()).is_err());
 /// ```
 ///
 /// # Errors
 ///
 /// When the URL is of no known form, or of an inbox that this program was built without. The error does not show the URL, which
 /// may have a password.
-pub fn inbox_from_url(url: &str, options: InboxOptions) -> Result<Arc<dyn Inbox>, StoreError> {
+pub fn inbox_from_url(url: &str, options: InboxLimits) -> Result<Arc<dyn Inbox>, StoreError> {
     match url.split_once(':') {
         Some(("sqlite", ":memory:")) => Ok(Arc::new(SqliteInbox::in_memory(options))),
         Some(("sqlite", path)) => {
@@ -42,7 +42,7 @@ pub fn inbox_from_url(url: &str, options: InboxOptions) -> Result<Arc<dyn Inbox>
     }
 }
 
-fn postgres(_: &str, _: InboxOptions) -> Result<Arc<dyn Inbox>, StoreError> {
+fn postgres(_: &str, _: InboxLimits) -> Result<Arc<dyn Inbox>, StoreError> {
     let error = StoreError::new("the inbox is in PostgreSQL, which this program was built without");
     Err(error
         .mend("switch the feature `postgres` of `kiket` on: `cargo add kiket --features inbox,postgres`"))
@@ -54,7 +54,7 @@ fn postgres(_: &str, _: InboxOptions) -> Result<Arc<dyn Inbox>, StoreError> {
 ///
 /// As of [`inbox_from_url`].
 pub fn schema(url: &str) -> Result<&'static str, StoreError> {
-    inbox_from_url(url, InboxOptions::default()).map(|_| SqliteInbox::SCHEMA)
+    inbox_from_url(url, InboxLimits::default()).map(|_| SqliteInbox::SCHEMA)
 }
 
 #[cfg(test)]
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     fn error(url: &str) -> String {
-        inbox_from_url(url, InboxOptions::default())
+        inbox_from_url(url, InboxLimits::default())
             .err()
             .unwrap_or_else(|| panic!("{url} is read"))
             .to_string()
