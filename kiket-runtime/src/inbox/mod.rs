@@ -4,6 +4,11 @@
 //! the handler, with retries of its own. [`Inbox`] is the trait of the engines; test one of your own with
 //! `kiket::testing::inbox_conformance`.
 
+#[cfg(feature = "postgres")]
+mod postgres;
+
+#[cfg(feature = "postgres")]
+pub use self::postgres::PostgresInbox;
 pub use crate::store::inbox::{
     Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxCount, InboxFilter, InboxRow,
     NewWork, Redrive, RowId, RowState, Swept, UnknownWord, WorkEnd, WorkLease,
