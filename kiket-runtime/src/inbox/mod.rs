@@ -5,10 +5,18 @@
 //! `kiket::testing::inbox_conformance`.
 
 mod limits;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sqlite;
 mod url;
 
-pub use self::{limits::InboxLimits, sqlite::SqliteInbox, url::inbox_from_url};
+#[cfg(feature = "postgres")]
+pub use self::postgres::PostgresInbox;
+pub use self::{
+    limits::InboxLimits,
+    sqlite::SqliteInbox,
+    url::{inbox_from_url, schema},
+};
 pub use crate::store::inbox::{
     Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxCount, InboxFilter, InboxRow,
     NewWork, Redrive, RowId, RowState, Swept, UnknownWord, WorkEnd, WorkLease,
