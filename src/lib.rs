@@ -71,6 +71,8 @@ pub use kiket_macros::{Event, Model, Retry, webhook};
 #[doc(alias = "redelivery")]
 #[doc(inline)]
 pub use kiket_runtime::dedupe;
+#[cfg(feature = "inbox")]
+pub use kiket_runtime::inbox;
 pub use kiket_runtime::{
     Client, Context, Decision, Delivery, Error, Event, EventName, EventVersion, Extension, ExtensionBuilder,
     FromDelivery, Handler, HandlerError, Headers, IntoReply, Json, Payload, PayloadRejection, RawBody, Reply,
@@ -222,12 +224,12 @@ pub mod middleware {
 
 /// Startup: the errors that keep an extension from starting, each with its place and its fix, and the report of a start.
 pub mod startup {
+    #[cfg(feature = "inbox")]
+    pub use kiket_runtime::extension::{LaterReport, ScheduleReport};
     pub use kiket_runtime::{
         error::{Place, Problem, ProblemId, StartupError},
         extension::{HandlerReport, Report},
     };
-    #[cfg(feature = "inbox")]
-    pub use kiket_runtime::extension::{LaterReport, ScheduleReport};
 }
 
 /// Telemetry and logging: records of deliveries, counters, and the log of `kiket::main!`.

@@ -10,7 +10,7 @@ use crate::{
     error::{Findings, Place, Problem, ProblemId},
     extension::options::{Options, setters},
     handler::{Registry, Route},
-    inbox::{self, inbox_from_url},
+    inbox::{InboxLimits, inbox_from_url},
     manifest::Manifest,
     store::{
         KeySpace, StoreError,
@@ -102,7 +102,7 @@ pub(super) fn open(
                     "deliveries of `later` handlers are stored in `{DEFAULT_INBOX}`; `KIKET_INBOX_URL` names another inbox"
                 ));
             }
-            let mut limits = inbox::InboxOptions::default();
+            let mut limits = InboxLimits::default();
             limits.is_ephemeral = read.is_ephemeral;
             inbox_from_url(read.url.as_ref().map_or(DEFAULT_INBOX, Secret::expose), limits)
         },

@@ -24,7 +24,8 @@ async fn both() -> Result<(), std::io::Error> {
 async fn absent() {}
 
 fn builder() -> ExtensionBuilder {
-    let builder = Extension::builder().webhook_secret("sh_123").without_manifest().id("com.example.schedules");
+    let builder =
+        Extension::builder().webhook_secret("sh_123").without_manifest().id("com.example.schedules");
     let builder = builder.inbox(|inbox| inbox.url("sqlite::memory:").without_secrets());
     kiket_runtime::internals::only_of_module(builder, module_path!())
 }
@@ -40,7 +41,14 @@ fn schedules_are_registered_apart_from_handlers() {
         .map(|schedule| {
             let later = schedule.handler.later.as_ref().unwrap();
             let function = schedule.handler.function.rsplit("::").next().unwrap().to_owned();
-            (&*schedule.name, &*schedule.pattern, &*schedule.zone, schedule.catches_up, later.attempts, function)
+            (
+                &*schedule.name,
+                &*schedule.pattern,
+                &*schedule.zone,
+                schedule.catches_up,
+                later.attempts,
+                function,
+            )
         })
         .collect();
     assert_eq!(
@@ -64,14 +72,12 @@ fn schedules_are_registered_apart_from_handlers() {
     }
 }
 
-#[test]
-fn no_delivery_finds_a_schedule() {
+#[tokio::test]
+async fn no_delivery_finds_a_schedule() {
     let extension = kiket::testing::TestExtension::new(builder()).unwrap();
-    crate::now::now(async {
-        for event in ["schedule:remind", "remind"] {
-            let delivery = kiket::testing::delivery(event, "v1", &json!({}));
-            let status = extension.deliver(delivery).await.status();
-            assert!([400, 404].contains(&status.as_u16()), "{event}: {status}");
-        }
-    });
+    for event in ["schedule:remind", "remind"] {
+        let delivery = kiket::testing::delivery(event, "v1", &json!({}));
+        let status = extension.deliver(delivery).await.status();
+        assert!([400, 404].contains(&status.as_u16()), "{event}: {status}");
+    }
 }

@@ -10,12 +10,12 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{disk, failure::Failure};
-use crate::{inbox::options::InboxOptions, store::StoreError};
+use crate::{inbox::limits::InboxLimits, store::StoreError};
 
 /// The file of an inbox, or none in memory.
 pub(super) struct File {
     pub(super) path: Option<PathBuf>,
-    pub(super) options: InboxOptions,
+    pub(super) options: InboxLimits,
 }
 
 /// Whether a connection writes.
@@ -26,7 +26,7 @@ pub(super) enum Access {
 }
 
 /// How long a connection waits for the lock of another process.
-const BUSY: Duration = Duration::from_millis(2_500);
+const BUSY: Duration = Duration::from_secs(2);
 
 /// `kiket` in the header of the file.
 const APPLICATION: i32 = 0x6b69_6b74;
