@@ -4,10 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::{
-    extension::report::HandlerReport,
-    handler::{Later, Registry},
-};
+use crate::handler::{Later, Registry, Schedule};
 
 /// How the deliveries of a handler are worked on after they were acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +32,22 @@ pub struct ScheduleReport {
     pub zone: String,
     /// Whether each slot that was missed runs, not the last one alone.
     pub catches_up: bool,
-    /// Its function, place, timeout and attempts.
-    pub handler: HandlerReport,
+    /// The path of the function.
+    pub function: String,
+    /// The file of the registration.
+    pub file: String,
+    /// The line in the file.
+    pub line: u32,
+    /// The timeout of an attempt.
+    pub timeout: Duration,
+    /// The attempts at a slot.
+    pub later: LaterReport,
+}
+
+impl Default for LaterReport {
+    fn default() -> Self {
+        Self::from(&Later::new())
+    }
 }
 
 impl From<&Later> for LaterReport {
@@ -68,24 +79,28 @@ impl LaterReport {
 impl ScheduleReport {
     pub(super) fn all(registry: &Registry) -> Vec<Self> {
         let schedules = registry.schedules().iter();
-        let report = |schedule: &crate::handler::Schedule| Self {
+        let report = |schedule: &Schedule| Self {
             name: schedule.route.key.event.schedule().unwrap_or_default().to_owned(),
             pattern: schedule.times.pattern.text.to_owned(),
             zone: schedule.times.zone.to_owned(),
             catches_up: schedule.times.catches_up,
-            handler: HandlerReport::new(&schedule.route),
+            function: schedule.route.handler.function.clone().into_owned(),
+            file: schedule.route.handler.place.file().to_owned(),
+            line: schedule.route.handler.place.line(),
+            timeout: schedule.route.timeout,
+            later: schedule.route.handler.later.as_ref().map(LaterReport::from).unwrap_or_default(),
         };
         schedules.map(report).collect()
     }
 
     pub(super) fn to_json(&self) -> Value {
-        let Self { name, pattern, zone, catches_up, handler } = self;
+        let Self { name, pattern, zone, catches_up, function, file, line, timeout, later } = self;
         let mut value = json!({
             "name": name, "pattern": pattern, "zone": zone, "catches_up": catches_up,
-            "function": handler.function, "file": handler.file, "line": handler.line,
-            "timeout_ms": u64::try_from(handler.timeout.as_millis()).unwrap_or(u64::MAX),
+            "function": function, "file": file, "line": line,
+            "timeout_ms": u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
         });
-        handler.later.iter().for_each(|later| later.add_to(&mut value));
+        later.add_to(&mut value);
         value
     }
 }
@@ -106,13 +121,9 @@ impl fmt::Display for Schedules<'_> {
         let zone = widest("zone", |schedule| &schedule.zone);
         writeln!(f, "\n  {:name$}  {:pattern$}  {:zone$}  place", "schedule", "times", "zone")?;
         for schedule in self.0 {
-            let ScheduleReport { name: n, pattern: p, zone: z, catches_up, handler } = schedule;
+            let ScheduleReport { name: n, pattern: p, zone: z, catches_up, file, line, .. } = schedule;
             let catches_up = if *catches_up { "  catches up" } else { "" };
-            writeln!(
-                f,
-                "  {n:name$}  {p:pattern$}  {z:zone$}  {}:{}{catches_up}",
-                handler.file, handler.line
-            )?;
+            writeln!(f, "  {n:name$}  {p:pattern$}  {z:zone$}  {}:{}{catches_up}", file, line)?;
         }
         Ok(())
     }

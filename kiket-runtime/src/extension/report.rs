@@ -217,8 +217,7 @@ pub(super) fn announce(report: &Report, addresses: &[SocketAddr], metrics: &[Soc
         );
     }
     #[cfg(feature = "inbox")]
-    for ScheduleReport { name, pattern, zone, handler, .. } in &report.schedules {
-        let HandlerReport { function, file, line, .. } = handler;
+    for ScheduleReport { name, pattern, zone, function, file, line, .. } in &report.schedules {
         tracing::info!(schedule = name, times = pattern, zone, handler = function, file, line, "schedule");
     }
     if *authentication == Authentication::Token {

@@ -11,6 +11,7 @@ mod payload;
 mod registration;
 mod registry;
 mod reply;
+mod route;
 #[cfg(feature = "inbox")]
 mod schedule;
 mod secret;
@@ -18,7 +19,6 @@ mod state;
 
 #[cfg(feature = "inbox")]
 pub use self::later::Later;
-pub(crate) use self::registry::{Registry, Route};
 #[cfg(feature = "inbox")]
 pub(crate) use self::schedule::Schedule;
 pub use self::{
@@ -33,4 +33,5 @@ pub use self::{
     secret::{RequiredSecret, SecretKey},
     state::State,
 };
+pub(crate) use self::{registry::Registry, route::Route};
 pub use crate::types::{Timeout, TimeoutError};

@@ -7,9 +7,8 @@ use crate::handler::schedule::Schedule;
 use crate::{
     delivery::HandlerKey,
     error::{Place, Problem, ProblemId},
-    handler::{declaration::Handler, middleware::Middleware},
-    metrics::Handled,
-    types::{Timeout, VersionKey},
+    handler::{declaration::Handler, middleware::Middleware, route::Route},
+    types::VersionKey,
 };
 
 /// All handlers of an extension, by event and version.
@@ -19,16 +18,6 @@ pub(crate) struct Registry {
     /// By name.
     #[cfg(feature = "inbox")]
     schedules: Vec<Schedule>,
-}
-
-/// A handler as deliveries find it.
-pub(crate) struct Route {
-    pub(crate) key: Arc<HandlerKey>,
-    /// Its own, or that of the extension.
-    pub(crate) timeout: Duration,
-    pub(crate) handler: Handler,
-    /// Counts its deliveries, where there are metrics.
-    pub(crate) metrics: Option<Box<Handled>>,
 }
 
 impl Registry {
@@ -53,7 +42,7 @@ impl Registry {
             if let Some(times) = handler.schedule {
                 match schedules.iter().find(|schedule| schedule.route.key.event == key.event) {
                     Some(other) => problems.push(taken(&key, &handler, &other.route.handler)),
-                    None => match Schedule::new(route(key, handler, middleware, &timeout), times) {
+                    None => match Schedule::new(Route::new(key, handler, middleware, &timeout), times) {
                         Ok(schedule) => schedules.push(schedule),
                         Err(problem) => problems.push(problem),
                     },
@@ -65,7 +54,7 @@ impl Registry {
                 problems.push(taken(&key, &handler, &other.handler));
                 continue;
             }
-            routes.push(Arc::new(route(key, handler, middleware, &timeout)));
+            routes.push(Arc::new(Route::new(key, handler, middleware, &timeout)));
         }
         #[cfg(feature = "inbox")]
         schedules.sort_by(|one, other| one.route.key.event.cmp(&other.route.key.event));
@@ -107,22 +96,6 @@ impl Registry {
         routes.sort_by_cached_key(|route| (route.key.event.clone(), route.key.version.to_string()));
         routes
     }
-}
-
-/// The route of a handler; `middleware` and `timeout` are those of the extension.
-fn route(
-    key: HandlerKey,
-    mut handler: Handler,
-    middleware: &[Arc<dyn Middleware>],
-    timeout: &impl Fn(&HandlerKey) -> Duration,
-) -> Route {
-    handler.middleware.splice(..0, middleware.iter().cloned());
-    #[cfg(feature = "inbox")]
-    {
-        handler.dedupe &= handler.later.is_none(); // the inbox knows what it accepted before
-    }
-    let timeout = Timeout::from(handler.timeout.unwrap_or_else(|| timeout(&key))).duration();
-    Route { key: Arc::new(key), timeout, handler, metrics: None }
 }
 
 fn taken(key: &HandlerKey, handler: &Handler, other: &Handler) -> Problem {

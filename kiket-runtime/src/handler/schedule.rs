@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use crate::{
     error::{Place, Problem, ProblemId},
-    handler::registry::Route,
+    handler::route::Route,
     types::schedule::{ScheduleTimes, Timetable},
 };
 

@@ -39,14 +39,13 @@ fn schedules_are_registered_apart_from_handlers() {
         .schedules
         .iter()
         .map(|schedule| {
-            let later = schedule.handler.later.as_ref().unwrap();
-            let function = schedule.handler.function.rsplit("::").next().unwrap().to_owned();
+            let function = schedule.function.rsplit("::").next().unwrap().to_owned();
             (
                 &*schedule.name,
                 &*schedule.pattern,
                 &*schedule.zone,
                 schedule.catches_up,
-                later.attempts,
+                schedule.later.attempts,
                 function,
             )
         })
