@@ -175,6 +175,8 @@ pub mod guard {
 #[doc(alias = "extract")]
 #[doc(alias = "shared state")]
 pub mod handler {
+    #[cfg(feature = "inbox")]
+    pub use kiket_runtime::handler::Later;
     pub use kiket_runtime::handler::{
         AsyncHandler, Context, FromDelivery, Handler, HandlerFuture, IntoReply, Json, Payload, RawBody,
         Reply, RequiredSecret, Requirements, SecretKey, State, Timeout, TimeoutError,

@@ -95,6 +95,10 @@ ids! {
     OwnRoutes = "0212",
     /// The prefix of the routes is not a path.
     PathPrefix = "0213",
+    /// A `later` handler returns a reply.
+    LaterReply = "0214",
+    /// The lane of a `later` handler is not a path in the body.
+    LaterLane = "0215",
 
     // Handlers and the manifest.
     /// A handler handles an event that the manifest does not declare.
