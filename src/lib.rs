@@ -158,6 +158,8 @@ pub mod error {
 /// Describing an extension: the builder, and its groups of options.
 #[doc(alias = "builder")]
 pub mod extension {
+    #[cfg(feature = "inbox")]
+    pub use kiket_runtime::extension::InboxOptions;
     pub use kiket_runtime::extension::{
         ClientOptions, DedupeOptions, Extension, ExtensionBuilder, HttpOptions, Shutdown, TelemetryOptions,
     };

@@ -30,7 +30,11 @@ const KEPT: Later = Later::new();
 #[test]
 fn they_are_registered_with_their_options() {
     let registered = crate::registered::registered(module_path!(), |builder| {
-        builder.handler(kiket::Handler::new("issue.moved", "v1", async || ()).later(KEPT))
+        let kept = kiket::Handler::new("issue.moved", "v1", async || ()).later(KEPT);
+        builder
+            .id("com.example.later")
+            .inbox(|inbox| inbox.url("sqlite::memory:").without_secrets())
+            .handler(kept)
     });
     assert_eq!(
         registered,

@@ -91,7 +91,7 @@ pub struct ClaimedWork {
     pub attempt: u32,
     /// How often its process died while the handler ran.
     pub crashes: u32,
-    /// How long ago it was accepted.
+    /// How long ago it was accepted, or, with a delay, how long ago that was over; zero before that.
     pub age: Duration,
     /// The delivery, as it was accepted.
     pub content: Bytes,
