@@ -69,6 +69,10 @@ pub use kiket_macros::{Event, Model, Retry, webhook};
 #[doc(alias = "redelivery")]
 #[doc(inline)]
 pub use kiket_runtime::dedupe;
+#[cfg(feature = "inbox")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inbox")))]
+#[doc(inline)]
+pub use kiket_runtime::inbox;
 pub use kiket_runtime::{
     Client, Context, Decision, Delivery, Error, Event, EventName, EventVersion, Extension, ExtensionBuilder,
     FromDelivery, Handler, HandlerError, Headers, IntoReply, Json, Payload, PayloadRejection, RawBody, Reply,

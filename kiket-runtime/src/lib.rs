@@ -31,6 +31,8 @@ pub mod private;
 mod store;
 pub mod telemetry;
 mod types;
+#[cfg(feature = "inbox")]
+mod worker;
 
 /// Decisions: the replies of guards.
 pub mod guard {

@@ -34,6 +34,8 @@ mod dedupe_store_conformance;
 mod delivery;
 mod extension;
 mod fixtures;
+#[cfg(feature = "inbox")]
+mod inbox;
 mod platform;
 mod response;
 mod setters;
@@ -50,6 +52,9 @@ pub use self::{
     response::TestResponse,
     token::TokenIssuer,
 };
+
+#[cfg(feature = "inbox")]
+pub use self::inbox::{DeferredRun, MemoryInbox, TestInbox};
 
 /// The names that the expansion of `#[kiket::replay]` and the developer tool use. Nothing here is stable.
 #[doc(hidden)]

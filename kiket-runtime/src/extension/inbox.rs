@@ -6,11 +6,12 @@ use tokio::sync::Notify;
 
 use crate::{
     config::{Config, DEFAULT_INBOX, Given, InboxConfig, Use},
-    delivery::InboxService,
+    delivery::{InboxService, LaterHandler},
     error::{Findings, Place, Problem, ProblemId},
     extension::options::{Options, setters},
     handler::Route,
     manifest::Manifest,
+    metrics::InboxCounts,
     store::{
         KeySpace, StoreError,
         inbox::{
@@ -76,6 +77,7 @@ pub(super) fn open(
     let deferred = || routes.iter().filter(|route| route.handler.later.is_some());
     deferred().next()?;
     let given = mem::take(&mut options.inbox);
+    options.inbox.workers = given.workers;
     let read = InboxConfig::combine(given.layer, &options.environment, found);
     if config.id.as_deref().is_none_or(|id| id.trim().is_empty()) {
         found.problems.push(without_id());
@@ -110,12 +112,21 @@ pub(super) fn open(
         space: space.name().to_owned(),
         clock: clock.clone(),
         woken: Notify::new(),
+        counts: InboxCounts::default(),
     };
     Some(Opened { service: Arc::new(service), secrets: read.secrets().cloned().collect() })
 }
 
 fn at_url(_: &str, _: bool) -> Result<Arc<dyn Inbox>, StoreError> {
     Err(StoreError::new("this build has no engine"))
+}
+
+/// What work that is scheduled needs of its handler.
+pub(super) fn later_handler(route: &Arc<Route>) -> LaterHandler {
+    let later = route.handler.later.as_ref();
+    let lane = later.and_then(|later| later.lane.as_deref()).map(str::to_owned);
+    let blocks_lane = later.is_some_and(|later| later.blocks_lane);
+    LaterHandler { key: Arc::clone(&route.key), lane, blocks_lane }
 }
 
 fn without_id() -> Problem {

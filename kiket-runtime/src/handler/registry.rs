@@ -48,6 +48,10 @@ impl Registry {
                 continue;
             }
             handler.middleware.splice(..0, middleware.iter().cloned());
+            #[cfg(feature = "inbox")]
+            {
+                handler.dedupe &= handler.later.is_none(); // the inbox knows what it accepted before
+            }
             let timeout = Timeout::from(handler.timeout.unwrap_or_else(|| timeout(&key))).duration();
             routes.push(Arc::new(Route { key: Arc::new(key), timeout, handler, metrics: None }));
         }
@@ -64,6 +68,12 @@ impl Registry {
     /// The handler of `event` in `version`.
     pub(crate) fn find(&self, event: &str, version: VersionKey) -> Option<&Arc<Route>> {
         self.by_event.get(event)?.iter().find(|route| route.key.version.key() == version)
+    }
+
+    /// The routes whose handlers run later.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn deferred(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.by_event.values().flatten().filter(|route| route.handler.later.is_some())
     }
 
     /// All routes, by event and then by version.

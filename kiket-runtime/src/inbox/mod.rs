@@ -4,6 +4,7 @@
 //! the handler, with retries of its own. [`Inbox`] is the trait of the engines; test one of your own with
 //! `kiket::testing::inbox_conformance`.
 
+pub use crate::delivery::InboxHandle;
 pub use crate::store::inbox::{
     Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxCount, InboxFilter, InboxRow,
     NewWork, Redrive, RowId, RowState, Swept, UnknownWord, WorkEnd, WorkLease,
