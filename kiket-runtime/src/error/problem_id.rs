@@ -101,6 +101,10 @@ ids! {
     LaterLane = "0215",
     /// A `later` handler handles an event whose response Kiket acts on.
     LaterDecides = "0216",
+    /// Two schedules have the same name.
+    DuplicateSchedule = "0217",
+    /// The time zone of a schedule is none that there is.
+    ScheduleZone = "0218",
 
     // Handlers and the manifest.
     /// A handler handles an event that the manifest does not declare.
