@@ -13,6 +13,7 @@ mod explain;
 mod extension;
 mod handlers;
 mod http;
+mod inbox;
 mod input;
 mod known;
 mod man;
