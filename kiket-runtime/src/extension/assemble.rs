@@ -86,9 +86,8 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     found.problems.extend(options.http.own_routes.collisions(&options.http.prefix, endpoints, keys));
     #[cfg(feature = "inbox")]
     let inbox = registry.as_ref().and_then(|registry| {
-        let routes = registry.routes();
-        found.problems.extend(inbox::deciding(manifest.as_ref(), &routes));
-        inbox::open(&mut options, config.as_ref()?, &routes, &clock, &mut found)
+        found.problems.extend(inbox::deciding(manifest.as_ref(), &registry.routes()));
+        inbox::open(&mut options, config.as_ref()?, registry, &clock, &mut found)
     });
     let Findings { problems, warnings } = found;
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
@@ -127,7 +126,7 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
     #[cfg(feature = "inbox")]
     let (inbox, inbox_secrets) = checked.inbox.map(|inbox| (inbox.service, inbox.secrets)).unzip();
     #[cfg(not(feature = "inbox"))]
-    let inbox_secrets = None;
+    let inbox_secrets = None::<Vec<Secret>>;
     let Checked { config, manifest, mut registry, deduplicator, metrics, clock, mut warnings, .. } = checked;
     options.http.metrics.clone_from(&config.metrics);
     if config.metrics.is_some() {

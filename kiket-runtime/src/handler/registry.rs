@@ -82,6 +82,12 @@ impl Registry {
         for route in self.by_event.values_mut().flatten().filter_map(Arc::get_mut) {
             route.metrics = Some(Box::default());
         }
+        #[cfg(feature = "inbox")]
+        for schedule in &mut self.schedules {
+            if let Some(route) = Arc::get_mut(&mut schedule.route) {
+                route.metrics = Some(Box::default());
+            }
+        }
     }
 
     /// The handler of `event` in `version`.
