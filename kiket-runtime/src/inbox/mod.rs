@@ -5,7 +5,7 @@
 //! `kiket::testing::inbox_conformance`.
 
 #[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod postgres;
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresInbox;

@@ -4,7 +4,11 @@ mod row;
 pub(crate) mod seal;
 mod work;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 pub use self::{
     row::{DeadReason, InboxCount, InboxFilter, InboxRow, Redrive, RowId, RowState, Swept, UnknownWord},
@@ -114,6 +118,12 @@ pub trait Inbox: Send + Sync + 'static {
     fn notified<'s>(&'s self, space: &'s str) -> StoreFuture<'s, ()> {
         let _ = space;
         Box::pin(std::future::pending())
+    }
+
+    /// The transactions of handlers, in the database of the inbox.
+    #[doc(hidden)]
+    fn transactions(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
     }
 
     /// Whether the inbox can be used. kiket calls it at the start.
