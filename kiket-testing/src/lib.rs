@@ -34,11 +34,15 @@ mod dedupe_store_conformance;
 mod delivery;
 mod extension;
 mod fixtures;
+#[cfg(feature = "inbox")]
+mod inbox_conformance;
 mod platform;
 mod response;
 mod setters;
 mod token;
 
+#[cfg(feature = "inbox")]
+pub use self::inbox_conformance::inbox_conformance;
 pub use self::{
     capture::{Capture, CaptureError, CapturedCall, CapturedResponse, Content, Leak, Recording},
     context::{ContextBuilder, context},
@@ -51,8 +55,11 @@ pub use self::{
     token::TokenIssuer,
 };
 
-/// The names that the expansion of `#[kiket::replay]` uses. Nothing here is stable.
+/// The names that the expansion of `#[kiket::replay]` and the developer tool use. Nothing here is stable.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::capture::replay::{Replayed, replay, replay_new};
+    pub use crate::capture::{
+        Keyring,
+        replay::{Replayed, replay, replay_new},
+    };
 }

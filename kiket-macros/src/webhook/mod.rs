@@ -5,6 +5,7 @@ mod declared;
 mod event;
 mod expand;
 mod handler;
+mod later;
 mod parts;
 #[cfg(test)]
 mod tests;

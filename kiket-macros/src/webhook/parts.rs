@@ -5,7 +5,18 @@ use proc_macro2::{Ident, Spacing, TokenStream, TokenTree};
 use syn::Result;
 
 /// The keys of the attribute; without its `=` each is a key still, and not the event.
-const KEYS: [&str; 6] = ["version", "timeout", "scopes", "dedupe", "middleware", "crate"];
+const KEYS: [&str; 10] = [
+    "version",
+    "timeout",
+    "scopes",
+    "dedupe",
+    "middleware",
+    "attempts",
+    "backoff",
+    "lane",
+    "on_dead",
+    "crate",
+];
 
 const VALUELESS: &str = "a key and its value are joined by `=`, like `version = \"v1\"`";
 

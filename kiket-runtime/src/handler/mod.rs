@@ -5,7 +5,7 @@ mod declaration;
 mod extract;
 mod function;
 #[cfg(feature = "inbox")]
-mod later;
+pub(crate) mod later;
 mod middleware;
 mod payload;
 mod registration;

@@ -1,5 +1,7 @@
 //! Registrations: what `#[kiket::webhook]` adds to the list of all handlers of a program.
 
+#[cfg(feature = "inbox")]
+use std::mem;
 use std::{borrow::Cow, panic::Location};
 
 #[cfg(feature = "inbox")]
@@ -89,6 +91,15 @@ impl Registration {
         self
     }
 
+    /// Defers the work.
+    #[cfg(feature = "inbox")]
+    #[must_use]
+    pub const fn later(mut self, later: Later) -> Self {
+        // No destructor runs when the program is compiled.
+        mem::forget(mem::replace(&mut self.later, Some(later)));
+        self
+    }
+
     /// The crate that the function is written in.
     pub(crate) fn crate_name(&self) -> &'static str {
         self.function.split("::").next().unwrap_or(self.function)
@@ -113,6 +124,8 @@ impl From<&Registration> for Handler {
             middleware: Vec::new(),
             #[cfg(feature = "inbox")]
             later: registration.later.clone(),
+            #[cfg(feature = "inbox")]
+            has_reply: false,
         })
     }
 }

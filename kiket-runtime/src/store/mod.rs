@@ -112,7 +112,7 @@ pub enum LeaseState {
 }
 
 /// The longest duration that a store gets: ten years, so that no time overflows.
-const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
+pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 /// A duration as stores count it.
 pub(crate) fn countable(duration: Duration) -> Duration {
