@@ -101,6 +101,10 @@ ids! {
     LaterLane = "0215",
     /// A `later` handler handles an event whose response Kiket acts on.
     LaterDecides = "0216",
+    /// A handler takes a transaction, and there is no PostgreSQL to end it in.
+    TransactionStore = "0219",
+    /// Handlers take transactions of two databases.
+    TwoDatabases = "0220",
 
     // Handlers and the manifest.
     /// A handler handles an event that the manifest does not declare.

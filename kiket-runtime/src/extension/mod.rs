@@ -15,6 +15,8 @@ mod options;
 mod registration;
 mod report;
 mod requirements;
+#[cfg(feature = "postgres")]
+mod transactions;
 
 pub(crate) use self::check::Check;
 #[cfg(feature = "inbox")]
