@@ -7,6 +7,8 @@ pub use inventory::submit;
 /// The grammars of `later`.
 #[cfg(feature = "inbox")]
 pub use crate::handler::later::grammar as later;
+#[cfg(feature = "inbox")]
+pub use crate::types::schedule::{ScheduleTimes, schedule_grammar as schedule};
 // `later!` reports that the feature is missing; what the function returns is judged with it.
 #[cfg(not(feature = "inbox"))]
 pub use crate::handler::IntoReply as NoReply;

@@ -3,12 +3,11 @@
 use super::{
     event::{EVENT, Event},
     later::{self, Later},
-    parts::setting,
 };
 use crate::{
     diagnostics::{all, both, fill, mistake},
     krate,
-    parts::split_at_commas,
+    parts::{setting, split_at_commas},
 };
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
@@ -35,7 +34,7 @@ pub(super) struct Args {
     pub(super) dedupe: Option<LitBool>,
     pub(super) middleware: Option<Vec<Expr>>,
     /// Whether its deliveries are acknowledged first, and how they are worked on then.
-    pub(super) later: Option<Later>,
+    pub(super) later: Option<(Ident, Later)>,
     /// The event, where `declared` says that the manifest has it.
     pub(super) declared: Option<(Ident, LitStr)>,
     /// Where `kiket` is.
@@ -46,16 +45,30 @@ const EMPTY: &str =
     "a webhook names its event and the event's version, like `\"issue.created\", version = \"v1\"`";
 const NO_VERSION: &str = "a webhook names the version of its event, like `version = \"v1\"`";
 const VERSION: &str = "the version of an event is a string literal, like `version = \"v1\"`";
-const TIMEOUT: &str = "a timeout is a string literal, like `timeout = \"5s\"`";
+pub(crate) const TIMEOUT: &str = "a timeout is a string literal, like `timeout = \"5s\"`";
 const SCOPES: &str = "scopes are an array of string literals, like `scopes = [\"issues:read\"]`";
 const DEDUPE: &str = "deduplication is `true` or `false`, like `dedupe = false`";
-const MIDDLEWARE: &str = "middleware is a list of expressions, like `middleware = [audit, Limit::new(5)]`";
+pub(crate) const MIDDLEWARE: &str =
+    "middleware is a list of expressions, like `middleware = [audit, Limit::new(5)]`";
 const DECLARED: &str =
     "`declared` has no value: it stands alone, like `\"issue.created\", version = \"v1\", declared`";
 const WORD: &str = "`later` has no value: it stands alone, like `\"issue.created\", version = \"v1\", later`";
 const UNTEXTUAL: &str = "`declared` looks for the text of the event in the manifest: write the event as text, like `\"issue.created\"`";
 const KEYS: &str = "the keys of a webhook are `version`, `timeout`, `scopes`, `dedupe`, `middleware`, `declared`, `crate`, \
                     `later` and beside it `attempts`, `backoff`, `lane` and `on_dead`";
+/// Without its `=` each is a key still, and not the event.
+const KEYS_WITH_VALUES: [&str; 10] = [
+    "version",
+    "timeout",
+    "scopes",
+    "dedupe",
+    "middleware",
+    "attempts",
+    "backoff",
+    "lane",
+    "on_dead",
+    "crate",
+];
 const KEYLESS: &str = "what follows the event has a key, like `version = \"v1\"`";
 
 impl Args {
@@ -94,7 +107,7 @@ impl Found {
                 _ => {}
             }
         }
-        let Some((key, value)) = setting(part) else { return self.take_keyless(at, part) };
+        let Some((key, value)) = setting(part, &KEYS_WITH_VALUES) else { return self.take_keyless(at, part) };
         let name = key.to_string();
         match name.as_str() {
             "version" => fill(&mut self.version, &key, value.and_then(|value| string(&value, VERSION))),
@@ -147,7 +160,7 @@ impl Found {
     }
 }
 
-pub(super) fn string(tokens: &TokenStream, rule: &str) -> Result<LitStr> {
+pub(crate) fn string(tokens: &TokenStream, rule: &str) -> Result<LitStr> {
     parse2(tokens.clone()).map_err(|_| mistake(tokens, rule))
 }
 
@@ -165,7 +178,7 @@ fn strings(tokens: &TokenStream, rule: &str) -> Result<Vec<LitStr>> {
     all(split_at_commas(elements).iter().map(|element| string(element, rule)))
 }
 
-fn list(tokens: &TokenStream, rule: &str) -> Result<Vec<Expr>> {
+pub(crate) fn list(tokens: &TokenStream, rule: &str) -> Result<Vec<Expr>> {
     let list: ExprArray = parse2(tokens.clone()).map_err(|_| mistake(tokens, rule))?;
     Ok(list.elems.into_iter().collect())
 }

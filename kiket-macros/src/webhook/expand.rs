@@ -46,7 +46,7 @@ pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
         #dedupe
         #middleware
     };
-    let later = args.later.as_ref().map(|later| later.around(krate, &registration));
+    let later = args.later.as_ref().map(|(word, later)| later.around(word, krate, &registration));
     let registration = later.unwrap_or(registration);
     quote_spanned! {site()=>
         #(#conditions)*
@@ -57,14 +57,14 @@ pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
 }
 
 /// A text of the attribute as its value; an invalid one is reported under the text.
-fn from_static(krate: &Path, r#type: &str, text: &LitStr) -> TokenStream {
+pub(crate) fn from_static(krate: &Path, r#type: &str, text: &LitStr) -> TokenStream {
     let place = at(text.span());
     let (krate, r#type) = (krate::at(place, krate), Ident::new(r#type, place));
     quote_spanned!(place=> #krate::__private::#r#type::from_static(#text))
 }
 
 /// The middleware around the function; an expression that is none is reported where it stands.
-fn around(middleware: &[Expr]) -> TokenStream {
+pub(crate) fn around(middleware: &[Expr]) -> TokenStream {
     let middleware = middleware.iter().map(|middleware| {
         let place = ends(middleware).0;
         quote_spanned!(place=> .middleware(#middleware))
@@ -81,7 +81,7 @@ fn name_of(krate: &Path, r#type: &TypePath) -> TokenStream {
 }
 
 /// The requirements of the extractors, which are checked when the extension starts.
-fn declaration(krate: &Path, arguments: &[Type]) -> TokenStream {
+pub(crate) fn declaration(krate: &Path, arguments: &[Type]) -> TokenStream {
     if arguments.is_empty() {
         return quote_spanned!(site()=> |_| {});
     }
@@ -96,7 +96,7 @@ fn declaration(krate: &Path, arguments: &[Type]) -> TokenStream {
 ///
 /// The function is used as a value before it is called, because `clippy::unused_async` ignores functions that are, and so
 /// that one statement can allow a deprecated one.
-fn call(krate: &Path, handler: &Handler, is_later: bool) -> TokenStream {
+pub(crate) fn call(krate: &Path, handler: &Handler, is_later: bool) -> TokenStream {
     let Handler { name, arguments, output, deprecated, .. } = handler;
     let deprecated = deprecated.then(|| quote_spanned!(site()=> #[allow(deprecated)]));
     let names: Vec<_> =

@@ -11,9 +11,7 @@ use quote::{ToTokens, quote_spanned};
 use syn::{LitBool, LitInt, LitStr, Path, Result, parse2};
 
 /// How the deliveries of the handler are worked on after they were acknowledged.
-pub(super) struct Later {
-    /// The word itself, under which the missing feature is reported.
-    pub(super) word: Ident,
+pub(crate) struct Later {
     attempts: Option<LitInt>,
     backoff: Option<LitStr>,
     lane: Option<LitStr>,
@@ -31,7 +29,8 @@ const DEDUPE: &str = "a `later` handler is always deduplicated, by its inbox: it
 
 /// The keys found so far, each as it was read first.
 #[derive(Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
+    /// The word itself, under which the missing feature is reported.
     pub(super) word: Option<Ident>,
     keys: Vec<Ident>,
     attempts: Option<Result<LitInt>>,
@@ -42,7 +41,7 @@ pub(super) struct Found {
 
 impl Found {
     /// Takes one of the keys beside `later`; `None` for another key.
-    pub(super) fn take(&mut self, key: &Ident, value: Result<TokenStream>) -> Option<Result<()>> {
+    pub(crate) fn take(&mut self, key: &Ident, value: Result<TokenStream>) -> Option<Result<()>> {
         let filled = match key.to_string().as_str() {
             "attempts" => fill(&mut self.attempts, key, value.and_then(|value| number(&value))),
             "backoff" => fill(&mut self.backoff, key, value.and_then(|value| string(&value, BACKOFF))),
@@ -54,7 +53,13 @@ impl Found {
         Some(filled)
     }
 
-    pub(super) fn complete(self, dedupe: Option<&LitBool>) -> Result<Option<Later>> {
+    /// The options of a schedule, which is worked on later in any case.
+    pub(crate) fn of_a_schedule(self) -> Result<Later> {
+        let (attempts, backoff) = both(self.attempts.transpose(), self.backoff.transpose())?;
+        Ok(Later { attempts, backoff, lane: None, on_dead: None })
+    }
+
+    pub(super) fn complete(self, dedupe: Option<&LitBool>) -> Result<Option<(Ident, Later)>> {
         let Self { word, keys, attempts, backoff, lane, on_dead } = self;
         let stray =
             on_dead.as_ref().filter(|_| lane.is_none()).and(keys.iter().find(|key| *key == "on_dead"));
@@ -69,7 +74,7 @@ impl Found {
                 Some(word) => dedupe.map_or(Ok(Some(word)), |dedupe| Err(mistake(dedupe, DEDUPE))),
             },
         )?;
-        Ok(word.map(|word| Later { word, attempts, backoff, lane, on_dead }))
+        Ok(word.map(|word| (word, Later { attempts, backoff, lane, on_dead })))
     }
 }
 
@@ -79,28 +84,31 @@ fn number(tokens: &TokenStream) -> Result<LitInt> {
 }
 
 impl Later {
-    /// The registration with the options. What a text means is judged by the runtime, which reports it under the text.
-    pub(super) fn around(&self, krate: &Path, registration: &TokenStream) -> TokenStream {
-        let attempts = option(value(krate, "attempts", self.attempts.as_ref()));
-        let backoff = option(value(krate, "backoff", self.backoff.as_ref()));
-        let lane = option(value(krate, "lane", self.lane.as_ref()));
-        let blocks = value(krate, "on_dead", self.on_dead.as_ref());
+    /// The options as a value. What a text means is judged by the runtime, which reports it under the text.
+    pub(crate) fn options(&self, krate: &Path) -> TokenStream {
+        let attempts = option(self.attempts.as_ref().map(|text| value(krate, "later", "attempts", text)));
+        let backoff = option(self.backoff.as_ref().map(|text| value(krate, "later", "backoff", text)));
+        let lane = option(self.lane.as_ref().map(|text| value(krate, "later", "lane", text)));
+        let blocks = self.on_dead.as_ref().map(|text| value(krate, "later", "on_dead", text));
         let blocks = blocks.unwrap_or_else(|| quote_spanned!(site()=> false));
-        let later = quote_spanned! {site()=>
-            #krate::__private::Later::declared(#attempts, #backoff, #lane, #blocks)
-        };
-        let place = at(self.word.span());
+        quote_spanned!(site()=> #krate::__private::Later::declared(#attempts, #backoff, #lane, #blocks))
+    }
+
+    /// The registration with the options; a missing feature is reported under `word`.
+    pub(super) fn around(&self, word: &Ident, krate: &Path, registration: &TokenStream) -> TokenStream {
+        let later = self.options(krate);
+        let place = at(word.span());
         let krate = krate::at(place, krate);
         quote_spanned!(place=> #krate::__private::later! { [#registration] [#later] })
     }
 }
 
-/// A literal as the value that it means; an invalid one is reported under the literal.
-fn value(krate: &Path, function: &str, literal: Option<&impl ToTokens>) -> Option<TokenStream> {
-    let literal = literal?;
+/// A literal as the value that a grammar of the runtime gives it; an invalid one is reported under the literal.
+pub(crate) fn value(krate: &Path, grammar: &str, function: &str, literal: &impl ToTokens) -> TokenStream {
     let place = ends(literal).0;
-    let (krate, function) = (krate::at(place, krate), Ident::new(function, place));
-    Some(quote_spanned!(place=> #krate::__private::later::#function(#literal)))
+    let (grammar, function) = (Ident::new(grammar, place), Ident::new(function, place));
+    let krate = krate::at(place, krate);
+    quote_spanned!(place=> #krate::__private::#grammar::#function(#literal))
 }
 
 fn option(value: Option<TokenStream>) -> TokenStream {

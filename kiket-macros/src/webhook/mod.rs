@@ -6,11 +6,16 @@ mod event;
 mod expand;
 mod handler;
 mod later;
-mod parts;
 #[cfg(test)]
 mod tests;
 
-use self::{args::Args, declared::Project, handler::Handler};
+use self::{args::Args, declared::Project};
+pub(crate) use self::{
+    args::{MIDDLEWARE, TIMEOUT, list, string},
+    expand::{around, call, declaration, from_static},
+    handler::Handler,
+    later::{Found as FoundLater, Later, value},
+};
 use crate::diagnostics::both;
 use proc_macro2::TokenStream;
 use syn::{Error, parse2};

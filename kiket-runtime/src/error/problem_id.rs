@@ -101,6 +101,10 @@ ids! {
     LaterLane = "0215",
     /// A `later` handler handles an event whose response Kiket acts on.
     LaterDecides = "0216",
+    /// Two schedules have the same name.
+    DuplicateSchedule = "0217",
+    /// The time zone of a schedule is none that there is.
+    ScheduleZone = "0218",
     /// A handler takes a transaction, and there is no PostgreSQL to end it in.
     TransactionStore = "0219",
     /// Handlers take transactions of two databases.

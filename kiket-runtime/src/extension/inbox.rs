@@ -10,6 +10,7 @@ use crate::{
     error::{Findings, Place, Problem, ProblemId},
     extension::options::{Options, setters},
     handler::Route,
+    inbox::{InboxLimits, inbox_from_url},
     manifest::Manifest,
     store::{
         KeySpace, StoreError,
@@ -114,8 +115,10 @@ pub(super) fn open(
     Some(Opened { service: Arc::new(service), secrets: read.secrets().cloned().collect() })
 }
 
-fn at_url(_: &str, _: bool) -> Result<Arc<dyn Inbox>, StoreError> {
-    Err(StoreError::new("this build has no engine"))
+fn at_url(url: &str, is_ephemeral: bool) -> Result<Arc<dyn Inbox>, StoreError> {
+    let mut limits = InboxLimits::default();
+    limits.is_ephemeral = is_ephemeral;
+    inbox_from_url(url, limits)
 }
 
 fn without_id() -> Problem {

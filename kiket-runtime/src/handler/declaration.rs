@@ -2,8 +2,6 @@
 
 use std::{any::type_name, borrow::Cow, panic::Location, sync::Arc, time::Duration};
 
-#[cfg(feature = "inbox")]
-use crate::handler::later::Later;
 use crate::{
     delivery::{Delivery, HandlerKey},
     error::{Place, Problem, ProblemId, Result},
@@ -14,6 +12,8 @@ use crate::{
     },
     types::{Scope, setters},
 };
+#[cfg(feature = "inbox")]
+use crate::{handler::later::Later, types::schedule::ScheduleTimes};
 
 /// A handler with its options, declared without the attribute.
 ///
@@ -49,6 +49,9 @@ pub struct Handler {
     /// Present where its deliveries are acknowledged first.
     #[cfg(feature = "inbox")]
     pub(crate) later: Option<Later>,
+    /// Present where it runs at times, and not at deliveries.
+    #[cfg(feature = "inbox")]
+    pub(crate) schedule: Option<ScheduleTimes>,
     /// Whether the function returns more than `()`, where the attribute has not judged that.
     #[cfg(feature = "inbox")]
     pub(crate) has_reply: bool,
@@ -76,6 +79,8 @@ impl Handler {
             middleware: Vec::new(),
             #[cfg(feature = "inbox")]
             later: None,
+            #[cfg(feature = "inbox")]
+            schedule: None,
             #[cfg(feature = "inbox")]
             has_reply: F::HAS_REPLY,
         };

@@ -11,6 +11,8 @@ mod payload;
 mod registration;
 mod registry;
 mod reply;
+#[cfg(feature = "inbox")]
+mod schedule;
 mod secret;
 mod state;
 
