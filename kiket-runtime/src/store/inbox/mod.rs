@@ -5,7 +5,11 @@ mod row;
 pub(crate) mod seal;
 mod work;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 pub use self::{
     handler::HandlerName,
@@ -118,6 +122,7 @@ pub trait Inbox: Send + Sync + 'static {
         Box::pin(std::future::pending())
     }
 
+<<<<<<< HEAD
     /// Whether what the inbox keeps outlives the process, its container and its machine, as far as that is known before it is
     /// opened. The start stops where it does not.
     ///
@@ -126,6 +131,12 @@ pub trait Inbox: Send + Sync + 'static {
     /// What to change.
     fn lasts(&self) -> Result<(), StoreError> {
         Ok(())
+=======
+    /// The transactions of handlers, in the database of the inbox.
+    #[doc(hidden)]
+    fn transactions(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+>>>>>>> pg
     }
 
     /// Whether the inbox can be used. kiket calls it at the start.
