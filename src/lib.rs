@@ -160,6 +160,8 @@ pub mod error {
 /// Describing an extension: the builder, and its groups of options.
 #[doc(alias = "builder")]
 pub mod extension {
+    #[cfg(feature = "inbox")]
+    pub use kiket_runtime::extension::InboxOptions;
     pub use kiket_runtime::extension::{
         ClientOptions, DedupeOptions, Extension, ExtensionBuilder, HttpOptions, Shutdown, TelemetryOptions,
     };
@@ -177,6 +179,8 @@ pub mod guard {
 #[doc(alias = "extract")]
 #[doc(alias = "shared state")]
 pub mod handler {
+    #[cfg(feature = "inbox")]
+    pub use kiket_runtime::handler::Later;
     pub use kiket_runtime::handler::{
         AsyncHandler, Context, FromDelivery, Handler, HandlerFuture, IntoReply, Json, Payload, RawBody,
         Reply, RequiredSecret, Requirements, SecretKey, State, Timeout, TimeoutError,

@@ -26,12 +26,12 @@ use kiket_runtime::{
 /// several connections.
 ///
 /// ```
-/// use kiket_runtime::inbox::{InboxOptions, inbox_from_url};
+/// use kiket_runtime::inbox::{InboxLimits, inbox_from_url};
 /// use kiket_testing::inbox_conformance;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), kiket_runtime::dedupe::StoreError> {
-/// inbox_conformance(inbox_from_url("sqlite::memory:", InboxOptions::default())?).await;
+/// inbox_conformance(inbox_from_url("sqlite::memory:", InboxLimits::default())?).await;
 /// # Ok(())
 /// # }
 /// ```

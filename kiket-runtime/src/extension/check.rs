@@ -10,6 +10,8 @@ use std::{
 
 use serde_json::{Value, json};
 
+#[cfg(feature = "inbox")]
+use crate::extension::inbox;
 use crate::{
     config,
     error::{Findings, Problem, ProblemId},
@@ -86,6 +88,8 @@ impl Check {
         mut found: Findings,
     ) -> Self {
         let handlers = routes.iter().flatten().map(|route| HandlerReport::new(route)).collect();
+        #[cfg(feature = "inbox")]
+        let deferred = inbox::deciding(manifest, routes.as_deref().unwrap_or_default());
         if let Some(manifest) = manifest {
             let own = config::judged(manifest);
             found
@@ -97,6 +101,8 @@ impl Check {
                 found.problems.extend(disagreements(manifest, routes));
             }
         }
+        #[cfg(feature = "inbox")]
+        found.problems.extend(deferred);
         let severity = |problem: Problem| {
             let unknown = setup && is_mended_by_setup(problem.id());
             (if unknown { Severity::Unknown } else { Severity::Error }, problem)

@@ -8,6 +8,8 @@ pub mod cli;
 mod consistency;
 mod endpoints;
 mod groups;
+#[cfg(feature = "inbox")]
+mod inbox;
 mod instance;
 mod options;
 mod registration;
@@ -15,6 +17,8 @@ mod report;
 mod requirements;
 
 pub(crate) use self::check::Check;
+#[cfg(feature = "inbox")]
+pub use self::inbox::InboxOptions;
 pub use self::{
     background::Shutdown,
     builder::ExtensionBuilder,

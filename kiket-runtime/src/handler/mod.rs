@@ -5,12 +5,14 @@ mod declaration;
 mod extract;
 mod function;
 #[cfg(feature = "inbox")]
-mod later;
+pub(crate) mod later;
 mod middleware;
 mod payload;
 mod registration;
 mod registry;
 mod reply;
+#[cfg(feature = "inbox")]
+mod schedule;
 mod secret;
 mod state;
 

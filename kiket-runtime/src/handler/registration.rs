@@ -1,15 +1,17 @@
 //! Registrations: what `#[kiket::webhook]` adds to the list of all handlers of a program.
 
+#[cfg(feature = "inbox")]
+use std::mem;
 use std::{borrow::Cow, panic::Location};
 
-#[cfg(feature = "inbox")]
-use crate::handler::later::Later;
 use crate::{
     delivery::{Delivery, HandlerKey},
     error::Result,
     handler::{declaration::Handler, extract::Requirements, function::HandlerFuture},
     types::{EventName, EventVersion, Scope, Timeout},
 };
+#[cfg(feature = "inbox")]
+use crate::{handler::later::Later, types::schedule::ScheduleTimes};
 
 /// An entry in the list of all handlers of a program.
 ///
@@ -30,6 +32,8 @@ pub struct Registration {
     pub(crate) middleware: fn(Handler) -> Handler,
     #[cfg(feature = "inbox")]
     pub(crate) later: Option<Later>,
+    #[cfg(feature = "inbox")]
+    pub(crate) schedule: Option<ScheduleTimes>,
 }
 
 inventory::collect!(Registration);
@@ -58,6 +62,8 @@ impl Registration {
             middleware: |handler| handler,
             #[cfg(feature = "inbox")]
             later: None,
+            #[cfg(feature = "inbox")]
+            schedule: None,
         }
     }
 
@@ -89,6 +95,23 @@ impl Registration {
         self
     }
 
+    /// Defers the work.
+    #[cfg(feature = "inbox")]
+    #[must_use]
+    pub const fn later(mut self, later: Later) -> Self {
+        // No destructor runs when the program is compiled.
+        mem::forget(mem::replace(&mut self.later, Some(later)));
+        self
+    }
+
+    /// Runs the function at times, and not at deliveries. It is registered as [`later`](Self::later), too.
+    #[cfg(feature = "inbox")]
+    #[must_use]
+    pub const fn schedule(mut self, times: ScheduleTimes) -> Self {
+        self.schedule = Some(times);
+        self
+    }
+
     /// The crate that the function is written in.
     pub(crate) fn crate_name(&self) -> &'static str {
         self.function.split("::").next().unwrap_or(self.function)
@@ -113,6 +136,10 @@ impl From<&Registration> for Handler {
             middleware: Vec::new(),
             #[cfg(feature = "inbox")]
             later: registration.later.clone(),
+            #[cfg(feature = "inbox")]
+            schedule: registration.schedule,
+            #[cfg(feature = "inbox")]
+            has_reply: false,
         })
     }
 }

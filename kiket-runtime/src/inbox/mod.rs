@@ -4,11 +4,19 @@
 //! the handler, with retries of its own. [`Inbox`] is the trait of the engines; test one of your own with
 //! `kiket::testing::inbox_conformance`.
 
-mod options;
+mod limits;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sqlite;
 mod url;
 
-pub use self::{options::InboxOptions, sqlite::SqliteInbox, url::inbox_from_url};
+#[cfg(feature = "postgres")]
+pub use self::postgres::PostgresInbox;
+pub use self::{
+    limits::InboxLimits,
+    sqlite::SqliteInbox,
+    url::{inbox_from_url, schema},
+};
 pub use crate::store::inbox::{
     Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxCount, InboxFilter, InboxRow,
     NewWork, Redrive, RowId, RowState, Swept, UnknownWord, WorkEnd, WorkLease,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{options::InboxOptions, sqlite::SqliteInbox};
+use super::{limits::InboxLimits, sqlite::SqliteInbox};
 use crate::store::{StoreError, inbox::Inbox};
 
 /// The inbox at a URL, as in `KIKET_INBOX_URL`. It opens nothing; [`Inbox::check`] does.
@@ -15,34 +15,40 @@ use crate::store::{StoreError, inbox::Inbox};
 /// ```
 ///
 /// ```
-/// use kiket_runtime::inbox::{InboxOptions, inbox_from_url};
+/// use kiket_runtime::inbox::{InboxLimits, inbox_from_url};
 ///
-/// assert!(inbox_from_url("sqlite:inbox.db", InboxOptions::default()).is_ok());
-/// assert!(inbox_from_url("mysql://localhost", InboxOptions::default()).is_err());
+/// assert!(inbox_from_url("sqlite:inbox.db", InboxLimits::default()).is_ok());
+/// assert!(inbox_from_url("mysql://localhost", InboxLimits::default()).is_err());
 /// ```
 ///
 /// # Errors
 ///
 /// When the URL is of no known form, or of an inbox that this program was built without. The error does not show the URL, which
 /// may have a password.
-pub fn inbox_from_url(url: &str, options: InboxOptions) -> Result<Arc<dyn Inbox>, StoreError> {
+pub fn inbox_from_url(url: &str, limits: InboxLimits) -> Result<Arc<dyn Inbox>, StoreError> {
     match url.split_once(':') {
-        Some(("sqlite", ":memory:")) => Ok(Arc::new(SqliteInbox::in_memory(options))),
+        Some(("sqlite", ":memory:")) => Ok(Arc::new(SqliteInbox::in_memory(limits))),
         Some(("sqlite", path)) => {
             let path = path.strip_prefix("//").unwrap_or(path);
             if path.is_empty() || path.ends_with('/') || path.contains(['?', '\0']) {
                 let error = StoreError::new("the address of the inbox has no file");
                 return Err(error.mend("write it like `sqlite:inbox.db`, without parameters"));
             }
-            Ok(Arc::new(SqliteInbox::new(path, options)?))
+            Ok(Arc::new(SqliteInbox::new(path, limits)?))
         }
-        Some(("postgres" | "postgresql", _)) => postgres(url, options),
+        Some(("postgres" | "postgresql", _)) => postgres(url, limits),
         _ => Err(StoreError::new("the address of the inbox is not one of an inbox that there is")
             .mend("write `sqlite:inbox.db` or `postgres://user@host/name`")),
     }
 }
 
-fn postgres(_: &str, _: InboxOptions) -> Result<Arc<dyn Inbox>, StoreError> {
+#[cfg(feature = "postgres")]
+fn postgres(url: &str, limits: InboxLimits) -> Result<Arc<dyn Inbox>, StoreError> {
+    Ok(Arc::new(super::postgres::PostgresInbox::new(url)?.limits(limits.rows, limits.bytes)))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(_: &str, _: InboxLimits) -> Result<Arc<dyn Inbox>, StoreError> {
     let error = StoreError::new("the inbox is in PostgreSQL, which this program was built without");
     Err(error
         .mend("switch the feature `postgres` of `kiket` on: `cargo add kiket --features inbox,postgres`"))
@@ -54,7 +60,12 @@ fn postgres(_: &str, _: InboxOptions) -> Result<Arc<dyn Inbox>, StoreError> {
 ///
 /// As of [`inbox_from_url`].
 pub fn schema(url: &str) -> Result<&'static str, StoreError> {
-    inbox_from_url(url, InboxOptions::default()).map(|_| SqliteInbox::SCHEMA)
+    inbox_from_url(url, InboxLimits::default())?;
+    #[cfg(feature = "postgres")]
+    if url.starts_with("postgres") {
+        return Ok(super::postgres::PostgresInbox::SCHEMA);
+    }
+    Ok(SqliteInbox::SCHEMA)
 }
 
 #[cfg(test)]
@@ -62,7 +73,7 @@ mod tests {
     use super::*;
 
     fn error(url: &str) -> String {
-        inbox_from_url(url, InboxOptions::default())
+        inbox_from_url(url, InboxLimits::default())
             .err()
             .unwrap_or_else(|| panic!("{url} is read"))
             .to_string()

@@ -18,6 +18,7 @@ pub mod generics_in_argument_types;
 pub mod handlers_from_a_macro;
 pub mod handlers_in_modules;
 pub mod hostile_names;
+pub mod later;
 pub mod main_with_any_error;
 pub mod main_with_keys;
 pub mod middleware_and_options;

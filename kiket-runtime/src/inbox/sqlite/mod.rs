@@ -23,7 +23,7 @@ use self::{
     session::Session,
     thread::{FileThread, Timers},
 };
-use super::options::InboxOptions;
+use super::limits::InboxLimits;
 use crate::{
     store::{
         LeaseState, StoreError, StoreFuture,
@@ -66,7 +66,7 @@ impl SqliteInbox {
     /// # Errors
     ///
     /// When the working directory cannot be read, for a relative path.
-    pub fn new(path: impl AsRef<Path>, options: InboxOptions) -> Result<Self, StoreError> {
+    pub fn new(path: impl AsRef<Path>, options: InboxLimits) -> Result<Self, StoreError> {
         let path = std::path::absolute(path).map_err(|error| {
             StoreError::new("the path of the inbox cannot be made absolute")
                 .mend("write it absolute")
@@ -76,11 +76,11 @@ impl SqliteInbox {
     }
 
     /// An inbox in memory, which is gone when this is dropped. For tests.
-    pub fn in_memory(options: InboxOptions) -> Self {
+    pub fn in_memory(options: InboxLimits) -> Self {
         Self::at(None, options)
     }
 
-    fn at(path: Option<PathBuf>, options: InboxOptions) -> Self {
+    fn at(path: Option<PathBuf>, options: InboxLimits) -> Self {
         Self { file: Arc::new(File { path, options }), threads: Mutex::default() }
     }
 

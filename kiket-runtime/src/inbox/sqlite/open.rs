@@ -10,12 +10,12 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{disk, failure::Failure};
-use crate::{inbox::options::InboxOptions, store::StoreError};
+use crate::{inbox::limits::InboxLimits, store::StoreError};
 
 /// The file of an inbox, or none in memory.
 pub(super) struct File {
     pub(super) path: Option<PathBuf>,
-    pub(super) options: InboxOptions,
+    pub(super) options: InboxLimits,
 }
 
 /// Whether a connection writes.

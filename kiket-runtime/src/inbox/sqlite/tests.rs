@@ -42,7 +42,7 @@ fn at(seconds: u64) -> Option<SystemTime> {
 }
 
 fn in_memory() -> SqliteInbox {
-    SqliteInbox::in_memory(InboxOptions::default())
+    SqliteInbox::in_memory(InboxLimits::default())
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn a_row_is_accepted_once_claimed_and_done() {
 #[tokio::test]
 async fn what_is_accepted_is_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
-    let open = || SqliteInbox::new(folder.path().join("inbox.db"), InboxOptions::default()).unwrap();
+    let open = || SqliteInbox::new(folder.path().join("inbox.db"), InboxLimits::default()).unwrap();
     let (first, second) = (open(), open());
     first.accept(&work(1), None).await.unwrap();
     assert_eq!(second.accept(&work(1), None).await.unwrap(), Acceptance::Known(RowState::Waiting));
@@ -73,8 +73,8 @@ async fn what_is_accepted_is_in_the_file() {
 #[tokio::test]
 async fn above_a_limit_only_what_is_known_is_accepted() {
     for options in [
-        InboxOptions { rows: 2, ..InboxOptions::default() },
-        InboxOptions { bytes: 250, ..InboxOptions::default() },
+        InboxLimits { rows: 2, ..InboxLimits::default() },
+        InboxLimits { bytes: 250, ..InboxLimits::default() },
     ] {
         let inbox = SqliteInbox::in_memory(options);
         for number in 0..2 {
@@ -93,7 +93,7 @@ async fn above_a_limit_only_what_is_known_is_accepted() {
 #[tokio::test]
 async fn with_too_little_room_on_the_disk_it_is_full() {
     let folder = tempfile::tempdir().unwrap();
-    let options = InboxOptions { free: u64::MAX, ..InboxOptions::default() };
+    let options = InboxLimits { free: u64::MAX, ..InboxLimits::default() };
     let inbox = SqliteInbox::new(folder.path().join("inbox.db"), options).unwrap();
     assert_eq!(inbox.accept(&work(1), None).await.unwrap(), Acceptance::Full);
 }
@@ -152,13 +152,13 @@ async fn a_file_of_another_program_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.db");
     rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
-    let error = SqliteInbox::new(&path, InboxOptions::default()).unwrap().accept(&work(1), None).await;
+    let error = SqliteInbox::new(&path, InboxLimits::default()).unwrap().accept(&work(1), None).await;
     let error = error.unwrap_err();
     assert!(error.to_string().contains("no inbox"), "{error:?}");
 
     std::fs::write(&path, "no database, and long enough to have a header of a hundred bytes: ".repeat(9))
         .unwrap();
-    let error = SqliteInbox::new(&path, InboxOptions::default()).unwrap().accept(&work(1), None).await;
+    let error = SqliteInbox::new(&path, InboxLimits::default()).unwrap().accept(&work(1), None).await;
     assert!(error.unwrap_err().to_string().contains("no inbox"));
 }
 
@@ -166,7 +166,7 @@ async fn a_file_of_another_program_is_refused() {
 async fn a_file_of_a_newer_release_is_used_if_it_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inbox.db");
-    let open = || SqliteInbox::new(&path, InboxOptions::default()).unwrap();
+    let open = || SqliteInbox::new(&path, InboxLimits::default()).unwrap();
     open().accept(&work(1), None).await.unwrap();
     let set = |version: i32| {
         let connection = rusqlite::Connection::open(&path).unwrap();
@@ -186,7 +186,7 @@ async fn the_file_is_for_its_user_alone() {
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inbox.db");
-    let inbox = SqliteInbox::new(&path, InboxOptions::default()).unwrap();
+    let inbox = SqliteInbox::new(&path, InboxLimits::default()).unwrap();
     inbox.accept(&work(1), None).await.unwrap();
     for file in ["inbox.db", "inbox.db-wal", "inbox.db-shm"] {
         let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
@@ -198,12 +198,13 @@ async fn the_file_is_for_its_user_alone() {
 async fn a_lock_that_another_process_holds_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inbox.db");
-    let inbox = SqliteInbox::new(&path, InboxOptions::default()).unwrap();
+    let inbox = SqliteInbox::new(&path, InboxLimits::default()).unwrap();
     inbox.check().await.unwrap();
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let threads = inbox.threads().unwrap();
-    let error = threads.writer.run(READING, |session| claim::accept(session, &work(1), None)).await.unwrap_err();
+    let error =
+        threads.writer.run(READING, |session| claim::accept(session, &work(1), None)).await.unwrap_err();
     assert!(error.to_string().contains("another process holds the lock"), "{error:?}");
     other.execute_batch("ROLLBACK").unwrap();
     assert!(matches!(inbox.accept(&work(1), None).await.unwrap(), Acceptance::Accepted(_)));

@@ -1,5 +1,6 @@
 //! The trait of inboxes, and its values: accepted deliveries, their states, and leases on them.
 
+mod handler;
 mod row;
 pub(crate) mod seal;
 mod work;
@@ -7,8 +8,9 @@ mod work;
 use std::time::{Duration, SystemTime};
 
 pub use self::{
+    handler::HandlerName,
     row::{DeadReason, InboxCount, InboxFilter, InboxRow, Redrive, RowId, RowState, Swept, UnknownWord},
-    work::{Acceptance, ClaimRequest, ClaimedWork, HandlerName, NewWork, WorkEnd, WorkLease},
+    work::{Acceptance, ClaimRequest, ClaimedWork, NewWork, WorkEnd, WorkLease},
 };
 use super::{LeaseState, StoreFuture};
 

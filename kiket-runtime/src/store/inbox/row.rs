@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::work::HandlerName;
+use super::handler::HandlerName;
 use crate::store::DedupeKey;
 
 /// The number of a row, in the order in which rows were accepted.
@@ -117,7 +117,7 @@ pub struct InboxRow {
     pub attempts: u32,
     /// The crashes so far.
     pub crashes: u32,
-    /// When it was accepted.
+    /// When it was accepted; of a row with a delay, when that was over: a reminder is as old as its time.
     pub accepted_at: SystemTime,
     /// When it is or was due, when its lease ends, or when it ended.
     pub at: SystemTime,

@@ -11,7 +11,7 @@ use ring::{
 use secrecy::{ExposeSecret as _, SecretBox};
 use sha2::{Digest as _, Sha256};
 
-use super::work::HandlerName;
+use super::handler::HandlerName;
 use crate::{
     store::{DedupeKey, StoreError},
     types::Secret,

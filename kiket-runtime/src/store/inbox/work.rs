@@ -4,31 +4,11 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use super::row::{DeadReason, RowId, RowState};
+use super::{
+    handler::HandlerName,
+    row::{DeadReason, RowId, RowState},
+};
 use crate::store::{DedupeKey, LeaseToken};
-
-/// The handler of a row: the name of its event, and its version as it was registered.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HandlerName {
-    /// The event, like `issue.created`; that of a schedule is its name after `schedule:`.
-    pub event: String,
-    /// The version, like `v1`.
-    pub version: String,
-}
-
-impl HandlerName {
-    /// A handler of `event` in `version`.
-    pub fn new(event: impl Into<String>, version: impl Into<String>) -> Self {
-        Self { event: event.into(), version: version.into() }
-    }
-}
-
-/// `issue.created@v1`.
-impl fmt::Display for HandlerName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.event, self.version)
-    }
-}
 
 /// A delivery to be accepted.
 #[derive(Clone, PartialEq, Eq)]
@@ -111,7 +91,7 @@ pub struct ClaimedWork {
     pub attempt: u32,
     /// How often its process died while the handler ran.
     pub crashes: u32,
-    /// How long ago it was accepted.
+    /// How long ago it was accepted, or, with a delay, how long ago that was over; zero before that.
     pub age: Duration,
     /// The delivery, as it was accepted.
     pub content: Bytes,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use kiket::inbox::{Inbox, InboxOptions, inbox_from_url};
+use kiket::inbox::{Inbox, InboxLimits, inbox_from_url};
 use stores::TestedInbox;
 
 use crate::{check_inbox_model, namespace};
 
 fn open(url: &str) -> Arc<dyn Inbox> {
-    let mut options = InboxOptions::default();
+    let mut options = InboxLimits::default();
     options.is_ephemeral = true;
     inbox_from_url(url, options).unwrap()
 }

@@ -1,6 +1,7 @@
 //! Every store of deliveries, proven: by the conformance suite, against the model, in many threads, and while its
 //! server comes and goes.
 
+mod inbox_postgres;
 mod inbox_sqlite;
 mod interleavings;
 mod memory;
