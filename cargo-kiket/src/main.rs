@@ -3,6 +3,7 @@
 mod check;
 mod command;
 mod completions;
+mod dev;
 mod diagnosis;
 mod doctor;
 mod environment;
