@@ -51,8 +51,11 @@ pub use self::{
     token::TokenIssuer,
 };
 
-/// The names that the expansion of `#[kiket::replay]` uses. Nothing here is stable.
+/// The names that the expansion of `#[kiket::replay]` and the developer tool use. Nothing here is stable.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::capture::replay::{Replayed, replay, replay_new};
+    pub use crate::capture::{
+        Keyring,
+        replay::{Replayed, replay, replay_new},
+    };
 }

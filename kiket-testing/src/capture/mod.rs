@@ -3,6 +3,7 @@
 mod content;
 mod diff;
 mod file;
+mod keyring;
 mod recording;
 mod redaction;
 pub(crate) mod replay;
@@ -12,5 +13,6 @@ mod tests;
 pub use self::{
     content::{CapturedCall, CapturedResponse, Content},
     file::{Capture, CaptureError, Leak},
+    keyring::Keyring,
     recording::Recording,
 };

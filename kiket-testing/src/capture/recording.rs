@@ -98,6 +98,13 @@ impl Recording {
         self
     }
 
+    /// The calls that it led to, as a [`Keyring`](super::Keyring) left them.
+    #[doc(hidden)]
+    pub fn redacted_calls(mut self, calls: Vec<CapturedCall>) -> Self {
+        self.capture.calls = Some(calls);
+        self
+    }
+
     /// A secret by its name, to be redacted wherever it is.
     pub fn secret(mut self, name: impl Into<String>, secret: Secret) -> Self {
         self.secrets.push((name.into(), secret));
@@ -143,7 +150,7 @@ impl Recording {
 }
 
 /// The secrets of a call. Those of `…/secrets/{key}` are in `value`.
-fn of_call(call: &mut CapturedCall, found: &mut Named) {
+pub(super) fn of_call(call: &mut CapturedCall, found: &mut Named) {
     let path = call.path.split('?').next().unwrap_or_default().to_owned();
     let mut segments = path.split('/').skip_while(|segment| *segment != "secrets");
     let key = segments.nth(1);
@@ -157,7 +164,7 @@ fn of_call(call: &mut CapturedCall, found: &mut Named) {
     }
 }
 
-fn captured(call: &Call) -> CapturedCall {
+pub(super) fn captured(call: &Call) -> CapturedCall {
     let query = if call.query().is_empty() { String::new() } else { format!("?{}", call.query()) };
     CapturedCall {
         method: call.method().to_owned(),

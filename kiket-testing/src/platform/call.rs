@@ -1,6 +1,11 @@
 //! One call that the fake platform received, and the list of them.
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use kiket_runtime::Headers;
@@ -30,6 +35,7 @@ use super::response::Response;
 /// assert_eq!(calls[0].query_value("page"), Some("2"));
 /// assert_eq!(calls[0].header("authorization"), None);
 /// assert_eq!(calls[0].status(), Some(401));
+/// assert!(calls[0].took().is_some());
 /// ```
 ///
 /// Tokens and secrets are in there: `Debug` prints method, path and status only.
@@ -37,6 +43,7 @@ use super::response::Response;
 pub struct Call {
     request: Arc<Request>,
     status: Option<u16>,
+    took: Option<Duration>,
     /// What was sent whole.
     response: Option<Arc<Response>>,
 }
@@ -46,6 +53,7 @@ pub(super) type Predicate = Arc<dyn Fn(&Call) -> bool + Send + Sync>;
 
 struct Request {
     at: u64,
+    begun: Instant,
     method: String,
     path: String,
     query: String,
@@ -65,6 +73,7 @@ impl Call {
     ) -> Self {
         let request = Request {
             at,
+            begun: Instant::now(),
             method: method.to_owned(),
             path: path.to_owned(),
             query: query.to_owned(),
@@ -73,7 +82,7 @@ impl Call {
             headers,
             body,
         };
-        Self { request: Arc::new(request), status: None, response: None }
+        Self { request: Arc::new(request), status: None, took: None, response: None }
     }
 
     /// When it arrived by the platform's clock, in Unix seconds.
@@ -141,6 +150,12 @@ impl Call {
         self.status
     }
 
+    /// How long it took until the response was sent, by the clock of the machine; `None` where it has no
+    /// [`status`](Self::status).
+    pub fn took(&self) -> Option<Duration> {
+        self.took
+    }
+
     /// The body of the response; `None` where it has no [`status`](Self::status), and where it was not sent whole.
     pub fn response_body(&self) -> Option<&[u8]> {
         self.response().map(|response| &*response.body)
@@ -165,6 +180,7 @@ impl Call {
     }
 
     pub(super) fn responded(&mut self, status: u16, whole: Option<Arc<Response>>) {
+        self.took.get_or_insert_with(|| self.request.begun.elapsed());
         (self.status, self.response) = (Some(status), whole);
     }
 }
