@@ -32,7 +32,7 @@ pub(super) enum Event {
     /// A process ended.
     Exited { process: Number, status: ExitStatus },
     /// The time to start the program again.
-    Again(Number),
+    Again,
     /// Requests to a process that was replaced ended, or took too long.
     Drained(Number),
     /// A process that was stopped took too long.
@@ -41,6 +41,8 @@ pub(super) enum Event {
     Delivered(Delivered),
     /// The extension called the fake platform.
     Called { method: String, path: String, status: Option<u16> },
+    /// A delivery was recorded as a file.
+    Recorded(PathBuf),
     /// Something to say that is no error of the extension.
     Note(String),
     /// A key was pressed.

@@ -1,6 +1,7 @@
 //! `dev`: builds, runs and watches the extension behind a proxy that keeps its port, with a fake platform and a console beside it.
 
 mod build;
+mod control;
 mod event;
 mod exchange;
 mod framing;
@@ -12,6 +13,7 @@ mod open;
 mod platform;
 mod process;
 mod proxy;
+mod record;
 mod screen;
 mod sender;
 mod signals;
@@ -20,15 +22,17 @@ mod upstream;
 mod watch;
 
 use std::{
-    path::{PathBuf, absolute},
+    path::{Path, PathBuf, absolute},
     sync::{Arc, mpsc},
     thread,
     time::Instant,
 };
 
+use kiket_runtime::{Clock, Secret, internals};
 use serde_json::json;
 
 use self::{
+    control::Control,
     event::{Event, Events, MOST_EVENTS, Variables},
     keys::Keys,
     observer::Observer,
@@ -39,6 +43,7 @@ use self::{
     watch::{Watched, Watcher},
 };
 use crate::{
+    console::{self, Console, Secrets, Store},
     environment,
     exit::{Error, Exit, Result},
     extension::Target,
@@ -72,6 +77,18 @@ pub(crate) struct Args {
     /// Watches this file or folder, too
     #[arg(long, value_name = "PATH")]
     watch: Vec<PathBuf>,
+    /// Records each delivery as a capture in this folder, without secrets; those with a wrong signature are left out
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+    /// The port of the console, on this machine alone; without one the port after that for deliveries, or any free one
+    #[arg(long, value_name = "PORT")]
+    console_port: Option<u16>,
+    /// Runs no console
+    #[arg(long, conflicts_with_all = ["console_port", "open"])]
+    no_console: bool,
+    /// Opens the console in the browser
+    #[arg(long)]
+    open: bool,
     /// Runs no fake platform
     #[arg(long)]
     no_platform: bool,
@@ -93,6 +110,7 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
             .help("go to the folder of an extension, `cargo kiket new NAME` makes one, or name it: `--package NAME`"));
     }
     let seed = args.seed.as_deref().map(absolute).transpose()?;
+    let record = args.record.as_deref().map(absolute).transpose()?;
     let named = args.watch.iter().map(absolute).collect::<std::io::Result<Vec<_>>>()?;
     // The manifest, cargo's `[env]` and captures are looked for where the extension will run.
     std::env::set_current_dir(&folder)?;
@@ -107,60 +125,71 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
     }
     let seed = platform::seed(seed, &folder);
     let own = platform::own();
+    let has_store = !args.no_console || args.record.is_some();
+    let store = has_store.then(|| Store::new(secrets(&secret, &variables), Clock::system()));
+    if let (Some(store), Some(folder)) = (&store, &record) {
+        record::begin(store, folder.clone(), &events);
+    }
     let platform = if args.no_platform || own.is_some() {
         None
     } else {
-        let calls = events.clone();
-        let observe = move |call: &kiket_testing::Call| {
-            let (method, path) = (call.method().to_owned(), call.path().to_owned());
-            let _ = calls.try_send(Event::Called { method, path, status: call.status() });
-        };
-        Some(platform::start(args.platform_port, seed.as_deref(), &secret, observe)?)
+        let observe = platform::observer(store.clone(), events.clone());
+        Some(Arc::new(platform::start(args.platform_port, seed.as_deref(), &secret, observe)?))
     };
-    variables.extend(platform.as_ref().map(platform::variables).into_iter().flatten());
+    variables.extend(platform.as_deref().map(platform::variables).into_iter().flatten());
     if known::secret("KIKET_METRICS_ADDR").is_some() {
         // Two processes run for a moment.
         variables.push(("KIKET_METRICS_ADDR".to_owned(), "127.0.0.1:0".into()));
     }
 
-    let observer = Arc::new(Observer::new(events.clone()));
-    let upstreams = Arc::new(Upstreams::new(LONGEST_HELD));
+    let platform_url = platform.as_ref().map(|platform| platform.url().to_owned());
     let port = args.port.map_or_else(usual_port, Ok)?;
-    let proxy = Proxy::bind(port, Arc::clone(&upstreams), Arc::clone(&observer));
-    let proxy = proxy.map_err(|error| cannot_listen(port, &error))?;
-    let address = proxy.address()?;
+    let listener = proxy::listen(port).map_err(|error| cannot_listen(port, &error))?;
+    let address = listener.local_addr()?;
+    let url = format!("http://{address}");
+    let observer = Observer::new(events.clone(), store.clone(), url.clone(), platform_url.clone());
+    let (observer, upstreams) = (Arc::new(observer), Arc::new(Upstreams::new(LONGEST_HELD)));
+    let proxy = Proxy::new(listener, Arc::clone(&upstreams), Arc::clone(&observer));
     let serving = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("kiket-proxy".to_owned()).spawn(move || serving.block_on(proxy.serve()))?;
+    let control =
+        Control::new(folder.clone(), address, secret.clone(), platform.clone(), Arc::clone(&observer));
+    let control = Arc::new(control);
+    let console = match store.filter(|_| !args.no_console) {
+        Some(store) => Some(console(store, &control, args.console_port, address.port(), &folder)?),
+        None => None,
+    };
+    let console_url = console.as_ref().map(Console::url);
 
-    let platform_url = platform.as_ref().map(|platform| platform.url().to_owned());
-    let json = json!({ "type": "listening", "url": format!("http://{address}"), "platform": platform_url,
+    let json = json!({ "type": "listening", "url": url, "platform": platform_url, "console": console_url,
         "secret": if is_drawn { "drawn" } else { "configured" } });
-    screen.say(&json, Tone::Good, "listening", &format!("on http://{address}"));
-    match (&platform_url, own) {
-        (Some(url), _) => screen.say(
-            &json!({ "type": "platform", "url": url }),
-            Tone::Good,
-            "platform",
-            &format!("a fake one on {url}"),
-        ),
-        (None, Some(name)) => screen.say(
-            &json!({ "type": "platform", "url": null }),
-            Tone::Plain,
-            "platform",
-            &format!("your own: `{name}` is set"),
-        ),
-        (None, None) => {}
+    screen.say(&json, Tone::Good, "listening", &format!("on {url}"));
+    if !screen.is_json() {
+        let said = [
+            console_url.as_ref().map(|url| ("console", url.clone())),
+            platform_url.as_ref().map(|url| ("platform", format!("a fake one on {url}"))),
+            own.map(|name| ("platform", format!("your own: `{name}` is set"))),
+        ];
+        for (word, text) in said.into_iter().flatten() {
+            screen.say(&json!(null), Tone::Good, word, &text);
+        }
     }
     if is_drawn {
         let text =
             "there is no webhook secret: one was drawn, which only this process and the extension know";
         screen.say(&json!({ "type": "note", "text": text }), Tone::Doubtful, "note", text);
     }
+    if let Some(url) = console_url.as_deref().filter(|_| args.open)
+        && let Err(error) = open::open(url)
+    {
+        let text = format!("no browser can be opened: {error}");
+        screen.say(&json!({ "type": "note", "text": text }), Tone::Doubtful, "note", &text);
+    }
 
     let watched = Watched {
         folders: [folder.clone()].into(),
         named: seed.into_iter().chain(named).collect(),
-        ..Watched::default()
+        ignored: record.into_iter().collect(),
     };
     let watch = (!args.no_watch).then(|| watch(watched.clone(), &events)).transpose()?;
     let keys = (!screen.is_json()).then(|| Keys::read(&events)).flatten();
@@ -171,11 +200,12 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
         variables,
         secret,
         address,
-        console: None,
+        console: console_url,
         watch,
         watched,
         upstreams,
         observer,
+        control,
         events: events.clone(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -184,8 +214,40 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
         drop(events);
         Ok(Supervisor::new(setup, screen, keys).run(received).await)
     });
+    drop(console);
     drop(platform);
     exit
+}
+
+/// What the console must show nothing of.
+fn secrets(secret: &Secret, variables: &Variables) -> Secrets {
+    let own = variables.iter().filter(|(name, _)| internals::names_a_secret(name)).cloned();
+    Secrets {
+        webhook: vec![secret.clone()],
+        retired: known::secret("KIKET_WEBHOOK_SECRET_PREVIOUS").into_iter().collect(),
+        named: known::secrets().into_iter().chain(own).collect(),
+    }
+}
+
+/// The console on its port.
+fn console(
+    store: Store,
+    control: &Arc<Control>,
+    port: Option<u16>,
+    next_to: u16,
+    folder: &Path,
+) -> Result<Console> {
+    // Pages that are open go on after a restart of `dev`.
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| folder.join("target"), PathBuf::from);
+    let token = console::token(&target.join("kiket/console-token")).ok();
+    let serve = |port| {
+        let control: Arc<dyn console::Control> = Arc::clone(control) as Arc<dyn console::Control>;
+        Console::serve(store.clone(), control, console::Options { port, token: token.clone() })
+    };
+    match port {
+        Some(port) => serve(port).map_err(|error| cannot_listen(port, &error)),
+        None => Ok(serve(next_to.saturating_add(1)).or_else(|_| serve(0))?),
+    }
 }
 
 /// Watches files in a thread, which takes what else to watch.

@@ -1,8 +1,9 @@
 //! What the proxy saw of deliveries, for the console, the terminal and the key `r`.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, mpsc::SyncSender},
     time::Duration,
 };
 
@@ -14,6 +15,9 @@ use super::{
     framing::{fields, request_line},
     lines::harmless,
     proxy::{Arrived, Ended, Observe},
+};
+use crate::console::{
+    Arrival, Build, DeliveryId, End, Level, Notice, Origin, ResponseSeen, State, Status, Store,
 };
 
 /// A delivery that ended, for the terminal.
@@ -29,6 +33,7 @@ pub(super) struct Delivered {
 
 /// What is known of a delivery between its arrival and its end.
 pub(super) struct Delivery {
+    id: Option<DeliveryId>,
     target: String,
     body: Bytes,
     is_outside: bool,
@@ -39,57 +44,152 @@ pub(super) struct Delivery {
 pub(super) struct Last {
     pub(super) target: String,
     pub(super) body: Bytes,
+    id: Option<DeliveryId>,
+}
+
+/// What `dev` itself sends, by the address of its end of the connection.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) origin: Origin,
+    /// Gets the number of the delivery when it arrived.
+    pub(super) arrived: Option<SyncSender<DeliveryId>>,
 }
 
 /// Passes on what the proxy saw.
-#[derive(Debug)]
 pub(super) struct Observer {
     events: Events,
+    store: Option<Store>,
     last: Mutex<Option<Last>>,
+    own: Mutex<HashMap<SocketAddr, Own>>,
+    status: Mutex<Status>,
+}
+
+impl Last {
+    /// Where a delivery comes from that is this one again.
+    pub(super) fn origin(&self) -> Origin {
+        Origin::Console { of: self.id }
+    }
 }
 
 impl Observer {
-    pub(super) fn new(events: Events) -> Self {
-        Self { events, last: Mutex::default() }
+    pub(super) fn new(events: Events, store: Option<Store>, url: String, platform: Option<String>) -> Self {
+        let status = Status { url: Some(url), platform, ..Status::default() };
+        Self { events, store, last: Mutex::default(), own: Mutex::default(), status: Mutex::new(status) }
+    }
+
+    /// What comes over the connection from `address` is sent by `dev` itself.
+    pub(super) fn expect(&self, address: SocketAddr, own: Own) {
+        lock(&self.own).insert(address, own);
     }
 
     /// The extension printed a line.
-    pub(super) fn printed(&self, _line: &str, _is_error: bool) {}
+    pub(super) fn printed(&self, line: &str, is_error: bool) {
+        if let Some(store) = self.store.as_ref().filter(|_| !is_error) {
+            store.log_line(line);
+        }
+    }
 
     /// The extension says who it is.
-    pub(super) fn is_extension(&self, _id: &str, _version: &str) {}
+    pub(super) fn is_extension(&self, id: &str, version: &str) {
+        let name = format!("{id} {version}");
+        self.change(|status| status.extension = Some(name.trim().to_owned()).filter(|name| !name.is_empty()));
+    }
 
-    pub(super) fn failed(&self, _text: &str) {}
+    pub(super) fn built(&self, build: Build) {
+        if let Some(store) = &self.store {
+            store.restarted(build);
+        }
+    }
 
-    pub(super) fn noted(&self, _text: &str) {}
+    /// Something happened between the deliveries.
+    pub(super) fn noted(&self, level: Level, text: &str) {
+        if let Some(store) = &self.store {
+            store.event(Notice { level, text: text.to_owned() });
+        }
+    }
 
-    pub(super) fn status(&self, _serves: bool, _builds: bool, _has_failed: bool) {}
+    /// The state of the extension.
+    pub(super) fn state(&self, state: State) {
+        self.change(|status| status.state = state);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Status)) {
+        let mut status = lock(&self.status);
+        let before = status.clone();
+        change(&mut status);
+        if let Some(store) = self.store.as_ref().filter(|_| *status != before) {
+            store.status(status.clone());
+        }
+    }
 
     /// The last delivery that arrived whole.
     pub(super) fn last(&self) -> Option<Last> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.last).clone()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Observe for Observer {
     type Delivery = Delivery;
 
     fn arrived(&self, arrived: Arrived) -> Delivery {
-        let Arrived { head, body, whole, client, .. } = arrived;
-        let target = request_line(&head).map_or(&b""[..], |(_, target, _)| target);
-        let target = String::from_utf8_lossy(target).into_owned();
-        let is_outside = is_outside(&head, client);
-        if whole == body.len() as u64 && head.starts_with(b"POST ") {
-            let last = Last { target: target.clone(), body: body.clone() };
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        let Arrived { at, head, body, whole, client } = arrived;
+        let (method, target) =
+            request_line(&head).map_or((&b""[..], &b""[..]), |(method, target, _)| (method, target));
+        let (method, target) =
+            (String::from_utf8_lossy(method), String::from_utf8_lossy(target).into_owned());
+        let own = lock(&self.own).remove(&client);
+        let is_outside = own.is_none() && is_outside(&head, client);
+        let (origin, waits) = match own {
+            Some(Own { origin, arrived }) => (origin, arrived),
+            None => (if is_outside { Origin::Outside } else { Origin::Machine }, None),
+        };
+        let id = self.store.as_ref().filter(|_| method == "POST").map(|store| {
+            let names =
+                fields(&head).filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
+            let (headers, body) = (names.collect(), body.clone());
+            let (method, target) = (method.clone().into_owned(), target.clone());
+            store.arrived(Arrival { at, method, target, headers, body, from: origin })
+        });
+        if let (Some(id), Some(waits)) = (id, waits) {
+            let _ = waits.try_send(id);
         }
-        Delivery { target, body, is_outside }
+        if whole == body.len() as u64 && method == "POST" {
+            *lock(&self.last) = Some(Last { target: target.clone(), body: body.clone(), id });
+        }
+        Delivery { id, target, body, is_outside }
     }
 
-    fn ended(&self, Delivery { target, body, is_outside }: Delivery, took: Duration, end: Ended) {
+    fn ended(&self, Delivery { id, target, body, is_outside }: Delivery, took: Duration, end: Ended) {
+        if let (Some(store), Some(id)) = (&self.store, id) {
+            store.responded(id, ResponseSeen { took, end: shown(&end) });
+        }
         // The terminal may be slow, and loses the line then.
         let _ = self.events.try_send(Event::Delivered(Delivered { target, body, is_outside, took, end }));
     }
+}
+
+/// The end of a delivery as the console takes it.
+fn shown(end: &Ended) -> End {
+    match end {
+        Ended::Response { head, body, by_proxy } => {
+            let names =
+                fields(head).filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
+            let status = status_of(head).unwrap_or_default();
+            End::Response { status, headers: names.collect(), body: body.clone(), by_proxy: *by_proxy }
+        }
+        Ended::Nothing { why, sender_left } => {
+            End::Nothing { why: (*why).to_owned(), sender_left: *sender_left }
+        }
+    }
+}
+
+/// The status in the head of a response.
+fn status_of(head: &[u8]) -> Option<u16> {
+    std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok()
 }
 
 /// Whether a request came through a tunnel or another proxy: those say so in headers, or keep the name of the host that was
@@ -143,7 +243,7 @@ impl Delivered {
     /// The status of the response; `None` where there is none.
     pub(super) fn status(&self) -> Option<u16> {
         match &self.end {
-            Ended::Response { head, .. } => std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok(),
+            Ended::Response { head, .. } => status_of(head),
             Ended::Nothing { .. } => None,
         }
     }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use kiket_runtime::Secret;
 use kiket_testing::{Call, FakePlatform};
 
-use super::event::Variables;
+use super::event::{Event, Events, Variables};
 use crate::{
+    console::Store,
     exit::{Error, Result},
     known,
 };
@@ -25,6 +26,21 @@ pub(super) fn own() -> Option<&'static str> {
 /// The seed: a file that is named, or that of the folder.
 pub(super) fn seed(named: Option<PathBuf>, folder: &Path) -> Option<PathBuf> {
     named.or_else(|| Some(folder.join(SEED)).filter(|file| file.is_file()))
+}
+
+/// What passes the calls on to the console and the terminal.
+pub(super) fn observer(store: Option<Store>, events: Events) -> impl Fn(&Call) + Send + Sync + 'static {
+    move |call| {
+        if let Some(store) = &store {
+            store.call(call);
+        }
+        // What kiket itself calls, for every delivery, says nothing about the handlers.
+        let by_itself = ["telemetry", "jwks.json"].into_iter().any(|last| call.path().ends_with(last));
+        if !by_itself {
+            let (method, path) = (call.method().to_owned(), call.path().to_owned());
+            let _ = events.try_send(Event::Called { method, path, status: call.status() });
+        }
+    }
 }
 
 /// Starts it. `observe` gets every call.

@@ -70,16 +70,16 @@ pub(super) struct Proxy<O> {
     observer: Arc<O>,
 }
 
-impl<O: Observe> Proxy<O> {
-    /// Listens on a port of the loopback address.
-    pub(super) fn bind(port: u16, upstreams: Arc<Upstreams>, observer: Arc<O>) -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-        listener.set_nonblocking(true)?;
-        Ok(Self { listener, upstreams, observer })
-    }
+/// Listens on a port of the loopback address.
+pub(super) fn listen(port: u16) -> io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
 
-    pub(super) fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+impl<O: Observe> Proxy<O> {
+    pub(super) fn new(listener: std::net::TcpListener, upstreams: Arc<Upstreams>, observer: Arc<O>) -> Self {
+        Self { listener, upstreams, observer }
     }
 
     /// Serves until the future is dropped.

@@ -20,11 +20,12 @@ use tokio::{
 
 use super::{
     build::Build,
+    control::Control,
     event::{Built, Event, Events, Number, Variables},
     keys::Keys,
     lines::{harmless, without_colours},
     log::{self, Line},
-    observer::{Delivered, Last, Observer},
+    observer::{Delivered, Last, Observer, Own},
     open,
     process::{Process, await_ready},
     proxy::Ended,
@@ -34,6 +35,7 @@ use super::{
     watch::Watched,
 };
 use crate::{
+    console::{self, Level, State},
     exit::{Error, Exit},
     extension::{Program, Target},
     send::body::{Body, fresh_id},
@@ -68,6 +70,7 @@ pub(super) struct Setup {
     pub(super) watched: Watched,
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) observer: Arc<Observer>,
+    pub(super) control: Arc<Control>,
     pub(super) events: Events,
 }
 
@@ -162,7 +165,7 @@ impl Supervisor {
             Event::Printed { process, line, is_error } => self.printed(process, &line, is_error),
             Event::Ready { process, in_time } => self.ready(process, in_time),
             Event::Exited { process, status } => self.exited(process, status),
-            Event::Again(_) => {
+            Event::Again => {
                 let program = self.program.clone();
                 if let (Some(program), None, None, None) =
                     (program, &self.serving, &self.starting, self.ending)
@@ -173,6 +176,11 @@ impl Supervisor {
             Event::Drained(process) => self.stop(process),
             Event::Overdue(process) => self.overdue(process),
             Event::Delivered(delivered) => self.delivered(&delivered),
+            Event::Recorded(file) => {
+                let file = file.strip_prefix(&self.setup.folder).unwrap_or(&file).display().to_string();
+                let json = json!({ "type": "recorded", "file": file });
+                self.screen.say(&json, Tone::Plain, "recorded", &harmless(&file));
+            }
             Event::Called { method, path, status } => {
                 let shown = status.map_or("none".to_owned(), |status| status.to_string());
                 let json = json!({ "type": "call", "method": method, "path": path, "status": status });
@@ -234,6 +242,11 @@ impl Supervisor {
         let (ok, error) = (program.is_ok(), program.as_ref().err().map(|error| error.what.clone()));
         let json = json!({ "type": "built", "ok": ok, "took_ms": milliseconds(took), "error": error,
             "output": if ok { "" } else { &output } });
+        self.setup.observer.built(console::Build {
+            ok,
+            took,
+            output: if ok { String::new() } else { output },
+        });
         match program {
             Ok(program) => {
                 self.screen.say(&json, Tone::Good, "built", &format!("in {took:.1?}"));
@@ -378,6 +391,7 @@ impl Supervisor {
         if !in_time {
             self.note(Tone::Bad, "the extension is not ready in time: requests go to it all the same");
         }
+        self.setup.control.ask(starting.process.program.clone());
         let (took, address) = (starting.began.elapsed(), starting.process.address);
         let before = self.setup.upstreams.serve(Arc::new(Upstream::new(address)));
         let replaced = self.serving.replace(Serving { process: starting.process, since: Instant::now() });
@@ -441,14 +455,14 @@ impl Supervisor {
         let after = shortest.saturating_mul(1 << self.crashes.min(10)).min(longest);
         self.crashes += 1;
         self.crashed(number, status, Some(after), &format!("{text}: it is started again in {after:?}"));
-        self.later(after, Event::Again(number));
+        self.later(after, Event::Again);
     }
 
     fn crashed(&mut self, number: Number, status: ExitStatus, again: Option<Duration>, text: &str) {
         let json = json!({ "type": "crashed", "process": number, "status": Shown(status).to_string(),
             "again_in_ms": again.map(milliseconds) });
         self.screen.say(&json, Tone::Bad, "crashed", text);
-        self.setup.observer.failed(text);
+        self.setup.observer.noted(Level::Error, text);
     }
 
     fn stop_when_drained(&self, number: Number, upstream: Arc<Upstream>) {
@@ -550,12 +564,15 @@ impl Supervisor {
 
     /// Sends a delivery again with a new id, signed now.
     fn replay(&mut self, last: Last) {
+        let (origin, observer) = (last.origin(), Arc::clone(&self.setup.observer));
         let body = Body::new(last.body.to_vec()).with_id(Some(fresh_id()));
         let signed =
             delivery("", "", &()).path(last.target).body(body).sign(self.setup.secret.expose(), time::now());
         let (address, events) = (self.setup.address, self.setup.events.clone());
         thread::spawn(move || {
-            if let Err(error) = sender::send(address, &signed.path, &signed.headers, &signed.body, |_| {}) {
+            let connected = |end| observer.expect(end, Own { origin, arrived: None });
+            if let Err(error) = sender::send(address, &signed.path, &signed.headers, &signed.body, connected)
+            {
                 let _ = events.blocking_send(Event::Note(format!("the delivery was not sent: {error}")));
             }
         });
@@ -596,8 +613,10 @@ impl Supervisor {
 
     fn note(&mut self, tone: Tone, text: &str) {
         self.screen.say(&json!({ "type": "note", "text": text }), tone, "note", text);
-        if tone != Tone::Plain {
-            self.setup.observer.noted(text);
+        match tone {
+            Tone::Plain | Tone::Good => {}
+            Tone::Doubtful => self.setup.observer.noted(Level::Warning, text),
+            Tone::Bad => self.setup.observer.noted(Level::Error, text),
         }
     }
 
@@ -623,7 +642,13 @@ impl Supervisor {
             parts.extend(keys.into_iter().filter(|(_, there)| *there).map(|(key, _)| key.to_owned()));
         }
         self.screen.status(tone, &parts);
-        self.setup.observer.status(self.serving.is_some(), self.build.is_some(), self.has_failed);
+        self.setup.observer.state(match (&self.serving, &self.build) {
+            (None, None) if self.starting.is_none() => State::Stopped,
+            (None, _) => State::Starting,
+            (Some(_), Some(_)) => State::Building,
+            (Some(_), None) if self.has_failed => State::Failed,
+            (Some(_), None) => State::Running,
+        });
     }
 }
 

@@ -105,7 +105,8 @@ impl Upstreams {
     }
 
     /// How many requests wait.
-    pub(super) fn held(&self) -> usize {
+    #[cfg(test)]
+    fn held(&self) -> usize {
         MOST_HELD - self.held.available_permits()
     }
 

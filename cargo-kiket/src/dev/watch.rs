@@ -132,7 +132,8 @@ impl Snapshot {
     }
 
     /// How many files there are.
-    pub(super) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.0.len()
     }
 }
@@ -186,7 +187,8 @@ impl Watcher {
     }
 
     /// How many files are watched.
-    pub(super) fn files(&self) -> usize {
+    #[cfg(test)]
+    fn files(&self) -> usize {
         self.before.len()
     }
 
