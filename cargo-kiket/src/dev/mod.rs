@@ -259,10 +259,7 @@ fn watch(watched: Watched, events: &Events) -> std::io::Result<mpsc::Sender<Watc
         let mut pause = Watcher::pause(Instant::now());
         loop {
             match receive.recv_timeout(pause) {
-                Ok(watched) => {
-                    watcher.watch(watched);
-                    watcher.forget_locks();
-                }
+                Ok(watched) => watcher.watch(watched),
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     let began = Instant::now();
                     if let Some(changed) = watcher.changes()

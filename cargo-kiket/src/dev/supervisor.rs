@@ -48,6 +48,10 @@ const REQUESTS: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(30);
 /// How long a process serves until its crash counts as the first one.
 const STEADY: Duration = Duration::from_secs(30);
+/// How long after a build a changed `Cargo.lock` is that of the build.
+const LOCKED: Duration = Duration::from_secs(5);
+/// How long after the first signal another one counts: supervisors signal a process, and then its group.
+const APART: Duration = Duration::from_secs(2);
 /// The shortest and the longest time until a crashed process is started again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 
@@ -83,6 +87,8 @@ pub(super) struct Supervisor {
     /// The files of the build that runs, and whether more changed since it began.
     changed: Vec<PathBuf>,
     is_stale: bool,
+    /// When the last build ended.
+    built_at: Option<Instant>,
     /// Whether the last build failed.
     has_failed: bool,
     program: Option<Program>,
@@ -99,6 +105,8 @@ pub(super) struct Supervisor {
     failures: u64,
     /// The status to end with, once everything ended.
     ending: Option<Exit>,
+    /// When a key or a signal asked for it.
+    ends_since: Option<Instant>,
 }
 
 struct Serving {
@@ -120,6 +128,7 @@ impl Supervisor {
             build: None,
             changed: Vec::new(),
             is_stale: false,
+            built_at: None,
             has_failed: false,
             program: None,
             processes: 0,
@@ -132,6 +141,7 @@ impl Supervisor {
             deliveries: 0,
             failures: 0,
             ending: None,
+            ends_since: None,
         }
     }
 
@@ -201,7 +211,14 @@ impl Supervisor {
 
     // Builds.
 
-    fn change(&mut self, files: Vec<PathBuf>) {
+    fn change(&mut self, mut files: Vec<PathBuf>) {
+        // A build may write it.
+        if self.build.is_some() || self.built_at.is_some_and(|at| at.elapsed() < LOCKED) {
+            files.retain(|file| file.file_name().is_none_or(|name| name != "Cargo.lock"));
+            if files.is_empty() {
+                return;
+            }
+        }
         let named = files.iter().map(|file| file.strip_prefix(&self.setup.folder).unwrap_or(file));
         let named: Vec<_> = named.map(|file| harmless(&file.to_string_lossy())).collect();
         let more = if named.len() > 3 { format!(" and {} more", named.len() - 3) } else { String::new() };
@@ -233,7 +250,7 @@ impl Supervisor {
     }
 
     fn built(&mut self, Built { program, took, output }: Built) {
-        self.build = None;
+        (self.build, self.built_at) = (None, Some(Instant::now()));
         let changed = std::mem::take(&mut self.changed);
         if self.ending.is_some() {
             return;
@@ -505,10 +522,14 @@ impl Supervisor {
     // The end.
 
     fn end(&mut self, why: &str) {
-        if self.ending.is_some() {
-            self.note(Tone::Bad, &format!("{why} again: processes are killed"));
-            return self.leaving.iter().for_each(Process::kill);
+        if let Some(since) = self.ends_since {
+            if since.elapsed() >= APART {
+                self.note(Tone::Bad, &format!("{why} again: processes are killed"));
+                self.leaving.iter().for_each(Process::kill);
+            }
+            return;
         }
+        self.ends_since = Some(Instant::now());
         self.screen.say(
             &json!({ "type": "ending", "why": why }),
             Tone::Plain,

@@ -225,13 +225,6 @@ impl Watcher {
         Some(changed).filter(|changed| !changed.is_empty())
     }
 
-    /// Takes over what cargo itself wrote in a build.
-    pub(super) fn forget_locks(&mut self) {
-        let now = self.watched.look().0.into_iter();
-        let locks = now.filter(|(file, _)| file.file_name().is_some_and(|name| name == "Cargo.lock"));
-        self.before.0.extend(locks);
-    }
-
     /// How long to wait before files are looked at again, if that took since `began`.
     pub(super) fn pause(began: Instant) -> Duration {
         INTERVAL.max(began.elapsed() * SHARE)
