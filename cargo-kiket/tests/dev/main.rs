@@ -53,10 +53,10 @@ fn deliveries_across_rebuilds_are_all_answered() {
         })
         .collect();
     for build in 2..=6 {
-        let before = sent.load(Ordering::Relaxed);
         dev.project.write("src/main.rs", &build.to_string());
         dev.said("ready", |line| line["process"] == build);
         // Each build has some of them.
+        let before = sent.load(Ordering::Relaxed);
         while sent.load(Ordering::Relaxed) < before + 20
             && !senders.iter().any(thread::JoinHandle::is_finished)
         {

@@ -87,7 +87,10 @@ impl Project {
     pub(crate) fn write(&self, file: &str, text: &str) {
         let path = self.path(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        // At once, so that no build reads a half of it.
+        let written = self.path(".written");
+        fs::write(&written, text).unwrap();
+        fs::rename(written, path).unwrap();
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
