@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    check, completions, doctor,
+    check, completions, dev, doctor,
     exit::{Exit, Result},
     explain, handlers, inbox, man, new, probe, replay, send,
     shell::Shell,
@@ -33,6 +33,7 @@ pub(crate) struct Tool {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     New(new::Args),
+    Dev(dev::Args),
     Send(send::Args),
     Replay(replay::Args),
     Check(check::Args),
@@ -51,6 +52,7 @@ impl Command {
     pub(crate) fn run(self, shell: &Shell) -> Result<Exit> {
         match self {
             Self::New(args) => new::run(&args, shell),
+            Self::Dev(args) => dev::run(&args, shell),
             Self::Send(args) => send::run(&args, shell),
             Self::Replay(args) => replay::run(&args, shell),
             Self::Check(args) => check::run(&args, shell),

@@ -5,6 +5,7 @@ mod command;
 mod completions;
 #[doc(hidden)]
 pub mod console;
+mod dev;
 mod diagnosis;
 mod doctor;
 mod environment;
