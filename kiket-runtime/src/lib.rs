@@ -30,6 +30,8 @@ mod pipeline;
 pub mod private;
 mod store;
 pub mod telemetry;
+#[cfg(feature = "postgres")]
+pub mod transaction;
 mod types;
 #[cfg(feature = "inbox")]
 mod worker;

@@ -2,6 +2,8 @@
 
 use std::{mem, sync::Arc};
 
+#[cfg(feature = "postgres")]
+use crate::extension::transactions::{Stores, provide};
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
     client::{Client, ClientLimits, ClientOptions, Reporter},
@@ -92,6 +94,15 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
         found.problems.extend(inbox::deciding(manifest.as_ref(), &registry.routes()));
         inbox::open(&mut options, config.as_ref()?, registry, &clock, &mut found)
     });
+    #[cfg(feature = "postgres")]
+    if let Some(registry) = &registry {
+        let stores = Stores {
+            deduplicator: deduplicator.as_ref(),
+            #[cfg(feature = "inbox")]
+            inbox: inbox.as_ref().map(|inbox| &*inbox.service.store),
+        };
+        found.problems.extend(provide(&registry.routes(), &stores, &mut options.states));
+    }
     let Findings { problems, warnings } = found;
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));

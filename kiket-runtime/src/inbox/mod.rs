@@ -6,7 +6,7 @@
 
 mod limits;
 #[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod postgres;
 mod sqlite;
 mod url;
 

@@ -8,6 +8,7 @@ mod memory;
 mod postgres;
 mod race;
 mod redis;
+mod transactions;
 
 use kiket::dedupe::LeaseToken;
 use proptest::{
