@@ -2,8 +2,6 @@
 
 use std::{mem, sync::Arc};
 
-#[cfg(feature = "inbox")]
-use crate::extension::inbox;
 #[cfg(feature = "postgres")]
 use crate::extension::transactions::{Stores, provide};
 use crate::{
@@ -32,6 +30,11 @@ use crate::{
     store::{KeySpace, Retention},
     telemetry::{Telemetry, TelemetryContext, redact_panics},
     types::{Clock, EventName, Mutex, Redactor, Secret},
+};
+#[cfg(feature = "inbox")]
+use crate::{
+    extension::inbox,
+    worker::{WORKERS, Workers},
 };
 
 /// Builds the extension that `options` describe, or collects every problem.
@@ -88,9 +91,8 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     found.problems.extend(options.http.own_routes.collisions(&options.http.prefix, endpoints, keys));
     #[cfg(feature = "inbox")]
     let inbox = registry.as_ref().and_then(|registry| {
-        let routes = registry.routes();
-        found.problems.extend(inbox::deciding(manifest.as_ref(), &routes));
-        inbox::open(&mut options, config.as_ref()?, &routes, &clock, &mut found)
+        found.problems.extend(inbox::deciding(manifest.as_ref(), &registry.routes()));
+        inbox::open(&mut options, config.as_ref()?, registry, &clock, &mut found)
     });
     #[cfg(feature = "postgres")]
     if let Some(registry) = &registry {
@@ -138,7 +140,7 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
     #[cfg(feature = "inbox")]
     let (inbox, inbox_secrets) = checked.inbox.map(|inbox| (inbox.service, inbox.secrets)).unzip();
     #[cfg(not(feature = "inbox"))]
-    let inbox_secrets = None;
+    let inbox_secrets = None::<Vec<Secret>>;
     let Checked { config, manifest, mut registry, deduplicator, metrics, clock, mut warnings, .. } = checked;
     options.http.metrics.clone_from(&config.metrics);
     if config.metrics.is_some() {
@@ -169,6 +171,8 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
     let redactor = redactor(&config, &inbox_secrets.unwrap_or_default());
     redact_panics(&redactor);
     let tasks = Tasks::default();
+    #[cfg(feature = "inbox")]
+    let later = registry.deferred().map(inbox::later_handler).collect();
     let pipeline = Pipeline {
         watch: Watch::new(&registry),
         authenticator,
@@ -191,14 +195,20 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
             tasks,
             #[cfg(feature = "inbox")]
             inbox,
+            #[cfg(feature = "inbox")]
+            later,
         }),
         deduplicator,
         responder: Responder { redactor, undecodable: options.limits.undecodable },
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
         metrics,
     };
-    let routes =
-        Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
+    let pipeline = Arc::new(pipeline);
+    #[cfg(feature = "inbox")]
+    let workers = Workers::new(&pipeline, options.inbox.workers.unwrap_or(WORKERS));
+    let routes = Routes::new(pipeline, options.http, config.extension_id(), config.extension_version());
+    #[cfg(feature = "inbox")]
+    let routes = routes.with_workers(workers);
     Ok(Extension::new(Parts { routes, config, report, background: Mutex::new(options.background) }))
 }
 
