@@ -64,6 +64,8 @@
 
 #[cfg(feature = "testing")]
 pub use kiket_macros::replay;
+#[cfg(feature = "inbox")]
+pub use kiket_macros::schedule;
 pub use kiket_macros::{Event, Model, Retry, webhook};
 #[doc(alias = "replay")]
 #[doc(alias = "redelivery")]
@@ -77,6 +79,8 @@ pub use kiket_runtime::{
     Result, Retry, Secret, Settings, State, StatusCode, events, external_webhook, install_panic_hook, merkle,
     model, notification, signature,
 };
+#[cfg(feature = "postgres")]
+pub use kiket_runtime::{params, transaction, transaction::Tx};
 
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -222,6 +226,8 @@ pub mod middleware {
 
 /// Startup: the errors that keep an extension from starting, each with its place and its fix, and the report of a start.
 pub mod startup {
+    #[cfg(feature = "inbox")]
+    pub use kiket_runtime::extension::{LaterReport, ScheduleReport};
     pub use kiket_runtime::{
         error::{Place, Problem, ProblemId, StartupError},
         extension::{HandlerReport, Report},
@@ -261,6 +267,8 @@ pub mod prelude {
         Context, Decision, Extension, ExtensionBuilder, HandlerError, Headers, Json, Payload, RawBody, Reply,
         Settings, State, StatusCode,
     };
+    #[cfg(feature = "postgres")]
+    pub use kiket_runtime::{params, transaction::Tx};
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::json;
 }
@@ -513,6 +521,10 @@ mod pages {
 
     #[doc = include_str!("../kiket-macros/docs/retry.md")]
     struct DeriveRetry;
+
+    #[cfg(feature = "inbox")]
+    #[doc = include_str!("../kiket-macros/docs/schedule.md")]
+    struct Schedule;
 
     #[doc = include_str!("../kiket-macros/docs/webhook.md")]
     struct Webhook;

@@ -30,7 +30,11 @@ mod pipeline;
 pub mod private;
 mod store;
 pub mod telemetry;
+#[cfg(feature = "postgres")]
+pub mod transaction;
 mod types;
+#[cfg(feature = "inbox")]
+mod worker;
 
 /// Decisions: the replies of guards.
 pub mod guard {

@@ -2,8 +2,8 @@
 
 use std::{mem, sync::Arc};
 
-#[cfg(feature = "inbox")]
-use crate::extension::inbox;
+#[cfg(feature = "postgres")]
+use crate::extension::transactions::{Stores, provide};
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
     client::{Client, ClientLimits, ClientOptions, Reporter},
@@ -30,6 +30,11 @@ use crate::{
     store::{KeySpace, Retention},
     telemetry::{Telemetry, TelemetryContext, redact_panics},
     types::{Clock, EventName, Mutex, Redactor, Secret},
+};
+#[cfg(feature = "inbox")]
+use crate::{
+    extension::inbox,
+    worker::{WORKERS, Workers},
 };
 
 /// Builds the extension that `options` describe, or collects every problem.
@@ -86,10 +91,18 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     found.problems.extend(options.http.own_routes.collisions(&options.http.prefix, endpoints, keys));
     #[cfg(feature = "inbox")]
     let inbox = registry.as_ref().and_then(|registry| {
-        let routes = registry.routes();
-        found.problems.extend(inbox::deciding(manifest.as_ref(), &routes));
-        inbox::open(&mut options, config.as_ref()?, &routes, &clock, &mut found)
+        found.problems.extend(inbox::deciding(manifest.as_ref(), &registry.routes()));
+        inbox::open(&mut options, config.as_ref()?, registry, &clock, &mut found)
     });
+    #[cfg(feature = "postgres")]
+    if let Some(registry) = &registry {
+        let stores = Stores {
+            deduplicator: deduplicator.as_ref(),
+            #[cfg(feature = "inbox")]
+            inbox: inbox.as_ref().map(|inbox| &*inbox.service.store),
+        };
+        found.problems.extend(provide(&registry.routes(), &stores, &mut options.states));
+    }
     let Findings { problems, warnings } = found;
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
@@ -127,7 +140,7 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
     #[cfg(feature = "inbox")]
     let (inbox, inbox_secrets) = checked.inbox.map(|inbox| (inbox.service, inbox.secrets)).unzip();
     #[cfg(not(feature = "inbox"))]
-    let inbox_secrets = None;
+    let inbox_secrets = None::<Vec<Secret>>;
     let Checked { config, manifest, mut registry, deduplicator, metrics, clock, mut warnings, .. } = checked;
     options.http.metrics.clone_from(&config.metrics);
     if config.metrics.is_some() {
@@ -158,6 +171,8 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
     let redactor = redactor(&config, &inbox_secrets.unwrap_or_default());
     redact_panics(&redactor);
     let tasks = Tasks::default();
+    #[cfg(feature = "inbox")]
+    let later = registry.deferred().map(inbox::later_handler).collect();
     let pipeline = Pipeline {
         watch: Watch::new(&registry),
         authenticator,
@@ -180,14 +195,20 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
             tasks,
             #[cfg(feature = "inbox")]
             inbox,
+            #[cfg(feature = "inbox")]
+            later,
         }),
         deduplicator,
         responder: Responder { redactor, undecodable: options.limits.undecodable },
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
         metrics,
     };
-    let routes =
-        Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
+    let pipeline = Arc::new(pipeline);
+    #[cfg(feature = "inbox")]
+    let workers = Workers::new(&pipeline, options.inbox.workers.unwrap_or(WORKERS));
+    let routes = Routes::new(pipeline, options.http, config.extension_id(), config.extension_version());
+    #[cfg(feature = "inbox")]
+    let routes = routes.with_workers(workers);
     Ok(Extension::new(Parts { routes, config, report, background: Mutex::new(options.background) }))
 }
 

@@ -6,12 +6,13 @@ use tokio::sync::Notify;
 
 use crate::{
     config::{Config, DEFAULT_INBOX, Given, InboxConfig, Use},
-    delivery::InboxService,
+    delivery::{InboxService, LaterHandler},
     error::{Findings, Place, Problem, ProblemId},
     extension::options::{Options, setters},
-    handler::Route,
+    handler::{Registry, Route},
     inbox::{InboxLimits, inbox_from_url},
     manifest::Manifest,
+    metrics::InboxCounts,
     store::{
         KeySpace, StoreError,
         inbox::{
@@ -70,19 +71,24 @@ pub(super) struct Opened {
 pub(super) fn open(
     options: &mut Options,
     config: &Config,
-    routes: &[&Route],
+    registry: &Registry,
     clock: &Clock,
     found: &mut Findings,
 ) -> Option<Opened> {
-    let deferred = || routes.iter().filter(|route| route.handler.later.is_some());
-    deferred().next()?;
+    let routes = registry.routes();
+    let deferred = routes.iter().find(|route| route.handler.later.is_some());
+    if deferred.is_none() && registry.schedules().is_empty() {
+        return None;
+    }
     let given = mem::take(&mut options.inbox);
+    options.inbox.workers = given.workers;
     let read = InboxConfig::combine(given.layer, &options.environment, found);
     if config.id.as_deref().is_none_or(|id| id.trim().is_empty()) {
         found.problems.push(without_id());
     }
     if read.with_secrets && read.key.is_none() {
-        found.problems.extend(deferred().next().map(|route| without_key(route)));
+        // A schedule stores no delivery.
+        found.problems.extend(deferred.map(|route| without_key(route)));
     }
     let keys = read.key.iter().chain(&read.previous_keys).map(SealKey::read);
     let keys = keys.collect::<Result<Vec<_>, _>>().map_err(|invalid| {
@@ -98,10 +104,13 @@ pub(super) fn open(
                     "deliveries of `later` handlers are stored in `{DEFAULT_INBOX}`; `KIKET_INBOX_URL` names another inbox"
                 ));
             }
-            at_url(read.url.as_ref().map_or(DEFAULT_INBOX, Secret::expose), read.is_ephemeral).map(Some)
+            let mut limits = InboxLimits::default();
+            limits.is_ephemeral = read.is_ephemeral;
+            inbox_from_url(read.url.as_ref().map_or(DEFAULT_INBOX, Secret::expose), limits)
         },
-        |store| Ok(Some(store)),
+        Ok,
     );
+    let store = store.and_then(|store| store.lasts().map(|()| Some(store)));
     let store = found.take(store.map_err(|error| unusable(&error)))?;
     let space = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
     let service = InboxService {
@@ -111,14 +120,17 @@ pub(super) fn open(
         space: space.name().to_owned(),
         clock: clock.clone(),
         woken: Notify::new(),
+        counts: InboxCounts::default(),
     };
     Some(Opened { service: Arc::new(service), secrets: read.secrets().cloned().collect() })
 }
 
-fn at_url(url: &str, is_ephemeral: bool) -> Result<Arc<dyn Inbox>, StoreError> {
-    let mut limits = InboxLimits::default();
-    limits.is_ephemeral = is_ephemeral;
-    inbox_from_url(url, limits)
+/// What work that is scheduled needs of its handler.
+pub(super) fn later_handler(route: &Arc<Route>) -> LaterHandler {
+    let later = route.handler.later.as_ref();
+    let lane = later.and_then(|later| later.lane.as_deref()).map(str::to_owned);
+    let blocks_lane = later.is_some_and(|later| later.blocks_lane);
+    LaterHandler { key: Arc::clone(&route.key), lane, blocks_lane }
 }
 
 fn without_id() -> Problem {
@@ -175,4 +187,142 @@ pub(super) fn deciding(manifest: Option<&Manifest>, routes: &[&Route]) -> Vec<Pr
         ))
     });
     deciding.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Extension,
+        error::StartupError,
+        extension::ExtensionBuilder,
+        handler::{Handler, Later},
+    };
+
+    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    fn later(event: &str) -> Handler {
+        Handler::new(event, "v1", async || ()).later(Later::new())
+    }
+
+    fn builder(variables: &[(&'static str, &'static str)]) -> ExtensionBuilder {
+        let builder = Extension::builder().webhook_secret("sh_123").without_manifest();
+        builder.id("com.example.crm").environment(variables.iter().copied())
+    }
+
+    fn service(extension: &Extension) -> &InboxService {
+        extension.pipeline().services.inbox.as_deref().unwrap()
+    }
+
+    fn refusal(built: Result<Extension, StartupError>) -> (Vec<ProblemId>, String) {
+        let error = built.unwrap_err();
+        (error.problems().iter().map(Problem::id).collect(), error.to_string())
+    }
+
+    const MEMORY: (&str, &str) = ("KIKET_INBOX_URL", "sqlite::memory:");
+
+    #[test]
+    fn an_extension_without_later_handlers_has_no_inbox() {
+        let variables = [("KIKET_INBOX_URL", "canary"), ("KIKET_INBOX_KEY", "canary")];
+        let extension = builder(&variables).on("issue.created", "v1", async || {}).build().unwrap();
+        assert!(extension.pipeline().services.inbox.is_none());
+    }
+
+    #[test]
+    fn deliveries_are_sealed_or_lose_their_secrets() {
+        let (ids, text) = refusal(builder(&[MEMORY]).handler(later("issue.created")).build());
+        assert_eq!(ids, [ProblemId::NoInboxKey]);
+        assert!(text.contains("openssl rand -base64 32") && text.contains("inbox.rs"), "{text}");
+
+        let sealed =
+            builder(&[MEMORY, ("KIKET_INBOX_KEY", KEY)]).handler(later("issue.created")).build().unwrap();
+        assert!(service(&sealed).sealer.has_key() && service(&sealed).with_secrets);
+        assert_eq!(service(&sealed).space, "com.example.crm");
+        let cut = builder(&[MEMORY]).inbox(|inbox| inbox.without_secrets()).handler(later("issue.created"));
+        let cut = cut.build().unwrap();
+        assert!(!service(&cut).sealer.has_key() && !service(&cut).with_secrets);
+        // Both: what was sealed before opens, and what is stored now is sealed, too.
+        let both = builder(&[MEMORY, ("KIKET_DEDUPE_NAMESPACE", "staging")]);
+        let both = both.inbox(|inbox| inbox.key(KEY).previous_key(KEY).without_secrets());
+        let both = both.handler(later("issue.created")).build().unwrap();
+        assert!(service(&both).sealer.has_key() && !service(&both).with_secrets);
+        assert_eq!(service(&both).space, "staging/com.example.crm");
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_not_shown() {
+        for name in ["KIKET_INBOX_KEY", "KIKET_INBOX_KEY_PREVIOUS"] {
+            let variables = [MEMORY, ("KIKET_INBOX_KEY", KEY), (name, "canary")];
+            let (ids, text) = refusal(builder(&variables).handler(later("issue.created")).build());
+            assert_eq!(ids, [ProblemId::InboxKey], "{name}");
+            assert!(text.contains("32 bytes") && !text.contains("canary"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_inbox_has_a_place_and_its_extension_an_id() {
+        let built = |url, id| {
+            let builder = Extension::builder().webhook_secret("sh_123").without_manifest().id(id);
+            let builder = builder.environment([("KIKET_INBOX_KEY", KEY), ("KIKET_INBOX_URL", url)]);
+            builder.handler(later("issue.created")).build()
+        };
+        let (ids, text) = refusal(built("mysql://user:canary@host/db", "com.example.crm"));
+        assert_eq!(ids, [ProblemId::InboxUrl]);
+        assert!(text.contains("`sqlite:inbox.db`") && !text.contains("canary"), "{text}");
+        assert_eq!(refusal(built("sqlite::memory:", " ")).0, [ProblemId::InboxWithoutId]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_does_not_last_stops_the_start() {
+        if !std::path::Path::new("/proc/self/mountinfo").exists() {
+            return;
+        }
+        // The file system of devices is in memory, everywhere; nothing is written there.
+        let variables = [("KIKET_INBOX_URL", "sqlite:/dev/kiket.db"), ("KIKET_INBOX_KEY", KEY)];
+        let (ids, text) = refusal(builder(&variables).handler(later("issue.created")).build());
+        assert_eq!(ids, [ProblemId::InboxUrl]);
+        assert!(text.contains("`KIKET_INBOX_EPHEMERAL=1`"), "{text}");
+        let lasting = [&variables[..], &[("KIKET_INBOX_EPHEMERAL", "1")]].concat();
+        assert!(builder(&lasting).handler(later("issue.created")).build().is_ok());
+        let allowed = builder(&variables).inbox(|inbox| inbox.ephemeral(true));
+        assert!(allowed.handler(later("issue.created")).build().is_ok());
+    }
+
+    #[test]
+    fn where_kiket_acts_on_the_response_nothing_is_deferred() {
+        for event in ["workflow.before_transition", "before_transition", "workflow.before_close"] {
+            let (ids, text) =
+                refusal(builder(&[MEMORY, ("KIKET_INBOX_KEY", KEY)]).handler(later(event)).build());
+            assert_eq!(ids, [ProblemId::LaterDecides], "{event}");
+            assert!(text.contains("takes a response without a decision for *allow*"), "{text}");
+        }
+        let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+        let manifest = "id: com.example.crm\nhooks:\n  - { event: comment.created, required: true }\n  - { event: issue.updated, version: v2, required: true }\n  - issue.created\n";
+        std::fs::write(file.path(), manifest).unwrap();
+        let built = |handler| {
+            let builder = Extension::builder().webhook_secret("sh_123").manifest(file.path());
+            builder.environment([MEMORY, ("KIKET_INBOX_KEY", KEY)]).handler(handler).build()
+        };
+        // Under its other name, too.
+        for event in ["comment.created", "issue.commented"] {
+            let (ids, text) = refusal(built(later(event)));
+            assert_eq!(ids, [ProblemId::LaterDecides], "{event}");
+            assert!(text.contains("line 3"), "{text}");
+        }
+        assert!(built(later("issue.updated")).is_ok(), "another version");
+        assert!(built(later("issue.created")).is_ok());
+    }
+
+    #[test]
+    fn a_later_handler_has_no_reply_and_a_lane_that_is_a_path() {
+        let handler = Handler::new("issue.created", "v1", async || crate::Reply::ok()).later(Later::new());
+        let (ids, text) = refusal(builder(&[MEMORY, ("KIKET_INBOX_KEY", KEY)]).handler(handler).build());
+        assert_eq!(ids, [ProblemId::LaterReply]);
+        assert!(text.contains("`Result<(), E>`"), "{text}");
+        let handler = Handler::new("issue.created", "v1", async || crate::Result::Ok(()));
+        let handler = handler.later(Later::new().lane("issue id"));
+        let (ids, _) = refusal(builder(&[MEMORY, ("KIKET_INBOX_KEY", KEY)]).handler(handler).build());
+        assert_eq!(ids, [ProblemId::LaterLane]);
+    }
 }

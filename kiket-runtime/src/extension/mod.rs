@@ -10,19 +10,26 @@ mod endpoints;
 mod groups;
 #[cfg(feature = "inbox")]
 mod inbox;
+#[cfg(feature = "inbox")]
+mod inbox_report;
 mod instance;
 mod options;
 mod registration;
 mod report;
 mod requirements;
+#[cfg(feature = "postgres")]
+mod transactions;
 
 pub(crate) use self::check::Check;
-#[cfg(feature = "inbox")]
-pub use self::inbox::InboxOptions;
 pub use self::{
     background::Shutdown,
     builder::ExtensionBuilder,
     groups::{ClientOptions, DedupeOptions, HttpOptions, TelemetryOptions},
     instance::Extension,
     report::{HandlerReport, Report},
+};
+#[cfg(feature = "inbox")]
+pub use self::{
+    inbox::InboxOptions,
+    inbox_report::{LaterReport, ScheduleReport},
 };

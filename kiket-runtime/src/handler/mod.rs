@@ -19,6 +19,8 @@ mod state;
 #[cfg(feature = "inbox")]
 pub use self::later::Later;
 pub(crate) use self::registry::{Registry, Route};
+#[cfg(feature = "inbox")]
+pub(crate) use self::schedule::Schedule;
 pub use self::{
     context::Context,
     declaration::Handler,

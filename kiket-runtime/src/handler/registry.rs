@@ -82,11 +82,23 @@ impl Registry {
         for route in self.by_event.values_mut().flatten().filter_map(Arc::get_mut) {
             route.metrics = Some(Box::default());
         }
+        #[cfg(feature = "inbox")]
+        for schedule in &mut self.schedules {
+            if let Some(route) = Arc::get_mut(&mut schedule.route) {
+                route.metrics = Some(Box::default());
+            }
+        }
     }
 
     /// The handler of `event` in `version`.
     pub(crate) fn find(&self, event: &str, version: VersionKey) -> Option<&Arc<Route>> {
         self.by_event.get(event)?.iter().find(|route| route.key.version.key() == version)
+    }
+
+    /// The routes whose handlers run later.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn deferred(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.by_event.values().flatten().filter(|route| route.handler.later.is_some())
     }
 
     /// The schedules, by name. No delivery finds them.

@@ -28,4 +28,5 @@ pub mod optional_extractors;
 pub mod raw_identifiers;
 pub mod replies;
 pub mod routes_and_tasks;
+pub mod schedules;
 pub mod two_attributes_on_one_function;

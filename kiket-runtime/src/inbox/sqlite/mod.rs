@@ -132,6 +132,10 @@ impl SqliteInbox {
 }
 
 impl Inbox for SqliteInbox {
+    fn lasts(&self) -> Result<(), StoreError> {
+        self.file.check_lasts()
+    }
+
     fn accept<'s>(&'s self, work: &'s NewWork, now: Option<SystemTime>) -> StoreFuture<'s, Acceptance> {
         let work = work.clone();
         Box::pin(self.write(move |session| claim::accept(session, &work, now)))

@@ -5,14 +5,18 @@ mod row;
 pub(crate) mod seal;
 mod work;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 pub use self::{
     handler::HandlerName,
     row::{DeadReason, InboxCount, InboxFilter, InboxRow, Redrive, RowId, RowState, Swept, UnknownWord},
     work::{Acceptance, ClaimRequest, ClaimedWork, NewWork, WorkEnd, WorkLease},
 };
-use super::{LeaseState, StoreFuture};
+use super::{LeaseState, StoreError, StoreFuture};
 
 /// An inbox: keeps the deliveries of `later` handlers until they are done, for every process that uses it.
 ///
@@ -116,6 +120,22 @@ pub trait Inbox: Send + Sync + 'static {
     fn notified<'s>(&'s self, space: &'s str) -> StoreFuture<'s, ()> {
         let _ = space;
         Box::pin(std::future::pending())
+    }
+
+    /// Whether what the inbox keeps outlives the process, its container and its machine, as far as that is known before it is
+    /// opened. The start stops where it does not.
+    ///
+    /// # Errors
+    ///
+    /// What to change.
+    fn lasts(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// The transactions of handlers, in the database of the inbox.
+    #[doc(hidden)]
+    fn transactions(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
     }
 
     /// Whether the inbox can be used. kiket calls it at the start.

@@ -9,6 +9,7 @@ mod memory;
 mod postgres;
 mod race;
 mod redis;
+mod transactions;
 
 use kiket::dedupe::LeaseToken;
 use proptest::{
