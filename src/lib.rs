@@ -79,6 +79,8 @@ pub use kiket_runtime::{
     Result, Retry, Secret, Settings, State, StatusCode, events, external_webhook, install_panic_hook, merkle,
     model, notification, signature,
 };
+#[cfg(feature = "postgres")]
+pub use kiket_runtime::{params, transaction, transaction::Tx};
 
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -265,6 +267,8 @@ pub mod prelude {
         Context, Decision, Extension, ExtensionBuilder, HandlerError, Headers, Json, Payload, RawBody, Reply,
         Settings, State, StatusCode,
     };
+    #[cfg(feature = "postgres")]
+    pub use kiket_runtime::{params, transaction::Tx};
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::json;
 }

@@ -105,6 +105,10 @@ ids! {
     DuplicateSchedule = "0217",
     /// The time zone of a schedule is none that there is.
     ScheduleZone = "0218",
+    /// A handler takes a transaction, and there is no PostgreSQL to end it in.
+    TransactionStore = "0219",
+    /// Handlers take transactions of two databases.
+    TwoDatabases = "0220",
 
     // Handlers and the manifest.
     /// A handler handles an event that the manifest does not declare.

@@ -2,8 +2,8 @@
 
 use std::{mem, sync::Arc};
 
-#[cfg(feature = "inbox")]
-use crate::extension::inbox;
+#[cfg(feature = "postgres")]
+use crate::extension::transactions::{Stores, provide};
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
     client::{Client, ClientLimits, ClientOptions, Reporter},
@@ -30,6 +30,11 @@ use crate::{
     store::{KeySpace, Retention},
     telemetry::{Telemetry, TelemetryContext, redact_panics},
     types::{Clock, EventName, Mutex, Redactor, Secret},
+};
+#[cfg(feature = "inbox")]
+use crate::{
+    extension::inbox,
+    worker::{WORKERS, Workers},
 };
 
 /// Builds the extension that `options` describe, or collects every problem.
@@ -89,6 +94,15 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
         found.problems.extend(inbox::deciding(manifest.as_ref(), &registry.routes()));
         inbox::open(&mut options, config.as_ref()?, registry, &clock, &mut found)
     });
+    #[cfg(feature = "postgres")]
+    if let Some(registry) = &registry {
+        let stores = Stores {
+            deduplicator: deduplicator.as_ref(),
+            #[cfg(feature = "inbox")]
+            inbox: inbox.as_ref().map(|inbox| &*inbox.service.store),
+        };
+        found.problems.extend(provide(&registry.routes(), &stores, &mut options.states));
+    }
     let Findings { problems, warnings } = found;
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
@@ -157,6 +171,8 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
     let redactor = redactor(&config, &inbox_secrets.unwrap_or_default());
     redact_panics(&redactor);
     let tasks = Tasks::default();
+    #[cfg(feature = "inbox")]
+    let later = registry.deferred().map(inbox::later_handler).collect();
     let pipeline = Pipeline {
         watch: Watch::new(&registry),
         authenticator,
@@ -179,14 +195,20 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
             tasks,
             #[cfg(feature = "inbox")]
             inbox,
+            #[cfg(feature = "inbox")]
+            later,
         }),
         deduplicator,
         responder: Responder { redactor, undecodable: options.limits.undecodable },
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
         metrics,
     };
-    let routes =
-        Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
+    let pipeline = Arc::new(pipeline);
+    #[cfg(feature = "inbox")]
+    let workers = Workers::new(&pipeline, options.inbox.workers.unwrap_or(WORKERS));
+    let routes = Routes::new(pipeline, options.http, config.extension_id(), config.extension_version());
+    #[cfg(feature = "inbox")]
+    let routes = routes.with_workers(workers);
     Ok(Extension::new(Parts { routes, config, report, background: Mutex::new(options.background) }))
 }
 

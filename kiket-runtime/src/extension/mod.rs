@@ -17,6 +17,8 @@ mod options;
 mod registration;
 mod report;
 mod requirements;
+#[cfg(feature = "postgres")]
+mod transactions;
 
 pub(crate) use self::check::Check;
 pub use self::{

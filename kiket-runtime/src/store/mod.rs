@@ -8,7 +8,7 @@ mod lease;
 mod reply;
 mod retention;
 
-use std::{pin::Pin, time::Duration};
+use std::{any::Any, pin::Pin, sync::Arc, time::Duration};
 
 pub(crate) use self::key::KeySpace;
 pub use self::{
@@ -68,6 +68,12 @@ pub trait DedupeStore: Send + Sync + 'static {
     /// extension has an id: two without one would get each other's replies.
     fn is_shared(&self) -> bool {
         true
+    }
+
+    /// The transactions of handlers, in the database of the store.
+    #[doc(hidden)]
+    fn transactions(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
     }
 
     /// Whether the store can be used. kiket calls it at the start.

@@ -6,17 +6,17 @@ use bytes::BytesMut;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 /// Bytes with content of deliveries. The driver logs the values of statements.
-pub(crate) struct Confidential<'b>(pub(crate) &'b [u8]);
+pub(crate) struct Confidential<B>(pub(crate) B);
 
-impl fmt::Debug for Confidential<'_> {
+impl<B: AsRef<[u8]>> fmt::Debug for Confidential<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.0.len())
+        write!(f, "{} bytes", self.0.as_ref().len())
     }
 }
 
-impl ToSql for Confidential<'_> {
+impl<B: AsRef<[u8]>> ToSql for Confidential<B> {
     fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        self.0.to_sql(kind, out)
+        self.0.as_ref().to_sql(kind, out)
     }
 
     fn accepts(kind: &Type) -> bool {

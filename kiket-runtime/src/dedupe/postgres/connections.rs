@@ -38,7 +38,6 @@ pub(crate) struct Connections {
     pool: Pool,
     pub(super) tls: Option<MakeRustlsConnect>,
     /// For connections outside of the pool.
-    #[cfg(feature = "inbox")]
     pub(super) config: Arc<Config>,
     sessions: Arc<Sessions>,
     purpose: &'static Purpose,
@@ -91,7 +90,6 @@ impl Connections {
         purpose: &'static Purpose,
         most: usize,
     ) -> Result<Self, impl std::error::Error> {
-        #[cfg(feature = "inbox")]
         let shared = Arc::new(config.clone());
         let recycled = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let tls = uses_tls(&config).then(tls);
@@ -113,17 +111,10 @@ impl Connections {
             }))
             .pre_recycle(Hook::sync_fn(|_, metrics| recent(metrics.age())))
             .build();
-        pool.map(|pool| Self {
-            pool,
-            tls,
-            #[cfg(feature = "inbox")]
-            config: shared,
-            sessions,
-            purpose,
-        })
+        pool.map(|pool| Self { pool, tls, config: shared, sessions, purpose })
     }
 
-    async fn lend(&self) -> Result<Lent, PoolError> {
+    pub(super) async fn lend(&self) -> Result<Lent, PoolError> {
         Ok(Lent { client: Some(self.pool.get().await?), connections: self.clone() })
     }
 
@@ -188,14 +179,18 @@ impl Connections {
 
 /// A connection in use. If its operation is dropped, at its timeout, it is closed: another operation would wait for the
 /// response of that one. The server is asked to cancel the statement, so that none outlives its caller for long.
-struct Lent {
+pub(super) struct Lent {
     client: Option<Object>,
     connections: Connections,
 }
 
 impl Lent {
-    fn client(&mut self) -> Result<&mut Object, PoolError> {
+    pub(super) fn client(&mut self) -> Result<&mut Object, PoolError> {
         self.client.as_mut().ok_or(PoolError::Closed)
+    }
+
+    pub(super) fn shared(&self) -> Result<&Object, PoolError> {
+        self.client.as_ref().ok_or(PoolError::Closed)
     }
 
     async fn one(&mut self, statement: &str, values: Values<'_>) -> Result<Row, PoolError> {
@@ -247,7 +242,7 @@ impl Lent {
         Ok(client.execute(&statement, &values).await?)
     }
 
-    fn give_back(mut self) {
+    pub(super) fn give_back(mut self) {
         self.client = None;
     }
 }

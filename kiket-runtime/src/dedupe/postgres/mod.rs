@@ -7,19 +7,27 @@ mod failure;
 mod listen;
 pub(crate) mod purpose;
 pub(crate) mod server;
+pub(crate) mod transactions;
 
 use std::{
+    any::Any,
     fmt,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio_postgres::{
     Row,
     types::{ToSql, Type},
 };
 
-use self::{confidential::Confidential, failure::failed, purpose::Purpose, server::Server};
+use self::{
+    confidential::Confidential, failure::failed, purpose::Purpose, server::Server, transactions::Transactions,
+};
 use super::probe::probe;
 use crate::{
     error::Chain,
@@ -181,29 +189,11 @@ impl DedupeStore for PostgresStore {
         reply: &'s StoredReply,
         retention: Duration,
     ) -> StoreFuture<'s, LeaseState> {
-        let (key, token, reply) = (key.clone(), *token, reply.clone());
+        let committing = Arc::new(Commit::new(key, token, reply, retention));
         Box::pin(async move {
             let rows = self.server.step(move |connections| {
-                let (key, reply) = (key.clone(), reply.clone());
-                async move {
-                    let status = i32::from(reply.status().as_u16());
-                    let (retry, seconds) = (reply.retry_seconds(), countable(retention).as_secs_f64());
-                    let (token, body) = (token.to_string(), Confidential(reply.body()));
-                    let request = match reply.request_text() {
-                        hash if hash.is_empty() => hash,
-                        hash => format!(":{hash}"),
-                    };
-                    let values: [(&(dyn ToSql + Sync), Type); 7] = [
-                        (&key.as_str(), Type::TEXT),
-                        (&token, Type::TEXT),
-                        (&status, Type::INT4),
-                        (&retry, Type::INT8),
-                        (&body, Type::BYTEA),
-                        (&seconds, Type::FLOAT8),
-                        (&request, Type::TEXT),
-                    ];
-                    connections.execute(COMMIT, &values).await
-                }
+                let committing = Arc::clone(&committing);
+                async move { connections.execute(COMMIT, &committing.values()).await }
             });
             Ok(ownership(rows.await?))
         })
@@ -221,6 +211,10 @@ impl DedupeStore for PostgresStore {
             });
             Ok(ownership(rows.await?))
         })
+    }
+
+    fn transactions(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        Transactions::of(&self.server).ok().map(|transactions| Arc::new(transactions) as _)
     }
 
     /// Connects, creates the table and its index if they are absent, and runs every operation once.
@@ -273,6 +267,55 @@ fn ownership(rows: u64) -> LeaseState {
 
 fn unknown() -> StoreError {
     StoreError::unknown_reply("PostgreSQL", "schema")
+}
+
+/// The statement that stores a reply, with its values.
+pub(crate) struct Commit {
+    key: String,
+    token: String,
+    status: i32,
+    retry: i64,
+    body: Confidential<Bytes>,
+    seconds: f64,
+    request: String,
+}
+
+impl Commit {
+    /// The statement. It changes one row if the lease is held.
+    pub(crate) const STATEMENT: &str = COMMIT;
+
+    pub(crate) fn new(key: &DedupeKey, token: &LeaseToken, reply: &StoredReply, retention: Duration) -> Self {
+        let request = match reply.request_text() {
+            hash if hash.is_empty() => hash,
+            hash => format!(":{hash}"),
+        };
+        Self {
+            key: key.as_str().to_owned(),
+            token: token.to_string(),
+            status: i32::from(reply.status().as_u16()),
+            retry: reply.retry_seconds(),
+            body: Confidential(reply.body().clone()),
+            seconds: countable(retention).as_secs_f64(),
+            request,
+        }
+    }
+
+    /// Key, token, status, seconds of `Retry-After`, body, seconds of retention, and the hash of the request.
+    pub(crate) fn parts(&self) -> (&str, &str, i32, i64, &Bytes, f64, &str) {
+        (&self.key, &self.token, self.status, self.retry, &self.body.0, self.seconds, &self.request)
+    }
+
+    fn values(&self) -> [(&(dyn ToSql + Sync), Type); 7] {
+        [
+            (&self.key, Type::TEXT),
+            (&self.token, Type::TEXT),
+            (&self.status, Type::INT4),
+            (&self.retry, Type::INT8),
+            (&self.body, Type::BYTEA),
+            (&self.seconds, Type::FLOAT8),
+            (&self.request, Type::TEXT),
+        ]
+    }
 }
 
 impl fmt::Debug for PostgresStore {

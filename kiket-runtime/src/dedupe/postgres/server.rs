@@ -1,5 +1,7 @@
 //! A PostgreSQL as kiket uses it: an address, a thread, connections, and operations that are tried again.
 
+use std::sync::Arc;
+
 use tokio_postgres::{Config, config::TargetSessionAttrs};
 
 use super::{
@@ -15,7 +17,7 @@ const TRIES: usize = 3;
 /// A server, or several of which one can be written to.
 pub(crate) struct Server {
     connections: Connections,
-    thread: StoreThread,
+    thread: Arc<StoreThread>,
     purpose: &'static Purpose,
 }
 
@@ -26,8 +28,23 @@ impl Server {
     ///
     /// When it is not such a URL; the error does not show it.
     pub(crate) fn new(url: &str, purpose: &'static Purpose, most: usize) -> Result<Self, StoreError> {
-        let thread = StoreThread::start(purpose.thread)?;
-        let connections = Connections::new(configuration(url)?, purpose, most)
+        let thread = Arc::new(StoreThread::start(purpose.thread)?);
+        Self::with(configuration(url)?, thread, purpose, most)
+    }
+
+    /// The same server, with connections of its own.
+    pub(crate) fn again(&self, most: usize) -> Result<Self, StoreError> {
+        let config = Config::clone(&self.connections.config);
+        Self::with(config, Arc::clone(&self.thread), self.purpose, most)
+    }
+
+    fn with(
+        config: Config,
+        thread: Arc<StoreThread>,
+        purpose: &'static Purpose,
+        most: usize,
+    ) -> Result<Self, StoreError> {
+        let connections = Connections::new(config, purpose, most)
             .map_err(|error| StoreError::new("the connections of the store cannot be made").because(error))?;
         Ok(Self { connections, thread, purpose })
     }
@@ -74,6 +91,12 @@ impl Server {
     #[cfg(feature = "inbox")]
     pub(crate) fn listen(&self, channel: &'static str, notified: impl Fn(&str) + Send + Sync + 'static) {
         self.thread.later(self.connections.clone().listen(channel, notified));
+    }
+
+    /// Host, port and name of the database.
+    pub(crate) fn database(&self) -> String {
+        let config = &self.connections.config;
+        format!("{:?} {:?} {:?}", config.get_hosts(), config.get_ports(), config.get_dbname())
     }
 }
 

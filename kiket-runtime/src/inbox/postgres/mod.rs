@@ -7,8 +7,12 @@ mod usage;
 mod wake;
 mod work;
 
+pub(crate) use self::work::{finish_within, statements_of};
+
 use std::{
+    any::Any,
     fmt,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -18,7 +22,7 @@ use super::{
     WorkEnd, WorkLease,
 };
 use crate::{
-    dedupe::postgres::{purpose::Purpose, server::Server},
+    dedupe::postgres::{purpose::Purpose, server::Server, transactions::Transactions},
     store::{LeaseState, StoreError, StoreFuture},
 };
 
@@ -190,6 +194,10 @@ impl Inbox for PostgresInbox {
 
     fn notified<'s>(&'s self, space: &'s str) -> StoreFuture<'s, ()> {
         Box::pin(self.wake.notified(&self.server, space))
+    }
+
+    fn transactions(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        Transactions::of(&self.server).ok().map(|transactions| Arc::new(transactions) as _)
     }
 
     /// Connects, and creates the tables or brings them up to date.

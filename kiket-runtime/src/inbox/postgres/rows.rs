@@ -29,7 +29,7 @@ type Value<'v> = (&'v (dyn ToSql + Sync), Type);
 const NEWEST: i32 = 1;
 
 /// The rows of one transaction: more would take longer than the timeout of an operation.
-const AT_ONCE: usize = 1000;
+const AT_ONCE: i64 = 1000;
 
 pub(super) async fn migrate(server: &Server) -> Result<(), StoreError> {
     let migrating = server.step(|connections| async move {
@@ -240,25 +240,27 @@ async fn change_all(
             move |connections| {
                 let found = Arc::clone(&found);
                 async move {
-                    let limit = found.limit.min(AT_ONCE as i64);
+                    let limit = found.limit.min(AT_ONCE);
                     let [space, id, event, state, organisation, after, limit] = found.values(&limit);
                     let not = match change {
                         Change::Remove { running: false } => Some(RowState::Running.as_str()),
                         _ => None,
                     };
-                    let values =
-                        [space, id, event, state, organisation, after, limit, (&not as _, Type::TEXT)];
+                    let early = matches!(change, Change::Hurry);
+                    let not: Value<'_> = (&not, Type::TEXT);
+                    let (early, now): (Value<'_>, Value<'_>) = ((&early, Type::BOOL), (&now, Type::INT8));
+                    let values = [space, id, event, state, organisation, after, limit, not, early, now];
                     let batch = Batch::read(&connections.all(FIND, &values).await?)?;
                     let Some(last) = batch.ids.last().copied() else { return Ok((0, None)) };
-                    let count = batch.ids.len();
+                    let is_full = i64::try_from(batch.ids.len()).is_ok_and(|count| count >= AT_ONCE);
                     let ids: Value<'_> = (&batch.ids, Type::INT8_ARRAY);
                     let changed = match &change {
                         Change::Redrive { spread } => {
-                            let values = [(&now as _, Type::INT8), ids, (spread as _, Type::INT8)];
+                            let values = [values[9].clone(), ids, (spread as _, Type::INT8)];
                             change!(connections, &found.space, batch, [(REDRIVE, &values)])
                         }
                         Change::Hurry => {
-                            let values = [(&now as _, Type::INT8), ids];
+                            let values = [values[9].clone(), ids];
                             connections.together(&[(HURRY, &values)]).await?
                         }
                         Change::Remove { running } => {
@@ -266,7 +268,7 @@ async fn change_all(
                             change!(connections, &found.space, batch, [(DROP, &values)])
                         }
                     };
-                    Ok((changed.first().map_or(0, Vec::len), (count == AT_ONCE).then_some(last)))
+                    Ok((changed.first().map_or(0, Vec::len), is_full.then_some(last)))
                 }
             }
         });
@@ -277,7 +279,7 @@ async fn change_all(
         else {
             return Ok(total);
         };
-        found = Found { limit: found_again.limit.saturating_sub(AT_ONCE as i64), ..found_again };
+        found = Found { limit: found_again.limit.saturating_sub(AT_ONCE), ..found_again };
         if found.limit <= 0 {
             return Ok(total);
         }

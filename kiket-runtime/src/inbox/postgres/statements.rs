@@ -24,32 +24,57 @@ macro_rules! holds_lane {
 macro_rules! lanes {
     () => {
         "(SELECT i.space, i.lane FROM kiket_inbox i WHERE i.id = $1 AND i.lane IS NOT NULL
-          UNION SELECT $2, unnest($3::text[])) AS lanes"
+          UNION SELECT $2::text, unnest($3::text[])) AS lanes"
+    };
+}
+
+/// The lane of the row $1, if it has one.
+macro_rules! own_lane {
+    () => {
+        "(SELECT i.space, i.lane FROM kiket_inbox i WHERE i.id = $1 AND i.lane IS NOT NULL) AS lanes"
+    };
+}
+
+macro_rules! lock {
+    ($lanes:ident) => {
+        concat!(
+            "SELECT pg_advisory_xact_lock(7039340, lock) FROM (
+       SELECT DISTINCT hashtext(space || E'\\n' || lane) & 255 AS lock FROM ",
+            $lanes!(),
+            " ORDER BY lock) AS locks"
+        )
+    };
+}
+
+macro_rules! next {
+    ($lanes:ident) => {
+        concat!(
+            "UPDATE kiket_inbox n SET state = 'waiting' FROM (
+       SELECT (SELECT b.id FROM kiket_inbox b
+               WHERE b.space = lanes.space AND b.lane = lanes.lane AND b.state = 'behind'
+               ORDER BY b.id LIMIT 1) AS id
+       FROM ",
+            $lanes!(),
+            " WHERE NOT EXISTS (SELECT FROM kiket_inbox h
+                        WHERE h.space = lanes.space AND h.lane = lanes.lane AND ",
+            holds_lane!(),
+            ")) AS next WHERE n.id = next.id"
+        )
     };
 }
 
 /// Locks lanes to the end of the transaction, in the same order everywhere. It has to be a statement of its own: what follows
 /// then sees what those have done who held the lock before. 256 locks are enough for all lanes; `kil` is their class.
-pub(super) const LOCK: &str = concat!(
-    "SELECT pg_advisory_xact_lock(7039340, lock) FROM (
-       SELECT DISTINCT hashtext(space || E'\\n' || lane) & 255 AS lock FROM ",
-    lanes!(),
-    " ORDER BY lock) AS locks"
-);
+pub(super) const LOCK: &str = lock!(lanes);
+
+/// The same for the lane of one row.
+pub(super) const OWN_LOCK: &str = lock!(own_lane);
 
 /// Promotes the next row of each lane that has no other one.
-pub(super) const NEXT: &str = concat!(
-    "UPDATE kiket_inbox n SET state = 'waiting' FROM (
-       SELECT (SELECT b.id FROM kiket_inbox b
-               WHERE b.space = lanes.space AND b.lane = lanes.lane AND b.state = 'behind'
-               ORDER BY b.id LIMIT 1) AS id
-       FROM ",
-    lanes!(),
-    " WHERE NOT EXISTS (SELECT FROM kiket_inbox h
-                        WHERE h.space = lanes.space AND h.lane = lanes.lane AND ",
-    holds_lane!(),
-    ")) AS next WHERE n.id = next.id"
-);
+pub(super) const NEXT: &str = next!(lanes);
+
+/// The same for the lane of one row.
+pub(super) const OWN_NEXT: &str = next!(own_lane);
 
 /// Returns the new row, or the state of the one that is there; nothing where that was added after the statement began.
 pub(super) const ACCEPT: &str = concat!(
@@ -151,7 +176,7 @@ pub(super) const RENEW: &str = concat!(
      FROM unnest($2::bigint[], $3::text[], $4::bigint[]) AS leases (id, token, lease), ",
     clock!("$1"),
     " WHERE i.id = leases.id AND i.token = leases.token AND i.state = 'running' AND i.at > clock.now
-     RETURNING i.id"
+     RETURNING i.id, i.token"
 );
 
 /// Ends an attempt: `ended`, or `repeated` where it was ended before with this token, or `in_lane` where that has to be done under the
@@ -169,6 +194,13 @@ pub(super) const FINISH: &str = concat!(
        EXISTS (SELECT FROM kiket_inbox i WHERE i.id = $2 AND i.token = $3 AND i.state <> 'running') AS repeated,
        EXISTS (SELECT FROM kiket_inbox i WHERE i.id = $2 AND i.token = $3 AND i.state = 'running'
          AND i.lane IS NOT NULL AND NOT $8) AS in_lane"
+);
+
+/// Ends an attempt in a transaction of another library, where it is done.
+pub(super) const OWN_DONE: &str = concat!(
+    "UPDATE kiket_inbox i SET state = 'done', at = clock.now, error = NULL, content = NULL FROM ",
+    clock!("$3"),
+    " WHERE i.id = $1 AND i.token = $2 AND i.state = 'running' AND i.at > clock.now"
 );
 
 pub(super) const RELEASE: &str = concat!(
@@ -230,11 +262,13 @@ pub(super) const LIST: &str = concat!(
     " ORDER BY i.id LIMIT $7"
 );
 
-/// Ids of the rows of a filter that are not of the state $8, with their lanes.
+/// Ids of the rows of a filter that are not of the state $8, with their lanes; with $9 only those that are not due yet.
 pub(super) const FIND: &str = concat!(
-    "SELECT i.id, i.lane FROM kiket_inbox i WHERE",
+    "SELECT i.id, i.lane FROM kiket_inbox i, ",
+    clock!("$10"),
+    " WHERE",
     filter!(),
-    " AND ($8::text IS NULL OR i.state <> $8) ORDER BY i.id LIMIT $7"
+    " AND ($8::text IS NULL OR i.state <> $8) AND (NOT $9 OR i.at > clock.now) ORDER BY i.id LIMIT $7"
 );
 
 /// Dead rows wait again: those that hold their lane at once, others behind it, if they have one.

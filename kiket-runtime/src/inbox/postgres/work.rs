@@ -5,17 +5,22 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures_util::future::join3;
 use tokio_postgres::{
     Row,
     types::{ToSql, Type},
 };
 
 use super::{
-    statements::{ACCEPT, CLAIM, FINISH, LOCK, NEXT, RELEASE, RENEW, STATE},
+    statements::{ACCEPT, CLAIM, FINISH, LOCK, NEXT, OWN_DONE, OWN_LOCK, OWN_NEXT, RELEASE, RENEW, STATE},
     texts::{self, at, duration, indexed, millis, unknown},
 };
 use crate::{
-    dedupe::postgres::{confidential::Confidential, server::Server},
+    dedupe::postgres::{
+        confidential::Confidential,
+        server::Server,
+        transactions::{Failure, Open},
+    },
     inbox::{
         Acceptance, ClaimRequest, ClaimedWork, HandlerName, NewWork, RowId, RowState, WorkEnd, WorkLease,
     },
@@ -173,11 +178,15 @@ pub(super) async fn renew(
                 (&&*times, Type::INT8_ARRAY),
             ];
             let rows = connections.all(RENEW, &values).await?;
-            Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?)
+            let held = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+            Ok(held.collect::<Result<Vec<(i64, String)>, tokio_postgres::Error>>()?)
         }
     });
     let held = renewing.await?;
-    Ok(leases.iter().map(|(lease, _)| ownership(held.contains(&lease.id.0))).collect())
+    Ok(leases
+        .iter()
+        .map(|(lease, _)| ownership(held.contains(&(lease.id.0, lease.token.to_string()))))
+        .collect())
 }
 
 pub(super) async fn finish(
@@ -221,6 +230,44 @@ pub(super) async fn finish(
         }
     });
     finishing.await.map(ownership)
+}
+
+/// Ends an attempt in a transaction that is open: the row is done when that is committed. Whether the lease is held.
+pub(crate) async fn finish_within(
+    open: &Open,
+    lease: &WorkLease,
+    now: Option<SystemTime>,
+) -> Result<bool, Failure> {
+    let ending = Ending::new(lease, &WorkEnd::Done, now);
+    let (id, token) = (lease.id.0, lease.token.to_string());
+    let lanes: [Value<'_>; 3] =
+        [(&id, Type::INT8), (&"", Type::TEXT), (&Vec::<&str>::new(), Type::TEXT_ARRAY)];
+    let values: [Value<'_>; 8] = [
+        (&ending.now, Type::INT8),
+        (&id, Type::INT8),
+        (&token, Type::TEXT),
+        (&ending.state.as_str(), Type::TEXT),
+        (&ending.reason, Type::TEXT),
+        (&ending.delay, Type::INT8),
+        (&ending.error, Type::TEXT),
+        (&true, Type::BOOL),
+    ];
+    let (locked, ended, promoted) =
+        join3(open.query(LOCK, &lanes), open.query(FINISH, &values), open.query(NEXT, &lanes)).await;
+    locked?;
+    let ended = ended?.pop();
+    promoted?;
+    let Some(ended) = ended else { return Ok(false) };
+    Ok(ended.try_get("ended")? || ended.try_get("repeated")?)
+}
+
+/// The statements that end an attempt in a transaction of another library: before, the one that changes one row, and after. Their
+/// values are the number of the row, its token, and the time of tests.
+pub(crate) fn statements_of(
+    lease: &WorkLease,
+    now: Option<SystemTime>,
+) -> ([&'static str; 3], i64, String, Option<i64>) {
+    ([OWN_LOCK, OWN_DONE, OWN_NEXT], lease.id.0, lease.token.to_string(), at(now))
 }
 
 /// The end of an attempt, as the table has it.

@@ -5,7 +5,11 @@ mod row;
 pub(crate) mod seal;
 mod work;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 pub use self::{
     handler::HandlerName,
@@ -126,6 +130,12 @@ pub trait Inbox: Send + Sync + 'static {
     /// What to change.
     fn lasts(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// The transactions of handlers, in the database of the inbox.
+    #[doc(hidden)]
+    fn transactions(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
     }
 
     /// Whether the inbox can be used. kiket calls it at the start.

@@ -424,7 +424,7 @@ pub async fn follows_the_inbox_model(subject: TestedInbox, steps: InboxSteps) ->
                 let leases: Vec<_> = pair.iter().filter_map(|worker| nth(&workers, *worker)).collect();
                 let leases: Vec<_> = leases.into_iter().map(|held| (held, ticks(lease))).collect();
                 let until = reference.now + millis(ticks(lease));
-                let expected: Vec<_> = leases.iter().map(|(lease, _)| match reference.held(*lease) {
+                let expected = leases.iter().map(|(lease, _)| match reference.held(*lease) {
                     Some(row) => {
                         (row.at, row.has_started) = (until, true);
                         LeaseState::Held
@@ -551,7 +551,7 @@ fn claimed_as(reference: &mut Reference, work: &ClaimedWork, lease: Duration) ->
 async fn same(reference: &Reference, inbox: &dyn Inbox, space: &str) -> Result<(), TestCaseError> {
     let filter = InboxFilter { space: space.to_owned(), ..InboxFilter::default() };
     let found = ok(inbox.list(&filter).await)?;
-    let expected: Vec<_> = reference.rows.iter().map(|row| {
+    let expected = reference.rows.iter().map(|row| {
         let key = DedupeKey::new("model", &format!("id:{}", row.key));
         let mut expected = InboxRow::new(row.id, key, row.handler.clone(), row.state, time(row.accepted_at));
         expected.organisation.clone_from(&row.organisation);

@@ -13,9 +13,9 @@ use kiket::{
         PostgresInbox, Redrive, RowId, RowState, WorkEnd,
     },
 };
-use stores::{Pooler, Postgres, connect};
+use stores::{Pooler, Postgres, TestedInbox, connect};
 
-use crate::namespace;
+use crate::{check_inbox_model, namespace};
 
 const LEASE: Duration = Duration::from_secs(30);
 const EVENT: &str = "issue.created";
@@ -65,6 +65,37 @@ fn filter(space: &str) -> InboxFilter {
 
 async fn states(inbox: &PostgresInbox, space: &str) -> Vec<RowState> {
     inbox.list(&filter(space)).await.unwrap().iter().map(|row| row.state).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_conforms_also_behind_a_transaction_pooler() {
+    let Some(postgres) = Postgres::start_own() else { return };
+    let Some(pooler) = Pooler::start(&postgres) else { return };
+    kiket::testing::inbox_conformance(Arc::new(postgres.inbox())).await;
+    kiket::testing::inbox_conformance(Arc::new(PostgresInbox::new(pooler.url()).unwrap())).await;
+}
+
+fn follows_the_model(url: &str, cases: u32) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let inbox: Arc<dyn Inbox> = Arc::new(PostgresInbox::new(url).unwrap());
+    runtime.block_on(inbox.check()).unwrap();
+    check_inbox_model(&runtime, cases, &|| {
+        let inbox = Arc::clone(&inbox);
+        TestedInbox { open: Box::new(move || Arc::clone(&inbox)), space: namespace() }
+    });
+}
+
+#[test]
+fn it_follows_the_model() {
+    let Some(postgres) = Postgres::start() else { return };
+    follows_the_model(postgres.url(), 60);
+}
+
+#[test]
+fn it_follows_the_model_behind_a_transaction_pooler() {
+    let Some(postgres) = Postgres::start_own() else { return };
+    let Some(pooler) = Pooler::start(&postgres) else { return };
+    follows_the_model(pooler.url(), 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,12 +2,14 @@
 //! server comes and goes.
 
 mod inbox_postgres;
+mod inbox_processes;
 mod inbox_sqlite;
 mod interleavings;
 mod memory;
 mod postgres;
 mod race;
 mod redis;
+mod transactions;
 
 use kiket::dedupe::LeaseToken;
 use proptest::{
