@@ -52,7 +52,7 @@ impl InboxOptions {
         /// `KIKET_INBOX_EPHEMERAL`; by default the start stops there.
         ephemeral(ephemeral: bool) => |options| options.inbox.layer.is_ephemeral = Some(ephemeral);
 
-        /// How many deliveries this process works on at the same time; 0 accepts them only, for others to work on.
+        /// how many deliveries this process works on at the same time, 8 by default; 0 accepts them only, for others to work on.
         workers(workers: usize) => |options| options.inbox.workers = Some(workers);
     }
 }

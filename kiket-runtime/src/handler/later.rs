@@ -203,9 +203,9 @@ pub mod grammar {
 
 /// What a `later` handler returns: nothing, or an error.
 #[diagnostic::on_unimplemented(
-    message = "a `later` handler cannot reply with `{Self}`",
-    label = "Kiket has its response before the handler runs",
-    note = "a `later` handler returns `()`, or a `Result<(), E>` with any error that `?` converts",
+    message = "a handler that runs later cannot reply with `{Self}`",
+    label = "there is no response that it could be part of",
+    note = "a `later` handler and a schedule return `()`, or a `Result<(), E>` with any error that `?` converts",
     note = "without `later`, what the function returns is the response"
 )]
 pub trait NoReply {
