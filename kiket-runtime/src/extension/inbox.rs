@@ -104,8 +104,7 @@ pub(super) fn open(
                     "deliveries of `later` handlers are stored in `{DEFAULT_INBOX}`; `KIKET_INBOX_URL` names another inbox"
                 ));
             }
-            let mut limits = InboxLimits::default();
-            limits.is_ephemeral = read.is_ephemeral;
+            let limits = InboxLimits { is_ephemeral: read.is_ephemeral, ..InboxLimits::default() };
             inbox_from_url(read.url.as_ref().map_or(DEFAULT_INBOX, Secret::expose), limits)
         },
         Ok,

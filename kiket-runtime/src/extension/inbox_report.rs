@@ -123,7 +123,7 @@ impl fmt::Display for Schedules<'_> {
         for schedule in self.0 {
             let ScheduleReport { name: n, pattern: p, zone: z, catches_up, file, line, .. } = schedule;
             let catches_up = if *catches_up { "  catches up" } else { "" };
-            writeln!(f, "  {n:name$}  {p:pattern$}  {z:zone$}  {}:{}{catches_up}", file, line)?;
+            writeln!(f, "  {n:name$}  {p:pattern$}  {z:zone$}  {file}:{line}{catches_up}")?;
         }
         Ok(())
     }

@@ -100,7 +100,7 @@ impl Registration {
     #[must_use]
     pub const fn later(mut self, later: Later) -> Self {
         // No destructor runs when the program is compiled.
-        mem::forget(mem::replace(&mut self.later, Some(later)));
+        mem::forget(self.later.replace(later));
         self
     }
 

@@ -197,16 +197,16 @@ const fn value(bytes: &[u8], at: usize, field: usize) -> Option<(u8, usize)> {
         WEEKDAY => (WEEKDAYS, 0),
         _ => return number(bytes, at),
     };
-    let mut name = 0;
-    while at + 3 <= bytes.len() && name * 3 < names.len() {
+    let (mut value, mut start) = (first, 0);
+    while at + 3 <= bytes.len() && start < names.len() {
         let mut letter = 0;
-        while letter < 3 && bytes[at + letter].to_ascii_lowercase() == names[name * 3 + letter] {
+        while letter < 3 && bytes[at + letter].to_ascii_lowercase() == names[start + letter] {
             letter += 1;
         }
         if letter == 3 {
-            return Some((first + name as u8, at + 3));
+            return Some((value, at + 3));
         }
-        name += 1;
+        (value, start) = (value + 1, start + 3);
     }
     number(bytes, at)
 }
