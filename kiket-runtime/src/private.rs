@@ -6,7 +6,7 @@ pub use inventory::submit;
 
 /// The grammars of `later`.
 #[cfg(feature = "inbox")]
-pub use crate::handler::later::grammar as later;
+pub use crate::types::later::later_grammar as later;
 #[cfg(feature = "inbox")]
 pub use crate::types::schedule::{ScheduleTimes, schedule_grammar as schedule};
 // `later!` reports that the feature is missing; what the function returns is judged with it.

@@ -3,6 +3,7 @@
 use super::{
     event::{EVENT, Event},
     later::{self, Later},
+    values::{MIDDLEWARE, TIMEOUT, boolean, list, string, strings},
 };
 use crate::{
     diagnostics::{all, both, fill, mistake},
@@ -10,11 +11,7 @@ use crate::{
     parts::{setting, split_at_commas},
 };
 use proc_macro2::{Ident, Span, TokenStream};
-use syn::{
-    Error, Expr, ExprArray, LitBool, LitStr, Path, Result, bracketed,
-    parse::{ParseStream, Parser},
-    parse2,
-};
+use syn::{Error, Expr, LitBool, LitStr, Path, Result, parse2};
 
 /// The arguments of the attribute. What their texts mean is judged by the runtime, where the registration uses them.
 ///
@@ -45,11 +42,8 @@ const EMPTY: &str =
     "a webhook names its event and the event's version, like `\"issue.created\", version = \"v1\"`";
 const NO_VERSION: &str = "a webhook names the version of its event, like `version = \"v1\"`";
 const VERSION: &str = "the version of an event is a string literal, like `version = \"v1\"`";
-pub(crate) const TIMEOUT: &str = "a timeout is a string literal, like `timeout = \"5s\"`";
 const SCOPES: &str = "scopes are an array of string literals, like `scopes = [\"issues:read\"]`";
 const DEDUPE: &str = "deduplication is `true` or `false`, like `dedupe = false`";
-pub(crate) const MIDDLEWARE: &str =
-    "middleware is a list of expressions, like `middleware = [audit, Limit::new(5)]`";
 const DECLARED: &str =
     "`declared` has no value: it stands alone, like `\"issue.created\", version = \"v1\", declared`";
 const WORD: &str = "`later` has no value: it stands alone, like `\"issue.created\", version = \"v1\", later`";
@@ -158,27 +152,4 @@ impl Found {
         };
         Ok(Args { event, version, timeout, scopes, dedupe, middleware, later, declared, krate })
     }
-}
-
-pub(crate) fn string(tokens: &TokenStream, rule: &str) -> Result<LitStr> {
-    parse2(tokens.clone()).map_err(|_| mistake(tokens, rule))
-}
-
-fn boolean(tokens: &TokenStream, rule: &str) -> Result<LitBool> {
-    parse2(tokens.clone()).map_err(|_| mistake(tokens, rule))
-}
-
-fn strings(tokens: &TokenStream, rule: &str) -> Result<Vec<LitStr>> {
-    let elements = |input: ParseStream| {
-        let content;
-        bracketed!(content in input);
-        content.parse::<TokenStream>()
-    };
-    let elements = elements.parse2(tokens.clone()).map_err(|_| mistake(tokens, rule))?;
-    all(split_at_commas(elements).iter().map(|element| string(element, rule)))
-}
-
-pub(crate) fn list(tokens: &TokenStream, rule: &str) -> Result<Vec<Expr>> {
-    let list: ExprArray = parse2(tokens.clone()).map_err(|_| mistake(tokens, rule))?;
-    Ok(list.elems.into_iter().collect())
 }

@@ -1,6 +1,6 @@
 //! `later`, and the keys that stand beside it.
 
-use super::args::string;
+use super::values::string;
 use crate::{
     diagnostics::{all, both, fill, mistake},
     krate,

@@ -8,13 +8,14 @@ mod handler;
 mod later;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use self::{args::Args, declared::Project};
 pub(crate) use self::{
-    args::{MIDDLEWARE, TIMEOUT, list, string},
     expand::{around, call, declaration, from_static},
     handler::Handler,
     later::{Found as FoundLater, Later, value},
+    values::{MIDDLEWARE, TIMEOUT, list, string},
 };
 use crate::diagnostics::both;
 use proc_macro2::TokenStream;

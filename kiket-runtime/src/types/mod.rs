@@ -12,6 +12,8 @@ mod hex;
 mod id;
 mod into_option;
 mod key;
+#[cfg(feature = "inbox")]
+pub(crate) mod later;
 mod listen_address;
 mod panic;
 mod redact;
