@@ -18,6 +18,8 @@ mod respond;
 mod response;
 mod route;
 mod run;
+#[cfg(feature = "postgres")]
+pub(crate) mod transaction;
 mod watch;
 
 use std::sync::Arc;
