@@ -56,7 +56,7 @@ fn a_signal_lets_deferred_work_end() {
     let log = ended.log();
     let done = log.iter().find(|line| line["message"] == "deferred delivery done").expect("it was done");
     assert_eq!(
-        (&done["event"], &done["attempt"], &done["delivery_id"]),
+        (&done["span"]["event"], &done["span"]["attempt"], &done["span"]["delivery_id"]),
         (&"work.held".into(), &1.into(), &"held".into())
     );
     assert!(done["duration_ms"].is_number() && done["waited_ms"].is_number(), "{done}");
@@ -74,7 +74,7 @@ fn after_the_grace_period_another_process_works() {
     let next = folder.process().start();
     next.logged("work began");
     folder.go_on();
-    assert_eq!(done(&next)["attempt"], 1, "the attempt that was cut off does not count");
+    assert_eq!(done(&next)["span"]["attempt"], 1, "the attempt that was cut off does not count");
     assert_eq!(next.stop().code, Some(0));
 }
 
@@ -93,7 +93,7 @@ fn what_a_killed_process_worked_on_runs_elsewhere() {
     // Its lease was 10 s: 5 s for the handler, and 5 s more.
     println!("work of a killed process began again after {:?}", from.elapsed());
     folder.go_on();
-    assert_eq!(done(&other)["attempt"], 2);
+    assert_eq!(done(&other)["span"]["attempt"], 2);
     assert_eq!(other.stop().code, Some(0));
 }
 
