@@ -1,6 +1,7 @@
 //! `later` handlers: deliveries are acknowledged first, and worked on afterwards.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -18,6 +19,8 @@ use kiket::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::running::{Connection, Running, request, within};
 
 fn builder() -> ExtensionBuilder {
     Extension::builder().without_collected().without_manifest().id("com.example.later")
@@ -538,4 +541,100 @@ async fn a_slot_that_a_schedule_has_no_more_is_left_to_others() {
     assert_eq!(ends(&new.inbox().run_until_idle().await), ["done"], "there is none");
     old.clock().advance(seconds(7 * 3600 + 1800));
     assert_eq!(days(&old).await, Vec::<u64>::new());
+}
+
+/// The series and the families of the inbox.
+async fn scraped(running: &Running) -> (BTreeMap<String, f64>, BTreeMap<String, String>) {
+    let mut connection = Connection::to(running.metrics().unwrap()).await;
+    connection.send(b"GET /metrics HTTP/1.1\r\nhost: test\r\n\r\n").await;
+    let response = connection.response().await;
+    let lines = response.text().lines().filter(|line| line.contains("kiket_inbox_"));
+    let (help, series): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with('#'));
+    let series = series.iter().map(|line| line.rsplit_once(' ').unwrap());
+    let help = help.iter().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '));
+    (
+        series.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect(),
+        help.map(|(name, text)| (name.to_owned(), text.to_owned())).collect(),
+    )
+}
+
+#[tokio::test]
+async fn the_inbox_is_measured() {
+    let inbox = MemoryInbox::default();
+    let handler =
+        Handler::new("issue.created", "v1", async |payload: Payload| match payload["act"].as_str() {
+            Some("fail") => Err(HandlerError::from("it fails")),
+            Some("refuse") => Err(Error::permanent("it is refused").into()),
+            _ => Ok(()),
+        });
+    let builder = crate::running::builder()
+        .id("com.example.later")
+        .handler(handler.later(later().lane("issue.id")))
+        .http(|http| http.metrics("127.0.0.1:0"))
+        .inbox(|options| options.store(inbox.clone()).without_secrets().workers(1));
+    let running = Running::start(builder);
+    let send = async |body: Value| {
+        let signed = crate::running::sign(delivery("issue.created", "v1", &body));
+        running.ask(&request(&signed)).await.status
+    };
+    let ended = async |series: &str, count: f64| loop {
+        if scraped(&running).await.0[series] >= count {
+            return;
+        }
+        tokio::task::yield_now().await;
+    };
+    let result = |result: &str| format!("kiket_inbox_attempts_total{{result=\"{result}\"}}");
+    for (body, end, count) in [
+        (json!({ "id": 1, "issue": { "id": 1 } }), "done", 1.0),
+        (json!({ "id": 2 }), "done", 2.0),
+        (json!({ "id": 3, "act": "fail" }), "retry", 1.0),
+        (json!({ "id": 4, "act": "refuse" }), "permanent", 1.0),
+    ] {
+        assert_eq!(send(body).await, 202);
+        within(ended(&result(end), count)).await;
+    }
+    assert_eq!(send(json!({ "id": 1, "issue": { "id": 1 } })).await, 202);
+    inbox.set_limit(0);
+    assert_eq!(send(json!({ "id": 5 })).await, 503);
+    let (series, families) = scraped(&running).await;
+    let handled = "event=\"issue.created\",version=\"v1\"";
+    for (name, value) in [
+        ("kiket_inbox_up".to_owned(), 1.0),
+        (format!("kiket_inbox_rows{{{handled},state=\"waiting\"}}"), 1.0),
+        (format!("kiket_inbox_rows{{{handled},state=\"done\"}}"), 2.0),
+        (format!("kiket_inbox_rows{{{handled},state=\"dead\"}}"), 1.0),
+        ("kiket_inbox_accepted_total{result=\"accepted\"}".to_owned(), 4.0),
+        ("kiket_inbox_accepted_total{result=\"known\"}".to_owned(), 1.0),
+        ("kiket_inbox_accepted_total{result=\"full\"}".to_owned(), 1.0),
+        ("kiket_inbox_accepted_total{result=\"error\"}".to_owned(), 0.0),
+        ("kiket_inbox_without_lane_total".to_owned(), 4.0),
+        (result("lost"), 0.0),
+        (result("crashed"), 0.0),
+        ("kiket_inbox_renewals_lost_total".to_owned(), 0.0),
+        ("kiket_inbox_errors_total".to_owned(), 0.0),
+    ] {
+        assert_eq!(series.get(&name), Some(&value), "{name}: {series:#?}");
+    }
+    let oldest = series[&format!("kiket_inbox_oldest_seconds{{{handled}}}")];
+    assert!(oldest > 0.0, "the clock of the test stands in the past of the inbox");
+    // The page lists them all.
+    let page = std::fs::read_to_string("docs/deferred-work.md").unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `kiket_inbox_")?.split_once('`'));
+    let documented: BTreeMap<_, _> = rows
+        .map(|(name, row)| {
+            (format!("kiket_inbox_{name}"), row.trim_end_matches(" |").rsplit_once("| ").unwrap().1)
+        })
+        .collect();
+    assert!(
+        documented
+            .iter()
+            .map(|(name, help)| (&**name, *help))
+            .eq(families.iter().map(|(name, help)| (&**name, &**help))),
+        "{documented:#?}\n{families:#?}"
+    );
+    inbox.set_down(true);
+    let (series, _) = scraped(&running).await;
+    assert_eq!((series["kiket_inbox_up"], series.contains_key("kiket_inbox_rows")), (0.0, false));
+    inbox.set_down(false);
+    running.stop().await;
 }

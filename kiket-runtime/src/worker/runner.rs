@@ -1,6 +1,10 @@
 //! Runs claimed rows: opens them, runs their handlers, and ends their attempts.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::{
     sync::{Notify, oneshot},
@@ -8,7 +12,7 @@ use tokio::{
 };
 use tracing::{Instrument as _, Span};
 
-use super::{backoff, schedules::Inserted};
+use super::backoff;
 use crate::{
     delivery::{Delivery, InboxService},
     error::Chain,
@@ -19,7 +23,7 @@ use crate::{
         LeaseState, StoreError, StoreFuture,
         inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, WorkEnd, WorkLease},
     },
-    types::{after, caught, caught_to_end, milliseconds, within},
+    types::{Mutex, after, caught, caught_to_end, milliseconds, within},
 };
 
 /// How long a lease is at most, unless it is renewed.
@@ -41,7 +45,8 @@ pub(crate) struct Runner {
     pub(super) inbox: Arc<InboxService>,
     /// Those that this build has.
     handlers: Vec<(HandlerName, Arc<Route>)>,
-    pub(super) inserted: Inserted,
+    /// The latest slot of each schedule that is known to be in the inbox.
+    pub(super) inserted: Mutex<BTreeMap<String, SystemTime>>,
 }
 
 /// What becomes of a claimed row.
@@ -66,7 +71,7 @@ impl Runner {
         };
         let schedules = pipeline.registry.schedules().iter().map(|schedule| &schedule.route);
         let handlers = pipeline.registry.deferred().chain(schedules).map(named).collect();
-        Some(Self { pipeline: Arc::clone(pipeline), inbox, handlers, inserted: Inserted::default() })
+        Some(Self { pipeline: Arc::clone(pipeline), inbox, handlers, inserted: Mutex::default() })
     }
 
     /// What can be claimed: as many rows as there are free workers, beginning after the organisation that came last.

@@ -1,7 +1,6 @@
 //! Inserts the rows of schedules. That of the next slot waits ahead, so that what was missed is known after any downtime.
 
 use std::{
-    collections::BTreeMap,
     iter::successors,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -19,12 +18,8 @@ use crate::{
         DedupeKey, StoreError,
         inbox::{Acceptance, InboxFilter, InboxRow, RowState},
     },
-    types::{Headers, Mutex, after, hex, rfc3339, sha256_of_parts},
+    types::{Headers, after, hex, rfc3339, sha256_of_parts},
 };
-
-/// The latest slot of each schedule that is known to be in the inbox.
-#[derive(Default)]
-pub(super) struct Inserted(Mutex<BTreeMap<String, SystemTime>>);
 
 /// The most missed slots that run at once.
 const MOST_MISSED: usize = 1000;
@@ -37,13 +32,13 @@ impl Runner {
         let now = self.pipeline.services.clock.now();
         for schedule in self.pipeline.registry.schedules() {
             let event = schedule.route.key.event.as_str();
-            let known = self.inserted.0.lock().get(event).copied();
+            let known = self.inserted.lock().get(event).copied();
             if known.is_some_and(|known| known > now) {
                 continue;
             }
             let inserted = self.within_time(Box::pin(self.insert_slots_of(schedule, known, now))).await;
             if let Ok(Some(next)) = inserted {
-                self.inserted.0.lock().insert(event.to_owned(), next);
+                self.inserted.lock().insert(event.to_owned(), next);
             }
         }
     }

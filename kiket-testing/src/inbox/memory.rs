@@ -10,6 +10,7 @@ use std::{
 };
 
 use kiket_runtime::{
+    config::Clock,
     dedupe::{LeaseState, LeaseToken, StoreError},
     inbox::{
         Acceptance, ClaimRequest, ClaimedWork, DeadReason, Inbox, InboxCount, InboxFilter, InboxRow, NewWork,
@@ -198,7 +199,7 @@ impl fmt::Debug for MemoryInbox {
 
 /// The time of an operation.
 fn at(now: Option<SystemTime>) -> SystemTime {
-    now.unwrap_or_else(SystemTime::now)
+    now.unwrap_or_else(|| Clock::system().now())
 }
 
 impl Inbox for MemoryInbox {
@@ -381,7 +382,7 @@ impl Inbox for MemoryInbox {
                     counts.entry((row.work.handler.clone(), row.state)).or_insert((0, row.accepted_at));
                 *count = (count.0 + 1, count.1.min(row.accepted_at));
             }
-            let now = SystemTime::now();
+            let now = at(None);
             let count = |((handler, state), (rows, oldest))| InboxCount {
                 handler,
                 state,

@@ -4,6 +4,7 @@
 #![cfg(unix)]
 
 mod beside;
+mod deferred;
 mod log;
 mod outputs;
 mod panics;
