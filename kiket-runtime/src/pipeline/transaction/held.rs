@@ -1,7 +1,5 @@
 //! The transaction of a delivery, and what it ends with.
 
-#[cfg(feature = "inbox")]
-use std::time::SystemTime;
 use std::{
     mem,
     sync::{
@@ -27,6 +25,7 @@ use crate::{
 use crate::{
     inbox::postgres::{finish_within, statements_of},
     store::inbox::WorkLease,
+    types::Clock,
 };
 
 /// The transactions in the database of the deduplication store.
@@ -40,9 +39,9 @@ pub(crate) struct RowTransactions(pub(crate) Arc<Transactions>);
 pub(crate) enum Owner {
     /// The stored reply of a delivery.
     Reply { key: DedupeKey, token: LeaseToken, retention: Duration },
-    /// The row of a `later` delivery, which is done then. The time is that of tests.
+    /// The row of a `later` delivery, which is done then. The clock may be that of a test.
     #[cfg(feature = "inbox")]
-    Row { lease: WorkLease, now: Option<SystemTime> },
+    Row { lease: WorkLease, clock: Clock },
 }
 
 /// The transaction of a delivery. Whatever claims the delivery inserts it into the delivery, and ends it after the handler.
@@ -143,8 +142,8 @@ impl Held {
             Ok(open) => open,
             Err(error) => return Some(Err(error)),
         };
-        let Owner::Row { lease, now } = &self.owner else { return None };
-        let ended = finish_within(&open, lease, *now).await;
+        let Owner::Row { lease, clock } = &self.owner else { return None };
+        let ended = finish_within(&open, lease, clock.virtual_now()).await;
         Some(settle(open, ended).await)
     }
 
@@ -162,8 +161,8 @@ impl Held {
                 vec![Statement { sql: Commit::STATEMENT, params: self.reply_params(reply), rows: Some(1) }]
             }
             #[cfg(feature = "inbox")]
-            Owner::Row { lease, now } => {
-                let ([lock, done, next], id, token, now) = statements_of(lease, *now);
+            Owner::Row { lease, clock } => {
+                let ([lock, done, next], id, token, now) = statements_of(lease, clock.virtual_now());
                 let statement = |sql, params, rows| Statement { sql, params, rows };
                 vec![
                     statement(lock, crate::params![id].into(), None),
