@@ -70,7 +70,7 @@ impl From<Failure> for StoreError {
             ),
             ErrorCode::CannotOpen => (
                 "the inbox's file cannot be opened",
-                "see that its directory exists, and that the user of this process may write to it",
+                "see that its directory exists and this process may write to it; if the file was moved, put it back or restart",
             ),
             ErrorCode::DatabaseCorrupt => (
                 "the inbox's file is damaged",

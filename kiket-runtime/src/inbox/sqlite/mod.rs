@@ -20,6 +20,7 @@ use std::{
 
 use self::{
     open::{Access, File},
+    rows::Only,
     session::Session,
     thread::{FileThread, Timers},
 };
@@ -112,26 +113,21 @@ impl SqliteInbox {
         threads.reader.as_ref().unwrap_or(&threads.writer).run(READING, operation).await
     }
 
-    /// Changes the rows that a filter finds, a thousand at once, so that other operations come between.
+    /// Changes the rows that a filter finds now, a thousand at once, so that other operations come between.
     async fn change(
         &self,
         filter: &InboxFilter,
+        only: Only,
         change: impl Fn(&mut Session<'_>, &[i64]) -> rusqlite::Result<u64> + Clone + Send + 'static,
     ) -> Result<u64, StoreError> {
-        let (mut filter, limit) = (filter.clone(), filter.limit as u64);
-        let (mut last, mut changed) = (i64::MIN, 0);
-        loop {
-            filter.limit = usize::try_from(limit.saturating_sub(changed)).unwrap_or_default();
-            let wanted = filter.clone();
-            let ids = self.read(move |session| rows::find(session, &wanted, last)).await?;
-            let Some(&found) = ids.last() else { return Ok(changed) };
-            last = found;
-            let change = change.clone();
+        let filter = filter.clone();
+        let ids = self.read(move |session| rows::find(session, &filter, only)).await?;
+        let mut changed = 0;
+        for ids in ids.chunks(1_000) {
+            let (ids, change) = (ids.to_vec(), change.clone());
             changed += self.write(move |session| change(session, &ids)).await?;
-            if limit > 0 && changed >= limit {
-                return Ok(changed);
-            }
         }
+        Ok(changed)
     }
 }
 
@@ -201,20 +197,27 @@ impl Inbox for SqliteInbox {
     fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
         let Redrive { filter, spread } = redrive.clone();
         Box::pin(async move {
-            let Some(filter) = only(&filter, RowState::Dead) else { return Ok(0) };
-            self.change(&filter, move |session, ids| rows::redrive(session, ids, spread, now)).await
+            let Some(filter) = restricted(&filter, RowState::Dead) else { return Ok(0) };
+            self.change(&filter, Only::All, move |session, ids| rows::redrive(session, ids, spread, now))
+                .await
         })
     }
 
     fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
         Box::pin(async move {
-            let Some(filter) = only(filter, RowState::Waiting) else { return Ok(0) };
-            self.change(&filter, move |session, ids| rows::hurry(session, ids, now)).await
+            let Some(filter) = restricted(filter, RowState::Waiting) else { return Ok(0) };
+            self.change(&filter, Only::LaterThan(session::millis(now)), move |session, ids| {
+                rows::hurry(session, ids, now)
+            })
+            .await
         })
     }
 
     fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
-        Box::pin(self.change(filter, move |session, ids| rows::remove(session, ids, false, now)))
+        let state = filter.state;
+        Box::pin(self.change(filter, Only::NotRunning, move |session, ids| {
+            rows::remove(session, ids, (state, false), now)
+        }))
     }
 
     fn forget<'s>(
@@ -226,7 +229,8 @@ impl Inbox for SqliteInbox {
         let (space, organisation) = (space.to_owned(), Some(organisation.to_owned()));
         Box::pin(async move {
             let filter = InboxFilter { space, organisation, ..InboxFilter::default() };
-            self.change(&filter, move |session, ids| rows::remove(session, ids, true, now)).await
+            self.change(&filter, Only::All, move |session, ids| rows::remove(session, ids, (None, true), now))
+                .await
         })
     }
 
@@ -257,7 +261,7 @@ impl Inbox for SqliteInbox {
 }
 
 /// The filter for rows in a state, unless it is for others.
-fn only(filter: &InboxFilter, state: RowState) -> Option<InboxFilter> {
+fn restricted(filter: &InboxFilter, state: RowState) -> Option<InboxFilter> {
     let is_other = filter.state.is_some_and(|wanted| wanted != state);
     (!is_other).then(|| InboxFilter { state: Some(state), ..filter.clone() })
 }

@@ -1,9 +1,10 @@
 //! The file: its settings, its schema, and who may use it.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -25,8 +26,10 @@ pub(super) enum Access {
     Read,
 }
 
-/// How long a connection waits for the lock of another process.
-const BUSY: Duration = Duration::from_secs(2);
+/// How often a connection tries to get the lock of another process, and what it waits between: with SQLite's own waits, which grow
+/// to 100 ms, a process that commits without a pause would keep others out for seconds.
+const TRIES: i32 = 2_000;
+const BETWEEN: Duration = Duration::from_millis(1);
 
 /// `kiket` in the header of the file.
 const APPLICATION: i32 = 0x6b69_6b74;
@@ -56,6 +59,19 @@ impl File {
         self.folder().is_none_or(|folder| disk::has_room(folder, self.options.free))
     }
 
+    /// What distinguishes the file from another one in its place; `None` without a file, and where that cannot be seen.
+    pub(super) fn identity(&self) -> Option<(u64, u64)> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+
+            let found = fs::metadata(self.path.as_deref()?).ok()?;
+            Some((found.dev(), found.ino()))
+        }
+        #[cfg(not(unix))]
+        None
+    }
+
     fn folder(&self) -> Option<&Path> {
         self.path.as_deref().and_then(Path::parent)
     }
@@ -71,13 +87,18 @@ impl File {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_EXRESCODE;
         let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY)?;
+        connection.busy_handler(Some(is_tried_again))?;
         prepare(&connection, true)?;
         if access == Access::Read {
             set(&connection, "query_only = ON")?;
         }
         Ok(connection)
     }
+}
+
+fn is_tried_again(tries: i32) -> bool {
+    thread::sleep(BETWEEN);
+    tries < TRIES
 }
 
 /// Creates the file for this user alone, unless it is there. SQLite makes its log with the same mode.

@@ -18,7 +18,7 @@ use crate::store::{
 };
 
 /// The condition of a filter, and its values.
-fn condition(filter: &InboxFilter, after: i64) -> (String, Vec<Box<dyn ToSql>>) {
+fn condition(filter: &InboxFilter) -> (String, Vec<Box<dyn ToSql>>) {
     let mut sql = "space = ?".to_owned();
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(filter.space.clone())];
     // As the indexes have it.
@@ -39,7 +39,6 @@ fn condition(filter: &InboxFilter, after: i64) -> (String, Vec<Box<dyn ToSql>>) 
     equal("id =", filter.id.map(|RowId(id)| Box::new(id) as _));
     equal("event =", filter.event.clone().map(|event| Box::new(event) as _));
     equal("organisation =", filter.organisation.clone().map(|organisation| Box::new(organisation) as _));
-    equal("id >", Some(Box::new(after)));
     (sql, values)
 }
 
@@ -48,7 +47,7 @@ fn limited(limit: usize) -> i64 {
 }
 
 pub(super) fn list(session: &mut Session<'_>, filter: &InboxFilter) -> rusqlite::Result<Vec<InboxRow>> {
-    let (condition, mut values) = condition(filter, i64::MIN);
+    let (condition, mut values) = condition(filter);
     values.push(Box::new(limited(filter.limit)));
     let mut found = session.connection.prepare(&format!(
         "SELECT id, key, event, version, state, accepted_at, organisation, lane, reason, attempts, crashes, at, error, bytes \
@@ -72,15 +71,28 @@ pub(super) fn list(session: &mut Session<'_>, filter: &InboxFilter) -> rusqlite:
     rows.collect()
 }
 
-/// The first rows after one, of those that the filter finds, at most a thousand.
+/// Which rows a change is for, of those that its filter finds.
+#[derive(Clone, Copy)]
+pub(super) enum Only {
+    All,
+    NotRunning,
+    LaterThan(i64),
+}
+
+/// The numbers of the rows that the filter finds. All of them, before any is changed: a change may make another row match.
 pub(super) fn find(
     session: &mut Session<'_>,
     filter: &InboxFilter,
-    after: i64,
+    only: Only,
 ) -> rusqlite::Result<Vec<i64>> {
-    let (condition, values) = condition(filter, after);
-    let limit = limited(filter.limit).unsigned_abs().min(1_000);
-    let sql = format!("SELECT id FROM work WHERE {condition} ORDER BY id LIMIT {limit}");
+    let (condition, mut values) = condition(filter);
+    let only = match only {
+        Only::All => String::new(),
+        Only::NotRunning => " AND state != 4".to_owned(),
+        Only::LaterThan(now) => format!(" AND state = 2 AND at > {now}"),
+    };
+    values.push(Box::new(limited(filter.limit)));
+    let sql = format!("SELECT id FROM work WHERE {condition}{only} ORDER BY id LIMIT ?");
     let mut found = session.connection.prepare(&sql)?;
     found.query_map(params_from_iter(values), |row| row.get(0))?.collect()
 }
@@ -162,21 +174,30 @@ pub(super) fn hurry(
         .try_fold(0, |hurried, id| Ok(hurried + session.statement(HURRY)?.execute(params![id, now])? as u64))
 }
 
-/// With those that run, or without.
-const REMOVE: &str = "DELETE FROM work WHERE id = ?1 AND (?2 OR state != 4) RETURNING space, lane";
+const REMOVE: &str = "
+DELETE FROM work WHERE id = ?1 AND state >= ?2 AND state <= ?3 AND (?4 OR state != 4) RETURNING space, lane";
 
+/// Removes rows that are in the state still: with those that run, or without.
 pub(super) fn remove(
     session: &mut Session<'_>,
     ids: &[i64],
-    also_running: bool,
+    (state, also_running): (Option<RowState>, bool),
     now: Option<SystemTime>,
 ) -> rusqlite::Result<u64> {
+    let (first, last) = match state {
+        None => (0, 7),
+        Some(RowState::Behind) => (0, 0),
+        Some(RowState::Waiting) => (1, 3),
+        Some(RowState::Running) => (4, 4),
+        Some(RowState::Dead) => (5, 6),
+        Some(RowState::Done) => (7, 7),
+    };
     let now = millis(now);
     let mut removed = 0;
     for id in ids {
-        let place = session
-            .statement(REMOVE)?
-            .query_row(params![id, also_running], |row| Ok(Place { space: row.get(0)?, lane: row.get(1)? }));
+        let place = session.statement(REMOVE)?.query_row(params![id, first, last, also_running], |row| {
+            Ok(Place { space: row.get(0)?, lane: row.get(1)? })
+        });
         if let Some(place) = place.optional()? {
             removed += 1;
             advance(session, &place, now)?;

@@ -5,9 +5,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use rusqlite::{Connection, Statement};
+use rusqlite::{Connection, ErrorCode, Statement};
 
-use super::open::File;
+use super::{failure::Failure, open::File};
 use crate::{store::LONGEST, types::Clock};
 
 /// The session of a thread.
@@ -15,6 +15,8 @@ pub(super) struct Session<'c> {
     pub(super) connection: &'c Connection,
     prepared: HashMap<&'static str, Statement<'c>>,
     file: &'c File,
+    /// Of the file that is open.
+    identity: Option<(u64, u64)>,
     /// What may still be accepted in this transaction; unknown until it is asked for.
     room: Option<Room>,
 }
@@ -28,7 +30,7 @@ struct Room {
 
 impl<'c> Session<'c> {
     pub(super) fn new(connection: &'c Connection, file: &'c File) -> Self {
-        Self { connection, prepared: HashMap::new(), file, room: None }
+        Self { connection, prepared: HashMap::new(), file, identity: file.identity(), room: None }
     }
 
     /// The statement, prepared once.
@@ -39,10 +41,14 @@ impl<'c> Session<'c> {
         })
     }
 
-    /// Begins a transaction that may write.
-    pub(super) fn begin(&mut self) -> rusqlite::Result<()> {
+    /// Begins a transaction that may write: not to a file that was removed, where nothing would find it again.
+    pub(super) fn begin(&mut self) -> Result<(), Failure> {
         self.room = None;
-        self.statement("BEGIN IMMEDIATE")?.execute([]).map(drop)
+        if self.file.identity() != self.identity {
+            return Err(Failure::of(ErrorCode::CannotOpen, "it was removed or replaced while it was open"));
+        }
+        self.statement("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(())
     }
 
     /// Measures again, since an operation is undone.

@@ -209,3 +209,18 @@ async fn a_lock_that_another_process_holds_is_named() {
     other.execute_batch("ROLLBACK").unwrap();
     assert!(matches!(inbox.accept(&work(1), None).await.unwrap(), Acceptance::Accepted(_)));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_is_accepted_into_a_file_that_was_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    let inbox = SqliteInbox::new(&path, InboxLimits::default()).unwrap();
+    inbox.accept(&work(1), None).await.unwrap();
+    let aside = folder.path().join("aside.db");
+    std::fs::rename(&path, &aside).unwrap();
+    let error = inbox.accept(&work(2), None).await.unwrap_err();
+    assert!(error.to_string().contains("put it back"), "{error:?}");
+    std::fs::rename(&aside, &path).unwrap();
+    assert!(matches!(inbox.accept(&work(2), None).await.unwrap(), Acceptance::Accepted(_)));
+}

@@ -125,7 +125,7 @@ fn work_with(
         jobs.retain(|job| job.is_wanted());
         let ended = match access {
             _ if jobs.is_empty() => Ok(()),
-            Access::Write => transaction(&mut session, &mut jobs).map_err(Failure::from),
+            Access::Write => transaction(&mut session, &mut jobs),
             Access::Read => {
                 jobs.iter_mut().for_each(|job| drop(job.run(&mut session)));
                 Ok(())
@@ -139,14 +139,14 @@ fn work_with(
 }
 
 /// Runs the operations in one transaction, each as a whole or not at all.
-fn transaction(session: &mut Session<'_>, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+fn transaction(session: &mut Session<'_>, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
     session.begin()?;
     let done = operations(session, jobs).and_then(|()| session.statement("COMMIT")?.execute([]).map(drop));
     // SQLite itself rolls back after some errors.
     if done.is_err() && !session.connection.is_autocommit() {
         session.statement("ROLLBACK")?.execute([])?;
     }
-    done
+    Ok(done?)
 }
 
 fn operations(session: &mut Session<'_>, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {

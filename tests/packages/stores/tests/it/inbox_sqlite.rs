@@ -21,7 +21,7 @@ fn runtime() -> tokio::runtime::Runtime {
 fn it_follows_the_model() {
     let runtime = runtime();
     let inbox = open("sqlite::memory:");
-    check_inbox_model(&runtime, 400, &|| {
+    check_inbox_model(&runtime, 150, &|| {
         let inbox = Arc::clone(&inbox);
         // What is in memory cannot be opened anew.
         TestedInbox { open: Box::new(move || Arc::clone(&inbox)), space: namespace() }

@@ -2,6 +2,7 @@
 //! server comes and goes.
 
 mod inbox_postgres;
+mod inbox_processes;
 mod inbox_sqlite;
 mod interleavings;
 mod memory;

@@ -367,7 +367,7 @@ fn handler(url: &str, how: &str, dies: bool) -> Handler {
     if how.ends_with("without") {
         return without(url, dies);
     }
-    Handler::new(EVENT, "v1", async move |tx: Tx, context: Context| {
+    Handler::new(EVENT, "v1", move |tx: Tx, context: Context| async move {
         insert(&tx, &context).await?;
         if dies {
             std::process::abort();
