@@ -28,8 +28,6 @@ struct Own {
     service: Option<Service>,
     folder: TempDir,
     programs: Programs,
-    /// Whether it waits for the disk.
-    sync: &'static str,
 }
 
 /// The programs, and as whom they run: not as root, which they refuse.
@@ -54,18 +52,6 @@ impl Postgres {
     ///
     /// When it does not start.
     pub fn start_own() -> Option<Self> {
-        Self::start_with("fsync=off")
-    }
-
-    /// One that is there, or one that is started and waits for the disk, as in production.
-    pub fn start_synced() -> Option<Self> {
-        match std::env::var("KIKET_TEST_POSTGRES_URL") {
-            Ok(url) if !url.is_empty() => Some(Self { url, own: None }),
-            _ => Self::start_with("fsync=on"),
-        }
-    }
-
-    fn start_with(sync: &'static str) -> Option<Self> {
         let Some(programs) = Programs::find() else {
             return skipped("there is no `postgres` with `initdb`, and no `KIKET_TEST_POSTGRES_URL`");
         };
@@ -90,7 +76,7 @@ impl Postgres {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let path = folder.path().to_str().expect("a temporary folder is text");
         let url = format!("postgres://kiket@/postgres?host={path}");
-        let mut postgres = Self { url, own: Some(Own { programs, folder, service: None, sync }) };
+        let mut postgres = Self { url, own: Some(Own { programs, folder, service: None }) };
         postgres.start_again();
         Some(postgres)
     }
@@ -140,10 +126,7 @@ impl Postgres {
         let Some(own) = self.own.as_mut().filter(|own| own.service.is_none()) else { return };
         let mut command = Command::new(&own.programs.postgres);
         command.arg("-D").arg(own.folder.path().join("data")).arg("-k").arg(own.folder.path());
-        command.args(["-c", "listen_addresses=", "-c", own.sync]);
-        // The size of a bench does not fit what is enough for tests.
-        let buffers = if own.sync == "fsync=on" { "shared_buffers=256MB" } else { "shared_buffers=16MB" };
-        command.args(["-c", buffers]);
+        command.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"]);
         own.service = Some(Service::start(
             &command,
             own.programs.user,
