@@ -19,7 +19,7 @@ use crate::{
 /// 16 of them at once; without a free one the response is 503. The server ends one that nothing is done in until a second after
 /// the deadline of the handler.
 ///
-/// A reply that is not final, like 503, rolls it back, too. What else the handler does, like a call, happens at least once.
+/// What else the handler does, like a call, happens at least once.
 ///
 /// ```
 /// use kiket_runtime::{Context, Reply, params, transaction::Tx};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use kiket::{
-    Context, Extension, ExtensionBuilder, Handler, HandlerError, Reply, StatusCode, Tx,
+    Context, Extension, ExtensionBuilder, Handler, HandlerError, Reply, Tx,
     extension::InboxOptions,
     handler::Later,
     inbox::RowState,
@@ -86,13 +86,12 @@ async fn what_fails_leaves_nothing_and_runs_again() {
         let how = *HOW.lock().unwrap();
         match how {
             "error" => Err(HandlerError::retry("later")),
-            "busy" => Ok((StatusCode::SERVICE_UNAVAILABLE, Reply::ok())),
             "permanent" => Err(HandlerError::permanent("never")),
             "panic" => panic!("as it was asked for"),
             "timeout" => {
                 // A statement that waits when the deadline comes.
                 tx.query("SELECT 1 FROM pg_sleep(60)", params![]).await?;
-                Ok((StatusCode::OK, Reply::ok()))
+                Ok(Reply::ok())
             }
             // The transaction has failed, whatever the handler says.
             "ignored" => {
@@ -100,21 +99,16 @@ async fn what_fails_leaves_nothing_and_runs_again() {
                     tx.execute("INSERT INTO nothing VALUES (1)", params![]).await.unwrap_err().code(),
                     Some("42P01")
                 );
-                Ok((StatusCode::OK, Reply::ok()))
+                Ok(Reply::ok())
             }
-            _ => Ok((StatusCode::OK, Reply::ok())),
+            _ => Ok(Reply::ok()),
         }
     });
     let extension =
         TestExtension::new(builder(postgres.url()).handler(handler.timeout(Duration::from_secs(2)))).unwrap();
-    for (how, status) in [
-        ("error", 500),
-        ("busy", 503),
-        ("panic", 500),
-        ("timeout", 504),
-        ("ignored", 503),
-        ("permanent", 422),
-    ] {
+    for (how, status) in
+        [("error", 500), ("panic", 500), ("timeout", 504), ("ignored", 503), ("permanent", 422)]
+    {
         *HOW.lock().unwrap() = how;
         let failed = extension.deliver(issue(how)).await;
         assert_eq!(failed.status(), status, "{how}: {}", failed.text());
