@@ -127,7 +127,10 @@ kiket::main!(setup = setup);
 mod tests {
     use std::time::Duration;
 
-    use kiket::testing::{Failure, TestExtension, delivery};
+    use kiket::{
+        config::Clock,
+        testing::{Failure, TestExtension, delivery},
+    };
 
     use super::*;
 
@@ -141,6 +144,7 @@ mod tests {
             let platform = FakePlatform::start();
             let builder = with_manifest(Extension::builder()).telemetry(|telemetry| telemetry.enabled(false));
             let builder = builder.inbox(|inbox| inbox.url("sqlite::memory:"));
+            let builder = builder.clock(Clock::fixed(1_700_000_000)); // a Tuesday, after work
             let extension = TestExtension::new(platform.extension(builder)).unwrap();
             Self { platform, extension }
         }
@@ -189,7 +193,7 @@ mod tests {
         world.extension.inbox().run_until_idle().await;
         assert!(world.platform.notifications().is_empty());
         for _ in 0..2 {
-            // Past a Sunday in any case.
+            // To a Saturday, and on to a Wednesday.
             world.extension.clock().advance(Duration::from_secs(4 * 24 * 60 * 60));
             world.extension.inbox().run_until_idle().await;
         }
