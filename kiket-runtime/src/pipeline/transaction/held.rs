@@ -148,10 +148,23 @@ impl Held {
     }
 
     fn reply_params(&self, reply: &StoredReply) -> Vec<Param> {
-        let Owner::Reply { key, token, retention } = &self.owner else { return Vec::new() };
-        let commit = Commit::new(key, token, reply, *retention);
-        let (key, token, status, retry, body, seconds, request) = commit.parts();
-        crate::params![key, token, status, retry, body.clone(), seconds, request].into()
+        match &self.owner {
+            Owner::Reply { key, token, retention } => {
+                let commit = Commit::new(key, token, reply, *retention);
+                let (key, token, status, retry, body, seconds, request) = commit.parts();
+                vec![
+                    key.into(),
+                    token.into(),
+                    status.into(),
+                    retry.into(),
+                    body.clone().into(),
+                    seconds.into(),
+                    request.into(),
+                ]
+            }
+            #[cfg(feature = "inbox")]
+            Owner::Row { .. } => Vec::new(),
+        }
     }
 
     /// The statements that another transaction ends with.
@@ -165,9 +178,9 @@ impl Held {
                 let ([lock, done, next], id, token, now) = statements_of(lease, clock.virtual_now());
                 let statement = |sql, params, rows| Statement { sql, params, rows };
                 vec![
-                    statement(lock, crate::params![id].into(), None),
-                    statement(done, crate::params![id, token, now].into(), Some(1)),
-                    statement(next, crate::params![id].into(), None),
+                    statement(lock, vec![id.into()], None),
+                    statement(done, vec![id.into(), token.into(), now.into()], Some(1)),
+                    statement(next, vec![id.into()], None),
                 ]
             }
         }
