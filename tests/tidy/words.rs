@@ -160,11 +160,20 @@ fn weight(folder: &str, counts: impl Fn(&str) -> bool) -> usize {
     counted.map(|(_, text)| code(&text).lines().filter(|line| !line.trim().is_empty()).count()).sum()
 }
 
-/// The files that only the feature `inbox` compiles.
+/// The files that only the feature `inbox` compiles, and those of transactions, which only `postgres` compiles.
 fn is_of_inbox(file: &str) -> bool {
-    ["/inbox", "/worker/", "/schedule", "/later.rs", "delivery/members.rs", "delivery/stored.rs"]
-        .iter()
-        .any(|part| file.contains(part))
+    [
+        "/inbox",
+        "/worker/",
+        "/transaction",
+        "/listen.rs",
+        "/schedule",
+        "/later.rs",
+        "delivery/members.rs",
+        "delivery/stored.rs",
+    ]
+    .iter()
+    .any(|part| file.contains(part))
 }
 
 /// What production builds compile, and what tests do. A feature that needs more says so here, with its reason.

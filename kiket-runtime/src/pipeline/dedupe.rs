@@ -214,21 +214,17 @@ async fn transacted(
     reply: Option<&StoredReply>,
 ) -> Option<Result<LeaseState, StoreError>> {
     let held = delivery.get::<Held>()?;
-    match reply {
-        Some(reply) => {
-            let committing =
-                within(Box::pin(held.commit_reply(reply)), Instant::now() + BEYOND_DEADLINE).await;
-            committing
-                .unwrap_or_else(|| Some(Err(StoreError::new("the transaction is not committed in time"))))
-        }
-        None => {
-            within(Box::pin(held.roll_back()), Instant::now() + BEYOND_DEADLINE).await;
-            None
-        }
-    }
+    let until = Instant::now() + BEYOND_DEADLINE;
+    let Some(reply) = reply else {
+        within(Box::pin(held.roll_back()), until).await;
+        return None;
+    };
+    let late = || Some(Err(StoreError::new("the transaction is not committed in time")));
+    within(Box::pin(held.commit_reply(reply)), until).await.unwrap_or_else(late)
 }
 
 #[cfg(not(feature = "postgres"))]
+#[expect(clippy::unused_async, reason = "as with transactions")]
 async fn transacted(_: &Delivery, _: Option<&StoredReply>) -> Option<Result<LeaseState, StoreError>> {
     None
 }

@@ -4,11 +4,24 @@ use std::time::{Duration, Instant};
 
 use tracing::{Span, field};
 
-use super::{Pipeline, decode::decode, outcome::Stop, run::run};
+use super::{
+    Pipeline,
+    decode::decode,
+    outcome::{Outcome, Stop},
+    run::run,
+};
+#[cfg(feature = "postgres")]
+use super::{outcome::Failure, transaction::Held};
 use crate::{
     delivery::Delivery,
     handler::Route,
     types::{caught, shortened},
+};
+#[cfg(feature = "postgres")]
+use crate::{
+    error::Error,
+    store::{LeaseState, StoreError},
+    types::within,
 };
 
 /// Why an attempt failed.
@@ -25,6 +38,10 @@ pub(crate) struct Failed {
 /// The longest error that a row keeps, in bytes.
 const LONGEST_ERROR: usize = 2048 - "…".len();
 
+/// How long the end of a transaction may take; the lease of the row lasts longer.
+#[cfg(feature = "postgres")]
+const SETTLING: Duration = Duration::from_secs(5);
+
 impl Pipeline {
     /// Runs the handler of a delivery that was accepted before, and records that.
     pub(crate) async fn run_deferred(&self, delivery: Delivery, route: &Route) -> Result<(), Failed> {
@@ -33,6 +50,7 @@ impl Pipeline {
             Ok(call) => run(call, &delivery, route).await,
             Err(stop) => Err(stop),
         };
+        let outcome = transacted(&delivery, outcome).await;
         let ended = self.responder.respond(&delivery, outcome);
         self.recorder.record_deferred(route, &ended, began.elapsed());
         let failed = ended.stop.as_ref().and_then(Stop::logged).map(|(code, error)| Failed {
@@ -46,6 +64,30 @@ impl Pipeline {
         }
         failed.map_or(Ok(()), Err)
     }
+}
+
+/// Ends the transaction of the handler, if it has one: committed with the end of its row, or rolled back.
+#[cfg(feature = "postgres")]
+async fn transacted(delivery: &Delivery, outcome: Outcome) -> Outcome {
+    let Some(held) = delivery.get::<Held>() else { return outcome };
+    let until = tokio::time::Instant::now() + SETTLING;
+    if outcome.is_err() {
+        within(Box::pin(held.roll_back()), until).await;
+        return outcome;
+    }
+    let error = match within(Box::pin(held.commit_row()), until).await {
+        Some(None | Some(Ok(LeaseState::Held))) => return outcome,
+        Some(Some(Ok(LeaseState::Lost))) => StoreError::new("the lease of the row is lost"),
+        Some(Some(Err(error))) => error,
+        None => StoreError::new("the database does not commit in time"),
+    };
+    Err(Stop::Failed(Failure::Handler(Error::retry("the transaction is not committed").because(error))))
+}
+
+#[cfg(not(feature = "postgres"))]
+#[expect(clippy::unused_async, reason = "as with a transaction")]
+async fn transacted(_: &Delivery, outcome: Outcome) -> Outcome {
+    outcome
 }
 
 /// The span of a deferred delivery: that of a delivery, with the attempt.

@@ -13,6 +13,8 @@ use tokio::{
 use tracing::{Instrument as _, Span};
 
 use super::backoff;
+#[cfg(feature = "postgres")]
+use crate::pipeline::transaction::{Held, Owner};
 use crate::{
     delivery::{Delivery, InboxService},
     error::Chain,
@@ -185,6 +187,10 @@ impl Runner {
         };
         let (services, key) = (Arc::clone(&self.pipeline.services), Arc::clone(&route.key));
         let delivery = Delivery::restored(services, key, stored, after(route.timeout));
+        #[cfg(feature = "postgres")]
+        if route.handler.requirements.transaction {
+            Held::insert(&delivery, Owner::Row { lease: work.lease, clock: self.inbox.clock.clone() });
+        }
         traced(|traces| traces.begin(&span, delivery.headers()));
         let began = Instant::now();
         let run = self.pipeline.run_deferred(delivery, route).instrument(span.clone());

@@ -12,6 +12,7 @@ pub(crate) use deadpool_postgres::PoolError;
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
 };
+#[cfg(feature = "inbox")]
 use futures_util::future::{join_all, join3};
 use tokio::io::AsyncReadExt as _;
 use tokio_postgres::{
@@ -82,6 +83,7 @@ async fn process_id(client: &ClientWrapper) -> Option<i32> {
 pub(crate) type Values<'v> = &'v [(&'v (dyn ToSql + Sync), Type)];
 
 /// A statement of a transaction.
+#[cfg(feature = "inbox")]
 pub(crate) type Step<'v> = (&'v str, Values<'v>);
 
 impl Connections {
@@ -125,6 +127,7 @@ impl Connections {
         row
     }
 
+    #[cfg(feature = "inbox")]
     pub(crate) async fn all(&self, statement: &str, values: Values<'_>) -> Result<Vec<Row>, PoolError> {
         let mut lent = self.lend().await?;
         let rows = lent.all(statement, values).await;
@@ -133,6 +136,7 @@ impl Connections {
     }
 
     /// Runs statements as one transaction, in one round trip. The rows are in their order.
+    #[cfg(feature = "inbox")]
     pub(crate) async fn together(&self, steps: &[Step<'_>]) -> Result<Vec<Vec<Row>>, PoolError> {
         let mut lent = self.lend().await?;
         let rows = lent.together(steps).await;
@@ -194,13 +198,7 @@ impl Lent {
     }
 
     async fn one(&mut self, statement: &str, values: Values<'_>) -> Result<Row, PoolError> {
-        if !self.connections.sessions.are_own() {
-            return Ok(self.client()?.query_typed_one(statement, values).await?);
-        }
-        let client = self.client()?;
-        let statement = client.prepare_cached(statement).await?;
-        let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
-        Ok(client.query_one(&statement, &values).await?)
+        self.all(statement, values).await?.pop().ok_or(PoolError::Closed)
     }
 
     async fn all(&mut self, statement: &str, values: Values<'_>) -> Result<Vec<Row>, PoolError> {
@@ -211,6 +209,7 @@ impl Lent {
     }
 
     /// The commit of a transaction that has failed rolls it back, so that the connection can be used again.
+    #[cfg(feature = "inbox")]
     async fn together(&mut self, steps: &[Step<'_>]) -> Result<Vec<Vec<Row>>, PoolError> {
         let sessions = self.connections.sessions.are_own();
         let client = self.client()?;

@@ -94,6 +94,7 @@ impl Server {
     }
 
     /// Host, port and name of the database.
+    #[cfg(feature = "inbox")]
     pub(crate) fn database(&self) -> String {
         let config = &self.connections.config;
         format!("{:?} {:?} {:?}", config.get_hosts(), config.get_ports(), config.get_dbname())

@@ -25,6 +25,7 @@ impl Transactions {
     }
 
     /// Which database it is: two handlers cannot have one transaction in two of them.
+    #[cfg(feature = "inbox")]
     pub(crate) fn database(&self) -> String {
         self.server.database()
     }

@@ -109,10 +109,10 @@ pub(super) async fn promote(
             let changed = change!(connections, &&*space, batch, [(EXPIRE, &expired), (EXPUNGE, &removed)]);
             let [expired, removed] = &*changed else { return Ok(Swept::default()) };
             let states = expired.iter().map(|row| row.try_get::<_, &str>(0));
-            let crashed = states.filter(|state| matches!(state, Ok("dead"))).count();
+            let dying = states.filter(|state| matches!(state, Ok("dead"))).count();
             Ok(Swept {
-                expired: (expired.len() - crashed) as u64,
-                crashed: crashed as u64,
+                expired: (expired.len() - dying) as u64,
+                crashed: dying as u64,
                 removed: removed.len() as u64,
             })
         }

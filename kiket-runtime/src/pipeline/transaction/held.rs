@@ -1,7 +1,5 @@
 //! The transaction of a delivery, and what it ends with.
 
-#[cfg(feature = "inbox")]
-use std::time::SystemTime;
 use std::{
     mem,
     sync::{
@@ -27,6 +25,7 @@ use crate::{
 use crate::{
     inbox::postgres::{finish_within, statements_of},
     store::inbox::WorkLease,
+    types::Clock,
 };
 
 /// The transactions in the database of the deduplication store.
@@ -40,9 +39,9 @@ pub(crate) struct RowTransactions(pub(crate) Arc<Transactions>);
 pub(crate) enum Owner {
     /// The stored reply of a delivery.
     Reply { key: DedupeKey, token: LeaseToken, retention: Duration },
-    /// The row of a `later` delivery, which is done then. The time is that of tests.
+    /// The row of a `later` delivery, which is done then. The clock may be that of a test.
     #[cfg(feature = "inbox")]
-    Row { lease: WorkLease, now: Option<SystemTime> },
+    Row { lease: WorkLease, clock: Clock },
 }
 
 /// The transaction of a delivery. Whatever claims the delivery inserts it into the delivery, and ends it after the handler.
@@ -143,16 +142,29 @@ impl Held {
             Ok(open) => open,
             Err(error) => return Some(Err(error)),
         };
-        let Owner::Row { lease, now } = &self.owner else { return None };
-        let ended = finish_within(&open, lease, *now).await;
+        let Owner::Row { lease, clock } = &self.owner else { return None };
+        let ended = finish_within(&open, lease, clock.virtual_now()).await;
         Some(settle(open, ended).await)
     }
 
     fn reply_params(&self, reply: &StoredReply) -> Vec<Param> {
-        let Owner::Reply { key, token, retention } = &self.owner else { return Vec::new() };
-        let commit = Commit::new(key, token, reply, *retention);
-        let (key, token, status, retry, body, seconds, request) = commit.parts();
-        crate::params![key, token, status, retry, body.clone(), seconds, request].into()
+        match &self.owner {
+            Owner::Reply { key, token, retention } => {
+                let commit = Commit::new(key, token, reply, *retention);
+                let (key, token, status, retry, body, seconds, request) = commit.parts();
+                vec![
+                    key.into(),
+                    token.into(),
+                    status.into(),
+                    retry.into(),
+                    body.clone().into(),
+                    seconds.into(),
+                    request.into(),
+                ]
+            }
+            #[cfg(feature = "inbox")]
+            Owner::Row { .. } => Vec::new(),
+        }
     }
 
     /// The statements that another transaction ends with.
@@ -162,13 +174,13 @@ impl Held {
                 vec![Statement { sql: Commit::STATEMENT, params: self.reply_params(reply), rows: Some(1) }]
             }
             #[cfg(feature = "inbox")]
-            Owner::Row { lease, now } => {
-                let ([lock, done, next], id, token, now) = statements_of(lease, *now);
+            Owner::Row { lease, clock } => {
+                let ([lock, done, next], id, token, now) = statements_of(lease, clock.virtual_now());
                 let statement = |sql, params, rows| Statement { sql, params, rows };
                 vec![
-                    statement(lock, crate::params![id].into(), None),
-                    statement(done, crate::params![id, token, now].into(), Some(1)),
-                    statement(next, crate::params![id].into(), None),
+                    statement(lock, vec![id.into()], None),
+                    statement(done, vec![id.into(), token.into(), now.into()], Some(1)),
+                    statement(next, vec![id.into()], None),
                 ]
             }
         }

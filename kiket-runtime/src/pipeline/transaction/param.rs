@@ -171,24 +171,6 @@ values! {
     &serde_json::Value => Jsonb: serde_json::Value::clone;
 }
 
-/// The values of a statement of a [`Tx`](crate::transaction::Tx): `params![id, title]`. See [`Param`](crate::transaction::Param).
-///
-/// ```
-/// use kiket_runtime::params;
-///
-/// assert_eq!(params!["a", 1_i32].len(), 2);
-/// assert!(params![].is_empty());
-/// ```
-#[macro_export]
-macro_rules! params {
-    () => {
-        [] as [$crate::transaction::Param; 0]
-    };
-    ($($value:expr),+ $(,)?) => {
-        [$($crate::transaction::Param::from($value)),+]
-    };
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

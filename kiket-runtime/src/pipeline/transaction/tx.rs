@@ -19,7 +19,7 @@ use crate::{
 /// 16 of them at once; without a free one the response is 503. The server ends one that nothing is done in until a second after
 /// the deadline of the handler.
 ///
-/// A reply that is not final, like 503, rolls it back, too. What else the handler does, like a call, happens at least once.
+/// What else the handler does, like a call, happens at least once.
 ///
 /// ```
 /// use kiket_runtime::{Context, Reply, params, transaction::Tx};
@@ -105,16 +105,13 @@ impl Tx {
     ///
     /// # Errors
     ///
-    /// When the reply is an error, cannot be written, or is not final, like 503: such a reply is not stored.
+    /// When the reply is an error, or cannot be written: that is not stored.
     pub fn statements(&self, reply: impl IntoReply) -> Result<Vec<Statement>, TxError> {
         let failed =
             |error: crate::HandlerError| TxError::value(format!("the reply cannot be stored: {error}"));
         let reply = reply.into_reply().map_err(failed)?;
         let is_decision = reply.is_decision();
         let (status, body) = reply.into_parts().map_err(failed)?;
-        if status.is_server_error() || status.as_u16() == 429 {
-            return Err(TxError::value(format!("a reply of status {} is not stored", status.as_u16())));
-        }
         let reply = StoredReply::new(status, body)
             .with_decision(is_decision)
             .with_request_hash(self.delivery.fingerprint());

@@ -7,9 +7,13 @@ use std::{
 };
 
 use kiket::{
-    Context, Extension, ExtensionBuilder, Handler, HandlerError, Reply, StatusCode, Tx, params,
+    Context, Extension, ExtensionBuilder, Handler, HandlerError, Reply, Tx,
+    extension::InboxOptions,
+    handler::Later,
+    inbox::RowState,
+    params,
     testing::{DeliveryBuilder, TestExtension, TestResponse, delivery},
-    transaction::{Param, TxError},
+    transaction::{Param, Statement, TxError},
 };
 use serde_json::{Value, json};
 use stores::{Pooler, Postgres, connect};
@@ -82,13 +86,12 @@ async fn what_fails_leaves_nothing_and_runs_again() {
         let how = *HOW.lock().unwrap();
         match how {
             "error" => Err(HandlerError::retry("later")),
-            "busy" => Ok((StatusCode::SERVICE_UNAVAILABLE, Reply::ok())),
             "permanent" => Err(HandlerError::permanent("never")),
             "panic" => panic!("as it was asked for"),
             "timeout" => {
                 // A statement that waits when the deadline comes.
                 tx.query("SELECT 1 FROM pg_sleep(60)", params![]).await?;
-                Ok((StatusCode::OK, Reply::ok()))
+                Ok(Reply::ok())
             }
             // The transaction has failed, whatever the handler says.
             "ignored" => {
@@ -96,21 +99,16 @@ async fn what_fails_leaves_nothing_and_runs_again() {
                     tx.execute("INSERT INTO nothing VALUES (1)", params![]).await.unwrap_err().code(),
                     Some("42P01")
                 );
-                Ok((StatusCode::OK, Reply::ok()))
+                Ok(Reply::ok())
             }
-            _ => Ok((StatusCode::OK, Reply::ok())),
+            _ => Ok(Reply::ok()),
         }
     });
     let extension =
         TestExtension::new(builder(postgres.url()).handler(handler.timeout(Duration::from_secs(2)))).unwrap();
-    for (how, status) in [
-        ("error", 500),
-        ("busy", 503),
-        ("panic", 500),
-        ("timeout", 504),
-        ("ignored", 503),
-        ("permanent", 422),
-    ] {
+    for (how, status) in
+        [("error", 500), ("panic", 500), ("timeout", 504), ("ignored", 503), ("permanent", 422)]
+    {
         *HOW.lock().unwrap() = how;
         let failed = extension.deliver(issue(how)).await;
         assert_eq!(failed.status(), status, "{how}: {}", failed.text());
@@ -267,19 +265,7 @@ async fn another_library_ends_its_transaction_so() {
         let own = client.transaction().await?;
         own.execute("INSERT INTO effects (delivery) VALUES ($1)", &[&context.delivery_key()]).await?;
         let reply = Reply::json(json!({ "own": true }));
-        for statement in tx.statements(reply)? {
-            let values: Vec<_> = statement.params.iter().map(text_of).collect();
-            let rows = own
-                .execute_typed(
-                    statement.sql,
-                    &values
-                        .iter()
-                        .map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone()))
-                        .collect::<Vec<_>>(),
-                )
-                .await?;
-            assert!(statement.rows.is_none_or(|expected| expected == rows));
-        }
+        end(&own, &tx.statements(reply)?).await?;
         if *FAILS.lock().unwrap() {
             return Err(HandlerError::retry("before the commit"));
         }
@@ -295,6 +281,20 @@ async fn another_library_ends_its_transaction_so() {
     let again = extension.deliver(issue("1")).await;
     assert_eq!((again.text(), is_replayed(&again)), (first.text(), true));
     assert_eq!(effects(&postgres).await, 1);
+}
+
+/// Ends a transaction of this library.
+async fn end(own: &tokio_postgres::Transaction<'_>, statements: &[Statement]) -> kiket::Result<()> {
+    for statement in statements {
+        let values: Vec<_> = statement.params.iter().map(text_of).collect();
+        let values: Vec<_> =
+            values.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect();
+        let rows = own.execute_typed(statement.sql, &values).await?;
+        if statement.rows.is_some_and(|expected| expected != rows) {
+            return Err(HandlerError::retry("the lease is lost"));
+        }
+    }
+    Ok(())
 }
 
 type Typed = (Box<dyn ToSql + Sync + Send>, Type);
@@ -325,9 +325,20 @@ fn the_start_says_where_a_transaction_cannot_end() {
     let error = refused(builder("postgres://localhost/a"), takes().dedupe(false));
     assert!(error.contains("not deduplicated"), "{error}");
     assert!(TestExtension::new(builder("postgres://localhost/a").handler(takes())).is_ok());
+    let later = || Handler::new("issue.updated", "v1", async |_: Tx| {}).later(Later::new());
+    let inbox = |url: &'static str| {
+        builder("postgres://localhost/a")
+            .inbox(move |options| options.url(url).without_secrets())
+            .handler(takes())
+    };
+    let error = refused(inbox("sqlite::memory:"), later());
+    assert!(error.contains("`KIKET_INBOX_URL`"), "{error}");
+    let error = refused(inbox("postgres://localhost/b"), later());
+    assert!(error.contains("which is another"), "{error}");
+    assert!(TestExtension::new(inbox("postgres://localhost/a").handler(later())).is_ok());
 }
 
-/// Whether the handler writes with a `Tx`, or with a connection of its own.
+/// Its value is a URL, and whether the handler writes with a `Tx`, or with a connection of its own.
 const KILLED: &str = "KIKET_TEST_KILLED";
 
 /// A process that dies in its handler, after the effects; run by the test below.
@@ -335,15 +346,35 @@ const KILLED: &str = "KIKET_TEST_KILLED";
 async fn a_process_that_is_killed() {
     let Ok(killed) = std::env::var(KILLED) else { return };
     let (url, how) = killed.rsplit_once(' ').unwrap();
-    let handler = match how {
-        "with" => Handler::new(EVENT, "v1", async |tx: Tx, context: Context| -> kiket::Result<()> {
-            insert(&tx, &context).await?;
-            std::process::abort();
-        }),
-        _ => without(url, true),
-    };
-    extension(url, handler).deliver(issue("killed")).await;
+    if how.starts_with("later") {
+        let extension = deferring(url, handler(url, how, true));
+        assert_eq!(extension.deliver(issue("killed")).await.status(), 202);
+        extension.inbox().run_until_idle().await;
+    } else {
+        extension(url, handler(url, how, true)).deliver(issue("killed")).await;
+    }
     unreachable!("it is dead");
+}
+
+/// Has its effect with a `Tx`, or with a connection of its own, and perhaps kills its process then.
+fn handler(url: &str, how: &str, dies: bool) -> Handler {
+    if how.ends_with("without") {
+        return without(url, dies);
+    }
+    Handler::new(EVENT, "v1", move |tx: Tx, context: Context| async move {
+        insert(&tx, &context).await?;
+        if dies {
+            std::process::abort();
+        }
+        ok(())
+    })
+}
+
+/// An extension whose handler is a `later` handler with one lane, on the same database.
+fn deferring(url: &str, handler: Handler) -> TestExtension {
+    let inbox = |options: InboxOptions| options.url(url).without_secrets();
+    let handler = handler.timeout(Duration::from_secs(10)).later(Later::new().lane("lane"));
+    TestExtension::new(builder(url).inbox(inbox).handler(handler)).unwrap()
 }
 
 fn without(url: &str, dies: bool) -> Handler {
@@ -364,25 +395,98 @@ fn without(url: &str, dies: bool) -> Handler {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_process_doubles_nothing_with_a_transaction() {
     let Some(postgres) = postgres().await else { return };
-    for (how, expected) in [("with", 1), ("without", 2)] {
+    for (how, expected) in [("with", 1), ("without", 2), ("later with", 1), ("later without", 2)] {
+        let url = format!("{}{}", postgres.url(), "&application_name=kiket");
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "transactions::a_process_that_is_killed", "--nocapture"])
-            .env(KILLED, format!("{} {how}", postgres.url()))
+            .env(KILLED, format!("{url} {}", how.replace(' ', "-")))
             .output()
             .unwrap();
         assert!(!child.status.success(), "it is killed");
-        // Its lease ends.
-        postgres.execute("UPDATE kiket_dedupe SET expires_at = clock_timestamp()").await;
-        let handler = match how {
-            "with" => Handler::new(EVENT, "v1", async |tx: Tx, context: Context| {
-                insert(&tx, &context).await?;
-                ok(())
-            }),
-            _ => without(postgres.url(), false),
-        };
-        let again = extension(postgres.url(), handler).deliver(issue("killed")).await;
-        assert_eq!((again.status(), is_replayed(&again)), (200, false), "{how}: {}", again.text());
+        if how.starts_with("later") {
+            let extension = deferring(&url, handler(&url, how, false));
+            let again = extension.deliver(issue("killed")).await;
+            assert_eq!((again.status(), is_replayed(&again)), (202, true), "{}", again.text());
+            assert!(extension.inbox().run_until_idle().await.is_empty(), "its lease is held");
+            extension.clock().advance(Duration::from_secs(31));
+            assert_eq!(extension.inbox().run_until_idle().await.len(), 1);
+            let rows = extension.inbox().rows().await;
+            assert_eq!((rows[0].state, rows[0].attempts), (RowState::Done, 2));
+        } else {
+            // Its lease ends.
+            postgres.execute("UPDATE kiket_dedupe SET expires_at = clock_timestamp()").await;
+            let again = extension(&url, handler(&url, how, false)).deliver(issue("killed")).await;
+            assert_eq!((again.status(), is_replayed(&again)), (200, false), "{how}: {}", again.text());
+        }
         assert_eq!(effects(&postgres).await, expected, "{how}");
-        postgres.execute("TRUNCATE effects, kiket_dedupe").await;
+        postgres.execute("TRUNCATE effects").await;
+        let tables = if how.starts_with("later") { "kiket_inbox" } else { "kiket_dedupe" };
+        postgres.execute(&format!("TRUNCATE {tables}")).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_handler_ends_its_row_with_its_rows() {
+    let Some(postgres) = postgres().await else { return };
+    static FAILS: Mutex<bool> = Mutex::new(true);
+    let handler = Handler::new(EVENT, "v1", async |tx: Tx, context: Context| {
+        insert(&tx, &context).await?;
+        if *FAILS.lock().unwrap() { Err(HandlerError::retry("later")) } else { Ok(()) }
+    });
+    let extension = deferring(postgres.url(), handler);
+    for id in ["1", "2"] {
+        let body = json!({ "event": EVENT, "id": id, "lane": "a" });
+        assert_eq!(extension.deliver(delivery(EVENT, "v1", &body)).await.status(), 202);
+    }
+    let states = async || {
+        let rows = extension.inbox().rows().await;
+        rows.iter().map(|row| row.state).collect::<Vec<_>>()
+    };
+    assert_eq!(extension.inbox().run_until_idle().await.len(), 1);
+    assert_eq!((effects(&postgres).await, states().await), (0, vec![RowState::Waiting, RowState::Behind]));
+    *FAILS.lock().unwrap() = false;
+    extension.inbox().run_to_end().await;
+    assert_eq!((effects(&postgres).await, states().await), (2, vec![RowState::Done, RowState::Done]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_whose_lease_is_lost_is_rolled_back() {
+    let Some(postgres) = postgres().await else { return };
+    static URL: Mutex<String> = Mutex::new(String::new());
+    postgres.url().clone_into(&mut URL.lock().unwrap());
+    let handler = Handler::new(EVENT, "v1", async |tx: Tx, context: Context| {
+        insert(&tx, &context).await?;
+        let url = URL.lock().unwrap().clone();
+        connect(&url).await.batch_execute("UPDATE kiket_inbox SET token = 'another'").await?;
+        ok(())
+    });
+    let extension = deferring(postgres.url(), handler);
+    assert_eq!(extension.deliver(issue("1")).await.status(), 202);
+    extension.inbox().run_until_idle().await;
+    assert_eq!(effects(&postgres).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_library_ends_a_row_so() {
+    let Some(postgres) = postgres().await else { return };
+    static URL: Mutex<String> = Mutex::new(String::new());
+    postgres.url().clone_into(&mut URL.lock().unwrap());
+    let handler = Handler::new(EVENT, "v1", async |tx: Tx, context: Context| {
+        let url = URL.lock().unwrap().clone();
+        let mut client = connect(&url).await;
+        let own = client.transaction().await?;
+        own.execute("INSERT INTO effects (delivery) VALUES ($1)", &[&context.delivery_key()]).await?;
+        end(&own, &tx.statements(())?).await?;
+        own.commit().await?;
+        ok(())
+    });
+    let extension = deferring(postgres.url(), handler);
+    for id in ["1", "2"] {
+        let body = json!({ "event": EVENT, "id": id, "lane": "a" });
+        assert_eq!(extension.deliver(delivery(EVENT, "v1", &body)).await.status(), 202);
+    }
+    assert_eq!(extension.inbox().run_until_idle().await.len(), 2);
+    let rows = extension.inbox().rows().await;
+    assert!(rows.iter().all(|row| (row.state, row.attempts) == (RowState::Done, 1)), "{rows:?}");
+    assert_eq!(effects(&postgres).await, 2);
 }
