@@ -474,6 +474,10 @@ mod pages {
     #[doc = include_str!("../docs/deduplication.md")]
     struct Deduplication;
 
+    #[cfg(feature = "inbox")]
+    #[doc = include_str!("../docs/deferred-work.md")]
+    struct DeferredWork;
+
     #[doc = include_str!("../docs/deployment.md")]
     struct Deployment;
 

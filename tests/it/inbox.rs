@@ -5,11 +5,12 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use kiket::{
-    Context, Error, Extension, ExtensionBuilder, Handler, HandlerError, Payload, StatusCode,
+    Context, Error, EventVersion, Extension, ExtensionBuilder, Handler, HandlerError, Payload, StatusCode,
+    config::Clock,
     handler::Later,
     inbox::{ClaimRequest, DeadReason, RowState},
     telemetry::{Record, RecordStatus},
@@ -349,7 +350,7 @@ async fn a_crash_at_the_last_attempt_leaves_no_other() {
 
 #[tokio::test]
 async fn the_result_of_a_lost_lease_does_not_count() {
-    let clock = kiket::config::Clock::fixed(1_700_000_000);
+    let clock = Clock::fixed(1_700_000_000);
     let (advanced, runs) = (clock.clone(), Arc::new(AtomicUsize::new(0)));
     let handler = Handler::new("issue.created", "v1", move || {
         let first = runs.fetch_add(1, Ordering::SeqCst) == 0;
@@ -424,9 +425,10 @@ async fn scheduled_work_runs_at_its_time_once() {
     assert_eq!(*ran.lock().unwrap(), [7, 7]);
     // Outside of a delivery it is new each time, unless it has an id.
     let inbox = extension.extension().inbox();
-    for (body, rows) in [(json!({}), 4), (json!({}), 5), (json!({ "id": 1 }), 6), (json!({ "id": 1 }), 6)] {
+    let before = extension.inbox().rows().await.len();
+    for (body, rows) in [(json!({}), 1), (json!({}), 2), (json!({ "id": 1 }), 3), (json!({ "id": 1 }), 3)] {
         inbox.schedule(extension.clock().now(), "reminder.due@2.0", body).await.unwrap();
-        assert_eq!(extension.inbox().rows().await.len(), rows);
+        assert_eq!(extension.inbox().rows().await.len(), before + rows);
     }
     for (event, body, error) in [
         ("reminder", json!({}), "there is no `later` handler of `reminder`"),
@@ -436,4 +438,104 @@ async fn scheduled_work_runs_at_its_time_once() {
         let refused = inbox.schedule(extension.clock().now(), event, body).await.unwrap_err();
         assert_eq!(refused.to_string(), error);
     }
+}
+
+/// A process with a schedule at 07:00 UTC on `inbox`, as the attribute registers it, whose clock stands at `now`.
+fn scheduled(inbox: &MemoryInbox, now: u64, pattern: &'static str, catches_up: bool) -> TestExtension {
+    use kiket_runtime::{
+        handler::{Registration, spawnable},
+        private::{Later as Options, ScheduleTimes, schedule},
+    };
+    let registration = Registration::new(
+        schedule::name("schedule:remind"),
+        EventVersion::from_static("v1"),
+        "remind",
+        |_| {},
+        |delivery| {
+            let context = Context::from(delivery);
+            Ok(spawnable(async move {
+                assert_eq!(
+                    context.occurred_at().unwrap().duration_since(UNIX_EPOCH).unwrap().as_secs() % DAY,
+                    7 * 3600
+                );
+                Ok(kiket::Reply::ok())
+            }))
+        },
+    );
+    let times = ScheduleTimes::new(schedule::pattern(pattern), "UTC", catches_up);
+    let registration = registration.later(Options::new()).schedule(times);
+    let builder = builder().handler((&registration).into()).clock(Clock::fixed(now));
+    TestExtension::new(builder.inbox(|options| options.store(inbox.clone()))).unwrap()
+}
+
+const DAY: u64 = 24 * 60 * 60;
+/// A midnight.
+const MIDNIGHT: u64 = 1_699_999_200 - 1_699_999_200 % DAY;
+const SEVEN: &str = "0 7 * * *";
+
+/// Runs what is due, and gives the days whose slots ran.
+async fn days(extension: &TestExtension) -> Vec<u64> {
+    let runs = extension.inbox().run_until_idle().await;
+    let day = |run: &DeferredRun| {
+        assert_eq!((run.end, &*run.handler.event), ("done", "schedule:remind"));
+        let (_, slot) = run.key.as_str().rsplit_once(':').unwrap();
+        (slot.parse::<u64>().unwrap() - MIDNIGHT) / DAY
+    };
+    runs.iter().map(day).collect()
+}
+
+#[tokio::test]
+async fn a_schedule_runs_once_a_slot_in_any_number_of_processes() {
+    let inbox = MemoryInbox::default();
+    let [one, other] = [(); 2].map(|()| scheduled(&inbox, MIDNIGHT, SEVEN, false));
+    for extension in [&one, &other] {
+        assert!(days(extension).await.is_empty());
+        extension.clock().advance(seconds(7 * 3600 - 1));
+        assert!(days(extension).await.is_empty());
+        extension.clock().advance(seconds(1));
+    }
+    assert_eq!(days(&one).await, [0]);
+    assert!(days(&other).await.is_empty());
+    for extension in [&one, &other] {
+        extension.clock().advance(seconds(DAY));
+    }
+    assert_eq!(days(&other).await, [1]);
+    assert!(days(&one).await.is_empty());
+    let waiting = one.inbox().rows().await.into_iter().filter(|row| row.state == RowState::Waiting);
+    assert_eq!(waiting.count(), 1, "the next slot");
+}
+
+#[tokio::test]
+async fn of_missed_slots_the_last_runs_or_all_of_them() {
+    for (catches_up, missed) in [(false, vec![5]), (true, vec![1, 2, 3, 4, 5])] {
+        let inbox = MemoryInbox::default();
+        let before = scheduled(&inbox, MIDNIGHT, SEVEN, catches_up);
+        before.clock().advance(seconds(8 * 3600));
+        assert!(days(&before).await.is_empty(), "a new schedule has missed nothing");
+        drop(before);
+        // The next process starts after five slots.
+        let after = scheduled(&inbox, MIDNIGHT + 5 * DAY + 8 * 3600, SEVEN, catches_up);
+        assert_eq!(days(&after).await, missed);
+        after.clock().advance(seconds(DAY));
+        assert_eq!(days(&after).await, [6]);
+        let again = scheduled(&inbox, MIDNIGHT + 6 * DAY + 8 * 3600, SEVEN, catches_up);
+        assert!(days(&again).await.is_empty(), "nothing was missed");
+        let month = scheduled(&inbox, MIDNIGHT + 40 * DAY, SEVEN, false);
+        assert_eq!(days(&month).await, [39]);
+    }
+}
+
+#[tokio::test]
+async fn a_slot_that_a_schedule_has_no_more_is_left_to_others() {
+    let inbox = MemoryInbox::default();
+    let old = scheduled(&inbox, MIDNIGHT, SEVEN, false);
+    assert!(days(&old).await.is_empty());
+    let new = scheduled(&inbox, MIDNIGHT, "0 8 * * *", false);
+    new.clock().advance(seconds(7 * 3600));
+    let runs = new.inbox().run_until_idle().await;
+    assert_eq!(ends(&runs), ["released"], "a process with the former schedule may run it");
+    new.clock().advance(seconds(660));
+    assert_eq!(ends(&new.inbox().run_until_idle().await), ["done"], "there is none");
+    old.clock().advance(seconds(7 * 3600 + 1800));
+    assert_eq!(days(&old).await, Vec::<u64>::new());
 }

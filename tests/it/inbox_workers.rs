@@ -313,7 +313,7 @@ async fn a_drain_waits_for_what_runs_and_starts_nothing() {
     let from = Instant::now();
     extension.extension().drain();
     extension.extension().drained().await;
-    assert_eq!(from.elapsed().as_secs(), 100);
+    assert!((99..=100).contains(&from.elapsed().as_secs()), "{:?}", from.elapsed());
     let states: Vec<_> = extension.inbox().rows().await.iter().map(|row| row.state).collect();
     assert_eq!(states, [RowState::Done, RowState::Waiting]);
     sleep(seconds(100)).await;

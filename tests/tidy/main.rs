@@ -178,7 +178,7 @@ fn only_the_manifest_and_seeds_of_tests_know_yaml() {
 #[test]
 fn each_database_is_known_by_its_store() {
     check("use redis", &["dedupe/redis/"]);
-    check("tokio_postgres", &["dedupe/postgres/"]);
+    check("tokio_postgres", &["dedupe/postgres/", "inbox/postgres/", "pipeline/transaction/"]);
 }
 
 #[test]

@@ -320,7 +320,7 @@ mod tests {
         let (ids, text) = refusal(builder(&[MEMORY, ("KIKET_INBOX_KEY", KEY)]).handler(handler).build());
         assert_eq!(ids, [ProblemId::LaterReply]);
         assert!(text.contains("`Result<(), E>`"), "{text}");
-        let handler = Handler::new("issue.created", "v1", async || crate::Result::Ok(()));
+        let handler = Handler::new("issue.created", "v1", async || Ok::<_, crate::HandlerError>(()));
         let handler = handler.later(Later::new().lane("issue id"));
         let (ids, _) = refusal(builder(&[MEMORY, ("KIKET_INBOX_KEY", KEY)]).handler(handler).build());
         assert_eq!(ids, [ProblemId::LaterLane]);

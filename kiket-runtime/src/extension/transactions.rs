@@ -7,11 +7,10 @@ use crate::{
     delivery::TypeMap,
     error::{Place, Problem, ProblemId},
     handler::Route,
-    pipeline::{Deduplicator, Store},
-    transaction::ReplyTransactions,
+    pipeline::{Deduplicator, Store, transaction::ReplyTransactions},
 };
 #[cfg(feature = "inbox")]
-use crate::{store::inbox::Inbox, transaction::RowTransactions};
+use crate::{pipeline::transaction::RowTransactions, store::inbox::Inbox};
 
 /// What transactions may end in.
 pub(super) struct Stores<'s> {

@@ -75,7 +75,7 @@ impl Later {
     }
 
     /// The path in the body, like `issue.id`, of the value whose deliveries run one after the other, in the order in which they
-    /// were accepted. A delivery that has no text, number or boolean there runs beside all others.
+    /// were accepted. A delivery that has no text or number there runs beside all others.
     pub fn lane(mut self, path: impl Into<Cow<'static, str>>) -> Self {
         self.lane = Some(path.into());
         self

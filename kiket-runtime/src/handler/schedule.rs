@@ -52,3 +52,56 @@ impl Schedule {
         self.times.catches_up
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        delivery::HandlerKey,
+        handler::{Handler, Later, Registry},
+        types::{EventName, EventVersion, schedule::schedule_grammar},
+    };
+
+    fn schedule(event: &'static str, zone: &'static str) -> Handler {
+        let mut handler = Handler::new("any", "v1", async || ()).later(Later::new());
+        let (event, version) = (EventName::of_schedule(event), EventVersion::from_static("v1"));
+        handler.key = Some(HandlerKey { event, version });
+        handler.schedule = Some(ScheduleTimes::new(schedule_grammar::pattern("0 7 * * *"), zone, false));
+        handler
+    }
+
+    fn registry(schedules: Vec<Handler>) -> Result<Registry, Vec<Problem>> {
+        Registry::new(schedules, &[], |_| Duration::from_secs(10))
+    }
+
+    #[test]
+    fn schedules_are_by_name_and_have_no_route() {
+        let schedules = ["schedule:b", "schedule:a.c"].map(|event| schedule(event, "UTC"));
+        let registry = registry(schedules.into()).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let names: Vec<_> =
+            registry.schedules().iter().map(|schedule| schedule.route.key.event.schedule()).collect();
+        assert_eq!(names, [Some("a.c"), Some("b")]);
+        assert!(registry.routes().is_empty());
+        for event in ["schedule:b", "b", "a.c"] {
+            assert!(registry.find(event, EventVersion::from_static("v1").key()).is_none(), "{event}");
+        }
+        assert!(!registry.schedules()[0].route.handler.dedupe, "the inbox knows what it has");
+    }
+
+    #[test]
+    fn two_of_one_name_and_a_zone_that_is_none_are_refused() {
+        let schedules = vec![
+            schedule("schedule:remind", "UTC"),
+            schedule("schedule:remind", "Europe/Berlin"),
+            schedule("schedule:other", "Europe/Bern"),
+        ];
+        let problems = registry(schedules).err().unwrap();
+        let ids: Vec<_> = problems.iter().map(Problem::id).collect();
+        assert_eq!(ids, [ProblemId::DuplicateSchedule, ProblemId::ScheduleZone]);
+        let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        assert!(texts[0].contains("are both the schedule `remind`"), "{}", texts[0]);
+        assert!(texts[1].contains("`Europe/Bern`") && texts[1].contains("schedule.rs"), "{}", texts[1]);
+    }
+}

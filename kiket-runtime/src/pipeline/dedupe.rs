@@ -4,9 +4,9 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{outcome::Stop, response::Response};
 #[cfg(feature = "postgres")]
-use crate::transaction::{Held, Owner};
+use super::transaction::{Held, Owner};
+use super::{outcome::Stop, response::Response};
 use crate::{
     dedupe::{MemoryStore, Name},
     delivery::Delivery,

@@ -14,8 +14,7 @@ use crate::{
 /// Why an attempt failed.
 #[derive(Debug)]
 pub(crate) struct Failed {
-    pub(crate) code: &'static str,
-    /// For the log and for the row, redacted.
+    /// Its code and what is known about it, for the log and for the row, redacted.
     pub(crate) error: String,
     /// Whether no other attempt can succeed.
     pub(crate) is_permanent: bool,
@@ -37,8 +36,7 @@ impl Pipeline {
         let ended = self.responder.respond(&delivery, outcome);
         self.recorder.record_deferred(route, &ended, began.elapsed());
         let failed = ended.stop.as_ref().and_then(Stop::logged).map(|(code, error)| Failed {
-            code,
-            error: shortened(ended.redacted(error), LONGEST_ERROR).into_owned(),
+            error: shortened(format!("{code}: {}", ended.redacted(error)), LONGEST_ERROR).into_owned(),
             is_permanent: ended.response.is_final(),
             retry_after: ended.response.retry_after,
         });

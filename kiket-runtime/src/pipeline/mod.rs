@@ -18,6 +18,8 @@ mod respond;
 mod response;
 mod route;
 mod run;
+#[cfg(feature = "postgres")]
+pub(crate) mod transaction;
 mod watch;
 
 use std::sync::Arc;
@@ -25,9 +27,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 #[cfg(feature = "inbox")]
-pub(crate) use self::deferred::{Failed, deferred_span};
-#[cfg(feature = "inbox")]
 use self::accept::accept;
+#[cfg(feature = "inbox")]
+pub(crate) use self::deferred::{Failed, deferred_span};
 pub(crate) use self::{
     arrivals::{Arrivals, Arriving},
     authenticate::{Authenticator, Tokens},

@@ -153,7 +153,7 @@ impl Crew {
 
     /// Stops all handlers: their rows are given back.
     pub(super) fn stop(&self) {
-        self.state.lock().running.iter_mut().for_each(|running| running.stop(End::Released));
+        self.state.lock().running.iter_mut().for_each(|running| running.stop(End::Released(Duration::ZERO)));
     }
 
     /// The leases of what runs.

@@ -45,6 +45,9 @@ impl Keeper {
     /// Runs until the drain, and then until no handler runs; at the latest until `cut_off` says so or is gone.
     pub(super) async fn run(&self, mut cut_off: watch::Receiver<bool>) {
         let working = async {
+            if self.has_workers {
+                self.runner.insert_slots().await; // what was missed is decided before it runs
+            }
             self.claims().await;
             self.crew.idle().await;
         };

@@ -4,6 +4,7 @@ mod backoff;
 mod crew;
 mod keeper;
 mod runner;
+mod schedules;
 
 use std::{
     io,

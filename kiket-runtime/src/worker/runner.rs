@@ -8,7 +8,7 @@ use tokio::{
 };
 use tracing::{Instrument as _, Span};
 
-use super::backoff;
+use super::{backoff, schedules::Inserted};
 use crate::{
     delivery::{Delivery, InboxService},
     error::Chain,
@@ -32,6 +32,8 @@ pub(super) const OPERATION: Duration = Duration::from_secs(10);
 const SETTLING: Duration = Duration::from_secs(20);
 /// How long a row rests that this build cannot read: another build may, or this one with another key.
 const UNREADABLE: Duration = Duration::from_secs(5 * 60);
+/// How long another build may still run a slot that the schedule of this one does not have.
+const OBSOLETE: Duration = Duration::from_secs(10 * 60);
 
 /// Runs claimed rows.
 pub(crate) struct Runner {
@@ -39,14 +41,15 @@ pub(crate) struct Runner {
     pub(super) inbox: Arc<InboxService>,
     /// Those that this build has.
     handlers: Vec<(HandlerName, Arc<Route>)>,
+    pub(super) inserted: Inserted,
 }
 
 /// What becomes of a claimed row.
 #[derive(Debug)]
 pub(super) enum End {
     Finished(WorkEnd),
-    /// The attempt does not count, and the row waits again.
-    Released,
+    /// The attempt does not count, and the row waits again for so long.
+    Released(Duration),
     /// This build cannot read the row: it rests, and waits again.
     Unreadable,
     /// The row belongs to another worker, or to none.
@@ -61,8 +64,9 @@ impl Runner {
             let (event, version) = (route.key.event.as_str(), route.key.version.as_str());
             (HandlerName::new(event, version), Arc::clone(route))
         };
-        let handlers = pipeline.registry.deferred().map(named).collect();
-        Some(Self { pipeline: Arc::clone(pipeline), inbox, handlers })
+        let schedules = pipeline.registry.schedules().iter().map(|schedule| &schedule.route);
+        let handlers = pipeline.registry.deferred().chain(schedules).map(named).collect();
+        Some(Self { pipeline: Arc::clone(pipeline), inbox, handlers, inserted: Inserted::default() })
     }
 
     /// What can be claimed: as many rows as there are free workers, beginning after the organisation that came last.
@@ -97,6 +101,7 @@ impl Runner {
 
     /// Ends expired leases, and removes rows whose retention is over. Notifies `due` where rows wait again.
     pub(super) async fn sweep(&self, due: &Notify) {
+        self.insert_slots().await;
         let inbox = &self.inbox;
         let Ok(swept) = self.within_time(inbox.store.promote(&inbox.space, inbox.now())).await else {
             return;
@@ -131,20 +136,17 @@ impl Runner {
             }
             let (_running, stopped) = oneshot::channel();
             let end = self.attempt(&work, stopped).await;
-            self.settle(&work.lease, &end).await;
-            ran.push((work, end.name()));
+            let end = self.settle(&work.lease, &end).await;
+            ran.push((work, end));
         }
     }
 
     /// Runs the handler of a row. When `stopped` says how the attempt ends, the handler is dropped at its current `.await`.
     pub(super) async fn attempt(&self, work: &ClaimedWork, stopped: oneshot::Receiver<End>) -> End {
-        let end =
-            match self.route(&work.handler).and_then(|route| Some((route, route.handler.later.as_ref()?))) {
-                Some((route, later)) => self.run(work, route, later, stopped).await,
-                None => End::Unreadable,
-            };
-        self.inbox.counts.ends.add(end.name());
-        end
+        match self.route(&work.handler).and_then(|route| Some((route, route.handler.later.as_ref()?))) {
+            Some((route, later)) => self.run(work, route, later, stopped).await,
+            None => End::Unreadable,
+        }
     }
 
     async fn run(
@@ -158,6 +160,10 @@ impl Runner {
         if work.attempt > later.attempts {
             let error = "the process of its last attempt died".to_owned();
             return End::dead(DeadReason::Attempts, error).logged(work, &span, Duration::ZERO);
+        }
+        if self.is_obsolete(route, &work.key) {
+            let is_old = work.age >= OBSOLETE;
+            return if is_old { End::Finished(WorkEnd::Done) } else { End::Released(OBSOLETE / 10) };
         }
         let stored = match self.inbox.open(work) {
             Ok(stored) => stored,
@@ -199,36 +205,45 @@ impl Runner {
     }
 
     fn panicked(&self, panic: String) -> Failed {
-        let error = self.pipeline.responder.redactor.redact(panic);
-        Failed { code: "handler_panicked", error, is_permanent: false, retry_after: None }
+        let error = format!("handler_panicked: {}", self.pipeline.responder.redactor.redact(panic));
+        Failed { error, is_permanent: false, retry_after: None }
     }
 
-    /// Stores how the attempt of a row ended, as long as its lease may be held.
-    pub(super) async fn settle(&self, lease: &WorkLease, end: &End) {
+    /// Stores how the attempt of a row ended, as long as its lease may be held. Returns what is counted.
+    pub(super) async fn settle(&self, lease: &WorkLease, end: &End) -> &'static str {
+        let is_held = self.store_end(lease, end).await;
+        let counted = if is_held { end.name() } else { End::Lost.name() };
+        self.inbox.counts.ends.add(counted);
+        counted
+    }
+
+    /// Whether it was stored.
+    async fn store_end(&self, lease: &WorkLease, end: &End) -> bool {
         let (until, mut wait) = (after(SETTLING), Duration::from_millis(50));
         loop {
             let (store, now) = (&self.inbox.store, self.inbox.now());
             let step = match end {
                 End::Finished(end) => store.finish(lease, end, now),
-                End::Released => store.release(lease, Duration::ZERO, now),
+                End::Released(delay) => store.release(lease, *delay, now),
                 End::Unreadable => store.release(lease, UNREADABLE, now),
-                End::Lost => return,
+                End::Lost => return false,
             };
             match self.within_time(step).await {
-                Ok(LeaseState::Held) => return,
+                Ok(LeaseState::Held) => return true,
                 Ok(LeaseState::Lost) => {
-                    self.inbox.counts.ends.add(End::Lost.name());
-                    return tracing::warn!(
+                    tracing::warn!(
                         row = %lease.id,
                         "the lease of a deferred delivery ended before its attempt: another worker runs it again"
                     );
+                    return false;
                 }
                 Err(_) if Instant::now() + wait < until => sleep(wait).await,
                 Err(_) => {
-                    return tracing::error!(
+                    tracing::error!(
                         row = %lease.id,
                         "the end of an attempt could not be stored: another worker runs it again"
                     );
+                    return false;
                 }
             }
             wait = (wait * 2).min(Duration::from_secs(2));
@@ -239,7 +254,7 @@ impl Runner {
 impl End {
     /// What follows from a failure.
     fn of(failed: &Failed, attempt: u32, later: &Later) -> Self {
-        let error = format!("{}: {}", failed.code, failed.error);
+        let error = failed.error.clone();
         if failed.is_permanent {
             Self::dead(DeadReason::Permanent, error)
         } else if attempt >= later.attempts {
@@ -260,7 +275,7 @@ impl End {
             Self::Finished(WorkEnd::Done) => "done",
             Self::Finished(WorkEnd::Retry { .. }) => "retry",
             Self::Finished(WorkEnd::Dead { reason, .. }) => reason.as_str(),
-            Self::Released => "released",
+            Self::Released(_) => "released",
             Self::Unreadable => "unreadable",
             Self::Lost => "lost",
         }
@@ -281,7 +296,7 @@ impl End {
                 let reason = reason.as_str();
                 tracing::error!(duration_ms, waited_ms, reason, error, "deferred delivery is dead");
             }
-            Self::Released => tracing::info!(duration_ms, "deferred delivery given back"),
+            Self::Released(_) => tracing::info!(duration_ms, "deferred delivery given back"),
             Self::Unreadable => {}
             Self::Lost => tracing::warn!(duration_ms, "deferred delivery stopped: its lease was lost"),
         });

@@ -246,19 +246,21 @@ async fn change_all(
                         Change::Remove { running: false } => Some(RowState::Running.as_str()),
                         _ => None,
                     };
-                    let values =
-                        [space, id, event, state, organisation, after, limit, (&not as _, Type::TEXT)];
+                    let early = matches!(change, Change::Hurry);
+                    let not: Value<'_> = (&not, Type::TEXT);
+                    let (early, now): (Value<'_>, Value<'_>) = ((&early, Type::BOOL), (&now, Type::INT8));
+                    let values = [space, id, event, state, organisation, after, limit, not, early, now];
                     let batch = Batch::read(&connections.all(FIND, &values).await?)?;
                     let Some(last) = batch.ids.last().copied() else { return Ok((0, None)) };
                     let is_full = i64::try_from(batch.ids.len()).is_ok_and(|count| count >= AT_ONCE);
                     let ids: Value<'_> = (&batch.ids, Type::INT8_ARRAY);
                     let changed = match &change {
                         Change::Redrive { spread } => {
-                            let values = [(&now as _, Type::INT8), ids, (spread as _, Type::INT8)];
+                            let values = [values[9].clone(), ids, (spread as _, Type::INT8)];
                             change!(connections, &found.space, batch, [(REDRIVE, &values)])
                         }
                         Change::Hurry => {
-                            let values = [(&now as _, Type::INT8), ids];
+                            let values = [values[9].clone(), ids];
                             connections.together(&[(HURRY, &values)]).await?
                         }
                         Change::Remove { running } => {

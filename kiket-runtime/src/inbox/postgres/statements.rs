@@ -176,7 +176,7 @@ pub(super) const RENEW: &str = concat!(
      FROM unnest($2::bigint[], $3::text[], $4::bigint[]) AS leases (id, token, lease), ",
     clock!("$1"),
     " WHERE i.id = leases.id AND i.token = leases.token AND i.state = 'running' AND i.at > clock.now
-     RETURNING i.id"
+     RETURNING i.id, i.token"
 );
 
 /// Ends an attempt: `ended`, or `repeated` where it was ended before with this token, or `in_lane` where that has to be done under the
@@ -262,11 +262,13 @@ pub(super) const LIST: &str = concat!(
     " ORDER BY i.id LIMIT $7"
 );
 
-/// Ids of the rows of a filter that are not of the state $8, with their lanes.
+/// Ids of the rows of a filter that are not of the state $8, with their lanes; with $9 only those that are not due yet.
 pub(super) const FIND: &str = concat!(
-    "SELECT i.id, i.lane FROM kiket_inbox i WHERE",
+    "SELECT i.id, i.lane FROM kiket_inbox i, ",
+    clock!("$10"),
+    " WHERE",
     filter!(),
-    " AND ($8::text IS NULL OR i.state <> $8) ORDER BY i.id LIMIT $7"
+    " AND ($8::text IS NULL OR i.state <> $8) AND (NOT $9 OR i.at > clock.now) ORDER BY i.id LIMIT $7"
 );
 
 /// Dead rows wait again: those that hold their lane at once, others behind it, if they have one.

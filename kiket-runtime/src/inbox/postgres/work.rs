@@ -178,11 +178,15 @@ pub(super) async fn renew(
                 (&&*times, Type::INT8_ARRAY),
             ];
             let rows = connections.all(RENEW, &values).await?;
-            Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?)
+            let held = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+            Ok(held.collect::<Result<Vec<(i64, String)>, tokio_postgres::Error>>()?)
         }
     });
     let held = renewing.await?;
-    Ok(leases.iter().map(|(lease, _)| ownership(held.contains(&lease.id.0))).collect())
+    Ok(leases
+        .iter()
+        .map(|(lease, _)| ownership(held.contains(&(lease.id.0, lease.token.to_string()))))
+        .collect())
 }
 
 pub(super) async fn finish(

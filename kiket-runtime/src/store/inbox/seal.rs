@@ -109,11 +109,6 @@ impl Sealer {
         Self { current, previous, random: SystemRandom::new() }
     }
 
-    /// Whether what it stores is sealed.
-    pub(crate) fn has_key(&self) -> bool {
-        self.current.is_some()
-    }
-
     /// Seals a content for its row.
     ///
     /// # Errors

@@ -53,9 +53,10 @@ impl Options {
                 "--lane" => options.lane = value.parse::<usize>()?.max(10),
                 "--url" => options.urls.push(value.clone()),
                 _ => {
-                    return Err(
-                        format!("`{name}`: the options are `--seconds`, `--rows`, `--lane`, `--url`").into()
-                    );
+                    return Err(format!(
+                        "`{name}`: the options are `--seconds`, `--rows`, `--lane`, `--url`"
+                    )
+                    .into());
                 }
             }
         }

@@ -14,6 +14,7 @@ use kiket::{
 use serde_json::{Value, json};
 use stores::{Pooler, Postgres, connect};
 use tokio::sync::Semaphore;
+use tokio_postgres::types::{ToSql, Type};
 
 const EVENT: &str = "issue.created";
 
@@ -45,6 +46,10 @@ async fn insert(tx: &Tx, context: &Context) -> Result<u64, TxError> {
     tx.execute("INSERT INTO effects (delivery) VALUES ($1)", params![context.delivery_key()]).await
 }
 
+fn ok<T>(value: T) -> kiket::Result<T> {
+    Ok(value)
+}
+
 fn is_replayed(response: &TestResponse) -> bool {
     response.headers().get("x-kiket-replayed") == Some("true")
 }
@@ -56,7 +61,7 @@ async fn rows_and_reply_are_committed_together() {
     for (number, url) in [postgres.url(), pooler.url()].into_iter().enumerate() {
         let handler = Handler::new(EVENT, "v1", async |tx: Tx, context: Context| {
             insert(&tx, &context).await?;
-            kiket::Result::Ok(Reply::json(json!({ "done": context.delivery_key() })))
+            ok(Reply::json(json!({ "done": context.delivery_key() })))
         });
         let extension = extension(url, handler);
         let id = format!("evt_{number}");
@@ -77,13 +82,13 @@ async fn what_fails_leaves_nothing_and_runs_again() {
         let how = *HOW.lock().unwrap();
         match how {
             "error" => Err(HandlerError::retry("later")),
+            "busy" => Ok((StatusCode::SERVICE_UNAVAILABLE, Reply::ok())),
             "permanent" => Err(HandlerError::permanent("never")),
-            "busy" => Ok(Reply::status(StatusCode::SERVICE_UNAVAILABLE)),
             "panic" => panic!("as it was asked for"),
             "timeout" => {
                 // A statement that waits when the deadline comes.
                 tx.query("SELECT 1 FROM pg_sleep(60)", params![]).await?;
-                Ok(Reply::ok())
+                Ok((StatusCode::OK, Reply::ok()))
             }
             // The transaction has failed, whatever the handler says.
             "ignored" => {
@@ -91,15 +96,15 @@ async fn what_fails_leaves_nothing_and_runs_again() {
                     tx.execute("INSERT INTO nothing VALUES (1)", params![]).await.unwrap_err().code(),
                     Some("42P01")
                 );
-                Ok(Reply::ok())
+                Ok((StatusCode::OK, Reply::ok()))
             }
-            _ => Ok(Reply::ok()),
+            _ => Ok((StatusCode::OK, Reply::ok())),
         }
     });
     let extension =
         TestExtension::new(builder(postgres.url()).handler(handler.timeout(Duration::from_secs(2)))).unwrap();
     for (how, status) in [
-        ("error", 503),
+        ("error", 500),
         ("busy", 503),
         ("panic", 500),
         ("timeout", 504),
@@ -132,7 +137,7 @@ async fn a_lost_lease_rolls_the_rows_back() {
         insert(&tx, &context).await?;
         let url = URL.lock().unwrap().clone();
         connect(&url).await.batch_execute("UPDATE kiket_dedupe SET expires_at = clock_timestamp()").await?;
-        kiket::Result::Ok(())
+        ok(())
     });
     let extension = extension(postgres.url(), handler);
     let lost = extension.deliver(issue("1")).await;
@@ -149,7 +154,7 @@ async fn without_a_free_connection_the_response_is_503() {
         insert(&tx, &context).await?;
         OPEN.add_permits(1);
         drop(GO.acquire().await);
-        kiket::Result::Ok(())
+        ok(())
     });
     let extension = extension(postgres.url(), handler);
     let ids: Vec<String> = (0..17).map(|number| number.to_string()).collect();
@@ -205,7 +210,7 @@ async fn a_task_cannot_use_it_after_the_handler() {
             let error = tx.execute("DELETE FROM effects", params![]).await.unwrap_err();
             ERROR.0.send_replace(error.to_string());
         });
-        kiket::Result::Ok(())
+        ok(())
     });
     let extension = extension(postgres.url(), handler);
     assert_eq!(extension.deliver(issue("1")).await.status(), 200);
@@ -244,7 +249,7 @@ async fn values_of_every_kind_go_and_come_back() {
         let idle = "SELECT setting::int8 FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'";
         let idle: i64 = tx.query_one(idle, params![]).await?.at(0)?;
         assert!((1..=11_000).contains(&idle), "{idle}");
-        kiket::Result::Ok(())
+        ok(())
     });
     let response = extension(postgres.url(), handler).deliver(issue("1")).await;
     assert_eq!(response.status(), 200, "{}", response.text());
@@ -267,7 +272,10 @@ async fn another_library_ends_its_transaction_so() {
             let rows = own
                 .execute_typed(
                     statement.sql,
-                    &values.iter().map(|(v, t)| (&**v, t.clone())).collect::<Vec<_>>(),
+                    &values
+                        .iter()
+                        .map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone()))
+                        .collect::<Vec<_>>(),
                 )
                 .await?;
             assert!(statement.rows.is_none_or(|expected| expected == rows));
@@ -276,10 +284,10 @@ async fn another_library_ends_its_transaction_so() {
             return Err(HandlerError::retry("before the commit"));
         }
         own.commit().await?;
-        kiket::Result::Ok(Reply::json(json!({ "own": true })))
+        ok(Reply::json(json!({ "own": true })))
     });
     let extension = extension(postgres.url(), handler);
-    assert_eq!(extension.deliver(issue("1")).await.status(), 503);
+    assert_eq!(extension.deliver(issue("1")).await.status(), 500);
     assert_eq!(effects(&postgres).await, 0);
     *FAILS.lock().unwrap() = false;
     let first = extension.deliver(issue("1")).await;
@@ -289,11 +297,10 @@ async fn another_library_ends_its_transaction_so() {
     assert_eq!(effects(&postgres).await, 1);
 }
 
-type Typed = (Box<dyn tokio_postgres::types::ToSql + Sync + Send>, tokio_postgres::types::Type);
+type Typed = (Box<dyn ToSql + Sync + Send>, Type);
 
 /// A value as this library has it.
 fn text_of(param: &Param) -> Typed {
-    use tokio_postgres::types::Type;
     match param.clone() {
         Param::Text(value) => (Box::new(value), Type::TEXT),
         Param::Int4(value) => (Box::new(value), Type::INT4),
@@ -349,7 +356,7 @@ fn without(url: &str, dies: bool) -> Handler {
             if dies {
                 std::process::abort();
             }
-            kiket::Result::Ok(())
+            ok(())
         }
     })
 }
@@ -369,7 +376,7 @@ async fn a_killed_process_doubles_nothing_with_a_transaction() {
         let handler = match how {
             "with" => Handler::new(EVENT, "v1", async |tx: Tx, context: Context| {
                 insert(&tx, &context).await?;
-                kiket::Result::Ok(())
+                ok(())
             }),
             _ => without(postgres.url(), false),
         };
