@@ -135,6 +135,7 @@ pub struct Requirements {
     pub(crate) states: Vec<(TypeId, &'static str)>,
     pub(crate) secrets: Vec<&'static str>,
     /// Whether there has to be a transaction.
+    #[cfg(feature = "postgres")]
     pub(crate) transaction: bool,
 }
 

@@ -127,7 +127,9 @@ fn work_with(
             _ if jobs.is_empty() => Ok(()),
             Access::Write => transaction(&mut session, &mut jobs),
             Access::Read => {
-                jobs.iter_mut().for_each(|job| drop(job.run(&mut session)));
+                for job in &mut jobs {
+                    job.run(&mut session);
+                }
                 Ok(())
             }
         };
