@@ -178,6 +178,7 @@ fn only_the_manifest_and_seeds_of_tests_know_yaml() {
 #[test]
 fn each_database_is_known_by_its_store() {
     check("use redis", &["dedupe/redis/"]);
+    check("use rusqlite", &["inbox/sqlite/"]);
     check("tokio_postgres", &["dedupe/postgres/", "inbox/postgres/", "pipeline/transaction/"]);
 }
 
@@ -210,6 +211,8 @@ fn only_these_files_use_the_file_system() {
         "fs::",
         &[
             "http/signals.rs",
+            "inbox/sqlite/disk.rs",
+            "inbox/sqlite/open.rs",
             "manifest/load.rs",
             "telemetry/output.rs",
             "kiket-testing/src/capture/file.rs",

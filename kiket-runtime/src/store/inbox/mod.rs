@@ -28,7 +28,8 @@ use super::{LeaseState, StoreError, StoreFuture};
 ///   behind ──promoted────┘       lease expired ─────────┘                        └──(retention)──► gone
 /// ```
 ///
-/// - Each operation is atomic and, when it has returned, durable. One whose result was lost may be repeated.
+/// - Each operation is atomic and, when it has returned, durable. One whose result was lost may be repeated. Those on many rows
+///   ([`redrive`](Self::redrive) to [`forget`](Self::forget)) are for the rows that match when they begin, and may go in steps.
 /// - A key is in the inbox once for each space: [`accept`](Self::accept) finds the row of an earlier delivery in any state.
 /// - Of the rows of a lane at most one is waiting, running, or blocks the lane; the others are behind it, and are promoted in
 ///   the order in which they were accepted. Whatever ends a row promotes the next one in the same step.
@@ -45,8 +46,8 @@ pub trait Inbox: Send + Sync + 'static {
     /// Claims rows that are due, at most as many as are asked for: their attempts are counted, and they are leased.
     ///
     /// Rows of handlers that are not named, and of events that are paused, stay as they are. Organisations take turns: each
-    /// gets one row before one gets its second, beginning after [`ClaimRequest::after`]; within one, the row that is due
-    /// longest comes first. A row that has crashed twice is claimed alone, only where the claimer says that nothing else runs.
+    /// gets one row before one gets its second, in the order of their bytes, beginning after [`ClaimRequest::after`]; within one, the
+    /// row that is due longest comes first. A row that has crashed twice is claimed alone, only where the claimer says that nothing else runs.
     fn claim<'s>(
         &'s self,
         request: &'s ClaimRequest,
