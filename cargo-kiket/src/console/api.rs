@@ -97,7 +97,7 @@ impl Api {
                 std::thread::sleep(GATHERED);
             }
             let ring = store.ring();
-            if known != 0 && ring.changed() <= known {
+            if known > 0 && ring.changed() <= known {
                 return Some(b": still here\n\n".to_vec());
             }
             let deliveries: Vec<_> = ring
@@ -109,14 +109,14 @@ impl Api {
             let message = json!({
                 "epoch": store.epoch(),
                 "changed": ring.changed(),
-                "whole": known == 0,
+                "whole": ring.is_forgotten(known),
                 "oldest": ring.oldest(),
                 "missed": ring.missed,
                 "status": ring.status_since(known),
                 "deliveries": deliveries,
                 "notices": notices,
             });
-            known = ring.changed().max(1);
+            known = ring.changed();
             drop(ring);
             Some(format!("data: {message}\n\n").into_bytes())
         };

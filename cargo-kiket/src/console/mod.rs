@@ -17,6 +17,8 @@ mod ring;
 mod seen;
 mod signature;
 mod store;
+#[cfg(test)]
+mod tests;
 mod why;
 
 use std::{
