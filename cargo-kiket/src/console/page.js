@@ -418,7 +418,7 @@
       if (verdict.accepted) {
         return note("bad", "The handler was not called: refused", h("p", {}, "The signature holds with the secret of this console. The process has another secret, or it asks for a runtime token; its log has the cause."));
       }
-      const causes = verdict.causes.map((it) => h("li", {}, h("b", {}, capital(it.what)), h("p", { class: "fix" }, capital(it.fix)), h("span", { class: "id" }, it.id)));
+      const causes = verdict.causes.map((it) => h("li", {}, h("b", {}, rich(capital(it.what))), h("p", { class: "fix" }, rich(`${capital(it.fix)}.`)), h("span", { class: "id" }, it.id)));
       const unknown = !verdict.explained && h("p", { class: "muted" }, `No ${causes.length ? "other " : ""}known mistake makes this signature with the secrets at hand${verdict.exhaustive ? "" : "; the body is large, and not all of them were tried"}. Compare the secrets of both sides.`);
       return note("bad", "The handler was not called: the signature was refused", h("p", {}, `${capital(verdict.text)}.`), causes.length > 0 && h("ul", { class: "causes" }, causes), unknown);
     }
@@ -853,7 +853,7 @@
 
   function horizontal(width, items, title) {
     const most = Math.max(...items.map((it) => it.count), 1);
-    const left = Math.min(190, width * 0.44), space = width - left - 90;
+    const left = Math.min(150, width * 0.4), space = width - left - 130;
     const rows = items.map((it, at) => {
       const y = 8 + at * 27;
       const long = Math.max(2, (it.count / most) * Math.max(space, 30));

@@ -609,7 +609,7 @@ fn day_of_work(world: &World) -> [DeliveryId; 3] {
                 _ => ("issue.created", 200),
             };
             let id = world.store.arrived(Arrival {
-                at: at(29 - minute) - Duration::from_secs(number),
+                at: at(29 - minute) + Duration::from_secs(number * 3),
                 method: "POST".to_owned(),
                 target: format!("/v/v1/webhooks/{event}"),
                 headers: Headers::default(),

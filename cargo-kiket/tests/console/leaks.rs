@@ -117,7 +117,7 @@ fn no_canary_is_in_any_response_nor_in_a_capture() {
     for name in ["authorization", "cookie", "x-api-key", "x-kiket-runtime-token"] {
         headers.push((name.to_owned(), format!("Bearer {header}")));
     }
-    headers.push(("user-agent".to_owned(), format!("agent {}", quoting(env).replace('"', "'"))));
+    headers.push(("user-agent".to_owned(), format!("agent {}", quoting(env))));
     let first = world.pass(&signed.path, headers, &signed.body, Origin::Outside);
     let first = serde_json::to_value(first).unwrap();
 

@@ -48,11 +48,7 @@ impl Browser {
         }
         let profile = tempfile::tempdir().unwrap();
         let mut driver = Command::new("chromedriver");
-        driver
-            .args(["--port=0", "--allowed-ips="])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        driver.args(["--port=0"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         driver.env("HOME", profile.path()).env("TMPDIR", profile.path());
         let mut driver = driver.spawn().unwrap();
         let lines = BufReader::new(driver.stdout.take().unwrap()).lines();

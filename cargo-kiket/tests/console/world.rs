@@ -310,8 +310,24 @@ pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> Received {
     // It may be refused before it is read.
     let _ = stream.write_all(bytes);
     let mut all = Vec::new();
-    let _ = stream.read_to_end(&mut all);
+    let mut chunk = [0; 8192];
+    // Some servers leave the connection open, although they say that they close it.
+    while !is_whole(&all) {
+        match stream.read(&mut chunk) {
+            Ok(count) if count > 0 => all.extend_from_slice(&chunk[..count]),
+            _ => break,
+        }
+    }
     received(&all)
+}
+
+/// Whether a response has as many bytes as it announces.
+fn is_whole(all: &[u8]) -> bool {
+    let Some(end) = all.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&all[..end]).to_ascii_lowercase();
+    let length =
+        head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    length.is_some_and(|length| all.len() >= end + 4 + length)
 }
 
 pub(crate) fn received(all: &[u8]) -> Received {
@@ -323,8 +339,8 @@ pub(crate) fn received(all: &[u8]) -> Received {
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     let headers = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
     let headers: Vec<_> = headers.collect();
     let mut body = all[end + 4..].to_vec();
     if headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked") {
