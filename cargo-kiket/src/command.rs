@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    check, completions, doctor,
+    check, completions, dev, doctor,
     exit::{Exit, Result},
-    explain, handlers, man, new, probe, replay, send,
+    explain, handlers, inbox, man, new, probe, replay, send,
     shell::Shell,
     sign, verify,
 };
@@ -33,6 +33,7 @@ pub(crate) struct Tool {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     New(new::Args),
+    Dev(dev::Args),
     Send(send::Args),
     Replay(replay::Args),
     Check(check::Args),
@@ -40,6 +41,7 @@ pub(crate) enum Command {
     Explain(explain::Args),
     Handlers(handlers::Args),
     Doctor(doctor::Args),
+    Inbox(inbox::Args),
     Man(man::Args),
     Probe(probe::Args),
     Sign(sign::Args),
@@ -50,6 +52,7 @@ impl Command {
     pub(crate) fn run(self, shell: &Shell) -> Result<Exit> {
         match self {
             Self::New(args) => new::run(&args, shell),
+            Self::Dev(args) => dev::run(&args, shell),
             Self::Send(args) => send::run(&args, shell),
             Self::Replay(args) => replay::run(&args, shell),
             Self::Check(args) => check::run(&args, shell),
@@ -57,6 +60,7 @@ impl Command {
             Self::Explain(args) => explain::run(&args, shell),
             Self::Handlers(args) => handlers::run(&args, shell),
             Self::Doctor(args) => doctor::run(&args, shell),
+            Self::Inbox(args) => inbox::run(&args, shell),
             Self::Man(args) => man::run(&args, Tool::command(), shell),
             Self::Probe(args) => probe::run(&args, shell),
             Self::Sign(args) => sign::run(&args, shell),

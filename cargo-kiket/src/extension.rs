@@ -48,12 +48,14 @@ pub(crate) struct Target {
 }
 
 /// A program that was built.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Program {
     /// The file to run.
     pub(crate) executable: PathBuf,
     /// The folder of its package, where the start finds its manifest.
     pub(crate) folder: PathBuf,
+    /// Whether it was there before, as it is.
+    pub(crate) is_fresh: bool,
 }
 
 /// How long the program may take to reply.
@@ -65,13 +67,7 @@ const LARGEST_REPLY: u64 = 64 << 20;
 impl Target {
     /// Builds the program. Cargo prints its progress to standard error.
     pub(crate) fn build(&self) -> Result<Program> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(&cargo);
-        build.arg("build").arg("--message-format=json-render-diagnostics").args(self.arguments());
-        let mut building = build.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|error| {
-            Error::new(Exit::Build, format!("`{}` does not run: {error}", Path::new(&cargo).display()))
-                .help("install Rust: https://rustup.rs")
-        })?;
+        let mut building = self.builds().spawn().map_err(|error| no_cargo(&error))?;
         let programs = building.stdout.take().map(programs).unwrap_or_default();
         if !building.wait()?.success() {
             return Err(
@@ -79,6 +75,31 @@ impl Target {
             );
         }
         one(programs)
+    }
+
+    /// The command that builds the program; [`built`] reads what it prints.
+    pub(crate) fn builds(&self) -> Command {
+        let mut build = Command::new(cargo());
+        build.arg("build").arg("--message-format=json-render-diagnostics").args(self.arguments());
+        build.stdin(Stdio::null()).stdout(Stdio::piped());
+        build
+    }
+
+    /// The folder of the package that is meant, as far as it can be known without a build.
+    pub(crate) fn folder(&self) -> PathBuf {
+        let here = self.manifest_path.as_ref().and_then(|file| file.parent()).unwrap_or(Path::new(""));
+        let here = std::path::absolute(if here.as_os_str().is_empty() { Path::new(".") } else { here });
+        let here = here.unwrap_or_default();
+        let Some(package) = &self.package else { return here };
+        let mut metadata = Command::new(cargo());
+        metadata.args(["metadata", "--no-deps", "--offline", "--format-version=1"]);
+        metadata.args(
+            self.manifest_path.iter().flat_map(|file| [OsString::from("--manifest-path"), file.into()]),
+        );
+        let output = metadata.stdin(Stdio::null()).output().map(|output| output.stdout).unwrap_or_default();
+        let Ok(Metadata { packages }) = serde_json::from_slice(&output) else { return here };
+        let found = packages.into_iter().find(|found| found.name == *package);
+        found.and_then(|found| found.manifest_path.parent().map(Path::to_owned)).unwrap_or(here)
     }
 
     /// Whether a program is named.
@@ -109,20 +130,52 @@ impl Target {
     }
 }
 
+fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// The error of a cargo that does not run.
+pub(crate) fn no_cargo(error: &std::io::Error) -> Error {
+    Error::new(Exit::Build, format!("`{}` does not run: {error}", Path::new(&cargo()).display()))
+        .help("install Rust: https://rustup.rs")
+}
+
+/// The program that a build says it built, up to the end of the build.
+pub(crate) fn built(messages: impl std::io::Read) -> Result<Program> {
+    one(programs(messages))
+}
+
+/// What cargo says about a workspace.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: PathBuf,
+}
+
 /// What cargo says that it built; the rest of its messages is of no use here.
 #[derive(Deserialize)]
 struct Artifact {
+    reason: String,
     executable: Option<PathBuf>,
     manifest_path: Option<PathBuf>,
+    #[serde(default)]
+    fresh: bool,
 }
 
 /// The programs in the messages of a build.
 fn programs(messages: impl std::io::Read) -> Vec<Program> {
     let lines = BufReader::new(messages).lines().map_while(std::result::Result::ok);
-    let artifacts = lines.filter_map(|line| serde_json::from_str::<Artifact>(&line).ok());
+    // A program that the build leaves running may keep the output open.
+    let messages = lines.filter_map(|line| serde_json::from_str::<Artifact>(&line).ok());
+    let artifacts = messages.take_while(|message| message.reason != "build-finished");
     let programs = artifacts.filter_map(|artifact| {
         let folder = artifact.manifest_path?.parent()?.to_owned();
-        Some(Program { executable: artifact.executable?, folder })
+        Some(Program { executable: artifact.executable?, folder, is_fresh: artifact.fresh })
     });
     programs.collect()
 }

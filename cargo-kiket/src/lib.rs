@@ -5,6 +5,7 @@ mod command;
 mod completions;
 #[doc(hidden)]
 pub mod console;
+mod dev;
 mod diagnosis;
 mod doctor;
 mod environment;
@@ -13,6 +14,7 @@ mod explain;
 mod extension;
 mod handlers;
 mod http;
+mod inbox;
 mod input;
 mod known;
 mod man;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kiket_runtime::{Secret, internals, manifest::Manifest};
+use kiket_runtime::{Secret, error::ProblemId, internals, manifest::Manifest};
 
 use crate::{
     environment,
@@ -35,6 +35,20 @@ impl Source {
             shell.note(format_args!("{}{help}", warning.what()));
         }
         Ok(secrets)
+    }
+
+    /// The current secret, or a drawn one where none is configured; and whether it was drawn.
+    pub(crate) fn secret_or_drawn(&self, shell: &Shell) -> Result<(Secret, bool)> {
+        let manifest = Manifest::search(Path::new("")).and_then(|path| Manifest::load(&path).ok());
+        let of_cargo =
+            std::env::current_dir().map(|folder| environment::of_cargo(&folder)).unwrap_or_default();
+        let found = internals::webhook_secrets(&self.secret_file, of_cargo, manifest.as_ref());
+        let is_missing = |problem: &kiket_runtime::Problem| problem.id() == ProblemId::NoWebhookSecret;
+        if found.is_err_and(|problems| problems.iter().all(is_missing)) {
+            let drawn: String = (0..4).map(|_| format!("{:016x}", fastrand::u64(..))).collect();
+            return Ok((Secret::from(drawn), true));
+        }
+        Ok((self.secret(shell)?, false))
     }
 
     /// The current secret.

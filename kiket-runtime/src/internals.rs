@@ -27,6 +27,14 @@ use crate::{
     store::KeySpace,
     types::{Clock, EventName, EventVersion, Headers, Redactor, Secret, after},
 };
+#[cfg(feature = "inbox")]
+use crate::{
+    config::{DEFAULT_INBOX, InboxConfig, InboxLayer},
+    store::{
+        StoreError,
+        inbox::{ClaimedWork, Inbox},
+    },
+};
 
 pub use crate::{
     client::{ListRead, read_list, read_retry_after},
@@ -72,6 +80,10 @@ pub fn context(parts: ContextParts) -> Option<Context> {
         states: TypeMap::default(),
         classifiers: Classifiers::default(),
         tasks: Tasks::default(),
+        #[cfg(feature = "inbox")]
+        inbox: None,
+        #[cfg(feature = "inbox")]
+        later: Vec::new(),
     };
     let token = parts.scopes.map(|scopes| {
         let auth = Auth::new(Grant { verified: true, scopes, ..Grant::default() });
@@ -82,9 +94,27 @@ pub fn context(parts: ContextParts) -> Option<Context> {
         Arc::new(HandlerKey { event: parts.event, version: parts.version }),
         parts.headers.into_iter().collect(),
         JsonText::new(parts.body.to_string().into()).ok()?,
-        Authentic { signed_at: parts.signed_at, secret: Some(0), token, undecided: None },
+        Authentic { signed_at: parts.signed_at, secret: Some(0), token, undecided: None, is_restored: false },
         after(parts.remaining),
     )))
+}
+
+/// Where the inbox of an extension is, as the environment of the process with `more` variables says, and the space of its rows
+/// there, which is empty without an id: that of `id`, or of the manifest.
+#[cfg(feature = "inbox")]
+pub fn inbox_place(
+    more: Vec<(String, String)>,
+    id: Option<&str>,
+    manifest: Option<&Manifest>,
+) -> Result<(Secret, String), Vec<Problem>> {
+    let environment = Environment::process_with(more);
+    let mut found = Findings::default();
+    let namespace = found.take(Layer::environment(&environment).dedupe_namespace.transpose());
+    let inbox = InboxConfig::combine(InboxLayer::default(), &environment, &mut found);
+    let space = id.or_else(|| manifest?.id()).map(|id| KeySpace::new(namespace.as_deref(), Some(id)));
+    let space = space.map(|space| space.name().to_owned()).unwrap_or_default();
+    let url = inbox.url.unwrap_or_else(|| Secret::new(DEFAULT_INBOX));
+    if found.problems.is_empty() { Ok((url, space)) } else { Err(found.problems) }
 }
 
 /// The settings of a manifest, without any environment.
@@ -209,6 +239,43 @@ pub fn problem(what: impl Into<String>, place: Option<Place>, help: impl Into<St
 /// The error that stops the start of `program`.
 pub fn startup_error(program: &'static str, problems: Vec<Problem>) -> StartupError {
     StartupError::of(program, problems)
+}
+
+/// Gives `builder` an inbox, and a key that seals what it stores, where it has none.
+#[cfg(feature = "inbox")]
+pub fn with_inbox(mut builder: ExtensionBuilder, store: impl Inbox, key: &str) -> ExtensionBuilder {
+    let inbox = &mut builder.0.inbox;
+    if inbox.store.is_none() && inbox.layer.url.is_none() {
+        inbox.store = Some(Arc::new(store));
+    }
+    if inbox.layer.key.is_none() && !inbox.layer.without_secrets {
+        return builder.inbox(|inbox| inbox.key(key));
+    }
+    builder
+}
+
+/// Runs the deferred deliveries that are due by the clock of the extension. Returns how each attempt ended.
+#[cfg(feature = "inbox")]
+pub async fn run_inbox(extension: &Extension) -> Result<Vec<(ClaimedWork, &'static str)>, StoreError> {
+    match extension.workers() {
+        Some(workers) => workers.runner().run_due().await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Starts the workers of an extension on the runtime of the caller.
+#[cfg(feature = "inbox")]
+pub fn start_workers(extension: &Extension) {
+    if let Some(workers) = extension.workers() {
+        workers.start_here();
+    }
+}
+
+/// The inbox of an extension, and the space of its rows.
+#[cfg(feature = "inbox")]
+pub fn inbox_of(extension: &Extension) -> Option<(Arc<dyn Inbox>, String)> {
+    let inbox = extension.pipeline().services.inbox.as_ref()?;
+    Some((Arc::clone(&inbox.store), inbox.space.clone()))
 }
 
 /// Runs a delivery without HTTP. Returns the status and the body of its response.

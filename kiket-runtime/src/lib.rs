@@ -16,6 +16,8 @@ pub mod events;
 pub mod extension;
 pub mod handler;
 pub mod http;
+#[cfg(feature = "inbox")]
+pub mod inbox;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
@@ -28,12 +30,25 @@ mod pipeline;
 pub mod private;
 mod store;
 pub mod telemetry;
-mod traces;
 mod types;
+#[cfg(feature = "inbox")]
+mod worker;
 
 /// Decisions: the replies of guards.
 pub mod guard {
     pub use crate::messages::{Decision, Verdict};
+}
+
+/// Transactions: effects in PostgreSQL that happen exactly once.
+///
+/// A handler with a [`Tx`](transaction::Tx) writes rows of its own in the database of the deduplication store, or for a `later`
+/// handler in that of the inbox. The stored reply, or the end of the row, is committed in the same transaction: a delivery that is
+/// sent again, by Kiket or after a crash, finds both or neither.
+///
+/// This is so for the statements of the transaction alone. What else the handler does, like a call, happens at least once.
+#[cfg(feature = "postgres")]
+pub mod transaction {
+    pub use crate::pipeline::transaction::{Column, Param, Statement, Tx, TxError, TxRow, Value};
 }
 
 /// Actions that a reply asks Kiket to carry out.

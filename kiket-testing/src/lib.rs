@@ -34,11 +34,17 @@ mod dedupe_store_conformance;
 mod delivery;
 mod extension;
 mod fixtures;
+#[cfg(feature = "inbox")]
+mod inbox;
+#[cfg(feature = "inbox")]
+mod inbox_conformance;
 mod platform;
 mod response;
 mod setters;
 mod token;
 
+#[cfg(feature = "inbox")]
+pub use self::inbox_conformance::inbox_conformance;
 pub use self::{
     capture::{Capture, CaptureError, CapturedCall, CapturedResponse, Content, Leak, Recording},
     context::{ContextBuilder, context},
@@ -50,6 +56,9 @@ pub use self::{
     response::TestResponse,
     token::TokenIssuer,
 };
+
+#[cfg(feature = "inbox")]
+pub use self::inbox::{DeferredRun, MemoryInbox, TestInbox};
 
 /// The names that the expansion of `#[kiket::replay]` and the developer tool use. Nothing here is stable.
 #[doc(hidden)]

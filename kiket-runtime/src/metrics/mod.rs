@@ -3,7 +3,10 @@
 mod calls;
 mod counters;
 mod deliveries;
+#[cfg(feature = "inbox")]
+mod inbox;
 mod text;
+pub(crate) mod traces;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,6 +20,11 @@ pub(crate) use self::{
     calls::known_family,
     deliveries::{Handled, OK, REPLAYED, StoreCounts},
     text::{CONTENT_TYPE, Page},
+};
+#[cfg(feature = "inbox")]
+pub(crate) use self::{
+    deliveries::ACCEPTED,
+    inbox::{InboxCounts, InboxRows},
 };
 use crate::error::{SignatureError, TokenError};
 

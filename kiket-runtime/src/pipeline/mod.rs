@@ -1,5 +1,7 @@
 //! The pipeline: the steps of a delivery, from the request to the response.
 
+#[cfg(feature = "inbox")]
+mod accept;
 mod arrivals;
 mod authenticate;
 mod authorize;
@@ -7,6 +9,8 @@ mod completion;
 mod concurrency;
 mod decode;
 mod dedupe;
+#[cfg(feature = "inbox")]
+mod deferred;
 mod exposition;
 mod outcome;
 mod record;
@@ -14,12 +18,18 @@ mod respond;
 mod response;
 mod route;
 mod run;
+#[cfg(feature = "postgres")]
+pub(crate) mod transaction;
 mod watch;
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
+#[cfg(feature = "inbox")]
+use self::accept::accept;
+#[cfg(feature = "inbox")]
+pub(crate) use self::deferred::{Failed, deferred_span};
 pub(crate) use self::{
     arrivals::{Arrivals, Arriving},
     authenticate::{Authenticator, Tokens},
@@ -35,7 +45,7 @@ use self::{
     completion::to_completion,
     decode::decode,
     dedupe::{Claim, claim},
-    outcome::Outcome,
+    outcome::{Outcome, Stop},
     respond::{Ended, Refusal},
     route::{Accepted, route},
     run::run,
@@ -44,8 +54,7 @@ use crate::{
     auth::Authentic,
     delivery::{Delivery, Request, Services},
     handler::{Registry, Route},
-    metrics::Metrics,
-    traces::traced,
+    metrics::{Metrics, traces::traced},
     types::{EventVersion, caught, caught_to_end},
 };
 
@@ -98,16 +107,22 @@ impl Pipeline {
         let Accepted { delivery, route, arrived, event_in_path, permit } = accepted;
         let mut claim = Claim::none();
         let outcome = self.attempt(&delivery, &route, event_in_path, &mut claim).await;
-        let ended = self.responder.respond(&delivery, outcome);
-        // The delivery is done: nothing of what follows may change its response.
-        let settled = match caught(|| claim.settle(&ended.response)) {
+        let mut ended = self.responder.respond(&delivery, outcome);
+        let settled = match caught(|| claim.settle(&ended.response, ended.stop.is_none())) {
             Ok(Some(settling)) => caught_to_end(settling).await,
-            settled => settled.map(|_| ()),
+            settled => settled.map(|_| None),
         };
+        // The delivery is done: nothing of what follows may change its response.
         let _ = caught(|| {
-            if let Err(text) = settled {
-                let error = self.responder.redactor.redact(text);
-                tracing::error!(error, "the deduplication store panicked: the reply may not be stored");
+            match settled {
+                Ok(None) => {}
+                Ok(Some(rejection)) => {
+                    ended = self.responder.respond(&delivery, Err(Stop::rejected(rejection)));
+                }
+                Err(text) => {
+                    let error = self.responder.redactor.redact(text);
+                    tracing::error!(error, "the deduplication store panicked: the reply may not be stored");
+                }
             }
             self.recorder.record(&route, &ended, arrived.elapsed());
         });
@@ -130,7 +145,12 @@ impl Pipeline {
     ) -> Outcome {
         authorize(delivery, route)?; // 403
         let call = decode(delivery, route, event_in_path)?; // 400; what does not decode fails the run
-        *held = claim(self.deduplicator.as_ref(), delivery, route).await?; // the stored reply, 503
+        match claim(self.deduplicator.as_ref(), delivery, route).await {
+            Ok(claim) => *held = claim,
+            #[cfg(feature = "inbox")]
+            Err(Stop::Accepted) => return Err(Box::pin(accept(call, delivery, route)).await), // 202, 503
+            Err(stop) => return Err(stop), // the stored reply, 503
+        }
         run(call, delivery, route).await // middleware, extractors, handler: 2xx, 4xx, 500, 503, 504
     }
 }

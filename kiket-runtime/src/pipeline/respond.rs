@@ -2,6 +2,8 @@
 
 use http::StatusCode;
 
+#[cfg(feature = "inbox")]
+use super::accept::ACCEPTED;
 use super::{
     outcome::{Failure, Outcome, Stop},
     response::Response,
@@ -9,8 +11,10 @@ use super::{
 use crate::{
     delivery::{Delivery, Envelope, JsonText, Request, unsigned_id},
     error::Rejection,
-    metrics::Metrics,
-    traces::{self, traced},
+    metrics::{
+        Metrics,
+        traces::{self, traced},
+    },
     types::{LONGEST_ID, LONGEST_TEXT, Redactor, shortened},
 };
 
@@ -46,6 +50,11 @@ impl Responder {
         };
         let rejection = match &stop {
             Stop::Replayed(stored) => return replied(Response::replayed(stored), Some(stop)),
+            #[cfg(feature = "inbox")]
+            Stop::Accepted => {
+                let (status, body) = ACCEPTED;
+                return replied(Response::new(status, body.into()), Some(stop));
+            }
             Stop::Refused(rejection) | Stop::Failed(Failure::Rejected(rejection)) => {
                 Rejection::clone(rejection)
             }

@@ -1,0 +1,4 @@
+#[kiket::schedule(zone = "Europe/Berlin")]
+fn remind(&self) {}
+
+fn main() {}
