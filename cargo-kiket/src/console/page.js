@@ -135,12 +135,18 @@
 
   const related = (it) => it.of === view.id || (detail.summary.delivery_id && it.delivery_id === detail.summary.delivery_id);
 
-  let said = 0;
+  // A screen reader hears the last one of those that end within a moment.
+  let pause = 0;
+  let unsaid = null;
   function announce(delivery) {
-    const now = Date.now();
-    if (now - said < 1500) return;
-    said = now;
+    unsaid = delivery;
+    if (pause) return;
     $("live").textContent = `${name(delivery)}: ${outcome(delivery)}`;
+    unsaid = null;
+    pause = setTimeout(() => {
+      pause = 0;
+      if (unsaid) announce(unsaid);
+    }, 1500);
   }
 
   // Texts.

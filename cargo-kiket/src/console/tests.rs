@@ -152,7 +152,7 @@ fn each_code_of_the_contract_is_explained() {
             count += 1;
         }
     }
-    assert_eq!(count, 29);
+    assert!(count >= 29, "{count}");
 }
 
 #[test]
