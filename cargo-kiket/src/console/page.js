@@ -245,9 +245,14 @@
         $("rows").prepend(element);
         if (fresh) element.classList.add("fresh");
       }
-      const focused = element.contains(document.activeElement);
-      element.replaceChildren(made);
-      if (focused) made.focus();
+      // The link stays: a click may be under way.
+      const link = element.firstChild;
+      if (link) {
+        link.setAttribute("aria-label", made.getAttribute("aria-label"));
+        link.replaceChildren(...made.childNodes);
+      } else {
+        element.append(made);
+      }
     }
     for (const [id, element] of rows) {
       if (!known.deliveries.has(id)) {
@@ -329,14 +334,32 @@
 
   // One delivery.
 
+  // While the pointer is down nothing is drawn anew, so that no click gets lost.
+  let pressed = false;
+  let late = false;
+  document.addEventListener("pointerdown", () => (pressed = true));
+  for (const event of ["pointerup", "pointercancel"]) {
+    document.addEventListener(event, () => setTimeout(() => {
+      pressed = false;
+      if (late && detail && view.id === detail.record.id) showDetail();
+      late = false;
+    }));
+  }
+
   let opening = 0;
+  let shownText = "";
   async function open(id) {
     const mine = ++opening;
     try {
       const loaded = await ask(`/api/deliveries/${id}`);
       if (mine !== opening || view.id !== id) return;
+      const text = JSON.stringify(loaded);
+      const same = detail && detail.record.id === id && shownText === text && $("detail").dataset.id === String(id);
       detail = loaded;
-      showDetail();
+      shownText = text;
+      if (same) return;
+      if (pressed) late = true;
+      else showDetail();
     } catch (error) {
       if (mine !== opening || view.id !== id || !(error instanceof Refused)) return;
       detail = null;
@@ -349,6 +372,7 @@
   function showDetail() {
     const { record, summary, why, again, handler } = detail;
     const scroll = $("detail").dataset.id === String(record.id) ? $("detail").scrollTop : 0;
+    const focused = $("detail").contains(document.activeElement) ? document.activeElement.id : "";
     const openCalls = new Set([...$("detail").querySelectorAll("details[open]")].map((it) => it.dataset.at));
     const same = $("detail").dataset.id === String(record.id);
     $("detail").dataset.id = record.id;
@@ -383,8 +407,8 @@
       log(record),
     ];
     $("detail").replaceChildren(...blocks.filter(Boolean));
-    if (same) $("detail").scrollTop = scroll;
-    else $("detail").scrollTop = 0;
+    $("detail").scrollTop = same ? scroll : 0;
+    if (same && focused && $(focused)) $(focused).focus({ preventScroll: true });
   }
 
   const headerLine = (list) => list.filter(([key]) => ["content-type", "retry-after", "x-kiket-replayed"].includes(key)).map(([key, value]) => `${key}: ${value}`).join(" · ");
@@ -891,8 +915,8 @@
   // Where one is.
 
   function go(hash) {
-    if (location.hash === hash) show();
-    else location.hash = hash;
+    if (location.hash !== hash) history.pushState(null, "", hash);
+    show();
   }
 
   function where() {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use cargo_kiket::console::{
-    Arrival, Build, DeliveryId, End, InboxRow, Level, Notice, Origin, ResponseSeen, State, Status,
+    Arrival, Build, DeliveryId, End, Inbox, InboxState, Level, Notice, Origin, ResponseSeen, State, Status,
 };
 use kiket_runtime::Headers;
 use kiket_testing::delivery;
@@ -279,21 +279,20 @@ fn a_form_sends_the_fixture_of_an_event() {
 #[test]
 fn plots_are_drawn_of_what_was_delivered() {
     in_a_browser(|browser, world| {
-        *world.proxy.inbox.lock().unwrap() = Some(Vec::new());
+        *world.proxy.inbox.lock().unwrap() = Some(Inbox::default());
         browser.click("nav a[data-view=overview]");
         browser.wait("document.querySelectorAll('#overview figure').length === 4");
         for number in 0..6 {
             world.documented("issue.created", &format!("evt_{number}"));
         }
         world.deliver("issue.nothing", &json!({ "id": "evt_x" }));
-        let row = |state: &str, seconds| InboxRow {
-            delivery_id: "e".into(),
+        let state = |state: &str, rows, seconds| InboxState {
             state: state.into(),
-            age: Duration::from_secs(seconds),
-            error: None,
+            rows,
+            oldest: Duration::from_secs(seconds),
         };
-        *world.proxy.inbox.lock().unwrap() =
-            Some(vec![row("waiting", 90), row("waiting", 3), row("dead", 7200)]);
+        let states = vec![state("waiting", 2, 90), state("dead", 1, 7200)];
+        *world.proxy.inbox.lock().unwrap() = Some(Inbox { states, rows: Vec::new() });
         world.store.restarted(Build {
             ok: false,
             took: Duration::from_secs(2),
@@ -402,7 +401,7 @@ fn a_screen_reader_finds_its_way() {
         assert_eq!(browser.run("return document.documentElement.lang"), "en");
         world.documented("case.created", "evt_2");
         browser
-            .wait("document.querySelector('[aria-live=polite]').textContent.includes('case.created: 403')");
+            .wait("document.querySelector('[aria-live=polite]').textContent.includes('case.created: 200')");
         // Each heading follows from the one before.
         let levels: Vec<u8> = serde_json::from_value(browser.run("return [...document.querySelectorAll('h1,h2,h3,h4')].filter((it) => it.offsetParent).map((it) => Number(it.tagName[1]))")).unwrap();
         assert!(levels[0] == 1 && levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
@@ -644,16 +643,13 @@ fn day_of_work(world: &World) -> [DeliveryId; 3] {
         output: "error[E0599]: no method named `titel` found for struct `Issue` in the current scope\n  --> src/main.rs:27:44\n   |\n27 |     let title = event.issue.titel();\n   |                             ^^^^^ help: there is a method with a similar name: `title`".to_owned(),
     });
     world.store.restarted(Build { ok: true, took: Duration::from_millis(1870), output: String::new() });
-    let row = |state: &str, seconds| InboxRow {
-        delivery_id: "evt_9".into(),
+    let state = |state: &str, rows, seconds| InboxState {
         state: state.into(),
-        age: Duration::from_secs(seconds),
-        error: None,
+        rows,
+        oldest: Duration::from_secs(seconds),
     };
-    let mut inbox: Vec<_> = (0..14).map(|number| row("waiting", 3 + number * 9)).collect();
-    inbox.extend((0..3).map(|number| row("running", number)));
-    inbox.push(row("dead", 5400));
-    *world.proxy.inbox.lock().unwrap() = Some(inbox);
+    let states = vec![state("waiting", 14, 120), state("running", 3, 2), state("dead", 1, 5400)];
+    *world.proxy.inbox.lock().unwrap() = Some(Inbox { states, rows: Vec::new() });
     let mut body = kiket_testing::fixture("issue.created").unwrap();
     body["id"] = "evt_8c41".into();
     body["secrets"] = json!({ "SLACK_TOKEN": "xoxb-not-shown" });

@@ -81,16 +81,23 @@ impl Browser {
 
     #[track_caller]
     fn call(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.try_call(method, path, body).unwrap_or_else(|why| panic!("{path} {body}: {why}"))
+    }
+
+    fn try_call(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
         let body = if method == "POST" { body.to_string() } else { String::new() };
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             self.address,
             body.len()
         );
         let response = exchange(self.address, request.as_bytes());
         let mut json = response.json();
-        assert_eq!(response.status, 200, "{path} {body}: {:#}", json["value"]["message"]);
-        json["value"].take()
+        if response.status == 200 {
+            Ok(json["value"].take())
+        } else {
+            Err(json["value"]["message"].to_string())
+        }
     }
 
     #[track_caller]
@@ -139,11 +146,20 @@ impl Browser {
         text.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Clicks the first element that fits, as a user does: it must be visible and not covered.
+    /// Clicks the first element that fits, as a user does: it must be visible and not covered. One that is drawn anew just
+    /// then is looked for again.
     #[track_caller]
     pub(crate) fn click(&self, selector: &str) {
-        let element = self.element(selector);
-        self.command(&format!("/element/{element}/click"), &json!({}));
+        let mut refused = String::new();
+        for _ in 0..20 {
+            let path = format!("/session/{}/element/{}/click", self.session, self.element(selector));
+            match self.try_call("POST", &path, &json!({})) {
+                Ok(_) => return,
+                Err(why) if why.contains("stale element") => refused = why,
+                Err(why) => panic!("{selector}: {why}"),
+            }
+        }
+        panic!("{selector}: {refused}");
     }
 
     /// Types into an element, after what is there.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use cargo_kiket::console::{
-    Arrival, Console, Control, DeliveryId, End, Handler, InboxRow, Options, Origin, Outgoing, ResponseSeen,
+    Arrival, Console, Control, DeliveryId, End, Handler, Inbox, Options, Origin, Outgoing, ResponseSeen,
     Secrets, State, Status, Store,
 };
 use kiket_runtime::{Clock, Context, Error, Extension, HandlerError, Headers, Payload, Reply, Secret};
@@ -35,7 +35,7 @@ pub(crate) struct Proxy {
     store: Store,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) named: Vec<(String, Secret)>,
-    pub(crate) inbox: Mutex<Option<Vec<InboxRow>>>,
+    pub(crate) inbox: Mutex<Option<Inbox>>,
     lines: bool,
 }
 
@@ -279,7 +279,7 @@ impl Control for Proxy {
         Ok(PathBuf::from(format!("captures/{name}.json")))
     }
 
-    fn inbox(&self) -> Option<Vec<InboxRow>> {
+    fn inbox(&self) -> Option<Inbox> {
         self.inbox.lock().unwrap().clone()
     }
 }
