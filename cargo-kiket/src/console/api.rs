@@ -97,7 +97,7 @@ impl Api {
                 std::thread::sleep(GATHERED);
             }
             let ring = store.ring();
-            if known != 0 && ring.changed() <= known {
+            if known > 0 && ring.changed() <= known {
                 return Some(b": still here\n\n".to_vec());
             }
             let deliveries: Vec<_> = ring
@@ -109,14 +109,14 @@ impl Api {
             let message = json!({
                 "epoch": store.epoch(),
                 "changed": ring.changed(),
-                "whole": known == 0,
+                "whole": ring.is_forgotten(known),
                 "oldest": ring.oldest(),
                 "missed": ring.missed,
                 "status": ring.status_since(known),
                 "deliveries": deliveries,
                 "notices": notices,
             });
-            known = ring.changed().max(1);
+            known = ring.changed();
             drop(ring);
             Some(format!("data: {message}\n\n").into_bytes())
         };
@@ -141,7 +141,8 @@ impl Api {
         let attempts: Vec<_> = ring.attempts(record).collect();
         let number = attempts.iter().position(|other| other.id == id).map_or(1, |at| at + 1);
         let handler = handlers.iter().find(|handler| is_handler(record, handler));
-        let row = inbox.iter().flatten().find(|row| Some(&row.delivery_id) == record.delivery_id.as_ref());
+        let rows = inbox.iter().flat_map(|inbox| &inbox.rows);
+        let row = { rows }.find(|row| Some(&row.delivery_id) == record.delivery_id.as_ref());
         let before = record.of.and_then(|of| ring.find(of));
         Ok(ok(&json!({
             "record": record,
@@ -201,19 +202,11 @@ impl Api {
     }
 
     fn inbox(&self) -> Response {
-        let Some(rows) = self.control.inbox() else { return ok(&json!({ "states": null })) };
-        let mut states: Vec<(String, usize, f64)> = Vec::new();
-        for row in rows {
-            let age = row.age.as_secs_f64();
-            match states.iter_mut().find(|(state, ..)| *state == row.state) {
-                Some((_, count, oldest)) => (*count, *oldest) = (*count + 1, oldest.max(age)),
-                None => states.push((row.state, 1, age)),
-            }
-        }
-        let states: Vec<_> = states
-            .into_iter()
-            .map(|(state, count, oldest)| json!({ "state": state, "count": count, "oldest": oldest }))
-            .collect();
+        let Some(inbox) = self.control.inbox() else { return ok(&json!({ "states": null })) };
+        let states = inbox.states.into_iter();
+        let states = states
+            .map(|it| json!({ "state": it.state, "count": it.rows, "oldest": it.oldest.as_secs_f64() }));
+        let states: Vec<_> = states.collect();
         ok(&json!({ "states": states }))
     }
 

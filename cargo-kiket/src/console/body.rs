@@ -29,6 +29,12 @@ pub(crate) struct Body {
     pub(crate) cut: bool,
 }
 
+/// The end of the longest beginning that has at most so many bytes, and no half of a letter.
+pub(crate) fn whole(text: &str, most: usize) -> usize {
+    let most = most.min(text.len());
+    (0..=most).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default()
+}
+
 impl Body {
     /// Reads a body. What is a secret by its position is known to the keyring from then on.
     pub(crate) fn read(bytes: &[u8], keyring: &mut Keyring) -> Self {
@@ -48,7 +54,7 @@ impl Body {
         let mut body = Self { size, json, text, exact, cut: false };
         if body.text.len() > EXCERPT {
             // After the redaction: half a secret would not be found.
-            let end = body.text.floor_char_boundary(EXCERPT);
+            let end = whole(&body.text, EXCERPT);
             body.text.truncate(end);
             body.text.shrink_to_fit();
             body.cut = true;

@@ -45,8 +45,8 @@ pub trait Control: Send + Sync + 'static {
     /// Why it was not saved, as a sentence.
     fn save(&self, name: &str, capture: &Capture) -> Result<PathBuf, String>;
 
-    /// The rows of the extension's inbox; `None` where it has none.
-    fn inbox(&self) -> Option<Vec<InboxRow>> {
+    /// What is in the extension's inbox; `None` where it has none.
+    fn inbox(&self) -> Option<Inbox> {
         None
     }
 }
@@ -95,12 +95,32 @@ fn yes() -> bool {
     true
 }
 
+/// What is in the inbox.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inbox {
+    /// How many rows there are in each state.
+    pub states: Vec<InboxState>,
+    /// The last of them.
+    pub rows: Vec<InboxRow>,
+}
+
+/// The rows of one state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxState {
+    /// The state, like `waiting`, `running` or `dead`.
+    pub state: String,
+    /// How many rows there are.
+    pub rows: u64,
+    /// How long ago the oldest was accepted.
+    pub oldest: Duration,
+}
+
 /// A delivery in the inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxRow {
     /// The id of the delivery, as its body has it.
     pub delivery_id: String,
-    /// The state, like `waiting`, `running` or `parked`.
+    /// The state, like `waiting`, `running` or `dead`.
     pub state: String,
     /// How long it has been there.
     pub age: Duration,

@@ -192,6 +192,7 @@ fn read(mut stream: &TcpStream, deadline: Instant) -> io::Result<Result<Request,
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         match parse(&bytes) {
+            Ok(Some((_, begin))) if begin > HEAD => return Ok(Err(431)),
             Ok(Some(parsed)) => break parsed,
             Ok(None) if bytes.len() > HEAD => return Ok(Err(431)),
             Ok(None) => {}

@@ -4,6 +4,8 @@ use kiket_testing::__private::Keyring;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::body::whole;
+
 /// A line, without secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Line {
@@ -79,7 +81,7 @@ fn of_delivery(members: &Map<String, Value>, keyring: &Keyring) -> Option<Of> {
 fn shown(text: &str, keyring: &Keyring) -> String {
     let mut text = keyring.redact(text);
     if text.len() > LONGEST {
-        text.truncate(text.floor_char_boundary(LONGEST));
+        text.truncate(whole(&text, LONGEST));
         text.push('…');
     }
     text

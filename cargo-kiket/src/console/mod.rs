@@ -17,6 +17,8 @@ mod ring;
 mod seen;
 mod signature;
 mod store;
+#[cfg(test)]
+mod tests;
 mod why;
 
 use std::{
@@ -27,7 +29,7 @@ use std::{
 
 use self::{api::Api, guard::Guard, http::Server};
 pub use self::{
-    control::{Control, Handler, InboxRow, Outgoing},
+    control::{Control, Handler, Inbox, InboxRow, InboxState, Outgoing},
     guard::token,
     seen::{Arrival, Build, DeliveryId, End, Level, Notice, Origin, ResponseSeen, State, Status},
     store::{Recorder, Secrets, Store},

@@ -7,7 +7,7 @@ use kiket_testing::{__private::Keyring, CapturedCall};
 use serde::{Serialize, de::IgnoredAny};
 
 use super::{
-    body::Body,
+    body::{Body, whole},
     line::Line,
     seen::{Arrival, DeliveryId, End, Origin, ResponseSeen},
     signature::Signature,
@@ -283,7 +283,7 @@ impl Named {
 pub(crate) fn short(text: &str, keyring: &Keyring) -> String {
     let mut text = keyring.redact(text);
     if text.len() > SHORT {
-        text.truncate(text.floor_char_boundary(SHORT));
+        text.truncate(whole(&text, SHORT));
         text.push('…');
     }
     text

@@ -18,14 +18,16 @@ pub(crate) const BYTES: usize = 32 << 20;
 const NOTICES: usize = 200;
 
 /// A bounded list of deliveries, the oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ring {
     records: VecDeque<(Record, usize)>,
     bytes: usize,
     notices: VecDeque<Entry>,
     status: Status,
-    /// The number of the last change.
+    /// The number of the last change. 0 is none: a page that knows of none gets everything.
     changed: u64,
+    /// The number of the change that forgot all before it.
+    cleared: u64,
     /// The number of the last change of the status.
     status_changed: u64,
     /// How many deliveries were not recorded, because they came too fast.
@@ -42,6 +44,21 @@ pub(crate) struct Entry {
     pub(crate) text: String,
     /// More of it, like what the compiler said.
     pub(crate) more: String,
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self {
+            records: VecDeque::new(),
+            bytes: 0,
+            notices: VecDeque::new(),
+            status: Status::default(),
+            changed: 1,
+            cleared: 1,
+            status_changed: 1,
+            missed: 0,
+        }
+    }
 }
 
 impl Ring {
@@ -81,7 +98,12 @@ impl Ring {
         self.notices.clear();
         self.bytes = 0;
         self.changed += 1;
-        self.status_changed = self.changed;
+        (self.cleared, self.status_changed) = (self.changed, self.changed);
+    }
+
+    /// Whether everything before this change was forgotten since.
+    pub(crate) fn is_forgotten(&self, changed: u64) -> bool {
+        changed < self.cleared
     }
 
     fn place(&self, id: DeliveryId) -> Result<usize, usize> {
@@ -123,7 +145,7 @@ impl Ring {
 
     /// The status, if it changed after this change.
     pub(crate) fn status_since(&self, changed: u64) -> Option<&Status> {
-        (self.status_changed > changed || changed == 0).then_some(&self.status)
+        (self.status_changed > changed).then_some(&self.status)
     }
 
     /// What happened after this change.

@@ -15,7 +15,7 @@ use kiket_runtime::{Clock, Secret};
 use kiket_testing::{__private::Keyring, Call, Capture};
 
 use super::{
-    body::Body,
+    body::{Body, EXCERPT, whole},
     capture::capture,
     line::Line,
     record::{CallMade, Record, microseconds, milliseconds, short},
@@ -413,8 +413,8 @@ fn shown_as(mut body: Body, content: &kiket_testing::Content) -> Body {
     if let Some(json) = content.body.as_ref().filter(|json| body.value().as_ref() != Some(json)) {
         body.text = json.to_string();
         body.exact = false;
-        if body.text.len() > super::body::EXCERPT {
-            body.text.truncate(body.text.floor_char_boundary(super::body::EXCERPT));
+        if body.text.len() > EXCERPT {
+            body.text.truncate(whole(&body.text, EXCERPT));
             body.cut = true;
         }
     }
@@ -424,7 +424,7 @@ fn shown_as(mut body: Body, content: &kiket_testing::Content) -> Body {
 /// What a compiler said, as much as is worth reading.
 fn short_output(text: &str) -> String {
     const MOST: usize = 16 << 10;
-    let end = text.floor_char_boundary(MOST);
+    let end = whole(text, MOST);
     text[..end].to_owned()
 }
 

@@ -23,7 +23,14 @@ pub(crate) struct Why {
 type Row = (&'static str, bool, &'static str, &'static str);
 
 /// The codes (wire contract, order).
-const CODES: [Row; 31] = [
+const CODES: [Row; 33] = [
+    (
+        "inbox_down",
+        false,
+        "The inbox could not be reached.",
+        "Look at `KIKET_INBOX_URL`: what is not stored is not acknowledged.",
+    ),
+    ("inbox_full", false, "The inbox is full.", "See what waits there: `cargo kiket inbox ls`."),
     (
         "not_found",
         false,
@@ -357,6 +364,10 @@ pub(crate) fn deduplication(record: &Record, handler: Option<&Handler>, attempt:
         }
         Some(400..) if why(record, &[]).is_some_and(|why| !why.ran) => {
             "Not reached: the delivery was refused before.".to_owned()
+        }
+        Some(202) if handler.is_some_and(|handler| handler.deferred) => {
+            "Accepted into the inbox once: another attempt is acknowledged, and not worked on again."
+                .to_owned()
         }
         Some(_) => {
             let id = if record.delivery_id.is_some() { "its id" } else { "its content, for it has no id" };

@@ -21,8 +21,9 @@ use super::{
     upstream::LONGEST_HELD,
 };
 use crate::{
-    console::{DeliveryId, Handler, Outgoing},
+    console::{DeliveryId, Handler, Inbox, Outgoing},
     extension::Program,
+    inbox::Glances,
     known,
 };
 
@@ -46,6 +47,7 @@ pub(super) struct Control {
     handlers: Arc<RwLock<Vec<Handler>>>,
     /// Files are made one after the other.
     saving: Mutex<()>,
+    inbox: Glances,
 }
 
 impl Control {
@@ -64,6 +66,7 @@ impl Control {
             observer,
             handlers: Arc::default(),
             saving: Mutex::default(),
+            inbox: Glances::default(),
         }
     }
 
@@ -131,6 +134,10 @@ impl crate::console::Control for Control {
             Some((file.file_stem()?.to_str()?.to_owned(), serde_json::from_slice(&text).ok()?))
         });
         bodies.collect()
+    }
+
+    fn inbox(&self) -> Option<Inbox> {
+        self.inbox.look()
     }
 
     fn save(&self, name: &str, capture: &Capture) -> Result<PathBuf, String> {

@@ -1,5 +1,6 @@
 //! `inbox`: looks at what waits in the inbox of an extension, and moves it on.
 
+mod glance;
 mod place;
 mod print;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 use kiket_runtime::inbox::{Inbox, InboxFilter, InboxRow, Redrive, RowId, RowState};
 use serde_json::json;
 
+pub(crate) use self::glance::Glances;
 use self::{
     place::Place,
     print::{Overview, Row, Rows},

@@ -22,7 +22,7 @@ use crate::{
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The inbox to look at.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct Place {
     /// The file of an SQLite inbox, in place of `KIKET_INBOX_URL`
     #[arg(long, value_name = "FILE", global = true)]

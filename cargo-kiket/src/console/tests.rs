@@ -1,0 +1,248 @@
+//! The store, the list, and the explanations.
+
+use std::time::{Duration, SystemTime};
+
+use kiket_runtime::{Clock, Headers};
+use kiket_testing::{__private::Keyring, delivery};
+use serde_json::json;
+
+use super::{
+    control::Handler,
+    record::Record,
+    ring::{BYTES, DELIVERIES, Ring},
+    seen::{Arrival, DeliveryId, End, Origin, ResponseSeen},
+    signature::Signature,
+    store::{Secrets, Store},
+    why::{again, deduplication, why},
+};
+
+const SECRET: &str = "a_secret_of_the_console_1";
+
+fn arrival(target: &str, body: &str) -> Arrival {
+    Arrival {
+        at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        method: "POST".to_owned(),
+        target: target.to_owned(),
+        headers: Headers::default(),
+        body: body.as_bytes().to_vec().into(),
+        from: Origin::Machine,
+    }
+}
+
+fn record(id: u64, event: &str, body: &str) -> Record {
+    let arrival = arrival(&format!("/v/v1/webhooks/{event}"), body);
+    Record::new(DeliveryId(id), &arrival, &mut Keyring::new([]))
+}
+
+fn response(status: u16, body: &str, headers: &[(&str, &str)]) -> ResponseSeen {
+    let headers = headers.iter().copied().collect();
+    let end = End::Response { status, headers, body: body.as_bytes().to_vec().into(), by_proxy: false };
+    ResponseSeen { took: Duration::from_millis(2), end }
+}
+
+fn ended(status: u16, body: &str, headers: &[(&str, &str)]) -> Record {
+    let mut record = record(1, "issue.created", r#"{"id":"evt_1"}"#);
+    record.respond(response(status, body, headers), &mut Keyring::new([]));
+    record
+}
+
+fn handler(event: &str, version: &str) -> Handler {
+    Handler {
+        event: event.to_owned(),
+        version: version.to_owned(),
+        function: "f".to_owned(),
+        file: "src/main.rs".to_owned(),
+        line: 1,
+        timeout_ms: 10_000,
+        scopes: Vec::new(),
+        deduplicated: true,
+        deferred: false,
+    }
+}
+
+#[test]
+fn a_ring_has_bounds_and_finds_what_it_has() {
+    let mut ring = Ring::default();
+    for id in 1..=(DELIVERIES as u64 + 10) {
+        ring.push(record(id, "a.b", "{}"));
+    }
+    assert_eq!((ring.size().0, ring.oldest()), (DELIVERIES, Some(DeliveryId(11))));
+    assert!(ring.find(DeliveryId(10)).is_none() && ring.find(DeliveryId(11)).is_some());
+    let before = ring.changed();
+    ring.change(DeliveryId(10), |_| panic!("it is gone"));
+    assert_eq!(ring.changed(), before);
+    // Bytes count, also those that come later.
+    let large = "x".repeat(60 << 10);
+    for id in 600..1100 {
+        ring.push(record(id, "a.b", &json!({ "id": id }).to_string()));
+    }
+    for id in 600..1100 {
+        ring.change(DeliveryId(id), |record| {
+            record.respond(response(200, &large, &[]), &mut Keyring::new([]));
+        });
+        assert!(ring.size().1 <= BYTES);
+    }
+    assert!(ring.size().0 < DELIVERIES && ring.size().1 > BYTES - (1 << 20));
+    assert!(ring.is_forgotten(0) && !ring.is_forgotten(before));
+    ring.clear();
+    assert!(ring.is_forgotten(before) && ring.size() == (0, 0));
+}
+
+#[test]
+fn attempts_belong_together_by_id_event_and_version() {
+    let mut ring = Ring::default();
+    let body = r#"{"id":"evt_1"}"#;
+    for (id, event, body) in
+        [(1, "a.b", body), (2, "c.d", body), (3, "a.b", body), (4, "a.b", "{}"), (5, "a.b", "{}")]
+    {
+        ring.push(record(id, event, body));
+    }
+    let attempts =
+        |id| ring.attempts(ring.find(DeliveryId(id)).unwrap()).map(|it| it.id.0).collect::<Vec<_>>();
+    assert_eq!((attempts(1), attempts(3), attempts(2)), (vec![1, 3], vec![1, 3], vec![2]));
+    // Without an id, each is one of its own.
+    assert_eq!((attempts(4), attempts(5)), (vec![4], vec![5]));
+}
+
+#[test]
+fn kiket_sends_again_after_5xx_429_and_silence_only() {
+    for (attempt, seconds) in (1..).zip([30, 60, 300, 1800, 7200, 28_800]) {
+        for status in [500, 503, 429] {
+            let again = again(&ended(status, "", &[("retry-after", "7")]), attempt).unwrap();
+            assert!(again.again && again.what.contains("Retry-After"), "{again:?}");
+            assert_eq!(again.at, Some(1_700_000_000_002 + seconds * 1000));
+        }
+    }
+    let last = again(&ended(500, "", &[]), 7).unwrap();
+    assert!(!last.again && last.lost && last.what.contains("seven times"), "{last:?}");
+    for (status, lost) in [(200, false), (302, false), (400, true), (401, true), (404, true), (422, true)] {
+        let again = again(&ended(status, "", &[]), 1).unwrap();
+        assert_eq!((again.again, again.lost), (false, lost), "{status}");
+    }
+    assert_eq!(again(&record(1, "a.b", "{}"), 1), None);
+    let mut silent = record(1, "a.b", "{}");
+    let end = End::Nothing { why: "late".to_owned(), sender_left: false };
+    silent.respond(ResponseSeen { took: Duration::from_secs(15), end }, &mut Keyring::new([]));
+    assert_eq!(again(&silent, 1).unwrap().at, Some(1_700_000_045_000));
+}
+
+/// The contract's codes are those that are explained.
+#[test]
+fn each_code_of_the_contract_is_explained() {
+    let contract = include_str!("../../../docs/wire-contract.md");
+    let rows = contract.split("| Anchor | Situation | Response | `code` |").nth(1).unwrap();
+    let mut count = 0;
+    for row in rows.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        let codes = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        let status = row
+            .split('|')
+            .rev()
+            .nth(2)
+            .unwrap()
+            .split(|it: char| !it.is_ascii_digit())
+            .find(|it| it.len() == 3);
+        for code in codes.split('`').skip(1).step_by(2) {
+            let body = json!({ "error": "x", "code": code }).to_string();
+            let status = status.and_then(|it| it.parse().ok()).unwrap_or(422);
+            let explained = why(&ended(status, &body, &[]), &[]);
+            assert!(
+                explained.is_some_and(|why| why.what.len() > 20 && !why.what.contains("with this status")),
+                "{code}"
+            );
+            count += 1;
+        }
+    }
+    assert!(count >= 29, "{count}");
+}
+
+#[test]
+fn a_handler_that_was_meant_is_named() {
+    let handlers =
+        [handler("issue.created", "v2"), handler("issue.updated", "v1"), handler("case.created", "v1")];
+    let code = r#"{"error":"x","code":"no_handler"}"#;
+    let help = |event: &str, handlers: &[Handler]| {
+        let mut record = record(1, event, "{}");
+        record.respond(response(404, code, &[]), &mut Keyring::new([]));
+        let why = why(&record, handlers).unwrap();
+        assert!(!why.ran);
+        why.help.unwrap()
+    };
+    assert!(help("issue.created", &handlers).contains("handlers of other versions: `v2`"));
+    assert!(help("issue.updatd", &handlers).starts_with("Did you mean `issue.updated`"));
+    assert!(
+        help("a.completely.other", &handlers).contains("`case.created`, `issue.created`, `issue.updated`")
+    );
+    assert!(help("a.b", &[]).contains("no handlers"));
+    let scopes = ended(403, r#"{"code":"insufficient_scopes","missing_scopes":["cases:read","b"]}"#, &[]);
+    assert!(why(&scopes, &[]).unwrap().what.contains("`cases:read`, `b`"));
+}
+
+#[test]
+fn duplicates_and_replies_are_told_apart() {
+    let stored = ended(200, "{}", &[("x-kiket-replayed", "true")]);
+    assert!(!why(&stored, &[]).unwrap().ran);
+    assert!(deduplication(&stored, None, 2).unwrap().starts_with("A duplicate"));
+    assert_eq!(why(&ended(200, "{}", &[]), &[]), None);
+    assert!(deduplication(&ended(200, "{}", &[]), None, 1).unwrap().contains("stored by its id"));
+    assert!(deduplication(&ended(500, "{}", &[]), None, 1).unwrap().starts_with("Released"));
+    assert!(
+        deduplication(&ended(404, r#"{"code":"no_handler"}"#, &[]), None, 1)
+            .unwrap()
+            .starts_with("Not reached")
+    );
+    let off = Handler { deduplicated: false, ..handler("a.b", "v1") };
+    assert!(deduplication(&ended(200, "{}", &[]), Some(&off), 1).unwrap().starts_with("Off"));
+}
+
+/// A store with a clock that stands still, and a secret.
+fn store() -> Store {
+    let secrets = Secrets { webhook: vec![SECRET.into()], ..Secrets::default() };
+    Store::new(secrets, Clock::fixed(1_700_000_000))
+}
+
+#[test]
+fn the_signature_of_a_delivery_is_judged() {
+    let store = store();
+    let body = r#"{"id":"evt_1"}"#;
+    let signed = delivery("a.b", "v1", &()).body(body).sign(SECRET, 1_699_999_990);
+    let headers = |pairs: &[(String, String)]| {
+        pairs.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
+    };
+    let mut right = arrival("/v/v1/webhooks/a.b", body);
+    right.headers = headers(&signed.headers);
+    let accepted = store.arrived(right.clone());
+    store.responded(accepted, response(200, "{}", &[]));
+    let mut changed = right.clone();
+    changed.body = r#"{"id":"evt_1"} "#.as_bytes().to_vec().into();
+    let not_needed = store.arrived(changed.clone());
+    store.responded(not_needed, response(200, "{}", &[]));
+    let refused = store.arrived(changed);
+    store.responded(refused, response(401, r#"{"error":"invalid signature"}"#, &[]));
+    store.settle();
+    let signature = |id| store.ring().find(id).unwrap().signature.clone();
+    assert_eq!(signature(accepted), Signature::Accepted { secret: 0, age: 10 });
+    assert_eq!(signature(not_needed), Signature::NotNeeded);
+    // It is examined beside the store.
+    let mut known = 0;
+    while signature(refused) == Signature::Examined {
+        known = store.wait(known, Duration::from_secs(30)).changed();
+    }
+    let Signature::Refused { verdict } = signature(refused) else { panic!("{:?}", signature(refused)) };
+    assert_eq!((verdict.explained, verdict.causes[0].id), (true, "body_trimmed"));
+}
+
+#[test]
+fn lines_and_calls_find_their_delivery() {
+    let store = store();
+    let id = store.arrived(arrival("/v/v1/webhooks/a.b", r#"{"id":"evt_1"}"#));
+    let line = |id: &str| {
+        json!({ "level": "INFO", "message": "m", "span": { "name": "delivery", "event": "a.b", "delivery_id": id, "handler": "crm::on" } }).to_string()
+    };
+    store.log_line(&line("evt_1"));
+    store.log_line(&line("evt_2"));
+    store.log_line("no JSON");
+    store.settle();
+    let ring = store.ring();
+    let record = ring.find(id).unwrap();
+    assert_eq!((record.lines.len(), record.handler.as_deref()), (1, Some("crm::on")));
+}
