@@ -64,17 +64,23 @@
 
 #[cfg(feature = "testing")]
 pub use kiket_macros::replay;
+#[cfg(feature = "inbox")]
+pub use kiket_macros::schedule;
 pub use kiket_macros::{Event, Model, Retry, webhook};
 #[doc(alias = "replay")]
 #[doc(alias = "redelivery")]
 #[doc(inline)]
 pub use kiket_runtime::dedupe;
+#[cfg(feature = "inbox")]
+pub use kiket_runtime::inbox;
 pub use kiket_runtime::{
     Client, Context, Decision, Delivery, Error, Event, EventName, EventVersion, Extension, ExtensionBuilder,
     FromDelivery, Handler, HandlerError, Headers, IntoReply, Json, Payload, PayloadRejection, RawBody, Reply,
     Result, Retry, Secret, Settings, State, StatusCode, events, external_webhook, install_panic_hook, merkle,
     model, notification, signature,
 };
+#[cfg(feature = "postgres")]
+pub use kiket_runtime::{params, transaction, transaction::Tx};
 
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -158,6 +164,8 @@ pub mod error {
 /// Describing an extension: the builder, and its groups of options.
 #[doc(alias = "builder")]
 pub mod extension {
+    #[cfg(feature = "inbox")]
+    pub use kiket_runtime::extension::InboxOptions;
     pub use kiket_runtime::extension::{
         ClientOptions, DedupeOptions, Extension, ExtensionBuilder, HttpOptions, Shutdown, TelemetryOptions,
     };
@@ -175,6 +183,8 @@ pub mod guard {
 #[doc(alias = "extract")]
 #[doc(alias = "shared state")]
 pub mod handler {
+    #[cfg(feature = "inbox")]
+    pub use kiket_runtime::handler::Later;
     pub use kiket_runtime::handler::{
         AsyncHandler, Context, FromDelivery, Handler, HandlerFuture, IntoReply, Json, Payload, RawBody,
         Reply, RequiredSecret, Requirements, SecretKey, State, Timeout, TimeoutError,
@@ -216,6 +226,8 @@ pub mod middleware {
 
 /// Startup: the errors that keep an extension from starting, each with its place and its fix, and the report of a start.
 pub mod startup {
+    #[cfg(feature = "inbox")]
+    pub use kiket_runtime::extension::{LaterReport, ScheduleReport};
     pub use kiket_runtime::{
         error::{Place, Problem, ProblemId, StartupError},
         extension::{HandlerReport, Report},
@@ -255,6 +267,8 @@ pub mod prelude {
         Context, Decision, Extension, ExtensionBuilder, HandlerError, Headers, Json, Payload, RawBody, Reply,
         Settings, State, StatusCode,
     };
+    #[cfg(feature = "postgres")]
+    pub use kiket_runtime::{params, transaction::Tx};
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::json;
 }
@@ -507,6 +521,10 @@ mod pages {
 
     #[doc = include_str!("../kiket-macros/docs/retry.md")]
     struct DeriveRetry;
+
+    #[cfg(feature = "inbox")]
+    #[doc = include_str!("../kiket-macros/docs/schedule.md")]
+    struct Schedule;
 
     #[doc = include_str!("../kiket-macros/docs/webhook.md")]
     struct Webhook;

@@ -22,31 +22,48 @@ use crate::deliveries::{self, EVENT, SECRET, VERSION};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
+    pub(crate) scheme: Scheme,
     /// Of a body, in bytes.
     pub(crate) size: usize,
     pub(crate) connections: usize,
     pub(crate) time: Duration,
 }
 
+/// How the headers of a signature are written. The bytes that are signed are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Kiket,
+    Webhooksmith,
+}
+
 /// ```text
-/// arguments = address size connections seconds
+/// arguments = address scheme size connections seconds
+/// scheme    = "kiket" / "webhooksmith"
 /// ```
 impl Load {
     pub(crate) fn read(arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
-        let [address, size, connections, seconds] = arguments else {
+        let [address, scheme, size, connections, seconds] = arguments else {
             return Err(format!("a load is not {arguments:?}").into());
         };
         Ok(Self {
             address: address.parse()?,
+            scheme: if *scheme == "kiket" { Scheme::Kiket } else { Scheme::Webhooksmith },
             size: size.parse()?,
             connections: connections.parse()?,
             time: Duration::from_secs_f64(seconds.parse()?),
         })
     }
 
-    pub(crate) fn arguments(&self) -> [String; 4] {
-        let Self { address, size, connections, time } = self;
-        [address.to_string(), size.to_string(), connections.to_string(), time.as_secs_f64().to_string()]
+    pub(crate) fn arguments(&self) -> [String; 5] {
+        let Self { address, scheme, size, connections, time } = self;
+        let scheme = if *scheme == Scheme::Kiket { "kiket" } else { "webhooksmith" };
+        [
+            address.to_string(),
+            scheme.to_owned(),
+            size.to_string(),
+            connections.to_string(),
+            time.as_secs_f64().to_string(),
+        ]
     }
 }
 
@@ -110,7 +127,7 @@ pub(crate) fn send(load: Load) -> io::Result<Responses> {
     runtime.block_on(async {
         let body = deliveries::body(load.size);
         let senders: io::Result<Vec<_>> =
-            (0..load.connections).map(|number| Deliveries::new(body.clone(), number)).collect();
+            (0..load.connections).map(|number| Deliveries::new(body.clone(), load.scheme, number)).collect();
         let (senders, from) = (senders?, Instant::now());
         let mut connections = JoinSet::new();
         for deliveries in senders {
@@ -131,8 +148,8 @@ pub(crate) fn send(load: Load) -> io::Result<Responses> {
 }
 
 /// One delivery over a connection of its own.
-pub(crate) fn send_one(address: SocketAddr, size: usize) -> io::Result<()> {
-    send(Load { address, size, connections: 1, time: Duration::ZERO }).map(drop)
+pub(crate) fn send_one(address: SocketAddr, scheme: Scheme, size: usize) -> io::Result<()> {
+    send(Load { address, scheme, size, connections: 1, time: Duration::ZERO }).map(drop)
 }
 
 /// The id that the body has: `evt_` and 14 digits, which are replaced.
@@ -140,6 +157,7 @@ const ID: &str = "evt_01JZ8Q4W7C5N2M";
 
 /// Signed deliveries of one connection, each with an id of its own.
 struct Deliveries {
+    scheme: Scheme,
     body: Vec<u8>,
     /// Where the digits of the id are in the body.
     id: usize,
@@ -148,13 +166,13 @@ struct Deliveries {
 }
 
 impl Deliveries {
-    fn new(body: Vec<u8>, connection: usize) -> io::Result<Self> {
+    fn new(body: Vec<u8>, scheme: Scheme, connection: usize) -> io::Result<Self> {
         let id = body.windows(ID.len()).position(|text| text == ID.as_bytes());
         let id = id.ok_or_else(|| io::Error::other("the body has no id"))? + "evt_".len();
         let tenths = unix_time()?.as_millis() / 100 % (1 << 28);
         // 28 bits of time, 8 of the connection, 20 of the delivery.
         let number = u64::try_from(tenths << 28).map_err(io::Error::other)? + ((connection as u64) << 20);
-        Ok(Self { body, id, number, request: Vec::new() })
+        Ok(Self { scheme, body, id, number, request: Vec::new() })
     }
 
     fn next(&mut self) -> io::Result<&[u8]> {
@@ -163,6 +181,10 @@ impl Deliveries {
         self.body[self.id..self.id + digits.len()].copy_from_slice(digits.as_bytes());
         let (size, now) = (self.body.len(), unix_time()?.as_secs());
         let signature = sign(SECRET, now, &self.body);
+        let (timestamp_header, signature_header, prefix) = match self.scheme {
+            Scheme::Kiket => (TIMESTAMP_HEADER, SIGNATURE_HEADER, ""),
+            Scheme::Webhooksmith => ("x-hooksmith-timestamp", "x-hooksmith-signature", "v1,"),
+        };
         self.request.clear();
         write!(
             self.request,
@@ -172,8 +194,8 @@ impl Deliveries {
              accept: */*\r\n\
              content-type: application/json\r\n\
              content-length: {size}\r\n\
-             {TIMESTAMP_HEADER}: {now}\r\n\
-             {SIGNATURE_HEADER}: {signature}\r\n\
+             {timestamp_header}: {now}\r\n\
+             {signature_header}: {prefix}{signature}\r\n\
              x-kiket-delivery: evt_{digits}\r\n\r\n"
         )?;
         self.request.extend_from_slice(&self.body);

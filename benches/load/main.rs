@@ -2,8 +2,12 @@
 //! work.
 //!
 //! ```text
-//! cargo bench --bench load [-- [--rounds 15] [--seconds 0.8] [--connections 16] [--workers 1] [--starts 9]]
+//! cargo bench --bench load [-- [--rounds 15] [--seconds 0.8] [--connections 16] [--workers 1] [--starts 9]
+//!                               [--peers PROGRAM]]
 //! ```
+//!
+//! `PROGRAM` adds the crates webhook-verify and webhooksmith-actix with the same handler; it is built by
+//! `cargo build --release --manifest-path benches/peers/Cargo.toml`, apart, because their dependencies would change ours.
 //!
 //! As it is shipped, ours deduplicates in memory and writes a log line for each delivery. Each delivery has an id of its own.
 //!

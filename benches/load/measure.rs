@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    client,
+    client::{self, Scheme},
     deliveries::SIZES,
     options::Options,
     ours,
@@ -30,10 +30,14 @@ pub(crate) enum Contestant {
     ShippedTyped,
     /// The same with any JSON.
     ShippedValue,
+    /// The crate `webhook-verify`, with its extractor. It neither deduplicates nor logs.
+    WebhookVerify,
+    /// The crate `webhooksmith-actix`, with its extractor. It neither deduplicates nor logs.
+    Webhooksmith,
 }
 
 impl Contestant {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Limit,
         Self::LimitLogging,
         Self::Bare,
@@ -41,6 +45,8 @@ impl Contestant {
         Self::ShippedToFile,
         Self::ShippedTyped,
         Self::ShippedValue,
+        Self::WebhookVerify,
+        Self::Webhooksmith,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -52,6 +58,8 @@ impl Contestant {
             Self::ShippedToFile => "  to a file",
             Self::ShippedTyped => "  typed event",
             Self::ShippedValue => "  any JSON",
+            Self::WebhookVerify => "webhook-verify",
+            Self::Webhooksmith => "webhooksmith-actix",
         }
     }
 
@@ -64,7 +72,15 @@ impl Contestant {
         }
     }
 
-    fn start(self, workers: usize) -> io::Result<ServerProcess> {
+    fn is_peer(self) -> bool {
+        matches!(self, Self::WebhookVerify | Self::Webhooksmith)
+    }
+
+    fn scheme(self) -> Scheme {
+        if self == Self::Webhooksmith { Scheme::Webhooksmith } else { Scheme::Kiket }
+    }
+
+    fn start(self, options: &Options) -> io::Result<ServerProcess> {
         let log = if matches!(self, Self::Limit | Self::Bare) { "warn" } else { "info" };
         let (role, arguments) = match self {
             Self::Limit => ("serve-limit", ["false"].as_slice()),
@@ -73,8 +89,10 @@ impl Contestant {
             Self::Shipped | Self::ShippedToFile => ("serve-ours", [ours::OWN, "true"].as_slice()),
             Self::ShippedTyped => ("serve-ours", [ours::TYPED, "true"].as_slice()),
             Self::ShippedValue => ("serve-ours", [ours::VALUE, "true"].as_slice()),
+            Self::WebhookVerify | Self::Webhooksmith => (self.name(), [].as_slice()),
         };
-        ServerProcess::start(role, workers, arguments, log, self == Self::ShippedToFile)
+        let program = options.peers.as_deref().filter(|_| self.is_peer());
+        ServerProcess::start(program, role, options.workers, arguments, log, self == Self::ShippedToFile)
     }
 }
 
@@ -104,13 +122,14 @@ struct Running {
 /// Measures all servers in turn.
 pub(crate) fn all(options: Options) -> io::Result<Measured> {
     let mut running = Contestant::ALL
-        .map(|contestant| start(contestant, options))
         .into_iter()
+        .filter(|contestant| options.peers.is_some() || !contestant.is_peer())
+        .map(|contestant| start(contestant, &options))
         .collect::<io::Result<Vec<_>>>()?;
     for round in 0..=options.rounds {
         for (position, (size, _)) in SIZES.into_iter().enumerate() {
             for Running { server, measured } in &mut running {
-                let found = Round::of(server, size, options)?;
+                let found = Round::of(server, measured.contestant.scheme(), size, &options)?;
                 // The first round warms up.
                 if round > 0 {
                     measured.rounds[position].push(found);
@@ -132,12 +151,12 @@ pub(crate) fn all(options: Options) -> io::Result<Measured> {
 }
 
 /// Starts a server several times and keeps the last one.
-fn start(contestant: Contestant, options: Options) -> io::Result<Running> {
+fn start(contestant: Contestant, options: &Options) -> io::Result<Running> {
     let mut starts = Vec::new();
     loop {
         let from = Instant::now();
-        let server = contestant.start(options.workers)?;
-        client::send_one(server.address(), SIZES[0].0)?;
+        let server = contestant.start(options)?;
+        client::send_one(server.address(), contestant.scheme(), SIZES[0].0)?;
         starts.push(from.elapsed());
         if starts.len() >= options.starts {
             let idle_memory = server.resident_memory()?;

@@ -1,8 +1,8 @@
 //! How long the bench runs, and how hard.
 
-use std::error::Error;
+use std::{error::Error, path::PathBuf};
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// How often each server is loaded with each size.
     pub(crate) rounds: usize,
@@ -14,10 +14,13 @@ pub(crate) struct Options {
     pub(crate) workers: usize,
     /// How often each server is started to see how long that takes.
     pub(crate) starts: usize,
+    /// The program of `benches/peers`, if those are measured, too.
+    pub(crate) peers: Option<PathBuf>,
 }
 
 /// As `cargo bench` runs it: many short rounds, so that what else the machine does meets all servers alike.
-const FULL: Options = Options { rounds: 15, seconds: 0.8, connections: 16, workers: 1, starts: 9 };
+const FULL: Options =
+    Options { rounds: 15, seconds: 0.8, connections: 16, workers: 1, starts: 9, peers: None };
 /// As `cargo test --all-targets` runs it: only to see that it works.
 const SMOKE: Options = Options { rounds: 1, seconds: 0.05, starts: 1, ..FULL };
 
@@ -29,16 +32,18 @@ impl Options {
         let mut options = if arguments.contains(&"--bench") { FULL } else { SMOKE };
         let mut arguments = arguments.iter().filter(|argument| **argument != "--bench");
         while let Some(&name) = arguments.next() {
-            let value = *arguments.next().ok_or_else(|| format!("`{name}` needs a number"))?;
+            let value = *arguments.next().ok_or_else(|| format!("`{name}` needs a value"))?;
             match name {
                 "--rounds" => options.rounds = value.parse::<usize>()?.max(1),
                 "--seconds" => options.seconds = value.parse::<f64>()?.clamp(0.01, 60.0),
                 "--connections" => options.connections = value.parse::<usize>()?.clamp(1, 256),
                 "--workers" => options.workers = value.parse::<usize>()?.max(1),
                 "--starts" => options.starts = value.parse::<usize>()?.max(1),
+                "--peers" => options.peers = Some(value.into()),
                 _ => {
                     return Err(format!(
-                        "`{name}`: the options are `--rounds`, `--seconds`, `--connections`, `--workers`, `--starts`"
+                        "`{name}`: the options are `--rounds`, `--seconds`, `--connections`, `--workers`, `--starts`, \
+                         `--peers`"
                     )
                     .into());
                 }

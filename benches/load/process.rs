@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, BufRead as _, BufReader, Read},
     net::SocketAddr,
+    path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     time::Duration,
 };
@@ -27,9 +28,10 @@ impl Drop for Killed {
 }
 
 impl ServerProcess {
-    /// Starts this program as the server `role`, with `log` as its `RUST_LOG`, and waits until it listens. It logs to a pipe
-    /// that is read at once, or to a file.
+    /// Starts `program`, or this one, as the server `role`, with `log` as its `RUST_LOG`, and waits until it listens. It logs
+    /// to a pipe that is read at once, or to a file.
     pub(crate) fn start(
+        program: Option<&Path>,
         role: &str,
         workers: usize,
         arguments: &[&str],
@@ -37,7 +39,8 @@ impl ServerProcess {
         to_file: bool,
     ) -> io::Result<Self> {
         let stdout = if to_file { tempfile::tempfile()?.into() } else { Stdio::piped() };
-        let mut child = Command::new(std::env::current_exe()?)
+        let program = program.map_or_else(std::env::current_exe, |program| Ok(program.to_owned()))?;
+        let mut child = Command::new(program)
             .args([role, &workers.to_string()])
             .args(arguments)
             .env("RUST_LOG", log)

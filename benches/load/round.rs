@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use crate::{
-    client::{Load, Responses},
+    client::{Load, Responses, Scheme},
     options::Options,
     process::{self, ServerProcess},
 };
@@ -18,10 +18,15 @@ pub(crate) struct Round {
 
 impl Round {
     /// Has the role `load` of this program load a server with bodies of `size` bytes.
-    pub(crate) fn of(server: &ServerProcess, size: usize, options: Options) -> io::Result<Self> {
-        let Options { connections, seconds, .. } = options;
+    pub(crate) fn of(
+        server: &ServerProcess,
+        scheme: Scheme,
+        size: usize,
+        options: &Options,
+    ) -> io::Result<Self> {
+        let &Options { connections, seconds, .. } = options;
         let time = Duration::from_secs_f64(seconds);
-        let load = Load { address: server.address(), size, connections, time };
+        let load = Load { address: server.address(), scheme, size, connections, time };
         let before = server.cpu_time()?;
         let answered: Responses = process::run("load", &load.arguments())?.parse()?;
         let cpu = server.cpu_time()?.saturating_sub(before);

@@ -17,7 +17,7 @@ pub(crate) fn of(measured: &Measured) -> String {
 }
 
 fn write(text: &mut String, measured: &Measured) -> fmt::Result {
-    let Options { rounds, seconds, connections, workers, starts } = measured.options;
+    let Options { rounds, seconds, connections, workers, starts, .. } = &measured.options;
     writeln!(
         text,
         "\n{rounds} rounds of {seconds} s for each server and size, {connections} connections, {workers} worker(s); \
@@ -38,8 +38,8 @@ fn write(text: &mut String, measured: &Measured) -> fmt::Result {
     }
     writeln!(text, "\nCPU/request, ratio to the limit in the same round: median and least..most")?;
     for (position, (_, size)) in SIZES.into_iter().enumerate() {
-        for contestant in Contestant::ALL {
-            ratio(text, measured, contestant, position, size)?;
+        for server in &measured.servers {
+            ratio(text, measured, server.contestant, position, size)?;
         }
     }
     writeln!(text, "\ntargets: first response below 50 ms, idle memory below 15 MiB")

@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::{
     check, completions, dev, doctor,
     exit::{Exit, Result},
-    explain, handlers, man, new, probe, replay, send,
+    explain, handlers, inbox, man, new, probe, replay, send,
     shell::Shell,
     sign, verify,
 };
@@ -41,6 +41,7 @@ pub(crate) enum Command {
     Explain(explain::Args),
     Handlers(handlers::Args),
     Doctor(doctor::Args),
+    Inbox(inbox::Args),
     Man(man::Args),
     Probe(probe::Args),
     Sign(sign::Args),
@@ -59,6 +60,7 @@ impl Command {
             Self::Explain(args) => explain::run(&args, shell),
             Self::Handlers(args) => handlers::run(&args, shell),
             Self::Doctor(args) => doctor::run(&args, shell),
+            Self::Inbox(args) => inbox::run(&args, shell),
             Self::Man(args) => man::run(&args, Tool::command(), shell),
             Self::Probe(args) => probe::run(&args, shell),
             Self::Sign(args) => sign::run(&args, shell),

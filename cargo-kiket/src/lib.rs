@@ -14,6 +14,7 @@ mod explain;
 mod extension;
 mod handlers;
 mod http;
+mod inbox;
 mod input;
 mod known;
 mod man;

@@ -10,6 +10,7 @@ mod model;
 mod parts;
 mod replay;
 mod retry;
+mod schedule;
 mod spans;
 mod webhook;
 
@@ -19,6 +20,12 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn webhook(args: TokenStream, item: TokenStream) -> TokenStream {
     webhook::webhook(args.into(), item.into()).into()
+}
+
+#[doc = include_str!("../docs/schedule.md")]
+#[proc_macro_attribute]
+pub fn schedule(args: TokenStream, item: TokenStream) -> TokenStream {
+    schedule::schedule(args.into(), item.into()).into()
 }
 
 #[doc = include_str!("../docs/event.md")]

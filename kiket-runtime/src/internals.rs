@@ -12,6 +12,8 @@ use actix_web::{HttpResponse, web::Payload};
 use serde::Deserialize;
 use serde_json::Value;
 
+#[cfg(feature = "inbox")]
+use crate::config::{DEFAULT_INBOX, InboxConfig, InboxLayer};
 use crate::{
     auth::{Auth, Authentic, Grant, Token, refusal},
     client::Client,
@@ -72,6 +74,8 @@ pub fn context(parts: ContextParts) -> Option<Context> {
         states: TypeMap::default(),
         classifiers: Classifiers::default(),
         tasks: Tasks::default(),
+        #[cfg(feature = "inbox")]
+        inbox: None,
     };
     let token = parts.scopes.map(|scopes| {
         let auth = Auth::new(Grant { verified: true, scopes, ..Grant::default() });
@@ -82,9 +86,27 @@ pub fn context(parts: ContextParts) -> Option<Context> {
         Arc::new(HandlerKey { event: parts.event, version: parts.version }),
         parts.headers.into_iter().collect(),
         JsonText::new(parts.body.to_string().into()).ok()?,
-        Authentic { signed_at: parts.signed_at, secret: Some(0), token, undecided: None },
+        Authentic { signed_at: parts.signed_at, secret: Some(0), token, undecided: None, is_restored: false },
         after(parts.remaining),
     )))
+}
+
+/// Where the inbox of an extension is, as the environment of the process with `more` variables says, and the space of its rows
+/// there, which is empty without an id: that of `id`, or of the manifest.
+#[cfg(feature = "inbox")]
+pub fn inbox_place(
+    more: Vec<(String, String)>,
+    id: Option<&str>,
+    manifest: Option<&Manifest>,
+) -> Result<(Secret, String), Vec<Problem>> {
+    let environment = Environment::process_with(more);
+    let mut found = Findings::default();
+    let namespace = found.take(Layer::environment(&environment).dedupe_namespace.transpose());
+    let inbox = InboxConfig::combine(InboxLayer::default(), &environment, &mut found);
+    let space = id.or_else(|| manifest?.id()).map(|id| KeySpace::new(namespace.as_deref(), Some(id)));
+    let space = space.map(|space| space.name().to_owned()).unwrap_or_default();
+    let url = inbox.url.unwrap_or_else(|| Secret::new(DEFAULT_INBOX));
+    if found.problems.is_empty() { Ok((url, space)) } else { Err(found.problems) }
 }
 
 /// The settings of a manifest, without any environment.

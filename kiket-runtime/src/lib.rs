@@ -16,6 +16,8 @@ pub mod events;
 pub mod extension;
 pub mod handler;
 pub mod http;
+#[cfg(feature = "inbox")]
+pub mod inbox;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
@@ -28,7 +30,8 @@ mod pipeline;
 pub mod private;
 mod store;
 pub mod telemetry;
-mod traces;
+#[cfg(feature = "postgres")]
+pub mod transaction;
 mod types;
 
 /// Decisions: the replies of guards.

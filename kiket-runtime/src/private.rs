@@ -4,8 +4,18 @@ use std::{error::Error as _, process::ExitCode, time::Duration};
 
 pub use inventory::submit;
 
+/// The grammars of `later`.
+#[cfg(feature = "inbox")]
+pub use crate::handler::later::grammar as later;
+#[cfg(feature = "inbox")]
+pub use crate::types::schedule::{ScheduleTimes, schedule_grammar as schedule};
+// `later!` reports that the feature is missing; what the function returns is judged with it.
+#[cfg(not(feature = "inbox"))]
+pub use crate::handler::IntoReply as NoReply;
+#[cfg(feature = "inbox")]
+pub use crate::handler::{Later, later::NoReply};
 pub use crate::{
-    __a_webhook_handler_is_a_free_function as a_webhook_handler_is_a_free_function,
+    __a_webhook_handler_is_a_free_function as a_webhook_handler_is_a_free_function, __later as later,
     error::{Advice, Classifier},
     handler::{Prepared, Registration, spawnable},
     types::{EventName, EventVersion, Scope, Timeout, is_declared},
@@ -14,8 +24,8 @@ use crate::{
     client::install_tls_provider,
     error::{HandlerError, Result, StartupError},
     extension::{Check, Extension, ExtensionBuilder, cli},
+    metrics::traces::traced,
     telemetry::{Log, flush_output, install_panic_hook, stderr},
-    traces::traced,
 };
 
 /// The names that the derives of models and payloads use.
@@ -45,11 +55,34 @@ macro_rules! __a_webhook_handler_is_a_free_function {
     };
 }
 
+/// A registration with what stands beside `later`.
+#[cfg(feature = "inbox")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __later {
+    ([$($registration:tt)*] [$($later:tt)*]) => {
+        $($registration)*.later($($later)*)
+    };
+}
+
+/// A registration with what stands beside `later`, for which the program needs the feature.
+#[cfg(not(feature = "inbox"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __later {
+    ([$($registration:tt)*] [$($later:tt)*]) => {{
+        ::core::compile_error!(
+            "`later` stores deliveries in an inbox: turn the feature `inbox` of `kiket` on, like `cargo add kiket --features inbox`"
+        );
+        $($registration)*
+    }};
+}
+
 /// What `kiket-otel` needs.
 pub mod traces {
     use tracing_subscriber::{Layer, Registry};
 
-    pub use crate::traces::{Attempt, Counts, Refusal, Traces, set};
+    pub use crate::metrics::traces::{Attempt, Counts, Refusal, Traces, set};
     use crate::{client, telemetry};
 
     /// Prepares the process: it has a TLS provider, and keeps the redactors of its extensions.

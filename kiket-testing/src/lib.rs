@@ -34,11 +34,15 @@ mod dedupe_store_conformance;
 mod delivery;
 mod extension;
 mod fixtures;
+#[cfg(feature = "inbox")]
+mod inbox_conformance;
 mod platform;
 mod response;
 mod setters;
 mod token;
 
+#[cfg(feature = "inbox")]
+pub use self::inbox_conformance::inbox_conformance;
 pub use self::{
     capture::{Capture, CaptureError, CapturedCall, CapturedResponse, Content, Leak, Recording},
     context::{ContextBuilder, context},

@@ -591,6 +591,22 @@ async fn a_dead_port_and_an_unknown_name_fail_within_the_timeout() {
     }
 }
 
+/// Its system takes two connections into the queue of the listener, and says nothing to a third.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_host_that_does_not_connect_is_given_up() {
+    let full = tokio::net::TcpSocket::new_v4().unwrap();
+    full.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let full = full.listen(1).unwrap();
+    let address = full.local_addr().unwrap();
+    let _queued = [(); 2].map(|()| std::net::TcpStream::connect(address).unwrap());
+    let extension = builder().webhook_secret("s").workspace_token("wk").client(|client| {
+        client.base_url(format!("http://{address}")).connect_timeout(Duration::from_millis(200))
+    });
+    let error = extension.build().unwrap().client().get::<Value>("/x").await.unwrap_err();
+    assert_eq!(error.kind(), ClientErrorKind::Connect, "not the timeout of the call: {error:?}");
+}
+
 #[tokio::test]
 async fn a_passing_failure_is_not_seen_and_has_one_effect() {
     let world = World::new();

@@ -32,34 +32,39 @@ pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
     let dedupe = args.dedupe.as_ref().map(|dedupe| quote_spanned!(site()=> .dedupe(#dedupe)));
     let middleware = args.middleware.as_ref().map(|middleware| around(middleware));
     let needs = declaration(krate, arguments);
-    let call = call(krate, handler);
+    let call = call(krate, handler, args.later.is_some());
+    let registration = quote_spanned! {site()=>
+        #krate::__private::Registration::new(
+            #event,
+            #version,
+            ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#name)),
+            #needs,
+            #call,
+        )
+        #timeout
+        #scopes
+        #dedupe
+        #middleware
+    };
+    let later = args.later.as_ref().map(|(word, later)| later.around(word, krate, &registration));
+    let registration = later.unwrap_or(registration);
     quote_spanned! {site()=>
         #(#conditions)*
         #krate::__private::a_webhook_handler_is_a_free_function! {
-            #krate::__private::Registration::new(
-                #event,
-                #version,
-                ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#name)),
-                #needs,
-                #call,
-            )
-            #timeout
-            #scopes
-            #dedupe
-            #middleware
+            #registration
         }
     }
 }
 
 /// A text of the attribute as its value; an invalid one is reported under the text.
-fn from_static(krate: &Path, r#type: &str, text: &LitStr) -> TokenStream {
+pub(crate) fn from_static(krate: &Path, r#type: &str, text: &LitStr) -> TokenStream {
     let place = at(text.span());
     let (krate, r#type) = (krate::at(place, krate), Ident::new(r#type, place));
     quote_spanned!(place=> #krate::__private::#r#type::from_static(#text))
 }
 
 /// The middleware around the function; an expression that is none is reported where it stands.
-fn around(middleware: &[Expr]) -> TokenStream {
+pub(crate) fn around(middleware: &[Expr]) -> TokenStream {
     let middleware = middleware.iter().map(|middleware| {
         let place = ends(middleware).0;
         quote_spanned!(place=> .middleware(#middleware))
@@ -76,7 +81,7 @@ fn name_of(krate: &Path, r#type: &TypePath) -> TokenStream {
 }
 
 /// The requirements of the extractors, which are checked when the extension starts.
-fn declaration(krate: &Path, arguments: &[Type]) -> TokenStream {
+pub(crate) fn declaration(krate: &Path, arguments: &[Type]) -> TokenStream {
     if arguments.is_empty() {
         return quote_spanned!(site()=> |_| {});
     }
@@ -91,7 +96,7 @@ fn declaration(krate: &Path, arguments: &[Type]) -> TokenStream {
 ///
 /// The function is used as a value before it is called, because `clippy::unused_async` ignores functions that are, and so
 /// that one statement can allow a deprecated one.
-fn call(krate: &Path, handler: &Handler) -> TokenStream {
+pub(crate) fn call(krate: &Path, handler: &Handler, is_later: bool) -> TokenStream {
     let Handler { name, arguments, output, deprecated, .. } = handler;
     let deprecated = deprecated.then(|| quote_spanned!(site()=> #[allow(deprecated)]));
     let names: Vec<_> =
@@ -108,7 +113,12 @@ fn call(krate: &Path, handler: &Handler) -> TokenStream {
     };
     let awaited = quote_spanned!(last=> .await);
     let (trait_krate, private) = (krate::at(first, krate), krate::at(at(name.span()), krate));
-    let reply = quote_spanned!(first=> #trait_krate::IntoReply::into_reply(__handler(#(#names),*) #awaited));
+    let into_reply = if is_later {
+        quote_spanned!(first=> #trait_krate::__private::NoReply::into_reply)
+    } else {
+        quote_spanned!(first=> #trait_krate::IntoReply::into_reply)
+    };
+    let reply = quote_spanned!(first=> #into_reply(__handler(#(#names),*) #awaited));
     let extract = arguments.iter().zip(&names).map(|(argument, name)| {
         let krate = krate::at(ends(argument).0, krate);
         quote_spanned! {ends(argument).0=>

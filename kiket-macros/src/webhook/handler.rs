@@ -9,14 +9,14 @@ use syn::{
 };
 
 /// The parts of the function that the registration needs.
-pub(super) struct Handler {
+pub(crate) struct Handler {
     /// The `#[cfg(..)]` attributes, which the registration repeats.
-    pub(super) conditions: Vec<Attribute>,
+    pub(crate) conditions: Vec<Attribute>,
     /// Whether it is deprecated, so that the registration allows that.
-    pub(super) deprecated: bool,
-    pub(super) name: Ident,
-    pub(super) arguments: Vec<Type>,
-    pub(super) output: ReturnType,
+    pub(crate) deprecated: bool,
+    pub(crate) name: Ident,
+    pub(crate) arguments: Vec<Type>,
+    pub(crate) output: ReturnType,
 }
 
 /// The maximum number of arguments of a handler.

@@ -5,11 +5,17 @@ mod declared;
 mod event;
 mod expand;
 mod handler;
-mod parts;
+mod later;
 #[cfg(test)]
 mod tests;
 
-use self::{args::Args, declared::Project, handler::Handler};
+use self::{args::Args, declared::Project};
+pub(crate) use self::{
+    args::{MIDDLEWARE, TIMEOUT, list, string},
+    expand::{around, call, declaration, from_static},
+    handler::Handler,
+    later::{Found as FoundLater, Later, value},
+};
 use crate::diagnostics::both;
 use proc_macro2::TokenStream;
 use syn::{Error, parse2};

@@ -105,6 +105,87 @@ fn the_simplest_handler() {
 }
 
 #[test]
+fn a_later_handler_has_no_reply() {
+    check(
+        r#""issue.created", version = "v1", later, timeout = "5m", attempts = 8, backoff = "10s..1h", lane = "issue.id", on_dead = "block""#,
+        "async fn on_issue_created() -> kiket::Result<()> { Ok(()) }",
+        &expect![[r#"
+            async fn on_issue_created() -> kiket::Result<()> {
+                Ok(())
+            }
+            const SUBMIT: _ = ::kiket::__private::later! {
+                [::kiket::__private::Registration::new(::kiket::__private::EventName::from_static("issue.created"),
+                ::kiket::__private::EventVersion::from_static("v1"),
+                ::core::concat!(::core::module_path!(), "::", ::core::stringify!(on_issue_created)),
+                | _ | {}, | _ | { let __handler = on_issue_created;
+                ::core::result::Result::Ok(::kiket::__private::spawnable(async move {
+                ::kiket::__private::NoReply::into_reply(__handler(). await) })) },)
+                .timeout(::kiket::__private::Timeout::from_static("5m"))]
+                [::kiket::__private::Later::declared(::core::option::Option::Some(::kiket::__private::later::attempts(8)),
+                ::core::option::Option::Some(::kiket::__private::later::backoff("10s..1h")),
+                ::core::option::Option::Some(::kiket::__private::later::lane("issue.id")),
+                ::kiket::__private::later::on_dead("block"))]
+            };
+        "#]],
+    );
+    check(
+        r#""issue.created", later, version = "v1""#,
+        HANDLER,
+        &expect![[r#"
+        async fn on_issue_created() {}
+        const SUBMIT: _ = ::kiket::__private::later! {
+            [::kiket::__private::Registration::new(::kiket::__private::EventName::from_static("issue.created"),
+            ::kiket::__private::EventVersion::from_static("v1"),
+            ::core::concat!(::core::module_path!(), "::", ::core::stringify!(on_issue_created)),
+            | _ | {}, | _ | { let __handler = on_issue_created;
+            ::core::result::Result::Ok(::kiket::__private::spawnable(async move {
+            ::kiket::__private::NoReply::into_reply(__handler(). await) })) },)]
+            [::kiket::__private::Later::declared(::core::option::Option::None,
+            ::core::option::Option::None, ::core::option::Option::None, false)]
+        };
+    "#]],
+    );
+}
+
+#[test]
+fn what_stands_beside_later_is_judged_alone() {
+    let stray = |key: &str| {
+        format!(
+            "`{key}` is for handlers that run after the response: write `later` beside it, like `later, attempts = 8`"
+        )
+    };
+    let attempts = "attempts are a number, like `attempts = 8`";
+    for (keys, mistakes) in [
+        ("attempts = 8", &[&*stray("attempts")][..]),
+        (r#"lane = "a", backoff = "1s..2s""#, &[&stray("lane"), &stray("backoff")]),
+        (r#"later, attempts = "8""#, &[attempts]),
+        ("later, attempts = -1", &[attempts]),
+        ("later, attempts", &["a key and its value are joined by `=`, like `version = \"v1\"`"]),
+        ("later, backoff = 10", &["a backoff is a string literal, like `backoff = \"10s..1h\"`"]),
+        ("later, lane = issue.id", &["a lane is a string literal, like `lane = \"issue.id\"`"]),
+        (
+            r#"later, on_dead = "skip""#,
+            &["`on_dead` is about a lane: write its path beside it, like `lane = \"issue.id\"`"],
+        ),
+        (
+            r#"later, lane = "a", on_dead = block"#,
+            &["what a dead delivery does to its lane is a string literal, like `on_dead = \"block\"`"],
+        ),
+        (
+            "later = true",
+            &["`later` has no value: it stands alone, like `\"issue.created\", version = \"v1\", later`"],
+        ),
+        ("later, later", &["a key is given once, and this is `later` again"]),
+        (
+            "later, dedupe = false",
+            &["a `later` handler is always deduplicated, by its inbox: it has no `dedupe`"],
+        ),
+    ] {
+        check_mistakes(&format!("{ARGS}, {keys}"), HANDLER, mistakes);
+    }
+}
+
+#[test]
 fn a_type_stands_for_its_event() {
     check(
         r#"events::IssueCreated, version = "v1""#,

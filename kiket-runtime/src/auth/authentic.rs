@@ -15,6 +15,8 @@ pub(crate) struct Authentic {
     pub(crate) token: Option<Token>,
     /// How long it is unknown whether the token is valid, if the signature was enough.
     pub(crate) undecided: Option<Duration>,
+    /// Whether it was verified earlier, and kept in an inbox since.
+    pub(crate) is_restored: bool,
 }
 
 /// A valid runtime token.
@@ -28,12 +30,18 @@ impl Authentic {
     /// Authenticated by a signature.
     pub(crate) fn signed(verified: Verified) -> Self {
         let (signed_at, secret) = (verified.timestamp(), Some(verified.secret()));
-        Self { signed_at, secret, token: None, undecided: None }
+        Self { signed_at, secret, token: None, undecided: None, is_restored: false }
+    }
+
+    /// Verified when an inbox took it.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn restored(signed_at: u64, secret: Option<usize>) -> Self {
+        Self { signed_at, secret, token: None, undecided: None, is_restored: true }
     }
 
     /// Authenticated by a token alone.
     pub(crate) fn by_token(token: Token, now: u64) -> Self {
         let signed_at = token.auth.grant().issued_at.unwrap_or(now);
-        Self { signed_at, secret: None, token: Some(token), undecided: None }
+        Self { signed_at, secret: None, token: Some(token), undecided: None, is_restored: false }
     }
 }

@@ -27,6 +27,7 @@ pub struct Auth {
 }
 
 /// The claims of a token.
+#[cfg_attr(feature = "inbox", derive(serde::Deserialize, serde::Serialize))]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Grant {
     /// Whether the signature and the claims were verified.

@@ -35,7 +35,7 @@ pub(crate) use self::{
     reporter::Reporter,
     request::{Idempotency, Request},
     resource::resources,
-    scope::DeliveryScope,
+    scope::{DeliveryScope, RuntimeToken},
     transport::install_tls_provider,
 };
 pub use self::{page::Page, pagination::Paginator, rate_limit::RateWindow};

@@ -40,3 +40,16 @@ impl Default for ClientLimits {
 
 /// The timeout of connecting.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Wire contract, connect-timeout and call-timeout.
+    #[test]
+    fn connecting_and_calling_have_limits_by_default() {
+        let limits = ClientLimits::default();
+        assert_eq!(limits.connect_timeout, Duration::from_secs(5));
+        assert_eq!(limits.call_timeout, Duration::from_secs(15));
+    }
+}

@@ -27,11 +27,29 @@ pub(crate) trait DeliveryScope: Send + Sync {
     /// The deadline of every call.
     fn deadline(&self) -> Instant;
 
-    /// The runtime token, if it was verified: it replaces the workspace token.
-    fn token(&self) -> Option<&Secret>;
+    /// The runtime token, which replaces the workspace token.
+    fn token(&self) -> RuntimeToken<'_>;
 
     /// The idempotency keys of its calls. Most deliveries need none.
     fn keys(&self) -> &IdempotencyKeys;
+}
+
+/// The runtime token that calls are made with.
+#[derive(Clone, Copy)]
+pub(crate) enum RuntimeToken<'t> {
+    /// The calls have the tokens of the extension.
+    None,
+    /// It was verified.
+    Valid(&'t Secret),
+    /// The delivery had one, which is not there or not valid any more, and why. No other token takes its place.
+    Gone(&'static str),
+}
+
+impl<'t> RuntimeToken<'t> {
+    /// The token, if calls can be made with it.
+    pub(super) fn valid(self) -> Option<&'t Secret> {
+        if let Self::Valid(token) = self { Some(token) } else { None }
+    }
 }
 
 impl CallScope {
@@ -41,7 +59,7 @@ impl CallScope {
     }
 
     /// The runtime token of the delivery.
-    pub(super) fn runtime_token(&self) -> Option<&Secret> {
-        self.delivery.as_ref()?.token()
+    pub(super) fn runtime_token(&self) -> RuntimeToken<'_> {
+        self.delivery.as_ref().map_or(RuntimeToken::None, |delivery| delivery.token())
     }
 }

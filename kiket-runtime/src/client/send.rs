@@ -13,13 +13,12 @@ use super::{
     rate_limit::{RateLimiter, TooLate},
     request::{Idempotency, Request},
     retry::{retried, retry_after},
-    scope::CallScope,
+    scope::{CallScope, RuntimeToken},
     transport::{Outgoing, Response, Transport, TransportError, USER_AGENT},
 };
 use crate::{
     error::{ClientError, ClientErrorKind},
-    metrics::{Metrics, known_family},
-    traces::traced,
+    metrics::{Metrics, known_family, traces::traced},
     types::{Clock, Secret, VERSION_HEADER, after},
 };
 
@@ -188,7 +187,16 @@ impl Call<'_> {
     /// Adds the tokens of the extension that the request is meant for.
     fn add_tokens(&self, headers: &mut HeaderMap) -> Result<(), ClientError> {
         let ClientInner { authorization, api_key, .. } = self.client;
-        let runtime_token = self.scope.runtime_token();
+        let runtime_token = match self.scope.runtime_token() {
+            RuntimeToken::None => None,
+            RuntimeToken::Valid(token) => Some(token),
+            RuntimeToken::Gone(why) => {
+                let message =
+                    format!("{why}: `context.as_workspace()` calls with the tokens of the extension");
+                let kind = ClientErrorKind::TokenExpired;
+                return Err(ClientError::new(kind, self.request.call(), message));
+            }
+        };
         // A delivery with a runtime token acts with that, and with no more.
         let authorization = authorization.as_ref().filter(|_| runtime_token.is_none());
         let api_key = api_key.as_ref().filter(|_| self.request.is_below_ext());
@@ -244,7 +252,7 @@ impl Call<'_> {
     /// The secrets to redact: the tokens of the extension and the caller's credentials.
     fn secrets(&self) -> impl Iterator<Item = &Secret> {
         let ClientOptions { workspace_token, extension_api_key, .. } = &self.client.options;
-        let own = workspace_token.iter().chain(extension_api_key).chain(self.scope.runtime_token());
+        let own = workspace_token.iter().chain(extension_api_key).chain(self.scope.runtime_token().valid());
         let given = self.request.credentials.iter().map(|credentials| &credentials.secret);
         own.chain(given).filter(|token| !token.expose().is_empty())
     }
@@ -284,7 +292,9 @@ fn name(kind: ClientErrorKind) -> &'static str {
         ClientErrorKind::Interrupted => "interrupted",
         ClientErrorKind::RateLimited => "rate_limited",
         ClientErrorKind::Timeout => "timeout",
-        ClientErrorKind::NotConfigured | ClientErrorKind::InvalidRequest => "unusable",
+        ClientErrorKind::NotConfigured | ClientErrorKind::InvalidRequest | ClientErrorKind::TokenExpired => {
+            "unusable"
+        }
         _ => "other",
     }
 }

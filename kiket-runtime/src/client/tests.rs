@@ -121,8 +121,8 @@ impl DeliveryScope for Made {
         self.deadline
     }
 
-    fn token(&self) -> Option<&Secret> {
-        self.token.as_ref()
+    fn token(&self) -> RuntimeToken<'_> {
+        self.token.as_ref().map_or(RuntimeToken::None, RuntimeToken::Valid)
     }
 
     fn keys(&self) -> &IdempotencyKeys {

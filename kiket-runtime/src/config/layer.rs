@@ -81,7 +81,7 @@ impl Layer {
             default_version: variable(DEFAULT_VERSION).map(|text| default_version(DEFAULT_VERSION, &text)),
             base_url: variable(BASE_URL).map(|text| address(BASE_URL, &text)),
             telemetry_url: variable(TELEMETRY_URL).map(|text| address(TELEMETRY_URL, &text)),
-            telemetry: variable("KIKET_SDK_TELEMETRY_OPTOUT").map(|text| !opts_out(&text)),
+            telemetry: variable("KIKET_SDK_TELEMETRY_OPTOUT").map(|text| !says_yes(&text)),
             host: variable("HOST"),
             port: variable("PORT").map(|text| port(&text)),
             metrics: variable(METRICS).map(|text| metrics_address(METRICS, &text)),
@@ -130,7 +130,7 @@ impl Layer {
 }
 
 /// The secret in the variable `name`, or in the file that `<name>_FILE` names (wire contract, secret-files).
-fn secret_variable(environment: &Environment, name: &str, usage: Use) -> Option<Given> {
+pub(super) fn secret_variable(environment: &Environment, name: &str, usage: Use) -> Option<Given> {
     let file = format!("{name}_FILE");
     let (source, text) = match (environment.variable(name), environment.variable(&file)) {
         (None, None) => return None,
@@ -273,6 +273,7 @@ pub(crate) fn namespace(text: &str) -> Read<String> {
     .mend("write 1 to 64 letters, digits, `.`, `_` and `-`, like `staging`"))
 }
 
-fn opts_out(text: &str) -> bool {
+/// Whether a variable says yes.
+pub(super) fn says_yes(text: &str) -> bool {
     ["1", "true", "yes", "on"].contains(&text.trim().to_ascii_lowercase().as_str())
 }

@@ -1,6 +1,8 @@
 //! The configuration: layers of values from the builder, the environment, the manifest and the defaults.
 
 mod environment;
+#[cfg(feature = "inbox")]
+mod inbox;
 mod judge;
 mod layer;
 mod secrets;
@@ -8,6 +10,8 @@ mod settings;
 
 use serde_json::Value;
 
+#[cfg(feature = "inbox")]
+pub(crate) use self::inbox::{DEFAULT_INBOX, InboxConfig, InboxLayer};
 #[cfg(feature = "internals")]
 pub(crate) use self::layer::webhook_secret_file;
 pub use self::settings::{SettingError, Settings};

@@ -23,7 +23,7 @@
 
 mod memory;
 #[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod postgres;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod probe;
 #[cfg(feature = "redis")]

@@ -17,6 +17,7 @@ const HELD_UP: Duration = Duration::from_millis(100);
 ///
 /// A handler that blocks its worker holds up what runs beside it: neither are requests sent then, nor responses read. A timer
 /// that fires late shows that, and the step gets its time once more, so that a store that is well is not given up.
+#[cfg(feature = "redis")]
 pub(super) async fn in_time<T>(limit: Duration, step: impl Future<Output = T>) -> Option<T> {
     let mut step = pin!(step);
     for _ in 0..2 {

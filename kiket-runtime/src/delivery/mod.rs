@@ -1,8 +1,14 @@
 //! A delivery: the request, its envelope, and the services that it uses.
 
 mod envelope;
+#[cfg(feature = "inbox")]
+mod inbox;
+#[cfg(feature = "inbox")]
+mod members;
 mod request;
 mod services;
+#[cfg(feature = "inbox")]
+mod stored;
 mod target;
 mod tasks;
 
@@ -29,9 +35,19 @@ pub(crate) use self::{
     target::{Target, Version},
     tasks::{Task, Tasks},
 };
+#[cfg(feature = "inbox")]
+pub(crate) use self::{
+    inbox::{InboxService, Placement, UnreadableWork},
+    stored::{StoredDelivery, StoredError},
+};
+#[cfg(feature = "inbox")]
+use crate::store::{
+    StoreError,
+    inbox::{HandlerName, NewWork},
+};
 use crate::{
     auth::{Auth, Authentic, Grant},
-    client::{Client, DeliveryScope, IdempotencyKeys},
+    client::{Client, DeliveryScope, IdempotencyKeys, RuntimeToken},
     error::Rejection,
     types::{
         EventName, EventVersion, Headers, LONGEST_ID, MissingScopes, Mutex, Secret, hex, read_rfc3339,
@@ -85,6 +101,43 @@ impl Delivery {
             keys,
             values,
         }))
+    }
+
+    /// A delivery that an inbox kept. Its runtime token may have expired since.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn restored(
+        services: Arc<Services>,
+        handler: Arc<HandlerKey>,
+        stored: StoredDelivery,
+        deadline: Instant,
+    ) -> Self {
+        let StoredDelivery { headers, body, authentic } = stored;
+        Self::new(services, handler, headers, body, authentic, deadline)
+    }
+
+    /// The work of its handler, for an inbox.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn work(
+        &self,
+        inbox: &InboxService,
+        placement: &Placement<'_>,
+    ) -> Result<NewWork, StoreError> {
+        let key = self.services().keys.key(|text| self.write_work_key(text));
+        let handler = HandlerName::new(self.event().as_str(), self.version().as_str());
+        let content = stored::write(&self.0.headers, &self.0.body, &self.0.authentic, inbox.with_secrets);
+        let content =
+            content.map_err(|error| StoreError::new("the delivery cannot be stored").because(error))?;
+        inbox.work(key, handler, &content, placement, self.organisation(), self.body())
+    }
+
+    /// Who waits for it: the organisation of its token, else that of its body, else its project.
+    #[cfg(feature = "inbox")]
+    fn organisation(&self) -> String {
+        let token = self.0.authentic.token.as_ref();
+        let verified = token.and_then(|token| token.auth.organization_id()).map(str::to_owned);
+        let paths = ["organization_id", "organization.id", "project_id", "project.id"];
+        let named = || paths.into_iter().find_map(|path| members::value_at(self.body(), path));
+        verified.or_else(named).unwrap_or_default()
     }
 
     pub(crate) fn services(&self) -> &Services {
@@ -252,6 +305,11 @@ impl Delivery {
         self.client_of(Arc::clone(&self.0) as Arc<dyn DeliveryScope>)
     }
 
+    /// The client of the extension with the version and the deadline of the delivery, and without its token.
+    pub(crate) fn workspace_client(&self) -> Client {
+        self.client_of(Arc::new(AsWorkspace(Arc::clone(&self.0))))
+    }
+
     /// The client of the extension with the version of the delivery, for a task that outlives it.
     pub(crate) fn detached_client(&self, task: Task) -> Client {
         self.client_of(Arc::new(Detached { contents: Arc::clone(&self.0), _task: task }))
@@ -332,8 +390,18 @@ impl DeliveryScope for Contents {
         self.deadline
     }
 
-    fn token(&self) -> Option<&Secret> {
-        self.authentic.token.as_ref().map(|token| &token.text)
+    fn token(&self) -> RuntimeToken<'_> {
+        let Some(token) = &self.authentic.token else { return RuntimeToken::None };
+        if self.authentic.is_restored {
+            if token.text.is_blank() {
+                return RuntimeToken::Gone("the runtime token of the delivery is not stored");
+            }
+            let now = self.services.clock.unix_seconds();
+            if token.auth.grant().expires_at.is_some_and(|end| end <= now) {
+                return RuntimeToken::Gone("the runtime token of the delivery has expired");
+            }
+        }
+        RuntimeToken::Valid(&token.text)
     }
 
     fn keys(&self) -> &IdempotencyKeys {
@@ -341,6 +409,27 @@ impl DeliveryScope for Contents {
         self.keys.get_or_init(|| {
             IdempotencyKeys::new(self.services.keys.distinguish(|text| self.write_work_key(text)))
         })
+    }
+}
+
+/// The scope of the calls of a delivery with the tokens of the extension.
+struct AsWorkspace(Arc<Contents>);
+
+impl DeliveryScope for AsWorkspace {
+    fn version(&self) -> &str {
+        self.0.version()
+    }
+
+    fn deadline(&self) -> Instant {
+        self.0.deadline
+    }
+
+    fn token(&self) -> RuntimeToken<'_> {
+        RuntimeToken::None
+    }
+
+    fn keys(&self) -> &IdempotencyKeys {
+        self.0.keys()
     }
 }
 
@@ -361,8 +450,8 @@ impl DeliveryScope for Detached {
     }
 
     /// The runtime token of the delivery is for the delivery.
-    fn token(&self) -> Option<&Secret> {
-        None
+    fn token(&self) -> RuntimeToken<'_> {
+        RuntimeToken::None
     }
 
     fn keys(&self) -> &IdempotencyKeys {

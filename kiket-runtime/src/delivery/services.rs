@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+#[cfg(feature = "inbox")]
+use super::inbox::InboxService;
 use super::tasks::Tasks;
 use crate::{
     client::Client,
@@ -35,6 +37,9 @@ pub(crate) struct Services {
     pub(crate) classifiers: Classifiers,
     /// What a graceful shutdown waits for besides deliveries.
     pub(crate) tasks: Tasks,
+    /// Absent where no handler is `later`.
+    #[cfg(feature = "inbox")]
+    pub(crate) inbox: Option<Arc<InboxService>>,
 }
 
 /// Values by their type: the states of an extension, and the values that middleware inserts into a delivery.

@@ -28,6 +28,9 @@ pub enum ClientErrorKind {
     NotConfigured,
     /// An argument cannot be sent; nothing was sent.
     InvalidRequest,
+    /// The runtime token of a delivery that was worked on later has expired, or is not stored; nothing was sent.
+    /// [`Context::as_workspace`](crate::Context::as_workspace) calls with the tokens of the extension instead.
+    TokenExpired,
     /// The rate limit, or a `Retry-After`, would hold the call back past its deadline; nothing was sent.
     RateLimited,
     /// No connection: the host is unknown, the connection was refused, or TLS failed.

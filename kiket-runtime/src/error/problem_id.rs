@@ -95,6 +95,20 @@ ids! {
     OwnRoutes = "0212",
     /// The prefix of the routes is not a path.
     PathPrefix = "0213",
+    /// A `later` handler returns a reply.
+    LaterReply = "0214",
+    /// The lane of a `later` handler is not a path in the body.
+    LaterLane = "0215",
+    /// A `later` handler handles an event whose response Kiket acts on.
+    LaterDecides = "0216",
+    /// Two schedules have the same name.
+    DuplicateSchedule = "0217",
+    /// The time zone of a schedule is none that there is.
+    ScheduleZone = "0218",
+    /// A handler takes a transaction, and there is no PostgreSQL to end it in.
+    TransactionStore = "0219",
+    /// Handlers take transactions of two databases.
+    TwoDatabases = "0220",
 
     // Handlers and the manifest.
     /// A handler handles an event that the manifest does not declare.
@@ -157,6 +171,14 @@ ids! {
     SharedStoreWithoutId = "0421",
     /// Stored replies are deleted too early.
     Retention = "0422",
+    /// A key of the inbox is not 32 bytes in base64.
+    InboxKey = "0423",
+    /// There is no key for what the inbox stores.
+    NoInboxKey = "0424",
+    /// The inbox cannot be where it is configured.
+    InboxUrl = "0425",
+    /// The extension has an inbox and no id.
+    InboxWithoutId = "0426",
 
     // The process.
     /// The server cannot listen on its address.

@@ -2,6 +2,10 @@
 
 use std::{mem, sync::Arc};
 
+#[cfg(feature = "inbox")]
+use crate::extension::inbox;
+#[cfg(feature = "postgres")]
+use crate::extension::transactions::{Stores, provide};
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
     client::{Client, ClientLimits, ClientOptions, Reporter},
@@ -27,7 +31,7 @@ use crate::{
     },
     store::{KeySpace, Retention},
     telemetry::{Telemetry, TelemetryContext, redact_panics},
-    types::{Clock, EventName, Mutex, Redactor},
+    types::{Clock, EventName, Mutex, Redactor, Secret},
 };
 
 /// Builds the extension that `options` describe, or collects every problem.
@@ -82,11 +86,38 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     let keys = registry.iter().flat_map(|registry| registry.routes()).map(|route| &*route.key);
     let endpoints = options.http.endpoints.iter().map(|(path, _)| path);
     found.problems.extend(options.http.own_routes.collisions(&options.http.prefix, endpoints, keys));
+    #[cfg(feature = "inbox")]
+    let inbox = registry.as_ref().and_then(|registry| {
+        found.problems.extend(inbox::deciding(manifest.as_ref(), &registry.routes()));
+        inbox::open(&mut options, config.as_ref()?, registry, &clock, &mut found)
+    });
+    #[cfg(feature = "postgres")]
+    if let Some(registry) = &registry {
+        let stores = Stores {
+            deduplicator: deduplicator.as_ref(),
+            #[cfg(feature = "inbox")]
+            inbox: inbox.as_ref().map(|inbox| &*inbox.service.store),
+        };
+        found.problems.extend(provide(&registry.routes(), &stores, &mut options.states));
+    }
     let Findings { problems, warnings } = found;
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         return Err(StartupError::new(problems));
     };
-    assemble(options, Checked { config, manifest, registry, deduplicator, metrics, clock, warnings })
+    assemble(
+        options,
+        Checked {
+            config,
+            manifest,
+            registry,
+            deduplicator,
+            metrics,
+            clock,
+            warnings,
+            #[cfg(feature = "inbox")]
+            inbox,
+        },
+    )
 }
 
 /// What an extension consists of, without a problem so far.
@@ -98,10 +129,16 @@ struct Checked {
     metrics: Arc<Metrics>,
     clock: Clock,
     warnings: Vec<Problem>,
+    #[cfg(feature = "inbox")]
+    inbox: Option<inbox::Opened>,
 }
 
 fn assemble(mut options: Options, checked: Checked) -> Result<Extension, StartupError> {
-    let Checked { config, manifest, mut registry, deduplicator, metrics, clock, mut warnings } = checked;
+    #[cfg(feature = "inbox")]
+    let (inbox, inbox_secrets) = checked.inbox.map(|inbox| (inbox.service, inbox.secrets)).unzip();
+    #[cfg(not(feature = "inbox"))]
+    let inbox_secrets = None::<Vec<Secret>>;
+    let Checked { config, manifest, mut registry, deduplicator, metrics, clock, mut warnings, .. } = checked;
     options.http.metrics.clone_from(&config.metrics);
     if config.metrics.is_some() {
         registry.measure();
@@ -128,7 +165,7 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
         TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
     let report =
         Report { notes: options.notes, ..Report::new(&config, manifest.as_ref(), &registry, warnings) };
-    let redactor = redactor(&config);
+    let redactor = redactor(&config, &inbox_secrets.unwrap_or_default());
     redact_panics(&redactor);
     let tasks = Tasks::default();
     let pipeline = Pipeline {
@@ -151,6 +188,8 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
             states: options.states,
             classifiers: options.classifiers,
             tasks,
+            #[cfg(feature = "inbox")]
+            inbox,
         }),
         deduplicator,
         responder: Responder { redactor, undecodable: options.limits.undecodable },
@@ -249,9 +288,9 @@ fn authenticator(
 }
 
 /// The redactor of every secret that is known at the start.
-fn redactor(config: &Config) -> Redactor {
+fn redactor(config: &Config, of_inbox: &[Secret]) -> Redactor {
     let tokens = config.workspace_token.iter().chain(&config.extension_api_key);
-    Redactor::new(config.secrets.iter().chain(tokens).chain(config.settings.secrets()))
+    Redactor::new(config.secrets.iter().chain(tokens).chain(config.settings.secrets()).chain(of_inbox))
 }
 
 /// Handlers cannot be kept from ending the process where panics abort it.

@@ -5,6 +5,8 @@ use std::{panic::Location, path::PathBuf, sync::Arc, time::Duration};
 use http::StatusCode;
 use serde_json::Value;
 
+#[cfg(feature = "inbox")]
+use crate::extension::inbox::InboxOptions;
 use crate::{
     auth::TokenRules,
     config::{Environment, Given, Use, default_version},
@@ -335,6 +337,18 @@ impl ExtensionBuilder {
     #[doc(alias = "deduplication")]
     pub fn dedupe(self, options: impl FnOnce(DedupeOptions) -> DedupeOptions) -> Self {
         Self(options(DedupeOptions(self.0)).0)
+    }
+
+    /// Options of the inbox of `later` handlers; see [`inbox`](crate::inbox).
+    ///
+    /// ```
+    /// # use kiket_runtime::Extension;
+    /// let builder = Extension::builder().inbox(|inbox| inbox.url("sqlite:/var/lib/crm/inbox.db").without_secrets());
+    /// # let _ = builder;
+    /// ```
+    #[cfg(feature = "inbox")]
+    pub fn inbox(self, options: impl FnOnce(InboxOptions) -> InboxOptions) -> Self {
+        Self(options(InboxOptions(self.0)).0)
     }
 
     /// Options of telemetry.

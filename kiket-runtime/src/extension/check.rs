@@ -10,6 +10,11 @@ use std::{
 
 use serde_json::{Value, json};
 
+#[cfg(feature = "inbox")]
+use crate::extension::{
+    inbox,
+    inbox_report::{ScheduleReport, Schedules},
+};
 use crate::{
     config,
     error::{Findings, Problem, ProblemId},
@@ -22,7 +27,7 @@ use crate::{
         report::{HandlerReport, Table},
         requirements::{needed_secrets, undeclared_secrets},
     },
-    handler::{Registry, Route},
+    handler::Registry,
     manifest::Manifest,
 };
 
@@ -35,6 +40,8 @@ pub(crate) struct Check {
     setup: bool,
     manifest: Option<PathBuf>,
     handlers: Vec<HandlerReport>,
+    #[cfg(feature = "inbox")]
+    schedules: Vec<ScheduleReport>,
     found: Vec<(Severity, Problem)>,
 }
 
@@ -64,8 +71,8 @@ impl Check {
         found.problems.extend(without_handlers(&registrations, &options.collected));
         // What belongs to the extension is not known where the wrong crates are named.
         let known = found.problems.iter().all(|problem| problem.id() != ProblemId::ForeignHandlers);
-        let routes = registry.as_ref().filter(|_| known).map(Registry::routes);
-        Self { manifest: path, ..Self::compared(setup, manifest.as_ref(), routes, found) }
+        let registry = registry.as_ref().filter(|_| known);
+        Self { manifest: path, ..Self::compared(setup, manifest.as_ref(), registry, found) }
     }
 
     /// Checks an extension that was built, whose handlers are all known.
@@ -75,28 +82,38 @@ impl Check {
         let manifest = found.take(path.as_deref().map(Manifest::load).transpose());
         let lost = |problem: &&Problem| problem.id() == ProblemId::LostHandlers;
         found.problems.extend(extension.report().warnings.iter().filter(lost).cloned());
-        let routes = extension.pipeline().registry.routes();
-        Self { manifest: path, ..Self::compared(false, manifest.as_ref(), Some(routes), found) }
+        let registry = &extension.pipeline().registry;
+        Self { manifest: path, ..Self::compared(false, manifest.as_ref(), Some(registry), found) }
     }
 
     fn compared(
         setup: bool,
         manifest: Option<&Manifest>,
-        routes: Option<Vec<&Route>>,
+        registry: Option<&Registry>,
         mut found: Findings,
     ) -> Self {
+        let routes = registry.map(Registry::routes);
         let handlers = routes.iter().flatten().map(|route| HandlerReport::new(route)).collect();
+        #[cfg(feature = "inbox")]
+        let deferred = inbox::deciding(manifest, routes.as_deref().unwrap_or_default());
         if let Some(manifest) = manifest {
             let own = config::judged(manifest);
             found
                 .warnings
                 .extend(manifest.warnings().iter().cloned().chain(own.problems).chain(own.warnings));
             if let Some(routes) = routes {
-                let needed = needed_secrets(routes.iter().map(|route| &route.handler));
+                let needed = routes.iter().copied();
+                #[cfg(feature = "inbox")]
+                let needed = needed.chain(
+                    registry.into_iter().flat_map(Registry::schedules).map(|schedule| &*schedule.route),
+                );
+                let needed = needed_secrets(needed.map(|route| &route.handler));
                 found.warnings.extend(undeclared_secrets(&needed, manifest));
                 found.problems.extend(disagreements(manifest, routes));
             }
         }
+        #[cfg(feature = "inbox")]
+        found.problems.extend(deferred);
         let severity = |problem: Problem| {
             let unknown = setup && is_mended_by_setup(problem.id());
             (if unknown { Severity::Unknown } else { Severity::Error }, problem)
@@ -106,6 +123,8 @@ impl Check {
             setup,
             manifest: None,
             handlers,
+            #[cfg(feature = "inbox")]
+            schedules: registry.map(ScheduleReport::all).unwrap_or_default(),
             found: found.problems.into_iter().map(severity).chain(warnings).collect(),
         }
     }
@@ -129,6 +148,10 @@ impl Check {
     }
 
     pub(super) fn has_handlers(&self) -> bool {
+        #[cfg(feature = "inbox")]
+        if !self.schedules.is_empty() {
+            return true;
+        }
         !self.handlers.is_empty()
     }
 
@@ -136,21 +159,36 @@ impl Check {
     pub(super) fn handlers(&self, as_json: bool) -> String {
         if !as_json {
             let setup = if self.setup { "\nhandlers that `setup` adds are not listed\n" } else { "" };
+            #[cfg(feature = "inbox")]
+            let setup = format!("{}{setup}", Schedules(&self.schedules));
             return format!("{}{setup}", Table(&self.handlers));
         }
         let handlers: Vec<_> = self
             .handlers
             .iter()
             .map(|handler| {
-                json!({
+                #[allow(unused_mut)] // of an inbox there are more
+                let mut value = json!({
                     "event": handler.event, "version": handler.version, "function": handler.function,
                     "file": handler.file, "line": handler.line,
                     "timeout_ms": u64::try_from(handler.timeout.as_millis()).unwrap_or(u64::MAX),
-                    "scopes": handler.scopes, "deduplicated": handler.deduplicated,
-                })
+                    "scopes": handler.scopes, "deduplicated": handler.deduplicated, "deferred": false,
+                });
+                #[cfg(feature = "inbox")]
+                if let Some(later) = &handler.later {
+                    value["deferred"] = true.into();
+                    later.add_to(&mut value);
+                }
+                value
             })
             .collect();
-        format!("{}\n", self.json("handlers", &handlers))
+        #[allow(unused_mut)]
+        let mut list = self.json("handlers", &handlers);
+        #[cfg(feature = "inbox")]
+        {
+            list["schedules"] = self.schedules.iter().map(ScheduleReport::to_json).collect();
+        }
+        format!("{list}\n")
     }
 
     /// What was found as JSON, or as text.

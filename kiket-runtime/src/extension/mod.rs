@@ -8,11 +8,17 @@ pub mod cli;
 mod consistency;
 mod endpoints;
 mod groups;
+#[cfg(feature = "inbox")]
+mod inbox;
+#[cfg(feature = "inbox")]
+mod inbox_report;
 mod instance;
 mod options;
 mod registration;
 mod report;
 mod requirements;
+#[cfg(feature = "postgres")]
+mod transactions;
 
 pub(crate) use self::check::Check;
 pub use self::{
@@ -21,4 +27,9 @@ pub use self::{
     groups::{ClientOptions, DedupeOptions, HttpOptions, TelemetryOptions},
     instance::Extension,
     report::{HandlerReport, Report},
+};
+#[cfg(feature = "inbox")]
+pub use self::{
+    inbox::InboxOptions,
+    inbox_report::{LaterReport, ScheduleReport},
 };

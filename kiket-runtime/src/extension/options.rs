@@ -23,6 +23,8 @@ use crate::{
     telemetry::Hook,
     types::Clock,
 };
+#[cfg(feature = "inbox")]
+use crate::{config::InboxLayer, store::inbox::Inbox};
 
 /// The options of an extension, as the builder collected them.
 #[derive(Default)]
@@ -47,6 +49,8 @@ pub(crate) struct Options {
     pub(crate) strict: bool,
     pub(crate) notes: Vec<String>,
     pub(crate) dedupe: Dedupe,
+    #[cfg(feature = "inbox")]
+    pub(crate) inbox: GivenInbox,
     pub(crate) token_rules: TokenRules,
 }
 
@@ -102,6 +106,17 @@ pub(crate) struct Dedupe {
     pub(crate) retention: Option<Duration>,
     /// Whether deliveries run while the store is down, at the risk of running twice.
     pub(crate) run_without_store: bool,
+}
+
+/// What the builder says of the inbox.
+#[cfg(feature = "inbox")]
+#[derive(Default)]
+pub(crate) struct GivenInbox {
+    pub(crate) layer: InboxLayer,
+    /// `None` is the inbox that the configuration names, else a file in the working directory.
+    pub(crate) store: Option<Arc<dyn Inbox>>,
+    /// How many workers the process has.
+    pub(crate) workers: Option<usize>,
 }
 
 /// The source of the manifest.

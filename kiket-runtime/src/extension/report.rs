@@ -2,6 +2,8 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+#[cfg(feature = "inbox")]
+use crate::extension::inbox_report::{LaterReport, ScheduleReport, Schedules};
 use crate::{
     config::Config,
     error::Problem,
@@ -33,6 +35,9 @@ pub struct Report {
     pub notes: Vec<String>,
     /// The handlers, by event and version.
     pub handlers: Vec<HandlerReport>,
+    /// The schedules, by name.
+    #[cfg(feature = "inbox")]
+    pub schedules: Vec<ScheduleReport>,
     /// The problems that do not stop the start.
     pub warnings: Vec<Problem>,
 }
@@ -57,6 +62,9 @@ pub struct HandlerReport {
     pub scopes: Vec<String>,
     /// Whether a delivery that is sent again gets the stored reply.
     pub deduplicated: bool,
+    /// How its deliveries are worked on after they were acknowledged; `None` where it runs before the response.
+    #[cfg(feature = "inbox")]
+    pub later: Option<LaterReport>,
 }
 
 impl Report {
@@ -75,6 +83,8 @@ impl Report {
             settings: config.settings_from.clone(),
             notes: Vec::new(),
             handlers: registry.routes().into_iter().map(HandlerReport::new).collect(),
+            #[cfg(feature = "inbox")]
+            schedules: ScheduleReport::all(registry),
             warnings,
         }
     }
@@ -90,8 +100,22 @@ impl HandlerReport {
             line: route.handler.place.line(),
             timeout: route.timeout,
             scopes: route.handler.scopes.iter().map(ToString::to_string).collect(),
+            #[cfg(not(feature = "inbox"))]
             deduplicated: route.handler.dedupe,
+            #[cfg(feature = "inbox")]
+            deduplicated: route.handler.dedupe || route.handler.later.is_some(),
+            #[cfg(feature = "inbox")]
+            later: route.handler.later.as_ref().map(LaterReport::from),
         }
+    }
+
+    /// Its options as a `later` handler, as text; empty if it runs before the response.
+    fn runs_later(&self) -> String {
+        #[cfg(feature = "inbox")]
+        if let Some(later) = &self.later {
+            return later.to_string();
+        }
+        String::new()
     }
 }
 
@@ -122,6 +146,8 @@ impl fmt::Display for Report {
             writeln!(f, "  note       {note}")?;
         }
         write!(f, "\n{}", Table(&self.handlers))?;
+        #[cfg(feature = "inbox")]
+        write!(f, "{}", Schedules(&self.schedules))?;
         for warning in &self.warnings {
             write!(f, "\nwarning: {warning}")?;
         }
@@ -150,7 +176,11 @@ impl fmt::Display for Table<'_> {
         for handler in self.0 {
             let HandlerReport { event: e, version: v, function: n, file, line, timeout, .. } = handler;
             let timeout = format!("{timeout:?}");
-            writeln!(f, "  {e:event$}  {v:version$}  {n:function$}  {timeout:7}  {file}:{line}")?;
+            let line = format!(
+                "  {e:event$}  {v:version$}  {n:function$}  {timeout:7}  {file}:{line}  {}",
+                handler.runs_later()
+            );
+            writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
     }
@@ -171,8 +201,9 @@ pub(super) fn announce(report: &Report, addresses: &[SocketAddr], metrics: &[Soc
         return stdout()
             .write(format!("\n  kiket {version} listens on {place}\n{metrics}{report}\n").as_bytes());
     }
-    let Report { id, version, manifest, base_url, authentication, settings, notes, handlers, warnings } =
-        report;
+    let Report {
+        id, version, manifest, base_url, authentication, settings, notes, handlers, warnings, ..
+    } = report;
     for handler in handlers {
         tracing::info!(
             event = handler.event,
@@ -181,8 +212,14 @@ pub(super) fn announce(report: &Report, addresses: &[SocketAddr], metrics: &[Soc
             file = handler.file,
             line = handler.line,
             timeout_ms = u64::try_from(handler.timeout.as_millis()).unwrap_or(u64::MAX),
+            runs = Some(handler.runs_later()).filter(|runs| !runs.is_empty()),
             "handler"
         );
+    }
+    #[cfg(feature = "inbox")]
+    for ScheduleReport { name, pattern, zone, handler, .. } in &report.schedules {
+        let HandlerReport { function, file, line, .. } = handler;
+        tracing::info!(schedule = name, times = pattern, zone, handler = function, file, line, "schedule");
     }
     if *authentication == Authentication::Token {
         tracing::warn!("authentication mode `token`: request bodies are not signed");

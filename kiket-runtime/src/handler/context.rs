@@ -35,11 +35,22 @@ use crate::{
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Context(Delivery, Option<Task>);
+pub struct Context(Delivery, Calls);
+
+/// How the calls of a context are made.
+#[derive(Debug, Clone)]
+enum Calls {
+    /// Within the deadline of the delivery, with its runtime token if it has one.
+    OfDelivery,
+    /// Within the deadline of the delivery, with the tokens of the extension.
+    OfWorkspace,
+    /// With the tokens of the extension, for a task that outlives the delivery.
+    Detached(Task),
+}
 
 impl Context {
     pub(crate) fn new(delivery: Delivery) -> Self {
-        Self(delivery, None)
+        Self(delivery, Calls::OfDelivery)
     }
 
     /// The event, like `issue.created`.
@@ -180,8 +191,9 @@ impl Context {
     /// The client of Kiket's API, with the version and the deadline of this delivery.
     pub fn client(&self) -> Client {
         match &self.1 {
-            Some(task) => self.0.detached_client(task.clone()),
-            None => self.0.client(),
+            Calls::OfDelivery => self.0.client(),
+            Calls::OfWorkspace => self.0.workspace_client(),
+            Calls::Detached(task) => self.0.detached_client(task.clone()),
         }
     }
 
@@ -198,7 +210,7 @@ impl Context {
     /// The time until the deadline of the handler; zero once it has passed. A [detached](Self::detached) context has no
     /// deadline: [`Duration::MAX`].
     pub fn remaining(&self) -> Duration {
-        if self.1.is_some() { Duration::MAX } else { self.0.remaining() }
+        if matches!(self.1, Calls::Detached(_)) { Duration::MAX } else { self.0.remaining() }
     }
 
     /// A context for work that outlives its delivery, like a task that goes on after the reply.
@@ -232,7 +244,27 @@ impl Context {
     #[doc(alias = "background")]
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self(self.0.clone(), Some(self.0.services().tasks.begin()))
+        Self(self.0.clone(), Calls::Detached(self.0.services().tasks.begin()))
+    }
+
+    /// A context whose calls have the tokens of the extension, and not the runtime token of the delivery.
+    ///
+    /// A `later` handler may run when the runtime token has expired: its calls then fail with
+    /// [`TokenExpired`](crate::error::ClientErrorKind::TokenExpired), because what the extension may do is not what the delivery may
+    /// do. Where the extension acts in its own name, say so:
+    ///
+    /// ```
+    /// use kiket_runtime::{Context, Result};
+    ///
+    /// async fn on_issue_created(context: Context) -> Result<()> {
+    ///     context.as_workspace().endpoints().log_event("issue.indexed", serde_json::json!({})).await?;
+    ///     Ok(())
+    /// }
+    /// # let _ = on_issue_created;
+    /// ```
+    #[must_use]
+    pub fn as_workspace(&self) -> Self {
+        Self(self.0.clone(), Calls::OfWorkspace)
     }
 }
 

@@ -12,6 +12,8 @@ use crate::{
     },
     types::{Scope, setters},
 };
+#[cfg(feature = "inbox")]
+use crate::{handler::later::Later, types::schedule::ScheduleTimes};
 
 /// A handler with its options, declared without the attribute.
 ///
@@ -44,6 +46,15 @@ pub struct Handler {
     pub(crate) scopes: Cow<'static, [Scope]>,
     pub(crate) dedupe: bool,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
+    /// Present where its deliveries are acknowledged first.
+    #[cfg(feature = "inbox")]
+    pub(crate) later: Option<Later>,
+    /// Present where it runs at times, and not at deliveries.
+    #[cfg(feature = "inbox")]
+    pub(crate) schedule: Option<ScheduleTimes>,
+    /// Whether the function returns more than `()`, where the attribute has not judged that.
+    #[cfg(feature = "inbox")]
+    pub(crate) has_reply: bool,
 }
 
 /// Prepares the extractors of a handler, and leaves it ready to run.
@@ -66,6 +77,12 @@ impl Handler {
             scopes: Cow::Borrowed(&[]),
             dedupe: true,
             middleware: Vec::new(),
+            #[cfg(feature = "inbox")]
+            later: None,
+            #[cfg(feature = "inbox")]
+            schedule: None,
+            #[cfg(feature = "inbox")]
+            has_reply: F::HAS_REPLY,
         };
         let (name, number) = (event.parse(), version.parse());
         if let Err(error) = &name {
@@ -95,6 +112,31 @@ impl Handler {
         dedupe(dedupe: bool) => |handler| handler.dedupe = dedupe;
         /// Adds [middleware](Middleware) around the handler, inside that of the extension. The first one added is the outermost.
         middleware(middleware: impl Middleware) => |handler| handler.middleware.push(Arc::new(middleware));
+    }
+
+    /// Stores deliveries durably, acknowledges them with 202, and runs the handler afterwards, with retries of its own. The
+    /// function returns `()` or a `Result<(), E>`, for the response was sent before.
+    #[cfg(feature = "inbox")]
+    pub fn later(mut self, later: Later) -> Self {
+        if self.has_reply {
+            self.problem(
+                ProblemId::LaterReply,
+                format!(
+                    "`{}` is a `later` handler and returns a reply, which has no receiver",
+                    self.function
+                ),
+                "return `()`, or a `Result<(), E>`: Kiket has its response before the handler runs",
+            );
+        }
+        if !later.has_valid_lane() {
+            self.problem(
+                ProblemId::LaterLane,
+                format!("`{}` is not a lane", later.lane.as_deref().unwrap_or_default()),
+                "a lane is a path in the body: one to eight keys of letters, digits, `_` and `-` joined by dots, like `issue.id`",
+            );
+        }
+        self.later = Some(later);
+        self
     }
 
     /// The scopes that a delivery needs, else its response is 403. They need a mode of

@@ -134,12 +134,20 @@ pub(super) use {deref, early};
 pub struct Requirements {
     pub(crate) states: Vec<(TypeId, &'static str)>,
     pub(crate) secrets: Vec<&'static str>,
+    /// Whether there has to be a transaction.
+    pub(crate) transaction: bool,
 }
 
 impl Requirements {
     /// Requires a value of type `T`, given to the builder with `state`.
     pub fn state<T: Send + Sync + 'static>(&mut self) {
         self.states.push((TypeId::of::<T>(), std::any::type_name::<T>()));
+    }
+
+    /// Requires a transaction of the database that has the deduplication store or the inbox.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn transaction(&mut self) {
+        self.transaction = true;
     }
 
     /// Requires the secret `key`, from the environment or in every delivery.

@@ -33,6 +33,10 @@ pub fn spawnable<'d>(future: impl Future<Output = HandlerOutcome> + Send + 'd) -
     note = "a handler is an `async fn` of up to eight extractors that own their values; its future is `Send`"
 )]
 pub trait AsyncHandler<Extractors>: sealed::Sealed<Extractors> + Clone + Send + Sync + 'static {
+    /// Whether the function returns more than `()`.
+    #[doc(hidden)]
+    const HAS_REPLY: bool;
+
     /// Names what the extractors require.
     #[doc(hidden)]
     fn requirements(requirements: &mut Requirements);
@@ -61,6 +65,8 @@ macro_rules! async_handler {
             A: Future<Output: IntoReply> + Send,
             $($extractor: for<'d> FromDelivery<'d> + Send + 'static,)*
         {
+            const HAS_REPLY: bool = <A::Output as IntoReply>::HAS_VALUE;
+
             fn requirements(requirements: &mut Requirements) {
                 $($extractor::requirements(requirements);)*
             }

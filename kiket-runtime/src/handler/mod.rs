@@ -4,15 +4,23 @@ mod context;
 mod declaration;
 mod extract;
 mod function;
+#[cfg(feature = "inbox")]
+pub(crate) mod later;
 mod middleware;
 mod payload;
 mod registration;
 mod registry;
 mod reply;
+#[cfg(feature = "inbox")]
+mod schedule;
 mod secret;
 mod state;
 
+#[cfg(feature = "inbox")]
+pub use self::later::Later;
 pub(crate) use self::registry::{Registry, Route};
+#[cfg(feature = "inbox")]
+pub(crate) use self::schedule::Schedule;
 pub use self::{
     context::Context,
     declaration::Handler,

@@ -1,5 +1,7 @@
 //! Registrations: what `#[kiket::webhook]` adds to the list of all handlers of a program.
 
+#[cfg(feature = "inbox")]
+use std::mem;
 use std::{borrow::Cow, panic::Location};
 
 use crate::{
@@ -8,6 +10,8 @@ use crate::{
     handler::{declaration::Handler, extract::Requirements, function::HandlerFuture},
     types::{EventName, EventVersion, Scope, Timeout},
 };
+#[cfg(feature = "inbox")]
+use crate::{handler::later::Later, types::schedule::ScheduleTimes};
 
 /// An entry in the list of all handlers of a program.
 ///
@@ -26,6 +30,10 @@ pub struct Registration {
     pub(crate) scopes: &'static [Scope],
     pub(crate) dedupe: bool,
     pub(crate) middleware: fn(Handler) -> Handler,
+    #[cfg(feature = "inbox")]
+    pub(crate) later: Option<Later>,
+    #[cfg(feature = "inbox")]
+    pub(crate) schedule: Option<ScheduleTimes>,
 }
 
 inventory::collect!(Registration);
@@ -52,6 +60,10 @@ impl Registration {
             scopes: &[],
             dedupe: true,
             middleware: |handler| handler,
+            #[cfg(feature = "inbox")]
+            later: None,
+            #[cfg(feature = "inbox")]
+            schedule: None,
         }
     }
 
@@ -83,6 +95,23 @@ impl Registration {
         self
     }
 
+    /// Defers the work.
+    #[cfg(feature = "inbox")]
+    #[must_use]
+    pub const fn later(mut self, later: Later) -> Self {
+        // No destructor runs when the program is compiled.
+        mem::forget(mem::replace(&mut self.later, Some(later)));
+        self
+    }
+
+    /// Runs the function at times, and not at deliveries. It is registered as [`later`](Self::later), too.
+    #[cfg(feature = "inbox")]
+    #[must_use]
+    pub const fn schedule(mut self, times: ScheduleTimes) -> Self {
+        self.schedule = Some(times);
+        self
+    }
+
     /// The crate that the function is written in.
     pub(crate) fn crate_name(&self) -> &'static str {
         self.function.split("::").next().unwrap_or(self.function)
@@ -105,6 +134,12 @@ impl From<&Registration> for Handler {
             scopes: Cow::Borrowed(registration.scopes),
             dedupe: registration.dedupe,
             middleware: Vec::new(),
+            #[cfg(feature = "inbox")]
+            later: registration.later.clone(),
+            #[cfg(feature = "inbox")]
+            schedule: registration.schedule,
+            #[cfg(feature = "inbox")]
+            has_reply: false,
         })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+#[cfg(feature = "inbox")]
+use crate::handler::schedule::Schedule;
 use crate::{
     delivery::HandlerKey,
     error::{Place, Problem, ProblemId},
@@ -14,6 +16,9 @@ use crate::{
 pub(crate) struct Registry {
     /// A sorted map, because few names are compared faster than one is hashed.
     by_event: BTreeMap<Box<str>, Vec<Arc<Route>>>,
+    /// By name.
+    #[cfg(feature = "inbox")]
+    schedules: Vec<Schedule>,
 }
 
 /// A handler as deliveries find it.
@@ -39,19 +44,37 @@ impl Registry {
         timeout: impl Fn(&HandlerKey) -> Duration,
     ) -> Result<Self, Vec<Problem>> {
         let mut by_event = BTreeMap::<Box<str>, Vec<Arc<Route>>>::new();
+        #[cfg(feature = "inbox")]
+        let mut schedules = Vec::<Schedule>::new();
         let mut problems = Vec::new();
         for mut handler in handlers {
             let Some(key) = handler.key.take() else { continue };
+            #[cfg(feature = "inbox")]
+            if let Some(times) = handler.schedule {
+                match schedules.iter().find(|schedule| schedule.route.key.event == key.event) {
+                    Some(other) => problems.push(taken(&key, &handler, &other.route.handler)),
+                    None => match Schedule::new(route(key, handler, middleware, &timeout), times) {
+                        Ok(schedule) => schedules.push(schedule),
+                        Err(problem) => problems.push(problem),
+                    },
+                }
+                continue;
+            }
             let routes = by_event.entry(key.event.as_str().into()).or_default();
             if let Some(other) = routes.iter().find(|route| route.key.version == key.version) {
                 problems.push(taken(&key, &handler, &other.handler));
                 continue;
             }
-            handler.middleware.splice(..0, middleware.iter().cloned());
-            let timeout = Timeout::from(handler.timeout.unwrap_or_else(|| timeout(&key))).duration();
-            routes.push(Arc::new(Route { key: Arc::new(key), timeout, handler, metrics: None }));
+            routes.push(Arc::new(route(key, handler, middleware, &timeout)));
         }
-        if problems.is_empty() { Ok(Self { by_event }) } else { Err(problems) }
+        #[cfg(feature = "inbox")]
+        schedules.sort_by(|one, other| one.route.key.event.cmp(&other.route.key.event));
+        let registry = Self {
+            by_event,
+            #[cfg(feature = "inbox")]
+            schedules,
+        };
+        if problems.is_empty() { Ok(registry) } else { Err(problems) }
     }
 
     /// Counts the deliveries of every handler from now on.
@@ -59,11 +82,23 @@ impl Registry {
         for route in self.by_event.values_mut().flatten().filter_map(Arc::get_mut) {
             route.metrics = Some(Box::default());
         }
+        #[cfg(feature = "inbox")]
+        for schedule in &mut self.schedules {
+            if let Some(route) = Arc::get_mut(&mut schedule.route) {
+                route.metrics = Some(Box::default());
+            }
+        }
     }
 
     /// The handler of `event` in `version`.
     pub(crate) fn find(&self, event: &str, version: VersionKey) -> Option<&Arc<Route>> {
         self.by_event.get(event)?.iter().find(|route| route.key.version.key() == version)
+    }
+
+    /// The schedules, by name. No delivery finds them.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn schedules(&self) -> &[Schedule] {
+        &self.schedules
     }
 
     /// All routes, by event and then by version.
@@ -74,7 +109,33 @@ impl Registry {
     }
 }
 
+/// The route of a handler; `middleware` and `timeout` are those of the extension.
+fn route(
+    key: HandlerKey,
+    mut handler: Handler,
+    middleware: &[Arc<dyn Middleware>],
+    timeout: &impl Fn(&HandlerKey) -> Duration,
+) -> Route {
+    handler.middleware.splice(..0, middleware.iter().cloned());
+    #[cfg(feature = "inbox")]
+    {
+        handler.dedupe &= handler.later.is_none(); // the inbox knows what it accepted before
+    }
+    let timeout = Timeout::from(handler.timeout.unwrap_or_else(|| timeout(&key))).duration();
+    Route { key: Arc::new(key), timeout, handler, metrics: None }
+}
+
 fn taken(key: &HandlerKey, handler: &Handler, other: &Handler) -> Problem {
+    #[cfg(feature = "inbox")]
+    if let Some(name) = key.event.schedule() {
+        let what = format!("`{}` and `{}` are both the schedule `{name}`", handler.function, other.function);
+        return Problem::new(ProblemId::DuplicateSchedule, what).at(Place::from(handler.place)).mend(
+            format!(
+                "give one of them another name, like `name = \"{name}-2\"`; the other is at {}",
+                other.place
+            ),
+        );
+    }
     Problem::new(
         ProblemId::DuplicateHandler,
         format!(

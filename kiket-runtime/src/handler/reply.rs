@@ -105,6 +105,10 @@ pub struct Json<T>(pub T);
     note = "a type of your own goes into `Json(…)`, and it needs `serde::Serialize`"
 )]
 pub trait IntoReply {
+    /// Whether the value is part of the response: `later` handlers have none that could be.
+    #[doc(hidden)]
+    const HAS_VALUE: bool = true;
+
     /// Converts the value into a reply.
     ///
     /// # Errors
@@ -120,6 +124,8 @@ impl IntoReply for Reply {
 }
 
 impl IntoReply for () {
+    const HAS_VALUE: bool = false;
+
     fn into_reply(self) -> Result<Reply> {
         Ok(Reply::ok())
     }
@@ -161,6 +167,8 @@ impl<T: IntoReply> IntoReply for (StatusCode, T) {
 struct NotSuccessful(StatusCode);
 
 impl<T: IntoReply, E: IntoHandlerError> IntoReply for Result<T, E> {
+    const HAS_VALUE: bool = T::HAS_VALUE;
+
     fn into_reply(self) -> Result<Reply> {
         self.map_err(E::into_handler_error)?.into_reply()
     }

@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{
     error::{Problem, ProblemId, StartupError},
+    metrics::traces::traced,
     pipeline::Pipeline,
     telemetry::flush_output,
-    traces::traced,
 };
 
 /// A server that listens, and serves once [`run`](Self::run) is called.

@@ -24,6 +24,7 @@ pub struct DeclaredEvent {
     version: Option<EventVersion>,
     timeout: Option<Duration>,
     action: bool,
+    required: bool,
     place: Place,
 }
 
@@ -46,6 +47,11 @@ impl DeclaredEvent {
     /// Whether it is an action of `setup` or a command, which an author declares apart from the events.
     pub fn is_action(&self) -> bool {
         self.action
+    }
+
+    /// Whether the hook is `required: true`: Kiket waits for its response, and acts on it.
+    pub fn is_required(&self) -> bool {
+        self.required
     }
 
     /// The place of the declaration.
@@ -165,7 +171,12 @@ impl Collected {
             if let Some(endpoint) = map.entry("endpoint").filter(|endpoint| !endpoint.value.is_nothing()) {
                 self.endpoint(&name, endpoint, report);
             }
-            self.add(name, version, timeout, spot(entry), report);
+            let required = map.get("required").and_then(Node::as_written);
+            let required = required.is_some_and(|text| text.eq_ignore_ascii_case("true"));
+            self.add(name.clone(), version.clone(), timeout, spot(entry), report);
+            for event in self.in_order.iter_mut().filter(|event| event.name == name) {
+                event.required |= required && (version.is_none() || event.version == version);
+            }
         }
     }
 
@@ -245,7 +256,14 @@ impl Collected {
             }
         }
         positions.push(self.in_order.len());
-        self.in_order.push(DeclaredEvent { name, version, timeout, action: false, place: report.place(at) });
+        self.in_order.push(DeclaredEvent {
+            name,
+            version,
+            timeout,
+            action: false,
+            required: false,
+            place: report.place(at),
+        });
     }
 
     fn check_timeout(&mut self, name: &EventName, timeout: Duration, at: Mark, report: &mut Report<'_>) {
@@ -315,6 +333,19 @@ mod tests {
         error::Problem,
         manifest::tests::{manifest, problems},
     };
+
+    #[test]
+    fn a_hook_may_be_required() {
+        let text = "hooks:\n  - { event: a.b, version: v1, required: true }\n  - { event: a.b, version: v2 }\n  - { event: c.d, required: false }\n";
+        let required = |text: &str| -> Vec<_> {
+            manifest(text).events().iter().map(DeclaredEvent::is_required).collect()
+        };
+        assert_eq!(required(text), [true, false, false]);
+        assert_eq!(
+            required(&format!("{text}  - {{ event: a.b, required: \"True\" }}\n")),
+            [true, true, false]
+        );
+    }
 
     #[test]
     fn events_are_read_from_each_of_their_places() {

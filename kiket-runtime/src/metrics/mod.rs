@@ -4,6 +4,7 @@ mod calls;
 mod counters;
 mod deliveries;
 mod text;
+pub(crate) mod traces;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

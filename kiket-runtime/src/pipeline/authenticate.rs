@@ -15,9 +15,11 @@ use crate::{
     },
     delivery::{Envelope, Request, without_mark},
     error::{Rejection, SignatureError, TokenError},
-    metrics::Metrics,
+    metrics::{
+        Metrics,
+        traces::{self, traced},
+    },
     store::{BeginOutcome, DedupeStore, KeySpace, LeaseState, StoreError, StoredReply},
-    traces::{self, traced},
     types::{Authentication, Clock, Secret, VERSION_HEADER, hex, sha256_of_parts, unless},
 };
 

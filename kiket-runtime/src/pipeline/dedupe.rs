@@ -5,6 +5,8 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{outcome::Stop, response::Response};
+#[cfg(feature = "postgres")]
+use crate::transaction::{Held, Owner};
 use crate::{
     dedupe::{MemoryStore, Name},
     delivery::Delivery,
@@ -74,7 +76,7 @@ impl Deduplicator {
         }
     }
 
-    async fn claim(&self, delivery: &Delivery) -> Result<Claim<'_>, Stop> {
+    async fn claim(&self, delivery: &Delivery, route: &Route) -> Result<Claim<'_>, Stop> {
         let key = delivery.services().keys.key(|text| delivery.write_work_key(text));
         let lease = delivery.remaining() + BEYOND_DEADLINE;
         let (begun, place) = match &self.store {
@@ -94,6 +96,7 @@ impl Deduplicator {
             Ok(BeginOutcome::Leased(token)) => {
                 let (delivery, guards) = (delivery.clone(), delivery.event().as_str().starts_with(GUARDS));
                 let retention = self.retention.duration();
+                hold(route, &delivery, &place, token, retention);
                 Ok(Claim(Some(LeaseGuard { place, retention, token, counted, delivery, guards })))
             }
             Ok(BeginOutcome::Done(stored)) => {
@@ -132,13 +135,24 @@ pub(super) async fn claim<'d>(
     route: &Route,
 ) -> Result<Claim<'d>, Stop> {
     match deduplicator {
-        Some(deduplicator) if route.handler.dedupe => deduplicator.claim(delivery).await,
+        Some(deduplicator) if route.handler.dedupe => deduplicator.claim(delivery, route).await,
         _ => Ok(Claim::none()),
     }
 }
 
-/// What is left to be awaited until a claim is settled.
-type Settling<'c> = Pin<Box<dyn Future<Output = ()> + Send + 'c>>;
+/// Gives the delivery a transaction that ends with its stored reply, if its handler takes one.
+#[cfg(feature = "postgres")]
+fn hold(route: &Route, delivery: &Delivery, place: &Place<'_>, token: LeaseToken, retention: Duration) {
+    if let (Place::Configured(_, key), true) = (place, route.handler.requirements.transaction) {
+        Held::insert(delivery, Owner::Reply { key: key.clone(), token, retention });
+    }
+}
+
+#[cfg(not(feature = "postgres"))]
+fn hold(_: &Route, _: &Delivery, _: &Place<'_>, _: LeaseToken, _: Duration) {}
+
+/// What is left to be awaited until a claim is settled. It ends with a rejection if the effects of the handler were rolled back.
+type Settling<'c> = Pin<Box<dyn Future<Output = Option<Rejection>> + Send + 'c>>;
 
 impl<'c> Claim<'c> {
     /// The claim of a delivery that is not deduplicated.
@@ -148,7 +162,9 @@ impl<'c> Claim<'c> {
 
     /// Stores a final response for later attempts; else releases the lease, so that the next attempt runs. The steps of a store
     /// that may wait are left to be awaited, boxed, so that no delivery without one takes their memory.
-    pub(super) fn settle(self, response: &Response) -> Option<Settling<'c>> {
+    ///
+    /// A transaction of the handler is committed with the response if the handler has `succeeded`, and rolled back otherwise.
+    pub(super) fn settle(self, response: &Response, succeeded: bool) -> Option<Settling<'c>> {
         let LeaseGuard { place, retention, token, counted, delivery, guards } = self.0?;
         let reply = response.is_final().then(|| {
             let reply = StoredReply::new(response.status, response.body.clone());
@@ -164,13 +180,55 @@ impl<'c> Claim<'c> {
                 None
             }
             (Place::Configured(store, key), Some(reply)) => Some(Box::pin(async move {
-                committed(counted, in_lease(store.commit(&key, &token, &reply, retention)).await);
+                match transacted(&delivery, Some(&reply).filter(|_| succeeded)).await {
+                    None => {
+                        committed(counted, in_lease(store.commit(&key, &token, &reply, retention)).await);
+                        None
+                    }
+                    Some(Ok(state)) => {
+                        committed(counted, Ok(state));
+                        (state == LeaseState::Lost).then(|| Rejection::still_running(Duration::ZERO))
+                    }
+                    Some(Err(error)) => {
+                        committed(counted, Err(error));
+                        released(counted, in_lease(store.release(&key, &token)).await);
+                        Some(Rejection::STORE_DOWN)
+                    }
+                }
             })),
             (Place::Configured(store, key), None) => Some(Box::pin(async move {
+                transacted(&delivery, None).await;
                 released(counted, in_lease(store.release(&key, &token)).await);
+                None
             })),
         }
     }
+}
+
+/// Commits the transaction of the handler with the reply, or rolls it back without one. `None` if it has none.
+#[cfg(feature = "postgres")]
+async fn transacted(
+    delivery: &Delivery,
+    reply: Option<&StoredReply>,
+) -> Option<Result<LeaseState, StoreError>> {
+    let held = delivery.get::<Held>()?;
+    match reply {
+        Some(reply) => {
+            let committing =
+                within(Box::pin(held.commit_reply(reply)), Instant::now() + BEYOND_DEADLINE).await;
+            committing
+                .unwrap_or_else(|| Some(Err(StoreError::new("the transaction is not committed in time"))))
+        }
+        None => {
+            within(Box::pin(held.roll_back()), Instant::now() + BEYOND_DEADLINE).await;
+            None
+        }
+    }
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn transacted(_: &Delivery, _: Option<&StoredReply>) -> Option<Result<LeaseState, StoreError>> {
+    None
 }
 
 fn committed(counted: &StoreCounts, committed: Result<LeaseState, StoreError>) {

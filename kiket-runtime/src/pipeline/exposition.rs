@@ -1,7 +1,10 @@
 //! Everything that is counted, as one page for Prometheus.
 
 use super::Pipeline;
-use crate::{metrics::Page, telemetry::dropped_lines, traces::traced};
+use crate::{
+    metrics::{Page, traces::traced},
+    telemetry::dropped_lines,
+};
 
 impl Pipeline {
     /// The metrics in the text format of Prometheus.

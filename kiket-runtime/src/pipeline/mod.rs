@@ -35,7 +35,7 @@ use self::{
     completion::to_completion,
     decode::decode,
     dedupe::{Claim, claim},
-    outcome::Outcome,
+    outcome::{Outcome, Stop},
     respond::{Ended, Refusal},
     route::{Accepted, route},
     run::run,
@@ -44,8 +44,7 @@ use crate::{
     auth::Authentic,
     delivery::{Delivery, Request, Services},
     handler::{Registry, Route},
-    metrics::Metrics,
-    traces::traced,
+    metrics::{Metrics, traces::traced},
     types::{EventVersion, caught, caught_to_end},
 };
 
@@ -98,16 +97,22 @@ impl Pipeline {
         let Accepted { delivery, route, arrived, event_in_path, permit } = accepted;
         let mut claim = Claim::none();
         let outcome = self.attempt(&delivery, &route, event_in_path, &mut claim).await;
-        let ended = self.responder.respond(&delivery, outcome);
-        // The delivery is done: nothing of what follows may change its response.
-        let settled = match caught(|| claim.settle(&ended.response)) {
+        let mut ended = self.responder.respond(&delivery, outcome);
+        let settled = match caught(|| claim.settle(&ended.response, ended.stop.is_none())) {
             Ok(Some(settling)) => caught_to_end(settling).await,
-            settled => settled.map(|_| ()),
+            settled => settled.map(|_| None),
         };
+        // The delivery is done: nothing of what follows may change its response.
         let _ = caught(|| {
-            if let Err(text) = settled {
-                let error = self.responder.redactor.redact(text);
-                tracing::error!(error, "the deduplication store panicked: the reply may not be stored");
+            match settled {
+                Ok(None) => {}
+                Ok(Some(rejection)) => {
+                    ended = self.responder.respond(&delivery, Err(Stop::rejected(rejection)));
+                }
+                Err(text) => {
+                    let error = self.responder.redactor.redact(text);
+                    tracing::error!(error, "the deduplication store panicked: the reply may not be stored");
+                }
             }
             self.recorder.record(&route, &ended, arrived.elapsed());
         });

@@ -6,9 +6,8 @@ use super::{outcome::Stop, respond::Ended};
 use crate::{
     error::Rejection,
     handler::Route,
-    metrics::OK,
+    metrics::{OK, traces::traced},
     telemetry::{Telemetry, TelemetryEvent},
-    traces::traced,
     types::{Clock, milliseconds},
 };
 

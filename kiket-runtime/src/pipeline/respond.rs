@@ -9,8 +9,10 @@ use super::{
 use crate::{
     delivery::{Delivery, Envelope, JsonText, Request, unsigned_id},
     error::Rejection,
-    metrics::Metrics,
-    traces::{self, traced},
+    metrics::{
+        Metrics,
+        traces::{self, traced},
+    },
     types::{LONGEST_ID, LONGEST_TEXT, Redactor, shortened},
 };
 

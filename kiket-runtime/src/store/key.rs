@@ -32,6 +32,11 @@ impl DedupeKey {
         KeySpace::new(None, Some(extension)).key(|text| text.push_str(delivery))
     }
 
+    /// A key that a store kept: [`as_str`](Self::as_str) of another one.
+    pub fn restored(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// The key as a text of `A-Z`, `a-z`, `0-9`, `.`, `_`, `:`, `-`, `#` and one `/`.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -63,6 +68,12 @@ impl KeySpace {
         write(&mut text);
         shorten(&mut text, self.prefix.len());
         DedupeKey(text)
+    }
+
+    /// What all keys begin with, as the name of the space: the extension, after its namespace.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn name(&self) -> &str {
+        self.prefix.trim_end_matches('/')
     }
 
     /// What distinguishes a delivery outside of the store, for idempotency keys.

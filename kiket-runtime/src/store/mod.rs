@@ -1,12 +1,14 @@
-//! The trait of deduplication stores, and its values: keys, leases, stored replies.
+//! The traits of deduplication stores and of inboxes, and their values: keys, leases, stored replies, rows.
 
 mod error;
+#[cfg(feature = "inbox")]
+pub(crate) mod inbox;
 mod key;
 mod lease;
 mod reply;
 mod retention;
 
-use std::{pin::Pin, time::Duration};
+use std::{any::Any, pin::Pin, sync::Arc, time::Duration};
 
 pub(crate) use self::key::KeySpace;
 pub use self::{
@@ -68,6 +70,12 @@ pub trait DedupeStore: Send + Sync + 'static {
         true
     }
 
+    /// The transactions of handlers, in the database of the store.
+    #[doc(hidden)]
+    fn transactions(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
+
     /// Whether the store can be used. kiket calls it at the start.
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
@@ -104,7 +112,7 @@ pub enum LeaseState {
 }
 
 /// The longest duration that a store gets: ten years, so that no time overflows.
-const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
+pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 /// A duration as stores count it.
 pub(crate) fn countable(duration: Duration) -> Duration {

@@ -18,7 +18,7 @@ use tracing_subscriber::{
     registry::{LookupSpan, SpanRef},
 };
 
-use crate::{traces::traced, types::rfc3339};
+use crate::{metrics::traces::traced, types::rfc3339};
 
 /// A line for each event: `timestamp`, `level`, `message` and its fields; `span` with the fields of its span, and `spans`
 /// with those of all spans around it where there are several, the outermost first. Each line is passed to a function.

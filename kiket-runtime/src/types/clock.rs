@@ -53,6 +53,12 @@ impl Clock {
         }
     }
 
+    /// The time of a fixed clock; `None` where the time is the system's.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn virtual_now(&self) -> Option<SystemTime> {
+        self.fixed.is_some().then(|| self.now())
+    }
+
     /// Whole seconds since 1970-01-01 00:00 UTC; 0 before that.
     pub fn unix_seconds(&self) -> u64 {
         match &self.fixed {

@@ -137,6 +137,10 @@ const EVENT_NAME_BYTES: usize = 128;
 /// The most segments of an event name (wire contract, event-grammar).
 const EVENT_NAME_SEGMENTS: usize = 8;
 
+/// What the events of schedules begin with.
+#[cfg(feature = "inbox")]
+const SCHEDULE: &str = "schedule:";
+
 impl EventName {
     /// A name known when the program is compiled.
     ///
@@ -152,6 +156,23 @@ impl EventName {
             "an event name is one to eight segments of letters, digits, `_` and `-` joined by dots, at most 128 bytes, like \"issue.created\""
         );
         Self(Cow::Borrowed(name))
+    }
+
+    /// The event of a schedule, `schedule:NAME`, which no delivery can name.
+    #[cfg(feature = "inbox")]
+    #[track_caller]
+    pub(crate) const fn of_schedule(text: &'static str) -> Self {
+        assert!(
+            text.len() > SCHEDULE.len() && Self::is_valid(text.split_at(SCHEDULE.len()).1),
+            "the name of a schedule is one to eight words of letters, digits, `_` and `-` joined by dots"
+        );
+        Self(Cow::Borrowed(text))
+    }
+
+    /// The name of the schedule that it is the event of.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn schedule(&self) -> Option<&str> {
+        self.as_str().strip_prefix(SCHEDULE)
     }
 
     /// The name as it is written.

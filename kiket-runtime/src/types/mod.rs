@@ -15,6 +15,8 @@ mod key;
 mod listen_address;
 mod panic;
 mod redact;
+#[cfg(feature = "inbox")]
+pub(crate) mod schedule;
 mod scope;
 mod secret;
 mod setters;

@@ -8,37 +8,39 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use deadpool_postgres::PoolError;
 use deadpool_postgres::{
-    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
 };
+use futures_util::future::{join_all, join3};
 use tokio::io::AsyncReadExt as _;
 use tokio_postgres::{
-    Config, NoTls, Row,
+    Config, NoTls, Row, Statement,
     config::{Host, SslMode},
     types::{ToSql, Type},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::purpose::Purpose;
 use crate::{client::install_tls_provider, dedupe::timeout::OPERATION};
 
 /// The timeout of connecting.
 pub(super) const CONNECT: Duration = Duration::from_secs(2);
-/// The size of the pool: more connections than such small statements make busy.
-const CONNECTIONS: usize = 8;
 /// The greatest age of a connection: after a failover, an old one may lead to a server that takes no part any more.
 const OLDEST: Duration = Duration::from_secs(300);
-/// The SQL that creates the table.
-pub(super) const TABLE: &str = include_str!("table.sql");
 
-/// `kiket de`, as two numbers: one process at a time creates the table.
+/// `kiket de`, as two numbers: one process at a time creates the tables.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1802070891, 1948280165)";
 
 /// The pool of connections.
 #[derive(Clone)]
-pub(super) struct Connections {
+pub(crate) struct Connections {
     pool: Pool,
-    tls: Option<MakeRustlsConnect>,
+    pub(super) tls: Option<MakeRustlsConnect>,
+    /// For connections outside of the pool.
+    pub(super) config: Arc<Config>,
     sessions: Arc<Sessions>,
+    purpose: &'static Purpose,
 }
 
 /// Whether connections have sessions of their own, whose prepared statements save half of the server's work. Behind a pooler
@@ -76,10 +78,19 @@ async fn process_id(client: &ClientWrapper) -> Option<i32> {
     Some(i32::from_be_bytes(*request.get(8..)?.first_chunk()?))
 }
 
-pub(super) type Values<'v> = &'v [(&'v (dyn ToSql + Sync), Type)];
+/// The values of a statement, with their types.
+pub(crate) type Values<'v> = &'v [(&'v (dyn ToSql + Sync), Type)];
+
+/// A statement of a transaction.
+pub(crate) type Step<'v> = (&'v str, Values<'v>);
 
 impl Connections {
-    pub(super) fn new(config: Config) -> Result<Self, impl std::error::Error> {
+    pub(crate) fn new(
+        config: Config,
+        purpose: &'static Purpose,
+        most: usize,
+    ) -> Result<Self, impl std::error::Error> {
+        let shared = Arc::new(config.clone());
         let recycled = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let tls = uses_tls(&config).then(tls);
         let manager = match tls.clone() {
@@ -89,7 +100,7 @@ impl Connections {
         let sessions = Arc::<Sessions>::default();
         let looking = Arc::clone(&sessions);
         let pool = Pool::builder(manager)
-            .max_size(CONNECTIONS)
+            .max_size(most)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(OPERATION))
             .create_timeout(Some(CONNECT))
@@ -100,33 +111,48 @@ impl Connections {
             }))
             .pre_recycle(Hook::sync_fn(|_, metrics| recent(metrics.age())))
             .build();
-        pool.map(|pool| Self { pool, tls, sessions })
+        pool.map(|pool| Self { pool, tls, config: shared, sessions, purpose })
     }
 
-    async fn lend(&self) -> Result<Lent, PoolError> {
+    pub(super) async fn lend(&self) -> Result<Lent, PoolError> {
         Ok(Lent { client: Some(self.pool.get().await?), connections: self.clone() })
     }
 
-    pub(super) async fn one(&self, statement: &str, values: Values<'_>) -> Result<Row, PoolError> {
+    pub(crate) async fn one(&self, statement: &str, values: Values<'_>) -> Result<Row, PoolError> {
         let mut lent = self.lend().await?;
         let row = lent.one(statement, values).await;
         lent.give_back();
         row
     }
 
-    pub(super) async fn execute(&self, statement: &str, values: Values<'_>) -> Result<u64, PoolError> {
+    pub(crate) async fn all(&self, statement: &str, values: Values<'_>) -> Result<Vec<Row>, PoolError> {
+        let mut lent = self.lend().await?;
+        let rows = lent.all(statement, values).await;
+        lent.give_back();
+        rows
+    }
+
+    /// Runs statements as one transaction, in one round trip. The rows are in their order.
+    pub(crate) async fn together(&self, steps: &[Step<'_>]) -> Result<Vec<Vec<Row>>, PoolError> {
+        let mut lent = self.lend().await?;
+        let rows = lent.together(steps).await;
+        lent.give_back();
+        rows
+    }
+
+    pub(crate) async fn execute(&self, statement: &str, values: Values<'_>) -> Result<u64, PoolError> {
         let mut lent = self.lend().await?;
         let rows = lent.execute(statement, values).await;
         lent.give_back();
         rows
     }
 
-    pub(super) async fn create_table(&self) -> Result<(), PoolError> {
+    pub(crate) async fn create_tables(&self) -> Result<(), PoolError> {
         let mut lent = self.lend().await?;
         let made = async {
             let transaction = lent.client()?.transaction().await?;
             transaction.batch_execute(LOCK).await?;
-            transaction.batch_execute(TABLE).await?;
+            transaction.batch_execute(self.purpose.schema).await?;
             Ok(transaction.commit().await?)
         };
         let made = made.await;
@@ -134,26 +160,37 @@ impl Connections {
         made
     }
 
+    /// Whether connections are seen to have sessions of their own, after one was made.
+    #[cfg(feature = "inbox")]
+    pub(super) async fn look_for_sessions(&self) -> Result<bool, PoolError> {
+        self.lend().await?.give_back();
+        Ok(self.sessions.are_own())
+    }
+
     #[cfg(feature = "internals")]
-    pub(super) fn have_sessions(&self) -> bool {
+    pub(crate) fn have_sessions(&self) -> bool {
         self.sessions.are_own()
     }
 
-    pub(super) fn close_idle(&self) {
+    pub(crate) fn close_idle(&self) {
         self.pool.retain(|_, _| false);
     }
 }
 
 /// A connection in use. If its operation is dropped, at its timeout, it is closed: another operation would wait for the
 /// response of that one. The server is asked to cancel the statement, so that none outlives its caller for long.
-struct Lent {
+pub(super) struct Lent {
     client: Option<Object>,
     connections: Connections,
 }
 
 impl Lent {
-    fn client(&mut self) -> Result<&mut Object, PoolError> {
+    pub(super) fn client(&mut self) -> Result<&mut Object, PoolError> {
         self.client.as_mut().ok_or(PoolError::Closed)
+    }
+
+    pub(super) fn shared(&self) -> Result<&Object, PoolError> {
+        self.client.as_ref().ok_or(PoolError::Closed)
     }
 
     async fn one(&mut self, statement: &str, values: Values<'_>) -> Result<Row, PoolError> {
@@ -164,6 +201,34 @@ impl Lent {
         let statement = client.prepare_cached(statement).await?;
         let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
         Ok(client.query_one(&statement, &values).await?)
+    }
+
+    async fn all(&mut self, statement: &str, values: Values<'_>) -> Result<Vec<Row>, PoolError> {
+        let sessions = self.connections.sessions.are_own();
+        let client = self.client()?;
+        let prepared = prepared(client, sessions, statement, values).await?;
+        Ok(rows(client, statement, prepared, values).await?)
+    }
+
+    /// The commit of a transaction that has failed rolls it back, so that the connection can be used again.
+    async fn together(&mut self, steps: &[Step<'_>]) -> Result<Vec<Vec<Row>>, PoolError> {
+        let sessions = self.connections.sessions.are_own();
+        let client = self.client()?;
+        let mut running = Vec::with_capacity(steps.len());
+        for (statement, values) in steps {
+            running.push((*statement, prepared(client, sessions, statement, values).await?, *values));
+        }
+        let client = &*client;
+        let running = running
+            .into_iter()
+            .map(|(statement, prepared, values)| rows(client, statement, prepared, values));
+        // Each is sent when it is first polled, in this order.
+        let (begun, rows, committed) =
+            join3(client.batch_execute("BEGIN"), join_all(running), client.batch_execute("COMMIT")).await;
+        begun?;
+        let rows = rows.into_iter().collect::<Result<_, _>>()?;
+        committed?;
+        Ok(rows)
     }
 
     /// A statement without values is planned each time: the table may have grown since.
@@ -177,7 +242,7 @@ impl Lent {
         Ok(client.execute(&statement, &values).await?)
     }
 
-    fn give_back(mut self) {
+    pub(super) fn give_back(mut self) {
         self.client = None;
     }
 }
@@ -196,6 +261,36 @@ impl Drop for Lent {
                 None => cancel.cancel_query(NoTls).await,
             };
         }));
+    }
+}
+
+/// The statement, prepared where sessions are the connection's own.
+async fn prepared(
+    client: &ClientWrapper,
+    sessions: bool,
+    statement: &str,
+    values: Values<'_>,
+) -> Result<Option<Statement>, tokio_postgres::Error> {
+    if !sessions {
+        return Ok(None);
+    }
+    let types: Vec<_> = values.iter().map(|(_, kind)| kind.clone()).collect();
+    client.prepare_typed_cached(statement, &types).await.map(Some)
+}
+
+/// The rows of a statement.
+async fn rows(
+    client: &ClientWrapper,
+    statement: &str,
+    prepared: Option<Statement>,
+    values: Values<'_>,
+) -> Result<Vec<Row>, tokio_postgres::Error> {
+    match prepared {
+        Some(prepared) => {
+            let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
+            client.query(&prepared, &values).await
+        }
+        None => client.query_typed(statement, values).await,
     }
 }
 

@@ -3,6 +3,7 @@
 use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::error::SqlState;
 
+use super::purpose::Purpose;
 use crate::store::StoreError;
 
 fn database(error: &PoolError) -> Option<&tokio_postgres::Error> {
@@ -46,9 +47,10 @@ pub(super) fn is_conflict(error: &PoolError) -> bool {
     code(error).is_some_and(|code| conflicts.contains(code))
 }
 
-pub(super) fn failed(error: PoolError) -> StoreError {
+/// The error for the log.
+pub(crate) fn failed(error: PoolError, purpose: &Purpose) -> StoreError {
     let (what, mend) = advice(code(&error).map(SqlState::code));
-    let failed = StoreError::new(what).mend(mend);
+    let failed = StoreError::new(purpose.name(what)).mend(purpose.name(mend));
     match error {
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
             failed.because(error)
@@ -57,28 +59,25 @@ pub(super) fn failed(error: PoolError) -> StoreError {
     }
 }
 
-/// What a refusal means, and what to do about it, by its SQLSTATE.
+/// What a refusal means, and what to do about it, by its SQLSTATE; see [`Purpose::name`].
 fn advice(code: Option<&str>) -> (&'static str, &'static str) {
     let Some(code) = code else {
-        return (
-            "PostgreSQL cannot be reached",
-            "see that it runs, and that `KIKET_DEDUPE_URL` is its address",
-        );
+        return ("PostgreSQL cannot be reached", "see that it runs, and that `{setting}` is its address");
     };
     match (code.get(..2).unwrap_or_default(), code) {
         (_, "42501") => (
-            "PostgreSQL does not let the user use, or make, the table `kiket_dedupe`",
-            "run `PostgresStore::TABLE` as a user who may, and grant SELECT, INSERT, UPDATE and DELETE",
+            "PostgreSQL does not let the user use, or make, the table `{table}`",
+            "run `{schema}` as a user who may, and grant SELECT, INSERT, UPDATE and DELETE",
         ),
         ("28", _) => (
             "PostgreSQL does not let the user in",
-            "see that `KIKET_DEDUPE_URL` has the user and the password, and that `pg_hba.conf` allows them",
+            "see that `{setting}` has the user and the password, and that `pg_hba.conf` allows them",
         ),
-        (_, "3D000") => ("PostgreSQL has no such database", "see that `KIKET_DEDUPE_URL` ends in its name"),
-        (_, "42P01") => ("PostgreSQL has no table `kiket_dedupe`", "see that nothing drops it"),
+        (_, "3D000") => ("PostgreSQL has no such database", "see that `{setting}` ends in its name"),
+        (_, "42P01") => ("PostgreSQL has no table `{table}`", "see that nothing drops it"),
         ("42", _) => (
-            "the table `kiket_dedupe` is not as this version needs it",
-            "compare it with `PostgresStore::TABLE`, or give the store a database of its own",
+            "the table `{table}` is not as this version needs it",
+            "compare it with `{schema}`, or give the store a database of its own",
         ),
         (_, "25006") => (
             "PostgreSQL is read-only",
@@ -92,7 +91,7 @@ fn advice(code: Option<&str>) -> (&'static str, &'static str) {
         ("08", _) => ("the connection to PostgreSQL fails", "see the log of the server, or of the pooler"),
         (_, "57014" | "55P03") => (
             "PostgreSQL gave the statement up, for it took too long",
-            "see what holds locks on the table `kiket_dedupe`, and its `statement_timeout`",
+            "see what holds locks on the table `{table}`, and its `statement_timeout`",
         ),
         ("57", _) => ("PostgreSQL is shutting down or starting", "wait until it runs"),
         _ => ("PostgreSQL refuses", "see its log"),
@@ -112,7 +111,7 @@ mod tests {
         check("28P01", "the password");
         check("28000", "pg_hba.conf");
         check("42501", "grant SELECT");
-        check("42703", "PostgresStore::TABLE");
+        check("42703", "{schema}");
         check("25006", "the primary");
         check("53300", "max_connections");
         check("53100", "more of what");

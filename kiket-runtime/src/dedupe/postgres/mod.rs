@@ -1,28 +1,34 @@
 //! The store in PostgreSQL: a row for each delivery, a statement for each operation.
 
-mod connections;
+pub(crate) mod confidential;
+pub(crate) mod connections;
 mod failure;
+#[cfg(feature = "inbox")]
+mod listen;
+pub(crate) mod purpose;
+pub(crate) mod server;
+pub(crate) mod transactions;
 
 use std::{
-    error::Error,
+    any::Any,
     fmt,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
-use bytes::BytesMut;
-use deadpool_postgres::PoolError;
+use bytes::Bytes;
 use tokio_postgres::{
-    Config, Row,
-    config::TargetSessionAttrs,
-    types::{IsNull, ToSql, Type, to_sql_checked},
+    Row,
+    types::{ToSql, Type},
 };
 
 use self::{
-    connections::{CONNECT, Connections},
-    failure::{failed, is_conflict, is_stale, lacks_table},
+    confidential::Confidential, failure::failed, purpose::Purpose, server::Server, transactions::Transactions,
 };
-use super::{probe::probe, thread::StoreThread};
+use super::probe::probe;
 use crate::{
     error::Chain,
     store::{
@@ -47,14 +53,22 @@ use crate::{
 /// `sslmode=require` in the URL is TLS, with the certificates of the operating system. It is the same as `verify-full`: the
 /// certificate and its name are always verified.
 pub struct PostgresStore {
-    connections: Connections,
-    thread: StoreThread,
+    server: Server,
     /// The number of begun deliveries, to know when to delete.
     begun: AtomicU32,
 }
 
-/// The attempts at an operation whose connection is lost or leads to a wrong server, or whose table is absent.
-const TRIES: usize = 3;
+/// The size of the pool: more connections than such small statements make busy.
+const CONNECTIONS: usize = 8;
+
+static PURPOSE: Purpose = Purpose {
+    thread: "kiket-postgres",
+    setting: "KIKET_DEDUPE_URL",
+    table: "kiket_dedupe",
+    schema_name: "PostgresStore::TABLE",
+    schema: PostgresStore::TABLE,
+};
+
 /// After so many deliveries, expired rows are deleted, the oldest first: up to 256, more than were added.
 const DELETED_EVERY: u32 = 64;
 
@@ -115,7 +129,7 @@ DELETE FROM kiket_dedupe WHERE ctid = ANY (ARRAY(
 
 impl PostgresStore {
     /// The SQL that creates the table. Run it yourself if the user of the extension may not create tables.
-    pub const TABLE: &str = connections::TABLE;
+    pub const TABLE: &str = include_str!("table.sql");
 
     /// The store at `postgres://user:password@host:5432/name`. It connects when it is first used, or in
     /// [`check`](DedupeStore::check).
@@ -124,59 +138,15 @@ impl PostgresStore {
     ///
     /// When it is not such a URL; the error does not show it.
     pub fn new(url: &str) -> Result<Self, StoreError> {
-        let thread = StoreThread::start("kiket-postgres")?;
-        let url = url.replace("sslmode=verify-full", "sslmode=require");
-        // The library's own error may show a part of the URL.
-        let mut config = url.parse::<Config>().map_err(|_| {
-            StoreError::new("the address of the PostgreSQL store cannot be read").mend(
-                "write it like `postgres://user:password@host:5432/name`, with `%40` for an `@` in the password",
-            )
-        })?;
-        if config.get_application_name().is_none() {
-            config.application_name("kiket");
-        }
-        if config.get_hosts().len() > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any {
-            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        }
-        config.connect_timeout(CONNECT);
-        let connections = Connections::new(config)
-            .map_err(|error| StoreError::new("the connections of the store cannot be made").because(error))?;
-        Ok(Self { connections, thread, begun: AtomicU32::new(0) })
-    }
-
-    /// Runs an operation in the store's thread, with a timeout. It is retried on a new connection where that may help; an absent
-    /// table is created.
-    async fn step<T, Tried>(
-        &self,
-        step: impl Fn(Connections) -> Tried + Send + 'static,
-    ) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        Tried: Future<Output = Result<T, PoolError>> + Send,
-    {
-        let connections = self.connections.clone();
-        let tried = async move {
-            let mut tries = 1;
-            loop {
-                match step(connections.clone()).await {
-                    Err(error) if tries < TRIES && lacks_table(&error) => {
-                        connections.create_table().await.map_err(failed)?;
-                    }
-                    Err(error) if tries < TRIES && is_stale(&error) => connections.close_idle(),
-                    Err(error) if tries < TRIES && is_conflict(&error) => {}
-                    result => return result.map_err(failed),
-                }
-                tries += 1;
-            }
-        };
-        self.thread.run("PostgreSQL", tried).await
+        let server = Server::new(url, &PURPOSE, CONNECTIONS)?;
+        Ok(Self { server, begun: AtomicU32::new(0) })
     }
 
     /// Settings of the server, as a JSON object of texts, and whether connections are seen to have sessions of their own, as they
     /// have without a pooler.
     #[cfg(feature = "internals")]
     pub(crate) async fn settings(&self) -> Result<(String, bool), StoreError> {
-        let found = self.step(|connections| async move {
+        let found = self.server.step(|connections| async move {
             let row = connections.one(SETTINGS, &[]).await?;
             Ok((row.try_get(0)?, connections.have_sessions()))
         });
@@ -186,12 +156,7 @@ impl PostgresStore {
     /// Deletes expired rows in the background, if it is time.
     fn delete_expired(&self) {
         if self.begun.fetch_add(1, Ordering::Relaxed) % DELETED_EVERY == DELETED_EVERY - 1 {
-            let connections = self.connections.clone();
-            self.thread.later(async move {
-                if let Err(error) = connections.execute(DELETE, &[]).await {
-                    tracing::debug!(error = ?failed(error), "expired deliveries are not deleted yet");
-                }
-            });
+            self.server.later(DELETE);
         }
     }
 }
@@ -201,7 +166,7 @@ impl DedupeStore for PostgresStore {
         let (key, token) = (key.clone(), LeaseToken::unique());
         self.delete_expired();
         Box::pin(async move {
-            let row = self.step(move |connections| {
+            let row = self.server.step(move |connections| {
                 let key = key.clone();
                 async move {
                     let (owner, seconds) = (token.to_string(), countable(lease).as_secs_f64());
@@ -224,29 +189,11 @@ impl DedupeStore for PostgresStore {
         reply: &'s StoredReply,
         retention: Duration,
     ) -> StoreFuture<'s, LeaseState> {
-        let (key, token, reply) = (key.clone(), *token, reply.clone());
+        let committing = Arc::new(Commit::new(key, token, reply, retention));
         Box::pin(async move {
-            let rows = self.step(move |connections| {
-                let (key, reply) = (key.clone(), reply.clone());
-                async move {
-                    let status = i32::from(reply.status().as_u16());
-                    let (retry, seconds) = (reply.retry_seconds(), countable(retention).as_secs_f64());
-                    let (token, body) = (token.to_string(), Confidential(reply.body()));
-                    let request = match reply.request_text() {
-                        hash if hash.is_empty() => hash,
-                        hash => format!(":{hash}"),
-                    };
-                    let values: [(&(dyn ToSql + Sync), Type); 7] = [
-                        (&key.as_str(), Type::TEXT),
-                        (&token, Type::TEXT),
-                        (&status, Type::INT4),
-                        (&retry, Type::INT8),
-                        (&body, Type::BYTEA),
-                        (&seconds, Type::FLOAT8),
-                        (&request, Type::TEXT),
-                    ];
-                    connections.execute(COMMIT, &values).await
-                }
+            let rows = self.server.step(move |connections| {
+                let committing = Arc::clone(&committing);
+                async move { connections.execute(COMMIT, &committing.values()).await }
             });
             Ok(ownership(rows.await?))
         })
@@ -255,7 +202,7 @@ impl DedupeStore for PostgresStore {
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
         let (key, token) = (key.clone(), *token);
         Box::pin(async move {
-            let rows = self.step(move |connections| {
+            let rows = self.server.step(move |connections| {
                 let key = key.clone();
                 async move {
                     let owner = token.to_string();
@@ -266,18 +213,22 @@ impl DedupeStore for PostgresStore {
         })
     }
 
+    fn transactions(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        Transactions::of(&self.server).ok().map(|transactions| Arc::new(transactions) as _)
+    }
+
     /// Connects, creates the table and its index if they are absent, and runs every operation once.
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(async {
-            let table = self.step(|connections| async move {
+            let table = self.server.step(|connections| async move {
                 let found = connections.one(FIND, &[]).await?;
                 let (table, index): (bool, bool) = (found.try_get(0)?, found.try_get(1)?);
                 if table && index {
                     return Ok(());
                 }
-                match connections.create_table().await {
+                match connections.create_tables().await {
                     Err(error) if table => {
-                        let error = failed(error);
+                        let error = failed(error, &PURPOSE);
                         tracing::warn!(error = %Chain(&error), "the table `kiket_dedupe` has no index: run `PostgresStore::TABLE`");
                         Ok(())
                     }
@@ -288,27 +239,6 @@ impl DedupeStore for PostgresStore {
             probe(self).await
         })
     }
-}
-
-/// The body of a reply. The driver logs the values of statements.
-struct Confidential<'b>(&'b [u8]);
-
-impl fmt::Debug for Confidential<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.0.len())
-    }
-}
-
-impl ToSql for Confidential<'_> {
-    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        self.0.to_sql(kind, out)
-    }
-
-    fn accepts(kind: &Type) -> bool {
-        <&[u8] as ToSql>::accepts(kind)
-    }
-
-    to_sql_checked!();
 }
 
 fn read(row: &Row, token: LeaseToken) -> Result<Result<BeginOutcome, StoreError>, tokio_postgres::Error> {
@@ -339,6 +269,55 @@ fn unknown() -> StoreError {
     StoreError::unknown_reply("PostgreSQL", "schema")
 }
 
+/// The statement that stores a reply, with its values.
+pub(crate) struct Commit {
+    key: String,
+    token: String,
+    status: i32,
+    retry: i64,
+    body: Confidential<Bytes>,
+    seconds: f64,
+    request: String,
+}
+
+impl Commit {
+    /// The statement. It changes one row if the lease is held.
+    pub(crate) const STATEMENT: &str = COMMIT;
+
+    pub(crate) fn new(key: &DedupeKey, token: &LeaseToken, reply: &StoredReply, retention: Duration) -> Self {
+        let request = match reply.request_text() {
+            hash if hash.is_empty() => hash,
+            hash => format!(":{hash}"),
+        };
+        Self {
+            key: key.as_str().to_owned(),
+            token: token.to_string(),
+            status: i32::from(reply.status().as_u16()),
+            retry: reply.retry_seconds(),
+            body: Confidential(reply.body().clone()),
+            seconds: countable(retention).as_secs_f64(),
+            request,
+        }
+    }
+
+    /// Key, token, status, seconds of `Retry-After`, body, seconds of retention, and the hash of the request.
+    pub(crate) fn parts(&self) -> (&str, &str, i32, i64, &Bytes, f64, &str) {
+        (&self.key, &self.token, self.status, self.retry, &self.body.0, self.seconds, &self.request)
+    }
+
+    fn values(&self) -> [(&(dyn ToSql + Sync), Type); 7] {
+        [
+            (&self.key, Type::TEXT),
+            (&self.token, Type::TEXT),
+            (&self.status, Type::INT4),
+            (&self.retry, Type::INT8),
+            (&self.body, Type::BYTEA),
+            (&self.seconds, Type::FLOAT8),
+            (&self.request, Type::TEXT),
+        ]
+    }
+}
+
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresStore").finish_non_exhaustive()
@@ -348,16 +327,6 @@ impl fmt::Debug for PostgresStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_driver_cannot_log_the_body_of_a_reply() {
-        let body = Confidential(b"canary");
-        let value: &(dyn ToSql + Sync) = &body;
-        assert_eq!(format!("{value:?}"), "6 bytes");
-        let mut sent = BytesMut::new();
-        assert!(matches!(value.to_sql_checked(&Type::BYTEA, &mut sent), Ok(IsNull::No)));
-        assert_eq!(sent, &b"canary"[..]);
-    }
 
     #[test]
     fn verification_is_always_full() {

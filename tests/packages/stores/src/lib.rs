@@ -2,6 +2,7 @@
 //! store must follow.
 
 mod cluster;
+mod inbox_model;
 mod model;
 mod pooler;
 mod postgres;
@@ -10,6 +11,7 @@ mod redis;
 
 pub use self::{
     cluster::Cluster,
+    inbox_model::{InboxSteps, TestedInbox, follows_the_inbox_model, inbox_steps},
     model::{Moving, Steps, TestedStore, follows_the_model, steps},
     pooler::Pooler,
     postgres::{Postgres, connect},

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use kiket::dedupe::PostgresStore;
+use kiket::{dedupe::PostgresStore, inbox::PostgresInbox};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
@@ -98,6 +98,15 @@ impl Postgres {
     /// When its URL is none.
     pub fn store(&self) -> PostgresStore {
         PostgresStore::new(&self.url).expect("it is a URL")
+    }
+
+    /// An inbox there.
+    ///
+    /// # Panics
+    ///
+    /// When its URL is none.
+    pub fn inbox(&self) -> PostgresInbox {
+        PostgresInbox::new(&self.url).expect("it is a URL")
     }
 
     /// The time of its processes on a processor so far; `None` if it is not the test's own.

@@ -1,0 +1,119 @@
+//! A PostgreSQL as kiket uses it: an address, a thread, connections, and operations that are tried again.
+
+use std::sync::Arc;
+
+use tokio_postgres::{Config, config::TargetSessionAttrs};
+
+use super::{
+    connections::{CONNECT, Connections, PoolError},
+    failure::{failed, is_conflict, is_stale, lacks_table},
+    purpose::Purpose,
+};
+use crate::{dedupe::thread::StoreThread, store::StoreError};
+
+/// The attempts at an operation whose connection is lost or leads to a wrong server, or whose table is absent.
+const TRIES: usize = 3;
+
+/// A server, or several of which one can be written to.
+pub(crate) struct Server {
+    connections: Connections,
+    thread: Arc<StoreThread>,
+    purpose: &'static Purpose,
+}
+
+impl Server {
+    /// The server at `postgres://user:password@host:5432/name`, with at most so many connections.
+    ///
+    /// # Errors
+    ///
+    /// When it is not such a URL; the error does not show it.
+    pub(crate) fn new(url: &str, purpose: &'static Purpose, most: usize) -> Result<Self, StoreError> {
+        let thread = Arc::new(StoreThread::start(purpose.thread)?);
+        Self::with(configuration(url)?, thread, purpose, most)
+    }
+
+    /// The same server, with connections of its own.
+    pub(crate) fn again(&self, most: usize) -> Result<Self, StoreError> {
+        let config = Config::clone(&self.connections.config);
+        Self::with(config, Arc::clone(&self.thread), self.purpose, most)
+    }
+
+    fn with(
+        config: Config,
+        thread: Arc<StoreThread>,
+        purpose: &'static Purpose,
+        most: usize,
+    ) -> Result<Self, StoreError> {
+        let connections = Connections::new(config, purpose, most)
+            .map_err(|error| StoreError::new("the connections of the store cannot be made").because(error))?;
+        Ok(Self { connections, thread, purpose })
+    }
+
+    /// Runs an operation in the server's thread, with a timeout. It is retried on a new connection where that may help; absent
+    /// tables are created.
+    pub(crate) async fn step<T, Tried>(
+        &self,
+        step: impl Fn(Connections) -> Tried + Send + 'static,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        Tried: Future<Output = Result<T, PoolError>> + Send,
+    {
+        let (connections, purpose) = (self.connections.clone(), self.purpose);
+        let tried = async move {
+            let mut tries = 1;
+            loop {
+                match step(connections.clone()).await {
+                    Err(error) if tries < TRIES && lacks_table(&error) => {
+                        connections.create_tables().await.map_err(|error| failed(error, purpose))?;
+                    }
+                    Err(error) if tries < TRIES && is_stale(&error) => connections.close_idle(),
+                    Err(error) if tries < TRIES && is_conflict(&error) => {}
+                    result => return result.map_err(|error| failed(error, purpose)),
+                }
+                tries += 1;
+            }
+        };
+        self.thread.run("PostgreSQL", tried).await
+    }
+
+    /// Runs a statement in the background, that nothing waits for.
+    pub(crate) fn later(&self, statement: &'static str) {
+        let (connections, purpose) = (self.connections.clone(), self.purpose);
+        self.thread.later(async move {
+            if let Err(error) = connections.execute(statement, &[]).await {
+                tracing::debug!(error = ?failed(error, purpose), "expired deliveries are not deleted yet");
+            }
+        });
+    }
+
+    /// Calls `notified` with what is notified on a channel, for as long as the server is used.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn listen(&self, channel: &'static str, notified: impl Fn(&str) + Send + Sync + 'static) {
+        self.thread.later(self.connections.clone().listen(channel, notified));
+    }
+
+    /// Host, port and name of the database.
+    pub(crate) fn database(&self) -> String {
+        let config = &self.connections.config;
+        format!("{:?} {:?} {:?}", config.get_hosts(), config.get_ports(), config.get_dbname())
+    }
+}
+
+fn configuration(url: &str) -> Result<Config, StoreError> {
+    let url = url.replace("sslmode=verify-full", "sslmode=require");
+    // The library's own error may show a part of the URL.
+    let mut config = url.parse::<Config>().map_err(|_| {
+        StoreError::new("the address of the PostgreSQL store cannot be read").mend(
+            "write it like `postgres://user:password@host:5432/name`, with `%40` for an `@` in the password",
+        )
+    })?;
+    if config.get_application_name().is_none() {
+        config.application_name("kiket");
+    }
+    if config.get_hosts().len() > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any {
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
+    config.connect_timeout(CONNECT);
+    Ok(config)
+}

@@ -1,0 +1,108 @@
+//! The transactions of handlers: the start finds their database, or says why there is none.
+
+use std::{any::Any, sync::Arc};
+
+use crate::{
+    dedupe::postgres::transactions::Transactions,
+    delivery::TypeMap,
+    error::{Place, Problem, ProblemId},
+    handler::Route,
+    pipeline::{Deduplicator, Store},
+    transaction::ReplyTransactions,
+};
+#[cfg(feature = "inbox")]
+use crate::{store::inbox::Inbox, transaction::RowTransactions};
+
+/// What transactions may end in.
+pub(super) struct Stores<'s> {
+    pub(super) deduplicator: Option<&'s Deduplicator>,
+    #[cfg(feature = "inbox")]
+    pub(super) inbox: Option<&'s dyn Inbox>,
+}
+
+/// Adds the transactions to the states of the extension, if a handler takes one.
+pub(super) fn provide(routes: &[&Route], stores: &Stores<'_>, states: &mut TypeMap) -> Vec<Problem> {
+    let (later, once): (Vec<&Route>, Vec<&Route>) = routes
+        .iter()
+        .copied()
+        .filter(|route| route.handler.requirements.transaction)
+        .partition(|route| is_later(route));
+    let mut problems = Vec::new();
+    let reply = once.first().and_then(|route| {
+        let store = stores.deduplicator.map(|deduplicator| &deduplicator.store);
+        let found = match store {
+            Some(Store::Configured(store)) => store.transactions(),
+            Some(Store::Memory(_)) | None => None,
+        };
+        of_postgres(found, route, "KIKET_DEDUPE_URL", "its reply is stored", &mut problems)
+    });
+    problems.extend(once.iter().filter(|route| !route.handler.dedupe).map(|route| without_claim(route)));
+    if let Some(reply) = &reply {
+        states.insert(Arc::new(ReplyTransactions(Arc::clone(reply))));
+    }
+    #[cfg(feature = "inbox")]
+    if let Some(route) = later.first() {
+        let found = stores.inbox.and_then(Inbox::transactions);
+        let row = of_postgres(found, route, "KIKET_INBOX_URL", "its delivery is done", &mut problems);
+        if let Some(row) = row {
+            problems.extend(
+                reply.filter(|reply| reply.database() != row.database()).map(|_| two_databases(route)),
+            );
+            states.insert(Arc::new(RowTransactions(row)));
+        }
+    }
+    #[cfg(not(feature = "inbox"))]
+    let _ = later;
+    problems
+}
+
+fn is_later(route: &Route) -> bool {
+    #[cfg(feature = "inbox")]
+    return route.handler.later.is_some();
+    #[cfg(not(feature = "inbox"))]
+    {
+        let _ = route;
+        false
+    }
+}
+
+/// The transactions of a store in PostgreSQL.
+fn of_postgres(
+    found: Option<Arc<dyn Any + Send + Sync>>,
+    route: &Route,
+    variable: &str,
+    end: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<Transactions>> {
+    let transactions = found.and_then(|found| found.downcast().ok());
+    if transactions.is_none() {
+        let what = format!(
+            "`{}` takes a `Tx`, and {end} in a store that is not in PostgreSQL",
+            route.handler.function
+        );
+        let mend =
+            format!("set `{variable}` to the `postgres://` address of the database that has your tables");
+        problems.push(
+            Problem::new(ProblemId::TransactionStore, what).at(Place::from(route.handler.place)).mend(mend),
+        );
+    }
+    transactions
+}
+
+fn without_claim(route: &Route) -> Problem {
+    let what = format!("`{}` takes a `Tx`, and its deliveries are not deduplicated", route.handler.function);
+    Problem::new(ProblemId::TransactionStore, what)
+        .at(Place::from(route.handler.place))
+        .mend("remove `dedupe = false`, or take no `Tx`: there is no stored reply to commit with it")
+}
+
+#[cfg(feature = "inbox")]
+fn two_databases(route: &Route) -> Problem {
+    let what = format!(
+        "`{}` takes a `Tx` of the inbox's database, and other handlers take one of the deduplication store's, which is another",
+        route.handler.function
+    );
+    Problem::new(ProblemId::TwoDatabases, what)
+        .at(Place::from(route.handler.place))
+        .mend("set `KIKET_INBOX_URL` and `KIKET_DEDUPE_URL` to the same database")
+}

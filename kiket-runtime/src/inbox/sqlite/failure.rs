@@ -1,0 +1,92 @@
+//! The errors of SQLite, as those of a store: what is wrong, and what to change.
+
+use std::{fmt, io};
+
+use rusqlite::{ErrorCode, ffi};
+
+use crate::store::StoreError;
+
+/// What SQLite reported. It has no value of a row, and each operation of a transaction gets it.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    code: ErrorCode,
+    what: String,
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        let code = error.sqlite_error_code().unwrap_or(ErrorCode::Unknown);
+        let what = match error {
+            rusqlite::Error::SqliteFailure(ffi::Error { extended_code, .. }, what) => {
+                let what = what.unwrap_or_else(|| ffi::code_to_str(extended_code).to_owned());
+                format!("{what} ({extended_code})")
+            }
+            other => other.to_string(),
+        };
+        Self { code, what }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let code = match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                ErrorCode::PermissionDenied
+            }
+            io::ErrorKind::StorageFull => ErrorCode::DiskFull,
+            _ => ErrorCode::CannotOpen,
+        };
+        Self::of(code, error.to_string())
+    }
+}
+
+impl Failure {
+    pub(super) fn of(code: ErrorCode, what: impl Into<String>) -> Self {
+        Self { code, what: what.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        let (what, mend) = match failure.code {
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => (
+                "another process holds the lock of the inbox's file",
+                "see that no program, like a shell or a backup, keeps a transaction on it open",
+            ),
+            ErrorCode::DiskFull => ("the disk of the inbox is full", "make room on it"),
+            ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied
+            | ErrorCode::AuthorizationForStatementDenied => (
+                "the inbox's file cannot be written to",
+                "let the user of this process write to the file and to its directory",
+            ),
+            ErrorCode::CannotOpen => (
+                "the inbox's file cannot be opened",
+                "see that its directory exists, and that the user of this process may write to it",
+            ),
+            ErrorCode::DatabaseCorrupt => (
+                "the inbox's file is damaged",
+                "stop every process that uses it, and restore it, or save what `sqlite3 FILE .recover` finds",
+            ),
+            ErrorCode::NotADatabase => {
+                ("the inbox's file is no inbox", "name another file in `KIKET_INBOX_URL`, or remove this one")
+            }
+            ErrorCode::SchemaChanged => {
+                ("a newer version of kiket made the inbox's file", "run that version, or name another file")
+            }
+            ErrorCode::SystemIoFailure => {
+                ("the inbox's file cannot be read or written", "see that its disk works")
+            }
+            _ => ("the inbox's file does not work", "see the cause"),
+        };
+        StoreError::new(what).mend(mend).because(failure)
+    }
+}

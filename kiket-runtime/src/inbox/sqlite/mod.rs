@@ -1,0 +1,269 @@
+//! The inbox in a file of SQLite, for the processes of one machine.
+
+mod claim;
+mod disk;
+mod failure;
+mod finish;
+mod open;
+mod rows;
+mod session;
+#[cfg(test)]
+mod tests;
+mod thread;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use self::{
+    open::{Access, File},
+    session::Session,
+    thread::{FileThread, Timers},
+};
+use super::limits::InboxLimits;
+use crate::{
+    store::{
+        LeaseState, StoreError, StoreFuture,
+        inbox::{
+            Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork,
+            Redrive, RowState, Swept, WorkEnd, WorkLease,
+        },
+    },
+    types::Mutex,
+};
+
+/// The inbox in a file of SQLite, for one process or several of one machine.
+///
+/// What it acknowledges is on the disk: the log of the database is synced before an operation returns (`synchronous=FULL`). One
+/// thread writes. It takes all operations that wait into one transaction, so that many of them share one sync.
+///
+/// The file, its directory and its log (`-wal`, `-shm`) belong together. Nothing is opened before the first operation.
+pub struct SqliteInbox {
+    file: Arc<File>,
+    threads: Mutex<Option<Arc<Threads>>>,
+}
+
+struct Threads {
+    writer: FileThread,
+    /// In memory there is one connection, which also reads.
+    reader: Option<FileThread>,
+}
+
+/// The deadline of an operation.
+const OPERATION: Duration = Duration::from_secs(3);
+/// The deadline of one that looks through all rows.
+const READING: Duration = Duration::from_secs(30);
+
+impl SqliteInbox {
+    /// The SQL that makes its tables. It runs when the file is opened.
+    pub const SCHEMA: &str = open::SCHEMA;
+
+    /// The inbox in the file at `path`, which is made when it is first used.
+    ///
+    /// # Errors
+    ///
+    /// When the working directory cannot be read, for a relative path.
+    pub fn new(path: impl AsRef<Path>, options: InboxLimits) -> Result<Self, StoreError> {
+        let path = std::path::absolute(path).map_err(|error| {
+            StoreError::new("the path of the inbox cannot be made absolute")
+                .mend("write it absolute")
+                .because(error)
+        })?;
+        Ok(Self::at(Some(path), options))
+    }
+
+    /// An inbox in memory, which is gone when this is dropped. For tests.
+    pub fn in_memory(options: InboxLimits) -> Self {
+        Self::at(None, options)
+    }
+
+    fn at(path: Option<PathBuf>, options: InboxLimits) -> Self {
+        Self { file: Arc::new(File { path, options }), threads: Mutex::default() }
+    }
+
+    fn threads(&self) -> Result<Arc<Threads>, StoreError> {
+        let mut threads = self.threads.lock();
+        if let Some(threads) = &*threads {
+            return Ok(Arc::clone(threads));
+        }
+        let timers = Arc::new(Timers::start()?);
+        let start = |access| FileThread::start(Arc::clone(&self.file), access, Arc::clone(&timers));
+        let reader = self.file.path.is_some().then(|| start(Access::Read)).transpose()?;
+        let started = Arc::new(Threads { writer: start(Access::Write)?, reader });
+        *threads = Some(Arc::clone(&started));
+        Ok(started)
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Session<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.threads()?.writer.run(OPERATION, operation).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Session<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let threads = self.threads()?;
+        threads.reader.as_ref().unwrap_or(&threads.writer).run(READING, operation).await
+    }
+
+    /// Changes the rows that a filter finds, a thousand at once, so that other operations come between.
+    async fn change(
+        &self,
+        filter: &InboxFilter,
+        change: impl Fn(&mut Session<'_>, &[i64]) -> rusqlite::Result<u64> + Clone + Send + 'static,
+    ) -> Result<u64, StoreError> {
+        let (mut filter, limit) = (filter.clone(), filter.limit as u64);
+        let (mut last, mut changed) = (i64::MIN, 0);
+        loop {
+            filter.limit = usize::try_from(limit.saturating_sub(changed)).unwrap_or_default();
+            let wanted = filter.clone();
+            let ids = self.read(move |session| rows::find(session, &wanted, last)).await?;
+            let Some(&found) = ids.last() else { return Ok(changed) };
+            last = found;
+            let change = change.clone();
+            changed += self.write(move |session| change(session, &ids)).await?;
+            if limit > 0 && changed >= limit {
+                return Ok(changed);
+            }
+        }
+    }
+}
+
+impl Inbox for SqliteInbox {
+    fn lasts(&self) -> Result<(), StoreError> {
+        self.file.check_lasts()
+    }
+
+    fn accept<'s>(&'s self, work: &'s NewWork, now: Option<SystemTime>) -> StoreFuture<'s, Acceptance> {
+        let work = work.clone();
+        Box::pin(self.write(move |session| claim::accept(session, &work, now)))
+    }
+
+    fn claim<'s>(
+        &'s self,
+        request: &'s ClaimRequest,
+        now: Option<SystemTime>,
+    ) -> StoreFuture<'s, Vec<ClaimedWork>> {
+        let request = request.clone();
+        Box::pin(self.write(move |session| claim::claim(session, &request, now)))
+    }
+
+    fn renew<'s>(
+        &'s self,
+        leases: &'s [(WorkLease, Duration)],
+        now: Option<SystemTime>,
+    ) -> StoreFuture<'s, Vec<LeaseState>> {
+        let leases = leases.to_vec();
+        Box::pin(self.write(move |session| finish::renew(session, &leases, now)))
+    }
+
+    fn finish<'s>(
+        &'s self,
+        lease: &'s WorkLease,
+        end: &'s WorkEnd,
+        now: Option<SystemTime>,
+    ) -> StoreFuture<'s, LeaseState> {
+        let (lease, end) = (*lease, end.clone());
+        Box::pin(self.write(move |session| finish::finish(session, lease, &end, now)))
+    }
+
+    fn release<'s>(
+        &'s self,
+        lease: &'s WorkLease,
+        delay: Duration,
+        now: Option<SystemTime>,
+    ) -> StoreFuture<'s, LeaseState> {
+        let lease = *lease;
+        Box::pin(self.write(move |session| finish::release(session, lease, delay, now)))
+    }
+
+    fn promote<'s>(&'s self, space: &'s str, now: Option<SystemTime>) -> StoreFuture<'s, Swept> {
+        let space = space.to_owned();
+        Box::pin(self.write(move |session| finish::promote(session, &space, now)))
+    }
+
+    fn list<'s>(&'s self, filter: &'s InboxFilter) -> StoreFuture<'s, Vec<InboxRow>> {
+        let filter = filter.clone();
+        Box::pin(self.read(move |session| rows::list(session, &filter)))
+    }
+
+    fn count<'s>(&'s self, space: &'s str) -> StoreFuture<'s, Vec<InboxCount>> {
+        let space = space.to_owned();
+        Box::pin(self.read(move |session| rows::count(session, &space)))
+    }
+
+    fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
+        let Redrive { filter, spread } = redrive.clone();
+        Box::pin(async move {
+            let Some(filter) = only(&filter, RowState::Dead) else { return Ok(0) };
+            self.change(&filter, move |session, ids| rows::redrive(session, ids, spread, now)).await
+        })
+    }
+
+    fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
+        Box::pin(async move {
+            let Some(filter) = only(filter, RowState::Waiting) else { return Ok(0) };
+            self.change(&filter, move |session, ids| rows::hurry(session, ids, now)).await
+        })
+    }
+
+    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
+        Box::pin(self.change(filter, move |session, ids| rows::remove(session, ids, false, now)))
+    }
+
+    fn forget<'s>(
+        &'s self,
+        space: &'s str,
+        organisation: &'s str,
+        now: Option<SystemTime>,
+    ) -> StoreFuture<'s, u64> {
+        let (space, organisation) = (space.to_owned(), Some(organisation.to_owned()));
+        Box::pin(async move {
+            let filter = InboxFilter { space, organisation, ..InboxFilter::default() };
+            self.change(&filter, move |session, ids| rows::remove(session, ids, true, now)).await
+        })
+    }
+
+    fn pause<'s>(&'s self, space: &'s str, event: &'s str, paused: bool) -> StoreFuture<'s, ()> {
+        let (space, event) = (space.to_owned(), event.to_owned());
+        Box::pin(self.write(move |session| rows::pause(session, &space, &event, paused)))
+    }
+
+    fn paused<'s>(&'s self, space: &'s str) -> StoreFuture<'s, Vec<String>> {
+        let space = space.to_owned();
+        Box::pin(self.read(move |session| claim::paused(session, &space)))
+    }
+
+    /// Checks the file system, opens the file, brings its schema up to date, and writes.
+    fn check(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async {
+            self.file.check_lasts()?;
+            self.write(|session| {
+                for paused in [true, false] {
+                    rows::pause(session, "", "kiket.check", paused)?;
+                }
+                Ok(())
+            })
+            .await?;
+            self.read(|session| claim::paused(session, "")).await.map(drop)
+        })
+    }
+}
+
+/// The filter for rows in a state, unless it is for others.
+fn only(filter: &InboxFilter, state: RowState) -> Option<InboxFilter> {
+    let is_other = filter.state.is_some_and(|wanted| wanted != state);
+    (!is_other).then(|| InboxFilter { state: Some(state), ..filter.clone() })
+}
+
+impl fmt::Debug for SqliteInbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteInbox").field("path", &self.file.path).finish_non_exhaustive()
+    }
+}

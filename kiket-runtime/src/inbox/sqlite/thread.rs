@@ -1,0 +1,193 @@
+//! The threads of the file: one writes, another reads, and both take all that waits at once.
+//!
+//! The writer begins a transaction with the first operation that waits, runs all that wait with it, commits, which syncs the log
+//! of the database to the disk once, and only then responds to them. While the disk works, the next operations gather.
+
+use std::{io, sync::Arc, thread, time::Duration};
+
+use rusqlite::Connection;
+use tokio::{
+    runtime::{Builder, Handle},
+    sync::{mpsc, oneshot},
+};
+
+use super::{
+    failure::Failure,
+    open::{Access, File},
+    session::Session,
+};
+use crate::store::StoreError;
+
+/// The most operations that wait; more wait to be queued, until their deadlines.
+const QUEUE: usize = 1_024;
+/// The most operations of a transaction.
+const MOST: usize = 256;
+
+/// A thread with a connection. It ends when this is dropped.
+pub(super) struct FileThread {
+    jobs: mpsc::Sender<Box<dyn Job>>,
+    timers: Arc<Timers>,
+}
+
+impl FileThread {
+    pub(super) fn start(file: Arc<File>, access: Access, timers: Arc<Timers>) -> Result<Self, StoreError> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let name = if access == Access::Write { "kiket-inbox" } else { "kiket-inbox-read" };
+        let started = thread::Builder::new().name(name.to_owned()).spawn(move || work(queue, &file, access));
+        started.map_err(no_thread)?;
+        Ok(Self { jobs, timers })
+    }
+
+    /// Runs an operation, and returns its result when it is durable. It fails after `limit`, whatever the disk does; it is not begun
+    /// then, or its result is lost.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        operation: impl FnOnce(&mut Session<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let ended = || StoreError::new("the thread of the inbox has ended").mend("restart the process");
+        let (reply, response) = oneshot::channel();
+        let job = Box::new(Task { operation: Some(operation), result: None, reply });
+        let responded = self.timers.timeout(limit, async {
+            self.jobs.send(job).await.map_err(|_| ended())?;
+            response.await.map_err(|_| ended())?
+        });
+        responded.await.unwrap_or_else(|_| {
+            let error = StoreError::new(format!("the inbox did not respond within {} s", limit.as_secs()));
+            Err(error.mend("see that its disk is well, and not overloaded"))
+        })
+    }
+}
+
+/// An operation in the queue.
+trait Job: Send {
+    /// Whether its result is still wanted.
+    fn is_wanted(&self) -> bool;
+    /// Runs it. `false` if it failed, and what it wrote has to be undone.
+    fn run(&mut self, session: &mut Session<'_>) -> bool;
+    /// Responds, when the transaction has ended.
+    fn respond(self: Box<Self>, ended: Result<(), Failure>);
+}
+
+struct Task<T, O> {
+    operation: Option<O>,
+    result: Option<Result<T, Failure>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T: Send, O: FnOnce(&mut Session<'_>) -> rusqlite::Result<T> + Send> Job for Task<T, O> {
+    fn is_wanted(&self) -> bool {
+        !self.reply.is_closed()
+    }
+
+    fn run(&mut self, session: &mut Session<'_>) -> bool {
+        self.result = self.operation.take().map(|operation| operation(session).map_err(Failure::from));
+        matches!(self.result, Some(Ok(_)))
+    }
+
+    fn respond(self: Box<Self>, ended: Result<(), Failure>) {
+        let result = match (self.result, ended) {
+            (Some(Err(failure)), _) | (_, Err(failure)) => Err(failure.into()),
+            (Some(Ok(result)), Ok(())) => Ok(result),
+            // It was not wanted.
+            (None, Ok(())) => return,
+        };
+        let _ = self.reply.send(result);
+    }
+}
+
+/// Opens the file for the first operation, and again after a failure to open it.
+fn work(mut queue: mpsc::Receiver<Box<dyn Job>>, file: &File, access: Access) {
+    while let Some(first) = queue.blocking_recv() {
+        match file.open(access) {
+            Ok(connection) => work_with(&connection, first, &mut queue, file, access),
+            Err(failure) => first.respond(Err(failure)),
+        }
+    }
+}
+
+fn work_with(
+    connection: &Connection,
+    first: Box<dyn Job>,
+    queue: &mut mpsc::Receiver<Box<dyn Job>>,
+    file: &File,
+    access: Access,
+) {
+    let mut session = Session::new(connection, file);
+    let mut next = Some(first);
+    while let Some(first) = next {
+        let mut jobs = vec![first];
+        while jobs.len() < MOST
+            && let Ok(job) = queue.try_recv()
+        {
+            jobs.push(job);
+        }
+        jobs.retain(|job| job.is_wanted());
+        let ended = match access {
+            _ if jobs.is_empty() => Ok(()),
+            Access::Write => transaction(&mut session, &mut jobs).map_err(Failure::from),
+            Access::Read => {
+                jobs.iter_mut().for_each(|job| drop(job.run(&mut session)));
+                Ok(())
+            }
+        };
+        for job in jobs {
+            job.respond(ended.clone());
+        }
+        next = queue.blocking_recv();
+    }
+}
+
+/// Runs the operations in one transaction, each as a whole or not at all.
+fn transaction(session: &mut Session<'_>, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    session.begin()?;
+    let done = operations(session, jobs).and_then(|()| session.statement("COMMIT")?.execute([]).map(drop));
+    // SQLite itself rolls back after some errors.
+    if done.is_err() && !session.connection.is_autocommit() {
+        session.statement("ROLLBACK")?.execute([])?;
+    }
+    done
+}
+
+fn operations(session: &mut Session<'_>, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    for job in jobs {
+        session.statement("SAVEPOINT operation")?.execute([])?;
+        if !job.run(session) {
+            session.forget_room();
+            session.statement("ROLLBACK TO operation")?.execute([])?;
+        }
+        session.statement("RELEASE operation")?.execute([])?;
+    }
+    Ok(())
+}
+
+/// Real time, whatever the runtime of a caller does with its own: a test may have stopped that, or it has none.
+pub(super) struct Timers {
+    runtime: Handle,
+    /// Dropped to end the thread.
+    _ends: oneshot::Sender<()>,
+}
+
+impl Timers {
+    pub(super) fn start() -> Result<Self, StoreError> {
+        let started = || -> io::Result<Self> {
+            let runtime = Builder::new_current_thread().enable_time().build()?;
+            let handle = runtime.handle().clone();
+            let (ends, ended) = oneshot::channel::<()>();
+            thread::Builder::new().name("kiket-inbox-time".to_owned()).spawn(move || {
+                let _ = runtime.block_on(ended);
+            })?;
+            Ok(Self { runtime: handle, _ends: ends })
+        };
+        started().map_err(no_thread)
+    }
+
+    fn timeout<F: Future>(&self, limit: Duration, future: F) -> tokio::time::Timeout<F> {
+        let _inside = self.runtime.enter();
+        tokio::time::timeout(limit, future)
+    }
+}
+
+fn no_thread(error: io::Error) -> StoreError {
+    StoreError::new("the thread of the inbox does not start").because(error)
+}

@@ -1,0 +1,206 @@
+//! Rows, as people and metrics see them: without their contents.
+
+use std::{
+    fmt,
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
+
+use super::handler::HandlerName;
+use crate::store::DedupeKey;
+
+/// The number of a row, in the order in which rows were accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowId(pub i64);
+
+impl fmt::Display for RowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A closed set of words, as stores and commands write them.
+macro_rules! words {
+    ($type:ident, $error:literal { $($variant:ident = $word:literal,)* }) => {
+        impl $type {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The word for it.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownWord;
+
+            fn from_str(text: &str) -> Result<Self, UnknownWord> {
+                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or(UnknownWord($error))
+            }
+        }
+    };
+}
+
+/// A text that is no word of its set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnknownWord(&'static str);
+
+/// The state of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum RowState {
+    /// Another row of its lane comes first.
+    Behind,
+    /// It waits for a worker, or for the time of its next attempt.
+    Waiting,
+    /// A worker has it.
+    Running,
+    /// Its handler succeeded.
+    Done,
+    /// There is no other attempt, unless it is redriven.
+    Dead,
+}
+
+words!(RowState, "a state is `behind`, `waiting`, `running`, `done` or `dead`" {
+    Behind = "behind",
+    Waiting = "waiting",
+    Running = "running",
+    Done = "done",
+    Dead = "dead",
+});
+
+/// Why a row is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum DeadReason {
+    /// The handler failed with an error that no attempt can mend.
+    Permanent,
+    /// Its attempts are used up.
+    Attempts,
+    /// Its process died three times while the handler ran.
+    Crashed,
+}
+
+words!(DeadReason, "a reason is `permanent`, `attempts` or `crashed`" {
+    Permanent = "permanent",
+    Attempts = "attempts",
+    Crashed = "crashed",
+});
+
+/// A row without its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InboxRow {
+    /// Its number.
+    pub id: RowId,
+    /// The key that it was accepted with.
+    pub key: DedupeKey,
+    /// Its handler.
+    pub handler: HandlerName,
+    /// Its organisation.
+    pub organisation: String,
+    /// Its lane.
+    pub lane: Option<String>,
+    /// Its state.
+    pub state: RowState,
+    /// Why it is dead.
+    pub reason: Option<DeadReason>,
+    /// The attempts so far.
+    pub attempts: u32,
+    /// The crashes so far.
+    pub crashes: u32,
+    /// When it was accepted; of a row with a delay, when that was over: a reminder is as old as its time.
+    pub accepted_at: SystemTime,
+    /// When it is or was due, when its lease ends, or when it ended.
+    pub at: SystemTime,
+    /// The last error, redacted.
+    pub error: Option<String>,
+    /// The bytes of its content, sealed.
+    pub bytes: u64,
+}
+
+impl InboxRow {
+    /// A row that was never attempted.
+    #[must_use]
+    pub fn new(
+        id: RowId,
+        key: DedupeKey,
+        handler: HandlerName,
+        state: RowState,
+        accepted_at: SystemTime,
+    ) -> Self {
+        Self {
+            id,
+            key,
+            handler,
+            organisation: String::new(),
+            lane: None,
+            state,
+            reason: None,
+            attempts: 0,
+            crashes: 0,
+            accepted_at,
+            at: accepted_at,
+            error: None,
+            bytes: 0,
+        }
+    }
+}
+
+/// Finds rows: all that are absent match everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InboxFilter {
+    /// The space of the rows.
+    pub space: String,
+    /// One row.
+    pub id: Option<RowId>,
+    /// The event of the handler.
+    pub event: Option<String>,
+    /// The state.
+    pub state: Option<RowState>,
+    /// The organisation.
+    pub organisation: Option<String>,
+    /// The most rows; 0 means no limit.
+    pub limit: usize,
+}
+
+/// Which dead rows to redrive, and how fast.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Redrive {
+    /// The rows; only dead ones are redriven.
+    pub filter: InboxFilter,
+    /// Over how long their attempts are spread, so that what made them fail is not met by all at once.
+    pub spread: Duration,
+}
+
+/// How many rows of a handler are in a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxCount {
+    /// The handler.
+    pub handler: HandlerName,
+    /// The state.
+    pub state: RowState,
+    /// The rows.
+    pub rows: u64,
+    /// How long ago the oldest of them was accepted.
+    pub oldest: Duration,
+}
+
+/// What [`Inbox::promote`](super::Inbox::promote) did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Rows that wait again, since their lease has expired.
+    pub expired: u64,
+    /// Rows that are dead, since they have crashed too often.
+    pub crashed: u64,
+    /// Rows whose retention was over.
+    pub removed: u64,
+}

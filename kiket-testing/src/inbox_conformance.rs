@@ -1,0 +1,688 @@
+//! What every inbox must do.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use kiket_runtime::{
+    dedupe::{
+        DedupeKey,
+        LeaseState::{self, Held, Lost},
+        LeaseToken, StoreError,
+    },
+    inbox::{
+        Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxFilter, InboxRow,
+        NewWork, Redrive, RowId, RowState, Swept, WorkEnd, WorkLease,
+    },
+};
+
+/// Checks that an inbox does what [`Inbox`] says, for engines of your own.
+///
+/// Its rows are in spaces that are new with every run, so that the inbox may be one that others use. Its time is virtual: it waits
+/// for nothing. To check what several processes see, run it in a runtime with several threads, on an inbox that is spread over
+/// several connections.
+///
+/// ```
+/// use kiket_runtime::inbox::{InboxLimits, inbox_from_url};
+/// use kiket_testing::inbox_conformance;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), kiket_runtime::dedupe::StoreError> {
+/// inbox_conformance(inbox_from_url("sqlite::memory:", InboxLimits::default())?).await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// When the inbox does something else, with a sentence about what.
+pub async fn inbox_conformance(inbox: Arc<dyn Inbox>) {
+    ok(inbox.check().await, "`check` of an inbox that works");
+    let run = LeaseToken::unique();
+    let suite = |name: &str| Suite { inbox: Arc::clone(&inbox), space: format!("conformance-{run}/{name}") };
+    suite("accept").a_key_is_accepted_once().await;
+    suite("content").work_comes_back_as_it_was().await;
+    suite("spaces").spaces_are_apart().await;
+    suite("handlers").only_handlers_that_are_named_and_not_paused_run().await;
+    suite("due").nothing_runs_before_it_is_due().await;
+    suite("turns").organisations_take_turns().await;
+    suite("claims").one_of_many_gets_a_row().await;
+    suite("leases").only_the_owner_of_a_lease_ends_it().await;
+    suite("renewals").a_renewed_lease_lasts().await;
+    suite("releases").a_release_counts_no_attempt().await;
+    suite("retries").a_retry_waits_and_a_dead_row_is_redriven().await;
+    suite("crashes").crashes_count_and_the_third_is_the_last().await;
+    suite("lanes").rows_of_a_lane_run_one_after_the_other().await;
+    suite("blocked").a_dead_row_blocks_its_lane_if_it_has_to().await;
+    suite("redriven").a_redriven_row_takes_no_lane_from_another().await;
+    suite("lists").rows_are_listed_and_counted().await;
+    suite("changes").rows_are_hurried_dropped_and_forgotten().await;
+    suite("retention").what_is_over_is_removed().await;
+}
+
+struct Suite {
+    inbox: Arc<dyn Inbox>,
+    space: String,
+}
+
+/// The length of each lease.
+const LEASE: Duration = Duration::from_secs(30);
+
+const EVENT: &str = "issue.created";
+
+/// A second of the virtual time.
+#[expect(clippy::unnecessary_wraps, reason = "as the operations take it")]
+fn at(second: u64) -> Option<SystemTime> {
+    Some(UNIX_EPOCH + Duration::from_secs(1_900_000_000 + second))
+}
+
+fn handler(version: &str) -> HandlerName {
+    HandlerName::new(EVENT, version)
+}
+
+fn end_retry(seconds: u64) -> WorkEnd {
+    WorkEnd::Retry { delay: Duration::from_secs(seconds), error: "again".to_owned() }
+}
+
+fn end_dead(reason: DeadReason) -> WorkEnd {
+    WorkEnd::Dead { reason, error: "it failed".to_owned() }
+}
+
+impl Suite {
+    fn work(&self, name: &str) -> NewWork {
+        NewWork {
+            space: self.space.clone(),
+            key: DedupeKey::new("conformance", name),
+            handler: handler("v1"),
+            organisation: "acme".to_owned(),
+            lane: None,
+            blocks_lane: false,
+            delay: Duration::ZERO,
+            content: Bytes::from(name.to_owned()),
+        }
+    }
+
+    fn in_lane(&self, name: &str, lane: &str) -> NewWork {
+        NewWork { lane: Some(lane.to_owned()), ..self.work(name) }
+    }
+
+    fn request(&self, limit: usize) -> ClaimRequest {
+        ClaimRequest {
+            space: self.space.clone(),
+            handlers: vec![handler("v1")],
+            limit,
+            is_idle: false,
+            lease: LEASE,
+            after: String::new(),
+        }
+    }
+
+    fn filter(&self) -> InboxFilter {
+        InboxFilter { space: self.space.clone(), ..InboxFilter::default() }
+    }
+
+    async fn accept(&self, work: &NewWork, second: u64) -> Acceptance {
+        ok(self.inbox.accept(work, at(second)).await, "`accept`")
+    }
+
+    async fn accept_new(&self, work: &NewWork, second: u64) -> RowId {
+        match self.accept(work, second).await {
+            Acceptance::Accepted(id) => id,
+            other => panic!("work with a new key must be accepted, not {other:?}"),
+        }
+    }
+
+    async fn state(&self, work: &NewWork) -> RowState {
+        match self.accept(work, 0).await {
+            Acceptance::Known(state) => state,
+            other => panic!("a key that was accepted before must be known, not {other:?}"),
+        }
+    }
+
+    async fn claim(&self, request: &ClaimRequest, second: u64) -> Vec<ClaimedWork> {
+        ok(self.inbox.claim(request, at(second)).await, "`claim`")
+    }
+
+    /// The only row that can be claimed.
+    async fn claim_one(&self, second: u64, why: &str) -> ClaimedWork {
+        let claimed = self.claim(&self.request(9), second).await;
+        let [one] = <[ClaimedWork; 1]>::try_from(claimed)
+            .unwrap_or_else(|found| panic!("{why}: exactly one row must be claimed, not {found:?}"));
+        one
+    }
+
+    async fn claim_none(&self, second: u64, why: &str) {
+        let found = self.claim(&self.request(9), second).await;
+        assert!(found.is_empty(), "{why}: no row must be claimed, not {found:?}");
+    }
+
+    /// The names of the rows that can be claimed.
+    async fn names(&self, request: &ClaimRequest, second: u64) -> Vec<String> {
+        names(&self.claim(request, second).await)
+    }
+
+    async fn finish(&self, lease: WorkLease, end: &WorkEnd, second: u64, (held, why): (LeaseState, &str)) {
+        assert_eq!(ok(self.inbox.finish(&lease, end, at(second)).await, "`finish`"), held, "{why}");
+    }
+
+    async fn done(&self, work: &ClaimedWork, second: u64) {
+        self.finish(work.lease, &WorkEnd::Done, second, (Held, "the owner must be able to finish")).await;
+    }
+
+    async fn renew(&self, lease: WorkLease, second: u64) -> LeaseState {
+        let renewed = ok(self.inbox.renew(&[(lease, LEASE)], at(second)).await, "`renew`");
+        let [state] = renewed[..] else {
+            panic!("`renew` must have one state for each lease, not {renewed:?}")
+        };
+        state
+    }
+
+    async fn promote(&self, second: u64) -> Swept {
+        ok(self.inbox.promote(&self.space, at(second)).await, "`promote`")
+    }
+
+    async fn rows(&self, filter: &InboxFilter) -> Vec<InboxRow> {
+        ok(self.inbox.list(filter).await, "`list`")
+    }
+
+    async fn a_key_is_accepted_once(&self) {
+        let accept = |_| {
+            let (inbox, work) = (Arc::clone(&self.inbox), self.work("many"));
+            tokio::spawn(async move { inbox.accept(&work, at(0)).await })
+        };
+        let accepting: Vec<_> = (0..8).map(accept).collect();
+        let mut accepted = 0;
+        for result in accepting {
+            match ok(result.await.expect("`accept` must not panic"), "`accept` beside others") {
+                Acceptance::Accepted(_) => accepted += 1,
+                Acceptance::Known(RowState::Waiting) => {}
+                other => panic!("of one key that was accepted, another must find it waiting, not {other:?}"),
+            }
+        }
+        assert_eq!(
+            accepted, 1,
+            "of several `accept`s of one key at the same time, exactly one must store it"
+        );
+
+        let other = NewWork { content: Bytes::from_static(b"other"), ..self.work("many") };
+        assert_eq!(self.state(&other).await, RowState::Waiting, "another content must not make another row");
+        let claimed = self.claim_one(0, "after one key").await;
+        assert_eq!(claimed.content, "many", "the content of a row must never change");
+        assert_eq!(self.state(&other).await, RowState::Running, "a row that was claimed runs");
+        self.done(&claimed, 1).await;
+        assert_eq!(self.state(&other).await, RowState::Done, "a row that is done is known");
+    }
+
+    async fn work_comes_back_as_it_was(&self) {
+        let large: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
+        let odd = ["", " ", "ä", "a/b", "'; --", "%", "_", "\"", "\\", "\n", "🦀"];
+        let mut works = vec![
+            NewWork { content: Bytes::new(), ..self.work("empty") },
+            NewWork { content: large.into(), ..self.work("large") },
+        ];
+        for (number, text) in odd.into_iter().enumerate() {
+            works.push(NewWork {
+                organisation: text.to_owned(),
+                lane: Some(text.to_owned()),
+                ..self.work(&format!("odd-{number}"))
+            });
+        }
+        for work in &works {
+            self.accept_new(work, 0).await;
+        }
+        let claimed = self.claim(&self.request(works.len()), 7).await;
+        assert_eq!(claimed.len(), works.len(), "every lane, however it is named, must be one of its own");
+        for work in &works {
+            let Some(found) = claimed.iter().find(|found| found.key == work.key) else {
+                panic!("{work:?} must be claimed")
+            };
+            let same = found.content == work.content && found.handler == work.handler;
+            assert!(same, "{work:?} must come back as it was, not as {found:?}");
+            let same = found.organisation == work.organisation && found.lane == work.lane;
+            assert!(same, "{work:?} must come back as it was, not as {found:?}");
+            let age = Duration::from_secs(7);
+            assert_eq!(
+                (found.attempt, found.crashes, found.age),
+                (1, 0, age),
+                "the first attempt at {work:?}"
+            );
+        }
+    }
+
+    async fn spaces_are_apart(&self) {
+        let other = Self { inbox: Arc::clone(&self.inbox), space: format!("{}-2", self.space) };
+        self.accept_new(&self.work("same"), 0).await;
+        other.accept_new(&other.work("same"), 0).await;
+        let mine = self.claim_one(0, "with the same key in another space").await;
+        self.done(&mine, 0).await;
+        assert_eq!(
+            other.state(&other.work("same")).await,
+            RowState::Waiting,
+            "the other space has its own row"
+        );
+        other.accept_new(&other.in_lane("a", "lane"), 0).await;
+        self.accept_new(&self.in_lane("a", "lane"), 0).await;
+        let state = self.state(&self.in_lane("a", "lane")).await;
+        assert_eq!(state, RowState::Waiting, "a lane of another space is another lane");
+        assert_eq!(self.rows(&self.filter()).await.len(), 2, "a list has the rows of one space");
+        ok(self.inbox.pause(&self.space, EVENT, true).await, "`pause`");
+        let paused = ok(other.inbox.paused(&other.space).await, "`paused`");
+        assert!(paused.is_empty(), "an event is paused in one space");
+        self.promote(400 * 86_400).await;
+        assert_eq!(other.rows(&other.filter()).await.len(), 2, "`promote` looks after one space");
+    }
+
+    async fn only_handlers_that_are_named_and_not_paused_run(&self) {
+        let schedule = HandlerName::new("schedule:remind", "v1");
+        let works = [handler("v1"), handler("v2"), schedule.clone()].map(|handler| NewWork {
+            key: DedupeKey::new("conformance", &handler.to_string()),
+            handler,
+            ..self.work("")
+        });
+        for work in &works {
+            self.accept_new(work, 0).await;
+        }
+        let none = ClaimRequest { handlers: Vec::new(), ..self.request(9) };
+        assert!(self.claim(&none, 0).await.is_empty(), "without handlers nothing is claimed");
+        let all = ClaimRequest { handlers: vec![handler("v2"), schedule, handler("v1")], ..self.request(9) };
+        assert!(self.claim(&ClaimRequest { limit: 0, ..all.clone() }, 0).await.is_empty(), "0 rows are none");
+
+        for _ in 0..2 {
+            ok(self.inbox.pause(&self.space, EVENT, true).await, "`pause`, and again");
+        }
+        assert_eq!(ok(self.inbox.paused(&self.space).await, "`paused`"), [EVENT]);
+        let claimed = self.claim(&all, 0).await;
+        let [one] = &claimed[..] else { panic!("only what is not paused is claimed, not {claimed:?}") };
+        assert_eq!(one.handler.event, "schedule:remind", "a paused event is not claimed");
+        for _ in 0..2 {
+            ok(self.inbox.pause(&self.space, EVENT, false).await, "`pause` with false, and again");
+        }
+        let found = self.claim_one(0, "of two handlers one is named").await;
+        assert_eq!(found.handler, handler("v1"));
+        let rows = self.rows(&InboxFilter { state: Some(RowState::Waiting), ..self.filter() }).await;
+        assert_eq!(rows.len(), 1, "a row of a handler that no build has stays as it is");
+    }
+
+    async fn nothing_runs_before_it_is_due(&self) {
+        let work = NewWork { delay: Duration::from_secs(10), ..self.work("late") };
+        self.accept_new(&work, 0).await;
+        self.claim_none(9, "before its time").await;
+        self.accept_new(&self.work("soon"), 9).await;
+        let claimed = self.names(&self.request(9), 10).await;
+        assert_eq!(claimed, ["soon", "late"], "in an organisation the row that is due longest comes first");
+    }
+
+    async fn organisations_take_turns(&self) {
+        for (organisation, rows) in [("b", 4), ("a", 1), ("c", 2)] {
+            for number in 0..rows {
+                let name = format!("{organisation}{number}");
+                let work = NewWork { organisation: organisation.to_owned(), ..self.work(&name) };
+                self.accept_new(&work, number).await;
+            }
+        }
+        let turns = |limit, after: &str| ClaimRequest { after: after.to_owned(), ..self.request(limit) };
+        // Each organisation once before one is again, after the one that had the last turn, in the order of their bytes.
+        assert_eq!(self.names(&turns(4, ""), 9).await, ["a0", "b0", "c0", "b1"], "organisations take turns");
+        assert_eq!(self.names(&turns(1, "b"), 9).await, ["c1"], "the next turn is the one after the last");
+        assert_eq!(self.names(&turns(9, "c"), 9).await, ["b2", "b3"], "a turn without rows is passed over");
+    }
+
+    async fn one_of_many_gets_a_row(&self) {
+        for number in 0..12 {
+            let organisation = format!("o{}", number % 3);
+            self.accept_new(&NewWork { organisation, ..self.work(&format!("{number}")) }, 0).await;
+        }
+        let claim = |_| {
+            let (inbox, request) = (Arc::clone(&self.inbox), self.request(3));
+            tokio::spawn(async move { inbox.claim(&request, at(0)).await })
+        };
+        let claiming: Vec<_> = (0..8).map(claim).collect();
+        let mut rows = Vec::new();
+        for claimed in claiming {
+            let claimed = ok(claimed.await.expect("`claim` must not panic"), "`claim` beside others");
+            assert!(claimed.len() <= 3, "no more rows than are asked for");
+            rows.extend(claimed);
+        }
+        // One that found rows locked may have passed them over.
+        rows.extend(self.claim(&self.request(99), 0).await);
+        let ids: BTreeSet<_> = rows.iter().map(|row| row.lease.id).collect();
+        assert_eq!((rows.len(), ids.len()), (12, 12), "of several `claim`s, exactly one must get each row");
+        let tokens: BTreeSet<_> = rows.iter().map(|row| row.lease.token.to_string()).collect();
+        assert_eq!(tokens.len(), 12, "no two leases may have the same token");
+    }
+
+    async fn only_the_owner_of_a_lease_ends_it(&self) {
+        self.accept_new(&self.work("a"), 0).await;
+        let former = self.claim_one(0, "a new row").await;
+        let stranger = WorkLease { token: LeaseToken::unique(), ..former.lease };
+        let lost = |why| (Lost, why);
+        self.finish(stranger, &WorkEnd::Done, 1, lost("a stranger must not finish")).await;
+        let absent = WorkLease { id: RowId(i64::MAX), ..former.lease };
+        self.finish(absent, &WorkEnd::Done, 1, lost("a row that is absent is not finished")).await;
+        assert_eq!(self.renew(stranger, 1).await, Lost, "a stranger must not renew");
+
+        self.claim_none(30, "the lease has expired, and nothing has looked after it").await;
+        self.finish(former.lease, &WorkEnd::Done, 30, lost("an expired lease is lost")).await;
+        assert_eq!(self.renew(former.lease, 30).await, Lost, "an expired lease is not renewed");
+        assert_eq!(self.promote(30).await, Swept { expired: 1, ..Swept::default() });
+        self.finish(former.lease, &WorkEnd::Done, 30, lost("an expired lease is lost")).await;
+
+        let owner = self.claim_one(30, "its lease has expired").await;
+        assert_eq!((owner.attempt, owner.crashes), (2, 0), "what had not started did not crash");
+        self.finish(former.lease, &WorkEnd::Done, 31, lost("a former owner must not finish")).await;
+        let released = self.inbox.release(&former.lease, Duration::ZERO, at(31)).await;
+        assert_eq!(ok(released, "`release`"), Lost, "a former owner must not release");
+        self.done(&owner, 59).await;
+        let again =
+            (Held, "an owner that finishes again, because a response was lost, must learn that it held");
+        self.finish(owner.lease, &WorkEnd::Done, 59, again).await;
+        assert_eq!(self.renew(owner.lease, 59).await, Lost, "what is done is not renewed");
+        assert_eq!(self.promote(99).await, Swept::default(), "what is done does not expire");
+    }
+
+    async fn a_renewed_lease_lasts(&self) {
+        for name in ["a", "b"] {
+            self.accept_new(&NewWork { organisation: name.to_owned(), ..self.work(name) }, 0).await;
+        }
+        let claimed = self.claim(&self.request(2), 0).await;
+        let [a, b] = &claimed[..] else { panic!("two rows must be claimed, not {claimed:?}") };
+        let stranger = WorkLease { token: LeaseToken::unique(), ..a.lease };
+        let leases = [(a.lease, Duration::from_secs(60)), (stranger, LEASE), (b.lease, LEASE)];
+        let renewed = ok(self.inbox.renew(&leases, at(29)).await, "`renew`");
+        assert_eq!(renewed, [Held, Lost, Held], "the states are in the order of the leases");
+        assert_eq!(self.promote(58).await, Swept::default(), "a renewed lease lasts from its renewal");
+        assert_eq!(self.promote(59).await.expired, 1, "each lease has its own length");
+        self.done(a, 88).await;
+        self.finish(b.lease, &WorkEnd::Done, 88, (Lost, "the other lease has expired")).await;
+        let none = ok(self.inbox.renew(&[], at(0)).await, "`renew` of nothing");
+        assert!(none.is_empty());
+    }
+
+    async fn a_release_counts_no_attempt(&self) {
+        self.accept_new(&self.work("a"), 0).await;
+        let first = self.claim_one(0, "a new row").await;
+        let released = self.inbox.release(&first.lease, Duration::from_secs(5), at(1)).await;
+        assert_eq!(ok(released, "`release`"), Held, "the owner must be able to release");
+        self.finish(first.lease, &WorkEnd::Done, 1, (Lost, "what was released is not finished")).await;
+        self.claim_none(5, "it is released for later").await;
+        let second = self.claim_one(6, "it is due again").await;
+        assert_eq!((second.attempt, second.crashes), (1, 0), "the attempt that was released does not count");
+    }
+
+    async fn a_retry_waits_and_a_dead_row_is_redriven(&self) {
+        let work = self.work("a");
+        let id = self.accept_new(&work, 0).await;
+        let first = self.claim_one(0, "a new row").await;
+        self.finish(first.lease, &end_retry(10), 1, (Held, "the owner must be able to retry")).await;
+        self.finish(first.lease, &end_retry(10), 2, (Held, "a retry may be repeated")).await;
+        let [row] = &self.rows(&self.filter()).await[..] else { panic!("there is one row") };
+        assert_eq!((row.state, row.attempts, row.error.as_deref()), (RowState::Waiting, 1, Some("again")));
+        assert_eq!((Some(row.at), row.id), (at(11), id), "it is due after the delay");
+        self.claim_none(10, "before its next attempt").await;
+        let second = self.claim_one(11, "its next attempt").await;
+        assert_eq!(second.attempt, 2, "an attempt counts at its claim");
+        self.finish(first.lease, &WorkEnd::Done, 11, (Lost, "the former attempt must not finish")).await;
+
+        let dead = end_dead(DeadReason::Permanent);
+        self.finish(second.lease, &dead, 12, (Held, "the owner must be able to give up")).await;
+        self.finish(second.lease, &dead, 13, (Held, "and to repeat that")).await;
+        let [row] = &self.rows(&self.filter()).await[..] else { panic!("there is one row") };
+        assert_eq!((row.state, row.reason), (RowState::Dead, Some(DeadReason::Permanent)));
+        assert_eq!(row.error.as_deref(), Some("it failed"));
+        self.claim_none(1_000, "it is dead").await;
+        assert_eq!(self.state(&work).await, RowState::Dead, "a dead row is known");
+
+        let waiting = InboxFilter { state: Some(RowState::Waiting), ..self.filter() };
+        let redrive = |filter| Redrive { filter, spread: Duration::from_secs(60) };
+        let redriven = self.inbox.redrive(&redrive(waiting), at(1_000)).await;
+        assert_eq!(ok(redriven, "`redrive`"), 0, "only dead rows are redriven");
+        let redriven = self.inbox.redrive(&redrive(self.filter()), at(1_000)).await;
+        assert_eq!(ok(redriven, "`redrive`"), 1, "a dead row is redriven");
+        self.finish(second.lease, &dead, 1_000, (Lost, "a redriven row has no owner")).await;
+        let [row] = &self.rows(&self.filter()).await[..] else { panic!("there is one row") };
+        assert_eq!((row.state, row.attempts, row.reason), (RowState::Waiting, 0, None), "it begins anew");
+        assert!(at(1_000) <= Some(row.at) && Some(row.at) <= at(1_060), "it waits for a time of the spread");
+        let third = self.claim_one(1_060, "it was redriven").await;
+        assert_eq!((third.attempt, third.content.as_ref()), (1, &b"a"[..]));
+    }
+
+    async fn crashes_count_and_the_third_is_the_last(&self) {
+        let poison = self.work("poison");
+        self.accept_new(&poison, 0).await;
+        for (crash, second) in [(0, 0), (1, 100)] {
+            let claimed = self.claim_one(second, "it has crashed less than twice").await;
+            assert_eq!(claimed.crashes, crash);
+            assert_eq!(self.renew(claimed.lease, second).await, Held, "its handler starts");
+            assert_eq!(self.promote(second + 30).await.expired, 1, "its process died");
+        }
+        self.accept_new(&NewWork { organisation: "a".to_owned(), ..self.work("well") }, 140).await;
+        self.accept_new(&NewWork { organisation: "b".to_owned(), ..self.work("also") }, 140).await;
+        let busy = self.names(&self.request(1), 140).await;
+        assert_eq!(busy, ["well"], "what has crashed twice does not run beside others");
+        let idle = ClaimRequest { is_idle: true, ..self.request(9) };
+        let alone = self.claim(&idle, 140).await;
+        let [alone] = &alone[..] else { panic!("it must be claimed alone, not {alone:?}") };
+        assert!(alone.runs_alone() && alone.content == "poison" && alone.attempt == 3, "{alone:?}");
+        assert_eq!(
+            self.names(&idle, 140).await,
+            ["also"],
+            "what has not crashed is claimed by an idle one, too"
+        );
+
+        assert_eq!(self.renew(alone.lease, 140).await, Held);
+        let swept = self.promote(170).await;
+        assert_eq!(
+            (swept.crashed, swept.expired),
+            (1, 2),
+            "the third crash is the last; the others had not started"
+        );
+        let dead = self.rows(&InboxFilter { state: Some(RowState::Dead), ..self.filter() }).await;
+        let [row] = &dead[..] else { panic!("one row is dead, not {dead:?}") };
+        assert_eq!((row.reason, row.crashes, row.attempts), (Some(DeadReason::Crashed), 3, 3));
+        self.finish(alone.lease, &WorkEnd::Done, 170, (Lost, "its owner has lost it")).await;
+
+        let redrive = Redrive { filter: self.filter(), spread: Duration::ZERO };
+        assert_eq!(ok(self.inbox.redrive(&redrive, at(170)).await, "`redrive`"), 1);
+        let names: BTreeSet<_> = self.names(&self.request(9), 170).await.into_iter().collect();
+        let all: BTreeSet<_> = ["also", "poison", "well"].map(str::to_owned).into();
+        assert_eq!(names, all, "a redriven row has no crashes");
+    }
+
+    async fn rows_of_a_lane_run_one_after_the_other(&self) {
+        for (name, organisation) in [("1", "b"), ("2", "a"), ("3", "c")] {
+            let work = NewWork { organisation: organisation.to_owned(), ..self.in_lane(name, "x") };
+            self.accept_new(&work, 0).await;
+        }
+        self.accept_new(&self.in_lane("other", "y"), 0).await;
+        assert_eq!(self.state(&self.in_lane("2", "x")).await, RowState::Behind, "another row has the lane");
+        let both = self.claim(&self.request(9), 0).await;
+        assert_eq!(names(&both), ["other", "1"], "of each lane the first row is claimed");
+        let [other, first] = &both[..] else { panic!("two rows must be claimed, not {both:?}") };
+        self.done(other, 1).await;
+        self.finish(first.lease, &end_retry(10), 1, (Held, "the owner must be able to retry")).await;
+        self.claim_none(9, "a retry blocks its lane").await;
+        let first = self.claim_one(11, "its next attempt").await;
+        assert_eq!(first.content, "1");
+        self.done(&first, 12).await;
+        assert_eq!(self.state(&self.in_lane("2", "x")).await, RowState::Waiting, "the next row has the lane");
+        let second = self.claim_one(12, "the first row is done").await;
+        assert_eq!(second.content, "2", "a lane keeps the order in which its rows were accepted");
+        let dead = end_dead(DeadReason::Attempts);
+        self.finish(second.lease, &dead, 13, (Held, "the owner must be able to give up")).await;
+        let third = self.claim_one(13, "a dead row gives its lane up").await;
+        self.promote(43).await;
+        self.finish(third.lease, &WorkEnd::Done, 43, (Lost, "its lease has expired")).await;
+        let third = self.claim_one(43, "a row whose lease has expired keeps its lane").await;
+        self.done(&third, 44).await;
+        self.accept_new(&self.in_lane("4", "x"), 44).await;
+        assert_eq!(self.names(&self.request(9), 44).await, ["4"], "a lane that is done is free");
+    }
+
+    async fn a_dead_row_blocks_its_lane_if_it_has_to(&self) {
+        let blocking = |name: &str| NewWork { blocks_lane: true, ..self.in_lane(name, "x") };
+        let id = self.accept_new(&blocking("1"), 0).await;
+        for name in ["2", "3"] {
+            self.accept_new(&blocking(name), 0).await;
+        }
+        let kill = |second| async move {
+            let claimed = self.claim_one(second, "the first row of the lane").await;
+            let dead = end_dead(DeadReason::Permanent);
+            self.finish(claimed.lease, &dead, second, (Held, "the owner must be able to give up")).await;
+            self.claim_none(second, "its dead row blocks the lane").await;
+            claimed.content
+        };
+        assert_eq!(kill(0).await, "1");
+        let redrive = Redrive { filter: self.filter(), spread: Duration::ZERO };
+        assert_eq!(ok(self.inbox.redrive(&redrive, at(1)).await, "`redrive`"), 1);
+        assert_eq!(kill(1).await, "1", "a redriven row has its lane still");
+        let one = InboxFilter { id: Some(id), ..self.filter() };
+        assert_eq!(ok(self.inbox.drop_rows(&one, at(2)).await, "`drop_rows`"), 1);
+        assert_eq!(kill(2).await, "2", "a dropped row gives its lane up");
+        let month = 30 * 86_400;
+        assert_eq!(self.promote(month + 2).await.removed, 1, "its retention is over");
+        let last = self.claim_one(month + 2, "a row that is removed gives its lane up").await;
+        assert_eq!(last.content, "3");
+    }
+
+    async fn a_redriven_row_takes_no_lane_from_another(&self) {
+        for name in ["1", "2", "3"] {
+            self.accept_new(&self.in_lane(name, "x"), 0).await;
+        }
+        for _ in 0..2 {
+            let claimed = self.claim_one(0, "the first row of the lane").await;
+            let dead = end_dead(DeadReason::Permanent);
+            self.finish(claimed.lease, &dead, 0, (Held, "the owner must be able to give up")).await;
+        }
+        let third = self.claim_one(0, "the others are dead").await;
+        let redrive = Redrive { filter: self.filter(), spread: Duration::ZERO };
+        assert_eq!(ok(self.inbox.redrive(&redrive, at(1)).await, "`redrive`"), 2);
+        self.claim_none(1, "another row has the lane").await;
+        self.done(&third, 1).await;
+        for name in ["1", "2"] {
+            let next = self.claim_one(1, "it was redriven, and its lane is free").await;
+            assert_eq!(next.content, name, "redriven rows keep their order");
+            self.done(&next, 1).await;
+        }
+    }
+
+    async fn rows_are_listed_and_counted(&self) {
+        let other = NewWork {
+            handler: HandlerName::new("issue.closed", "v1"),
+            organisation: "globex".to_owned(),
+            ..self.work("other")
+        };
+        let mut ids = Vec::new();
+        for work in [self.in_lane("1", "x"), self.in_lane("2", "x"), other, self.work("4")] {
+            ids.push(self.accept_new(&work, 5).await);
+        }
+        let claimed = self.claim(&self.request(1), 6).await;
+        assert_eq!(names(&claimed), ["1"]);
+        let rows = self.rows(&self.filter()).await;
+        let found: Vec<_> = rows.iter().map(|row| row.id).collect();
+        assert_eq!(found, ids, "rows are listed in the order in which they were accepted");
+        let states: Vec<_> = rows.iter().map(|row| row.state).collect();
+        assert_eq!(states, [RowState::Running, RowState::Behind, RowState::Waiting, RowState::Waiting]);
+        let first = &rows[0];
+        assert_eq!((Some(first.accepted_at), Some(first.at)), (at(5), at(36)), "its lease ends then");
+        assert_eq!((first.lane.as_deref(), first.bytes, first.attempts), (Some("x"), 1, 1));
+        assert_eq!((&first.key, &first.handler), (&DedupeKey::new("conformance", "1"), &handler("v1")));
+        assert_eq!((first.organisation.as_str(), first.error.as_deref()), ("acme", None));
+
+        let filter = self.filter();
+        for (filter, expected) in [
+            (InboxFilter { id: Some(ids[1]), ..filter.clone() }, &ids[1..2]),
+            (InboxFilter { event: Some("issue.closed".to_owned()), ..filter.clone() }, &ids[2..3]),
+            (InboxFilter { organisation: Some("globex".to_owned()), ..filter.clone() }, &ids[2..3]),
+            (InboxFilter { state: Some(RowState::Waiting), ..filter.clone() }, &ids[2..4]),
+            (InboxFilter { state: Some(RowState::Waiting), limit: 1, ..filter.clone() }, &ids[2..3]),
+            (InboxFilter { state: Some(RowState::Dead), ..filter.clone() }, &[]),
+            (InboxFilter { limit: 2, ..filter.clone() }, &ids[..2]),
+            (InboxFilter { id: Some(ids[0]), state: Some(RowState::Behind), ..filter }, &[]),
+        ] {
+            let found: Vec<_> = self.rows(&filter).await.iter().map(|row| row.id).collect();
+            assert_eq!(found, expected, "{filter:?}");
+        }
+        self.done(&claimed[0], 7).await;
+        let done = self.rows(&InboxFilter { state: Some(RowState::Done), ..self.filter() }).await;
+        assert!(matches!(&done[..], [row] if row.bytes == 0 && Some(row.at) == at(7)), "{done:?}");
+
+        let counts = ok(self.inbox.count(&self.space).await, "`count`");
+        let counts: BTreeSet<_> =
+            counts.iter().map(|count| (count.handler.to_string(), count.state, count.rows)).collect();
+        let expected = [
+            ("issue.closed@v1".to_owned(), RowState::Waiting, 1),
+            ("issue.created@v1".to_owned(), RowState::Done, 1),
+            ("issue.created@v1".to_owned(), RowState::Waiting, 2),
+        ];
+        assert_eq!(counts, expected.into(), "rows are counted by handler and state");
+    }
+
+    async fn rows_are_hurried_dropped_and_forgotten(&self) {
+        for (name, organisation) in [("1", "acme"), ("2", "globex"), ("3", "acme")] {
+            let (delay, organisation) = (Duration::from_secs(600), organisation.to_owned());
+            self.accept_new(&NewWork { delay, organisation, ..self.work(name) }, 0).await;
+        }
+        let acme = InboxFilter { organisation: Some("acme".to_owned()), ..self.filter() };
+        let one = InboxFilter { limit: 1, ..acme.clone() };
+        assert_eq!(ok(self.inbox.hurry(&one, at(1)).await, "`hurry`"), 1, "a limit counts");
+        assert_eq!(ok(self.inbox.hurry(&acme, at(1)).await, "`hurry`"), 1, "what is due needs no hurry");
+        let dead = InboxFilter { state: Some(RowState::Dead), ..self.filter() };
+        assert_eq!(ok(self.inbox.hurry(&dead, at(1)).await, "`hurry`"), 0, "only waiting rows are hurried");
+        let claimed = self.claim(&self.request(1), 1).await;
+        assert_eq!(names(&claimed), ["1"], "it is due now");
+
+        self.accept_new(&self.in_lane("4", "x"), 1).await;
+        self.accept_new(&NewWork { organisation: "globex".to_owned(), ..self.in_lane("5", "x") }, 1).await;
+        let acme_dropped = ok(self.inbox.drop_rows(&acme, at(2)).await, "`drop_rows`");
+        assert_eq!(acme_dropped, 2, "rows that do not run are dropped");
+        assert_eq!(
+            self.state(&NewWork { ..self.in_lane("5", "x") }).await,
+            RowState::Waiting,
+            "it has the lane now"
+        );
+        assert_eq!(self.state(&self.work("1")).await, RowState::Running, "what runs is not dropped");
+
+        self.accept_new(&self.in_lane("6", "x"), 2).await;
+        let forget = |organisation: &'static str| async move {
+            ok(self.inbox.forget(&self.space, organisation, at(3)).await, "`forget`")
+        };
+        assert_eq!((forget("globex").await, forget("acm_").await), (2, 0));
+        assert_eq!(self.state(&self.in_lane("6", "x")).await, RowState::Waiting, "it has the lane now");
+        assert_eq!(forget("acme").await, 2, "also what runs is removed");
+        self.finish(claimed[0].lease, &WorkEnd::Done, 3, (Lost, "it has lost its lease")).await;
+        assert_eq!(
+            self.rows(&self.filter()).await,
+            [],
+            "nothing is left of an organisation that is forgotten"
+        );
+        self.accept_new(&self.work("1"), 4).await;
+    }
+
+    async fn what_is_over_is_removed(&self) {
+        for name in ["done", "dead"] {
+            self.accept_new(&self.work(name), 0).await;
+        }
+        let claimed = self.claim(&self.request(2), 0).await;
+        let [done, dead] = &claimed[..] else { panic!("two rows must be claimed, not {claimed:?}") };
+        self.done(done, 10).await;
+        let end = end_dead(DeadReason::Permanent);
+        self.finish(dead.lease, &end, 10, (Held, "the owner must be able to give up")).await;
+        let day = 86_400;
+        for (second, removed) in [(day + 9, 0), (day + 10, 1), (30 * day + 9, 0), (30 * day + 10, 1)] {
+            assert_eq!(self.promote(second).await.removed, removed, "after {second} s");
+        }
+        assert_eq!(self.rows(&self.filter()).await, [], "nothing is left");
+    }
+}
+
+/// The contents, which are the names.
+fn names(claimed: &[ClaimedWork]) -> Vec<String> {
+    claimed.iter().map(|work| String::from_utf8_lossy(&work.content).into_owned()).collect()
+}
+
+fn ok<T>(result: Result<T, StoreError>, what: &str) -> T {
+    result.unwrap_or_else(|error| panic!("{what} must not fail: {error:?}"))
+}

@@ -1,0 +1,381 @@
+//! Transactions that end with the stored reply: effects are counted in a real PostgreSQL.
+
+use std::{
+    process::Command,
+    sync::{Arc, LazyLock, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use kiket::{
+    Context, Extension, ExtensionBuilder, Handler, HandlerError, Reply, StatusCode, Tx, params,
+    testing::{DeliveryBuilder, TestExtension, TestResponse, delivery},
+    transaction::{Param, TxError},
+};
+use serde_json::{Value, json};
+use stores::{Pooler, Postgres, connect};
+use tokio::sync::Semaphore;
+
+const EVENT: &str = "issue.created";
+
+/// A PostgreSQL with a table of effects.
+async fn postgres() -> Option<Arc<Postgres>> {
+    let postgres = Postgres::start_own()?;
+    postgres.execute("CREATE TABLE effects (delivery text, note text UNIQUE)").await;
+    Some(Arc::new(postgres))
+}
+
+async fn effects(postgres: &Postgres) -> i64 {
+    postgres.number("SELECT count(*) FROM effects").await
+}
+
+fn builder(url: &str) -> ExtensionBuilder {
+    let builder = Extension::builder().id("com.example.tx").without_manifest();
+    builder.environment([("KIKET_DEDUPE_URL", url)])
+}
+
+fn extension(url: &str, handler: Handler) -> TestExtension {
+    TestExtension::new(builder(url).handler(handler.timeout(Duration::from_secs(10)))).unwrap()
+}
+
+fn issue(id: &str) -> DeliveryBuilder {
+    delivery(EVENT, "v1", &json!({ "event": EVENT, "id": id }))
+}
+
+async fn insert(tx: &Tx, context: &Context) -> Result<u64, TxError> {
+    tx.execute("INSERT INTO effects (delivery) VALUES ($1)", params![context.delivery_key()]).await
+}
+
+fn is_replayed(response: &TestResponse) -> bool {
+    response.headers().get("x-kiket-replayed") == Some("true")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_and_reply_are_committed_together() {
+    let Some(postgres) = postgres().await else { return };
+    let Some(pooler) = Pooler::start(&postgres) else { return };
+    for (number, url) in [postgres.url(), pooler.url()].into_iter().enumerate() {
+        let handler = Handler::new(EVENT, "v1", async |tx: Tx, context: Context| {
+            insert(&tx, &context).await?;
+            kiket::Result::Ok(Reply::json(json!({ "done": context.delivery_key() })))
+        });
+        let extension = extension(url, handler);
+        let id = format!("evt_{number}");
+        let first = extension.deliver(issue(&id)).await;
+        assert_eq!((first.status(), is_replayed(&first)), (200, false), "{}", first.text());
+        let again = extension.deliver(issue(&id)).await;
+        assert_eq!((again.status(), is_replayed(&again), again.text()), (200, true, first.text()));
+        assert_eq!(effects(&postgres).await, 1 + i64::try_from(number).unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_leaves_nothing_and_runs_again() {
+    let Some(postgres) = postgres().await else { return };
+    static HOW: Mutex<&str> = Mutex::new("");
+    let handler = Handler::new(EVENT, "v1", async |tx: Tx, context: Context| {
+        insert(&tx, &context).await?;
+        let how = *HOW.lock().unwrap();
+        match how {
+            "error" => Err(HandlerError::retry("later")),
+            "permanent" => Err(HandlerError::permanent("never")),
+            "busy" => Ok(Reply::status(StatusCode::SERVICE_UNAVAILABLE)),
+            "panic" => panic!("as it was asked for"),
+            "timeout" => {
+                // A statement that waits when the deadline comes.
+                tx.query("SELECT 1 FROM pg_sleep(60)", params![]).await?;
+                Ok(Reply::ok())
+            }
+            // The transaction has failed, whatever the handler says.
+            "ignored" => {
+                assert_eq!(
+                    tx.execute("INSERT INTO nothing VALUES (1)", params![]).await.unwrap_err().code(),
+                    Some("42P01")
+                );
+                Ok(Reply::ok())
+            }
+            _ => Ok(Reply::ok()),
+        }
+    });
+    let extension =
+        TestExtension::new(builder(postgres.url()).handler(handler.timeout(Duration::from_secs(2)))).unwrap();
+    for (how, status) in [
+        ("error", 503),
+        ("busy", 503),
+        ("panic", 500),
+        ("timeout", 504),
+        ("ignored", 503),
+        ("permanent", 422),
+    ] {
+        *HOW.lock().unwrap() = how;
+        let failed = extension.deliver(issue(how)).await;
+        assert_eq!(failed.status(), status, "{how}: {}", failed.text());
+        assert_eq!(effects(&postgres).await, 0, "{how}");
+        *HOW.lock().unwrap() = "";
+        let again = extension.deliver(issue(how)).await;
+        // A final error is stored, without the rows.
+        let expected = if how == "permanent" { (422, true) } else { (200, false) };
+        assert_eq!((again.status(), is_replayed(&again)), expected, "{how}: {}", again.text());
+        postgres.execute("DELETE FROM effects").await;
+    }
+    // None is left open, and the statement at the deadline does not run on.
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kiket' AND state <> 'idle'";
+    let ended = async { while postgres.number(open).await > 0 {} };
+    tokio::time::timeout(Duration::from_secs(30), ended).await.expect("they have ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_lease_rolls_the_rows_back() {
+    let Some(postgres) = postgres().await else { return };
+    static URL: Mutex<String> = Mutex::new(String::new());
+    postgres.url().clone_into(&mut URL.lock().unwrap());
+    let handler = Handler::new(EVENT, "v1", async |tx: Tx, context: Context| {
+        insert(&tx, &context).await?;
+        let url = URL.lock().unwrap().clone();
+        connect(&url).await.batch_execute("UPDATE kiket_dedupe SET expires_at = clock_timestamp()").await?;
+        kiket::Result::Ok(())
+    });
+    let extension = extension(postgres.url(), handler);
+    let lost = extension.deliver(issue("1")).await;
+    assert_eq!((lost.status(), effects(&postgres).await), (503, 0), "{}", lost.text());
+    assert!(lost.headers().get("retry-after").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_free_connection_the_response_is_503() {
+    let Some(postgres) = postgres().await else { return };
+    static OPEN: Semaphore = Semaphore::const_new(0);
+    static GO: Semaphore = Semaphore::const_new(0);
+    let handler = Handler::new(EVENT, "v1", async |tx: Tx, context: Context| {
+        insert(&tx, &context).await?;
+        OPEN.add_permits(1);
+        drop(GO.acquire().await);
+        kiket::Result::Ok(())
+    });
+    let extension = extension(postgres.url(), handler);
+    let ids: Vec<String> = (0..17).map(|number| number.to_string()).collect();
+    let most = async {
+        let mut running = Vec::new();
+        for id in &ids[..16] {
+            running.push(extension.deliver(issue(id)));
+        }
+        futures_join(running).await
+    };
+    let refused = async {
+        OPEN.acquire_many(16).await.unwrap().forget();
+        let refused = extension.deliver(issue(&ids[16])).await;
+        GO.add_permits(16);
+        refused
+    };
+    let (done, refused) = tokio::join!(most, refused);
+    assert_eq!(refused.status(), 503, "{}", refused.text());
+    assert!(refused.headers().get("retry-after").is_some());
+    assert!(done.iter().all(|response| response.status() == 200), "{done:?}");
+    assert_eq!(effects(&postgres).await, 16);
+}
+
+/// All of them at once, in this task.
+async fn futures_join<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(move |context| {
+        for (future, output) in &mut running {
+            if output.is_none()
+                && let std::task::Poll::Ready(ended) = future.as_mut().poll(context)
+            {
+                *output = Some(ended);
+            }
+        }
+        if running.iter().any(|(_, output)| output.is_none()) {
+            return std::task::Poll::Pending;
+        }
+        std::task::Poll::Ready(running.iter_mut().filter_map(|(_, output)| output.take()).collect())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_cannot_use_it_after_the_handler() {
+    let Some(postgres) = postgres().await else { return };
+    static GO: Semaphore = Semaphore::const_new(0);
+    static ERROR: LazyLock<(tokio::sync::watch::Sender<String>, tokio::sync::watch::Receiver<String>)> =
+        LazyLock::new(|| tokio::sync::watch::channel(String::new()));
+    let handler = Handler::new(EVENT, "v1", async |tx: Tx, context: Context| {
+        insert(&tx, &context).await?;
+        tokio::spawn(async move {
+            drop(GO.acquire().await);
+            let error = tx.execute("DELETE FROM effects", params![]).await.unwrap_err();
+            ERROR.0.send_replace(error.to_string());
+        });
+        kiket::Result::Ok(())
+    });
+    let extension = extension(postgres.url(), handler);
+    assert_eq!(extension.deliver(issue("1")).await.status(), 200);
+    GO.add_permits(1);
+    let mut error = ERROR.1.clone();
+    assert!(error.wait_for(|error| !error.is_empty()).await.unwrap().contains("has ended"));
+    assert_eq!(effects(&postgres).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_of_every_kind_go_and_come_back() {
+    let Some(postgres) = postgres().await else { return };
+    let handler = Handler::new(EVENT, "v1", async |tx: Tx| {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        let row = tx
+            .query_one(
+                "SELECT $1 AS a, $2 AS b, $3 AS c, $4 AS d, $5 AS e, $6 AS f, $7 AS g, $8 AS h, $9 AS i, $10 AS j, \
+                 $11::uuid::text AS k, $12::text AS l",
+                params![
+                    true, 1_i16, 2_i32, 3_i64, 1.5_f32, 2.5_f64, "text", vec![0_u8, 255], now, json!({ "a": [1] }),
+                    "6f1e2b1a-0000-4000-8000-000000000000", None::<String>
+                ],
+            )
+            .await?;
+        assert!(row.get::<bool>("a")? && row.get::<i16>("b")? == 1 && row.get::<i32>("c")? == 2);
+        assert!(row.get::<i64>("d")? == 3 && row.get::<f32>("e")? == 1.5 && row.get::<f64>("f")? == 2.5);
+        assert_eq!((row.get::<String>("g")?, row.get::<Vec<u8>>("h")?), ("text".to_owned(), vec![0, 255]));
+        assert_eq!((row.get::<SystemTime>("i")?, row.get::<Value>("j")?), (now, json!({ "a": [1] })));
+        assert!(row.get::<Option<String>>("k")?.is_some() && row.get::<Option<String>>("l")?.is_none());
+        assert!(row.get::<String>("l").unwrap_err().to_string().contains("`l`"));
+        assert!(row.get::<i64>("g").is_err() && row.get::<i64>("z").is_err() && row.at::<bool>(12).is_err());
+        assert!(tx.query_opt("SELECT 1 WHERE false", params![]).await?.is_none());
+        let several = tx.query_one("VALUES (1), (2)", params![]).await.unwrap_err();
+        assert!(several.to_string().contains("several"));
+        // The server ends it a second after the deadline.
+        let idle = "SELECT setting::int8 FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'";
+        let idle: i64 = tx.query_one(idle, params![]).await?.at(0)?;
+        assert!((1..=11_000).contains(&idle), "{idle}");
+        kiket::Result::Ok(())
+    });
+    let response = extension(postgres.url(), handler).deliver(issue("1")).await;
+    assert_eq!(response.status(), 200, "{}", response.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_library_ends_its_transaction_so() {
+    let Some(postgres) = postgres().await else { return };
+    static URL: Mutex<String> = Mutex::new(String::new());
+    static FAILS: Mutex<bool> = Mutex::new(true);
+    postgres.url().clone_into(&mut URL.lock().unwrap());
+    let handler = Handler::new(EVENT, "v1", async |tx: Tx, context: Context| {
+        let url = URL.lock().unwrap().clone();
+        let mut client = connect(&url).await;
+        let own = client.transaction().await?;
+        own.execute("INSERT INTO effects (delivery) VALUES ($1)", &[&context.delivery_key()]).await?;
+        let reply = Reply::json(json!({ "own": true }));
+        for statement in tx.statements(reply)? {
+            let values: Vec<_> = statement.params.iter().map(text_of).collect();
+            let rows = own
+                .execute_typed(
+                    statement.sql,
+                    &values.iter().map(|(v, t)| (&**v, t.clone())).collect::<Vec<_>>(),
+                )
+                .await?;
+            assert!(statement.rows.is_none_or(|expected| expected == rows));
+        }
+        if *FAILS.lock().unwrap() {
+            return Err(HandlerError::retry("before the commit"));
+        }
+        own.commit().await?;
+        kiket::Result::Ok(Reply::json(json!({ "own": true })))
+    });
+    let extension = extension(postgres.url(), handler);
+    assert_eq!(extension.deliver(issue("1")).await.status(), 503);
+    assert_eq!(effects(&postgres).await, 0);
+    *FAILS.lock().unwrap() = false;
+    let first = extension.deliver(issue("1")).await;
+    assert_eq!((first.status(), first.text()), (200, r#"{"own":true}"#));
+    let again = extension.deliver(issue("1")).await;
+    assert_eq!((again.text(), is_replayed(&again)), (first.text(), true));
+    assert_eq!(effects(&postgres).await, 1);
+}
+
+type Typed = (Box<dyn tokio_postgres::types::ToSql + Sync + Send>, tokio_postgres::types::Type);
+
+/// A value as this library has it.
+fn text_of(param: &Param) -> Typed {
+    use tokio_postgres::types::Type;
+    match param.clone() {
+        Param::Text(value) => (Box::new(value), Type::TEXT),
+        Param::Int4(value) => (Box::new(value), Type::INT4),
+        Param::Int8(value) => (Box::new(value), Type::INT8),
+        Param::Float8(value) => (Box::new(value), Type::FLOAT8),
+        Param::Bytea(value) => (Box::new(value.map(|bytes| bytes.to_vec())), Type::BYTEA),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_start_says_where_a_transaction_cannot_end() {
+    let takes = || Handler::new(EVENT, "v1", async |_: Tx| {});
+    let refused = |builder: ExtensionBuilder, handler: Handler| {
+        TestExtension::new(builder.handler(handler)).unwrap_err().to_string()
+    };
+    let memory = Extension::builder().id("com.example.tx").without_manifest();
+    let error = refused(memory, takes());
+    assert!(error.contains("takes a `Tx`") && error.contains("`KIKET_DEDUPE_URL`"), "{error}");
+    let error = refused(builder("redis://localhost"), takes());
+    assert!(error.contains("not in PostgreSQL"), "{error}");
+    let error = refused(builder("postgres://localhost/a"), takes().dedupe(false));
+    assert!(error.contains("not deduplicated"), "{error}");
+    assert!(TestExtension::new(builder("postgres://localhost/a").handler(takes())).is_ok());
+}
+
+/// Whether the handler writes with a `Tx`, or with a connection of its own.
+const KILLED: &str = "KIKET_TEST_KILLED";
+
+/// A process that dies in its handler, after the effects; run by the test below.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_killed() {
+    let Ok(killed) = std::env::var(KILLED) else { return };
+    let (url, how) = killed.rsplit_once(' ').unwrap();
+    let handler = match how {
+        "with" => Handler::new(EVENT, "v1", async |tx: Tx, context: Context| -> kiket::Result<()> {
+            insert(&tx, &context).await?;
+            std::process::abort();
+        }),
+        _ => without(url, true),
+    };
+    extension(url, handler).deliver(issue("killed")).await;
+    unreachable!("it is dead");
+}
+
+fn without(url: &str, dies: bool) -> Handler {
+    let url = url.to_owned();
+    Handler::new(EVENT, "v1", move |context: Context| {
+        let url = url.clone();
+        async move {
+            let insert = "INSERT INTO effects (delivery) VALUES ($1)";
+            connect(&url).await.execute(insert, &[&context.delivery_key()]).await?;
+            if dies {
+                std::process::abort();
+            }
+            kiket::Result::Ok(())
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_process_doubles_nothing_with_a_transaction() {
+    let Some(postgres) = postgres().await else { return };
+    for (how, expected) in [("with", 1), ("without", 2)] {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "transactions::a_process_that_is_killed", "--nocapture"])
+            .env(KILLED, format!("{} {how}", postgres.url()))
+            .output()
+            .unwrap();
+        assert!(!child.status.success(), "it is killed");
+        // Its lease ends.
+        postgres.execute("UPDATE kiket_dedupe SET expires_at = clock_timestamp()").await;
+        let handler = match how {
+            "with" => Handler::new(EVENT, "v1", async |tx: Tx, context: Context| {
+                insert(&tx, &context).await?;
+                kiket::Result::Ok(())
+            }),
+            _ => without(postgres.url(), false),
+        };
+        let again = extension(postgres.url(), handler).deliver(issue("killed")).await;
+        assert_eq!((again.status(), is_replayed(&again)), (200, false), "{how}: {}", again.text());
+        assert_eq!(effects(&postgres).await, expected, "{how}");
+        postgres.execute("TRUNCATE effects, kiket_dedupe").await;
+    }
+}
