@@ -122,7 +122,6 @@ pub trait Inbox: Send + Sync + 'static {
         Box::pin(std::future::pending())
     }
 
-<<<<<<< HEAD
     /// Whether what the inbox keeps outlives the process, its container and its machine, as far as that is known before it is
     /// opened. The start stops where it does not.
     ///
@@ -131,12 +130,12 @@ pub trait Inbox: Send + Sync + 'static {
     /// What to change.
     fn lasts(&self) -> Result<(), StoreError> {
         Ok(())
-=======
+    }
+
     /// The transactions of handlers, in the database of the inbox.
     #[doc(hidden)]
     fn transactions(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         None
->>>>>>> pg
     }
 
     /// Whether the inbox can be used. kiket calls it at the start.
