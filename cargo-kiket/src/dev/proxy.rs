@@ -564,7 +564,7 @@ mod tests {
                 "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n".len(),
             );
         }
-        assert_eq!(served.observed(1), ["71 head, ab of 2: 200 ok false"]);
+        assert_eq!(served.observed(1), ["72 head, ab of 2: 200 ok false"]);
     }
 
     #[test]
