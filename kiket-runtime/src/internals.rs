@@ -12,8 +12,6 @@ use actix_web::{HttpResponse, web::Payload};
 use serde::Deserialize;
 use serde_json::Value;
 
-#[cfg(feature = "inbox")]
-use crate::config::{DEFAULT_INBOX, InboxConfig, InboxLayer};
 use crate::{
     auth::{Auth, Authentic, Grant, Token, refusal},
     client::Client,
@@ -28,6 +26,14 @@ use crate::{
     pipeline::Response,
     store::KeySpace,
     types::{Clock, EventName, EventVersion, Headers, Redactor, Secret, after},
+};
+#[cfg(feature = "inbox")]
+use crate::{
+    config::{DEFAULT_INBOX, InboxConfig, InboxLayer},
+    store::{
+        StoreError,
+        inbox::{ClaimedWork, Inbox},
+    },
 };
 
 pub use crate::{
@@ -76,6 +82,8 @@ pub fn context(parts: ContextParts) -> Option<Context> {
         tasks: Tasks::default(),
         #[cfg(feature = "inbox")]
         inbox: None,
+        #[cfg(feature = "inbox")]
+        later: Vec::new(),
     };
     let token = parts.scopes.map(|scopes| {
         let auth = Auth::new(Grant { verified: true, scopes, ..Grant::default() });
@@ -231,6 +239,43 @@ pub fn problem(what: impl Into<String>, place: Option<Place>, help: impl Into<St
 /// The error that stops the start of `program`.
 pub fn startup_error(program: &'static str, problems: Vec<Problem>) -> StartupError {
     StartupError::of(program, problems)
+}
+
+/// Gives `builder` an inbox, and a key that seals what it stores, where it has none.
+#[cfg(feature = "inbox")]
+pub fn with_inbox(mut builder: ExtensionBuilder, store: impl Inbox, key: &str) -> ExtensionBuilder {
+    let inbox = &mut builder.0.inbox;
+    if inbox.store.is_none() && inbox.layer.url.is_none() {
+        inbox.store = Some(Arc::new(store));
+    }
+    if inbox.layer.key.is_none() && !inbox.layer.without_secrets {
+        return builder.inbox(|inbox| inbox.key(key));
+    }
+    builder
+}
+
+/// Runs the deferred deliveries that are due by the clock of the extension. Returns how each attempt ended.
+#[cfg(feature = "inbox")]
+pub async fn run_inbox(extension: &Extension) -> Result<Vec<(ClaimedWork, &'static str)>, StoreError> {
+    match extension.workers() {
+        Some(workers) => workers.runner().run_due().await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Starts the workers of an extension on the runtime of the caller.
+#[cfg(feature = "inbox")]
+pub fn start_workers(extension: &Extension) {
+    if let Some(workers) = extension.workers() {
+        workers.start_here();
+    }
+}
+
+/// The inbox of an extension, and the space of its rows.
+#[cfg(feature = "inbox")]
+pub fn inbox_of(extension: &Extension) -> Option<(Arc<dyn Inbox>, String)> {
+    let inbox = extension.pipeline().services.inbox.as_ref()?;
+    Some((Arc::clone(&inbox.store), inbox.space.clone()))
 }
 
 /// Runs a delivery without HTTP. Returns the status and the body of its response.

@@ -33,6 +33,8 @@ pub mod telemetry;
 #[cfg(feature = "postgres")]
 pub mod transaction;
 mod types;
+#[cfg(feature = "inbox")]
+mod worker;
 
 /// Decisions: the replies of guards.
 pub mod guard {

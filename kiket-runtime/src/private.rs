@@ -141,16 +141,18 @@ where
     S: FnOnce(ExtensionBuilder) -> F,
     F: Future<Output = Result<ExtensionBuilder>>,
 {
-    if let Some(arguments) = cli::arguments() {
-        return cli::answer(&arguments, || program.check());
-    }
+    let works = match cli::arguments() {
+        None => false,
+        Some(arguments) if cli::is_work(&arguments) => true,
+        Some(arguments) => return cli::answer(&arguments, || program.check()),
+    };
     install_panic_hook();
     init();
     install_tls_provider();
     let builder = program.builder();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let served = runtime.map_err(HandlerError::from).and_then(|runtime| {
-        let served = runtime.block_on(serve(builder, setup));
+        let served = runtime.block_on(serve(builder, setup, works));
         // Other tasks of the program do not delay its end.
         runtime.shutdown_background();
         served
@@ -178,7 +180,7 @@ const LAST_SPANS: Duration = Duration::from_secs(5);
 /// How long the last lines may take.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-async fn serve<S, F>(builder: ExtensionBuilder, setup: S) -> Result<()>
+async fn serve<S, F>(builder: ExtensionBuilder, setup: S, works: bool) -> Result<()>
 where
     S: FnOnce(ExtensionBuilder) -> F,
     F: Future<Output = Result<ExtensionBuilder>>,
@@ -186,7 +188,13 @@ where
     let log = Log::new();
     let ready = log.until_replaced(async { setup(builder).await }).await;
     log.install();
-    Ok(ready?.build()?.bind()?.announced(true).await?)
+    let extension = ready?.build()?;
+    #[cfg(feature = "inbox")]
+    if works {
+        return Ok(extension.work().await?);
+    }
+    let _ = works;
+    Ok(extension.bind()?.announced(true).await?)
 }
 
 /// The setup of a program without one.

@@ -9,6 +9,8 @@ use kiket_runtime::{
 };
 use serde::Serialize;
 
+#[cfg(feature = "inbox")]
+use crate::inbox::{MemoryInbox, TestInbox};
 use crate::{
     delivery::{DeliveryBuilder, SignedDelivery},
     response::TestResponse,
@@ -30,6 +32,10 @@ pub struct TestExtension {
 /// Where the clock of a test stands, in Unix seconds.
 const NOW: u64 = 1_700_000_000;
 
+/// The key of the inbox.
+#[cfg(feature = "inbox")]
+const INBOX_KEY: &str = "a2lrZXQgdGVzdCBrZXk6IG5vdCBmb3IgcHJvZHVjdGk=";
+
 impl TestExtension {
     /// Builds the extension for tests.
     ///
@@ -46,6 +52,8 @@ impl TestExtension {
             isolated: true,
         };
         let (builder, clock) = internals::with_defaults(builder, defaults);
+        #[cfg(feature = "inbox")]
+        let builder = internals::with_inbox(builder, MemoryInbox::default(), INBOX_KEY);
         Ok(Self { extension: builder.build()?, clock })
     }
 
@@ -57,6 +65,14 @@ impl TestExtension {
     /// The clock that signatures are made and checked by.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// The inbox, where the deliveries of `later` handlers wait until they are [worked on](TestInbox::run_until_idle).
+    ///
+    /// It is in memory unless the builder was given another one.
+    #[cfg(feature = "inbox")]
+    pub fn inbox(&self) -> TestInbox<'_> {
+        TestInbox::new(&self.extension, &self.clock)
     }
 
     /// Signs a delivery with the current secret, now, and sends it.

@@ -35,6 +35,8 @@ mod delivery;
 mod extension;
 mod fixtures;
 #[cfg(feature = "inbox")]
+mod inbox;
+#[cfg(feature = "inbox")]
 mod inbox_conformance;
 mod platform;
 mod response;
@@ -54,6 +56,9 @@ pub use self::{
     response::TestResponse,
     token::TokenIssuer,
 };
+
+#[cfg(feature = "inbox")]
+pub use self::inbox::{DeferredRun, MemoryInbox, TestInbox};
 
 /// The names that the expansion of `#[kiket::replay]` and the developer tool use. Nothing here is stable.
 #[doc(hidden)]

@@ -8,6 +8,8 @@ mod corpus;
 mod errors;
 mod events;
 mod extractors;
+mod inbox;
+mod inbox_workers;
 mod ingestion_calls;
 mod load;
 mod manifest_corpus;

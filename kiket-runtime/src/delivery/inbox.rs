@@ -13,15 +13,21 @@ use super::{
     stored::{StoredDelivery, StoredError},
 };
 use crate::{
+    metrics::{InboxCounts, InboxRows, Page},
     store::{
         DedupeKey, StoreError,
         inbox::{
-            ClaimedWork, HandlerName, Inbox, NewWork,
+            Acceptance, ClaimedWork, HandlerName, Inbox, InboxCount, NewWork, RowState,
             seal::{OpenError, SealedFor, Sealer},
         },
     },
-    types::Clock,
+    types::{Clock, after, within},
 };
+
+/// How long it may take to store a delivery.
+const ACCEPTING: Duration = Duration::from_secs(5);
+/// How long it may take to count what it holds.
+const COUNTING: Duration = Duration::from_secs(2);
 
 /// The inbox of an extension.
 pub(crate) struct InboxService {
@@ -34,6 +40,7 @@ pub(crate) struct InboxService {
     pub(crate) clock: Clock,
     /// Wakes the workers of this process.
     pub(crate) woken: Notify,
+    pub(crate) counts: InboxCounts,
 }
 
 /// Why a row cannot be worked on by this build.
@@ -74,6 +81,40 @@ impl InboxService {
         let lane = placement.lane.and_then(|path| value_at(body, path));
         let (space, &Placement { blocks_lane, delay, .. }) = (self.space.clone(), placement);
         Ok(NewWork { space, key, handler, organisation, lane, blocks_lane, delay, content })
+    }
+
+    /// Stores work durably, and wakes a worker.
+    pub(crate) async fn accept(&self, work: &NewWork) -> Result<Acceptance, StoreError> {
+        let accepted = within(self.store.accept(work, self.now()), after(ACCEPTING)).await;
+        let accepted = accepted.unwrap_or_else(|| Err(StoreError::new("it does not respond")));
+        let counted = match &accepted {
+            Ok(Acceptance::Accepted(_)) => {
+                self.woken.notify_one();
+                &self.counts.accepted
+            }
+            Ok(Acceptance::Known(_)) => &self.counts.known,
+            Ok(Acceptance::Full) => &self.counts.full,
+            Err(_) => &self.counts.accept_errors,
+        };
+        counted.add();
+        accepted
+    }
+
+    /// Writes what is counted of the inbox, and what it holds.
+    pub(crate) async fn write(&self, page: &mut Page) {
+        let counted = within(self.store.count(&self.space), after(COUNTING)).await;
+        let counted = counted.unwrap_or_else(|| Err(StoreError::new("it does not respond")));
+        let rows: Option<Vec<_>> = counted.as_ref().ok().map(|counts| {
+            let row = |count: &'_ InboxCount| InboxRows {
+                event: count.handler.event.clone(),
+                version: count.handler.version.clone(),
+                state: count.state.as_str(),
+                rows: count.rows,
+                oldest: (!matches!(count.state, RowState::Done | RowState::Dead)).then_some(count.oldest),
+            };
+            counts.iter().map(row).collect()
+        });
+        self.counts.write(page, rows.as_deref());
     }
 
     /// The delivery of a claimed row.

@@ -6,6 +6,8 @@ mod inbox;
 #[cfg(feature = "inbox")]
 mod members;
 mod request;
+#[cfg(feature = "inbox")]
+mod schedule;
 mod services;
 #[cfg(feature = "inbox")]
 mod stored;
@@ -28,6 +30,8 @@ use tracing::Span;
 
 #[cfg(feature = "internals")]
 pub(crate) use self::envelope::decode;
+#[cfg(feature = "inbox")]
+pub use self::schedule::InboxHandle;
 pub(crate) use self::{
     envelope::Envelope,
     request::{JsonText, Request, without_mark},
@@ -37,8 +41,9 @@ pub(crate) use self::{
 };
 #[cfg(feature = "inbox")]
 pub(crate) use self::{
-    inbox::{InboxService, Placement, UnreadableWork},
-    stored::{StoredDelivery, StoredError},
+    inbox::{InboxService, Placement},
+    services::LaterHandler,
+    stored::StoredDelivery,
 };
 #[cfg(feature = "inbox")]
 use crate::store::{

@@ -40,6 +40,16 @@ pub(crate) struct Services {
     /// Absent where no handler is `later`.
     #[cfg(feature = "inbox")]
     pub(crate) inbox: Option<Arc<InboxService>>,
+    #[cfg(feature = "inbox")]
+    pub(crate) later: Vec<LaterHandler>,
+}
+
+#[cfg(feature = "inbox")]
+/// A `later` handler, as work for it is placed.
+pub(crate) struct LaterHandler {
+    pub(crate) key: Arc<HandlerKey>,
+    pub(crate) lane: Option<String>,
+    pub(crate) blocks_lane: bool,
 }
 
 /// Values by their type: the states of an extension, and the values that middleware inserts into a delivery.

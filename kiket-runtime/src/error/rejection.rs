@@ -28,6 +28,10 @@ const AFTER_LOAD: Duration = Duration::from_secs(1);
 /// The `Retry-After` of a graceful shutdown: by then another process accepts deliveries.
 const AFTER_DRAIN: Duration = Duration::from_secs(5);
 
+/// The `Retry-After` of a full inbox, whose rows take time to work off.
+#[cfg(feature = "inbox")]
+const AFTER_FULL: Duration = Duration::from_secs(30);
+
 /// The longest `Retry-After` for a running delivery, which may end long before its lease.
 const LONGEST_RUN: Duration = Duration::from_secs(30);
 
@@ -148,6 +152,14 @@ impl Rejection {
     /// The store is unavailable, so that a redelivery cannot be recognized.
     pub(crate) const STORE_DOWN: Self =
         Self::unavailable("store_down", "the de-duplication store is down", AFTER_DRAIN);
+
+    /// The inbox is unavailable, so that the delivery cannot be stored.
+    #[cfg(feature = "inbox")]
+    pub(crate) const INBOX_DOWN: Self = Self::unavailable("inbox_down", "the inbox is down", AFTER_DRAIN);
+
+    /// The inbox has no room.
+    #[cfg(feature = "inbox")]
+    pub(crate) const INBOX_FULL: Self = Self::unavailable("inbox_full", "the inbox is full", AFTER_FULL);
 
     pub(crate) const HANDLER_PANICKED: Self =
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "handler_panicked", "handler failed");

@@ -2,8 +2,6 @@
 
 use std::{mem, sync::Arc};
 
-#[cfg(feature = "inbox")]
-use crate::extension::inbox;
 #[cfg(feature = "postgres")]
 use crate::extension::transactions::{Stores, provide};
 use crate::{
@@ -32,6 +30,11 @@ use crate::{
     store::{KeySpace, Retention},
     telemetry::{Telemetry, TelemetryContext, redact_panics},
     types::{Clock, EventName, Mutex, Redactor, Secret},
+};
+#[cfg(feature = "inbox")]
+use crate::{
+    extension::inbox,
+    worker::{WORKERS, Workers},
 };
 
 /// Builds the extension that `options` describe, or collects every problem.
@@ -168,6 +171,8 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
     let redactor = redactor(&config, &inbox_secrets.unwrap_or_default());
     redact_panics(&redactor);
     let tasks = Tasks::default();
+    #[cfg(feature = "inbox")]
+    let later = registry.deferred().map(inbox::later_handler).collect();
     let pipeline = Pipeline {
         watch: Watch::new(&registry),
         authenticator,
@@ -190,14 +195,20 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
             tasks,
             #[cfg(feature = "inbox")]
             inbox,
+            #[cfg(feature = "inbox")]
+            later,
         }),
         deduplicator,
         responder: Responder { redactor, undecodable: options.limits.undecodable },
         recorder: Recorder { telemetry: Telemetry::start(options.hook, reporter, context), clock },
         metrics,
     };
-    let routes =
-        Routes::new(Arc::new(pipeline), options.http, config.extension_id(), config.extension_version());
+    let pipeline = Arc::new(pipeline);
+    #[cfg(feature = "inbox")]
+    let workers = Workers::new(&pipeline, options.inbox.workers.unwrap_or(WORKERS));
+    let routes = Routes::new(pipeline, options.http, config.extension_id(), config.extension_version());
+    #[cfg(feature = "inbox")]
+    let routes = routes.with_workers(workers);
     Ok(Extension::new(Parts { routes, config, report, background: Mutex::new(options.background) }))
 }
 

@@ -59,7 +59,8 @@ impl fmt::Debug for Shutdown {
 
 /// Background tasks.
 impl Extension {
-    /// Starts the [background tasks](crate::ExtensionBuilder::background), once: they run on the tokio runtime of the caller.
+    /// Starts the [background tasks](crate::ExtensionBuilder::background), once: they run on the tokio runtime of the caller. The
+    /// workers of an inbox start, too, on threads of their own.
     ///
     /// [`serve`](Self::serve), [`serve_app`](Self::serve_app) and [`Server::run`](crate::http::Server::run) call it. Call it yourself in tests, and
     /// where your own server handles signals.
@@ -71,6 +72,7 @@ impl Extension {
         for start in self.take_background() {
             start(self.clone());
         }
+        self.start_workers();
     }
 
     /// Says when a graceful shutdown begins, as background tasks know it.

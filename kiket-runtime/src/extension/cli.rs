@@ -1,4 +1,4 @@
-//! The commands of the program itself, `kiket handlers` and `kiket check`, which the developer tool asks.
+//! The commands of the program itself: `kiket handlers` and `kiket check`, which the developer tool asks, and `kiket work`.
 
 use std::{
     env,
@@ -7,8 +7,11 @@ use std::{
 };
 
 use super::{check::Check, instance::Extension};
+#[cfg(feature = "inbox")]
+use crate::error::Error;
 
-/// Carries out `kiket handlers` and `kiket check`, where the program was called with one of them.
+/// Carries out `kiket handlers`, `kiket check` and, with the feature `inbox`, `kiket work`, where the program was called with one
+/// of them. The last one [works](Extension::work) until it gets a signal.
 ///
 /// `kiket::main!` does that by itself. A `main` of your own calls it when the extension is built, before it serves: then
 /// [`cargo kiket`](https://github.com/kiket-dev/kiket-rust-sdk/blob/main/docs/developer-tool.md) knows the handlers.
@@ -31,7 +34,33 @@ use super::{check::Check, instance::Extension};
 /// `None` where the first argument is not `kiket`.
 #[must_use = "the program ends with this status"]
 pub fn run(extension: &Extension) -> Option<ExitCode> {
-    Some(answer(&arguments()?, || Check::of_extension(extension)))
+    let arguments = arguments()?;
+    #[cfg(feature = "inbox")]
+    if is_work(&arguments) {
+        return Some(work(extension));
+    }
+    Some(answer(&arguments, || Check::of_extension(extension)))
+}
+
+/// Whether the program is to work on what waits in the inbox.
+pub(crate) fn is_work(arguments: &[String]) -> bool {
+    cfg!(feature = "inbox") && arguments == ["work"]
+}
+
+/// Works on a thread of its own: this one may be of a runtime.
+#[cfg(feature = "inbox")]
+fn work(extension: &Extension) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let worked = runtime.map_err(Error::from).and_then(|runtime| {
+        let work = || runtime.block_on(extension.work());
+        let panicked = || Error::retry("the worker panicked");
+        std::thread::scope(|scope| scope.spawn(work).join().unwrap_or_else(|_| Err(panicked())))
+    });
+    if let Err(error) = worked {
+        let _ = writeln!(io::stderr(), "error: {error:?}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }
 
 /// The arguments after `kiket`.
@@ -50,7 +79,7 @@ pub(crate) fn answer(arguments: &[String], check: impl FnOnce() -> Check) -> Exi
         _ => {
             let _ = writeln!(
                 io::stderr(),
-                "error: the program itself has `kiket handlers [--json]` and `kiket check [--json]`, found `kiket {}`\n \
+                "error: the program itself has `kiket handlers [--json]`, `kiket check [--json]` and, with the feature `inbox`, `kiket work`; found `kiket {}`\n \
                  help: everything else is `cargo kiket`: `cargo install cargo-kiket`",
                 arguments.join(" ").escape_debug()
             );

@@ -6,12 +6,13 @@ use tokio::sync::Notify;
 
 use crate::{
     config::{Config, DEFAULT_INBOX, Given, InboxConfig, Use},
-    delivery::InboxService,
+    delivery::{InboxService, LaterHandler},
     error::{Findings, Place, Problem, ProblemId},
     extension::options::{Options, setters},
     handler::{Registry, Route},
     inbox::{InboxLimits, inbox_from_url},
     manifest::Manifest,
+    metrics::InboxCounts,
     store::{
         KeySpace, StoreError,
         inbox::{
@@ -80,6 +81,7 @@ pub(super) fn open(
         return None;
     }
     let given = mem::take(&mut options.inbox);
+    options.inbox.workers = given.workers;
     let read = InboxConfig::combine(given.layer, &options.environment, found);
     if config.id.as_deref().is_none_or(|id| id.trim().is_empty()) {
         found.problems.push(without_id());
@@ -118,8 +120,17 @@ pub(super) fn open(
         space: space.name().to_owned(),
         clock: clock.clone(),
         woken: Notify::new(),
+        counts: InboxCounts::default(),
     };
     Some(Opened { service: Arc::new(service), secrets: read.secrets().cloned().collect() })
+}
+
+/// What work that is scheduled needs of its handler.
+pub(super) fn later_handler(route: &Arc<Route>) -> LaterHandler {
+    let later = route.handler.later.as_ref();
+    let lane = later.and_then(|later| later.lane.as_deref()).map(str::to_owned);
+    let blocks_lane = later.is_some_and(|later| later.blocks_lane);
+    LaterHandler { key: Arc::clone(&route.key), lane, blocks_lane }
 }
 
 fn without_id() -> Problem {

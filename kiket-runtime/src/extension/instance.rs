@@ -2,6 +2,10 @@
 
 use std::{fmt, mem, sync::Arc, time::Duration};
 
+#[cfg(feature = "inbox")]
+use crate::delivery::InboxHandle;
+#[cfg(all(feature = "inbox", feature = "internals"))]
+use crate::worker::Workers;
 use crate::{
     api::Endpoints,
     client::Client,
@@ -60,6 +64,20 @@ impl Extension {
         &self.0.routes.pipeline
     }
 
+    /// Starts the workers of the inbox.
+    pub(super) fn start_workers(&self) {
+        #[cfg(feature = "inbox")]
+        if let Some(workers) = &self.0.routes.workers {
+            workers.start();
+        }
+    }
+
+    /// The workers of the inbox.
+    #[cfg(all(feature = "inbox", feature = "internals"))]
+    pub(crate) fn workers(&self) -> Option<&Workers> {
+        self.0.routes.workers.as_deref()
+    }
+
     /// Takes the background tasks that have not started.
     pub(super) fn take_background(&self) -> Vec<Start> {
         mem::take(&mut *self.0.background.lock())
@@ -95,6 +113,12 @@ impl Extension {
         self.client().into()
     }
 
+    /// The inbox, to schedule work for `later` handlers outside of a delivery.
+    #[cfg(feature = "inbox")]
+    pub fn inbox(&self) -> InboxHandle {
+        InboxHandle::new(Arc::clone(&self.pipeline().services))
+    }
+
     /// The value of type `T` that the builder was given as [`state`](crate::ExtensionBuilder::state), for background tasks.
     /// Handlers and own routes take it as [`State<T>`].
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<State<T>> {
@@ -128,6 +152,24 @@ impl Extension {
     /// When the address cannot be listened on, deliveries had to be cut off, or the operating system fails.
     pub async fn serve(&self) -> Result<(), Error> {
         Ok(self.bind()?.announced(true).await?)
+    }
+
+    /// Works on what waits in the inbox, until SIGTERM or one of its like, as [`serve`](Self::serve) does, and serves no deliveries:
+    /// what `kiket work` does. It listens where `serve` would, for health checks alone, and drains as `serve` does.
+    ///
+    /// A process that is to accept deliveries and to leave the work to such workers has
+    /// [`workers(0)`](super::InboxOptions::workers).
+    ///
+    /// # Errors
+    ///
+    /// When no handler is a `later` handler, the address cannot be listened on, or the operating system fails.
+    #[cfg(feature = "inbox")]
+    #[doc(alias = "worker")]
+    pub async fn work(&self) -> Result<(), Error> {
+        let routes = self.0.routes.clone().of_worker();
+        let routes = routes.ok_or_else(|| Error::permanent("there is no `later` handler to work for"))?;
+        let server = Server::bind(routes, self.0.config.host(), self.0.config.port(), self.announcement())?;
+        Ok(server.announced(true).await?)
     }
 
     /// Runs the server of an actix-web app that the [routes](Self::routes) are mounted into, as [`serve`](Self::serve) runs its
@@ -218,10 +260,11 @@ impl Extension {
         self.pipeline().concurrency.is_draining()
     }
 
-    /// Waits until a drained extension has no running delivery, request of an own route, background task or
+    /// Waits until a drained extension has no running delivery, deferred ones too, request of an own route, background task or
     /// [detached](crate::Context::detached) context.
     pub async fn drained(&self) {
         self.pipeline().concurrency.drained().await;
+        self.0.routes.workers_ended().await;
     }
 
     /// Waits until the records of all deliveries so far reached the feedback hook and Kiket, `timeout` at most.

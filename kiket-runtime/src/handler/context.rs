@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, convert::Infallible, time::Duration, time::SystemTime};
 
+#[cfg(feature = "inbox")]
+use crate::delivery::InboxHandle;
 use crate::{
     api::{Endpoints, Secrets},
     auth::Auth,
@@ -245,6 +247,25 @@ impl Context {
     #[must_use]
     pub fn detached(&self) -> Self {
         Self(self.0.clone(), Calls::Detached(self.0.services().tasks.begin()))
+    }
+
+    /// The inbox, to schedule work for `later` handlers.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use kiket_runtime::{Context, Result};
+    /// use serde_json::json;
+    ///
+    /// async fn on_issue_created(context: Context) -> Result<()> {
+    ///     let tomorrow = context.now() + Duration::from_secs(24 * 60 * 60);
+    ///     context.inbox().schedule(tomorrow, "reminder.due", json!({ "issue": { "id": 42 } })).await?;
+    ///     Ok(())
+    /// }
+    /// # let _ = on_issue_created;
+    /// ```
+    #[cfg(feature = "inbox")]
+    pub fn inbox(&self) -> InboxHandle {
+        InboxHandle::of(&self.0)
     }
 
     /// A context whose calls have the tokens of the extension, and not the runtime token of the delivery.

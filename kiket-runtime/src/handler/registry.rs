@@ -95,6 +95,12 @@ impl Registry {
         self.by_event.get(event)?.iter().find(|route| route.key.version.key() == version)
     }
 
+    /// The routes whose handlers run later.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn deferred(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.by_event.values().flatten().filter(|route| route.handler.later.is_some())
+    }
+
     /// The schedules, by name. No delivery finds them.
     #[cfg(feature = "inbox")]
     pub(crate) fn schedules(&self) -> &[Schedule] {

@@ -1,6 +1,6 @@
 //! The listener of metrics: `GET /metrics` and nothing else, on an address and a thread of its own.
 
-use std::{future::ready, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -39,14 +39,17 @@ pub(super) fn bind(address: &ListenAddress, pipeline: &Arc<Pipeline>) -> Result<
 
 fn configure(pipeline: Arc<Pipeline>, config: &mut ServiceConfig) {
     let page = move |request: HttpRequest, payload: Payload| {
-        let response = if *request.method() == Method::GET {
-            HttpResponse::Ok()
-                .insert_header((CONTENT_TYPE, metrics::CONTENT_TYPE))
-                .body(pipeline.exposition())
-        } else {
-            method_not_allowed("GET")
-        };
-        ready(leave_unread(response, payload))
+        let pipeline = Arc::clone(&pipeline);
+        async move {
+            let response = if *request.method() == Method::GET {
+                HttpResponse::Ok()
+                    .insert_header((CONTENT_TYPE, metrics::CONTENT_TYPE))
+                    .body(pipeline.exposition().await)
+            } else {
+                method_not_allowed("GET")
+            };
+            leave_unread(response, payload)
+        }
     };
     config.route("/metrics", web::to(page)).default_service(web::to(not_found));
 }

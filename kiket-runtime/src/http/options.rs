@@ -8,6 +8,8 @@ use crate::types::{EventName, ListenAddress};
 /// The limits and timeouts of HTTP, and the prefix of its routes.
 #[derive(Clone)]
 pub(crate) struct Options {
+    /// Whether deliveries and own routes are served, besides the health checks.
+    pub(crate) deliveries: bool,
     /// The prefix of all paths, like `/kiket`.
     pub(crate) prefix: String,
     pub(crate) own_routes: OwnRoutes,
@@ -32,6 +34,7 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            deliveries: true,
             prefix: String::new(),
             own_routes: OwnRoutes::default(),
             endpoints: Vec::new(),

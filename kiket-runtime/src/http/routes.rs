@@ -16,6 +16,8 @@ use super::{
     path::{Form, tidied},
     respond::{closing, json, leave_unread, method_not_allowed, not_found, reject, respond},
 };
+#[cfg(feature = "inbox")]
+use crate::worker::Workers;
 use crate::{
     auth::signature::SIGNATURE_HEADER,
     delivery::{Request, Target},
@@ -29,6 +31,9 @@ use crate::{
 pub(crate) struct Routes {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) options: Options,
+    /// Absent where no handler runs later.
+    #[cfg(feature = "inbox")]
+    pub(crate) workers: Option<Arc<Workers>>,
     /// The body of `/health`: no secrets; event names sorted, each once (wire contract, health).
     health: bytes::Bytes,
 }
@@ -41,7 +46,13 @@ impl Routes {
         id: Option<&str>,
         version: Option<&str>,
     ) -> Self {
-        let mut routes = Self { pipeline, options, health: bytes::Bytes::new() };
+        let mut routes = Self {
+            pipeline,
+            options,
+            #[cfg(feature = "inbox")]
+            workers: None,
+            health: bytes::Bytes::new(),
+        };
         let health = json!({
             "status": "ok",
             "extension_id": id,
@@ -60,6 +71,38 @@ impl Routes {
         events
     }
 
+    /// The same with the workers of an inbox.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn with_workers(self, workers: Option<Workers>) -> Self {
+        Self { workers: workers.map(Arc::new), ..self }
+    }
+
+    /// Those of a process that works and gets no deliveries: the health checks. `None` where there is nothing to work on.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn of_worker(mut self) -> Option<Self> {
+        self.workers.as_ref()?.require();
+        self.options.deliveries = false;
+        Some(self)
+    }
+
+    /// Waits until the workers of a drained extension have ended.
+    #[allow(clippy::unused_async)] // without the inbox there are none
+    pub(crate) async fn workers_ended(&self) {
+        #[cfg(feature = "inbox")]
+        if let Some(workers) = &self.workers {
+            workers.ended().await;
+        }
+    }
+
+    /// Ends the workers at the end of the grace period.
+    #[allow(clippy::unused_async)] // likewise
+    pub(super) async fn cut_off_workers(&self) {
+        #[cfg(feature = "inbox")]
+        if let Some(workers) = &self.workers {
+            workers.cut_off().await;
+        }
+    }
+
     /// Adds the routes to an app.
     pub(crate) fn configure(&self, config: &mut ServiceConfig) {
         let Options { prefix, body_limit, body_timeout, .. } = &self.options;
@@ -69,8 +112,10 @@ impl Routes {
             self.options.endpoints.iter().map(|(path, event)| (at(path), event.clone())).collect();
         let deliveries = Rc::new(Deliveries { routes: self.clone(), bounds });
         let forms = Form::ALL.map(|form| (form, at(form.beginning())));
-        for (form, beginning) in forms.clone() {
-            config.service(Exact { form, beginning, deliveries: Rc::clone(&deliveries) });
+        if self.options.deliveries {
+            for (form, beginning) in forms.clone() {
+                config.service(Exact { form, beginning, deliveries: Rc::clone(&deliveries) });
+            }
         }
         config
             .service(web::resource(at("/health")).to(probe(self.health.clone(), || None)))
@@ -81,9 +126,11 @@ impl Routes {
                     let draining = pipeline.concurrency.is_draining().then_some(DRAINING);
                     draining.or_else(|| pipeline.watch.all_blocked().then_some(BLOCKED))
                 })
-            }))
-            .service(Aliases { forms, endpoints, deliveries });
-        self.options.own_routes.configure(&self.pipeline, bounds, config);
+            }));
+        if self.options.deliveries {
+            config.service(Aliases { forms, endpoints, deliveries });
+            self.options.own_routes.configure(&self.pipeline, bounds, config);
+        }
         self.pipeline.watch.join();
     }
 

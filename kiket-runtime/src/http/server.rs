@@ -145,8 +145,8 @@ impl Server {
     /// Announces the start, in any case if `always`, and runs.
     pub(crate) async fn announced(self, always: bool) -> io::Result<()> {
         let measured = self.metrics_addresses().to_vec();
-        let Self { listening, addresses, metrics, routes: Routes { pipeline, options, .. }, stop, announce } =
-            self;
+        let Self { listening, addresses, metrics, routes, stop, announce } = self;
+        let Routes { pipeline, options, .. } = &routes;
         // A supervisor that reads the announcement may send a signal at once.
         let mut signals = Signals::listen()?;
         announce(&addresses, &measured, always);
@@ -154,7 +154,7 @@ impl Server {
         let mut stopped = stop.subscribe();
         let handle = listening.handle();
         let mut running = tokio::spawn(listening);
-        let checked = Arc::clone(&pipeline);
+        let checked = Arc::clone(pipeline);
         tokio::spawn(async move {
             if let Some(deduplicator) = &checked.deduplicator {
                 deduplicator.check().await;
@@ -169,12 +169,20 @@ impl Server {
         pipeline.concurrency.drain();
         tracing::info!(signal, "draining");
         let (grace, began) = (options.grace_period, Instant::now());
+        let mut is_drained = false;
+        let drained = async {
+            pipeline.concurrency.drained().await;
+            is_drained = true;
+            routes.workers_ended().await;
+        };
         let cut_off = tokio::select! {
             biased;
-            () = pipeline.concurrency.drained() => None,
+            () = drained => None,
             () = tokio::time::sleep(grace) => Some(format!("the grace period of {grace:?} is over")),
             signal = signals.next_apart() => Some(format!("a second signal, {signal}, ended the grace period")),
         };
+        routes.cut_off_workers().await;
+        let cut_off = cut_off.filter(|_| !is_drained);
         let cut_off = cut_off.map(|why| format!("{why}: {}", pipeline.concurrency.unfinished()));
         if let Some(cut_off) = &cut_off {
             tracing::error!(in_flight = pipeline.concurrency.in_flight(), "{cut_off}");

@@ -17,7 +17,10 @@ pub use self::{
     sqlite::SqliteInbox,
     url::{inbox_from_url, schema},
 };
-pub use crate::store::inbox::{
-    Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxCount, InboxFilter, InboxRow,
-    NewWork, Redrive, RowId, RowState, Swept, UnknownWord, WorkEnd, WorkLease,
+pub use crate::{
+    delivery::InboxHandle,
+    store::inbox::{
+        Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxCount, InboxFilter,
+        InboxRow, NewWork, Redrive, RowId, RowState, Swept, UnknownWord, WorkEnd, WorkLease,
+    },
 };

@@ -12,12 +12,15 @@ pub(crate) const OK: &str = "ok";
 /// The code of a stored reply.
 pub(crate) const REPLAYED: &str = "replayed";
 
+/// The code of a delivery whose handler runs later.
+pub(crate) const ACCEPTED: &str = "accepted";
+
 /// The codes of responses to deliveries, in which those of `/error` are; a handler's own are `other`.
 #[rustfmt::skip]
-const CODES: [&str; 33] = [
-    OK, "handler_failed", "handler_busy", "handler_failed_permanently", "handler_panicked",
+const CODES: [&str; 36] = [
+    OK, ACCEPTED, "handler_failed", "handler_busy", "handler_failed_permanently", "handler_panicked",
     "deadline_exceeded", "undecodable_payload", "rejected", "secret_missing", REPLAYED, "still_running",
-    "store_down", "keys_unavailable", "token_in_use", "insufficient_scopes", "not_json", "not_an_object",
+    "store_down", "inbox_down", "inbox_full", "keys_unavailable", "token_in_use", "insufficient_scopes", "not_json", "not_an_object",
     "too_deep", "event_mismatch", "event_missing", "malformed_event", "malformed_version",
     "version_missing", "versions_conflict", "no_handler", "draining", "overloaded", "body_too_large",
     "body_too_slow", "body_incomplete", "unsupported_content_encoding", "not_found", "other",
@@ -99,6 +102,12 @@ impl Handled {
         if let Some(took) = took {
             self.seconds.observe(took);
         }
+    }
+
+    /// Counts the time of a handler whose delivery had its response before.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn ran(&self, took: Duration) {
+        self.seconds.observe(took);
     }
 
     pub(crate) fn write_responses(&self, page: &mut Page, event: &str, version: &str) {

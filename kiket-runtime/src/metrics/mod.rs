@@ -3,6 +3,8 @@
 mod calls;
 mod counters;
 mod deliveries;
+#[cfg(feature = "inbox")]
+mod inbox;
 mod text;
 pub(crate) mod traces;
 
@@ -18,6 +20,11 @@ pub(crate) use self::{
     calls::known_family,
     deliveries::{Handled, OK, REPLAYED, StoreCounts},
     text::{CONTENT_TYPE, Page},
+};
+#[cfg(feature = "inbox")]
+pub(crate) use self::{
+    deliveries::ACCEPTED,
+    inbox::{InboxCounts, InboxRows},
 };
 use crate::error::{SignatureError, TokenError};
 

@@ -16,6 +16,12 @@ impl<'d> Call<'d> {
     pub(super) fn take(mut self) -> Result<HandlerFuture<'d>, HandlerError> {
         self.0.take().unwrap_or_else(|| Err(HandlerError::retry("handler failed")))
     }
+
+    /// Why the handler cannot be called, if it cannot.
+    #[cfg(feature = "inbox")]
+    pub(super) fn failure(&mut self) -> Option<HandlerError> {
+        self.0.take_if(|call| call.is_err())?.err()
+    }
 }
 
 impl Drop for Call<'_> {

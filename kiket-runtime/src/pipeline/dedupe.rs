@@ -127,7 +127,7 @@ impl Deduplicator {
     }
 }
 
-/// Claims the delivery, where its handler is deduplicated. Stops with the stored reply of an earlier attempt; with 503 while
+/// Claims the delivery, where its handler is deduplicated. Stops one whose handler runs later, which is to be accepted instead; stops with the stored reply of an earlier attempt; with 503 while
 /// another attempt runs, or where the store is down.
 pub(super) async fn claim<'d>(
     deduplicator: Option<&'d Deduplicator>,
@@ -136,6 +136,8 @@ pub(super) async fn claim<'d>(
 ) -> Result<Claim<'d>, Stop> {
     match deduplicator {
         Some(deduplicator) if route.handler.dedupe => deduplicator.claim(delivery, route).await,
+        #[cfg(feature = "inbox")]
+        _ if route.handler.later.is_some() => Err(Stop::Accepted),
         _ => Ok(Claim::none()),
     }
 }

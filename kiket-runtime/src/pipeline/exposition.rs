@@ -6,14 +6,19 @@ use crate::{
     telemetry::dropped_lines,
 };
 
+#[allow(clippy::unused_async)] // without the inbox nothing waits
 impl Pipeline {
     /// The metrics in the text format of Prometheus.
-    pub(crate) fn exposition(&self) -> String {
+    pub(crate) async fn exposition(&self) -> String {
         let mut page = Page::default();
         self.write_process(&mut page);
         self.write_deliveries(&mut page);
         self.write_refusals(&mut page);
         self.metrics.store.write(&mut page);
+        #[cfg(feature = "inbox")]
+        if let Some(inbox) = &self.services.inbox {
+            inbox.write(&mut page).await;
+        }
         self.metrics.calls.write(&mut page);
         page.counter("kiket_log_lines_dropped_total", "Log lines that could not be written");
         page.sample(&[], dropped_lines());

@@ -1,5 +1,7 @@
 //! The pipeline: the steps of a delivery, from the request to the response.
 
+#[cfg(feature = "inbox")]
+mod accept;
 mod arrivals;
 mod authenticate;
 mod authorize;
@@ -7,6 +9,8 @@ mod completion;
 mod concurrency;
 mod decode;
 mod dedupe;
+#[cfg(feature = "inbox")]
+mod deferred;
 mod exposition;
 mod outcome;
 mod record;
@@ -20,6 +24,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+#[cfg(feature = "inbox")]
+pub(crate) use self::deferred::{Failed, deferred_span};
+#[cfg(feature = "inbox")]
+use self::accept::accept;
 pub(crate) use self::{
     arrivals::{Arrivals, Arriving},
     authenticate::{Authenticator, Tokens},
@@ -135,7 +143,12 @@ impl Pipeline {
     ) -> Outcome {
         authorize(delivery, route)?; // 403
         let call = decode(delivery, route, event_in_path)?; // 400; what does not decode fails the run
-        *held = claim(self.deduplicator.as_ref(), delivery, route).await?; // the stored reply, 503
+        match claim(self.deduplicator.as_ref(), delivery, route).await {
+            Ok(claim) => *held = claim,
+            #[cfg(feature = "inbox")]
+            Err(Stop::Accepted) => return Err(Box::pin(accept(call, delivery, route)).await), // 202, 503
+            Err(stop) => return Err(stop), // the stored reply, 503
+        }
         run(call, delivery, route).await // middleware, extractors, handler: 2xx, 4xx, 500, 503, 504
     }
 }

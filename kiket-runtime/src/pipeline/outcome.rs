@@ -1,6 +1,8 @@
 //! The outcome of a delivery: the response of its handler, or why there is none.
 
 use super::response::Response;
+#[cfg(feature = "inbox")]
+use crate::metrics::ACCEPTED;
 use crate::{
     error::{Error, Rejection},
     metrics::REPLAYED,
@@ -15,6 +17,9 @@ pub(super) type Outcome = Result<Response, Stop>;
 pub(super) enum Stop {
     /// Another attempt has a reply.
     Replayed(StoredReply),
+    /// Its handler runs later, and it is stored until then.
+    #[cfg(feature = "inbox")]
+    Accepted,
     /// It may not run, or not now. Boxed, because most deliveries have none.
     Refused(Box<Rejection>),
     /// It counts as a run of the handler, which failed.
@@ -43,15 +48,19 @@ impl Stop {
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::Replayed(_) => REPLAYED,
+            #[cfg(feature = "inbox")]
+            Self::Accepted => ACCEPTED,
             Self::Refused(rejection) => rejection.code.unwrap_or_default(),
             Self::Failed(failure) => failure.code(),
         }
     }
 
-    /// What the log says: its code, and everything that is known. `None` for a stored reply, which is no failure.
+    /// What the log says: its code, and everything that is known. `None` for what is no failure.
     pub(super) fn logged(&self) -> Option<(&'static str, String)> {
         match self {
             Self::Replayed(_) => None,
+            #[cfg(feature = "inbox")]
+            Self::Accepted => None,
             Self::Refused(rejection) => Some(of_rejection(rejection)),
             Self::Failed(failure) => Some(failure.logged()),
         }

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{outcome::Stop, respond::Ended};
+use super::{
+    outcome::{Failure, Stop},
+    respond::Ended,
+};
 use crate::{
     error::Rejection,
     handler::Route,
@@ -22,7 +25,7 @@ impl Recorder {
         let (failure, ran) = match &ended.stop {
             None => (None, true),
             Some(Stop::Failed(failure)) => (Some(failure), true),
-            Some(Stop::Replayed(_) | Stop::Refused(_)) => (None, false),
+            Some(_) => (None, false),
         };
         let code = || ended.stop.as_ref().map_or(OK, Stop::code);
         traced(|traces| traces.end(ended.response.status, code()));
@@ -30,16 +33,33 @@ impl Recorder {
             let code = code();
             metrics.add(ended.response.status.as_u16(), code, ran.then_some(duration));
         }
-        if !ran {
-            return log(ended, duration);
+        if ran {
+            self.report(route, ended, failure, duration);
         }
+        log(ended, duration);
+    }
+
+    /// Records an attempt at a delivery that was accepted before: there is no response. Its worker logs it.
+    #[cfg(feature = "inbox")]
+    pub(super) fn record_deferred(&self, route: &Route, ended: &Ended, duration: Duration) {
+        traced(|traces| traces.end(ended.response.status, ended.stop.as_ref().map_or(OK, Stop::code)));
+        if let Some(metrics) = &route.metrics {
+            metrics.ran(duration);
+        }
+        let failure = match &ended.stop {
+            Some(Stop::Failed(failure)) => Some(failure),
+            _ => None,
+        };
+        self.report(route, ended, failure, duration);
+    }
+
+    fn report(&self, route: &Route, ended: &Ended, failure: Option<&Failure>, duration: Duration) {
         self.telemetry.record(|| TelemetryEvent {
             key: Arc::clone(&route.key),
             duration,
             ended_at: self.clock.unix_seconds(),
             failure: failure.map(|failure| failure.reported(|text| ended.redacted(text))),
         });
-        log(ended, duration);
     }
 }
 

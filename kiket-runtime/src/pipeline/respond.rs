@@ -2,6 +2,8 @@
 
 use http::StatusCode;
 
+#[cfg(feature = "inbox")]
+use super::accept::ACCEPTED;
 use super::{
     outcome::{Failure, Outcome, Stop},
     response::Response,
@@ -48,6 +50,11 @@ impl Responder {
         };
         let rejection = match &stop {
             Stop::Replayed(stored) => return replied(Response::replayed(stored), Some(stop)),
+            #[cfg(feature = "inbox")]
+            Stop::Accepted => {
+                let (status, body) = ACCEPTED;
+                return replied(Response::new(status, body.into()), Some(stop));
+            }
             Stop::Refused(rejection) | Stop::Failed(Failure::Rejected(rejection)) => {
                 Rejection::clone(rejection)
             }

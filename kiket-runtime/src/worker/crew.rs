@@ -1,0 +1,181 @@
+//! The worker threads: which ones are free, and which leases the others hold.
+
+use std::{mem, time::Duration};
+
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+
+use super::runner::{BEYOND_DEADLINE, End, LEASE};
+use crate::{
+    store::inbox::{ClaimedWork, WorkLease},
+    types::{Mutex, after},
+};
+
+/// The worker threads of a process.
+#[derive(Default)]
+pub(super) struct Crew {
+    state: Mutex<State>,
+    /// A worker has become free.
+    pub(super) freed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// What the free workers wait for.
+    free: Vec<oneshot::Sender<Job>>,
+    running: Vec<Running>,
+    is_closed: bool,
+}
+
+/// A row for a worker.
+pub(super) struct Job {
+    pub(super) work: ClaimedWork,
+    pub(super) stopped: oneshot::Receiver<End>,
+}
+
+struct Running {
+    lease: WorkLease,
+    /// When the lease ends, unless it is renewed.
+    held_until: Instant,
+    /// No renewal reaches beyond that.
+    last: Instant,
+    /// Stops the handler; absent where that was done.
+    stop: Option<oneshot::Sender<End>>,
+}
+
+impl Running {
+    /// How long the lease is to be from `now` on; `None` where it has to end.
+    fn renewal(&self, now: Instant) -> Option<Duration> {
+        let left = self.last.saturating_duration_since(now);
+        (self.stop.is_some() && !left.is_zero()).then(|| left.min(LEASE))
+    }
+
+    fn stop(&mut self, end: End) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(end);
+        }
+    }
+}
+
+/// The lease of a row that is about to run, for so long and a little longer.
+pub(super) fn first_lease(timeout: Duration) -> Duration {
+    timeout.saturating_add(BEYOND_DEADLINE).min(LEASE)
+}
+
+impl Crew {
+    /// The next row for a worker; `None` where there will be none.
+    pub(super) async fn next(&self) -> Option<Job> {
+        let (free, job) = oneshot::channel();
+        {
+            let mut state = self.state.lock();
+            if state.is_closed {
+                return None;
+            }
+            state.free.push(free);
+        }
+        self.freed.notify_one();
+        job.await.ok()
+    }
+
+    /// How many workers are free, and whether all of them are.
+    pub(super) fn free(&self) -> (usize, bool) {
+        let state = self.state.lock();
+        (state.free.len(), state.running.is_empty())
+    }
+
+    /// Gives a row to a free worker. Without one its lease ends by itself.
+    pub(super) fn run(&self, work: ClaimedWork, timeout: Duration) {
+        let (stop, stopped) = oneshot::channel();
+        let mut state = self.state.lock();
+        let Some(free) = state.free.pop() else { return };
+        let running = Running {
+            lease: work.lease,
+            held_until: after(first_lease(timeout)),
+            last: after(timeout.saturating_add(BEYOND_DEADLINE)),
+            stop: Some(stop),
+        };
+        if free.send(Job { work, stopped }).is_ok() {
+            state.running.push(running);
+        }
+    }
+
+    /// The attempt at a row is over.
+    pub(super) fn ended(&self, lease: &WorkLease) {
+        self.state.lock().running.retain(|running| running.lease != *lease);
+    }
+
+    /// The leases to renew, with their new lengths. Those that have to end are lost.
+    pub(super) fn renewals(&self) -> Vec<(WorkLease, Duration)> {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let leases = state.running.iter_mut().filter_map(|running| match running.renewal(now) {
+            Some(length) => Some((running.lease, length)),
+            None => {
+                running.stop(End::Lost);
+                None
+            }
+        });
+        leases.collect()
+    }
+
+    /// A lease was renewed from `from` on.
+    pub(super) fn renewed(&self, lease: &WorkLease, from: Instant, length: Duration) {
+        let mut state = self.state.lock();
+        if let Some(running) = state.running.iter_mut().find(|running| running.lease == *lease) {
+            running.held_until = from + length;
+        }
+    }
+
+    /// Stops the handler whose lease was lost. Returns whether it ran.
+    pub(super) fn lost(&self, lease: &WorkLease) -> bool {
+        let mut state = self.state.lock();
+        let running = state.running.iter_mut().find(|running| running.lease == *lease);
+        running.is_some_and(|running| {
+            let ran = running.stop.is_some();
+            running.stop(End::Lost);
+            ran
+        })
+    }
+
+    /// The leases that are not held any more, as far as is known here.
+    pub(super) fn expired(&self) -> Vec<WorkLease> {
+        let now = Instant::now();
+        let state = self.state.lock();
+        state
+            .running
+            .iter()
+            .filter(|running| running.held_until <= now)
+            .map(|running| running.lease)
+            .collect()
+    }
+
+    /// Stops all handlers: their rows are given back.
+    pub(super) fn stop(&self) {
+        self.state.lock().running.iter_mut().for_each(|running| running.stop(End::Released));
+    }
+
+    /// The leases of what runs.
+    pub(super) fn leases(&self) -> Vec<WorkLease> {
+        self.state.lock().running.iter().map(|running| running.lease).collect()
+    }
+
+    /// Waits until nothing runs.
+    pub(super) async fn idle(&self) {
+        loop {
+            let freed = self.freed.notified();
+            if self.free().1 {
+                return;
+            }
+            freed.await;
+        }
+    }
+
+    /// Ends the workers when their rows have ended.
+    pub(super) fn close(&self) {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        drop(mem::take(&mut state.free));
+    }
+}

@@ -1,0 +1,290 @@
+//! Runs claimed rows: opens them, runs their handlers, and ends their attempts.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{Instant, sleep},
+};
+use tracing::{Instrument as _, Span};
+
+use super::backoff;
+use crate::{
+    delivery::{Delivery, InboxService},
+    error::Chain,
+    handler::{Later, Route},
+    metrics::traces::traced,
+    pipeline::{Failed, Pipeline, deferred_span},
+    store::{
+        LeaseState, StoreError, StoreFuture,
+        inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, WorkEnd, WorkLease},
+    },
+    types::{after, caught, caught_to_end, milliseconds, within},
+};
+
+/// How long a lease is at most, unless it is renewed.
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+/// How far a lease reaches beyond the deadline of the handler: the end of the attempt must be stored in it.
+pub(super) const BEYOND_DEADLINE: Duration = Duration::from_secs(5);
+/// How long an operation of the inbox may take.
+pub(super) const OPERATION: Duration = Duration::from_secs(10);
+/// How long it is tried to store the end of an attempt.
+const SETTLING: Duration = Duration::from_secs(20);
+/// How long a row rests that this build cannot read: another build may, or this one with another key.
+const UNREADABLE: Duration = Duration::from_secs(5 * 60);
+
+/// Runs claimed rows.
+pub(crate) struct Runner {
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) inbox: Arc<InboxService>,
+    /// Those that this build has.
+    handlers: Vec<(HandlerName, Arc<Route>)>,
+}
+
+/// What becomes of a claimed row.
+#[derive(Debug)]
+pub(super) enum End {
+    Finished(WorkEnd),
+    /// The attempt does not count, and the row waits again.
+    Released,
+    /// This build cannot read the row: it rests, and waits again.
+    Unreadable,
+    /// The row belongs to another worker, or to none.
+    Lost,
+}
+
+impl Runner {
+    /// `None` where no handler runs later.
+    pub(super) fn new(pipeline: &Arc<Pipeline>) -> Option<Self> {
+        let inbox = Arc::clone(pipeline.services.inbox.as_ref()?);
+        let named = |route: &Arc<Route>| {
+            let (event, version) = (route.key.event.as_str(), route.key.version.as_str());
+            (HandlerName::new(event, version), Arc::clone(route))
+        };
+        let handlers = pipeline.registry.deferred().map(named).collect();
+        Some(Self { pipeline: Arc::clone(pipeline), inbox, handlers })
+    }
+
+    /// What can be claimed: as many rows as there are free workers, beginning after the organisation that came last.
+    pub(super) fn request(&self, limit: usize, is_idle: bool, after: &str) -> ClaimRequest {
+        ClaimRequest {
+            space: self.inbox.space.clone(),
+            handlers: self.handlers.iter().map(|(name, _)| name.clone()).collect(),
+            limit,
+            is_idle,
+            lease: LEASE,
+            after: after.to_owned(),
+        }
+    }
+
+    /// How long the handler of a row may run.
+    pub(super) fn timeout(&self, work: &ClaimedWork) -> Duration {
+        self.route(&work.handler).map_or(Duration::ZERO, |route| route.timeout)
+    }
+
+    fn route(&self, handler: &HandlerName) -> Option<&Arc<Route>> {
+        self.handlers.iter().find(|(name, _)| name == handler).map(|(_, route)| route)
+    }
+
+    /// An operation of the inbox, which is counted where it fails.
+    pub(super) async fn within_time<T>(&self, operation: StoreFuture<'_, T>) -> Result<T, StoreError> {
+        let done = within(operation, after(OPERATION)).await;
+        done.unwrap_or_else(|| Err(StoreError::new("it does not respond"))).inspect_err(|error| {
+            self.inbox.counts.errors.add();
+            tracing::error!(error = %Chain(error), "the inbox is down: its workers wait for it");
+        })
+    }
+
+    /// Ends expired leases, and removes rows whose retention is over. Notifies `due` where rows wait again.
+    pub(super) async fn sweep(&self, due: &Notify) {
+        let inbox = &self.inbox;
+        let Ok(swept) = self.within_time(inbox.store.promote(&inbox.space, inbox.now())).await else {
+            return;
+        };
+        if swept.expired > 0 {
+            tracing::warn!(rows = swept.expired, "leases of deferred deliveries expired: they run again");
+            due.notify_one();
+        }
+        if swept.crashed > 0 {
+            (0..swept.crashed).for_each(|_| inbox.counts.ends.add(DeadReason::Crashed.as_str()));
+            tracing::error!(
+                rows = swept.crashed,
+                "deferred deliveries are dead: their processes died three times"
+            );
+        }
+    }
+
+    /// Runs what is due, one row after the other, until nothing is: for tests. Returns how each attempt ended.
+    #[cfg(feature = "internals")]
+    pub(crate) async fn run_due(&self) -> Result<Vec<(ClaimedWork, &'static str)>, StoreError> {
+        let (inbox, mut last, mut ran) = (&self.inbox, String::new(), Vec::new());
+        loop {
+            self.sweep(&Notify::new()).await;
+            let request = self.request(1, true, &last);
+            let claimed = self.within_time(inbox.store.claim(&request, inbox.now())).await?;
+            let Some(work) = claimed.into_iter().next() else { return Ok(ran) };
+            last.clone_from(&work.organisation);
+            let renewal = [(work.lease, LEASE)];
+            let states = self.within_time(inbox.store.renew(&renewal, inbox.now())).await?;
+            if states != [LeaseState::Held] {
+                continue;
+            }
+            let (_running, stopped) = oneshot::channel();
+            let end = self.attempt(&work, stopped).await;
+            self.settle(&work.lease, &end).await;
+            ran.push((work, end.name()));
+        }
+    }
+
+    /// Runs the handler of a row. When `stopped` says how the attempt ends, the handler is dropped at its current `.await`.
+    pub(super) async fn attempt(&self, work: &ClaimedWork, stopped: oneshot::Receiver<End>) -> End {
+        let end =
+            match self.route(&work.handler).and_then(|route| Some((route, route.handler.later.as_ref()?))) {
+                Some((route, later)) => self.run(work, route, later, stopped).await,
+                None => End::Unreadable,
+            };
+        self.inbox.counts.ends.add(end.name());
+        end
+    }
+
+    async fn run(
+        &self,
+        work: &ClaimedWork,
+        route: &Arc<Route>,
+        later: &Later,
+        stopped: oneshot::Receiver<End>,
+    ) -> End {
+        let span = deferred_span(route, work.attempt);
+        if work.attempt > later.attempts {
+            let error = "the process of its last attempt died".to_owned();
+            return End::dead(DeadReason::Attempts, error).logged(work, &span, Duration::ZERO);
+        }
+        let stored = match self.inbox.open(work) {
+            Ok(stored) => stored,
+            Err(error) => {
+                span.in_scope(|| {
+                    tracing::error!(
+                        row = %work.lease.id,
+                        error = %Chain(&error),
+                        "a deferred delivery cannot be read: it is kept, and tried again in 5 minutes"
+                    );
+                });
+                return End::Unreadable;
+            }
+        };
+        let (services, key) = (Arc::clone(&self.pipeline.services), Arc::clone(&route.key));
+        let delivery = Delivery::restored(services, key, stored, after(route.timeout));
+        traced(|traces| traces.begin(&span, delivery.headers()));
+        let began = Instant::now();
+        let run = self.pipeline.run_deferred(delivery, route).instrument(span.clone());
+        let mut run = Box::pin(caught_to_end(run));
+        let ended = tokio::select! {
+            biased;
+            Ok(end) = stopped => Err(end),
+            ended = &mut run => Ok(ended),
+        };
+        // What the handler held may panic when it is dropped.
+        let dropped = caught(|| drop(run));
+        let ended = match (ended, dropped) {
+            (Ok(Ok(Ok(()))), Ok(())) => Ok(()),
+            (Ok(Ok(Err(failed))), _) => Err(failed),
+            (Ok(Err(panic)), _) | (Ok(_), Err(panic)) => Err(self.panicked(panic)),
+            (Err(end), _) => return end.logged(work, &span, began.elapsed()),
+        };
+        let end = match ended {
+            Ok(()) => End::Finished(WorkEnd::Done),
+            Err(failed) => End::of(&failed, work.attempt, later),
+        };
+        end.logged(work, &span, began.elapsed())
+    }
+
+    fn panicked(&self, panic: String) -> Failed {
+        let error = self.pipeline.responder.redactor.redact(panic);
+        Failed { code: "handler_panicked", error, is_permanent: false, retry_after: None }
+    }
+
+    /// Stores how the attempt of a row ended, as long as its lease may be held.
+    pub(super) async fn settle(&self, lease: &WorkLease, end: &End) {
+        let (until, mut wait) = (after(SETTLING), Duration::from_millis(50));
+        loop {
+            let (store, now) = (&self.inbox.store, self.inbox.now());
+            let step = match end {
+                End::Finished(end) => store.finish(lease, end, now),
+                End::Released => store.release(lease, Duration::ZERO, now),
+                End::Unreadable => store.release(lease, UNREADABLE, now),
+                End::Lost => return,
+            };
+            match self.within_time(step).await {
+                Ok(LeaseState::Held) => return,
+                Ok(LeaseState::Lost) => {
+                    self.inbox.counts.ends.add(End::Lost.name());
+                    return tracing::warn!(
+                        row = %lease.id,
+                        "the lease of a deferred delivery ended before its attempt: another worker runs it again"
+                    );
+                }
+                Err(_) if Instant::now() + wait < until => sleep(wait).await,
+                Err(_) => {
+                    return tracing::error!(
+                        row = %lease.id,
+                        "the end of an attempt could not be stored: another worker runs it again"
+                    );
+                }
+            }
+            wait = (wait * 2).min(Duration::from_secs(2));
+        }
+    }
+}
+
+impl End {
+    /// What follows from a failure.
+    fn of(failed: &Failed, attempt: u32, later: &Later) -> Self {
+        let error = format!("{}: {}", failed.code, failed.error);
+        if failed.is_permanent {
+            Self::dead(DeadReason::Permanent, error)
+        } else if attempt >= later.attempts {
+            Self::dead(DeadReason::Attempts, error)
+        } else {
+            let delay = backoff::delay(later.backoff, attempt, failed.retry_after);
+            Self::Finished(WorkEnd::Retry { delay, error })
+        }
+    }
+
+    fn dead(reason: DeadReason, error: String) -> Self {
+        Self::Finished(WorkEnd::Dead { reason, error })
+    }
+
+    /// The name of it in metrics.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Finished(WorkEnd::Done) => "done",
+            Self::Finished(WorkEnd::Retry { .. }) => "retry",
+            Self::Finished(WorkEnd::Dead { reason, .. }) => reason.as_str(),
+            Self::Released => "released",
+            Self::Unreadable => "unreadable",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Logs it: these lines are part of the documented log format.
+    fn logged(self, work: &ClaimedWork, span: &Span, took: Duration) -> Self {
+        let (duration_ms, waited_ms) = (milliseconds(took), milliseconds(work.age.saturating_sub(took)));
+        span.in_scope(|| match &self {
+            Self::Finished(WorkEnd::Done) => {
+                tracing::info!(duration_ms, waited_ms, "deferred delivery done");
+            }
+            Self::Finished(WorkEnd::Retry { delay, error }) => {
+                let retry_in_ms = milliseconds(*delay);
+                tracing::warn!(duration_ms, waited_ms, retry_in_ms, error, "deferred delivery failed");
+            }
+            Self::Finished(WorkEnd::Dead { reason, error }) => {
+                let reason = reason.as_str();
+                tracing::error!(duration_ms, waited_ms, reason, error, "deferred delivery is dead");
+            }
+            Self::Released => tracing::info!(duration_ms, "deferred delivery given back"),
+            Self::Unreadable => {}
+            Self::Lost => tracing::warn!(duration_ms, "deferred delivery stopped: its lease was lost"),
+        });
+        self
+    }
+}

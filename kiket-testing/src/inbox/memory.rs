@@ -1,0 +1,473 @@
+//! `MemoryInbox`: an inbox in memory, which a `TestExtension` has unless it was given another one.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    future::ready,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use kiket_runtime::{
+    dedupe::{LeaseState, LeaseToken, StoreError},
+    inbox::{
+        Acceptance, ClaimRequest, ClaimedWork, DeadReason, Inbox, InboxCount, InboxFilter, InboxRow, NewWork,
+        Redrive, RowId, RowState, Swept, WorkEnd, WorkLease,
+    },
+    internals::Mutex,
+};
+
+/// An inbox in memory, for tests. Clones are the same inbox, so that two extensions may share it like two processes.
+///
+/// ```
+/// use kiket_runtime::{Extension, Handler, handler::Later};
+/// use kiket_testing::{MemoryInbox, TestExtension, delivery};
+/// use serde_json::json;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), kiket_runtime::StartupError> {
+/// let inbox = MemoryInbox::default();
+/// let handler = Handler::new("issue.created", "v1", async || {}).later(Later::new());
+/// let builder = Extension::builder().id("com.example.index").handler(handler);
+/// let extension = TestExtension::new(builder.inbox(|options| options.store(inbox.clone())))?;
+/// inbox.set_down(true);
+/// let response = extension.deliver(delivery("issue.created", "v1", &json!({ "id": "evt_1" }))).await;
+/// assert_eq!((response.status(), &response.json()["code"]), (503, &json!("inbox_down")));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct MemoryInbox(Arc<Mutex<Rows>>);
+
+#[derive(Default)]
+struct Rows {
+    is_down: bool,
+    /// The most rows, if there is a limit.
+    limit: Option<usize>,
+    /// In the order in which they were accepted.
+    rows: BTreeMap<RowId, Row>,
+    next: i64,
+    paused: BTreeSet<(String, String)>,
+}
+
+struct Row {
+    work: NewWork,
+    state: RowState,
+    reason: Option<DeadReason>,
+    attempts: u32,
+    crashes: u32,
+    accepted_at: SystemTime,
+    /// When it is due, when its lease ends, or when it ended.
+    at: SystemTime,
+    token: Option<LeaseToken>,
+    has_started: bool,
+    error: Option<String>,
+}
+
+type Step<'s, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
+
+/// After so many crashes a row runs alone, and after so many it is dead.
+const CRASHES: (u32, u32) = (2, 3);
+/// How long done and dead rows are kept.
+const RETENTION: (Duration, Duration) =
+    (Duration::from_secs(24 * 60 * 60), Duration::from_secs(30 * 24 * 60 * 60));
+
+impl Row {
+    /// Whether the rows of its lane wait behind it.
+    fn holds_lane(&self) -> bool {
+        match self.state {
+            RowState::Waiting | RowState::Running => true,
+            RowState::Dead => self.work.blocks_lane,
+            _ => false,
+        }
+    }
+
+    fn end(&mut self, state: RowState, at: SystemTime, error: Option<String>) {
+        (self.state, self.at, self.error) = (state, at, error.or_else(|| self.error.take()));
+    }
+
+    fn shown(&self, id: RowId) -> InboxRow {
+        let work = &self.work;
+        let mut row = InboxRow::new(id, work.key.clone(), work.handler.clone(), self.state, self.accepted_at);
+        row.organisation.clone_from(&work.organisation);
+        row.lane.clone_from(&work.lane);
+        (row.reason, row.attempts, row.crashes) = (self.reason, self.attempts, self.crashes);
+        (row.at, row.bytes) = (self.at, work.content.len() as u64);
+        row.error.clone_from(&self.error);
+        row
+    }
+}
+
+impl Rows {
+    fn holder(&self, space: &str, lane: &str) -> bool {
+        let of_lane = |row: &&Row| row.work.space == space && row.work.lane.as_deref() == Some(lane);
+        self.rows.values().filter(of_lane).any(Row::holds_lane)
+    }
+
+    /// Lets the first row run that waits behind others of the lane, if they are all done.
+    fn promote_next(&mut self, space: &str, lane: Option<&str>, now: SystemTime) {
+        let Some(lane) = lane.filter(|lane| !self.holder(space, lane)) else { return };
+        let next = self.rows.values_mut().find(|row| {
+            row.state == RowState::Behind && row.work.space == space && row.work.lane.as_deref() == Some(lane)
+        });
+        if let Some(row) = next {
+            (row.state, row.at) = (RowState::Waiting, row.at.max(now));
+        }
+    }
+
+    fn held(&mut self, lease: &WorkLease, now: SystemTime) -> Option<&mut Row> {
+        self.rows
+            .get_mut(&lease.id)
+            .filter(|row| row.state == RowState::Running && row.token == Some(lease.token) && now < row.at)
+    }
+
+    fn matching(&self, filter: &InboxFilter) -> Vec<RowId> {
+        let wanted = |(id, row): &(&RowId, &Row)| {
+            row.work.space == filter.space
+                && filter.id.is_none_or(|wanted| wanted == **id)
+                && filter.event.as_ref().is_none_or(|event| *event == row.work.handler.event)
+                && filter.state.is_none_or(|state| state == row.state)
+                && filter.organisation.as_ref().is_none_or(|wanted| *wanted == row.work.organisation)
+        };
+        let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
+        self.rows.iter().filter(wanted).map(|(id, _)| *id).take(limit).collect()
+    }
+
+    fn remove(&mut self, ids: Vec<RowId>, now: SystemTime) -> u64 {
+        let count = ids.len() as u64;
+        let removed: Vec<_> = ids.into_iter().filter_map(|id| self.rows.remove(&id)).collect();
+        for row in removed {
+            self.promote_next(&row.work.space, row.work.lane.as_deref(), now);
+        }
+        count
+    }
+
+    fn claim(&mut self, request: &ClaimRequest, now: SystemTime) -> Vec<RowId> {
+        let is_due = |row: &&Row| {
+            row.state == RowState::Waiting
+                && row.at <= now
+                && row.work.space == request.space
+                && request.handlers.contains(&row.work.handler)
+                && !self.paused.contains(&(request.space.clone(), row.work.handler.event.clone()))
+        };
+        let mut due: Vec<_> = self.rows.iter().filter(|(_, row)| is_due(row)).collect();
+        due.sort_by_key(|(id, row)| (row.at, **id));
+        if request.is_idle
+            && let Some((id, _)) = due.iter().find(|(_, row)| row.crashes >= CRASHES.0)
+        {
+            return vec![**id];
+        }
+        // Each organisation gets its first row before one gets its second, beginning after the last one.
+        let mut places = BTreeMap::<&str, usize>::new();
+        let mut ranked: Vec<_> = due.into_iter().filter(|(_, row)| row.crashes < CRASHES.0).collect();
+        ranked.sort_by_cached_key(|(_, row)| {
+            let organisation = row.work.organisation.as_str();
+            let place = places.entry(organisation).or_default();
+            *place += 1;
+            (*place, Reverse(organisation > request.after.as_str()), organisation)
+        });
+        ranked.into_iter().map(|(id, _)| *id).take(request.limit).collect()
+    }
+}
+
+impl MemoryInbox {
+    /// Lets every operation fail, as those of a server that is down do, or no more.
+    pub fn set_down(&self, is_down: bool) {
+        self.0.lock().is_down = is_down;
+    }
+
+    /// Limits the rows, done and dead ones too: above that, deliveries are refused with 503.
+    pub fn set_limit(&self, rows: usize) {
+        self.0.lock().limit = Some(rows);
+    }
+
+    fn with<'s, T: Send + 's>(&self, step: impl FnOnce(&mut Rows) -> T) -> Step<'s, T> {
+        let mut rows = self.0.lock();
+        let done = if rows.is_down { Err(StoreError::new("the inbox is down")) } else { Ok(step(&mut rows)) };
+        Box::pin(ready(done))
+    }
+}
+
+/// How many rows it has.
+impl fmt::Debug for MemoryInbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemoryInbox({} rows)", self.0.lock().rows.len())
+    }
+}
+
+/// The time of an operation.
+fn at(now: Option<SystemTime>) -> SystemTime {
+    now.unwrap_or_else(SystemTime::now)
+}
+
+impl Inbox for MemoryInbox {
+    fn accept<'s>(&'s self, work: &'s NewWork, now: Option<SystemTime>) -> Step<'s, Acceptance> {
+        self.with(|all| {
+            let known =
+                all.rows.values().find(|row| row.work.space == work.space && row.work.key == work.key);
+            if let Some(row) = known {
+                return Acceptance::Known(row.state);
+            }
+            if all.limit.is_some_and(|limit| all.rows.len() >= limit) {
+                return Acceptance::Full;
+            }
+            let is_behind = work.lane.as_ref().is_some_and(|lane| {
+                let behind = |row: &Row| {
+                    row.work.space == work.space
+                        && row.work.lane.as_ref() == Some(lane)
+                        && (row.holds_lane() || row.state == RowState::Behind)
+                };
+                all.rows.values().any(behind)
+            });
+            all.next += 1;
+            let (id, due) = (RowId(all.next), at(now) + work.delay);
+            let row = Row {
+                work: work.clone(),
+                state: if is_behind { RowState::Behind } else { RowState::Waiting },
+                reason: None,
+                attempts: 0,
+                crashes: 0,
+                accepted_at: due,
+                at: due,
+                token: None,
+                has_started: false,
+                error: None,
+            };
+            all.rows.insert(id, row);
+            Acceptance::Accepted(id)
+        })
+    }
+
+    fn claim<'s>(&'s self, request: &'s ClaimRequest, now: Option<SystemTime>) -> Step<'s, Vec<ClaimedWork>> {
+        self.with(|all| {
+            let (now, ids) = (at(now), all.claim(request, at(now)));
+            let claimed = ids.into_iter().filter_map(|id| {
+                let row = all.rows.get_mut(&id)?;
+                let token = LeaseToken::unique();
+                row.attempts += 1;
+                (row.state, row.at, row.token, row.has_started) =
+                    (RowState::Running, now + request.lease, Some(token), false);
+                let work = row.work.clone();
+                Some(ClaimedWork {
+                    lease: WorkLease { id, token },
+                    key: work.key,
+                    handler: work.handler,
+                    organisation: work.organisation,
+                    lane: work.lane,
+                    attempt: row.attempts,
+                    crashes: row.crashes,
+                    age: now.duration_since(row.accepted_at).unwrap_or_default(),
+                    content: work.content,
+                })
+            });
+            claimed.collect()
+        })
+    }
+
+    fn renew<'s>(
+        &'s self,
+        leases: &'s [(WorkLease, Duration)],
+        now: Option<SystemTime>,
+    ) -> Step<'s, Vec<LeaseState>> {
+        let now = at(now);
+        self.with(|all| {
+            let mut renew = |lease, length| match all.held(lease, now) {
+                Some(row) => {
+                    (row.at, row.has_started) = (now + length, true);
+                    LeaseState::Held
+                }
+                None => LeaseState::Lost,
+            };
+            leases.iter().map(|(lease, length)| renew(lease, *length)).collect()
+        })
+    }
+
+    fn finish<'s>(
+        &'s self,
+        lease: &'s WorkLease,
+        end: &'s WorkEnd,
+        now: Option<SystemTime>,
+    ) -> Step<'s, LeaseState> {
+        let now = at(now);
+        self.with(|all| {
+            let Some(row) = all.held(lease, now) else { return LeaseState::Lost };
+            row.token = None;
+            match end {
+                WorkEnd::Retry { delay, error } => {
+                    row.end(RowState::Waiting, now + *delay, Some(error.clone()))
+                }
+                WorkEnd::Dead { reason, error } => {
+                    row.reason = Some(*reason);
+                    row.end(RowState::Dead, now, Some(error.clone()));
+                }
+                _ => {
+                    row.work.content = bytes::Bytes::new();
+                    row.end(RowState::Done, now, None);
+                }
+            }
+            let work = row.work.clone();
+            all.promote_next(&work.space, work.lane.as_deref(), now);
+            LeaseState::Held
+        })
+    }
+
+    fn release<'s>(
+        &'s self,
+        lease: &'s WorkLease,
+        delay: Duration,
+        now: Option<SystemTime>,
+    ) -> Step<'s, LeaseState> {
+        let now = at(now);
+        self.with(|all| match all.held(lease, now) {
+            Some(row) => {
+                row.attempts = row.attempts.saturating_sub(1);
+                row.token = None;
+                row.end(RowState::Waiting, now + delay, None);
+                LeaseState::Held
+            }
+            None => LeaseState::Lost,
+        })
+    }
+
+    fn promote<'s>(&'s self, space: &'s str, now: Option<SystemTime>) -> Step<'s, Swept> {
+        let now = at(now);
+        self.with(|all| {
+            let mut swept = Swept::default();
+            let mut ended = Vec::new();
+            for row in all.rows.values_mut().filter(|row| row.work.space == space) {
+                if row.state != RowState::Running || now < row.at {
+                    continue;
+                }
+                row.token = None;
+                row.crashes += u32::from(row.has_started);
+                if row.crashes >= CRASHES.1 {
+                    row.reason = Some(DeadReason::Crashed);
+                    row.end(RowState::Dead, now, None);
+                    swept.crashed += 1;
+                    ended.push(row.work.clone());
+                } else {
+                    row.end(RowState::Waiting, now, None);
+                    swept.expired += 1;
+                }
+            }
+            for work in ended {
+                all.promote_next(&work.space, work.lane.as_deref(), now);
+            }
+            let is_over = |row: &Row| match row.state {
+                RowState::Done => row.at + RETENTION.0 <= now,
+                RowState::Dead => row.at + RETENTION.1 <= now,
+                _ => false,
+            };
+            let over = all.rows.iter().filter(|(_, row)| row.work.space == space && is_over(row));
+            let over = over.map(|(id, _)| *id).collect();
+            swept.removed = all.remove(over, now);
+            swept
+        })
+    }
+
+    fn list<'s>(&'s self, filter: &'s InboxFilter) -> Step<'s, Vec<InboxRow>> {
+        self.with(|all| {
+            let ids = all.matching(filter);
+            ids.into_iter().filter_map(|id| all.rows.get(&id).map(|row| row.shown(id))).collect()
+        })
+    }
+
+    fn count<'s>(&'s self, space: &'s str) -> Step<'s, Vec<InboxCount>> {
+        self.with(|all| {
+            let mut counts = BTreeMap::<_, (u64, SystemTime)>::new();
+            for row in all.rows.values().filter(|row| row.work.space == space) {
+                let count =
+                    counts.entry((row.work.handler.clone(), row.state)).or_insert((0, row.accepted_at));
+                *count = (count.0 + 1, count.1.min(row.accepted_at));
+            }
+            let now = SystemTime::now();
+            let count = |((handler, state), (rows, oldest))| InboxCount {
+                handler,
+                state,
+                rows,
+                oldest: now.duration_since(oldest).unwrap_or_default(),
+            };
+            counts.into_iter().map(count).collect()
+        })
+    }
+
+    fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Option<SystemTime>) -> Step<'s, u64> {
+        self.with(|all| {
+            let mut redriven = 0;
+            for id in all.matching(&redrive.filter) {
+                let Some(dead) = all.rows.get(&id).filter(|row| row.state == RowState::Dead) else {
+                    continue;
+                };
+                let (space, lane) = (dead.work.space.clone(), dead.work.lane.clone());
+                let blocked_before = dead.work.blocks_lane;
+                let is_behind = !blocked_before && lane.is_some_and(|lane| all.holder(&space, &lane));
+                if let Some(row) = all.rows.get_mut(&id) {
+                    let spread = redrive.spread.mul_f64(fastrand::f64());
+                    (row.attempts, row.crashes, row.reason) = (0, 0, None);
+                    row.state = if is_behind { RowState::Behind } else { RowState::Waiting };
+                    row.at = at(now) + spread;
+                    redriven += 1;
+                }
+            }
+            redriven
+        })
+    }
+
+    fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> Step<'s, u64> {
+        let now = at(now);
+        self.with(|all| {
+            let mut hurried = 0;
+            for id in all.matching(filter) {
+                if let Some(row) = all.rows.get_mut(&id)
+                    && row.state == RowState::Waiting
+                    && row.at > now
+                {
+                    row.at = now;
+                    hurried += 1;
+                }
+            }
+            hurried
+        })
+    }
+
+    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> Step<'s, u64> {
+        self.with(|all| {
+            let ids = all.matching(filter).into_iter();
+            let ids = ids.filter(|id| all.rows.get(id).is_some_and(|row| row.state != RowState::Running));
+            let ids = ids.collect();
+            all.remove(ids, at(now))
+        })
+    }
+
+    fn forget<'s>(&'s self, space: &'s str, organisation: &'s str, now: Option<SystemTime>) -> Step<'s, u64> {
+        self.with(|all| {
+            let (space, organisation) = (space.to_owned(), Some(organisation.to_owned()));
+            let filter = InboxFilter { space, organisation, ..InboxFilter::default() };
+            let ids = all.matching(&filter);
+            all.remove(ids, at(now))
+        })
+    }
+
+    fn pause<'s>(&'s self, space: &'s str, event: &'s str, paused: bool) -> Step<'s, ()> {
+        self.with(|all| {
+            let event = (space.to_owned(), event.to_owned());
+            if paused {
+                all.paused.insert(event)
+            } else {
+                all.paused.remove(&event)
+            };
+        })
+    }
+
+    fn paused<'s>(&'s self, space: &'s str) -> Step<'s, Vec<String>> {
+        self.with(|all| {
+            let of_space = all.paused.iter().filter(|(of, _)| of == space);
+            of_space.map(|(_, event)| event.clone()).collect()
+        })
+    }
+
+    fn check(&self) -> Step<'_, ()> {
+        self.with(|_| ())
+    }
+}

@@ -1,0 +1,439 @@
+//! `later` handlers: deliveries are acknowledged first, and worked on afterwards.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use kiket::{
+    Context, Error, Extension, ExtensionBuilder, Handler, HandlerError, Payload, StatusCode,
+    handler::Later,
+    inbox::{ClaimRequest, DeadReason, RowState},
+    telemetry::{Record, RecordStatus},
+    testing::{DeferredRun, MemoryInbox, TestExtension, TestResponse, delivery},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+fn builder() -> ExtensionBuilder {
+    Extension::builder().without_collected().without_manifest().id("com.example.later")
+}
+
+fn later() -> Later {
+    Later::new().attempts(3).backoff(seconds(10), seconds(60))
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// An extension with one `later` handler, which counts its runs and ends as `ends` says of the count.
+fn counting<F>(later: Later, ends: F) -> (TestExtension, Arc<AtomicUsize>)
+where
+    F: Fn(usize) -> kiket::Result<()> + Clone + Send + Sync + 'static,
+{
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let handler = Handler::new("issue.created", "v1", move || {
+        let (run, ends) = (counted.fetch_add(1, Ordering::SeqCst) + 1, ends.clone());
+        async move { ends(run) }
+    });
+    (TestExtension::new(builder().handler(handler.later(later))).unwrap(), runs)
+}
+
+async fn deliver(extension: &TestExtension, payload: &Value) -> TestResponse {
+    extension.deliver(delivery("issue.created", "v1", payload)).await
+}
+
+fn ends(runs: &[DeferredRun]) -> Vec<&str> {
+    runs.iter().map(|run| run.end).collect()
+}
+
+#[tokio::test]
+async fn a_delivery_is_accepted_once_and_runs_later() {
+    let (extension, runs) = counting(later(), |_| Ok(()));
+    let response = deliver(&extension, &json!({ "id": 1 })).await;
+    assert_eq!((response.status(), response.json()), (202, json!({ "ok": true, "accepted": true })));
+    assert_eq!(response.headers().get("x-kiket-replayed"), None);
+    for state in [RowState::Waiting, RowState::Done] {
+        let again = deliver(&extension, &json!({ "id": 1 })).await;
+        assert_eq!((again.status(), again.json()), (202, json!({ "ok": true, "accepted": true })));
+        assert_eq!(again.headers().get("x-kiket-replayed"), Some("true"));
+        assert_eq!(extension.inbox().rows().await[0].state, state);
+        extension.inbox().run_until_idle().await;
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+    extension.clock().advance(seconds(24 * 60 * 60));
+    extension.inbox().run_until_idle().await;
+    assert!(extension.inbox().rows().await.is_empty(), "its retention is over");
+}
+
+#[tokio::test]
+async fn what_cannot_be_handled_is_refused_and_not_stored() {
+    #[derive(Deserialize)]
+    struct Created {
+        #[allow(dead_code)] // it is decoded
+        title: String,
+    }
+    let handler = Handler::new("issue.created", "v1", async |_: Payload<Created>| {}).later(later());
+    let extension = TestExtension::new(builder().handler(handler)).unwrap();
+    let response = deliver(&extension, &json!({ "id": 1, "title": 7 })).await;
+    assert_eq!((response.status(), &response.json()["code"]), (500, &json!("undecodable_payload")));
+    let response = deliver(&extension, &json!({ "event": "issue.closed", "title": "a" })).await;
+    assert_eq!((response.status(), &response.json()["code"]), (400, &json!("event_mismatch")));
+    let forged = delivery("issue.created", "v1", &json!({ "id": 1, "title": "a" })).secret("another");
+    assert_eq!(extension.deliver(forged).await.status(), 401);
+    assert!(extension.inbox().rows().await.is_empty());
+    assert_eq!(deliver(&extension, &json!({ "id": 1, "title": "a" })).await.status(), 202);
+}
+
+#[tokio::test]
+async fn without_room_or_inbox_a_delivery_is_503_and_retried() {
+    let inbox = MemoryInbox::default();
+    let handler = Handler::new("issue.created", "v1", async || {}).later(later());
+    let builder = builder().handler(handler).inbox(|options| options.store(inbox.clone()));
+    let extension = TestExtension::new(builder).unwrap();
+    inbox.set_limit(0);
+    let refused = async |code: &str| {
+        let response = deliver(&extension, &json!({ "id": 1 })).await;
+        assert_eq!((response.status(), &response.json()["code"]), (503, &json!(code)));
+        response.headers().get("retry-after").unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!(refused("inbox_full").await, 30);
+    inbox.set_down(true);
+    assert_eq!(refused("inbox_down").await, 5);
+    inbox.set_down(false);
+    inbox.set_limit(1);
+    assert_eq!(deliver(&extension, &json!({ "id": 1 })).await.status(), 202);
+    inbox.set_limit(0);
+    let known = deliver(&extension, &json!({ "id": 1 })).await;
+    assert_eq!(known.status(), 202, "what is stored needs no room");
+}
+
+#[tokio::test]
+async fn a_failure_is_retried_with_backoff_until_attempts_end() {
+    let (extension, runs) = counting(later(), |run| Err(format!("failure {run}").into()));
+    deliver(&extension, &json!({ "id": 1 })).await;
+    let inbox = extension.inbox();
+    let mut from = extension.clock().now();
+    for (attempt, longest) in [(1, 20), (2, 40)] {
+        let ran = inbox.run_until_idle().await;
+        assert_eq!((ends(&ran), ran[0].attempt), (vec!["retry"], attempt));
+        let row = &inbox.rows().await[0];
+        let delay = row.at.duration_since(from).unwrap();
+        assert!((seconds(10)..=seconds(longest)).contains(&delay), "{attempt}: {delay:?}");
+        let error = format!("handler_failed: failure {attempt}");
+        assert_eq!((row.state, row.error.as_deref()), (RowState::Waiting, Some(&*error)));
+        assert!(inbox.run_until_idle().await.is_empty(), "it is not due");
+        extension.clock().advance(seconds(longest));
+        from = extension.clock().now();
+    }
+    assert_eq!(ends(&inbox.run_until_idle().await), ["attempts"]);
+    let row = &inbox.rows().await[0];
+    assert_eq!((row.state, row.reason, row.attempts), (RowState::Dead, Some(DeadReason::Attempts), 3));
+    extension.clock().advance(seconds(3600));
+    assert!(inbox.run_until_idle().await.is_empty());
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
+    let known = deliver(&extension, &json!({ "id": 1 })).await;
+    assert_eq!(known.headers().get("x-kiket-replayed"), Some("true"), "a dead row is known, too");
+}
+
+#[tokio::test]
+async fn what_a_failure_asks_for_decides_the_next_attempt() {
+    let failures: [fn() -> HandlerError; 6] = [
+        || Error::retry_after(seconds(7200), "busy").into(),
+        || Error::permanent("no such project").into(),
+        || Error::reject(StatusCode::CONFLICT, "linked already").into(),
+        || Error::reject(StatusCode::TOO_MANY_REQUESTS, "slowly").into(),
+        || Error::retry("no connection").into(),
+        || panic!("it panics"),
+    ];
+    let permanent = |error: &'static str| (RowState::Dead, Some(DeadReason::Permanent), error);
+    let retried = |error: &'static str| (RowState::Waiting, None, error);
+    let expected = [
+        retried("handler_busy: busy"),
+        permanent("handler_failed_permanently: no such project"),
+        permanent("rejected: linked already"),
+        retried("rejected: slowly"),
+        retried("handler_failed: no connection"),
+        retried("handler_panicked: panicked: it panics"),
+    ];
+    for (failure, (state, reason, error)) in failures.into_iter().zip(expected) {
+        let (extension, _) = counting(later(), move |_| Err(failure()));
+        deliver(&extension, &json!({ "id": 1 })).await;
+        let from = extension.clock().now();
+        extension.inbox().run_until_idle().await;
+        let row = extension.inbox().rows().await.remove(0);
+        assert_eq!((row.state, row.reason), (state, reason), "{row:?}");
+        assert!(row.error.as_deref().unwrap().starts_with(error), "{row:?}");
+        let delay = row.at.duration_since(from).unwrap();
+        let at_least = if error.contains("busy") { 7200 } else { 10 };
+        assert!(state == RowState::Dead || delay >= seconds(at_least), "{row:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_exceeds_its_timeout_is_retried() {
+    let handler = Handler::new("issue.created", "v1", async || std::future::pending::<()>().await);
+    let handler = handler.timeout(seconds(300)).later(later());
+    let extension = TestExtension::new(builder().handler(handler)).unwrap();
+    deliver(&extension, &json!({ "id": 1 })).await;
+    let from = tokio::time::Instant::now();
+    let runs = extension.inbox().run_to_end().await;
+    assert_eq!(ends(&runs), ["retry", "retry", "attempts"]);
+    assert_eq!(from.elapsed().as_secs(), 900);
+    let error = extension.inbox().rows().await.remove(0).error.unwrap();
+    assert!(error.starts_with("deadline_exceeded: "), "{error}");
+}
+
+#[tokio::test]
+async fn the_handler_has_the_delivery_as_it_was_accepted() {
+    let handler = Handler::new("issue.created", "v1", async |payload: Payload, context: Context| {
+        assert_eq!(payload["title"], "a");
+        assert_eq!(context.secret("API_KEY").unwrap().expose(), "canary-of-the-delivery");
+        assert_eq!(context.headers().get("x-trace"), Some("7"));
+        assert_eq!((&*context.delivery_key(), &*context.delivery_id().unwrap()), ("id:1", "1"));
+        assert_eq!(context.now().duration_since(context.signed_at()).unwrap(), seconds(90));
+        assert_eq!(context.secret_position(), Some(0));
+    });
+    let extension = TestExtension::new(builder().handler(handler.later(later()))).unwrap();
+    let body = json!({ "id": 1, "title": "a", "secrets": { "API_KEY": "canary-of-the-delivery" } });
+    let delivery = delivery("issue.created", "v1", &body).header("X-Trace", "7");
+    assert_eq!(extension.deliver(delivery).await.status(), 202);
+    extension.clock().advance(seconds(90));
+    let runs = extension.inbox().run_until_idle().await;
+    assert_eq!(ends(&runs), ["done"], "{:?}", extension.inbox().rows().await);
+}
+
+#[tokio::test]
+async fn secrets_are_in_no_error_of_a_row() {
+    let handler = Handler::new("issue.created", "v1", async |context: Context| {
+        let secret = context.secret("API_KEY").unwrap().expose().to_owned();
+        Err::<(), _>(HandlerError::from(format!("refused {secret}: {}", "x".repeat(5000))))
+    });
+    let extension = TestExtension::new(builder().handler(handler.later(later()))).unwrap();
+    deliver(&extension, &json!({ "id": 1, "secrets": { "API_KEY": "canary-of-the-delivery" } })).await;
+    extension.inbox().run_until_idle().await;
+    let error = extension.inbox().rows().await.remove(0).error.unwrap();
+    assert!(error.starts_with("handler_failed: refused ") && !error.contains("canary"), "{error}");
+    assert!(error.len() <= 2048, "{}", error.len());
+}
+
+/// An extension of one `later` handler on `inbox`, whose rows are sealed with `key`.
+fn sharing(inbox: &MemoryInbox, key: &str) -> TestExtension {
+    let handler = Handler::new("issue.created", "v1", async || {}).later(later());
+    let options = builder().handler(handler).inbox(|options| options.store(inbox.clone()).key(key));
+    TestExtension::new(options).unwrap()
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_rests_and_is_not_lost() {
+    let inbox = MemoryInbox::default();
+    let old = sharing(&inbox, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=");
+    let new = sharing(&inbox, "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=");
+    deliver(&old, &json!({ "id": 1 })).await;
+    for _ in 0..4 {
+        assert_eq!(ends(&new.inbox().run_until_idle().await), ["unreadable"]);
+        let row = new.inbox().rows().await.remove(0);
+        assert_eq!((row.state, row.attempts), (RowState::Waiting, 0), "the attempt does not count");
+        assert!(new.inbox().run_until_idle().await.is_empty(), "it rests");
+        new.clock().advance(seconds(300));
+    }
+    old.clock().advance(seconds(4 * 300));
+    assert_eq!(ends(&old.inbox().run_until_idle().await), ["done"]);
+}
+
+#[tokio::test]
+async fn rows_of_a_lane_run_in_order_and_a_retry_blocks_it() {
+    let (ran, order) = (Arc::<std::sync::Mutex<Vec<i64>>>::default(), Arc::new(AtomicUsize::new(0)));
+    let seen = Arc::clone(&ran);
+    let handler = Handler::new("issue.created", "v1", move |payload: Payload| {
+        let id = payload["id"].as_i64().unwrap();
+        seen.lock().unwrap().push(id);
+        let first = order.fetch_add(1, Ordering::SeqCst) == 0;
+        async move { if first { Err("the first attempt fails") } else { Ok(()) } }
+    });
+    let handler = handler.later(later().lane("issue.id"));
+    let extension = TestExtension::new(builder().handler(handler)).unwrap();
+    for id in 1..4 {
+        deliver(&extension, &json!({ "id": id, "issue": { "id": 7 } })).await;
+    }
+    deliver(&extension, &json!({ "id": 4, "issue": { "id": 8 } })).await;
+    deliver(&extension, &json!({ "id": 5 })).await;
+    extension.inbox().run_until_idle().await;
+    assert_eq!(*ran.lock().unwrap(), [1, 4, 5], "nothing of the lane passes the first");
+    extension.inbox().run_to_end().await;
+    assert_eq!(*ran.lock().unwrap(), [1, 4, 5, 1, 2, 3]);
+}
+
+#[tokio::test]
+async fn organisations_take_turns() {
+    let ran = Arc::<std::sync::Mutex<Vec<String>>>::default();
+    let seen = Arc::clone(&ran);
+    let handler = Handler::new("issue.created", "v1", move |payload: Payload| {
+        seen.lock().unwrap().push(payload["organization_id"].as_str().unwrap().to_owned());
+        async {}
+    });
+    let extension = TestExtension::new(builder().handler(handler.later(later()))).unwrap();
+    for id in 0..20 {
+        let organisation = if id < 18 { "large" } else { "small" };
+        deliver(&extension, &json!({ "id": id, "organization_id": organisation })).await;
+    }
+    extension.inbox().run_until_idle().await;
+    let ran = ran.lock().unwrap();
+    let small: Vec<_> = (0..20).filter(|at| ran[*at] == "small").collect();
+    assert!(small[0] <= 1 && small[1] <= 3, "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_paused_event_is_accepted_and_not_started() {
+    let (extension, _) = counting(later(), |_| Ok(()));
+    let store = extension.inbox().store();
+    store.pause("com.example.later", "issue.created", true).await.unwrap();
+    assert_eq!(deliver(&extension, &json!({ "id": 1 })).await.status(), 202);
+    assert!(extension.inbox().run_until_idle().await.is_empty());
+    store.pause("com.example.later", "issue.created", false).await.unwrap();
+    assert_eq!(ends(&extension.inbox().run_until_idle().await), ["done"]);
+}
+
+/// Claims the row as a worker whose process dies once its handler has started.
+async fn crash(extension: &TestExtension) {
+    let (store, now) = (extension.inbox().store(), Some(extension.clock().now()));
+    let request = ClaimRequest {
+        space: "com.example.later".to_owned(),
+        handlers: vec![extension.inbox().rows().await[0].handler.clone()],
+        limit: 1,
+        is_idle: true,
+        lease: seconds(30),
+        after: String::new(),
+    };
+    let work = store.claim(&request, now).await.unwrap().remove(0);
+    let _ = store.renew(&[(work.lease, seconds(30))], now).await.unwrap();
+    extension.clock().advance(seconds(31));
+}
+
+#[tokio::test]
+async fn a_row_whose_process_died_runs_again() {
+    let (extension, runs) = counting(later(), |_| Ok(()));
+    deliver(&extension, &json!({ "id": 1 })).await;
+    crash(&extension).await;
+    let ran = extension.inbox().run_until_idle().await;
+    assert_eq!((ends(&ran), ran[0].attempt), (vec!["done"], 2));
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_row_that_kills_its_process_is_dead_after_three_times() {
+    let (extension, _) = counting(later().attempts(100), |_| Ok(()));
+    deliver(&extension, &json!({ "id": 1 })).await;
+    for _ in 0..3 {
+        crash(&extension).await;
+        let _ = extension.inbox().store().promote("com.example.later", Some(extension.clock().now())).await;
+    }
+    assert!(extension.inbox().run_until_idle().await.is_empty());
+    let row = extension.inbox().rows().await.remove(0);
+    assert_eq!((row.state, row.reason, row.crashes), (RowState::Dead, Some(DeadReason::Crashed), 3));
+}
+
+#[tokio::test]
+async fn a_crash_at_the_last_attempt_leaves_no_other() {
+    let (extension, runs) = counting(later().attempts(1), |_| Ok(()));
+    deliver(&extension, &json!({ "id": 1 })).await;
+    crash(&extension).await;
+    assert_eq!(ends(&extension.inbox().run_until_idle().await), ["attempts"]);
+    assert_eq!(runs.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn the_result_of_a_lost_lease_does_not_count() {
+    let clock = kiket::config::Clock::fixed(1_700_000_000);
+    let (advanced, runs) = (clock.clone(), Arc::new(AtomicUsize::new(0)));
+    let handler = Handler::new("issue.created", "v1", move || {
+        let first = runs.fetch_add(1, Ordering::SeqCst) == 0;
+        // As when the process is suspended.
+        advanced.advance(if first { seconds(31) } else { Duration::ZERO });
+        async {}
+    });
+    let extension = builder().clock(clock).handler(handler.later(later()));
+    let extension = TestExtension::new(extension).unwrap();
+    deliver(&extension, &json!({ "id": 1 })).await;
+    let ran = extension.inbox().run_until_idle().await;
+    assert_eq!(ran.iter().map(|run| run.attempt).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(ends(&ran), ["lost", "done"]);
+}
+
+#[tokio::test]
+async fn each_attempt_has_a_record_and_the_acceptance_has_none() {
+    let (records, recorded) = std::sync::mpsc::channel::<Record>();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let handler = Handler::new("issue.created", "v1", move || {
+        let first = runs.fetch_add(1, Ordering::SeqCst) == 0;
+        async move { if first { Err(Error::retry("it was down")) } else { Ok(()) } }
+    });
+    let records = std::sync::Mutex::new(records);
+    let builder = builder().handler(handler.later(later())).feedback(move |record| {
+        let _ = records.lock().unwrap().send(record.clone());
+    });
+    let extension = TestExtension::new(builder).unwrap();
+    deliver(&extension, &json!({ "id": 1 })).await;
+    extension.inbox().run_to_end().await;
+    extension.extension().flush(seconds(60)).await;
+    let seen: Vec<_> = recorded.try_iter().map(|record| (record.status, record.error_message)).collect();
+    let failed = (RecordStatus::Error, Some("it was down".to_owned()));
+    assert_eq!(seen, [failed, (RecordStatus::Ok, None)]);
+}
+
+#[tokio::test]
+async fn scheduled_work_runs_at_its_time_once() {
+    let ran = Arc::<std::sync::Mutex<Vec<Value>>>::default();
+    let seen = Arc::clone(&ran);
+    let runs = Arc::new(AtomicUsize::new(0));
+    let created = Handler::new("issue.created", "v1", move |context: Context| {
+        let first = runs.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            // The same work at the second attempt, and at another time.
+            let tomorrow = context.now() + seconds(24 * 60 * 60);
+            for at in [tomorrow, tomorrow + seconds(60)] {
+                context.inbox().schedule(at, "reminder.due", json!({ "issue": { "id": 7 } })).await?;
+            }
+            if first { Err(HandlerError::from("it fails after that")) } else { Ok(()) }
+        }
+    });
+    let due = Handler::new("reminder.due", "v2", move |payload: Payload, context: Context| {
+        seen.lock().unwrap().push(payload["issue"]["id"].clone());
+        async move { assert!(context.delivery_key().starts_with("id:work_")) }
+    });
+    let options = builder().handler(created.later(later())).handler(due.later(later().lane("issue.id")));
+    let extension = TestExtension::new(options).unwrap();
+    deliver(&extension, &json!({ "id": 1, "organization_id": 3 })).await;
+    assert_eq!(ends(&extension.inbox().run_until_idle().await), ["retry"]);
+    extension.clock().advance(seconds(60));
+    assert_eq!(ends(&extension.inbox().run_until_idle().await), ["done"]);
+    let rows = extension.inbox().rows().await;
+    assert_eq!(rows.len(), 3, "{rows:#?}");
+    assert!(rows.iter().all(|row| row.organisation == "3"));
+    assert_eq!(
+        (rows[1].handler.to_string(), rows[1].lane.as_deref()),
+        ("reminder.due@v2".to_owned(), Some("7"))
+    );
+    assert!(ran.lock().unwrap().is_empty());
+    assert_eq!(ends(&extension.inbox().run_to_end().await), ["done", "done"]);
+    assert_eq!(*ran.lock().unwrap(), [7, 7]);
+    // Outside of a delivery it is new each time, unless it has an id.
+    let inbox = extension.extension().inbox();
+    for (body, rows) in [(json!({}), 4), (json!({}), 5), (json!({ "id": 1 }), 6), (json!({ "id": 1 }), 6)] {
+        inbox.schedule(extension.clock().now(), "reminder.due@2.0", body).await.unwrap();
+        assert_eq!(extension.inbox().rows().await.len(), rows);
+    }
+    for (event, body, error) in [
+        ("reminder", json!({}), "there is no `later` handler of `reminder`"),
+        ("reminder.due@v1", json!({}), "there is no `later` handler of `reminder.due@v1`"),
+        ("reminder.due", json!([]), "the body of scheduled work is a JSON object"),
+    ] {
+        let refused = inbox.schedule(extension.clock().now(), event, body).await.unwrap_err();
+        assert_eq!(refused.to_string(), error);
+    }
+}
