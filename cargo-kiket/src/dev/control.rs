@@ -11,12 +11,13 @@ use std::{
 };
 
 use kiket_runtime::Secret;
-use kiket_testing::{Capture, FakePlatform};
+use kiket_testing::Capture;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
     observer::{Observer, Own},
+    platform::Platform,
     sender,
     upstream::LONGEST_HELD,
 };
@@ -42,7 +43,7 @@ pub(super) struct Control {
     /// Where deliveries are sent to.
     address: SocketAddr,
     secret: Secret,
-    platform: Option<Arc<FakePlatform>>,
+    platform: Option<Arc<Platform>>,
     observer: Arc<Observer>,
     handlers: Arc<RwLock<Vec<Handler>>>,
     /// Files are made one after the other.
@@ -55,7 +56,7 @@ impl Control {
         folder: PathBuf,
         address: SocketAddr,
         secret: Secret,
-        platform: Option<Arc<FakePlatform>>,
+        platform: Option<Arc<Platform>>,
         observer: Arc<Observer>,
     ) -> Self {
         Self {
@@ -114,7 +115,7 @@ impl crate::console::Control for Control {
     }
 
     fn runtime_token(&self, scopes: &[String]) -> Option<Secret> {
-        Some(self.platform.as_ref()?.runtime_token(scopes.iter().cloned()).into())
+        self.platform.as_ref()?.runtime_token(scopes)
     }
 
     fn handlers(&self) -> Vec<Handler> {

@@ -36,6 +36,7 @@ use self::{
     event::{Event, Events, MOST_EVENTS, Variables},
     keys::Keys,
     observer::Observer,
+    platform::Platform,
     proxy::Proxy,
     screen::{Screen, Tone},
     supervisor::{Setup, Supervisor, cannot_listen},
@@ -133,10 +134,11 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
     let platform = if args.no_platform || own.is_some() {
         None
     } else {
-        let observe = platform::observer(store.clone(), events.clone());
-        Some(Arc::new(platform::start(args.platform_port, seed.as_deref(), &secret, observe)?))
+        let (seed, store) = (seed.clone(), store.clone());
+        let started = Platform::start(args.platform_port, seed, secret.clone(), store, events.clone());
+        Some(Arc::new(started?))
     };
-    variables.extend(platform.as_deref().map(platform::variables).into_iter().flatten());
+    variables.extend(platform.as_deref().map(Platform::variables).into_iter().flatten());
     if known::secret("KIKET_METRICS_ADDR").is_some() {
         // Two processes run for a moment.
         variables.push(("KIKET_METRICS_ADDR".to_owned(), "127.0.0.1:0".into()));
@@ -206,6 +208,7 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
         upstreams,
         observer,
         control,
+        platform,
         events: events.clone(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -215,7 +218,6 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
         Ok(Supervisor::new(setup, screen, keys).run(received).await)
     });
     drop(console);
-    drop(platform);
     exit
 }
 

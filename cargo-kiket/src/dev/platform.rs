@@ -1,9 +1,12 @@
 //! The fake platform beside the extension, unless the extension has a Kiket of its own.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
-use kiket_runtime::Secret;
-use kiket_testing::{Call, FakePlatform};
+use kiket_runtime::{Secret, StartupError};
+use kiket_testing::{Call, FakePlatform, FakePlatformBuilder};
 
 use super::event::{Event, Events, Variables};
 use crate::{
@@ -28,8 +31,84 @@ pub(super) fn seed(named: Option<PathBuf>, folder: &Path) -> Option<PathBuf> {
     named.or_else(|| Some(folder.join(SEED)).filter(|file| file.is_file()))
 }
 
+/// The fake platform, which can begin anew on its port.
+pub(super) struct Platform {
+    /// What is in it at the start.
+    seed: Option<PathBuf>,
+    secret: Secret,
+    store: Option<Store>,
+    events: Events,
+    url: String,
+    /// `None` only where it could not begin anew.
+    running: Mutex<Option<FakePlatform>>,
+}
+
+impl Platform {
+    /// Starts it.
+    pub(super) fn start(
+        port: u16,
+        seed: Option<PathBuf>,
+        secret: Secret,
+        store: Option<Store>,
+        events: Events,
+    ) -> Result<Self> {
+        let mut platform =
+            Self { seed, secret, store, events, url: String::new(), running: Mutex::default() };
+        let running = platform.run(port)?;
+        running.url().clone_into(&mut platform.url);
+        platform.running = Mutex::new(Some(running));
+        Ok(platform)
+    }
+
+    fn run(&self, port: u16) -> Result<FakePlatform> {
+        let observe = observer(self.store.clone(), self.events.clone());
+        let builder = FakePlatform::builder().port(port).webhook_secret(self.secret.clone()).on_call(observe);
+        self.seed
+            .iter()
+            .fold(builder, FakePlatformBuilder::seed_file)
+            .start()
+            .map_err(|error| refused(&error))
+    }
+
+    /// Begins anew with what the seed says now. With a seed that is wrong it stays as it is.
+    pub(super) fn begin_anew(&self) -> Result<()> {
+        drop(self.run(0)?);
+        let mut running = self.running();
+        let port = running.take().map_or(0, |before| before.address().port());
+        *running = Some(self.run(port)?);
+        Ok(())
+    }
+
+    /// Whether a file is its seed.
+    pub(super) fn is_seed(&self, file: &Path) -> bool {
+        self.seed.as_deref() == Some(file)
+    }
+
+    /// Its address.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A runtime token with these scopes.
+    pub(super) fn runtime_token(&self, scopes: &[String]) -> Option<Secret> {
+        Some(self.running().as_ref()?.runtime_token(scopes.iter().cloned()).into())
+    }
+
+    /// The variables that point the extension at it.
+    pub(super) fn variables(&self) -> Variables {
+        let running = self.running();
+        let values = running.as_ref().map(|running| [running.url(), running.token(), running.api_key()]);
+        let named = values.into_iter().flat_map(|values| OWN.into_iter().zip(values));
+        named.map(|(name, value)| (name.to_owned(), value.into())).collect()
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<FakePlatform>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What passes the calls on to the console and the terminal.
-pub(super) fn observer(store: Option<Store>, events: Events) -> impl Fn(&Call) + Send + Sync + 'static {
+fn observer(store: Option<Store>, events: Events) -> impl Fn(&Call) + Send + Sync + 'static {
     move |call| {
         if let Some(store) = &store {
             store.call(call);
@@ -43,32 +122,16 @@ pub(super) fn observer(store: Option<Store>, events: Events) -> impl Fn(&Call) +
     }
 }
 
-/// Starts it. `observe` gets every call.
-pub(super) fn start(
-    port: u16,
-    seed: Option<&Path>,
-    secret: &Secret,
-    observe: impl Fn(&Call) + Send + Sync + 'static,
-) -> Result<FakePlatform> {
-    let builder = FakePlatform::builder().port(port).webhook_secret(secret.clone()).on_call(observe);
-    let builder = seed.into_iter().fold(builder, |builder, seed| builder.seed_file(seed));
-    builder.start().map_err(|error| {
-        let problems = error.problems();
-        let what = problems.iter().map(|problem| match problem.place() {
-            Some(place) => format!("{}: {}", place.to_string().trim_start_matches("  --> "), problem.what()),
-            None => problem.what().to_owned(),
-        });
-        let what: Vec<_> = what.collect();
-        let error = Error::input(what.join("; "));
-        match problems.iter().find_map(|problem| problem.how_to_mend()) {
-            Some(help) => error.help(help),
-            None => error,
-        }
-    })
-}
-
-/// The variables that point the extension at it.
-pub(super) fn variables(platform: &FakePlatform) -> Variables {
-    let values = [platform.url(), platform.token(), platform.api_key()];
-    OWN.into_iter().zip(values).map(|(name, value)| (name.to_owned(), value.into())).collect()
+/// The error of a seed that is wrong, or of a port that is taken.
+fn refused(error: &StartupError) -> Error {
+    let problems = error.problems();
+    let what = problems.iter().map(|problem| match problem.place() {
+        Some(place) => format!("{}: {}", place.to_string().trim_start_matches("  --> "), problem.what()),
+        None => problem.what().to_owned(),
+    });
+    let error = Error::input(what.collect::<Vec<_>>().join("; "));
+    match problems.iter().find_map(kiket_runtime::Problem::how_to_mend) {
+        Some(help) => error.help(help),
+        None => error,
+    }
 }

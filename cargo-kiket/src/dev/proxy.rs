@@ -297,3 +297,291 @@ fn is_delivery(head: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').any(|segment| segment == b"webhooks")
         || fields(head).any(|(name, _)| name.eq_ignore_ascii_case(b"x-kiket-signature"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::{Shutdown, TcpListener, TcpStream},
+        sync::{
+            Mutex,
+            mpsc::{Receiver, channel},
+        },
+        thread,
+    };
+
+    use super::{super::upstream::LONGEST_HELD, *};
+
+    /// How long anything may take on a machine that is busy.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// Notes what was observed.
+    #[derive(Default)]
+    struct Notes(Mutex<Vec<String>>);
+
+    impl Observe for Notes {
+        type Delivery = String;
+
+        fn arrived(&self, arrived: Arrived) -> String {
+            let body = String::from_utf8_lossy(&arrived.body).into_owned();
+            format!("{} head, {body} of {}", arrived.head.len(), arrived.whole)
+        }
+
+        fn ended(&self, delivery: String, _: Duration, end: Ended) {
+            let end = match end {
+                Ended::Response { head, body, by_proxy } => {
+                    let status = String::from_utf8_lossy(&head[9..12]).into_owned();
+                    format!("{status} {} {by_proxy}", String::from_utf8_lossy(&body))
+                }
+                Ended::Nothing { why, sender_left } => format!("{why} {sender_left}"),
+            };
+            self.0.lock().unwrap().push(format!("{delivery}: {end}"));
+        }
+    }
+
+    struct Served {
+        address: SocketAddr,
+        upstreams: Arc<Upstreams>,
+        notes: Arc<Notes>,
+    }
+
+    impl Served {
+        /// A proxy in a thread of its own, which ends with the tests.
+        fn start() -> Self {
+            let (upstreams, notes) = (Arc::new(Upstreams::new(LONGEST_HELD)), Arc::new(Notes::default()));
+            let listener = listen(0).unwrap();
+            let address = listener.local_addr().unwrap();
+            let proxy = Proxy::new(listener, Arc::clone(&upstreams), Arc::clone(&notes));
+            thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(proxy.serve()).unwrap();
+            });
+            Self { address, upstreams, notes }
+        }
+
+        /// From now on requests go to a process that plays `script` on each connection.
+        fn serve(&self, script: impl Fn(&mut TcpStream) + Send + 'static) {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            thread::spawn(move || {
+                for stream in listener.incoming() {
+                    script(&mut patient(stream.unwrap()));
+                }
+            });
+            self.upstreams.serve(Arc::new(Upstream::new(address)));
+        }
+
+        fn connect(&self) -> TcpStream {
+            patient(TcpStream::connect(self.address).unwrap())
+        }
+
+        /// What was observed, once there is so much of it.
+        fn observed(&self, count: usize) -> Vec<String> {
+            let deadline = std::time::Instant::now() + PATIENCE;
+            loop {
+                let notes = self.notes.0.lock().unwrap().clone();
+                if notes.len() >= count || std::time::Instant::now() > deadline {
+                    return notes;
+                }
+                thread::yield_now();
+            }
+        }
+    }
+
+    fn patient(stream: TcpStream) -> TcpStream {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    fn read(stream: &mut TcpStream, bytes: usize) -> Vec<u8> {
+        let mut read = vec![0; bytes];
+        stream.read_exact(&mut read).unwrap();
+        read
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    /// Sends a request, and compares what arrives on both sides with what was sent.
+    #[track_caller]
+    fn passes(request: &str, response: &str) {
+        let served = Served::start();
+        let (send, received): (_, Receiver<Vec<u8>>) = channel();
+        let (bytes, replies) = (request.len(), response.to_owned());
+        served.serve(move |stream| {
+            send.send(read(stream, bytes)).unwrap();
+            stream.write_all(replies.as_bytes()).unwrap();
+            let _ = stream.shutdown(Shutdown::Write);
+        });
+        let mut client = served.connect();
+        // In two pieces.
+        let (first, second) = request.as_bytes().split_at(request.len() / 2);
+        client.write_all(first).unwrap();
+        client.write_all(second).unwrap();
+        assert_eq!(text(&received.recv_timeout(PATIENCE).unwrap()), request);
+        assert_eq!(text(&read(&mut client, response.len())), response);
+    }
+
+    #[test]
+    fn requests_and_responses_pass_byte_for_byte() {
+        let plain = "HTTP/1.1 200 Fine\r\nX-ODD-case:   kept  \r\nContent-Length: 2\r\n\r\n{}";
+        for (request, response) in [
+            ("GET /a?b=%2f HTTP/1.1\r\nHOST: x\r\nx-Twice: 1\r\nX-Twice: 2\r\nempty:\r\n\r\n", plain),
+            ("POST /v/v1/webhooks/a HTTP/1.1\r\nContent-Length: 5\r\nhost: x\r\n\r\n{\"\u{e9}\"", plain),
+            ("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nT: x\r\n\r\n", plain),
+            (
+                "GET / HTTP/1.1\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+            ),
+            ("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nuntil the end"),
+            (
+                "GET / HTTP/1.1\r\n\r\n",
+                "HTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+            ),
+            ("HEAD / HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n"),
+            // What cannot be framed.
+            (
+                "GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
+                "HTTP/1.1 101 Switching\r\n\r\n\0\u{1}",
+            ),
+            (
+                "POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+                "HTTP/1.1 400 Bad\r\n\r\n",
+            ),
+            ("\u{1}\u{2}\n\n", "220 hello"),
+            ("GET / HTTP/1.1\r\n\r\n", "no HTTP"),
+        ] {
+            passes(request, response);
+        }
+    }
+
+    #[test]
+    fn a_connection_is_kept_and_follows_the_process() {
+        let served = Served::start();
+        let replies = |name: &'static str| {
+            move |stream: &mut TcpStream| {
+                let request = "POST /webhooks/a HTTP/1.1\r\ncontent-length: 1\r\n\r\n1".len();
+                let mut bytes = vec![0; request];
+                // Until the proxy leaves it.
+                while stream.read_exact(&mut bytes).is_ok() {
+                    let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{name}", name.len());
+                    stream.write_all(response.as_bytes()).unwrap();
+                }
+            }
+        };
+        served.serve(replies("one"));
+        let mut client = served.connect();
+        let request = |number: u8| format!("POST /webhooks/a HTTP/1.1\r\ncontent-length: 1\r\n\r\n{number}");
+        let response = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n".len() + 3;
+        // Two at once.
+        client.write_all((request(1) + &request(2)).as_bytes()).unwrap();
+        assert!(text(&read(&mut client, 2 * response)).ends_with("one"));
+        served.serve(replies("two"));
+        client.write_all(request(3).as_bytes()).unwrap();
+        assert!(text(&read(&mut client, response)).ends_with("two"));
+        assert_eq!(
+            served.observed(3),
+            [
+                "48 head, 1 of 1: 200 one false",
+                "48 head, 2 of 1: 200 one false",
+                "48 head, 3 of 1: 200 two false"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_refusal_reaches_a_client_that_still_sends() {
+        let served = Served::start();
+        let refusal = "HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 3\r\n\r\nbig";
+        served.serve(move |stream| {
+            read(stream, 10);
+            stream.write_all(refusal.as_bytes()).unwrap();
+        });
+        let mut client = served.connect();
+        client.write_all(b"POST /webhooks/a HTTP/1.1\r\ncontent-length: 9999999\r\n\r\n").unwrap();
+        for _ in 0..64 {
+            // The other side may have closed.
+            let _ = client.write_all(&[b'x'; 1024]);
+        }
+        assert_eq!(text(&read(&mut client, refusal.len())), refusal);
+        assert!(
+            served.observed(1)[0].ends_with("of 9999999: 413 big false")
+                || served.observed(1)[0].contains("413")
+        );
+    }
+
+    #[test]
+    fn what_a_process_leaves_unsaid_is_said() {
+        let ask = "POST /webhooks/a HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}";
+        let served = Served::start();
+        served.serve(move |stream| drop(read(stream, ask.len())));
+        let mut client = served.connect();
+        client.write_all(ask.as_bytes()).unwrap();
+        let mut response = String::new();
+        client.read_to_string(&mut response).unwrap();
+        assert!(
+            response.starts_with("HTTP/1.1 502 ") && response.contains("without a response"),
+            "{response}"
+        );
+        assert!(served.observed(1)[0].ends_with(" true"), "{:?}", served.observed(1));
+
+        // A half of a response is no whole one.
+        let half = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc";
+        served.serve(move |stream| {
+            read(stream, ask.len());
+            stream.write_all(half.as_bytes()).unwrap();
+        });
+        let mut client = served.connect();
+        client.write_all(ask.as_bytes()).unwrap();
+        let mut response = String::new();
+        client.read_to_string(&mut response).unwrap();
+        assert_eq!(response, half);
+        assert!(served.observed(2)[1].ends_with("in the middle of its response false"));
+    }
+
+    #[test]
+    fn only_deliveries_are_observed_and_without_chunks() {
+        let served = Served::start();
+        let requests = [
+            "GET /health HTTP/1.1\r\n\r\n",
+            "POST /own HTTP/1.1\r\ntransfer-encoding: chunked\r\nX-Kiket-Signature: a\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n",
+        ];
+        served.serve(|stream| {
+            let mut piece = [0; 4096];
+            while let Ok(1..) = stream.read(&mut piece) {
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+                    .unwrap();
+            }
+        });
+        for request in requests {
+            let mut client = served.connect();
+            client.write_all(request.as_bytes()).unwrap();
+            read(
+                &mut client,
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n".len(),
+            );
+        }
+        assert_eq!(served.observed(1), ["72 head, ab of 2: 200 ok false"]);
+    }
+
+    #[test]
+    fn a_process_that_just_ended_is_waited_for() {
+        let served = Served::start();
+        // A port on which nothing listens any more.
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        served.upstreams.serve(Arc::new(Upstream::new(gone)));
+        let mut client = served.connect();
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        while served.upstreams.held() == 0 {
+            thread::yield_now();
+        }
+        served.serve(|stream| {
+            read(stream, 10);
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        });
+        assert_eq!(text(&read(&mut client, 27)), "HTTP/1.1 204 No Content\r\n\r\n");
+    }
+}

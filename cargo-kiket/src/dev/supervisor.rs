@@ -27,6 +27,7 @@ use super::{
     log::{self, Line},
     observer::{Delivered, Last, Observer, Own},
     open,
+    platform::Platform,
     process::{Process, await_ready},
     proxy::Ended,
     screen::{Screen, Tone},
@@ -75,6 +76,7 @@ pub(super) struct Setup {
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) observer: Arc<Observer>,
     pub(super) control: Arc<Control>,
+    pub(super) platform: Option<Arc<Platform>>,
     pub(super) events: Events,
 }
 
@@ -224,6 +226,14 @@ impl Supervisor {
         let more = if named.len() > 3 { format!(" and {} more", named.len() - 3) } else { String::new() };
         let text = format!("{}{more}", named[..named.len().min(3)].join(", "));
         self.screen.say(&json!({ "type": "changed", "files": named }), Tone::Plain, "changed", &text);
+        if let Some(platform) =
+            self.setup.platform.clone().filter(|it| files.iter().any(|file| it.is_seed(file)))
+        {
+            match platform.begin_anew() {
+                Ok(()) => self.note(Tone::Plain, "the fake platform begins anew with its seed"),
+                Err(error) => self.note(Tone::Bad, &format!("the fake platform stays as it is: {error}")),
+            }
+        }
         self.changed.extend(files);
         if self.build.is_some() { self.is_stale = true } else { self.begin_build() }
     }
@@ -420,7 +430,8 @@ impl Supervisor {
                 None => self.stop(number),
             }
         }
-        let json = json!({ "type": "ready", "process": number, "took_ms": milliseconds(took) });
+        let json = json!({ "type": "ready", "process": number, "address": address.to_string(),
+            "took_ms": milliseconds(took) });
         self.screen.say(&json, Tone::Good, "ready", &format!("process {number} serves after {took:.1?}"));
     }
 

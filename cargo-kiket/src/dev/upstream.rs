@@ -106,7 +106,7 @@ impl Upstreams {
 
     /// How many requests wait.
     #[cfg(test)]
-    fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         MOST_HELD - self.held.available_permits()
     }
 

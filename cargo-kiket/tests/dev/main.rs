@@ -216,6 +216,21 @@ fn nothing_that_is_printed_or_recorded_has_a_secret() {
 }
 
 #[test]
+fn the_fake_platform_begins_anew_with_its_seed() {
+    let mut project = Project::new();
+    project.set("KIKET_SECRET_API_KEY", "own");
+    project.write("kiket.dev.yaml", "secrets: { SEEDED: one }\n");
+    let dev = project.serve(&[]);
+    assert_eq!(dev.deliver("own.secret", &body("a")).1["seeded"], "one");
+    dev.project.write("kiket.dev.yaml", "secrets: [wrong]\n");
+    dev.said("note", |line| line["text"].as_str().is_some_and(|text| text.contains("kiket.dev.yaml:1:")));
+    assert_eq!(dev.deliver("own.secret", &body("b")).1["seeded"], "one");
+    dev.project.write("kiket.dev.yaml", "secrets: { SEEDED: two }\n");
+    dev.said("note", |line| line["text"] == "the fake platform begins anew with its seed");
+    assert_eq!(dev.deliver("own.secret", &body("c")).1["seeded"], "two");
+}
+
+#[test]
 fn a_kiket_of_ones_own_is_left_alone() {
     let mut project = Project::new();
     project.set("KIKET_BASE_URL", "http://127.0.0.1:9");

@@ -129,15 +129,30 @@ fn keys_replay_open_and_quit_and_the_terminal_is_restored() {
 }
 
 #[test]
-fn a_signal_restores_the_terminal() {
+fn signals_restore_the_terminal() {
     let terminal = Terminal::open();
     let project = Project::new();
     let mut dev = run(&terminal, &project, &["--port", "0", "--no-console"]);
     terminal.shows("process 1 serves", 1);
     assert!(!terminal.is_usual());
     let id = dev.id();
-    let sent = std::process::Command::new("sh").args(["-c", &format!("kill -s TERM {id}")]).status();
-    assert!(sent.unwrap().success());
+    let signal = |name: &str| {
+        let sent = std::process::Command::new("sh").args(["-c", &format!("kill -s {name} {id}")]).status();
+        assert!(sent.unwrap().success());
+    };
+    let becomes = |is_usual: bool| {
+        let deadline = Instant::now() + PATIENCE;
+        while terminal.is_usual() != is_usual {
+            assert!(Instant::now() < deadline, "the terminal stays as it is");
+            thread::yield_now();
+        }
+    };
+    // Ctrl-Z, and `fg`.
+    signal("TSTP");
+    becomes(true);
+    signal("CONT");
+    becomes(false);
+    signal("TERM");
     assert_eq!(dev.wait().unwrap().code(), Some(0));
     assert!(terminal.is_usual());
 }
