@@ -168,7 +168,9 @@ fn is_of_inbox(file: &str) -> bool {
         "/transaction",
         "/listen.rs",
         "/schedule",
-        "/later.rs",
+        "/later",
+        "/deferred",
+        "pipeline/accept.rs",
         "delivery/members.rs",
         "delivery/stored.rs",
     ]

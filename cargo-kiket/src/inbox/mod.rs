@@ -1,5 +1,6 @@
 //! `inbox`: looks at what waits in the inbox of an extension, and moves it on.
 
+mod failure;
 mod glance;
 mod place;
 mod print;
@@ -11,6 +12,7 @@ use serde_json::json;
 
 pub(crate) use self::glance::Glances;
 use self::{
+    failure::failed,
     place::Place,
     print::{Overview, Row, Rows},
 };
@@ -226,14 +228,4 @@ async fn one(inbox: &dyn Inbox, space: &str, id: i64) -> Result<InboxRow> {
         Error::new(Exit::Problems, format!("there is no row {id}"))
             .help("done rows are removed after a day, dead ones after thirty; `cargo kiket inbox ls` shows what there is")
     })
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "a function for `map_err`")]
-fn failed(error: kiket_runtime::dedupe::StoreError) -> Error {
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    let failed = Error::new(Exit::Unreachable, format!("{}{cause}", error.what()));
-    match error.how_to_mend() {
-        Some(mend) => failed.help(mend),
-        None => failed,
-    }
 }

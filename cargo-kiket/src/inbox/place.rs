@@ -12,7 +12,7 @@ use kiket_runtime::{
     manifest::Manifest,
 };
 
-use super::failed;
+use super::failure::failed;
 use crate::{
     environment,
     exit::{Error, Exit, Result},

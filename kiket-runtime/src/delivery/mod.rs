@@ -8,6 +8,7 @@ mod members;
 mod request;
 #[cfg(feature = "inbox")]
 mod schedule;
+mod scopes;
 mod services;
 #[cfg(feature = "inbox")]
 mod stored;
@@ -32,6 +33,7 @@ use tracing::Span;
 pub(crate) use self::envelope::decode;
 #[cfg(feature = "inbox")]
 pub use self::schedule::InboxHandle;
+use self::scopes::{AsWorkspace, Detached};
 pub(crate) use self::{
     envelope::Envelope,
     request::{JsonText, Request, without_mark},
@@ -312,12 +314,12 @@ impl Delivery {
 
     /// The client of the extension with the version and the deadline of the delivery, and without its token.
     pub(crate) fn workspace_client(&self) -> Client {
-        self.client_of(Arc::new(AsWorkspace(Arc::clone(&self.0))))
+        self.client_of(Arc::new(AsWorkspace(Arc::clone(&self.0) as Arc<dyn DeliveryScope>)))
     }
 
     /// The client of the extension with the version of the delivery, for a task that outlives it.
     pub(crate) fn detached_client(&self, task: Task) -> Client {
-        self.client_of(Arc::new(Detached { contents: Arc::clone(&self.0), _task: task }))
+        self.client_of(Arc::new(Detached::new(Arc::clone(&self.0) as Arc<dyn DeliveryScope>, task)))
     }
 
     fn client_of(&self, scope: Arc<dyn DeliveryScope>) -> Client {
@@ -414,53 +416,6 @@ impl DeliveryScope for Contents {
         self.keys.get_or_init(|| {
             IdempotencyKeys::new(self.services.keys.distinguish(|text| self.write_work_key(text)))
         })
-    }
-}
-
-/// The scope of the calls of a delivery with the tokens of the extension.
-struct AsWorkspace(Arc<Contents>);
-
-impl DeliveryScope for AsWorkspace {
-    fn version(&self) -> &str {
-        self.0.version()
-    }
-
-    fn deadline(&self) -> Instant {
-        self.0.deadline
-    }
-
-    fn token(&self) -> RuntimeToken<'_> {
-        RuntimeToken::None
-    }
-
-    fn keys(&self) -> &IdempotencyKeys {
-        self.0.keys()
-    }
-}
-
-/// The scope of the calls of a task that outlives its delivery.
-struct Detached {
-    contents: Arc<Contents>,
-    _task: Task,
-}
-
-impl DeliveryScope for Detached {
-    fn version(&self) -> &str {
-        self.contents.version()
-    }
-
-    /// Later than any call may take.
-    fn deadline(&self) -> Instant {
-        Instant::now() + Duration::from_secs(365 * 24 * 60 * 60)
-    }
-
-    /// The runtime token of the delivery is for the delivery.
-    fn token(&self) -> RuntimeToken<'_> {
-        RuntimeToken::None
-    }
-
-    fn keys(&self) -> &IdempotencyKeys {
-        self.contents.keys()
     }
 }
 
