@@ -15,7 +15,7 @@ use std::{
 use super::{
     event::{Built, Event, Events},
     lines::{each, without_colours},
-    process::end_group,
+    system::{end_group, group},
 };
 use crate::{
     exit::{Error, Exit},
@@ -106,13 +106,6 @@ fn keep(output: &mut String, line: &str) {
         let from = output.bytes().skip(from).position(|byte| byte == b'\n').map_or(0, |at| from + at + 1);
         output.drain(..from);
     }
-}
-
-/// In a process group of its own: Ctrl-C is for `dev`, which ends what it started.
-pub(super) fn group(command: &mut Command) -> &mut Command {
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(command, 0);
-    command
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -2,6 +2,7 @@
 
 mod build;
 mod control;
+mod delivered;
 mod event;
 mod exchange;
 mod framing;
@@ -18,6 +19,7 @@ mod screen;
 mod sender;
 mod signals;
 mod supervisor;
+mod system;
 mod upstream;
 mod watch;
 
