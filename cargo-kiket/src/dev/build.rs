@@ -3,11 +3,8 @@
 use std::{
     io,
     path::Path,
-    process::{Child, Command, Stdio},
-    sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{RecvTimeoutError, sync_channel},
-    },
+    process::{Child, Stdio},
+    sync::{Arc, Mutex, PoisonError, mpsc::sync_channel},
     thread,
     time::{Duration, Instant},
 };
@@ -66,9 +63,7 @@ impl Build {
             });
             let program = messages.map(extension::built);
             let status = lock(&waits).wait();
-            while let Err(RecvTimeoutError::Timeout) = is_ended.recv_timeout(LAST_LINES) {
-                break;
-            }
+            let _ = is_ended.recv_timeout(LAST_LINES);
             let took = began.elapsed();
             let output = std::mem::take(&mut *lock(&output));
             let program = result(status, program);
