@@ -1,5 +1,6 @@
 //! `cargo kiket`: the developer tool of extensions. Each command is a module of its own. Nothing here is stable: use the program.
 
+mod background;
 mod check;
 mod command;
 mod completions;

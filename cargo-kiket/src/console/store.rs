@@ -23,6 +23,7 @@ use super::{
     seen::{Arrival, Build, DeliveryId, End, Level, Notice, ResponseSeen, Status},
     signature::{Judge, Signature, Signed},
 };
+use crate::background;
 
 /// Keeps the last deliveries, at most 500 of them and 32 MiB, without secrets. Its clones are the same store.
 ///
@@ -99,8 +100,10 @@ impl Store {
         let store = Self(shared);
         let worker = Worker::new(secrets, &store);
         // Without the thread nothing is recorded, and everything else goes on.
-        let _ =
-            thread::Builder::new().name("kiket-console-store".to_owned()).spawn(move || worker.run(&seen));
+        let _ = thread::Builder::new().name("kiket-console-store".to_owned()).spawn(move || {
+            background::yield_to_deliveries();
+            worker.run(&seen);
+        });
         store
     }
 
@@ -237,9 +240,10 @@ impl Worker {
         let shared = Arc::downgrade(&store.0);
         let (examine, jobs) = sync_channel(EXAMINED);
         let (by, to) = (judge.clone(), shared.clone());
-        let _ = thread::Builder::new()
-            .name("kiket-console-signatures".to_owned())
-            .spawn(move || examine_all(&jobs, &by, &to));
+        let _ = thread::Builder::new().name("kiket-console-signatures".to_owned()).spawn(move || {
+            background::yield_to_deliveries();
+            examine_all(&jobs, &by, &to);
+        });
         Self { keyring, judge, running: Vec::new(), running_bytes: 0, examine, recorder: None, shared }
     }
 

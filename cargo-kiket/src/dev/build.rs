@@ -3,11 +3,8 @@
 use std::{
     io,
     path::Path,
-    process::{Child, Command, Stdio},
-    sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{RecvTimeoutError, sync_channel},
-    },
+    process::{Child, Stdio},
+    sync::{Arc, Mutex, PoisonError, mpsc::sync_channel},
     thread,
     time::{Duration, Instant},
 };
@@ -15,7 +12,7 @@ use std::{
 use super::{
     event::{Built, Event, Events},
     lines::{each, without_colours},
-    process::end_group,
+    system::{end_group, group},
 };
 use crate::{
     exit::{Error, Exit},
@@ -66,9 +63,7 @@ impl Build {
             });
             let program = messages.map(extension::built);
             let status = lock(&waits).wait();
-            while let Err(RecvTimeoutError::Timeout) = is_ended.recv_timeout(LAST_LINES) {
-                break;
-            }
+            let _ = is_ended.recv_timeout(LAST_LINES);
             let took = began.elapsed();
             let output = std::mem::take(&mut *lock(&output));
             let program = result(status, program);
@@ -106,13 +101,6 @@ fn keep(output: &mut String, line: &str) {
         let from = output.bytes().skip(from).position(|byte| byte == b'\n').map_or(0, |at| from + at + 1);
         output.drain(..from);
     }
-}
-
-/// In a process group of its own: Ctrl-C is for `dev`, which ends what it started.
-pub(super) fn group(command: &mut Command) -> &mut Command {
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(command, 0);
-    command
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

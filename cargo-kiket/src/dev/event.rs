@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitStatus, time::Duration};
 use kiket_runtime::Secret;
 use tokio::sync::mpsc::Sender;
 
-use super::observer::Delivered;
+use super::delivered::Delivered;
 use crate::{exit::Error, extension::Program};
 
 /// Where events go. Threads that send one wait while the supervisor has many.

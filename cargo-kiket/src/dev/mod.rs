@@ -2,6 +2,7 @@
 
 mod build;
 mod control;
+mod delivered;
 mod event;
 mod exchange;
 mod framing;
@@ -18,6 +19,7 @@ mod screen;
 mod sender;
 mod signals;
 mod supervisor;
+mod system;
 mod upstream;
 mod watch;
 
@@ -52,6 +54,7 @@ use crate::{
     shell::Shell,
 };
 
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent")]
 /// Builds and runs the extension, again at each change, with a fake platform and a console beside it
 ///
 /// A proxy keeps the port: no delivery is lost when the extension is built anew, and a build that fails leaves the process
@@ -163,24 +166,7 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
     };
     let console_url = console.as_ref().map(Console::url);
 
-    let json = json!({ "type": "listening", "url": url, "platform": platform_url, "console": console_url,
-        "secret": if is_drawn { "drawn" } else { "configured" } });
-    screen.say(&json, Tone::Good, "listening", &format!("on {url}"));
-    if !screen.is_json() {
-        let said = [
-            console_url.as_ref().map(|url| ("console", url.clone())),
-            platform_url.as_ref().map(|url| ("platform", format!("a fake one on {url}"))),
-            own.map(|name| ("platform", format!("your own: `{name}` is set"))),
-        ];
-        for (word, text) in said.into_iter().flatten() {
-            screen.say(&json!(null), Tone::Good, word, &text);
-        }
-    }
-    if is_drawn {
-        let text =
-            "there is no webhook secret: one was drawn, which only this process and the extension know";
-        screen.say(&json!({ "type": "note", "text": text }), Tone::Doubtful, "note", text);
-    }
+    announce(&mut screen, &url, console_url.as_deref(), platform_url.as_deref(), own, is_drawn);
     if let Some(url) = console_url.as_deref().filter(|_| args.open)
         && let Err(error) = open::open(url)
     {
@@ -219,6 +205,35 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
     });
     drop(console);
     exit
+}
+
+/// Says where everything is.
+fn announce(
+    screen: &mut Screen,
+    url: &str,
+    console: Option<&str>,
+    platform: Option<&str>,
+    own: Option<&str>,
+    is_drawn: bool,
+) {
+    let json = json!({ "type": "listening", "url": url, "platform": platform, "console": console,
+        "secret": if is_drawn { "drawn" } else { "configured" } });
+    screen.say(&json, Tone::Good, "listening", &format!("on {url}"));
+    if !screen.is_json() {
+        let said = [
+            console.map(|url| ("console", url.to_owned())),
+            platform.map(|url| ("platform", format!("a fake one on {url}"))),
+            own.map(|name| ("platform", format!("your own: `{name}` is set"))),
+        ];
+        for (word, text) in said.into_iter().flatten() {
+            screen.say(&json!(null), Tone::Good, word, &text);
+        }
+    }
+    if is_drawn {
+        let text =
+            "there is no webhook secret: one was drawn, which only this process and the extension know";
+        screen.say(&json!({ "type": "note", "text": text }), Tone::Doubtful, "note", text);
+    }
 }
 
 /// What the console must show nothing of.

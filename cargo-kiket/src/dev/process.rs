@@ -16,9 +16,9 @@ use tokio::{
 };
 
 use super::{
-    build::group,
     event::{Event, Events, Number, Variables, loopback},
     lines::each,
+    system::{group, signal, wait_unreaped},
 };
 use crate::extension::Program;
 
@@ -153,49 +153,4 @@ fn free_port() -> io::Result<u16> {
         }
     }
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
-/// Waits for the end of a process, whose id stays its own.
-#[cfg(unix)]
-fn wait_unreaped(id: u32) {
-    use rustix::process::{WaitId, WaitIdOptions, waitid};
-    let Some(id) = pid(id) else { return };
-    while let Err(rustix::io::Errno::INTR) =
-        waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
-    {}
-}
-
-#[cfg(not(unix))]
-fn wait_unreaped(_: u32) {}
-
-#[cfg(unix)]
-fn pid(id: u32) -> Option<rustix::process::Pid> {
-    rustix::process::Pid::from_raw(i32::try_from(id).ok()?)
-}
-
-#[cfg(unix)]
-fn signal(id: u32, kill: bool) {
-    use rustix::process::{Signal, kill_process};
-    if let Some(id) = pid(id) {
-        let _ = kill_process(id, if kill { Signal::KILL } else { Signal::TERM });
-    }
-}
-
-/// Ends a group of processes.
-#[cfg(unix)]
-pub(super) fn end_group(id: u32) {
-    if let Some(id) = pid(id) {
-        let _ = rustix::process::kill_process_group(id, rustix::process::Signal::TERM);
-    }
-}
-
-/// Windows has no signal that asks a process to end.
-#[cfg(not(unix))]
-fn signal(id: u32, _: bool) {
-    end_group(id);
-}
-
-#[cfg(not(unix))]
-pub(super) fn end_group(id: u32) {
-    let _ = Command::new("taskkill").args(["/T", "/F", "/PID", &id.to_string()]).output();
 }
