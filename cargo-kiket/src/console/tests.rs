@@ -178,7 +178,7 @@ fn a_handler_that_was_meant_is_named() {
 }
 
 #[test]
-fn duplicates_and_replies_are_told_apart() {
+fn duplicates_differ_from_replies() {
     let stored = ended(200, "{}", &[("x-kiket-replayed", "true")]);
     assert!(!why(&stored, &[]).unwrap().ran);
     assert!(deduplication(&stored, None, 2).unwrap().starts_with("A duplicate"));
