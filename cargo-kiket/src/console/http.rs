@@ -147,7 +147,8 @@ fn serve(stream: &TcpStream, reply: &dyn Fn(&Request) -> Reply, stopped: &Atomic
             if request.method != "HEAD" {
                 bytes.extend_from_slice(&response.body);
             }
-            write(stream, &bytes)
+            write(stream, &bytes)?;
+            linger(stream)
         }
         Reply::Stream(response, mut next) => {
             write(stream, &head(&response))?;
@@ -159,6 +160,22 @@ fn serve(stream: &TcpStream, reply: &dyn Fn(&Request) -> Reply, stopped: &Atomic
                 write(stream, &piece)?;
             }
             Ok(())
+        }
+    }
+}
+
+/// Reads what is still on its way, a second at most: a connection that is closed before takes its response with it.
+fn linger(mut stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    let (mut chunk, deadline) = ([0; 4096], Instant::now() + Duration::from_secs(1));
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        stream.set_read_timeout(Some(left))?;
+        if stream.read(&mut chunk)? == 0 {
+            return Ok(());
         }
     }
 }

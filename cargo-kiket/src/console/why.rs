@@ -276,6 +276,9 @@ fn nearest(record: &Record, handlers: &[Handler]) -> String {
     near.retain(|(likeness, _)| *likeness >= 0.6);
     near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     near.dedup_by_key(|(_, name)| *name);
+    // Those that are about as near as the nearest one.
+    let nearest = near.first().map_or(0.0, |(likeness, _)| *likeness);
+    near.retain(|(likeness, _)| *likeness > nearest - 0.1);
     let write = format!("write `#[kiket::webhook(\"{event}\", version = \"{version}\")]`");
     if near.is_empty() {
         let mut all: Vec<_> = handlers.iter().map(|handler| format!("`{}`", handler.event)).collect();

@@ -701,7 +701,7 @@ fn screenshots() {
                 "document.querySelector('#body') && document.querySelector('#body').value",
             ),
         ];
-        for (size, width, height) in [("wide", 1280, 800), ("narrow", 360, 740)] {
+        for (size, width, height) in [("wide", 1280, 800), ("docs", 1120, 640), ("narrow", 360, 740)] {
             browser.resize(width, height);
             for scheme in ["light", "dark"] {
                 browser.prefer(scheme);
