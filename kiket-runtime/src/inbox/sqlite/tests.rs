@@ -224,3 +224,23 @@ async fn nothing_is_accepted_into_a_file_that_was_removed() {
     std::fs::rename(&aside, &path).unwrap();
     assert!(matches!(inbox.accept(&work(2), None).await.unwrap(), Acceptance::Accepted(_)));
 }
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_survived() {
+    let inbox = in_memory();
+    inbox.accept(&work(1), None).await.unwrap();
+    let limit = |pages: &'static str| {
+        let threads = inbox.threads().unwrap();
+        async move {
+            let set = move |session: &mut Session<'_>| session.connection.query_row(pages, [], |_| Ok(()));
+            threads.writer.run(OPERATION, set).await.unwrap();
+        }
+    };
+    limit("PRAGMA max_page_count = 1").await; // no more than there are
+    let large = NewWork { content: Bytes::from(vec![7; 100_000]), ..work(2) };
+    let error = inbox.accept(&large, None).await.unwrap_err();
+    assert!(error.to_string().contains("the disk of the inbox is full"), "{error:?}");
+    limit("PRAGMA max_page_count = 100000").await;
+    assert!(matches!(inbox.accept(&large, None).await.unwrap(), Acceptance::Accepted(_)));
+    assert_eq!(inbox.accept(&work(1), None).await.unwrap(), Acceptance::Known(RowState::Waiting));
+}

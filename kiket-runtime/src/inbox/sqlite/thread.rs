@@ -63,8 +63,8 @@ impl FileThread {
 trait Job: Send {
     /// Whether its result is still wanted.
     fn is_wanted(&self) -> bool;
-    /// Runs it. `false` if it failed, and what it wrote has to be undone.
-    fn run(&mut self, session: &mut Session<'_>) -> bool;
+    /// Runs it. If it failed, what it wrote has to be undone.
+    fn run(&mut self, session: &mut Session<'_>) -> Result<(), Failure>;
     /// Responds, when the transaction has ended.
     fn respond(self: Box<Self>, ended: Result<(), Failure>);
 }
@@ -80,9 +80,12 @@ impl<T: Send, O: FnOnce(&mut Session<'_>) -> rusqlite::Result<T> + Send> Job for
         !self.reply.is_closed()
     }
 
-    fn run(&mut self, session: &mut Session<'_>) -> bool {
-        self.result = self.operation.take().map(|operation| operation(session).map_err(Failure::from));
-        matches!(self.result, Some(Ok(_)))
+    fn run(&mut self, session: &mut Session<'_>) -> Result<(), Failure> {
+        let Some(operation) = self.operation.take() else { return Ok(()) };
+        let result = operation(session).map_err(Failure::from);
+        let ended = result.as_ref().map(|_| ()).map_err(Failure::clone);
+        self.result = Some(result);
+        ended
     }
 
     fn respond(self: Box<Self>, ended: Result<(), Failure>) {
@@ -128,7 +131,7 @@ fn work_with(
             Access::Write => transaction(&mut session, &mut jobs),
             Access::Read => {
                 for job in &mut jobs {
-                    job.run(&mut session);
+                    let _ = job.run(&mut session);
                 }
                 Ok(())
             }
@@ -143,18 +146,22 @@ fn work_with(
 /// Runs the operations in one transaction, each as a whole or not at all.
 fn transaction(session: &mut Session<'_>, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
     session.begin()?;
-    let done = operations(session, jobs).and_then(|()| session.statement("COMMIT")?.execute([]).map(drop));
+    let done =
+        operations(session, jobs).and_then(|()| Ok(session.statement("COMMIT")?.execute([]).map(drop)?));
     // SQLite itself rolls back after some errors.
     if done.is_err() && !session.connection.is_autocommit() {
         session.statement("ROLLBACK")?.execute([])?;
     }
-    Ok(done?)
+    done
 }
 
-fn operations(session: &mut Session<'_>, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+fn operations(session: &mut Session<'_>, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
     for job in jobs {
         session.statement("SAVEPOINT operation")?.execute([])?;
-        if !job.run(session) {
+        if let Err(failure) = job.run(session) {
+            if session.connection.is_autocommit() {
+                return Err(failure);
+            }
             session.forget_room();
             session.statement("ROLLBACK TO operation")?.execute([])?;
         }

@@ -363,6 +363,7 @@ impl Reference {
 /// # Errors
 ///
 /// When it does something else.
+#[expect(clippy::too_many_lines, reason = "an arm for each event")]
 pub async fn follows_the_inbox_model(subject: TestedInbox, steps: InboxSteps) -> Result<(), TestCaseError> {
     let space = subject.space.as_str();
     let mut inbox = (subject.open)();

@@ -166,13 +166,12 @@ async fn accept(inbox: &Arc<dyn Inbox>, producers: usize, time: Duration) -> Out
     let times =
         produce(inbox, producers, move |_| begun.elapsed() > time, move |number| work(&space, number))
             .await?;
-    let took = begun.elapsed();
-    Ok((times.len() as f64 / took.as_secs_f64(), times))
+    Ok((ratio(times.len(), begun.elapsed().as_secs_f64()), times))
 }
 
 /// How many syncs of the disk there are for each accepted row.
 fn syncs(url: &str, folder: &Path, producers: usize) -> Outcome<String> {
-    const COUNT: usize = 2_000;
+    const COUNT: u32 = 2_000;
     if !url.starts_with("sqlite") {
         return Ok("not counted: another process syncs".to_owned());
     }
@@ -190,7 +189,7 @@ fn syncs(url: &str, folder: &Path, producers: usize) -> Outcome<String> {
         Ok(_) => {
             let calls = std::fs::read_to_string(&log)?;
             let syncs = calls.lines().filter(|call| !call.contains("resumed")).count();
-            Ok(format!("{:.3}", syncs as f64 / COUNT as f64))
+            Ok(format!("{:.3}", ratio(syncs, f64::from(COUNT))))
         }
     }
 }
@@ -241,6 +240,11 @@ async fn lane(inbox: &Arc<dyn Inbox>, rows: usize) -> Outcome<(Vec<Duration>, Ve
         ends.push(begun.elapsed());
     }
     Ok((claims, ends))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "there are far less than 2^52 rows")]
+fn ratio(rows: usize, of: f64) -> f64 {
+    rows as f64 / of
 }
 
 /// `p50 | p99`, in milliseconds.
