@@ -110,12 +110,12 @@ impl Crew {
     pub(super) fn renewals(&self) -> Vec<(WorkLease, Duration)> {
         let now = Instant::now();
         let mut state = self.state.lock();
-        let leases = state.running.iter_mut().filter_map(|running| match running.renewal(now) {
-            Some(length) => Some((running.lease, length)),
-            None => {
+        let leases = state.running.iter_mut().filter_map(|running| {
+            let renewal = running.renewal(now);
+            if renewal.is_none() {
                 running.stop(End::Lost);
-                None
             }
+            renewal.map(|length| (running.lease, length))
         });
         leases.collect()
     }

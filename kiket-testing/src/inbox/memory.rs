@@ -1,8 +1,7 @@
 //! `MemoryInbox`: an inbox in memory, which a `TestExtension` has unless it was given another one.
 
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
     future::ready,
     sync::Arc,
@@ -18,6 +17,8 @@ use kiket_runtime::{
     },
     internals::Mutex,
 };
+
+use super::rows::{CRASHES, RETENTION, Row, Rows};
 
 /// An inbox in memory, for tests. Clones are the same inbox, so that two extensions may share it like two processes.
 ///
@@ -41,136 +42,7 @@ use kiket_runtime::{
 #[derive(Clone, Default)]
 pub struct MemoryInbox(Arc<Mutex<Rows>>);
 
-#[derive(Default)]
-struct Rows {
-    is_down: bool,
-    /// The most rows, if there is a limit.
-    limit: Option<usize>,
-    /// In the order in which they were accepted.
-    rows: BTreeMap<RowId, Row>,
-    next: i64,
-    paused: BTreeSet<(String, String)>,
-}
-
-struct Row {
-    work: NewWork,
-    state: RowState,
-    reason: Option<DeadReason>,
-    attempts: u32,
-    crashes: u32,
-    accepted_at: SystemTime,
-    /// When it is due, when its lease ends, or when it ended.
-    at: SystemTime,
-    token: Option<LeaseToken>,
-    has_started: bool,
-    error: Option<String>,
-}
-
 type Step<'s, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
-
-/// After so many crashes a row runs alone, and after so many it is dead.
-const CRASHES: (u32, u32) = (2, 3);
-/// How long done and dead rows are kept.
-const RETENTION: (Duration, Duration) =
-    (Duration::from_secs(24 * 60 * 60), Duration::from_secs(30 * 24 * 60 * 60));
-
-impl Row {
-    /// Whether the rows of its lane wait behind it.
-    fn holds_lane(&self) -> bool {
-        match self.state {
-            RowState::Waiting | RowState::Running => true,
-            RowState::Dead => self.work.blocks_lane,
-            _ => false,
-        }
-    }
-
-    fn end(&mut self, state: RowState, at: SystemTime, error: Option<String>) {
-        (self.state, self.at, self.error) = (state, at, error.or_else(|| self.error.take()));
-    }
-
-    fn shown(&self, id: RowId) -> InboxRow {
-        let work = &self.work;
-        let mut row = InboxRow::new(id, work.key.clone(), work.handler.clone(), self.state, self.accepted_at);
-        row.organisation.clone_from(&work.organisation);
-        row.lane.clone_from(&work.lane);
-        (row.reason, row.attempts, row.crashes) = (self.reason, self.attempts, self.crashes);
-        (row.at, row.bytes) = (self.at, work.content.len() as u64);
-        row.error.clone_from(&self.error);
-        row
-    }
-}
-
-impl Rows {
-    fn holder(&self, space: &str, lane: &str) -> bool {
-        let of_lane = |row: &&Row| row.work.space == space && row.work.lane.as_deref() == Some(lane);
-        self.rows.values().filter(of_lane).any(Row::holds_lane)
-    }
-
-    /// Lets the first row run that waits behind others of the lane, if they are all done.
-    fn promote_next(&mut self, space: &str, lane: Option<&str>, now: SystemTime) {
-        let Some(lane) = lane.filter(|lane| !self.holder(space, lane)) else { return };
-        let next = self.rows.values_mut().find(|row| {
-            row.state == RowState::Behind && row.work.space == space && row.work.lane.as_deref() == Some(lane)
-        });
-        if let Some(row) = next {
-            (row.state, row.at) = (RowState::Waiting, row.at.max(now));
-        }
-    }
-
-    fn held(&mut self, lease: &WorkLease, now: SystemTime) -> Option<&mut Row> {
-        self.rows
-            .get_mut(&lease.id)
-            .filter(|row| row.state == RowState::Running && row.token == Some(lease.token) && now < row.at)
-    }
-
-    fn matching(&self, filter: &InboxFilter) -> Vec<RowId> {
-        let wanted = |(id, row): &(&RowId, &Row)| {
-            row.work.space == filter.space
-                && filter.id.is_none_or(|wanted| wanted == **id)
-                && filter.event.as_ref().is_none_or(|event| *event == row.work.handler.event)
-                && filter.state.is_none_or(|state| state == row.state)
-                && filter.organisation.as_ref().is_none_or(|wanted| *wanted == row.work.organisation)
-        };
-        let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
-        self.rows.iter().filter(wanted).map(|(id, _)| *id).take(limit).collect()
-    }
-
-    fn remove(&mut self, ids: Vec<RowId>, now: SystemTime) -> u64 {
-        let count = ids.len() as u64;
-        let removed: Vec<_> = ids.into_iter().filter_map(|id| self.rows.remove(&id)).collect();
-        for row in removed {
-            self.promote_next(&row.work.space, row.work.lane.as_deref(), now);
-        }
-        count
-    }
-
-    fn claim(&mut self, request: &ClaimRequest, now: SystemTime) -> Vec<RowId> {
-        let is_due = |row: &&Row| {
-            row.state == RowState::Waiting
-                && row.at <= now
-                && row.work.space == request.space
-                && request.handlers.contains(&row.work.handler)
-                && !self.paused.contains(&(request.space.clone(), row.work.handler.event.clone()))
-        };
-        let mut due: Vec<_> = self.rows.iter().filter(|(_, row)| is_due(row)).collect();
-        due.sort_by_key(|(id, row)| (row.at, **id));
-        if request.is_idle
-            && let Some((id, _)) = due.iter().find(|(_, row)| row.crashes >= CRASHES.0)
-        {
-            return vec![**id];
-        }
-        // Each organisation gets its first row before one gets its second, beginning after the last one.
-        let mut places = BTreeMap::<&str, usize>::new();
-        let mut ranked: Vec<_> = due.into_iter().filter(|(_, row)| row.crashes < CRASHES.0).collect();
-        ranked.sort_by_cached_key(|(_, row)| {
-            let organisation = row.work.organisation.as_str();
-            let place = places.entry(organisation).or_default();
-            *place += 1;
-            (*place, Reverse(organisation > request.after.as_str()), organisation)
-        });
-        ranked.into_iter().map(|(id, _)| *id).take(request.limit).collect()
-    }
-}
 
 impl MemoryInbox {
     /// Lets every operation fail, as those of a server that is down do, or no more.
@@ -193,7 +65,7 @@ impl MemoryInbox {
 /// How many rows it has.
 impl fmt::Debug for MemoryInbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MemoryInbox({} rows)", self.0.lock().rows.len())
+        write!(f, "MemoryInbox({} rows)", self.0.lock().all.len())
     }
 }
 
@@ -205,12 +77,11 @@ fn at(now: Option<SystemTime>) -> SystemTime {
 impl Inbox for MemoryInbox {
     fn accept<'s>(&'s self, work: &'s NewWork, now: Option<SystemTime>) -> Step<'s, Acceptance> {
         self.with(|all| {
-            let known =
-                all.rows.values().find(|row| row.work.space == work.space && row.work.key == work.key);
+            let known = all.all.values().find(|row| row.work.space == work.space && row.work.key == work.key);
             if let Some(row) = known {
                 return Acceptance::Known(row.state);
             }
-            if all.limit.is_some_and(|limit| all.rows.len() >= limit) {
+            if all.limit.is_some_and(|limit| all.all.len() >= limit) {
                 return Acceptance::Full;
             }
             let is_behind = work.lane.as_ref().is_some_and(|lane| {
@@ -219,7 +90,7 @@ impl Inbox for MemoryInbox {
                         && row.work.lane.as_ref() == Some(lane)
                         && (row.holds_lane() || row.state == RowState::Behind)
                 };
-                all.rows.values().any(behind)
+                all.all.values().any(behind)
             });
             all.next += 1;
             let (id, due) = (RowId(all.next), at(now) + work.delay);
@@ -235,7 +106,7 @@ impl Inbox for MemoryInbox {
                 has_started: false,
                 error: None,
             };
-            all.rows.insert(id, row);
+            all.all.insert(id, row);
             Acceptance::Accepted(id)
         })
     }
@@ -244,7 +115,7 @@ impl Inbox for MemoryInbox {
         self.with(|all| {
             let (now, ids) = (at(now), all.claim(request, at(now)));
             let claimed = ids.into_iter().filter_map(|id| {
-                let row = all.rows.get_mut(&id)?;
+                let row = all.all.get_mut(&id)?;
                 let token = LeaseToken::unique();
                 row.attempts += 1;
                 (row.state, row.at, row.token, row.has_started) =
@@ -296,7 +167,7 @@ impl Inbox for MemoryInbox {
             row.token = None;
             match end {
                 WorkEnd::Retry { delay, error } => {
-                    row.end(RowState::Waiting, now + *delay, Some(error.clone()))
+                    row.end(RowState::Waiting, now + *delay, Some(error.clone()));
                 }
                 WorkEnd::Dead { reason, error } => {
                     row.reason = Some(*reason);
@@ -336,7 +207,7 @@ impl Inbox for MemoryInbox {
         self.with(|all| {
             let mut swept = Swept::default();
             let mut ended = Vec::new();
-            for row in all.rows.values_mut().filter(|row| row.work.space == space) {
+            for row in all.all.values_mut().filter(|row| row.work.space == space) {
                 if row.state != RowState::Running || now < row.at {
                     continue;
                 }
@@ -360,7 +231,7 @@ impl Inbox for MemoryInbox {
                 RowState::Dead => row.at + RETENTION.1 <= now,
                 _ => false,
             };
-            let over = all.rows.iter().filter(|(_, row)| row.work.space == space && is_over(row));
+            let over = all.all.iter().filter(|(_, row)| row.work.space == space && is_over(row));
             let over = over.map(|(id, _)| *id).collect();
             swept.removed = all.remove(over, now);
             swept
@@ -370,14 +241,14 @@ impl Inbox for MemoryInbox {
     fn list<'s>(&'s self, filter: &'s InboxFilter) -> Step<'s, Vec<InboxRow>> {
         self.with(|all| {
             let ids = all.matching(filter);
-            ids.into_iter().filter_map(|id| all.rows.get(&id).map(|row| row.shown(id))).collect()
+            ids.into_iter().filter_map(|id| all.all.get(&id).map(|row| row.shown(id))).collect()
         })
     }
 
     fn count<'s>(&'s self, space: &'s str) -> Step<'s, Vec<InboxCount>> {
         self.with(|all| {
             let mut counts = BTreeMap::<_, (u64, SystemTime)>::new();
-            for row in all.rows.values().filter(|row| row.work.space == space) {
+            for row in all.all.values().filter(|row| row.work.space == space) {
                 let count =
                     counts.entry((row.work.handler.clone(), row.state)).or_insert((0, row.accepted_at));
                 *count = (count.0 + 1, count.1.min(row.accepted_at));
@@ -397,13 +268,13 @@ impl Inbox for MemoryInbox {
         self.with(|all| {
             let mut redriven = 0;
             for id in all.matching(&redrive.filter) {
-                let Some(dead) = all.rows.get(&id).filter(|row| row.state == RowState::Dead) else {
+                let Some(dead) = all.all.get(&id).filter(|row| row.state == RowState::Dead) else {
                     continue;
                 };
                 let (space, lane) = (dead.work.space.clone(), dead.work.lane.clone());
                 let blocked_before = dead.work.blocks_lane;
                 let is_behind = !blocked_before && lane.is_some_and(|lane| all.holder(&space, &lane));
-                if let Some(row) = all.rows.get_mut(&id) {
+                if let Some(row) = all.all.get_mut(&id) {
                     let spread = redrive.spread.mul_f64(fastrand::f64());
                     (row.attempts, row.crashes, row.reason) = (0, 0, None);
                     row.state = if is_behind { RowState::Behind } else { RowState::Waiting };
@@ -420,7 +291,7 @@ impl Inbox for MemoryInbox {
         self.with(|all| {
             let mut hurried = 0;
             for id in all.matching(filter) {
-                if let Some(row) = all.rows.get_mut(&id)
+                if let Some(row) = all.all.get_mut(&id)
                     && row.state == RowState::Waiting
                     && row.at > now
                 {
@@ -435,7 +306,7 @@ impl Inbox for MemoryInbox {
     fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> Step<'s, u64> {
         self.with(|all| {
             let ids = all.matching(filter).into_iter();
-            let ids = ids.filter(|id| all.rows.get(id).is_some_and(|row| row.state != RowState::Running));
+            let ids = ids.filter(|id| all.all.get(id).is_some_and(|row| row.state != RowState::Running));
             let ids = ids.collect();
             all.remove(ids, at(now))
         })

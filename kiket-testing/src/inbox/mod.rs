@@ -1,6 +1,7 @@
 //! The inbox of an extension under test: its rows, and the attempts at them, on the clock of the test.
 
 mod memory;
+mod rows;
 
 use std::{sync::Arc, time::Duration};
 

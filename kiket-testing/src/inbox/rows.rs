@@ -1,0 +1,143 @@
+//! The rows of an inbox in memory: who runs next, and who waits behind whom.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, SystemTime},
+};
+
+use kiket_runtime::{
+    dedupe::LeaseToken,
+    inbox::{ClaimRequest, DeadReason, InboxFilter, InboxRow, NewWork, RowId, RowState, WorkLease},
+};
+
+/// The rows of an inbox in memory.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub(super) is_down: bool,
+    /// The most rows, if there is a limit.
+    pub(super) limit: Option<usize>,
+    /// In the order in which they were accepted.
+    pub(super) all: BTreeMap<RowId, Row>,
+    pub(super) next: i64,
+    pub(super) paused: BTreeSet<(String, String)>,
+}
+
+/// A row, in whatever state.
+pub(super) struct Row {
+    pub(super) work: NewWork,
+    pub(super) state: RowState,
+    pub(super) reason: Option<DeadReason>,
+    pub(super) attempts: u32,
+    pub(super) crashes: u32,
+    pub(super) accepted_at: SystemTime,
+    /// When it is due, when its lease ends, or when it ended.
+    pub(super) at: SystemTime,
+    pub(super) token: Option<LeaseToken>,
+    pub(super) has_started: bool,
+    pub(super) error: Option<String>,
+}
+
+/// After so many crashes a row runs alone, and after so many it is dead.
+pub(super) const CRASHES: (u32, u32) = (2, 3);
+/// How long done and dead rows are kept.
+pub(super) const RETENTION: (Duration, Duration) =
+    (Duration::from_secs(24 * 60 * 60), Duration::from_secs(30 * 24 * 60 * 60));
+
+impl Row {
+    /// Whether the rows of its lane wait behind it.
+    pub(super) fn holds_lane(&self) -> bool {
+        match self.state {
+            RowState::Waiting | RowState::Running => true,
+            RowState::Dead => self.work.blocks_lane,
+            _ => false,
+        }
+    }
+
+    pub(super) fn end(&mut self, state: RowState, at: SystemTime, error: Option<String>) {
+        (self.state, self.at, self.error) = (state, at, error.or_else(|| self.error.take()));
+    }
+
+    pub(super) fn shown(&self, id: RowId) -> InboxRow {
+        let work = &self.work;
+        let mut row = InboxRow::new(id, work.key.clone(), work.handler.clone(), self.state, self.accepted_at);
+        row.organisation.clone_from(&work.organisation);
+        row.lane.clone_from(&work.lane);
+        (row.reason, row.attempts, row.crashes) = (self.reason, self.attempts, self.crashes);
+        (row.at, row.bytes) = (self.at, work.content.len() as u64);
+        row.error.clone_from(&self.error);
+        row
+    }
+}
+
+impl Rows {
+    pub(super) fn holder(&self, space: &str, lane: &str) -> bool {
+        let of_lane = |row: &&Row| row.work.space == space && row.work.lane.as_deref() == Some(lane);
+        self.all.values().filter(of_lane).any(Row::holds_lane)
+    }
+
+    /// Lets the first row run that waits behind others of the lane, if they are all done.
+    pub(super) fn promote_next(&mut self, space: &str, lane: Option<&str>, now: SystemTime) {
+        let Some(lane) = lane.filter(|lane| !self.holder(space, lane)) else { return };
+        let next = self.all.values_mut().find(|row| {
+            row.state == RowState::Behind && row.work.space == space && row.work.lane.as_deref() == Some(lane)
+        });
+        if let Some(row) = next {
+            (row.state, row.at) = (RowState::Waiting, row.at.max(now));
+        }
+    }
+
+    pub(super) fn held(&mut self, lease: &WorkLease, now: SystemTime) -> Option<&mut Row> {
+        self.all
+            .get_mut(&lease.id)
+            .filter(|row| row.state == RowState::Running && row.token == Some(lease.token) && now < row.at)
+    }
+
+    pub(super) fn matching(&self, filter: &InboxFilter) -> Vec<RowId> {
+        let wanted = |(id, row): &(&RowId, &Row)| {
+            row.work.space == filter.space
+                && filter.id.is_none_or(|wanted| wanted == **id)
+                && filter.event.as_ref().is_none_or(|event| *event == row.work.handler.event)
+                && filter.state.is_none_or(|state| state == row.state)
+                && filter.organisation.as_ref().is_none_or(|wanted| *wanted == row.work.organisation)
+        };
+        let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
+        self.all.iter().filter(wanted).map(|(id, _)| *id).take(limit).collect()
+    }
+
+    pub(super) fn remove(&mut self, ids: Vec<RowId>, now: SystemTime) -> u64 {
+        let count = ids.len() as u64;
+        let removed: Vec<_> = ids.into_iter().filter_map(|id| self.all.remove(&id)).collect();
+        for row in removed {
+            self.promote_next(&row.work.space, row.work.lane.as_deref(), now);
+        }
+        count
+    }
+
+    pub(super) fn claim(&mut self, request: &ClaimRequest, now: SystemTime) -> Vec<RowId> {
+        let is_due = |row: &&Row| {
+            row.state == RowState::Waiting
+                && row.at <= now
+                && row.work.space == request.space
+                && request.handlers.contains(&row.work.handler)
+                && !self.paused.contains(&(request.space.clone(), row.work.handler.event.clone()))
+        };
+        let mut due: Vec<_> = self.all.iter().filter(|(_, row)| is_due(row)).collect();
+        due.sort_by_key(|(id, row)| (row.at, **id));
+        if request.is_idle
+            && let Some((id, _)) = due.iter().find(|(_, row)| row.crashes >= CRASHES.0)
+        {
+            return vec![**id];
+        }
+        // Each organisation gets its first row before one gets its second, beginning after the last one.
+        let mut places = BTreeMap::<&str, usize>::new();
+        let mut ranked: Vec<_> = due.into_iter().filter(|(_, row)| row.crashes < CRASHES.0).collect();
+        ranked.sort_by_cached_key(|(_, row)| {
+            let organisation = row.work.organisation.as_str();
+            let place = places.entry(organisation).or_default();
+            *place += 1;
+            (*place, Reverse(organisation > request.after.as_str()), organisation)
+        });
+        ranked.into_iter().map(|(id, _)| *id).take(request.limit).collect()
+    }
+}
