@@ -168,6 +168,7 @@ impl World {
         self.deliver(event, &body)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "what was signed is delivered once")]
     pub(crate) fn pass(
         &self,
         target: &str,
