@@ -179,8 +179,8 @@ fn a_request_has_limits_and_a_deadline() {
 #[test]
 fn many_connections_do_not_keep_the_page_out() {
     let world = World::new();
-    let held: Vec<_> = (0..200).map(|_| TcpStream::connect(world.address()).unwrap()).collect();
-    drop(held);
+    let many: Vec<_> = (0..200).map(|_| TcpStream::connect(world.address()).unwrap()).collect();
+    drop(many);
     let begun = Instant::now();
     loop {
         // Those that are gone make room as soon as they are seen to be.

@@ -58,7 +58,7 @@ impl Browser {
             port.trim_end_matches('.').parse::<u16>().ok()
         });
         let address = SocketAddr::from(([127, 0, 0, 1], port.expect("chromedriver names its port")));
-        let mut browser = Self { driver, address, session: String::new(), profile: profile };
+        let mut browser = Self { driver, address, session: String::new(), profile };
         let folder = browser.profile.path().join("profile");
         let arguments = [
             "--headless=new".to_owned(),
