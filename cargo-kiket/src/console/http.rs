@@ -4,6 +4,7 @@
 //! queue that could grow.
 
 use std::{
+    fmt::Write as _,
     io::{self, Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
@@ -275,7 +276,8 @@ fn head(response: &Response) -> Vec<u8> {
     let reason = status.and_then(|status| status.canonical_reason()).unwrap_or("Refused");
     let mut text = format!("HTTP/1.1 {} {reason}\r\nconnection: close\r\n", response.status);
     for (name, value) in &response.headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        // A text takes everything that is written to it.
+        let _ = write!(text, "{name}: {value}\r\n");
     }
     text.push_str("\r\n");
     text.into_bytes()

@@ -109,15 +109,15 @@ fn kiket_sends_again_after_5xx_429_and_silence_only() {
     for (attempt, seconds) in (1..).zip([30, 60, 300, 1800, 7200, 28_800]) {
         for status in [500, 503, 429] {
             let again = again(&ended(status, "", &[("retry-after", "7")]), attempt).unwrap();
-            assert!(again.again && again.what.contains("Retry-After"), "{again:?}");
+            assert!(again.comes && again.what.contains("Retry-After"), "{again:?}");
             assert_eq!(again.at, Some(1_700_000_000_002 + seconds * 1000));
         }
     }
     let last = again(&ended(500, "", &[]), 7).unwrap();
-    assert!(!last.again && last.lost && last.what.contains("seven times"), "{last:?}");
+    assert!(!last.comes && last.lost && last.what.contains("seven times"), "{last:?}");
     for (status, lost) in [(200, false), (302, false), (400, true), (401, true), (404, true), (422, true)] {
         let again = again(&ended(status, "", &[]), 1).unwrap();
-        assert_eq!((again.again, again.lost), (false, lost), "{status}");
+        assert_eq!((again.comes, again.lost), (false, lost), "{status}");
     }
     assert_eq!(again(&record(1, "a.b", "{}"), 1), None);
     let mut silent = record(1, "a.b", "{}");

@@ -299,7 +299,8 @@ fn nearest(record: &Record, handlers: &[Handler]) -> String {
 /// Whether Kiket sends a delivery again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Again {
-    pub(crate) again: bool,
+    #[serde(rename = "again")]
+    pub(crate) comes: bool,
     /// When, in Unix milliseconds.
     pub(crate) at: Option<u64>,
     pub(crate) what: String,
@@ -314,7 +315,7 @@ const SCHEDULE: [(u64, &str); 6] =
 /// Whether Kiket sends it again after this attempt, the `attempt`th of the delivery; `None` while it runs.
 pub(crate) fn again(record: &Record, attempt: usize) -> Option<Again> {
     let response = record.response.as_ref()?;
-    let never = |what: &str, lost| Again { again: false, at: None, what: what.to_owned(), lost };
+    let never = |what: &str, lost| Again { comes: false, at: None, what: what.to_owned(), lost };
     Some(match response.status {
         Some(429 | 500..) | None => {
             let Some((seconds, name)) = SCHEDULE.get(attempt.saturating_sub(1)) else {
@@ -332,7 +333,7 @@ pub(crate) fn again(record: &Record, attempt: usize) -> Option<Again> {
             let hint = response.headers.iter().any(|(name, _)| name == "retry-after");
             let hint = if hint { " `Retry-After` does not change that." } else { "" };
             Again {
-                again: true,
+                comes: true,
                 at: Some(ended + seconds * 1000),
                 what: format!(
                     "After {after} Kiket sends it again: attempt {} of 7 comes {name} after this one.{hint}",

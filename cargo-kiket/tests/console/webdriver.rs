@@ -1,4 +1,4 @@
-//! A headless Chromium, driven over the plain HTTP of WebDriver.
+//! A headless Chromium, driven over the plain HTTP of its driver.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -17,7 +17,8 @@ pub(crate) struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
-    _profile: tempfile::TempDir,
+    /// Removed at the end.
+    profile: tempfile::TempDir,
 }
 
 /// Whether a program is there.
@@ -57,8 +58,8 @@ impl Browser {
             port.trim_end_matches('.').parse::<u16>().ok()
         });
         let address = SocketAddr::from(([127, 0, 0, 1], port.expect("chromedriver names its port")));
-        let mut browser = Self { driver, address, session: String::new(), _profile: profile };
-        let folder = browser._profile.path().join("profile");
+        let mut browser = Self { driver, address, session: String::new(), profile };
+        let folder = browser.profile.path().join("profile");
         let arguments = [
             "--headless=new".to_owned(),
             "--no-sandbox".to_owned(), // in a container there are no namespaces for it

@@ -168,6 +168,7 @@ impl World {
         self.deliver(event, &body)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "what was signed is delivered once")]
     pub(crate) fn pass(
         &self,
         target: &str,
@@ -213,7 +214,8 @@ impl Proxy {
             from: origin,
         });
         let begun = Instant::now();
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = lines.concat();
         let head = format!(
             "POST {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
             self.extension,
@@ -425,7 +427,8 @@ impl Session {
 fn head(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], length: usize) -> String {
     let has_host = headers.iter().any(|(name, _)| *name == "host");
     let host = if has_host { String::new() } else { format!("host: {address}\r\n") };
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let lines = lines.concat();
     format!("{method} {path} HTTP/1.1\r\n{host}{lines}content-length: {length}\r\n\r\n")
 }
 
