@@ -45,7 +45,7 @@ impl Source {
         let found = internals::webhook_secrets(&self.secret_file, of_cargo, manifest.as_ref());
         let is_missing = |problem: &kiket_runtime::Problem| problem.id() == ProblemId::NoWebhookSecret;
         if found.is_err_and(|problems| problems.iter().all(is_missing)) {
-            let drawn: String = (0..4).map(|_| format!("{:016x}", fastrand::u64(..))).collect();
+            let drawn = format!("{:032x}{:032x}", fastrand::u128(..), fastrand::u128(..));
             return Ok((Secret::from(drawn), true));
         }
         Ok((self.secret(shell)?, false))

@@ -67,7 +67,7 @@ async fn send_digest(context: Context) -> kiket::Result<()> {
 /// The second version counts in a table of its own: the row and the stored reply are committed together, or neither is.
 #[cfg(feature = "postgres")]
 mod counted {
-    use kiket::{Tx, params, prelude::*};
+    use kiket::{Handler, Tx, params, prelude::*};
 
     use super::IssueCreated;
 

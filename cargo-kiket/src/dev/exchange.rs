@@ -116,8 +116,7 @@ impl Side {
             self.buffer.reserve(PIECE);
             match timeout(patience, self.stream.read_buf(&mut self.buffer)).await {
                 Ok(Ok(1..)) => {}
-                Err(_) if seen > 0 => return Next::Unclear,
-                Ok(Ok(0)) if seen > 0 => return Next::Unclear,
+                Err(_) | Ok(Ok(0)) if seen > 0 => return Next::Unclear,
                 _ => return Next::End,
             }
         }

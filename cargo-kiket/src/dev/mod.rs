@@ -161,7 +161,7 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
         Control::new(folder.clone(), address, secret.clone(), platform.clone(), Arc::clone(&observer));
     let control = Arc::new(control);
     let console = match store.filter(|_| !args.no_console) {
-        Some(store) => Some(console(store, &control, args.console_port, address.port(), &folder)?),
+        Some(store) => Some(console(&store, &control, args.console_port, address.port(), &folder)?),
         None => None,
     };
     let console_url = console.as_ref().map(Console::url);
@@ -248,7 +248,7 @@ fn secrets(secret: &Secret, variables: &Variables) -> Secrets {
 
 /// The console on its port.
 fn console(
-    store: Store,
+    store: &Store,
     control: &Arc<Control>,
     port: Option<u16>,
     next_to: u16,
@@ -272,14 +272,14 @@ fn watch(watched: Watched, events: &Events) -> std::io::Result<mpsc::Sender<Watc
     let (send, receive) = mpsc::channel();
     let events = events.clone();
     thread::Builder::new().name("kiket-watch".to_owned()).spawn(move || {
-        let mut watcher = Watcher::new(watched);
+        let mut looking = Watcher::new(watched);
         let mut pause = Watcher::pause(Instant::now());
         loop {
             match receive.recv_timeout(pause) {
-                Ok(watched) => watcher.watch(watched),
+                Ok(watched) => looking.watch(watched),
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     let began = Instant::now();
-                    if let Some(changed) = watcher.changes()
+                    if let Some(changed) = looking.changes()
                         && events.blocking_send(Event::Changed(changed)).is_err()
                     {
                         return;

@@ -244,17 +244,16 @@ async fn connected<'p>(
                 && process.side.is_idle()
         };
         let kept = process.take().filter(is_usable);
-        let connected = match kept {
-            Some(kept) => Some(kept),
-            None => {
-                let stream =
-                    timeout(CONNECT, TcpStream::connect(upstream.address)).await.ok().and_then(Result::ok);
-                stream.map(|stream| Process {
-                    side: Side::new(stream),
-                    upstream: Arc::clone(upstream),
-                    used: Instant::now(),
-                })
-            }
+        let connected = if let Some(kept) = kept {
+            Some(kept)
+        } else {
+            let stream =
+                timeout(CONNECT, TcpStream::connect(upstream.address)).await.ok().and_then(Result::ok);
+            stream.map(|stream| Process {
+                side: Side::new(stream),
+                upstream: Arc::clone(upstream),
+                used: Instant::now(),
+            })
         };
         match connected {
             Some(connected) => return Ok((lease, process.insert(connected))),

@@ -45,7 +45,7 @@ fn request(
     let framing = ["host", "content-length", "connection", "transfer-encoding", "expect", "upgrade"];
     let headers =
         headers.iter().filter(|(name, _)| !framing.iter().any(|own| name.eq_ignore_ascii_case(own)));
-    let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect::<Vec<_>>().concat();
     let head = format!(
         "POST {target} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
         body.len()

@@ -103,10 +103,8 @@ impl Watched {
             }
             // A link to a folder may lead around in a circle.
             match kind {
-                Ok(kind) if kind.is_dir() => {
-                    if depth > 0 && !is_ignored_folder(&path) {
-                        self.look_into(&path, depth - 1, left, counts, seen);
-                    }
+                Ok(kind) if kind.is_dir() && depth > 0 && !is_ignored_folder(&path) => {
+                    self.look_into(&path, depth - 1, left, counts, seen);
                 }
                 Ok(_) if counts(&path) => seen.add(path),
                 _ => {}
@@ -306,7 +304,7 @@ mod tests {
         let mut watched = Watched { folders: [own.clone()].into(), ..Watched::default() };
         watched.add_sources(&folder.join("target/program"));
         assert_eq!(watched.folders, [own.clone(), folder.join("other")].into());
-        let mut watcher = Watcher::new(watched.clone());
+        let mut looking = Watcher::new(watched.clone());
         for (file, is_change) in [
             ("own/a page.html", true),
             ("own/another page.html", false),
@@ -314,12 +312,12 @@ mod tests {
             ("target/out/generated.rs", false),
         ] {
             write(folder, file, "22");
-            assert_eq!(watcher.changes().is_some(), is_change, "{file}");
+            assert_eq!(looking.changes().is_some(), is_change, "{file}");
         }
         watched.named.insert(own.join("another page.html"));
-        watcher.watch(watched);
-        assert_eq!(watcher.changes(), None);
+        looking.watch(watched);
+        assert_eq!(looking.changes(), None);
         write(folder, "own/another page.html", "333");
-        assert!(watcher.changes().is_some());
+        assert!(looking.changes().is_some());
     }
 }

@@ -59,7 +59,7 @@ impl Place {
     /// The SQL of the tables.
     pub(super) fn schema(&self) -> Result<&'static str> {
         let (url, _) = self.find()?;
-        kiket_runtime::inbox::schema(url.expose()).map_err(|error| failed(error))
+        kiket_runtime::inbox::schema(url.expose()).map_err(failed)
     }
 
     fn find(&self) -> Result<(Secret, String)> {

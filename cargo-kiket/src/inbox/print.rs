@@ -20,7 +20,8 @@ pub(super) struct Overview(Vec<Event>);
 
 #[derive(Debug, Serialize)]
 struct Event {
-    event: String,
+    #[serde(rename = "event")]
+    name: String,
     version: String,
     paused: bool,
     rows: BTreeMap<&'static str, u64>,
@@ -34,7 +35,7 @@ impl Overview {
         for InboxCount { handler, state, rows, oldest } in counts {
             let event = events.entry(handler.clone()).or_insert_with(|| Event {
                 paused: paused.contains(&handler.event),
-                event: handler.event,
+                name: handler.event,
                 version: handler.version,
                 rows: BTreeMap::new(),
                 oldest_seconds: None,
@@ -64,7 +65,7 @@ impl fmt::Display for Overview {
         }
         writeln!(f, "  oldest")?;
         for event in &self.0 {
-            write!(f, "{:<40}", format!("{}@{}", event.event, event.version))?;
+            write!(f, "{:<40}", format!("{}@{}", event.name, event.version))?;
             for state in states {
                 write!(f, "{:>9}", event.rows.get(state).copied().unwrap_or_default())?;
             }
@@ -135,7 +136,7 @@ impl Row<'_> {
             "crashes": row.crashes,
             "accepted_at": rfc3339(row.accepted_at),
             "at": rfc3339(row.at),
-            "reason": row.reason.map(|reason| reason.as_str()),
+            "reason": row.reason.map(kiket_runtime::inbox::DeadReason::as_str),
             "error": row.error,
             "bytes": row.bytes,
         });

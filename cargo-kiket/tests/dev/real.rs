@@ -5,7 +5,7 @@ use serde_json::json;
 use super::running::Project;
 
 /// Serves a page that is compiled in.
-const MAIN: &str = r##"
+const MAIN: &str = r#"
 use std::{env, io::{Read, Write}, net::TcpListener};
 
 fn main() {
@@ -18,7 +18,7 @@ fn main() {
         let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{page}", page.len());
     }
 }
-"##;
+"#;
 
 #[test]
 fn the_real_cargo_builds_what_the_compiler_reads() {

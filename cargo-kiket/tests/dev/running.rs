@@ -1,6 +1,7 @@
 //! `cargo kiket dev` in a folder of its own, with a cargo that "builds" by pointing at a program that is built already.
 
 use std::{
+    fmt::Write as _,
     fs,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
@@ -219,12 +220,12 @@ pub(crate) fn request(host: &str, secret: &str, event: &str, body: &Value, heade
     };
     let mut head = format!("POST {} HTTP/1.1\r\n{host}", signed.path);
     for (name, value) in &signed.headers {
-        head += &format!("{name}: {value}\r\n");
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     for header in headers {
-        head += &format!("{header}\r\n");
+        let _ = write!(head, "{header}\r\n");
     }
-    head += &format!("content-length: {}\r\n\r\n", signed.body.len());
+    let _ = write!(head, "content-length: {}\r\n\r\n", signed.body.len());
     [head.as_bytes(), &signed.body].concat()
 }
 

@@ -75,7 +75,7 @@ fn a_schedule_is_a_later_handler_with_times() {
     check(
         r#""0 7 * * mon-fri", zone = "Europe/Berlin", catch_up, name = "reminder", timeout = "5m", attempts = 3, backoff = "10s..10m", middleware = [audit], crate = hooks"#,
         "#[cfg(unix)] async fn r#async(context: Context) -> kiket::Result<()> { Ok(()) }",
-        &expect![[r##"
+        &expect![[r#"
             #[cfg(unix)]
             async fn r#async(context: Context) -> kiket::Result<()> {
                 Ok(())
@@ -121,7 +121,7 @@ fn a_schedule_is_a_later_handler_with_times() {
                         true,
                     ),
                 );
-        "##]],
+        "#]],
     );
 }
 
@@ -135,7 +135,7 @@ fn each_part_of_a_schedule_is_judged_alone() {
         (r#"zone = "UTC""#, &[pattern]),
         (r#"zone = "UTC", "0 7 * * *""#, &[pattern, keyless]),
         (
-            r#"EVERY_DAY, zone = UTC"#,
+            r"EVERY_DAY, zone = UTC",
             &[pattern, "a time zone is a string literal, like `zone = \"Europe/Berlin\"`"],
         ),
         (r#""0 7 * * *", "UTC""#, &[keyless]),

@@ -332,7 +332,9 @@ impl Supervisor {
             self.leaving.push(process);
         }
         let leaving: Vec<_> = self.leaving.iter().map(|process| process.number).collect();
-        leaving.into_iter().for_each(|number| self.stop(number));
+        for number in leaving {
+            self.stop(number);
+        }
     }
 }
 

@@ -174,8 +174,8 @@ fn alone(session: &mut Session<'_>, space: &str, handlers: &[&HandlerName]) -> r
 
 fn take(session: &mut Session<'_>, id: i64, now: i64, until: i64) -> rusqlite::Result<ClaimedWork> {
     let token = LeaseToken::unique();
-    let taken = session.statement(TAKE)?;
-    let mut work = taken.query_row(params![id, token.to_string(), until], |row| {
+    let statement = session.statement(TAKE)?;
+    let mut work = statement.query_row(params![id, token.to_string(), until], |row| {
         Ok(ClaimedWork {
             lease: WorkLease { id: RowId(id), token },
             key: DedupeKey::restored(row.get::<_, String>(0)?),

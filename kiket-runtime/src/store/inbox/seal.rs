@@ -109,6 +109,11 @@ impl Sealer {
         Self { current, previous, random: SystemRandom::new() }
     }
 
+    #[cfg(test)]
+    pub(crate) fn has_key(&self) -> bool {
+        self.current.is_some()
+    }
+
     /// Seals a content for its row.
     ///
     /// # Errors
@@ -228,7 +233,7 @@ mod tests {
     fn a_content_opens_in_no_other_row() {
         let sealer = sealer(1, &[]);
         let own = row(ROW);
-        let sealed = sealer.seal(named(&own), b"{}").unwrap();
+        let stored = sealer.seal(named(&own), b"{}").unwrap();
         let others = [
             ["spac", "eid:1", "issue.created", "v1"],
             ["space", "id:2", "issue.created", "v1"],
@@ -238,7 +243,7 @@ mod tests {
         ];
         for other in others {
             let other = row(other);
-            assert_eq!(sealer.open(named(&other), &sealed), Err(OpenError::Altered), "{other:?}");
+            assert_eq!(sealer.open(named(&other), &stored), Err(OpenError::Altered), "{other:?}");
         }
     }
 
@@ -246,12 +251,12 @@ mod tests {
     fn a_changed_content_does_not_open() {
         let row = row(ROW);
         let sealer = sealer(1, &[2]);
-        let sealed = sealer.seal(named(&row), b"{\"a\":1}").unwrap();
-        for at in 0..sealed.len() {
-            let mut changed = sealed.clone();
+        let stored = sealer.seal(named(&row), b"{\"a\":1}").unwrap();
+        for at in 0..stored.len() {
+            let mut changed = stored.clone();
             changed[at] ^= 4;
             assert!(sealer.open(named(&row), &changed).is_err(), "byte {at}");
-            assert!(sealer.open(named(&row), &sealed[..at]).is_err(), "{at} bytes");
+            assert!(sealer.open(named(&row), &stored[..at]).is_err(), "{at} bytes");
         }
     }
 

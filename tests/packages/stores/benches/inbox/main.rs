@@ -47,7 +47,7 @@ impl Options {
             let value = arguments.next().ok_or_else(|| format!("`{name}` needs a value"))?;
             match name.as_str() {
                 "--seconds" => {
-                    options.seconds = Duration::from_secs_f64(value.parse::<f64>()?.clamp(0.01, 3_600.0))
+                    options.seconds = Duration::from_secs_f64(value.parse::<f64>()?.clamp(0.01, 3_600.0));
                 }
                 "--rows" => options.rows = value.parse::<usize>()?.max(100),
                 "--lane" => options.lane = value.parse::<usize>()?.max(10),

@@ -6,7 +6,7 @@ use kiket::dedupe::MemoryStore;
 use stores::{Postgres, Redis};
 
 use crate::{
-    client::{self, Load},
+    client::{self, Load, Scheme},
     descriptors,
     measure::{Cost, StoreTime, once, rounds},
     options::Options,
@@ -45,12 +45,13 @@ pub(crate) fn all(options: &Options) -> Result<(), Box<dyn Error>> {
 }
 
 fn start(handlers: usize, store: &str) -> io::Result<ServerProcess> {
-    ServerProcess::start("serve", 1, &[&handlers.to_string(), store], "info", false)
+    ServerProcess::start(None, "serve", 1, &[&handlers.to_string(), store], "info", false)
 }
 
 /// The costs of one load of a server with the memory store.
 fn cost(server: &ServerProcess, size: usize, connections: usize, options: &Options) -> io::Result<Cost> {
-    let load = Load { address: server.address(), size, connections, time: options.time };
+    let load =
+        Load { address: server.address(), scheme: Scheme::Kiket, size, connections, time: options.time };
     Ok(rounds(server, &[load], &|| None, options)?[0])
 }
 
@@ -58,7 +59,7 @@ fn handlers(options: &Options) -> io::Result<()> {
     head("handlers", "CPU, µs | deliveries/s | p99, ms | memory, idle | memory, loaded");
     for handlers in options.amounts([1, 100, 1_000, 10_000]) {
         let server = start(handlers, MEMORY)?;
-        client::send_one(server.address(), KIB)?;
+        client::send_one(server.address(), Scheme::Kiket, KIB)?;
         let idle = server.resident_memory()?;
         let Cost { cpu, rate, p99, memory, .. } = cost(&server, KIB, 16, options)?;
         let (name, memory) = (grouped(handlers), mebibytes(memory));
@@ -125,7 +126,13 @@ fn stores(options: &Options) -> io::Result<()> {
 fn store(name: &str, url: &str, time: StoreTime<'_>, options: &Options) -> io::Result<()> {
     let server = start(1, url)?;
     let counts = [1, 16, 64, 256];
-    let load = |connections| Load { address: server.address(), size: KIB, connections, time: options.time };
+    let load = |connections| Load {
+        address: server.address(),
+        scheme: Scheme::Kiket,
+        size: KIB,
+        connections,
+        time: options.time,
+    };
     let costs = rounds(&server, &counts.map(load), time, options)?;
     for (connections, cost) in counts.into_iter().zip(costs) {
         let Cost { cpu, store, rate, p50, p99, memory, .. } = cost;
@@ -146,7 +153,8 @@ const FLAT: u64 = 1024 * 1024;
 
 fn soak(options: &Options) -> io::Result<()> {
     let server = start(1, MEMORY)?;
-    let load = |time| Load { address: server.address(), size: KIB, connections: 16, time };
+    let load =
+        |time| Load { address: server.address(), scheme: Scheme::Kiket, size: KIB, connections: 16, time };
     // Until then memory grows, as it should: the store remembers every delivery.
     let (mut filled, full) = (0, MemoryStore::ENTRIES.min(options.most));
     while filled < full {

@@ -278,8 +278,7 @@ async fn any_lane_and_any_organisation_can_be_stored() {
             let odd = NewWork { organisation: text.clone(), ..in_lane(&space, &key, &text) };
             accept(&inbox, &odd, None).await;
         }
-        use RowState::{Behind, Waiting};
-        assert_eq!(states(&inbox, &space).await, [Waiting, Behind]);
+        assert_eq!(states(&inbox, &space).await, [RowState::Waiting, RowState::Behind]);
         assert_eq!(inbox.forget(&space, &text, None).await.unwrap(), 2);
     }
 }

@@ -1,5 +1,9 @@
 //! Transactions that end with the stored reply: effects are counted in a real PostgreSQL.
 
+#![allow(clippy::items_after_statements, reason = "a handler stands where it is delivered to")]
+#![allow(clippy::unnecessary_wraps, reason = "the handlers of this file have one form")]
+#![allow(clippy::float_cmp, reason = "halves are exact")]
+
 use std::{
     process::Command,
     sync::{Arc, LazyLock, Mutex},
