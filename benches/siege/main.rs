@@ -103,7 +103,7 @@ fn besiege(options: &Options) -> Result<(), Box<dyn Error>> {
     println!("| beside | good deliveries | p50 | p99 | longest | memory | attacks |");
     println!("|---|---|---|---|---|---|---|");
     for (name, attack) in parts {
-        let server = ServerProcess::start("serve", 1, &[], "error", false)?;
+        let server = ServerProcess::start(None, "serve", 1, &[], "error", false)?;
         let address = server.address();
         good::send(address, Duration::from_millis(100))?; // warms up
         let under_way = attack.begin(address)?;

@@ -97,7 +97,7 @@ fn with_manifest(builder: ExtensionBuilder) -> ExtensionBuilder {
     builder
         .manifest(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/digest/extension.yaml"))
         // Neither secrets nor tokens are stored, so that no key is needed.
-        .inbox(|inbox| inbox.without_secrets())
+        .inbox(|inbox| inbox.workers(4).without_secrets())
 }
 
 async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {

@@ -597,12 +597,12 @@ async fn the_inbox_is_measured() {
     inbox.set_limit(0);
     assert_eq!(send(json!({ "id": 5 })).await, 503);
     let (series, families) = scraped(&running).await;
-    let handled = "event=\"issue.created\",version=\"v1\"";
+    let labels = "event=\"issue.created\",version=\"v1\"";
     for (name, value) in [
         ("kiket_inbox_up".to_owned(), 1.0),
-        (format!("kiket_inbox_rows{{{handled},state=\"waiting\"}}"), 1.0),
-        (format!("kiket_inbox_rows{{{handled},state=\"done\"}}"), 2.0),
-        (format!("kiket_inbox_rows{{{handled},state=\"dead\"}}"), 1.0),
+        (format!("kiket_inbox_rows{{{labels},state=\"waiting\"}}"), 1.0),
+        (format!("kiket_inbox_rows{{{labels},state=\"done\"}}"), 2.0),
+        (format!("kiket_inbox_rows{{{labels},state=\"dead\"}}"), 1.0),
         ("kiket_inbox_accepted_total{result=\"accepted\"}".to_owned(), 4.0),
         ("kiket_inbox_accepted_total{result=\"known\"}".to_owned(), 1.0),
         ("kiket_inbox_accepted_total{result=\"full\"}".to_owned(), 1.0),
@@ -615,7 +615,7 @@ async fn the_inbox_is_measured() {
     ] {
         assert_eq!(series.get(&name), Some(&value), "{name}: {series:#?}");
     }
-    let oldest = series[&format!("kiket_inbox_oldest_seconds{{{handled}}}")];
+    let oldest = series[&format!("kiket_inbox_oldest_seconds{{{labels}}}")];
     assert!(oldest > 0.0, "the clock of the test stands in the past of the inbox");
     // The page lists them all.
     let page = std::fs::read_to_string("docs/deferred-work.md").unwrap();

@@ -138,9 +138,10 @@ struct Checked {
 
 fn assemble(mut options: Options, checked: Checked) -> Result<Extension, StartupError> {
     #[cfg(feature = "inbox")]
-    let (inbox, inbox_secrets) = checked.inbox.map(|inbox| (inbox.service, inbox.secrets)).unzip();
+    let (inbox, inbox_secrets) =
+        checked.inbox.map_or((None, Vec::new()), |inbox| (Some(inbox.service), inbox.secrets));
     #[cfg(not(feature = "inbox"))]
-    let inbox_secrets = None::<Vec<Secret>>;
+    let inbox_secrets = Vec::<Secret>::new();
     let Checked { config, manifest, mut registry, deduplicator, metrics, clock, mut warnings, .. } = checked;
     options.http.metrics.clone_from(&config.metrics);
     if config.metrics.is_some() {
@@ -168,7 +169,7 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
         TelemetryContext { extension_id: config.id.clone(), extension_version: config.version.clone() };
     let report =
         Report { notes: options.notes, ..Report::new(&config, manifest.as_ref(), &registry, warnings) };
-    let redactor = redactor(&config, &inbox_secrets.unwrap_or_default());
+    let redactor = redactor(&config, &inbox_secrets);
     redact_panics(&redactor);
     let tasks = Tasks::default();
     #[cfg(feature = "inbox")]

@@ -72,6 +72,7 @@ impl Extension {
         for start in self.take_background() {
             start(self.clone());
         }
+        #[cfg(feature = "inbox")]
         self.start_workers();
     }
 

@@ -65,8 +65,8 @@ impl Extension {
     }
 
     /// Starts the workers of the inbox.
+    #[cfg(feature = "inbox")]
     pub(super) fn start_workers(&self) {
-        #[cfg(feature = "inbox")]
         if let Some(workers) = &self.0.routes.workers {
             workers.start();
         }

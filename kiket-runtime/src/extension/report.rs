@@ -110,11 +110,14 @@ impl HandlerReport {
     }
 
     /// Its options as a `later` handler, as text; empty if it runs before the response.
+    #[cfg(feature = "inbox")]
     fn runs_later(&self) -> String {
-        #[cfg(feature = "inbox")]
-        if let Some(later) = &self.later {
-            return later.to_string();
-        }
+        self.later.as_ref().map(ToString::to_string).unwrap_or_default()
+    }
+
+    #[cfg(not(feature = "inbox"))]
+    #[expect(clippy::unused_self, reason = "with the feature `inbox` it depends on the handler")]
+    fn runs_later(&self) -> String {
         String::new()
     }
 }
