@@ -160,6 +160,7 @@ struct Package {
 /// What cargo says that it built; the rest of its messages is of no use here.
 #[derive(Deserialize)]
 struct Artifact {
+    #[serde(default)]
     reason: String,
     executable: Option<PathBuf>,
     manifest_path: Option<PathBuf>,
