@@ -22,7 +22,7 @@ mod serve;
 
 use std::{error::Error, time::Duration};
 
-use client::Load;
+use client::{Load, Scheme};
 use options::Options;
 use process::ServerProcess;
 use round::{Round, median};
@@ -68,13 +68,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             print!("{}", client::send(Load::read(load)?)?);
             Ok(())
         }
-        _ => compare(Options::read(&arguments)?),
+        _ => compare(&Options::read(&arguments)?),
     }
 }
 
-fn compare(options: Options) -> Result<(), Box<dyn Error>> {
-    let kiket = ServerProcess::start("serve-sink", 1, &[], "warn", false)?;
-    let refusing = ServerProcess::start("serve-nothing", 1, &[], "warn", false)?;
+fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
+    let kiket = ServerProcess::start(None, "serve-sink", 1, &[], "warn", false)?;
+    let refusing = ServerProcess::start(None, "serve-nothing", 1, &[], "warn", false)?;
     println!(
         "{:32} {:>16} {:>12} {:>10} {:>10} {:>10} {:>8}",
         "", "", "CPU µs", "req/s", "p50 µs", "p99 µs", "MiB"
@@ -82,18 +82,25 @@ fn compare(options: Options) -> Result<(), Box<dyn Error>> {
     for Comparison { title, ours, other, target } in COMPARISONS {
         let start = |(_, role): Role| {
             let callee = if role.ends_with("refused") { &refusing } else { &kiket };
-            ServerProcess::start(&format!("{role}={}", callee.address()), options.workers, &[], "warn", false)
+            ServerProcess::start(
+                None,
+                &format!("{role}={}", callee.address()),
+                options.workers,
+                &[],
+                "warn",
+                false,
+            )
         };
         let servers = [start(ours)?, start(other)?];
         for server in &servers {
-            client::send_one(server.address(), deliveries::SIZES[0].0)?;
+            client::send_one(server.address(), Scheme::Kiket, deliveries::SIZES[0].0)?;
         }
         let mut rounds = [Vec::new(), Vec::new()];
         for round in 0..=options.rounds {
             // Who comes first is last the next time.
             let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
             for position in order {
-                let measured = Round::of(&servers[position], deliveries::SIZES[0].0, options)?;
+                let measured = Round::of(&servers[position], Scheme::Kiket, deliveries::SIZES[0].0, options)?;
                 if round > 0 {
                     rounds[position].push(measured);
                 }

@@ -182,12 +182,12 @@ fn is_of_inbox(file: &str) -> bool {
 #[test]
 fn the_crates_keep_their_weight() {
     // Of the runtime, 900 are metrics: what is counted, its text, and the listener. The room beyond 20,000 is for what the
-    // developer tool asks of an extension, for traces, and for the ids of problems, of which there are 66. Of the test kit, 750
-    // are fixtures and captures. Where the rest meets the inbox it has 1,100: tokens that expire, configuration, the start.
+    // developer tool asks of an extension, for traces, and for the ids of problems, of which there are 66. Of the test kit, 850
+    // are fixtures, captures, and what the console asks of it. Where the rest meets the inbox it has 1,100: tokens that expire, configuration, the start.
     for (folder, inbox, most) in [
         ("kiket-runtime/src", false, 22_000),
         ("kiket-runtime/src", true, 6_000),
-        ("kiket-testing/src", false, 4_200),
+        ("kiket-testing/src", false, 4_300),
         ("kiket-testing/src", true, 1_200),
     ] {
         let lines = weight(folder, |file| is_of_inbox(file) == inbox);

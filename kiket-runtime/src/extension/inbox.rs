@@ -147,7 +147,7 @@ fn without_key(route: &Route) -> Problem {
     );
     Problem::new(ProblemId::NoInboxKey, what).at(Place::from(route.handler.place)).mend(
         "set `KIKET_INBOX_KEY` to what `openssl rand -base64 32` prints, or `KIKET_INBOX_KEY_FILE` to a file with it; \
-         `.inbox(|inbox| inbox.without_secrets())` on the builder cuts secrets and tokens out instead",
+         `.inbox(InboxOptions::without_secrets)` on the builder cuts secrets and tokens out instead",
     )
 }
 
@@ -237,7 +237,7 @@ mod tests {
             builder(&[MEMORY, ("KIKET_INBOX_KEY", KEY)]).handler(later("issue.created")).build().unwrap();
         assert!(service(&sealed).sealer.has_key() && service(&sealed).with_secrets);
         assert_eq!(service(&sealed).space, "com.example.crm");
-        let cut = builder(&[MEMORY]).inbox(|inbox| inbox.without_secrets()).handler(later("issue.created"));
+        let cut = builder(&[MEMORY]).inbox(InboxOptions::without_secrets).handler(later("issue.created"));
         let cut = cut.build().unwrap();
         assert!(!service(&cut).sealer.has_key() && !service(&cut).with_secrets);
         // Both: what was sealed before opens, and what is stored now is sealed, too.

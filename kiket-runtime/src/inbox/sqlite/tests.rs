@@ -37,6 +37,7 @@ fn request(limit: usize) -> ClaimRequest {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what operations take")]
 fn at(seconds: u64) -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds))
 }
