@@ -26,7 +26,7 @@ use crate::extension::Program;
 const READY: Duration = Duration::from_secs(60);
 /// How often it is asked.
 const ASKED: Duration = Duration::from_millis(25);
-/// How long one such answer may take.
+/// How long one such reply may take.
 const RESPONSE: Duration = Duration::from_secs(2);
 /// The ports of processes. Connections of this machine get other ones, so that none is lost between its choice and its use.
 const PORTS: std::ops::Range<u16> = 20_000..32_768;

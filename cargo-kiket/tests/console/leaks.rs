@@ -223,7 +223,7 @@ fn no_canary_is_in_any_response_nor_in_a_capture() {
     let updated = session.json("/api/deliveries/2");
     assert_eq!(updated["record"]["calls"][0]["response"]["text"], r#"{"value":"<redacted:WEBHOOK_TOKEN>"}"#);
 
-    // Saved, and everything that the console answers to actions.
+    // Saved, and every response of the console to actions.
     for (id, name) in [(&first, "first"), (&json!(2), "second")] {
         let saved = session.post("/api/save", &json!({ "id": id, "name": name }));
         assert_eq!(saved.status, 200, "{saved:?}");

@@ -199,22 +199,11 @@ pub(super) async fn finish(
     let finishing = server.step(move |connections| {
         let ending = Arc::clone(&ending);
         async move {
-            let (mut lane, id) = (false, ending.lease.id.0);
+            let mut lane = false;
             loop {
-                let token = ending.lease.token.to_string();
-                let values: [Value<'_>; 8] = [
-                    (&ending.now, Type::INT8),
-                    (&id, Type::INT8),
-                    (&token, Type::TEXT),
-                    (&ending.state.as_str(), Type::TEXT),
-                    (&ending.reason, Type::TEXT),
-                    (&ending.delay, Type::INT8),
-                    (&ending.error, Type::TEXT),
-                    (&lane, Type::BOOL),
-                ];
+                let values = ending.values(&lane);
                 let found = if lane {
-                    let lanes: [Value<'_>; 3] =
-                        [(&id, Type::INT8), (&"", Type::TEXT), (&Vec::<&str>::new(), Type::TEXT_ARRAY)];
+                    let lanes = ending.lanes();
                     let steps = [(LOCK, &lanes[..]), (FINISH, &values), (NEXT, &lanes)];
                     connections.together(&steps).await?.swap_remove(1).pop()
                 } else {
@@ -239,19 +228,7 @@ pub(crate) async fn finish_within(
     now: Option<SystemTime>,
 ) -> Result<bool, Failure> {
     let ending = Ending::new(lease, &WorkEnd::Done, now);
-    let (id, token) = (lease.id.0, lease.token.to_string());
-    let lanes: [Value<'_>; 3] =
-        [(&id, Type::INT8), (&"", Type::TEXT), (&Vec::<&str>::new(), Type::TEXT_ARRAY)];
-    let values: [Value<'_>; 8] = [
-        (&ending.now, Type::INT8),
-        (&id, Type::INT8),
-        (&token, Type::TEXT),
-        (&ending.state.as_str(), Type::TEXT),
-        (&ending.reason, Type::TEXT),
-        (&ending.delay, Type::INT8),
-        (&ending.error, Type::TEXT),
-        (&true, Type::BOOL),
-    ];
+    let (lanes, values) = (ending.lanes(), ending.values(&true));
     let (locked, ended, promoted) =
         join3(open.query(LOCK, &lanes), open.query(FINISH, &values), open.query(NEXT, &lanes)).await;
     locked?;
@@ -272,9 +249,10 @@ pub(crate) fn statements_of(
 
 /// The end of an attempt, as the table has it.
 struct Ending {
-    lease: WorkLease,
+    id: i64,
+    token: String,
     now: Option<i64>,
-    state: RowState,
+    state: &'static str,
     reason: Option<&'static str>,
     delay: i64,
     error: Option<String>,
@@ -289,7 +267,29 @@ impl Ending {
                 (RowState::Dead, Some(reason.as_str()), Duration::ZERO, Some(texts::error(error)))
             }
         };
-        Self { lease: *lease, now: at(now), state, reason, delay: millis(delay), error }
+        let (id, token, state) = (lease.id.0, lease.token.to_string(), state.as_str());
+        Self { id, token, now: at(now), state, reason, delay: millis(delay), error }
+    }
+
+    /// The values of `FINISH`; `lane` is whether the lock of the row's lane is held, if it has one.
+    fn values<'v>(&'v self, lane: &'v bool) -> [Value<'v>; 8] {
+        [
+            (&self.now, Type::INT8),
+            (&self.id, Type::INT8),
+            (&self.token, Type::TEXT),
+            (&self.state, Type::TEXT),
+            (&self.reason, Type::TEXT),
+            (&self.delay, Type::INT8),
+            (&self.error, Type::TEXT),
+            (lane, Type::BOOL),
+        ]
+    }
+
+    /// The values of `LOCK` and `NEXT`, for the lane of this row.
+    fn lanes(&self) -> [Value<'_>; 3] {
+        const NO_SPACE: &str = "";
+        const NO_LANES: &[&str] = &[];
+        [(&self.id, Type::INT8), (&NO_SPACE, Type::TEXT), (&NO_LANES, Type::TEXT_ARRAY)]
     }
 }
 
