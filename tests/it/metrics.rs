@@ -119,13 +119,14 @@ async fn scrape(running: &Running) -> Scrape {
 }
 
 /// What the handler of `issue.created` does is in the payload.
-async fn act(held: Arc<Semaphore>, payload: Value, context: Context) -> kiket::Result<Reply> {
+async fn act(gate: Arc<Gate>, payload: Value, context: Context) -> kiket::Result<Reply> {
     match payload["act"].as_str().unwrap_or_default() {
         "fail" => Err(HandlerError::retry("no")),
         "own code" => Err(HandlerError::permanent("no").with_code("quota_exceeded")),
         "panic" => panic!("as ordered"),
         "wait" => {
-            held.acquire().await.expect("an open semaphore").forget();
+            gate.entered.add_permits(1);
+            gate.held.acquire().await.expect("an open semaphore").forget();
             Ok(Reply::ok())
         }
         "call" => {
@@ -137,20 +138,26 @@ async fn act(held: Arc<Semaphore>, payload: Value, context: Context) -> kiket::R
     }
 }
 
+/// Where a handler waits: it says that it runs, and goes on when it may.
+struct Gate {
+    entered: Semaphore,
+    held: Semaphore,
+}
+
 /// An extension that is pointed at a platform, with every kind of thing that is counted behind it.
 struct Scene {
     platform: FakePlatform,
-    held: Arc<Semaphore>,
+    gate: Arc<Gate>,
     running: Running,
 }
 
 impl Scene {
     fn start() -> Self {
         let platform = FakePlatform::builder().extension_id("com.example.metrics").start().unwrap();
-        let held = Arc::new(Semaphore::new(0));
+        let gate = Arc::new(Gate { entered: Semaphore::new(0), held: Semaphore::new(0) });
         let handler = {
-            let held = Arc::clone(&held);
-            move |Payload(payload): Payload<Value>, context: Context| act(Arc::clone(&held), payload, context)
+            let gate = Arc::clone(&gate);
+            move |Payload(payload): Payload<Value>, context: Context| act(Arc::clone(&gate), payload, context)
         };
         let builder = platform.extension(measured(builder())).id("com.example.metrics").version("1.2.3");
         let builder = builder
@@ -161,11 +168,16 @@ impl Scene {
             .http(|http| http.body_limit(4096).workers(2))
             .on("issue.created", "v1", handler)
             .on("case.created", "v2", async || ());
-        Self { platform, held, running: Running::start(builder) }
+        Self { platform, gate, running: Running::start(builder) }
     }
 
     async fn send(&self, delivery: SignedDelivery) -> Response {
         self.running.ask(&request(&delivery)).await
+    }
+
+    /// Waits until a handler waits.
+    async fn entered(&self) {
+        within(self.gate.entered.acquire()).await.expect("an open semaphore").forget();
     }
 
     async fn deliver(&self, event: &str, payload: Value) -> u16 {
@@ -223,10 +235,10 @@ async fn the_numbers_are_those_of_real_deliveries() {
     let waiting = json!({ "id": "w", "act": "wait" });
     let mut first = scene.running.connect().await;
     first.send(&request(&delivery("issue.created", "v1", &waiting).sign(SECRET, NOW))).await;
-    until(|| scene.running.extension().in_flight() == 1).await;
+    scene.entered().await;
     assert_eq!(scene.deliver("issue.created", waiting).await, 503);
     assert_eq!(scrape(&scene.running).await.count("kiket_deliveries_in_flight"), 1);
-    scene.held.add_permits(1);
+    scene.gate.held.add_permits(1);
     assert_eq!(first.response().await.status, 200);
     until(|| scene.running.extension().in_flight() == 0).await;
 
@@ -471,12 +483,12 @@ async fn metrics_are_read_during_the_drain_and_end_with_it() {
     let waiting = delivery("issue.created", "v1", &json!({ "id": "w", "act": "wait" })).sign(SECRET, NOW);
     let mut first = scene.running.connect().await;
     first.send(&request(&waiting)).await;
-    until(|| scene.running.extension().in_flight() == 1).await;
+    scene.entered().await;
     scene.running.begin_to_stop();
     until(|| scene.running.extension().is_draining()).await;
     let draining = scrape_at(address).await;
     assert_eq!((draining.count("kiket_draining"), draining.count("kiket_deliveries_in_flight")), (1, 1));
-    scene.held.add_permits(1);
+    scene.gate.held.add_permits(1);
     assert_eq!(first.response().await.status, 200);
     scene.running.stopped().await;
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "it still listens");
@@ -531,7 +543,9 @@ async fn promtool(arguments: &[&str], input: &str) -> Option<String> {
     let mut stdin = running.stdin.take().unwrap();
     stdin.write_all(input.as_bytes()).await.unwrap();
     drop(stdin);
-    let output = within(running.wait_with_output()).await.unwrap();
+    // It works for seconds, and on a busy machine for minutes.
+    let output = tokio::time::timeout(Duration::from_secs(600), running.wait_with_output());
+    let output = output.await.expect("promtool ends").unwrap();
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
     assert!(output.status.success(), "promtool {arguments:?}: {said}");
