@@ -642,7 +642,7 @@ async fn the_inbox_is_measured() {
 /// The row of the only delivery, claimed by hand.
 async fn claimed(extension: &TestExtension) -> ClaimedWork {
     let request = ClaimRequest {
-        space: "com.example.later".to_owned(),
+        space: extension.extension().inbox().space().unwrap().to_owned(),
         handlers: vec![HandlerName::new("issue.created", "v1")],
         limit: 1,
         is_idle: true,
