@@ -13,7 +13,7 @@ use kiket::{
     Context, Error, EventVersion, Extension, ExtensionBuilder, Handler, HandlerError, Payload, StatusCode,
     config::Clock,
     handler::Later,
-    inbox::{ClaimRequest, DeadReason, RowState},
+    inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, RowState, WorkEnd},
     telemetry::{Record, RecordStatus},
     testing::{DeferredRun, MemoryInbox, TestExtension, TestResponse, delivery},
 };
@@ -637,4 +637,51 @@ async fn the_inbox_is_measured() {
     assert_eq!((series["kiket_inbox_up"], series.contains_key("kiket_inbox_rows")), (0.0, false));
     inbox.set_down(false);
     running.stop().await;
+}
+
+/// The row of the only delivery, claimed by hand.
+async fn claimed(extension: &TestExtension) -> ClaimedWork {
+    let request = ClaimRequest {
+        space: extension.extension().inbox().space().unwrap().to_owned(),
+        handlers: vec![HandlerName::new("issue.created", "v1")],
+        limit: 1,
+        is_idle: true,
+        lease: seconds(30),
+        after: String::new(),
+    };
+    let now = Some(extension.clock().now());
+    extension.inbox().store().claim(&request, now).await.unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn work_runs_for_an_engine_that_hands_it_out() {
+    let (extension, runs) = counting(later(), |run| match run {
+        1 | 3 => Err("not now".into()),
+        2 => Err(Error::permanent("never").into()),
+        _ => Ok(()),
+    });
+    deliver(&extension, &json!({ "id": 1 })).await;
+    let work = claimed(&extension).await;
+    let run = async |attempt| extension.extension().run_work(&ClaimedWork { attempt, ..work.clone() }).await;
+    let retry = run(1).await.unwrap();
+    assert!(
+        matches!(retry, WorkEnd::Retry { delay, error } if delay >= seconds(10) && error.ends_with("not now"))
+    );
+    let permanent = run(2).await.unwrap();
+    assert!(matches!(permanent, WorkEnd::Dead { reason: DeadReason::Permanent, .. }), "{permanent:?}");
+    for attempt in [3, 4] {
+        let last = run(attempt).await.unwrap();
+        assert!(matches!(last, WorkEnd::Dead { reason: DeadReason::Attempts, .. }), "{last:?}");
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 3, "an attempt beyond the last one does not run");
+    assert_eq!(run(1).await, Ok(WorkEnd::Done));
+    // Of another build, and of another row.
+    let handler = HandlerName::new("issue.created", "v2");
+    for unknown in
+        [ClaimedWork { handler, ..work.clone() }, ClaimedWork { content: "x".into(), ..work.clone() }]
+    {
+        let not_run = extension.extension().run_work(&unknown).await.unwrap_err();
+        assert_eq!(not_run.delay, seconds(300));
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 4);
 }

@@ -45,6 +45,12 @@ impl InboxHandle {
         Self { services: Arc::clone(&parent.0.services), parent: Some(parent.clone()) }
     }
 
+    /// What the work of the extension is kept under, in an inbox that others may share: its id, after its namespace. `None`
+    /// without a `later` handler or a schedule.
+    pub fn space(&self) -> Option<&str> {
+        self.services.inbox.as_ref().map(|inbox| &*inbox.space)
+    }
+
     /// Schedules work: the `later` handler of `event` runs with `body` at the time `at`, or as soon as possible if that has passed.
     /// Where several versions of it have a handler, name one: `reminder.due@v2`.
     ///

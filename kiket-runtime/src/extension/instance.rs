@@ -2,10 +2,6 @@
 
 use std::{fmt, mem, sync::Arc, time::Duration};
 
-#[cfg(feature = "inbox")]
-use crate::delivery::InboxHandle;
-#[cfg(all(feature = "inbox", feature = "internals"))]
-use crate::worker::Workers;
 use crate::{
     api::Endpoints,
     client::Client,
@@ -18,6 +14,12 @@ use crate::{
     pipeline::Pipeline,
     telemetry::dropped_lines,
     types::Mutex,
+};
+#[cfg(feature = "inbox")]
+use crate::{
+    delivery::InboxHandle,
+    store::inbox::{ClaimedWork, NotRun, WorkEnd},
+    worker::{UNREADABLE, Workers},
 };
 
 /// An extension that is ready to serve: its handlers, secrets and settings are known and checked.
@@ -73,7 +75,7 @@ impl Extension {
     }
 
     /// The workers of the inbox.
-    #[cfg(all(feature = "inbox", feature = "internals"))]
+    #[cfg(feature = "inbox")]
     pub(crate) fn workers(&self) -> Option<&Workers> {
         self.0.routes.workers.as_deref()
     }
@@ -117,6 +119,25 @@ impl Extension {
     #[cfg(feature = "inbox")]
     pub fn inbox(&self) -> InboxHandle {
         InboxHandle::new(Arc::clone(&self.pipeline().services))
+    }
+
+    /// Runs the handler of work once, and returns how the attempt ended: for an [`Inbox`](crate::inbox::Inbox) of yours whose
+    /// work is not claimed, since a queue or an engine hands it out. The attempt is logged and counted as that of a worker is. To
+    /// stop the handler at its current `.await`, drop the future.
+    ///
+    /// An attempt beyond those of the handler does not run; what the work has of a lease and of crashes is not looked at. Handlers that
+    /// block hold the thread that polls the future.
+    ///
+    /// # Errors
+    ///
+    /// When this build cannot run the work now: it has no such handler, or no key that opens its content, or its schedule was
+    /// changed. That counts as no attempt.
+    #[cfg(feature = "inbox")]
+    pub async fn run_work(&self, work: &ClaimedWork) -> Result<WorkEnd, NotRun> {
+        match self.workers() {
+            Some(workers) => workers.runner().run_once(work).await,
+            None => Err(NotRun { delay: UNREADABLE }),
+        }
     }
 
     /// The value of type `T` that the builder was given as [`state`](crate::ExtensionBuilder::state), for background tasks.

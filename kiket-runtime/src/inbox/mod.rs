@@ -21,6 +21,6 @@ pub use crate::{
     delivery::InboxHandle,
     store::inbox::{
         Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxCount, InboxFilter,
-        InboxRow, NewWork, Redrive, RowId, RowState, Swept, UnknownWord, WorkEnd, WorkLease,
+        InboxRow, NewWork, NotRun, Redrive, RowId, RowState, Swept, UnknownWord, WorkEnd, WorkLease,
     },
 };

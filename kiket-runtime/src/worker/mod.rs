@@ -19,7 +19,7 @@ use std::{
 
 use tokio::sync::{Notify, watch};
 
-pub(crate) use self::runner::Runner;
+pub(crate) use self::runner::{Runner, UNREADABLE};
 use self::{crew::Crew, keeper::Keeper};
 use crate::{
     delivery::Tasks,
@@ -58,8 +58,7 @@ impl Workers {
         })
     }
 
-    /// What runs rows, for tests.
-    #[cfg(feature = "internals")]
+    /// What runs rows.
     pub(crate) fn runner(&self) -> &Runner {
         &self.runner
     }

@@ -23,7 +23,7 @@ use crate::{
     pipeline::{Failed, Pipeline, deferred_span},
     store::{
         LeaseState, StoreError, StoreFuture,
-        inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, WorkEnd, WorkLease},
+        inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, NotRun, WorkEnd, WorkLease},
     },
     types::{Mutex, after, caught, caught_to_end, milliseconds, within},
 };
@@ -37,7 +37,7 @@ pub(super) const OPERATION: Duration = Duration::from_secs(10);
 /// How long it is tried to store the end of an attempt.
 const SETTLING: Duration = Duration::from_secs(20);
 /// How long a row rests that this build cannot read: another build may, or this one with another key.
-const UNREADABLE: Duration = Duration::from_secs(5 * 60);
+pub(crate) const UNREADABLE: Duration = Duration::from_secs(5 * 60);
 /// How long another build may still run a slot that the schedule of this one does not have.
 const OBSOLETE: Duration = Duration::from_secs(10 * 60);
 
@@ -145,6 +145,18 @@ impl Runner {
             let end = self.attempt(&work, stopped).await;
             let end = self.settle(&work.lease, &end).await;
             ran.push((work, end));
+        }
+    }
+
+    /// Runs the handler of work that is in no row.
+    pub(crate) async fn run_once(&self, work: &ClaimedWork) -> Result<WorkEnd, NotRun> {
+        let (_running, stopped) = oneshot::channel();
+        let end = self.attempt(work, stopped).await;
+        self.inbox.counts.ends.add(end.name());
+        match end {
+            End::Finished(end) => Ok(end),
+            End::Released(delay) => Err(NotRun { delay }),
+            End::Unreadable | End::Lost => Err(NotRun { delay: UNREADABLE }),
         }
     }
 

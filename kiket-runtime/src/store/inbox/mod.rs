@@ -14,7 +14,7 @@ use std::{
 pub use self::{
     handler::HandlerName,
     row::{DeadReason, InboxCount, InboxFilter, InboxRow, Redrive, RowId, RowState, Swept, UnknownWord},
-    work::{Acceptance, ClaimRequest, ClaimedWork, NewWork, WorkEnd, WorkLease},
+    work::{Acceptance, ClaimRequest, ClaimedWork, NewWork, NotRun, WorkEnd, WorkLease},
 };
 use super::{LeaseState, StoreError, StoreFuture};
 

@@ -150,3 +150,12 @@ pub enum WorkEnd {
         error: String,
     },
 }
+
+/// Why work was not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this build cannot run it now: it is to be run again in {delay:?}")]
+#[non_exhaustive]
+pub struct NotRun {
+    /// When to run it again, from now.
+    pub delay: Duration,
+}

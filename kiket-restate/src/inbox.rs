@@ -1,0 +1,218 @@
+//! The inbox: what is accepted goes to the ingress of Restate, which hands it out by itself.
+
+use std::{
+    fmt::Write as _,
+    future::ready,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use kiket_runtime::{
+    Secret,
+    dedupe::{LeaseState, StoreError, StoreFuture},
+    inbox::{
+        Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Redrive,
+        RowId, RowState, Swept, WorkEnd, WorkLease,
+    },
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Client, RequestBuilder, StatusCode, header::CONTENT_TYPE};
+use serde::Deserialize;
+
+use crate::{envelope, names, threads::Threads};
+
+/// How long Restate may take to accept a delivery. The runtime gives up after 5 s.
+const ACCEPTING: Duration = Duration::from_secs(4);
+/// The most bytes that are read of a response of Restate.
+const LONGEST_RESPONSE: usize = 16 * 1024;
+
+/// Deliveries in Restate.
+pub(crate) struct RestateInbox {
+    pub(crate) ingress: Ingress,
+    /// Connections are of these threads, so that no worker of the server holds up those of another.
+    pub(crate) threads: Arc<Threads>,
+}
+
+/// The ingress of Restate.
+#[derive(Clone)]
+pub(crate) struct Ingress {
+    pub(crate) client: Client,
+    /// Its URL, without a slash at the end.
+    pub(crate) url: String,
+    pub(crate) api_key: Option<Secret>,
+}
+
+/// What the ingress says of a delivery that it has.
+#[derive(Deserialize)]
+struct Sent {
+    status: Status,
+}
+
+#[derive(Deserialize)]
+enum Status {
+    Accepted,
+    PreviouslyAccepted,
+}
+
+impl Ingress {
+    fn sending(&self, work: &NewWork) -> Result<RequestBuilder, StoreError> {
+        let mut url = self.url.clone();
+        let _ = match &work.lane {
+            None => write!(url, "/{}", names::service(&work.space, &work.handler)),
+            Some(lane) => {
+                let key = names::key(lane);
+                let key = utf8_percent_encode(&key, NON_ALPHANUMERIC);
+                write!(url, "/{}/{key}", names::object(&work.space, &work.handler))
+            }
+        };
+        let _ = write!(url, "/{}/send", names::RUN);
+        if !work.delay.is_zero() {
+            let _ = write!(url, "?delay={}ms", work.delay.as_millis());
+        }
+        let unwritable = |error| StoreError::new("a delivery cannot be written").because(error);
+        let body = envelope::write(work, SystemTime::now()).map_err(unwritable)?;
+        let request = self.client.post(url).header(CONTENT_TYPE, "application/octet-stream");
+        Ok(self.authorized(request.header("idempotency-key", work.key.as_str()).body(body)))
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.api_key {
+            Some(key) => request.bearer_auth(key.expose()),
+            None => request,
+        }
+    }
+
+    /// Whether it accepts what is sent.
+    async fn check(self) -> Result<(), StoreError> {
+        let request = self.client.get(format!("{}/restate/health", self.url));
+        received(self.authorized(request)).await.map(drop)
+    }
+}
+
+/// Sends a delivery. It is on the disks of Restate when that responds.
+async fn send(request: RequestBuilder) -> Result<Acceptance, StoreError> {
+    let sent: Sent = serde_json::from_slice(&received(request).await?)
+        .map_err(|error| StoreError::new("what responds at the ingress is not Restate").because(error))?;
+    Ok(match sent.status {
+        Status::Accepted => Acceptance::Accepted(RowId(0)),
+        // Its state is not known here.
+        Status::PreviouslyAccepted => Acceptance::Known(RowState::Waiting),
+    })
+}
+
+/// The body of a response that says yes.
+async fn received(request: RequestBuilder) -> Result<Vec<u8>, StoreError> {
+    let unreachable =
+        |error: reqwest::Error| StoreError::new("Restate does not respond").because(error.without_url());
+    let mut response = request.timeout(ACCEPTING).send().await.map_err(unreachable)?;
+    let status = response.status();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len() + chunk.len() > LONGEST_RESPONSE {
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if status.is_success() { Ok(body) } else { Err(refused(status, &body)) }
+}
+
+fn refused(status: StatusCode, body: &[u8]) -> StoreError {
+    let said = String::from_utf8_lossy(body.get(..300).unwrap_or(body));
+    let error = StoreError::new(format!("Restate refuses a delivery with {}: {said}", status.as_u16()));
+    match status {
+        StatusCode::NOT_FOUND => {
+            error.mend("register the endpoint of the extension: `restate deployments register URL`")
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => error.mend("check the API key of the ingress"),
+        _ => error,
+    }
+}
+
+/// What Restate does by itself.
+fn elsewhere<T: Send + 'static>() -> StoreFuture<'static, T> {
+    let error = StoreError::new("the deliveries are in Restate")
+        .mend("look at its UI, or at `restate invocations list`");
+    Box::pin(ready(Err(error)))
+}
+
+impl Inbox for RestateInbox {
+    fn accept<'s>(&'s self, work: &'s NewWork, _: Option<SystemTime>) -> StoreFuture<'s, Acceptance> {
+        match self.ingress.sending(work) {
+            Ok(request) => Box::pin(self.threads.run(send(request))),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
+    }
+
+    /// None: Restate hands them out.
+    fn claim<'s>(&'s self, _: &'s ClaimRequest, _: Option<SystemTime>) -> StoreFuture<'s, Vec<ClaimedWork>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    fn renew<'s>(
+        &'s self,
+        leases: &'s [(WorkLease, Duration)],
+        _: Option<SystemTime>,
+    ) -> StoreFuture<'s, Vec<LeaseState>> {
+        Box::pin(ready(Ok(vec![LeaseState::Lost; leases.len()])))
+    }
+
+    fn finish<'s>(
+        &'s self,
+        _: &'s WorkLease,
+        _: &'s WorkEnd,
+        _: Option<SystemTime>,
+    ) -> StoreFuture<'s, LeaseState> {
+        Box::pin(ready(Ok(LeaseState::Lost)))
+    }
+
+    fn release<'s>(
+        &'s self,
+        _: &'s WorkLease,
+        _: Duration,
+        _: Option<SystemTime>,
+    ) -> StoreFuture<'s, LeaseState> {
+        Box::pin(ready(Ok(LeaseState::Lost)))
+    }
+
+    fn promote<'s>(&'s self, _: &'s str, _: Option<SystemTime>) -> StoreFuture<'s, Swept> {
+        Box::pin(ready(Ok(Swept::default())))
+    }
+
+    /// None: the next slot of a schedule is sent again, and Restate knows it.
+    fn list<'s>(&'s self, _: &'s InboxFilter) -> StoreFuture<'s, Vec<InboxRow>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    /// None, where Restate can be reached.
+    fn count<'s>(&'s self, _: &'s str) -> StoreFuture<'s, Vec<InboxCount>> {
+        Box::pin(async { self.check().await.map(|()| Vec::new()) })
+    }
+
+    fn redrive<'s>(&'s self, _: &'s Redrive, _: Option<SystemTime>) -> StoreFuture<'s, u64> {
+        elsewhere()
+    }
+
+    fn hurry<'s>(&'s self, _: &'s InboxFilter, _: Option<SystemTime>) -> StoreFuture<'s, u64> {
+        elsewhere()
+    }
+
+    fn drop_rows<'s>(&'s self, _: &'s InboxFilter, _: Option<SystemTime>) -> StoreFuture<'s, u64> {
+        elsewhere()
+    }
+
+    fn forget<'s>(&'s self, _: &'s str, _: &'s str, _: Option<SystemTime>) -> StoreFuture<'s, u64> {
+        elsewhere()
+    }
+
+    fn pause<'s>(&'s self, _: &'s str, _: &'s str, _: bool) -> StoreFuture<'s, ()> {
+        elsewhere()
+    }
+
+    fn paused<'s>(&'s self, _: &'s str) -> StoreFuture<'s, Vec<String>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    fn check(&self) -> StoreFuture<'_, ()> {
+        Box::pin(self.threads.run(self.ingress.clone().check()))
+    }
+}
