@@ -38,6 +38,7 @@ struct Run<'s> {
     steps: &'s Steps,
     number: u64,
     key: String,
+    has_ended: bool,
 }
 
 impl Steps {
@@ -46,6 +47,7 @@ impl Steps {
             steps: self,
             number: self.runs.fetch_add(1, Ordering::Relaxed),
             key: context.delivery_key(),
+            has_ended: false,
         };
         run.write("begins")?;
         Ok(run)
@@ -58,6 +60,11 @@ impl Run<'_> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         let line = format!("{step} {now} {} {} {}\n", self.steps.process, self.number, self.key);
         (&self.steps.file).write_all(line.as_bytes())
+    }
+
+    fn end(mut self) -> io::Result<()> {
+        self.has_ended = true;
+        self.write("ends")
     }
 
     /// Its name, which no other has.
@@ -75,6 +82,15 @@ impl Run<'_> {
     }
 }
 
+/// At its deadline, with its lease, or with an error.
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            let _ = self.write("dropped");
+        }
+    }
+}
+
 /// Has its effect outside of any transaction.
 async fn plain(work: Payload<Work>, context: Context, steps: State<Steps>) -> kiket::Result<()> {
     let run = steps.begin(&context)?;
@@ -82,7 +98,7 @@ async fn plain(work: Payload<Work>, context: Context, steps: State<Steps>) -> ki
     run.may_fail(&work)?;
     run.write("effect")?;
     tokio::time::sleep(Duration::from_millis(work.ms)).await;
-    run.write("ends")?;
+    run.end()?;
     Ok(())
 }
 
@@ -95,7 +111,7 @@ async fn with_tx(work: Payload<Work>, context: Context, steps: State<Steps>, tx:
     run.write("effect")?;
     run.may_fail(&work)?;
     tokio::time::sleep(Duration::from_millis(work.ms)).await;
-    run.write("ends")?;
+    run.end()?;
     Ok(())
 }
 
@@ -125,7 +141,7 @@ async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
     let steps = Steps { file, process: env::var("FAULTS_PROCESS")?, runs: AtomicU64::new(0) };
     let mut builder = builder.id("com.example.deferring").without_manifest().state(steps);
     builder = builder.inbox(|inbox| inbox.without_secrets().ephemeral(true));
-    let usual = Duration::from_secs(1);
+    let usual = Duration::from_millis(env::var("FAULTS_TIMEOUT_MS")?.parse()?);
     for event in env::var("FAULTS_HANDLERS")?.split(' ') {
         builder = builder.handler(match event {
             "work.tx" => later(Handler::new(event, "v1", with_tx), usual, 50),

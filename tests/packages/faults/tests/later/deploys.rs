@@ -8,7 +8,7 @@ use std::{
 use kiket::inbox::RowState;
 
 use crate::{
-    SEED,
+    PATIENCE, SEED,
     engine::Engine,
     fleet::{Build, Fleet, Place, Places},
     number,
@@ -17,8 +17,12 @@ use crate::{
     work::Work,
 };
 
-/// The old build, and the new one: that has one handler more, and one less.
-const BUILDS: [Build; 2] = ["work.plain work.removed", "work.plain work.added"];
+/// The old build, and the new one: that has one handler more, and one less. No attempt has to end early.
+const BUILDS: [Build; 2] = [build(0, "work.plain work.removed"), build(1, "work.plain work.added")];
+
+const fn build(number: usize, handlers: &'static str) -> Build {
+    Build { number, handlers, timeout: PATIENCE }
+}
 
 /// The event that only one of them handles.
 const OWN: [&str; 2] = ["work.removed", "work.added"];
@@ -44,14 +48,13 @@ struct Deploys<'t> {
 }
 
 #[track_caller]
-pub(crate) fn check(engine: Engine) {
+pub(crate) fn check(engine: &Engine) {
     let (count, from) = (number("FAULTS_DEPLOYS", 2), Instant::now());
     let (places, random) = (Places::default(), fastrand::Rng::with_seed(SEED));
-    let mut fleet = Fleet::new(&engine, &places);
-    let mut deploys =
-        Deploys { engine: &engine, places: &places, random, works: Vec::new(), attempts: 0, waited: 0 };
+    let mut fleet = Fleet::new(engine, &places);
+    let mut deploys = Deploys { engine, places: &places, random, works: Vec::new(), attempts: 0, waited: 0 };
     for place in 0..fleet.len() {
-        fleet.start(&engine, place, (0, BUILDS[0]));
+        fleet.start(engine, place, BUILDS[0]);
     }
     let mut log = String::new();
     for deploy in 0..count {
@@ -59,7 +62,7 @@ pub(crate) fn check(engine: Engine) {
     }
     // A build is back that handles what waits.
     for place in 0..fleet.len() {
-        replace(&engine, &mut fleet, place, (count + 1) % 2, &mut log);
+        replace(engine, &mut fleet, place, (count + 1) % 2, &mut log);
     }
     engine.wait_until_ended("", || ());
     log.push_str(&fleet.end());
@@ -83,7 +86,7 @@ pub(crate) fn check(engine: Engine) {
 /// Starts a process of a build, and lets the one end that it replaces.
 #[track_caller]
 fn replace(engine: &Engine, fleet: &mut Fleet<'_>, place: usize, build: usize, log: &mut String) {
-    let gone = fleet.start(engine, place, (build, BUILDS[build])).expect("a process is there");
+    let gone = fleet.start(engine, place, BUILDS[build]).expect("a process is there");
     let ended = gone.stop();
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     log.push_str(&ended.stdout);

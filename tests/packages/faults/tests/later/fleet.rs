@@ -2,8 +2,11 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicUsize, Ordering},
-    sync::{Mutex, MutexGuard},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use extension_process::{Program, Running};
@@ -65,8 +68,16 @@ pub(crate) struct Fleet<'t> {
     pub(crate) history: History,
 }
 
-/// The handlers of a build.
-pub(crate) type Build = &'static str;
+/// What a process is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Build {
+    /// Its position among those of a test.
+    pub(crate) number: usize,
+    /// The events that it handles.
+    pub(crate) handlers: &'static str,
+    /// How long a handler may take.
+    pub(crate) timeout: Duration,
+}
 
 /// The number of the next process, which no other has.
 static STARTED: AtomicUsize = AtomicUsize::new(0);
@@ -82,21 +93,18 @@ impl<'t> Fleet<'t> {
     }
 
     /// Starts a process. One that is there goes on, and gets no deliveries any more; it is returned.
-    pub(crate) fn start(
-        &mut self,
-        engine: &Engine,
-        place: usize,
-        (build, handlers): (usize, Build),
-    ) -> Option<Running> {
+    pub(crate) fn start(&mut self, engine: &Engine, place: usize, build: Build) -> Option<Running> {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let running = Program::new(env!("CARGO_BIN_EXE_deferring"))
             .env("KIKET_INBOX_URL", engine.url(place))
             .env("KIKET_SDK_TELEMETRY_OPTOUT", "1")
-            .env("FAULTS_HANDLERS", handlers)
+            .env("FAULTS_HANDLERS", build.handlers)
+            .env("FAULTS_TIMEOUT_MS", build.timeout.as_millis().to_string())
             .env("FAULTS_EFFECTS", engine.steps())
             .env("FAULTS_PROCESS", number.to_string())
             .start();
-        self.places.set(place, Some(Place { address: running.address(), is_stopped: false, build }));
+        self.places
+            .set(place, Some(Place { address: running.address(), is_stopped: false, build: build.number }));
         self.running[place].replace((number, running)).map(|(_, running)| running)
     }
 

@@ -67,12 +67,12 @@ fn nothing_acknowledged_is_lost_with_postgresql() {
 #[test]
 fn deploys_with_other_handlers_fail_nothing_with_sqlite() {
     let _alone = alone();
-    deploys::check(Engine::sqlite());
+    deploys::check(&Engine::sqlite());
 }
 
 #[test]
 fn deploys_with_other_handlers_fail_nothing_with_postgresql() {
     let _alone = alone();
     let Some(engine) = Engine::postgres() else { return };
-    deploys::check(engine);
+    deploys::check(&engine);
 }

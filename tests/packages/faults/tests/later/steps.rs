@@ -12,6 +12,8 @@ pub(crate) struct Run {
     /// When its effect came, and the position of that among all steps.
     pub(crate) effect: Option<(u64, usize)>,
     pub(crate) ends: Option<u64>,
+    /// When it ended otherwise.
+    pub(crate) dropped: Option<u64>,
     /// Whether it was meant to fail.
     pub(crate) fails: bool,
 }
@@ -40,13 +42,22 @@ impl Steps {
             let (name, process) = (format!("{process}-{run}"), process.parse().expect("a number"));
             let runs = steps.runs.entry(key.to_owned()).or_default();
             if step == "begins" {
-                runs.push(Run { process, name, begins: at, effect: None, ends: None, fails: false });
+                runs.push(Run {
+                    process,
+                    name,
+                    begins: at,
+                    effect: None,
+                    ends: None,
+                    dropped: None,
+                    fails: false,
+                });
                 continue;
             }
             let run = runs.iter_mut().find(|run| run.name == name).expect("a run begins first");
             match step {
                 "effect" => run.effect = Some((at, position)),
                 "ends" => run.ends = Some(at),
+                "dropped" => run.dropped = Some(at),
                 "fails" => run.fails = true,
                 _ => steps.aborted.push((process, at)),
             }

@@ -58,12 +58,16 @@ impl Size {
     }
 }
 
-fn handlers(engine: &Engine) -> (usize, Build) {
-    if engine.has_transactions() {
-        (0, "work.plain work.tx poison.crashed poison.attempts poison.permanent")
+/// How long a handler may take. Its lease ends 5 s later.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(1);
+
+fn build(engine: &Engine) -> Build {
+    let handlers = if engine.has_transactions() {
+        "work.plain work.tx poison.crashed poison.attempts poison.permanent"
     } else {
-        (0, "work.plain poison.crashed poison.attempts poison.permanent")
-    }
+        "work.plain poison.crashed poison.attempts poison.permanent"
+    };
+    Build { number: 0, handlers, timeout: TIMEOUT }
 }
 
 #[track_caller]
@@ -74,7 +78,7 @@ pub(crate) fn check(mut engine: Engine) {
     let sender = Sender::new(&places, engine.places, &mut random);
     let mut fleet = Fleet::new(&engine, &places);
     for place in 0..fleet.len() {
-        fleet.start(&engine, place, handlers(&engine));
+        fleet.start(&engine, place, build(&engine));
     }
     thread::scope(|scope| {
         let sending =
@@ -142,7 +146,7 @@ fn make_trouble(
         let running: Vec<_> = (0..fleet.len()).filter(|place| !fleet.is_stopped(*place)).collect();
         if let Some(&place) = random.choice(&running) {
             fleet.kill(place);
-            fleet.start(engine, place, handlers(engine));
+            fleet.start(engine, place, build(engine));
         }
     }
 }
@@ -150,7 +154,7 @@ fn make_trouble(
 /// Poison ends its process.
 fn start_ended(engine: &Engine, fleet: &mut Fleet<'_>) {
     for place in fleet.ended() {
-        fleet.start(engine, place, handlers(engine));
+        fleet.start(engine, place, build(engine));
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     time::Duration,
 };
 
@@ -13,6 +12,7 @@ use crate::{
     fleet::History,
     sender::Seen,
     steps::{Run, Steps, id_in},
+    trouble::TIMEOUT,
     work::Work,
 };
 
@@ -23,12 +23,17 @@ enum Excuse {
     Died,
     /// Its process stood still.
     Stopped,
+    /// Its deadline came after the effect, on a machine that is busy.
+    TimedOut,
     /// The database, or the connections of the process, were gone when the end of the attempt was to be stored.
     Disconnected,
 }
 
 /// How long it may take until the end of an attempt is stored, on a machine that is busy, in microseconds.
 const STORING: u64 = 10_000_000;
+
+/// A machine that is busy may hold up a run until its lease is over.
+const LEASE: u64 = 5_000_000;
 
 /// Figures of a fault test that went as it should.
 #[derive(Default)]
@@ -150,6 +155,9 @@ impl<'t> Evidence<'t> {
         if self.has_stood_still(run) {
             return Some(Excuse::Stopped);
         }
+        if timed_out(run) {
+            return Some(Excuse::TimedOut);
+        }
         let mut cut = self.history.cut.iter();
         let its = |process: &Option<usize>| process.is_none_or(|process| process == run.process);
         let cut = cut.any(|(process, begins, ends)| its(process) && from <= *ends && *begins <= until);
@@ -158,11 +166,18 @@ impl<'t> Evidence<'t> {
 
     /// Whether its process stood still when it was about to begin, ran, or was about to end.
     fn has_stood_still(&self, run: &Run) -> bool {
-        let last = run.ends.or(run.effect.map(|(at, _)| at)).unwrap_or(run.begins);
-        self.history.stopped.iter().any(|(process, from, to)| {
-            *process == run.process && run.begins <= to + STORING && *from <= last + STORING
-        })
+        let last = run.ends.or(run.dropped).or(run.effect.map(|(at, _)| at)).unwrap_or(run.begins);
+        let is_late = last - run.begins >= LEASE;
+        is_late
+            || self.history.stopped.iter().any(|(process, from, to)| {
+                *process == run.process && run.begins <= to + STORING && *from <= last + STORING
+            })
     }
+}
+
+fn timed_out(run: &Run) -> bool {
+    let timeout = u64::try_from(TIMEOUT.as_micros()).expect("it is short");
+    run.ends.is_none() && run.dropped.is_some_and(|at| at - run.begins >= timeout)
 }
 
 /// Whether a row died of what makes it poison, or of three crashes, which may come first.
@@ -173,7 +188,7 @@ fn died_of(row: &InboxRow, reason: &str) -> Result<(), String> {
 }
 
 impl Verdict {
-    /// Each effect but one needs an excuse, and a crash that the inbox has counted.
+    /// Each effect but one needs an excuse, and a crash that the inbox has counted, unless it came before the deadline.
     fn judge_plain(&mut self, evidence: &Evidence<'_>, row: &InboxRow, runs: &[Run]) -> Result<(), String> {
         let effects: Vec<_> = runs.iter().filter(|run| run.effect.is_some()).collect();
         let excuses: Vec<_> = effects.iter().filter_map(|run| evidence.excuse(run)).collect();
@@ -183,7 +198,9 @@ impl Verdict {
         if excuses.len() < doubles {
             return Err("has an effect twice, and nothing broke".to_owned());
         }
-        if doubles > row.crashes as usize && !evidence.redriven.contains(id_in(row.key.as_str())) {
+        let timed_out = effects.iter().filter(|run| timed_out(run)).count();
+        if doubles > row.crashes as usize + timed_out && !evidence.redriven.contains(id_in(row.key.as_str()))
+        {
             return Err("has an effect more often than its lease expired".to_owned());
         }
         for excuse in excuses.into_iter().take(doubles) {
@@ -230,10 +247,11 @@ impl Verdict {
             (
                 "doubles without `Tx`",
                 format!(
-                    "{}: {} its process died, {} it stood still, {} it was disconnected",
+                    "{}: {} its process died, {} it stood still, {} it timed out, {} it was disconnected",
                     self.doubles.values().sum::<usize>(),
                     doubles(Excuse::Died),
                     doubles(Excuse::Stopped),
+                    doubles(Excuse::TimedOut),
                     doubles(Excuse::Disconnected)
                 ),
             ),
@@ -260,11 +278,5 @@ impl Verdict {
         lines.push(("time", format!("{} s", took.as_secs())));
         let lines = lines.iter().map(|(name, figure)| format!("  {name:<24}{figure}\n"));
         format!("{}, {} process(es)\n{}", engine.name, engine.places, lines.collect::<String>())
-    }
-}
-
-impl fmt::Debug for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verdict").finish_non_exhaustive()
     }
 }
