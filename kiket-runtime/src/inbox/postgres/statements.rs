@@ -76,7 +76,8 @@ pub(super) const NEXT: &str = next!(lanes);
 /// The same for the lane of one row.
 pub(super) const OWN_NEXT: &str = next!(own_lane);
 
-/// Returns the new row, or the state of the one that is there; nothing where that was added after the statement began.
+/// Returns the new row, or the state of the one that is there; nothing where that was added after the statement began. Its commit
+/// waits for the disk, whatever the setting of the server or of its user.
 pub(super) const ACCEPT: &str = concat!(
     "WITH added AS (
        INSERT INTO kiket_inbox
@@ -88,7 +89,9 @@ pub(super) const ACCEPT: &str = concat!(
     ") THEN 'behind' ELSE 'waiting' END, now + $9, now + $9, $10
        FROM ",
     clock!("$1"),
-    " ON CONFLICT (space, key) DO NOTHING RETURNING id)
+    ", (SELECT CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'local', true) END)
+         AS flushed
+       ON CONFLICT (space, key) DO NOTHING RETURNING id)
      SELECT id, NULL AS state FROM added
      UNION ALL SELECT id, state FROM kiket_inbox WHERE space = $2 AND key = $3"
 );

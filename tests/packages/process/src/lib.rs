@@ -233,6 +233,15 @@ impl Running {
         self.address
     }
 
+    /// Whether it has ended.
+    ///
+    /// # Panics
+    ///
+    /// When the operating system fails.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.child.try_wait().expect("it is a child").is_some()
+    }
+
     /// What it logs.
     pub fn log(&self) -> &Lines {
         self.process.stdout()

@@ -5,7 +5,8 @@ use std::{
     os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use kiket::{dedupe::PostgresStore, inbox::PostgresInbox};
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
 use crate::{
-    process::{Service, program},
+    process::{PATIENCE, Service, program},
     skipped,
 };
 
@@ -86,6 +87,11 @@ impl Postgres {
         &self.url
     }
 
+    /// Its socket; `None` if it is not the test's own.
+    pub fn socket(&self) -> Option<PathBuf> {
+        self.own.as_ref().map(|own| own.folder.path().join(".s.PGSQL.5432"))
+    }
+
     /// The folder of its socket, and as whom it runs; `None` if it is not the test's own.
     pub(crate) fn place(&self) -> Option<(&Path, Option<(u32, u32)>)> {
         self.own.as_ref().map(|own| (own.folder.path(), own.programs.user))
@@ -121,18 +127,35 @@ impl Postgres {
         }
     }
 
+    /// Kills its first process, as a lack of memory does, and starts it again at once. What it has not written is lost.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn kill_and_start_again(&mut self) {
+        let Some(own) = &mut self.own else { return };
+        if let Some(service) = own.service.take() {
+            service.kill();
+        }
+        // Not before the last process of the one that was killed has noticed.
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match own.try_start() {
+                Ok(service) => return own.service = Some(service),
+                Err(why) => assert!(Instant::now() < until, "{why}"),
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Starts it where it was.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
     pub fn start_again(&mut self) {
         let Some(own) = self.own.as_mut().filter(|own| own.service.is_none()) else { return };
-        let mut command = Command::new(&own.programs.postgres);
-        command.arg("-D").arg(own.folder.path().join("data")).arg("-k").arg(own.folder.path());
-        command.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"]);
-        own.service = Some(Service::start(
-            &command,
-            own.programs.user,
-            "database system is ready to accept connections",
-            "INT", // without waiting for those who are connected
-        ));
+        own.service = Some(own.try_start().unwrap_or_else(|why| panic!("{why}")));
     }
 
     /// Runs statements there.
@@ -179,6 +202,21 @@ impl Postgres {
 
     async fn connect(&self) -> Client {
         connect(&self.url).await
+    }
+}
+
+impl Own {
+    fn try_start(&self) -> Result<Service, String> {
+        let mut command = Command::new(&self.programs.postgres);
+        command.arg("-D").arg(self.folder.path().join("data")).arg("-k").arg(self.folder.path());
+        command.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"]);
+        command.args(["-c", "max_connections=200"]);
+        Service::try_start(
+            &command,
+            self.programs.user,
+            "database system is ready to accept connections",
+            "INT", // without waiting for those who are connected
+        )
     }
 }
 

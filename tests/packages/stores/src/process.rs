@@ -12,7 +12,7 @@ use std::{
 };
 
 /// How long a server may take to start. It is not what anybody waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server that runs, below a shell that ends it: on request, or when the process that started it is gone, even if a
 /// test was killed.
@@ -44,6 +44,20 @@ impl Service {
         ready: &str,
         signal: &'static str,
     ) -> Self {
+        Self::try_start(server, user, ready, signal).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The same; the error has what it has printed.
+    ///
+    /// # Panics
+    ///
+    /// When there is no shell.
+    pub(crate) fn try_start(
+        server: &Command,
+        user: Option<(u32, u32)>,
+        ready: &str,
+        signal: &'static str,
+    ) -> Result<Self, String> {
         let mut command = Command::new("sh");
         command.args(["-c", SHELL, "sh"]).arg(server.get_program()).args(server.get_args());
         command.current_dir("/").env("LC_ALL", "C");
@@ -59,11 +73,16 @@ impl Service {
         let mut log = String::new();
         loop {
             match printed.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(ready) => return service,
+                Ok(line) if line.contains(ready) => return Ok(service),
                 Ok(line) => log = log + &line + "\n",
-                Err(why) => panic!("{server:?} does not start ({why})\n{log}"),
+                Err(why) => return Err(format!("{server:?} does not start ({why})\n{log}")),
             }
         }
+    }
+
+    /// Kills it, without a chance to clean up. Its children may live for a moment.
+    pub(crate) fn kill(mut self) {
+        self.signal = "KILL";
     }
 
     /// The time on a processor of the server and all its processes, also of those that have ended.

@@ -365,6 +365,32 @@ async fn another_process_is_woken() {
     (&mut waiting).await.unwrap().unwrap();
 }
 
+/// A commit that does not wait for its flush stays in the memory of the server, and is lost when that is killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_accepted_row_is_flushed_before_the_response() {
+    let Some(mut postgres) = Postgres::start_own() else { return };
+    postgres.execute("ALTER SYSTEM SET wal_writer_delay = '10s'").await;
+    postgres.execute("CREATE TABLE others (synchronous text)").await;
+    postgres.inbox().check().await.unwrap();
+    for (synchronous, loses) in [("on", false), ("off", true)] {
+        postgres.execute(&format!("ALTER ROLE kiket SET synchronous_commit = {synchronous}")).await;
+        postgres.kill_and_start_again();
+        let (inbox, space) = (postgres.inbox(), namespace());
+        for number in 1..=6 {
+            let plain = work(&space, &number.to_string());
+            let work =
+                if number % 2 == 0 { plain } else { NewWork { lane: Some("lane".to_owned()), ..plain } };
+            accept(&inbox, &work, None).await;
+            postgres.execute(&format!("INSERT INTO others VALUES ('{synchronous}')")).await;
+            postgres.kill_and_start_again();
+            assert_eq!(states(&inbox, &space).await.len(), number, "synchronous_commit = {synchronous}");
+        }
+        let count = format!("SELECT count(*) FROM others WHERE synchronous = '{synchronous}'");
+        let others = postgres.number(&count).await;
+        assert_eq!(others < 6, loses, "{others} of 6 other rows with synchronous_commit = {synchronous}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_server_is_found_by_the_inbox() {
     let Some(mut postgres) = Postgres::start_own() else { return };
