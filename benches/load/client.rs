@@ -77,6 +77,16 @@ pub(crate) struct Responses {
 }
 
 impl Responses {
+    /// Those of a load that took so long, by their latencies in nanoseconds.
+    pub(crate) fn new(mut latencies: Vec<u32>, time: Duration) -> Self {
+        latencies.sort_unstable();
+        let [p50, p99] = [50, 99].map(|percent| {
+            let nanoseconds = latencies.get(latencies.len() * percent / 100);
+            Duration::from_nanos(nanoseconds.copied().unwrap_or_default().into())
+        });
+        Self { requests: latencies.len() as u64, time, p50, p99 }
+    }
+
     /// The responses in a second.
     pub(crate) fn requests_per_second(&self) -> f64 {
         self.requests_f64() / self.time.as_secs_f64()
@@ -114,14 +124,17 @@ impl FromStr for Responses {
 
 /// The most requests of one connection; what bounds the memory for latencies.
 const MOST_REQUESTS: usize = 1_000_000;
-/// The body of the response to every delivery.
-const OK: &[u8] = br#"{"ok":true}"#;
+/// The first line and the body of the response to a delivery: one that was handled, and one that is handled later.
+const RESPONSES: [(&[u8], &[u8]); 2] = [
+    (b"HTTP/1.1 200 OK\r\n", br#"{"ok":true}"#),
+    (b"HTTP/1.1 202 Accepted\r\n", br#"{"ok":true,"accepted":true}"#),
+];
 
 /// Sends `load`.
 ///
 /// # Errors
 ///
-/// When any response is not 200 with `{"ok":true}`.
+/// When any response is not 200 with `{"ok":true}`, or 202 with `{"ok":true,"accepted":true}`.
 pub(crate) fn send(load: Load) -> io::Result<Responses> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -138,12 +151,7 @@ pub(crate) fn send(load: Load) -> io::Result<Responses> {
             latencies.append(&mut connection.map_err(io::Error::other)??);
         }
         let time = from.elapsed();
-        latencies.sort_unstable();
-        let [p50, p99] = [50, 99].map(|percent| {
-            let nanoseconds = latencies.get(latencies.len() * percent / 100);
-            Duration::from_nanos(nanoseconds.copied().unwrap_or_default().into())
-        });
-        Ok(Responses { requests: latencies.len() as u64, time, p50, p99 })
+        Ok(Responses::new(latencies, time))
     })
 }
 
@@ -156,7 +164,7 @@ pub(crate) fn send_one(address: SocketAddr, scheme: Scheme, size: usize) -> io::
 const ID: &str = "evt_01JZ8Q4W7C5N2M";
 
 /// Signed deliveries of one connection, each with an id of its own.
-struct Deliveries {
+pub(crate) struct Deliveries {
     scheme: Scheme,
     body: Vec<u8>,
     /// Where the digits of the id are in the body.
@@ -166,7 +174,7 @@ struct Deliveries {
 }
 
 impl Deliveries {
-    fn new(body: Vec<u8>, scheme: Scheme, connection: usize) -> io::Result<Self> {
+    pub(crate) fn new(body: Vec<u8>, scheme: Scheme, connection: usize) -> io::Result<Self> {
         let id = body.windows(ID.len()).position(|text| text == ID.as_bytes());
         let id = id.ok_or_else(|| io::Error::other("the body has no id"))? + "evt_".len();
         let tenths = unix_time()?.as_millis() / 100 % (1 << 28);
@@ -175,7 +183,7 @@ impl Deliveries {
         Ok(Self { scheme, body, id, number, request: Vec::new() })
     }
 
-    fn next(&mut self) -> io::Result<&[u8]> {
+    pub(crate) fn next(&mut self) -> io::Result<&[u8]> {
         self.number += 1;
         let digits = format!("{:014x}", self.number);
         self.body[self.id..self.id + digits.len()].copy_from_slice(digits.as_bytes());
@@ -226,14 +234,14 @@ async fn connection(load: Load, mut deliveries: Deliveries, until: Instant) -> i
     }
 }
 
-/// Reads one response, which must be 200 with [`OK`].
-async fn response(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<()> {
+/// Reads one response, which must be one of [`RESPONSES`].
+pub(crate) async fn response(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
     loop {
         let read = stream.read(&mut buffer[filled..]).await?;
         filled += read;
         let response = &buffer[..filled];
-        if response.starts_with(b"HTTP/1.1 200 OK\r\n") && response.ends_with(OK) {
+        if RESPONSES.iter().any(|(first, body)| response.starts_with(first) && response.ends_with(body)) {
             return Ok(());
         }
         let complete = response.windows(4).position(|end| end == b"\r\n\r\n").is_some_and(|end| {

@@ -15,12 +15,15 @@ use kiket::{
     handler::Later,
     inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, RowState, WorkEnd},
     telemetry::{Record, RecordStatus},
-    testing::{DeferredRun, MemoryInbox, TestExtension, TestResponse, delivery},
+    testing::{DeferredRun, FakePlatform, MemoryInbox, TestExtension, TestResponse, delivery},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::running::{Connection, Running, request, within};
+use crate::{
+    running::{Connection, Running, request, within},
+    watched_inbox::WatchedInbox,
+};
 
 fn builder() -> ExtensionBuilder {
     Extension::builder().without_collected().without_manifest().id("com.example.later")
@@ -73,6 +76,46 @@ async fn a_delivery_is_accepted_once_and_runs_later() {
     extension.clock().advance(seconds(24 * 60 * 60));
     extension.inbox().run_until_idle().await;
     assert!(extension.inbox().rows().await.is_empty(), "its retention is over");
+}
+
+/// Kiket sends a delivery again whose response it did not get (wire contract, redelivery-schedule).
+#[tokio::test(start_paused = true)]
+async fn a_redelivery_of_the_platform_runs_once() {
+    let platform = FakePlatform::builder().delivery_timeout(seconds(2)).start().unwrap();
+    let (inbox, runs) = (WatchedInbox::default(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&runs);
+    let handler = Handler::new("issue.created", "v1", move || {
+        let run = counted.fetch_add(1, Ordering::SeqCst);
+        async move { if run == 0 { Err(Error::retry("not yet")) } else { Ok(()) } }
+    });
+    let builder = platform.extension(builder()).handler(handler.later(later()));
+    let builder = builder.clock(Clock::fixed(1_768_645_800)).inbox(|options| options.store(inbox.clone()));
+    let extension = TestExtension::new(builder).unwrap();
+    let created = delivery("issue.created", "v1", &json!({ "id": "evt_1" }));
+
+    inbox.lose_an_acknowledgement();
+    let attempts = platform.deliver_with_retries(&extension, created.clone()).await;
+    let statuses: Vec<_> = attempts.iter().map(|attempt| attempt.status).collect();
+    assert_eq!((statuses, attempts[1].at - attempts[0].at), (vec![None, Some(202)], 30));
+    let replayed = |response: &Option<TestResponse>| {
+        let replayed = response.as_ref().unwrap().headers().get("x-kiket-replayed").map(str::to_owned);
+        assert_eq!(replayed.as_deref(), Some("true"));
+    };
+    replayed(&attempts[1].response);
+    assert_eq!(runs.load(Ordering::SeqCst), 0, "it runs later");
+
+    // The same again while it waits for its next attempt, and after it is done.
+    for (end, attempt) in [("retry", 1), ("done", 2)] {
+        let ran = extension.inbox().run_until_idle().await;
+        assert_eq!((ends(&ran), ran[0].attempt), (vec![end], attempt));
+        let again = platform.deliver_with_retries(&extension, created.clone()).await;
+        assert_eq!((again.len(), again[0].status), (1, Some(202)));
+        replayed(&again[0].response);
+        assert!(extension.inbox().run_until_idle().await.is_empty(), "nothing is due");
+        extension.clock().advance(seconds(20));
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+    assert_eq!(extension.inbox().rows().await.len(), 1);
 }
 
 #[tokio::test]
@@ -618,7 +661,7 @@ async fn the_inbox_is_measured() {
     let oldest = series[&format!("kiket_inbox_oldest_seconds{{{labels}}}")];
     assert!(oldest > 0.0, "the clock of the test stands in the past of the inbox");
     // The page lists them all.
-    let page = std::fs::read_to_string("docs/deferred-work.md").unwrap();
+    let page = std::fs::read_to_string("docs/metrics.md").unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `kiket_inbox_")?.split_once('`'));
     let documented: BTreeMap<_, _> = rows
         .map(|(name, row)| {

@@ -13,7 +13,7 @@ use kiket::{
     Context, ExtensionBuilder, Handler, Payload,
     config::Clock,
     handler::Later,
-    inbox::{ClaimRequest, HandlerName, InboxRow, RowState},
+    inbox::{ClaimRequest, HandlerName, Inbox, InboxRow, RowState},
     testing::{MemoryInbox, TestExtension, delivery},
 };
 use kiket_runtime::internals::start_workers;
@@ -23,7 +23,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::running::{Running, request, sign, until, within};
+use crate::{
+    running::{Running, request, sign, until, within},
+    watched_inbox::WatchedInbox,
+};
 
 const NAME: &str = "com.example.workers";
 
@@ -36,7 +39,7 @@ fn later() -> Later {
 }
 
 /// An extension with `handlers` on `inbox`, with one worker unless `builder` says otherwise.
-fn on(inbox: &MemoryInbox, clock: &Clock, builder: ExtensionBuilder) -> TestExtension {
+fn on<I: Inbox + Clone>(inbox: &I, clock: &Clock, builder: ExtensionBuilder) -> TestExtension {
     let builder = builder.id(NAME).clock(clock.clone());
     TestExtension::new(builder.inbox(|options| options.store(inbox.clone()))).unwrap()
 }
@@ -165,6 +168,24 @@ async fn what_others_accepted_is_found_by_polling() {
     rows_are(&working, all_done).await;
     assert!(from.elapsed() < Duration::from_millis(1200), "{:?}", from.elapsed());
     assert_eq!(seen.begun(), 2);
+}
+
+/// Each is one statement in both engines, which their tests count.
+#[tokio::test(start_paused = true)]
+async fn an_idle_process_makes_at_most_120_operations_a_minute() {
+    let (seen, inbox) = (Arc::<Seen>::default(), WatchedInbox::default());
+    let builder = builder(working(&seen, Duration::ZERO)).inbox(|options| options.workers(8));
+    let extension = on(&inbox, &ticking(), builder);
+    start_workers(extension.extension());
+    deliver(&extension, 1).await;
+    rows_are(&extension, |rows| rows.iter().any(|row| row.state == RowState::Done)).await;
+    sleep(seconds(5)).await;
+    for minute in 0..5 {
+        inbox.take_operations();
+        sleep(seconds(60)).await;
+        let operations = inbox.take_operations();
+        assert!((60..=120).contains(&operations), "{operations} in minute {minute}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

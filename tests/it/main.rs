@@ -27,5 +27,6 @@ mod running;
 mod shapes;
 mod tokens;
 mod vectors;
+mod watched_inbox;
 mod wire;
 mod world;

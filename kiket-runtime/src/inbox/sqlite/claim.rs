@@ -65,6 +65,21 @@ pub(super) fn state_of(number: i64) -> RowState {
     }
 }
 
+/// A row that can be claimed, or could where its handler is, or when it has become due.
+const WAITING: &str = "
+SELECT EXISTS (SELECT 1 FROM work WHERE space = ?1 AND state = 1)
+  OR EXISTS (SELECT 1 FROM work WHERE space = ?1 AND state = 2 AND state >= 2 AND at <= ?2)
+  OR EXISTS (SELECT 1 FROM work WHERE space = ?1 AND state = 3 AND state >= 2)";
+
+/// Whether a claim may find a row: an idle process only looks, once a second.
+pub(super) fn has_waiting(
+    session: &mut Session<'_>,
+    space: &str,
+    now: Option<SystemTime>,
+) -> rusqlite::Result<bool> {
+    session.statement(WAITING)?.query_row(params![space, millis(now)], |row| row.get(0))
+}
+
 /// Rows that have become due, at most a thousand at once.
 const DUE: &str = "
 UPDATE work SET state = CASE WHEN crashes >= 2 THEN 3 ELSE 1 END WHERE id IN (

@@ -141,6 +141,23 @@ DELETE FROM work WHERE id IN (
   SELECT id FROM work WHERE space = ?1 AND state = ?2 AND state >= 2 AND at <= ?3 ORDER BY at, id LIMIT 1000)
 RETURNING lane";
 
+const ANY_OVER: &str = "
+SELECT EXISTS (SELECT 1 FROM work WHERE space = ?1 AND state = 4 AND state >= 2 AND at <= ?2)
+  OR EXISTS (SELECT 1 FROM work WHERE space = ?1 AND state = 7 AND state >= 2 AND at <= ?3)
+  OR EXISTS (SELECT 1 FROM work WHERE space = ?1 AND state = 6 AND state >= 2 AND at <= ?4)
+  OR EXISTS (SELECT 1 FROM work WHERE space = ?1 AND state = 5 AND state >= 2 AND at <= ?4)";
+
+/// Whether a lease or a retention is over.
+pub(super) fn has_over(
+    session: &mut Session<'_>,
+    space: &str,
+    now: Option<SystemTime>,
+) -> rusqlite::Result<bool> {
+    let now = millis(now);
+    let values = params![space, now, now - after(0, DONE_RETENTION), now - after(0, DEAD_RETENTION)];
+    session.statement(ANY_OVER)?.query_row(values, |row| row.get(0))
+}
+
 pub(super) fn promote(
     session: &mut Session<'_>,
     space: &str,
@@ -164,7 +181,7 @@ pub(super) fn promote(
         }
     }
     for (state, retention) in [(7, DONE_RETENTION), (6, DEAD_RETENTION), (5, DEAD_RETENTION)] {
-        let before = after(now, Duration::ZERO) - after(0, retention);
+        let before = now - after(0, retention);
         let removed = session.statement(OVER)?.query_map(params![space, state, before], |row| row.get(0))?;
         let lanes: Vec<Option<String>> = removed.collect::<rusqlite::Result<_>>()?;
         swept.removed += lanes.len() as u64;

@@ -82,7 +82,19 @@ impl SqliteInbox {
     }
 
     fn at(path: Option<PathBuf>, options: InboxLimits) -> Self {
-        Self { file: Arc::new(File { path, options }), threads: Mutex::default() }
+        let file = File {
+            path,
+            options,
+            #[cfg(feature = "internals")]
+            statements: std::sync::atomic::AtomicU64::default(),
+        };
+        Self { file: Arc::new(file), threads: Mutex::default() }
+    }
+
+    /// How many statements it has run: for tests, and for the bench.
+    #[cfg(feature = "internals")]
+    pub(crate) fn statements(&self) -> u64 {
+        self.file.statements.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     fn threads(&self) -> Result<Arc<Threads>, StoreError> {
@@ -103,6 +115,15 @@ impl SqliteInbox {
         operation: impl FnOnce(&mut Session<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.threads()?.writer.run(OPERATION, operation).await
+    }
+
+    /// Writes, unless a look at the file shows that there is nothing to do.
+    async fn write_unless<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut Session<'_>) -> rusqlite::Result<Option<T>> + Send + 'static,
+        operation: impl FnOnce(&mut Session<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.threads()?.writer.run_unless(OPERATION, look, operation).await
     }
 
     async fn read<T: Send + 'static>(
@@ -146,8 +167,10 @@ impl Inbox for SqliteInbox {
         request: &'s ClaimRequest,
         now: Option<SystemTime>,
     ) -> StoreFuture<'s, Vec<ClaimedWork>> {
-        let request = request.clone();
-        Box::pin(self.write(move |session| claim::claim(session, &request, now)))
+        let (request, space) = (request.clone(), request.space.clone());
+        let look =
+            move |session: &mut Session<'_>| Ok((!claim::has_waiting(session, &space, now)?).then(Vec::new));
+        Box::pin(self.write_unless(look, move |session| claim::claim(session, &request, now)))
     }
 
     fn renew<'s>(
@@ -180,8 +203,11 @@ impl Inbox for SqliteInbox {
     }
 
     fn promote<'s>(&'s self, space: &'s str, now: Option<SystemTime>) -> StoreFuture<'s, Swept> {
-        let space = space.to_owned();
-        Box::pin(self.write(move |session| finish::promote(session, &space, now)))
+        let space = Arc::<str>::from(space);
+        let of = Arc::clone(&space);
+        let look =
+            move |session: &mut Session<'_>| Ok((!finish::has_over(session, &of, now)?).then(Swept::default));
+        Box::pin(self.write_unless(look, move |session| finish::promote(session, &space, now)))
     }
 
     fn list<'s>(&'s self, filter: &'s InboxFilter) -> StoreFuture<'s, Vec<InboxRow>> {

@@ -17,6 +17,9 @@ use crate::{inbox::limits::InboxLimits, store::StoreError};
 pub(super) struct File {
     pub(super) path: Option<PathBuf>,
     pub(super) options: InboxLimits,
+    /// How many statements were run.
+    #[cfg(feature = "internals")]
+    pub(super) statements: std::sync::atomic::AtomicU64,
 }
 
 /// Whether a connection writes.

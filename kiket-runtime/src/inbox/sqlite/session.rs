@@ -35,18 +35,25 @@ impl<'c> Session<'c> {
 
     /// The statement, prepared once.
     pub(super) fn statement(&mut self, sql: &'static str) -> rusqlite::Result<&mut Statement<'c>> {
+        #[cfg(feature = "internals")]
+        self.file.statements.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Ok(match self.prepared.entry(sql) {
             Entry::Occupied(prepared) => prepared.into_mut(),
             Entry::Vacant(absent) => absent.insert(self.connection.prepare(sql)?),
         })
     }
 
-    /// Begins a transaction that may write: not to a file that was removed, where nothing would find it again.
+    /// Checks that the file was not removed: what is written there, nothing would find again.
+    pub(super) fn check_file(&self) -> Result<(), Failure> {
+        if self.file.identity() == self.identity {
+            return Ok(());
+        }
+        Err(Failure::of(ErrorCode::CannotOpen, "it was removed or replaced while it was open"))
+    }
+
+    /// Begins a transaction that may write.
     pub(super) fn begin(&mut self) -> Result<(), Failure> {
         self.room = None;
-        if self.file.identity() != self.identity {
-            return Err(Failure::of(ErrorCode::CannotOpen, "it was removed or replaced while it was open"));
-        }
         self.statement("BEGIN IMMEDIATE")?.execute([])?;
         Ok(())
     }

@@ -121,6 +121,33 @@ async fn an_operation_that_fails_leaves_the_others_of_its_batch() {
     assert_eq!(keys, ["e/id:1", "e/id:3"]);
 }
 
+/// The keeper polls and sweeps about once a second each: an idle process may make 120 statements in a minute.
+#[tokio::test]
+async fn an_idle_poll_and_an_idle_sweep_are_one_statement() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = SqliteInbox::new(folder.path().join("inbox.db"), InboxLimits::default()).unwrap();
+    for inbox in [in_memory(), file] {
+        // Rows that are done, run, and wait for their time are no work.
+        for number in 0..2 {
+            inbox.accept(&work(number), at(0)).await.unwrap();
+        }
+        inbox.accept(&NewWork { delay: Duration::from_secs(60), ..work(2) }, at(0)).await.unwrap();
+        let claimed = inbox.claim(&request(2), at(0)).await.unwrap();
+        let _ = inbox.finish(&claimed[0].lease, &WorkEnd::Done, at(0)).await.unwrap();
+        let before = inbox.statements();
+        for number in 1..=10 {
+            assert_eq!(inbox.claim(&request(8), at(1)).await.unwrap(), []);
+            assert_eq!(inbox.statements() - before, number * 2 - 1);
+            assert_eq!(inbox.promote("e", at(1)).await.unwrap(), Swept::default());
+            assert_eq!(inbox.statements() - before, number * 2);
+        }
+        // What is due is found.
+        assert_eq!(inbox.promote("e", at(30)).await.unwrap().expired, 1);
+        assert_eq!(inbox.claim(&request(8), at(60)).await.unwrap().len(), 2);
+        assert_eq!(inbox.promote("e", at(24 * 60 * 60)).await.unwrap().removed, 1);
+    }
+}
+
 #[tokio::test]
 async fn a_thread_that_died_is_an_error() {
     let inbox = in_memory();
@@ -221,6 +248,9 @@ async fn nothing_is_accepted_into_a_file_that_was_removed() {
     let aside = folder.path().join("aside.db");
     std::fs::rename(&path, &aside).unwrap();
     let error = inbox.accept(&work(2), None).await.unwrap_err();
+    assert!(error.to_string().contains("put it back"), "{error:?}");
+    // A worker that only looks for rows sees it, too.
+    let error = inbox.claim(&request(1), None).await.unwrap_err();
     assert!(error.to_string().contains("put it back"), "{error:?}");
     std::fs::rename(&aside, &path).unwrap();
     assert!(matches!(inbox.accept(&work(2), None).await.unwrap(), Acceptance::Accepted(_)));

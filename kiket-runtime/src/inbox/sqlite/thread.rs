@@ -45,9 +45,19 @@ impl FileThread {
         limit: Duration,
         operation: impl FnOnce(&mut Session<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.run_unless(limit, |_| Ok(None), operation).await
+    }
+
+    /// Runs an operation, unless a look at the file has its result: then no transaction begins for it.
+    pub(super) async fn run_unless<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        look: impl FnOnce(&mut Session<'_>) -> rusqlite::Result<Option<T>> + Send + 'static,
+        operation: impl FnOnce(&mut Session<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let ended = || StoreError::new("the thread of the inbox has ended").mend("restart the process");
         let (reply, response) = oneshot::channel();
-        let job = Box::new(Task { operation: Some(operation), result: None, reply });
+        let job = Box::new(Task { look: Some(look), operation: Some(operation), result: None, reply });
         let responded = self.timers.timeout(limit, async {
             self.jobs.send(job).await.map_err(|_| ended())?;
             response.await.map_err(|_| ended())?
@@ -63,21 +73,36 @@ impl FileThread {
 trait Job: Send {
     /// Whether its result is still wanted.
     fn is_wanted(&self) -> bool;
-    /// Runs it. If it failed, what it wrote has to be undone.
+    /// Whether it has to run. A failure to see that is one of running it.
+    fn is_needed(&mut self, session: &mut Session<'_>) -> bool;
+    /// Runs it, if it has to. If it failed, what it wrote has to be undone.
     fn run(&mut self, session: &mut Session<'_>) -> Result<(), Failure>;
     /// Responds, when the transaction has ended.
     fn respond(self: Box<Self>, ended: Result<(), Failure>);
 }
 
-struct Task<T, O> {
+struct Task<T, L, O> {
+    look: Option<L>,
     operation: Option<O>,
     result: Option<Result<T, Failure>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T: Send, O: FnOnce(&mut Session<'_>) -> rusqlite::Result<T> + Send> Job for Task<T, O> {
+impl<T, L, O> Job for Task<T, L, O>
+where
+    T: Send,
+    L: FnOnce(&mut Session<'_>) -> rusqlite::Result<Option<T>> + Send,
+    O: FnOnce(&mut Session<'_>) -> rusqlite::Result<T> + Send,
+{
     fn is_wanted(&self) -> bool {
         !self.reply.is_closed()
+    }
+
+    fn is_needed(&mut self, session: &mut Session<'_>) -> bool {
+        if let Some(Ok(Some(result))) = self.look.take().map(|look| look(session)) {
+            (self.operation, self.result) = (None, Some(Ok(result)));
+        }
+        self.operation.is_some()
     }
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<(), Failure> {
@@ -143,8 +168,12 @@ fn work_with(
     }
 }
 
-/// Runs the operations in one transaction, each as a whole or not at all.
+/// Runs the operations in one transaction, each as a whole or not at all; in none where nothing has to be done.
 fn transaction(session: &mut Session<'_>, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+    session.check_file()?;
+    if jobs.iter_mut().filter_map(|job| job.is_needed(session).then_some(())).count() == 0 {
+        return Ok(());
+    }
     session.begin()?;
     let done =
         operations(session, jobs).and_then(|()| Ok(session.statement("COMMIT")?.execute([]).map(drop)?));

@@ -29,7 +29,13 @@ struct Own {
     service: Option<Service>,
     folder: TempDir,
     programs: Programs,
+    settings: &'static [&'static str],
 }
+
+/// Of one for tests, which may lose all it has with the machine.
+const FOR_TESTS: &[&str] = &["fsync=off", "shared_buffers=16MB"];
+/// Of one that is measured. It counts statements.
+const DURABLE: &[&str] = &["shared_preload_libraries=pg_stat_statements"];
 
 /// The programs, and as whom they run: not as root, which they refuse.
 struct Programs {
@@ -53,6 +59,24 @@ impl Postgres {
     ///
     /// When it does not start.
     pub fn start_own() -> Option<Self> {
+        Self::start_with(FOR_TESTS)
+    }
+
+    /// One that syncs its log to the disk, as in production, and whose `pg_stat_statements` counts.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start_durable() -> Option<Self> {
+        let postgres = Self::start_with(DURABLE)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime
+            .expect("a runtime is there")
+            .block_on(postgres.execute("CREATE EXTENSION pg_stat_statements"));
+        Some(postgres)
+    }
+
+    fn start_with(settings: &'static [&'static str]) -> Option<Self> {
         let Some(programs) = Programs::find() else {
             return skipped("there is no `postgres` with `initdb`, and no `KIKET_TEST_POSTGRES_URL`");
         };
@@ -77,7 +101,7 @@ impl Postgres {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let path = folder.path().to_str().expect("a temporary folder is text");
         let url = format!("postgres://kiket@/postgres?host={path}");
-        let mut postgres = Self { url, own: Some(Own { programs, folder, service: None }) };
+        let mut postgres = Self { url, own: Some(Own { programs, folder, service: None, settings }) };
         postgres.start_again();
         Some(postgres)
     }
@@ -155,7 +179,20 @@ impl Postgres {
     /// When it does not start.
     pub fn start_again(&mut self) {
         let Some(own) = self.own.as_mut().filter(|own| own.service.is_none()) else { return };
+<<<<<<< HEAD
         own.service = Some(own.try_start().unwrap_or_else(|why| panic!("{why}")));
+=======
+        let mut command = Command::new(&own.programs.postgres);
+        command.arg("-D").arg(own.folder.path().join("data")).arg("-k").arg(own.folder.path());
+        command.args(["-c", "listen_addresses="]);
+        command.args(own.settings.iter().flat_map(|setting| ["-c", setting]));
+        own.service = Some(Service::start(
+            &command,
+            own.programs.user,
+            "database system is ready to accept connections",
+            "INT", // without waiting for those who are connected
+        ));
+>>>>>>> figures
     }
 
     /// Runs statements there.

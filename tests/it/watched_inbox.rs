@@ -1,0 +1,87 @@
+//! An inbox in memory whose operations are counted, and whose first acknowledgement may be lost.
+
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use kiket::{
+    dedupe::{LeaseState, StoreError},
+    inbox::{
+        Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Redrive,
+        Swept, WorkEnd, WorkLease,
+    },
+    testing::MemoryInbox,
+};
+
+type Step<'s, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
+
+/// Clones are the same inbox.
+#[derive(Clone, Default)]
+pub(crate) struct WatchedInbox {
+    inbox: MemoryInbox,
+    watched: Arc<Watched>,
+}
+
+#[derive(Default)]
+struct Watched {
+    operations: AtomicUsize,
+    loses_an_acknowledgement: AtomicBool,
+}
+
+impl WatchedInbox {
+    /// The next delivery is stored, and the response to that does not arrive.
+    pub(crate) fn lose_an_acknowledgement(&self) {
+        self.watched.loses_an_acknowledgement.store(true, Ordering::SeqCst);
+    }
+
+    /// How many operations there were since the last time.
+    pub(crate) fn take_operations(&self) -> usize {
+        self.watched.operations.swap(0, Ordering::SeqCst)
+    }
+}
+
+macro_rules! watched {
+    ($s:lifetime $($name:ident($($value:ident: $type:ty),*) -> $result:ty;)*) => {$(
+        fn $name<$s>(&$s self, $($value: $type),*) -> Step<$s, $result> {
+            self.watched.operations.fetch_add(1, Ordering::SeqCst);
+            self.inbox.$name($($value),*)
+        }
+    )*};
+}
+
+impl Inbox for WatchedInbox {
+    fn accept<'s>(&'s self, work: &'s NewWork, now: Option<SystemTime>) -> Step<'s, Acceptance> {
+        self.watched.operations.fetch_add(1, Ordering::SeqCst);
+        let accepting = self.inbox.accept(work, now);
+        if !self.watched.loses_an_acknowledgement.swap(false, Ordering::SeqCst) {
+            return accepting;
+        }
+        Box::pin(async {
+            accepting.await?;
+            pending().await
+        })
+    }
+
+    watched! { 's
+        claim(request: &'s ClaimRequest, now: Option<SystemTime>) -> Vec<ClaimedWork>;
+        renew(leases: &'s [(WorkLease, Duration)], now: Option<SystemTime>) -> Vec<LeaseState>;
+        finish(lease: &'s WorkLease, end: &'s WorkEnd, now: Option<SystemTime>) -> LeaseState;
+        release(lease: &'s WorkLease, delay: Duration, now: Option<SystemTime>) -> LeaseState;
+        promote(space: &'s str, now: Option<SystemTime>) -> Swept;
+        list(filter: &'s InboxFilter) -> Vec<InboxRow>;
+        count(space: &'s str) -> Vec<InboxCount>;
+        redrive(redrive: &'s Redrive, now: Option<SystemTime>) -> u64;
+        hurry(filter: &'s InboxFilter, now: Option<SystemTime>) -> u64;
+        drop_rows(filter: &'s InboxFilter, now: Option<SystemTime>) -> u64;
+        forget(space: &'s str, organisation: &'s str, now: Option<SystemTime>) -> u64;
+        pause(space: &'s str, event: &'s str, paused: bool) -> ();
+        paused(space: &'s str) -> Vec<String>;
+        notify(space: &'s str) -> ();
+        check() -> ();
+    }
+}
