@@ -20,6 +20,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod why;
+mod worker;
 
 use std::{
     fmt, io,

@@ -1,0 +1,254 @@
+//! The thread that records what was seen, without secrets.
+
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::Ordering,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+};
+
+use kiket_testing::{__private::Keyring, Call};
+
+use super::{
+    body::{Body, EXCERPT, whole},
+    capture::capture,
+    line::Line,
+    record::{CallMade, Record, microseconds, milliseconds, short},
+    seen::{Arrival, Build, DeliveryId, End, Level, Notice, ResponseSeen},
+    signature::{Judge, Signature, Signed},
+    store::{Recorder, Secrets, Seen, Shared, Store},
+};
+use crate::background;
+
+/// How many refused signatures may wait to be examined, and how many bytes of bodies may run, to be examined later.
+const EXAMINED: usize = 8;
+const RUNNING_BYTES: usize = 32 << 20;
+
+/// The thread behind the queue.
+pub(super) struct Worker {
+    keyring: Keyring,
+    judge: Judge,
+    /// The deliveries that run, the oldest first; what is needed to examine their signatures, if that does not hold.
+    running: Vec<(DeliveryId, u64, Option<Signed>)>,
+    running_bytes: usize,
+    examine: SyncSender<(DeliveryId, Signed)>,
+    recorder: Option<Recorder>,
+    shared: Weak<Shared>,
+}
+
+/// How many deliveries may run at once to be shown with their calls.
+const RUNNING: usize = 1024;
+
+impl Worker {
+    pub(super) fn new(secrets: Secrets, store: &Store) -> Self {
+        let webhook = secrets.webhook.iter().chain(&secrets.retired);
+        let webhook = webhook.map(|secret| ("KIKET_WEBHOOK_SECRET".to_owned(), secret.clone()));
+        let keyring = Keyring::new(secrets.named.iter().cloned().chain(webhook));
+        let judge = Judge { live: secrets.webhook, retired: secrets.retired };
+        let shared = Arc::downgrade(&store.0);
+        let (examine, jobs) = sync_channel(EXAMINED);
+        let (by, to) = (judge.clone(), shared.clone());
+        let _ = thread::Builder::new().name("kiket-console-signatures".to_owned()).spawn(move || {
+            background::yield_to_deliveries();
+            examine_all(&jobs, &by, &to);
+        });
+        Self { keyring, judge, running: Vec::new(), running_bytes: 0, examine, recorder: None, shared }
+    }
+
+    pub(super) fn run(mut self, seen: &Receiver<Seen>) {
+        while let Ok(seen) = seen.recv() {
+            let Some(shared) = self.shared.upgrade() else { return };
+            let store = Store(shared);
+            let missed = store.0.missed.load(Ordering::Relaxed);
+            if store.ring().missed != missed {
+                store.change(|ring| ring.missed = missed);
+            }
+            self.take(seen, &store);
+        }
+    }
+
+    fn take(&mut self, seen: Seen, store: &Store) {
+        let now = milliseconds(store.clock().now());
+        let bytes = match &seen {
+            Seen::Arrived(_, arrival) => arrival.body.len(),
+            Seen::Responded(_, response) => match &response.end {
+                End::Response { body, .. } => body.len(),
+                End::Nothing { .. } => 0,
+            },
+            Seen::Call(call, _) => call.body().len() + call.response_body().map_or(0, <[u8]>::len),
+            Seen::Line(text) => text.len(),
+            Seen::Build(build) => build.output.len(),
+            Seen::Notice(notice) => notice.text.len(),
+            _ => 0,
+        };
+        match seen {
+            Seen::Arrived(id, arrival) => self.arrived(id, *arrival, store),
+            Seen::Responded(id, response) => self.responded(id, *response, store),
+            Seen::Examined(id, signature) => {
+                store.change(|ring| ring.change(id, |record| record.signature = *signature));
+            }
+            Seen::Call(call, at) => self.called(&call, at, store),
+            Seen::Line(text) => {
+                let line = Line::read(&text, &self.keyring);
+                store.change(|ring| {
+                    let left = ring.give(line);
+                    if let Some(line) = left.filter(Line::is_warning) {
+                        let more: Vec<_> =
+                            line.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+                        let is_error = line.level.as_deref() == Some("error");
+                        let level = if is_error { Level::Error } else { Level::Warning };
+                        ring.note(now, level, line.text, more.join("\n"));
+                    }
+                });
+            }
+            Seen::Build(Build { ok, took, output }) => {
+                let took = took.as_secs_f64();
+                let (level, text) = if ok {
+                    (Level::Info, format!("built in {took:.1} s, and started"))
+                } else {
+                    (Level::Error, format!("the build failed after {took:.1} s"))
+                };
+                let output = short_output(&self.keyring.redact(&output));
+                store.change(|ring| ring.note(now, level, text, output));
+            }
+            Seen::Notice(Notice { level, text }) => {
+                let text = short(&text, &self.keyring);
+                store.change(|ring| ring.note(now, level, text, String::new()));
+            }
+            Seen::Status(status) => store.change(|ring| ring.set_status(status)),
+            Seen::Record(recorder) => self.recorder = Some(recorder),
+            Seen::Settled(settled) => {
+                let _ = settled.send(());
+            }
+        }
+        store.0.waiting.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn arrived(&mut self, id: DeliveryId, arrival: Arrival, store: &Store) {
+        let mut record = Record::new(id, &arrival, &mut self.keyring);
+        let now = record.at / 1000;
+        let signed = Signed { headers: arrival.headers, body: arrival.body, now };
+        let mut kept = None;
+        match self.judge.accepted(&signed) {
+            Some(accepted) => record.signature = accepted,
+            None if self.judge.live.is_empty() => {}
+            None if self.running_bytes + signed.body.len() <= RUNNING_BYTES => kept = Some(signed),
+            None => record.signature = Signature::Unexamined { why: TOO_MUCH },
+        }
+        self.running_bytes += kept.as_ref().map_or(0, |signed| signed.body.len());
+        if self.running.len() == RUNNING {
+            self.ended(0);
+        }
+        self.running.push((id, record.at, kept));
+        store.change(|ring| ring.push(record));
+    }
+
+    fn ended(&mut self, place: usize) -> Option<Signed> {
+        let (_, _, signed) = self.running.remove(place);
+        self.running_bytes -= signed.as_ref().map_or(0, |signed| signed.body.len());
+        signed
+    }
+
+    fn responded(&mut self, id: DeliveryId, response: ResponseSeen, store: &Store) {
+        let place = self.running.iter().position(|(running, ..)| *running == id);
+        let signed = place.and_then(|place| self.ended(place));
+        let is_refused = matches!(response.end, End::Response { status: 401, .. });
+        let headers_there = |signed: &Signed| signed.headers.get("x-kiket-signature").is_some();
+        let signature = match signed {
+            Some(signed) if is_refused => match self.examine.try_send((id, signed)) {
+                Ok(()) => Some(Signature::Examined),
+                Err(_) => Some(Signature::Unexamined { why: TOO_MUCH }),
+            },
+            Some(signed) if headers_there(&signed) => Some(Signature::NotNeeded),
+            _ => None,
+        };
+        let keyring = &mut self.keyring;
+        let capture = store.change(|ring| {
+            ring.change(id, |record| {
+                record.respond(response, keyring);
+                if let Some(signature) = signature {
+                    record.signature = signature;
+                }
+            });
+            self.recorder.is_some().then(|| capture(ring.find(id)?)).flatten()
+        });
+        if let (Some(recorder), Some(capture)) = (&mut self.recorder, capture) {
+            recorder(id, capture);
+        }
+    }
+
+    fn called(&mut self, call: &Call, at: u64, store: &Store) {
+        let last = call.segments().last().map_or("", String::as_str);
+        if ["telemetry", "jwks.json"].contains(&last) {
+            return;
+        }
+        let captured = self.keyring.call(call);
+        let took = call.took().map(microseconds);
+        let (request, response) = (
+            Body::read(call.body(), &mut self.keyring),
+            Body::read(call.response_body().unwrap_or_default(), &mut self.keyring),
+        );
+        // The bodies by the rule of calls, which knows more places than the rule of bodies.
+        let request = shown_as(request, &captured.body);
+        let response = captured.response.as_ref().map(|it| shown_as(response, &it.body)).unwrap_or_default();
+        let (certain, of) = match self.running.as_slice() {
+            [] => (false, None),
+            [only] => (true, Some(only)),
+            [.., last] => (false, Some(last)),
+        };
+        let text = format!("{} {} outside of a delivery", captured.method, captured.path);
+        let Some((id, arrived, _)) = of else {
+            let status = call.status().map_or_else(|| "no response".to_owned(), |status| status.to_string());
+            return store.change(|ring| ring.note(at, Level::Info, text, format!("status: {status}")));
+        };
+        let is_whole = !request.cut && !response.cut;
+        let after = at.saturating_sub(*arrived).saturating_mul(1000).saturating_sub(took.unwrap_or_default());
+        let made = CallMade {
+            method: captured.method.clone(),
+            path: short(&captured.path, &self.keyring),
+            status: call.status(),
+            took,
+            after,
+            request,
+            response,
+            certain,
+            captured: is_whole.then_some(captured),
+        };
+        store.change(|ring| ring.change(*id, |record| record.add_call(made)));
+    }
+}
+
+const TOO_MUCH: &str = "too many signatures were refused at once: `cargo kiket verify` examines one";
+
+/// The body with the text that a capture has.
+fn shown_as(mut body: Body, content: &kiket_testing::Content) -> Body {
+    if let Some(json) = content.body.as_ref().filter(|json| body.value().as_ref() != Some(json)) {
+        body.text = json.to_string();
+        body.exact = false;
+        if body.text.len() > EXCERPT {
+            body.text.truncate(whole(&body.text, EXCERPT));
+            body.cut = true;
+        }
+    }
+    body
+}
+
+/// What a compiler said, as much as is worth reading.
+fn short_output(text: &str) -> String {
+    const MOST: usize = 16 << 10;
+    let end = whole(text, MOST);
+    text[..end].to_owned()
+}
+
+/// Examines one signature after the other, until the store is gone.
+fn examine_all(jobs: &Receiver<(DeliveryId, Signed)>, judge: &Judge, shared: &Weak<Shared>) {
+    while let Ok((id, signed)) = jobs.recv() {
+        let signature = Box::new(judge.examine(&signed));
+        drop(signed);
+        let Some(shared) = shared.upgrade() else { return };
+        // The store may be busy, but what was examined is not lost.
+        let _ = shared.queue.send(Seen::Examined(id, signature));
+    }
+}
