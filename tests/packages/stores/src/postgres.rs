@@ -179,20 +179,7 @@ impl Postgres {
     /// When it does not start.
     pub fn start_again(&mut self) {
         let Some(own) = self.own.as_mut().filter(|own| own.service.is_none()) else { return };
-<<<<<<< HEAD
         own.service = Some(own.try_start().unwrap_or_else(|why| panic!("{why}")));
-=======
-        let mut command = Command::new(&own.programs.postgres);
-        command.arg("-D").arg(own.folder.path().join("data")).arg("-k").arg(own.folder.path());
-        command.args(["-c", "listen_addresses="]);
-        command.args(own.settings.iter().flat_map(|setting| ["-c", setting]));
-        own.service = Some(Service::start(
-            &command,
-            own.programs.user,
-            "database system is ready to accept connections",
-            "INT", // without waiting for those who are connected
-        ));
->>>>>>> figures
     }
 
     /// Runs statements there.
@@ -246,8 +233,8 @@ impl Own {
     fn try_start(&self) -> Result<Service, String> {
         let mut command = Command::new(&self.programs.postgres);
         command.arg("-D").arg(self.folder.path().join("data")).arg("-k").arg(self.folder.path());
-        command.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"]);
-        command.args(["-c", "max_connections=200"]);
+        command.args(["-c", "listen_addresses=", "-c", "max_connections=200"]);
+        command.args(self.settings.iter().flat_map(|setting| ["-c", setting]));
         Service::try_start(
             &command,
             self.programs.user,
