@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use similar::{ChangeTag, TextDiff};
 
 use super::{
-    control::{Control, Handler},
+    control::{Control, Handler, InboxRow},
     guard::{Guard, Refusal},
     http::{Reply, Request, Response},
     page,
-    record::Record,
+    record::{Record, milliseconds},
     resend::{self, Edited},
     ring::Ring,
     seen::DeliveryId,
@@ -30,6 +30,8 @@ pub(crate) struct Api {
 const PING: Duration = Duration::from_secs(10);
 /// How long changes are gathered before they are sent.
 const GATHERED: Duration = Duration::from_millis(40);
+/// How many rows of the inbox are shown.
+const INBOX_ROWS: usize = 50;
 /// The longest name of a capture, in bytes.
 const LONGEST_NAME: usize = 80;
 
@@ -50,6 +52,8 @@ impl Api {
             ("POST", "/api/session") => return self.session(request).map(Reply::Whole),
             _ => self.guard.admit(request)?,
         }
+        // What nobody looked at before is read now.
+        self.store.settle();
         let id = |text: &str| text.parse().map(DeliveryId).map_err(|_| (404, "there is no such delivery"));
         let asked = |name: &str| {
             let value = request.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
@@ -67,6 +71,7 @@ impl Api {
             }
             ("POST", "/api/send") => self.send(&body(request)?)?,
             ("POST", "/api/save") => self.save(&body(request)?)?,
+            ("POST", "/api/inbox") => self.move_on(&body(request)?),
             ("POST", "/api/clear") => {
                 self.store.change(Ring::clear);
                 ok(&json!({}))
@@ -155,7 +160,7 @@ impl Api {
             "why": why::why(record, &handlers),
             "again": why::again(record, number),
             "deduplication": why::deduplication(record, handler, number),
-            "inbox": row.map(|row| json!({ "state": row.state, "age": row.age.as_secs_f64(), "error": row.error })),
+            "inbox": row.map(in_inbox),
             "has_inbox": inbox.is_some(),
             "placeholders": resend::placeholders(record),
             "capture_name": capture_name(record),
@@ -203,11 +208,25 @@ impl Api {
 
     fn inbox(&self) -> Response {
         let Some(inbox) = self.control.inbox() else { return ok(&json!({ "states": null })) };
-        let states = inbox.states.into_iter();
+        let states = inbox.states.iter();
         let states = states
             .map(|it| json!({ "state": it.state, "count": it.rows, "oldest": it.oldest.as_secs_f64() }));
         let states: Vec<_> = states.collect();
-        ok(&json!({ "states": states }))
+        let ring = self.store.ring();
+        let rows = inbox.rows.iter().filter(|row| row.state != "done").take(INBOX_ROWS).map(|row| {
+            let is_it = |record: &&Record| record.delivery_id.as_deref() == Some(&*row.delivery_id);
+            let mut shown = in_inbox(row);
+            shown["delivery"] = json!(ring.all().rev().find(is_it).map(|record| record.id));
+            shown
+        });
+        ok(&json!({ "states": states, "rows": rows.collect::<Vec<_>>() }))
+    }
+
+    fn move_on(&self, moving: &Moving) -> Response {
+        match self.control.move_on(moving.row) {
+            Ok(rows) => ok(&json!({ "rows": rows })),
+            Err(why) => error(422, &why),
+        }
     }
 
     /// All deliveries that can be captures.
@@ -295,6 +314,18 @@ struct Sending {
 struct Saving {
     id: u64,
     name: String,
+}
+
+/// Which row of the inbox is moved on; all dead ones without a number.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Moving {
+    row: Option<i64>,
+}
+
+fn in_inbox(row: &InboxRow) -> Value {
+    json!({ "row": row.id, "event": row.event, "delivery_id": row.delivery_id, "state": row.state, "accepted": milliseconds(row.accepted),
+        "attempts": row.attempts, "due": row.due.map(milliseconds), "error": row.error })
 }
 
 /// What the list shows of a delivery.

@@ -1,6 +1,9 @@
 //! What the console asks of `dev`: to send, to save, and what is known of the extension.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use kiket_runtime::Secret;
@@ -48,6 +51,17 @@ pub trait Control: Send + Sync + 'static {
     /// What is in the extension's inbox; `None` where it has none.
     fn inbox(&self) -> Option<Inbox> {
         None
+    }
+
+    /// Moves rows of the inbox on: a dead one waits again with its attempts at zero, one that waits is due now. Without a
+    /// number all dead ones are meant. Returns how many were moved.
+    ///
+    /// # Errors
+    ///
+    /// Why none was moved, as a sentence.
+    fn move_on(&self, row: Option<i64>) -> Result<u64, String> {
+        let _ = row;
+        Err("this extension has no inbox".to_owned())
     }
 }
 
@@ -118,12 +132,20 @@ pub struct InboxState {
 /// A delivery in the inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxRow {
+    /// Its number, as `cargo kiket inbox` takes it.
+    pub id: i64,
+    /// The event of its handler.
+    pub event: String,
     /// The id of the delivery, as its body has it.
     pub delivery_id: String,
     /// The state, like `waiting`, `running` or `dead`.
     pub state: String,
-    /// How long it has been there.
-    pub age: Duration,
+    /// When it was accepted.
+    pub accepted: SystemTime,
+    /// How often its handler ran.
+    pub attempts: u32,
+    /// When its next attempt is due, of one that waits.
+    pub due: Option<SystemTime>,
     /// Why it failed the last time.
     pub error: Option<String>,
 }

@@ -11,6 +11,7 @@ mod guard;
 mod http;
 mod line;
 mod page;
+mod queue;
 mod record;
 mod resend;
 mod ring;

@@ -180,6 +180,12 @@
   const badge = (it) => h("span", { class: `badge ${kind(it)}` }, it.ended ? String(it.status || "none") : "···");
   /** A text with `code` in backticks. */
   const rich = (text) => text.split("`").map((part, at) => (at % 2 ? h("code", { class: "code" }, part) : part));
+  const inboxText = (it) => [`Row ${it.row}: ${it.state}, accepted ${seconds((Date.now() - it.accepted) / 1000)} ago`, it.attempts > 0 && `, ${many(it.attempts, "attempt")}`, it.state === "waiting" && it.due > Date.now() && [", the next ", h("span", { "data-until": it.due }, until(it.due))]];
+  /** What moves a row of the inbox on: a dead one waits again, one that waits runs now. */
+  function moveButton(it) {
+    if (it.state !== "dead" && !(it.state === "waiting" && it.due > Date.now())) return null;
+    return h("button", { type: "button", class: "move", id: `move-${it.row}`, "aria-label": `${it.state === "dead" ? "Redrive" : "Run now"}: row ${it.row}`, onclick: () => moveOn(it.row) }, it.state === "dead" ? "Redrive" : "Run now");
+  }
   const FROM = { outside: "from outside", platform: "fake platform", console: "console" };
 
   function toast(text, kind, ...more) {
@@ -512,7 +518,7 @@
     const signed = texts[signature.state]();
     if (signed) add("Signature", signed, record.signature_form && h("span", { class: "muted" }, ` · ${record.signature_form.replaceAll("`", "")}`));
     if (detail.deduplication) add("Deduplication", rich(detail.deduplication));
-    if (detail.inbox) add("Inbox", `${detail.inbox.state} for ${seconds(detail.inbox.age)}`, detail.inbox.error && h("p", {}, h("code", { class: "code" }, detail.inbox.error)));
+    if (detail.inbox) add("Inbox", inboxText(detail.inbox), detail.inbox.error && h("p", {}, h("code", { class: "code" }, detail.inbox.error)), moveButton(detail.inbox));
     if (detail.again && !detail.again.again && !detail.again.lost) add("Comes again", rich(detail.again.what));
     if (record.response && record.response.took !== null) add("Took", span(record.response.took));
     if (detail.placeholders.length) add("Secrets", detail.placeholders.map((it) => [h("code", { class: "hid" }, it), " "]), h("span", { class: "muted" }, "not kept; a replay takes them from variables of these names"));
@@ -771,12 +777,50 @@
     }
   }
 
+  // The inbox.
+
+  async function moveOn(row) {
+    try {
+      const { rows } = await ask("/api/inbox", { row });
+      toast(rows ? `${many(rows, "row")} of the inbox ${rows === 1 ? "is" : "are"} due again` : "No row was moved: it runs, or has ended", rows ? "good" : "");
+    } catch (error) {
+      toast(capital(error.message), "bad");
+    }
+    look();
+  }
+
+  /** Looks at the inbox again, where it is shown. */
+  function look() {
+    if (view.name === "overview") loadInbox();
+    else if (view.name === "deliveries" && view.id && detail && detail.handler && detail.handler.deferred && !(detail.inbox && detail.inbox.state === "done")) open(view.id);
+  }
+
+  /** The rows that have not ended, the dead ones first. */
+  function inboxRows() {
+    if (!inboxed || !inboxed.length) return null;
+    const dead = inboxed.filter((it) => it.state === "dead").length;
+    const items = inboxed.map((it) =>
+      h(
+        "li",
+        {},
+        h("span", { class: `badge ${it.state === "dead" ? "bad" : it.state === "running" ? "run" : ""}` }, it.state),
+        h("div", {}, it.delivery ? h("a", { href: `#/deliveries/${it.delivery}` }, it.event) : h("span", {}, it.event), h("span", { class: "muted" }, ` ${it.delivery_id}`), h("p", { class: "muted" }, inboxText(it)), it.error && h("p", {}, h("code", { class: "code" }, it.error))),
+        moveButton(it),
+      ),
+    );
+    const all = dead > 1 && h("button", { type: "button", id: "redrive-all", onclick: () => moveOn(null) }, "Redrive all that are dead");
+    return h("section", { class: "card", id: "inbox-rows", "aria-label": "Inbox" }, h("header", {}, h("h3", {}, "In the inbox"), all || h("span", { class: "muted" }, many(items.length, "row"))), h("ol", { class: "events rows" }, items));
+  }
+
   // The overview.
 
   let states = null;
+  let inboxed = null;
   async function loadInbox() {
     try {
-      ({ states } = await ask("/api/inbox"));
+      const loaded = await ask("/api/inbox");
+      states = loaded.states;
+      inboxed = loaded.rows;
     } catch {
       return;
     }
@@ -800,16 +844,20 @@
     const legend = h("span", { class: "legend" }, h("span", { class: "c2" }, "2xx"), h("span", { class: "c4" }, "4xx"), h("span", { class: "c5" }, "5xx, none"));
     const builds = known.notices.slice(-40).reverse().map((it) => h("li", {}, h("time", {}, clock(it.at)), h("div", {}, h("span", { class: it.level }, capital(it.text)), it.more && (it.more.length > 240 || it.more.includes("\n") ? h("details", {}, h("summary", { class: "muted" }, "More"), h("pre", {}, it.more)) : h("p", { class: "muted mono" }, it.more)))));
     const open = [...$("overview").querySelectorAll("details")].map((it) => it.open);
-    $("overview").replaceChildren(
+    const focused = $("overview").contains(document.activeElement) ? document.activeElement.id : "";
+    const parts = [
       h("h2", {}, "Overview"),
       h("p", { class: "muted" }, all.length ? `Of the last ${many(all.length, "delivery").replace("deliverys", "deliveries")}; up to 500 are kept.` : "Nothing was delivered yet."),
       h("dl", { class: "figures" }, figure("Deliveries", all.length), figure("Failed", ended.length ? `${((100 * bad.length) / ended.length).toFixed(bad.length && bad.length * 10 < ended.length ? 1 : 0)} %` : "–"), figure("Median", at(0.5)), figure("99th percentile", at(0.99))),
       h("div", { class: "plots" }, plot("Deliveries per minute", "per-minute", (width) => perMinute(all, width), legend), plot("Latency", "latency", (width) => histogram(took, width)), plot("Errors by event", "errors", (width) => errors(bad, width)), plot("Inbox", "inbox", (width) => inbox(width))),
-      h("section", { class: "card", "aria-label": "Builds and warnings" }, h("header", {}, h("h3", {}, "Builds and warnings"), h("button", { type: "button", onclick: forget }, "Forget everything")), builds.length ? h("ol", { class: "events" }, builds) : h("p", { class: "in muted" }, "Nothing happened yet.")),
-    );
+      inboxRows(),
+      h("section", { class: "card", "aria-label": "Builds and warnings" }, h("header", {}, h("h3", {}, "Builds and warnings"), h("button", { type: "button", id: "forget", onclick: forget }, "Forget everything")), builds.length ? h("ol", { class: "events" }, builds) : h("p", { class: "in muted" }, "Nothing happened yet.")),
+    ];
+    $("overview").replaceChildren(...parts.filter(Boolean));
     [...$("overview").querySelectorAll("details")].forEach((it, at) => (it.open = Boolean(open[at])));
     $("overview").querySelector(".plots").style.marginBottom = "14px";
     drawing.forEach((draw) => draw());
+    if (focused && $(focused)) $(focused).focus({ preventScroll: true });
   }
 
   async function forget() {
@@ -1031,7 +1079,7 @@
   setInterval(() => {
     for (const element of document.querySelectorAll("[data-until]")) element.textContent = until(Number(element.dataset.until));
   }, 1000);
-  setInterval(() => view.name === "overview" && !document.hidden && loadInbox(), 5000);
+  setInterval(() => !document.hidden && look(), 2500);
 
   (async () => {
     await enter().catch(() => {});

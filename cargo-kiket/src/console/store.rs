@@ -4,8 +4,8 @@ use std::{
     fmt,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-        mpsc::{SyncSender, TrySendError, sync_channel},
+        atomic::{AtomicU64, Ordering},
+        mpsc::{SyncSender, sync_channel},
     },
     thread,
     time::Duration,
@@ -16,6 +16,7 @@ use kiket_testing::{Call, Capture};
 
 use super::{
     capture::capture,
+    queue::Queue,
     record::milliseconds,
     ring::Ring,
     seen::{Arrival, Build, DeliveryId, End, Notice, ResponseSeen, Status},
@@ -26,8 +27,8 @@ use crate::background;
 
 /// Keeps the last deliveries, at most 500 of them and 32 MiB, without secrets. Its clones are the same store.
 ///
-/// A delivery waits for nothing here: what is seen goes into a bounded queue, and a thread does the rest. What comes while the
-/// queue is full is not recorded, and counted.
+/// A delivery waits for nothing here: what is seen goes into a bounded queue, and a thread reads it when a page looks. Until
+/// then the last of it waits there, and costs nothing more. What comes while the queue is full is not recorded, and counted.
 #[derive(Clone)]
 pub struct Store(pub(super) Arc<Shared>);
 
@@ -46,10 +47,7 @@ pub struct Secrets {
 pub(super) struct Shared {
     ring: Mutex<Ring>,
     changed: Condvar,
-    pub(super) queue: SyncSender<Seen>,
-    /// How many bytes wait in the queue.
-    pub(super) waiting: AtomicUsize,
-    pub(super) missed: AtomicU64,
+    pub(super) queue: Queue<Seen>,
     last: AtomicU64,
     clock: Clock,
     /// Names this store: numbers of another one mean nothing here.
@@ -60,35 +58,30 @@ pub(super) struct Shared {
 pub type Recorder = Box<dyn FnMut(DeliveryId, Capture) + Send>;
 
 pub(super) enum Seen {
-    Arrived(DeliveryId, Box<Arrival>),
-    Responded(DeliveryId, Box<ResponseSeen>),
+    Arrived(DeliveryId, Box<dyn FnOnce() -> Arrival + Send>),
+    Responded(DeliveryId, Box<dyn FnOnce() -> ResponseSeen + Send>),
     Examined(DeliveryId, Box<Signature>),
+    /// These have the time at which they were seen, in Unix milliseconds.
     Call(Box<Call>, u64),
-    Line(String),
-    Build(Build),
-    Notice(Notice),
+    Line(String, u64),
+    Build(Build, u64),
+    Notice(Notice, u64),
     Status(Status),
     Record(Recorder),
     Settled(SyncSender<()>),
 }
 
-/// How many things may wait to be recorded.
-const QUEUE: usize = 4096;
-/// How many bytes of bodies may wait to be recorded.
-const QUEUE_BYTES: usize = 32 << 20;
 /// The longest line that is read, in bytes.
 const LONGEST_LINE: usize = 64 << 10;
 
 impl Store {
     /// An empty store.
     pub fn new(secrets: Secrets, clock: Clock) -> Self {
-        let (queue, seen) = sync_channel(QUEUE);
+        let (queue, seen) = Queue::new();
         let shared = Arc::new(Shared {
             ring: Mutex::default(),
             changed: Condvar::new(),
             queue,
-            waiting: AtomicUsize::new(0),
-            missed: AtomicU64::new(0),
             last: AtomicU64::new(0),
             clock,
             epoch: fastrand::u64(..1 << 52), // a number that JavaScript has
@@ -105,52 +98,76 @@ impl Store {
 
     /// Records a request. Does not wait.
     pub fn arrived(&self, arrival: Arrival) -> DeliveryId {
+        self.arrived_as(arrival.body.len(), || arrival)
+    }
+
+    /// Records a request with a body of so many bytes, which is read when somebody looks.
+    pub(crate) fn arrived_as(
+        &self,
+        bytes: usize,
+        read: impl FnOnce() -> Arrival + Send + 'static,
+    ) -> DeliveryId {
         let id = DeliveryId(self.0.last.fetch_add(1, Ordering::Relaxed) + 1);
-        self.queue(arrival.body.len(), || Seen::Arrived(id, Box::new(arrival)));
+        self.0.queue.add(bytes, Seen::Arrived(id, Box::new(read)));
         id
     }
 
     /// Records how a delivery ended. Does not wait.
     pub fn responded(&self, id: DeliveryId, response: ResponseSeen) {
-        let size = match &response.end {
+        let bytes = match &response.end {
             End::Response { body, .. } => body.len(),
             End::Nothing { .. } => 0,
         };
-        self.queue(size, || Seen::Responded(id, Box::new(response)));
+        self.responded_as(id, bytes, || response);
+    }
+
+    /// Records how a delivery ended, with a body of so many bytes, which is read when somebody looks.
+    pub(crate) fn responded_as(
+        &self,
+        id: DeliveryId,
+        bytes: usize,
+        read: impl FnOnce() -> ResponseSeen + Send + 'static,
+    ) {
+        self.0.queue.add(bytes, Seen::Responded(id, Box::new(read)));
     }
 
     /// Records a call of the extension to the fake platform, which has ended. Does not wait.
     pub fn call(&self, call: &Call) {
-        let at = milliseconds(self.0.clock.now());
-        let size = call.body().len() + call.response_body().map_or(0, <[u8]>::len);
-        self.queue(size, || Seen::Call(Box::new(call.clone()), at));
+        // What kiket itself calls says nothing about a handler.
+        let by_itself =
+            call.segments().last().is_some_and(|last| ["telemetry", "jwks.json"].contains(&&**last));
+        if !by_itself {
+            let size = call.body().len() + call.response_body().map_or(0, <[u8]>::len);
+            self.0.queue.add(size, Seen::Call(Box::new(call.clone()), self.now()));
+        }
     }
 
     /// Records a line that the extension printed. Does not wait.
     pub fn log_line(&self, text: &str) {
         if text.len() <= LONGEST_LINE {
-            self.queue(text.len(), || Seen::Line(text.to_owned()));
+            self.0.queue.add(text.len(), Seen::Line(text.to_owned(), self.now()));
         }
     }
 
     /// Records a build, with success or without. Does not wait.
     pub fn restarted(&self, build: Build) {
-        self.queue(build.output.len(), || Seen::Build(build));
+        self.0.queue.add(build.output.len(), Seen::Build(build, self.now()));
     }
 
     /// Records something else that happened. Does not wait.
     pub fn event(&self, notice: Notice) {
-        self.queue(notice.text.len(), || Seen::Notice(notice));
+        self.0.queue.add(notice.text.len(), Seen::Notice(notice, self.now()));
     }
 
     /// Shows the state of the extension. Does not wait.
     pub fn status(&self, status: Status) {
-        self.queue(0, || Seen::Status(status));
+        self.0.queue.add(0, Seen::Status(status));
     }
 
     /// Calls `recorder` with each delivery that ends from now on, in the thread of the store. There is one recorder.
     pub fn record(&self, recorder: Recorder) {
-        self.queue(0, || Seen::Record(recorder));
+        self.0.queue.look();
+        self.0.queue.press(Seen::Record(recorder));
     }
 
     /// The capture of a delivery; `None` if it is not there any more, or its body was too large to keep.
@@ -161,22 +178,13 @@ impl Store {
     /// Waits until everything that was seen before is recorded.
     pub fn settle(&self) {
         let (send, settled) = sync_channel(1);
-        if self.0.queue.send(Seen::Settled(send)).is_ok() {
+        if self.0.queue.press(Seen::Settled(send)) {
             let _ = settled.recv();
         }
     }
 
-    fn queue(&self, bytes: usize, seen: impl FnOnce() -> Seen) {
-        let Shared { queue, waiting, missed, .. } = &*self.0;
-        if waiting.fetch_add(bytes, Ordering::Relaxed) > QUEUE_BYTES {
-            waiting.fetch_sub(bytes, Ordering::Relaxed);
-            missed.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(seen()) {
-            waiting.fetch_sub(bytes, Ordering::Relaxed);
-            missed.fetch_add(1, Ordering::Relaxed);
-        }
+    fn now(&self) -> u64 {
+        milliseconds(self.0.clock.now())
     }
 
     pub(crate) fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -185,8 +193,10 @@ impl Store {
 
     /// The list after a change that comes after `changed`, or after `timeout`.
     pub(crate) fn wait(&self, changed: u64, timeout: Duration) -> MutexGuard<'_, Ring> {
+        self.0.queue.look();
         let waited =
             self.0.changed.wait_timeout_while(self.ring(), timeout, |ring| ring.changed() <= changed);
+        self.0.queue.looked();
         waited.map_or_else(|poisoned| poisoned.into_inner().0, |(ring, _)| ring)
     }
 
@@ -203,6 +213,13 @@ impl Store {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // The thread sees that there is no store any more.
+        self.queue.wake();
     }
 }
 

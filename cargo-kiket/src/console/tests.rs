@@ -1,16 +1,24 @@
 //! The store, the list, and the explanations.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, SystemTime},
+};
 
-use kiket_runtime::{Clock, Headers};
+use base64ct::{Base64, Encoding as _};
+use kiket_runtime::{Clock, Headers, Secret};
 use kiket_testing::{__private::Keyring, delivery};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     control::Handler,
     record::Record,
     ring::{BYTES, DELIVERIES, Ring},
-    seen::{Arrival, DeliveryId, End, Origin, ResponseSeen},
+    seen::{Arrival, DeliveryId, End, Level, Notice, Origin, ResponseSeen},
     signature::Signature,
     store::{Secrets, Store},
     why::{again, deduplication, why},
@@ -245,4 +253,93 @@ fn lines_and_calls_find_their_delivery() {
     let ring = store.ring();
     let record = ring.find(id).unwrap();
     assert_eq!((record.lines.len(), record.handler.as_deref()), (1, Some("crm::on")));
+}
+
+#[test]
+fn what_no_page_looks_at_is_not_even_read() {
+    let store = store();
+    let read = Arc::new(AtomicU64::new(0));
+    let pass = |id: u64| {
+        let (counted, body) = (Arc::clone(&read), format!(r#"{{"id":"evt_{id}"}}"#));
+        let id = store.arrived_as(body.len(), move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            arrival("/v/v1/webhooks/a.b", &body)
+        });
+        store.responded(id, response(200, "{}", &[]));
+    };
+    store.event(Notice { level: Level::Error, text: "the first".to_owned() });
+    (1..=DELIVERIES as u64 + 700).for_each(pass);
+    assert_eq!(read.load(Ordering::SeqCst), 0);
+    store.settle();
+    // Only those that are kept, and what is no delivery.
+    assert_eq!(read.load(Ordering::SeqCst), DELIVERIES as u64);
+    let ring = store.ring();
+    assert_eq!((ring.size().0, ring.oldest(), ring.missed), (DELIVERIES, Some(DeliveryId(701)), 0));
+    assert!(ring.all().all(|record| record.response.is_some()));
+    assert!(ring.notices_since(0).any(|notice| notice.text == "the first"));
+    drop(ring);
+    // What waits is bounded, whatever is delivered meanwhile.
+    (0..20_000).for_each(pass);
+    store.settle();
+    let kept = store.ring().size().0;
+    assert_eq!((kept, store.ring().all().all(|record| record.id.0 > 701)), (DELIVERIES, true));
+}
+
+#[test]
+fn a_page_that_looks_gets_what_comes() {
+    let store = store();
+    let looking = thread::spawn({
+        let store = store.clone();
+        move || {
+            let mut known = 0;
+            while store.ring().find(DeliveryId(3)).is_none() {
+                known = store.wait(known, Duration::from_secs(60)).changed();
+            }
+        }
+    });
+    for id in 1..=3 {
+        store.arrived(arrival("/v/v1/webhooks/a.b", &format!(r#"{{"id":"evt_{id}"}}"#)));
+    }
+    looking.join().unwrap();
+}
+
+/// The frozen cases: each one that is refused names its cause, but for those of which nothing is known.
+#[test]
+fn each_refused_vector_names_its_cause() {
+    let vectors: Value = serde_json::from_str(include_str!("../../../tests/signature-vectors.json")).unwrap();
+    let (mut accepted, mut refused) = (0, 0);
+    for case in vectors["cases"].as_array().unwrap() {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let secrets: Vec<Secret> =
+            case["secrets"].as_array().unwrap().iter().map(|secret| text(secret).into()).collect();
+        let id = text(&case["id"]);
+        if ["no-secrets", "blank-secret"].contains(&&*id) {
+            continue; // no program starts with these
+        }
+        let store = Store::new(Secrets { webhook: secrets, ..Secrets::default() }, Clock::system());
+        let mut arrival = arrival("/v/v1/webhooks/a.b", "");
+        arrival.body = Base64::decode_vec(&text(&case["body_b64"])).unwrap().into();
+        arrival.at = SystemTime::UNIX_EPOCH + Duration::from_secs(case["now"].as_u64().unwrap());
+        let pairs: Vec<(String, String)> = serde_json::from_value(case["headers"].clone()).unwrap();
+        arrival.headers = pairs.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let delivery = store.arrived(arrival);
+        let is_accepted = case["expect"] == "accept";
+        store.responded(delivery, response(if is_accepted { 200 } else { 401 }, "{}", &[]));
+        store.settle();
+        let signature = || store.ring().find(delivery).unwrap().signature.clone();
+        let mut known = 0;
+        while signature() == Signature::Examined {
+            known = store.wait(known, Duration::from_secs(60)).changed();
+        }
+        match signature() {
+            Signature::Accepted { .. } if is_accepted => accepted += 1,
+            Signature::Refused { verdict } if !is_accepted => {
+                refused += 1;
+                let has_cause = !["wrong-secret", "retired-secret", "body-tampered"].contains(&&*id);
+                assert_eq!(!verdict.causes.is_empty(), has_cause, "{id}: {verdict:?}");
+            }
+            other => panic!("{id}: {other:?}"),
+        }
+    }
+    assert_eq!((accepted, refused), (18, 49));
 }

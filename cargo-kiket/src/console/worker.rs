@@ -1,12 +1,13 @@
 //! The thread that records what was seen, without secrets.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, Weak,
-        atomic::Ordering,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use kiket_testing::{__private::Keyring, Call};
@@ -15,7 +16,8 @@ use super::{
     body::{Body, EXCERPT, whole},
     capture::capture,
     line::Line,
-    record::{CallMade, Record, microseconds, milliseconds, short},
+    record::{CallMade, Record, microseconds, short},
+    ring::DELIVERIES,
     seen::{Arrival, Build, DeliveryId, End, Level, Notice, ResponseSeen},
     signature::{Judge, Signature, Signed},
     store::{Recorder, Secrets, Seen, Shared, Store},
@@ -25,6 +27,44 @@ use crate::background;
 /// How many refused signatures may wait to be examined, and how many bytes of bodies may run, to be examined later.
 const EXAMINED: usize = 8;
 const RUNNING_BYTES: usize = 32 << 20;
+
+/// What was taken out of the queue and is not recorded: the oldest first.
+#[derive(Default)]
+struct Behind {
+    things: VecDeque<(usize, Seen)>,
+    deliveries: usize,
+    /// How many of the things must be recorded now, with all before them.
+    pressing: usize,
+}
+
+/// How many things are kept until a page looks.
+const MOST_BEHIND: usize = 16 << 10;
+
+impl Behind {
+    fn add(&mut self, bytes: usize, seen: Seen) {
+        self.count(&seen, |count| *count += 1);
+        self.things.push_back((bytes, seen));
+    }
+
+    fn next(&mut self) -> Option<(usize, Seen)> {
+        let (bytes, seen) = self.things.pop_front()?;
+        self.count(&seen, |count| *count -= 1);
+        Some((bytes, seen))
+    }
+
+    fn count(&mut self, seen: &Seen, change: impl FnOnce(&mut usize)) {
+        match seen {
+            Seen::Arrived(..) => change(&mut self.deliveries),
+            Seen::Settled(_) | Seen::Record(_) | Seen::Examined(..) => change(&mut self.pressing),
+            _ => {}
+        }
+    }
+
+    /// Whether the oldest would not be kept, were they recorded.
+    fn is_too_much(&self) -> bool {
+        self.deliveries > DELIVERIES || self.things.len() > MOST_BEHIND
+    }
+}
 
 /// The thread behind the queue.
 pub(super) struct Worker {
@@ -38,6 +78,9 @@ pub(super) struct Worker {
     shared: Weak<Shared>,
 }
 
+/// How long the thread rests after its work, while a page looks: this much shows together.
+const SHORTEST_REST: Duration = Duration::from_millis(10);
+const LONGEST_REST: Duration = Duration::from_millis(80);
 /// How many deliveries may run at once to be shown with their calls.
 const RUNNING: usize = 1024;
 
@@ -57,40 +100,70 @@ impl Worker {
         Self { keyring, judge, running: Vec::new(), running_bytes: 0, examine, recorder: None, shared }
     }
 
-    pub(super) fn run(mut self, seen: &Receiver<Seen>) {
-        while let Ok(seen) = seen.recv() {
+    /// Records what is seen until the store is gone.
+    pub(super) fn run(mut self, seen: &Receiver<(usize, Seen)>) {
+        let mut behind = Behind::default();
+        if let Some(shared) = self.shared.upgrade() {
+            shared.queue.is_taken_here();
+        }
+        loop {
             let Some(shared) = self.shared.upgrade() else { return };
             let store = Store(shared);
-            let missed = store.0.missed.load(Ordering::Relaxed);
-            if store.ring().missed != missed {
+            let queue = &store.0.queue;
+            queue.is_awake();
+            let began = Instant::now();
+            for (bytes, seen) in seen.try_iter() {
+                queue.took();
+                behind.add(bytes, seen);
+            }
+            while behind.is_too_much()
+                && let Some((bytes, seen)) = behind.next()
+            {
+                self.forget(seen, &store);
+                queue.recorded(bytes);
+            }
+            let mut has_worked = false;
+            while (queue.is_looked_at() || queue.is_heavy() || behind.pressing > 0)
+                && let Some((bytes, seen)) = behind.next()
+            {
+                has_worked = true;
+                self.take(seen, &store);
+                queue.recorded(bytes);
+            }
+            let missed = queue.missed();
+            if has_worked && store.ring().missed != missed {
                 store.change(|ring| ring.missed = missed);
             }
-            self.take(seen, &store);
+            if has_worked {
+                // A page that looks at a busy extension takes it a part of a processor at most.
+                drop(store);
+                thread::park_timeout((began.elapsed() * 4).clamp(SHORTEST_REST, LONGEST_REST));
+            } else if queue.may_sleep() {
+                drop(store);
+                thread::park();
+            }
+        }
+    }
+
+    /// Keeps count of something that is too old to be kept. What is no delivery is recorded all the same.
+    fn forget(&mut self, seen: Seen, store: &Store) {
+        match seen {
+            Seen::Arrived(id, _) => self.begins(id, 0, None),
+            Seen::Responded(id, _) => drop(self.ends(id)),
+            Seen::Call(..) | Seen::Line(..) => {}
+            other => self.take(other, store),
         }
     }
 
     fn take(&mut self, seen: Seen, store: &Store) {
-        let now = milliseconds(store.clock().now());
-        let bytes = match &seen {
-            Seen::Arrived(_, arrival) => arrival.body.len(),
-            Seen::Responded(_, response) => match &response.end {
-                End::Response { body, .. } => body.len(),
-                End::Nothing { .. } => 0,
-            },
-            Seen::Call(call, _) => call.body().len() + call.response_body().map_or(0, <[u8]>::len),
-            Seen::Line(text) => text.len(),
-            Seen::Build(build) => build.output.len(),
-            Seen::Notice(notice) => notice.text.len(),
-            _ => 0,
-        };
         match seen {
-            Seen::Arrived(id, arrival) => self.arrived(id, *arrival, store),
-            Seen::Responded(id, response) => self.responded(id, *response, store),
+            Seen::Arrived(id, read) => self.arrived(id, read(), store),
+            Seen::Responded(id, read) => self.responded(id, read(), store),
             Seen::Examined(id, signature) => {
                 store.change(|ring| ring.change(id, |record| record.signature = *signature));
             }
             Seen::Call(call, at) => self.called(&call, at, store),
-            Seen::Line(text) => {
+            Seen::Line(text, at) => {
                 let line = Line::read(&text, &self.keyring);
                 store.change(|ring| {
                     let left = ring.give(line);
@@ -99,11 +172,11 @@ impl Worker {
                             line.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
                         let is_error = line.level.as_deref() == Some("error");
                         let level = if is_error { Level::Error } else { Level::Warning };
-                        ring.note(now, level, line.text, more.join("\n"));
+                        ring.note(at, level, line.text, more.join("\n"));
                     }
                 });
             }
-            Seen::Build(Build { ok, took, output }) => {
+            Seen::Build(Build { ok, took, output }, at) => {
                 let took = took.as_secs_f64();
                 let (level, text) = if ok {
                     (Level::Info, format!("built in {took:.1} s, and started"))
@@ -111,11 +184,11 @@ impl Worker {
                     (Level::Error, format!("the build failed after {took:.1} s"))
                 };
                 let output = short_output(&self.keyring.redact(&output));
-                store.change(|ring| ring.note(now, level, text, output));
+                store.change(|ring| ring.note(at, level, text, output));
             }
-            Seen::Notice(Notice { level, text }) => {
+            Seen::Notice(Notice { level, text }, at) => {
                 let text = short(&text, &self.keyring);
-                store.change(|ring| ring.note(now, level, text, String::new()));
+                store.change(|ring| ring.note(at, level, text, String::new()));
             }
             Seen::Status(status) => store.change(|ring| ring.set_status(status)),
             Seen::Record(recorder) => self.recorder = Some(recorder),
@@ -123,7 +196,6 @@ impl Worker {
                 let _ = settled.send(());
             }
         }
-        store.0.waiting.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     fn arrived(&mut self, id: DeliveryId, arrival: Arrival, store: &Store) {
@@ -137,23 +209,27 @@ impl Worker {
             None if self.running_bytes + signed.body.len() <= RUNNING_BYTES => kept = Some(signed),
             None => record.signature = Signature::Unexamined { why: TOO_MUCH },
         }
-        self.running_bytes += kept.as_ref().map_or(0, |signed| signed.body.len());
-        if self.running.len() == RUNNING {
-            self.ended(0);
-        }
-        self.running.push((id, record.at, kept));
+        self.begins(id, record.at, kept);
         store.change(|ring| ring.push(record));
     }
 
-    fn ended(&mut self, place: usize) -> Option<Signed> {
+    fn begins(&mut self, id: DeliveryId, at: u64, signed: Option<Signed>) {
+        if let Some((oldest, ..)) = self.running.first().filter(|_| self.running.len() == RUNNING) {
+            drop(self.ends(*oldest));
+        }
+        self.running_bytes += signed.as_ref().map_or(0, |signed| signed.body.len());
+        self.running.push((id, at, signed));
+    }
+
+    fn ends(&mut self, id: DeliveryId) -> Option<Signed> {
+        let place = self.running.iter().position(|(running, ..)| *running == id)?;
         let (_, _, signed) = self.running.remove(place);
         self.running_bytes -= signed.as_ref().map_or(0, |signed| signed.body.len());
         signed
     }
 
     fn responded(&mut self, id: DeliveryId, response: ResponseSeen, store: &Store) {
-        let place = self.running.iter().position(|(running, ..)| *running == id);
-        let signed = place.and_then(|place| self.ended(place));
+        let signed = self.ends(id);
         let is_refused = matches!(response.end, End::Response { status: 401, .. });
         let headers_there = |signed: &Signed| signed.headers.get("x-kiket-signature").is_some();
         let signature = match signed {
@@ -180,10 +256,6 @@ impl Worker {
     }
 
     fn called(&mut self, call: &Call, at: u64, store: &Store) {
-        let last = call.segments().last().map_or("", String::as_str);
-        if ["telemetry", "jwks.json"].contains(&last) {
-            return;
-        }
         let captured = self.keyring.call(call);
         let took = call.took().map(microseconds);
         let (request, response) = (
@@ -249,6 +321,6 @@ fn examine_all(jobs: &Receiver<(DeliveryId, Signed)>, judge: &Judge, shared: &We
         drop(signed);
         let Some(shared) = shared.upgrade() else { return };
         // The store may be busy, but what was examined is not lost.
-        let _ = shared.queue.send(Seen::Examined(id, signature));
+        shared.queue.press(Seen::Examined(id, signature));
     }
 }

@@ -141,6 +141,10 @@ impl crate::console::Control for Control {
         self.inbox.look()
     }
 
+    fn move_on(&self, row: Option<i64>) -> Result<u64, String> {
+        self.inbox.move_on(row).map_err(|error| error.what)
+    }
+
     fn save(&self, name: &str, capture: &Capture) -> Result<PathBuf, String> {
         let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let file = self.folder.join(CAPTURES).join(format!("{}.json", name.trim_end_matches(".json")));

@@ -4,10 +4,11 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError, mpsc::SyncSender},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
+use kiket_runtime::Headers;
 
 use super::{
     delivered::{Delivered, status_of},
@@ -136,11 +137,8 @@ impl Observe for Observer {
             None => (if is_outside { Origin::Outside } else { Origin::Machine }, None),
         };
         let id = self.store.as_ref().filter(|_| method == "POST").map(|store| {
-            let names =
-                fields(&head).filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
-            let (headers, body) = (names.collect(), body.clone());
-            let (method, target) = (method.clone().into_owned(), target.clone());
-            store.arrived(Arrival { at, method, target, headers, body, from: origin })
+            let (head, body) = (head.clone(), body.clone());
+            store.arrived_as(body.len(), move || arrival(at, &head, body, origin))
         });
         if let (Some(id), Some(waits)) = (id, waits) {
             let _ = waits.try_send(id);
@@ -153,21 +151,31 @@ impl Observe for Observer {
 
     fn ended(&self, Delivery { id, target, body, is_outside }: Delivery, took: Duration, end: Ended) {
         if let (Some(store), Some(id)) = (&self.store, id) {
-            store.responded(id, ResponseSeen { took, end: shown(&end) });
+            let (bytes, end) = (end.body().len(), end.clone());
+            store.responded_as(id, bytes, move || ResponseSeen { took, end: shown(&end) });
         }
         // The terminal may be slow, and loses the line then.
         let _ = self.events.try_send(Event::Delivered(Delivered { target, body, is_outside, took, end }));
     }
 }
 
+/// A delivery as the console takes it.
+fn arrival(at: SystemTime, head: &[u8], body: Bytes, from: Origin) -> Arrival {
+    let (method, target, _) = request_line(head).unwrap_or_default();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    Arrival { at, method: text(method), target: text(target), headers: headers(head), body, from }
+}
+
+fn headers(head: &[u8]) -> Headers {
+    fields(head).filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value))).collect()
+}
+
 /// The end of a delivery as the console takes it.
 fn shown(end: &Ended) -> End {
     match end {
         Ended::Response { head, body, by_proxy } => {
-            let names =
-                fields(head).filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
             let status = status_of(head).unwrap_or_default();
-            End::Response { status, headers: names.collect(), body: body.clone(), by_proxy: *by_proxy }
+            End::Response { status, headers: headers(head), body: body.clone(), by_proxy: *by_proxy }
         }
         Ended::Nothing { why, sender_left } => {
             End::Nothing { why: (*why).to_owned(), sender_left: *sender_left }

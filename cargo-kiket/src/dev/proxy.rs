@@ -46,10 +46,20 @@ pub(super) struct Arrived {
 }
 
 /// How a delivery ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Ended {
     Response { head: Bytes, body: Bytes, by_proxy: bool },
     Nothing { why: &'static str, sender_left: bool },
+}
+
+impl Ended {
+    /// The body of the response, as much of it as is shown.
+    pub(super) fn body(&self) -> &[u8] {
+        match self {
+            Self::Response { body, .. } => body,
+            Self::Nothing { .. } => &[],
+        }
+    }
 }
 
 /// Gets what the proxy saw. It must not block.

@@ -6,10 +6,10 @@ use std::{
         mpsc::{Sender, channel},
     },
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use kiket_runtime::inbox::{InboxCount, InboxFilter};
+use kiket_runtime::inbox::{InboxCount, InboxFilter, Redrive, RowId, RowState};
 
 use super::{failed, place::Place};
 use crate::{
@@ -32,8 +32,10 @@ struct Last {
 const FRESH: Duration = Duration::from_secs(1);
 /// How long one waits for it.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How many rows are seen.
-const ROWS: usize = 500;
+/// How many rows of a state are seen.
+const ROWS: usize = 200;
+/// How many rows are moved on at once, and over how long their attempts are spread.
+const MOVED: (usize, Duration) = (100, Duration::from_secs(10));
 
 impl Glances {
     /// What is in the inbox of the configuration in the working folder; `None` where there is none, and where it does not
@@ -50,6 +52,14 @@ impl Glances {
             last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         }
         last.seen.clone()
+    }
+
+    /// Moves rows on: a dead one waits again, one that waits is due now; without a number all dead ones are meant. The next
+    /// look sees it.
+    pub(crate) fn move_on(&self, row: Option<i64>) -> Result<u64> {
+        let moved = move_on(row);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).at = None;
+        moved
     }
 
     fn take(&self, done: &Sender<()>) {
@@ -69,20 +79,45 @@ fn look() -> Result<Inbox> {
                 None => seen.states.push(InboxState { state: state.as_str().to_owned(), rows, oldest }),
             }
         }
-        let last = InboxFilter { space: space.to_owned(), limit: ROWS, ..InboxFilter::default() };
-        let now = SystemTime::now();
-        let rows = inbox.list(&last).await.map_err(failed)?.into_iter().map(|row| {
-            // The key ends with that of the delivery (wire contract, delivery-key).
-            let id = row.key.as_str().rsplit_once(":id:").map(|(_, id)| id.to_owned());
-            InboxRow {
-                delivery_id: id.unwrap_or_default(),
-                state: row.state.as_str().to_owned(),
-                age: now.duration_since(row.accepted_at).unwrap_or_default(),
-                error: row.error,
-            }
-        });
-        seen.rows = rows.collect();
+        seen.states.sort_by_key(|known| known.state.parse::<RowState>().ok());
+        // Those that ended well may be many, and come last.
+        for state in [RowState::Dead, RowState::Running, RowState::Waiting, RowState::Behind, RowState::Done]
+        {
+            let (space, state) = (space.to_owned(), Some(state));
+            let filter = InboxFilter { space, state, limit: ROWS, ..InboxFilter::default() };
+            seen.rows.extend(inbox.list(&filter).await.map_err(failed)?.into_iter().map(|row| {
+                // The key ends with that of the delivery (wire contract, delivery-key).
+                let id = row.key.as_str().rsplit_once(":id:").map(|(_, id)| id.to_owned());
+                InboxRow {
+                    id: row.id.0,
+                    event: row.handler.event,
+                    delivery_id: id.unwrap_or_default(),
+                    state: row.state.as_str().to_owned(),
+                    accepted: row.accepted_at,
+                    attempts: row.attempts,
+                    due: (row.state == RowState::Waiting).then_some(row.at),
+                    error: row.error,
+                }
+            }));
+        }
         Ok(Exit::Done)
     })?;
     Ok(seen)
+}
+
+fn move_on(row: Option<i64>) -> Result<u64> {
+    let mut moved = 0;
+    Place::default().open()?.run(async |inbox, space| {
+        let (limit, spread) = MOVED;
+        let filter =
+            InboxFilter { space: space.to_owned(), id: row.map(RowId), limit, ..InboxFilter::default() };
+        let spread = if row.is_some() { Duration::ZERO } else { spread };
+        let redrive = Redrive { filter, spread };
+        moved = inbox.redrive(&redrive, None).await.map_err(failed)?;
+        if row.is_some() && moved == 0 {
+            moved = inbox.hurry(&redrive.filter, None).await.map_err(failed)?;
+        }
+        Ok(Exit::Done)
+    })?;
+    Ok(moved)
 }

@@ -24,14 +24,24 @@ use crate::{
 /// Browsers need memory and processors: one at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
+/// Runs a test with a browser, if there is one.
+pub(crate) fn with_a_browser(test: impl FnOnce(&Browser)) {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(browser) = Browser::start() {
+        test(&browser);
+    }
+}
+
 /// Runs a test in a browser that shows the console.
 fn in_a_browser(test: impl FnOnce(&Browser, &mut World)) {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let Some(browser) = Browser::start() else { return };
+    with_a_browser(|browser| in_a_world(browser, test));
+}
+
+fn in_a_world(browser: &Browser, test: impl FnOnce(&Browser, &mut World)) {
     let mut world = World::new();
     browser.open(&world.console().url());
     browser.wait("document.querySelector('#state').textContent === 'Running'");
-    test(&browser, &mut world);
+    test(browser, &mut world);
 }
 
 fn rows(browser: &Browser) -> Vec<String> {

@@ -4,5 +4,9 @@ mod attacks;
 mod bounds;
 mod browser;
 mod leaks;
+mod live;
+#[path = "../dev/running.rs"]
+#[allow(dead_code)] // the tests of `dev` need more of it
+mod running;
 mod webdriver;
 mod world;

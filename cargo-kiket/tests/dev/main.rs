@@ -15,7 +15,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -255,6 +255,56 @@ fn a_signal_drains_the_extension_and_ends_dev() {
         dev.said("ended", |line| line["status"] == 0);
         let pid = dev.said("started", |_| true)["pid"].as_u64().unwrap();
         assert!(!fs::exists(format!("/proc/{pid}")).unwrap_or(false), "process {pid} is left");
+    }
+}
+
+#[test]
+fn a_second_interrupt_ends_what_still_runs() {
+    let mut dev = Project::new().serve(&[]);
+    let request = dev.signed("issue.created", &json!({ "id": "slow", "wait": 3_600_000 }), &[]);
+    let mut connection = Connection::open(dev.address).unwrap();
+    let slow = thread::spawn(move || connection.ask(&request));
+    dev.said("log", |line| line["line"] == "waits");
+    dev.signal("INT");
+    dev.said("ending", |_| true);
+    // A person presses it again after a moment.
+    let begun = Instant::now();
+    while !dev.lines.text().contains("processes are killed") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", dev.lines.text());
+        dev.signal("INT");
+        thread::sleep(Duration::from_millis(50));
+    }
+    dev.end();
+    assert_ne!(slow.join().unwrap().map_or(0, |(status, _)| status), 200);
+    let pid = dev.said("started", |_| true)["pid"].as_u64().unwrap();
+    assert!(!fs::exists(format!("/proc/{pid}")).unwrap_or(false), "process {pid} is left");
+}
+
+#[test]
+fn the_console_opens_in_the_browser() {
+    let mut project = Project::new();
+    let browser = project.browser();
+    project.set("BROWSER", &browser);
+    let dev = project.serve(&["--open"]);
+    let console = dev.said("listening", |_| true)["console"].as_str().unwrap().to_owned();
+    assert_eq!(dev.project.opened(), console);
+    // One that does not start is said, and `dev` goes on.
+    let mut project = Project::new();
+    project.set("BROWSER", "/nowhere/browser");
+    let dev = project.serve(&["--open"]);
+    dev.said("note", |line| {
+        line["text"].as_str().is_some_and(|text| text.contains("no browser can be opened"))
+    });
+    assert_eq!(dev.deliver("issue.created", &body("a")).0, 200);
+}
+
+#[test]
+fn what_is_named_is_watched_too() {
+    let dev = Project::new().serve(&["--watch", "texts", "--watch", "one.txt"]);
+    for (file, process) in [("texts/deep/a.txt", 2), ("one.txt", 3)] {
+        dev.project.write(file, "new");
+        dev.said("ready", |line| line["process"] == process);
+        dev.said("changed", |line| line["files"].as_array().unwrap().contains(&json!(file)));
     }
 }
 

@@ -61,19 +61,44 @@ impl Project {
         #[cfg(unix)]
         fs::set_permissions(&cargo, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         project.cargo = Some(cargo);
-        let program = Path::new(TOOL).with_file_name("examples").join("developed");
-        assert!(
-            program.exists(),
-            "`cargo test` builds it; `--test dev` alone needs `cargo build --example developed` before"
-        );
-        project.set("DEVELOPED", program.to_str().unwrap());
+        project.builds("developed");
         project.set("KIKET_WEBHOOK_SECRET", SECRET);
         project
+    }
+
+    /// Builds this example of the workspace.
+    pub(crate) fn builds(&mut self, example: &str) {
+        let program = Path::new(TOOL).with_file_name("examples").join(example);
+        assert!(
+            program.exists(),
+            "`cargo test` builds it; `--test dev` alone needs `cargo build --example {example}` before"
+        );
+        self.set("DEVELOPED", program.to_str().unwrap());
     }
 
     /// A folder in which the real cargo builds.
     pub(crate) fn real() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), cargo: None, variables: Vec::new() }
+    }
+
+    /// A program in place of a browser, which notes what it opens.
+    pub(crate) fn browser(&self) -> String {
+        self.write("browser.sh", "#!/bin/sh\necho \"$1\" > opened.new && mv opened.new opened\n");
+        let browser = self.path("browser.sh");
+        #[cfg(unix)]
+        fs::set_permissions(&browser, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        browser.to_str().unwrap().to_owned()
+    }
+
+    /// Waits until it opened something.
+    #[track_caller]
+    pub(crate) fn opened(&self) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.path("opened").exists() {
+            assert!(Instant::now() < deadline, "no page is opened");
+            thread::sleep(Duration::from_millis(5));
+        }
+        fs::read_to_string(self.path("opened")).unwrap().trim().to_owned()
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {
@@ -111,7 +136,9 @@ impl Project {
     /// Runs `dev` on free ports, with JSON lines.
     #[track_caller]
     pub(crate) fn run(self, arguments: &[&str]) -> Running {
-        let arguments = [&["--json", "--port", "0", "--console-port", "0"], arguments].concat();
+        let has_port = arguments.contains(&"--console-port");
+        let console: &[_] = if has_port { &[] } else { &["--console-port", "0"] };
+        let arguments = [&["--json", "--port", "0"], console, arguments].concat();
         let mut tool = self.command(&arguments);
         let mut child =
             tool.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -177,6 +204,15 @@ impl Running {
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("sh").args(["-c", &format!("kill -s {name} {}", self.child.id())]).status();
         assert!(status.unwrap().success());
+    }
+
+    /// Ends it, and runs it again in the same folder.
+    #[allow(dead_code)] // the tests of the page need it
+    #[track_caller]
+    pub(crate) fn again(mut self, arguments: &[&str]) -> Self {
+        self.signal("TERM");
+        self.end();
+        std::mem::replace(&mut self.project, Project::real()).serve(arguments)
     }
 
     /// Waits until it ended by itself.

@@ -98,11 +98,8 @@ fn keys_replay_open_and_quit_and_the_terminal_is_restored() {
     let mut terminal = Terminal::open();
     assert!(terminal.is_usual());
     let mut project = Project::new();
-    // In place of a browser.
-    project.write("browser.sh", "#!/bin/sh\necho \"$1\" > opened.new && mv opened.new opened\n");
-    let browser = project.path("browser.sh");
-    std::fs::set_permissions(&browser, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    project.set("BROWSER", browser.to_str().unwrap());
+    let browser = project.browser();
+    project.set("BROWSER", &browser);
     let mut dev = run(&terminal, &project, &["--port", "0", "--console-port", "0"]);
     let address = address(&terminal.shows("process 1 serves", 1));
     assert!(!terminal.is_usual());
@@ -117,12 +114,9 @@ fn keys_replay_open_and_quit_and_the_terminal_is_restored() {
     let all = terminal.shows("2 deliveries", 1);
     assert!(all.contains("r replay") && all.contains("o console") && !all.contains(SECRET), "{all}");
     terminal.press(b'o');
-    let (deadline, opened) = (Instant::now() + PATIENCE, project.path("opened"));
-    while !opened.exists() {
-        assert!(Instant::now() < deadline, "no page is opened");
-        thread::sleep(std::time::Duration::from_millis(5));
-    }
-    assert!(std::fs::read_to_string(opened).unwrap().starts_with("http://127.0.0.1:"));
+    assert!(project.opened().starts_with("http://127.0.0.1:"));
+    terminal.press(b'b');
+    terminal.shows("the program is the same as before", 1);
     terminal.press(b'q');
     assert_eq!(dev.wait().unwrap().code(), Some(0));
     assert!(terminal.is_usual());

@@ -37,6 +37,8 @@ use crate::{
 const LOCKED: Duration = Duration::from_secs(5);
 /// How long after the first signal another one counts: supervisors signal a process, and then its group.
 const APART: Duration = Duration::from_secs(2);
+/// The same for Ctrl-C, which a person presses a second time.
+const PRESSED_APART: Duration = Duration::from_millis(250);
 
 /// What does not change while `dev` runs.
 pub(super) struct Setup {
@@ -304,7 +306,7 @@ impl Supervisor {
 
     fn end(&mut self, why: &str) {
         if let Some(since) = self.ends_since {
-            if since.elapsed() >= APART {
+            if since.elapsed() >= if why == "SIGINT" { PRESSED_APART } else { APART } {
                 self.note(Tone::Bad, &format!("{why} again: processes are killed"));
                 self.leaving.iter().for_each(Process::kill);
             }
