@@ -135,6 +135,17 @@ impl Program {
     /// When it does not start.
     #[track_caller]
     pub fn start(self) -> Running {
+        self.try_start()
+            .unwrap_or_else(|ended| panic!("it does not listen\n{}{}", ended.stdout, ended.stderr))
+    }
+
+    /// The same; the error is how it ended without listening.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    #[track_caller]
+    pub fn try_start(self) -> Result<Running, Ended> {
         let process = self.spawn();
         let listening = |line: &str| {
             let line =
@@ -142,8 +153,8 @@ impl Program {
             line["addresses"].as_str()?.strip_prefix("http://")?.parse().ok()
         };
         match process.stdout.find(listening) {
-            Some(address) => Running { process, address },
-            None => panic!("it does not listen\n{}{}", process.stdout.text(), process.stderr.text()),
+            Some(address) => Ok(Running { process, address }),
+            None => Err(process.end()),
         }
     }
 

@@ -96,7 +96,7 @@ impl Deploys<'_> {
     /// From one build to the other.
     #[track_caller]
     fn roll(&mut self, fleet: &mut Fleet<'_>, old: usize, log: &mut String) {
-        let (engine, new) = (self.engine, 1 - old);
+        let (engine, places, new) = (self.engine, self.places, 1 - old);
         self.send(BEFORE, Duration::ZERO, |_| OWN[old]);
         engine.pause(OWN[old], true); // so that these are left over
         self.send(WAITING, Duration::ZERO, |_| OWN[old]);
@@ -104,6 +104,7 @@ impl Deploys<'_> {
             |random: &mut fastrand::Rng| if random.u8(..5) == 0 { OWN[new] } else { "work.plain" };
         thread::scope(|scope| {
             let sending = scope.spawn(|| self.send(DURING, SPREAD, plain_or_new));
+            let _watched = places.watch();
             for place in 0..fleet.len() {
                 replace(engine, fleet, place, new, log);
             }

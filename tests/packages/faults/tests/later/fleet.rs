@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -15,7 +15,21 @@ use crate::{engine::Engine, micros};
 
 /// Where senders find processes.
 #[derive(Default)]
-pub(crate) struct Places(Mutex<Vec<Option<Place>>>);
+pub(crate) struct Places {
+    places: Mutex<Vec<Option<Place>>>,
+    is_abandoned: AtomicBool,
+}
+
+/// While it lives, a panic of its thread abandons the test: senders stop.
+pub(crate) struct Watched<'t>(&'t Places);
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.is_abandoned.store(true, Ordering::Relaxed);
+        }
+    }
+}
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
@@ -27,6 +41,14 @@ pub(crate) struct Place {
 }
 
 impl Places {
+    pub(crate) fn watch(&self) -> Watched<'_> {
+        Watched(self)
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.is_abandoned.load(Ordering::Relaxed)
+    }
+
     /// The process at a place, unless it is dead. No sender connects to its old port: another process may have it.
     pub(crate) fn at(&self, place: usize) -> Option<Place> {
         self.lock().get(place).copied().flatten()
@@ -40,7 +62,7 @@ impl Places {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Option<Place>>> {
-        self.0.lock().expect("no thread panics with the lock")
+        self.places.lock().expect("no thread panics with the lock")
     }
 }
 
@@ -94,15 +116,26 @@ impl<'t> Fleet<'t> {
 
     /// Starts a process. One that is there goes on, and gets no deliveries any more; it is returned.
     pub(crate) fn start(&mut self, engine: &Engine, place: usize, build: Build) -> Option<Running> {
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let running = Program::new(env!("CARGO_BIN_EXE_deferring"))
-            .env("KIKET_INBOX_URL", engine.url(place))
-            .env("KIKET_SDK_TELEMETRY_OPTOUT", "1")
-            .env("FAULTS_HANDLERS", build.handlers)
-            .env("FAULTS_TIMEOUT_MS", build.timeout.as_millis().to_string())
-            .env("FAULTS_EFFECTS", engine.steps())
-            .env("FAULTS_PROCESS", number.to_string())
-            .start();
+        let mut tries = 0;
+        let (number, running) = loop {
+            let number = STARTED.fetch_add(1, Ordering::Relaxed);
+            let program = Program::new(env!("CARGO_BIN_EXE_deferring"))
+                .env("KIKET_INBOX_URL", engine.url(place))
+                .env("KIKET_SDK_TELEMETRY_OPTOUT", "1")
+                .env("FAULTS_HANDLERS", build.handlers)
+                .env("FAULTS_TIMEOUT_MS", build.timeout.as_millis().to_string())
+                .env("FAULTS_EFFECTS", engine.steps())
+                .env("FAULTS_PROCESS", number.to_string());
+            match program.try_start() {
+                Ok(running) => break (number, running),
+                // Poison may end it before it listens: its workers have begun.
+                Err(ended) => {
+                    self.history.aborted += 1;
+                    tries += 1;
+                    assert!(ended.code.is_none() && tries < 10, "{}{}", ended.stdout, ended.stderr);
+                }
+            }
+        };
         self.places
             .set(place, Some(Place { address: running.address(), is_stopped: false, build: build.number }));
         self.running[place].replace((number, running)).map(|(_, running)| running)

@@ -62,6 +62,9 @@ impl<'t> Sender<'t> {
                     loop {
                         let position = next.fetch_add(1, Ordering::Relaxed);
                         let Some(work) = works.get(position) else { return };
+                        if self.places.is_abandoned() {
+                            return;
+                        }
                         let share = u32::try_from(position).expect("they are fewer");
                         let due = over * share / u32::try_from(works.len()).expect("they are fewer");
                         thread::sleep(due.saturating_sub(from.elapsed()));
@@ -80,6 +83,9 @@ impl<'t> Sender<'t> {
         for _ in 0..=usize::from(work.is_repeated) {
             let (until, mut attempt) = (Instant::now() + PATIENCE, 0);
             while !self.attempt(position, work, SILENCE * (1 + attempt.min(9)), &is_for) {
+                if self.places.is_abandoned() {
+                    return;
+                }
                 if Instant::now() > until {
                     return self.see(|seen| seen.wrong.push(format!("{} is not acknowledged", work.id)));
                 }

@@ -83,6 +83,7 @@ pub(crate) fn check(mut engine: Engine) {
     thread::scope(|scope| {
         let sending =
             scope.spawn(|| sender.send(&works, Duration::from_secs(size.seconds.into()), |_, _| true));
+        let _watched = places.watch();
         make_trouble(&size, &mut engine, &mut fleet, &mut random, || sending.is_finished());
     });
     let mut redriven = BTreeSet::new();
