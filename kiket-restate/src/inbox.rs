@@ -216,3 +216,85 @@ impl Inbox for RestateInbox {
         Box::pin(self.threads.run(self.ingress.clone().check()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead as _, BufReader, Read as _, Write as _},
+        net::TcpListener,
+        thread,
+    };
+
+    use super::*;
+    use crate::envelope::tests::work;
+
+    /// What an ingress gets that responds so, and what the inbox makes of that.
+    async fn accepted(work: &NewWork, response: &str) -> (String, Result<Acceptance, StoreError>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/at", listener.local_addr().unwrap());
+        let response = response.to_owned();
+        let ingress = thread::spawn(move || {
+            let mut stream = BufReader::new(listener.accept().unwrap().0);
+            let (mut request, mut length) = (String::new(), 0);
+            while !request.ends_with("\r\n\r\n") {
+                let from = request.len();
+                stream.read_line(&mut request).unwrap();
+                if let Some(value) = request[from..].to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            stream.get_mut().write_all(response.as_bytes()).unwrap();
+            request + &String::from_utf8_lossy(&body)
+        });
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let ingress_of = Ingress { client: Client::new(), url, api_key: Some("key_123".into()) };
+        let inbox = RestateInbox { ingress: ingress_of, threads: Arc::new(Threads::new(1).unwrap()) };
+        let accepted = inbox.accept(work, None).await;
+        (ingress.join().unwrap(), accepted)
+    }
+
+    fn response(status: &str, body: &str) -> String {
+        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+    }
+
+    #[tokio::test]
+    async fn a_delivery_is_sent_with_its_key_and_its_lane() {
+        let said = response("202 Accepted", r#"{"invocationId":"inv_1","status":"Accepted"}"#);
+        let (request, result) = accepted(&work(Some("a/b")), &said).await;
+        assert_eq!(result.unwrap(), Acceptance::Accepted(RowId(0)));
+        let path = "/at/kiket.com.example.crm.issue.created.v1.lanes/%3Da%2Fb/run/send?delay=1500ms";
+        assert!(request.starts_with(&format!("POST {path} HTTP/1.1\r\n")), "{request}");
+        for header in ["idempotency-key: com.example.crm/id:1\r\n", "authorization: Bearer key_123\r\n"] {
+            assert!(request.contains(header), "{request}");
+        }
+        let now = NewWork { delay: Duration::ZERO, ..work(None) };
+        let said = response("200 OK", r#"{"invocationId":"inv_1","status":"PreviouslyAccepted"}"#);
+        let (request, result) = accepted(&now, &said).await;
+        assert!(
+            request.starts_with("POST /at/kiket.com.example.crm.issue.created.v1/run/send HTTP"),
+            "{request}"
+        );
+        assert_eq!(result.unwrap(), Acceptance::Known(RowState::Waiting));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_accepted_is_an_error() {
+        let said = [
+            (response("404 Not Found", "{}"), "restate deployments register"),
+            (response("401 Unauthorized", ""), "check the API key"),
+            (response("500 Internal Server Error", "{}"), ""),
+            (response("429 Too Many Requests", "{}"), ""),
+            (response("200 OK", "<html>"), ""),
+            (response("200 OK", r#"{"status":"Whatever"}"#), ""),
+            (response("202 Accepted", &"x".repeat(LONGEST_RESPONSE + 1)), ""),
+            (String::new(), ""),
+            ("HTTP/1.1 202 Accepted\r\ncontent-length: 60\r\n\r\n{".to_owned(), ""),
+        ];
+        for (response, help) in said {
+            let error = accepted(&work(None), &response).await.1.unwrap_err();
+            assert!(error.how_to_mend().unwrap_or_default().contains(help), "{error}");
+        }
+    }
+}

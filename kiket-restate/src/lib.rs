@@ -216,3 +216,57 @@ fn url(text: String) -> Result<String, RestateError> {
 fn process(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> RestateError {
     RestateError::Process(error.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "publickeyv1_AtQJs8d1Qg2K8YsS1BdL6EqdLrZDABnoq383Bfyj8Z71";
+
+    fn read(variables: &[(&str, &str)]) -> Result<Restate, RestateError> {
+        let needed =
+            [("KIKET_RESTATE_INGRESS_URL", "http://127.0.0.1:8080/"), ("KIKET_RESTATE_IDENTITY_KEY", KEY)];
+        Restate::from_variables(|name| {
+            let all = variables.iter().chain(&needed);
+            all.clone().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn variables_say_where_restate_is() {
+        let restate = read(&[]).unwrap();
+        assert_eq!((restate.identity_keys, restate.listen.port()), (vec![KEY.to_owned()], 9080));
+        let all = [
+            ("KIKET_RESTATE_IDENTITY_KEY", &*format!("{KEY}, {KEY}")),
+            ("KIKET_RESTATE_LISTEN", "0.0.0.0:1"),
+            ("KIKET_RESTATE_API_KEY", "canary"),
+            ("KIKET_RESTATE_ADMIN_URL", "http://a"),
+            ("KIKET_RESTATE_ENDPOINT_URL", "http://b"),
+        ];
+        let restate = read(&all).unwrap();
+        assert!(!format!("{restate:?}").contains("canary"));
+        assert_eq!((restate.identity_keys.len(), restate.listen.port()), (2, 1));
+        assert_eq!(restate.registration, Some(("http://a".to_owned(), "http://b".to_owned())));
+        for (name, value) in [
+            ("KIKET_RESTATE_INGRESS_URL", " "),
+            ("KIKET_RESTATE_IDENTITY_KEY", ""),
+            ("KIKET_RESTATE_LISTEN", "localhost"),
+            ("KIKET_RESTATE_ADMIN_URL", "http://a"),
+        ] {
+            assert!(read(&[(name, value)]).unwrap_err().to_string().contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused() {
+        let install = |restate: Restate| restate.install(Extension::builder()).map(drop);
+        assert!(install(Restate::new("http://127.0.0.1:8080", KEY)).is_ok());
+        for key in ["", "canary", "publickeyv1_1"] {
+            let refused = install(Restate::new("http://127.0.0.1:8080", key));
+            assert!(matches!(refused, Err(RestateError::IdentityKey(_))), "{key}");
+        }
+        for url in ["", "127.0.0.1:8080", "ftp://a", "http://a/?b"] {
+            assert!(matches!(install(Restate::new(url, KEY)), Err(RestateError::Invalid(_))), "{url}");
+        }
+    }
+}
