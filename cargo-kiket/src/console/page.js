@@ -180,7 +180,7 @@
   const badge = (it) => h("span", { class: `badge ${kind(it)}` }, it.ended ? String(it.status || "none") : "···");
   /** A text with `code` in backticks. */
   const rich = (text) => text.split("`").map((part, at) => (at % 2 ? h("code", { class: "code" }, part) : part));
-  const inboxText = (it) => [`Row ${it.row}: ${it.state}, accepted ${seconds((Date.now() - it.accepted) / 1000)} ago`, it.attempts > 0 && `, ${many(it.attempts, "attempt")}`, it.state === "waiting" && it.due > Date.now() && [", the next ", h("span", { "data-until": it.due }, until(it.due))]];
+  const inboxText = (it, state) => [`Row ${it.row}${state}, accepted ${seconds((Date.now() - it.accepted) / 1000)} ago`, it.attempts > 0 && `, ${many(it.attempts, "attempt")}`, it.state === "waiting" && it.due > Date.now() && [", the next ", h("span", { "data-until": it.due }, until(it.due))]];
   /** What moves a row of the inbox on: a dead one waits again, one that waits runs now. */
   function moveButton(it) {
     if (it.state !== "dead" && !(it.state === "waiting" && it.due > Date.now())) return null;
@@ -518,7 +518,7 @@
     const signed = texts[signature.state]();
     if (signed) add("Signature", signed, record.signature_form && h("span", { class: "muted" }, ` · ${record.signature_form.replaceAll("`", "")}`));
     if (detail.deduplication) add("Deduplication", rich(detail.deduplication));
-    if (detail.inbox) add("Inbox", inboxText(detail.inbox), detail.inbox.error && h("p", {}, h("code", { class: "code" }, detail.inbox.error)), moveButton(detail.inbox));
+    if (detail.inbox) add("Inbox", inboxText(detail.inbox, `: ${detail.inbox.state}`), detail.inbox.error && h("p", {}, h("code", { class: "code" }, detail.inbox.error)), moveButton(detail.inbox));
     if (detail.again && !detail.again.again && !detail.again.lost) add("Comes again", rich(detail.again.what));
     if (record.response && record.response.took !== null) add("Took", span(record.response.took));
     if (detail.placeholders.length) add("Secrets", detail.placeholders.map((it) => [h("code", { class: "hid" }, it), " "]), h("span", { class: "muted" }, "not kept; a replay takes them from variables of these names"));
@@ -804,7 +804,7 @@
         "li",
         {},
         h("span", { class: `badge ${it.state === "dead" ? "bad" : it.state === "running" ? "run" : ""}` }, it.state),
-        h("div", {}, it.delivery ? h("a", { href: `#/deliveries/${it.delivery}` }, it.event) : h("span", {}, it.event), h("span", { class: "muted" }, ` ${it.delivery_id}`), h("p", { class: "muted" }, inboxText(it)), it.error && h("p", {}, h("code", { class: "code" }, it.error))),
+        h("div", {}, it.delivery ? h("a", { href: `#/deliveries/${it.delivery}` }, it.event) : h("span", {}, it.event), h("span", { class: "muted" }, ` ${it.delivery_id}`), h("p", { class: "muted" }, inboxText(it, "")), it.error && h("p", {}, h("code", { class: "code" }, it.error))),
         moveButton(it),
       ),
     );

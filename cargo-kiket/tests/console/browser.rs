@@ -10,7 +10,8 @@ use std::{
 };
 
 use cargo_kiket::console::{
-    Arrival, Build, DeliveryId, End, Inbox, InboxState, Level, Notice, Origin, ResponseSeen, State, Status,
+    Arrival, Build, DeliveryId, End, Inbox, InboxRow, InboxState, Level, Notice, Origin, ResponseSeen, State,
+    Status,
 };
 use kiket_runtime::Headers;
 use kiket_testing::delivery;
@@ -659,7 +660,28 @@ fn day_of_work(world: &World) -> [DeliveryId; 3] {
         oldest: Duration::from_secs(seconds),
     };
     let states = vec![state("waiting", 14, 120), state("running", 3, 2), state("dead", 1, 5400)];
-    *world.proxy.inbox.lock().unwrap() = Some(Inbox { states, rows: Vec::new() });
+    let row = |id, state: &str, event: &str, minutes| InboxRow {
+        id,
+        event: event.to_owned(),
+        delivery_id: format!("evt_{:04x}", 0x7a10 + id * 3),
+        state: state.to_owned(),
+        accepted: at(minutes),
+        attempts: 0,
+        due: None,
+        error: None,
+    };
+    let dead = InboxRow {
+        attempts: 8,
+        error: Some("the CRM is down: 503 from https://crm.example.com".to_owned()),
+        ..row(4711, "dead", "issue.updated", 90)
+    };
+    let waiting = InboxRow {
+        attempts: 2,
+        due: Some(SystemTime::now() + Duration::from_secs(100)),
+        ..row(4802, "waiting", "case.created", 2)
+    };
+    let rows = vec![dead, row(4809, "running", "issue.created", 0), waiting];
+    *world.proxy.inbox.lock().unwrap() = Some(Inbox { states, rows });
     let mut body = kiket_testing::fixture("issue.created").unwrap();
     body["id"] = "evt_8c41".into();
     body["secrets"] = json!({ "SLACK_TOKEN": "xoxb-not-shown" });
@@ -705,6 +727,11 @@ fn screenshots() {
                 "document.querySelector('#diff .add')",
             ),
             ("overview", "#/overview".to_owned(), "document.querySelector('#inbox rect')"),
+            (
+                "inbox",
+                "#/overview".to_owned(),
+                "document.querySelector('#inbox-rows') && (document.querySelector('#inbox-rows').scrollIntoView(), true)",
+            ),
             (
                 "form",
                 "#/send".to_owned(),
