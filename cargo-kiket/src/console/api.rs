@@ -52,7 +52,7 @@ impl Api {
             ("POST", "/api/session") => return self.session(request).map(Reply::Whole),
             _ => self.guard.admit(request)?,
         }
-        // What nobody looked at before is read now.
+        // What no page looked at before is read now.
         self.store.settle();
         let id = |text: &str| text.parse().map(DeliveryId).map_err(|_| (404, "there is no such delivery"));
         let asked = |name: &str| {

@@ -11,7 +11,7 @@ use std::{
 
 /// The way from those who see something to the thread that records it.
 ///
-/// That thread sleeps until a page looks, or until so much waits that it must be taken away: a delivery at which nobody looks
+/// That thread sleeps until a page looks, or until so much waits that it must be taken away: a delivery at which no page looks
 /// costs no more than putting it here.
 pub(super) struct Queue<T> {
     things: SyncSender<(usize, T)>,

@@ -101,7 +101,7 @@ impl Store {
         self.arrived_as(arrival.body.len(), || arrival)
     }
 
-    /// Records a request with a body of so many bytes, which is read when somebody looks.
+    /// Records a request with a body of so many bytes, which is read when a page looks.
     pub(crate) fn arrived_as(
         &self,
         bytes: usize,
@@ -121,7 +121,7 @@ impl Store {
         self.responded_as(id, bytes, || response);
     }
 
-    /// Records how a delivery ended, with a body of so many bytes, which is read when somebody looks.
+    /// Records how a delivery ended, with a body of so many bytes, which is read when a page looks.
     pub(crate) fn responded_as(
         &self,
         id: DeliveryId,

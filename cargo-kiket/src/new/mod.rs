@@ -86,7 +86,7 @@ fn report(
     }
     let first = &handled[0].event;
     let text = format!(
-        "`{name}` is in `{folder}`, with {count}\n\n  cd {folder}\n  cargo test\n  cargo run\n  cargo kiket send {first}",
+        "`{name}` is in `{folder}`, with {count}\n\n  cd {folder}\n  cargo test\n  cargo kiket dev              # and in another terminal:\n  cargo kiket send {first}",
         name = name.package,
         folder = folder.display(),
         count =
