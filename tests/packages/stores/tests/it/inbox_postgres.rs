@@ -10,7 +10,7 @@ use kiket::{
     dedupe::{DedupeKey, LeaseState},
     inbox::{
         Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxFilter, NewWork,
-        PostgresInbox, Redrive, RowId, RowState, WorkEnd,
+        PostgresInbox, Redrive, RowId, RowState, Swept, WorkEnd,
     },
 };
 use stores::{Pooler, Postgres, TestedInbox, connect};
@@ -65,6 +65,31 @@ fn filter(space: &str) -> InboxFilter {
 
 async fn states(inbox: &PostgresInbox, space: &str) -> Vec<RowState> {
     inbox.list(&filter(space)).await.unwrap().iter().map(|row| row.state).collect()
+}
+
+/// The keeper polls and sweeps about once a second each: an idle process may make 120 statements in a minute.
+#[test]
+fn an_idle_poll_and_an_idle_sweep_are_one_statement() {
+    let Some(postgres) = Postgres::start_durable() else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (inbox, space) = (postgres.inbox(), namespace());
+        let idle = async || {
+            assert_eq!(inbox.claim(&request(&space, 8), None).await.unwrap(), []);
+            assert_eq!(inbox.promote(&space, None).await.unwrap(), Swept::default());
+        };
+        inbox.check().await.unwrap();
+        idle().await; // the connection is made, and the statements are prepared
+        let statements = async || {
+            let calls = "SELECT sum(calls)::bigint FROM pg_stat_statements WHERE query NOT LIKE '%pg_stat_statements%'";
+            postgres.number(calls).await
+        };
+        let before = statements().await;
+        for _ in 0..10 {
+            idle().await;
+        }
+        assert_eq!(statements().await - before, 20);
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
