@@ -48,8 +48,9 @@ fn program() -> PathBuf {
         _ => "x64",
     };
     let system = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
-    let name =
-        format!("server/node_modules/@restatedev/restate-server-{system}-{machine}/bin/restate-server");
+    let name = format!(
+        "target/server/node_modules/@restatedev/restate-server-{system}-{machine}/bin/restate-server"
+    );
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     assert!(path.exists(), "there is no server: `kiket-restate/test` installs it");
     path
