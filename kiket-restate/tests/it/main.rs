@@ -158,6 +158,9 @@ fn failures_end_with_their_attempts() {
     assert!(hanging.contains("attempts: ") && hanging.contains("deadline_exceeded"), "{hanging}");
     let counts = ["begun failing", "begun gone", "begun hanging"].map(|effect| world.count(effect));
     assert_eq!(counts, [3, 1, 2]);
+    // What is dead can be driven again.
+    world.server.restart("work.permanent");
+    world.server.until("it runs again", || world.count("begun gone") == 2);
     assert_eq!(world.server.files_with(SECRET), Vec::<PathBuf>::new());
 }
 

@@ -167,6 +167,16 @@ impl Server {
         rows.iter().map(|row| row["completion_failure"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
+    /// Drives the invocation of an event again, as the UI does.
+    pub(crate) fn restart(&self, event: &str) {
+        let service = format!("kiket.com.example.worker.{event}.v1");
+        let rows =
+            self.query(&format!("SELECT id FROM sys_invocation WHERE target_service_name = '{service}'"));
+        let path = format!("/invocations/{}/restart-as-new", rows[0]["id"].as_str().unwrap());
+        let (status, body) = request(self.ports[1], "PATCH", &path, "").expect("it responds");
+        assert!((200..300).contains(&status), "{status}: {body}");
+    }
+
     /// Resolves an awakeable.
     pub(crate) fn resolve(&self, awakeable: &str) {
         let path = format!("/restate/awakeables/{awakeable}/resolve");
