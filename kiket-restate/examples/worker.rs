@@ -50,7 +50,7 @@ async fn fails(payload: Payload) -> kiket::Result<()> {
 #[kiket::webhook("work.permanent", version = "v1", later)]
 async fn permanent(payload: Payload) -> kiket::Result<()> {
     effect("begun", &payload)?;
-    Err(HandlerError::permanent("the issue is gone").into())
+    Err(HandlerError::permanent("the issue is gone"))
 }
 
 /// Fails for good, and blocks its lane, until it has run twice.

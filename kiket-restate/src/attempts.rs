@@ -45,12 +45,12 @@ pub(crate) struct Attempts {
     pub(crate) shutdown: Shutdown,
     /// Says that what still runs is to be given back.
     pub(crate) cut_off: watch::Sender<bool>,
-    begun: Begun,
+    begun: Beginnings,
 }
 
 /// The attempts whose beginning is written, and whose handlers have not started.
 #[derive(Default)]
-struct Begun(Mutex<HashSet<u64>>);
+struct Beginnings(Mutex<HashSet<u64>>);
 
 /// How an attempt ended, as the journal has it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ impl Attempts {
         slots: Arc<Semaphore>,
         shutdown: Shutdown,
     ) -> Self {
-        let (cut_off, begun) = (watch::Sender::new(false), Begun::default());
+        let (cut_off, begun) = (watch::Sender::new(false), Beginnings::default());
         Self { extension, threads, slots, shutdown, cut_off, begun }
     }
 
@@ -170,7 +170,7 @@ impl Attempts {
     }
 }
 
-impl Begun {
+impl Beginnings {
     fn begin(&self) -> u64 {
         let number = fastrand::u64(..);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
@@ -186,7 +186,7 @@ impl Begun {
 
 /// An attempt that runs. Where Restate drops it before its deadline, it can begin again, and is no crash.
 struct Running<'b> {
-    begun: &'b Begun,
+    begun: &'b Beginnings,
     number: u64,
     until: Instant,
     is_over: bool,
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn an_attempt_starts_once_unless_it_was_cut_off_early() {
-        let (begun, minute) = (Begun::default(), Duration::from_secs(60));
+        let (begun, minute) = (Beginnings::default(), Duration::from_secs(60));
         let one = begun.begin();
         assert!(begun.start(one ^ 1, minute).is_none(), "of another process");
         begun.start(one, minute).unwrap().over();

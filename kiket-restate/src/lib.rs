@@ -89,7 +89,7 @@ impl Restate {
         )?;
         let keys = needed(
             "KIKET_RESTATE_IDENTITY_KEY",
-            "without the public key of Restate's request identity, whoever reaches the endpoint could call it",
+            "without the public key of Restate's request identity, anyone who reaches the endpoint could call it",
         )?;
         let mut keys = keys.split(',').map(str::trim);
         let restate = Self::new(ingress, keys.next().unwrap_or_default());
@@ -172,9 +172,9 @@ impl Restate {
         // Unless the program has one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().connect_timeout(Duration::from_secs(3)).build().map_err(process)?;
-        let ingress = Ingress { client: client.clone(), url: url(self.ingress)?, api_key: self.api_key };
+        let ingress = Ingress { client: client.clone(), url: url(&self.ingress)?, api_key: self.api_key };
         let registration = match self.registration {
-            Some((admin, endpoint)) => Some(Registration { admin: url(admin)?, endpoint: url(endpoint)? }),
+            Some((admin, endpoint)) => Some(Registration { admin: url(&admin)?, endpoint: url(&endpoint)? }),
             None => None,
         };
         let inbox = RestateInbox { ingress, threads: Arc::clone(&threads) };
@@ -203,8 +203,8 @@ impl Restate {
 }
 
 /// A URL without a slash at its end.
-fn url(text: String) -> Result<String, RestateError> {
-    let parsed = reqwest::Url::parse(&text).ok();
+fn url(text: &str) -> Result<String, RestateError> {
+    let parsed = reqwest::Url::parse(text).ok();
     if !parsed.is_some_and(|url| ["http", "https"].contains(&url.scheme()) && url.query().is_none()) {
         return Err(RestateError::Invalid(format!(
             "`{text}` is not the URL of a server, like `http://127.0.0.1:8080`"

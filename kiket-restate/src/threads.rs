@@ -21,7 +21,7 @@ impl Threads {
             Builder::new_multi_thread().worker_threads(threads).thread_name(name).enable_all().build()
         };
         Ok(Self {
-            connections: Some(runtime("kiket-restate", 1)?),
+            connections: Some(runtime("kiket-restate", 2)?),
             handlers: Some(runtime("kiket-worker", handlers)?),
         })
     }

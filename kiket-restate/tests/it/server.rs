@@ -48,8 +48,9 @@ fn program() -> PathBuf {
         _ => "x64",
     };
     let system = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
-    let name =
-        format!("server/node_modules/@restatedev/restate-server-{system}-{machine}/bin/restate-server");
+    let name = format!(
+        "target/server/node_modules/@restatedev/restate-server-{system}-{machine}/bin/restate-server"
+    );
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     assert!(path.exists(), "there is no server: `kiket-restate/test` installs it");
     path
@@ -164,6 +165,16 @@ impl Server {
             rows.len() == count && rows.iter().all(|row| row["status"] == "completed")
         });
         rows.iter().map(|row| row["completion_failure"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Drives the invocation of an event again, as the UI does.
+    pub(crate) fn restart(&self, event: &str) {
+        let service = format!("kiket.com.example.worker.{event}.v1");
+        let rows =
+            self.query(&format!("SELECT id FROM sys_invocation WHERE target_service_name = '{service}'"));
+        let path = format!("/invocations/{}/restart-as-new", rows[0]["id"].as_str().unwrap());
+        let (status, body) = request(self.ports[1], "PATCH", &path, "").expect("it responds");
+        assert!((200..300).contains(&status), "{status}: {body}");
     }
 
     /// Resolves an awakeable.
