@@ -80,10 +80,15 @@ impl ServerProcess {
 
     /// The memory it has in use, in bytes.
     pub(crate) fn resident_memory(&self) -> io::Result<u64> {
+        self.memory("VmRSS")
+    }
+
+    /// A line of what the kernel knows of its memory, in bytes.
+    pub(crate) fn memory(&self, line: &str) -> io::Result<u64> {
         let status = self.proc("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other("/proc/…/status has no VmRSS"))
+        let value = status.lines().find_map(|known| known.strip_prefix(line)?.strip_prefix(':'));
+        let kib = value.and_then(|value| value.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other(format!("/proc/…/status has no {line}")))
     }
 
     fn proc(&self, file: &str) -> io::Result<String> {
