@@ -119,14 +119,14 @@ async fn scrape(running: &Running) -> Scrape {
 }
 
 /// What the handler of `issue.created` does is in the payload.
-async fn act(gate: Arc<Gate>, payload: Value, context: Context) -> kiket::Result<Reply> {
+async fn act(waiting: Arc<Waiting>, payload: Value, context: Context) -> kiket::Result<Reply> {
     match payload["act"].as_str().unwrap_or_default() {
         "fail" => Err(HandlerError::retry("no")),
         "own code" => Err(HandlerError::permanent("no").with_code("quota_exceeded")),
         "panic" => panic!("as ordered"),
         "wait" => {
-            gate.entered.add_permits(1);
-            gate.held.acquire().await.expect("an open semaphore").forget();
+            waiting.entered.add_permits(1);
+            waiting.held.acquire().await.expect("an open semaphore").forget();
             Ok(Reply::ok())
         }
         "call" => {
@@ -139,7 +139,7 @@ async fn act(gate: Arc<Gate>, payload: Value, context: Context) -> kiket::Result
 }
 
 /// Where a handler waits: it says that it runs, and goes on when it may.
-struct Gate {
+struct Waiting {
     entered: Semaphore,
     held: Semaphore,
 }
@@ -147,17 +147,19 @@ struct Gate {
 /// An extension that is pointed at a platform, with every kind of thing that is counted behind it.
 struct Scene {
     platform: FakePlatform,
-    gate: Arc<Gate>,
+    waiting: Arc<Waiting>,
     running: Running,
 }
 
 impl Scene {
     fn start() -> Self {
         let platform = FakePlatform::builder().extension_id("com.example.metrics").start().unwrap();
-        let gate = Arc::new(Gate { entered: Semaphore::new(0), held: Semaphore::new(0) });
+        let waiting = Arc::new(Waiting { entered: Semaphore::new(0), held: Semaphore::new(0) });
         let handler = {
-            let gate = Arc::clone(&gate);
-            move |Payload(payload): Payload<Value>, context: Context| act(Arc::clone(&gate), payload, context)
+            let waiting = Arc::clone(&waiting);
+            move |Payload(payload): Payload<Value>, context: Context| {
+                act(Arc::clone(&waiting), payload, context)
+            }
         };
         let builder = platform.extension(measured(builder())).id("com.example.metrics").version("1.2.3");
         let builder = builder
@@ -168,7 +170,7 @@ impl Scene {
             .http(|http| http.body_limit(4096).workers(2))
             .on("issue.created", "v1", handler)
             .on("case.created", "v2", async || ());
-        Self { platform, gate, running: Running::start(builder) }
+        Self { platform, waiting, running: Running::start(builder) }
     }
 
     async fn send(&self, delivery: SignedDelivery) -> Response {
@@ -177,7 +179,7 @@ impl Scene {
 
     /// Waits until a handler waits.
     async fn entered(&self) {
-        within(self.gate.entered.acquire()).await.expect("an open semaphore").forget();
+        within(self.waiting.entered.acquire()).await.expect("an open semaphore").forget();
     }
 
     async fn deliver(&self, event: &str, payload: Value) -> u16 {
@@ -238,7 +240,7 @@ async fn the_numbers_are_those_of_real_deliveries() {
     scene.entered().await;
     assert_eq!(scene.deliver("issue.created", waiting).await, 503);
     assert_eq!(scrape(&scene.running).await.count("kiket_deliveries_in_flight"), 1);
-    scene.gate.held.add_permits(1);
+    scene.waiting.held.add_permits(1);
     assert_eq!(first.response().await.status, 200);
     until(|| scene.running.extension().in_flight() == 0).await;
 
@@ -488,7 +490,7 @@ async fn metrics_are_read_during_the_drain_and_end_with_it() {
     until(|| scene.running.extension().is_draining()).await;
     let draining = scrape_at(address).await;
     assert_eq!((draining.count("kiket_draining"), draining.count("kiket_deliveries_in_flight")), (1, 1));
-    scene.gate.held.add_permits(1);
+    scene.waiting.held.add_permits(1);
     assert_eq!(first.response().await.status, 200);
     scene.running.stopped().await;
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "it still listens");

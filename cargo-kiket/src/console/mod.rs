@@ -35,6 +35,7 @@ pub use self::{
     guard::token,
     seen::{Arrival, Build, DeliveryId, End, Level, Notice, Origin, ResponseSeen, State, Status},
     store::{Recorder, Secrets, Store},
+    worker::open_store,
 };
 
 /// Where the console listens, and who it lets in.

@@ -7,7 +7,6 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{SyncSender, sync_channel},
     },
-    thread,
     time::Duration,
 };
 
@@ -21,14 +20,13 @@ use super::{
     ring::Ring,
     seen::{Arrival, Build, DeliveryId, End, Notice, ResponseSeen, Status},
     signature::Signature,
-    worker::Worker,
 };
-use crate::background;
 
 /// Keeps the last deliveries, at most 500 of them and 32 MiB, without secrets. Its clones are the same store.
 ///
 /// A delivery waits for nothing here: what is seen goes into a bounded queue, and a thread reads it when a page looks. Until
 /// then the last of it waits there, and costs nothing more. What comes while the queue is full is not recorded, and counted.
+/// [`open_store`](super::open_store) makes one.
 #[derive(Clone)]
 pub struct Store(pub(super) Arc<Shared>);
 
@@ -75,25 +73,16 @@ pub(super) enum Seen {
 const LONGEST_LINE: usize = 64 << 10;
 
 impl Store {
-    /// An empty store.
-    pub fn new(secrets: Secrets, clock: Clock) -> Self {
-        let (queue, seen) = Queue::new();
-        let shared = Arc::new(Shared {
+    /// An empty store behind `queue`, which a thread empties.
+    pub(super) fn behind(queue: Queue<Seen>, clock: Clock) -> Self {
+        Self(Arc::new(Shared {
             ring: Mutex::default(),
             changed: Condvar::new(),
             queue,
             last: AtomicU64::new(0),
             clock,
             epoch: fastrand::u64(..1 << 52), // a number that JavaScript has
-        });
-        let store = Self(shared);
-        let worker = Worker::new(secrets, &store);
-        // Without the thread nothing is recorded, and everything else goes on.
-        let _ = thread::Builder::new().name("kiket-console-store".to_owned()).spawn(move || {
-            background::yield_to_deliveries();
-            worker.run(&seen);
-        });
-        store
+        }))
     }
 
     /// Records a request. Does not wait.

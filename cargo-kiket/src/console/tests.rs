@@ -22,6 +22,7 @@ use super::{
     signature::Signature,
     store::{Secrets, Store},
     why::{again, deduplication, why},
+    worker::open_store,
 };
 
 const SECRET: &str = "a_secret_of_the_console_1";
@@ -205,7 +206,7 @@ fn duplicates_differ_from_replies() {
 /// A store with a clock that stands still, and a secret.
 fn store() -> Store {
     let secrets = Secrets { webhook: vec![SECRET.into()], ..Secrets::default() };
-    Store::new(secrets, Clock::fixed(1_700_000_000))
+    open_store(secrets, Clock::fixed(1_700_000_000))
 }
 
 #[test]
@@ -316,7 +317,7 @@ fn each_refused_vector_names_its_cause() {
         if ["no-secrets", "blank-secret"].contains(&&*id) {
             continue; // no program starts with these
         }
-        let store = Store::new(Secrets { webhook: secrets, ..Secrets::default() }, Clock::system());
+        let store = open_store(Secrets { webhook: secrets, ..Secrets::default() }, Clock::system());
         let mut arrival = arrival("/v/v1/webhooks/a.b", "");
         arrival.body = Base64::decode_vec(&text(&case["body_b64"])).unwrap().into();
         arrival.at = SystemTime::UNIX_EPOCH + Duration::from_secs(case["now"].as_u64().unwrap());

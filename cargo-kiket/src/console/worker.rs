@@ -10,12 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kiket_runtime::Clock;
 use kiket_testing::{__private::Keyring, Call};
 
 use super::{
     body::{Body, EXCERPT, whole},
     capture::capture,
     line::Line,
+    queue::Queue,
     record::{CallMade, Record, microseconds, short},
     ring::DELIVERIES,
     seen::{Arrival, Build, DeliveryId, End, Level, Notice, ResponseSeen},
@@ -23,6 +25,19 @@ use super::{
     store::{Recorder, Secrets, Seen, Shared, Store},
 };
 use crate::background;
+
+/// An empty store, and the thread that records what is seen.
+pub fn open_store(secrets: Secrets, clock: Clock) -> Store {
+    let (queue, seen) = Queue::new();
+    let store = Store::behind(queue, clock);
+    let worker = Worker::new(secrets, &store);
+    // Without the thread nothing is recorded, and everything else goes on.
+    let _ = thread::Builder::new().name("kiket-console-store".to_owned()).spawn(move || {
+        background::yield_to_deliveries();
+        worker.run(&seen);
+    });
+    store
+}
 
 /// How many refused signatures may wait to be examined, and how many bytes of bodies may run, to be examined later.
 const EXAMINED: usize = 8;
@@ -67,7 +82,7 @@ impl Behind {
 }
 
 /// The thread behind the queue.
-pub(super) struct Worker {
+struct Worker {
     keyring: Keyring,
     judge: Judge,
     /// The deliveries that run, the oldest first; what is needed to examine their signatures, if that does not hold.
@@ -85,7 +100,7 @@ const LONGEST_REST: Duration = Duration::from_millis(80);
 const RUNNING: usize = 1024;
 
 impl Worker {
-    pub(super) fn new(secrets: Secrets, store: &Store) -> Self {
+    fn new(secrets: Secrets, store: &Store) -> Self {
         let webhook = secrets.webhook.iter().chain(&secrets.retired);
         let webhook = webhook.map(|secret| ("KIKET_WEBHOOK_SECRET".to_owned(), secret.clone()));
         let keyring = Keyring::new(secrets.named.iter().cloned().chain(webhook));
@@ -101,7 +116,7 @@ impl Worker {
     }
 
     /// Records what is seen until the store is gone.
-    pub(super) fn run(mut self, seen: &Receiver<(usize, Seen)>) {
+    fn run(mut self, seen: &Receiver<(usize, Seen)>) {
         let mut behind = Behind::default();
         if let Some(shared) = self.shared.upgrade() {
             shared.queue.is_taken_here();

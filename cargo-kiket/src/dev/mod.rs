@@ -130,7 +130,7 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
     let seed = platform::seed(seed, &folder);
     let own = platform::own();
     let has_store = !args.no_console || args.record.is_some();
-    let store = has_store.then(|| Store::new(secrets(&secret, &variables), Clock::system()));
+    let store = has_store.then(|| console::open_store(secrets(&secret, &variables), Clock::system()));
     if let (Some(store), Some(folder)) = (&store, &record) {
         record::begin(store, folder.clone(), &events);
     }

@@ -11,7 +11,7 @@ use std::{
 
 use cargo_kiket::console::{
     Arrival, Console, Control, DeliveryId, End, Handler, Inbox, Options, Origin, Outgoing, ResponseSeen,
-    Secrets, State, Status, Store,
+    Secrets, State, Status, Store, open_store,
 };
 use kiket_runtime::{Clock, Context, Error, Extension, HandlerError, Headers, Payload, Reply, Secret};
 use kiket_testing::{Capture, FakePlatform, delivery};
@@ -78,7 +78,7 @@ impl World {
 
     /// One that knows these secrets, too.
     pub(crate) fn with(named: Vec<(String, Secret)>) -> Self {
-        let store = Store::new(
+        let store = open_store(
             Secrets {
                 webhook: vec![SECRET.into()],
                 retired: vec!["canary_retired_0000000002".into()],
