@@ -169,13 +169,11 @@ pub(super) async fn exchange(
             response_seen,
         );
         let request = async {
+            let (buffer, seen) = (&mut client.buffer, &mut *request_seen);
             let sent =
-                pass_request(&mut from_client, &mut client.buffer, &mut to_process, head, request_seen).await;
+                pass_request(&mut from_client, buffer, &mut to_process, head, seen, &mut arrived).await;
             if let Some(seen) = request_seen {
                 seen.ended = Some(Instant::now());
-            }
-            if sent == Ok(true) {
-                arrived(request_seen);
             }
             sent
         };
@@ -199,13 +197,14 @@ pub(super) async fn exchange(
 }
 
 /// Passes the request on, whose head is in `buffer`. Returns whether it is complete; a process that takes no more of it may
-/// have responded already.
+/// have responded already. It has arrived before the last of it is passed on.
 async fn pass_request(
     from: &mut ReadHalf<'_>,
     buffer: &mut BytesMut,
     to: &mut WriteHalf<'_>,
     head: &RequestHead,
     seen: &mut Option<RequestSeen>,
+    mut arrived: impl FnMut(&mut Option<RequestSeen>),
 ) -> Result<bool, Cut> {
     let (mut body, mut ready) = (Body::new(head.body), head.bytes);
     loop {
@@ -219,6 +218,13 @@ async fn pass_request(
             body = Body::UntilClose;
             buffer.len() - ready
         });
+        // Before the process has the last of it, and can call others.
+        if body.is_complete() {
+            if let Some(seen) = seen {
+                seen.ended = Some(Instant::now());
+            }
+            arrived(seen);
+        }
         if !matches!(timeout(WRITE_WAIT, to.write_all(&buffer[..ready + taken])).await, Ok(Ok(()))) {
             return Ok(false);
         }

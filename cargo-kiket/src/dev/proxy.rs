@@ -314,6 +314,7 @@ mod tests {
         net::{Shutdown, TcpListener, TcpStream},
         sync::{
             Mutex,
+            atomic::{AtomicUsize, Ordering},
             mpsc::{Receiver, channel},
         },
         thread,
@@ -324,14 +325,15 @@ mod tests {
     /// How long anything may take on a machine that is busy.
     const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// Notes what was observed.
+    /// Notes what was observed, and counts what arrived.
     #[derive(Default)]
-    struct Notes(Mutex<Vec<String>>);
+    struct Notes(Mutex<Vec<String>>, AtomicUsize);
 
     impl Observe for Notes {
         type Delivery = String;
 
         fn arrived(&self, arrived: Arrived) -> String {
+            self.1.fetch_add(1, Ordering::SeqCst);
             let body = String::from_utf8_lossy(&arrived.body).into_owned();
             format!("{} head, {body} of {}", arrived.head.len(), arrived.whole)
         }
@@ -463,6 +465,27 @@ mod tests {
             ("GET / HTTP/1.1\r\n\r\n", "no HTTP"),
         ] {
             passes(request, response);
+        }
+    }
+
+    #[test]
+    fn a_delivery_has_arrived_before_the_process_has_it() {
+        const REQUEST: &[u8] = b"POST /v/v1/webhooks/a HTTP/1.1\r\nContent-Length: 2\r\nhost: x\r\n\r\n{}";
+        const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        let served = Served::start();
+        let (notes, (send, arrived)) = (Arc::clone(&served.notes), channel());
+        served.serve(move |stream| {
+            for _ in 0..200 {
+                read(stream, REQUEST.len());
+                send.send(notes.1.load(Ordering::SeqCst)).unwrap();
+                stream.write_all(RESPONSE).unwrap();
+            }
+        });
+        let mut client = served.connect();
+        for delivery in 1..=200 {
+            client.write_all(REQUEST).unwrap();
+            read(&mut client, RESPONSE.len());
+            assert_eq!(arrived.recv_timeout(PATIENCE), Ok(delivery));
         }
     }
 
