@@ -7,10 +7,11 @@ mod wire;
 
 use std::{
     ffi::OsStr,
-    io,
+    fs, io,
     net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::LazyLock,
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -41,10 +42,26 @@ const SECRET_VARIABLES: [&str; 4] = [
 #[must_use = "a program does nothing until it is started"]
 pub struct Program(Command);
 
+/// Whether the tests run in the background of a shell, which has them ignore SIGINT and SIGQUIT, or below `nohup`. Programs inherit
+/// that, and what is ignored at the start stays ignored.
+static IGNORES_SIGNALS: LazyLock<bool> = LazyLock::new(|| {
+    const HUP_INT_QUIT: u64 = 0b111;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & HUP_INT_QUIT != 0)
+});
+
 impl Program {
     /// The program at `path`, with nothing in its environment but secrets and `PORT=0`.
     pub fn new(path: impl AsRef<OsStr>) -> Self {
-        let mut command = Command::new(path);
+        let mut command = if *IGNORES_SIGNALS {
+            let mut env = Command::new("/usr/bin/env");
+            env.arg("--default-signal=HUP,INT,QUIT").arg(path);
+            env
+        } else {
+            Command::new(path)
+        };
         command.env_clear().env("PORT", "0").env("KIKET_WEBHOOK_SECRET", SECRET);
         for variable in SECRET_VARIABLES {
             command.env(variable, format!("{CANARY}_{}", variable.to_ascii_lowercase()));
