@@ -79,8 +79,11 @@ async fn process_id(client: &ClientWrapper) -> Option<i32> {
     Some(i32::from_be_bytes(*request.get(8..)?.first_chunk()?))
 }
 
-/// The values of a statement, with their types.
-pub(crate) type Values<'v> = &'v [(&'v (dyn ToSql + Sync), Type)];
+/// A value of a statement, with its type.
+pub(crate) type Value<'v> = (&'v (dyn ToSql + Sync), Type);
+
+/// The values of a statement.
+pub(crate) type Values<'v> = &'v [Value<'v>];
 
 /// A statement of a transaction.
 #[cfg(feature = "inbox")]

@@ -20,13 +20,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio_postgres::{
-    Row,
-    types::{ToSql, Type},
-};
+use tokio_postgres::{Row, types::Type};
 
 use self::{
-    confidential::Confidential, failure::failed, purpose::Purpose, server::Server, transactions::Transactions,
+    confidential::Confidential, connections::Value, failure::failed, purpose::Purpose, server::Server,
+    transactions::Transactions,
 };
 use super::probe::probe;
 use crate::{
@@ -305,7 +303,7 @@ impl Commit {
         (&self.key, &self.token, self.status, self.retry, &self.body.0, self.seconds, &self.request)
     }
 
-    fn values(&self) -> [(&(dyn ToSql + Sync), Type); 7] {
+    fn values(&self) -> [Value<'_>; 7] {
         [
             (&self.key, Type::TEXT),
             (&self.token, Type::TEXT),

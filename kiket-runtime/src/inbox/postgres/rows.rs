@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
-use tokio_postgres::{
-    Row,
-    types::{ToSql, Type},
-};
+use tokio_postgres::{Row, types::Type};
 
 use super::{
     statements::{
@@ -15,15 +12,16 @@ use super::{
     texts::{at, duration, indexed, millis, time, unknown},
 };
 use crate::{
-    dedupe::postgres::{connections::Step, server::Server},
+    dedupe::postgres::{
+        connections::{Step, Value},
+        server::Server,
+    },
     inbox::{HandlerName, InboxCount, InboxFilter, InboxRow, Redrive, RowId, RowState, Swept},
     store::{
         DedupeKey, StoreError,
         inbox::{DEAD_AFTER, DEAD_RETENTION, DONE_RETENTION},
     },
 };
-
-type Value<'v> = (&'v (dyn ToSql + Sync), Type);
 
 /// The newest step of the tables.
 const NEWEST: i32 = 1;

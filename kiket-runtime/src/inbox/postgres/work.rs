@@ -6,10 +6,7 @@ use std::{
 };
 
 use futures_util::future::join3;
-use tokio_postgres::{
-    Row,
-    types::{ToSql, Type},
-};
+use tokio_postgres::{Row, types::Type};
 
 use super::{
     statements::{ACCEPT, CLAIM, FINISH, LOCK, NEXT, OWN_DONE, OWN_LOCK, OWN_NEXT, RELEASE, RENEW, STATE},
@@ -18,6 +15,7 @@ use super::{
 use crate::{
     dedupe::postgres::{
         confidential::Confidential,
+        connections::Value,
         server::Server,
         transactions::{Failure, Open},
     },
@@ -26,8 +24,6 @@ use crate::{
     },
     store::{DedupeKey, LeaseState, LeaseToken, StoreError},
 };
-
-type Value<'v> = (&'v (dyn ToSql + Sync), Type);
 
 /// How often a row is tried to be added that was there and is not found.
 const TRIES: usize = 3;

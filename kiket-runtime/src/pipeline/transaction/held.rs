@@ -10,12 +10,12 @@ use std::{
 };
 
 use tokio::sync::Mutex;
-use tokio_postgres::types::{ToSql, Type};
 
 use super::{error::TxError, param::Param, statement::Statement};
 use crate::{
     dedupe::postgres::{
         Commit,
+        connections::Value,
         transactions::{Failure, Open, Transactions},
     },
     delivery::Delivery,
@@ -129,8 +129,7 @@ impl Held {
             Err(error) => return Some(Err(error)),
         };
         let values: Vec<_> = self.reply_params(reply);
-        let values: Vec<(&(dyn ToSql + Sync), Type)> =
-            values.iter().map(|value| (value as _, value.kind())).collect();
+        let values: Vec<Value<'_>> = values.iter().map(|value| (value as _, value.kind())).collect();
         let stored = open.execute(Commit::STATEMENT, &values).await.map(|rows| rows > 0);
         Some(settle(open, stored).await)
     }

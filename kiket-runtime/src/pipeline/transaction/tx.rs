@@ -2,10 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use tokio_postgres::types::{ToSql, Type};
-
 use super::{error::TxError, held::Held, param::Param, row::TxRow, statement::Statement};
 use crate::{
+    dedupe::postgres::connections::Value,
     delivery::Delivery,
     handler::{FromDelivery, IntoReply, Requirements},
     store::StoredReply,
@@ -119,7 +118,7 @@ impl Tx {
     }
 }
 
-fn values(params: &[Param]) -> Vec<(&(dyn ToSql + Sync), Type)> {
+fn values(params: &[Param]) -> Vec<Value<'_>> {
     params.iter().map(|param| (param as _, param.kind())).collect()
 }
 
