@@ -171,7 +171,11 @@ fn work_with(
 /// Runs the operations in one transaction, each as a whole or not at all; in none where nothing has to be done.
 fn transaction(session: &mut Session<'_>, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
     session.check_file()?;
-    if jobs.iter_mut().filter_map(|job| job.is_needed(session).then_some(())).count() == 0 {
+    let mut has_work = false;
+    for job in &mut *jobs {
+        has_work |= job.is_needed(session);
+    }
+    if !has_work {
         return Ok(());
     }
     session.begin()?;
