@@ -220,9 +220,6 @@ async fn pass_request(
         });
         // Before the process has the last of it, and can call others.
         if body.is_complete() {
-            if let Some(seen) = seen {
-                seen.ended = Some(Instant::now());
-            }
             arrived(seen);
         }
         if !matches!(timeout(WRITE_WAIT, to.write_all(&buffer[..ready + taken])).await, Ok(Ok(()))) {
