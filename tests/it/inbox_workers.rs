@@ -13,7 +13,7 @@ use kiket::{
     Context, ExtensionBuilder, Handler, Payload,
     config::Clock,
     handler::Later,
-    inbox::{ClaimRequest, HandlerName, Inbox, InboxRow, RowState},
+    inbox::{ClaimRequest, HandlerName, Inbox, InboxRow, RowState, WorkEnd, WorkLease},
     testing::{MemoryInbox, TestExtension, delivery},
 };
 use kiket_runtime::internals::start_workers;
@@ -273,14 +273,18 @@ async fn while_the_inbox_is_down_workers_wait_for_it() {
     assert_eq!(seen.begun(), 3, "its lease was lost");
 }
 
-/// Claims rows as a worker whose process dies once their handlers have started.
-async fn crash(extension: &TestExtension, clock: &Clock) {
-    let (store, now) = (extension.inbox().store(), Some(clock.now()));
+/// Claims a row as another process.
+async fn claim(extension: &TestExtension, clock: &Clock) -> WorkLease {
     let handlers = vec![HandlerName::new("issue.created", "v1")];
     let (space, lease, after) = (NAME.to_owned(), seconds(30), String::new());
     let request = ClaimRequest { space, handlers, limit: 1, is_idle: true, lease, after };
-    let work = store.claim(&request, now).await.unwrap().remove(0);
-    let _ = store.renew(&[(work.lease, lease)], now).await.unwrap();
+    extension.inbox().store().claim(&request, Some(clock.now())).await.unwrap().remove(0).lease
+}
+
+/// Claims a row as a worker whose process dies once its handler has started.
+async fn crash(extension: &TestExtension, clock: &Clock) {
+    let (store, lease) = (extension.inbox().store(), claim(extension, clock).await);
+    let _ = store.renew(&[(lease, seconds(30))], Some(clock.now())).await.unwrap();
     clock.advance(seconds(31));
     store.promote(NAME, Some(clock.now())).await.unwrap();
 }
@@ -321,6 +325,43 @@ async fn a_row_that_crashed_twice_runs_alone() {
     let alone: Vec<_> = beside.iter().filter(|ids| ids.contains(&99)).collect();
     assert_eq!(alone.len(), 5);
     assert!(alone.iter().all(|ids| ids.len() == 1), "{alone:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_rest_for_a_row_that_runs_alone() {
+    let (clock, inbox) = (ticking(), MemoryInbox::default());
+    let running = Arc::<Mutex<BTreeSet<u64>>>::default();
+    let alone = Arc::<Mutex<Option<Instant>>>::default();
+    let (now, seen) = (Arc::clone(&running), Arc::clone(&alone));
+    let handler = Handler::new("issue.created", "v1", move |payload: Payload| {
+        let (now, seen, id) = (Arc::clone(&now), Arc::clone(&seen), payload["id"].as_u64().unwrap());
+        async move {
+            now.lock().unwrap().insert(id);
+            if id == 999 {
+                assert_eq!(now.lock().unwrap().len(), 1, "nothing runs beside it");
+                *seen.lock().unwrap() = Some(Instant::now());
+            }
+            sleep(Duration::from_millis(1000 + 37 * (id % 29))).await; // they never end together
+            now.lock().unwrap().remove(&id);
+        }
+    });
+    let builder = builder(handler.later(later())).inbox(|options| options.workers(4));
+    let extension = on(&inbox, &clock, builder);
+    deliver(&extension, 999).await;
+    crash(&extension, &clock).await;
+    crash(&extension, &clock).await;
+    // It is due again when this process works, which is never idle.
+    let lease = claim(&extension, &clock).await;
+    let retry = WorkEnd::Retry { delay: seconds(3), error: "another time".to_owned() };
+    let _ = extension.inbox().store().finish(&lease, &retry, Some(clock.now())).await.unwrap();
+    for id in 0..100 {
+        deliver(&extension, id).await;
+    }
+    let from = Instant::now();
+    start_workers(extension.extension());
+    rows_are(&extension, all_done).await;
+    let waited = alone.lock().unwrap().expect("it ran") - from;
+    assert!(seconds(3) < waited && waited < seconds(15), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,6 +26,8 @@ const POLL: (u64, u64) = (1000, 1100);
 const SWEEP: (u64, u64) = (1200, 1400);
 /// How often leases are renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
+/// How long something may run without a pause before the workers rest for a row that runs alone.
+const REST: Duration = Duration::from_secs(10);
 /// How often workers of other processes are woken, at most.
 const NOTIFICATION: Duration = Duration::from_millis(50);
 /// How long handlers may take to stop, and rows to be given back, at the end of the grace period.
@@ -71,10 +73,18 @@ impl Keeper {
 
     /// Claims rows until the drain.
     async fn claims(&self) {
-        let mut last = String::new();
+        let (mut last, mut rested) = (String::new(), Instant::now());
         while self.has_free_worker().await {
             let (free, is_idle) = self.crew.free();
             let (inbox, request) = (&self.runner.inbox, self.runner.request(free, is_idle, &last));
+            if is_idle || rested.elapsed() >= REST {
+                rested = Instant::now();
+                let asking = inbox.store.waits_alone(&request, inbox.now());
+                if !is_idle && self.runner.within_time(asking).await.unwrap_or_default() {
+                    self.crew.idle().await;
+                    continue;
+                }
+            }
             let claimed = self.runner.within_time(inbox.store.claim(&request, inbox.now())).await;
             let claimed = claimed.unwrap_or_default();
             let (has_more, runs_alone) = (claimed.len() >= free, claimed.iter().any(ClaimedWork::runs_alone));

@@ -137,6 +137,10 @@ impl Inbox for MemoryInbox {
         })
     }
 
+    fn waits_alone<'s>(&'s self, request: &'s ClaimRequest, now: Option<SystemTime>) -> Step<'s, bool> {
+        self.with(|all| all.alone(request, at(now)).is_some())
+    }
+
     fn renew<'s>(
         &'s self,
         leases: &'s [(WorkLease, Duration)],

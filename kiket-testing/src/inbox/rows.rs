@@ -114,21 +114,33 @@ impl Rows {
         count
     }
 
-    pub(super) fn claim(&mut self, request: &ClaimRequest, now: SystemTime) -> Vec<RowId> {
-        let is_due = |row: &&Row| {
+    /// The rows that are due, as they became it.
+    fn due(&self, request: &ClaimRequest, now: SystemTime) -> Vec<(RowId, &Row)> {
+        let is_due = |row: &Row| {
             row.state == RowState::Waiting
                 && row.at <= now
                 && row.work.space == request.space
                 && request.handlers.contains(&row.work.handler)
                 && !self.paused.contains(&(request.space.clone(), row.work.handler.event.clone()))
         };
-        let mut due: Vec<_> = self.all.iter().filter(|(_, row)| is_due(row)).collect();
-        due.sort_by_key(|(id, row)| (row.at, **id));
+        let rows = self.all.iter().map(|(id, row)| (*id, row));
+        let mut due: Vec<_> = rows.filter(|(_, row)| is_due(row)).collect();
+        due.sort_by_key(|(id, row)| (row.at, *id));
+        due
+    }
+
+    /// The first row that is due and runs alone.
+    pub(super) fn alone(&self, request: &ClaimRequest, now: SystemTime) -> Option<RowId> {
+        self.due(request, now).into_iter().find(|(_, row)| row.crashes >= CRASHES.0).map(|(id, _)| id)
+    }
+
+    pub(super) fn claim(&self, request: &ClaimRequest, now: SystemTime) -> Vec<RowId> {
         if request.is_idle
-            && let Some((id, _)) = due.iter().find(|(_, row)| row.crashes >= CRASHES.0)
+            && let Some(id) = self.alone(request, now)
         {
-            return vec![**id];
+            return vec![id];
         }
+        let due = self.due(request, now);
         // Each organisation gets its first row before one gets its second, beginning after the last one.
         let mut places = BTreeMap::<&str, usize>::new();
         let mut ranked: Vec<_> = due.into_iter().filter(|(_, row)| row.crashes < CRASHES.0).collect();
@@ -138,6 +150,6 @@ impl Rows {
             *place += 1;
             (*place, Reverse(organisation > request.after.as_str()), organisation)
         });
-        ranked.into_iter().map(|(id, _)| *id).take(request.limit).collect()
+        ranked.into_iter().map(|(id, _)| id).take(request.limit).collect()
     }
 }

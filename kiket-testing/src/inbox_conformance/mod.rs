@@ -148,6 +148,10 @@ impl Suite {
         ok(self.inbox.claim(request, at(second)).await, "`claim`")
     }
 
+    async fn waits_alone(&self, request: &ClaimRequest, second: u64) -> bool {
+        ok(self.inbox.waits_alone(request, at(second)).await, "`waits_alone`")
+    }
+
     /// The only row that can be claimed.
     async fn claim_one(&self, second: u64, why: &str) -> ClaimedWork {
         let claimed = self.claim(&self.request(9), second).await;

@@ -293,8 +293,16 @@ impl Suite {
         let busy = self.names(&self.request(1), 140).await;
         assert_eq!(busy, ["well"], "what has crashed twice does not run beside others");
         let idle = ClaimRequest { is_idle: true, ..self.request(9) };
+        assert!(self.waits_alone(&idle, 140).await, "it is due");
+        assert!(!self.waits_alone(&idle, 129).await, "it waits until its next attempt");
+        let others = ClaimRequest { handlers: vec![handler("v2")], ..self.request(9) };
+        assert!(!self.waits_alone(&others, 140).await, "it belongs to a handler that is not asked for");
+        ok(self.inbox.pause(&self.space, EVENT, true).await, "`pause`");
+        assert!(!self.waits_alone(&idle, 140).await, "its event is paused");
+        ok(self.inbox.pause(&self.space, EVENT, false).await, "`pause`");
         let alone = self.claim(&idle, 140).await;
         let [alone] = &alone[..] else { panic!("it must be claimed alone, not {alone:?}") };
+        assert!(!self.waits_alone(&idle, 140).await, "it is claimed");
         assert!(alone.runs_alone() && alone.content == "poison" && alone.attempt == 3, "{alone:?}");
         assert_eq!(
             self.names(&idle, 140).await,

@@ -116,6 +116,14 @@ impl Inbox for PostgresInbox {
         Box::pin(work::claim(&self.server, request, now))
     }
 
+    fn waits_alone<'s>(
+        &'s self,
+        request: &'s ClaimRequest,
+        now: Option<SystemTime>,
+    ) -> StoreFuture<'s, bool> {
+        Box::pin(work::waits_alone(&self.server, request, now))
+    }
+
     fn renew<'s>(
         &'s self,
         leases: &'s [(WorkLease, Duration)],

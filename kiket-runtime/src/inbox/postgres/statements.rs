@@ -13,6 +13,24 @@ macro_rules! clock {
     };
 }
 
+/// The handlers that are named by $3 and $4, and whose events are not paused.
+macro_rules! handlers {
+    () => {
+        "handlers AS MATERIALIZED (
+  SELECT event, version FROM unnest($3::text[], $4::text[]) AS named (event, version)
+  WHERE NOT EXISTS (SELECT FROM kiket_inbox_paused p WHERE p.space = $2 AND p.event = named.event))"
+    };
+}
+
+/// The due rows `i` of `handlers` that have crashed twice.
+macro_rules! alone {
+    () => {
+        "FROM kiket_inbox i, clock
+  WHERE i.space = $2 AND i.state = 'waiting' AND i.crashes >= 2 AND i.at <= clock.now
+    AND (i.event, i.version) IN (SELECT event, version FROM handlers)"
+    };
+}
+
 /// Whether a row `h` is the one of its lane that waits, runs or blocks the lane. The index `kiket_inbox_lane` has these.
 macro_rules! holds_lane {
     () => {
@@ -111,15 +129,14 @@ pub(super) const CLAIM: &str = concat!(
     "WITH RECURSIVE clock AS MATERIALIZED (SELECT now FROM ",
     clock!("$1"),
     "),
-handlers AS MATERIALIZED (
-  SELECT event, version FROM unnest($3::text[], $4::text[]) AS named (event, version)
-  WHERE NOT EXISTS (SELECT FROM kiket_inbox_paused p WHERE p.space = $2 AND p.event = named.event)),
+",
+    handlers!(),
+    ",
 -- A row that has crashed twice, where nothing else runs.
 alone AS MATERIALIZED (
-  SELECT i.id FROM kiket_inbox i, clock
-  WHERE $6 AND i.space = $2 AND i.state = 'waiting' AND i.crashes >= 2 AND i.at <= clock.now
-    AND (i.event, i.version) IN (SELECT event, version FROM handlers)
-  ORDER BY i.at, i.id LIMIT 1),
+  SELECT i.id ",
+    alone!(),
+    " AND $6 ORDER BY i.at, i.id LIMIT 1),
 -- The organisations after the cursor, then those up to it.
 after AS (
   (SELECT organisation, 1 AS turn FROM kiket_inbox
@@ -172,6 +189,18 @@ UPDATE kiket_inbox i SET
 FROM numbered, clock WHERE i.id = numbered.id
 RETURNING numbered.place, i.id, i.token, i.key, i.event, i.version, i.organisation, i.lane, i.attempts, i.crashes,
   greatest(clock.now - i.accepted_at, 0) AS age, i.content"
+);
+
+/// Whether a row is due that runs alone.
+pub(super) const WAITS_ALONE: &str = concat!(
+    "WITH clock AS MATERIALIZED (SELECT now FROM ",
+    clock!("$1"),
+    "),
+",
+    handlers!(),
+    " SELECT EXISTS (SELECT ",
+    alone!(),
+    ") AS waits"
 );
 
 pub(super) const RENEW: &str = concat!(

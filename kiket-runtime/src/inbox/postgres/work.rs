@@ -109,8 +109,7 @@ pub(super) async fn claim(
     let claiming = server.step(move |connections| {
         let request = Arc::clone(&request);
         async move {
-            let (events, versions): (Vec<_>, Vec<_>) =
-                request.handlers.iter().map(|handler| (&*handler.event, &*handler.version)).unzip();
+            let (events, versions) = names(&request);
             // Tokens of its own for each try: the rows of one whose result was lost have no owner.
             let tokens: Vec<_> = (0..request.limit).map(|_| LeaseToken::unique().to_string()).collect();
             let limit = i64::try_from(request.limit).unwrap_or(i64::MAX - SPARE);
@@ -135,6 +134,33 @@ pub(super) async fn claim(
     let mut claimed = claimed.map_err(|error| unknown().because(error))?;
     claimed.sort_by_key(|(place, _)| *place);
     claimed.into_iter().map(|(_, work)| work).collect()
+}
+
+pub(super) async fn waits_alone(
+    server: &Server,
+    request: &ClaimRequest,
+    now: Option<SystemTime>,
+) -> Result<bool, StoreError> {
+    let (request, now) = (Arc::new(request.clone()), at(now));
+    let asking = server.step(move |connections| {
+        let request = Arc::clone(&request);
+        async move {
+            let (events, versions) = names(&request);
+            let values: [Value<'_>; 4] = [
+                (&now, Type::INT8),
+                (&request.space, Type::TEXT),
+                (&events, Type::TEXT_ARRAY),
+                (&versions, Type::TEXT_ARRAY),
+            ];
+            connections.one(WAITS_ALONE, &values).await?.try_get("waits")
+        }
+    });
+    asking.await
+}
+
+/// The events and the versions of the handlers.
+fn names(request: &ClaimRequest) -> (Vec<&str>, Vec<&str>) {
+    request.handlers.iter().map(|handler| (&*handler.event, &*handler.version)).unzip()
 }
 
 fn claimed(row: &Row) -> Result<(i64, Result<ClaimedWork, StoreError>), tokio_postgres::Error> {

@@ -88,7 +88,7 @@ UPDATE work SET state = CASE WHEN crashes >= 2 THEN 3 ELSE 1 END WHERE id IN (
 const PAUSED: &str = "SELECT event FROM paused WHERE space = ?1 ORDER BY event";
 
 const ALONE: &str = "
-SELECT id, event, version FROM work WHERE space = ?1 AND state = 3 AND state >= 2 ORDER BY at, id";
+SELECT id, event, version FROM work WHERE space = ?1 AND state = 3 AND state >= 2 AND at <= ?2 ORDER BY at, id";
 
 /// The oldest row of a handler in the first organisation from `?4`.
 const HEAD: &str = "
@@ -112,13 +112,11 @@ pub(super) fn claim(
 ) -> rusqlite::Result<Vec<ClaimedWork>> {
     let (now, space) = (millis(now), &request.space);
     session.statement(DUE)?.execute(params![space, now])?;
-    let paused = paused(session, space)?;
-    let handlers = request.handlers.iter().filter(|handler| !paused.contains(&handler.event));
-    let handlers: Vec<_> = handlers.collect();
+    let handlers = claimable(session, request)?;
     let until = after(now, request.lease);
     if request.is_idle
         && request.limit > 0
-        && let Some(id) = alone(session, space, &handlers)?
+        && let Some(id) = alone(session, space, &handlers, now)?
     {
         return Ok(vec![take(session, id, now, until)?]);
     }
@@ -175,9 +173,32 @@ fn head(
     head.query_row(values, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
 }
 
+/// Whether a row is due that runs alone.
+pub(super) fn waits_alone(
+    session: &mut Session<'_>,
+    request: &ClaimRequest,
+    now: Option<SystemTime>,
+) -> rusqlite::Result<bool> {
+    let (now, space) = (millis(now), &request.space);
+    session.statement(DUE)?.execute(params![space, now])?;
+    let handlers = claimable(session, request)?;
+    Ok(alone(session, space, &handlers, now)?.is_some())
+}
+
+/// The handlers whose rows may be claimed.
+fn claimable<'r>(session: &mut Session<'_>, request: &'r ClaimRequest) -> rusqlite::Result<Vec<&'r HandlerName>> {
+    let paused = paused(session, &request.space)?;
+    Ok(request.handlers.iter().filter(|handler| !paused.contains(&handler.event)).collect())
+}
+
 /// The first row that runs alone.
-fn alone(session: &mut Session<'_>, space: &str, handlers: &[&HandlerName]) -> rusqlite::Result<Option<i64>> {
-    let mut rows = session.statement(ALONE)?.query([space])?;
+fn alone(
+    session: &mut Session<'_>,
+    space: &str,
+    handlers: &[&HandlerName],
+    now: i64,
+) -> rusqlite::Result<Option<i64>> {
+    let mut rows = session.statement(ALONE)?.query(params![space, now])?;
     while let Some(row) = rows.next()? {
         let handler = HandlerName { event: row.get(1)?, version: row.get(2)? };
         if handlers.contains(&&handler) {

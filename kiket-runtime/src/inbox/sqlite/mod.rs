@@ -173,6 +173,15 @@ impl Inbox for SqliteInbox {
         Box::pin(self.write_unless(look, move |session| claim::claim(session, &request, now)))
     }
 
+    fn waits_alone<'s>(
+        &'s self,
+        request: &'s ClaimRequest,
+        now: Option<SystemTime>,
+    ) -> StoreFuture<'s, bool> {
+        let request = request.clone();
+        Box::pin(self.write(move |session| claim::waits_alone(session, &request, now)))
+    }
+
     fn renew<'s>(
         &'s self,
         leases: &'s [(WorkLease, Duration)],

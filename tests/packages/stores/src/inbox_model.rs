@@ -230,8 +230,8 @@ impl Reference {
         });
     }
 
-    /// The rows that a claim has to return, in their order.
-    fn claimable(&self, request: &ClaimRequest) -> Vec<RowId> {
+    /// The rows that are due, as they became it.
+    fn due(&self, request: &ClaimRequest) -> Vec<&Row> {
         let due = |row: &&Row| {
             row.state == RowState::Waiting
                 && row.at <= self.now
@@ -240,6 +240,12 @@ impl Reference {
         };
         let mut rows: Vec<&Row> = self.rows.iter().filter(due).collect();
         rows.sort_by_key(|row| (row.at, row.id));
+        rows
+    }
+
+    /// The rows that a claim has to return, in their order.
+    fn claimable(&self, request: &ClaimRequest) -> Vec<RowId> {
+        let rows = self.due(request);
         if request.limit > 0
             && request.is_idle
             && let Some(alone) = rows.iter().find(|row| row.crashes >= 2)
@@ -407,6 +413,8 @@ pub async fn follows_the_inbox_model(subject: TestedInbox, steps: InboxSteps) ->
                     lease: ticks(lease),
                     after: if after == 0 { String::new() } else { format!("o{}", after - 1) },
                 };
+                let alone = reference.due(&request).iter().any(|row| row.crashes >= 2);
+                prop_assert_eq!(ok(inbox.waits_alone(&request, now).await)?, alone, "{:?}", request);
                 let expected = reference.claimable(&request);
                 let claimed = ok(inbox.claim(&request, now).await)?;
                 let found: Vec<_> = claimed.iter().map(|work| work.lease.id).collect();

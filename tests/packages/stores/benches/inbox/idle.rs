@@ -88,6 +88,7 @@ impl Inbox for Counted {
     shared! { 's
         accept(work: &'s NewWork, now: Option<SystemTime>) -> Acceptance;
         claim(request: &'s ClaimRequest, now: Option<SystemTime>) -> Vec<ClaimedWork>;
+        waits_alone(request: &'s ClaimRequest, now: Option<SystemTime>) -> bool;
         renew(leases: &'s [(WorkLease, Duration)], now: Option<SystemTime>) -> Vec<LeaseState>;
         finish(lease: &'s WorkLease, end: &'s WorkEnd, now: Option<SystemTime>) -> LeaseState;
         release(lease: &'s WorkLease, delay: Duration, now: Option<SystemTime>) -> LeaseState;
