@@ -77,10 +77,12 @@ impl Keeper {
         while self.has_free_worker().await {
             let (free, is_idle) = self.crew.free();
             let (inbox, request) = (&self.runner.inbox, self.runner.request(free, is_idle, &last));
-            if is_idle || rested.elapsed() >= REST {
+            if is_idle {
+                rested = Instant::now();
+            } else if rested.elapsed() >= REST {
                 rested = Instant::now();
                 let asking = inbox.store.waits_alone(&request, inbox.now());
-                if !is_idle && self.runner.within_time(asking).await.unwrap_or_default() {
+                if self.runner.within_time(asking).await.unwrap_or_default() {
                     self.crew.idle().await;
                     continue;
                 }

@@ -9,7 +9,9 @@ use futures_util::future::join3;
 use tokio_postgres::{Row, types::Type};
 
 use super::{
-    statements::{ACCEPT, CLAIM, FINISH, LOCK, NEXT, OWN_DONE, OWN_LOCK, OWN_NEXT, RELEASE, RENEW, STATE},
+    statements::{
+        ACCEPT, CLAIM, FINISH, LOCK, NEXT, OWN_DONE, OWN_LOCK, OWN_NEXT, RELEASE, RENEW, STATE, WAITS_ALONE,
+    },
     texts::{self, at, duration, indexed, millis, unknown},
 };
 use crate::{
@@ -152,7 +154,7 @@ pub(super) async fn waits_alone(
                 (&events, Type::TEXT_ARRAY),
                 (&versions, Type::TEXT_ARRAY),
             ];
-            connections.one(WAITS_ALONE, &values).await?.try_get("waits")
+            Ok(connections.one(WAITS_ALONE, &values).await?.try_get("waits")?)
         }
     });
     asking.await

@@ -186,7 +186,10 @@ pub(super) fn waits_alone(
 }
 
 /// The handlers whose rows may be claimed.
-fn claimable<'r>(session: &mut Session<'_>, request: &'r ClaimRequest) -> rusqlite::Result<Vec<&'r HandlerName>> {
+fn claimable<'r>(
+    session: &mut Session<'_>,
+    request: &'r ClaimRequest,
+) -> rusqlite::Result<Vec<&'r HandlerName>> {
     let paused = paused(session, &request.space)?;
     Ok(request.handlers.iter().filter(|handler| !paused.contains(&handler.event)).collect())
 }

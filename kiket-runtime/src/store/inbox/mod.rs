@@ -56,11 +56,8 @@ pub trait Inbox: Send + Sync + 'static {
 
     /// Whether a row is due that [`claim`](Self::claim) gives only to a claimer in which nothing else runs, of the handlers that are
     /// named and not paused. One that is never idle asks, and rests where the answer is yes.
-    fn waits_alone<'s>(
-        &'s self,
-        request: &'s ClaimRequest,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, bool>;
+    fn waits_alone<'s>(&'s self, request: &'s ClaimRequest, now: Option<SystemTime>)
+    -> StoreFuture<'s, bool>;
 
     /// Renews leases, as their owner, to end after `lease` from now, and notes that their handlers have started: from now on an
     /// expired lease is a crash. The states are in the order of `leases`.
