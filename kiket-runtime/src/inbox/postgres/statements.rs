@@ -137,32 +137,23 @@ alone AS MATERIALIZED (
   SELECT i.id ",
     alone!(),
     " AND $6 ORDER BY i.at, i.id LIMIT 1),
--- The organisations after the cursor, then those up to it.
-after AS (
-  (SELECT organisation, 1 AS turn FROM kiket_inbox
-   WHERE space = $2 AND state = 'waiting' AND crashes < 2 AND organisation > $5
-   ORDER BY organisation LIMIT 1)
+-- The organisations that have rows, in their order: those after the cursor, then those up to it. The first text after another one
+-- has one more character.
+walk AS (
+  SELECT NULL::text COLLATE \"C\" AS organisation, ($5 || chr(1)) COLLATE \"C\" AS next, 0 AS turn, false AS again
   UNION ALL
-  SELECT (SELECT i.organisation FROM kiket_inbox i
-          WHERE i.space = $2 AND i.state = 'waiting' AND i.crashes < 2 AND i.organisation > after.organisation
-          ORDER BY i.organisation LIMIT 1), turn + 1
-  FROM after WHERE organisation IS NOT NULL),
-before AS (
-  (SELECT organisation, 1000000000 AS turn FROM kiket_inbox
-   WHERE space = $2 AND state = 'waiting' AND crashes < 2 AND organisation <= $5
-   ORDER BY organisation LIMIT 1)
-  UNION ALL
-  SELECT (SELECT i.organisation FROM kiket_inbox i
-          WHERE i.space = $2 AND i.state = 'waiting' AND i.crashes < 2
-            AND i.organisation > before.organisation AND i.organisation <= $5
-          ORDER BY i.organisation LIMIT 1), turn + 1
-  FROM before WHERE organisation IS NOT NULL),
+  SELECT found.organisation, coalesce(found.organisation || chr(1), ''), turn + 1, again OR found.organisation IS NULL
+  FROM walk, LATERAL (
+    SELECT (SELECT i.organisation FROM kiket_inbox i
+            WHERE i.space = $2 AND i.state = 'waiting' AND i.crashes < 2 AND i.organisation >= walk.next
+            ORDER BY i.organisation LIMIT 1) AS organisation OFFSET 0) AS found
+  WHERE NOT again OR found.organisation <= $5),
 turns AS MATERIALIZED (
-  SELECT organisation, turn FROM (SELECT * FROM after UNION ALL SELECT * FROM before) AS found
+  SELECT organisation, turn FROM walk
   WHERE organisation IS NOT NULL AND NOT EXISTS (SELECT FROM alone) AND EXISTS (
     SELECT FROM clock, handlers, LATERAL (
       SELECT FROM kiket_inbox i
-      WHERE i.space = $2 AND i.organisation = found.organisation AND i.event = handlers.event
+      WHERE i.space = $2 AND i.organisation = walk.organisation AND i.event = handlers.event
         AND i.version = handlers.version AND i.state = 'waiting' AND i.crashes < 2 AND i.at <= clock.now
       LIMIT 1) AS due)
   LIMIT $8),

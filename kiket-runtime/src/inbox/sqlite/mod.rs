@@ -19,7 +19,7 @@ use std::{
 };
 
 use self::{
-    open::{Access, File},
+    open::File,
     rows::Only,
     session::Session,
     thread::{FileThread, Timers},
@@ -103,9 +103,10 @@ impl SqliteInbox {
             return Ok(Arc::clone(threads));
         }
         let timers = Arc::new(Timers::start()?);
-        let start = |access| FileThread::start(Arc::clone(&self.file), access, Arc::clone(&timers));
-        let reader = self.file.path.is_some().then(|| start(Access::Read)).transpose()?;
-        let started = Arc::new(Threads { writer: start(Access::Write)?, reader });
+        let read = || FileThread::reader(Arc::clone(&self.file), Arc::clone(&timers));
+        let reader = self.file.path.is_some().then(read).transpose()?;
+        let writer = FileThread::writer(Arc::clone(&self.file), Arc::clone(&timers), reader.as_ref())?;
+        let started = Arc::new(Threads { writer, reader });
         *threads = Some(Arc::clone(&started));
         Ok(started)
     }

@@ -124,6 +124,8 @@ fn prepare(connection: &Connection, is_file: bool) -> Result<(), Failure> {
     for setting in ["synchronous = FULL", "fullfsync = ON", "checkpoint_fullfsync = ON"] {
         set(connection, setting)?;
     }
+    // The reader copies the log to the file; a commit does, which waits for it, where that is not enough.
+    set(connection, "wal_autocheckpoint = 8192")?;
     // A log that a burst made large is cut again.
     set(connection, "journal_size_limit = 67108864")?;
     migrate(connection)

@@ -1,7 +1,8 @@
 //! The threads of the file: one writes, another reads, and both take all that waits at once.
 //!
 //! The writer begins a transaction with the first operation that waits, runs all that wait with it, commits, which syncs the log
-//! of the database to the disk once, and only then responds to them. While the disk works, the next operations gather.
+//! of the database to the disk once, and only then responds to them. While the disk works, the next operations gather. What is in the
+//! log is copied to the file by the reader, so that no operation waits for that.
 
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -23,17 +24,40 @@ const QUEUE: usize = 1_024;
 /// The most operations of a transaction.
 const MOST: usize = 256;
 
+/// After so many changes the reader copies the log to the file.
+const CHANGES: u64 = 512;
+
+type Queue = mpsc::Sender<Box<dyn Job>>;
+
 /// A thread with a connection. It ends when this is dropped.
 pub(super) struct FileThread {
-    jobs: mpsc::Sender<Box<dyn Job>>,
+    jobs: Queue,
     timers: Arc<Timers>,
 }
 
 impl FileThread {
-    pub(super) fn start(file: Arc<File>, access: Access, timers: Arc<Timers>) -> Result<Self, StoreError> {
+    /// Starts the thread that reads.
+    pub(super) fn reader(file: Arc<File>, timers: Arc<Timers>) -> Result<Self, StoreError> {
+        Self::start("kiket-inbox-read", timers, move |queue| work(queue, &file, Access::Read, None))
+    }
+
+    /// Starts the thread that writes, beside a reader if there is one.
+    pub(super) fn writer(
+        file: Arc<File>,
+        timers: Arc<Timers>,
+        reader: Option<&Self>,
+    ) -> Result<Self, StoreError> {
+        let reader = reader.map(|reader| reader.jobs.clone());
+        Self::start("kiket-inbox", timers, move |queue| work(queue, &file, Access::Write, reader.as_ref()))
+    }
+
+    fn start(
+        name: &str,
+        timers: Arc<Timers>,
+        work: impl FnOnce(mpsc::Receiver<Box<dyn Job>>) + Send + 'static,
+    ) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let name = if access == Access::Write { "kiket-inbox" } else { "kiket-inbox-read" };
-        let started = thread::Builder::new().name(name.to_owned()).spawn(move || work(queue, &file, access));
+        let started = thread::Builder::new().name(name.to_owned()).spawn(move || work(queue));
         started.map_err(no_thread)?;
         Ok(Self { jobs, timers })
     }
@@ -124,11 +148,30 @@ where
     }
 }
 
+/// Copies the log to the file, as far as no transaction needs it. SQLite does it in a commit where this fails for long.
+struct Checkpoint;
+
+impl Job for Checkpoint {
+    fn is_wanted(&self) -> bool {
+        true
+    }
+
+    fn is_needed(&mut self, _: &mut Session<'_>) -> bool {
+        true
+    }
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<(), Failure> {
+        Ok(session.statement("PRAGMA wal_checkpoint(PASSIVE)")?.query([])?.next().map(drop)?)
+    }
+
+    fn respond(self: Box<Self>, _: Result<(), Failure>) {}
+}
+
 /// Opens the file for the first operation, and again after a failure to open it.
-fn work(mut queue: mpsc::Receiver<Box<dyn Job>>, file: &File, access: Access) {
+fn work(mut queue: mpsc::Receiver<Box<dyn Job>>, file: &File, access: Access, reader: Option<&Queue>) {
     while let Some(first) = queue.blocking_recv() {
         match file.open(access) {
-            Ok(connection) => work_with(&connection, first, &mut queue, file, access),
+            Ok(connection) => work_with(&connection, first, &mut queue, file, access, reader),
             Err(failure) => first.respond(Err(failure)),
         }
     }
@@ -140,9 +183,11 @@ fn work_with(
     queue: &mut mpsc::Receiver<Box<dyn Job>>,
     file: &File,
     access: Access,
+    reader: Option<&Queue>,
 ) {
     let mut session = Session::new(connection, file);
     let mut next = Some(first);
+    let mut copied = connection.total_changes();
     while let Some(first) = next {
         let mut jobs = vec![first];
         while jobs.len() < MOST
@@ -163,6 +208,12 @@ fn work_with(
         };
         for job in jobs {
             job.respond(ended.clone());
+        }
+        if let Some(reader) = reader
+            && connection.total_changes() - copied >= CHANGES
+        {
+            copied = connection.total_changes();
+            let _ = reader.try_send(Box::new(Checkpoint)); // one whose queue is full has the next
         }
         next = queue.blocking_recv();
     }

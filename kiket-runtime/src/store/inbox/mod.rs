@@ -3,6 +3,7 @@
 mod handler;
 mod row;
 pub(crate) mod seal;
+mod shared;
 mod work;
 
 use std::{

@@ -1,18 +1,7 @@
 //! What a process costs that has nothing to do.
 
-use std::{
-    sync::Arc,
-    thread,
-    time::{Duration, SystemTime},
-};
+use std::{thread, time::Duration};
 
-use kiket::{
-    dedupe::{LeaseState, StoreError},
-    inbox::{
-        Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Redrive,
-        SqliteInbox, Swept, WorkEnd, WorkLease,
-    },
-};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -69,38 +58,4 @@ fn statements(runtime: &Runtime, engine: &Engine, reports: &Reports) -> Outcome<
     let calls = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements \
                  WHERE query NOT LIKE '%pg_stat_statements%'";
     Ok(Some(runtime.block_on(server.number(calls)).try_into()?))
-}
-
-/// An inbox that is shared with what counts its statements.
-pub(crate) struct Counted(pub(crate) Arc<SqliteInbox>);
-
-type Step<'s, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
-
-macro_rules! shared {
-    ($s:lifetime $($name:ident($($value:ident: $type:ty),*) -> $result:ty;)*) => {$(
-        fn $name<$s>(&$s self, $($value: $type),*) -> Step<$s, $result> {
-            self.0.$name($($value),*)
-        }
-    )*};
-}
-
-impl Inbox for Counted {
-    shared! { 's
-        accept(work: &'s NewWork, now: Option<SystemTime>) -> Acceptance;
-        claim(request: &'s ClaimRequest, now: Option<SystemTime>) -> Vec<ClaimedWork>;
-        waits_alone(request: &'s ClaimRequest, now: Option<SystemTime>) -> bool;
-        renew(leases: &'s [(WorkLease, Duration)], now: Option<SystemTime>) -> Vec<LeaseState>;
-        finish(lease: &'s WorkLease, end: &'s WorkEnd, now: Option<SystemTime>) -> LeaseState;
-        release(lease: &'s WorkLease, delay: Duration, now: Option<SystemTime>) -> LeaseState;
-        promote(space: &'s str, now: Option<SystemTime>) -> Swept;
-        list(filter: &'s InboxFilter) -> Vec<InboxRow>;
-        count(space: &'s str) -> Vec<InboxCount>;
-        redrive(redrive: &'s Redrive, now: Option<SystemTime>) -> u64;
-        hurry(filter: &'s InboxFilter, now: Option<SystemTime>) -> u64;
-        drop_rows(filter: &'s InboxFilter, now: Option<SystemTime>) -> u64;
-        forget(space: &'s str, organisation: &'s str, now: Option<SystemTime>) -> u64;
-        pause(space: &'s str, event: &'s str, paused: bool) -> ();
-        paused(space: &'s str) -> Vec<String>;
-        check() -> ();
-    }
 }

@@ -13,7 +13,6 @@ use kiket_runtime::internals;
 use crate::{
     Outcome,
     deliveries::{EVENT, SECRET, VERSION},
-    idle::Counted,
     options::limits,
     process::{self, ServerProcess},
 };
@@ -120,7 +119,7 @@ pub(crate) fn serve(http_workers: usize, arguments: &[&str]) -> Outcome<()> {
                         std::thread::sleep(Duration::from_millis(500));
                     }
                 });
-                builder.inbox(|options| options.store(Counted(inbox)))
+                builder.inbox(|options| options.store(inbox))
             }
             _ => builder,
         };
