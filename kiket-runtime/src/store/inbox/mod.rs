@@ -56,9 +56,16 @@ pub trait Inbox: Send + Sync + 'static {
     ) -> StoreFuture<'s, Vec<ClaimedWork>>;
 
     /// Whether a row is due that [`claim`](Self::claim) gives only to a claimer in which nothing else runs, of the handlers that are
-    /// named and not paused. One that is never idle asks, and rests where the answer is yes.
-    fn waits_alone<'s>(&'s self, request: &'s ClaimRequest, now: Option<SystemTime>)
-    -> StoreFuture<'s, bool>;
+    /// named and not paused. One that is never idle asks, and rests where the answer is yes. By default it is no: for inboxes that
+    /// have no such rows.
+    fn waits_alone<'s>(
+        &'s self,
+        request: &'s ClaimRequest,
+        now: Option<SystemTime>,
+    ) -> StoreFuture<'s, bool> {
+        let _ = (request, now);
+        Box::pin(std::future::ready(Ok(false)))
+    }
 
     /// Renews leases, as their owner, to end after `lease` from now, and notes that their handlers have started: from now on an
     /// expired lease is a crash. The states are in the order of `leases`.
