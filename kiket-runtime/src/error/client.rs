@@ -7,8 +7,8 @@ use serde_json::Value;
 
 /// The error of a call to Kiket: an error response, or the reason why there is no response.
 ///
-/// `?` in a handler converts it into a [`HandlerError`](crate::HandlerError), so that Kiket sends the delivery again, no
-/// sooner than a `Retry-After` of the response. It never contains a token.
+/// `?` in a handler converts it into a [`HandlerError`](crate::HandlerError), so that the delivery is retried: by Kiket's
+/// schedule, or, in a `later` handler, not before a `Retry-After` of the response. It never contains a token.
 ///
 /// ```
 /// use kiket_runtime::error::{ClientError, ClientErrorKind};

@@ -56,7 +56,8 @@ impl Error {
         Self::new(ErrorKind::Retryable, Some(message.into()))
     }
 
-    /// A failure to retry, but not before `delay`, which is rounded up to whole seconds, a day at most.
+    /// A failure to retry: 503 and `Retry-After`, with `delay` rounded up to whole seconds, a day at most. It does not change Kiket's
+    /// schedule; a `later` handler is not retried before `delay`.
     pub fn retry_after(delay: Duration, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::RetryAfter(delay), Some(message.into()))
     }

@@ -10,7 +10,8 @@ use http::StatusCode;
 pub enum ErrorKind {
     /// Retry by the platform's schedule: 500.
     Retryable,
-    /// Retry, not before this delay has passed: 503 and `Retry-After`.
+    /// Retry: 503 and `Retry-After` with this delay, which does not change the platform's schedule; a `later` handler is not retried
+    /// before it has passed.
     RetryAfter(Duration),
     /// Do not retry: 422.
     Permanent,

@@ -36,7 +36,8 @@ impl Advice {
         Self(ErrorKind::Permanent)
     }
 
-    /// Send the delivery again, not before `delay`: 503 and `Retry-After`, in whole seconds, a day at most.
+    /// Send the delivery again: 503 and `Retry-After`, in whole seconds, a day at most. It does not change Kiket's schedule; a `later`
+    /// handler is not retried before `delay`.
     pub fn after(delay: Duration) -> Self {
         Self(ErrorKind::RetryAfter(delay))
     }
