@@ -743,6 +743,24 @@ fn every_alert_has_an_entry_in_the_runbook() {
     }
 }
 
+#[test]
+fn every_code_of_lost_events_says_what_to_do() {
+    let (page, rules) = (text("docs/operations.md"), text("deploy/alerts.yml"));
+    let (_, table) = page.split_once("\n## Other responses in the log\n").unwrap();
+    let table = table.split("\n## ").next().unwrap();
+    let mut codes = Vec::new();
+    for alert in ["KiketEventsLost", "KiketRequestsLost"] {
+        let (_, rule) = rules.split_once(&format!("alert: {alert}\n")).unwrap();
+        let (_, alternatives) = rule.split_once("code=~\"").unwrap();
+        codes.extend(alternatives.split('"').next().unwrap().split('|'));
+    }
+    assert!(codes.len() > 14, "{codes:?}");
+    // What no route has seen has a line of its own in the log.
+    codes.retain(|code| !["no_route", "unreadable"].contains(code));
+    let lacking: Vec<_> = codes.into_iter().filter(|code| !table.contains(&format!("`{code}`"))).collect();
+    assert_eq!(lacking, [""; 0]);
+}
+
 /// Series of a process with their values for each minute, and the alerts that fire after an hour and a half.
 struct Scenario {
     series: Vec<(String, String)>,
