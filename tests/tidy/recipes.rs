@@ -71,5 +71,20 @@ fn recipes_probe_what_an_extension_serves() {
             assert!(first.contains(path), "{probe}: {first}");
         }
     }
-    assert!(recipe("compose.yaml").contains("http://127.0.0.1:8000/health/ready"));
+    // Every process that is measured, those that only work as well.
+    let [pod_count, measured] =
+        ["- { name: http, containerPort:", "name: KIKET_METRICS_ADDR"].map(|text| pods.matches(text).count());
+    assert_eq!(pod_count, measured);
+
+    // The image of `cargo kiket new` has what its own health check uses, and no curl.
+    let (compose, image) = (recipe("compose.yaml"), root().join("cargo-kiket/templates/Dockerfile.in"));
+    let image = fs::read_to_string(image).unwrap();
+    let check = |text: &str| {
+        let line = text.lines().find(|line| line.contains("/dev/tcp/")).unwrap().trim().to_owned();
+        line.trim_start_matches("CMD ").trim_start_matches("test: ").replace("\"CMD\", ", "")
+    };
+    assert_eq!(
+        check(&compose),
+        check(&image).replace("$PORT", "8000").replace("/health/live", "/health/ready")
+    );
 }
