@@ -55,6 +55,7 @@ fn a_project_has_everything_that_a_team_needs() {
         &read("compose.yaml"),
         &["FEATURES: postgres", "stop_grace_period: 30s # longer than the 25 s of a graceful shutdown"],
     );
+    assert!(read("Cargo.toml").contains("# A clone on this machine, until kiket is on crates.io."));
     check(&read(".github/workflows/ci.yml"), &["- run: cargo test"]);
     check(&read(".gitignore"), &["/target", "/.cargo/config.toml"]);
     check(&read(".dockerignore"), &["target", ".cargo"]);

@@ -34,6 +34,7 @@ pub(super) fn all(
         ("tests", code::tests(handled)),
         ("hooks", hooks.join("\n")),
         ("workspace", own_workspace(folder)),
+        ("unpublished", if clone.is_some() { UNPUBLISHED } else { "" }.to_owned()),
         ("kiket", dependency(clone.as_deref(), &[])),
         ("testing", dependency(clone.as_deref(), &["testing"])),
         ("secret", secret()?),
@@ -87,6 +88,11 @@ fn clone() -> Option<PathBuf> {
     let package = fs::read_to_string(clone.join("Cargo.toml")).ok()?;
     package.contains("\nname = \"kiket\"\n").then(|| clone.to_owned())
 }
+
+/// What `Cargo.toml` says about a dependency that is a path.
+const UNPUBLISHED: &str = r#"# A clone on this machine, until kiket is on crates.io. Docker and CI need a repository instead, here and below, like
+#   kiket = { git = "https://github.com/kiket-dev/kiket-rust-sdk", rev = "…" }
+"#;
 
 /// The dependency on kiket, as `Cargo.toml` has it.
 fn dependency(clone: Option<&Path>, features: &[&str]) -> String {
