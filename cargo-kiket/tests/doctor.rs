@@ -333,6 +333,92 @@ fn a_store_that_cannot_be_used_is_named() {
     Machine::new(&[("KIKET_DEDUPE_URL", "memory:")]).check(&[], "dedupe", "ok", "can be reached");
 }
 
+/// A key of an inbox: 32 bytes in base64, which no finding shows.
+const KEY: &str = "canarycanarycanarycanarycanarycanarycanaryQ=";
+
+#[test]
+fn an_inbox_needs_a_key_that_is_one() {
+    let machine = Machine::new(&[]);
+    machine.check(&[], "inbox", "ok", "not configured");
+    let memory = ("KIKET_INBOX_URL", "sqlite::memory:");
+    for (variables, result, text) in [
+        (vec![memory], "warn", "it has no key"),
+        (vec![memory, ("KIKET_INBOX_KEY", "canary")], "fix", "32 bytes in base64"),
+        (
+            vec![memory, ("KIKET_INBOX_KEY", KEY), ("KIKET_INBOX_KEY_PREVIOUS", "canary")],
+            "fix",
+            "32 bytes in base64",
+        ),
+        (vec![memory, ("KIKET_INBOX_KEY_FILE", "absent")], "fix", "`absent`"),
+        (vec![memory, ("KIKET_INBOX_KEY", KEY), ("KIKET_INBOX_KEY_FILE", "absent")], "fix", "are both set"),
+        (vec![memory, ("KIKET_INBOX_KEY", KEY)], "warn", "in memory"),
+        (
+            vec![("KIKET_INBOX_URL", "mysql://u:canary@host/db"), ("KIKET_INBOX_KEY", KEY)],
+            "fix",
+            "not one of an inbox",
+        ),
+        (vec![("KIKET_INBOX_URL_FILE", "absent"), ("KIKET_INBOX_KEY", KEY)], "fix", "`absent`"),
+    ] {
+        let findings = Machine::new(&variables).findings(&[], "inbox");
+        let is_found = |(found, of): &(String, String)| found == result && of.contains(text);
+        assert!(findings.iter().any(is_found), "{text}: {findings:?}");
+    }
+}
+
+#[test]
+fn a_file_of_an_inbox_is_one_that_lasts() {
+    let mut machine = Machine::new(&[("KIKET_INBOX_KEY", KEY), ("KIKET_INBOX_EPHEMERAL", "1")]);
+    let found = |machine: &Machine, result: &str, text: &str| {
+        let findings = machine.findings(&[], "inbox");
+        let is_found = findings.iter().any(|finding| finding.0 == result && finding.1.contains(text));
+        assert!(is_found, "{text}: {findings:?}");
+    };
+    // That of the default, which looking does not make.
+    found(&machine, "ok", "`kiket-inbox.db` can be made");
+    assert_eq!(std::fs::read_dir(machine.folder.path()).unwrap().count(), 0);
+    std::fs::write(machine.folder.path().join("kiket-inbox.db"), "").unwrap();
+    found(&machine, "ok", "the inbox can be reached, and written to");
+    std::fs::write(machine.folder.path().join("other.db"), "no database".repeat(100)).unwrap();
+    machine.variables.push(("KIKET_INBOX_URL", "sqlite:other.db".to_owned()));
+    found(&machine, "fix", "is no inbox");
+    machine.variables.push(("KIKET_INBOX_URL", "sqlite:absent/inbox.db".to_owned()));
+    found(&machine, "fix", "`absent/inbox.db` cannot be made");
+
+    #[cfg(target_os = "linux")]
+    if let Ok(memory) = tempfile::tempdir_in("/dev/shm") {
+        machine.variables.push(("KIKET_INBOX_URL", format!("sqlite:{}/inbox.db", memory.path().display())));
+        found(&machine, "warn", "is in memory");
+        machine.variables.push(("KIKET_INBOX_EPHEMERAL", "0".to_owned()));
+        machine.check(&[], "inbox", "fix", "KIKET_INBOX_EPHEMERAL=1");
+    }
+}
+
+#[test]
+fn the_postgres_of_an_inbox_is_judged() {
+    let nothing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("postgres://u:canary@{nothing}/db");
+    let machine = Machine::new(&[("KIKET_INBOX_KEY", KEY), ("KIKET_INBOX_URL", &url)]);
+    machine.check(&[], "inbox", "fix", "PostgreSQL cannot be reached");
+
+    let Some(postgres) = Postgres::start_own() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(postgres.execute("ALTER ROLE kiket SET synchronous_commit = off"));
+    let mut machine = Machine::new(&[("KIKET_INBOX_KEY", KEY), ("KIKET_INBOX_URL", postgres.url())]);
+    let findings = machine.findings(&[], "inbox");
+    for (result, text) in [("ok", "the inbox can be reached"), ("warn", "`synchronous_commit` is off")] {
+        assert!(
+            findings.iter().any(|finding| finding.0 == result && finding.1.contains(text)),
+            "{findings:?}"
+        );
+    }
+    // One database for both: its settings are judged once.
+    machine.variables.push(("KIKET_DEDUPE_URL", postgres.url().to_owned()));
+    machine.check(&[], "inbox", "ok", "the inbox can be reached, and written to");
+    assert!(
+        machine.findings(&[], "postgres").iter().any(|finding| finding.1.contains("`synchronous_commit`"))
+    );
+}
+
 #[test]
 fn a_redis_is_written_to() {
     let Some(redis) = Redis::start() else { return };

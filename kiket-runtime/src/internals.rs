@@ -30,6 +30,7 @@ use crate::{
 #[cfg(feature = "inbox")]
 use crate::{
     config::{DEFAULT_INBOX, InboxConfig, InboxLayer},
+    extension::seal_keys,
     store::{
         StoreError,
         inbox::{ClaimedWork, Inbox},
@@ -115,6 +116,42 @@ pub fn inbox_place(
     let space = space.map(|space| space.name().to_owned()).unwrap_or_default();
     let url = inbox.url.unwrap_or_else(|| Secret::new(DEFAULT_INBOX));
     if found.problems.is_empty() { Ok((url, space)) } else { Err(found.problems) }
+}
+
+/// What the environment says of the inbox.
+#[cfg(feature = "inbox")]
+#[derive(Debug)]
+pub struct InboxVariables {
+    /// Where it is; `None` where that cannot be read.
+    pub url: Option<Secret>,
+    /// Whether there is a key that seals.
+    pub has_key: bool,
+    /// Whether its file may be where it does not last.
+    pub is_ephemeral: bool,
+    /// What stops a start with a `later` handler.
+    pub problems: Vec<Problem>,
+    /// What is probably a slip.
+    pub warnings: Vec<Problem>,
+}
+
+/// What the environment of the process with `more` variables says of the inbox, as the start reads it; `None` where it says neither
+/// where it is nor what seals it.
+#[cfg(feature = "inbox")]
+pub fn inbox_variables(more: Vec<(String, String)>) -> Option<InboxVariables> {
+    let mut found = Findings::default();
+    let read = InboxConfig::combine(InboxLayer::default(), &Environment::process_with(more), &mut found);
+    found.take(seal_keys(&read).map(drop));
+    if read.secrets().next().is_none() && found.problems.is_empty() {
+        return None;
+    }
+    let default = || found.problems.is_empty().then(|| Secret::new(DEFAULT_INBOX));
+    Some(InboxVariables {
+        has_key: read.key.is_some(),
+        is_ephemeral: read.is_ephemeral,
+        url: read.url.or_else(default),
+        problems: found.problems,
+        warnings: found.warnings,
+    })
 }
 
 /// The settings of a manifest, without any environment.

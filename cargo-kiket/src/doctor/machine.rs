@@ -161,7 +161,7 @@ pub(super) fn folder(folder: &Path) -> Finding {
 }
 
 /// Writes a file, syncs and removes it.
-fn written(folder: &Path) -> io::Result<()> {
+pub(super) fn written(folder: &Path) -> io::Result<()> {
     let path = folder.join(format!(".kiket-doctor-{}", std::process::id()));
     let written = fs::File::create_new(&path).and_then(|mut file| {
         file.write_all(b"kiket")?;

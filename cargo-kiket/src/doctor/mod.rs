@@ -1,6 +1,7 @@
 //! `doctor`: looks at this machine and at what the extension is configured with, and says what to fix.
 
 mod finding;
+mod inbox;
 mod machine;
 mod program;
 mod store;
@@ -26,8 +27,9 @@ use crate::{
 /// Looks at this machine and at the configuration, and says what to fix
 ///
 /// It reads the variables and the manifest as the start does, looks at certificates, port, disk and file system, and connects
-/// to the store of `KIKET_DEDUPE_URL`, where it writes and deletes one key. In the folder of a package it builds the program,
-/// and asks it for its handlers. Nothing else is called, unless you ask for it.
+/// to the store of `KIKET_DEDUPE_URL`, where it writes and deletes one key, and to the inbox of `KIKET_INBOX_URL`, which it checks as
+/// the start does. In the folder of a package it builds the program, and asks it for its handlers. Nothing else is called, unless
+/// you ask for it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo kiket doctor
@@ -88,7 +90,9 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
         Some(config) => machine::port(config.host(), config.port()),
         None => Finding::unknown("port", "not looked at", "fix the configuration first"),
     });
-    findings.extend(store::examine(internals::dedupe_url(variables()).as_ref()));
+    let dedupe = internals::dedupe_url(variables());
+    findings.extend(store::examine(dedupe.as_ref()));
+    findings.extend(inbox::examine(internals::inbox_variables(variables()).as_ref(), dedupe.as_ref()));
     findings.push(machine::folder(&args.folder));
     findings.push(machine::disk(&args.folder));
     if !args.no_build {

@@ -7,6 +7,8 @@ use kiket_runtime::{
     dedupe::{StoreError, store_from_url},
 };
 
+use tokio::runtime::Runtime;
+
 use super::finding::{Finding, State};
 
 const ID: &str = "dedupe";
@@ -20,73 +22,83 @@ pub(super) fn examine(url: Option<&Secret>) -> Vec<Finding> {
         let found = "deliveries are remembered in the memory of the process: not after a restart, and not by a second process";
         return vec![Finding { fix: None, ..Finding::ok(ID, found) }];
     };
-    let late = |what: &str| {
-        Finding::fix(
-            ID,
-            format!("{what} did not respond within {} s", DEADLINE.as_secs()),
-            "see that it runs",
-        )
-    };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match runtime(ID) {
         Ok(runtime) => runtime,
-        Err(error) => {
-            return vec![Finding::fix(
-                ID,
-                format!("no store can be asked: {error}"),
-                "see the log of the system",
-            )];
-        }
+        Err(finding) => return vec![finding],
     };
-    let mut findings = Vec::new();
-    match store_from_url(url.expose()) {
+    let store = match store_from_url(url.expose()) {
         Err(problem) => return vec![Finding::of(ID, State::Fix, &problem)],
-        Ok(store) => {
-            let checked = runtime.block_on(async { tokio::time::timeout(DEADLINE, store.check()).await });
-            findings.push(match checked {
-                Ok(Ok(())) => Finding::ok(ID, "the store can be reached, and written to"),
-                Ok(Err(error)) => refused(&error),
-                Err(_) => late("the store"),
-            });
-        }
-    }
-    #[cfg(feature = "postgres")]
-    if url.expose().starts_with("postgres") {
-        let asked = kiket_runtime::internals::postgres_settings(url.expose());
-        match runtime.block_on(async { tokio::time::timeout(DEADLINE, asked).await }) {
-            Ok(Ok((settings, has_sessions))) => {
-                let settings = serde_json::from_str(&settings).unwrap_or_default();
-                findings.extend(judged(&settings, has_sessions));
-            }
-            // The store does not respond at all, which is known by now.
-            Ok(Err(_)) => {}
-            Err(_) => findings.push(late("PostgreSQL")),
-        }
-    }
+        Ok(store) => store,
+    };
+    let mut findings = vec![checked(ID, "the store", &runtime, store.check())];
+    findings.extend(postgres("postgres", &runtime, url));
     findings
 }
 
-fn refused(error: &StoreError) -> Finding {
+/// What asks a store.
+pub(super) fn runtime(id: &'static str) -> Result<Runtime, Finding> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Finding::fix(id, format!("no store can be asked: {error}"), "see the log of the system")
+    })
+}
+
+/// How the check of a store ended.
+pub(super) fn checked(
+    id: &'static str,
+    what: &str,
+    runtime: &Runtime,
+    check: impl Future<Output = Result<(), StoreError>>,
+) -> Finding {
+    match runtime.block_on(async { tokio::time::timeout(DEADLINE, check).await }) {
+        Ok(Ok(())) => Finding::ok(id, format!("{what} can be reached, and written to")),
+        Ok(Err(error)) => refused(id, &error),
+        Err(_) => late(id, what),
+    }
+}
+
+/// The settings of a PostgreSQL, if the URL is one.
+pub(super) fn postgres(id: &'static str, runtime: &Runtime, url: &Secret) -> Vec<Finding> {
+    #[cfg(feature = "postgres")]
+    if url.expose().starts_with("postgres") {
+        let asked = kiket_runtime::internals::postgres_settings(url.expose());
+        return match runtime.block_on(async { tokio::time::timeout(DEADLINE, asked).await }) {
+            Ok(Ok((settings, has_sessions))) => {
+                judged(id, &serde_json::from_str(&settings).unwrap_or_default(), has_sessions)
+            }
+            // It does not respond at all, which is known by now.
+            Ok(Err(_)) => Vec::new(),
+            Err(_) => vec![late(id, "PostgreSQL")],
+        };
+    }
+    let _ = (id, runtime, url);
+    Vec::new()
+}
+
+fn late(id: &'static str, what: &str) -> Finding {
+    Finding::fix(id, format!("{what} did not respond within {} s", DEADLINE.as_secs()), "see that it runs")
+}
+
+pub(super) fn refused(id: &'static str, error: &StoreError) -> Finding {
     // The cause names what the server said; a store keeps passwords out of it.
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     let fix = error.how_to_mend().unwrap_or("see the log of the server");
-    Finding::fix(ID, format!("{}{cause}", error.what()), fix)
+    Finding::fix(id, format!("{}{cause}", error.what()), fix)
 }
 
 /// Judges the settings of PostgreSQL.
 #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
-fn judged(settings: &BTreeMap<String, String>, has_sessions: bool) -> Vec<Finding> {
-    const ID: &str = "postgres";
+fn judged(id: &'static str, settings: &BTreeMap<String, String>, has_sessions: bool) -> Vec<Finding> {
     let is = |name: &str, value: &str| settings.get(name).is_some_and(|found| found == value);
     let mut findings = Vec::new();
     if is("in_recovery", "true") {
         findings.push(Finding::fix(
-            ID,
+            id,
             "it is a replica, and read-only",
             "write the address of the primary, or of all servers: `postgres://user@first,second/name`",
         ));
     } else if is("default_transaction_read_only", "on") {
         findings.push(Finding::fix(
-            ID,
+            id,
             "transactions are read-only (`default_transaction_read_only`)",
             "set it off for the database and for the user of the extension",
         ));
@@ -96,29 +108,29 @@ fn judged(settings: &BTreeMap<String, String>, has_sessions: bool) -> Vec<Findin
         .and_then(|text| text.parse::<u32>().ok())
         .is_some_and(|number| number < 120_000)
     {
-        findings.push(Finding::fix(ID, "it is older than PostgreSQL 12", "take a later one"));
+        findings.push(Finding::fix(id, "it is older than PostgreSQL 12", "take a later one"));
     }
     for (name, what) in
         [("fsync", "loses replies, or the database"), ("full_page_writes", "may damage the database")]
     {
         if is(name, "off") {
             let found = format!("`{name}` is off: a crash of its machine {what}");
-            findings.push(Finding::warn(ID, found, format!("set `{name} = on`")));
+            findings.push(Finding::warn(id, found, format!("set `{name} = on`")));
         }
     }
     if is("synchronous_commit", "off") {
         findings.push(Finding::warn(
-            ID,
-            "`synchronous_commit` is off: a crash loses the last replies, and their deliveries run again",
+            id,
+            "`synchronous_commit` is off: a crash loses the last replies and ends, and their deliveries run again",
             "set it on for the user of the extension: `ALTER ROLE … SET synchronous_commit = on`",
         ));
     }
     if findings.is_empty() {
-        findings.push(Finding::ok(ID, "it is a primary, and syncs what it commits"));
+        findings.push(Finding::ok(id, "it is a primary, and syncs what it commits"));
     }
     if !has_sessions {
         findings.push(Finding::ok(
-            ID,
+            id,
             "connections have no sessions of their own, as behind a transaction pooler (or TLS hides that they have): this works, \
              without prepared statements",
         ));
@@ -136,7 +148,7 @@ mod tests {
         fn check(settings: &[(&str, &str)], has_sessions: bool, expected: &[(State, &str)]) {
             let settings =
                 settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            let found = judged(&settings, has_sessions);
+            let found = judged("postgres", &settings, has_sessions);
             assert_eq!(found.len(), expected.len(), "{found:?}");
             for (finding, (state, text)) in found.iter().zip(expected) {
                 assert!(finding.state == *state && finding.found.contains(text), "{found:?}");

@@ -90,12 +90,7 @@ pub(super) fn open(
         // A schedule stores no delivery.
         found.problems.extend(deferred.map(|route| without_key(route)));
     }
-    let keys = read.key.iter().chain(&read.previous_keys).map(SealKey::read);
-    let keys = keys.collect::<Result<Vec<_>, _>>().map_err(|invalid| {
-        Problem::new(ProblemId::InboxKey, format!("a key of the inbox is none: {invalid}"))
-            .mend("set `KIKET_INBOX_KEY` to a key alone, and `KIKET_INBOX_KEY_PREVIOUS` to those before it")
-    });
-    let mut keys = found.take(keys).into_iter();
+    let mut keys = found.take(seal_keys(&read)).into_iter();
     let key = read.key.as_ref().and_then(|_| keys.next());
     let store = given.store.map_or_else(
         || {
@@ -122,6 +117,17 @@ pub(super) fn open(
         counts: InboxCounts::default(),
     };
     Some(Opened { service: Arc::new(service), secrets: read.secrets().cloned().collect() })
+}
+
+/// The keys of the configuration, that which seals first.
+pub(crate) fn seal_keys(read: &InboxConfig) -> Result<Vec<SealKey>, Problem> {
+    read.key.iter().chain(&read.previous_keys).map(SealKey::read).collect::<Result<_, _>>().map_err(
+        |invalid| {
+            Problem::new(ProblemId::InboxKey, format!("a key of the inbox is none: {invalid}")).mend(
+                "set `KIKET_INBOX_KEY` to a key alone, and `KIKET_INBOX_KEY_PREVIOUS` to those before it",
+            )
+        },
+    )
 }
 
 /// What work that is scheduled needs of its handler.

@@ -21,6 +21,8 @@ mod requirements;
 mod transactions;
 
 pub(crate) use self::check::Check;
+#[cfg(all(feature = "inbox", feature = "internals"))]
+pub(crate) use self::inbox::seal_keys;
 pub use self::{
     background::Shutdown,
     builder::ExtensionBuilder,
