@@ -4,7 +4,7 @@ use std::{mem, time::Duration};
 
 use tokio::{
     sync::{Notify, oneshot},
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 
 use super::runner::{BEYOND_DEADLINE, End, LEASE};
@@ -39,7 +39,7 @@ struct Running {
     lease: WorkLease,
     /// When the lease ends, unless it is renewed.
     held_until: Instant,
-    /// No renewal reaches beyond that.
+    /// No renewal reaches beyond that. A handler that blocks its thread for longer runs on, and is not waited for.
     last: Instant,
     /// Stops the handler; absent where that was done.
     stop: Option<oneshot::Sender<End>>,
@@ -79,20 +79,20 @@ impl Crew {
         job.await.ok()
     }
 
-    /// How many workers are free, and whether all of them are.
+    /// How many workers are free, and whether nothing runs whose lease may be held.
     pub(super) fn free(&self) -> (usize, bool) {
-        let state = self.state.lock();
-        (state.free.len(), state.running.is_empty())
+        let (state, now) = (self.state.lock(), Instant::now());
+        (state.free.len(), state.running.iter().all(|running| running.last <= now))
     }
 
-    /// Gives a row to a free worker. Without one its lease ends by itself.
-    pub(super) fn run(&self, work: ClaimedWork, timeout: Duration) {
+    /// Gives a row to a free worker, whose lease was renewed from `from` on. Without one it ends by itself.
+    pub(super) fn run(&self, work: ClaimedWork, timeout: Duration, from: Instant) {
         let (stop, stopped) = oneshot::channel();
         let mut state = self.state.lock();
         let Some(free) = state.free.pop() else { return };
         let running = Running {
             lease: work.lease,
-            held_until: after(first_lease(timeout)),
+            held_until: from + first_lease(timeout),
             last: after(timeout.saturating_add(BEYOND_DEADLINE)),
             stop: Some(stop),
         };
@@ -161,14 +161,13 @@ impl Crew {
         self.state.lock().running.iter().map(|running| running.lease).collect()
     }
 
-    /// Waits until nothing runs.
+    /// Waits until nothing runs whose lease may be held.
     pub(super) async fn idle(&self) {
         loop {
             let freed = self.freed.notified();
-            if self.free().1 {
-                return;
-            }
-            freed.await;
+            let last = self.state.lock().running.iter().map(|running| running.last).max();
+            let Some(last) = last.filter(|last| *last > Instant::now()) else { return };
+            let _ = timeout_at(last, freed).await;
         }
     }
 

@@ -116,10 +116,14 @@ pub(super) const ACCEPT: &str = concat!(
 
 pub(super) const STATE: &str = "SELECT state FROM kiket_inbox WHERE space = $1 AND key = $2";
 
-/// How many rows and bytes a space has that are not done; of each at most what it may have, so that a full one is not read whole.
+/// How many rows and bytes a space has that are not done; of each kind at most what it may have, so that a full one is not read whole.
+/// Each kind has an index, so that what is done is not read.
 pub(super) const USAGE: &str = "
-SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM (
-  SELECT octet_length(content) AS bytes FROM kiket_inbox WHERE space = $1 AND state <> 'done' LIMIT $2) AS counted";
+SELECT count(*), coalesce(sum(octet_length(content)), 0)::bigint FROM (
+  (SELECT content FROM kiket_inbox WHERE space = $1 AND state = 'waiting' AND crashes < 2 LIMIT $2)
+  UNION ALL (SELECT content FROM kiket_inbox WHERE space = $1 AND state = 'waiting' AND crashes >= 2 LIMIT $2)
+  UNION ALL (SELECT content FROM kiket_inbox WHERE space = $1 AND state = 'behind' LIMIT $2)
+  UNION ALL (SELECT content FROM kiket_inbox WHERE space = $1 AND state IN ('running', 'dead') LIMIT $2)) AS counted";
 
 /// Claims rows. Of the organisations that have rows to be claimed it looks at no more than it needs, one after the other in their
 /// order, each by a few steps into an index, whatever the number of rows.
@@ -171,7 +175,7 @@ candidates AS MATERIALIZED (
 locked AS MATERIALIZED (
   SELECT i.id, c.round, c.turn FROM (SELECT * FROM candidates ORDER BY round, turn) AS c
   JOIN kiket_inbox i ON i.id = c.id
-  WHERE i.state = 'waiting'
+  WHERE i.state = 'waiting' AND i.at <= (SELECT now FROM clock)
   ORDER BY c.round, c.turn LIMIT $9 FOR UPDATE OF i SKIP LOCKED),
 numbered AS (SELECT id, row_number() OVER (ORDER BY round, turn) AS place FROM locked)
 UPDATE kiket_inbox i SET
@@ -251,7 +255,7 @@ UNION ALL
 /// Ends leases that are over.
 pub(super) const EXPIRE: &str = concat!(
     "UPDATE kiket_inbox i SET
-       crashes = i.crashes + i.started::integer,
+       crashes = i.crashes + i.started::integer, attempts = greatest(i.attempts - 1 + i.started::integer, 0),
        state = CASE WHEN i.started AND i.crashes + 1 >= $3 THEN 'dead' ELSE 'waiting' END,
        reason = CASE WHEN i.started AND i.crashes + 1 >= $3 THEN 'crashed' END,
        at = clock.now, token = NULL
