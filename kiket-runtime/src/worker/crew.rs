@@ -178,3 +178,78 @@ impl Crew {
         drop(mem::take(&mut state.free));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{
+        DedupeKey, LeaseToken,
+        inbox::{HandlerName, RowId},
+    };
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn work(id: i64) -> ClaimedWork {
+        ClaimedWork {
+            lease: WorkLease { id: RowId(id), token: LeaseToken::unique() },
+            key: DedupeKey::new("e", "id:1"),
+            handler: HandlerName::new("issue.created", "v1"),
+            organisation: String::new(),
+            lane: None,
+            attempt: 1,
+            crashes: 0,
+            age: Duration::ZERO,
+            content: bytes::Bytes::new(),
+        }
+    }
+
+    /// A worker that takes a row, and blocks its thread.
+    async fn block(crew: &Crew, timeout: Duration) -> (Job, WorkLease) {
+        let work = work(1);
+        let lease = work.lease;
+        let (job, ()) = tokio::join!(crew.next(), async { crew.run(work, timeout, Instant::now()) });
+        (job.expect("the crew works"), lease)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_blocks_its_thread_is_not_waited_for() {
+        let crew = Crew::default();
+        let (_blocked, lease) = block(&crew, seconds(10)).await;
+        assert_eq!(crew.free(), (0, false));
+        let from = Instant::now();
+        crew.idle().await;
+        assert_eq!(from.elapsed(), seconds(10) + BEYOND_DEADLINE, "no lease is held for longer");
+        assert_eq!(crew.free(), (0, true));
+        assert!(crew.lost(&lease), "it is stopped, if it ever can be");
+        crew.ended(&lease);
+        crew.idle().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_ends_is_waited_for_no_longer() {
+        let crew = Crew::default();
+        let (_job, lease) = block(&crew, seconds(600)).await;
+        let from = Instant::now();
+        let ending = async {
+            tokio::time::sleep(seconds(3)).await;
+            crew.ended(&lease);
+            crew.freed.notify_one();
+        };
+        tokio::join!(crew.idle(), ending);
+        assert_eq!(from.elapsed(), seconds(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_counts_from_before_its_renewal() {
+        let crew = Crew::default();
+        let from = Instant::now();
+        let (_job, ()) = tokio::join!(crew.next(), async {
+            tokio::time::sleep(seconds(3)).await;
+            crew.run(work(1), seconds(600), from);
+        });
+        tokio::time::sleep(LEASE - seconds(3)).await;
+        assert_eq!(crew.expired().len(), 1);
+    }
+}

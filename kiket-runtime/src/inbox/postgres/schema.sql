@@ -47,6 +47,8 @@ CREATE UNIQUE INDEX kiket_inbox_lane ON kiket_inbox (space, lane)
 CREATE INDEX kiket_inbox_behind ON kiket_inbox (space, lane, id) WHERE state = 'behind';
 -- Leases and retentions that end.
 CREATE INDEX kiket_inbox_ends ON kiket_inbox (space, state, at) WHERE state IN ('running', 'done', 'dead');
+-- The rows of schedules, which are looked up by their event.
+CREATE INDEX kiket_inbox_scheduled ON kiket_inbox (space, event, id) WHERE event >= 'schedule:' AND event < 'schedule;';
 CREATE TABLE kiket_inbox_paused (
   space text COLLATE "C",
   event text COLLATE "C",

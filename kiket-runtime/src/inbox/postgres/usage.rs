@@ -148,4 +148,34 @@ mod tests {
             assert_eq!((usage.exceeds(counted), usage.is_old(counted)), (full, old), "{counted:?}");
         }
     }
+
+    /// A server that refuses connections.
+    fn absent() -> Server {
+        Server::new("postgres://u@127.0.0.1:1/d", &super::super::PURPOSE, 1).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_counted_has_room_and_is_as_it_was() {
+        let (server, usage) = (absent(), Usage::new(100, 1000));
+        assert!(!usage.is_full(&server, "e").await, "the accepting says what is wrong");
+        for rows in [50, 100] {
+            let counted = Some(Counted { rows, bytes: 0, new: (30, 0), at: Instant::now() });
+            usage.spaces.lock().insert("e".to_owned(), Space { counted, is_counting: false });
+            assert_eq!(usage.is_full(&server, "e").await, rows == 100);
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_waits_for_a_count_that_another_one_began() {
+        let (server, usage) = (absent(), Usage::new(1000, 100_000));
+        let counted = Some(Counted { rows: 800, bytes: 0, new: (100, 0), at: Instant::now() });
+        usage.spaces.lock().insert("e".to_owned(), Space { counted, is_counting: true });
+        let from = Instant::now();
+        for _ in 0..100 {
+            assert!(!usage.is_full(&server, "e").await);
+            usage.add("e", 1);
+        }
+        assert!(from.elapsed() < AWHILE, "a hundred waits would take 50 s");
+        assert!(usage.is_full(&server, "e").await, "what was accepted meanwhile counts");
+    }
 }

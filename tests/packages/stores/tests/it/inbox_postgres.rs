@@ -428,3 +428,22 @@ async fn a_restarted_server_is_found_by_the_inbox() {
     accept(&inbox, &work(&space, "2"), None).await;
     assert_eq!(contents(&inbox.claim(&request(&space, 9), None).await.unwrap()), ["1", "2"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_long_inbox_is_asked_for_has_an_index() {
+    let Some(postgres) = Postgres::start_own() else { return };
+    postgres.inbox().check().await.unwrap();
+    let open =
+        ["state = 'waiting' AND crashes < 2", "state = 'waiting' AND crashes >= 2", "state = 'behind'"];
+    let open = open.map(|kind| format!("SELECT content FROM kiket_inbox WHERE space = 's' AND {kind}"));
+    let schedules = "SELECT id FROM kiket_inbox WHERE space = 's' AND event = 'schedule:digest' ORDER BY id";
+    for (query, index) in [
+        (&*open[0], "kiket_inbox_due"),
+        (&*open[1], "kiket_inbox_alone"),
+        (&*open[2], "kiket_inbox_behind"),
+        (schedules, "kiket_inbox_scheduled"),
+    ] {
+        let plan = postgres.plan(query).await;
+        assert!(plan.contains(index), "{query}: {plan}");
+    }
+}
