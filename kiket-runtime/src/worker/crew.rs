@@ -249,7 +249,7 @@ mod tests {
             tokio::time::sleep(seconds(3)).await;
             crew.run(work(1), seconds(600), from);
         });
-        tokio::time::sleep(LEASE - seconds(3)).await;
+        tokio::time::sleep_until(from + LEASE).await;
         assert_eq!(crew.expired().len(), 1);
     }
 }

@@ -185,7 +185,7 @@ impl<'q> Checkpoints<'q> {
             return;
         }
         (self.copied, self.count) = (changes, self.count + 1);
-        let is_own = self.count % OWN == 0;
+        let is_own = self.count.is_multiple_of(OWN);
         if is_own || self.reader.try_send(Box::new(Checkpoint(Arc::clone(&self.is_queued)))).is_err() {
             let _ = checkpoint(session);
             self.is_queued.store(false, Ordering::SeqCst);
