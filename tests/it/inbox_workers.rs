@@ -267,7 +267,10 @@ async fn while_the_inbox_is_down_workers_wait_for_it() {
     deliver(&extension, 2).await;
     soon(|| seen.begun() == 2).await;
     inbox.set_down(true);
-    sleep(seconds(100)).await;
+    let from = Instant::now();
+    soon(|| seen.dropped.load(Ordering::SeqCst) == 1).await;
+    assert!(from.elapsed() <= seconds(31), "its lease is over: {:?}", from.elapsed());
+    sleep(seconds(69)).await;
     inbox.set_down(false);
     rows_are(&extension, all_done).await;
     assert_eq!(seen.begun(), 3, "its lease was lost");
@@ -362,6 +365,29 @@ async fn workers_rest_for_a_row_that_runs_alone() {
     rows_are(&extension, all_done).await;
     let waited = alone.lock().unwrap().expect("it ran") - from;
     assert!(seconds(3) < waited && waited < seconds(15), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_rest_for_a_minute_at_most() {
+    let (seen, clock, inbox) = (Arc::<Seen>::default(), ticking(), MemoryInbox::default());
+    let builder = builder(working(&seen, seconds(300))).inbox(|options| options.workers(2));
+    let extension = on(&inbox, &clock, builder);
+    deliver(&extension, 999).await;
+    crash(&extension, &clock).await;
+    crash(&extension, &clock).await;
+    let lease = claim(&extension, &clock).await;
+    let retry = WorkEnd::Retry { delay: seconds(30), error: "another time".to_owned() };
+    let _ = extension.inbox().store().finish(&lease, &retry, Some(clock.now())).await.unwrap();
+    deliver(&extension, 1).await;
+    start_workers(extension.extension());
+    soon(|| seen.begun() == 1).await;
+    // A free worker asks, and rests beside the long one, while others wait.
+    sleep(seconds(60)).await;
+    let from = Instant::now();
+    deliver(&extension, 2).await;
+    soon(|| seen.begun() == 2).await;
+    assert!(from.elapsed() <= seconds(62), "{:?}", from.elapsed());
+    rows_are(&extension, all_done).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,14 +4,13 @@
 //! a handler that blocks would delay every delivery that uses a connection made there, and a worker that ends first would
 //! close such connections while others have replies to commit.
 
-use std::{io, thread};
+use std::{io, thread, time::Duration};
 
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
 };
 
-use super::timeout::OPERATION;
 use crate::store::StoreError;
 
 /// Runs the operations of a store. The thread ends when this is dropped.
@@ -38,15 +37,19 @@ impl StoreThread {
     }
 
     /// Runs an operation to its end or its timeout, even if its caller is dropped.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(super) fn run<T: Send + 'static>(
         &self,
         server: &'static str,
+        limit: Duration,
         operation: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let ended = self.runtime.spawn(tokio::time::timeout(OPERATION, operation)).await;
-        ended
-            .map_err(|error| StoreError::new("the thread of the store has ended").because(error))?
-            .unwrap_or_else(|_| Err(StoreError::too_slow(server, OPERATION)))
+    ) -> impl Future<Output = Result<T, StoreError>> + Send + 'static {
+        let runtime = self.runtime.clone();
+        async move {
+            let ended = runtime.spawn(async move { tokio::time::timeout(limit, operation).await }).await;
+            ended
+                .map_err(|error| StoreError::new("the thread of the store has ended").because(error))?
+                .unwrap_or_else(|_| Err(StoreError::too_slow(server, limit)))
+        }
     }
 
     /// Runs `work` in the background.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     members::value_at,
@@ -21,13 +21,15 @@ use crate::{
             seal::{OpenError, SealedFor, Sealer},
         },
     },
-    types::{Clock, after, within},
+    types::{Clock, Mutex, after, within},
 };
 
 /// How long it may take to store a delivery.
 const ACCEPTING: Duration = Duration::from_secs(5);
-/// How long it may take to count what it holds.
+/// How long a page of metrics waits for a count of what it holds.
 const COUNTING: Duration = Duration::from_secs(2);
+/// How old the count before may be that a page shows where a count takes longer.
+const STALE: Duration = Duration::from_secs(120);
 
 /// The inbox of an extension.
 pub(crate) struct InboxService {
@@ -41,6 +43,14 @@ pub(crate) struct InboxService {
     /// Wakes the workers of this process.
     pub(crate) woken: Notify,
     pub(crate) counts: InboxCounts,
+    pub(crate) last: Arc<LastCount>,
+}
+
+/// What the inbox held when it was counted last. One count runs at a time: that of a long backlog takes a while.
+#[derive(Default)]
+pub(crate) struct LastCount {
+    rows: Mutex<Option<(Instant, Vec<InboxCount>)>>,
+    running: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Why a row cannot be worked on by this build.
@@ -102,9 +112,18 @@ impl InboxService {
 
     /// Writes what is counted of the inbox, and what it holds.
     pub(crate) async fn write(&self, page: &mut Page) {
-        let counted = within(self.store.count(&self.space), after(COUNTING)).await;
-        let counted = counted.unwrap_or_else(|| Err(StoreError::new("it does not respond")));
-        let rows: Option<Vec<_>> = counted.as_ref().ok().map(|counts| {
+        if let Ok(running) = Arc::clone(&self.last.running).try_lock_owned() {
+            let (store, space, last) = (Arc::clone(&self.store), self.space.clone(), Arc::clone(&self.last));
+            let counting = tokio::spawn(async move {
+                let counted = store.count(&space).await;
+                *last.rows.lock() = counted.ok().map(|counts| (Instant::now(), counts));
+                drop(running);
+            });
+            // If it takes longer, the page shows the count before.
+            let _ = within(counting, after(COUNTING)).await;
+        }
+        let last = self.last.rows.lock().clone().filter(|(at, _)| at.elapsed() < STALE);
+        let rows: Option<Vec<_>> = last.as_ref().map(|(_, counts)| {
             let row = |count: &'_ InboxCount| InboxRows {
                 event: count.handler.event.clone(),
                 version: count.handler.version.clone(),

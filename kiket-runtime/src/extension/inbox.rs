@@ -115,6 +115,7 @@ pub(super) fn open(
         clock: clock.clone(),
         woken: Notify::new(),
         counts: InboxCounts::default(),
+        last: Arc::default(),
     };
     Some(Opened { service: Arc::new(service), secrets: read.secrets().cloned().collect() })
 }

@@ -4,7 +4,7 @@ use std::{mem, time::Duration};
 
 use tokio::{
     sync::{Notify, oneshot},
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 
 use super::runner::{BEYOND_DEADLINE, End, LEASE};
@@ -39,7 +39,7 @@ struct Running {
     lease: WorkLease,
     /// When the lease ends, unless it is renewed.
     held_until: Instant,
-    /// No renewal reaches beyond that.
+    /// No renewal reaches beyond that. A handler that blocks its thread for longer runs on, and is not waited for.
     last: Instant,
     /// Stops the handler; absent where that was done.
     stop: Option<oneshot::Sender<End>>,
@@ -79,20 +79,20 @@ impl Crew {
         job.await.ok()
     }
 
-    /// How many workers are free, and whether all of them are.
+    /// How many workers are free, and whether nothing runs whose lease may be held.
     pub(super) fn free(&self) -> (usize, bool) {
-        let state = self.state.lock();
-        (state.free.len(), state.running.is_empty())
+        let (state, now) = (self.state.lock(), Instant::now());
+        (state.free.len(), state.running.iter().all(|running| running.last <= now))
     }
 
-    /// Gives a row to a free worker. Without one its lease ends by itself.
-    pub(super) fn run(&self, work: ClaimedWork, timeout: Duration) {
+    /// Gives a row to a free worker, whose lease was renewed from `from` on. Without one it ends by itself.
+    pub(super) fn run(&self, work: ClaimedWork, timeout: Duration, from: Instant) {
         let (stop, stopped) = oneshot::channel();
         let mut state = self.state.lock();
         let Some(free) = state.free.pop() else { return };
         let running = Running {
             lease: work.lease,
-            held_until: after(first_lease(timeout)),
+            held_until: from + first_lease(timeout),
             last: after(timeout.saturating_add(BEYOND_DEADLINE)),
             stop: Some(stop),
         };
@@ -161,14 +161,13 @@ impl Crew {
         self.state.lock().running.iter().map(|running| running.lease).collect()
     }
 
-    /// Waits until nothing runs.
+    /// Waits until nothing runs whose lease may be held.
     pub(super) async fn idle(&self) {
         loop {
             let freed = self.freed.notified();
-            if self.free().1 {
-                return;
-            }
-            freed.await;
+            let last = self.state.lock().running.iter().map(|running| running.last).max();
+            let Some(last) = last.filter(|last| *last > Instant::now()) else { return };
+            let _ = timeout_at(last, freed).await;
         }
     }
 
@@ -177,5 +176,80 @@ impl Crew {
         let mut state = self.state.lock();
         state.is_closed = true;
         drop(mem::take(&mut state.free));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{
+        DedupeKey, LeaseToken,
+        inbox::{HandlerName, RowId},
+    };
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn work(id: i64) -> ClaimedWork {
+        ClaimedWork {
+            lease: WorkLease { id: RowId(id), token: LeaseToken::unique() },
+            key: DedupeKey::new("e", "id:1"),
+            handler: HandlerName::new("issue.created", "v1"),
+            organisation: String::new(),
+            lane: None,
+            attempt: 1,
+            crashes: 0,
+            age: Duration::ZERO,
+            content: bytes::Bytes::new(),
+        }
+    }
+
+    /// A worker that takes a row, and blocks its thread.
+    async fn block(crew: &Crew, timeout: Duration) -> (Job, WorkLease) {
+        let work = work(1);
+        let lease = work.lease;
+        let (job, ()) = tokio::join!(crew.next(), async { crew.run(work, timeout, Instant::now()) });
+        (job.expect("the crew works"), lease)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_blocks_its_thread_is_not_waited_for() {
+        let crew = Crew::default();
+        let (_blocked, lease) = block(&crew, seconds(10)).await;
+        assert_eq!(crew.free(), (0, false));
+        let from = Instant::now();
+        crew.idle().await;
+        assert_eq!(from.elapsed(), seconds(10) + BEYOND_DEADLINE, "no lease is held for longer");
+        assert_eq!(crew.free(), (0, true));
+        assert!(crew.lost(&lease), "it is stopped, if it ever can be");
+        crew.ended(&lease);
+        crew.idle().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_ends_is_waited_for_no_longer() {
+        let crew = Crew::default();
+        let (_job, lease) = block(&crew, seconds(600)).await;
+        let from = Instant::now();
+        let ending = async {
+            tokio::time::sleep(seconds(3)).await;
+            crew.ended(&lease);
+            crew.freed.notify_one();
+        };
+        tokio::join!(crew.idle(), ending);
+        assert_eq!(from.elapsed(), seconds(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_counts_from_before_its_renewal() {
+        let crew = Crew::default();
+        let from = Instant::now();
+        let (_job, ()) = tokio::join!(crew.next(), async {
+            tokio::time::sleep(seconds(3)).await;
+            crew.run(work(1), seconds(600), from);
+        });
+        tokio::time::sleep_until(from + LEASE).await;
+        assert_eq!(crew.expired().len(), 1);
     }
 }

@@ -26,8 +26,13 @@ const POLL: (u64, u64) = (1000, 1100);
 const SWEEP: (u64, u64) = (1200, 1400);
 /// How often leases are renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
-/// How long something may run without a pause before the workers rest for a row that runs alone.
-const REST: Duration = Duration::from_secs(10);
+/// How often workers that are never idle ask whether a row is due that runs alone.
+const ASKING: Duration = Duration::from_secs(10);
+/// How long they rest for it at most, and how many times as long they go on working then, if that was in vain.
+const REST: Duration = Duration::from_secs(60);
+const WORK_FOR_REST: u32 = 10;
+/// How often leases are looked at that could not be renewed.
+const LOOK: Duration = Duration::from_secs(1);
 /// How often workers of other processes are woken, at most.
 const NOTIFICATION: Duration = Duration::from_millis(50);
 /// How long handlers may take to stop, and rows to be given back, at the end of the grace period.
@@ -61,6 +66,7 @@ impl Keeper {
             () = is_cut_off => self.give_back().await,
             () = working => {}
             () = self.renewals() => {}
+            () = self.expiries() => {}
             () = self.sweeps() => {}
             () = self.notifications() => {}
         }
@@ -73,19 +79,21 @@ impl Keeper {
 
     /// Claims rows until the drain.
     async fn claims(&self) {
-        let (mut last, mut rested) = (String::new(), Instant::now());
+        let (mut last, mut asks_at) = (String::new(), Instant::now() + ASKING);
         while self.has_free_worker().await {
             let (free, is_idle) = self.crew.free();
             let (inbox, request) = (&self.runner.inbox, self.runner.request(free, is_idle, &last));
+            let from = Instant::now();
             if is_idle {
-                rested = Instant::now();
-            } else if rested.elapsed() >= REST {
-                rested = Instant::now();
+                asks_at = from + ASKING;
+            } else if asks_at <= from {
                 let asking = inbox.store.waits_alone(&request, inbox.now());
-                if self.runner.within_time(asking).await.unwrap_or_default() {
-                    self.crew.idle().await;
+                let waits = self.runner.within_time(asking).await.unwrap_or_default();
+                if waits && timeout(REST, self.crew.idle()).await.is_ok() {
+                    asks_at = Instant::now() + ASKING;
                     continue;
                 }
+                asks_at = Instant::now() + ASKING + from.elapsed() * WORK_FOR_REST;
             }
             let claimed = self.runner.within_time(inbox.store.claim(&request, inbox.now())).await;
             let claimed = claimed.unwrap_or_default();
@@ -146,13 +154,13 @@ impl Keeper {
         }
         let length = |work: &ClaimedWork| (work.lease, first_lease(self.runner.timeout(work)));
         let renewals: Vec<_> = claimed.iter().map(length).collect();
-        let inbox = &self.runner.inbox;
+        let (inbox, from) = (&self.runner.inbox, Instant::now());
         match self.runner.within_time(inbox.store.renew(&renewals, inbox.now())).await {
             Ok(states) => {
                 for (work, state) in claimed.into_iter().zip(states) {
                     if state == LeaseState::Held {
                         let timeout = self.runner.timeout(&work);
-                        self.crew.run(work, timeout);
+                        self.crew.run(work, timeout, from);
                     }
                 }
             }
@@ -177,24 +185,29 @@ impl Keeper {
                 continue;
             }
             let inbox = &self.runner.inbox;
-            let lost = match self.runner.within_time(inbox.store.renew(&renewals, inbox.now())).await {
-                Ok(states) => {
-                    let mut lost = Vec::new();
-                    for ((lease, length), state) in renewals.into_iter().zip(states) {
-                        match state {
-                            LeaseState::Held => self.crew.renewed(&lease, from, length),
-                            LeaseState::Lost => lost.push(lease),
-                        }
-                    }
-                    lost
-                }
-                Err(_) => self.crew.expired(),
+            let Ok(states) = self.runner.within_time(inbox.store.renew(&renewals, inbox.now())).await else {
+                continue;
             };
-            for lease in lost {
-                if self.crew.lost(&lease) {
-                    inbox.counts.renewals_lost.add();
+            for ((lease, length), state) in renewals.into_iter().zip(states) {
+                match state {
+                    LeaseState::Held => self.crew.renewed(&lease, from, length),
+                    LeaseState::Lost => self.lost(&lease),
                 }
             }
+        }
+    }
+
+    /// Drops handlers whose leases could not be renewed in time: others may run their rows.
+    async fn expiries(&self) {
+        loop {
+            sleep(LOOK).await;
+            self.crew.expired().iter().for_each(|lease| self.lost(lease));
+        }
+    }
+
+    fn lost(&self, lease: &WorkLease) {
+        if self.crew.lost(lease) {
+            self.runner.inbox.counts.renewals_lost.add();
         }
     }
 

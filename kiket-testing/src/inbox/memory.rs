@@ -217,6 +217,7 @@ impl Inbox for MemoryInbox {
                 }
                 row.token = None;
                 row.crashes += u32::from(row.has_started);
+                row.attempts -= u32::from(!row.has_started);
                 if row.crashes >= CRASHES.1 {
                     row.reason = Some(DeadReason::Crashed);
                     row.end(RowState::Dead, now, None);

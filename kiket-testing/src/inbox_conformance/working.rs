@@ -201,7 +201,11 @@ impl Suite {
         self.finish(former.lease, &WorkEnd::Done, 30, lost("an expired lease is lost")).await;
 
         let owner = self.claim_one(30, "its lease has expired").await;
-        assert_eq!((owner.attempt, owner.crashes), (2, 0), "what had not started did not crash");
+        assert_eq!(
+            (owner.attempt, owner.crashes),
+            (1, 0),
+            "what had not started was no attempt, and no crash"
+        );
         self.finish(former.lease, &WorkEnd::Done, 31, lost("a former owner must not finish")).await;
         let released = self.inbox.release(&former.lease, Duration::ZERO, at(31)).await;
         assert_eq!(ok(released, "`release`"), Lost, "a former owner must not release");

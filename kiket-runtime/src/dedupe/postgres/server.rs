@@ -1,6 +1,6 @@
 //! A PostgreSQL as kiket uses it: an address, a thread, connections, and operations that are tried again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio_postgres::{Config, config::TargetSessionAttrs};
 
@@ -9,7 +9,10 @@ use super::{
     failure::{failed, is_conflict, is_stale, lacks_table},
     purpose::Purpose,
 };
-use crate::{dedupe::thread::StoreThread, store::StoreError};
+use crate::{
+    dedupe::{thread::StoreThread, timeout::OPERATION},
+    store::StoreError,
+};
 
 /// The attempts at an operation whose connection is lost or leads to a wrong server, or whose table is absent.
 const TRIES: usize = 3;
@@ -59,6 +62,19 @@ impl Server {
         T: Send + 'static,
         Tried: Future<Output = Result<T, PoolError>> + Send,
     {
+        self.step_within(OPERATION, step).await
+    }
+
+    /// The same with a timeout of its own: for what reads many rows.
+    pub(crate) fn step_within<T, Tried>(
+        &self,
+        limit: Duration,
+        step: impl Fn(Connections) -> Tried + Send + 'static,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send + 'static
+    where
+        T: Send + 'static,
+        Tried: Future<Output = Result<T, PoolError>> + Send,
+    {
         let (connections, purpose) = (self.connections.clone(), self.purpose);
         let tried = async move {
             let mut tries = 1;
@@ -74,7 +90,23 @@ impl Server {
                 tries += 1;
             }
         };
-        self.thread.run("PostgreSQL", tried).await
+        self.thread.run("PostgreSQL", limit, tried)
+    }
+
+    /// Waits for `work` in the server's thread, for so long. `None` after that.
+    #[cfg(feature = "inbox")]
+    pub(crate) async fn within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        self.thread.run("PostgreSQL", limit, async { Ok(work.await) }).await.ok()
+    }
+
+    /// Runs `work` in the background.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.thread.later(work);
     }
 
     /// Runs a statement in the background, that nothing waits for.

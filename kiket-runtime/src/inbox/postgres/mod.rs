@@ -96,7 +96,7 @@ impl PostgresInbox {
 impl Inbox for PostgresInbox {
     fn accept<'s>(&'s self, work: &'s NewWork, now: Option<SystemTime>) -> StoreFuture<'s, Acceptance> {
         Box::pin(async move {
-            if self.usage.is_full(&self.server, &work.space).await? {
+            if self.usage.is_full(&self.server, &work.space).await {
                 let known = work::state(&self.server, work).await?;
                 return Ok(known.map_or(Acceptance::Full, Acceptance::Known));
             }

@@ -1,6 +1,10 @@
 //! Rows as a whole: expired leases, retention, lists, and what people do with them.
 
-use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio_postgres::{Row, types::Type};
 
@@ -25,6 +29,9 @@ use crate::{
 
 /// The newest step of the tables.
 const NEWEST: i32 = 1;
+
+/// How long it may take to look through all rows.
+const READING: Duration = Duration::from_secs(30);
 
 /// The rows of one transaction: more would take longer than the timeout of an operation.
 const AT_ONCE: i64 = 1000;
@@ -163,7 +170,7 @@ impl Found {
 
 pub(super) async fn list(server: &Server, filter: &InboxFilter) -> Result<Vec<InboxRow>, StoreError> {
     let found = Arc::new(Found::new(filter));
-    let listing = server.step(move |connections| {
+    let listing = server.step_within(READING, move |connections| {
         let found = Arc::clone(&found);
         async move { connections.all(LIST, &found.values(&found.limit)).await }
     });
@@ -233,7 +240,7 @@ async fn change_all(
     let (mut found, now, mut total) = (found, at(now), 0);
     loop {
         let batch = Arc::new(found);
-        let changing = server.step({
+        let changing = server.step_within(READING, {
             let found = Arc::clone(&batch);
             move |connections| {
                 let found = Arc::clone(&found);
@@ -286,7 +293,7 @@ async fn change_all(
 
 pub(super) async fn count(server: &Server, space: &str) -> Result<Vec<InboxCount>, StoreError> {
     let space = Arc::<str>::from(space);
-    let counting = server.step(move |connections| {
+    let counting = server.step_within(READING, move |connections| {
         let space = Arc::clone(&space);
         async move { connections.all(COUNT, &[(&&*space, Type::TEXT)]).await }
     });

@@ -39,6 +39,8 @@ ALTER TABLE kiket_inbox ALTER COLUMN content SET STORAGE EXTERNAL;
 -- What can be claimed, by organisation.
 CREATE INDEX kiket_inbox_due ON kiket_inbox (space, organisation, event, version, at, id)
   WHERE state = 'waiting' AND crashes < 2;
+-- What is due.
+CREATE INDEX kiket_inbox_soon ON kiket_inbox (space, at, organisation) WHERE state = 'waiting' AND crashes < 2;
 -- What has crashed twice, and runs alone.
 CREATE INDEX kiket_inbox_alone ON kiket_inbox (space, at, id) WHERE state = 'waiting' AND crashes >= 2;
 -- A lane has one row that waits, runs or blocks it, and rows behind that.
@@ -47,6 +49,8 @@ CREATE UNIQUE INDEX kiket_inbox_lane ON kiket_inbox (space, lane)
 CREATE INDEX kiket_inbox_behind ON kiket_inbox (space, lane, id) WHERE state = 'behind';
 -- Leases and retentions that end.
 CREATE INDEX kiket_inbox_ends ON kiket_inbox (space, state, at) WHERE state IN ('running', 'done', 'dead');
+-- The rows of schedules, which are looked up by their event.
+CREATE INDEX kiket_inbox_scheduled ON kiket_inbox (space, event, id) WHERE event >= 'schedule:' AND event < 'schedule;';
 CREATE TABLE kiket_inbox_paused (
   space text COLLATE "C",
   event text COLLATE "C",

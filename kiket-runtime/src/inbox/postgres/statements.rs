@@ -116,10 +116,14 @@ pub(super) const ACCEPT: &str = concat!(
 
 pub(super) const STATE: &str = "SELECT state FROM kiket_inbox WHERE space = $1 AND key = $2";
 
-/// How many rows and bytes a space has that are not done; of each at most what it may have, so that a full one is not read whole.
+/// How many rows and bytes a space has that are not done; of each kind at most what it may have, so that a full one is not read whole.
+/// Each kind has an index, so that what is done is not read.
 pub(super) const USAGE: &str = "
-SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM (
-  SELECT octet_length(content) AS bytes FROM kiket_inbox WHERE space = $1 AND state <> 'done' LIMIT $2) AS counted";
+SELECT count(*), coalesce(sum(octet_length(content)), 0)::bigint FROM (
+  (SELECT content FROM kiket_inbox WHERE space = $1 AND state = 'waiting' AND crashes < 2 LIMIT $2)
+  UNION ALL (SELECT content FROM kiket_inbox WHERE space = $1 AND state = 'waiting' AND crashes >= 2 LIMIT $2)
+  UNION ALL (SELECT content FROM kiket_inbox WHERE space = $1 AND state = 'behind' LIMIT $2)
+  UNION ALL (SELECT content FROM kiket_inbox WHERE space = $1 AND state IN ('running', 'dead') LIMIT $2)) AS counted";
 
 /// Claims rows. Of the organisations that have rows to be claimed it looks at no more than it needs, one after the other in their
 /// order, each by a few steps into an index, whatever the number of rows.
@@ -137,10 +141,17 @@ alone AS MATERIALIZED (
   SELECT i.id ",
     alone!(),
     " AND $6 ORDER BY i.at, i.id LIMIT 1),
+-- Who has the rows that are due longest. Where these are all, no other organisation is looked at, as ever many rows wait for their time.
+soon AS MATERIALIZED (
+  SELECT i.organisation FROM kiket_inbox i
+  WHERE i.space = $2 AND i.state = 'waiting' AND i.crashes < 2 AND i.at <= (SELECT now FROM clock)
+  ORDER BY i.at LIMIT 1000),
+counted AS MATERIALIZED (SELECT count(*) >= 1000 AS are_many FROM soon),
 -- The organisations that have rows, in their order: those after the cursor, then those up to it. The first text after another one
 -- has one more character.
 walk AS (
   SELECT NULL::text COLLATE \"C\" AS organisation, ($5 || chr(1)) COLLATE \"C\" AS next, 0 AS turn, false AS again
+  FROM counted WHERE are_many
   UNION ALL
   SELECT found.organisation, coalesce(found.organisation || chr(1), ''), turn + 1, again OR found.organisation IS NULL
   FROM walk, LATERAL (
@@ -149,11 +160,15 @@ walk AS (
             ORDER BY i.organisation LIMIT 1) AS organisation OFFSET 0) AS found
   WHERE NOT again OR found.organisation <= $5),
 turns AS MATERIALIZED (
-  SELECT organisation, turn FROM walk
-  WHERE organisation IS NOT NULL AND NOT EXISTS (SELECT FROM alone) AND EXISTS (
+  SELECT organisation, turn FROM (
+    SELECT organisation, turn FROM walk WHERE organisation IS NOT NULL
+    UNION ALL
+    SELECT organisation, row_number() OVER (ORDER BY organisation <= $5, organisation) FROM soon, counted
+    WHERE NOT are_many GROUP BY organisation) AS found
+  WHERE NOT EXISTS (SELECT FROM alone) AND EXISTS (
     SELECT FROM clock, handlers, LATERAL (
       SELECT FROM kiket_inbox i
-      WHERE i.space = $2 AND i.organisation = walk.organisation AND i.event = handlers.event
+      WHERE i.space = $2 AND i.organisation = found.organisation AND i.event = handlers.event
         AND i.version = handlers.version AND i.state = 'waiting' AND i.crashes < 2 AND i.at <= clock.now
       LIMIT 1) AS due)
   LIMIT $8),
@@ -171,7 +186,7 @@ candidates AS MATERIALIZED (
 locked AS MATERIALIZED (
   SELECT i.id, c.round, c.turn FROM (SELECT * FROM candidates ORDER BY round, turn) AS c
   JOIN kiket_inbox i ON i.id = c.id
-  WHERE i.state = 'waiting'
+  WHERE i.state = 'waiting' AND i.at <= (SELECT now FROM clock)
   ORDER BY c.round, c.turn LIMIT $9 FOR UPDATE OF i SKIP LOCKED),
 numbered AS (SELECT id, row_number() OVER (ORDER BY round, turn) AS place FROM locked)
 UPDATE kiket_inbox i SET
@@ -251,7 +266,7 @@ UNION ALL
 /// Ends leases that are over.
 pub(super) const EXPIRE: &str = concat!(
     "UPDATE kiket_inbox i SET
-       crashes = i.crashes + i.started::integer,
+       crashes = i.crashes + i.started::integer, attempts = greatest(i.attempts - 1 + i.started::integer, 0),
        state = CASE WHEN i.started AND i.crashes + 1 >= $3 THEN 'dead' ELSE 'waiting' END,
        reason = CASE WHEN i.started AND i.crashes + 1 >= $3 THEN 'crashed' END,
        at = clock.now, token = NULL

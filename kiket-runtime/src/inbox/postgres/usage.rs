@@ -2,21 +2,33 @@
 
 use std::{
     collections::HashMap,
+    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use tokio::{sync::watch, time::sleep};
 use tokio_postgres::types::Type;
 
 use super::statements::USAGE;
-use crate::{dedupe::postgres::server::Server, store::StoreError, types::Mutex};
+use crate::{dedupe::postgres::server::Server, types::Mutex};
 
 /// Limits, and what each space has: as it was counted, and what this process has accepted since. It is counted again after a tenth
 /// of the limit, and each second while it is full.
+///
+/// To count a long backlog takes a while. One count runs at a time, in the background, and few deliveries wait for it.
 pub(super) struct Usage {
     rows: u64,
     bytes: u64,
-    spaces: Mutex<HashMap<String, Counted>>,
+    spaces: Arc<Mutex<HashMap<String, Space>>>,
+    /// Changes when a count has ended.
+    ended: watch::Sender<()>,
+}
+
+#[derive(Default)]
+struct Space {
+    counted: Option<Counted>,
+    is_counting: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -28,25 +40,45 @@ struct Counted {
     at: Instant,
 }
 
-/// What stays full is not counted more often.
+/// What stays full is not counted more often, nor what cannot be counted.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a delivery waits for a count.
+const AWHILE: Duration = Duration::from_millis(500);
+/// How long a count may take.
+const COUNTING: Duration = Duration::from_secs(60);
 
 impl Usage {
     pub(super) fn new(rows: u64, bytes: u64) -> Self {
-        Self { rows, bytes, spaces: Mutex::default() }
+        Self { rows, bytes, spaces: Arc::default(), ended: watch::Sender::new(()) }
     }
 
-    pub(super) async fn is_full(&self, server: &Server, space: &str) -> Result<bool, StoreError> {
-        let known = self.spaces.lock().get(space).copied();
-        let counted = match known {
-            Some(counted) if !self.is_old(counted) => counted,
-            _ => self.count(server, space).await?,
+    /// Whether the space is full. What cannot be counted in a while is as it was, and has room at first.
+    pub(super) async fn is_full(&self, server: &Server, space: &str) -> bool {
+        let mut ended = self.ended.subscribe();
+        let (known, begins) = {
+            let mut spaces = self.spaces.lock();
+            if !spaces.contains_key(space) {
+                spaces.insert(space.to_owned(), Space::default());
+            }
+            let Some(of) = spaces.get_mut(space) else { return false };
+            match of.counted {
+                Some(counted) if !self.is_old(counted) => return self.exceeds(counted),
+                known => (known, !mem::replace(&mut of.is_counting, true)),
+            }
         };
-        Ok(self.exceeds(counted))
+        if begins {
+            self.count(server, space, known.map_or((0, 0), |known| known.new));
+        }
+        if begins || known.is_none() {
+            // Whether that is in time or not, what is known then counts.
+            let _ = server.within(AWHILE, async move { ended.changed().await.is_ok() }).await;
+        }
+        let spaces = self.spaces.lock();
+        spaces.get(space).and_then(|of| of.counted).is_some_and(|counted| self.exceeds(counted))
     }
 
     pub(super) fn add(&self, space: &str, bytes: usize) {
-        if let Some(counted) = self.spaces.lock().get_mut(space) {
+        if let Some(counted) = self.spaces.lock().get_mut(space).and_then(|of| of.counted.as_mut()) {
             counted.new.0 += 1;
             counted.new.1 += bytes as u64;
         }
@@ -63,21 +95,36 @@ impl Usage {
             || (self.exceeds(counted) && ((rows, bytes) != (0, 0) || counted.at.elapsed() >= PAUSE))
     }
 
-    async fn count(&self, server: &Server, space: &str) -> Result<Counted, StoreError> {
-        let at = Instant::now();
-        let (most, name) = (i64::try_from(self.rows).unwrap_or(i64::MAX), Arc::<str>::from(space));
-        let counting = server.step(move |connections| {
+    /// Counts in the background. What was accepted after `before` may not be in it, and is added.
+    fn count(&self, server: &Server, space: &str, before: (u64, u64)) {
+        let (at, most) = (Instant::now(), i64::try_from(self.rows).unwrap_or(i64::MAX));
+        let name = Arc::<str>::from(space);
+        let (spaces, ended, of) = (Arc::clone(&self.spaces), self.ended.clone(), Arc::clone(&name));
+        let counting = server.step_within(COUNTING, move |connections| {
             let name = Arc::clone(&name);
             async move {
                 let row = connections.one(USAGE, &[(&&*name, Type::TEXT), (&most, Type::INT8)]).await?;
                 Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?))
             }
         });
-        let (rows, bytes) = counting.await?;
-        let counted =
-            Counted { rows: rows.max(0).unsigned_abs(), bytes: bytes.max(0).unsigned_abs(), new: (0, 0), at };
-        self.spaces.lock().insert(space.to_owned(), counted);
-        Ok(counted)
+        server.spawn(async move {
+            let counted = counting.await;
+            if let Err(error) = &counted {
+                tracing::debug!(%error, "what the inbox has is not counted");
+                let _ = ended.send(());
+                sleep(PAUSE).await;
+            }
+            if let Some(space) = spaces.lock().get_mut(&*of) {
+                space.is_counting = false;
+                if let Ok((rows, bytes)) = counted {
+                    let (rows, bytes) = (rows.max(0).unsigned_abs(), bytes.max(0).unsigned_abs());
+                    let now = space.counted.map_or((0, 0), |counted| counted.new);
+                    let new = (now.0.saturating_sub(before.0), now.1.saturating_sub(before.1));
+                    space.counted = Some(Counted { rows, bytes, new, at });
+                }
+            }
+            let _ = ended.send(());
+        });
     }
 }
 
@@ -100,5 +147,35 @@ mod tests {
         ] {
             assert_eq!((usage.exceeds(counted), usage.is_old(counted)), (full, old), "{counted:?}");
         }
+    }
+
+    /// A server that refuses connections.
+    fn absent() -> Server {
+        Server::new("postgres://u@127.0.0.1:1/d", &super::super::PURPOSE, 1).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_counted_has_room_and_is_as_it_was() {
+        let (server, usage) = (absent(), Usage::new(100, 1000));
+        assert!(!usage.is_full(&server, "e").await, "the accepting says what is wrong");
+        for rows in [50, 100] {
+            let counted = Some(Counted { rows, bytes: 0, new: (30, 0), at: Instant::now() });
+            usage.spaces.lock().insert("e".to_owned(), Space { counted, is_counting: false });
+            assert_eq!(usage.is_full(&server, "e").await, rows == 100);
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_waits_for_a_count_that_another_one_began() {
+        let (server, usage) = (absent(), Usage::new(1000, 100_000));
+        let counted = Some(Counted { rows: 800, bytes: 0, new: (100, 0), at: Instant::now() });
+        usage.spaces.lock().insert("e".to_owned(), Space { counted, is_counting: true });
+        let from = Instant::now();
+        for _ in 0..100 {
+            assert!(!usage.is_full(&server, "e").await);
+            usage.add("e", 1);
+        }
+        assert!(from.elapsed() < AWHILE, "a hundred waits would take 50 s");
+        assert!(usage.is_full(&server, "e").await, "what was accepted meanwhile counts");
     }
 }

@@ -133,7 +133,8 @@ SELECT id, crashes + started, lane, blocks_lane FROM work
 WHERE space = ?1 AND state = 4 AND state >= 2 AND at <= ?2 ORDER BY at, id LIMIT 1000";
 
 const EXPIRE: &str = "
-UPDATE work SET state = CASE WHEN ?2 >= 2 THEN 3 ELSE 1 END, crashes = ?2, started = 0, token = NULL, at = ?3 WHERE id = ?1";
+UPDATE work SET state = CASE WHEN ?2 >= 2 THEN 3 ELSE 1 END, crashes = ?2, attempts = max(attempts - 1 + started, 0),
+  started = 0, token = NULL, at = ?3 WHERE id = ?1";
 const CRASHED: &str = "UPDATE work SET crashes = ?2, started = 0, token = NULL WHERE id = ?1";
 
 const OVER: &str = "

@@ -30,6 +30,9 @@ fn condition(filter: &InboxFilter) -> (String, Vec<Box<dyn ToSql>>) {
         Some(RowState::Dead) => " AND state IN (5, 6) AND state < 7",
         Some(RowState::Done) => " AND state = 7 AND state >= 2",
     });
+    if filter.event.as_ref().is_some_and(|event| event.starts_with("schedule:")) {
+        sql.push_str(" AND event >= 'schedule:' AND event < 'schedule;'");
+    }
     let mut equal = |column: &str, value: Option<Box<dyn ToSql>>| {
         if let Some(value) = value {
             let _ = write!(sql, " AND {column} ?");
@@ -69,6 +72,14 @@ pub(super) fn list(session: &mut Session<'_>, filter: &InboxFilter) -> rusqlite:
         })
     })?;
     rows.collect()
+}
+
+/// How SQLite finds the rows of a filter.
+#[cfg(test)]
+pub(super) fn plan(session: &mut Session<'_>, filter: &InboxFilter) -> rusqlite::Result<String> {
+    let (condition, values) = condition(filter);
+    let sql = format!("EXPLAIN QUERY PLAN SELECT id FROM work WHERE {condition} ORDER BY id");
+    session.connection.query_row(&sql, params_from_iter(values), |row| row.get(3))
 }
 
 /// Which rows a change is for, of those that its filter finds.

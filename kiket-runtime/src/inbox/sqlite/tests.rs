@@ -275,3 +275,36 @@ async fn a_full_disk_is_named_and_survived() {
     assert!(matches!(inbox.accept(&large, None).await.unwrap(), Acceptance::Accepted(_)));
     assert_eq!(inbox.accept(&work(1), None).await.unwrap(), Acceptance::Known(RowState::Waiting));
 }
+
+#[tokio::test]
+async fn schedules_are_found_by_an_index_of_their_own() {
+    let inbox = in_memory();
+    let schedule = Some("schedule:digest".to_owned());
+    let filter = InboxFilter { space: "e".to_owned(), event: schedule, ..InboxFilter::default() };
+    let rows = inbox.list(&filter).await.unwrap();
+    assert!(rows.is_empty());
+    let plan = inbox.read(move |session| rows::plan(session, &filter)).await.unwrap();
+    assert!(plan.contains("work_scheduled"), "{plan}");
+}
+
+/// Of ever so many rows the log keeps what one of its rounds has: the disk is not filled by it.
+#[tokio::test]
+async fn the_log_begins_anew_beside_a_busy_writer() {
+    const ROUND: u64 = 64 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inbox.db");
+    let inbox = SqliteInbox::new(&path, InboxLimits { free: 0, ..InboxLimits::default() }).unwrap();
+    let content = Bytes::from(vec![7; 16 << 10]);
+    let mut largest = 0;
+    for batch in 0..64 {
+        let works: Vec<_> =
+            (0..128).map(|row| NewWork { content: content.clone(), ..work(batch * 128 + row) }).collect();
+        let accepting = works.iter().map(|work| inbox.accept(work, None));
+        for accepted in futures_util::future::join_all(accepting).await {
+            assert!(matches!(accepted.unwrap(), Acceptance::Accepted(_)));
+        }
+        largest = largest.max(std::fs::metadata(path.with_extension("db-wal")).unwrap().len());
+    }
+    // 128 MiB were written.
+    assert!(largest < ROUND, "{largest} bytes");
+}

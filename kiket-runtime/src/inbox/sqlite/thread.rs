@@ -4,7 +4,15 @@
 //! of the database to the disk once, and only then responds to them. While the disk works, the next operations gather. What is in the
 //! log is copied to the file by the reader, so that no operation waits for that.
 
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use rusqlite::Connection;
 use tokio::{
@@ -24,8 +32,10 @@ const QUEUE: usize = 1_024;
 /// The most operations of a transaction.
 const MOST: usize = 256;
 
-/// After so many changes the reader copies the log to the file.
+/// After so many changes the log is copied to the file.
 const CHANGES: u64 = 512;
+/// Every so many times by the writer. It alone comes to the end of the log, which then begins anew, and has little left to copy.
+const OWN: u32 = 8;
 
 type Queue = mpsc::Sender<Box<dyn Job>>;
 
@@ -149,7 +159,42 @@ where
 }
 
 /// Copies the log to the file, as far as no transaction needs it. SQLite does it in a commit where this fails for long.
-struct Checkpoint;
+fn checkpoint(session: &mut Session<'_>) -> rusqlite::Result<()> {
+    session.statement("PRAGMA wal_checkpoint(PASSIVE)")?.query([])?.next().map(drop)
+}
+
+/// The copying of the log: who does it, and since when.
+struct Checkpoints<'q> {
+    reader: &'q Queue,
+    /// Whether the reader has one to do.
+    is_queued: Arc<AtomicBool>,
+    count: u32,
+    /// How many changes there were at the last one.
+    copied: u64,
+}
+
+impl<'q> Checkpoints<'q> {
+    fn new(reader: &'q Queue) -> Self {
+        Self { reader, is_queued: Arc::default(), count: 0, copied: 0 }
+    }
+
+    /// Has the log copied, if enough has changed.
+    fn check(&mut self, session: &mut Session<'_>) {
+        let changes = session.connection.total_changes();
+        if changes - self.copied < CHANGES || self.is_queued.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        (self.copied, self.count) = (changes, self.count + 1);
+        let is_own = self.count.is_multiple_of(OWN);
+        if is_own || self.reader.try_send(Box::new(Checkpoint(Arc::clone(&self.is_queued)))).is_err() {
+            let _ = checkpoint(session);
+            self.is_queued.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+/// A checkpoint of the reader.
+struct Checkpoint(Arc<AtomicBool>);
 
 impl Job for Checkpoint {
     fn is_wanted(&self) -> bool {
@@ -161,10 +206,12 @@ impl Job for Checkpoint {
     }
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<(), Failure> {
-        Ok(session.statement("PRAGMA wal_checkpoint(PASSIVE)")?.query([])?.next().map(drop)?)
+        Ok(checkpoint(session)?)
     }
 
-    fn respond(self: Box<Self>, _: Result<(), Failure>) {}
+    fn respond(self: Box<Self>, _: Result<(), Failure>) {
+        self.0.store(false, Ordering::SeqCst);
+    }
 }
 
 /// Opens the file for the first operation, and again after a failure to open it.
@@ -187,7 +234,7 @@ fn work_with(
 ) {
     let mut session = Session::new(connection, file);
     let mut next = Some(first);
-    let mut copied = connection.total_changes();
+    let mut checkpoints = reader.map(Checkpoints::new);
     while let Some(first) = next {
         let mut jobs = vec![first];
         while jobs.len() < MOST
@@ -209,11 +256,8 @@ fn work_with(
         for job in jobs {
             job.respond(ended.clone());
         }
-        if let Some(reader) = reader
-            && connection.total_changes() - copied >= CHANGES
-        {
-            copied = connection.total_changes();
-            let _ = reader.try_send(Box::new(Checkpoint)); // one whose queue is full has the next
+        if let Some(checkpoints) = &mut checkpoints {
+            checkpoints.check(&mut session);
         }
         next = queue.blocking_recv();
     }

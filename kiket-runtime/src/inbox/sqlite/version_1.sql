@@ -27,6 +27,8 @@ CREATE INDEX work_ready ON work (space, event, version, organisation, at) WHERE 
 -- What time changes: rows that become due, leases, retention.
 CREATE INDEX work_at ON work (space, state, at) WHERE state >= 2;
 CREATE INDEX work_lane ON work (space, lane, state) WHERE lane IS NOT NULL AND state <= 5;
+-- The rows of schedules, which are looked up by their event.
+CREATE INDEX work_scheduled ON work (space, event) WHERE event >= 'schedule:' AND event < 'schedule;';
 -- The oldest of each handler and state.
 CREATE INDEX work_open ON work (space, state, event, version, accepted_at) WHERE state < 7;
 

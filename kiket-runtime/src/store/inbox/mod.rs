@@ -91,8 +91,8 @@ pub trait Inbox: Send + Sync + 'static {
         now: Option<SystemTime>,
     ) -> StoreFuture<'s, LeaseState>;
 
-    /// Looks after the rows of a space: expired leases end (a crash is counted where the handler had started; the third makes
-    /// the row dead), and done and dead rows whose retention is over are removed. At most a thousand rows of each kind at once.
+    /// Looks after the rows of a space: expired leases end (a crash is counted where the handler had started, and the third makes
+    /// the row dead; where it had not, the attempt is not counted), and done and dead rows whose retention is over are removed. At most a thousand rows of each kind at once.
     fn promote<'s>(&'s self, space: &'s str, now: Option<SystemTime>) -> StoreFuture<'s, Swept>;
 
     /// The rows that the filter finds, the oldest first. Their contents are not read.

@@ -309,6 +309,7 @@ impl Reference {
         let mut swept = Swept::default();
         for row in self.rows.iter_mut().filter(|row| row.state == RowState::Running && row.at <= now) {
             row.crashes += u32::from(row.has_started);
+            row.attempts -= u32::from(!row.has_started);
             (row.at, row.owner, row.has_started) = (now, None, false);
             if row.crashes < 3 {
                 row.state = RowState::Waiting;

@@ -224,6 +224,18 @@ impl Postgres {
         self.connect().await.query_one(query, &[]).await.expect("it runs").get(0)
     }
 
+    /// How it runs `query` where the table is long: without reading all of it, if there is another way.
+    ///
+    /// # Panics
+    ///
+    /// If the query fails.
+    pub async fn plan(&self, query: &str) -> String {
+        let client = self.connect().await;
+        client.batch_execute("SET enable_seqscan = off; SET enable_bitmapscan = off").await.expect("it runs");
+        let rows = client.query(&format!("EXPLAIN {query}"), &[]).await.expect("it runs");
+        rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n")
+    }
+
     async fn connect(&self) -> Client {
         connect(&self.url).await
     }

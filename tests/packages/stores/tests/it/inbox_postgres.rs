@@ -428,3 +428,54 @@ async fn a_restarted_server_is_found_by_the_inbox() {
     accept(&inbox, &work(&space, "2"), None).await;
     assert_eq!(contents(&inbox.claim(&request(&space, 9), None).await.unwrap()), ["1", "2"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_long_inbox_is_asked_for_has_an_index() {
+    let Some(postgres) = Postgres::start_own() else { return };
+    postgres.inbox().check().await.unwrap();
+    let open =
+        ["state = 'waiting' AND crashes < 2", "state = 'waiting' AND crashes >= 2", "state = 'behind'"];
+    let open = open.map(|kind| format!("SELECT content FROM kiket_inbox WHERE space = 's' AND {kind}"));
+    let schedules = "SELECT id FROM kiket_inbox WHERE space = 's' AND event = 'schedule:digest' ORDER BY id";
+    for (query, index) in [
+        (&*open[0], "kiket_inbox_soon"),
+        (&*open[1], "kiket_inbox_alone"),
+        (&*open[2], "kiket_inbox_behind"),
+        (schedules, "kiket_inbox_scheduled"),
+    ] {
+        let plan = postgres.plan(query).await;
+        assert!(plan.contains(index), "{query}: {plan}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn organisations_take_turns_in_a_long_backlog() {
+    let Some(postgres) = Postgres::start() else { return };
+    let (inbox, space) = (postgres.inbox(), namespace());
+    accept(&inbox, &work(&space, "first"), None).await;
+    // Of 40 organisations, 50 rows of each are due. Many more wait for their time.
+    for (prefix, organisations, rows, at) in [("o", 40, 2000, 0), ("f", 1000, 3000, 99_999_999_999_999u64)] {
+        let insert = format!(
+            "INSERT INTO kiket_inbox
+               (space, key, event, version, organisation, blocks_lane, state, accepted_at, at, content)
+             SELECT '{space}', '{prefix}' || i, '{EVENT}', 'v1', '{prefix}' || lpad((i % {organisations})::text, 2, '0'),
+               false, 'waiting', i, {at}, 'x'
+             FROM generate_series(1, {rows}) AS rows (i)"
+        );
+        postgres.execute(&insert).await;
+    }
+    let turns = async |after: &str, limit| {
+        let claim = ClaimRequest { after: after.to_owned(), ..request(&space, limit) };
+        let claimed = inbox.claim(&claim, None).await.unwrap();
+        claimed.into_iter().map(|work| work.organisation).collect::<Vec<_>>()
+    };
+    let named = |numbers: std::ops::Range<u32>| numbers.map(|it| format!("o{it:02}")).collect::<Vec<_>>();
+    assert_eq!(turns("o10", 5).await, named(11..16));
+    assert_eq!(turns("o37", 5).await, [named(38..40), vec!["acme".to_owned()], named(0..2)].concat());
+    assert_eq!(turns("o37x", 3).await, [named(38..40), named(0..1)].concat());
+    assert_eq!(turns("z", 40).await, named(0..40));
+    // Few are left, of which every one is seen.
+    postgres.execute(&format!("DELETE FROM kiket_inbox WHERE space = '{space}' AND id % 3 > 0")).await;
+    let few = turns("o20", 30).await;
+    assert_eq!((&few[0], few.len()), (&"o21".to_owned(), 30), "{few:?}");
+}
