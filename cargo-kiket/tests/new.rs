@@ -127,7 +127,9 @@ fn a_manifest_is_taken_over_as_it_is() {
     assert!(made["notes"][0].as_str().unwrap().contains("declares no events"), "{made}");
 }
 
-/// The workspace's target directory, so that nothing is built twice.
+/// The workspace's target directory, and with what it builds dependencies, so that nothing is built twice.
+const DEPENDENCIES: (&str, &str) = ("CARGO_PROFILE_DEV_DEBUG", "0");
+
 fn target() -> PathBuf {
     Path::new(TOOL).parent().and_then(Path::parent).unwrap().to_owned()
 }
@@ -140,6 +142,7 @@ fn offline(program: &str) -> Command {
         Path::new(TOOL).parent().map(Path::to_owned).into_iter().chain(env::split_paths(&path)),
     );
     command.env("PATH", path.unwrap()).env("CARGO_TARGET_DIR", target()).env("CARGO_NET_OFFLINE", "true");
+    command.env(DEPENDENCIES.0, DEPENDENCIES.1);
     // What cargo gives to this test is not for the cargo below.
     for (name, _) in env::vars_os() {
         if name
