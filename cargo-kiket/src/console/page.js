@@ -539,7 +539,7 @@
     };
     const items = record.calls.map((it, at) => {
       const status = { ended: true, status: it.status };
-      const line = h("summary", {}, badge(status), h("span", { class: "path" }, `${it.method} ${it.path}`), track(it.after, it.took || 0, !it.status || it.status >= 400), h("span", { class: "took" }, span(it.took)));
+      const line = h("summary", { id: `call-${at}` }, badge(status), h("span", { class: "path" }, `${it.method} ${it.path}`), track(it.after, it.took || 0, !it.status || it.status >= 400), h("span", { class: "took" }, span(it.took)));
       const part = (title, content) => h("div", {}, h("h4", {}, title), h("pre", {}, content.text ? pretty(content) : h("span", { class: "muted" }, "empty")));
       const two = h("div", { class: "two" }, part("Request", it.request), part("Response", it.response));
       const doubt = !it.certain && h("p", { class: "muted in" }, "Other deliveries ran at the same time: this call may be of one of them.");
@@ -553,7 +553,7 @@
   const forms = {}; // whether each body is shown pretty or raw
   function body(title, content, id, subtitle) {
     const raw = forms[id] === "raw" || !content.json;
-    const shape = (value, text) => h("button", { type: "button", "aria-pressed": String((value === "raw") === raw), onclick: () => { forms[id] = value; showDetail(); } }, text);
+    const shape = (value, text) => h("button", { type: "button", id: `${id}-${value}`, "aria-pressed": String((value === "raw") === raw), onclick: () => { forms[id] = value; showDetail(); } }, text);
     const remarks = [bytes(content.size), content.cut && "only the beginning is kept", !content.exact && content.json && "written again, without secrets"];
     const pre = h("pre", { id, tabindex: "0", "aria-label": title }, content.text ? (raw ? marked(content.text) : pretty(content)) : h("span", { class: "muted" }, content.cut ? "too large to keep" : "empty"));
     return h(
@@ -804,7 +804,7 @@
         "li",
         {},
         h("span", { class: `badge ${it.state === "dead" ? "bad" : it.state === "running" ? "run" : ""}` }, it.state),
-        h("div", {}, it.delivery ? h("a", { href: `#/deliveries/${it.delivery}` }, it.event) : h("span", {}, it.event), h("span", { class: "muted" }, ` ${it.delivery_id}`), h("p", { class: "muted" }, inboxText(it, "")), it.error && h("p", {}, h("code", { class: "code" }, it.error))),
+        h("div", {}, it.delivery ? h("a", { href: `#/deliveries/${it.delivery}`, id: `row-${it.row}` }, it.event) : h("span", {}, it.event), h("span", { class: "muted" }, ` ${it.delivery_id}`), h("p", { class: "muted" }, inboxText(it, "")), it.error && h("p", {}, h("code", { class: "code" }, it.error))),
         moveButton(it),
       ),
     );
@@ -819,6 +819,8 @@
   async function loadInbox() {
     try {
       const loaded = await ask("/api/inbox");
+      const same = JSON.stringify([states, inboxed]) === JSON.stringify([loaded.states, loaded.rows]);
+      if (same) return;
       states = loaded.states;
       inboxed = loaded.rows;
     } catch {
@@ -842,8 +844,8 @@
     };
     const drawing = [];
     const legend = h("span", { class: "legend" }, h("span", { class: "c2" }, "2xx"), h("span", { class: "c4" }, "4xx"), h("span", { class: "c5" }, "5xx, none"));
-    const builds = known.notices.slice(-40).reverse().map((it) => h("li", {}, h("time", {}, clock(it.at)), h("div", {}, h("span", { class: it.level }, capital(it.text)), it.more && (it.more.length > 240 || it.more.includes("\n") ? h("details", {}, h("summary", { class: "muted" }, "More"), h("pre", {}, it.more)) : h("p", { class: "muted mono" }, it.more)))));
-    const open = [...$("overview").querySelectorAll("details")].map((it) => it.open);
+    const builds = known.notices.slice(-40).reverse().map((it) => h("li", {}, h("time", {}, clock(it.at)), h("div", {}, h("span", { class: it.level }, capital(it.text)), it.more && (it.more.length > 240 || it.more.includes("\n") ? h("details", {}, h("summary", { class: "muted", id: `more-${it.at}` }, "More"), h("pre", {}, it.more)) : h("p", { class: "muted mono" }, it.more)))));
+    const open = new Set([...$("overview").querySelectorAll("details[open] > summary")].map((it) => it.id));
     const focused = $("overview").contains(document.activeElement) ? document.activeElement.id : "";
     const parts = [
       h("h2", {}, "Overview"),
@@ -854,7 +856,7 @@
       h("section", { class: "card", "aria-label": "Builds and warnings" }, h("header", {}, h("h3", {}, "Builds and warnings"), h("button", { type: "button", id: "forget", onclick: forget }, "Forget everything")), builds.length ? h("ol", { class: "events" }, builds) : h("p", { class: "in muted" }, "Nothing happened yet.")),
     ];
     $("overview").replaceChildren(...parts.filter(Boolean));
-    [...$("overview").querySelectorAll("details")].forEach((it, at) => (it.open = Boolean(open[at])));
+    for (const summary of $("overview").querySelectorAll("details > summary")) summary.parentElement.open = open.has(summary.id);
     $("overview").querySelector(".plots").style.marginBottom = "14px";
     drawing.forEach((draw) => draw());
     if (focused && $(focused)) $(focused).focus({ preventScroll: true });
@@ -1061,6 +1063,12 @@
     const next = THEMES[(at + 1) % THEMES.length][0];
     localStorage.setItem("theme", next);
     theme(next);
+  });
+
+  // The hash says which view is shown: the link must not change it.
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    $("main").focus();
   });
 
   $("help").addEventListener("click", () => $("keys").showModal());

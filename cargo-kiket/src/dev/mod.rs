@@ -27,7 +27,6 @@ use std::{
     path::{Path, PathBuf, absolute},
     sync::{Arc, mpsc},
     thread,
-    time::Instant,
 };
 
 use kiket_runtime::{Clock, Secret, internals};
@@ -273,18 +272,15 @@ fn watch(watched: Watched, events: &Events) -> std::io::Result<mpsc::Sender<Watc
     let events = events.clone();
     thread::Builder::new().name("kiket-watch".to_owned()).spawn(move || {
         let mut looking = Watcher::new(watched);
-        let mut pause = Watcher::pause(Instant::now());
         loop {
-            match receive.recv_timeout(pause) {
+            match receive.recv_timeout(looking.pause()) {
                 Ok(watched) => looking.watch(watched),
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    let began = Instant::now();
                     if let Some(changed) = looking.changes()
                         && events.blocking_send(Event::Changed(changed)).is_err()
                     {
                         return;
                     }
-                    pause = Watcher::pause(began);
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,
             }

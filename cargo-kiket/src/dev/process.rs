@@ -4,7 +4,10 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     process::{Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -39,6 +42,8 @@ pub(super) struct Process {
     pub(super) address: SocketAddr,
     /// Its id, until it ended.
     id: Arc<Mutex<Option<u32>>>,
+    /// Whether it was asked to end.
+    is_stopped: AtomicBool,
 }
 
 impl Process {
@@ -95,7 +100,7 @@ impl Process {
                 let _ = events.blocking_send(Event::Exited { process: number, status });
             }
         });
-        Ok(Self { number, program, address, id })
+        Ok(Self { number, program, address, id, is_stopped: AtomicBool::new(false) })
     }
 
     /// Its id, for people.
@@ -103,9 +108,13 @@ impl Process {
         *self.id.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks it to end gracefully.
-    pub(super) fn stop(&self) {
-        self.signal(false);
+    /// Asks it to end gracefully. Returns whether it was not asked before: a second signal would end its grace period.
+    pub(super) fn stop(&self) -> bool {
+        let is_first = !self.is_stopped.swap(true, Ordering::Relaxed);
+        if is_first {
+            self.signal(false);
+        }
+        is_first
     }
 
     /// Ends it at once.

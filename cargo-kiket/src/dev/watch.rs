@@ -176,12 +176,15 @@ fn sources(text: &str) -> impl Iterator<Item = PathBuf> {
 pub(super) struct Watcher {
     pub(super) watched: Watched,
     before: Snapshot,
+    /// How long the last look took.
+    took: Duration,
 }
 
 impl Watcher {
     pub(super) fn new(watched: Watched) -> Self {
+        let began = Instant::now();
         let before = watched.look();
-        Self { watched, before }
+        Self { watched, before, took: began.elapsed() }
     }
 
     /// How many files are watched.
@@ -204,7 +207,9 @@ impl Watcher {
     /// The files that changed since the last change, once they stay as they are; `None` where there are none yet. It takes as
     /// long as it takes to look at the files, and must be called again after [`pause`](Self::pause).
     pub(super) fn changes(&mut self) -> Option<Vec<PathBuf>> {
+        let began = Instant::now();
         let now = self.watched.look();
+        self.took = began.elapsed();
         if now == self.before {
             return None;
         }
@@ -223,9 +228,9 @@ impl Watcher {
         Some(changed).filter(|changed| !changed.is_empty())
     }
 
-    /// How long to wait before files are looked at again, if that took since `began`.
-    pub(super) fn pause(began: Instant) -> Duration {
-        INTERVAL.max(began.elapsed() * SHARE)
+    /// How long to wait before files are looked at again: by how long one look took.
+    pub(super) fn pause(&self) -> Duration {
+        INTERVAL.max(self.took * SHARE)
     }
 }
 
@@ -241,6 +246,19 @@ mod tests {
 
     fn watcher(folder: &Path) -> Watcher {
         Watcher::new(Watched { folders: [folder.to_owned()].into(), ..Watched::default() })
+    }
+
+    #[test]
+    fn a_change_that_takes_its_time_delays_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "src/main.rs", "1");
+        let mut watcher = watcher(folder.path());
+        write(folder.path(), "src/main.rs", "22");
+        let began = Instant::now();
+        assert!(watcher.changes().is_some());
+        assert!(began.elapsed() >= DEBOUNCE);
+        // Of the look alone, which is short.
+        assert!(watcher.pause() < DEBOUNCE * SHARE, "{:?}", watcher.pause());
     }
 
     #[test]

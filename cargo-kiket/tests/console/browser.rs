@@ -397,6 +397,39 @@ fn it_is_used_with_the_keyboard_alone() {
 }
 
 #[test]
+fn the_focus_stays_where_it_is() {
+    in_a_browser(|browser, world| {
+        world.documented("issue.created", "evt_1");
+        let fails = |output: &str| {
+            world.store.restarted(Build { ok: false, took: Duration::ZERO, output: output.repeat(300) })
+        };
+        fails("x");
+        browser.click("nav a[data-view=overview]");
+        browser.wait("document.querySelector('#overview details > summary')");
+        // The link to the content leaves the view as it is.
+        browser.run("document.querySelector('.skip').click()");
+        assert_eq!(
+            browser.run("return [location.hash, document.activeElement.id]"),
+            json!(["#/overview", "main"])
+        );
+        // What is open and has the focus stays so when something comes.
+        browser
+            .run("const it = document.querySelector('#overview details > summary'); it.click(); it.focus()");
+        fails("y");
+        browser.wait("document.querySelectorAll('#overview details').length === 2");
+        let open = "const all = [...document.querySelectorAll('#overview details')];
+            return [all.map((it) => it.open), document.activeElement === all[1].querySelector('summary')]";
+        assert_eq!(browser.run(open), json!([[false, true], true]));
+        // A body that is shown otherwise keeps it, too.
+        browser.run("location.hash = '#/'");
+        browser.click("#rows li a");
+        browser.wait("document.querySelector('#payload-raw')");
+        browser.run("const it = document.querySelector('#payload-raw'); it.focus(); it.click()");
+        assert_eq!(browser.run("return document.activeElement.id"), json!("payload-raw"));
+    });
+}
+
+#[test]
 fn a_screen_reader_finds_its_way() {
     in_a_browser(|browser, world| {
         let id = world.documented("issue.created", "evt_1");

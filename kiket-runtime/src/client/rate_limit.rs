@@ -18,6 +18,8 @@ use crate::types::Mutex;
 
 /// The rate limit and the concurrency limit of all calls of a process.
 pub(crate) struct RateLimiter {
+    /// The limit of the configuration, which no response raises.
+    per_minute: NonZeroU32,
     /// The queue of calls that wait for a permit, in their order.
     queue: Queue<()>,
     state: Mutex<State>,
@@ -26,6 +28,8 @@ pub(crate) struct RateLimiter {
 
 struct State {
     per_minute: NonZeroU32,
+    /// When that was last set, or seen in a response.
+    since: Instant,
     limiter: Limiter,
     /// No call is made before this moment, by a response of Kiket's.
     paused_until: Option<Instant>,
@@ -60,8 +64,15 @@ pub(crate) struct TooLate {
 impl RateLimiter {
     pub(crate) fn new(per_minute: u32, concurrent: usize) -> Self {
         let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
-        let state = State { per_minute, limiter: limiter(per_minute), paused_until: None, window: None };
+        let state = State {
+            per_minute,
+            since: Instant::now(),
+            limiter: limiter(per_minute),
+            paused_until: None,
+            window: None,
+        };
         Self {
+            per_minute,
             queue: Queue::new(()),
             state: Mutex::new(state),
             concurrent: Semaphore::new(concurrent.clamp(1, Semaphore::MAX_PERMITS)),
@@ -119,10 +130,8 @@ impl RateLimiter {
             if window.remaining == 0 && window.reset_in > 0 {
                 state.pause(Duration::from_secs(window.reset_in));
             }
-            let limit = u32::try_from(window.limit).ok().and_then(NonZeroU32::new);
-            if let Some(per_minute) = limit.filter(|limit| *limit < state.per_minute) {
-                state.per_minute = per_minute;
-                state.limiter = limiter(per_minute);
+            if let Some(limit) = u32::try_from(window.limit).ok().and_then(NonZeroU32::new) {
+                state.adapt(limit.min(self.per_minute));
             }
         }
         if let Some(pause) = pause {
@@ -136,10 +145,26 @@ impl RateLimiter {
     }
 }
 
+/// How long a lower limit holds after the last response that had it.
+const LOWERED: Duration = Duration::from_secs(60);
+
 /// The longest pause that a response can cause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 impl State {
+    /// A lower limit holds at once; a higher one when no response had the lower one for a minute, since each limit begins with a
+    /// full burst.
+    fn adapt(&mut self, limit: NonZeroU32) {
+        let is_raised = limit > self.per_minute;
+        if is_raised && self.since.elapsed() < LOWERED {
+            return;
+        }
+        self.since = Instant::now();
+        if limit != self.per_minute {
+            (self.per_minute, self.limiter) = (limit, limiter(limit));
+        }
+    }
+
     fn pause(&mut self, pause: Duration) {
         let until = Instant::now() + pause.min(LONGEST_PAUSE);
         self.paused_until = Some(self.paused_until.map_or(until, |already| already.max(until)));
@@ -250,6 +275,24 @@ mod tests {
         limiter.observe(&HeaderMap::new(), Some(Duration::from_secs(5)));
         assert!(limiter.acquire(in_seconds(4)).await.is_err());
         assert!(limiter.acquire(in_seconds(6)).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lower_limit_ends_a_minute_after_its_last_response() {
+        let limiter = RateLimiter::new(600, 1000);
+        let burst = || (0..1000).take_while(|_| limiter.try_acquire().is_some()).count();
+        limiter.observe(&headers(5, 4, 0), None);
+        assert_eq!(burst(), 5);
+        // Other endpoints say other limits: that gives no more bursts.
+        for _ in 0..5 {
+            tokio::time::advance(Duration::from_secs(6)).await;
+            limiter.observe(&headers(600, 599, 0), None);
+            limiter.observe(&headers(5, 4, 0), None);
+        }
+        assert!(burst() <= 3);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        limiter.observe(&headers(6000, 5999, 0), None);
+        assert_eq!(burst(), 600, "the limit of the configuration is not raised");
     }
 
     #[test]

@@ -294,8 +294,12 @@ impl Supervisor {
         }
     }
 
-    /// Nothing serves, and only a change helps.
+    /// Nothing serves, and only a change helps. Where one is being built, requests wait for that.
     fn give_up(&mut self, why: &str) {
+        if self.build.is_some() || self.is_stale {
+            self.setup.upstreams.hold();
+            return;
+        }
         self.setup.upstreams.refuse(why);
         if self.setup.watch.is_none() {
             self.end_with(Exit::Build);

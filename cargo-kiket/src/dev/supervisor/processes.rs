@@ -50,6 +50,9 @@ impl Supervisor {
                 let pid = process.id().map(|id| format!(" with the id {id}")).unwrap_or_default();
                 self.screen.say(&json, Tone::Plain, "started", &format!("process {number}{pid}"));
                 tokio::spawn(await_ready(number, process.address, self.setup.events.clone()));
+                if self.serving.is_none() {
+                    self.setup.upstreams.hold();
+                }
                 self.starting = Some(Starting { process, began });
             }
             Err(error) => {
@@ -189,8 +192,9 @@ impl Supervisor {
 
     /// Asks a process that leaves to end.
     pub(super) fn stop(&self, number: Number) {
-        if let Some(process) = self.leaving.iter().find(|process| process.number == number) {
-            process.stop();
+        if let Some(process) = self.leaving.iter().find(|process| process.number == number)
+            && process.stop()
+        {
             self.later(GRACE, Event::Overdue(number));
         }
     }

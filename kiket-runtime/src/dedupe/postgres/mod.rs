@@ -16,10 +16,11 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
+use tokio::sync::Mutex;
 use tokio_postgres::{Row, types::Type};
 
 use self::{
@@ -54,6 +55,8 @@ pub struct PostgresStore {
     server: Server,
     /// The number of begun deliveries, to know when to delete.
     begun: AtomicU32,
+    /// Up to which time of their beginning rows were looked at, to delete them. It is locked while that runs.
+    deleted: Arc<Mutex<SystemTime>>,
 }
 
 /// The size of the pool: more connections than such small statements make busy.
@@ -117,13 +120,20 @@ const RELEASE: &str = "
 DELETE FROM kiket_dedupe
 WHERE key = $1 AND token = $2 AND status IS NULL AND expires_at > clock_timestamp()";
 
-/// Deletes those of the 256 oldest rows that have expired; locked rows are skipped.
+/// Deletes those of the 256 oldest rows after $1 that have expired; locked rows are skipped. Returns how many rows it looked at, and the
+/// last of them: some are kept for longer than those behind them.
 const DELETE: &str = "
-DELETE FROM kiket_dedupe WHERE ctid = ANY (ARRAY(
-  SELECT ctid FROM kiket_dedupe
-  WHERE begun_at <= (SELECT max(begun_at) FROM (SELECT begun_at FROM kiket_dedupe ORDER BY begun_at LIMIT 256) AS oldest)
-    AND expires_at <= statement_timestamp()
-  ORDER BY begun_at LIMIT 256 FOR UPDATE SKIP LOCKED))";
+WITH oldest AS MATERIALIZED (SELECT begun_at FROM kiket_dedupe WHERE begun_at > $1 ORDER BY begun_at LIMIT 256),
+gone AS (
+  DELETE FROM kiket_dedupe WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM kiket_dedupe
+    WHERE begun_at > $1 AND begun_at <= (SELECT max(begun_at) FROM oldest) AND expires_at <= statement_timestamp()
+    ORDER BY begun_at LIMIT 256 FOR UPDATE SKIP LOCKED)))
+SELECT count(*), max(begun_at) FROM oldest";
+/// So many rows are looked at.
+const DELETED_AMONG: i64 = 256;
+/// How long that may take.
+const DELETING: Duration = Duration::from_secs(60);
 
 impl PostgresStore {
     /// The SQL that creates the table. Run it yourself if the user of the extension may not create tables.
@@ -137,7 +147,7 @@ impl PostgresStore {
     /// When it is not such a URL; the error does not show it.
     pub fn new(url: &str) -> Result<Self, StoreError> {
         let server = Server::new(url, &PURPOSE, CONNECTIONS)?;
-        Ok(Self { server, begun: AtomicU32::new(0) })
+        Ok(Self { server, begun: AtomicU32::new(0), deleted: Arc::new(Mutex::new(UNIX_EPOCH)) })
     }
 
     /// Settings of the server, as a JSON object of texts, and whether connections are seen to have sessions of their own, as they
@@ -151,11 +161,24 @@ impl PostgresStore {
         found.await
     }
 
-    /// Deletes expired rows in the background, if it is time.
+    /// Deletes expired rows in the background, if it is time, and nothing deletes them already.
     fn delete_expired(&self) {
-        if self.begun.fetch_add(1, Ordering::Relaxed) % DELETED_EVERY == DELETED_EVERY - 1 {
-            self.server.later(DELETE);
+        if self.begun.fetch_add(1, Ordering::Relaxed) % DELETED_EVERY < DELETED_EVERY - 1 {
+            return;
         }
+        let Ok(mut from) = Arc::clone(&self.deleted).try_lock_owned() else { return };
+        let after = *from;
+        let deleting = self.server.step_within(DELETING, move |connections| async move {
+            let row = connections.one(DELETE, &[(&after, Type::TIMESTAMPTZ)]).await?;
+            Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, Option<SystemTime>>(1)?))
+        });
+        self.server.spawn(async move {
+            match deleting.await {
+                Ok((count, last)) if count >= DELETED_AMONG => *from = last.unwrap_or(UNIX_EPOCH),
+                Ok(_) => *from = UNIX_EPOCH,
+                Err(error) => tracing::debug!(%error, "expired deliveries are not deleted yet"),
+            }
+        });
     }
 }
 

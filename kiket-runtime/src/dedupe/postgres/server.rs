@@ -104,19 +104,8 @@ impl Server {
     }
 
     /// Runs `work` in the background.
-    #[cfg(feature = "inbox")]
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.thread.later(work);
-    }
-
-    /// Runs a statement in the background, that nothing waits for.
-    pub(crate) fn later(&self, statement: &'static str) {
-        let (connections, purpose) = (self.connections.clone(), self.purpose);
-        self.thread.later(async move {
-            if let Err(error) = connections.execute(statement, &[]).await {
-                tracing::debug!(error = ?failed(error, purpose), "expired deliveries are not deleted yet");
-            }
-        });
     }
 
     /// Calls `notified` with what is notified on a channel, for as long as the server is used.

@@ -113,6 +113,29 @@ async fn what_has_expired_is_deleted_in_the_course_of_deliveries() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_for_long_keeps_nothing_behind_it() {
+    let Some(postgres) = Postgres::start_own() else { return };
+    let (store, namespace) = (postgres.store(), namespace());
+    let deliver = async |from: usize, to: usize, lease| {
+        for number in from..to {
+            let key = DedupeKey::new(&namespace, &number.to_string());
+            assert!(matches!(store.begin(&key, lease).await.unwrap(), BeginOutcome::Leased(_)));
+        }
+    };
+    // More than one deletion looks at, which stay.
+    deliver(0, 300, Duration::from_secs(1_000_000)).await;
+    deliver(300, 400, LEASE).await;
+    postgres.advance(&namespace, 60_000).await;
+    let mut delivered = 400;
+    while postgres.count(&namespace).await > i64::try_from(delivered).unwrap() - 100 {
+        deliver(delivered, delivered + 64, LEASE).await;
+        delivered += 64;
+        assert!(delivered < 10_000, "nothing is deleted");
+    }
+    assert!(postgres.count(&namespace).await >= 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_accepts_and_says_nothing_is_given_up() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("postgres://u:canary@{}/db?sslmode=disable", silent.local_addr().unwrap());
