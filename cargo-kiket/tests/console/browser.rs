@@ -401,7 +401,7 @@ fn the_focus_stays_where_it_is() {
     in_a_browser(|browser, world| {
         world.documented("issue.created", "evt_1");
         let fails = |output: &str| {
-            world.store.restarted(Build { ok: false, took: Duration::ZERO, output: output.repeat(300) })
+            world.store.restarted(Build { ok: false, took: Duration::ZERO, output: output.repeat(300) });
         };
         fails("x");
         browser.click("nav a[data-view=overview]");
