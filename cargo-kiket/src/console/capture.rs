@@ -17,7 +17,7 @@ pub(crate) fn capture(record: &Record) -> Option<Capture> {
     let (sent, received) =
         (pairs(&record.headers), pairs(response.map(|it| &*it.headers).unwrap_or_default()));
     let version = record.version.clone().unwrap_or_else(|| "v1".to_owned());
-    let mut recording = Recording::new(event, version, record.body.text.as_bytes())
+    let mut recording = Recording::redacted(event, version, record.body.text.as_bytes())
         .path(record.target.clone())
         .at(record.at / 1000)
         .headers(texts(&sent));

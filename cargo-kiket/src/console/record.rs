@@ -111,7 +111,7 @@ impl Record {
     pub(crate) fn new(id: DeliveryId, arrival: &Arrival, keyring: &mut Keyring) -> Self {
         let Arrival { at, method, target, headers, body: bytes, from } = arrival;
         // First, for its secrets may be in all the others.
-        let body = Body::read(bytes, keyring);
+        let body = Body::delivery(bytes, keyring);
         let named = Named::of(target, headers, bytes);
         let (from, of) = match from {
             Origin::Machine => ("machine", None),

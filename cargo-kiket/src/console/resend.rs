@@ -103,7 +103,9 @@ fn filled(
     let mut capture = capture_of(text);
     let mut names = capture.placeholders();
     if names.is_empty() {
-        return Ok(text.as_bytes().to_vec()); // as it was sent, to the byte
+        capture.body = Content::default();
+        capture.body.text = Some(text.to_owned());
+        return Ok(capture.filled(|_| None)); // as it was sent, to the byte
     }
     let mut token = None;
     if names.iter().any(|name| name == RUNTIME_TOKEN) {
