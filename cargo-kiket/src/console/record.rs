@@ -144,6 +144,12 @@ impl Record {
         }
     }
 
+    /// Whether its sender proved that it is Kiket, or one who has its secret: by the signature, or by what the extension did.
+    pub(crate) fn is_authentic(&self) -> bool {
+        let let_in = || self.response.as_ref().is_some_and(Response::is_of_authentic);
+        matches!(self.signature, Signature::Accepted { .. }) || let_in()
+    }
+
     pub(crate) fn respond(&mut self, seen: ResponseSeen, keyring: &mut Keyring) {
         let took = microseconds(seen.took);
         self.response = Some(match seen.end {
@@ -233,6 +239,24 @@ impl Record {
                 .iter()
                 .any(|line| has(&line.text) || line.fields.iter().any(|(_, value)| has(value)))
             || self.calls.iter().any(|call| has(&call.path))
+    }
+}
+
+impl Response {
+    /// Whether it is one that only an authentic delivery gets (wire contract, order).
+    pub(crate) fn is_of_authentic(&self) -> bool {
+        const BEFORE: [&str; 8] = [
+            "not_found",
+            "method_not_allowed",
+            "draining",
+            "overloaded",
+            "body_too_large",
+            "body_too_slow",
+            "body_incomplete",
+            "unsupported_content_encoding",
+        ];
+        let code = self.code.as_deref().unwrap_or_default();
+        !self.by_proxy && self.status.is_some_and(|status| status != 401) && !BEFORE.contains(&code)
     }
 }
 

@@ -64,7 +64,9 @@ pub(crate) fn send(
     }
     let text = edited.body.or(before.map(|before| &*before.body.text)).unwrap_or("{}");
     let mut notes = Vec::new();
-    let filled = filled(control, text, edited.force, &mut notes)?;
+    // Anyone can send one that is not, and choose the names of its secrets.
+    let is_authentic = before.is_none_or(Record::is_authentic);
+    let filled = filled(control, text, is_authentic, edited.force, &mut notes)?;
     let id = (!edited.same_id).then(fresh_id);
     let bytes = Body::new(filled).with_id(id);
     let event = edited.event.or(before.and_then(|before| before.event.as_deref())).unwrap_or_default();
@@ -97,6 +99,7 @@ pub(crate) fn send(
 fn filled(
     control: &dyn Control,
     text: &str,
+    is_authentic: bool,
     force: bool,
     notes: &mut Vec<String>,
 ) -> Result<Vec<u8>, Refused> {
@@ -121,17 +124,19 @@ fn filled(
     let mut known: Vec<(String, Secret)> = Vec::new();
     let mut missing = Vec::new();
     for name in names {
-        match control.secret(&name) {
+        match control.secret(&name).filter(|_| is_authentic) {
             Some(secret) => known.push((name, secret)),
             None => missing.push(name),
         }
     }
     if !missing.is_empty() && !force {
         let listed: Vec<_> = missing.iter().map(|name| format!("`{name}`")).collect();
-        let what = format!(
-            "the values of these secrets are not kept, and no variable has them: {}",
-            listed.join(", ")
-        );
+        let why = if is_authentic {
+            "the values of these secrets are not kept, and no variable has them"
+        } else {
+            "the signature of this delivery did not hold, and it gets none of these secrets"
+        };
+        let what = format!("{why}: {}", listed.join(", "));
         return Err(Refused { what, missing });
     }
     known.extend(token.map(|token| (RUNTIME_TOKEN.to_owned(), token)));

@@ -1,8 +1,9 @@
 //! The store, the list, and the explanations.
 
 use std::{
+    path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -11,12 +12,14 @@ use std::{
 
 use base64ct::{Base64, Encoding as _};
 use kiket_runtime::{Clock, Headers, Secret};
-use kiket_testing::{__private::Keyring, delivery};
+use kiket_testing::{__private::Keyring, Capture, delivery};
 use serde_json::{Value, json};
 
 use super::{
-    control::Handler,
+    capture::capture,
+    control::{Control, Handler, Outgoing},
     record::Record,
+    resend::{Edited, placeholders, send},
     ring::{BYTES, DELIVERIES, Ring},
     seen::{Arrival, DeliveryId, End, Level, Notice, Origin, ResponseSeen},
     signature::Signature,
@@ -238,6 +241,120 @@ fn the_signature_of_a_delivery_is_judged() {
     }
     let Signature::Refused { verdict } = signature(refused) else { panic!("{:?}", signature(refused)) };
     assert_eq!((verdict.explained, verdict.causes[0].id), (true, "body_trimmed"));
+}
+
+#[test]
+fn only_a_sender_that_was_let_in_proves_itself() {
+    let store = store();
+    let judged = |signed: bool, status: u16, body: &str, by_proxy: bool| {
+        let mut arrival = arrival("/v/v1/webhooks/a.b", "{}");
+        arrival.headers =
+            if signed { [("X-Kiket-Signature", "00")].into_iter().collect() } else { Headers::default() };
+        let id = store.arrived(arrival);
+        let end = End::Response {
+            status,
+            headers: Headers::default(),
+            body: body.as_bytes().to_vec().into(),
+            by_proxy,
+        };
+        store.responded(id, ResponseSeen { took: Duration::ZERO, end });
+        store.settle();
+        let ring = store.ring();
+        let record = ring.find(id).unwrap();
+        (record.signature == Signature::NotNeeded, record.is_authentic())
+    };
+    // By a runtime token, with a signature that does not hold or without one.
+    assert_eq!(
+        (judged(true, 200, "{}", false), judged(false, 500, "{}", false)),
+        ((true, true), (false, true))
+    );
+    assert_eq!(judged(true, 404, r#"{"code":"no_handler"}"#, false), (true, true));
+    for (status, body, by_proxy) in [
+        (503, "{}", true),
+        (502, "{}", true),
+        (401, "{}", false),
+        (404, r#"{"code":"not_found"}"#, false),
+        (413, r#"{"code":"body_too_large"}"#, false),
+        (503, r#"{"code":"overloaded"}"#, false),
+    ] {
+        assert_eq!(judged(true, status, body, by_proxy), (false, false), "{status} {body}");
+    }
+    let left = store.arrived(arrival("/v/v1/webhooks/a.b", "{}"));
+    store.settle();
+    assert!(!store.ring().find(left).unwrap().is_authentic());
+    let end = End::Nothing { why: "it left".to_owned(), sender_left: true };
+    store.responded(left, ResponseSeen { took: Duration::ZERO, end });
+    store.settle();
+    assert!(!store.ring().find(left).unwrap().is_authentic());
+}
+
+/// Knows every secret, and keeps what is sent.
+#[derive(Default)]
+struct Sends(Mutex<Vec<Outgoing>>);
+
+impl Control for Sends {
+    fn send(&self, outgoing: Outgoing) -> Result<DeliveryId, String> {
+        self.0.lock().unwrap().push(outgoing);
+        Ok(DeliveryId(2))
+    }
+
+    fn webhook_secret(&self) -> Option<Secret> {
+        Some(SECRET.into())
+    }
+
+    fn secret(&self, name: &str) -> Option<Secret> {
+        Some(format!("value of {name}").into())
+    }
+
+    fn runtime_token(&self, _: &[String]) -> Option<Secret> {
+        None
+    }
+
+    fn handlers(&self) -> Vec<Handler> {
+        Vec::new()
+    }
+
+    fn save(&self, _: &str, _: &Capture) -> Result<PathBuf, String> {
+        Err("it saves nothing".to_owned())
+    }
+}
+
+/// What a replay of the record sends, or the secrets that it lacks.
+fn replayed(record: &Record, body: Option<&str>, force: bool) -> Result<String, Vec<String>> {
+    let control = Sends::default();
+    let edited = Edited { event: None, version: None, body, same_id: true, force };
+    send(&control, Some(record), &edited, 1_700_000_000).map_err(|refused| refused.missing)?;
+    let sent = control.0.into_inner().unwrap().remove(0);
+    Ok(String::from_utf8(sent.body.to_vec()).unwrap())
+}
+
+#[test]
+fn a_replay_fills_only_what_redaction_replaced() {
+    let sent = r#"{"id":"evt_1","secrets":{"A":"canary_1"},"title":"<redacted:AWS_KEY> canary_1"}"#;
+    let mut authentic = record(1, "issue.created", sent);
+    authentic.signature = Signature::Accepted { secret: 0, age: 0 };
+    assert_eq!(placeholders(&authentic), ["A"]);
+    assert_eq!(replayed(&authentic, None, false), Ok(sent.replace("canary_1", "value of A")));
+    let edited = authentic.body.text.replace("evt_1", "evt_2");
+    let expected = sent.replace("canary_1", "value of A").replace("evt_1", "evt_2");
+    assert_eq!(replayed(&authentic, Some(&edited), false), Ok(expected));
+    // A test that is made of it does the same.
+    let capture = capture(&authentic).unwrap();
+    assert_eq!(capture.placeholders(), ["A"]);
+    let filled = capture.filled(|name| Some(format!("value of {name}").into()));
+    assert_eq!(String::from_utf8(filled).unwrap(), sent.replace("canary_1", "value of A"));
+
+    // What anyone may have sent gets nothing, whatever it says.
+    let forged = record(1, "issue.created", sent);
+    assert_eq!(replayed(&forged, None, false), Err(vec!["A".to_owned()]));
+    assert_eq!(replayed(&forged, Some(&edited), false), Err(vec!["A".to_owned()]));
+    assert_eq!(replayed(&forged, None, true), Ok(sent.replace("canary_1", "<redacted:A>")));
+    // Without secrets it is sent to the byte.
+    for sent in
+        ["{ \"id\": 1,\t\"title\": \"<redacted:AWS_KEY> <redacted:>\" }", "no JSON <redacted:HOME>", ""]
+    {
+        assert_eq!(replayed(&record(1, "issue.created", sent), None, false).as_deref(), Ok(sent));
+    }
 }
 
 #[test]

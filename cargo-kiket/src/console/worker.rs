@@ -259,7 +259,8 @@ impl Worker {
         let capture = store.change(|ring| {
             ring.change(id, |record| {
                 record.respond(response, keyring);
-                if let Some(signature) = signature {
+                let is_known = signature != Some(Signature::NotNeeded) || record.is_authentic();
+                if let Some(signature) = signature.filter(|_| is_known) {
                     record.signature = signature;
                 }
             });
