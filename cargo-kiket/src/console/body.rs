@@ -14,6 +14,8 @@ use serde_json::Value;
 
 /// The largest body that is kept whole, in bytes.
 pub(crate) const EXCERPT: usize = 64 << 10;
+/// The longest secret of which a half may be at the end of what broke off, in bytes.
+const LONGEST_HALF: usize = 4 << 10;
 /// The largest body that is looked into, in bytes.
 const LARGEST: usize = 4 << 20;
 
@@ -77,6 +79,13 @@ impl Body {
             body.cut = true;
         }
         body
+    }
+
+    /// There was more of it. Without its end, where half a secret may be that was not found.
+    pub(crate) fn breaks_off(&mut self) {
+        let end = whole(&self.text, self.text.len().saturating_sub(LONGEST_HALF));
+        self.text.truncate(end);
+        self.cut = true;
     }
 
     /// The member of a JSON object, if the body is one and whole.

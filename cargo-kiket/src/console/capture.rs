@@ -5,12 +5,12 @@ use kiket_testing::{Capture, Recording};
 
 use super::record::Record;
 
-/// The capture; `None` where a body is only an excerpt, or the delivery names no event.
+/// The capture; `None` where a body is only an excerpt, the delivery names no event, or the extension was not there to respond.
 pub(crate) fn capture(record: &Record) -> Option<Capture> {
     let event = record.event.clone()?;
     let response = record.response.as_ref();
     let is_cut = record.body.cut || response.is_some_and(|response| response.body.cut);
-    if is_cut {
+    if is_cut || response.is_some_and(|response| response.by_proxy) {
         return None;
     }
     let pairs = |headers: &[(String, String)]| headers.iter().cloned().collect::<Headers>();

@@ -34,6 +34,8 @@ pub(crate) struct Record {
     pub(crate) signature_form: Option<String>,
     pub(crate) signature: Signature,
     pub(crate) body: Body,
+    /// Whether all of the body arrived, and was small enough to be looked at.
+    pub(crate) is_whole: bool,
     pub(crate) response: Option<Response>,
     pub(crate) calls: Vec<CallMade>,
     pub(crate) lines: Vec<Line>,
@@ -109,9 +111,12 @@ const MORE: usize = 256 << 10;
 
 impl Record {
     pub(crate) fn new(id: DeliveryId, arrival: &Arrival, keyring: &mut Keyring) -> Self {
-        let Arrival { at, method, target, headers, body: bytes, from } = arrival;
+        let Arrival { at, method, target, headers, body: bytes, is_whole, from } = arrival;
         // First, for its secrets may be in all the others.
-        let body = Body::delivery(bytes, keyring);
+        let mut body = Body::delivery(bytes, keyring);
+        if !is_whole {
+            body.breaks_off();
+        }
         let named = Named::of(target, headers, bytes);
         let (from, of) = match from {
             Origin::Machine => ("machine", None),
@@ -135,6 +140,7 @@ impl Record {
             signature_form: form(headers),
             signature: Signature::Unknown,
             body,
+            is_whole: *is_whole,
             response: None,
             calls: Vec::new(),
             lines: Vec::new(),

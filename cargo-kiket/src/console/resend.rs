@@ -60,7 +60,9 @@ pub(crate) fn send(
     let secret =
         secret.ok_or_else(|| refused("no webhook secret is known here: set `KIKET_WEBHOOK_SECRET`"))?;
     if edited.body.is_none() && before.is_some_and(|before| before.body.cut) {
-        return Err(refused("the body is larger than 64 KiB, and only an excerpt was kept"));
+        return Err(refused(
+            "only the beginning of the body was kept: it is larger than 64 KiB, or its sender left before its end",
+        ));
     }
     let text = edited.body.or(before.map(|before| &*before.body.text)).unwrap_or("{}");
     let mut notes = Vec::new();

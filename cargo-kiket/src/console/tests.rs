@@ -11,6 +11,7 @@ use std::{
 };
 
 use base64ct::{Base64, Encoding as _};
+use bytes::Bytes;
 use kiket_runtime::{Clock, Headers, Secret};
 use kiket_testing::{__private::Keyring, Capture, delivery};
 use serde_json::{Value, json};
@@ -37,6 +38,7 @@ fn arrival(target: &str, body: &str) -> Arrival {
         target: target.to_owned(),
         headers: Headers::default(),
         body: body.as_bytes().to_vec().into(),
+        is_whole: true,
         from: Origin::Machine,
     }
 }
@@ -241,6 +243,41 @@ fn the_signature_of_a_delivery_is_judged() {
     }
     let Signature::Refused { verdict } = signature(refused) else { panic!("{:?}", signature(refused)) };
     assert_eq!((verdict.explained, verdict.causes[0].id), (true, "body_trimmed"));
+}
+
+#[test]
+fn a_part_of_a_body_is_neither_judged_nor_sent_nor_shown() {
+    let store = store();
+    // Its end may be the half of a secret.
+    let body = format!(r#"{{"id":"evt_1","text":"{} canary_ha"#, "x".repeat(5_000));
+    let signed = delivery("a.b", "v1", &()).body(body.clone()).sign(SECRET, 1_700_000_000);
+    let mut part = arrival("/v/v1/webhooks/a.b", &body);
+    part.headers = signed.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    part.is_whole = false;
+    let passed = |status| {
+        let id = store.arrived(part.clone());
+        store.responded(id, response(status, "{}", &[]));
+        store.settle();
+        store.ring().find(id).unwrap().clone()
+    };
+    let record = passed(503);
+    assert_eq!(record.signature, Signature::Unknown);
+    assert!(record.body.cut && record.body.size == body.len() && !record.body.text.contains("canary"));
+    assert_eq!(record.body.text.len(), body.len() - (4 << 10));
+    assert!(capture(&record).is_none());
+    assert_eq!(replayed(&record, None, true), Err(Vec::new()));
+    assert!(matches!(passed(401).signature, Signature::Unexamined { why } if why.contains("left")));
+}
+
+#[test]
+fn what_the_proxy_responds_is_no_test() {
+    let mut record = record(1, "issue.created", r#"{"id":"evt_1"}"#);
+    for (by_proxy, is_test) in [(true, false), (false, true)] {
+        let end = End::Response { status: 502, headers: Headers::default(), body: Bytes::new(), by_proxy };
+        record.respond(ResponseSeen { took: Duration::ZERO, end }, &mut Keyring::new([]));
+        assert_eq!(capture(&record).is_some(), is_test);
+    }
+    assert_eq!(replayed(&record, None, false).as_deref(), Ok(r#"{"id":"evt_1"}"#));
 }
 
 #[test]
