@@ -351,6 +351,31 @@ fn redacted_secrets_are_named_and_taken_from_variables() {
 }
 
 #[test]
+fn a_text_like_a_placeholder_is_replayed_as_it_is() {
+    /// Backwards, so that the tool does not redact it.
+    fn reversed(text: &str) -> String {
+        text.chars().rev().collect()
+    }
+    async fn note(Payload(payload): Payload) -> Json<Value> {
+        Json(json!({ "note": reversed(payload["note"].as_str().unwrap_or_default()) }))
+    }
+    let extension = Running::start(Extension::builder().on("issue.created", "v1", note));
+    let tool = Tool::of(&extension).with("CANARY_TOKEN", "canary-8").with("SLACK_TOKEN", "canary-9");
+    let title = "<redacted:CANARY_TOKEN> <redacted:KIKET_WEBHOOK_SECRET> <redacted:HOME>";
+    let body = json!({ "secrets": { "SLACK_TOKEN": "canary-4" }, "note": format!("canary-4 {title}") });
+    std::fs::write(tool.path("body.json"), body.to_string()).unwrap();
+    tool.deliveries(&["send", "issue.created", "--file", "body.json", "--save", "captures/a.json"], 0);
+    let file = tool.path("captures/a.json");
+    assert_eq!(Capture::load(&file).unwrap().placeholders(), ["SLACK_TOKEN"]);
+    let sent = tool.deliveries(&["replay", "captures/a.json"], 0);
+    assert_eq!(sent[0]["response"]["body"]["note"], reversed(&format!("canary-9 {title}")));
+    // Only what was redacted is asked for.
+    let output = Tool::of(&extension).run(&["replay", file.to_str().unwrap()]);
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(65) && said.contains(": `SLACK_TOKEN`\n"), "{said}");
+}
+
+#[test]
 fn an_edit_needs_an_editor_and_a_terminal() {
     let extension = shows();
     let tool = Tool::of(&extension);

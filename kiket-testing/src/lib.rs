@@ -64,7 +64,7 @@ pub use self::inbox::{DeferredRun, MemoryInbox, TestInbox};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::capture::{
-        Keyring,
+        Keyring, escaped,
         replay::{Replayed, replay, replay_new},
     };
 }

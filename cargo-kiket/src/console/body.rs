@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, fmt};
 
-use kiket_testing::__private::Keyring;
+use kiket_testing::{
+    __private::{Keyring, escaped},
+    Content,
+};
 use serde::{
     Deserialize, Serialize,
     de::{Deserializer, MapAccess, SeqAccess, Visitor},
@@ -11,6 +14,8 @@ use serde_json::Value;
 
 /// The largest body that is kept whole, in bytes.
 pub(crate) const EXCERPT: usize = 64 << 10;
+/// The longest secret of which a half may be at the end of what broke off, in bytes.
+const LONGEST_HALF: usize = 4 << 10;
 /// The largest body that is looked into, in bytes.
 const LARGEST: usize = 4 << 20;
 
@@ -21,7 +26,7 @@ pub(crate) struct Body {
     pub(crate) size: usize,
     /// Whether it is JSON.
     pub(crate) json: bool,
-    /// Its text, with placeholders in place of secrets.
+    /// Its text, with placeholders in place of secrets; that of a delivery has `<redacted:>` for `<redacted:`.
     pub(crate) text: String,
     /// Whether the text is what was sent, byte for byte, but for the placeholders.
     pub(crate) exact: bool,
@@ -38,13 +43,27 @@ pub(crate) fn whole(text: &str, most: usize) -> usize {
 impl Body {
     /// Reads a body. What is a secret by its position is known to the keyring from then on.
     pub(crate) fn read(bytes: &[u8], keyring: &mut Keyring) -> Self {
+        Self::of(bytes, keyring, Keyring::content, str::to_owned)
+    }
+
+    /// The same for the body of a delivery, which may be sent again.
+    pub(crate) fn delivery(bytes: &[u8], keyring: &mut Keyring) -> Self {
+        Self::of(bytes, keyring, Keyring::delivery, escaped)
+    }
+
+    fn of(
+        bytes: &[u8],
+        keyring: &mut Keyring,
+        content: impl FnOnce(&mut Keyring, &[u8]) -> Content,
+        escaped: impl FnOnce(&str) -> String,
+    ) -> Self {
         let size = bytes.len();
         if size > LARGEST {
             return Self { size, cut: true, ..Self::default() };
         }
-        let content = keyring.content(bytes);
+        let content = content(keyring, bytes);
         let (json, (text, exact)) = match (content.body, content.text) {
-            (Some(json), _) => (true, shown(bytes, &json, keyring)),
+            (Some(json), _) => (true, shown(bytes, &json, |raw| keyring.redact(&escaped(raw)))),
             (None, text) => {
                 let text = text.unwrap_or_default();
                 let exact = text.as_bytes() == bytes;
@@ -62,6 +81,13 @@ impl Body {
         body
     }
 
+    /// There was more of it. Without its end, where half a secret may be that was not found.
+    pub(crate) fn breaks_off(&mut self) {
+        let end = whole(&self.text, self.text.len().saturating_sub(LONGEST_HALF));
+        self.text.truncate(end);
+        self.cut = true;
+    }
+
     /// The member of a JSON object, if the body is one and whole.
     pub(crate) fn value(&self) -> Option<Value> {
         (self.json && !self.cut).then(|| serde_json::from_str(&self.text).ok()).flatten()
@@ -69,8 +95,8 @@ impl Body {
 }
 
 /// The text as it was sent, where it says the same as the JSON without its secrets, or else that JSON.
-fn shown(bytes: &[u8], json: &Value, keyring: &Keyring) -> (String, bool) {
-    let raw = std::str::from_utf8(bytes).ok().map(|raw| keyring.redact(raw.trim_start_matches('\u{feff}')));
+fn shown(bytes: &[u8], json: &Value, redacted: impl FnOnce(&str) -> String) -> (String, bool) {
+    let raw = std::str::from_utf8(bytes).ok().map(|raw| redacted(raw.trim_start_matches('\u{feff}')));
     let same = raw.filter(|raw| {
         let says_the_same = serde_json::from_str::<Value>(raw).is_ok_and(|value| value == *json);
         // Of a member that is there twice, the first has no position.
@@ -170,6 +196,25 @@ mod tests {
             let body = read(text.as_bytes());
             let found = ["canary", "cnr", "\\u0061"].iter().any(|canary| body.text.contains(canary));
             assert!(!found && body.text.contains("<redacted:"), "{text}: {body:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_delivery_says_itself_is_escaped() {
+        let mut keyring = Keyring::new([("STRIPE".to_owned(), "sk_known".into())]);
+        for (sent, text, exact) in [
+            (
+                r#"{ "a": "<redacted:HOME> sk_known" }"#,
+                r#"{ "a": "<redacted:>HOME> <redacted:STRIPE>" }"#,
+                true,
+            ),
+            (r#"{"<redacted:HOME>":"sk_known"}"#, r#"{"<redacted:>HOME>":"<redacted:STRIPE>"}"#, true),
+            // As no program but an attacker's writes it.
+            (r#"{ "a": "\u003credacted:HOME>" }"#, r#"{"a":"<redacted:>HOME>"}"#, false),
+            ("<redacted:HOME> sk_known", "<redacted:>HOME> <redacted:STRIPE>", false),
+        ] {
+            let body = Body::delivery(sent.as_bytes(), &mut keyring);
+            assert_eq!((&*body.text, body.exact), (text, exact), "{sent}");
         }
     }
 

@@ -5,19 +5,19 @@ use kiket_testing::{Capture, Recording};
 
 use super::record::Record;
 
-/// The capture; `None` where a body is only an excerpt, or the delivery names no event.
+/// The capture; `None` where a body is only an excerpt, the delivery names no event, or the extension was not there to respond.
 pub(crate) fn capture(record: &Record) -> Option<Capture> {
     let event = record.event.clone()?;
     let response = record.response.as_ref();
     let is_cut = record.body.cut || response.is_some_and(|response| response.body.cut);
-    if is_cut {
+    if is_cut || response.is_some_and(|response| response.by_proxy) {
         return None;
     }
     let pairs = |headers: &[(String, String)]| headers.iter().cloned().collect::<Headers>();
     let (sent, received) =
         (pairs(&record.headers), pairs(response.map(|it| &*it.headers).unwrap_or_default()));
     let version = record.version.clone().unwrap_or_else(|| "v1".to_owned());
-    let mut recording = Recording::new(event, version, record.body.text.as_bytes())
+    let mut recording = Recording::redacted(event, version, record.body.text.as_bytes())
         .path(record.target.clone())
         .at(record.at / 1000)
         .headers(texts(&sent));

@@ -34,6 +34,8 @@ pub(crate) struct Record {
     pub(crate) signature_form: Option<String>,
     pub(crate) signature: Signature,
     pub(crate) body: Body,
+    /// Whether all of the body arrived, and was small enough to be looked at.
+    pub(crate) is_whole: bool,
     pub(crate) response: Option<Response>,
     pub(crate) calls: Vec<CallMade>,
     pub(crate) lines: Vec<Line>,
@@ -109,9 +111,12 @@ const MORE: usize = 256 << 10;
 
 impl Record {
     pub(crate) fn new(id: DeliveryId, arrival: &Arrival, keyring: &mut Keyring) -> Self {
-        let Arrival { at, method, target, headers, body: bytes, from } = arrival;
+        let Arrival { at, method, target, headers, body: bytes, is_whole, from } = arrival;
         // First, for its secrets may be in all the others.
-        let body = Body::read(bytes, keyring);
+        let mut body = Body::delivery(bytes, keyring);
+        if !is_whole {
+            body.breaks_off();
+        }
         let named = Named::of(target, headers, bytes);
         let (from, of) = match from {
             Origin::Machine => ("machine", None),
@@ -135,6 +140,7 @@ impl Record {
             signature_form: form(headers),
             signature: Signature::Unknown,
             body,
+            is_whole: *is_whole,
             response: None,
             calls: Vec::new(),
             lines: Vec::new(),
@@ -142,6 +148,12 @@ impl Record {
             left_out: 0,
             saved: None,
         }
+    }
+
+    /// Whether its sender proved that it is Kiket, or one who has its secret: by the signature, or by what the extension did.
+    pub(crate) fn is_authentic(&self) -> bool {
+        let let_in = || self.response.as_ref().is_some_and(Response::is_of_authentic);
+        matches!(self.signature, Signature::Accepted { .. }) || let_in()
     }
 
     pub(crate) fn respond(&mut self, seen: ResponseSeen, keyring: &mut Keyring) {
@@ -233,6 +245,24 @@ impl Record {
                 .iter()
                 .any(|line| has(&line.text) || line.fields.iter().any(|(_, value)| has(value)))
             || self.calls.iter().any(|call| has(&call.path))
+    }
+}
+
+impl Response {
+    /// Whether it is one that only an authentic delivery gets (wire contract, order).
+    pub(crate) fn is_of_authentic(&self) -> bool {
+        const BEFORE: [&str; 8] = [
+            "not_found",
+            "method_not_allowed",
+            "draining",
+            "overloaded",
+            "body_too_large",
+            "body_too_slow",
+            "body_incomplete",
+            "unsupported_content_encoding",
+        ];
+        let code = self.code.as_deref().unwrap_or_default();
+        !self.by_proxy && self.status.is_some_and(|status| status != 401) && !BEFORE.contains(&code)
     }
 }
 

@@ -60,11 +60,15 @@ pub(crate) fn send(
     let secret =
         secret.ok_or_else(|| refused("no webhook secret is known here: set `KIKET_WEBHOOK_SECRET`"))?;
     if edited.body.is_none() && before.is_some_and(|before| before.body.cut) {
-        return Err(refused("the body is larger than 64 KiB, and only an excerpt was kept"));
+        return Err(refused(
+            "only the beginning of the body was kept: it is larger than 64 KiB, or its sender left before its end",
+        ));
     }
     let text = edited.body.or(before.map(|before| &*before.body.text)).unwrap_or("{}");
     let mut notes = Vec::new();
-    let filled = filled(control, text, edited.force, &mut notes)?;
+    // Anyone can send one that is not, and choose the names of its secrets.
+    let is_authentic = before.is_none_or(Record::is_authentic);
+    let filled = filled(control, text, is_authentic, edited.force, &mut notes)?;
     let id = (!edited.same_id).then(fresh_id);
     let bytes = Body::new(filled).with_id(id);
     let event = edited.event.or(before.and_then(|before| before.event.as_deref())).unwrap_or_default();
@@ -97,13 +101,16 @@ pub(crate) fn send(
 fn filled(
     control: &dyn Control,
     text: &str,
+    is_authentic: bool,
     force: bool,
     notes: &mut Vec<String>,
 ) -> Result<Vec<u8>, Refused> {
     let mut capture = capture_of(text);
     let mut names = capture.placeholders();
     if names.is_empty() {
-        return Ok(text.as_bytes().to_vec()); // as it was sent, to the byte
+        capture.body = Content::default();
+        capture.body.text = Some(text.to_owned());
+        return Ok(capture.filled(|_| None)); // as it was sent, to the byte
     }
     let mut token = None;
     if names.iter().any(|name| name == RUNTIME_TOKEN) {
@@ -119,17 +126,19 @@ fn filled(
     let mut known: Vec<(String, Secret)> = Vec::new();
     let mut missing = Vec::new();
     for name in names {
-        match control.secret(&name) {
+        match control.secret(&name).filter(|_| is_authentic) {
             Some(secret) => known.push((name, secret)),
             None => missing.push(name),
         }
     }
     if !missing.is_empty() && !force {
         let listed: Vec<_> = missing.iter().map(|name| format!("`{name}`")).collect();
-        let what = format!(
-            "the values of these secrets are not kept, and no variable has them: {}",
-            listed.join(", ")
-        );
+        let why = if is_authentic {
+            "the values of these secrets are not kept, and no variable has them"
+        } else {
+            "the signature of this delivery did not hold, and it gets none of these secrets"
+        };
+        let what = format!("{why}: {}", listed.join(", "));
         return Err(Refused { what, missing });
     }
     known.extend(token.map(|token| (RUNTIME_TOKEN.to_owned(), token)));

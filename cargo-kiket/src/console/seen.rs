@@ -24,6 +24,8 @@ pub struct Arrival {
     pub headers: Headers,
     /// The body, as it was sent.
     pub body: Bytes,
+    /// Whether that is all of the body: it may be too large to be kept, or its sender may have left.
+    pub is_whole: bool,
     /// Where it comes from.
     pub from: Origin,
 }

@@ -10,7 +10,8 @@ use crate::diagnosis::{Evidence, Verdict, diagnose};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub(crate) enum Signature {
-    /// The extension has not responded yet, or no secret is known here.
+    /// No secret is known here, only a part of the body is, or the extension did not say, because it was not there or refused the
+    /// delivery before.
     #[default]
     Unknown,
     /// It holds.

@@ -1,8 +1,9 @@
 //! The store, the list, and the explanations.
 
 use std::{
+    path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -10,13 +11,16 @@ use std::{
 };
 
 use base64ct::{Base64, Encoding as _};
+use bytes::Bytes;
 use kiket_runtime::{Clock, Headers, Secret};
-use kiket_testing::{__private::Keyring, delivery};
+use kiket_testing::{__private::Keyring, Capture, delivery};
 use serde_json::{Value, json};
 
 use super::{
-    control::Handler,
+    capture::capture,
+    control::{Control, Handler, Outgoing},
     record::Record,
+    resend::{Edited, placeholders, send},
     ring::{BYTES, DELIVERIES, Ring},
     seen::{Arrival, DeliveryId, End, Level, Notice, Origin, ResponseSeen},
     signature::Signature,
@@ -34,6 +38,7 @@ fn arrival(target: &str, body: &str) -> Arrival {
         target: target.to_owned(),
         headers: Headers::default(),
         body: body.as_bytes().to_vec().into(),
+        is_whole: true,
         from: Origin::Machine,
     }
 }
@@ -238,6 +243,155 @@ fn the_signature_of_a_delivery_is_judged() {
     }
     let Signature::Refused { verdict } = signature(refused) else { panic!("{:?}", signature(refused)) };
     assert_eq!((verdict.explained, verdict.causes[0].id), (true, "body_trimmed"));
+}
+
+#[test]
+fn a_part_of_a_body_is_neither_judged_nor_sent_nor_shown() {
+    let store = store();
+    // Its end may be the half of a secret.
+    let body = format!(r#"{{"id":"evt_1","text":"{} canary_ha"#, "x".repeat(5_000));
+    let signed = delivery("a.b", "v1", &()).body(body.clone()).sign(SECRET, 1_700_000_000);
+    let mut part = arrival("/v/v1/webhooks/a.b", &body);
+    part.headers = signed.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    part.is_whole = false;
+    let passed = |status| {
+        let id = store.arrived(part.clone());
+        store.responded(id, response(status, "{}", &[]));
+        store.settle();
+        store.ring().find(id).unwrap().clone()
+    };
+    let record = passed(503);
+    assert_eq!(record.signature, Signature::Unknown);
+    assert!(record.body.cut && record.body.size == body.len() && !record.body.text.contains("canary"));
+    assert_eq!(record.body.text.len(), body.len() - (4 << 10));
+    assert!(capture(&record).is_none());
+    assert_eq!(replayed(&record, None, true), Err(Vec::new()));
+    assert!(matches!(passed(401).signature, Signature::Unexamined { why } if why.contains("left")));
+}
+
+#[test]
+fn what_the_proxy_responds_is_no_test() {
+    let mut record = record(1, "issue.created", r#"{"id":"evt_1"}"#);
+    for (by_proxy, is_test) in [(true, false), (false, true)] {
+        let end = End::Response { status: 502, headers: Headers::default(), body: Bytes::new(), by_proxy };
+        record.respond(ResponseSeen { took: Duration::ZERO, end }, &mut Keyring::new([]));
+        assert_eq!(capture(&record).is_some(), is_test);
+    }
+    assert_eq!(replayed(&record, None, false).as_deref(), Ok(r#"{"id":"evt_1"}"#));
+}
+
+#[test]
+fn only_a_sender_that_was_let_in_proves_itself() {
+    let store = store();
+    let judged = |signed: bool, status: u16, body: &str, by_proxy: bool| {
+        let mut arrival = arrival("/v/v1/webhooks/a.b", "{}");
+        arrival.headers =
+            if signed { [("X-Kiket-Signature", "00")].into_iter().collect() } else { Headers::default() };
+        let id = store.arrived(arrival);
+        let end = End::Response {
+            status,
+            headers: Headers::default(),
+            body: body.as_bytes().to_vec().into(),
+            by_proxy,
+        };
+        store.responded(id, ResponseSeen { took: Duration::ZERO, end });
+        store.settle();
+        let ring = store.ring();
+        let record = ring.find(id).unwrap();
+        (record.signature == Signature::NotNeeded, record.is_authentic())
+    };
+    // By a runtime token, with a signature that does not hold or without one.
+    assert_eq!(
+        (judged(true, 200, "{}", false), judged(false, 500, "{}", false)),
+        ((true, true), (false, true))
+    );
+    assert_eq!(judged(true, 404, r#"{"code":"no_handler"}"#, false), (true, true));
+    for (status, body, by_proxy) in [
+        (503, "{}", true),
+        (502, "{}", true),
+        (401, "{}", false),
+        (404, r#"{"code":"not_found"}"#, false),
+        (413, r#"{"code":"body_too_large"}"#, false),
+        (503, r#"{"code":"overloaded"}"#, false),
+    ] {
+        assert_eq!(judged(true, status, body, by_proxy), (false, false), "{status} {body}");
+    }
+    let left = store.arrived(arrival("/v/v1/webhooks/a.b", "{}"));
+    store.settle();
+    assert!(!store.ring().find(left).unwrap().is_authentic());
+    let end = End::Nothing { why: "it left".to_owned(), sender_left: true };
+    store.responded(left, ResponseSeen { took: Duration::ZERO, end });
+    store.settle();
+    assert!(!store.ring().find(left).unwrap().is_authentic());
+}
+
+/// Knows every secret, and keeps what is sent.
+#[derive(Default)]
+struct Sends(Mutex<Vec<Outgoing>>);
+
+impl Control for Sends {
+    fn send(&self, outgoing: Outgoing) -> Result<DeliveryId, String> {
+        self.0.lock().unwrap().push(outgoing);
+        Ok(DeliveryId(2))
+    }
+
+    fn webhook_secret(&self) -> Option<Secret> {
+        Some(SECRET.into())
+    }
+
+    fn secret(&self, name: &str) -> Option<Secret> {
+        Some(format!("value of {name}").into())
+    }
+
+    fn runtime_token(&self, _: &[String]) -> Option<Secret> {
+        None
+    }
+
+    fn handlers(&self) -> Vec<Handler> {
+        Vec::new()
+    }
+
+    fn save(&self, _: &str, _: &Capture) -> Result<PathBuf, String> {
+        Err("it saves nothing".to_owned())
+    }
+}
+
+/// What a replay of the record sends, or the secrets that it lacks.
+fn replayed(record: &Record, body: Option<&str>, force: bool) -> Result<String, Vec<String>> {
+    let control = Sends::default();
+    let edited = Edited { event: None, version: None, body, same_id: true, force };
+    send(&control, Some(record), &edited, 1_700_000_000).map_err(|refused| refused.missing)?;
+    let sent = control.0.into_inner().unwrap().remove(0);
+    Ok(String::from_utf8(sent.body.to_vec()).unwrap())
+}
+
+#[test]
+fn a_replay_fills_only_what_redaction_replaced() {
+    let sent = r#"{"id":"evt_1","secrets":{"A":"canary_1"},"title":"<redacted:AWS_KEY> canary_1"}"#;
+    let mut authentic = record(1, "issue.created", sent);
+    authentic.signature = Signature::Accepted { secret: 0, age: 0 };
+    assert_eq!(placeholders(&authentic), ["A"]);
+    assert_eq!(replayed(&authentic, None, false), Ok(sent.replace("canary_1", "value of A")));
+    let edited = authentic.body.text.replace("evt_1", "evt_2");
+    let expected = sent.replace("canary_1", "value of A").replace("evt_1", "evt_2");
+    assert_eq!(replayed(&authentic, Some(&edited), false), Ok(expected));
+    // A test that is made of it does the same.
+    let capture = capture(&authentic).unwrap();
+    assert_eq!(capture.placeholders(), ["A"]);
+    let filled = capture.filled(|name| Some(format!("value of {name}").into()));
+    assert_eq!(String::from_utf8(filled).unwrap(), sent.replace("canary_1", "value of A"));
+
+    // What anyone may have sent gets nothing, whatever it says.
+    let forged = record(1, "issue.created", sent);
+    assert_eq!(replayed(&forged, None, false), Err(vec!["A".to_owned()]));
+    assert_eq!(replayed(&forged, Some(&edited), false), Err(vec!["A".to_owned()]));
+    assert_eq!(replayed(&forged, None, true), Ok(sent.replace("canary_1", "<redacted:A>")));
+    // Without secrets it is sent to the byte.
+    for sent in
+        ["{ \"id\": 1,\t\"title\": \"<redacted:AWS_KEY> <redacted:>\" }", "no JSON <redacted:HOME>", ""]
+    {
+        assert_eq!(replayed(&record(1, "issue.created", sent), None, false).as_deref(), Ok(sent));
+    }
 }
 
 #[test]

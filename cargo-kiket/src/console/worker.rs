@@ -218,9 +218,9 @@ impl Worker {
         let now = record.at / 1000;
         let signed = Signed { headers: arrival.headers, body: arrival.body, now };
         let mut kept = None;
-        match self.judge.accepted(&signed) {
+        match record.is_whole.then(|| self.judge.accepted(&signed)).flatten() {
             Some(accepted) => record.signature = accepted,
-            None if self.judge.live.is_empty() => {}
+            None if self.judge.live.is_empty() || !record.is_whole => {}
             None if self.running_bytes + signed.body.len() <= RUNNING_BYTES => kept = Some(signed),
             None => record.signature = Signature::Unexamined { why: TOO_MUCH },
         }
@@ -259,8 +259,13 @@ impl Worker {
         let capture = store.change(|ring| {
             ring.change(id, |record| {
                 record.respond(response, keyring);
-                if let Some(signature) = signature {
-                    record.signature = signature;
+                match signature {
+                    Some(Signature::NotNeeded) if !record.is_authentic() => {}
+                    Some(signature) => record.signature = signature,
+                    None if is_refused && !record.is_whole => {
+                        record.signature = Signature::Unexamined { why: NOT_WHOLE };
+                    }
+                    None => {}
                 }
             });
             self.recorder.is_some().then(|| capture(ring.find(id)?)).flatten()
@@ -307,6 +312,8 @@ impl Worker {
     }
 }
 
+const NOT_WHOLE: &str =
+    "a signature is that of the whole body: this one is larger than 1 MiB, or its sender left before its end";
 const TOO_MUCH: &str = "too many signatures were refused at once: `cargo kiket verify` examines one";
 
 /// The body with the text that a capture has.

@@ -31,6 +31,8 @@ const BODY_WAIT: Duration = Duration::from_secs(60);
 const RESPONSE_WAIT: Duration = Duration::from_secs(600);
 /// How long the other side may take to read.
 const WRITE_WAIT: Duration = Duration::from_secs(60);
+/// How long the rest of a delivery may take that no process gets.
+const REFUSED_WAIT: Duration = Duration::from_secs(5);
 /// How much is read at once, in bytes.
 const PIECE: usize = 16 * 1024;
 
@@ -67,6 +69,8 @@ pub(super) struct RequestSeen {
     pub(super) at: SystemTime,
     pub(super) head: Bytes,
     pub(super) body: Shown,
+    /// Whether its last byte was read.
+    pub(super) is_complete: bool,
     /// When its last byte was passed on.
     pub(super) ended: Option<Instant>,
 }
@@ -86,11 +90,47 @@ pub(super) struct Shown {
     pub(super) whole: u64,
 }
 
+/// How far a request is read that begins in a buffer.
+pub(super) struct Reading {
+    body: Body,
+    /// How many bytes of the buffer were looked at.
+    ready: usize,
+}
+
+impl Reading {
+    /// At the end of the head.
+    pub(super) fn new(head: &RequestHead) -> Self {
+        Self { body: Body::new(head.body), ready: head.bytes }
+    }
+
+    /// Looks at what is new in the buffer.
+    fn take(&mut self, buffer: &[u8], seen: &mut Option<RequestSeen>) {
+        let content = |content: &[u8]| {
+            if let Some(seen) = seen {
+                seen.body.add(content);
+            }
+        };
+        self.ready += self.body.take(&buffer[self.ready..], content).unwrap_or_else(|Unclear| {
+            // The process decides what it is.
+            self.body = Body::UntilClose;
+            buffer.len() - self.ready
+        });
+        if let Some(seen) = seen {
+            seen.is_complete = self.body.is_complete();
+        }
+    }
+}
+
 impl Shown {
     fn add(&mut self, content: &[u8]) {
         self.whole += content.len() as u64;
         let more = content.len().min(MOST_SHOWN.saturating_sub(self.bytes.len()));
         self.bytes.extend_from_slice(&content[..more]);
+    }
+
+    /// Whether all of it that came is shown.
+    pub(super) fn is_all(&self) -> bool {
+        self.whole == self.bytes.len() as u64
     }
 }
 
@@ -129,6 +169,24 @@ impl Side {
             && matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Reads the rest of a delivery that is not passed on, as much as is shown.
+    pub(super) async fn read_on(&mut self, mut reading: Reading, seen: &mut Option<RequestSeen>) {
+        let reads = async {
+            loop {
+                reading.take(&self.buffer, seen);
+                self.buffer.advance(reading.ready);
+                reading.ready = 0;
+                let is_enough = seen.as_ref().is_none_or(|seen| seen.is_complete || !seen.body.is_all());
+                if is_enough || matches!(reading.body, Body::UntilClose) {
+                    return;
+                }
+                self.buffer.reserve(PIECE);
+                let Ok(1..) = self.stream.read_buf(&mut self.buffer).await else { return };
+            }
+        };
+        let _ = timeout(REFUSED_WAIT, reads).await;
+    }
+
     /// Closes the connection so that the other side can read what was sent last.
     pub(super) async fn close(mut self) {
         /// How long, and how much, the other side may still send.
@@ -153,6 +211,7 @@ pub(super) async fn exchange(
     client: &mut Side,
     process: &mut Side,
     head: &RequestHead,
+    reading: &mut Reading,
     request_seen: &mut Option<RequestSeen>,
     response_seen: &mut Option<ResponseSeen>,
     mut arrived: impl FnMut(&mut Option<RequestSeen>),
@@ -171,7 +230,7 @@ pub(super) async fn exchange(
         let request = async {
             let (buffer, seen) = (&mut client.buffer, &mut *request_seen);
             let sent =
-                pass_request(&mut from_client, buffer, &mut to_process, head, seen, &mut arrived).await;
+                pass_request(&mut from_client, buffer, &mut to_process, reading, seen, &mut arrived).await;
             if let Some(seen) = request_seen {
                 seen.ended = Some(Instant::now());
             }
@@ -202,32 +261,21 @@ async fn pass_request(
     from: &mut ReadHalf<'_>,
     buffer: &mut BytesMut,
     to: &mut WriteHalf<'_>,
-    head: &RequestHead,
+    reading: &mut Reading,
     seen: &mut Option<RequestSeen>,
     mut arrived: impl FnMut(&mut Option<RequestSeen>),
 ) -> Result<bool, Cut> {
-    let (mut body, mut ready) = (Body::new(head.body), head.bytes);
     loop {
-        let content = |content: &[u8]| {
-            if let Some(seen) = seen {
-                seen.body.add(content);
-            }
-        };
-        let taken = body.take(&buffer[ready..], content).unwrap_or_else(|Unclear| {
-            // The process decides what it is.
-            body = Body::UntilClose;
-            buffer.len() - ready
-        });
+        reading.take(buffer, seen);
         // Before the process has the last of it, and can call others.
-        if body.is_complete() {
+        if reading.body.is_complete() {
             arrived(seen);
         }
-        if !matches!(timeout(WRITE_WAIT, to.write_all(&buffer[..ready + taken])).await, Ok(Ok(()))) {
+        if !matches!(timeout(WRITE_WAIT, to.write_all(&buffer[..reading.ready])).await, Ok(Ok(()))) {
             return Ok(false);
         }
-        buffer.advance(ready + taken);
-        ready = 0;
-        if body.is_complete() {
+        buffer.advance(std::mem::take(&mut reading.ready));
+        if reading.body.is_complete() {
             return Ok(true);
         }
         buffer.reserve(PIECE);

@@ -125,7 +125,7 @@ impl Observe for Observer {
     type Delivery = Delivery;
 
     fn arrived(&self, arrived: Arrived) -> Delivery {
-        let Arrived { at, head, body, whole, client } = arrived;
+        let Arrived { at, head, body, is_whole, client } = arrived;
         let (method, target) =
             request_line(&head).map_or((&b""[..], &b""[..]), |(method, target, _)| (method, target));
         let (method, target) =
@@ -138,12 +138,12 @@ impl Observe for Observer {
         };
         let id = self.store.as_ref().filter(|_| method == "POST").map(|store| {
             let (head, body) = (head.clone(), body.clone());
-            store.arrived_as(body.len(), move || arrival(at, &head, body, origin))
+            store.arrived_as(body.len(), move || arrival(at, &head, body, is_whole, origin))
         });
         if let (Some(id), Some(waits)) = (id, waits) {
             let _ = waits.try_send(id);
         }
-        if whole == body.len() as u64 && method == "POST" {
+        if is_whole && method == "POST" {
             *lock(&self.last) = Some(Last { target: target.clone(), body: body.clone(), id });
         }
         Delivery { id, target, body, is_outside }
@@ -160,10 +160,10 @@ impl Observe for Observer {
 }
 
 /// A delivery as the console takes it.
-fn arrival(at: SystemTime, head: &[u8], body: Bytes, from: Origin) -> Arrival {
+fn arrival(at: SystemTime, head: &[u8], body: Bytes, is_whole: bool, from: Origin) -> Arrival {
     let (method, target, _) = request_line(head).unwrap_or_default();
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    Arrival { at, method: text(method), target: text(target), headers: headers(head), body, from }
+    Arrival { at, method: text(method), target: text(target), headers: headers(head), body, is_whole, from }
 }
 
 fn headers(head: &[u8]) -> Headers {
@@ -211,6 +211,22 @@ fn is_this_machine(host: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_whole_delivery_is_sent_again() {
+        let (events, _events) = tokio::sync::mpsc::channel(8);
+        let observer = Observer::new(events, None, String::new(), None);
+        let arrived = |body: &'static str, is_whole| {
+            let head = Bytes::from_static(b"POST /webhooks/a HTTP/1.1\r\n\r\n");
+            let body = Bytes::from_static(body.as_bytes());
+            let client = ([127, 0, 0, 1], 4711).into();
+            observer.arrived(Arrived { at: SystemTime::now(), head, body, is_whole, client });
+            observer.last().map(|last| last.body)
+        };
+        assert_eq!(arrived("", false), None);
+        assert_eq!(arrived("{\"id\":1}", true).as_deref(), Some(&b"{\"id\":1}"[..]));
+        assert_eq!(arrived("{\"id\":2", false).as_deref(), Some(&b"{\"id\":1}"[..]));
+    }
 
     #[test]
     fn deliveries_from_outside_are_known() {

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    exchange::{Cut, Next, RequestSeen, ResponseSeen, Shown, Side, exchange},
+    exchange::{Cut, Next, Reading, RequestSeen, ResponseSeen, Shown, Side, exchange},
     framing::{RequestHead, fields, request_line},
     upstream::{Lease, NoProcess, Upstream, Upstreams},
 };
@@ -32,15 +32,15 @@ const REUSE: Duration = Duration::from_secs(30);
 /// How long what cannot be framed may take.
 const OPAQUE: Duration = Duration::from_secs(60 * 60);
 
-/// A delivery whose last byte was passed on.
+/// A delivery whose last byte was passed on, or that is refused.
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) at: SystemTime,
     pub(super) head: Bytes,
     /// The body without the framing of chunks, up to [`MOST_SHOWN`](super::exchange::MOST_SHOWN).
     pub(super) body: Bytes,
-    /// The bytes of the whole body.
-    pub(super) whole: u64,
+    /// Whether that is all of it: it may be longer, or its sender may have left.
+    pub(super) is_whole: bool,
     /// The address of the sender's end.
     pub(super) client: SocketAddr,
 }
@@ -150,27 +150,32 @@ impl<O: Observe> Connection<O> {
         let bytes = &self.client.buffer[..head.bytes];
         let (mut request, mut response) = if is_delivery(bytes) {
             let head = Bytes::copy_from_slice(bytes);
-            let seen = RequestSeen { at: SystemTime::now(), head, body: Shown::default(), ended: None };
-            (Some(seen), Some(ResponseSeen::default()))
+            let (at, body) = (SystemTime::now(), Shown::default());
+            (
+                Some(RequestSeen { at, head, body, is_complete: false, ended: None }),
+                Some(ResponseSeen::default()),
+            )
         } else {
             (None, None)
         };
         let (observer, peer) = (Arc::clone(&self.observer), self.peer);
         let mut arrival = None;
         let mut arrived = |seen: &mut Option<RequestSeen>| {
-            if let Some(RequestSeen { at, head, body, ended }) = seen.take() {
-                let Shown { bytes, whole } = body;
-                let delivery =
-                    observer.arrived(Arrived { at, head, body: bytes.freeze(), whole, client: peer });
+            if let Some(RequestSeen { at, head, body, is_complete, ended }) = seen.take() {
+                let is_whole = is_complete && body.is_all();
+                let body = body.bytes.freeze();
+                let delivery = observer.arrived(Arrived { at, head, body, is_whole, client: peer });
                 arrival = Some((delivery, ended.unwrap_or_else(Instant::now)));
             }
         };
+        let mut reading = Reading::new(head);
         let (leased, result) = match connected(&self.upstreams, &mut self.process).await {
             Ok((lease, process)) => {
                 let passed = exchange(
                     &mut self.client,
                     &mut process.side,
                     head,
+                    &mut reading,
                     &mut request,
                     &mut response,
                     &mut arrived,
@@ -183,6 +188,10 @@ impl<O: Observe> Connection<O> {
         };
         if !matches!(result, Ok(true)) {
             self.process = None;
+        }
+        // What is sent on may come again, and has to be whole for that.
+        if matches!(result, Err(Failure::NoProcess(_) | Failure::Cut(Cut::NoResponse))) {
+            self.client.read_on(reading, &mut request).await;
         }
         // A request that was refused, or cut off.
         arrived(&mut request);
@@ -335,7 +344,8 @@ mod tests {
         fn arrived(&self, arrived: Arrived) -> String {
             self.1.fetch_add(1, Ordering::SeqCst);
             let body = String::from_utf8_lossy(&arrived.body).into_owned();
-            format!("{} head, {body} of {}", arrived.head.len(), arrived.whole)
+            let whole = if arrived.is_whole { "whole" } else { "in part" };
+            format!("{} head, {body} {whole}", arrived.head.len())
         }
 
         fn ended(&self, delivery: String, _: Duration, end: Ended) {
@@ -516,9 +526,9 @@ mod tests {
         assert_eq!(
             served.observed(3),
             [
-                "48 head, 1 of 1: 200 one false",
-                "48 head, 2 of 1: 200 one false",
-                "48 head, 3 of 1: 200 two false"
+                "48 head, 1 whole: 200 one false",
+                "48 head, 2 whole: 200 one false",
+                "48 head, 3 whole: 200 two false"
             ]
         );
     }
@@ -538,10 +548,7 @@ mod tests {
             let _ = client.write_all(&[b'x'; 1024]);
         }
         assert_eq!(text(&read(&mut client, refusal.len())), refusal);
-        assert!(
-            served.observed(1)[0].ends_with("of 9999999: 413 big false")
-                || served.observed(1)[0].contains("413")
-        );
+        assert!(served.observed(1)[0].contains("in part: 413 "), "{:?}", served.observed(1));
     }
 
     #[test]
@@ -574,6 +581,65 @@ mod tests {
     }
 
     #[test]
+    fn a_delivery_that_no_process_gets_is_seen_whole() {
+        let served = Served::start();
+        served.upstreams.refuse("it does not build");
+        for (head, rest) in [
+            ("content-length: 4\r\n\r\n{", "\"a\""),
+            ("transfer-encoding: chunked\r\n\r\n1\r\n{\r\n", "3\r\n\"a\"\r\n0\r\n\r\n"),
+        ] {
+            let mut client = served.connect();
+            client.write_all(format!("POST /webhooks/a HTTP/1.1\r\n{head}").as_bytes()).unwrap();
+            client.write_all(rest.as_bytes()).unwrap();
+            let mut response = String::new();
+            client.read_to_string(&mut response).unwrap();
+            assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+        }
+        let refused = "{\"error\":\"cargo kiket dev: it does not build\"} true";
+        assert_eq!(
+            served.observed(2),
+            [
+                format!("48 head, {{\"a\" whole: 503 {refused}"),
+                format!("57 head, {{\"a\" whole: 503 {refused}")
+            ]
+        );
+
+        // One that loses its process in the middle of its body.
+        let head = "POST /webhooks/a HTTP/1.1\r\ncontent-length: 4\r\n\r\n";
+        let (send, left) = channel();
+        served.serve(move |stream| {
+            read(stream, head.len() + 1);
+            let _ = stream.shutdown(Shutdown::Both);
+            send.send(()).unwrap();
+        });
+        let mut client = served.connect();
+        client.write_all(format!("{head}{{").as_bytes()).unwrap();
+        left.recv_timeout(PATIENCE).unwrap();
+        client.write_all(b"\"a\"").unwrap();
+        let mut response = String::new();
+        client.read_to_string(&mut response).unwrap();
+        assert!(response.starts_with("HTTP/1.1 502 "), "{response}");
+        assert!(served.observed(3)[2].starts_with("48 head, {\"a\" whole: 502 "), "{:?}", served.observed(3));
+    }
+
+    #[test]
+    fn a_client_that_leaves_in_its_body_is_seen_in_part() {
+        let served = Served::start();
+        served.upstreams.refuse("it does not build");
+        let leave = || {
+            let mut client = served.connect();
+            client.write_all(b"POST /webhooks/a HTTP/1.1\r\ncontent-length: 4\r\n\r\n{}").unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let _ = client.read_to_string(&mut String::new());
+        };
+        leave();
+        assert!(served.observed(1)[0].starts_with("48 head, {} in part: 503 "), "{:?}", served.observed(1));
+        served.serve(|stream| drop(stream.read_to_end(&mut Vec::new())));
+        leave();
+        assert_eq!(served.observed(2)[1], "48 head, {} in part: the sender left true");
+    }
+
+    #[test]
     fn only_deliveries_are_observed_and_without_chunks() {
         let served = Served::start();
         let requests = [
@@ -596,7 +662,7 @@ mod tests {
                 "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n".len(),
             );
         }
-        assert_eq!(served.observed(1), ["72 head, ab of 2: 200 ok false"]);
+        assert_eq!(served.observed(1), ["72 head, ab whole: 200 ok false"]);
     }
 
     #[test]

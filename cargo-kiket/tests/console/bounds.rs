@@ -19,6 +19,7 @@ fn arrival(body: Vec<u8>) -> Arrival {
         target: "/v/v1/webhooks/issue.created".to_owned(),
         headers: Headers::default(),
         body: body.into(),
+        is_whole: true,
         from: Origin::Machine,
     }
 }

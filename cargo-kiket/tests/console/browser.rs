@@ -659,6 +659,7 @@ fn day_of_work(world: &World) -> [DeliveryId; 3] {
                 body: format!(r#"{{"id":"evt_{:04x}","event":"{event}"}}"#, minute * 331 + number * 17)
                     .into_bytes()
                     .into(),
+                is_whole: true,
                 from: Origin::Outside,
             });
             let code = match status {

@@ -129,6 +129,7 @@ fn no_canary_is_in_any_response_nor_in_a_capture() {
         target: "/v/v1/webhooks/issue.updated".to_owned(),
         headers: Headers::default(),
         body: br#"{"id":"evt_2"}"#.to_vec().into(),
+        is_whole: true,
         from: Origin::Machine,
     });
     world.platform.set_secret("WEBHOOK_TOKEN", stored);
@@ -171,6 +172,7 @@ fn no_canary_is_in_any_response_nor_in_a_capture() {
         target: format!("/v/v1/webhooks/{}", percent(access, false)),
         headers: Headers::default(),
         body: body("evt_5").to_string().into_bytes().into(),
+        is_whole: true,
         from: Origin::Machine,
     });
     world.store.responded(

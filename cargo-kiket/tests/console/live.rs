@@ -2,12 +2,14 @@
 
 use std::{fs, net::TcpListener};
 
+use kiket_testing::Capture;
 use serde_json::json;
 
 use crate::{
     browser::with_a_browser,
     running::{Project, Running, body},
     webdriver::Browser,
+    world::Session,
 };
 
 /// Opens the page, and waits until the extension runs.
@@ -73,6 +75,42 @@ fn dev_shows_deliveries_calls_and_lines_of_a_program() {
         browser.click("#rows li:first-child a");
         shows(browser, "#why", "the signature was refused");
     });
+}
+
+#[test]
+fn a_delivery_that_the_proxy_refused_is_whole() {
+    let project = Project::new();
+    project.write("src/main.rs", "BROKEN");
+    let dev = project.run(&["--record", "recorded"]);
+    dev.said("note", |line| line["text"] == "waits for a change");
+    let body = json!({ "id": "evt_1", "issue": { "title": "A title" } });
+    assert_eq!(dev.deliver("issue.created", &body).0, 503);
+    let console = dev.said("listening", |_| true)["console"].as_str().unwrap().to_owned();
+    let (address, token) = console.trim_start_matches("http://").split_once("/#").unwrap();
+    let session = Session::open(address.parse().unwrap(), token);
+    let refused = session.json("/api/deliveries/1")["record"].take();
+    assert_eq!(
+        (&refused["body"]["text"], &refused["response"]["by_proxy"]),
+        (&json!(body.to_string()), &json!(true))
+    );
+    assert_eq!(
+        (&refused["delivery_id"], &refused["signature"]["state"]),
+        (&json!("evt_1"), &json!("accepted"))
+    );
+    assert_eq!(session.post("/api/save", &json!({ "id": 1, "name": "a" })).status, 422);
+
+    dev.project.write("src/main.rs", "2");
+    dev.said("ready", |_| true);
+    let sent = session.post("/api/send", &json!({ "of": 1, "same_id": true }));
+    assert_eq!(sent.status, 200, "{sent:?}");
+    dev.said("delivery", |line| line["status"] == 200 && line["id"] == "evt_1");
+    let path = format!("/api/deliveries/{}", sent.json()["id"]);
+    assert_eq!(session.json(&path)["record"]["body"]["text"], body.to_string());
+    // What the proxy responded is no test, and what the handler did is one.
+    dev.said("recorded", |_| true);
+    let files = fs::read_dir(dev.project.path("recorded")).unwrap().map(|file| file.unwrap().path());
+    let statuses: Vec<_> = files.map(|file| Capture::load(file).unwrap().response.unwrap().status).collect();
+    assert_eq!(statuses, [200]);
 }
 
 #[test]

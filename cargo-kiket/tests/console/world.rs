@@ -211,6 +211,7 @@ impl Proxy {
             target: target.to_owned(),
             headers: headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
             body: body.to_vec().into(),
+            is_whole: true,
             from: origin,
         });
         let begun = Instant::now();

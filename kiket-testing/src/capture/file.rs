@@ -18,6 +18,7 @@ use super::{
 /// A delivery, the calls that it led to, and its response, as one JSON file without secrets.
 ///
 /// A [`Recording`](crate::Recording) makes one. In place of each secret is a placeholder with its name, like `<redacted:SLACK_TOKEN>`.
+/// Where the delivery itself says `<redacted:`, the body has `<redacted:>`.
 ///
 /// ```
 /// use kiket_testing::{Capture, Recording};
@@ -146,7 +147,8 @@ impl Capture {
         names(&self.body)
     }
 
-    /// The body with secrets in place of their placeholders. A placeholder without a secret stays.
+    /// The body with secrets in place of their placeholders, and `<redacted:` in place of `<redacted:>`. A placeholder without a
+    /// secret stays.
     pub fn filled(&self, secret: impl FnMut(&str) -> Option<Secret>) -> Vec<u8> {
         filled(&self.body, secret).to_bytes()
     }

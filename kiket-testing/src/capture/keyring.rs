@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     content::{CapturedCall, Content},
     recording::{captured, of_call},
-    redaction::{Named, by_value, of_content, redactions},
+    redaction::{Named, by_value, escape, of_content, redactions},
 };
 use crate::platform::Call;
 
@@ -36,7 +36,17 @@ impl Keyring {
 
     /// The content of a body, whose secrets are learned by their positions and redacted.
     pub fn content(&mut self, body: &[u8]) -> Content {
+        self.redacted(Content::of(body))
+    }
+
+    /// The same for the body of a delivery, which may be sent again: what looks like a placeholder is escaped.
+    pub fn delivery(&mut self, body: &[u8]) -> Content {
         let mut content = Content::of(body);
+        escape(&mut content);
+        self.redacted(content)
+    }
+
+    fn redacted(&mut self, mut content: Content) -> Content {
         self.learn(|found| of_content(&mut content, found));
         self.hide(&mut content);
         content

@@ -15,4 +15,5 @@ pub use self::{
     file::{Capture, CaptureError, Leak},
     keyring::Keyring,
     recording::Recording,
+    redaction::escaped,
 };

@@ -10,7 +10,7 @@ use kiket_runtime::{Clock, Secret};
 use super::{
     content::{CapturedCall, CapturedResponse, Content},
     file::{Capture, Format},
-    redaction::{Named, by_value, hide, of_content, redacted, redactions},
+    redaction::{Named, by_value, escape, hide, of_content, redacted, redactions},
 };
 use crate::platform::Call;
 
@@ -33,6 +33,14 @@ pub struct Recording {
 impl Recording {
     /// Begins with the delivery of `event` in `version` with this body, now.
     pub fn new(event: impl Into<String>, version: impl Into<String>, body: &[u8]) -> Self {
+        let mut recording = Self::redacted(event, version, body);
+        escape(&mut recording.capture.body);
+        recording
+    }
+
+    /// The same with the body of a capture, which has placeholders.
+    #[doc(hidden)]
+    pub fn redacted(event: impl Into<String>, version: impl Into<String>, body: &[u8]) -> Self {
         let capture = Capture {
             format: Format,
             event: event.into(),

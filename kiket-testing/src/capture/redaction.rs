@@ -29,6 +29,19 @@ pub(super) fn placeholder(name: &str) -> String {
     format!("{BEGIN}{name}>")
 }
 
+/// A text of a delivery with `<redacted:>` for `<redacted:`, so that what it says itself is no placeholder.
+pub fn escaped(text: &str) -> String {
+    text.replace(BEGIN, &placeholder(""))
+}
+
+/// The same for all texts and keys.
+pub(super) fn escape(content: &mut Content) {
+    if let Some(json) = &mut content.body {
+        each_text(json, &mut escaped);
+    }
+    content.text = content.text.as_deref().map(escaped);
+}
+
 /// The name of the variable for a secret: `slack.token` is `SLACK_TOKEN`.
 fn variable(name: &str) -> String {
     name.chars()
@@ -155,6 +168,7 @@ pub(super) fn filled(content: &Content, mut secret: impl FnMut(&str) -> Option<S
         let first = pieces.next().unwrap_or_default().to_owned();
         pieces.fold(first, |filled, piece| match piece.split_once('>') {
             None => filled + BEGIN + piece,
+            Some(("", rest)) => filled + BEGIN + rest,
             Some((name, rest)) => {
                 let secret =
                     secret(name).map_or_else(|| placeholder(name), |secret| secret.expose().to_owned());
@@ -202,5 +216,6 @@ fn search(value: &Value, at: &str, shows: &mut impl FnMut(&str) -> bool, found: 
 
 /// The places that have a placeholder.
 pub(super) fn redacted(file: &Value) -> Vec<String> {
-    pointers(file, |text| text.contains(BEGIN))
+    let is_named = |piece: &str| piece.contains('>') && !piece.starts_with('>');
+    pointers(file, |text| text.split(BEGIN).skip(1).any(is_named))
 }

@@ -195,7 +195,7 @@ fn is_of_keys(call: &Call) -> bool {
 fn record(capture: &Capture, platform: &FakePlatform, response: &TestResponse, token: String) -> Capture {
     let headers = response.headers().iter();
     let headers = headers.filter_map(|(name, value)| Some((name, std::str::from_utf8(value).ok()?)));
-    let mut recording = Recording::new(&capture.event, &capture.version, &capture.body.to_bytes())
+    let mut recording = Recording::redacted(&capture.event, &capture.version, &capture.body.to_bytes())
         .responded(response.status(), headers, response.text().as_bytes())
         .calls(&platform.calls())
         .secret(RUNTIME_TOKEN, token.into());

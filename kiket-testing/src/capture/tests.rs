@@ -169,6 +169,29 @@ fn placeholders_are_named_and_filled() {
 }
 
 #[test]
+fn what_a_delivery_says_itself_is_no_placeholder() {
+    let body = json!({
+        "secrets": { "A": "secret-a", "B": "<redacted:HOME>" },
+        "x": "secret-a <redacted:HOME> <redacted:><redacted:",
+        "y": ["<redacted:HOME>"],
+        "<redacted:PATH>": 1,
+    });
+    let capture = Recording::new("a.b", "v1", body.to_string().as_bytes()).capture();
+    assert_eq!(
+        (capture.placeholders(), &*capture.redacted),
+        (vec!["A".to_owned()], &["/body/secrets/A".to_owned(), "/body/x".to_owned()][..])
+    );
+    let capture = Capture::parse(&capture.to_text()).unwrap();
+    let filled = capture.filled(|name| Some(if name == "A" { "secret-a" } else { "canary" }.into()));
+    assert_eq!(serde_json::from_slice::<Value>(&filled).unwrap(), body);
+    let text = Recording::new("a.b", "v1", b"no JSON <redacted:HOME>").capture();
+    assert_eq!(text.filled(|_| Some("canary".into())), b"no JSON <redacted:HOME>");
+    // A capture of a capture has what that one has.
+    let again = Recording::redacted("a.b", "v1", &capture.body.to_bytes()).capture();
+    assert_eq!((&again.body, &again.redacted), (&capture.body, &capture.redacted));
+}
+
+#[test]
 fn leaks_are_named_with_their_places() {
     let body = json!({ "id": 1, "a": ["x", format!("-{}-", Base64::encode_string(b"user:canary-1234"))], "canary-1234": 1 });
     let capture =
