@@ -39,8 +39,6 @@ ALTER TABLE kiket_inbox ALTER COLUMN content SET STORAGE EXTERNAL;
 -- What can be claimed, by organisation.
 CREATE INDEX kiket_inbox_due ON kiket_inbox (space, organisation, event, version, at, id)
   WHERE state = 'waiting' AND crashes < 2;
--- What is due.
-CREATE INDEX kiket_inbox_soon ON kiket_inbox (space, at, organisation) WHERE state = 'waiting' AND crashes < 2;
 -- What has crashed twice, and runs alone.
 CREATE INDEX kiket_inbox_alone ON kiket_inbox (space, at, id) WHERE state = 'waiting' AND crashes >= 2;
 -- A lane has one row that waits, runs or blocks it, and rows behind that.

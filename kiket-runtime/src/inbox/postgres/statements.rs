@@ -141,17 +141,10 @@ alone AS MATERIALIZED (
   SELECT i.id ",
     alone!(),
     " AND $6 ORDER BY i.at, i.id LIMIT 1),
--- Who has the rows that are due longest. Where these are all, no other organisation is looked at, as ever many rows wait for their time.
-soon AS MATERIALIZED (
-  SELECT i.organisation FROM kiket_inbox i
-  WHERE i.space = $2 AND i.state = 'waiting' AND i.crashes < 2 AND i.at <= (SELECT now FROM clock)
-  ORDER BY i.at LIMIT 1000),
-counted AS MATERIALIZED (SELECT count(*) >= 1000 AS are_many FROM soon),
 -- The organisations that have rows, in their order: those after the cursor, then those up to it. The first text after another one
 -- has one more character.
 walk AS (
   SELECT NULL::text COLLATE \"C\" AS organisation, ($5 || chr(1)) COLLATE \"C\" AS next, 0 AS turn, false AS again
-  FROM counted WHERE are_many
   UNION ALL
   SELECT found.organisation, coalesce(found.organisation || chr(1), ''), turn + 1, again OR found.organisation IS NULL
   FROM walk, LATERAL (
@@ -160,15 +153,11 @@ walk AS (
             ORDER BY i.organisation LIMIT 1) AS organisation OFFSET 0) AS found
   WHERE NOT again OR found.organisation <= $5),
 turns AS MATERIALIZED (
-  SELECT organisation, turn FROM (
-    SELECT organisation, turn FROM walk WHERE organisation IS NOT NULL
-    UNION ALL
-    SELECT organisation, row_number() OVER (ORDER BY organisation <= $5, organisation) FROM soon, counted
-    WHERE NOT are_many GROUP BY organisation) AS found
-  WHERE NOT EXISTS (SELECT FROM alone) AND EXISTS (
+  SELECT organisation, turn FROM walk
+  WHERE organisation IS NOT NULL AND NOT EXISTS (SELECT FROM alone) AND EXISTS (
     SELECT FROM clock, handlers, LATERAL (
       SELECT FROM kiket_inbox i
-      WHERE i.space = $2 AND i.organisation = found.organisation AND i.event = handlers.event
+      WHERE i.space = $2 AND i.organisation = walk.organisation AND i.event = handlers.event
         AND i.version = handlers.version AND i.state = 'waiting' AND i.crashes < 2 AND i.at <= clock.now
       LIMIT 1) AS due)
   LIMIT $8),

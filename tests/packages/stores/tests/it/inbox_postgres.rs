@@ -438,7 +438,7 @@ async fn what_a_long_inbox_is_asked_for_has_an_index() {
     let open = open.map(|kind| format!("SELECT content FROM kiket_inbox WHERE space = 's' AND {kind}"));
     let schedules = "SELECT id FROM kiket_inbox WHERE space = 's' AND event = 'schedule:digest' ORDER BY id";
     for (query, index) in [
-        (&*open[0], "kiket_inbox_soon"),
+        (&*open[0], "kiket_inbox_due"),
         (&*open[1], "kiket_inbox_alone"),
         (&*open[2], "kiket_inbox_behind"),
         (schedules, "kiket_inbox_scheduled"),
