@@ -127,9 +127,7 @@ fn a_manifest_is_taken_over_as_it_is() {
     assert!(made["notes"][0].as_str().unwrap().contains("declares no events"), "{made}");
 }
 
-/// The workspace's target directory, and with what it builds dependencies, so that nothing is built twice.
-const DEPENDENCIES: (&str, &str) = ("CARGO_PROFILE_DEV_DEBUG", "0");
-
+/// The workspace's target directory, so that nothing is built twice.
 fn target() -> PathBuf {
     Path::new(TOOL).parent().and_then(Path::parent).unwrap().to_owned()
 }
@@ -142,7 +140,8 @@ fn offline(program: &str) -> Command {
         Path::new(TOOL).parent().map(Path::to_owned).into_iter().chain(env::split_paths(&path)),
     );
     command.env("PATH", path.unwrap()).env("CARGO_TARGET_DIR", target()).env("CARGO_NET_OFFLINE", "true");
-    command.env(DEPENDENCIES.0, DEPENDENCIES.1);
+    // As the workspace builds dependencies.
+    command.env("CARGO_PROFILE_DEV_DEBUG", "0");
     // What cargo gives to this test is not for the cargo below.
     for (name, _) in env::vars_os() {
         if name

@@ -131,16 +131,16 @@ impl Rows {
 
     /// The first row that is due and runs alone.
     pub(super) fn alone(&self, request: &ClaimRequest, now: SystemTime) -> Option<RowId> {
-        self.due(request, now).into_iter().find(|(_, row)| row.crashes >= CRASHES.0).map(|(id, _)| id)
+        first_alone(&self.due(request, now))
     }
 
     pub(super) fn claim(&self, request: &ClaimRequest, now: SystemTime) -> Vec<RowId> {
+        let due = self.due(request, now);
         if request.is_idle
-            && let Some(id) = self.alone(request, now)
+            && let Some(id) = first_alone(&due)
         {
             return vec![id];
         }
-        let due = self.due(request, now);
         // Each organisation gets its first row before one gets its second, beginning after the last one.
         let mut places = BTreeMap::<&str, usize>::new();
         let mut ranked: Vec<_> = due.into_iter().filter(|(_, row)| row.crashes < CRASHES.0).collect();
@@ -152,4 +152,9 @@ impl Rows {
         });
         ranked.into_iter().map(|(id, _)| id).take(request.limit).collect()
     }
+}
+
+/// The first of these rows that runs alone.
+fn first_alone(due: &[(RowId, &Row)]) -> Option<RowId> {
+    due.iter().find(|(_, row)| row.crashes >= CRASHES.0).map(|(id, _)| *id)
 }

@@ -54,16 +54,14 @@ impl Usage {
 
     /// Whether the space is full. What cannot be counted in a while is as it was, and has room at first.
     pub(super) async fn is_full(&self, server: &Server, space: &str) -> bool {
-        let mut ended = self.ended.subscribe();
-        let (known, begins) = {
+        let (known, begins, mut ended) = {
             let mut spaces = self.spaces.lock();
-            if !spaces.contains_key(space) {
-                spaces.insert(space.to_owned(), Space::default());
-            }
-            let Some(of) = spaces.get_mut(space) else { return false };
-            match of.counted {
+            match spaces.get(space).and_then(|of| of.counted) {
                 Some(counted) if !self.is_old(counted) => return self.exceeds(counted),
-                known => (known, !mem::replace(&mut of.is_counting, true)),
+                known => {
+                    let of = spaces.entry(space.to_owned()).or_default();
+                    (known, !mem::replace(&mut of.is_counting, true), self.ended.subscribe())
+                }
             }
         };
         if begins {
