@@ -27,6 +27,7 @@ use std::{
     path::{Path, PathBuf, absolute},
     sync::{Arc, mpsc},
     thread,
+    time::SystemTime,
 };
 
 use kiket_runtime::{Clock, Secret, internals};
@@ -266,15 +267,15 @@ fn console(
     }
 }
 
-/// Watches files in a thread, which takes what else to watch.
-fn watch(watched: Watched, events: &Events) -> std::io::Result<mpsc::Sender<Watched>> {
+/// Watches files in a thread, which takes what else to watch, and since when.
+fn watch(watched: Watched, events: &Events) -> std::io::Result<mpsc::Sender<(Watched, SystemTime)>> {
     let (send, receive) = mpsc::channel();
-    let events = events.clone();
+    let (events, since) = (events.clone(), SystemTime::now());
     thread::Builder::new().name("kiket-watch".to_owned()).spawn(move || {
-        let mut looking = Watcher::new(watched);
+        let mut looking = Watcher::new(watched, since);
         loop {
             match receive.recv_timeout(looking.pause()) {
-                Ok(watched) => looking.watch(watched),
+                Ok((watched, since)) => looking.watch(watched, since),
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     if let Some(changed) = looking.changes()
                         && events.blocking_send(Event::Changed(changed)).is_err()

@@ -122,6 +122,12 @@ impl Snapshot {
         }
     }
 
+    /// The files that were not written after this time.
+    fn until(mut self, time: SystemTime) -> Self {
+        self.0.retain(|_, (written, _)| written.is_none_or(|written| written <= time));
+        self
+    }
+
     /// The files that differ.
     pub(super) fn changed(&self, before: &Self) -> Vec<PathBuf> {
         let differ = self.0.iter().filter(|(file, state)| before.0.get(*file) != Some(*state));
@@ -181,9 +187,10 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(watched: Watched) -> Self {
+    /// What was written later than `since` is the first change.
+    pub(super) fn new(watched: Watched, since: SystemTime) -> Self {
         let began = Instant::now();
-        let before = watched.look();
+        let before = watched.look().until(since);
         Self { watched, before, took: began.elapsed() }
     }
 
@@ -193,11 +200,12 @@ impl Watcher {
         self.before.len()
     }
 
-    /// Watches something else, too: what is new there is no change.
-    pub(super) fn watch(&mut self, watched: Watched) {
+    /// Watches something else, too: a file that is new there is a change if it was written later than `since`, when the build
+    /// began that read it.
+    pub(super) fn watch(&mut self, watched: Watched, since: SystemTime) {
         if watched != self.watched {
             self.watched = watched;
-            let now = self.watched.look();
+            let now = self.watched.look().until(since);
             for (file, state) in now.0 {
                 self.before.0.entry(file).or_insert(state);
             }
@@ -245,7 +253,7 @@ mod tests {
     }
 
     fn watcher(folder: &Path) -> Watcher {
-        Watcher::new(Watched { folders: [folder.to_owned()].into(), ..Watched::default() })
+        Watcher::new(Watched { folders: [folder.to_owned()].into(), ..Watched::default() }, SystemTime::now())
     }
 
     #[test]
@@ -322,7 +330,7 @@ mod tests {
         let mut watched = Watched { folders: [own.clone()].into(), ..Watched::default() };
         watched.add_sources(&folder.join("target/program"));
         assert_eq!(watched.folders, [own.clone(), folder.join("other")].into());
-        let mut looking = Watcher::new(watched.clone());
+        let mut looking = Watcher::new(watched.clone(), SystemTime::now());
         for (file, is_change) in [
             ("own/a page.html", true),
             ("own/another page.html", false),
@@ -333,9 +341,28 @@ mod tests {
             assert_eq!(looking.changes().is_some(), is_change, "{file}");
         }
         watched.named.insert(own.join("another page.html"));
-        looking.watch(watched);
+        looking.watch(watched, SystemTime::now());
         assert_eq!(looking.changes(), None);
         write(folder, "own/another page.html", "333");
         assert!(looking.changes().is_some());
+    }
+
+    #[test]
+    fn what_was_written_during_a_build_is_a_change_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        write(folder, "before.html", "1");
+        let (began, file) = (SystemTime::now(), folder.join("since.html"));
+        write(folder, "since.html", "1");
+        let later = began + Duration::from_secs(1);
+        fs::File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
+        let watched =
+            Watched { named: [folder.join("before.html"), file.clone()].into(), ..Watched::default() };
+        let mut added = Watcher::new(Watched::default(), began);
+        added.watch(watched.clone(), began);
+        for mut watcher in [added, Watcher::new(watched, began)] {
+            assert_eq!(watcher.changes(), Some(vec![file.clone()]));
+            assert_eq!(watcher.changes(), None);
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use kiket_runtime::Secret;
@@ -53,8 +53,8 @@ pub(super) struct Setup {
     pub(super) address: SocketAddr,
     /// The address of the page of the console, as a browser opens it.
     pub(super) console: Option<String>,
-    /// Changes what is watched; `None` where nothing is.
-    pub(super) watch: Option<mpsc::Sender<Watched>>,
+    /// Changes what is watched, and since when; `None` where nothing is.
+    pub(super) watch: Option<mpsc::Sender<(Watched, SystemTime)>>,
     /// What is watched whatever the compiler reads.
     pub(super) watched: Watched,
     pub(super) upstreams: Arc<Upstreams>,
@@ -70,6 +70,8 @@ pub(super) struct Supervisor {
     screen: Screen,
     keys: Option<Keys>,
     build: Option<Build>,
+    /// When the last build began.
+    began: SystemTime,
     /// The files of the build that runs, and whether more changed since it began.
     changed: Vec<PathBuf>,
     is_stale: bool,
@@ -112,6 +114,7 @@ impl Supervisor {
             screen,
             keys,
             build: None,
+            began: SystemTime::now(),
             changed: Vec::new(),
             is_stale: false,
             built_at: None,
@@ -228,6 +231,7 @@ impl Supervisor {
             self.setup.upstreams.hold();
         }
         self.screen.say(&json!({ "type": "building" }), Tone::Plain, "building", "");
+        self.began = SystemTime::now();
         match Build::start(
             &self.setup.target,
             &self.setup.here,
@@ -290,7 +294,7 @@ impl Supervisor {
             let mut watched = self.setup.watched.clone();
             watched.folders.insert(program.folder.clone());
             watched.add_sources(&program.executable);
-            let _ = watch.send(watched);
+            let _ = watch.send((watched, self.began));
         }
     }
 
