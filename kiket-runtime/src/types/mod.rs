@@ -26,6 +26,7 @@ mod shortened;
 #[allow(unreachable_pub)] // `internals` exports it
 mod sync;
 mod text;
+mod thread;
 mod time;
 mod timeout;
 mod unknown;
@@ -46,6 +47,7 @@ pub(crate) use self::{
     scope::{MissingScopes, allows},
     setters::setters,
     shortened::{LONGEST_ID, LONGEST_TEXT, shortened},
+    thread::Thread,
     time::{
         LONGEST_RETRY_AFTER, milliseconds, read_rfc3339, read_time, retry_seconds, unix_time, whole_seconds,
     },

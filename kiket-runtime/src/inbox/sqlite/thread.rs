@@ -15,17 +15,14 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::{
-    runtime::{Builder, Handle},
-    sync::{mpsc, oneshot},
-};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     failure::Failure,
     open::{Access, File},
     session::Session,
 };
-use crate::store::StoreError;
+use crate::{store::StoreError, types::Thread};
 
 /// The most operations that wait; more wait to be queued, until their deadlines.
 const QUEUE: usize = 1_024;
@@ -299,28 +296,15 @@ fn operations(session: &mut Session<'_>, jobs: &mut [Box<dyn Job>]) -> Result<()
 }
 
 /// Real time, whatever the runtime of a caller does with its own: a test may have stopped that, or it has none.
-pub(super) struct Timers {
-    runtime: Handle,
-    /// Dropped to end the thread.
-    _ends: oneshot::Sender<()>,
-}
+pub(super) struct Timers(Thread);
 
 impl Timers {
     pub(super) fn start() -> Result<Self, StoreError> {
-        let started = || -> io::Result<Self> {
-            let runtime = Builder::new_current_thread().enable_time().build()?;
-            let handle = runtime.handle().clone();
-            let (ends, ended) = oneshot::channel::<()>();
-            thread::Builder::new().name("kiket-inbox-time".to_owned()).spawn(move || {
-                let _ = runtime.block_on(ended);
-            })?;
-            Ok(Self { runtime: handle, _ends: ends })
-        };
-        started().map_err(no_thread)
+        Thread::start("kiket-inbox-time").map(Self).map_err(no_thread)
     }
 
     fn timeout<F: Future>(&self, limit: Duration, future: F) -> tokio::time::Timeout<F> {
-        let _inside = self.runtime.enter();
+        let _inside = self.0.runtime().enter();
         tokio::time::timeout(limit, future)
     }
 }
