@@ -3,8 +3,12 @@
 use std::{
     collections::VecDeque,
     io::{Read as _, Write as _},
-    net::TcpListener,
-    sync::{Arc, Mutex},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -573,6 +577,115 @@ async fn connections_that_always_break_are_an_error() {
         let client = Client::new(to(&serve([connections; 3])), Clock::system(), Arc::default());
         assert_eq!(get(&client).await.unwrap_err().kind(), ClientErrorKind::Interrupted, "{broken:?}");
     }
+}
+
+/// A server that keeps its connections, and calls `before` with the number of each request before it responds.
+fn serve_all(before: impl Fn(usize) + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (before, number) = (Arc::new(before), Arc::new(AtomicUsize::new(0)));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, before, number) = (stream.unwrap(), Arc::clone(&before), Arc::clone(&number));
+            std::thread::spawn(move || {
+                while has_request(&mut stream) {
+                    before(number.fetch_add(1, Ordering::SeqCst));
+                    stream.write_all(WHOLE.as_bytes()).unwrap();
+                }
+            });
+        }
+    });
+    url
+}
+
+/// Reads the head of a request; false where the connection is closed.
+fn has_request(stream: &mut TcpStream) -> bool {
+    let (mut byte, mut head) = ([0], Vec::new());
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte).unwrap_or_default() == 0 {
+            return false;
+        }
+        head.push(byte[0]);
+    }
+    true
+}
+
+/// Runs `work` like a worker of the server: in a runtime of its own.
+fn on_a_worker<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> std::thread::JoinHandle<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    std::thread::spawn(move || runtime.block_on(work))
+}
+
+/// Makes a call, and lets its connection become free.
+async fn opens(client: Client) {
+    get(&client).await.unwrap();
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_worker_that_blocks_holds_up_no_call_of_others() {
+    let client = Client::new(to(&serve_all(|_| ())), Clock::system(), Arc::default());
+    let ((open, is_open), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
+    let opening = opens(client.clone());
+    let blocked = on_a_worker(async move {
+        opening.await;
+        open.send(()).unwrap();
+        let _ = released.recv(); // it blocks, as no handler should
+    });
+    is_open.recv().unwrap();
+    let called = on_a_worker(async move { get(&client).await }).join().unwrap();
+    drop(release);
+    blocked.join().unwrap();
+    assert_eq!(called.unwrap(), json!({}));
+}
+
+#[test]
+fn a_worker_that_ends_breaks_no_call_of_others() {
+    let ((asked, is_asked), (end, ended)) = (mpsc::channel(), mpsc::channel::<()>());
+    let ended = Mutex::new(ended);
+    let url = serve_all(move |number| {
+        if number == 1 {
+            asked.send(()).unwrap();
+            let _ = ended.lock().unwrap().recv();
+        }
+    });
+    let client = Client::new(to(&url), Clock::system(), Arc::default());
+    let (open, is_open) = mpsc::channel();
+    let opening = opens(client.clone());
+    let ends = on_a_worker(async move {
+        opening.await;
+        open.send(()).unwrap();
+        tokio::task::spawn_blocking(move || is_asked.recv()).await.unwrap().unwrap();
+    });
+    is_open.recv().unwrap();
+    let calls = on_a_worker(async move { post(&client).await });
+    ends.join().unwrap();
+    drop(end);
+    assert_eq!(calls.join().unwrap().unwrap(), json!({}), "it is not retried");
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_ends_its_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (asked, is_asked) = tokio::sync::oneshot::channel();
+    let server = tokio::task::spawn_blocking(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        assert!(has_request(&mut stream));
+        asked.send(()).unwrap();
+        stream.read(&mut [0]).unwrap()
+    });
+    let far = ClientLimits { call_timeout: Duration::from_secs(600), ..ClientLimits::default() };
+    let client = Client::new(ClientOptions { limits: far, ..to(&url) }, Clock::system(), Arc::default());
+    let call = tokio::spawn(async move { get(&client).await });
+    is_asked.await.unwrap();
+    call.abort();
+    assert_eq!(server.await.unwrap(), 0, "the connection is closed");
 }
 
 #[tokio::test]

@@ -8,9 +8,11 @@ use http::{
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 
+use tokio::{runtime::Handle, task::JoinSet};
+
 use crate::{
     error::{Chain, ClientErrorKind},
-    types::BaseUrl,
+    types::{BaseUrl, Thread},
 };
 
 /// The `User-Agent` of every request.
@@ -106,7 +108,7 @@ pub(crate) trait Transport: Send + Sync {
     fn send(&self, outgoing: Outgoing) -> Sending<'_>;
 }
 
-/// One pool of connections for the process, made when it is first needed.
+/// One pool of connections for the process, made when it is first needed. No worker runs a connection: others use it, too.
 pub(crate) struct HttpTransport {
     connect_timeout: Duration,
     /// Whether it is called over TLS.
@@ -153,22 +155,42 @@ impl HttpTransport {
         if self.loopback { client.no_proxy() } else { client }
     }
 
+    /// Exchanges in a task of the thread of connections, which ends when this is dropped.
     async fn exchange(&self, outgoing: Outgoing) -> Result<Response, TransportError> {
-        let Outgoing { method, url, headers, body } = outgoing;
-        let client = self.client()?;
-        let url =
-            url.parse().map_err(|error| TransportError::Unusable(format!("`{url}` is no URL: {error}")))?;
-        let mut request = reqwest::Request::new(method, url);
-        *request.headers_mut() = headers;
-        *request.body_mut() = body.map(Into::into);
-        let mut response = client.execute(request).await.map_err(|error| transport_error(&error))?;
-        let announced = response.content_length().unwrap_or_default();
-        if announced > LARGEST_RESPONSE as u64 {
-            return Err(TransportError::TooLarge);
+        let mut task = JoinSet::new();
+        task.spawn_on(exchange(self.client()?.clone(), outgoing), connections()?);
+        match task.join_next().await {
+            Some(Ok(exchanged)) => exchanged,
+            panicked => Err(TransportError::Interrupted(format!("the call has ended: {panicked:?}"))),
         }
-        let body = collect(&mut response).await?;
-        Ok(Response { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
     }
+}
+
+/// The runtime of all connections, on a thread of its own, which starts with the first request.
+fn connections() -> Result<&'static Handle, TransportError> {
+    static THREAD: OnceLock<Thread> = OnceLock::new();
+    if let Some(thread) = THREAD.get() {
+        return Ok(thread.runtime());
+    }
+    let failed =
+        |error| TransportError::Connect(format!("the thread of connections does not start: {error}"));
+    let started = Thread::start("kiket-calls").map_err(failed)?;
+    Ok(THREAD.get_or_init(|| started).runtime())
+}
+
+async fn exchange(client: reqwest::Client, outgoing: Outgoing) -> Result<Response, TransportError> {
+    let Outgoing { method, url, headers, body } = outgoing;
+    let url = url.parse().map_err(|error| TransportError::Unusable(format!("`{url}` is no URL: {error}")))?;
+    let mut request = reqwest::Request::new(method, url);
+    *request.headers_mut() = headers;
+    *request.body_mut() = body.map(Into::into);
+    let mut response = client.execute(request).await.map_err(|error| transport_error(&error))?;
+    let announced = response.content_length().unwrap_or_default();
+    if announced > LARGEST_RESPONSE as u64 {
+        return Err(TransportError::TooLarge);
+    }
+    let body = collect(&mut response).await?;
+    Ok(Response { status: response.status(), headers: std::mem::take(response.headers_mut()), body })
 }
 
 /// The body of a response. Most have one chunk, which needs no copy.
