@@ -25,6 +25,11 @@ impl Fetcher {
         Self { transport, url }
     }
 
+    /// Runs `work` in the background, where no handler can block it.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.transport.spawn(Box::pin(work));
+    }
+
     /// The document, or why it cannot be fetched. The caller limits the time.
     pub(crate) async fn fetch(&self) -> Result<Bytes, String> {
         let headers = [

@@ -106,6 +106,11 @@ pub(crate) trait Transport: Send + Sync {
     }
 
     fn send(&self, outgoing: Outgoing) -> Sending<'_>;
+
+    /// Runs `work` in the background, where no handler can block it.
+    fn spawn(&self, work: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        tokio::spawn(work);
+    }
 }
 
 /// One pool of connections for the process, made when it is first needed. No worker runs a connection: others use it, too.
@@ -219,6 +224,13 @@ impl Transport for HttpTransport {
 
     fn send(&self, outgoing: Outgoing) -> Sending<'_> {
         Box::pin(self.exchange(outgoing))
+    }
+
+    fn spawn(&self, work: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        match connections() {
+            Ok(runtime) => runtime.spawn(work),
+            Err(_) => tokio::spawn(work),
+        };
     }
 }
 

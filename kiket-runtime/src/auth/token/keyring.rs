@@ -120,7 +120,7 @@ impl Fetched {
         state.tried_at = Some(now);
         state.flight = Some(landed.clone());
         let fetched = Arc::clone(self);
-        tokio::spawn(async move {
+        self.fetcher.spawn(async move {
             let response = tokio::time::timeout(PATIENCE, fetched.fetcher.fetch()).await;
             let response = response.unwrap_or_else(|_| Err(format!("no response within {PATIENCE:?}")));
             fetched.land(response.and_then(|json| KeySet::read(&json)), now);

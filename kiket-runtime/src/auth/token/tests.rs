@@ -1,10 +1,13 @@
 //! Tests of tokens: real signatures, keys from a scripted host, a virtual clock.
 
 use std::{
-    sync::{Arc, Mutex},
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use kiket_testing::TokenIssuer; // of another build of this crate: only its texts and JSON are taken
 use serde_json::{Value, json};
 
@@ -490,4 +493,31 @@ fn a_worker_that_hangs_while_it_fetches_delays_no_other() {
         assert!(matches!(auth, Ok(Ok(_))), "{auth:?}");
     });
     assert_eq!(host.asked(), 2);
+}
+
+#[test]
+fn a_worker_that_blocks_while_keys_come_delays_no_other() {
+    let (issuer, listener) = (TokenIssuer::new(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let kiket = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let (keys, (block, is_blocked)) = (issuer.jwks().to_string(), mpsc::channel::<()>());
+    let server = std::thread::spawn(move || {
+        let mut stream = BufReader::new(listener.accept().unwrap().0);
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            stream.read_line(&mut line).unwrap();
+        }
+        let _ = is_blocked.recv();
+        let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{keys}", keys.len());
+        stream.get_mut().write_all(response.as_bytes()).unwrap();
+    });
+    let keyring = Keyring::of(&kiket);
+    let verifier = TokenVerifier { rules: TokenRules::new(), keyring, known: Known::default() };
+    let worker = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (blocked, other, one) = (worker(), worker(), token(&issuer, "1"));
+    blocked.block_on(async { assert!(Box::pin(verifier.verify(&one, NOW)).now_or_never().is_none()) });
+    drop(block);
+    let verified = other.block_on(verifier.verify(&one, NOW));
+    assert!(verified.is_ok(), "{:?}", verified.err());
+    server.join().unwrap();
 }
