@@ -2,16 +2,10 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use governor::{
-    Quota,
-    clock::Clock,
-    middleware::NoOpMiddleware,
-    state::{InMemoryState, NotKeyed},
-};
 use http::HeaderMap;
 use tokio::{
-    sync::{Mutex as Queue, Semaphore, SemaphorePermit},
-    time::Instant,
+    sync::{Notify, Semaphore, SemaphorePermit},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use crate::types::Mutex;
@@ -20,9 +14,9 @@ use crate::types::Mutex;
 pub(crate) struct RateLimiter {
     /// The limit of the configuration, which no response raises.
     per_minute: NonZeroU32,
-    /// The queue of calls that wait for a permit, in their order.
-    queue: Queue<()>,
     state: Mutex<State>,
+    /// Notified when calls that wait have to look again.
+    changed: Notify,
     concurrent: Semaphore,
 }
 
@@ -30,13 +24,16 @@ struct State {
     per_minute: NonZeroU32,
     /// When that was last set, or seen in a response.
     since: Instant,
-    limiter: Limiter,
+    /// How many limits there were before it.
+    number: u64,
+    /// When the calls of a whole minute may be made at once again. Each call puts it off, those that wait as well.
+    full_at: Instant,
     /// No call is made before this moment, by a response of Kiket's.
     paused_until: Option<Instant>,
     window: Option<RateWindow>,
 }
 
-type Limiter = governor::RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Duration>>;
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// The rate limit of an extension's calls, as Kiket reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -61,70 +58,95 @@ pub(crate) struct TooLate {
     pub(crate) wait: Option<Duration>,
 }
 
+/// A call in the order of calls. If it is not made, the later ones come sooner.
+struct Turn<'l> {
+    limiter: &'l RateLimiter,
+    /// The number of the limit that it was given by, and its time.
+    given: Option<(u64, Instant)>,
+}
+
+impl Turn<'_> {
+    /// When the call may be made.
+    fn at(&mut self, now: Instant) -> Instant {
+        let mut state = self.limiter.state.lock();
+        let given = self.given.filter(|(number, _)| *number == state.number);
+        let (_, at) = *self.given.insert(given.unwrap_or_else(|| (state.number, state.next(now))));
+        state.paused_until.map_or(at, |until| until.max(at))
+    }
+
+    fn is_used(mut self) {
+        self.given = None;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let Some((number, _)) = self.given else { return };
+        let mut state = self.limiter.state.lock();
+        if number == state.number {
+            let interval = state.interval();
+            state.full_at -= interval;
+        }
+    }
+}
+
 impl RateLimiter {
     pub(crate) fn new(per_minute: u32, concurrent: usize) -> Self {
         let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
-        let state = State {
-            per_minute,
-            since: Instant::now(),
-            limiter: limiter(per_minute),
-            paused_until: None,
-            window: None,
-        };
+        let now = Instant::now();
+        let state =
+            State { per_minute, since: now, number: 0, full_at: now, paused_until: None, window: None };
         Self {
             per_minute,
-            queue: Queue::new(()),
             state: Mutex::new(state),
+            changed: Notify::new(),
             concurrent: Semaphore::new(concurrent.clamp(1, Semaphore::MAX_PERMITS)),
         }
     }
 
     /// A permit, if there is one without a wait.
     pub(crate) fn try_acquire(&self) -> Option<SemaphorePermit<'_>> {
-        let _first = self.queue.try_lock().ok()?;
         let permit = self.concurrent.try_acquire().ok()?;
-        self.wait().is_zero().then_some(permit)
+        let (mut turn, now) = (Turn { limiter: self, given: None }, Instant::now());
+        (turn.at(now) <= now).then(|| {
+            turn.is_used();
+            permit
+        })
     }
 
     /// Waits for a permit, not past `deadline`. The permit counts against the concurrency limit until it is dropped.
+    ///
+    /// It holds nothing that others wait for: its worker may block.
     pub(crate) async fn acquire(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, TooLate> {
-        let permit = async {
-            let first = self.queue.lock().await;
-            loop {
-                let wait = self.wait();
-                if wait.is_zero() {
-                    break;
-                }
-                if Instant::now() + wait > deadline {
-                    return Err(TooLate { wait: Some(wait) });
-                }
-                tokio::time::sleep(wait).await;
+        let mut turn = Turn { limiter: self, given: None };
+        loop {
+            let changed = self.changed.notified();
+            let now = Instant::now();
+            let at = turn.at(now);
+            if at <= now {
+                break;
             }
-            drop(first);
-            self.concurrent.acquire().await.map_err(|_| TooLate { wait: None })
-        };
-        tokio::time::timeout_at(deadline, permit).await.unwrap_or(Err(TooLate { wait: None }))
-    }
-
-    /// Counts a call and returns zero, or returns how long the rate limit holds it back.
-    fn wait(&self) -> Duration {
-        let state = self.state.lock();
-        let now = Instant::now();
-        if let Some(until) = state.paused_until.filter(|until| *until > now) {
-            return until - now;
+            if at > deadline {
+                return Err(TooLate { wait: Some(at - now) });
+            }
+            tokio::select! {
+                () = sleep_until(at) => {}
+                () = changed => {}
+            }
         }
-        match state.limiter.check() {
-            Ok(()) => Duration::ZERO,
-            // Rounded up, so that one wait is enough.
-            Err(not_until) => {
-                not_until.wait_time_from(state.limiter.clock().now()) + Duration::from_millis(1)
+        match timeout_at(deadline, self.concurrent.acquire()).await {
+            Ok(Ok(permit)) => {
+                turn.is_used();
+                Ok(permit)
             }
+            _ => Err(TooLate { wait: None }),
         }
     }
 
     /// Adapts to a response: its window, and the pause of its `Retry-After`.
     pub(crate) fn observe(&self, headers: &HeaderMap, pause: Option<Duration>) {
         let mut state = self.state.lock();
+        let before = (state.number, state.paused_until);
         if let Some(window) = RateWindow::read(headers) {
             state.window = Some(window);
             if window.remaining == 0 && window.reset_in > 0 {
@@ -136,6 +158,9 @@ impl RateLimiter {
         }
         if let Some(pause) = pause {
             state.pause(pause);
+        }
+        if before != (state.number, state.paused_until) {
+            self.changed.notify_waiters();
         }
     }
 
@@ -161,29 +186,24 @@ impl State {
         }
         self.since = Instant::now();
         if limit != self.per_minute {
-            (self.per_minute, self.limiter) = (limit, limiter(limit));
+            (self.per_minute, self.full_at, self.number) = (limit, self.since, self.number + 1);
         }
+    }
+
+    /// The part of a minute that a call takes.
+    fn interval(&self) -> Duration {
+        MINUTE / self.per_minute.get()
+    }
+
+    /// When a call may be made after all that were before it.
+    fn next(&mut self, now: Instant) -> Instant {
+        self.full_at = self.full_at.max(now) + self.interval();
+        now + (self.full_at - now).saturating_sub(MINUTE)
     }
 
     fn pause(&mut self, pause: Duration) {
         let until = Instant::now() + pause.min(LONGEST_PAUSE);
         self.paused_until = Some(self.paused_until.map_or(until, |already| already.max(until)));
-    }
-}
-
-fn limiter(per_minute: NonZeroU32) -> Limiter {
-    governor::RateLimiter::direct_with_clock(Quota::per_minute(per_minute), Ticks(Instant::now()))
-}
-
-/// Time since the limiter was made, on the clock of tokio, which tests can pause.
-#[derive(Debug, Clone)]
-struct Ticks(Instant);
-
-impl Clock for Ticks {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.elapsed()
     }
 }
 
@@ -210,6 +230,8 @@ impl RateWindow {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn headers(limit: u64, remaining: u64, reset: u64) -> HeaderMap {
@@ -247,6 +269,68 @@ mod tests {
             panic!("a permit past the deadline")
         };
         assert_eq!((wait.as_secs(), from.elapsed()), (60, Duration::ZERO));
+    }
+
+    /// Wire contract, call-rate-deadline.
+    #[tokio::test(start_paused = true)]
+    async fn a_call_behind_one_that_waits_fails_at_once_too() {
+        let limiter = RateLimiter::new(60, 1000);
+        limiter.observe(&HeaderMap::new(), Some(Duration::from_secs(12)));
+        let timed = async |seconds| {
+            let from = Instant::now();
+            (limiter.acquire(in_seconds(seconds)).await.map(drop), from.elapsed())
+        };
+        let too_late = |seconds| Err(TooLate { wait: Some(Duration::from_secs(seconds)) });
+        let (first, behind) = tokio::join!(timed(15), timed(10));
+        assert_eq!(first, (Ok(()), Duration::from_secs(12)));
+        assert_eq!(behind, (too_late(12), Duration::ZERO));
+
+        while limiter.try_acquire().is_some() {}
+        let (first, second, third) = tokio::join!(timed(1), timed(2), timed(2));
+        assert_eq!((first.0, second.0), (Ok(()), Ok(())));
+        assert_eq!(third, (too_late(3), Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_waits_notices_a_pause_and_a_lower_limit() {
+        for (response, wait) in [(headers(60, 0, 30), 30), (headers(1, 1, 0), 60)] {
+            let limiter = RateLimiter::new(60, 1000);
+            while limiter.try_acquire().is_some() {}
+            // Of the lower limit, one call may be made at once.
+            let (first, late, ()) = tokio::join!(
+            biased;limiter.acquire(in_seconds(40)), limiter.acquire(in_seconds(10)), async {
+                limiter.observe(&response, None)
+            });
+            assert!(first.is_ok());
+            assert_eq!(late.err(), Some(TooLate { wait: Some(Duration::from_secs(wait)) }));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_given_up_delays_no_other() {
+        let limiter = RateLimiter::new(60, 1000);
+        while limiter.try_acquire().is_some() {}
+        let far = in_seconds(1000);
+        {
+            let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(limiter.acquire(far))).collect();
+            for call in &mut waiting {
+                assert!(call.now_or_never().is_none());
+            }
+        }
+        let from = Instant::now();
+        drop(limiter.acquire(far).await.unwrap());
+        assert_eq!(from.elapsed(), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_worker_that_blocks_holds_up_no_call_that_waits() {
+        let limiter = RateLimiter::new(600, 1000);
+        let worker = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        while limiter.try_acquire().is_some() {}
+        let mut blocked = Box::pin(limiter.acquire(in_seconds(30)));
+        worker().block_on(async { assert!((&mut blocked).now_or_never().is_none()) });
+        // That worker does no more.
+        assert!(worker().block_on(limiter.acquire(in_seconds(30))).is_ok());
     }
 
     #[tokio::test(start_paused = true)]

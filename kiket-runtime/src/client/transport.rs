@@ -7,7 +7,6 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
-
 use tokio::{runtime::Handle, task::JoinSet};
 
 use crate::{
