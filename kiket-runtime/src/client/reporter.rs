@@ -52,15 +52,25 @@ impl Reporter {
         Some(Self { transport, url, headers, rate_limiter })
     }
 
-    /// Sends one record.
-    pub(crate) async fn send(&self, record: &impl Serialize) -> Result<(), ClientError> {
+    /// Sends one record; `None` if the rate limit holds it back until `hurried` is over.
+    pub(crate) async fn send(
+        &self,
+        record: &impl Serialize,
+        hurried: impl Future<Output = ()>,
+    ) -> Option<Result<(), ClientError>> {
+        let far = Instant::now() + Duration::from_secs(3600);
+        let _permit = tokio::select! {
+            biased;
+            permit = self.rate_limiter.acquire(far) => permit.ok()?,
+            () = hurried => return None,
+        };
+        Some(self.send_now(record).await)
+    }
+
+    async fn send_now(&self, record: &impl Serialize) -> Result<(), ClientError> {
         let failed = |kind, message: &str| ClientError::new(kind, "POST telemetry", message);
         let body =
             serde_json::to_vec(record).map_err(|_| failed(ClientErrorKind::InvalidRequest, "not JSON"))?;
-        let far = Instant::now() + Duration::from_secs(3600);
-        let Ok(_permit) = self.rate_limiter.acquire(far).await else {
-            return Err(failed(ClientErrorKind::RateLimited, "the rate limit is used up"));
-        };
         let outgoing = Outgoing {
             method: Method::POST,
             url: self.url.clone(),

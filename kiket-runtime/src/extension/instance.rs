@@ -288,7 +288,8 @@ impl Extension {
         self.0.routes.workers_ended().await;
     }
 
-    /// Waits until the records of all deliveries so far reached the feedback hook and Kiket, `timeout` at most.
+    /// Waits until the records of all deliveries so far reached the feedback hook and Kiket, `timeout` at most. Those above 300 a
+    /// minute, which Kiket would get later, are dropped and counted.
     ///
     /// [`serve`](Self::serve) calls it before it ends.
     pub async fn flush(&self, timeout: Duration) {

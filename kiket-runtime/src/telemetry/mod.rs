@@ -63,11 +63,21 @@ impl Telemetry {
         self.0.as_ref().map_or(0, |queue| queue.dropped())
     }
 
-    /// Waits until every event so far is processed, `timeout` at most.
+    /// Waits until every event so far is processed, `timeout` at most. Records that the rate limit holds back are dropped: to wait for
+    /// it would be no use.
     pub(crate) async fn flush(&self, timeout: Duration) {
         let Some(queue) = &self.0 else { return };
-        if tokio::time::timeout(timeout, queue.flush()).await.is_err() {
-            tracing::warn!("telemetry is not sent in full: its server does not respond");
+        match tokio::time::timeout(timeout, queue.flush()).await {
+            Err(_) => {
+                tracing::warn!("telemetry is not sent in full: its server is slow, or does not respond")
+            }
+            Ok(Ok(dropped)) if dropped > 0 => {
+                tracing::info!(
+                    dropped,
+                    "telemetry is not sent in full: the rate limit of its records is used up"
+                );
+            }
+            Ok(_) => {}
         }
     }
 }

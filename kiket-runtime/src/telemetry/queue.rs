@@ -11,7 +11,7 @@ use crate::types::Mutex;
 #[derive(Default)]
 pub(super) struct Queue {
     events: Mutex<Vec<TelemetryEvent>>,
-    flushes: Mutex<Vec<oneshot::Sender<()>>>,
+    flushes: Mutex<Vec<oneshot::Sender<u64>>>,
     /// Notified when there is work: an event, a flush, or the end.
     ready: Notify,
     /// Notified when the work does not wait for the end of the round.
@@ -37,8 +37,8 @@ impl Queue {
         }
     }
 
-    /// Resolves when the worker has processed every event that was added before.
-    pub(super) fn flush(&self) -> oneshot::Receiver<()> {
+    /// Resolves when the worker has processed every event that was added before, with how many the rate limit let none through.
+    pub(super) fn flush(&self) -> oneshot::Receiver<u64> {
         let (sender, flushed) = oneshot::channel();
         self.flushes.lock().push(sender);
         self.wake();
@@ -73,7 +73,7 @@ impl Queue {
     }
 
     /// Takes everything, the flushes before the events: each event that a flush waits for is then among the events.
-    pub(super) fn take(&self) -> (Vec<oneshot::Sender<()>>, Vec<TelemetryEvent>) {
+    pub(super) fn take(&self) -> (Vec<oneshot::Sender<u64>>, Vec<TelemetryEvent>) {
         let flushes = std::mem::take(&mut *self.flushes.lock());
         (flushes, std::mem::take(&mut *self.events.lock()))
     }

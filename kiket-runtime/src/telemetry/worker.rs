@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     panics::redacted,
@@ -26,10 +26,13 @@ pub(super) struct Worker {
     pub(super) context: TelemetryContext,
 }
 
+/// The number of flushes that wait.
+type Flushes = watch::Sender<u64>;
+
 enum Outgoing {
     Record(Box<Record>),
-    /// Everything before this was sent.
-    Flushed(oneshot::Sender<()>),
+    /// Everything before this was sent, or dropped.
+    Flushed(oneshot::Sender<u64>),
 }
 
 impl Worker {
@@ -46,8 +49,10 @@ impl Worker {
             match reporter {
                 Some(reporter) => {
                     let (unsent, receiver) = mpsc::channel(UNSENT);
-                    let sending = tokio::spawn(send(reporter, receiver));
-                    self.process(Some(unsent)).await;
+                    let flushes = watch::Sender::new(0);
+                    let queue = Arc::clone(&self.queue);
+                    let sending = tokio::spawn(send(reporter, receiver, flushes.clone(), queue));
+                    self.process(Some((unsent, flushes))).await;
                     sending.abort();
                 }
                 None => self.process(None).await,
@@ -55,17 +60,20 @@ impl Worker {
         });
     }
 
-    async fn process(self, unsent: Option<mpsc::Sender<Outgoing>>) {
+    async fn process(self, unsent: Option<(mpsc::Sender<Outgoing>, Flushes)>) {
         loop {
             self.queue.wait(ROUND).await;
             let (flushes, events) = self.queue.take();
             for event in events {
-                self.record(event, unsent.as_ref());
+                self.record(event, unsent.as_ref().map(|(unsent, _)| unsent));
             }
             for flush in flushes {
                 match &unsent {
-                    Some(unsent) => drop(unsent.send(Outgoing::Flushed(flush)).await),
-                    None => drop(flush.send(())),
+                    Some((unsent, flushes)) => {
+                        flushes.send_modify(|flushes| *flushes += 1);
+                        let _ = unsent.send(Outgoing::Flushed(flush)).await;
+                    }
+                    None => drop(flush.send(0)),
                 }
             }
             if self.queue.is_closed() {
@@ -97,14 +105,23 @@ impl Worker {
     }
 }
 
-/// Sends records one after the other.
-async fn send(reporter: Reporter, mut unsent: mpsc::Receiver<Outgoing>) {
-    let mut failing = false;
+/// Sends records one after the other. While a flush waits, those that the rate limit holds back are dropped.
+async fn send(reporter: Reporter, mut unsent: mpsc::Receiver<Outgoing>, flushes: Flushes, queue: Arc<Queue>) {
+    let mut hurried = flushes.subscribe();
+    let (mut failing, mut dropped) = (false, 0);
     while let Some(outgoing) = unsent.recv().await {
         match outgoing {
-            Outgoing::Flushed(flush) => drop(flush.send(())),
+            Outgoing::Flushed(flush) => {
+                flushes.send_modify(|flushes| *flushes -= 1);
+                let _ = flush.send(std::mem::take(&mut dropped));
+            }
             Outgoing::Record(record) => {
-                let sent = reporter.send(&record).await;
+                let is_hurried = async { drop(hurried.wait_for(|flushes| *flushes > 0).await) };
+                let Some(sent) = reporter.send(&record, is_hurried).await else {
+                    queue.count_dropped();
+                    dropped += 1;
+                    continue;
+                };
                 if let (Err(error), false) = (&sent, failing) {
                     tracing::warn!(%error, "failed to send telemetry; not logged again until it succeeds");
                 }

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use extension_process::{Connection, Program, Running, get, signed};
 use kiket::testing::{Failure, FakePlatform};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{echo, served, wishing};
 
@@ -113,6 +113,25 @@ fn telemetry_is_sent_before_the_process_ends() {
     let records = platform.telemetry();
     assert_eq!(records.len(), 20, "{records:?}");
     assert!(records.iter().all(|record| record["event"] == "echo.strict" && record["status"] == "ok"));
+}
+
+#[test]
+fn telemetry_above_its_rate_is_not_waited_for_at_the_end() {
+    let platform = FakePlatform::builder().extension_id("com.example.served").start().unwrap();
+    let running = reporting_to(&platform).start();
+    for number in 0..1400 {
+        assert_eq!(running.ask(&signed("echo.strict", "v1", &json!({ "id": number, "a": 1 }))).status, 200);
+    }
+    let ended = running.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let log = ended.log();
+    let of_telemetry = |line: &&Value| line["message"].as_str().unwrap_or_default().contains("telemetry");
+    let lines: Vec<_> = log.iter().filter(of_telemetry).collect();
+    let [line] = lines[..] else { panic!("{lines:?}") };
+    assert!(line["message"].as_str().unwrap().contains("the rate limit"), "{line}");
+    let sent = platform.telemetry().len() as u64;
+    assert!(sent >= 300, "{sent}");
+    assert!(line["dropped"].as_u64().unwrap() + sent <= 1400, "{line} {sent}");
 }
 
 #[test]
