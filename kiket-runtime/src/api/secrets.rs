@@ -74,13 +74,22 @@ impl Secrets {
     /// The secret `key`; `None` if there is none.
     pub async fn get(&self, key: &str) -> Result<Option<Secret>, ClientError> {
         #[derive(Deserialize)]
-        struct Response {
-            value: Option<String>,
+        struct Found {
+            value: String,
+        }
+
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Response {
+            Found(Found),
+            Within { secret: Found },
         }
 
         let request = self.request(Method::GET, Some(key))?;
-        match self.client.send::<Response>(request).await {
-            Ok(response) => Ok(response.value.map(Secret::new)),
+        match self.client.send(request).await {
+            Ok(Response::Found(found) | Response::Within { secret: found }) => {
+                Ok(Some(Secret::new(found.value)))
+            }
             Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => Ok(None),
             Err(error) => Err(error),
         }

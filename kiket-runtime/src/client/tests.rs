@@ -484,6 +484,19 @@ async fn a_rotation_without_rotation_is_a_set_in_either_dialect() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_response_without_a_secret_does_not_say_that_there_is_none() {
+    for body in ["{}", "", r#"{"value":null}"#, r#"{"secret":{}}"#, r#"{"secret":"canary"}"#] {
+        let error = secrets(&Script::of([response(200, &[], body)])).get("A").await.unwrap_err();
+        assert_eq!(error.kind(), ClientErrorKind::Unreadable, "{body}");
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+    }
+    for body in [r#"{"key":"A","value":"x"}"#, r#"{"secret":{"key":"A","value":"x"}}"#] {
+        let secret = secrets(&Script::of([response(200, &[], body)])).get("A").await.unwrap();
+        assert_eq!(secret.unwrap().expose(), "x", "{body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_response_to_a_secret_is_shown() {
     for lines in [[status(404), response(422, &[], "canary")], [response(422, &[], "canary"), status(200)]] {
         let error = secrets(&Script::of(lines)).set("A", "canary").await.unwrap_err();
