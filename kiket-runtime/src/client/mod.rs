@@ -49,7 +49,7 @@ use self::{
 use crate::{
     error::{ClientError, ClientErrorKind},
     metrics::Metrics,
-    types::{BaseUrl, Clock},
+    types::{BaseUrl, Clock, shortened},
 };
 
 /// Calls Kiket with the tokens of the extension.
@@ -134,7 +134,7 @@ impl Client {
                 self.scope.base_url = Some(named);
             }
             _ => tracing::warn!(
-                base_url = named.get(..100).unwrap_or(named),
+                base_url = &*shortened(named, 100),
                 "the delivery names another base URL, which is not allowed: its calls go to the configured one"
             ),
         }

@@ -504,6 +504,31 @@ async fn no_response_to_a_secret_is_shown() {
     }
 }
 
+#[test]
+fn a_long_base_url_of_a_delivery_is_cut_in_the_log() {
+    struct Fields(Arc<Mutex<String>>);
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Fields {
+        fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+            let mut text = self.0.lock().unwrap();
+            event.record(&mut |_: &tracing::field::Field, value: &dyn fmt::Debug| {
+                *text += &format!("{value:?} ");
+            });
+        }
+    }
+    use tracing_subscriber::layer::SubscriberExt as _;
+    let logged = Arc::new(Mutex::new(String::new()));
+    let fields = Arc::new(tracing_subscriber::registry().with(Fields(Arc::clone(&logged))));
+    // Each letter has two bytes: in one of the two, byte 100 is within a letter.
+    for start in ["", "x"] {
+        let named = start.to_owned() + &"ü".repeat(10_000);
+        tracing::subscriber::with_default(Arc::clone(&fields), || {
+            Script::default().client().at_base_url_of_delivery(&named)
+        });
+        let logged = std::mem::take(&mut *logged.lock().unwrap());
+        assert!(logged.contains("another base URL") && logged.len() < 400, "{logged}");
+    }
+}
+
 /// How a server treats a request on a connection that it keeps.
 #[derive(Debug, Clone, Copy)]
 enum Treatment {

@@ -54,7 +54,8 @@ impl Telemetry {
     /// Adds an event to the queue. Never waits.
     pub(crate) fn record(&self, event: impl FnOnce() -> TelemetryEvent) {
         if let Some(queue) = &self.0 {
-            queue.push(event);
+            // Made before the lock: it is redacted, and all workers share the queue.
+            queue.push(event());
         }
     }
 
@@ -164,6 +165,20 @@ mod tests {
         assert!(telemetry.dropped() >= 5);
         drop(release);
         telemetry.flush(Duration::from_secs(30)).await;
+    }
+
+    #[test]
+    fn an_event_that_takes_long_to_make_delays_no_other_worker() {
+        let telemetry = Arc::new(Telemetry::start(Some(Arc::new(|_| ())), None, context()));
+        telemetry.record(|| {
+            let (other, (done, is_done)) = (Arc::clone(&telemetry), std::sync::mpsc::channel());
+            std::thread::spawn(move || {
+                other.record(|| event(None));
+                done.send(())
+            });
+            assert!(is_done.recv_timeout(Duration::from_secs(10)).is_ok());
+            event(None)
+        });
     }
 
     #[tokio::test]

@@ -24,14 +24,14 @@ pub(super) struct Queue {
 pub(super) const CAPACITY: usize = 16_384;
 
 impl Queue {
-    /// Adds an event, which is made only if there is capacity for it. It is made under the lock; a panic leaves the queue whole.
-    pub(super) fn push(&self, event: impl FnOnce() -> TelemetryEvent) {
+    /// Adds an event, unless the queue is full.
+    pub(super) fn push(&self, event: TelemetryEvent) {
         let mut events = self.events.lock();
         if events.len() >= CAPACITY {
             self.count_dropped();
             return;
         }
-        events.push(event());
+        events.push(event);
         if events.len() == 1 {
             self.ready.notify_one();
         }

@@ -35,8 +35,8 @@ use crate::{
 ///
 /// Each Tokio runtime that uses it has a connection of its own, and so each worker of the server. A connection that is lost,
 /// silent, or leads to a replica is closed, and the operation is retried on a new one, at the next address if the URL has
-/// several: `redis://first:6379,second:6379`. No connection is used for more than five minutes. A cluster is recognised by its
-/// redirects, which the feature `cluster` follows.
+/// several: `redis://first:6379,second:6379`. No connection is used for more than five minutes, but for those to a cluster, which
+/// know more servers than the URL names. It is recognised by its redirects, which the feature `cluster` follows.
 ///
 /// `rediss://` is TLS, with the certificates of the operating system.
 ///

@@ -25,7 +25,8 @@ use crate::dedupe::timeout::in_time;
 const CONNECT: Duration = Duration::from_secs(2);
 /// The timeout of a command.
 const COMMAND: Duration = Duration::from_secs(1);
-/// The greatest age of a connection: after a failover, an old one may lead to a server that takes no part any more.
+/// The greatest age of a connection, but for those to a cluster: after a failover, an old one may lead to a server that takes no
+/// part any more.
 const OLDEST: Duration = Duration::from_secs(300);
 
 /// The servers that the URL names, and a connection for each runtime that uses them.
