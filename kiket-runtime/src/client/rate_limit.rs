@@ -58,14 +58,14 @@ pub(crate) struct TooLate {
     pub(crate) wait: Option<Duration>,
 }
 
-/// A call in the order of calls. If it is not made, the later ones come sooner.
-struct Turn<'l> {
+/// The place of a call in the order of calls. If that is not made, later ones come sooner.
+struct Slot<'l> {
     limiter: &'l RateLimiter,
     /// The number of the limit that it was given by, and its time.
     given: Option<(u64, Instant)>,
 }
 
-impl Turn<'_> {
+impl Slot<'_> {
     /// When the call may be made.
     fn at(&mut self, now: Instant) -> Instant {
         let mut state = self.limiter.state.lock();
@@ -74,12 +74,12 @@ impl Turn<'_> {
         state.paused_until.map_or(at, |until| until.max(at))
     }
 
-    fn is_used(mut self) {
+    fn used(mut self) {
         self.given = None;
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
         let Some((number, _)) = self.given else { return };
         let mut state = self.limiter.state.lock();
@@ -107,9 +107,9 @@ impl RateLimiter {
     /// A permit, if there is one without a wait.
     pub(crate) fn try_acquire(&self) -> Option<SemaphorePermit<'_>> {
         let permit = self.concurrent.try_acquire().ok()?;
-        let (mut turn, now) = (Turn { limiter: self, given: None }, Instant::now());
-        (turn.at(now) <= now).then(|| {
-            turn.is_used();
+        let (mut slot, now) = (Slot { limiter: self, given: None }, Instant::now());
+        (slot.at(now) <= now).then(|| {
+            slot.used();
             permit
         })
     }
@@ -118,11 +118,11 @@ impl RateLimiter {
     ///
     /// It holds nothing that others wait for: its worker may block.
     pub(crate) async fn acquire(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, TooLate> {
-        let mut turn = Turn { limiter: self, given: None };
+        let mut slot = Slot { limiter: self, given: None };
         loop {
             let changed = self.changed.notified();
             let now = Instant::now();
-            let at = turn.at(now);
+            let at = slot.at(now);
             if at <= now {
                 break;
             }
@@ -136,7 +136,7 @@ impl RateLimiter {
         }
         match timeout_at(deadline, self.concurrent.acquire()).await {
             Ok(Ok(permit)) => {
-                turn.is_used();
+                slot.used();
                 Ok(permit)
             }
             _ => Err(TooLate { wait: None }),
