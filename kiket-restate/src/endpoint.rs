@@ -1,13 +1,18 @@
 //! The endpoint that Restate calls: a service for each `later` handler, and a virtual object for its lanes.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io::{self, Cursor},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper::server::conn::http2;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::{GracefulShutdown, Watcher},
 };
 use kiket_runtime::{Extension, extension::Shutdown, inbox::HandlerName};
 use restate_sdk::{
@@ -18,6 +23,7 @@ use restate_sdk::{
 };
 use serde_json::json;
 use tokio::{
+    io::{AsyncReadExt as _, join},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::{sleep, timeout},
@@ -34,7 +40,11 @@ const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
 /// The most connections: a node of Restate has a few.
 const CONNECTIONS: usize = 256;
-/// How long a connection may be silent.
+/// How long a connection may take to begin: hyper has no deadline for that.
+const BEGINNING: Duration = Duration::from_secs(5);
+/// The length of what each HTTP/2 connection begins with.
+const PREFACE: usize = 24;
+/// How long a connection may be silent after that.
 const SILENCE: Duration = Duration::from_secs(40);
 /// How long it is until the next try where the endpoint cannot listen.
 const LISTENING_AGAIN: Duration = Duration::from_secs(5);
@@ -186,7 +196,7 @@ async fn accept(listener: &TcpListener, endpoint: &Endpoint, connections: &Grace
                 continue;
             }
         };
-        let connection = connections.watch(connection(stream, endpoint));
+        let connection = connection(stream, endpoint.clone(), connections.watcher());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection of Restate ended");
@@ -196,19 +206,57 @@ async fn accept(listener: &TcpListener, endpoint: &Endpoint, connections: &Grace
     }
 }
 
-fn connection(
-    stream: TcpStream,
-    endpoint: &Endpoint,
-) -> http2::Connection<TokioIo<TcpStream>, HyperEndpoint, TokioExecutor> {
+async fn connection(stream: TcpStream, endpoint: Endpoint, watcher: Watcher) -> io::Result<()> {
     let _ = stream.set_nodelay(true);
+    let (mut reader, writer) = stream.into_split();
+    let mut preface = [0; PREFACE];
+    timeout(BEGINNING, reader.read_exact(&mut preface)).await??;
+    let stream = TokioIo::new(join(Cursor::new(preface).chain(reader), writer));
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.timer(TokioTimer::new()).keep_alive_interval(SILENCE).keep_alive_timeout(SILENCE / 2);
-    builder.serve_connection(TokioIo::new(stream), HyperEndpoint::new(endpoint.clone()))
+    let connection = builder.serve_connection(stream, HyperEndpoint::new(endpoint));
+    watcher.watch(connection).await.map_err(io::Error::other)
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
     use super::*;
+
+    /// Asks for the health of the endpoint, as Restate does.
+    async fn health(address: SocketAddr) -> u16 {
+        let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let connected = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await;
+        let (mut sender, connection) = connected.unwrap();
+        tokio::spawn(connection);
+        let request = hyper::Request::get(format!("http://{address}/health"));
+        let request = request.body(http_body_util::Empty::<Bytes>::new()).unwrap();
+        sender.send_request(request).await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn connections_that_do_not_begin_make_room_for_others() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (endpoint, connections) = (Endpoint::builder().build(), GracefulShutdown::new());
+        let mut silent = Vec::new();
+        let asked = async {
+            for number in 0..CONNECTIONS {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                // Some begin, and go no further.
+                let begun = if number % 2 == 0 { &b"PRI * HTTP"[..] } else { b"" };
+                stream.write_all(begun).await.unwrap();
+                silent.push(stream);
+            }
+            timeout(Duration::from_secs(60), health(address)).await
+        };
+        let status = tokio::select! {
+            () = accept(&listener, &endpoint, &connections) => panic!("it ends"),
+            status = asked => status,
+        };
+        assert_eq!(status, Ok(200));
+    }
 
     #[test]
     fn services_are_as_restate_wants_them() {
