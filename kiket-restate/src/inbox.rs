@@ -264,7 +264,7 @@ mod tests {
         let said = response("202 Accepted", r#"{"invocationId":"inv_1","status":"Accepted"}"#);
         let (request, result) = accepted(&work(Some("a/b")), &said).await;
         assert_eq!(result.unwrap(), Acceptance::Accepted(RowId(0)));
-        let path = "/at/kiket.com.example.crm.issue.created.v1.lanes/%3Da%2Fb/run/send?delay=1500ms";
+        let path = "/at/kiket.com.example.crm--issue.created--v1.lanes/%3Da%2Fb/run/send?delay=1500ms";
         assert!(request.starts_with(&format!("POST {path} HTTP/1.1\r\n")), "{request}");
         for header in ["idempotency-key: com.example.crm/id:1\r\n", "authorization: Bearer key_123\r\n"] {
             assert!(request.contains(header), "{request}");
@@ -273,7 +273,7 @@ mod tests {
         let said = response("200 OK", r#"{"invocationId":"inv_1","status":"PreviouslyAccepted"}"#);
         let (request, result) = accepted(&now, &said).await;
         assert!(
-            request.starts_with("POST /at/kiket.com.example.crm.issue.created.v1/run/send HTTP"),
+            request.starts_with("POST /at/kiket.com.example.crm--issue.created--v1/run/send HTTP"),
             "{request}"
         );
         assert_eq!(result.unwrap(), Acceptance::Known(RowState::Waiting));

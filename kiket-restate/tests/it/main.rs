@@ -210,8 +210,8 @@ fn work_of_its_own_waits_in_restate() {
     assert!(from.elapsed() >= Duration::from_secs(1), "{:?}", from.elapsed());
     assert_eq!(world.count("done planned"), 1);
     // The next slot of the schedule.
-    let scheduled = "SELECT status FROM sys_invocation WHERE target_service_name = \
-                     'kiket.com.example.worker.schedule_every_morning.v1'";
+    let scheduled = "SELECT status FROM sys_invocation WHERE target_service_name LIKE \
+                     'kiket.com.example.worker--schedule_every_morning--v1-%'";
     world.server.until("a slot waits", || !world.server.query(scheduled).is_empty());
     assert_eq!(world.server.query(scheduled)[0]["status"], "scheduled");
 }
@@ -246,7 +246,7 @@ fn an_endpoint_is_closed_to_what_is_not_signed() {
             let (mut sender, connection) = connected.await.unwrap();
             tokio::spawn(connection);
             let mut statuses = Vec::new();
-            for path in ["discover", "health", "invoke/kiket.com.example.worker.work.counted.v1/run"] {
+            for path in ["discover", "health", "invoke/kiket.com.example.worker--work.counted--v1/run"] {
                 let uri = format!("http://127.0.0.1:{port}/{path}");
                 let request = hyper::Request::post(uri).body(http_body_util::Empty::<bytes::Bytes>::new());
                 statuses.push(sender.send_request(request.unwrap()).await.unwrap().status().as_u16());

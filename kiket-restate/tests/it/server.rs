@@ -157,7 +157,7 @@ impl Server {
     pub(crate) fn completed(&self, event: &str, count: usize) -> Vec<String> {
         let query = format!(
             "SELECT status, completion_result, completion_failure FROM sys_invocation \
-             WHERE target_service_name LIKE 'kiket.com.example.worker.{event}.v1%'"
+             WHERE target_service_name LIKE 'kiket.com.example.worker--{event}--v1%'"
         );
         let mut rows = Vec::new();
         self.until("all are completed", || {
@@ -169,7 +169,7 @@ impl Server {
 
     /// Drives the invocation of an event again, as the UI does.
     pub(crate) fn restart(&self, event: &str) {
-        let service = format!("kiket.com.example.worker.{event}.v1");
+        let service = format!("kiket.com.example.worker--{event}--v1");
         let rows =
             self.query(&format!("SELECT id FROM sys_invocation WHERE target_service_name = '{service}'"));
         let path = format!("/invocations/{}/restart-as-new", rows[0]["id"].as_str().unwrap());
