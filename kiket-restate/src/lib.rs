@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod attempts;
+mod connect;
 mod endpoint;
 mod envelope;
 mod inbox;
@@ -8,15 +9,15 @@ mod names;
 mod register;
 mod threads;
 
-use std::{env, net::SocketAddr, sync::Arc, time::Duration};
+use std::{env, ffi::OsString, net::SocketAddr, sync::Arc, time::Duration};
 
 use kiket_runtime::{Extension, ExtensionBuilder, Secret, extension::Shutdown};
-use reqwest::Client;
 use restate_sdk::endpoint::Endpoint;
 use tokio::sync::Semaphore;
 
 use self::{
     attempts::Attempts,
+    connect::{client, url},
     inbox::{Ingress, RestateInbox},
     register::Registration,
     threads::Threads,
@@ -27,11 +28,12 @@ use self::{
 #[derive(Debug, Clone)]
 #[must_use = "it does nothing until it is installed"]
 pub struct Restate {
-    ingress: String,
+    /// The URLs may have passwords.
+    ingress: Secret,
     identity_keys: Vec<String>,
     api_key: Option<Secret>,
     listen: SocketAddr,
-    registration: Option<(String, String)>,
+    registration: Option<(Secret, Secret)>,
     concurrency: usize,
     grace_period: Duration,
 }
@@ -58,7 +60,7 @@ impl Restate {
     /// `identity_key`, like `publickeyv1_…`: what is not signed so is refused.
     pub fn new(ingress: impl Into<String>, identity_key: impl Into<String>) -> Self {
         Self {
-            ingress: ingress.into(),
+            ingress: Secret::new(ingress),
             identity_keys: vec![identity_key.into()],
             api_key: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 9080)),
@@ -76,13 +78,16 @@ impl Restate {
     ///
     /// When a variable is missing or is not what it has to be.
     pub fn from_environment() -> Result<Self, RestateError> {
-        Self::from_variables(|name| env::var(name).ok())
+        Self::from_variables(|name| env::var_os(name))
     }
 
-    fn from_variables(get: impl Fn(&str) -> Option<String>) -> Result<Self, RestateError> {
-        let get =
-            |name: &str| get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        let needed = |name, why| get(name).ok_or(RestateError::Missing(name, why));
+    fn from_variables(get: impl Fn(&str) -> Option<OsString>) -> Result<Self, RestateError> {
+        let get = |name: &str| {
+            let invalid = |_| RestateError::Invalid(format!("`{name}` is not UTF-8"));
+            let value = get(name).map(OsString::into_string).transpose().map_err(invalid)?;
+            Ok(value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()))
+        };
+        let needed = |name, why| get(name)?.ok_or(RestateError::Missing(name, why));
         let ingress = needed(
             "KIKET_RESTATE_INGRESS_URL",
             "the URL of Restate's ingress, like `http://127.0.0.1:8080`",
@@ -94,10 +99,10 @@ impl Restate {
         let mut keys = keys.split(',').map(str::trim);
         let restate = Self::new(ingress, keys.next().unwrap_or_default());
         let mut restate = keys.fold(restate, Self::identity_key);
-        if let Some(key) = get("KIKET_RESTATE_API_KEY") {
+        if let Some(key) = get("KIKET_RESTATE_API_KEY")? {
             restate = restate.api_key(key);
         }
-        if let Some(address) = get("KIKET_RESTATE_LISTEN") {
+        if let Some(address) = get("KIKET_RESTATE_LISTEN")? {
             let invalid = |_| {
                 RestateError::Invalid(format!(
                     "`KIKET_RESTATE_LISTEN` is `{address}`, and has to be like `0.0.0.0:9080`"
@@ -105,7 +110,7 @@ impl Restate {
             };
             restate = restate.listen(address.parse().map_err(invalid)?);
         }
-        match (get("KIKET_RESTATE_ADMIN_URL"), get("KIKET_RESTATE_ENDPOINT_URL")) {
+        match (get("KIKET_RESTATE_ADMIN_URL")?, get("KIKET_RESTATE_ENDPOINT_URL")?) {
             (Some(admin), Some(endpoint)) => restate = restate.register(admin, endpoint),
             (None, None) => {}
             _ => {
@@ -138,7 +143,7 @@ impl Restate {
     /// Registers the endpoint at the start: `admin` is the URL of Restate's admin API, and `endpoint` the one at which Restate reaches
     /// [the address that is listened on](Self::listen). Without it, `restate deployments register` does that.
     pub fn register(mut self, admin: impl Into<String>, endpoint: impl Into<String>) -> Self {
-        self.registration = Some((admin.into(), endpoint.into()));
+        self.registration = Some((Secret::new(admin), Secret::new(endpoint)));
         self
     }
 
@@ -169,12 +174,15 @@ impl Restate {
                 endpoint.identity_key(key).map_err(|error| RestateError::IdentityKey(error.to_string()))?;
         }
         let threads = Arc::new(Threads::new(self.concurrency).map_err(process)?);
-        // Unless the program has one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().connect_timeout(Duration::from_secs(3)).build().map_err(process)?;
-        let ingress = Ingress { client: client.clone(), url: url(&self.ingress)?, api_key: self.api_key };
+        let url_of_ingress = url("the URL of the ingress (`KIKET_RESTATE_INGRESS_URL`)", &self.ingress)?;
+        let ingress =
+            Ingress { client: client(&url_of_ingress)?, url: url_of_ingress, api_key: self.api_key };
         let registration = match self.registration {
-            Some((admin, endpoint)) => Some(Registration { admin: url(&admin)?, endpoint: url(&endpoint)? }),
+            Some((admin, endpoint)) => {
+                let admin = url("the URL of the admin API (`KIKET_RESTATE_ADMIN_URL`)", &admin)?;
+                let endpoint = url("the URL of the endpoint (`KIKET_RESTATE_ENDPOINT_URL`)", &endpoint)?;
+                Some(Registration { client: client(&admin)?, admin, endpoint })
+            }
             None => None,
         };
         let inbox = RestateInbox { ingress, threads: Arc::clone(&threads) };
@@ -190,7 +198,7 @@ impl Restate {
                 let slots = u32::try_from(concurrency).unwrap_or(u32::MAX);
                 tokio::join!(endpoint::serve(endpoint, listen, &attempts, slots, grace), async {
                     if let Some(registration) = registration {
-                        registration.register(&client, &shutdown).await;
+                        registration.register(&shutdown).await;
                     }
                 });
                 Ok(())
@@ -200,17 +208,6 @@ impl Restate {
         // There is nothing to claim; one worker, since the slots of schedules are inserted where there are workers.
         Ok(builder.inbox(|inbox_options| inbox_options.store(inbox).workers(1)).background(work))
     }
-}
-
-/// A URL without a slash at its end.
-fn url(text: &str) -> Result<String, RestateError> {
-    let parsed = reqwest::Url::parse(text).ok();
-    if !parsed.is_some_and(|url| ["http", "https"].contains(&url.scheme()) && url.query().is_none()) {
-        return Err(RestateError::Invalid(format!(
-            "`{text}` is not the URL of a server, like `http://127.0.0.1:8080`"
-        )));
-    }
-    Ok(text.trim_end_matches('/').to_owned())
 }
 
 fn process(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> RestateError {
@@ -228,7 +225,7 @@ mod tests {
             [("KIKET_RESTATE_INGRESS_URL", "http://127.0.0.1:8080/"), ("KIKET_RESTATE_IDENTITY_KEY", KEY)];
         Restate::from_variables(|name| {
             let all = variables.iter().chain(&needed);
-            all.clone().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
+            all.clone().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).into())
         })
     }
 
@@ -246,7 +243,8 @@ mod tests {
         let restate = read(&all).unwrap();
         assert!(!format!("{restate:?}").contains("canary"));
         assert_eq!((restate.identity_keys.len(), restate.listen.port()), (2, 1));
-        assert_eq!(restate.registration, Some(("http://a".to_owned(), "http://b".to_owned())));
+        let (admin, endpoint) = restate.registration.unwrap();
+        assert_eq!((admin.expose(), endpoint.expose()), ("http://a", "http://b"));
         for (name, value) in [
             ("KIKET_RESTATE_INGRESS_URL", " "),
             ("KIKET_RESTATE_IDENTITY_KEY", ""),
@@ -258,6 +256,20 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn a_variable_that_is_not_utf8_is_not_taken_for_absent() {
+        use std::os::unix::ffi::OsStringExt as _;
+
+        let odd = |name: &str| match name {
+            "KIKET_RESTATE_API_KEY" => Some(OsString::from_vec(vec![0xff])),
+            "KIKET_RESTATE_INGRESS_URL" => Some("http://127.0.0.1:8080".into()),
+            _ => Some(KEY.into()),
+        };
+        let refused = Restate::from_variables(odd).unwrap_err().to_string();
+        assert!(refused.contains("`KIKET_RESTATE_API_KEY` is not UTF-8"), "{refused}");
+    }
+
+    #[test]
     fn what_cannot_be_used_is_refused() {
         let install = |restate: Restate| restate.install(Extension::builder()).map(drop);
         assert!(install(Restate::new("http://127.0.0.1:8080", KEY)).is_ok());
@@ -265,8 +277,21 @@ mod tests {
             let refused = install(Restate::new("http://127.0.0.1:8080", key));
             assert!(matches!(refused, Err(RestateError::IdentityKey(_))), "{key}");
         }
-        for url in ["", "127.0.0.1:8080", "ftp://a", "http://a/?b"] {
-            assert!(matches!(install(Restate::new(url, KEY)), Err(RestateError::Invalid(_))), "{url}");
+        let good = "http://127.0.0.1:8080";
+        for bad in ["", "127.0.0.1:8080", "ftp://user:canary@a", "http://user:canary@a/?b"] {
+            for (name, urls) in [
+                ("INGRESS", [bad, good, good]),
+                ("ADMIN", [good, bad, good]),
+                ("ENDPOINT", [good, good, bad]),
+            ] {
+                let restate = Restate::new(urls[0], KEY).register(urls[1], urls[2]);
+                assert!(!format!("{restate:?}").contains("canary"));
+                let Err(RestateError::Invalid(said)) = install(restate) else { panic!("{bad}") };
+                assert!(
+                    said.contains(&format!("`KIKET_RESTATE_{name}_URL`")) && !said.contains("canary"),
+                    "{said}"
+                );
+            }
         }
     }
 }
