@@ -27,7 +27,13 @@ impl Registration {
     /// is replaced.
     pub(crate) async fn register(&self, shutdown: &Shutdown) {
         let (mut wait, endpoint) = (AGAIN.0, shown(&self.endpoint));
-        while let Err(error) = self.once().await {
+        loop {
+            let tried = tokio::select! {
+                biased;
+                () = shutdown.requested() => return,
+                tried = self.once() => tried,
+            };
+            let Err(error) = tried else { break };
             tracing::warn!(error, endpoint, "Restate did not register the endpoint: trying again");
             if !shutdown.sleep(wait).await {
                 return;
@@ -49,5 +55,39 @@ impl Registration {
         // It may quote the endpoint.
         let said = response.text().await.unwrap_or_default().replace(&self.endpoint, &shown(&self.endpoint));
         Err(format!("{status}: {}", said.chars().take(500).collect::<String>()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kiket_runtime::Extension;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::connect::client;
+
+    #[tokio::test]
+    async fn a_shutdown_does_not_wait_for_restate() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let admin = format!("http://{}", listener.local_addr().unwrap());
+        let registration = Registration {
+            client: client(&admin).unwrap(),
+            admin,
+            endpoint: "http://127.0.0.1:9080".to_owned(),
+        };
+        let builder = Extension::builder().without_manifest().without_collected().environment([("", ""); 0]);
+        let extension = builder.webhook_secret("s").on("x", "v1", async || ()).build().unwrap();
+        let shutdown = extension.shutdown();
+        let registering = registration.register(&shutdown);
+        let shutting_down = async {
+            let _silent = listener.accept().await.unwrap();
+            extension.drain();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = registering => {}
+            () = shutting_down => {}
+            () = tokio::time::sleep(REGISTERING / 2) => panic!("it waits"),
+        }
     }
 }
