@@ -299,7 +299,7 @@ mod tests {
             // Of the lower limit, one call may be made at once.
             let (first, late, ()) = tokio::join!(
             biased;limiter.acquire(in_seconds(40)), limiter.acquire(in_seconds(10)), async {
-                limiter.observe(&response, None)
+                limiter.observe(&response, None);
             });
             assert!(first.is_ok());
             assert_eq!(late.err(), Some(TooLate { wait: Some(Duration::from_secs(wait)) }));

@@ -511,7 +511,7 @@ fn a_long_base_url_of_a_delivery_is_cut_in_the_log() {
         fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
             let mut text = self.0.lock().unwrap();
             event.record(&mut |_: &tracing::field::Field, value: &dyn fmt::Debug| {
-                *text += &format!("{value:?} ");
+                let _ = fmt::Write::write_fmt(&mut *text, format_args!("{value:?} "));
             });
         }
     }

@@ -70,7 +70,7 @@ impl Telemetry {
         let Some(queue) = &self.0 else { return };
         match tokio::time::timeout(timeout, queue.flush()).await {
             Err(_) => {
-                tracing::warn!("telemetry is not sent in full: its server is slow, or does not respond")
+                tracing::warn!("telemetry is not sent in full: its server is slow, or does not respond");
             }
             Ok(Ok(dropped)) if dropped > 0 => {
                 tracing::info!(

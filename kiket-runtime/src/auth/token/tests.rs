@@ -517,7 +517,7 @@ fn a_worker_that_blocks_while_keys_come_delays_no_other() {
     let (blocked, other, one) = (worker(), worker(), token(&issuer, "1"));
     blocked.block_on(async { assert!(Box::pin(verifier.verify(&one, NOW)).now_or_never().is_none()) });
     drop(block);
-    let verified = other.block_on(verifier.verify(&one, NOW));
-    assert!(verified.is_ok(), "{:?}", verified.err());
+    let result = other.block_on(verifier.verify(&one, NOW));
+    assert!(result.is_ok(), "{:?}", result.err());
     server.join().unwrap();
 }
