@@ -28,6 +28,9 @@ use crate::{
     telemetry::{Log, flush_output, install_panic_hook, stderr},
 };
 
+#[cfg(feature = "internals")]
+pub mod internals;
+
 /// The names that the derives of models and payloads use.
 pub mod model {
     pub use serde;
