@@ -486,7 +486,44 @@ async fn scheduled_work_runs_at_its_time_once() {
     }
 }
 
-/// A process with a schedule at 07:00 UTC on `inbox`, as the attribute registers it, whose clock stands at `now`.
+#[tokio::test]
+async fn scheduled_work_without_a_usable_id_is_new_each_time() {
+    #[derive(Deserialize, serde::Serialize)]
+    struct Reminder {
+        id: Option<u64>,
+        issue: u64,
+    }
+    let due =
+        |reminder: Payload<Reminder>| async move { assert_eq!((reminder.id, reminder.issue), (None, 7)) };
+    let handler = Handler::new("reminder.due", "v1", due).later(later());
+    let extension = TestExtension::new(builder().handler(handler)).unwrap();
+    let schedule = async |body: Value| {
+        for _ in 0..2 {
+            extension
+                .extension()
+                .inbox()
+                .schedule(extension.clock().now(), "reminder.due", &body)
+                .await
+                .unwrap();
+        }
+        extension.inbox().rows().await.len()
+    };
+    let reminder = serde_json::to_value(Reminder { id: None, issue: 7 }).unwrap();
+    assert_eq!(schedule(reminder).await, 2);
+    assert_eq!(ends(&extension.inbox().run_until_idle().await), ["done", "done"]);
+    let bodies = [
+        json!({ "id": "" }),
+        json!({ "id": " " }),
+        json!({ "id": [] }),
+        json!({ "id": {}, "delivery_id": null }),
+        json!({ "delivery_id": "" }),
+    ];
+    for (earlier, body) in bodies.into_iter().enumerate() {
+        assert_eq!(schedule(body.clone()).await, 2 + 2 * (earlier + 1), "{body}");
+    }
+}
+
+/// A process with a schedule at 07:00 UTC on `inbox`, whose clock stands at `now`.
 fn scheduled(inbox: &MemoryInbox, now: u64, pattern: &'static str, catches_up: bool) -> TestExtension {
     use kiket_runtime::{
         handler::{Registration, spawnable},
