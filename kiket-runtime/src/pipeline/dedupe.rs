@@ -145,7 +145,7 @@ pub(super) async fn claim<'d>(
 /// Gives the delivery a transaction that ends with its stored reply, if its handler takes one.
 #[cfg(feature = "postgres")]
 fn hold(route: &Route, delivery: &Delivery, place: &Place<'_>, token: LeaseToken, retention: Duration) {
-    if let (Place::Configured(_, key), true) = (place, route.handler.requirements.transaction) {
+    if let (Place::Configured(_, key), true) = (place, route.handler.requirements.takes_transaction) {
         Held::insert(delivery, Owner::Reply { key: key.clone(), token, retention });
     }
 }
