@@ -10,10 +10,10 @@ use std::{
 };
 
 use kiket::{
-    Context, Error, Extension, ExtensionBuilder, Json, Payload,
+    Context, Error, Extension, ExtensionBuilder, Handler, Json, Payload,
     auth::{Authentication, TokenRules},
     config::Clock,
-    handler::{RequiredSecret, SecretKey},
+    handler::{Later, RequiredSecret, SecretKey},
     telemetry::RecordStatus,
     testing::{DeliveryBuilder, FakePlatform, SECRET, TestExtension, TestResponse, TokenIssuer, delivery},
 };
@@ -423,6 +423,21 @@ async fn keys_that_cannot_be_had_are_our_trouble_and_not_the_senders() {
         let response = either.deliver(created("d-1").runtime_token(issuer.sign(&claims("j-1")))).await;
         assert_eq!(response.status(), 200);
     }
+}
+
+#[tokio::test]
+async fn deferred_work_is_not_stored_without_its_token() {
+    let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let handler = Handler::new("issue.created", "v1", async || {}).later(Later::new());
+    let builder = builder(Authentication::Either).id("com.example.later").handler(handler);
+    let extension = start(builder.client(|client| client.base_url(format!("http://{dead}"))));
+    let response =
+        extension.deliver(created("d-1").runtime_token(TokenIssuer::new().sign(&claims("j")))).await;
+    assert_eq!((response.status(), &response.json()["code"]), (503, &json!("keys_unavailable")));
+    assert!(response.headers().get("retry-after").is_some());
+    assert!(extension.inbox().rows().await.is_empty());
+    // Without a token there is nothing to wait for.
+    assert_eq!(extension.deliver(created("d-1")).await.status(), 202);
 }
 
 #[tokio::test]
