@@ -85,17 +85,19 @@ impl Routes {
         Some(self)
     }
 
-    /// Waits until the workers of a drained extension have ended.
-    #[allow(clippy::unused_async)] // without the inbox there are none
-    pub(crate) async fn workers_ended(&self) {
+    /// Waits until a drained extension has nothing that runs.
+    pub(crate) async fn drained(&self) {
+        self.pipeline.concurrency.drained().await;
         #[cfg(feature = "inbox")]
         if let Some(workers) = &self.workers {
             workers.ended().await;
+            // What deferred deliveries detached.
+            self.pipeline.concurrency.drained().await;
         }
     }
 
     /// Ends the workers at the end of the grace period.
-    #[allow(clippy::unused_async)] // likewise
+    #[allow(clippy::unused_async)] // without the inbox there are none
     pub(super) async fn cut_off_workers(&self) {
         #[cfg(feature = "inbox")]
         if let Some(workers) = &self.workers {

@@ -169,20 +169,15 @@ impl Server {
         pipeline.concurrency.drain();
         tracing::info!(signal, "draining");
         let (grace, began) = (options.grace_period, Instant::now());
-        let mut is_drained = false;
-        let drained = async {
-            pipeline.concurrency.drained().await;
-            is_drained = true;
-            routes.workers_ended().await;
-        };
         let cut_off = tokio::select! {
             biased;
-            () = drained => None,
+            () = routes.drained() => None,
             () = tokio::time::sleep(grace) => Some(format!("the grace period of {grace:?} is over")),
             signal = signals.next_apart() => Some(format!("a second signal, {signal}, ended the grace period")),
         };
         routes.cut_off_workers().await;
-        let cut_off = cut_off.filter(|_| !is_drained);
+        // Rows that were given back are not cut off.
+        let cut_off = cut_off.filter(|_| !pipeline.concurrency.is_drained());
         let cut_off = cut_off.map(|why| format!("{why}: {}", pipeline.concurrency.unfinished()));
         if let Some(cut_off) = &cut_off {
             tracing::error!(in_flight = pipeline.concurrency.in_flight(), "{cut_off}");
