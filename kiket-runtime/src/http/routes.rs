@@ -110,13 +110,16 @@ impl Routes {
         let Options { prefix, body_limit, body_timeout, .. } = &self.options;
         let bounds = Bounds { bytes: *body_limit, wait: *body_timeout };
         let at = |path: &str| format!("{prefix}{path}");
-        let endpoints =
-            self.options.endpoints.iter().map(|(path, event)| (at(path), event.clone())).collect();
+        let endpoints = self.options.endpoints.iter().map(|(path, event)| (at(path), event.clone()));
+        let endpoints: Vec<_> = endpoints.collect();
         let deliveries = Rc::new(Deliveries { routes: self.clone(), bounds });
         let forms = Form::ALL.map(|form| (form, at(form.beginning())));
         if self.options.deliveries {
             for (form, beginning) in forms.clone() {
                 config.service(Exact { form, beginning, deliveries: Rc::clone(&deliveries) });
+            }
+            for (path, event) in endpoints.clone() {
+                config.service(Endpoint { path, event, deliveries: Rc::clone(&deliveries) });
             }
         }
         config
@@ -170,8 +173,15 @@ struct Exact {
     deliveries: Rc<Deliveries>,
 }
 
-/// The route of the same paths with slashes that mean nothing (wire contract, route-slashes), and of the endpoints of hooks
-/// (wire contract, hook-endpoints).
+/// The route of the endpoint of a hook (wire contract, hook-endpoints).
+struct Endpoint {
+    /// With the prefix.
+    path: String,
+    event: Option<EventName>,
+    deliveries: Rc<Deliveries>,
+}
+
+/// The route of the same paths with slashes that mean nothing (wire contract, route-slashes).
 struct Aliases {
     /// The forms, and how their paths begin.
     forms: [(Form, String); Form::ALL.len()],
@@ -188,7 +198,10 @@ struct Deliveries {
 
 /// A route that finds deliveries by more than actix-web matches.
 trait Route: 'static {
-    fn matches(&self, path: &str) -> bool;
+    fn matches(&self, path: &str) -> bool {
+        let _ = path;
+        true
+    }
 
     async fn respond(&self, request: &HttpRequest, payload: Payload) -> HttpResponse;
 }
@@ -241,20 +254,41 @@ impl Exact {
     }
 }
 
-impl HttpServiceFactory for Aliases {
+impl HttpServiceFactory for Endpoint {
     fn register(self, config: &mut AppService) {
-        register(self, ResourceDef::prefix(""), config);
+        let path = ResourceDef::new(&*self.path);
+        register(self, path, config);
     }
 }
 
-impl Route for Aliases {
-    fn matches(&self, path: &str) -> bool {
-        let tidied = tidied(path);
-        let path = tidied.as_deref().unwrap_or(path);
-        self.endpoints.iter().any(|(endpoint, _)| path.ends_with(&**endpoint))
-            || tidied.is_some() && self.read(path).is_some()
+impl Route for Endpoint {
+    async fn respond(&self, request: &HttpRequest, payload: Payload) -> HttpResponse {
+        self.deliveries.respond(request, Some(endpoint(self.event.as_ref())), payload).await
     }
+}
 
+fn endpoint(event: Option<&EventName>) -> Target<'_> {
+    Target { event: event.map(EventName::as_str), ..Target::default() }
+}
+
+/// The segment of the pattern of [`careless`], which is all of the path.
+const ALL: &str = "all";
+
+impl HttpServiceFactory for Aliases {
+    fn register(self, config: &mut AppService) {
+        let forms = self.forms.iter().map(|(form, beginning)| careless(&form.pattern(beginning)));
+        let endpoints = self.endpoints.iter().map(|(path, _)| careless(path));
+        let paths: Vec<_> = forms.chain(endpoints).collect();
+        register(self, ResourceDef::new(paths), config);
+    }
+}
+
+/// The pattern of `path` with more slashes, where `*` is any segment.
+fn careless(path: &str) -> String {
+    format!("{{{ALL}:{}/*}}", path.replace('.', r"\.").replace('/', "/+").replace('*', "[^/]+"))
+}
+
+impl Route for Aliases {
     async fn respond(&self, request: &HttpRequest, payload: Payload) -> HttpResponse {
         let path = tidy(request.uri().path());
         self.deliveries.respond(request, self.target(request, &path), payload).await
@@ -262,21 +296,17 @@ impl Route for Aliases {
 }
 
 impl Aliases {
-    fn read<'p>(&self, path: &'p str) -> Option<(Form, &str, Target<'p>)> {
-        self.forms
-            .iter()
-            .find_map(|(form, beginning)| Some((*form, &**beginning, form.read(path, beginning)?)))
-    }
-
-    /// As [`Exact::target`], with the beginning among what actix-web has not matched.
+    /// The target of `path`. What is before the routes of the extension, like a scope of the app's, does not count.
     fn target<'p>(&'p self, request: &HttpRequest, path: &'p str) -> Option<Target<'p>> {
-        let rest = tidy(request.match_info().unprocessed());
-        if let Some((_, event)) = self.endpoints.iter().find(|(endpoint, _)| *endpoint == rest) {
-            return Some(Target { event: event.as_ref().map(EventName::as_str), ..Target::default() });
+        let matched = tidy(request.match_info().get(ALL)?);
+        if let Some((_, event)) = self.endpoints.iter().find(|(endpoint, _)| *endpoint == matched) {
+            return Some(endpoint(event.as_ref()));
         }
-        let (form, beginning, target) = self.read(path)?;
-        let segments = slashes(beginning) + form.segments();
-        (rest.starts_with(beginning) && slashes(&rest) == segments).then_some(target)
+        let (form, beginning) = self.forms.iter().find(|(form, beginning)| {
+            let segments = slashes(beginning) + form.segments();
+            matched.starts_with(&**beginning) && slashes(&matched) == segments
+        })?;
+        form.read(path, beginning)
     }
 }
 
