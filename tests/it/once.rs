@@ -468,18 +468,20 @@ async fn large_replies_push_no_delivery_out() {
 async fn a_decision_is_replayed_whole_when_room_is_short() {
     let large = "x".repeat(4 << 10);
     let (denied, by_hand) = (large.clone(), json!({ "status": "deny", "message": large.clone() }));
+    let by_hand = move || {
+        let by_hand = by_hand.clone();
+        async move { Reply::json(by_hand) }
+    };
     let builder = builder()
         .dedupe(|dedupe| dedupe.store(MemoryStore::with_limits(1000, 32 << 10)))
         .on("setup.step", "v1", move || {
             let denied = denied.clone();
             async move { Decision::deny(denied) }
         })
-        .on("workflow.before_transition", "v1", move || {
-            let by_hand = by_hand.clone();
-            async move { Reply::json(by_hand) }
-        });
+        .on("workflow.before_transition", "v1", by_hand.clone())
+        .on("before_transition", "v1", by_hand);
     let (extension, _) = counting(builder, move |_| Ok(Reply::json(large.clone())));
-    let guards = ["setup.step", "workflow.before_transition"];
+    let guards = ["setup.step", "workflow.before_transition", "before_transition"];
     for event in guards {
         extension.deliver(delivery(event, "v1", &json!({ "id": event }))).await;
     }
