@@ -15,6 +15,7 @@ use kiket::{
         BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, MemoryStore, StoreError, StoreFuture,
         StoredReply,
     },
+    error::Advice,
     middleware::Next,
     testing::{TestExtension, TestResponse, delivery},
 };
@@ -370,6 +371,27 @@ async fn what_panics_after_the_handler_changes_no_response() {
     let (extension, _) = counting(builder().dedupe(|dedupe| dedupe.store(store)), reply);
     let first = deliver(&extension, &json!({ "id": 1 })).await;
     assert_eq!((first.status(), first.json()), (200, json!({ "run": 1 })));
+}
+
+#[tokio::test]
+async fn what_panics_beside_the_handler_ends_its_attempt() {
+    #[derive(Debug)]
+    struct Unreadable;
+    impl std::fmt::Display for Unreadable {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("it fails")
+        }
+    }
+    impl std::error::Error for Unreadable {}
+    let fails = |_| Err(HandlerError::from(Unreadable));
+    let classified = builder().classify(|_: &Unreadable| -> Option<Advice> { panic!("a classifier panics") });
+    let (extension, runs) = counting(classified, fails);
+    for run in 1..3 {
+        let failed = deliver(&extension, &json!({ "id": "d-1" })).await;
+        assert_eq!((failed.status(), &failed.json()["code"]), (500, &json!("handler_panicked")));
+        assert_eq!(failed.json()["delivery_id"], "d-1");
+        assert_eq!(runs.load(Ordering::SeqCst), run, "its lease is given back");
+    }
 }
 
 /// A log that cannot be written, and says so by a panic.

@@ -13,6 +13,7 @@ use kiket::{
     Context, Error, Extension, ExtensionBuilder, Handler, Json, Payload,
     auth::{Authentication, TokenRules},
     config::Clock,
+    dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreFuture, StoredReply},
     handler::{Later, RequiredSecret, SecretKey},
     telemetry::RecordStatus,
     testing::{DeliveryBuilder, FakePlatform, SECRET, TestExtension, TestResponse, TokenIssuer, delivery},
@@ -438,6 +439,34 @@ async fn deferred_work_is_not_stored_without_its_token() {
     assert!(extension.inbox().rows().await.is_empty());
     // Without a token there is nothing to wait for.
     assert_eq!(extension.deliver(created("d-1")).await.status(), 202);
+}
+
+#[tokio::test]
+async fn a_store_that_panics_is_down_for_tokens() {
+    struct Panics;
+    impl DedupeStore for Panics {
+        fn begin<'s>(&'s self, _: &'s DedupeKey, _: Duration) -> StoreFuture<'s, BeginOutcome> {
+            Box::pin(async { panic!("the store panics") })
+        }
+        fn commit<'s>(
+            &'s self,
+            _: &'s DedupeKey,
+            _: &'s LeaseToken,
+            _: &'s StoredReply,
+            _: Duration,
+        ) -> StoreFuture<'s, LeaseState> {
+            Box::pin(async { panic!("the store panics") })
+        }
+        fn release<'s>(&'s self, _: &'s DedupeKey, _: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
+            Box::pin(async { panic!("the store panics") })
+        }
+    }
+    let issuer = TokenIssuer::new();
+    let rules = TokenRules::new().keys(issuer.jwks().to_string());
+    let builder = builder(Authentication::Token).token_rules(rules).dedupe(|dedupe| dedupe.store(Panics));
+    let extension = start(builder.id("com.example.tokens").on("issue.created", "v1", async || {}));
+    let response = extension.deliver(created("d-1").runtime_token(issuer.sign(&claims("j-1")))).await;
+    assert_eq!((response.status(), &response.json()["code"]), (503, &json!("store_down")));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Authenticates requests by signature, runtime token, or both, as the extension is configured.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -20,7 +20,7 @@ use crate::{
         traces::{self, traced},
     },
     store::{BeginOutcome, DedupeStore, KeySpace, LeaseState, StoreError, StoredReply},
-    types::{Authentication, Clock, Secret, VERSION_HEADER, hex, sha256_of_parts, unless},
+    types::{Authentication, Clock, Secret, VERSION_HEADER, caught_to_end, hex, sha256_of_parts, unless},
 };
 
 /// Authenticates requests.
@@ -107,7 +107,10 @@ impl Authenticator {
         let Some(tokens) = &self.tokens else {
             return Err(Refused::Unsigned(SignatureError::NoSecret)); // no mode is without both
         };
-        let token = tokens.take(request, now).await;
+        let token = pin!(tokens.take(request, now));
+        // The store may be the user's.
+        let panicked = |_| Err(Refused::StoreDown(StoreError::new("it panicked")));
+        let token = caught_to_end(token).await.unwrap_or_else(panicked);
         match (signature, token, self.mode) {
             (Some(Ok(verified)), Ok(token), _) => {
                 Ok(Authentic { token: Some(token), ..Authentic::signed(verified) })
