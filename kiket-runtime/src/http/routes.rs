@@ -14,13 +14,14 @@ use serde_json::json;
 use super::{
     body::{Bounds, take},
     path::{Form, tidied},
-    respond::{closing, json, leave_unread, method_not_allowed, not_found, reject, respond},
+    respond::{closing, json, leave_unread, method_not_allowed, reject, respond},
 };
 #[cfg(feature = "inbox")]
 use crate::worker::Workers;
 use crate::{
     auth::signature::SIGNATURE_HEADER,
     delivery::{Request, Target},
+    error::Rejection,
     http::options::Options,
     pipeline::Pipeline,
     types::{EventName, Headers},
@@ -139,27 +140,33 @@ impl Routes {
         self.pipeline.watch.join();
     }
 
-    /// Logs a signed request that matches no route: its event is lost, because Kiket does not retry a 404.
-    pub(super) fn note_unrouted(&self, request: &HttpRequest) {
+    /// The response to a request that matches no route. Kiket does not retry a 404, so that the event of a signed one is lost; a
+    /// process that only works has Kiket send it again.
+    pub(super) fn unrouted(&self, request: &HttpRequest, payload: Payload) -> HttpResponse {
         /// How much of the path is logged.
         const CHARS: usize = 256;
 
-        if request.method() != Method::POST || !request.headers().contains_key(SIGNATURE_HEADER) {
-            return;
-        }
+        let is_post = request.method() == Method::POST;
+        let works_only = is_post && !self.options.deliveries;
         let Pipeline { metrics, recorder, .. } = &*self.pipeline;
-        if let Some(count) = metrics.unrouted.count(recorder.clock.unix_seconds()) {
+        let (refusals, why, rejection) = if works_only {
+            (&metrics.works_only, WORKS_ONLY, Rejection::WORKS_ONLY)
+        } else {
+            (&metrics.unrouted, UNROUTED, Rejection::NOT_FOUND)
+        };
+        let is_noted = works_only || is_post && request.headers().contains_key(SIGNATURE_HEADER);
+        if let Some(count) = is_noted.then(|| refusals.count(recorder.clock.unix_seconds())).flatten() {
             let path: String = request.uri().path().chars().take(CHARS).collect();
-            tracing::warn!(
-                path,
-                count,
-                "delivery refused: no route has its path, and Kiket does not send it again: the callback URL ends with \
-                 `/webhooks/{{event}}`, `/v/{{version}}/webhooks/{{event}}`, `/webhook` or the `endpoint` of a hook"
-            );
+            tracing::warn!(path, count, "delivery refused: {why}");
         }
+        leave_unread(reject(&rejection), payload)
     }
 }
 
+const WORKS_ONLY: &str = "this process only works (`kiket work`), and Kiket sends it again: let the service or load balancer \
+                          select the processes that take deliveries alone";
+const UNROUTED: &str = "no route has its path, and Kiket does not send it again: the callback URL ends with \
+                        `/webhooks/{event}`, `/v/{version}/webhooks/{event}`, `/webhook` or the `endpoint` of a hook";
 const ALIVE: &str = r#"{"status":"ok"}"#;
 const READY: &str = r#"{"status":"ready"}"#;
 const DRAINING: &str = r#"{"status":"draining"}"#;
@@ -326,8 +333,7 @@ impl Deliveries {
         mut payload: Payload,
     ) -> HttpResponse {
         let Some(target) = target else {
-            self.routes.note_unrouted(request);
-            return not_found(payload).await;
+            return self.routes.unrouted(request, payload);
         };
         if request.method() != Method::POST {
             return leave_unread(method_not_allowed("POST"), payload);

@@ -1,6 +1,6 @@
 //! The server of one extension: listens, serves, and shuts down gracefully.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::ready, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_http::error::{DispatchError, ParseError};
 use actix_web::{
@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use super::{
     listener::{CLOSING_SECONDS, Listener, Listening},
     metrics,
-    respond::not_found,
     routes::Routes,
     signals::Signals,
 };
@@ -218,8 +217,7 @@ fn configure(routes: &Routes, config: &mut ServiceConfig) {
     routes.configure(config);
     let routes = routes.clone();
     config.default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
-        routes.note_unrouted(&request);
-        not_found(payload)
+        ready(routes.unrouted(&request, payload))
     }));
 }
 

@@ -86,7 +86,12 @@ impl Pipeline {
             "Requests that were refused before it was known whether they are from Kiket",
         );
         metrics.refused.write(page);
-        page.counts("code", [("no_route", metrics.unrouted.get()), ("unreadable", metrics.unreadable.get())]);
+        let unrouted = [
+            ("no_route", metrics.unrouted.get()),
+            ("works_only", metrics.works_only.get()),
+            ("unreadable", metrics.unreadable.get()),
+        ];
+        page.counts("code", unrouted);
         page.counter("kiket_signature_failures_total", "Refused signatures by cause");
         page.counts("cause", metrics.signature_refusals());
         page.counter("kiket_token_failures_total", "Refused runtime tokens by cause");
