@@ -442,6 +442,36 @@ async fn deferred_work_is_not_stored_without_its_token() {
 }
 
 #[tokio::test]
+async fn a_token_may_come_again_with_what_an_attempt_changes() {
+    use Authentication::{Both, Either, Token};
+
+    let issuer = TokenIssuer::new();
+    let token = issuer.sign(&claims("j-1"));
+    let attempt = |id: &str, secret: &str| {
+        let body =
+            json!({ "id": id, "secrets": { "KEY": secret }, "secret_status": { "missing": [secret] } });
+        delivery("issue.created", "v1", &body).runtime_token(token.clone())
+    };
+    // Where nothing signs the body, what changed may be forged: it does not run, and Kiket sends it again.
+    for (mode, signed, status) in
+        [(Both, true, 200), (Either, true, 200), (Either, false, 503), (Token, false, 503)]
+    {
+        let extension = knowing(&issuer, mode);
+        let deliver = async |delivery: DeliveryBuilder| {
+            let delivery = if signed { delivery } else { delivery.secret("another secret") };
+            let response = extension.deliver(delivery).await;
+            (response.status(), response.headers().get("x-kiket-replayed").is_some())
+        };
+        assert_eq!(deliver(attempt("d-1", "first")).await, (200, false), "{mode}");
+        assert_eq!(deliver(attempt("d-1", "second")).await, (status, status == 200), "{mode} {signed}");
+        assert_eq!(deliver(attempt("d-1", "first")).await, (200, true), "{mode} {signed}");
+        // Either takes the signature of another delivery, and not the token.
+        let other = if mode == Either && signed { 200 } else { 401 };
+        assert_eq!(deliver(attempt("d-2", "first")).await.0, other, "{mode} {signed}");
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_panics_is_down_for_tokens() {
     struct Panics;
     impl DedupeStore for Panics {
