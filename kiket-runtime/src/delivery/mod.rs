@@ -277,11 +277,16 @@ impl Delivery {
         &self,
         required: &[S],
     ) -> Result<Option<MissingScopes>, Rejection> {
-        let Authentic { token, undecided, .. } = &self.0.authentic;
-        if let Some(wait) = undecided.filter(|_| !required.is_empty()) {
-            return Err(Rejection::keys_unavailable(wait));
+        if !required.is_empty() {
+            self.decided()?;
         }
-        Ok(MissingScopes::of(required, token.as_ref().map(|token| token.auth.scopes())))
+        let token = self.0.authentic.token.as_ref();
+        Ok(MissingScopes::of(required, token.map(|token| token.auth.scopes())))
+    }
+
+    /// Fails with 503 while the runtime token of the delivery cannot be checked.
+    pub(crate) fn decided(&self) -> Result<(), Rejection> {
+        self.0.authentic.undecided.map_or(Ok(()), |wait| Err(Rejection::keys_unavailable(wait)))
     }
 
     /// The secret `key`: from the delivery, else the setting, else from the environment.
