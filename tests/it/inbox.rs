@@ -486,8 +486,51 @@ async fn scheduled_work_runs_at_its_time_once() {
     }
 }
 
-/// A process with a schedule at 07:00 UTC on `inbox`, as the attribute registers it, whose clock stands at `now`.
+#[tokio::test]
+async fn scheduled_work_without_a_usable_id_is_new_each_time() {
+    #[derive(Deserialize, serde::Serialize)]
+    struct Reminder {
+        id: Option<u64>,
+        issue: u64,
+    }
+    let due =
+        |reminder: Payload<Reminder>| async move { assert_eq!((reminder.id, reminder.issue), (None, 7)) };
+    let handler = Handler::new("reminder.due", "v1", due).later(later());
+    let extension = TestExtension::new(builder().handler(handler)).unwrap();
+    let schedule = async |body: Value| {
+        for _ in 0..2 {
+            extension
+                .extension()
+                .inbox()
+                .schedule(extension.clock().now(), "reminder.due", &body)
+                .await
+                .unwrap();
+        }
+        extension.inbox().rows().await.len()
+    };
+    let reminder = serde_json::to_value(Reminder { id: None, issue: 7 }).unwrap();
+    assert_eq!(schedule(reminder).await, 2);
+    assert_eq!(ends(&extension.inbox().run_until_idle().await), ["done", "done"]);
+    let bodies = [
+        json!({ "id": "" }),
+        json!({ "id": " " }),
+        json!({ "id": [] }),
+        json!({ "id": {}, "delivery_id": null }),
+        json!({ "delivery_id": "" }),
+    ];
+    for (earlier, body) in bodies.into_iter().enumerate() {
+        assert_eq!(schedule(body.clone()).await, 2 + 2 * (earlier + 1), "{body}");
+    }
+}
+
+/// A process with a schedule at 07:00 UTC on `inbox`, whose clock stands at `now`.
 fn scheduled(inbox: &MemoryInbox, now: u64, pattern: &'static str, catches_up: bool) -> TestExtension {
+    let builder = builder().handler(remind(pattern, catches_up)).clock(Clock::fixed(now));
+    TestExtension::new(builder.inbox(|options| options.store(inbox.clone()))).unwrap()
+}
+
+/// A schedule as the attribute registers it.
+fn remind(pattern: &'static str, catches_up: bool) -> Handler {
     use kiket_runtime::{
         handler::{Registration, spawnable},
         private::{Later as Options, ScheduleTimes, schedule},
@@ -509,9 +552,7 @@ fn scheduled(inbox: &MemoryInbox, now: u64, pattern: &'static str, catches_up: b
         },
     );
     let times = ScheduleTimes::new(schedule::pattern(pattern), "UTC", catches_up);
-    let registration = registration.later(Options::new()).schedule(times);
-    let builder = builder().handler((&registration).into()).clock(Clock::fixed(now));
-    TestExtension::new(builder.inbox(|options| options.store(inbox.clone()))).unwrap()
+    (&registration.later(Options::new()).schedule(times)).into()
 }
 
 const DAY: u64 = 24 * 60 * 60;
@@ -586,12 +627,16 @@ async fn a_slot_that_a_schedule_has_no_more_is_left_to_others() {
     assert_eq!(days(&old).await, Vec::<u64>::new());
 }
 
-/// The series and the families of the inbox.
-async fn scraped(running: &Running) -> (BTreeMap<String, f64>, BTreeMap<String, String>) {
+async fn metrics(running: &Running) -> String {
     let mut connection = Connection::to(running.metrics().unwrap()).await;
     connection.send(b"GET /metrics HTTP/1.1\r\nhost: test\r\n\r\n").await;
-    let response = connection.response().await;
-    let lines = response.text().lines().filter(|line| line.contains("kiket_inbox_"));
+    connection.response().await.text().to_owned()
+}
+
+/// The series and the families of the inbox.
+async fn scraped(running: &Running) -> (BTreeMap<String, f64>, BTreeMap<String, String>) {
+    let page = metrics(running).await;
+    let lines = page.lines().filter(|line| line.contains("kiket_inbox_"));
     let (help, series): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with('#'));
     let series = series.iter().map(|line| line.rsplit_once(' ').unwrap());
     let help = help.iter().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '));
@@ -679,6 +724,21 @@ async fn the_inbox_is_measured() {
     let (series, _) = scraped(&running).await;
     assert_eq!((series["kiket_inbox_up"], series.contains_key("kiket_inbox_rows")), (0.0, false));
     inbox.set_down(false);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_runs_of_a_schedule_are_measured() {
+    let builder = crate::running::builder()
+        .id("com.example.later")
+        .handler(remind(SEVEN, false))
+        .http(|http| http.metrics("127.0.0.1:0"))
+        .inbox(|options| options.store(MemoryInbox::default()).workers(0));
+    let running = Running::start(builder);
+    let page = metrics(&running).await;
+    let seconds = "kiket_delivery_duration_seconds_count{event=\"schedule:remind\",version=\"v1\"} 0";
+    assert!(page.contains(seconds), "{page}");
+    assert!(!page.contains("kiket_deliveries_total{event=\"schedule:"), "it is no delivery of Kiket");
     running.stop().await;
 }
 

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    running::{Running, request, sign, until, within},
+    running::{Connection, Running, request, sign, until, within},
     watched_inbox::WatchedInbox,
 };
 
@@ -481,4 +481,62 @@ async fn workers_end_with_their_extension() {
     extension.extension().start_background();
     drop(extension);
     within(until(|| Arc::strong_count(&state) == 1)).await;
+}
+
+/// A handler that detaches a task of `time` once the drain has begun.
+fn detaching(
+    ended: &Arc<AtomicBool>,
+    began: &Arc<Semaphore>,
+    gate: &Arc<Semaphore>,
+    time: Duration,
+) -> Handler {
+    let (ended, began, gate) = (Arc::clone(ended), Arc::clone(began), Arc::clone(gate));
+    let handler = move |context: Context| {
+        let (ended, began, gate) = (Arc::clone(&ended), Arc::clone(&began), Arc::clone(&gate));
+        async move {
+            began.add_permits(1);
+            gate.acquire().await.unwrap().forget();
+            let detached = context.detached();
+            tokio::spawn(async move {
+                sleep(time).await;
+                ended.store(true, Ordering::SeqCst);
+                drop(detached);
+            });
+        }
+    };
+    Handler::new("issue.created", "v1", handler).timeout(seconds(600)).later(later())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_what_deferred_work_detaches() {
+    let (ended, began, gate) = (Arc::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let handler = detaching(&ended, &began, &gate, seconds(60));
+    let extension = on(&MemoryInbox::default(), &ticking(), builder(handler));
+    start_workers(extension.extension());
+    deliver(&extension, 1).await;
+    began.acquire().await.unwrap().forget();
+    extension.extension().drain();
+    tokio::join!(extension.extension().drained(), async { gate.add_permits(1) });
+    assert!(ended.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn what_deferred_work_detached_is_cut_off_with_an_error() {
+    let (ended, began, gate) = (Arc::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let builder = builder(detaching(&ended, &began, &gate, seconds(3600)));
+    let builder = builder.id(NAME).inbox(|inbox| inbox.store(MemoryInbox::default()).without_secrets());
+    let extension = builder.grace_period(seconds(1)).build().unwrap();
+    let server = extension.bind().unwrap();
+    let (address, handle) = (server.addresses()[0], server.handle());
+    let server = tokio::spawn(server.run());
+    let body = request(&sign(delivery("issue.created", "v1", &json!({ "id": 1 }))));
+    let mut connection = Connection::to(address).await;
+    connection.send(&body).await;
+    assert_eq!(connection.response().await.status, 202);
+    within(began.acquire()).await.unwrap().forget();
+    handle.stop();
+    until(|| extension.is_draining()).await;
+    gate.add_permits(1);
+    let error = within(server).await.unwrap().expect_err("a task was cut off").to_string();
+    assert!(error.contains("1 tasks") && !error.contains("deliveries were cut off"), "{error}");
 }

@@ -15,6 +15,7 @@ use kiket::{
         BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, MemoryStore, StoreError, StoreFuture,
         StoredReply,
     },
+    error::Advice,
     middleware::Next,
     testing::{TestExtension, TestResponse, delivery},
 };
@@ -372,6 +373,27 @@ async fn what_panics_after_the_handler_changes_no_response() {
     assert_eq!((first.status(), first.json()), (200, json!({ "run": 1 })));
 }
 
+#[tokio::test]
+async fn what_panics_beside_the_handler_ends_its_attempt() {
+    #[derive(Debug)]
+    struct Unreadable;
+    impl std::fmt::Display for Unreadable {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("it fails")
+        }
+    }
+    impl std::error::Error for Unreadable {}
+    let fails = |_| Err(HandlerError::from(Unreadable));
+    let classified = builder().classify(|_: &Unreadable| -> Option<Advice> { panic!("a classifier panics") });
+    let (extension, runs) = counting(classified, fails);
+    for run in 1..3 {
+        let failed = deliver(&extension, &json!({ "id": "d-1" })).await;
+        assert_eq!((failed.status(), &failed.json()["code"]), (500, &json!("handler_panicked")));
+        assert_eq!(failed.json()["delivery_id"], "d-1");
+        assert_eq!(runs.load(Ordering::SeqCst), run, "its lease is given back");
+    }
+}
+
 /// A log that cannot be written, and says so by a panic.
 struct PanickingLog {
     at: &'static str,
@@ -468,18 +490,20 @@ async fn large_replies_push_no_delivery_out() {
 async fn a_decision_is_replayed_whole_when_room_is_short() {
     let large = "x".repeat(4 << 10);
     let (denied, by_hand) = (large.clone(), json!({ "status": "deny", "message": large.clone() }));
+    let by_hand = move || {
+        let by_hand = by_hand.clone();
+        async move { Reply::json(by_hand) }
+    };
     let builder = builder()
         .dedupe(|dedupe| dedupe.store(MemoryStore::with_limits(1000, 32 << 10)))
         .on("setup.step", "v1", move || {
             let denied = denied.clone();
             async move { Decision::deny(denied) }
         })
-        .on("workflow.before_transition", "v1", move || {
-            let by_hand = by_hand.clone();
-            async move { Reply::json(by_hand) }
-        });
+        .on("workflow.before_transition", "v1", by_hand.clone())
+        .on("before_transition", "v1", by_hand);
     let (extension, _) = counting(builder, move |_| Ok(Reply::json(large.clone())));
-    let guards = ["setup.step", "workflow.before_transition"];
+    let guards = ["setup.step", "workflow.before_transition", "before_transition"];
     for event in guards {
         extension.deliver(delivery(event, "v1", &json!({ "id": event }))).await;
     }

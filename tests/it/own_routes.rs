@@ -304,7 +304,46 @@ fn a_route_with_the_endpoint_of_a_hook_stops_the_start() {
     };
     let error = built("/hooks/created").expect_err("it does not start").to_string();
     assert!(error.contains("`/hooks/created`") && error.contains("own route"), "{error}");
-    assert!(built("/hooks/other").is_ok());
+    for path in ["/hooks/created/", "/webhook/", "/webhooks/issue.created/", "/v/v1/webhooks/issue.created/"]
+    {
+        assert!(built(path).is_err(), "a slash at the end counts for nothing: {path}");
+    }
+    for path in ["/hooks/other", "/hooks/other/", "/health/", "/x/hooks/created/"] {
+        assert!(built(path).is_ok(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn own_routes_may_end_like_those_of_deliveries() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = folder.path().join("extension.yaml");
+    let text = "extension: { id: a.b, hooks: [{ event: issue.created, endpoint: /created.v1 }] }";
+    std::fs::write(&manifest, text).unwrap();
+    let own =
+        ["/slack/created.v1", "/slack/created.v1/", "/x/webhooks/a/", "/x/webhook/", "/x/v/v1/webhooks/a/"];
+    for prefix in ["", "/kiket"] {
+        let builder = with_routes(move |config| {
+            for path in own {
+                config.route(path, web::to(async || "own"));
+            }
+        });
+        let extension =
+            TestExtension::new(builder.manifest(&manifest).http(|http| http.prefix(prefix))).unwrap();
+        for path in own {
+            assert_eq!(extension.call("POST", path).await.text(), "own", "{path}");
+        }
+        for path in ["/created.v1", "/created.v1/", "//created.v1", "/webhooks//issue.created/"] {
+            let path = format!("{prefix}{path}?version=v1");
+            let created = delivery("issue.created", "v1", &json!({ "id": 1 })).path(&path);
+            assert_eq!(extension.deliver(created).await.status(), 200, "{path}");
+        }
+        for path in ["/created-v1", "/created.v1/x", "/a/created.v1"] {
+            let created =
+                delivery("issue.created", "v1", &json!({ "id": 1 })).path(format!("{prefix}{path}"));
+            assert_eq!(extension.deliver(created).await.status(), 404, "{path}");
+        }
+        assert_eq!(extension.call("GET", &format!("{prefix}/created.v1")).await.status(), 405);
+    }
 }
 
 #[tokio::test]

@@ -10,10 +10,11 @@ use std::{
 };
 
 use kiket::{
-    Context, Error, Extension, ExtensionBuilder, Json, Payload,
+    Context, Error, Extension, ExtensionBuilder, Handler, Json, Payload,
     auth::{Authentication, TokenRules},
     config::Clock,
-    handler::{RequiredSecret, SecretKey},
+    dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreFuture, StoredReply},
+    handler::{Later, RequiredSecret, SecretKey},
     telemetry::RecordStatus,
     testing::{DeliveryBuilder, FakePlatform, SECRET, TestExtension, TestResponse, TokenIssuer, delivery},
 };
@@ -423,6 +424,79 @@ async fn keys_that_cannot_be_had_are_our_trouble_and_not_the_senders() {
         let response = either.deliver(created("d-1").runtime_token(issuer.sign(&claims("j-1")))).await;
         assert_eq!(response.status(), 200);
     }
+}
+
+#[tokio::test]
+async fn deferred_work_is_not_stored_without_its_token() {
+    let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let handler = Handler::new("issue.created", "v1", async || {}).later(Later::new());
+    let builder = builder(Authentication::Either).id("com.example.later").handler(handler);
+    let extension = start(builder.client(|client| client.base_url(format!("http://{dead}"))));
+    let response =
+        extension.deliver(created("d-1").runtime_token(TokenIssuer::new().sign(&claims("j")))).await;
+    assert_eq!((response.status(), &response.json()["code"]), (503, &json!("keys_unavailable")));
+    assert!(response.headers().get("retry-after").is_some());
+    assert!(extension.inbox().rows().await.is_empty());
+    // Without a token there is nothing to wait for.
+    assert_eq!(extension.deliver(created("d-1")).await.status(), 202);
+}
+
+#[tokio::test]
+async fn a_token_may_come_again_with_what_an_attempt_changes() {
+    use Authentication::{Both, Either, Token};
+
+    let issuer = TokenIssuer::new();
+    let token = issuer.sign(&claims("j-1"));
+    let attempt = |id: &str, secret: &str| {
+        let body =
+            json!({ "id": id, "secrets": { "KEY": secret }, "secret_status": { "missing": [secret] } });
+        delivery("issue.created", "v1", &body).runtime_token(token.clone())
+    };
+    // Where nothing signs the body, what changed may be forged: it does not run, and Kiket sends it again.
+    for (mode, signed, status) in
+        [(Both, true, 200), (Either, true, 200), (Either, false, 503), (Token, false, 503)]
+    {
+        let extension = knowing(&issuer, mode);
+        let deliver = async |delivery: DeliveryBuilder| {
+            let delivery = if signed { delivery } else { delivery.secret("another secret") };
+            let response = extension.deliver(delivery).await;
+            (response.status(), response.headers().get("x-kiket-replayed").is_some())
+        };
+        assert_eq!(deliver(attempt("d-1", "first")).await, (200, false), "{mode}");
+        assert_eq!(deliver(attempt("d-1", "second")).await, (status, status == 200), "{mode} {signed}");
+        assert_eq!(deliver(attempt("d-1", "first")).await, (200, true), "{mode} {signed}");
+        // Either takes the signature of another delivery, and not the token.
+        let other = if mode == Either && signed { 200 } else { 401 };
+        assert_eq!(deliver(attempt("d-2", "first")).await.0, other, "{mode} {signed}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_panics_is_down_for_tokens() {
+    struct Panics;
+    impl DedupeStore for Panics {
+        fn begin<'s>(&'s self, _: &'s DedupeKey, _: Duration) -> StoreFuture<'s, BeginOutcome> {
+            Box::pin(async { panic!("the store panics") })
+        }
+        fn commit<'s>(
+            &'s self,
+            _: &'s DedupeKey,
+            _: &'s LeaseToken,
+            _: &'s StoredReply,
+            _: Duration,
+        ) -> StoreFuture<'s, LeaseState> {
+            Box::pin(async { panic!("the store panics") })
+        }
+        fn release<'s>(&'s self, _: &'s DedupeKey, _: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
+            Box::pin(async { panic!("the store panics") })
+        }
+    }
+    let issuer = TokenIssuer::new();
+    let rules = TokenRules::new().keys(issuer.jwks().to_string());
+    let builder = builder(Authentication::Token).token_rules(rules).dedupe(|dedupe| dedupe.store(Panics));
+    let extension = start(builder.id("com.example.tokens").on("issue.created", "v1", async || {}));
+    let response = extension.deliver(created("d-1").runtime_token(issuer.sign(&claims("j-1")))).await;
+    assert_eq!((response.status(), &response.json()["code"]), (503, &json!("store_down")));
 }
 
 #[tokio::test]

@@ -75,13 +75,13 @@ impl Envelope {
         self.event(body).or_else(|| TYPES.into_iter().find_map(|field| self.text(field, body)))
     }
 
-    /// The id of the delivery: `id`, else `delivery_id`; a text or a number.
+    /// The id of the delivery: `id`, else `delivery_id`; a text that is not blank, or a number.
     pub(crate) fn delivery_id<'b>(&self, body: &'b str) -> Option<Cow<'b, str>> {
         [Field::Id, Field::DeliveryId].into_iter().find_map(|field| match self.raw(field, body)? {
             number if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
                 Some(Cow::Borrowed(number))
             }
-            _ => self.text(field, body).filter(|id| !id.is_empty()),
+            _ => self.text(field, body).filter(|id| !id.trim().is_empty()),
         })
     }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::Digest as _;
 
-use super::{Delivery, HandlerKey, JsonText, LaterHandler, Placement, Services};
+use super::{Delivery, Envelope, HandlerKey, JsonText, LaterHandler, Placement, Services};
 use crate::{
     auth::Authentic,
     error::Error,
@@ -55,8 +55,9 @@ impl InboxHandle {
     /// Where several versions of it have a handler, name one: `reminder.due@v2`.
     ///
     /// The work is stored durably when this returns, and waits in the inbox like a delivery: with the attempts, the backoff and
-    /// the lane of its handler. Its key is the `id` of the body. Without one it gets an id that is the same in each attempt at the
-    /// delivery that schedules it, so that a retry of that delivery does not schedule it twice.
+    /// the lane of its handler. Its key is the `id` of the body, or its `delivery_id`: a text or a number. Without one it gets an id
+    /// that is the same in each attempt at the delivery that schedules it, so that a retry of that delivery does not schedule it
+    /// twice.
     ///
     /// # Errors
     ///
@@ -88,8 +89,10 @@ impl InboxHandle {
         let not_an_object = || Error::permanent("the body of scheduled work is a JSON object");
         let text = body.to_string();
         let members = body.as_object_mut().ok_or_else(not_an_object)?;
-        if !members.contains_key("id") && !members.contains_key("delivery_id") {
-            members.insert("id".to_owned(), self.id(handler, &text).into());
+        if !Envelope::read(&text).is_ok_and(|envelope| envelope.delivery_id(&text).is_some()) {
+            // An `id` that is none, like `null`, is the handler's to read.
+            let field = if members.contains_key("id") { "delivery_id" } else { "id" };
+            members.insert(field.to_owned(), self.id(handler, &text).into());
         }
         let text = JsonText::new(body.to_string().into()).map_err(|_| not_an_object())?;
         let services = Arc::clone(&self.services);

@@ -70,6 +70,10 @@ impl Rejection {
     pub(crate) const OVERLOADED: Self =
         Self::unavailable("overloaded", "too many deliveries are in flight", AFTER_LOAD);
 
+    /// A process of `kiket work`: Kiket does not retry a 404, and another process takes the delivery.
+    pub(crate) const WORKS_ONLY: Self =
+        Self::unavailable("works_only", "this process takes no deliveries", AFTER_DRAIN);
+
     pub(crate) fn body_too_large(limit: usize) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "")
             .with_text(format!("the body is larger than {limit} bytes"))

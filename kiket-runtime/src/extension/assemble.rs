@@ -101,7 +101,7 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
             #[cfg(feature = "inbox")]
             inbox: inbox.as_ref().map(|inbox| &*inbox.service.store),
         };
-        found.problems.extend(provide(&registry.routes(), &stores, &mut options.states));
+        found.problems.extend(provide(&registry.with_schedules(), &stores, &mut options.states));
     }
     let Findings { problems, warnings } = found;
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {

@@ -6,7 +6,7 @@ use crate::{
     error::{Problem, ProblemId},
     http::routed,
     manifest::Manifest,
-    types::EventName,
+    types::{EventName, is_same_event},
 };
 
 /// The paths with their events; `None` where hooks of several events share a path, so that the body has to name the event
@@ -20,7 +20,7 @@ pub(super) fn endpoints(manifest: &Manifest) -> Result<Vec<(String, Option<Event
     for endpoint in manifest.endpoints() {
         let (path, event) = (&*endpoint.path, &endpoint.event);
         match routed(path) {
-            Some(route) if route.event == Some(event.as_str()) => {} // the route of this event anyway
+            Some(route) if route.event.is_some_and(|other| is_same_event(other, event.as_str())) => {} // its route anyway
             Some(_) => problems.push(
                 Problem::new(
                     ProblemId::EndpointTaken,
@@ -50,7 +50,8 @@ mod tests {
     fn hooks_of_several_events_may_share_a_path() {
         let manifest = manifest(
             "hooks: [{ event: a, endpoint: /x }, { event: a, version: v2, endpoint: /x/ }, { event: b, endpoint: /y }, \
-             { event: c, endpoint: /y }, { event: b, endpoint: /y }, { event: d.e, endpoint: /webhooks/d.e }]",
+             { event: c, endpoint: /y }, { event: b, endpoint: /y }, { event: d.e, endpoint: /webhooks/d.e }, \
+             { event: before_transition, endpoint: /webhooks/before_transition }]",
         );
         let found = endpoints(&manifest).unwrap();
         let found: Vec<_> =

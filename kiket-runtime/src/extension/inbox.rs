@@ -20,7 +20,7 @@ use crate::{
             seal::{SealKey, Sealer},
         },
     },
-    types::{Clock, Secret, is_same_event},
+    types::{Clock, Secret, is_guard, is_same_event},
 };
 
 /// Options of the inbox, in which the deliveries of `later` handlers wait: see
@@ -178,9 +178,10 @@ pub(super) fn deciding(manifest: Option<&Manifest>, routes: &[&Route]) -> Vec<Pr
                     && declared.version().is_none_or(|declared| declared == version)
             })
         });
-        let is_guard = event.strip_prefix("workflow.").unwrap_or(event).starts_with("before_");
         let why = match required {
-            _ if is_guard => "a guard: Kiket takes a response without a decision for *allow*".to_owned(),
+            _ if is_guard(event) => {
+                "a guard: Kiket takes a response without a decision for *allow*".to_owned()
+            }
             Some(hook) => format!("`required: true` in the manifest, line {}", hook.place().line),
             None => return None,
         };

@@ -284,8 +284,7 @@ impl Extension {
     /// Waits until a drained extension has no running delivery, deferred ones too, request of an own route, background task or
     /// [detached](crate::Context::detached) context.
     pub async fn drained(&self) {
-        self.pipeline().concurrency.drained().await;
-        self.0.routes.workers_ended().await;
+        self.0.routes.drained().await;
     }
 
     /// Waits until the records of all deliveries so far reached the feedback hook and Kiket, `timeout` at most. Those above 300 a

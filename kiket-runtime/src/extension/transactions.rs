@@ -19,30 +19,28 @@ pub(super) struct Stores<'s> {
     pub(super) inbox: Option<&'s dyn Inbox>,
 }
 
-/// Adds the transactions to the states of the extension, if a handler takes one.
+/// Adds the transactions to the states of the extension, if a handler or a schedule takes one.
 pub(super) fn provide(routes: &[&Route], stores: &Stores<'_>, states: &mut TypeMap) -> Vec<Problem> {
     let (later, once): (Vec<&Route>, Vec<&Route>) = routes
         .iter()
         .copied()
-        .filter(|route| route.handler.requirements.transaction)
+        .filter(|route| route.handler.requirements.takes_transaction)
         .partition(|route| is_later(route));
     let mut problems = Vec::new();
-    let reply = once.first().and_then(|route| {
-        let store = stores.deduplicator.map(|deduplicator| &deduplicator.store);
-        let found = match store {
-            Some(Store::Configured(store)) => store.transactions(),
-            Some(Store::Memory(_)) | None => None,
-        };
-        of_postgres(found, route, "KIKET_DEDUPE_URL", "its reply is stored", &mut problems)
-    });
-    problems.extend(once.iter().filter(|route| !route.handler.dedupe).map(|route| without_claim(route)));
+    let reply = || match stores.deduplicator.map(|deduplicator| &deduplicator.store) {
+        Some(Store::Configured(store)) => store.transactions(),
+        Some(Store::Memory(_)) | None => None,
+    };
+    let reply = of_postgres(reply, &once, "KIKET_DEDUPE_URL", "its reply is stored", &mut problems);
+    let unclaimed = once.iter().filter(|route| needs(route) && !route.handler.dedupe);
+    problems.extend(unclaimed.map(|route| without_claim(route)));
     if let Some(reply) = &reply {
         states.insert(Arc::new(ReplyTransactions(Arc::clone(reply))));
     }
     #[cfg(feature = "inbox")]
     if let Some(route) = later.first() {
-        let found = stores.inbox.and_then(Inbox::transactions);
-        let row = of_postgres(found, route, "KIKET_INBOX_URL", "its delivery is done", &mut problems);
+        let row = || stores.inbox.and_then(Inbox::transactions);
+        let row = of_postgres(row, &later, "KIKET_INBOX_URL", "its delivery is done", &mut problems);
         if let Some(row) = row {
             problems.extend(
                 reply.filter(|reply| reply.database() != row.database()).map(|_| two_databases(route)),
@@ -65,16 +63,20 @@ fn is_later(route: &Route) -> bool {
     }
 }
 
-/// The transactions of a store in PostgreSQL.
+fn needs(route: &Route) -> bool {
+    route.handler.requirements.needs_transaction
+}
+
+/// The transactions of a store in PostgreSQL, if one of `routes` takes one. A route that needs one is a problem elsewhere.
 fn of_postgres(
-    found: Option<Arc<dyn Any + Send + Sync>>,
-    route: &Route,
+    found: impl FnOnce() -> Option<Arc<dyn Any + Send + Sync>>,
+    routes: &[&Route],
     variable: &str,
     end: &str,
     problems: &mut Vec<Problem>,
 ) -> Option<Arc<Transactions>> {
-    let transactions = found.and_then(|found| found.downcast().ok());
-    if transactions.is_none() {
+    let transactions = routes.first().and_then(|_| found()?.downcast().ok());
+    if let (None, Some(route)) = (&transactions, routes.iter().find(|route| needs(route))) {
         let what = format!(
             "`{}` takes a `Tx`, and {end} in a store that is not in PostgreSQL",
             route.handler.function

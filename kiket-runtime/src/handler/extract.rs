@@ -40,8 +40,7 @@ use crate::{
 /// [`from_delivery`](Self::from_delivery) runs after the delivery was claimed and after middleware, within the deadline of
 /// the handler, in the order of the arguments. An extractor that needs nothing but the delivery, like a payload, can run
 /// [earlier](Self::early), so that a delivery that cannot be handled has no effect at all.
-#[doc(alias = "extractor")]
-#[doc(alias = "FromRequest")]
+#[doc(alias("extractor", "FromRequest"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a webhook handler",
     label = "not an argument of a handler",
@@ -134,9 +133,12 @@ pub(super) use {deref, early};
 pub struct Requirements {
     pub(crate) states: Vec<(TypeId, &'static str)>,
     pub(crate) secrets: Vec<&'static str>,
-    /// Whether there has to be a transaction.
+    /// Whether it takes a transaction, where there is one.
     #[cfg(feature = "postgres")]
-    pub(crate) transaction: bool,
+    pub(crate) takes_transaction: bool,
+    /// Whether there has to be one.
+    #[cfg(feature = "postgres")]
+    pub(crate) needs_transaction: bool,
 }
 
 impl Requirements {
@@ -148,7 +150,18 @@ impl Requirements {
     /// Requires a transaction of the database that has the deduplication store or the inbox.
     #[cfg(feature = "postgres")]
     pub(crate) fn transaction(&mut self) {
-        self.transaction = true;
+        (self.takes_transaction, self.needs_transaction) = (true, true);
+    }
+
+    /// Adds what `of` requires, where the handler does without it.
+    #[cfg_attr(not(feature = "postgres"), allow(clippy::unused_self))] // nothing else is prepared
+    fn optional(&mut self, of: fn(&mut Self)) {
+        let mut optional = Self::default();
+        of(&mut optional);
+        #[cfg(feature = "postgres")]
+        {
+            self.takes_transaction |= optional.takes_transaction;
+        }
     }
 
     /// Requires the secret `key`, from the environment or in every delivery.
@@ -157,9 +170,13 @@ impl Requirements {
     }
 }
 
-/// `None` where `T` has no value. What `T` requires is not checked at the start.
+/// `None` where `T` has no value. What `T` requires is not checked at the start: a `Tx` is there if its store is in PostgreSQL.
 impl<'d, T: FromDelivery<'d>> FromDelivery<'d> for Option<T> {
     type Rejection = Infallible;
+
+    fn requirements(requirements: &mut Requirements) {
+        requirements.optional(T::requirements);
+    }
 
     fn early(delivery: &'d Delivery) -> Option<Result<Self, Infallible>> {
         T::early(delivery).map(|extracted| Ok(extracted.ok()))
@@ -177,6 +194,10 @@ where
     E: From<T::Rejection>,
 {
     type Rejection = Infallible;
+
+    fn requirements(requirements: &mut Requirements) {
+        requirements.optional(T::requirements);
+    }
 
     fn early(delivery: &'d Delivery) -> Option<Result<Self, Infallible>> {
         T::early(delivery).map(|extracted| Ok(extracted.map_err(E::from)))

@@ -96,6 +96,15 @@ impl Registry {
         &self.schedules
     }
 
+    /// All routes, and those of schedules.
+    pub(crate) fn with_schedules(&self) -> Vec<&Route> {
+        let routes = self.routes();
+        #[cfg(feature = "inbox")]
+        let routes =
+            routes.into_iter().chain(self.schedules.iter().map(|schedule| &*schedule.route)).collect();
+        routes
+    }
+
     /// All routes, by event and then by version.
     pub(crate) fn routes(&self) -> Vec<&Route> {
         let mut routes: Vec<_> = self.by_event.values().flatten().map(Arc::as_ref).collect();

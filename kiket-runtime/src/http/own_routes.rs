@@ -71,8 +71,7 @@ impl OwnRoutes {
         endpoints: impl IntoIterator<Item = &'k String>,
         handlers: impl IntoIterator<Item = &'k HandlerKey>,
     ) -> Vec<Problem> {
-        let mut known: Vec<_> =
-            ["/health", "/health/live", "/health/ready", "/webhook"].map(str::to_owned).into();
+        let mut known = vec!["/webhook".to_owned()];
         known.extend(endpoints.into_iter().cloned());
         for HandlerKey { event, version } in handlers {
             known.extend([format!("/webhooks/{event}"), format!("/v/{version}/webhooks/{event}")]);
@@ -117,7 +116,10 @@ fn colliding(configure: &Configure, prefix: &str, known: &[String]) -> Option<Ve
     let response = app.call(TestRequest::with_uri(ASKED).to_request()).now_or_never()?.ok()?;
     let patterns = response.request().resource_map();
     let mut found = BTreeMap::new();
-    for path in known.iter().cloned().chain(named_paths(patterns)) {
+    let probes = ["/health", "/health/live", "/health/ready"].map(str::to_owned);
+    let deliveries = known.iter().cloned().chain(named_paths(patterns));
+    // A slash at the end of a delivery's path counts for nothing.
+    for path in deliveries.flat_map(|path| [format!("{path}/"), path]).chain(probes) {
         let full = format!("{prefix}{path}");
         // What has other paths, too, like `/{page}`, is behind the routes of the extension, and not in their place.
         let (_, rest) =

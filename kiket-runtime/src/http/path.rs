@@ -33,6 +33,16 @@ impl Form {
         self as usize
     }
 
+    /// The paths that begin with `beginning`, where `*` is any segment.
+    pub(super) fn pattern(self, beginning: &str) -> String {
+        let rest = match self {
+            Self::VersionAndEvent => "/*/webhooks/*",
+            Self::Event => "/*",
+            Self::Bare => "",
+        };
+        format!("{beginning}{rest}")
+    }
+
     /// The target that `path` names, not decoded, if it ends with `beginning` and the rest of this form.
     pub(super) fn read<'p>(self, path: &'p str, beginning: &str) -> Option<Target<'p>> {
         let (rest, version, event) = match self {

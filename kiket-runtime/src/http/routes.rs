@@ -14,13 +14,14 @@ use serde_json::json;
 use super::{
     body::{Bounds, take},
     path::{Form, tidied},
-    respond::{closing, json, leave_unread, method_not_allowed, not_found, reject, respond},
+    respond::{closing, json, leave_unread, method_not_allowed, reject, respond},
 };
 #[cfg(feature = "inbox")]
 use crate::worker::Workers;
 use crate::{
     auth::signature::SIGNATURE_HEADER,
     delivery::{Request, Target},
+    error::Rejection,
     http::options::Options,
     pipeline::Pipeline,
     types::{EventName, Headers},
@@ -85,17 +86,19 @@ impl Routes {
         Some(self)
     }
 
-    /// Waits until the workers of a drained extension have ended.
-    #[allow(clippy::unused_async)] // without the inbox there are none
-    pub(crate) async fn workers_ended(&self) {
+    /// Waits until a drained extension has nothing that runs.
+    pub(crate) async fn drained(&self) {
+        self.pipeline.concurrency.drained().await;
         #[cfg(feature = "inbox")]
         if let Some(workers) = &self.workers {
             workers.ended().await;
+            // What deferred deliveries detached.
+            self.pipeline.concurrency.drained().await;
         }
     }
 
     /// Ends the workers at the end of the grace period.
-    #[allow(clippy::unused_async)] // likewise
+    #[allow(clippy::unused_async)] // without the inbox there are none
     pub(super) async fn cut_off_workers(&self) {
         #[cfg(feature = "inbox")]
         if let Some(workers) = &self.workers {
@@ -108,13 +111,16 @@ impl Routes {
         let Options { prefix, body_limit, body_timeout, .. } = &self.options;
         let bounds = Bounds { bytes: *body_limit, wait: *body_timeout };
         let at = |path: &str| format!("{prefix}{path}");
-        let endpoints =
-            self.options.endpoints.iter().map(|(path, event)| (at(path), event.clone())).collect();
+        let endpoints = self.options.endpoints.iter().map(|(path, event)| (at(path), event.clone()));
+        let endpoints: Vec<_> = endpoints.collect();
         let deliveries = Rc::new(Deliveries { routes: self.clone(), bounds });
         let forms = Form::ALL.map(|form| (form, at(form.beginning())));
         if self.options.deliveries {
             for (form, beginning) in forms.clone() {
                 config.service(Exact { form, beginning, deliveries: Rc::clone(&deliveries) });
+            }
+            for (path, event) in endpoints.clone() {
+                config.service(Endpoint { path, event, deliveries: Rc::clone(&deliveries) });
             }
         }
         config
@@ -134,27 +140,33 @@ impl Routes {
         self.pipeline.watch.join();
     }
 
-    /// Logs a signed request that matches no route: its event is lost, because Kiket does not retry a 404.
-    pub(super) fn note_unrouted(&self, request: &HttpRequest) {
+    /// The response to a request that matches no route. Kiket does not retry a 404, so that the event of a signed one is lost; a
+    /// process that only works has Kiket send it again.
+    pub(super) fn unrouted(&self, request: &HttpRequest, payload: Payload) -> HttpResponse {
         /// How much of the path is logged.
         const CHARS: usize = 256;
 
-        if request.method() != Method::POST || !request.headers().contains_key(SIGNATURE_HEADER) {
-            return;
-        }
+        let is_post = request.method() == Method::POST;
+        let works_only = is_post && !self.options.deliveries;
         let Pipeline { metrics, recorder, .. } = &*self.pipeline;
-        if let Some(count) = metrics.unrouted.count(recorder.clock.unix_seconds()) {
+        let (refusals, why, rejection) = if works_only {
+            (&metrics.works_only, WORKS_ONLY, Rejection::WORKS_ONLY)
+        } else {
+            (&metrics.unrouted, UNROUTED, Rejection::NOT_FOUND)
+        };
+        let is_noted = works_only || is_post && request.headers().contains_key(SIGNATURE_HEADER);
+        if let Some(count) = is_noted.then(|| refusals.count(recorder.clock.unix_seconds())).flatten() {
             let path: String = request.uri().path().chars().take(CHARS).collect();
-            tracing::warn!(
-                path,
-                count,
-                "delivery refused: no route has its path, and Kiket does not send it again: the callback URL ends with \
-                 `/webhooks/{{event}}`, `/v/{{version}}/webhooks/{{event}}`, `/webhook` or the `endpoint` of a hook"
-            );
+            tracing::warn!(path, count, "delivery refused: {why}");
         }
+        leave_unread(reject(&rejection), payload)
     }
 }
 
+const WORKS_ONLY: &str = "this process only works (`kiket work`), and Kiket sends it again: let the service or load balancer \
+                          select the processes that take deliveries alone";
+const UNROUTED: &str = "no route has its path, and Kiket does not send it again: the callback URL ends with \
+                        `/webhooks/{event}`, `/v/{version}/webhooks/{event}`, `/webhook` or the `endpoint` of a hook";
 const ALIVE: &str = r#"{"status":"ok"}"#;
 const READY: &str = r#"{"status":"ready"}"#;
 const DRAINING: &str = r#"{"status":"draining"}"#;
@@ -168,8 +180,15 @@ struct Exact {
     deliveries: Rc<Deliveries>,
 }
 
-/// The route of the same paths with slashes that mean nothing (wire contract, route-slashes), and of the endpoints of hooks
-/// (wire contract, hook-endpoints).
+/// The route of the endpoint of a hook (wire contract, hook-endpoints).
+struct Endpoint {
+    /// With the prefix.
+    path: String,
+    event: Option<EventName>,
+    deliveries: Rc<Deliveries>,
+}
+
+/// The route of the same paths with slashes that mean nothing (wire contract, route-slashes).
 struct Aliases {
     /// The forms, and how their paths begin.
     forms: [(Form, String); Form::ALL.len()],
@@ -186,7 +205,10 @@ struct Deliveries {
 
 /// A route that finds deliveries by more than actix-web matches.
 trait Route: 'static {
-    fn matches(&self, path: &str) -> bool;
+    fn matches(&self, path: &str) -> bool {
+        let _ = path;
+        true
+    }
 
     async fn respond(&self, request: &HttpRequest, payload: Payload) -> HttpResponse;
 }
@@ -239,20 +261,41 @@ impl Exact {
     }
 }
 
-impl HttpServiceFactory for Aliases {
+impl HttpServiceFactory for Endpoint {
     fn register(self, config: &mut AppService) {
-        register(self, ResourceDef::prefix(""), config);
+        let path = ResourceDef::new(&*self.path);
+        register(self, path, config);
     }
 }
 
-impl Route for Aliases {
-    fn matches(&self, path: &str) -> bool {
-        let tidied = tidied(path);
-        let path = tidied.as_deref().unwrap_or(path);
-        self.endpoints.iter().any(|(endpoint, _)| path.ends_with(&**endpoint))
-            || tidied.is_some() && self.read(path).is_some()
+impl Route for Endpoint {
+    async fn respond(&self, request: &HttpRequest, payload: Payload) -> HttpResponse {
+        self.deliveries.respond(request, Some(endpoint(self.event.as_ref())), payload).await
     }
+}
 
+fn endpoint(event: Option<&EventName>) -> Target<'_> {
+    Target { event: event.map(EventName::as_str), ..Target::default() }
+}
+
+/// The segment of the pattern of [`careless`], which is all of the path.
+const ALL: &str = "all";
+
+impl HttpServiceFactory for Aliases {
+    fn register(self, config: &mut AppService) {
+        let forms = self.forms.iter().map(|(form, beginning)| careless(&form.pattern(beginning)));
+        let endpoints = self.endpoints.iter().map(|(path, _)| careless(path));
+        let paths: Vec<_> = forms.chain(endpoints).collect();
+        register(self, ResourceDef::new(paths), config);
+    }
+}
+
+/// The pattern of `path` with more slashes, where `*` is any segment.
+fn careless(path: &str) -> String {
+    format!("{{{ALL}:{}/*}}", path.replace('.', r"\.").replace('/', "/+").replace('*', "[^/]+"))
+}
+
+impl Route for Aliases {
     async fn respond(&self, request: &HttpRequest, payload: Payload) -> HttpResponse {
         let path = tidy(request.uri().path());
         self.deliveries.respond(request, self.target(request, &path), payload).await
@@ -260,21 +303,17 @@ impl Route for Aliases {
 }
 
 impl Aliases {
-    fn read<'p>(&self, path: &'p str) -> Option<(Form, &str, Target<'p>)> {
-        self.forms
-            .iter()
-            .find_map(|(form, beginning)| Some((*form, &**beginning, form.read(path, beginning)?)))
-    }
-
-    /// As [`Exact::target`], with the beginning among what actix-web has not matched.
+    /// The target of `path`. What is before the routes of the extension, like a scope of the app's, does not count.
     fn target<'p>(&'p self, request: &HttpRequest, path: &'p str) -> Option<Target<'p>> {
-        let rest = tidy(request.match_info().unprocessed());
-        if let Some((_, event)) = self.endpoints.iter().find(|(endpoint, _)| *endpoint == rest) {
-            return Some(Target { event: event.as_ref().map(EventName::as_str), ..Target::default() });
+        let matched = tidy(request.match_info().get(ALL)?);
+        if let Some((_, event)) = self.endpoints.iter().find(|(endpoint, _)| *endpoint == matched) {
+            return Some(endpoint(event.as_ref()));
         }
-        let (form, beginning, target) = self.read(path)?;
-        let segments = slashes(beginning) + form.segments();
-        (rest.starts_with(beginning) && slashes(&rest) == segments).then_some(target)
+        let (form, beginning) = self.forms.iter().find(|(form, beginning)| {
+            let segments = slashes(beginning) + form.segments();
+            matched.starts_with(&**beginning) && slashes(&matched) == segments
+        })?;
+        form.read(path, beginning)
     }
 }
 
@@ -294,8 +333,7 @@ impl Deliveries {
         mut payload: Payload,
     ) -> HttpResponse {
         let Some(target) = target else {
-            self.routes.note_unrouted(request);
-            return not_found(payload).await;
+            return self.routes.unrouted(request, payload);
         };
         if request.method() != Method::POST {
             return leave_unread(method_not_allowed("POST"), payload);

@@ -1,6 +1,6 @@
 //! The server of one extension: listens, serves, and shuts down gracefully.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::ready, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_http::error::{DispatchError, ParseError};
 use actix_web::{
@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use super::{
     listener::{CLOSING_SECONDS, Listener, Listening},
     metrics,
-    respond::not_found,
     routes::Routes,
     signals::Signals,
 };
@@ -136,8 +135,7 @@ impl Server {
     ///
     /// When deliveries outlived the grace period and were cut off (Kiket retries them), or requests of own routes or background
     /// tasks did, or when the operating system fails.
-    #[doc(alias = "graceful shutdown")]
-    #[doc(alias = "SIGTERM")]
+    #[doc(alias("graceful shutdown", "SIGTERM"))]
     pub async fn run(self) -> io::Result<()> {
         self.announced(false).await
     }
@@ -169,20 +167,15 @@ impl Server {
         pipeline.concurrency.drain();
         tracing::info!(signal, "draining");
         let (grace, began) = (options.grace_period, Instant::now());
-        let mut is_drained = false;
-        let drained = async {
-            pipeline.concurrency.drained().await;
-            is_drained = true;
-            routes.workers_ended().await;
-        };
         let cut_off = tokio::select! {
             biased;
-            () = drained => None,
+            () = routes.drained() => None,
             () = tokio::time::sleep(grace) => Some(format!("the grace period of {grace:?} is over")),
             signal = signals.next_apart() => Some(format!("a second signal, {signal}, ended the grace period")),
         };
         routes.cut_off_workers().await;
-        let cut_off = cut_off.filter(|_| !is_drained);
+        // Rows that were given back are not cut off.
+        let cut_off = cut_off.filter(|_| !pipeline.concurrency.is_drained());
         let cut_off = cut_off.map(|why| format!("{why}: {}", pipeline.concurrency.unfinished()));
         if let Some(cut_off) = &cut_off {
             tracing::error!(in_flight = pipeline.concurrency.in_flight(), "{cut_off}");
@@ -223,8 +216,7 @@ fn configure(routes: &Routes, config: &mut ServiceConfig) {
     routes.configure(config);
     let routes = routes.clone();
     config.default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
-        routes.note_unrouted(&request);
-        not_found(payload)
+        ready(routes.unrouted(&request, payload))
     }));
 }
 

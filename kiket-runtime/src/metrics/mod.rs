@@ -50,6 +50,8 @@ pub(crate) struct Metrics {
     tokens: [Refusals; TokenError::ALL.len()],
     /// Signed requests at a path without a route.
     pub(crate) unrouted: Refusals,
+    /// Deliveries that a process got which only works.
+    pub(crate) works_only: Refusals,
     /// Requests that are not readable as HTTP.
     pub(crate) unreadable: Refusals,
     pub(crate) refused: Refused,

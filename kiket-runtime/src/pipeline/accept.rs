@@ -18,8 +18,12 @@ use crate::{
 /// The response to a delivery that is stored.
 pub(super) const ACCEPTED: (StatusCode, &str) = (StatusCode::ACCEPTED, r#"{"ok":true,"accepted":true}"#);
 
-/// Stores the delivery. One whose payload does not decode fails now, so that Kiket sends it again to a corrected build.
+/// Stores the delivery. One whose payload does not decode fails now, so that Kiket sends it again to a corrected build; so does
+/// one whose token cannot be checked now, because it would be stored without.
 pub(super) async fn accept(mut call: Call<'_>, delivery: &Delivery, route: &Route) -> Stop {
+    if let Err(rejection) = delivery.decided() {
+        return Stop::refused(rejection);
+    }
     if let Some(error) = call.failure() {
         return Stop::Failed(Failure::Handler(error.advised(&delivery.services().classifiers)));
     }

@@ -1,6 +1,6 @@
 //! Authenticates requests by signature, runtime token, or both, as the extension is configured.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -20,7 +20,7 @@ use crate::{
         traces::{self, traced},
     },
     store::{BeginOutcome, DedupeStore, KeySpace, LeaseState, StoreError, StoredReply},
-    types::{Authentication, Clock, Secret, VERSION_HEADER, hex, sha256_of_parts, unless},
+    types::{Authentication, Clock, Secret, VERSION_HEADER, caught_to_end, hex, sha256_of_parts, unless},
 };
 
 /// Authenticates requests.
@@ -107,7 +107,11 @@ impl Authenticator {
         let Some(tokens) = &self.tokens else {
             return Err(Refused::Unsigned(SignatureError::NoSecret)); // no mode is without both
         };
-        let token = tokens.take(request, now).await;
+        let signed = matches!(signature, Some(Ok(_)));
+        let token = pin!(tokens.take(request, signed, now));
+        // The store may be the user's.
+        let panicked = |_| Err(Refused::StoreDown(StoreError::new("it panicked")));
+        let token = caught_to_end(token).await.unwrap_or_else(panicked);
         match (signature, token, self.mode) {
             (Some(Ok(verified)), Ok(token), _) => {
                 Ok(Authentic { token: Some(token), ..Authentic::signed(verified) })
@@ -206,12 +210,13 @@ impl From<TokenRefusal> for Refused {
 
 impl Tokens {
     /// The token of a delivery, which no other delivery may use from now on (wire contract, token-single-use).
-    async fn take(&self, request: &Request<'_>, now: u64) -> Result<Token, Refused> {
-        let (text, token_type) = read(&request.body).ok_or(TokenRefusal::Wrong(TokenError::Missing))?;
+    async fn take(&self, request: &Request<'_>, signed: bool, now: u64) -> Result<Token, Refused> {
+        let missing = TokenRefusal::Wrong(TokenError::Missing);
+        let (envelope, text, token_type) = read(&request.body).ok_or(missing)?;
         let auth = self.verifier.verify(text.expose(), now).await?.of_type(token_type);
         let id = auth.grant().id.as_deref().unwrap_or_default();
         let expires = auth.grant().expires_at.unwrap_or(now);
-        match self.remember(id, &fingerprint(request), expires.saturating_sub(now)).await {
+        match self.remember(id, &hashes(request, &envelope), signed, expires.saturating_sub(now)).await {
             Err(Refused::StoreDown(error)) if self.run_without_store => {
                 tracing::error!(%error, "the store is down: whether a runtime token was used before is unknown");
             }
@@ -220,9 +225,10 @@ impl Tokens {
         Ok(Token { auth, text })
     }
 
-    /// Stores a token until it expires, with a hash of its delivery: Kiket may send a delivery again with its token, and no
-    /// other delivery may use it.
-    async fn remember(&self, id: &str, fingerprint: &Bytes, seconds: u64) -> Result<(), Refused> {
+    /// Stores a token until it expires, with the hashes of its delivery: Kiket may send a delivery again with its token, and no
+    /// other delivery may use it. What differs from attempt to attempt may differ in a delivery that is `signed`. Elsewhere it may
+    /// be forged, and the delivery has to come again with another token.
+    async fn remember(&self, id: &str, hashes: &Bytes, signed: bool, seconds: u64) -> Result<(), Refused> {
         // Deliveries are in the same store; their keys begin with the name of an event, which is never empty.
         let key = self.keys.key(|text| {
             text.push_str(":jti:");
@@ -231,11 +237,14 @@ impl Tokens {
         let (latest, late) = (Instant::now() + STORE, "it does not respond");
         let begun = before(latest, self.memory.begin(&key, STORE), late).await;
         match begun.map_err(Refused::StoreDown)? {
-            BeginOutcome::Done(known) if known.body() == fingerprint => Ok(()),
-            BeginOutcome::Done(_) => Err(TokenRefusal::Wrong(TokenError::Reused).into()),
-            BeginOutcome::Running { .. } => Err(Refused::InUse),
+            BeginOutcome::Done(known) if known.body() == hashes => Ok(()),
+            BeginOutcome::Done(known) if known.body().get(..SHARED) != hashes.get(..SHARED) => {
+                Err(TokenRefusal::Wrong(TokenError::Reused).into())
+            }
+            BeginOutcome::Done(_) if signed => Ok(()),
+            BeginOutcome::Done(_) | BeginOutcome::Running { .. } => Err(Refused::InUse),
             BeginOutcome::Leased(lease) => {
-                let known = StoredReply::new(http::StatusCode::OK, fingerprint.clone());
+                let known = StoredReply::new(http::StatusCode::OK, hashes.clone());
                 let keep = Duration::from_secs(seconds.saturating_add(MARGIN));
                 let committed = before(latest, self.memory.commit(&key, &lease, &known, keep), late).await;
                 match committed.map_err(Refused::StoreDown)? {
@@ -250,23 +259,29 @@ impl Tokens {
 /// How much longer than it is valid a token is stored, in seconds: as long as clocks may differ.
 const MARGIN: u64 = 60;
 
-/// The token in a body, and its type. A token is a text in an object, and nothing else is one.
-fn read(body: &Bytes) -> Option<(Secret, Option<String>)> {
+/// The envelope of a body, its token, and the type of that. A token is a text in an object, and nothing else is one.
+fn read(body: &Bytes) -> Option<(Envelope, Secret, Option<String>)> {
     let body = without_mark(std::str::from_utf8(body).ok()?);
-    let mut authentication = Envelope::read(body).ok()?.authentication(body)?;
+    let envelope = Envelope::read(body).ok()?;
+    let mut authentication = envelope.authentication(body)?;
     let mut text = |name| match authentication.remove(name)? {
         serde_json::Value::String(text) => Some(text),
         _ => None,
     };
-    Some((Secret::new(text("runtime_token")?), text("token_type")))
+    Some((envelope, Secret::new(text("runtime_token")?), text("token_type")))
 }
 
-/// A hash of the delivery without the times of its attempts: equal for each attempt, and for no other delivery.
-fn fingerprint(Request { target, headers, body }: &Request<'_>) -> Bytes {
+/// Hashes of the delivery, one after the other: of what its attempts share, and of all of it.
+fn hashes(Request { target, headers, body }: &Request<'_>, envelope: &Envelope) -> Bytes {
     let parts = [target.event, target.version, Some(target.query), headers.get(VERSION_HEADER)];
     let hash = sha256_of_parts(parts.map(Option::unwrap_or_default));
-    hex(&hash.chain_update(body).finalize()).into()
+    let text = without_mark(std::str::from_utf8(body).unwrap_or_default());
+    let shared = hash.clone().chain_update(envelope.content_hash(text)).finalize();
+    (hex(&shared) + &hex(&hash.chain_update(body).finalize())).into()
 }
+
+/// The length of the first one.
+const SHARED: usize = 64;
 
 #[cfg(test)]
 mod tests {

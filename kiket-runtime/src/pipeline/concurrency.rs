@@ -122,17 +122,25 @@ impl ConcurrencyLimit {
         self.draining.load(Ordering::SeqCst)
     }
 
-    /// Waits until all permits are returned, and all tasks are finished.
+    /// Waits until all permits are returned, and all tasks are finished. Deferred deliveries, which have no permit, may begin
+    /// others.
     pub(crate) async fn drained(&self) {
         loop {
             let returned = self.returned.notified();
-            let taken = [&self.running, &self.arriving, &self.own].map(Permits::taken);
-            if taken == [0; 3] {
-                // Nothing else begins a task.
+            if self.is_returned() {
                 return self.tasks.finished().await;
             }
             returned.await;
         }
+    }
+
+    /// Whether all permits are returned, and all tasks are finished.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.is_returned() && self.tasks.count() == 0
+    }
+
+    fn is_returned(&self) -> bool {
+        [&self.running, &self.arriving, &self.own].map(Permits::taken) == [0; 3]
     }
 
     /// What runs, as a sentence about what is cut off.

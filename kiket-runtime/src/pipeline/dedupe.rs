@@ -17,7 +17,7 @@ use crate::{
         BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, Retention, StoreError, StoreFuture,
         StoredReply,
     },
-    types::within,
+    types::{is_guard, within},
 };
 
 /// How an extension deduplicates its deliveries.
@@ -56,9 +56,6 @@ enum Place<'d> {
     Configured(&'d dyn DedupeStore, DedupeKey),
 }
 
-/// The events of guards begin so.
-const GUARDS: &str = "workflow.before_";
-
 /// How far the lease reaches beyond the deadline of the handler: the response must be stored in it.
 const BEYOND_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -94,7 +91,7 @@ impl Deduplicator {
         let counted = &self.metrics.store;
         match begun {
             Ok(BeginOutcome::Leased(token)) => {
-                let (delivery, guards) = (delivery.clone(), delivery.event().as_str().starts_with(GUARDS));
+                let (delivery, guards) = (delivery.clone(), is_guard(delivery.event().as_str()));
                 let retention = self.retention.duration();
                 hold(route, &delivery, &place, token, retention);
                 Ok(Claim(Some(LeaseGuard { place, retention, token, counted, delivery, guards })))
@@ -145,7 +142,7 @@ pub(super) async fn claim<'d>(
 /// Gives the delivery a transaction that ends with its stored reply, if its handler takes one.
 #[cfg(feature = "postgres")]
 fn hold(route: &Route, delivery: &Delivery, place: &Place<'_>, token: LeaseToken, retention: Duration) {
-    if let (Place::Configured(_, key), true) = (place, route.handler.requirements.transaction) {
+    if let (Place::Configured(_, key), true) = (place, route.handler.requirements.takes_transaction) {
         Held::insert(delivery, Owner::Reply { key: key.clone(), token, retention });
     }
 }

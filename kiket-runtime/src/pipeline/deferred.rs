@@ -9,6 +9,7 @@ use super::{
     decode::decode,
     outcome::{Outcome, Stop},
     run::run,
+    unless_panicked,
 };
 #[cfg(feature = "postgres")]
 use super::{outcome::Failure, transaction::Held};
@@ -46,10 +47,8 @@ impl Pipeline {
     /// Runs the handler of a delivery that was accepted before, and records that.
     pub(crate) async fn run_deferred(&self, delivery: Delivery, route: &Route) -> Result<(), Failed> {
         let began = Instant::now();
-        let outcome = match decode(&delivery, route, false) {
-            Ok(call) => run(call, &delivery, route).await,
-            Err(stop) => Err(stop),
-        };
+        let attempt = async { run(decode(&delivery, route, false)?, &delivery, route).await };
+        let outcome = unless_panicked(attempt).await;
         let outcome = transacted(&delivery, outcome).await;
         let ended = self.responder.respond(&delivery, outcome);
         self.recorder.record_deferred(route, &ended, began.elapsed());

@@ -61,7 +61,7 @@ impl Pipeline {
             "kiket_deliveries_total",
             "Deliveries of Kiket by their response; those without a handler have the event `other`",
         );
-        for (handled, event, version) in handlers.clone() {
+        for (handled, event, version) in handlers {
             handled.write_responses(page, event, version);
         }
         self.metrics.others.write_others(page);
@@ -69,8 +69,10 @@ impl Pipeline {
             "kiket_delivery_duration_seconds",
             "From the decoding of the payload to the response, of deliveries that ran",
         );
-        for (handled, event, version) in handlers {
-            handled.write_seconds(page, event, version);
+        for route in self.registry.with_schedules() {
+            if let Some(handled) = &route.metrics {
+                handled.write_seconds(page, route.key.event.as_str(), route.key.version.as_str());
+            }
         }
         if let Some(accepted) = &self.metrics.accepted {
             accepted.write(page);
@@ -84,7 +86,12 @@ impl Pipeline {
             "Requests that were refused before it was known whether they are from Kiket",
         );
         metrics.refused.write(page);
-        page.counts("code", [("no_route", metrics.unrouted.get()), ("unreadable", metrics.unreadable.get())]);
+        let unrouted = [
+            ("no_route", metrics.unrouted.get()),
+            ("works_only", metrics.works_only.get()),
+            ("unreadable", metrics.unreadable.get()),
+        ];
+        page.counts("code", unrouted);
         page.counter("kiket_signature_failures_total", "Refused signatures by cause");
         page.counts("cause", metrics.signature_refusals());
         page.counter("kiket_token_failures_total", "Refused runtime tokens by cause");

@@ -22,7 +22,7 @@ mod run;
 pub(crate) mod transaction;
 mod watch;
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -45,7 +45,7 @@ use self::{
     completion::to_completion,
     decode::decode,
     dedupe::{Claim, claim},
-    outcome::{Outcome, Stop},
+    outcome::{Failure, Outcome, Stop},
     respond::{Ended, Refusal},
     route::{Accepted, route},
     run::run,
@@ -106,7 +106,10 @@ impl Pipeline {
     async fn process(self: Arc<Self>, accepted: Accepted) -> Response {
         let Accepted { delivery, route, arrived, event_in_path, permit } = accepted;
         let mut claim = Claim::none();
-        let outcome = self.attempt(&delivery, &route, event_in_path, &mut claim).await;
+        let outcome = {
+            let attempt = pin!(self.attempt(&delivery, &route, event_in_path, &mut claim));
+            unless_panicked(attempt).await
+        };
         let mut ended = self.responder.respond(&delivery, outcome);
         let settled = match caught(|| claim.settle(&ended.response, ended.stop.is_none())) {
             Ok(Some(settling)) => caught_to_end(settling).await,
@@ -153,6 +156,11 @@ impl Pipeline {
         }
         run(call, delivery, route).await // middleware, extractors, handler: 2xx, 4xx, 500, 503, 504
     }
+}
+
+/// The outcome of an attempt. Code of the user's runs outside of the handler, too: stores, the inbox, and the advice on errors.
+async fn unless_panicked(attempt: impl Future<Output = Outcome>) -> Outcome {
+    caught_to_end(attempt).await.unwrap_or_else(|text| Err(Stop::Failed(Failure::Panicked(text))))
 }
 
 #[cfg(test)]

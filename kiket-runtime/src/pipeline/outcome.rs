@@ -8,6 +8,7 @@ use crate::{
     metrics::REPLAYED,
     store::StoredReply,
     telemetry::Failed,
+    types::caught,
 };
 
 /// The response of the handler, or why there is none.
@@ -90,7 +91,10 @@ impl Failure {
             Self::Rejected(rejection) => of_rejection(rejection),
             Self::Handler(error) => {
                 let missing = error.missing_scopes().map(|scopes| format!(": {scopes}")).unwrap_or_default();
-                (self.code(), format!("{error:?}{missing}"))
+                let shown = caught(|| format!("{error:?}"));
+                let shown = shown
+                    .unwrap_or_else(|text| format!("an error that panicked when it was written: {text}"));
+                (self.code(), format!("{shown}{missing}"))
             }
             Self::Panicked(text) => (self.code(), format!("panicked: {text}")),
         }

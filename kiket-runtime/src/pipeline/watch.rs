@@ -70,8 +70,8 @@ struct Watched {
 
 impl Watch {
     pub(crate) fn new(registry: &Registry) -> Arc<Self> {
-        let routes = registry.routes();
-        let handlers = routes.iter().map(|route| (address(route), route.handler.function.to_string()));
+        let routes = registry.with_schedules().into_iter();
+        let handlers = routes.map(|route| (address(route), route.handler.function.to_string()));
         Arc::new(Self {
             handlers: handlers.collect(),
             workers: Mutex::default(),
@@ -200,6 +200,29 @@ mod tests {
             drop(other); // its thread has ended
             watch.look(at(10));
             assert!(watch.all_blocked());
+        });
+    }
+
+    #[cfg(feature = "inbox")]
+    #[test]
+    fn a_schedule_that_blocks_its_worker_is_named() {
+        use crate::types::{
+            EventName, EventVersion,
+            schedule::{ScheduleTimes, schedule_grammar},
+        };
+
+        let mut handler = Handler::new("any", "v1", async || ()).later(crate::handler::Later::new());
+        let (event, version) = (EventName::of_schedule("schedule:a"), EventVersion::from_static("v1"));
+        handler.key = Some(crate::delivery::HandlerKey { event, version });
+        handler.schedule = Some(ScheduleTimes::new(schedule_grammar::pattern("0 7 * * *"), "UTC", false));
+        let registry = Registry::new([handler], &[], |_| Duration::ZERO);
+        let registry = registry.unwrap_or_else(|_| panic!("it is a schedule"));
+        let watch = Watch::new(&registry);
+        watch.add(WORKER.with(Arc::clone));
+        let route = &registry.schedules()[0].route;
+        watched(address(route), || {
+            watch.look(at(0));
+            assert_eq!(watch.look(at(9)), [&*route.handler.function]);
         });
     }
 

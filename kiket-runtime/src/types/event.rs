@@ -90,6 +90,11 @@ pub(crate) fn is_same_event(one: &str, other: &str) -> bool {
     one == other || other_name(one) == Some(other)
 }
 
+/// Whether the event asks for a decision: a response without one is *allow* to Kiket.
+pub(crate) fn is_guard(event: &str) -> bool {
+    event.strip_prefix("workflow.").unwrap_or(event).starts_with("before_")
+}
+
 /// Whether `manifest` has the other name of `event` as a word. The attribute looks for the name itself.
 pub const fn is_declared(event: &str, manifest: &str) -> bool {
     let mut at = 0;

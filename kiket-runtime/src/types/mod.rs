@@ -37,7 +37,7 @@ pub(crate) use self::{
     base_url::BaseUrl,
     conversions::conversions,
     deadline::{after, unless, within},
-    event::{VERSION_HEADER, VersionKey, is_same_event, other_name},
+    event::{VERSION_HEADER, VersionKey, is_guard, is_same_event, other_name},
     headers::Repeated,
     hex::{hex, sha256_of_parts},
     key::Key,

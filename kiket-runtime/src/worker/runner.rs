@@ -200,7 +200,7 @@ impl Runner {
         let (services, key) = (Arc::clone(&self.pipeline.services), Arc::clone(&route.key));
         let delivery = Delivery::restored(services, key, stored, after(route.timeout));
         #[cfg(feature = "postgres")]
-        if route.handler.requirements.transaction {
+        if route.handler.requirements.takes_transaction {
             Held::insert(&delivery, Owner::Row { lease: work.lease, clock: self.inbox.clock.clone() });
         }
         traced(|traces| traces.begin(&span, delivery.headers()));

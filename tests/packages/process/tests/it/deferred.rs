@@ -106,7 +106,16 @@ fn a_worker_without_deliveries_has_health_checks_alone() {
     working.logged("work began");
     assert_eq!(working.ask(&get("/health/ready")).status, 200);
     assert_eq!(working.ask(&get("/health")).status, 200);
-    assert_eq!(working.ask(&held(&folder.until())).status, 404);
+    // Kiket sends a delivery again after a 503, and not after a 404.
+    let refused = working.ask(&held(&folder.until()));
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+    assert!(refused.body.contains("\"works_only\""), "{}", refused.body);
+    assert_eq!(working.ask(&get("/other")).status, 404);
+    let warning = working.logged(
+        "delivery refused: this process only works (`kiket work`), and Kiket sends it again: let the service or load balancer \
+         select the processes that take deliveries alone",
+    );
+    assert_eq!((&warning["level"], &warning["count"]), (&"WARN".into(), &1.into()));
     folder.go_on();
     done(&working);
     let log = working.stop();

@@ -11,13 +11,17 @@ use std::{
 };
 
 use kiket::{
-    Context, Extension, ExtensionBuilder, Handler, HandlerError, Reply, Tx,
+    Context, Extension, ExtensionBuilder, FromDelivery, Handler, HandlerError, Reply, Tx,
     extension::InboxOptions,
     handler::Later,
     inbox::RowState,
     params,
     testing::{DeliveryBuilder, TestExtension, TestResponse, delivery},
     transaction::{Param, Statement, TxError},
+};
+use kiket_runtime::{
+    handler::{Registration, spawnable},
+    private::{Later as LaterOptions, ScheduleTimes, schedule},
 };
 use serde_json::{Value, json};
 use stores::{Pooler, Postgres, connect};
@@ -340,6 +344,78 @@ fn the_start_says_where_a_transaction_cannot_end() {
     let error = refused(inbox("postgres://localhost/b"), later());
     assert!(error.contains("which is another"), "{error}");
     assert!(TestExtension::new(inbox("postgres://localhost/a").handler(later())).is_ok());
+}
+
+#[test]
+fn a_schedule_has_its_transaction_in_the_inbox() {
+    let started = |url: &'static str| {
+        let builder = builder("postgres://localhost/a").handler(nightly());
+        TestExtension::new(builder.inbox(move |options| options.url(url).without_secrets()))
+    };
+    let error = started("sqlite::memory:").unwrap_err().to_string();
+    assert!(error.contains("`nightly` takes a `Tx`") && error.contains("`KIKET_INBOX_URL`"), "{error}");
+    assert!(started("postgres://localhost/a").is_ok());
+}
+
+/// A schedule that takes a transaction, as the attribute registers it.
+fn nightly() -> Handler {
+    let registration = Registration::new(
+        schedule::name("schedule:nightly"),
+        kiket::EventVersion::from_static("v1"),
+        "nightly",
+        |requirements| <Tx as FromDelivery<'_>>::requirements(requirements),
+        |delivery| {
+            let delivery = delivery.clone();
+            Ok(spawnable(async move {
+                let tx = Tx::from_delivery(&delivery).await?;
+                tx.execute("INSERT INTO effects (delivery) VALUES ('nightly')", []).await?;
+                ok(Reply::ok())
+            }))
+        },
+    );
+    let times = ScheduleTimes::new(schedule::pattern("0 3 * * *"), "UTC", false);
+    (&registration.later(LaterOptions::new()).schedule(times)).into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_optional_transaction_is_there_in_postgresql() {
+    let Some(postgres) = postgres().await else { return };
+    let optional = || {
+        Handler::new(EVENT, "v1", async |tx: Option<Tx>, context: Context| {
+            if let Some(tx) = &tx {
+                insert(tx, &context).await?;
+            }
+            ok(Reply::json(json!({ "tx": tx.is_some() })))
+        })
+    };
+    let result = || {
+        Handler::new(EVENT, "v1", async |tx: Result<Tx, TxError>, context: Context| {
+            if let Ok(tx) = &tx {
+                insert(tx, &context).await?;
+            }
+            ok(Reply::json(json!({ "tx": tx.is_ok() })))
+        })
+    };
+    for (count, handler) in [(1, optional()), (2, result())] {
+        let extension = extension(postgres.url(), handler);
+        let response = extension.deliver(issue(&count.to_string())).await;
+        assert_eq!((response.status(), response.json()), (200, json!({ "tx": true })));
+        assert_eq!(effects(&postgres).await, count);
+    }
+    // Elsewhere there is none, and the start says nothing.
+    for handler in [optional(), result(), optional().dedupe(false)] {
+        let memory = Extension::builder().id("com.example.tx").without_manifest().handler(handler);
+        let response = TestExtension::new(memory).unwrap().deliver(issue("1")).await;
+        assert_eq!((response.status(), response.json()), (200, json!({ "tx": false })));
+    }
+    let later = Handler::new(EVENT, "v1", async |tx: Option<Tx>, context: Context| {
+        insert(&tx.expect("a transaction"), &context).await?;
+        ok(())
+    });
+    let extension = deferring(postgres.url(), later);
+    assert_eq!(extension.deliver(issue("3")).await.status(), 202);
+    extension.inbox().run_until_idle().await;
+    assert_eq!(effects(&postgres).await, 3);
 }
 
 /// Its value is a URL, and whether the handler writes with a `Tx`, or with a connection of its own.
