@@ -85,12 +85,24 @@ impl From<Read<Secret>> for Given {
 fn unusable(text: &str, ascii: bool) -> Option<(&'static str, &'static str)> {
     let reason = match text.trim() {
         "" => "is blank",
+        trimmed
+            if trimmed.contains('\u{feff}')
+                || trimmed.starts_with(is_invisible)
+                || trimmed.ends_with(is_invisible) =>
+        {
+            "has an invisible character"
+        }
         trimmed if trimmed.len() != text.len() => "has white space at an end",
         _ if text.chars().any(char::is_control) => "has a line break or another control character",
         _ if ascii && !text.is_ascii() => "has a character that a header cannot carry",
         _ => return None,
     };
     Some((reason, "give exactly the text that Kiket shows, without white space at its ends"))
+}
+
+/// Whether a character has no width: editors and web pages leave it at the ends of a text. In the middle it may be meant.
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 fn is_quoted(text: &str) -> bool {

@@ -161,7 +161,10 @@ fn written(text: Read<String>, source: &str, usage: Use) -> Given {
 /// The text of a file with a secret, without one newline at its end.
 fn secret_file(name: &str, path: &Path) -> Read<String> {
     let problem = |why: String| {
-        let what = format!("the file `{}` that `{name}` names {why}", path.display());
+        // The variable may have the secret itself.
+        let is_path = path.exists() || name.starts_with("--");
+        let shown = if is_path { format!(" `{}`", path.display()) } else { String::new() };
+        let what = format!("the file{shown} that `{name}` names {why}");
         Problem::new(ProblemId::SecretFile, what)
             .mend(format!("set `{name}` to the path of a file with the secret alone"))
     };
@@ -184,14 +187,12 @@ fn lost_reference(reference: &Reference) -> Problem {
     .mend(format!("write `env:` before the name, like `env:{WEBHOOK_SECRET}`"))
 }
 
-/// The default version, or the problem of `text`, which `source` gives.
+/// The default version, or the problem of `text`, which `source` gives. No problem shows a value (wire contract, variable-rule): it
+/// may be the secret of another variable.
 pub(crate) fn default_version(source: &str, text: &str) -> Read<EventVersion> {
     text.trim().parse().map_err(|invalid| {
-        Problem::new(
-            ProblemId::DefaultVersion,
-            format!("`{source}` is not a version: {invalid}, found `{}`", text.escape_debug()),
-        )
-        .mend("set it like `v1`, or unset it")
+        Problem::new(ProblemId::DefaultVersion, format!("`{source}` is not a version: {invalid}"))
+            .mend("set it like `v1`, or unset it")
     })
 }
 
@@ -227,23 +228,21 @@ pub(crate) fn no_secret(manifest: Option<&Manifest>) -> Problem {
 
 fn authentication(text: &str) -> Read<Authentication> {
     text.parse().map_err(|error| {
-        Problem::new(ProblemId::AuthenticationMode, format!("`{AUTHENTICATION}` is `{text}`, and {error}"))
+        Problem::new(ProblemId::AuthenticationMode, format!("`{AUTHENTICATION}` is not a mode: {error}"))
             .mend("set it to one of these, or unset it for `hmac`")
     })
 }
 
 pub(crate) fn address(name: &str, text: &str) -> Read<BaseUrl> {
     text.parse().map_err(|invalid| {
-        // It may be invalid because it has a password.
-        let found = if text.contains('@') { String::new() } else { format!(", found `{text}`") };
-        Problem::new(ProblemId::Address, format!("`{name}` is not an address: {invalid}{found}"))
+        Problem::new(ProblemId::Address, format!("`{name}` is not an address: {invalid}"))
             .mend(format!("set `{name}` to the address alone"))
     })
 }
 
 fn port(text: &str) -> Read<u16> {
     text.trim().parse().map_err(|_| {
-        Problem::new(ProblemId::Port, format!("`PORT` is not a port: expected 0 to 65535, found `{text}`"))
+        Problem::new(ProblemId::Port, "`PORT` is not a port: expected 0 to 65535")
             .mend("set it to a number, or unset it to listen on 8000")
     })
 }
@@ -251,12 +250,8 @@ fn port(text: &str) -> Read<u16> {
 /// The address of the listener of metrics, which `source` gives.
 pub(crate) fn metrics_address(source: &str, text: &str) -> Read<ListenAddress> {
     text.parse().map_err(|invalid| {
-        let found = text.escape_debug();
-        Problem::new(
-            ProblemId::MetricsAddress,
-            format!("`{source}` is no address to listen on: {invalid}, found `{found}`"),
-        )
-        .mend(format!("set `{source}` to an address and a port, or unset it for no metrics"))
+        Problem::new(ProblemId::MetricsAddress, format!("`{source}` is no address to listen on: {invalid}"))
+            .mend(format!("set `{source}` to an address and a port, or unset it for no metrics"))
     })
 }
 
@@ -266,11 +261,8 @@ pub(crate) fn namespace(text: &str) -> Read<String> {
     if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
         return Ok(text.to_owned());
     }
-    Err(Problem::new(
-        ProblemId::DedupeNamespace,
-        format!("`{DEDUPE_NAMESPACE}` is no namespace, found `{text}`"),
-    )
-    .mend("write 1 to 64 letters, digits, `.`, `_` and `-`, like `staging`"))
+    Err(Problem::new(ProblemId::DedupeNamespace, format!("`{DEDUPE_NAMESPACE}` is no namespace"))
+        .mend("write 1 to 64 letters, digits, `.`, `_` and `-`, like `staging`"))
 }
 
 /// Whether a variable says yes.
