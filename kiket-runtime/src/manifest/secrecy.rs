@@ -88,7 +88,7 @@ pub(super) fn is_marked_secret(setting: &Map) -> bool {
 }
 
 /// The key of a secret that `key` is a misspelling of, else `key`: what stands behind `delivery_secert` is a secret.
-fn meant(key: &str) -> &str {
+pub(super) fn meant(key: &str) -> &str {
     const KEYS: [&str; 5] = ["delivery_secret", "secret", "secrets", "default", "value"];
     if KEYS.contains(&key) { key } else { closest(key, KEYS.iter()).unwrap_or(key) }
 }

@@ -245,6 +245,9 @@ fn a_secret_behind_a_misspelt_key_is_not_shown() {
     check("settings:\n  - key: A\n    secret: true\n    defualt: hush\n");
     check("settings: [{ key: A, secert: true, type: integer, default: hush }]");
     check("settings:\n  - key: A\n    secert: hush\n");
+    // Not YAML.
+    check("delivery_secert: hush: x");
+    check("{ id: a, delivery-secert: \"hush }");
 }
 
 #[test]
