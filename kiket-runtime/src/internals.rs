@@ -174,7 +174,11 @@ pub fn webhook_secrets(
     let layer =
         layer.or(manifest.map(|manifest| Layer::manifest(manifest, &environment)).unwrap_or_default());
     let given = match files {
-        [] => layer.webhook_secrets.into_iter().flatten().chain(layer.previous_secret).collect(),
+        [] => {
+            let live =
+                layer.webhook_secrets.map(|live| live.into_iter().chain(layer.previous_secret).collect());
+            live.unwrap_or_default()
+        }
         files => files.iter().map(|file| webhook_secret_file("--secret-file", file)).collect::<Vec<_>>(),
     };
     let mut found = Findings::default();
