@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     cmp::Reverse,
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -412,6 +413,11 @@ impl Redactions {
 /// Whether a key names a secret, in snake case or in camel case.
 pub fn names_a_secret(key: &str) -> bool {
     manifest::names_a_secret(&snake_case(key))
+}
+
+/// The lines of the text of a manifest that may hold a secret, from 1.
+pub fn secret_lines(manifest: &str) -> BTreeSet<u32> {
+    Manifest::secret_lines(manifest)
 }
 
 /// How many statements an inbox in SQLite has run.

@@ -1,5 +1,7 @@
 //! The manifest of an extension: what it declares to Kiket.
 
+#[cfg(feature = "internals")]
+use std::collections::BTreeSet;
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -108,6 +110,12 @@ impl Manifest {
     /// Every problem of the text, in its order.
     pub fn parse(text: &str, file: &Path) -> Result<Self, Vec<Problem>> {
         schema::read(text, file)
+    }
+
+    /// The lines of the text of a manifest that may hold a secret, from 1.
+    #[cfg(feature = "internals")]
+    pub(crate) fn secret_lines(text: &str) -> BTreeSet<u32> {
+        schema::secret_lines(text)
     }
 
     /// The path of the file.

@@ -1,5 +1,7 @@
 //! Reads a manifest of any form into one [`Manifest`].
 
+#[cfg(feature = "internals")]
+use std::collections::BTreeSet;
 use std::{borrow::Cow, collections::HashSet, path::Path};
 
 use super::{
@@ -32,6 +34,18 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Manifest, Vec<Problem>> {
     let secrets = Secrets::of(&document.root);
     source.hide(&secrets);
     manifest(root, &document, &secrets, &source)
+}
+
+/// The lines of a text that may hold a secret, from 1.
+#[cfg(feature = "internals")]
+pub(super) fn secret_lines(text: &str) -> BTreeSet<u32> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut source = Source::new(Path::new(""), text);
+    match yaml::read(text) {
+        Ok(document) => source.hide(&Secrets::of(&document.root)),
+        Err(_) => source.hide_suspicious_lines(),
+    }
+    source.into_hidden()
 }
 
 fn no_mapping(root: &Node, source: &Source<'_>) -> Problem {

@@ -40,6 +40,12 @@ impl<'a> Source<'a> {
         Place { file: self.file.to_owned(), line: at.line, column: at.column, excerpt }
     }
 
+    /// The lines that must not be shown.
+    #[cfg(feature = "internals")]
+    pub(super) fn into_hidden(self) -> BTreeSet<u32> {
+        self.hidden
+    }
+
     /// Hides the lines on which one of `secrets` is written, used or announced.
     pub(super) fn hide(&mut self, secrets: &Secrets<'_>) {
         self.hidden.extend(secrets.keys.iter().map(|key| key.line));
