@@ -304,6 +304,23 @@ fn a_port_that_is_in_use_is_named() {
     Machine::new(&[("HOST", "192.0.2.1")]).check(&[], "port", "fix", "cannot be listened on");
 }
 
+/// Where `localhost` has two addresses, the other one is free.
+#[test]
+fn a_port_that_is_in_use_at_one_address_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    thread::spawn(move || listener.incoming().for_each(drop));
+    let machine = Machine::new(&[("HOST", "localhost"), ("PORT", &port)]);
+    machine.check(&[], "port", "fix", "another program listens on");
+}
+
+#[test]
+fn the_clock_waits_for_a_configuration_that_is_right() {
+    let machine = Machine::new(&[("KIKET_BASE_URL", "kiket.dev")]);
+    machine.check(&["--online"], "clock", "unknown", "fix the configuration first");
+    machine.check(&[], "clock", "unknown", "add `--online`");
+}
+
 #[test]
 fn a_machine_without_certificates_is_named() {
     let nothing = [("SSL_CERT_FILE", "/absent"), ("SSL_CERT_DIR", "/absent")];

@@ -4,6 +4,8 @@ use std::{
     borrow::Cow,
     cmp::Reverse,
     collections::BTreeSet,
+    io,
+    net::TcpListener,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -261,6 +263,11 @@ pub fn only_of_module(mut builder: ExtensionBuilder, module: &str) -> ExtensionB
 /// Awaits the response to a delivery. Returns it, and the cause for which the delivery was refused, as `code: text`.
 pub async fn observed<F: Future>(responding: F) -> (F::Output, Option<String>) {
     refusal::observed(responding).await
+}
+
+/// Listens on every address of `host`, as the start does.
+pub fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
+    http::listen(host, port)
 }
 
 /// The response for a path that the extension does not have.

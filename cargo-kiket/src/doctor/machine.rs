@@ -3,13 +3,12 @@
 use std::{
     fs,
     io::{self, ErrorKind, Write as _},
-    net::TcpListener,
     path::Path,
     time::{Duration, UNIX_EPOCH},
 };
 
 use ::http::HeaderMap;
-use kiket_runtime::signature::TOLERANCE_SECONDS;
+use kiket_runtime::{internals, signature::TOLERANCE_SECONDS};
 use reqwest::{Method, Url};
 
 use super::finding::Finding;
@@ -91,7 +90,8 @@ pub(super) fn port(host: &str, port: u16) -> Finding {
     const ID: &str = "port";
     let plain = host.trim().trim_start_matches('[').trim_end_matches(']');
     let shown = if plain.contains(':') { format!("[{plain}]:{port}") } else { format!("{plain}:{port}") };
-    match TcpListener::bind((plain, port)) {
+    // On every address that the name has, as the start does it.
+    match internals::listen(host, port) {
         Ok(_) => Finding::ok(ID, format!("`{shown}` is free")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => match extension_at(plain, port) {
             Some(id) => Finding::ok(ID, format!("the extension `{id}` runs at `{shown}`")),

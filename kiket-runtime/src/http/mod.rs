@@ -13,6 +13,8 @@ mod server;
 mod signals;
 
 #[cfg(feature = "internals")]
+pub(crate) use self::listener::listen;
+#[cfg(feature = "internals")]
 pub(crate) use self::path::{target_of, tidied};
 #[cfg(feature = "internals")]
 pub(crate) use self::respond::not_found;
