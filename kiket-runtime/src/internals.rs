@@ -3,9 +3,6 @@
 use std::{
     borrow::Cow,
     cmp::Reverse,
-    collections::BTreeSet,
-    io,
-    net::TcpListener,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -177,11 +174,8 @@ pub fn webhook_secrets(
     let layer =
         layer.or(manifest.map(|manifest| Layer::manifest(manifest, &environment)).unwrap_or_default());
     let given = match files {
-        [] => {
-            let live =
-                layer.webhook_secrets.map(|live| live.into_iter().chain(layer.previous_secret).collect());
-            live.unwrap_or_default()
-        }
+        [] if layer.webhook_secrets.is_none() => Vec::new(),
+        [] => layer.webhook_secrets.into_iter().flatten().chain(layer.previous_secret).collect(),
         files => files.iter().map(|file| webhook_secret_file("--secret-file", file)).collect::<Vec<_>>(),
     };
     let mut found = Findings::default();
@@ -263,11 +257,6 @@ pub fn only_of_module(mut builder: ExtensionBuilder, module: &str) -> ExtensionB
 /// Awaits the response to a delivery. Returns it, and the cause for which the delivery was refused, as `code: text`.
 pub async fn observed<F: Future>(responding: F) -> (F::Output, Option<String>) {
     refusal::observed(responding).await
-}
-
-/// Listens on every address of `host`, as the start does.
-pub fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
-    http::listen(host, port)
 }
 
 /// The response for a path that the extension does not have.
@@ -423,8 +412,8 @@ pub fn names_a_secret(key: &str) -> bool {
 }
 
 /// The lines of the text of a manifest that may hold a secret, from 1.
-pub fn secret_lines(manifest: &str) -> BTreeSet<u32> {
-    Manifest::secret_lines(manifest)
+pub fn secret_lines(manifest: &str) -> Vec<u32> {
+    manifest::secret_lines(manifest)
 }
 
 /// How many statements an inbox in SQLite has run.

@@ -7,7 +7,7 @@ mod sarif;
 mod text;
 mod yaml;
 
-use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
+use std::{fmt::Write as _, fs, path::PathBuf};
 
 use clap::ValueEnum;
 use kiket_runtime::internals;
@@ -155,7 +155,7 @@ fn diff(before: &Before, after: &str) -> String {
     const HIDDEN: &str = "… (may hold a secret)";
     let diff = similar::TextDiff::from_lines(before.text.as_str(), after);
     let (old, new) = (internals::secret_lines(&before.text), internals::secret_lines(after));
-    let is_hidden = |lines: &BTreeSet<u32>, at: Option<usize>| {
+    let is_hidden = |lines: &[u32], at: Option<usize>| {
         at.and_then(|at| u32::try_from(at + 1).ok()).is_some_and(|line| lines.contains(&line))
     };
     let mut text = String::new();

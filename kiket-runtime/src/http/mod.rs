@@ -13,8 +13,6 @@ mod server;
 mod signals;
 
 #[cfg(feature = "internals")]
-pub(crate) use self::listener::listen;
-#[cfg(feature = "internals")]
 pub(crate) use self::path::{target_of, tidied};
 #[cfg(feature = "internals")]
 pub(crate) use self::respond::not_found;

@@ -1,7 +1,5 @@
 //! The manifest of an extension: what it declares to Kiket.
 
-#[cfg(feature = "internals")]
-use std::collections::BTreeSet;
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -39,11 +37,11 @@ pub(crate) use events::Endpoint;
 pub use form::Form;
 pub(crate) use load::read_regular;
 pub use reference::Reference;
-#[cfg(feature = "internals")]
-pub(crate) use secrecy::names_a_secret;
 pub use settings::Setting;
 pub(crate) use settings::variable_key;
 pub(crate) use similar::closest;
+#[cfg(feature = "internals")]
+pub(crate) use {schema::secret_lines, secrecy::names_a_secret};
 
 /// A manifest, read and checked, in any [`Form`].
 ///
@@ -110,12 +108,6 @@ impl Manifest {
     /// Every problem of the text, in its order.
     pub fn parse(text: &str, file: &Path) -> Result<Self, Vec<Problem>> {
         schema::read(text, file)
-    }
-
-    /// The lines of the text of a manifest that may hold a secret, from 1.
-    #[cfg(feature = "internals")]
-    pub(crate) fn secret_lines(text: &str) -> BTreeSet<u32> {
-        schema::secret_lines(text)
     }
 
     /// The path of the file.

@@ -1,7 +1,5 @@
 //! Reads a manifest of any form into one [`Manifest`].
 
-#[cfg(feature = "internals")]
-use std::collections::BTreeSet;
 use std::{borrow::Cow, collections::HashSet, path::Path};
 
 use super::{
@@ -36,16 +34,16 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Manifest, Vec<Problem>> {
     manifest(root, &document, &secrets, &source)
 }
 
-/// The lines of a text that may hold a secret, from 1.
+/// The lines of a text that may hold a secret, from 1: where it is no YAML, by their words.
 #[cfg(feature = "internals")]
-pub(super) fn secret_lines(text: &str) -> BTreeSet<u32> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+pub(crate) fn secret_lines(text: &str) -> Vec<u32> {
+    let text = text.trim_start_matches('\u{feff}');
     let mut source = Source::new(Path::new(""), text);
     match yaml::read(text) {
         Ok(document) => source.hide(&Secrets::of(&document.root)),
         Err(_) => source.hide_suspicious_lines(),
     }
-    source.into_hidden()
+    source.hidden.into_iter().collect()
 }
 
 fn no_mapping(root: &Node, source: &Source<'_>) -> Problem {

@@ -309,8 +309,7 @@ impl Declaration<'_> {
         let points_elsewhere =
             secret_default.as_ref().is_some_and(|default| default.names().next().is_some());
         if let (Some(entry), Some(kind), false) = (entry, &kind, points_elsewhere) {
-            let is_hidden = secret || self.map.is_some_and(is_marked_secret);
-            self.check_default(entry, kind, is_hidden, report);
+            self.check_default(entry, kind, secret || self.map.is_some_and(is_marked_secret), report);
         }
         let setting = Setting {
             key: self.key.clone(),

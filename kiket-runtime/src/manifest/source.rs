@@ -19,7 +19,7 @@ pub(super) struct Source<'a> {
     text: &'a str,
     /// Where each line starts, in bytes.
     starts: Vec<usize>,
-    hidden: BTreeSet<u32>,
+    pub(super) hidden: BTreeSet<u32>,
 }
 
 /// The longest excerpt in characters.
@@ -38,12 +38,6 @@ impl<'a> Source<'a> {
     pub(super) fn place(&self, at: Mark) -> Place {
         let excerpt = if self.hidden.contains(&at.line) { None } else { self.excerpt(at) };
         Place { file: self.file.to_owned(), line: at.line, column: at.column, excerpt }
-    }
-
-    /// The lines that must not be shown.
-    #[cfg(feature = "internals")]
-    pub(super) fn into_hidden(self) -> BTreeSet<u32> {
-        self.hidden
     }
 
     /// Hides the lines on which one of `secrets` is written, used or announced.
