@@ -309,10 +309,8 @@ fn redactor(config: &Config, of_inbox: &[Secret]) -> Redactor {
 
 /// Handlers cannot be kept from ending the process where panics abort it.
 fn fatal_panics(abort: bool) -> Option<Problem> {
-    let problem = Problem::new(
-        ProblemId::PanicAbort,
-        "with `panic = \"abort\"` the panic of a handler ends the process, and all running deliveries",
-    );
+    let what = "with `panic = \"abort\"` the panic of a handler ends the process, and all running deliveries";
+    let problem = Problem::new(ProblemId::PanicAbort, what);
     abort.then(|| problem.mend("remove `panic = \"abort\"` from the profile in `Cargo.toml`"))
 }
 
