@@ -166,6 +166,33 @@ fn a_newcomer_gets_from_nothing_to_a_replayed_delivery() {
     assert!(text(&output.stdout).contains("from nothing to a replayed delivery in"));
 }
 
+/// Needs the dependencies that the newcomer's project needs, and nothing else.
+#[test]
+fn a_missing_feature_is_named_in_its_place() {
+    const CODE: &str = "\
+#[kiket::webhook(\"issue.created\", version = \"v1\", later, attempts = 3)]
+async fn on_issue_created() {}
+
+#[kiket::schedule(\"0 7 * * *\", zone = \"Europe/Berlin\")]
+async fn remind() {}
+
+kiket::main!();
+";
+    let here = tempfile::tempdir().unwrap();
+    let (project, _) = made(here.path(), &["without-inbox"]);
+    fs::write(project.join("src/main.rs"), CODE).unwrap();
+    let built = offline("cargo").arg("build").current_dir(&project).output().unwrap();
+    assert_eq!(built.status.code(), Some(101), "{built:?}");
+    let said = text(&built.stderr);
+    for part in [
+        "turn the feature `inbox` of `kiket` on, like `cargo add kiket --features inbox`\n --> src/main.rs:1:51\n",
+        " --> src/main.rs:4:10\n",
+        "the item is gated behind the `inbox` feature",
+    ] {
+        assert!(said.contains(part), "no {part:?} in\n{said}");
+    }
+}
+
 /// Each real manifest makes a project that builds, whose handlers match it, and that answers signed deliveries.
 #[test]
 fn real_manifests_make_projects_that_work() {

@@ -18,9 +18,6 @@ pub mod handler;
 pub mod http;
 #[cfg(feature = "inbox")]
 pub mod inbox;
-#[cfg(feature = "internals")]
-#[doc(hidden)]
-pub mod internals;
 pub mod manifest;
 mod messages;
 mod metrics;
@@ -79,6 +76,9 @@ pub use ::http::StatusCode;
 
 #[doc(hidden)]
 pub use self::private as __private;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub use self::private::internals;
 pub use self::{
     api::merkle,
     auth::signature,

@@ -4,7 +4,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener},
     path::PathBuf,
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -22,14 +22,18 @@ use crate::{
     world::{SECRET, World, now},
 };
 
-/// Browsers need memory and processors: one at a time.
-static ALONE: Mutex<()> = Mutex::new(());
+/// A browser takes seconds to start, and needs memory and processors: there is one, for one test at a time.
+static BROWSER: Mutex<Option<Browser>> = Mutex::new(None);
 
-/// Runs a test with a browser, if there is one.
+/// Runs a test with a browser that remembers nothing, if there is one.
 pub(crate) fn with_a_browser(test: impl FnOnce(&Browser)) {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(browser) = Browser::start() {
-        test(&browser);
+    let mut browser = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
+    if browser.is_none() {
+        *browser = Browser::start();
+    }
+    if let Some(browser) = &*browser {
+        browser.begin_anew();
+        test(browser);
     }
 }
 

@@ -1,6 +1,7 @@
 //! A headless Chromium, driven over the plain HTTP of its driver.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
     net::SocketAddr,
     path::Path,
@@ -12,13 +13,15 @@ use serde_json::{Value, json};
 
 use crate::world::exchange;
 
-/// A browser with one window, until it is dropped.
+/// Runs the driver until standard input ends, and ends it with all that it started: the browser of all tests is never dropped.
+const DRIVER: &str = "chromedriver --port=0 & cat >/dev/null; kill -s KILL -- -$$";
+
+/// A browser with one window, as long as this process runs.
 pub(crate) struct Browser {
-    driver: Child,
     address: SocketAddr,
     session: String,
-    /// Removed at the end.
-    profile: tempfile::TempDir,
+    /// The driver, whose standard input ends with this process.
+    _driver: Child,
 }
 
 /// Whether a program is there.
@@ -47,10 +50,13 @@ impl Browser {
         if !program("chromedriver") {
             return skipped("there is no `chromedriver`; `scripts/install-test-tools` installs it");
         }
-        let profile = tempfile::tempdir().unwrap();
-        let mut driver = Command::new("chromedriver");
-        driver.args(["--port=0"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        driver.env("HOME", profile.path()).env("TMPDIR", profile.path());
+        // Of the run before: nothing removes it when the process ends.
+        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser");
+        let _ = fs::remove_dir_all(&home);
+        fs::create_dir_all(&home).unwrap();
+        let mut driver = Command::new("setsid");
+        driver.args(["sh", "-c", DRIVER]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        driver.env("HOME", &home).env("TMPDIR", &home);
         let mut driver = driver.spawn().unwrap();
         let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = lines.map_while(Result::ok).find_map(|line| {
@@ -58,8 +64,7 @@ impl Browser {
             port.trim_end_matches('.').parse::<u16>().ok()
         });
         let address = SocketAddr::from(([127, 0, 0, 1], port.expect("chromedriver names its port")));
-        let mut browser = Self { driver, address, session: String::new(), profile };
-        let folder = browser.profile.path().join("profile");
+        let mut browser = Self { address, session: String::new(), _driver: driver };
         let arguments = [
             "--headless=new".to_owned(),
             "--no-sandbox".to_owned(), // in a container there are no namespaces for it
@@ -70,7 +75,7 @@ impl Browser {
             "--window-size=1280,860".to_owned(),
             "--disable-background-networking".to_owned(),
             "--host-resolver-rules=MAP *.rebound.example 127.0.0.1".to_owned(),
-            format!("--user-data-dir={}", folder.display()),
+            format!("--user-data-dir={}", home.join("profile").display()),
         ];
         let options = json!({ "args": arguments, "binary": which(chromium) });
         let wanted =
@@ -104,6 +109,25 @@ impl Browser {
     #[track_caller]
     fn command(&self, path: &str, body: &Value) -> Value {
         self.call("POST", &format!("/session/{}{path}", self.session), body)
+    }
+
+    /// Opens a new window without cookies, and closes all others.
+    #[track_caller]
+    pub(crate) fn begin_anew(&self) {
+        let session = format!("/session/{}", self.session);
+        let window = self.command("/window/new", &json!({ "type": "tab" }))["handle"].take();
+        let all = self.call("GET", &format!("{session}/window/handles"), &Value::Null);
+        for other in all.as_array().unwrap().iter().filter(|other| **other != window) {
+            self.command("/window", &json!({ "handle": other }));
+            self.call("DELETE", &format!("{session}/window"), &Value::Null);
+        }
+        self.command("/window", &json!({ "handle": window }));
+        self.devtools("Network.clearBrowserCookies", &json!({}));
+    }
+
+    #[track_caller]
+    fn devtools(&self, command: &str, params: &Value) {
+        self.command("/goog/cdp/execute", &json!({ "cmd": command, "params": params }));
     }
 
     #[track_caller]
@@ -195,26 +219,20 @@ impl Browser {
     pub(crate) fn resize(&self, width: u32, height: u32) {
         // A window has a smallest width, an emulated screen has none.
         let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        self.command(
-            "/goog/cdp/execute",
-            &json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics }),
-        );
+        self.devtools("Emulation.setDeviceMetricsOverride", &metrics);
     }
 
     /// Prefers `light` or `dark`, as a system does.
     #[track_caller]
     pub(crate) fn prefer(&self, scheme: &str) {
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.command(
-            "/goog/cdp/execute",
-            &json!({ "cmd": "Emulation.setEmulatedMedia", "params": features }),
-        );
+        self.devtools("Emulation.setEmulatedMedia", &features);
     }
 
     #[track_caller]
     pub(crate) fn screenshot(&self, file: &Path) {
         let shot = self.call("GET", &format!("/session/{}/screenshot", self.session), &Value::Null);
-        std::fs::write(file, Base64::decode_vec(shot.as_str().unwrap()).unwrap()).unwrap();
+        fs::write(file, Base64::decode_vec(shot.as_str().unwrap()).unwrap()).unwrap();
     }
 }
 
@@ -222,18 +240,4 @@ fn which(name: &str) -> String {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
     found.unwrap().display().to_string()
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        if !self.session.is_empty() {
-            let request = format!(
-                "DELETE /session/{} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
-                self.session, self.address
-            );
-            let _ = std::panic::catch_unwind(|| exchange(self.address, request.as_bytes()));
-        }
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
-    }
 }

@@ -33,7 +33,7 @@ use tracing::Span;
 pub(crate) use self::envelope::decode;
 #[cfg(feature = "inbox")]
 pub use self::schedule::InboxHandle;
-use self::scopes::{AsWorkspace, Detached};
+use self::scopes::AsWorkspace;
 pub(crate) use self::{
     envelope::Envelope,
     request::{JsonText, Request, without_mark},
@@ -312,14 +312,13 @@ impl Delivery {
         self.client_of(Arc::clone(&self.0) as Arc<dyn DeliveryScope>)
     }
 
-    /// The client of the extension with the version and the deadline of the delivery, and without its token.
-    pub(crate) fn workspace_client(&self) -> Client {
-        self.client_of(Arc::new(AsWorkspace(Arc::clone(&self.0) as Arc<dyn DeliveryScope>)))
-    }
-
-    /// The client of the extension with the version of the delivery, for a task that outlives it.
-    pub(crate) fn detached_client(&self, task: Task) -> Client {
-        self.client_of(Arc::new(Detached::new(Arc::clone(&self.0) as Arc<dyn DeliveryScope>, task)))
+    /// The client of the extension with the version of the delivery, and without its token. It has the deadline of the delivery,
+    /// or none for a task that outlives it.
+    pub(crate) fn workspace_client(&self, task: Option<Task>) -> Client {
+        self.client_of(Arc::new(AsWorkspace {
+            delivery: Arc::clone(&self.0) as Arc<dyn DeliveryScope>,
+            task,
+        }))
     }
 
     fn client_of(&self, scope: Arc<dyn DeliveryScope>) -> Client {

@@ -1,4 +1,4 @@
-//! The scopes of calls that a delivery makes with the tokens of the extension.
+//! The scope of calls that a delivery, or work that outlives it, makes with the tokens of the extension.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,50 +7,26 @@ use tokio::time::Instant;
 use super::tasks::Task;
 use crate::client::{DeliveryScope, IdempotencyKeys, RuntimeToken};
 
-/// The scope of the calls of a delivery with the tokens of the extension.
-pub(super) struct AsWorkspace(pub(super) Arc<dyn DeliveryScope>);
+/// The scope of calls with the tokens of the extension: the runtime token of a delivery is for what answers it.
+pub(super) struct AsWorkspace {
+    pub(super) delivery: Arc<dyn DeliveryScope>,
+    /// The task that makes the calls, if it outlives the delivery.
+    pub(super) task: Option<Task>,
+}
 
 impl DeliveryScope for AsWorkspace {
-    fn version(&self) -> &str {
-        self.0.version()
-    }
-
-    fn deadline(&self) -> Instant {
-        self.0.deadline()
-    }
-
-    fn token(&self) -> RuntimeToken<'_> {
-        RuntimeToken::None
-    }
-
-    fn keys(&self) -> &IdempotencyKeys {
-        self.0.keys()
-    }
-}
-
-/// The scope of the calls of a task that outlives its delivery.
-pub(super) struct Detached {
-    delivery: Arc<dyn DeliveryScope>,
-    _task: Task,
-}
-
-impl Detached {
-    pub(super) fn new(delivery: Arc<dyn DeliveryScope>, task: Task) -> Self {
-        Self { delivery, _task: task }
-    }
-}
-
-impl DeliveryScope for Detached {
     fn version(&self) -> &str {
         self.delivery.version()
     }
 
-    /// Later than any call may take.
     fn deadline(&self) -> Instant {
-        Instant::now() + Duration::from_secs(365 * 24 * 60 * 60)
+        match self.task {
+            // Later than any call may take.
+            Some(_) => Instant::now() + Duration::from_secs(365 * 24 * 60 * 60),
+            None => self.delivery.deadline(),
+        }
     }
 
-    /// The runtime token of the delivery is for the delivery.
     fn token(&self) -> RuntimeToken<'_> {
         RuntimeToken::None
     }

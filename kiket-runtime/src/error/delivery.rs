@@ -29,8 +29,7 @@ use crate::types::{MissingScopes, conversions};
 /// ```
 ///
 /// `Display` prints the message, `Debug` the whole source chain.
-#[doc(alias = "retry")]
-#[doc(alias = "backoff")]
+#[doc(alias("retry", "backoff"))]
 pub struct Error(Box<Failure>);
 
 struct Failure {

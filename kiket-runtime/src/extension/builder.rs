@@ -75,8 +75,7 @@ impl ExtensionBuilder {
         authentication(mode: Authentication) => |options| options.layer.authentication = Some(Ok(mode));
 
         /// Which runtime tokens are accepted: those of Kiket by default.
-        #[doc(alias = "JWT")]
-        #[doc(alias = "JWKS")]
+        #[doc(alias("JWT", "JWKS"))]
         token_rules(rules: TokenRules) => |options| options.token_rules = rules;
 
         /// The token of calls to Kiket. Comes before `KIKET_WORKSPACE_TOKEN`.
@@ -209,8 +208,7 @@ impl ExtensionBuilder {
 
         /// The concurrency limit: how many deliveries may run at the same time, 512 by default, at least 1. Deliveries above
         /// it are shed with 503 and `Retry-After`.
-        #[doc(alias = "load shedding")]
-        #[doc(alias = "backpressure")]
+        #[doc(alias("load shedding", "backpressure"))]
         concurrency_limit(deliveries: usize) => |options| options.limits.concurrency = deliveries.max(1);
 
         /// The grace period of a graceful shutdown: how long running deliveries may take after SIGTERM. 25 s by default, so
@@ -263,8 +261,7 @@ impl ExtensionBuilder {
     /// # Ok(())
     /// # }
     /// ```
-    #[doc(alias = "actix")]
-    #[doc(alias = "OAuth")]
+    #[doc(alias("actix", "OAuth"))]
     #[track_caller]
     pub fn routes(mut self, configure: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> Self {
         self.0.http.own_routes.add(configure, Location::caller());
@@ -291,8 +288,7 @@ impl ExtensionBuilder {
     /// });
     /// # let _ = builder;
     /// ```
-    #[doc(alias = "spawn")]
-    #[doc(alias = "cron")]
+    #[doc(alias("spawn", "cron"))]
     pub fn background<F, W>(mut self, work: F) -> Self
     where
         F: FnOnce(Extension, Shutdown) -> W + Send + 'static,

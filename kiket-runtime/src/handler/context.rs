@@ -194,8 +194,8 @@ impl Context {
     pub fn client(&self) -> Client {
         match &self.1 {
             Calls::OfDelivery => self.0.client(),
-            Calls::OfWorkspace => self.0.workspace_client(),
-            Calls::Detached(task) => self.0.detached_client(task.clone()),
+            Calls::OfWorkspace => self.0.workspace_client(None),
+            Calls::Detached(task) => self.0.workspace_client(Some(task.clone())),
         }
     }
 
@@ -242,8 +242,7 @@ impl Context {
     /// # assert_eq!(context.detached().remaining(), std::time::Duration::MAX);
     /// # let _ = on_import;
     /// ```
-    #[doc(alias = "spawn")]
-    #[doc(alias = "background")]
+    #[doc(alias("spawn", "background"))]
     #[must_use]
     pub fn detached(&self) -> Self {
         Self(self.0.clone(), Calls::Detached(self.0.services().tasks.begin()))

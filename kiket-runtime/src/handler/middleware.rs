@@ -64,8 +64,7 @@ use crate::{
 /// }
 /// # let _ = kiket_runtime::Extension::builder().middleware(Count::default());
 /// ```
-#[doc(alias = "layer")]
-#[doc(alias = "from_fn")]
+#[doc(alias("layer", "from_fn"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be middleware",
     label = "not middleware",

@@ -136,8 +136,7 @@ impl Server {
     ///
     /// When deliveries outlived the grace period and were cut off (Kiket retries them), or requests of own routes or background
     /// tasks did, or when the operating system fails.
-    #[doc(alias = "graceful shutdown")]
-    #[doc(alias = "SIGTERM")]
+    #[doc(alias("graceful shutdown", "SIGTERM"))]
     pub async fn run(self) -> io::Result<()> {
         self.announced(false).await
     }

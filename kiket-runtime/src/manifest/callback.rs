@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    form::{Section, Written, spot},
+    form::{Section, Written},
     node::{Entry, Mark},
     reference::Reference,
     report::{Report, found},
@@ -59,7 +59,7 @@ fn only<'s, 'a: 's, T>(
     for (section, key) in places {
         let Some(entry) = section.map.entry(key) else { continue };
         let Some(value) = read(section, entry, report) else { continue };
-        let (name, at) = (section.name(key), spot(entry));
+        let (name, at) = (section.name(key), entry.spot());
         match &first {
             None => first = Some((name, at, value)),
             Some((first_name, first_at, first)) if !same(first, &value) => {
@@ -82,7 +82,7 @@ fn reference(section: &Section<'_>, entry: &Entry, report: &mut Report<'_>) -> O
     if entry.key.ends_with("secret") && ["true", "false"].iter().any(|truth| text.eq_ignore_ascii_case(truth))
     {
         let what = format!("{name} is the secret itself, found `{text}`");
-        report.problem(ProblemId::InvalidReference, spot(entry), what, "write `env:KIKET_WEBHOOK_SECRET`");
+        report.problem(ProblemId::InvalidReference, entry.spot(), what, "write `env:KIKET_WEBHOOK_SECRET`");
         return None;
     }
     read_reference(&name, entry, &text, report)
@@ -99,13 +99,13 @@ pub(super) fn read_reference(
         let what = format!("{name} is no reference to the environment: {error}");
         report.problem(
             ProblemId::InvalidReference,
-            spot(entry),
+            entry.spot(),
             what,
             "write it like `env:NAME`, `${NAME}` or `${NAME:-default}`",
         );
     };
     let reference = Reference::parse(text).map_err(refused).ok()?;
-    Some(reference.at(report.place(spot(entry))))
+    Some(reference.at(report.place(entry.spot())))
 }
 
 fn timeout(section: &Section<'_>, entry: &Entry, report: &mut Report<'_>) -> Option<Duration> {
@@ -128,7 +128,7 @@ pub(super) fn read_timeout(name: &str, entry: &Entry, report: &mut Report<'_>) -
         let what = format!("{name} is a time from 1 ms to an hour, found {}", found(&entry.value));
         report.problem(
             ProblemId::InvalidTimeout,
-            spot(entry),
+            entry.spot(),
             what,
             "write milliseconds, like `5000`, or a unit, like `5s`",
         );

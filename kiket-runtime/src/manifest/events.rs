@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     callback::read_timeout,
-    form::{Section, Written, spot},
+    form::{Section, Written},
     node::{Content, Entry, Map, Mark, Node},
     report::{Report, found, quoted},
 };
@@ -130,12 +130,7 @@ impl Collected {
         let Some(items) = entry.value.as_list() else {
             if shape == Shape::Events && !entry.value.is_nothing() {
                 let what = format!("{} is a list, found {}", section.name(key), entry.value.describe());
-                report.problem(
-                    ProblemId::WrongValue,
-                    spot(entry),
-                    what,
-                    "write each event as `- issue.created` on a line below",
-                );
+                report.wrong(entry, what, "write each event as `- issue.created` on a line below");
             }
             return;
         };
@@ -160,7 +155,7 @@ impl Collected {
             }
             return;
         };
-        let name = event_name(&entry.value, spot(entry), report);
+        let name = event_name(&entry.value, entry.spot(), report);
         let timeout = map.entry("timeout").and_then(|timeout| {
             let of =
                 entry.value.as_written().map(|name| format!(" of {}", quoted(&name))).unwrap_or_default();
@@ -173,7 +168,7 @@ impl Collected {
             }
             let required = map.get("required").and_then(Node::as_written);
             let required = required.is_some_and(|text| text.eq_ignore_ascii_case("true"));
-            self.add(name.clone(), version.clone(), timeout, spot(entry), report);
+            self.add(name.clone(), version.clone(), timeout, entry.spot(), report);
             for event in self.in_order.iter_mut().filter(|event| event.name == name) {
                 event.required |= required && (version.is_none() || event.version == version);
             }
@@ -209,12 +204,12 @@ impl Collected {
             let what = format!("`endpoint` of `{event}` is not a path, found {}", found(&entry.value));
             return report.warning(
                 ProblemId::HookEndpoint,
-                spot(entry),
+                entry.spot(),
                 what,
                 "write it like `/hooks/issue_created`, or remove it",
             );
         }
-        self.endpoints.push(Endpoint { path, event: event.clone(), place: report.place(spot(entry)) });
+        self.endpoints.push(Endpoint { path, event: event.clone(), place: report.place(entry.spot()) });
     }
 
     /// Handlers of commands and actions, at any depth.
@@ -303,7 +298,7 @@ fn event_version(entry: &Entry, report: &mut Report<'_>) -> Option<EventVersion>
     parsed(
         ProblemId::HookVersion,
         &entry.value,
-        spot(entry),
+        entry.spot(),
         what,
         "write a `v` and digits, or digits with dots",
         report,

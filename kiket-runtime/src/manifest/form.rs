@@ -49,12 +49,7 @@ impl<'a> Section<'a> {
         let entry = self.map.entry(key)?;
         if !entry.value.is_nothing() && entry.value.as_map().is_none() {
             let what = format!("{} is a mapping, found {}", self.name(key), entry.value.describe());
-            report.problem(
-                ProblemId::WrongValue,
-                spot(entry),
-                what,
-                "write its keys indented below it, or remove it",
-            );
+            report.wrong(entry, what, "write its keys indented below it, or remove it");
         }
         self.inner_if_mapping(key)
     }
@@ -73,40 +68,20 @@ impl<'a> Section<'a> {
             None if entry.value.is_nothing() => Cow::Borrowed(""),
             None => {
                 let what = format!("{name} is text, found {}", entry.value.describe());
-                report.problem(
-                    ProblemId::WrongValue,
-                    spot(entry),
-                    what,
-                    "write one line of text, in quotes if need be",
-                );
+                report.wrong(entry, what, "write one line of text, in quotes if need be");
                 return None;
             }
         };
         if written.trim().is_empty() {
-            report.problem(
-                ProblemId::WrongValue,
-                spot(entry),
-                format!("{name} is blank"),
-                "write a value, or remove the line",
-            );
+            report.wrong(entry, format!("{name} is blank"), "write a value, or remove the line");
         } else if written.trim() != written {
             let what = format!("{name} has white space at an end");
-            report.problem(
-                ProblemId::WrongValue,
-                spot(entry),
-                what,
-                "write it on one line, without white space around it",
-            );
+            report.wrong(entry, what, "write it on one line, without white space around it");
         } else {
             return Some(written.into_owned());
         }
         None
     }
-}
-
-/// The mark that a problem points at: a scalar itself, else the key.
-pub(super) fn spot(entry: &Entry) -> Mark {
-    if entry.value.as_written().is_some() { entry.value.mark } else { entry.mark }
 }
 
 impl<'a> Written<'a> {
@@ -125,12 +100,7 @@ impl<'a> Written<'a> {
             }
             if entry.value.is_nothing() {
                 let mend = "write `id` and `version` indented below it";
-                report.problem(
-                    ProblemId::WrongValue,
-                    entry.mark,
-                    "`extension` is a mapping, found nothing",
-                    mend,
-                );
+                report.wrong(entry, "`extension` is a mapping, found nothing", mend);
             }
             let body = top.inner("extension", report);
             let sections = body.iter().cloned().chain([top]).collect();
@@ -173,7 +143,7 @@ fn check_adapter_marks(root: &Map, report: &mut Report<'_>) -> bool {
         let Some(entry) = root.entry(key) else { continue };
         if entry.value.as_written().as_deref() != Some(expected) {
             let what = format!("`{key}` is `{expected}`, found {}", found(&entry.value));
-            report.problem(ProblemId::ManifestForm, spot(entry), what, format!("write `{key}: {expected}`"));
+            report.problem(ProblemId::ManifestForm, entry.spot(), what, format!("write `{key}: {expected}`"));
         }
     }
     true

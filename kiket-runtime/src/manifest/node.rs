@@ -52,6 +52,13 @@ pub(super) struct Entry {
     pub(super) shadowed: bool,
 }
 
+impl Entry {
+    /// The mark that a problem points at: a scalar itself, else the key.
+    pub(super) fn spot(&self) -> Mark {
+        if self.value.as_written().is_some() { self.value.mark } else { self.mark }
+    }
+}
+
 impl Node {
     /// The text of a scalar as it is written, numbers and booleans included.
     pub(super) fn as_written(&self) -> Option<Cow<'_, str>> {

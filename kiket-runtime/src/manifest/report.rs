@@ -1,7 +1,7 @@
 //! The problems and warnings of a manifest, as they are found.
 
 use super::{
-    node::{Mark, Node},
+    node::{Entry, Mark, Node},
     source::Source,
 };
 use crate::error::{Fix, Place, Problem, ProblemId};
@@ -27,6 +27,11 @@ impl<'a> Report<'a> {
         mend: impl Into<String>,
     ) {
         self.problems.push(Problem::new(id, what).at(self.source.place(at)).mend(mend));
+    }
+
+    /// Adds the problem that a value is not what its key needs.
+    pub(super) fn wrong(&mut self, entry: &Entry, what: impl Into<String>, mend: impl Into<String>) {
+        self.problem(ProblemId::WrongValue, entry.spot(), what, mend);
     }
 
     /// Adds a warning.

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::HashSet, path::Path};
 
 use super::{
     Form, Manifest, callback, events,
-    form::{Written, spot},
+    form::Written,
     misspelt,
     node::{Map, Mark, Node},
     report::{Report, quoted},
@@ -130,7 +130,7 @@ fn id(written: &Written<'_>, report: &mut Report<'_>) -> Option<String> {
         let what = format!("the extension has two ids, {} and {}", quoted(id), quoted(outer));
         report.problem(
             ProblemId::Contradiction,
-            spot(entry),
+            entry.spot(),
             what,
             format!("keep the one on line {}", inner.mark.line),
         );
@@ -155,7 +155,7 @@ fn check_key(written: &Written<'_>, id: Option<&str>, report: &mut Report<'_>) {
         (Some(entry), Some(id)) if !fits(id) => {
             report.problem(
                 ProblemId::AdapterKey,
-                spot(entry),
+                entry.spot(),
                 format!("`metadata.key` is no key, found {}", quoted(id)),
                 KEY,
             );

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     callback::read_reference,
-    form::{Written, spot},
+    form::Written,
     kind::{fits, is_secret_kind, is_text_kind},
     misspelt,
     node::{Content, Entry, Map, Mark, Node},
@@ -225,12 +225,7 @@ fn declarations<'a>(name: &str, entry: &'a Entry, report: &mut Report<'_>) -> Ve
         }
         _ => {
             let what = format!("{name} is a list or a mapping, found {}", entry.value.describe());
-            report.problem(
-                ProblemId::WrongValue,
-                spot(entry),
-                what,
-                "write each setting as `- key: NAME` on a line below",
-            );
+            report.wrong(entry, what, "write each setting as `- key: NAME` on a line below");
             Vec::new()
         }
     }
@@ -270,12 +265,7 @@ fn named<'a>(map: &'a Map, report: &mut Report<'_>) -> Vec<Declaration<'a>> {
         } else {
             let name = quoted(&entry.key);
             let what = format!("the setting {name} is a mapping, found {}", entry.value.describe());
-            report.problem(
-                ProblemId::WrongValue,
-                spot(entry),
-                what,
-                "write `default: …` with its value on a line below",
-            );
+            report.wrong(entry, what, "write `default: …` with its value on a line below");
         }
         None
     };
@@ -334,7 +324,7 @@ impl Declaration<'_> {
         if written.is_none() {
             let what =
                 format!("the type of {} is a word, found {}", quoted(&self.key), entry.value.describe());
-            report.problem(ProblemId::WrongValue, spot(entry), what, "write it like `type: string`");
+            report.wrong(entry, what, "write it like `type: string`");
         }
         written.map(Cow::into_owned)
     }
@@ -353,12 +343,7 @@ impl Declaration<'_> {
                 let name = quoted(&self.key);
                 let found = entry.value.describe();
                 let what = format!("`{key}` of {name} is `true` or `false`, found {found}");
-                report.problem(
-                    ProblemId::WrongValue,
-                    spot(entry),
-                    what,
-                    format!("write `{key}: true` or `{key}: false`"),
-                );
+                report.wrong(entry, what, format!("write `{key}: true` or `{key}: false`"));
                 None
             }
         }
@@ -368,7 +353,7 @@ impl Declaration<'_> {
         let name = quoted(&self.key);
         let Some(text) = entry.value.as_written() else {
             let what = format!("the default of the secret {name} is text, found {}", entry.value.describe());
-            report.problem(ProblemId::WrongValue, spot(entry), what, "write it like `default: env:NAME`");
+            report.wrong(entry, what, "write it like `default: env:NAME`");
             return None;
         };
         if text.trim().is_empty() {
@@ -387,7 +372,7 @@ impl Declaration<'_> {
         );
         report.problem(
             ProblemId::SettingDefault,
-            spot(entry),
+            entry.spot(),
             what,
             format!("write {expected}, or change the `type`"),
         );

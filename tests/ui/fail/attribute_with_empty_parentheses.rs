@@ -1,4 +1,0 @@
-#[kiket::webhook()]
-async fn on_issue_created() {}
-
-fn main() {}

@@ -1,4 +1,0 @@
-#[kiket::webhook("issue.created", version = "v1")]
-async extern "C" fn on_issue_created() {}
-
-fn main() {}

@@ -1,4 +1,0 @@
-#[kiket::webhook("issue.created", version = "v1", timeout = "5s", version = "v2")]
-async fn on_issue_created() {}
-
-fn main() {}

@@ -1,1 +1,0 @@
-kiket::main!(crate = kiket, crate = kiket);

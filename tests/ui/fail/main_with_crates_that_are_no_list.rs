@@ -1,1 +1,0 @@
-kiket::main!(crates = serde);

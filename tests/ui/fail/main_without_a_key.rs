@@ -1,7 +1,0 @@
-use kiket::prelude::*;
-
-async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
-    Ok(builder)
-}
-
-kiket::main!(setup);
