@@ -110,7 +110,7 @@ fn list(types: &[&str]) -> String {
         let last = lines.last_mut().filter(|line| line.len() + r#type.len() + 2 <= FILLED);
         match last {
             Some(line) if line.is_empty() => *line = format!("{type},"),
-            Some(line) => line.extend([" ", r#type, ","]),
+            Some(line) => line.extend([" ", *r#type, ","]),
             None => lines.push(format!("{type},")),
         }
     }
