@@ -297,7 +297,7 @@ mod tests {
                             syn::Item::Fn(function) => Some(function.sig.ident.to_string()),
                             _ => None,
                         }
-                    }))
+                    }));
                 }
                 _ => {}
             }
