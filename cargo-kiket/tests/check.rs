@@ -128,7 +128,13 @@ settings:
 #[test]
 fn json_says_what_was_mended() {
     let project = Project::new(WRONG);
+    let planned = project.prints(&["--json", "check", "--fix", "--diff"], 1);
+    let planned: Value = serde_json::from_str(&planned).unwrap();
+    assert_eq!((&planned["fixed"], &planned["not_fixed"]), (&json!([]), &json!([])));
+    assert_eq!(planned["diff"], project.prints(&["check", "--fix", "--diff"], 1));
+    assert_eq!(project.manifest(), WRONG, "`--diff` writes nothing");
     let value: Value = serde_json::from_str(&project.prints(&["--json", "check", "--fix"], 0)).unwrap();
+    assert!(value.get("diff").is_none(), "{value}");
     let kinds: Vec<_> = value["fixed"].as_array().unwrap().iter().map(|fix| fix["kind"].clone()).collect();
     assert_eq!(kinds, ["rename_hook", "rename_key", "add_hook", "add_setting"]);
     assert_eq!((&value["not_fixed"], &value["problems"]), (&json!([]), &json!([])));
@@ -171,13 +177,21 @@ fn sarif_has_what_code_scanning_reads() {
 fn nothing_of_a_secret_is_printed() {
     let manifest = "delivery_secret: ' canary'\nsettings: [{ key: A, secert: canary, secret: true, default: your-canary }]\n\
                     hooks: [{ event: issue.closd, secret: canary }, issue.created, crm.sync]\n";
-    let project = Project::new(manifest);
-    for arguments in
-        [&["check"][..], &["check", "--format", "json"], &["check", "--format", "sarif"], &["handlers"]]
-    {
-        let output = project.tool(arguments);
-        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        assert!(!text.contains("canary"), "{text}");
+    let misspelt = "delivery_secert: canary\nhooks: [issue.closed, issue.created, crm.sync]\n\
+                    settings: [{ key: CRM_TOKEN, secert: true, default: canary }]\n";
+    for project in [manifest, misspelt].map(Project::new) {
+        for arguments in [
+            &["check"][..],
+            &["check", "--format", "json"],
+            &["check", "--format", "sarif"],
+            &["handlers"],
+            &["check", "--fix", "--diff"],
+            &["check", "--fix", "--diff", "--format", "json"],
+        ] {
+            let output = project.tool(arguments);
+            let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+            assert!(!text.contains("canary"), "{text}");
+        }
     }
 }
 

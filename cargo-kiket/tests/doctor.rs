@@ -158,8 +158,10 @@ fn every_variable_is_judged_as_the_start_judges_it() {
         ("KIKET_EXTENSION_API_KEY", "canäry-canary", "fix", "a header cannot carry"),
         ("KIKET_DEDUPE_URL", " redis://:canary@host", "fix", "white space at an end"),
         ("KIKET_BASE_URL", "kiket.dev", "fix", "`KIKET_BASE_URL` is not an address"),
+        ("KIKET_BASE_URL", "https://x.example/?key=canary", "fix", "`KIKET_BASE_URL` is not an address"),
+        ("KIKET_SDK_TELEMETRY_URL", "https://x.example/?key=canary", "fix", "`KIKET_SDK_TELEMETRY_URL`"),
+        ("KIKET_WORKSPACE_TOKEN_FILE", "canary", "fix", "`KIKET_WORKSPACE_TOKEN_FILE`"),
         ("PORT", "99999", "fix", "`PORT` is not a port"),
-        ("KIKET_WORKSPACE_TOKEN_FILE", "absent", "fix", "absent"),
     ] {
         let findings = Machine::new(&[(name, value)]).findings(&[], "configuration");
         assert_eq!(findings.len(), 1, "{name}: {findings:?}");
@@ -302,6 +304,23 @@ fn a_port_that_is_in_use_is_named() {
     Machine::new(&[("HOST", "192.0.2.1")]).check(&[], "port", "fix", "cannot be listened on");
 }
 
+/// Where `localhost` has two addresses, the other one is free.
+#[test]
+fn a_port_that_is_in_use_at_one_address_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    thread::spawn(move || listener.incoming().for_each(drop));
+    let machine = Machine::new(&[("HOST", "localhost"), ("PORT", &port)]);
+    machine.check(&[], "port", "fix", "another program listens on");
+}
+
+#[test]
+fn the_clock_waits_for_a_configuration_that_is_right() {
+    let machine = Machine::new(&[("KIKET_BASE_URL", "kiket.dev")]);
+    machine.check(&["--online"], "clock", "unknown", "fix the configuration first");
+    machine.check(&[], "clock", "unknown", "add `--online`");
+}
+
 #[test]
 fn a_machine_without_certificates_is_named() {
     let nothing = [("SSL_CERT_FILE", "/absent"), ("SSL_CERT_DIR", "/absent")];
@@ -349,7 +368,7 @@ fn an_inbox_needs_a_key_that_is_one() {
             "fix",
             "32 bytes in base64",
         ),
-        (vec![memory, ("KIKET_INBOX_KEY_FILE", "absent")], "fix", "`absent`"),
+        (vec![memory, ("KIKET_INBOX_KEY_FILE", "canary")], "fix", "`KIKET_INBOX_KEY_FILE` names"),
         (vec![memory, ("KIKET_INBOX_KEY", KEY), ("KIKET_INBOX_KEY_FILE", "absent")], "fix", "are both set"),
         (vec![memory, ("KIKET_INBOX_KEY", KEY)], "warn", "in memory"),
         (
@@ -357,7 +376,11 @@ fn an_inbox_needs_a_key_that_is_one() {
             "fix",
             "not one of an inbox",
         ),
-        (vec![("KIKET_INBOX_URL_FILE", "absent"), ("KIKET_INBOX_KEY", KEY)], "fix", "`absent`"),
+        (
+            vec![("KIKET_INBOX_URL_FILE", "canary"), ("KIKET_INBOX_KEY", KEY)],
+            "fix",
+            "`KIKET_INBOX_URL_FILE` names",
+        ),
     ] {
         let findings = Machine::new(&variables).findings(&[], "inbox");
         let is_found = |(found, of): &(String, String)| found == result && of.contains(text);

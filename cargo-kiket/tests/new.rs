@@ -44,7 +44,7 @@ fn a_project_has_everything_that_a_team_needs() {
     for file in made["files"].as_array().unwrap() {
         assert!(!read(file.as_str().unwrap()).contains("{{"), "{file}");
     }
-    check(&read("src/main.rs"), &["kiket::main!();", "async fn issue_created_is_handled() {"]);
+    check(&read("src/main.rs"), &["kiket::main!();", "async fn on_issue_created_is_handled() {"]);
     check(&read(".kiket/manifest.yaml"), &["model_version: \"1.0\"", "delivery: http", "- issue.created"]);
     check(
         &read("Dockerfile"),

@@ -104,6 +104,11 @@ fn an_extension_of_kiket_passes_everything() {
     let output = probe(SECRET, &[&format!("http://{address}/kiket/webhooks/kiket.none"), "--json"]);
     assert_eq!(with_result(&output, "fail"), [""; 0], "{output:?}");
     assert_eq!(with_result(&output, "undecided"), ["other-event"], "{output:?}");
+    // An address that names no event cannot be of another one.
+    let output = probe(SECRET, &[&format!("http://{address}/kiket/webhook"), "--json"]);
+    assert_eq!(with_result(&output, "fail"), [""; 0], "{output:?}");
+    assert_eq!(with_result(&output, "undecided"), [""; 0], "{output:?}");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
     handle.stop();
     server.join().unwrap();
 }

@@ -164,6 +164,14 @@ fn a_file_or_standard_input_is_sent() {
     let sent = tool.deliveries(&[&own[..], &["body.json", "--same-id"]].concat(), 0);
     assert_eq!(sent[0]["response"]["body"], json!({ "id": "evt_9", "a": 1 }));
     assert_ne!(tool.deliveries(&[&own[..], &["body.json"]].concat(), 0)[0]["id"], "evt_9");
+    // Without an id there is one to send again.
+    for body in ["{\"a\":1}", "{\"id\":null}", "{\"delivery_id\":\"\"}"] {
+        std::fs::write(tool.path("none.json"), body).unwrap();
+        let sent = tool.deliveries(&[&own[..], &["none.json", "--same-id", "--times", "2"]].concat(), 0);
+        assert!(sent[0]["id"].as_str().is_some_and(|id| id.starts_with("evt_")), "{sent:?}");
+        assert_eq!(sent[0]["id"], sent[1]["id"], "{sent:?}");
+        assert_eq!(sent[1]["replayed"], true, "{sent:?}");
+    }
     let output = tool.run_with(&[&own[..], &["-", "--json"]].concat(), b"{\"b\":2}");
     assert!(text(&output.stdout).contains("\"b\":2"), "{output:?}");
     // What is not JSON is sent as it is.

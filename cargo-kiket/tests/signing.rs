@@ -266,6 +266,10 @@ fn secrets_are_judged_as_the_start_judges_them() {
     let signed = text(&tool.run(&["sign", "--at", "1700000000"], b""));
     assert!(signed.contains(EMPTY_SIGNED), "{signed}");
     std::fs::remove_file(tool.folder.path().join(".cargo/config.toml")).unwrap();
+    // As at the start, the previous secret is none without a current one.
+    let refused = Tool::new(&["", SECRET]).run(&["sign"], b"{}");
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(65) && error.contains("there is no webhook secret"), "{error}");
     // The manifest of the folder says where the secret is.
     tool.file("extension.yaml", b"id: com.example.m\ndelivery_secret: env:KIKET_WEBHOOK_SECRET_PREVIOUS\n");
     let tool = Tool { secrets: &["", SECRET], ..tool };

@@ -52,6 +52,8 @@ struct Tokens {
 
 /// A token is refreshed when it has no more than this.
 const MARGIN: Duration = Duration::from_secs(60);
+/// A token that expires within the margin is refreshed after this: at once would be again and again.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// How long a call may take, so that the reply is in time.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -136,14 +138,18 @@ impl Calendar {
             .header("content-type", "application/x-www-form-urlencoded")
             .body(form(&[&client, grant].concat()));
         let granted: Granted = read(request.send().await?).await?;
-        let left = Duration::from_secs(granted.expires_in.into()).saturating_sub(MARGIN);
         self.tokens.send_replace(Some(Tokens {
             access: granted.access_token.into(),
             refresh: granted.refresh_token.into(),
-            due: Instant::now() + left,
+            due: Instant::now() + until_refresh(granted.expires_in),
         }));
         Ok(())
     }
+}
+
+/// How long a token that expires in so many seconds is left alone.
+fn until_refresh(expires_in: u32) -> Duration {
+    Duration::from_secs(expires_in.into()).saturating_sub(MARGIN).max(SOON)
 }
 
 /// A response as a `T`. When the calendar is busy, Kiket sends the delivery again after the time that the calendar names.
@@ -162,4 +168,16 @@ async fn read<T: DeserializeOwned>(response: reqwest::Response) -> kiket::Result
 pub(crate) fn form(pairs: &[(&str, &str)]) -> String {
     let url = reqwest::Url::parse_with_params("form:", pairs);
     url.ok().and_then(|url| url.query().map(str::to_owned)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_expires_at_once_makes_no_loop() {
+        for (expires_in, seconds) in [(0, 10), (30, 10), (60, 10), (70, 10), (71, 11), (3_600, 3_540)] {
+            assert_eq!(until_refresh(expires_in), Duration::from_secs(seconds), "{expires_in}");
+        }
+    }
 }

@@ -271,7 +271,11 @@ mod tests {
         world.calendar.expires_in(&[30, 3_600]);
         let (handle, server) = world.serve();
         world.connect().await;
-        // The first token expires within a minute: it is refreshed at once.
+        // The first token expires within a minute: it is refreshed soon, which is now.
+        assert_eq!(world.calendar.tokens(), 1);
+        tokio::time::pause();
+        tokio::time::advance(calendar::SOON).await;
+        tokio::time::resume();
         world.calendar.until_tokens(2).await;
         let logged = async {
             while world.logged().is_empty() {

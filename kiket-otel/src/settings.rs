@@ -44,14 +44,14 @@ impl Settings {
             return Ok(None);
         }
         let mut warnings = Vec::new();
-        if let Some(exporter) = exporter.filter(|exporter| exporter != "otlp") {
-            warnings
-                .push(format!("`OTEL_TRACES_EXPORTER` is `{exporter}`, which is not known: `otlp` is used"));
+        if exporter.is_some_and(|exporter| exporter != "otlp") {
+            warnings.push(
+                "`OTEL_TRACES_EXPORTER` names an exporter that is not known: `otlp` is used".to_owned(),
+            );
         }
-        if let Some((name, protocol)) = either("PROTOCOL").filter(|(_, protocol)| protocol != "http/protobuf")
-        {
+        if let Some((name, _)) = either("PROTOCOL").filter(|(_, protocol)| protocol != "http/protobuf") {
             warnings.push(format!(
-                "`{name}` is `{protocol}`, which is not known: `http/protobuf` is used, for which collectors have port 4318"
+                "`{name}` names a protocol that is not known: `http/protobuf` is used, for which collectors have port 4318"
             ));
         }
         let (url, by_default) = match either("ENDPOINT") {

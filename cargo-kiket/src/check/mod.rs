@@ -7,9 +7,10 @@ mod sarif;
 mod text;
 mod yaml;
 
-use std::{fs, path::PathBuf};
+use std::{fmt::Write as _, fs, path::PathBuf};
 
 use clap::ValueEnum;
+use kiket_runtime::internals;
 use serde_json::{Value, json};
 
 use self::{
@@ -59,7 +60,7 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
     let format = args.format.unwrap_or(if shell.is_json() { Format::Json } else { Format::Text });
     let program = args.target.build()?;
     let mut asked = ask(&program)?;
-    let mut mended = None;
+    let (mut mended, mut planned) = (None, None);
     if args.fix {
         let before = Before::read(&program, &asked.report)?;
         let made = fix::mend(&before.text, &before.path, &asked.report.problems);
@@ -70,6 +71,7 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
                 warn_of_refused(&made, shell);
                 return Ok(asked.report.exit());
             }
+            planned = Some(diff);
         } else if made.text != before.text {
             fs::write(&before.path, &made.text).map_err(|error| {
                 Error::input(format!("{} cannot be written: {error}", before.path.display()))
@@ -91,8 +93,12 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
             if let Some(Mended { done, refused, .. }) = mended {
                 let refused: Vec<_> =
                     refused.iter().map(|(fix, why)| json!({ "fix": fix, "why": why })).collect();
-                asked.value["fixed"] = json!(done);
+                // With `--diff` nothing is written.
+                asked.value["fixed"] = if planned.is_some() { json!([]) } else { json!(done) };
                 asked.value["not_fixed"] = json!(refused);
+            }
+            if let Some(diff) = planned {
+                asked.value["diff"] = diff.into();
             }
             shell.raw(format!("{}\n", asked.value).as_bytes());
         }
@@ -144,10 +150,30 @@ impl Before {
     }
 }
 
-/// The changes, as `diff -u` prints them.
+/// The changes, as `diff -u` prints them. Of a line that may hold a secret only its place is shown.
 fn diff(before: &Before, after: &str) -> String {
-    let [old, new] = [format!("a/{}", before.shown), format!("b/{}", before.shown)];
-    similar::TextDiff::from_lines(before.text.as_str(), after).unified_diff().header(&old, &new).to_string()
+    const HIDDEN: &str = "… (may hold a secret)";
+    let diff = similar::TextDiff::from_lines(before.text.as_str(), after);
+    let (old, new) = (internals::secret_lines(&before.text), internals::secret_lines(after));
+    let is_hidden = |lines: &[u32], at: Option<usize>| {
+        at.and_then(|at| u32::try_from(at + 1).ok()).is_some_and(|line| lines.contains(&line))
+    };
+    let mut text = String::new();
+    for hunk in diff.unified_diff().iter_hunks() {
+        if text.is_empty() {
+            text = format!("--- a/{0}\n+++ b/{0}\n", before.shown);
+        }
+        let _ = writeln!(text, "{}", hunk.header());
+        for change in hunk.iter_changes() {
+            // The mark of a secret setting is none itself.
+            let is_mark = change.value().trim() == "secret: true";
+            let hidden = is_hidden(&old, change.old_index()) || is_hidden(&new, change.new_index());
+            let line = if hidden && !is_mark { HIDDEN } else { change.value().trim_end_matches('\n') };
+            let end = if change.missing_newline() { "\n\\ No newline at end of file" } else { "" };
+            let _ = writeln!(text, "{}{line}{end}", change.tag());
+        }
+    }
+    text
 }
 
 impl Report {

@@ -270,8 +270,8 @@ impl Api {
         let id = DeliveryId(saving.id);
         let capture = self.store.capture(id).ok_or((
             422,
-            "this delivery cannot be a test: it is not kept any more, it names no event, the extension was not there to respond, or a \
-             body of it is larger than 64 KiB or did not arrive whole",
+            "this delivery cannot be a test: it is not kept any more, it names no event, no handler was there for it or its signature was \
+             refused, or a body of it is larger than 64 KiB or did not arrive whole",
         ))?;
         let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
         let name = saving.name.trim_end_matches(".json");

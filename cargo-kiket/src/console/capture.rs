@@ -3,14 +3,14 @@
 use kiket_runtime::Headers;
 use kiket_testing::{Capture, Recording};
 
-use super::record::Record;
+use super::record::{Record, Response};
 
-/// The capture; `None` where a body is only an excerpt, the delivery names no event, or the extension was not there to respond.
+/// The capture; `None` where a body is only an excerpt, the delivery names no event, or no handler was there for it.
 pub(crate) fn capture(record: &Record) -> Option<Capture> {
     let event = record.event.clone()?;
     let response = record.response.as_ref();
     let is_cut = record.body.cut || response.is_some_and(|response| response.body.cut);
-    if is_cut || response.is_some_and(|response| response.by_proxy) {
+    if is_cut || response.is_some_and(Response::proves_nothing) {
         return None;
     }
     let pairs = |headers: &[(String, String)]| headers.iter().cloned().collect::<Headers>();

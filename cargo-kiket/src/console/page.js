@@ -408,7 +408,7 @@
       attempts(detail, again),
       facts(record, handler),
       calls(record, summary, openCalls),
-      body("Payload", record.body, "payload", `${record.method} ${record.target}`),
+      body("Payload", record.body, "payload", `${record.method} ${record.target}`, !record.is_whole && record.body.size <= 64 * 1024),
       record.response && record.response.status && body("Response", record.response.body, "response", headerLine(record.response.headers)),
       log(record),
     ];
@@ -551,11 +551,11 @@
   }
 
   const forms = {}; // whether each body is shown pretty or raw
-  function body(title, content, id, subtitle) {
+  function body(title, content, id, subtitle, broke) {
     const raw = forms[id] === "raw" || !content.json;
     const shape = (value, text) => h("button", { type: "button", id: `${id}-${value}`, "aria-pressed": String((value === "raw") === raw), onclick: () => { forms[id] = value; showDetail(); } }, text);
     const remarks = [bytes(content.size), content.cut && "only the beginning is kept", !content.exact && content.json && "written again, without secrets"];
-    const pre = h("pre", { id, tabindex: "0", "aria-label": title }, content.text ? (raw ? marked(content.text) : pretty(content)) : h("span", { class: "muted" }, content.cut ? "too large to keep" : "empty"));
+    const pre = h("pre", { id, tabindex: "0", "aria-label": title }, content.text ? (raw ? marked(content.text) : pretty(content)) : h("span", { class: "muted" }, broke ? "broke off before its end" : content.cut ? "too large to keep" : "empty"));
     return h(
       "section",
       { class: "card", "aria-label": title },

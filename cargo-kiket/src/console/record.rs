@@ -266,6 +266,15 @@ impl Response {
     }
 }
 
+impl Response {
+    /// Whether it says nothing of the extension's handlers: the proxy made it, the signature was refused, or there is no handler.
+    pub(crate) fn proves_nothing(&self) -> bool {
+        const NO_HANDLER: [&str; 2] = ["no_handler", "not_found"];
+        let code = self.code.as_deref().unwrap_or_default();
+        self.by_proxy || self.status == Some(401) || (self.status == Some(404) && NO_HANDLER.contains(&code))
+    }
+}
+
 impl CallMade {
     fn weight(&self) -> usize {
         let texts = self.request.text.len() + self.response.text.len();

@@ -270,12 +270,25 @@ fn a_part_of_a_body_is_neither_judged_nor_sent_nor_shown() {
 }
 
 #[test]
-fn what_the_proxy_responds_is_no_test() {
+fn what_no_handler_responded_is_no_test() {
     let mut record = record(1, "issue.created", r#"{"id":"evt_1"}"#);
-    for (by_proxy, is_test) in [(true, false), (false, true)] {
-        let end = End::Response { status: 502, headers: Headers::default(), body: Bytes::new(), by_proxy };
+    for (status, body, by_proxy, is_test) in [
+        (502, "", true, false),
+        (502, "", false, true),
+        (401, r#"{"error":"invalid signature"}"#, false, false),
+        (404, r#"{"error":"no","code":"no_handler"}"#, false, false),
+        (404, r#"{"error":"no","code":"not_found"}"#, false, false),
+        (404, r#"{"error":"of the handler"}"#, false, true),
+        (422, r#"{"error":"of the handler"}"#, false, true),
+    ] {
+        let end = End::Response {
+            status,
+            headers: Headers::default(),
+            body: Bytes::from_static(body.as_bytes()),
+            by_proxy,
+        };
         record.respond(ResponseSeen { took: Duration::ZERO, end }, &mut Keyring::new([]));
-        assert_eq!(capture(&record).is_some(), is_test);
+        assert_eq!(capture(&record).is_some(), is_test, "{status} {body}");
     }
     assert_eq!(replayed(&record, None, false).as_deref(), Ok(r#"{"id":"evt_1"}"#));
 }

@@ -295,6 +295,6 @@ fn usual_port() -> Result<u16> {
     let Some(port) = known::secret("PORT") else { return Ok(8000) };
     let port = port.expose().trim();
     port.parse().map_err(|_| {
-        Error::input(format!("`PORT` is not a port: `{port}`")).help("or name one: `--port PORT`")
+        Error::input("`PORT` is not a port: expected 0 to 65535").help("or name one: `--port PORT`")
     })
 }

@@ -82,7 +82,12 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
         || config.as_ref().filter(|_| args.online).and_then(|config| http::url(config.base_url()).ok()),
         Some,
     );
-    findings.push(machine::clock(asked));
+    findings.push(match (&config, asked) {
+        (None, None) if args.online => {
+            Finding::unknown("clock", "not compared", "fix the configuration first")
+        }
+        (_, asked) => machine::clock(asked),
+    });
     findings.push(machine::certificates(
         config.as_ref().is_none_or(|config| config.base_url().starts_with("https")),
     ));

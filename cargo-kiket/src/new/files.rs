@@ -8,6 +8,7 @@ use std::{
 use kiket_testing::fixture;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::json;
+use toml_edit::DocumentMut;
 
 use super::{
     code::{self, Handled},
@@ -70,7 +71,7 @@ pub(super) fn all(
 }
 
 /// A template with its `{{names}}` replaced. No value is looked into again.
-fn filled(template: &str, values: &[(&str, String)]) -> String {
+pub(super) fn filled(template: &str, values: &[(&str, String)]) -> String {
     let mut parts = template.split("{{");
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -114,7 +115,8 @@ fn own_workspace(folder: &Path) -> String {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let above = folder.ancestors().skip(1).map(|above| above.join("Cargo.toml"));
     let is_workspace = |file: &PathBuf| {
-        fs::read_to_string(file).is_ok_and(|text| text.lines().any(|line| line.trim_end() == "[workspace]"))
+        let text = fs::read_to_string(file).unwrap_or_default();
+        text.parse::<DocumentMut>().is_ok_and(|document| document.contains_key("workspace"))
     };
     match above.into_iter().find(is_workspace) {
         Some(_) => "\n# A workspace of its own: remove this line where that above has it among its `members`.\n[workspace]\n".to_owned(),
@@ -146,6 +148,26 @@ mod tests {
         let version = format!(r#"{{ version = "{}", features = ["testing"] }}"#, env!("CARGO_PKG_VERSION"));
         assert_eq!(dependency(None, &["testing"]), version);
         assert!(clone().is_some());
+    }
+
+    #[test]
+    fn a_workspace_is_found_however_it_is_written() {
+        for (text, is_workspace) in [
+            ("[workspace]\nmembers = []\n", true),
+            ("[workspace] # all of them\n", true),
+            ("  [ workspace ]\n", true),
+            ("[workspace.package]\nedition = \"2024\"\n", true),
+            ("workspace = { members = [] }\n", true),
+            ("workspace.resolver = \"3\"\n", true),
+            ("[package]\nname = \"a\"\ndescription = \"\"\"\n[workspace]\n\"\"\"\n", false),
+            ("[package]\n", false),
+            ("[workspace", false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("Cargo.toml"), text).unwrap();
+            let own = own_workspace(&folder.path().join("a/b"));
+            assert_eq!(own.ends_with("\n[workspace]\n"), is_workspace, "{text}");
+        }
     }
 
     #[test]

@@ -64,7 +64,9 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<Vec<Check>> {
         checks.push(attacks.forms(&body));
         checks.push(attacks.alike());
     }
-    checks.push(attacks.other_event(&body));
+    if attacks.target.names_event {
+        checks.push(attacks.other_event(&body));
+    }
     checks.push(attacks.oversize());
     checks.push(attacks.encoding());
     checks.push(attacks.methods(&body));
@@ -310,7 +312,7 @@ impl Attacks<'_, '_> {
         });
         match got {
             Ok(response) if response.status == 404 => Kind::OtherEvent
-                .is(Outcome::Undecided, "there is no handler for this version: give `--event-version`"),
+                .is(Outcome::Undecided, "the address has no handler for this event and version: give `--event-version`, or another address"),
             Ok(response) if (400..500).contains(&response.status) => Kind::OtherEvent
                 .is(Outcome::Pass, format!("a body that names another event gets {}", response.status)),
             Ok(response) if response.status >= 500 => Kind::OtherEvent

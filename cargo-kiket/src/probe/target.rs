@@ -30,6 +30,8 @@ pub(super) struct Target<'t> {
     deliveries: Url,
     /// Where the list of events is, unless the address is that of one event.
     pub(super) health: Option<Url>,
+    /// Whether its addresses name events; at `…/webhook` the body does.
+    pub(super) names_event: bool,
     pub(super) event: String,
     version: String,
     secret: &'t Secret,
@@ -98,6 +100,7 @@ impl<'t> Target<'t> {
         Ok(Self {
             client: Client::new(&args.url)?,
             deliveries,
+            names_event: named.is_some() || health.is_some(),
             health,
             event: named.unwrap_or_else(|| args.event.to_string()),
             version: args.event_version.to_string(),

@@ -68,6 +68,13 @@ impl Body {
         Ok(())
     }
 
+    /// Whether it says which delivery it is.
+    pub(super) fn has_id(&self) -> bool {
+        let is_id = |value: &Value| !value.is_null() && value != "";
+        let json = self.json.as_ref();
+        json.is_some_and(|json| ["id", "delivery_id"].iter().any(|name| json.get(name).is_some_and(is_id)))
+    }
+
     /// The bytes with an id; without one, as they are.
     pub(crate) fn with_id(&self, id: Option<String>) -> Vec<u8> {
         match (id, &self.json) {

@@ -157,7 +157,7 @@ fn usual() -> Result<Url> {
     let port = env::var("PORT").ok().filter(|port| !port.is_empty()).unwrap_or_else(|| "8000".to_owned());
     let url = format!("http://127.0.0.1:{port}").parse();
     url.map_err(|_| {
-        Error::input(format!("`PORT` is not a port: `{port}`")).help("or name the address: `--url URL`")
+        Error::input("`PORT` is not a port: expected 0 to 65535").help("or name the address: `--url URL`")
     })
 }
 

@@ -88,7 +88,8 @@ pub(crate) fn run(args: &Args, shell: &Shell) -> Result<Exit> {
     })?;
     let exchange = Exchange::open(&args.to, shell)?;
     let mut exchanges = Exchanges::new(shell);
-    let once = args.id.clone().or_else(|| (args.same_id && args.file.is_none()).then(fresh_id));
+    let is_drawn = args.same_id && (args.file.is_none() || !body.has_id());
+    let once = args.id.clone().or_else(|| is_drawn.then(fresh_id));
     for _ in 0..args.times {
         let id = once.clone().or_else(|| (!args.same_id).then(fresh_id));
         let bytes = body.with_id(id);

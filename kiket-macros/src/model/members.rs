@@ -7,7 +7,7 @@ use super::{
 use crate::spans::{at, ends, site};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::LitStr;
+use syn::{LitStr, ext::IdentExt as _};
 
 const PAYLOAD: &str = "the payload of an event, an object";
 const MODEL: &str = "an object";
@@ -106,7 +106,8 @@ fn beside(path: &TokenStream, field: &Field) -> TokenStream {
     members
         .iter()
         .map(|(member, names)| {
-            let (named, member) = (is_named([names]), LitStr::new(&member.to_string(), at(member.span())));
+            let text = member.unraw().to_string();
+            let (named, member) = (is_named([names]), LitStr::new(&text, at(member.span())));
             quote_spanned! {site()=>
                 if #named {
                     return #path::Members::take(&mut self.#name, #member, map);

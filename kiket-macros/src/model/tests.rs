@@ -570,3 +570,10 @@ fn mistakes_of_events_are_reported() {
         ],
     );
 }
+
+#[test]
+fn a_raw_name_beside_its_field_is_read_as_its_word() {
+    let item = r##"struct Ship { #[model(flatten(r#type = "hull_type"))] hull: Hull, extra: Extra }"##;
+    let expansion = model(item.parse().unwrap()).to_string();
+    assert!(expansion.contains("\"type\"") && !expansion.contains("r#type"), "{expansion}");
+}

@@ -44,26 +44,19 @@ impl Given {
             return Self::from(Err(about(id, &format!("{name} {reason}"), mend)));
         }
         let mut warnings = Vec::new();
+        let mut doubt = |what: &str, mend| {
+            warnings.push(about(ProblemId::DoubtfulValue, &format!("{name} {what}"), mend));
+        };
         if is_quoted(exposed) {
-            warnings.push(about(
-                ProblemId::DoubtfulValue,
-                &format!("{name} has quotes around it, which count"),
-                "set it without quotes; some tools keep those of an env file",
-            ));
+            let mend = "set it without quotes; some tools keep those of an env file";
+            doubt("has quotes around it, which count", mend);
         }
         if exposed.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) {
-            warnings.push(about(
-                ProblemId::DoubtfulValue,
-                &format!("{name} begins with `Bearer `, which kiket adds itself"),
-                "set it to the token alone",
-            ));
+            doubt("begins with `Bearer `, which kiket adds itself", "set it to the token alone");
         }
         if usage == Use::WrittenKey && exposed.len() < 16 {
-            warnings.push(about(
-                ProblemId::DoubtfulValue,
-                &format!("{name} has fewer than 16 bytes, and can be guessed"),
-                "take a long one, like `openssl rand -hex 32` prints",
-            ));
+            let mend = "take a long one, like `openssl rand -hex 32` prints";
+            doubt("has fewer than 16 bytes, and can be guessed", mend);
         }
         Self { value: Ok(text), warnings }
     }
@@ -85,12 +78,21 @@ impl From<Read<Secret>> for Given {
 fn unusable(text: &str, ascii: bool) -> Option<(&'static str, &'static str)> {
     let reason = match text.trim() {
         "" => "is blank",
+        trimmed if has_invisible(trimmed) => "has an invisible character",
         trimmed if trimmed.len() != text.len() => "has white space at an end",
         _ if text.chars().any(char::is_control) => "has a line break or another control character",
         _ if ascii && !text.is_ascii() => "has a character that a header cannot carry",
         _ => return None,
     };
     Some((reason, "give exactly the text that Kiket shows, without white space at its ends"))
+}
+
+/// Whether a text has characters without width at its ends, where editors and web pages leave them, or a byte order mark.
+fn has_invisible(text: &str) -> bool {
+    let seen = text.trim_matches(
+        |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}'),
+    );
+    seen.len() != text.len() || text.contains('\u{feff}')
 }
 
 fn is_quoted(text: &str) -> bool {

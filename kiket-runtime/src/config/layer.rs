@@ -1,6 +1,6 @@
 //! The values of one source: the builder, the environment, the manifest, or the defaults.
 
-use std::path::Path;
+use std::{fmt::Display, path::Path, str::FromStr};
 
 use crate::{
     config::{
@@ -161,7 +161,10 @@ fn written(text: Read<String>, source: &str, usage: Use) -> Given {
 /// The text of a file with a secret, without one newline at its end.
 fn secret_file(name: &str, path: &Path) -> Read<String> {
     let problem = |why: String| {
-        let what = format!("the file `{}` that `{name}` names {why}", path.display());
+        // The variable may have the secret itself.
+        let is_path = path.exists() || name.starts_with("--");
+        let shown = if is_path { format!(" `{}`", path.display()) } else { String::new() };
+        let what = format!("the file{shown} that `{name}` names {why}");
         Problem::new(ProblemId::SecretFile, what)
             .mend(format!("set `{name}` to the path of a file with the secret alone"))
     };
@@ -184,15 +187,21 @@ fn lost_reference(reference: &Reference) -> Problem {
     .mend(format!("write `env:` before the name, like `env:{WEBHOOK_SECRET}`"))
 }
 
+/// A value, or the problem of `text`, which `source` gives. It does not show the text (wire contract, variable-rule): that may be
+/// the secret of another variable.
+fn read<T: FromStr<Err: Display>>(
+    id: ProblemId,
+    (source, text): (&str, &str),
+    no: &str,
+    mend: &str,
+) -> Read<T> {
+    text.parse().map_err(|why| Problem::new(id, format!("`{source}` is {no}: {why}")).mend(mend))
+}
+
 /// The default version, or the problem of `text`, which `source` gives.
 pub(crate) fn default_version(source: &str, text: &str) -> Read<EventVersion> {
-    text.trim().parse().map_err(|invalid| {
-        Problem::new(
-            ProblemId::DefaultVersion,
-            format!("`{source}` is not a version: {invalid}, found `{}`", text.escape_debug()),
-        )
-        .mend("set it like `v1`, or unset it")
-    })
+    let mend = "set it like `v1`, or unset it";
+    read(ProblemId::DefaultVersion, (source, text.trim()), "not a version", mend)
 }
 
 const AUTHENTICATION: &str = "KIKET_AUTHENTICATION";
@@ -206,58 +215,41 @@ pub(crate) const TELEMETRY_URL: &str = "KIKET_SDK_TELEMETRY_URL";
 pub(crate) fn no_secret(manifest: Option<&Manifest>) -> Problem {
     let reference = manifest.and_then(Manifest::delivery_secret);
     let names = reference.map(|reference| reference.names().collect::<Vec<_>>()).unwrap_or_default();
-    let problem = if names.is_empty() {
+    let (what, mend) = if names.is_empty() {
         let file = manifest.map_or(Path::new("extension.yaml"), Manifest::path).display();
-        Problem::new(
-            ProblemId::NoWebhookSecret,
-            "there is no webhook secret, and nothing is accepted unsigned",
-        )
-        .mend(format!("set `{WEBHOOK_SECRET}`, or write `delivery_secret: env:{WEBHOOK_SECRET}` into {file}"))
+        let mend =
+            format!("set `{WEBHOOK_SECRET}`, or write `delivery_secret: env:{WEBHOOK_SECRET}` into {file}");
+        ("there is no webhook secret, and nothing is accepted unsigned".to_owned(), mend)
     } else {
         let all = format!("`{}`", names.join("`, `"));
         let or = if names.contains(&WEBHOOK_SECRET) { "" } else { ", or `KIKET_WEBHOOK_SECRET`" };
-        Problem::new(
-            ProblemId::NoWebhookSecret,
-            format!("the manifest takes the webhook secret from {all}, which is not set"),
-        )
-        .mend(format!("set {all}{or}"))
+        let what = format!("the manifest takes the webhook secret from {all}, which is not set");
+        (what, format!("set {all}{or}"))
     };
-    problem.at(reference.and_then(Reference::place).cloned())
+    let place = reference.and_then(Reference::place).cloned();
+    Problem::new(ProblemId::NoWebhookSecret, what).at(place).mend(mend)
 }
 
 fn authentication(text: &str) -> Read<Authentication> {
-    text.parse().map_err(|error| {
-        Problem::new(ProblemId::AuthenticationMode, format!("`{AUTHENTICATION}` is `{text}`, and {error}"))
-            .mend("set it to one of these, or unset it for `hmac`")
-    })
+    let mend = "set it to one of these, or unset it for `hmac`";
+    read(ProblemId::AuthenticationMode, (AUTHENTICATION, text), "not a mode", mend)
 }
 
 pub(crate) fn address(name: &str, text: &str) -> Read<BaseUrl> {
-    text.parse().map_err(|invalid| {
-        // It may be invalid because it has a password.
-        let found = if text.contains('@') { String::new() } else { format!(", found `{text}`") };
-        Problem::new(ProblemId::Address, format!("`{name}` is not an address: {invalid}{found}"))
-            .mend(format!("set `{name}` to the address alone"))
-    })
+    read(ProblemId::Address, (name, text), "not an address", &format!("set `{name}` to the address alone"))
 }
 
 fn port(text: &str) -> Read<u16> {
     text.trim().parse().map_err(|_| {
-        Problem::new(ProblemId::Port, format!("`PORT` is not a port: expected 0 to 65535, found `{text}`"))
+        Problem::new(ProblemId::Port, "`PORT` is not a port: expected 0 to 65535")
             .mend("set it to a number, or unset it to listen on 8000")
     })
 }
 
 /// The address of the listener of metrics, which `source` gives.
 pub(crate) fn metrics_address(source: &str, text: &str) -> Read<ListenAddress> {
-    text.parse().map_err(|invalid| {
-        let found = text.escape_debug();
-        Problem::new(
-            ProblemId::MetricsAddress,
-            format!("`{source}` is no address to listen on: {invalid}, found `{found}`"),
-        )
-        .mend(format!("set `{source}` to an address and a port, or unset it for no metrics"))
-    })
+    let mend = format!("set `{source}` to an address and a port, or unset it for no metrics");
+    read(ProblemId::MetricsAddress, (source, text), "no address to listen on", &mend)
 }
 
 /// A namespace of deliveries, as `KIKET_DEDUPE_NAMESPACE` has it.
@@ -266,11 +258,8 @@ pub(crate) fn namespace(text: &str) -> Read<String> {
     if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
         return Ok(text.to_owned());
     }
-    Err(Problem::new(
-        ProblemId::DedupeNamespace,
-        format!("`{DEDUPE_NAMESPACE}` is no namespace, found `{text}`"),
-    )
-    .mend("write 1 to 64 letters, digits, `.`, `_` and `-`, like `staging`"))
+    Err(Problem::new(ProblemId::DedupeNamespace, format!("`{DEDUPE_NAMESPACE}` is no namespace"))
+        .mend("write 1 to 64 letters, digits, `.`, `_` and `-`, like `staging`"))
 }
 
 /// Whether a variable says yes.

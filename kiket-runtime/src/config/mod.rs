@@ -441,12 +441,37 @@ settings:
         check(
             &[(WEBHOOK_SECRET, "  "), (WEBHOOK_SECRET_PREVIOUS, "canary\n"), ("PORT", "http")],
             None,
-            &[
-                "is blank",
-                "`KIKET_WEBHOOK_SECRET_PREVIOUS`",
-                "`PORT` is not a port: expected 0 to 65535, found `http`",
-            ],
+            &["is blank", "`KIKET_WEBHOOK_SECRET_PREVIOUS`", "`PORT` is not a port: expected 0 to 65535"],
         );
+    }
+
+    #[test]
+    fn a_value_that_is_refused_is_not_shown() {
+        const VARIABLES: [&str; 10] = [
+            "KIKET_AUTHENTICATION",
+            "KIKET_BASE_URL",
+            "KIKET_SDK_TELEMETRY_URL",
+            "KIKET_DEFAULT_EVENT_VERSION",
+            "KIKET_METRICS_ADDR",
+            "KIKET_DEDUPE_NAMESPACE",
+            "PORT",
+            "KIKET_WORKSPACE_TOKEN_FILE",
+            "KIKET_DEDUPE_URL_FILE",
+            "KIKET_WEBHOOK_SECRET_PREVIOUS_FILE",
+        ];
+        for name in VARIABLES {
+            for value in ["https://collector.example/in?api_key=canary", "sh/live canary"] {
+                let text = texts(&configured(None, &[(name, value)]).unwrap_err());
+                assert!(text.contains(&format!("`{name}`")) && !text.contains("canary"), "{text}");
+            }
+        }
+        let refused = [
+            address(BASE_URL, "https://kiket.example?key=canary").err(),
+            metrics_address("metrics", "canary").err(),
+            namespace("/canary").err(),
+        ];
+        let text = texts(&refused.into_iter().map(Option::unwrap).collect::<Vec<_>>());
+        assert!(!text.contains("canary"), "{text}");
     }
 
     #[test]
@@ -610,6 +635,11 @@ settings:
                 ("canary\n0123456789", "control character"),
                 ("canary\u{0}0123456789", "control character"),
                 (" \t", "is blank"),
+                ("\u{feff}canary-0123456789", "an invisible character"),
+                ("\u{200b}canary-0123456789", "an invisible character"),
+                ("canary-0123456789\u{200d}", "an invisible character"),
+                ("canary-0123456789\u{2060}", "an invisible character"),
+                ("canary-\u{feff}0123456789", "an invisible character"),
             ] {
                 let text = texts(&configured(None, &[(name, value)]).unwrap_err());
                 assert!(
@@ -635,7 +665,9 @@ settings:
         }
         // A header carries ASCII; a key may be any text.
         assert!(configured(None, &[("KIKET_WORKSPACE_TOKEN", "cänary")]).is_err());
-        assert!(configured(None, &[(WEBHOOK_SECRET, "cänary-0123456789")]).unwrap().warnings.is_empty());
+        for key in ["cänary-0123456789", "can\u{200d}ary-0123456789"] {
+            assert!(configured(None, &[(WEBHOOK_SECRET, key)]).unwrap().warnings.is_empty());
+        }
     }
 
     #[test]
@@ -765,6 +797,7 @@ settings:
             (b"canary-0123456789\r\n", Some("canary-0123456789")),
             (b"canary-0123456789", Some("canary-0123456789")),
             (b"canary-0123456789\n\n", None),
+            (b"\xef\xbb\xbfcanary-0123456789\n", None),
             (b" canary-0123456789", None),
             (b"", None),
             (b"can\xffary", None),

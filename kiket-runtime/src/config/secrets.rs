@@ -98,15 +98,12 @@ pub(super) fn padded(environment: &Environment, plain: impl Iterator<Item = Stri
         let text = value.trim();
         text.len() != value.len() && !text.contains('\n')
     });
-    padded
-        .map(|(name, _)| {
-            Problem::new(
-                ProblemId::PaddedVariable,
-                format!("`{name}` has white space at an end, and handlers get it like that"),
-            )
-            .mend("set it without: `printf %s` writes no newline, `echo` does")
-        })
-        .collect()
+    let warning = |(name, _)| {
+        let what = format!("`{name}` has white space at an end, and handlers get it like that");
+        let mend = "set it without: `printf %s` writes no newline, `echo` does";
+        Problem::new(ProblemId::PaddedVariable, what).mend(mend)
+    };
+    padded.map(warning).collect()
 }
 
 #[cfg(test)]

@@ -78,11 +78,10 @@ fn postgres(_: &str) -> Result<Arc<dyn DedupeStore>, Problem> {
 
 #[cfg(not(all(feature = "postgres", feature = "redis")))]
 fn built_without(store: &str, feature: &str) -> Problem {
-    Problem::new(
-        ProblemId::DedupeFeature,
-        format!("the de-duplication store is in {store}, which this program was built without"),
-    )
-    .mend(format!("switch the feature `{feature}` of `kiket` on: `cargo add kiket --features {feature}`"))
+    let what = format!("the de-duplication store is in {store}, which this program was built without");
+    let mend =
+        format!("switch the feature `{feature}` of `kiket` on: `cargo add kiket --features {feature}`");
+    Problem::new(ProblemId::DedupeFeature, what).mend(mend)
 }
 
 #[cfg(test)]

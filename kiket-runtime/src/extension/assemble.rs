@@ -105,7 +105,9 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     }
     let Findings { problems, warnings } = found;
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
-        return Err(StartupError::new(problems));
+        // A key that is not read is often why a value is missing.
+        let misspelt = warnings.into_iter().filter(|warning| warning.id() == ProblemId::MisspeltKey);
+        return Err(StartupError::new(problems.into_iter().chain(misspelt).collect()));
     };
     assemble(
         options,
@@ -307,10 +309,8 @@ fn redactor(config: &Config, of_inbox: &[Secret]) -> Redactor {
 
 /// Handlers cannot be kept from ending the process where panics abort it.
 fn fatal_panics(abort: bool) -> Option<Problem> {
-    let problem = Problem::new(
-        ProblemId::PanicAbort,
-        "with `panic = \"abort\"` the panic of a handler ends the process, and all running deliveries",
-    );
+    let what = "with `panic = \"abort\"` the panic of a handler ends the process, and all running deliveries";
+    let problem = Problem::new(ProblemId::PanicAbort, what);
     abort.then(|| problem.mend("remove `panic = \"abort\"` from the profile in `Cargo.toml`"))
 }
 
@@ -329,6 +329,21 @@ fn wrong_prefix(prefix: &str) -> Option<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_misspelt_secret_is_named_and_not_shown() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let builder = || {
+            let builder = Extension::builder().without_collected().environment::<&str, &str>([]);
+            builder.manifest(file.path()).on("issue.created", "v1", async || {})
+        };
+        std::fs::write(file.path(), "id: a\ndelivery_secert: hush\n").unwrap();
+        let refused = builder().build().unwrap_err().to_string();
+        let started = builder().webhook_secret("0123456789abcdef").build().unwrap();
+        for text in [refused, started.report().to_string()] {
+            assert!(text.contains("did you mean `delivery_secret`?") && !text.contains("hush"), "{text}");
+        }
+    }
 
     #[test]
     fn panics_that_end_the_process_are_a_warning() {

@@ -21,14 +21,12 @@ pub(super) fn endpoints(manifest: &Manifest) -> Result<Vec<(String, Option<Event
         let (path, event) = (&*endpoint.path, &endpoint.event);
         match routed(path) {
             Some(route) if route.event.is_some_and(|other| is_same_event(other, event.as_str())) => {} // its route anyway
-            Some(_) => problems.push(
-                Problem::new(
-                    ProblemId::EndpointTaken,
-                    format!("`endpoint` of `{event}` is `{path}`, which is another route of the extension"),
-                )
-                .at(endpoint.place.clone())
-                .mend("write another path, like `/hooks/issue_created`"),
-            ),
+            Some(_) => {
+                let what =
+                    format!("`endpoint` of `{event}` is `{path}`, which is another route of the extension");
+                let problem = Problem::new(ProblemId::EndpointTaken, what).at(endpoint.place.clone());
+                problems.push(problem.mend("write another path, like `/hooks/issue_created`"));
+            }
             None => {
                 let first = found.entry(path).or_insert_with(|| Some(event.clone()));
                 if first.as_ref() != Some(event) {

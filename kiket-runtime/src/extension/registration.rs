@@ -90,18 +90,14 @@ pub(crate) fn without_handlers(registrations: &[&Registration], collected: &Coll
     let Collected::OfCrates { named, .. } = collected else { return Vec::new() };
     let without =
         named.iter().filter(|name| !registrations.iter().any(|registration| is_in(registration, name)));
-    without
-        .map(|name| {
-            Problem::new(
-                ProblemId::LostHandlers,
-                format!("the crate `{name}` is named as part of this extension and has no handlers"),
-            )
-            .mend(format!(
-                "a library that nothing uses is not linked: write `use {} as _;`, or do not name it",
-                name.replace('-', "_")
-            ))
-        })
-        .collect()
+    let problem = |name: &String| {
+        let what = format!("the crate `{name}` is named as part of this extension and has no handlers");
+        let name = name.replace('-', "_");
+        Problem::new(ProblemId::LostHandlers, what).mend(format!(
+            "a library that nothing uses is not linked: write `use {name} as _;`, or do not name it"
+        ))
+    };
+    without.map(problem).collect()
 }
 
 fn of_one_crate(registrations: &[&Registration]) -> Result<Vec<Handler>, Vec<Problem>> {
@@ -110,11 +106,7 @@ fn of_one_crate(registrations: &[&Registration]) -> Result<Vec<Handler>, Vec<Pro
         return Ok(registrations.iter().copied().map(Handler::from).collect());
     }
     let names = crates.into_iter().collect::<Vec<_>>();
-    Err(vec![
-        Problem::new(
-            ProblemId::ForeignHandlers,
-            format!("several crates have handlers: `{}`", names.join("`, `")),
-        )
-        .mend("name those whose handlers belong to this extension: `.crates([…])` on the builder"),
-    ])
+    let what = format!("several crates have handlers: `{}`", names.join("`, `"));
+    let mend = "name those whose handlers belong to this extension: `.crates([…])` on the builder";
+    Err(vec![Problem::new(ProblemId::ForeignHandlers, what).mend(mend)])
 }

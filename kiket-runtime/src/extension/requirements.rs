@@ -69,12 +69,8 @@ pub(crate) fn missing_secrets<'n>(
             // Advice must not name a variable that `auto_env_secrets(false)` ignores.
             None => ("is not read from the environment", "give it to the extension in Kiket".to_owned()),
         };
-        Problem::new(
-            ProblemId::MissingSecret,
-            format!("`{function}` needs the secret `{key}`, which {source}"),
-        )
-        .at(place.clone())
-        .mend(mend)
+        let what = format!("`{function}` needs the secret `{key}`, which {source}");
+        Problem::new(ProblemId::MissingSecret, what).at(place.clone()).mend(mend)
     })
 }
 

@@ -1,8 +1,9 @@
-//! Suggestions for unknown keys and events that resemble known ones.
+//! Warnings about unknown keys that resemble known ones.
 
 use super::{
     node::Map,
     report::{Report, quoted},
+    similar::closest,
 };
 use crate::error::{Fix, ProblemId};
 
@@ -41,18 +42,6 @@ pub(super) fn warn(map: &Map, known: &[&str], report: &mut Report<'_>) {
             report.fix(Fix::RenameKey { from: entry.key.clone(), to: meant.to_owned() });
         }
     }
-}
-
-/// The candidate that is most similar to `text`; the first, if several are.
-pub(crate) fn closest<'a>(text: &str, candidates: impl Iterator<Item = &'a &'a str>) -> Option<&'a str> {
-    /// The least similarity: `issue.create` resembles `issue.created`, `issue.assigned` does not.
-    const CLOSE: f64 = 0.8;
-    let lower = text.to_ascii_lowercase();
-    let likeness =
-        |candidate: &str| strsim::normalized_damerau_levenshtein(&lower, &candidate.to_ascii_lowercase());
-    let others = candidates.copied().filter(|candidate| *candidate != text);
-    let close = others.map(|other| (likeness(other), other)).filter(|(likeness, _)| *likeness >= CLOSE);
-    close.min_by(|(one, _), (other, _)| other.total_cmp(one)).map(|(_, closest)| closest)
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod report;
 mod schema;
 mod secrecy;
 mod settings;
+mod similar;
 mod source;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -35,12 +36,12 @@ pub use events::DeclaredEvent;
 pub(crate) use events::Endpoint;
 pub use form::Form;
 pub(crate) use load::read_regular;
-pub(crate) use misspelt::closest;
 pub use reference::Reference;
-#[cfg(feature = "internals")]
-pub(crate) use secrecy::names_a_secret;
 pub use settings::Setting;
 pub(crate) use settings::variable_key;
+pub(crate) use similar::closest;
+#[cfg(feature = "internals")]
+pub(crate) use {schema::secret_lines, secrecy::names_a_secret};
 
 /// A manifest, read and checked, in any [`Form`].
 ///

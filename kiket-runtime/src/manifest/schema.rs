@@ -34,6 +34,18 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Manifest, Vec<Problem>> {
     manifest(root, &document, &secrets, &source)
 }
 
+/// The lines of a text that may hold a secret, from 1: where it is no YAML, by their words.
+#[cfg(feature = "internals")]
+pub(crate) fn secret_lines(text: &str) -> Vec<u32> {
+    let text = text.trim_start_matches('\u{feff}');
+    let mut source = Source::new(Path::new(""), text);
+    match yaml::read(text) {
+        Ok(document) => source.hide(&Secrets::of(&document.root)),
+        Err(_) => source.hide_suspicious_lines(),
+    }
+    source.hidden.into_iter().collect()
+}
+
 fn no_mapping(root: &Node, source: &Source<'_>) -> Problem {
     let what = if root.is_nothing() {
         "the manifest is empty".to_owned()

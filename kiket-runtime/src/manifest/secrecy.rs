@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::{
     kind::is_secret_kind,
     node::{Content, Entry, Map, Mark, Node},
+    similar::closest,
 };
 
 /// The secrets of a document, by their places.
@@ -39,9 +40,10 @@ impl<'a> Secrets<'a> {
             Content::Map(map) => {
                 let marked = among || is_marked_secret(map);
                 for entry in &map.0 {
-                    let is_list = entry.key == "secrets";
-                    let value = marked && (entry.key == "default" || entry.key == "value");
-                    if names_a_secret(&entry.key) || value || (is_list && entry.value.as_list().is_none()) {
+                    let key = meant(&entry.key);
+                    let is_list = key == "secrets";
+                    let value = marked && (key == "default" || key == "value");
+                    if names_a_secret(key) || value || (is_list && entry.value.as_list().is_none()) {
                         self.hide(entry);
                     }
                     if is_list
@@ -74,15 +76,21 @@ impl<'a> Secrets<'a> {
 
 /// Whether a setting is a secret. In doubt it is: `secret: yes` is a mistake, and reported, but the report must not print
 /// the default.
-fn is_marked_secret(setting: &Map) -> bool {
+pub(super) fn is_marked_secret(setting: &Map) -> bool {
     let said = |node: &Node| {
         !node.is_nothing() && node.as_written().is_none_or(|text| !text.eq_ignore_ascii_case("false"))
     };
-    setting.0.iter().any(|entry| match entry.key.as_str() {
+    setting.0.iter().any(|entry| match meant(&entry.key) {
         "secret" => said(&entry.value),
         "type" => entry.value.as_written().is_some_and(|kind| is_secret_kind(&kind)),
         _ => false,
     })
+}
+
+/// The key of a secret that `key` is a misspelling of, else `key`: what stands behind `delivery_secert` is a secret.
+pub(super) fn meant(key: &str) -> &str {
+    const KEYS: [&str; 5] = ["delivery_secret", "secret", "secrets", "default", "value"];
+    if KEYS.contains(&key) { key } else { closest(key, KEYS.iter()).unwrap_or(key) }
 }
 
 /// The words that name secrets.

@@ -12,6 +12,7 @@ use super::{
     node::{Content, Entry, Map, Mark, Node},
     reference::Reference,
     report::{Report, found, quoted},
+    secrecy::is_marked_secret,
 };
 use crate::error::{Place, ProblemId};
 
@@ -298,7 +299,7 @@ impl Declaration<'_> {
         let points_elsewhere =
             secret_default.as_ref().is_some_and(|default| default.names().next().is_some());
         if let (Some(entry), Some(kind), false) = (entry, &kind, points_elsewhere) {
-            self.check_default(entry, kind, secret, report);
+            self.check_default(entry, kind, secret || self.map.is_some_and(is_marked_secret), report);
         }
         let setting = Setting {
             key: self.key.clone(),
@@ -361,9 +362,9 @@ impl Declaration<'_> {
         read_reference(&format!("the default of {name}"), entry, &text, report)
     }
 
-    fn check_default(&self, entry: &Entry, kind: &str, secret: bool, report: &mut Report<'_>) {
+    fn check_default(&self, entry: &Entry, kind: &str, is_hidden: bool, report: &mut Report<'_>) {
         let Err(expected) = fits(&entry.value, kind) else { return };
-        let found = if secret { entry.value.describe().to_owned() } else { found(&entry.value) };
+        let found = if is_hidden { entry.value.describe().to_owned() } else { found(&entry.value) };
         let what = format!(
             "the default of {} does not fit its type {}: expected {expected}, found {found}",
             quoted(&self.key),

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     node::Mark,
-    secrecy::{Secrets, WORDS},
+    secrecy::{Secrets, WORDS, meant, names_a_secret},
 };
 use crate::error::Place;
 
@@ -19,7 +19,7 @@ pub(super) struct Source<'a> {
     text: &'a str,
     /// Where each line starts, in bytes.
     starts: Vec<usize>,
-    hidden: BTreeSet<u32>,
+    pub(super) hidden: BTreeSet<u32>,
 }
 
 /// The longest excerpt in characters.
@@ -114,8 +114,10 @@ fn starts_with_key(line: &str) -> bool {
 }
 
 fn is_suspicious(line: &str) -> bool {
-    let line = line.to_ascii_lowercase();
-    WORDS.iter().chain(&["default"]).any(|word| line.contains(word))
+    let in_word = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
+    let misspelt = || line.split(|letter| !in_word(letter)).any(|word| names_a_secret(meant(word)));
+    let lower = line.to_ascii_lowercase();
+    WORDS.iter().chain(&["default"]).any(|word| lower.contains(word)) || misspelt()
 }
 
 #[cfg(test)]

@@ -223,6 +223,34 @@ fn a_secret_is_never_shown() {
 }
 
 #[test]
+fn a_secret_behind_a_misspelt_key_is_not_shown() {
+    #[track_caller]
+    fn check(text: &str) {
+        let shown = match Manifest::parse(text, Path::new("extension.yaml")) {
+            Ok(manifest) => {
+                assert!(!manifest.warnings().is_empty(), "{text}");
+                let warnings: String = manifest.warnings().iter().map(ToString::to_string).collect();
+                format!("{warnings} {:?} {}", manifest.warnings(), manifest.raw())
+            }
+            Err(problems) => format!("{problems:?}"),
+        };
+        assert!(!shown.contains("hush"), "{text}\n{shown}");
+    }
+    check("delivery_secert: hush");
+    check("delivery-secret: hush");
+    check("delivery_secrets: |\n  hush\n");
+    check("{ versoin: 1, dlivery_secret: hush }");
+    check("settings: [{ key: A, secert: true, default: hush }]");
+    check("settings:\n  - key: A\n    secert: true\n    default: hush\n");
+    check("settings:\n  - key: A\n    secret: true\n    defualt: hush\n");
+    check("settings: [{ key: A, secert: true, type: integer, default: hush }]");
+    check("settings:\n  - key: A\n    secert: hush\n");
+    // Not YAML.
+    check("delivery_secert: hush: x");
+    check("{ id: a, delivery-secert: \"hush }");
+}
+
+#[test]
 fn a_line_is_shown_without_control_characters() {
     let problems = Manifest::parse("hooks: [\"\u{9b}31m x\"]", Path::new("x.yaml")).unwrap_err();
     assert!(!problems[0].to_string().contains('\u{9b}'), "{}", problems[0]);

@@ -174,6 +174,7 @@ pub fn webhook_secrets(
     let layer =
         layer.or(manifest.map(|manifest| Layer::manifest(manifest, &environment)).unwrap_or_default());
     let given = match files {
+        [] if layer.webhook_secrets.is_none() => Vec::new(),
         [] => layer.webhook_secrets.into_iter().flatten().chain(layer.previous_secret).collect(),
         files => files.iter().map(|file| webhook_secret_file("--secret-file", file)).collect::<Vec<_>>(),
     };
@@ -408,6 +409,11 @@ impl Redactions {
 /// Whether a key names a secret, in snake case or in camel case.
 pub fn names_a_secret(key: &str) -> bool {
     manifest::names_a_secret(&snake_case(key))
+}
+
+/// The lines of the text of a manifest that may hold a secret, from 1.
+pub fn secret_lines(manifest: &str) -> Vec<u32> {
+    manifest::secret_lines(manifest)
 }
 
 /// How many statements an inbox in SQLite has run.

@@ -29,10 +29,8 @@ impl Retention {
     /// When it is shorter than [`SHORTEST`](Self::SHORTEST).
     pub fn new(duration: Duration) -> Result<Self, Problem> {
         if duration < Self::SHORTEST {
-            let problem = Problem::new(
-                ProblemId::Retention,
-                format!("replies are kept for at least 600 s, found {} s", duration.as_secs_f64()),
-            );
+            let what = format!("replies are kept for at least 600 s, found {} s", duration.as_secs_f64());
+            let problem = Problem::new(ProblemId::Retention, what);
             return Err(problem.mend("keep them longer: a captured delivery can be sent again for that long"));
         }
         Ok(Self(duration))

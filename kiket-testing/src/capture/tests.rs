@@ -264,6 +264,19 @@ mod replayed {
     }
 
     #[test]
+    fn an_update_adds_the_calls_of_a_response_that_is_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = captured(folder.path());
+        let text = fs::read_to_string(&file).unwrap();
+        let mut capture = Capture::load(&file).unwrap();
+        capture.calls = None;
+        capture.save(&file).unwrap();
+        again(&file, false, builder()).unwrap();
+        again(&file, true, builder()).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    }
+
+    #[test]
     fn calls_get_their_captured_responses() {
         let folder = tempfile::tempdir().unwrap();
         let file = captured(folder.path());

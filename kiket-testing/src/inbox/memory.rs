@@ -167,8 +167,10 @@ impl Inbox for MemoryInbox {
     ) -> Step<'s, LeaseState> {
         let now = at(now);
         self.with(|all| {
+            if all.has_ended(lease) {
+                return LeaseState::Held;
+            }
             let Some(row) = all.held(lease, now) else { return LeaseState::Lost };
-            row.token = None;
             match end {
                 WorkEnd::Retry { delay, error } => {
                     row.end(RowState::Waiting, now + *delay, Some(error.clone()));
@@ -245,7 +247,7 @@ impl Inbox for MemoryInbox {
 
     fn list<'s>(&'s self, filter: &'s InboxFilter) -> Step<'s, Vec<InboxRow>> {
         self.with(|all| {
-            let ids = all.matching(filter);
+            let ids = all.matching(filter, |_| true);
             ids.into_iter().filter_map(|id| all.all.get(&id).map(|row| row.shown(id))).collect()
         })
     }
@@ -272,16 +274,14 @@ impl Inbox for MemoryInbox {
     fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Option<SystemTime>) -> Step<'s, u64> {
         self.with(|all| {
             let mut redriven = 0;
-            for id in all.matching(&redrive.filter) {
-                let Some(dead) = all.all.get(&id).filter(|row| row.state == RowState::Dead) else {
-                    continue;
-                };
+            for id in all.matching(&redrive.filter, |row| row.state == RowState::Dead) {
+                let Some(dead) = all.all.get(&id) else { continue };
                 let (space, lane) = (dead.work.space.clone(), dead.work.lane.clone());
                 let blocked_before = dead.work.blocks_lane;
                 let is_behind = !blocked_before && lane.is_some_and(|lane| all.holder(&space, &lane));
                 if let Some(row) = all.all.get_mut(&id) {
                     let spread = redrive.spread.mul_f64(fastrand::f64());
-                    (row.attempts, row.crashes, row.reason) = (0, 0, None);
+                    (row.attempts, row.crashes, row.reason, row.token) = (0, 0, None, None);
                     row.state = if is_behind { RowState::Behind } else { RowState::Waiting };
                     row.at = at(now) + spread;
                     redriven += 1;
@@ -294,25 +294,19 @@ impl Inbox for MemoryInbox {
     fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> Step<'s, u64> {
         let now = at(now);
         self.with(|all| {
-            let mut hurried = 0;
-            for id in all.matching(filter) {
-                if let Some(row) = all.all.get_mut(&id)
-                    && row.state == RowState::Waiting
-                    && row.at > now
-                {
+            let ids = all.matching(filter, |row| row.state == RowState::Waiting && row.at > now);
+            for id in &ids {
+                if let Some(row) = all.all.get_mut(id) {
                     row.at = now;
-                    hurried += 1;
                 }
             }
-            hurried
+            ids.len() as u64
         })
     }
 
     fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> Step<'s, u64> {
         self.with(|all| {
-            let ids = all.matching(filter).into_iter();
-            let ids = ids.filter(|id| all.all.get(id).is_some_and(|row| row.state != RowState::Running));
-            let ids = ids.collect();
+            let ids = all.matching(filter, |row| row.state != RowState::Running);
             all.remove(ids, at(now))
         })
     }
@@ -321,7 +315,7 @@ impl Inbox for MemoryInbox {
         self.with(|all| {
             let (space, organisation) = (space.to_owned(), Some(organisation.to_owned()));
             let filter = InboxFilter { space, organisation, ..InboxFilter::default() };
-            let ids = all.matching(&filter);
+            let ids = all.matching(&filter, |_| true);
             all.remove(ids, at(now))
         })
     }
@@ -346,5 +340,15 @@ impl Inbox for MemoryInbox {
 
     fn check(&self) -> Step<'_, ()> {
         self.with(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_does_what_every_inbox_must_do() {
+        crate::inbox_conformance(Arc::new(MemoryInbox::default())).await;
     }
 }

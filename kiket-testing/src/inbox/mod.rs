@@ -91,7 +91,8 @@ impl<'e> TestInbox<'e> {
     ///
     /// # Panics
     ///
-    /// When the inbox fails, or when it does not come to an end after 10,000 attempts.
+    /// When the inbox fails, when it does not come to an end after 10,000 attempts, or when the time is the system's, as it is behind
+    /// a [`FakePlatform`](crate::FakePlatform) without a clock of its own: give the builder `.clock(Clock::fixed(..))`.
     pub async fn run_to_end(&self) -> Vec<DeferredRun> {
         let mut runs = self.run_until_idle().await;
         while let Some(row) = self
@@ -108,6 +109,10 @@ impl<'e> TestInbox<'e> {
             );
             let ahead = row.at.duration_since(self.clock.now()).unwrap_or_default();
             let more = self.run_after(ahead).await;
+            assert!(
+                row.at <= self.clock.now(),
+                "the clock is the system's, and cannot be advanced: give the builder `.clock(Clock::fixed(..))`"
+            );
             assert!(!more.is_empty(), "no handler runs `{}`, or its event is paused", row.handler);
             runs.extend(more);
         }
@@ -139,5 +144,26 @@ impl<'e> TestInbox<'e> {
     pub fn store(&self) -> Arc<dyn Inbox> {
         let inbox = internals::inbox_of(self.extension);
         inbox.unwrap_or_else(|| panic!("the extension has no `later` handler, and so no inbox")).0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kiket_runtime::{Handler, handler::Later};
+    use serde_json::json;
+
+    use crate::{FakePlatform, TestExtension, delivery};
+
+    #[tokio::test]
+    #[should_panic(expected = "the clock is the system's")]
+    async fn the_clock_of_the_system_cannot_be_advanced() {
+        let failing = async || Err::<(), _>(kiket_runtime::Error::retry("not yet"));
+        let handler = Handler::new("issue.created", "v1", failing).later(Later::new());
+        let builder = kiket_runtime::Extension::builder().without_manifest().without_collected();
+        let platform = FakePlatform::start();
+        let extension =
+            TestExtension::new(platform.extension(builder.id("com.example.index").handler(handler))).unwrap();
+        extension.deliver(delivery("issue.created", "v1", &json!({ "id": "evt_1" }))).await;
+        extension.inbox().run_to_end().await;
     }
 }

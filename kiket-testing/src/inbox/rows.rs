@@ -93,7 +93,14 @@ impl Rows {
             .filter(|row| row.state == RowState::Running && row.token == Some(lease.token) && now < row.at)
     }
 
-    pub(super) fn matching(&self, filter: &InboxFilter) -> Vec<RowId> {
+    /// Whether a lease ended its row, which no other has claimed since: an end can be repeated, where its response was lost.
+    pub(super) fn has_ended(&self, lease: &WorkLease) -> bool {
+        let is_last = |row: &Row| row.token == Some(lease.token) && row.state != RowState::Running;
+        self.all.get(&lease.id).is_some_and(is_last)
+    }
+
+    /// The rows that match a filter, and that `is_meant`: its limit counts no others.
+    pub(super) fn matching(&self, filter: &InboxFilter, is_meant: impl Fn(&Row) -> bool) -> Vec<RowId> {
         let wanted = |(id, row): &(&RowId, &Row)| {
             row.work.space == filter.space
                 && filter.id.is_none_or(|wanted| wanted == **id)
@@ -102,7 +109,13 @@ impl Rows {
                 && filter.organisation.as_ref().is_none_or(|wanted| *wanted == row.work.organisation)
         };
         let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
-        self.all.iter().filter(wanted).map(|(id, _)| *id).take(limit).collect()
+        self.all
+            .iter()
+            .filter(wanted)
+            .filter(|(_, row)| is_meant(row))
+            .map(|(id, _)| *id)
+            .take(limit)
+            .collect()
     }
 
     pub(super) fn remove(&mut self, ids: Vec<RowId>, now: SystemTime) -> u64 {

@@ -62,6 +62,7 @@ pub async fn inbox_conformance(inbox: Arc<dyn Inbox>) {
     suite("redriven").a_redriven_row_takes_no_lane_from_another().await;
     suite("lists").rows_are_listed_and_counted().await;
     suite("changes").rows_are_hurried_dropped_and_forgotten().await;
+    suite("limits").a_limit_counts_what_changes().await;
     suite("retention").what_is_over_is_removed().await;
 }
 

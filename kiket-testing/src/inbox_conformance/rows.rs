@@ -183,6 +183,32 @@ impl Suite {
         self.accept_new(&self.work("1"), 4).await;
     }
 
+    pub(super) async fn a_limit_counts_what_changes(&self) {
+        for name in ["1", "2", "3"] {
+            self.accept_new(&self.work(name), 0).await;
+        }
+        let claimed = self.claim(&self.request(2), 0).await;
+        let [done, dead] = &claimed[..] else { panic!("two rows must be claimed, not {claimed:?}") };
+        self.done(done, 1).await;
+        let end = end_dead(DeadReason::Permanent);
+        self.finish(dead.lease, &end, 1, (Held, "the owner must be able to give up")).await;
+        let first = InboxFilter { limit: 1, ..self.filter() };
+        let redrive = Redrive { filter: first.clone(), spread: Duration::ZERO };
+        let redriven = ok(self.inbox.redrive(&redrive, at(2)).await, "`redrive`");
+        assert_eq!(redriven, 1, "the limit counts dead rows, and not the done one before");
+
+        let late = NewWork { delay: Duration::from_secs(600), ..self.work("4") };
+        self.accept_new(&late, 2).await;
+        let hurried = ok(self.inbox.hurry(&first, at(3)).await, "`hurry`");
+        assert_eq!(hurried, 1, "the limit counts rows that are not due, and not those before");
+
+        assert_eq!(self.claim(&self.request(2), 3).await.len(), 2);
+        for row in ["the done row", "the row behind two that run"] {
+            let dropped = ok(self.inbox.drop_rows(&first, at(3)).await, "`drop_rows`");
+            assert_eq!(dropped, 1, "{row} is dropped: the limit does not count what runs");
+        }
+    }
+
     pub(super) async fn what_is_over_is_removed(&self) {
         for name in ["done", "dead"] {
             self.accept_new(&self.work(name), 0).await;

@@ -22,8 +22,9 @@ use crate::setters::setters;
 ///
 /// It happens at every call until [`clear_failures`](super::FakePlatform::clear_failures), unless it is limited to a
 /// number of calls ([`times`](Self::times)) or to some calls ([`when`](Self::when)). It stands before the fake platform,
-/// like a proxy: a call that meets it is not authenticated, not counted in the rate window, and has no effect, unless
-/// [`with_effect`](Self::with_effect) lets it be carried out first.
+/// like a proxy. [`delay`](Self::delay), [`cut`](Self::cut) and [`stall`](Self::stall) carry the call out; a call that meets another
+/// failure is not authenticated, not counted in the rate window, and has no effect, unless [`with_effect`](Self::with_effect) lets it
+/// be carried out first.
 ///
 /// ```
 /// use std::time::Duration;

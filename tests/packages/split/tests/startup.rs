@@ -462,7 +462,7 @@ fn all_problems_are_reported_at_once() {
             the webhook secret has white space at an end; it comes from `KIKET_WEBHOOK_SECRET`
                = help: give exactly the text that Kiket shows, without white space at its ends
 
-            `PORT` is not a port: expected 0 to 65535, found `http`
+            `PORT` is not a port: expected 0 to 65535
                = help: set it to a number, or unset it to listen on 8000
 
             the crate `split` has handlers and is not named as part of this extension: `split::comments::on_comment_created`, `split::issues::on_issue_created`, `split::issues::on_issue_created_v2`, `split::work::blocking`, `split::work::broken`, `split::work::endless`, `split::work::held`, `split::work::slow`
