@@ -363,7 +363,7 @@ fn nightly() -> Handler {
         schedule::name("schedule:nightly"),
         kiket::EventVersion::from_static("v1"),
         "nightly",
-        |requirements| <Tx as FromDelivery<'_>>::requirements(requirements),
+        <Tx as FromDelivery<'_>>::requirements,
         |delivery| {
             let delivery = delivery.clone();
             Ok(spawnable(async move {
