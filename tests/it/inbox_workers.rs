@@ -525,7 +525,7 @@ async fn what_deferred_work_detached_is_cut_off_with_an_error() {
     let (ended, began, gate) = (Arc::default(), Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let builder = builder(detaching(&ended, &began, &gate, seconds(3600)));
     let builder = builder.id(NAME).inbox(|inbox| inbox.store(MemoryInbox::default()).without_secrets());
-    let extension = builder.grace_period(seconds(1)).build().unwrap();
+    let extension = builder.grace_period(seconds(5)).build().unwrap();
     let server = extension.bind().unwrap();
     let (address, handle) = (server.addresses()[0], server.handle());
     let server = tokio::spawn(server.run());

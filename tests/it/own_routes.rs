@@ -308,7 +308,14 @@ fn a_route_with_the_endpoint_of_a_hook_stops_the_start() {
     {
         assert!(built(path).is_err(), "a slash at the end counts for nothing: {path}");
     }
-    for path in ["/hooks/other", "/hooks/other/", "/health/", "/x/hooks/created/"] {
+    for path in [
+        "/hooks/other",
+        "/hooks/other/",
+        "/health/",
+        "/x/hooks/created/",
+        "/webhook/{tail:.*}",
+        "/hooks/created/{tail:.*}",
+    ] {
         assert!(built(path).is_ok(), "{path}");
     }
 }

@@ -492,11 +492,18 @@ async fn a_store_that_panics_is_down_for_tokens() {
         }
     }
     let issuer = TokenIssuer::new();
-    let rules = TokenRules::new().keys(issuer.jwks().to_string());
-    let builder = builder(Authentication::Token).token_rules(rules).dedupe(|dedupe| dedupe.store(Panics));
-    let extension = start(builder.id("com.example.tokens").on("issue.created", "v1", async || {}));
-    let response = extension.deliver(created("d-1").runtime_token(issuer.sign(&claims("j-1")))).await;
-    assert_eq!((response.status(), &response.json()["code"]), (503, &json!("store_down")));
+    for (run_without_store, status) in [(false, 503), (true, 200)] {
+        let rules = TokenRules::new().keys(issuer.jwks().to_string());
+        let builder = builder(Authentication::Token)
+            .token_rules(rules)
+            .dedupe(|dedupe| dedupe.store(Panics).run_without_store(run_without_store));
+        let extension = start(builder.id("com.example.tokens").on("issue.created", "v1", async || {}));
+        let response = extension.deliver(created("d-1").runtime_token(issuer.sign(&claims("j-1")))).await;
+        assert_eq!(response.status(), status, "{}", response.text());
+        if status == 503 {
+            assert_eq!(response.json()["code"], "store_down");
+        }
+    }
 }
 
 #[tokio::test]

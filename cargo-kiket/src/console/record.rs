@@ -269,9 +269,12 @@ impl Response {
 impl Response {
     /// Whether it says nothing of the extension's handlers: the proxy made it, the signature was refused, or there is no handler.
     pub(crate) fn proves_nothing(&self) -> bool {
-        const NO_HANDLER: [&str; 2] = ["no_handler", "not_found"];
-        let code = self.code.as_deref().unwrap_or_default();
-        self.by_proxy || self.status == Some(401) || (self.status == Some(404) && NO_HANDLER.contains(&code))
+        // Handlers say that something is not found with the same statuses, and perhaps codes.
+        let says = |text: &str| self.body.text.contains(text);
+        self.by_proxy
+            || self.status == Some(401) && says(r#""error":"invalid signature""#)
+            || self.status == Some(404)
+                && (says(r#""code":"no_handler""#) || says(r#""error":"there is nothing at this path""#))
     }
 }
 

@@ -277,7 +277,9 @@ fn what_no_handler_responded_is_no_test() {
         (502, "", false, true),
         (401, r#"{"error":"invalid signature"}"#, false, false),
         (404, r#"{"error":"no","code":"no_handler"}"#, false, false),
-        (404, r#"{"error":"no","code":"not_found"}"#, false, false),
+        (404, r#"{"error":"there is nothing at this path","code":"not_found"}"#, false, false),
+        (404, r#"{"error":"no issue","code":"not_found"}"#, false, true),
+        (401, r#"{"error":"of the handler"}"#, false, true),
         (404, r#"{"error":"of the handler"}"#, false, true),
         (422, r#"{"error":"of the handler"}"#, false, true),
     ] {

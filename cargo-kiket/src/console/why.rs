@@ -23,7 +23,7 @@ pub(crate) struct Why {
 type Row = (&'static str, bool, &'static str, &'static str);
 
 /// The codes (wire contract, order).
-const CODES: [Row; 33] = [
+const CODES: [Row; 34] = [
     (
         "inbox_down",
         false,
@@ -105,6 +105,12 @@ const CODES: [Row; 33] = [
         "No handler is registered for this event and version.",
         "Write one: `#[kiket::webhook(\"…\", version = \"…\")]`.",
     ),
+    (
+        "works_only",
+        false,
+        "This process only works (`kiket work`): it takes no deliveries.",
+        "Let the service or load balancer select the processes that take deliveries alone.",
+    ),
     ("not_json", false, "The body is no JSON.", "Correct the body; Kiket sends JSON objects."),
     (
         "not_an_object",
@@ -143,7 +149,12 @@ const CODES: [Row; 33] = [
         "The keys of runtime tokens could not be fetched.",
         "Look at `KIKET_BASE_URL`.",
     ),
-    ("token_in_use", false, "The runtime token was being checked for another request.", ""),
+    (
+        "token_in_use",
+        false,
+        "The runtime token was being checked for another request, or came again with other secrets.",
+        "Only a signature proves what changed: in mode `both` or `either` a signed delivery is accepted.",
+    ),
     (
         "undecodable_payload",
         false,

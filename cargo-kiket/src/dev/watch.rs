@@ -122,9 +122,10 @@ impl Snapshot {
         }
     }
 
-    /// The files that were not written after this time.
+    /// The files that were not written between this time and now. A time to come is that of another clock, and says nothing.
     fn until(mut self, time: SystemTime) -> Self {
-        self.0.retain(|_, (written, _)| written.is_none_or(|written| written <= time));
+        let now = SystemTime::now();
+        self.0.retain(|_, (written, _)| written.is_none_or(|written| written <= time || written > now));
         self
     }
 
@@ -351,13 +352,16 @@ mod tests {
     fn what_was_written_during_a_build_is_a_change_once() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
-        write(folder, "before.html", "1");
-        let (began, file) = (SystemTime::now(), folder.join("since.html"));
-        write(folder, "since.html", "1");
-        let later = began + Duration::from_secs(1);
-        fs::File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
-        let watched =
-            Watched { named: [folder.join("before.html"), file.clone()].into(), ..Watched::default() };
+        let began = SystemTime::now() - Duration::from_secs(60);
+        let [before, file, ahead] =
+            [("before.html", 0), ("since.html", 1), ("ahead.html", 3600)].map(|(name, seconds)| {
+                let file = folder.join(name);
+                write(folder, name, "1");
+                let written = began + Duration::from_secs(seconds);
+                fs::File::options().write(true).open(&file).unwrap().set_modified(written).unwrap();
+                file
+            });
+        let watched = Watched { named: [before, file.clone(), ahead].into(), ..Watched::default() };
         let mut added = Watcher::new(Watched::default(), began);
         added.watch(watched.clone(), began);
         for mut watcher in [added, Watcher::new(watched, began)] {

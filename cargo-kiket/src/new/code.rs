@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
-use kiket_runtime::{Event, EventName, events, manifest::Manifest};
+use kiket_runtime::{Event, EventName, events, internals, manifest::Manifest};
 
 /// An event that the project handles.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ fn type_of(event: &EventName) -> Option<&'static str> {
 
 /// The event whose reply decides whether Kiket goes on.
 fn is_guard(event: &EventName) -> bool {
-    *event == events::BeforeTransition::NAME
+    internals::is_guard(event.as_str())
 }
 
 /// The events that a manifest declares, each version once.
@@ -248,6 +248,14 @@ mod tests {
     fn rustfmt(folder: &std::path::Path, files: &[String]) -> Output {
         let mut command = Command::new("rustfmt");
         command.args(["--check", "--edition", "2024"]).args(files).current_dir(folder).output().unwrap()
+    }
+
+    #[test]
+    fn a_guard_decides_by_whichever_name() {
+        for name in ["workflow.before_transition", "before_transition", "before_delete"] {
+            let code = handlers(&handled(&parsed([name])), false);
+            assert!(code.contains("Decision::allow()"), "{code}");
+        }
     }
 
     #[test]

@@ -385,10 +385,13 @@ fn it_is_used_with_the_keyboard_alone() {
         browser.keys("/");
         browser
             .wait("document.activeElement.id === 'search' || document.body.matches(':has(#search:focus)')");
+        let shown = |count: usize| {
+            browser.wait(&format!("document.querySelectorAll('#rows li:not([hidden])').length === {count}"));
+        };
         browser.keys("evt_2");
-        assert_eq!(rows(browser).len(), 1);
+        shown(1);
         browser.keys("\u{e00c}\u{e00c}");
-        assert_eq!(rows(browser).len(), 4);
+        shown(4);
         browser.keys("2");
         browser.wait("!document.querySelector('#overview').hidden");
         browser.keys("1");

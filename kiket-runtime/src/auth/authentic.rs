@@ -1,9 +1,7 @@
 //! The proof of an authenticated request.
 
-use std::time::Duration;
-
 use super::{grant::Auth, signature::Verified};
-use crate::types::Secret;
+use crate::{error::Rejection, types::Secret};
 
 /// An authenticated request: what its signature or token proves.
 #[derive(Debug)]
@@ -13,8 +11,8 @@ pub(crate) struct Authentic {
     /// The position of the live secret that signed it; `None` if only a token proves it.
     pub(crate) secret: Option<usize>,
     pub(crate) token: Option<Token>,
-    /// How long it is unknown whether the token is valid, if the signature was enough.
-    pub(crate) undecided: Option<Duration>,
+    /// Why it is unknown whether the token is valid, if the signature was enough.
+    pub(crate) undecided: Option<Box<Rejection>>,
     /// Whether it was verified earlier, and kept in an inbox since.
     pub(crate) is_restored: bool,
 }

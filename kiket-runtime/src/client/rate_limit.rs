@@ -24,8 +24,10 @@ struct State {
     per_minute: NonZeroU32,
     /// When that was last set, or seen in a response.
     since: Instant,
-    /// How many limits there were before it.
+    /// How many orders of calls there were before this one.
     number: u64,
+    /// How many calls of this order wait.
+    waiting: u32,
     /// When the calls of a whole minute may be made at once again. Each call puts it off, those that wait as well.
     full_at: Instant,
     /// No call is made before this moment, by a response of Kiket's.
@@ -58,10 +60,10 @@ pub(crate) struct TooLate {
     pub(crate) wait: Option<Duration>,
 }
 
-/// The place of a call in the order of calls. If that is not made, later ones come sooner.
+/// The place of a call in the order of calls. If that is given up before its time, calls that come later take it.
 struct Slot<'l> {
     limiter: &'l RateLimiter,
-    /// The number of the limit that it was given by, and its time.
+    /// The number of the order that it is in, and its time.
     given: Option<(u64, Instant)>,
 }
 
@@ -71,22 +73,24 @@ impl Slot<'_> {
         let mut state = self.limiter.state.lock();
         let given = self.given.filter(|(number, _)| *number == state.number);
         let (_, at) = *self.given.insert(given.unwrap_or_else(|| (state.number, state.next(now))));
-        state.paused_until.map_or(at, |until| until.max(at))
+        at
     }
 
-    fn used(mut self) {
-        self.given = None;
+    /// Ends the wait: the call is made, or given up.
+    fn leave(&mut self, is_made: bool) {
+        let Some((number, _)) = self.given.take() else { return };
+        let mut state = self.limiter.state.lock();
+        if number == state.number {
+            let interval = state.interval();
+            state.waiting -= 1;
+            state.full_at -= if is_made { Duration::ZERO } else { interval };
+        }
     }
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        let Some((number, _)) = self.given else { return };
-        let mut state = self.limiter.state.lock();
-        if number == state.number {
-            let interval = state.interval();
-            state.full_at -= interval;
-        }
+        self.leave(false);
     }
 }
 
@@ -94,8 +98,15 @@ impl RateLimiter {
     pub(crate) fn new(per_minute: u32, concurrent: usize) -> Self {
         let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
         let now = Instant::now();
-        let state =
-            State { per_minute, since: now, number: 0, full_at: now, paused_until: None, window: None };
+        let state = State {
+            per_minute,
+            since: now,
+            number: 0,
+            waiting: 0,
+            full_at: now,
+            paused_until: None,
+            window: None,
+        };
         Self {
             per_minute,
             state: Mutex::new(state),
@@ -109,7 +120,7 @@ impl RateLimiter {
         let permit = self.concurrent.try_acquire().ok()?;
         let (mut slot, now) = (Slot { limiter: self, given: None }, Instant::now());
         (slot.at(now) <= now).then(|| {
-            slot.used();
+            slot.leave(true);
             permit
         })
     }
@@ -134,11 +145,10 @@ impl RateLimiter {
                 () = changed => {}
             }
         }
+        // From now on time gives it back.
+        slot.leave(true);
         match timeout_at(deadline, self.concurrent.acquire()).await {
-            Ok(Ok(permit)) => {
-                slot.used();
-                Ok(permit)
-            }
+            Ok(Ok(permit)) => Ok(permit),
             _ => Err(TooLate { wait: None }),
         }
     }
@@ -146,7 +156,7 @@ impl RateLimiter {
     /// Adapts to a response: its window, and the pause of its `Retry-After`.
     pub(crate) fn observe(&self, headers: &HeaderMap, pause: Option<Duration>) {
         let mut state = self.state.lock();
-        let before = (state.number, state.paused_until);
+        let before = state.number;
         if let Some(window) = RateWindow::read(headers) {
             state.window = Some(window);
             if window.remaining == 0 && window.reset_in > 0 {
@@ -159,7 +169,7 @@ impl RateLimiter {
         if let Some(pause) = pause {
             state.pause(pause);
         }
-        if before != (state.number, state.paused_until) {
+        if before != state.number {
             self.changed.notify_waiters();
         }
     }
@@ -186,7 +196,8 @@ impl State {
         }
         self.since = Instant::now();
         if limit != self.per_minute {
-            (self.per_minute, self.full_at, self.number) = (limit, self.since, self.number + 1);
+            self.begin_anew();
+            (self.per_minute, self.full_at) = (limit, self.since);
         }
     }
 
@@ -195,15 +206,26 @@ impl State {
         MINUTE / self.per_minute.get()
     }
 
-    /// When a call may be made after all that were before it.
+    /// When a call may be made after all that were before it. What begins in a pause is counted from its end.
     fn next(&mut self, now: Instant) -> Instant {
-        self.full_at = self.full_at.max(now) + self.interval();
-        now + (self.full_at - now).saturating_sub(MINUTE)
+        let begin = self.paused_until.map_or(now, |until| until.max(now));
+        self.waiting += 1;
+        self.full_at = self.full_at.max(begin) + self.interval();
+        begin + (self.full_at - begin).saturating_sub(MINUTE)
+    }
+
+    /// Gives the calls that wait a new order.
+    fn begin_anew(&mut self) {
+        self.full_at -= self.interval() * self.waiting;
+        (self.number, self.waiting) = (self.number + 1, 0);
     }
 
     fn pause(&mut self, pause: Duration) {
         let until = Instant::now() + pause.min(LONGEST_PAUSE);
-        self.paused_until = Some(self.paused_until.map_or(until, |already| already.max(until)));
+        if self.paused_until.is_none_or(|already| already < until) {
+            self.paused_until = Some(until);
+            self.begin_anew();
+        }
     }
 }
 
@@ -306,6 +328,31 @@ mod tests {
         }
     }
 
+    /// Wire contract, call-rate-limit.
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_gives_no_second_burst() {
+        for before in [0, 30] {
+            let limiter = RateLimiter::new(60, 1000);
+            let (far, from) = (in_seconds(1000), Instant::now());
+            for _ in 0..before {
+                assert!(limiter.try_acquire().is_some());
+            }
+            // Some wait already when the pause is made longer.
+            limiter.observe(&HeaderMap::new(), Some(Duration::from_secs(30)));
+            let calls = futures_util::future::join_all((0..60).map(|_| limiter.acquire(far)));
+            let ((), made) = tokio::join!(
+                async {
+                    tokio::time::advance(Duration::from_secs(10)).await;
+                    limiter.observe(&HeaderMap::new(), Some(Duration::from_secs(30)));
+                },
+                calls
+            );
+            assert!(made.iter().all(Result::is_ok));
+            assert_eq!(from.elapsed().as_secs(), 40);
+            assert!(limiter.try_acquire().is_none(), "{before}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_call_that_is_given_up_delays_no_other() {
         let limiter = RateLimiter::new(60, 1000);
@@ -324,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_blocks_holds_up_no_call_that_waits() {
-        let limiter = RateLimiter::new(600, 1000);
+        let limiter = RateLimiter::new(30, 1000);
         let worker = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         while limiter.try_acquire().is_some() {}
         let mut blocked = Box::pin(limiter.acquire(in_seconds(30)));

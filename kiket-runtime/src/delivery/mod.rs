@@ -286,7 +286,7 @@ impl Delivery {
 
     /// Fails with 503 while the runtime token of the delivery cannot be checked.
     pub(crate) fn decided(&self) -> Result<(), Rejection> {
-        self.0.authentic.undecided.map_or(Ok(()), |wait| Err(Rejection::keys_unavailable(wait)))
+        self.0.authentic.undecided.as_ref().map_or(Ok(()), |rejection| Err(Rejection::clone(rejection)))
     }
 
     /// The secret `key`: from the delivery, else the setting, else from the environment.

@@ -105,8 +105,11 @@ impl Rejection {
     }
 
     /// Another delivery with the same token is being checked.
-    pub(crate) const TOKEN_IN_USE: Self =
-        Self::unavailable("token_in_use", "the same token is being checked elsewhere", AFTER_LOAD);
+    pub(crate) const TOKEN_IN_USE: Self = Self::unavailable(
+        "token_in_use",
+        "the same token is being checked elsewhere, or came with other secrets",
+        AFTER_LOAD,
+    );
 
     /// Wire contract, response-scopes.
     pub(crate) fn insufficient_scopes(missing: MissingScopes) -> Self {

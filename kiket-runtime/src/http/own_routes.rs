@@ -121,13 +121,15 @@ fn colliding(configure: &Configure, prefix: &str, known: &[String]) -> Option<Ve
     // A slash at the end of a delivery's path counts for nothing.
     for path in deliveries.flat_map(|path| [format!("{path}/"), path]).chain(probes) {
         let full = format!("{prefix}{path}");
+        let has_more = path.ends_with('/')
+            && patterns.match_pattern(&format!("{full}kiket-asks")) == patterns.match_pattern(&full);
         // What has other paths, too, like `/{page}`, is behind the routes of the extension, and not in their place.
         let (_, rest) =
             path[1..].split_once('/').map_or(("", ""), |(first, _)| path.split_at(first.len() + 1));
         let other = format!("{prefix}/kiket-asks{rest}");
         let pattern = patterns.match_pattern(&full);
         let is_wide = patterns.has_resource(&other) && patterns.match_pattern(&other) == pattern;
-        if patterns.has_resource(&full) && !is_wide {
+        if patterns.has_resource(&full) && !is_wide && !has_more {
             found.entry(pattern).or_insert(full);
         }
     }

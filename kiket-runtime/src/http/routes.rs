@@ -278,8 +278,8 @@ fn endpoint(event: Option<&EventName>) -> Target<'_> {
     Target { event: event.map(EventName::as_str), ..Target::default() }
 }
 
-/// The segment of the pattern of [`careless`], which is all of the path.
-const ALL: &str = "all";
+/// The segment of the pattern of [`careless`], which is all of the path. A scope around the extension has none of this name.
+const ALL: &str = "kiket_path";
 
 impl HttpServiceFactory for Aliases {
     fn register(self, config: &mut AppService) {

@@ -6,13 +6,14 @@ use http::StatusCode;
 
 use super::{
     decode::Call,
-    outcome::{Failure, Stop},
+    outcome::{Failure, Stop, panicked},
 };
 use crate::{
     delivery::{Delivery, Placement},
     error::{Chain, Rejection},
     handler::Route,
     store::{StoredReply, inbox::Acceptance},
+    types::caught_to_end,
 };
 
 /// The response to a delivery that is stored.
@@ -38,7 +39,8 @@ pub(super) async fn accept(mut call: Call<'_>, delivery: &Delivery, route: &Rout
             if lane.is_some() && work.lane.is_none() {
                 inbox.counts.without_lane.add();
             }
-            inbox.accept(&work).await
+            let accepted = caught_to_end(inbox.accept(&work)).await;
+            accepted.unwrap_or_else(|text| Err(panicked(&text)))
         }
         Err(error) => Err(error),
     };

@@ -1,13 +1,13 @@
 //! Authenticates requests by signature, runtime token, or both, as the extension is configured.
 
-use std::{fmt, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use sha2::Digest as _;
 use tokio::time::Instant;
 
-use super::{concurrency::ConcurrencyLimit, dedupe::before, respond::Refusal};
+use super::{concurrency::ConcurrencyLimit, dedupe::before, outcome::panicked, respond::Refusal};
 use crate::{
     auth::{
         Authentic, Token, TokenRefusal, TokenVerifier, Verified, Verifier, refusal,
@@ -108,17 +108,16 @@ impl Authenticator {
             return Err(Refused::Unsigned(SignatureError::NoSecret)); // no mode is without both
         };
         let signed = matches!(signature, Some(Ok(_)));
-        let token = pin!(tokens.take(request, signed, now));
-        // The store may be the user's.
-        let panicked = |_| Err(Refused::StoreDown(StoreError::new("it panicked")));
-        let token = caught_to_end(token).await.unwrap_or_else(panicked);
+        let token = tokens.take(request, signed, now).await;
         match (signature, token, self.mode) {
             (Some(Ok(verified)), Ok(token), _) => {
                 Ok(Authentic { token: Some(token), ..Authentic::signed(verified) })
             }
             (None | Some(Err(_)), Ok(token), _) => Ok(Authentic::by_token(token, now)),
             (Some(Ok(verified)), Err(refused), Authentication::Either) => {
-                Ok(Authentic { undecided: refused.undecided(), ..Authentic::signed(verified) })
+                let undecided =
+                    refused.is_undecided().then(|| self.rejection(refused, request, now)).map(Box::new);
+                Ok(Authentic { undecided, ..Authentic::signed(verified) })
             }
             (Some(Err(cause)), Err(Refused::Token(TokenRefusal::Wrong(TokenError::Missing))), _) => {
                 Err(Refused::Unsigned(cause))
@@ -163,7 +162,7 @@ impl Authenticator {
             Refused::InUse => Rejection::TOKEN_IN_USE,
             Refused::StoreDown(error) => {
                 self.metrics.store.token_errors.add();
-                tracing::error!(%error, "the store of used runtime tokens is down: the delivery has to be sent again");
+                tracing::error!(%error, "the store of used runtime tokens is down: what needs the token has to be sent again");
                 Rejection::STORE_DOWN
             }
         }
@@ -193,11 +192,10 @@ const SIGNATURE_UNREAD: &str = "it has a signature, which mode `token` does not 
                                 `either` if Kiket sends this installation no runtime tokens";
 
 impl Refused {
-    fn undecided(&self) -> Option<Duration> {
+    fn is_undecided(&self) -> bool {
         match self {
-            Self::Token(TokenRefusal::Undecided(wait)) => Some(*wait),
-            Self::InUse | Self::StoreDown(_) => Some(Duration::ZERO),
-            Self::Unsigned(_) | Self::Token(TokenRefusal::Wrong(_)) => None,
+            Self::Token(TokenRefusal::Undecided(_)) | Self::InUse | Self::StoreDown(_) => true,
+            Self::Unsigned(_) | Self::Token(TokenRefusal::Wrong(_)) => false,
         }
     }
 }
@@ -216,7 +214,11 @@ impl Tokens {
         let auth = self.verifier.verify(text.expose(), now).await?.of_type(token_type);
         let id = auth.grant().id.as_deref().unwrap_or_default();
         let expires = auth.grant().expires_at.unwrap_or(now);
-        match self.remember(id, &hashes(request, &envelope), signed, expires.saturating_sub(now)).await {
+        let hashes = hashes(request, &envelope);
+        let remembered = self.remember(id, &hashes, signed, expires.saturating_sub(now));
+        // The store may be the user's.
+        let caught = caught_to_end(remembered).await;
+        match caught.unwrap_or_else(|text| Err(Refused::StoreDown(panicked(&text)))) {
             Err(Refused::StoreDown(error)) if self.run_without_store => {
                 tracing::error!(%error, "the store is down: whether a runtime token was used before is unknown");
             }

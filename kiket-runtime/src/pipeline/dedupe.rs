@@ -6,7 +6,10 @@ use tokio::time::Instant;
 
 #[cfg(feature = "postgres")]
 use super::transaction::{Held, Owner};
-use super::{outcome::Stop, response::Response};
+use super::{
+    outcome::{Stop, panicked},
+    response::Response,
+};
 use crate::{
     dedupe::{MemoryStore, Name},
     delivery::Delivery,
@@ -17,7 +20,7 @@ use crate::{
         BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, Retention, StoreError, StoreFuture,
         StoredReply,
     },
-    types::{is_guard, within},
+    types::{caught_to_end, is_guard, within},
 };
 
 /// How an extension deduplicates its deliveries.
@@ -84,7 +87,10 @@ impl Deduplicator {
             Store::Configured(store) => {
                 // A store of the user's may have no timeout of its own.
                 let late = "it does not respond before the delivery's deadline";
-                let begun = Box::pin(before(delivery.deadline(), store.begin(&key, lease), late)).await;
+                let begun =
+                    Box::pin(caught_to_end(before(delivery.deadline(), store.begin(&key, lease), late)))
+                        .await;
+                let begun = begun.unwrap_or_else(|text| Err(panicked(&text)));
                 (begun, Place::Configured(&**store, key))
             }
         };

@@ -39,7 +39,7 @@ use crate::{
 
 pub use crate::{
     client::{ListRead, read_list, read_retry_after},
-    types::{Mutex, rfc3339},
+    types::{Mutex, is_guard, rfc3339},
 };
 
 /// The parts of the context of an invented delivery.

@@ -91,7 +91,8 @@ pub(crate) fn is_same_event(one: &str, other: &str) -> bool {
 }
 
 /// Whether the event asks for a decision: a response without one is *allow* to Kiket.
-pub(crate) fn is_guard(event: &str) -> bool {
+#[allow(unreachable_pub)] // `internals` exports it
+pub fn is_guard(event: &str) -> bool {
     event.strip_prefix("workflow.").unwrap_or(event).starts_with("before_")
 }
 

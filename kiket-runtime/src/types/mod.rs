@@ -37,7 +37,7 @@ pub(crate) use self::{
     base_url::BaseUrl,
     conversions::conversions,
     deadline::{after, unless, within},
-    event::{VERSION_HEADER, VersionKey, is_guard, is_same_event, other_name},
+    event::{VERSION_HEADER, VersionKey, is_same_event, other_name},
     headers::Repeated,
     hex::{hex, sha256_of_parts},
     key::Key,
@@ -69,4 +69,4 @@ pub use self::{
     unknown::ENVELOPE,
 };
 #[allow(unreachable_pub)] // `internals` exports them
-pub use self::{sync::Mutex, time::rfc3339};
+pub use self::{event::is_guard, sync::Mutex, time::rfc3339};
