@@ -28,8 +28,9 @@ use crate::{delivery::DeliveryBuilder, extension::TestExtension};
 /// address that serves every call extensions make, keeps its state in memory, records calls, verifies expectations,
 /// fails on request, and delivers signed events.
 ///
-/// It runs in threads of its own: it works from any test, synchronous or not, with tokio's clock paused or not. It
-/// stops when it is dropped, and closes every connection.
+/// It runs in threads of its own: it works from any test, synchronous or not. It stops when it is dropped, and closes every
+/// connection. Under a paused clock of tokio (`start_paused`), which goes on to the next deadline whenever its runtime waits, calls
+/// may time out before their response is there: use [`Clock::fixed`](kiket_runtime::Clock::fixed) instead.
 ///
 /// ```
 /// use kiket_runtime::{Extension, Reply};
