@@ -85,7 +85,7 @@ mod tests {
             let mut line = String::new();
             while line != "\r\n" {
                 line.clear();
-                stream.read_line(&mut line).unwrap();
+                assert!(stream.read_line(&mut line).unwrap() > 0, "a whole request");
             }
             let response = "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
             stream.get_mut().write_all(response.as_bytes()).unwrap();

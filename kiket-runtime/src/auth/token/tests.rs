@@ -505,7 +505,7 @@ fn a_worker_that_blocks_while_keys_come_delays_no_other() {
         let mut line = String::new();
         while line != "\r\n" {
             line.clear();
-            stream.read_line(&mut line).unwrap();
+            assert!(stream.read_line(&mut line).unwrap() > 0, "a whole request");
         }
         let _ = is_blocked.recv();
         let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{keys}", keys.len());
