@@ -189,6 +189,21 @@ async fn an_idle_process_makes_at_most_120_operations_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_inbox_that_panics_is_down_for_that_operation() {
+    let (seen, inbox) = (Arc::<Seen>::default(), WatchedInbox::default());
+    let extension = on(&inbox, &ticking(), builder(working(&seen, seconds(1))));
+    start_workers(extension.extension());
+    for (id, pause) in (1..6).zip([0, 100, 500, 900, 1500]) {
+        inbox.panic_once();
+        sleep(Duration::from_millis(pause)).await;
+        inbox.panic_once();
+        deliver(&extension, id).await;
+    }
+    rows_are(&extension, all_done).await;
+    assert_eq!(extension.inbox().rows().await.len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn as_many_rows_run_at_once_as_there_are_workers() {
     for workers in [1, 3] {
         let (seen, clock) = (Arc::<Seen>::default(), ticking());

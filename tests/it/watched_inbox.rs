@@ -1,4 +1,4 @@
-//! An inbox in memory whose operations are counted, and whose first acknowledgement may be lost.
+//! An inbox in memory whose operations are counted, and may panic, and whose acknowledgements may be lost.
 
 use std::{
     future::pending,
@@ -31,12 +31,18 @@ pub(crate) struct WatchedInbox {
 struct Watched {
     operations: AtomicUsize,
     loses_an_acknowledgement: AtomicBool,
+    panics: AtomicBool,
 }
 
 impl WatchedInbox {
     /// The next delivery is stored, and the response to that does not arrive.
     pub(crate) fn lose_an_acknowledgement(&self) {
         self.watched.loses_an_acknowledgement.store(true, Ordering::SeqCst);
+    }
+
+    /// The next operation of the workers panics.
+    pub(crate) fn panic_once(&self) {
+        self.watched.panics.store(true, Ordering::SeqCst);
     }
 
     /// How many operations there were since the last time.
@@ -49,6 +55,10 @@ macro_rules! watched {
     ($s:lifetime $($name:ident($($value:ident: $type:ty),*) -> $result:ty;)*) => {$(
         fn $name<$s>(&$s self, $($value: $type),*) -> Step<$s, $result> {
             self.watched.operations.fetch_add(1, Ordering::SeqCst);
+            let is_of_workers = ["claim", "renew", "finish", "release", "promote"].contains(&stringify!($name));
+            if is_of_workers && self.watched.panics.swap(false, Ordering::SeqCst) {
+                return Box::pin(async { panic!("the inbox panics") });
+            }
             self.inbox.$name($($value),*)
         }
     )*};

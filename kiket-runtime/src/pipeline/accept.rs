@@ -6,13 +6,14 @@ use http::StatusCode;
 
 use super::{
     decode::Call,
-    outcome::{Failure, Stop, panicked},
+    outcome::{Failure, Stop},
 };
 use crate::{
     delivery::{Delivery, Placement},
     error::{Chain, Rejection},
     handler::Route,
     store::{StoredReply, inbox::Acceptance},
+    telemetry::panicked,
     types::caught_to_end,
 };
 

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use sha2::Digest as _;
 use tokio::time::Instant;
 
-use super::{concurrency::ConcurrencyLimit, dedupe::before, outcome::panicked, respond::Refusal};
+use super::{concurrency::ConcurrencyLimit, dedupe::before, respond::Refusal};
 use crate::{
     auth::{
         Authentic, Token, TokenRefusal, TokenVerifier, Verified, Verifier, refusal,
@@ -20,6 +20,7 @@ use crate::{
         traces::{self, traced},
     },
     store::{BeginOutcome, DedupeStore, KeySpace, LeaseState, StoreError, StoredReply},
+    telemetry::panicked,
     types::{Authentication, Clock, Secret, VERSION_HEADER, caught_to_end, hex, sha256_of_parts, unless},
 };
 

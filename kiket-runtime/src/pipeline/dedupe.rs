@@ -6,10 +6,7 @@ use tokio::time::Instant;
 
 #[cfg(feature = "postgres")]
 use super::transaction::{Held, Owner};
-use super::{
-    outcome::{Stop, panicked},
-    response::Response,
-};
+use super::{outcome::Stop, response::Response};
 use crate::{
     dedupe::{MemoryStore, Name},
     delivery::Delivery,
@@ -20,6 +17,7 @@ use crate::{
         BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, Retention, StoreError, StoreFuture,
         StoredReply,
     },
+    telemetry::panicked,
     types::{caught_to_end, is_guard, within},
 };
 

@@ -6,8 +6,8 @@ use crate::metrics::ACCEPTED;
 use crate::{
     error::{Error, Rejection},
     metrics::REPLAYED,
-    store::{StoreError, StoredReply},
-    telemetry::{Failed, redacted},
+    store::StoredReply,
+    telemetry::Failed,
     types::caught,
 };
 
@@ -109,10 +109,4 @@ impl Failure {
         };
         Failed { message: redacted(message.to_owned()), class: class.to_owned() }
     }
-}
-
-/// The error of a store or an inbox, which may be the user's, that panicked with `text`.
-pub(super) fn panicked(text: &str) -> StoreError {
-    let text = redacted(text).map(|text| format!(": {text}")).unwrap_or_default();
-    StoreError::new(format!("it panicked{text}"))
 }

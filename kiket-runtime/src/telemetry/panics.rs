@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::{logging::is_subscribed, output};
-use crate::types::{LONGEST_TEXT, Mutex, Redactor, message, note, shortened};
+use crate::{
+    store::StoreError,
+    types::{LONGEST_TEXT, Mutex, Redactor, message, note, shortened},
+};
 
 /// How long a panic waits until it is printed: it may end the process.
 const PRINTING: Duration = Duration::from_millis(200);
@@ -50,6 +53,12 @@ pub(crate) fn redacted(text: &str) -> Option<String> {
     let redactors = REDACTORS.get()?.lock();
     let text = redactors.iter().fold(text.to_owned(), |text, redactor| redactor.redact(text));
     Some(shortened(text, LONGEST_TEXT).into_owned())
+}
+
+/// The error of a store or an inbox, which may be the user's, that panicked with `text`.
+pub(crate) fn panicked(text: &str) -> StoreError {
+    let text = redacted(text).map(|text| format!(": {text}")).unwrap_or_default();
+    StoreError::new(format!("it panicked{text}"))
 }
 
 fn print(panic: &PanicHookInfo<'_>) {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -25,6 +26,7 @@ use crate::{
         LeaseState, StoreError, StoreFuture,
         inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, NotRun, WorkEnd, WorkLease},
     },
+    telemetry::panicked,
     types::{Mutex, after, caught, caught_to_end, milliseconds, within},
 };
 
@@ -99,7 +101,10 @@ impl Runner {
 
     /// An operation of the inbox, which is counted where it fails.
     pub(super) async fn within_time<T>(&self, operation: StoreFuture<'_, T>) -> Result<T, StoreError> {
-        let done = within(operation, after(OPERATION)).await;
+        // The inbox may be the user's.
+        let caught = pin!(caught_to_end(operation));
+        let done = within(caught, after(OPERATION)).await;
+        let done = done.map(|caught| caught.unwrap_or_else(|text| Err(panicked(&text))));
         done.unwrap_or_else(|| Err(StoreError::new("it does not respond"))).inspect_err(|error| {
             self.inbox.counts.errors.add();
             tracing::error!(error = %Chain(error), "the inbox is down: its workers wait for it");
