@@ -3,13 +3,12 @@
 use std::{
     fs,
     io::{self, ErrorKind, Write as _},
-    net::{TcpListener, ToSocketAddrs as _},
     path::Path,
     time::{Duration, UNIX_EPOCH},
 };
 
 use ::http::HeaderMap;
-use kiket_runtime::signature::TOLERANCE_SECONDS;
+use kiket_runtime::{internals, signature::TOLERANCE_SECONDS};
 use reqwest::{Method, Url};
 
 use super::finding::Finding;
@@ -91,7 +90,7 @@ pub(super) fn port(host: &str, port: u16) -> Finding {
     const ID: &str = "port";
     let plain = host.trim().trim_start_matches('[').trim_end_matches(']');
     let shown = if plain.contains(':') { format!("[{plain}]:{port}") } else { format!("{plain}:{port}") };
-    match listened(plain, port) {
+    match internals::listen(plain, port) {
         Ok(_) => Finding::ok(ID, format!("`{shown}` is free")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => match extension_at(plain, port) {
             Some(id) => Finding::ok(ID, format!("the extension `{id}` runs at `{shown}`")),
@@ -112,22 +111,6 @@ pub(super) fn port(host: &str, port: u16) -> Finding {
             "set `HOST` to an address of this machine, like `127.0.0.1` or `0.0.0.0`",
         ),
     }
-}
-
-/// Listens on every address of `host` that this machine has, as the start does (wire contract, listen-address): one that is in use
-/// is an error.
-fn listened(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
-    let (mut sockets, mut failure) = (Vec::new(), io::Error::from(ErrorKind::NotFound));
-    for address in (host, port).to_socket_addrs()? {
-        match TcpListener::bind(address) {
-            Ok(socket) => sockets.push(socket),
-            Err(error) if matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) => {
-                return Err(error);
-            }
-            Err(error) => failure = error,
-        }
-    }
-    if sockets.is_empty() { Err(failure) } else { Ok(sockets) }
 }
 
 /// The id of the extension of kiket that runs at an address of this machine.

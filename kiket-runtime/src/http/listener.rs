@@ -119,7 +119,12 @@ where
 }
 
 /// Listens on every address of `host` that this machine has (wire contract, listen-address).
-fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
+///
+/// # Errors
+///
+/// Where no address can be listened on, or one is in use or not allowed.
+#[allow(unreachable_pub)] // `internals` exports it
+pub fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
     let host = host.trim();
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     listen_on((host, port).to_socket_addrs()?)

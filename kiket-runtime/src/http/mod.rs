@@ -13,6 +13,9 @@ mod server;
 mod signals;
 
 #[cfg(feature = "internals")]
+#[allow(unreachable_pub)] // `internals` exports it
+pub use self::listener::listen;
+#[cfg(feature = "internals")]
 pub(crate) use self::path::{target_of, tidied};
 #[cfg(feature = "internals")]
 pub(crate) use self::respond::not_found;

@@ -39,6 +39,7 @@ use crate::{
 
 pub use crate::{
     client::{ListRead, read_list, read_retry_after},
+    http::listen,
     types::{Mutex, is_guard, rfc3339},
 };
 
