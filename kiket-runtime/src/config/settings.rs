@@ -187,30 +187,6 @@ impl SettingError {
 /// is in the manifest where the target is text. The second is the same value with the texts of the manifest.
 struct Lenient<'v>(&'v Value, Option<&'v Value>);
 
-impl Lenient<'_> {
-    /// Deserializes the items of a list and the values of a mapping the same way.
-    fn within<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
-        let Self(value, texts) = self;
-        match value {
-            Value::Array(items) => {
-                let item = |(at, item)| Lenient(item, texts.and_then(|texts| texts.get::<usize>(at)));
-                let mut items = SeqDeserializer::new(items.iter().enumerate().map(item));
-                let read = visitor.visit_seq(&mut items)?;
-                items.end().map(|()| read)
-            }
-            Value::Object(members) => {
-                let keys: Vec<_> = members.keys().map(|key| Value::from(&**key)).collect();
-                let value = |(key, value)| Lenient(value, texts.and_then(|texts| texts.get::<&String>(key)));
-                let keys = keys.iter().map(|key| Lenient(key, None));
-                let mut members = MapDeserializer::new(keys.zip(members.iter().map(value)));
-                let read = visitor.visit_map(&mut members)?;
-                members.end().map(|()| read)
-            }
-            value => value.clone().deserialize_any(visitor),
-        }
-    }
-}
-
 impl<'de> IntoDeserializer<'de, serde_json::Error> for Lenient<'_> {
     type Deserializer = Self;
 
@@ -237,8 +213,26 @@ macro_rules! lenient {
 impl<'de> Deserializer<'de> for Lenient<'_> {
     type Error = serde_json::Error;
 
+    /// The items of a list and the values of a mapping are deserialized the same way.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
-        self.0.clone().deserialize_any(visitor)
+        let Self(value, texts) = self;
+        match value {
+            Value::Array(items) => {
+                let item = |(at, item)| Lenient(item, texts.and_then(|texts| texts.get::<usize>(at)));
+                let mut items = SeqDeserializer::new(items.iter().enumerate().map(item));
+                let read = visitor.visit_seq(&mut items)?;
+                items.end().map(|()| read)
+            }
+            Value::Object(members) => {
+                let keys: Vec<_> = members.keys().map(|key| Value::from(&**key)).collect();
+                let value = |(key, value)| Lenient(value, texts.and_then(|texts| texts.get::<&String>(key)));
+                let keys = keys.iter().map(|key| Lenient(key, None));
+                let mut members = MapDeserializer::new(keys.zip(members.iter().map(value)));
+                let read = visitor.visit_map(&mut members)?;
+                members.end().map(|()| read)
+            }
+            value => value.clone().deserialize_any(visitor),
+        }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
@@ -295,33 +289,8 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
         deserialize_f64 => visit_f64: f64,
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
-        self.within(visitor)
-    }
-
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
-        self.within(visitor)
-    }
-
-    fn deserialize_tuple<V: Visitor<'de>>(
-        self,
-        _length: usize,
-        visitor: V,
-    ) -> Result<V::Value, serde_json::Error> {
-        self.within(visitor)
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        _fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, serde_json::Error> {
-        self.within(visitor)
-    }
-
     forward_to_deserialize_any! {
-        char bytes byte_buf unit_struct tuple_struct identifier ignored_any
+        char bytes byte_buf unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }
 

@@ -32,10 +32,8 @@ impl Connections {
                     }
                 };
                 match tokio::time::timeout(OLDEST, listening).await {
+                    Ok(Err(error)) => tracing::debug!(%error, "the connection for notifications has ended"),
                     Ok(Ok(())) => {}
-                    Ok(Err(error)) => {
-                        tracing::debug!(%error, "the connection that is notified of new rows has ended");
-                    }
                     // A server that fell silent notifies of nothing; the next one is asked at once.
                     Err(_) => continue,
                 }
