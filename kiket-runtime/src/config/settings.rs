@@ -187,7 +187,7 @@ impl SettingError {
 /// is in the manifest where the target is text. The second is the same value with the texts of the manifest.
 struct Lenient<'v>(&'v Value, Option<&'v Value>);
 
-impl<'de> IntoDeserializer<'de, serde_json::Error> for Lenient<'_> {
+impl IntoDeserializer<'_, serde_json::Error> for Lenient<'_> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {

@@ -7,7 +7,7 @@ use serde_json::json;
 fn check(program: &str, events: &[&str]) {
     let running = Program::new(program).directory(env!("CARGO_TARGET_TMPDIR")).start();
     for event in events {
-        assert_eq!(running.ask(&signed(event, "v1", &json!({}))).status, 200, "{}", event);
+        assert_eq!(running.ask(&signed(event, "v1", &json!({}))).status, 200, "{event}");
     }
     assert_eq!(running.ask(&signed("issue.closed", "v1", &json!({}))).status, 404);
     assert_eq!(running.stop().code, Some(0));
@@ -29,6 +29,6 @@ fn a_renamed_crate_is_named_by_both_its_names() {
     let ended = Program::new(program).directory(env!("CARGO_TARGET_TMPDIR")).run();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     for part in ["`kiket::main!(crates = [foreign])`", "`crates = [name_here = \"foreign\"]`"] {
-        assert!(ended.stderr.contains(part), "{} is not in\n{}", part, ended.stderr);
+        assert!(ended.stderr.contains(part), "{part} is not in\n{}", ended.stderr);
     }
 }
