@@ -48,7 +48,7 @@ async fn on_issue_created(
     let logged = entry.clone();
     tokio::spawn(async move {
         if let Err(error) = later.endpoints().log_event("calendar.entry", logged).await {
-            eprintln!("the entry was not logged: {error}");
+            tracing::warn!("the entry was not logged: {error}");
         }
     });
     Ok(Reply::json(entry))
@@ -127,7 +127,7 @@ async fn keep_connected(extension: Extension, shutdown: Shutdown) {
     let Some(calendar) = extension.state::<Calendar>() else { return };
     let account = match Account::of(extension.config().settings()) {
         Ok(account) => account,
-        Err(error) => return eprintln!("tokens are not refreshed: {error}"),
+        Err(error) => return tracing::warn!("tokens are not refreshed: {error}"),
     };
     loop {
         // The token may be replaced meanwhile: then there is another time to wait for.
@@ -138,10 +138,10 @@ async fn keep_connected(extension: Extension, shutdown: Shutdown) {
         match calendar.refresh(&account).await {
             Ok(()) => {
                 let logged = extension.endpoints().log_event("calendar.refreshed", json!({})).await;
-                logged.unwrap_or_else(|error| eprintln!("the refresh was not logged: {error}"));
+                logged.unwrap_or_else(|error| tracing::warn!("the refresh was not logged: {error}"));
             }
             Err(error) => {
-                eprintln!("the token was not refreshed: {error}");
+                tracing::warn!("the token was not refreshed: {error}");
                 if !shutdown.sleep(Duration::from_secs(30)).await {
                     return;
                 }

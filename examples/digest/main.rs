@@ -110,15 +110,15 @@ async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
     if env::var("KIKET_BASE_URL").is_ok_and(|url| !url.is_empty()) {
         return Ok(builder);
     }
-    let platform = FakePlatform::builder().extension_id("com.example.digest").on_call(print_call).start()?;
+    let platform = FakePlatform::builder().extension_id("com.example.digest").on_call(log_call).start()?;
     Ok(platform
         .extension(builder)
-        .note("Kiket is a fake one in this process; its calls are printed")
+        .note("Kiket is a fake one in this process; its calls are logged")
         .state(platform))
 }
 
-fn print_call(call: &Call) {
-    println!("{call:?}");
+fn log_call(call: &Call) {
+    tracing::info!("{call:?}");
 }
 
 kiket::main!(setup = setup);

@@ -102,21 +102,21 @@ async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
             .extension_id("com.example.marketing")
             .token("wk_local")
             .api_key("ek_local");
-        platform.webhook_secret(secret.as_str()).on_call(print_call)
+        platform.webhook_secret(secret.as_str()).on_call(log_call)
     };
     // The port that the README names, unless another process has it.
     let platform = platform().port(4000).start().or_else(|_| platform().start())?;
     let note = format!(
-        "Kiket is a fake one in this process; its token is `{}`, and its calls are printed",
+        "Kiket is a fake one in this process; its token is `{}`, and its calls are logged",
         platform.token()
     );
     Ok(platform.extension(builder).note(note).state(platform))
 }
 
 /// Shows what is logged; other calls may have secrets in them.
-fn print_call(call: &Call) {
+fn log_call(call: &Call) {
     let logged = if call.path().ends_with("/events") { call.json().to_string() } else { String::new() };
-    println!("{call:?} {logged}");
+    tracing::info!("{call:?} {logged}");
 }
 
 kiket::main!(setup = setup);

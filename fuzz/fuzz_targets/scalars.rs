@@ -3,9 +3,9 @@
 
 #![no_main]
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use kiket_runtime::{internals::settings_of, manifest::Manifest};
+use kiket_runtime::{Settings, internals::settings_of, manifest::Manifest};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 /// Where a default stands; `@` is the scalar.
@@ -18,6 +18,12 @@ const FORMS: [&str; 6] = [
     "settings:\n  - { key: A, secret: true, default: @ }\n  - { key: B, type: password, default: @ }\n",
 ];
 
+/// Where it is an item of a list, or a value of a mapping.
+const WITHIN: [&str; 2] = [
+    "settings:\n  - key: A\n    default: [@]\n  - { key: B, default: { b: @ } }\n",
+    "configuration:\n  A:\n    default:\n      - @\n  B:\n    default:\n      b: @\n",
+];
+
 fuzz_target!(|text: &str| -> Corpus {
     if text.trim() != text || text.is_empty() || text.len() > 200 || text.contains(['\u{feff}', '$']) {
         return Corpus::Reject;
@@ -28,21 +34,37 @@ fuzz_target!(|text: &str| -> Corpus {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-_.".contains(&byte));
     if plain && text != "-" && !["~", "null", "Null", "NULL"].contains(&text) {
         FORMS.iter().for_each(|form| check(form, text, text));
+        WITHIN.iter().for_each(|form| check_within(form, text, text));
     }
     if text.chars().all(|c| c == ' ' || c.is_alphanumeric() || c.is_ascii_punctuation()) {
         let quoted = format!("'{}'", text.replace('\'', "''"));
         FORMS.iter().for_each(|form| check(form, &quoted, text));
+        WITHIN.iter().for_each(|form| check_within(form, &quoted, text));
     }
     Corpus::Keep
 });
 
 #[track_caller]
 fn check(form: &str, written: &str, text: &str) {
+    let (file, settings) = read(form, written);
+    for key in ["A", "B"] {
+        assert_eq!(settings.get::<String>(key).as_deref(), Ok(text), "{key} of\n{file}");
+    }
+}
+
+#[track_caller]
+fn check_within(form: &str, written: &str, text: &str) {
+    let (file, settings) = read(form, written);
+    assert_eq!(settings.get::<Vec<String>>("A"), Ok(vec![text.to_owned()]), "A of\n{file}");
+    let members = BTreeMap::from([("b".to_owned(), text.to_owned())]);
+    assert_eq!(settings.get::<BTreeMap<String, String>>("B"), Ok(members), "B of\n{file}");
+}
+
+#[track_caller]
+fn read(form: &str, written: &str) -> (String, Settings) {
     let file = form.replace('@', written);
     let manifest = Manifest::parse(&file, Path::new("extension.yaml"))
         .unwrap_or_else(|problems| panic!("{file}\n---\n{}", problems[0]));
     let settings = settings_of(&manifest).expect("settings");
-    for key in ["A", "B"] {
-        assert_eq!(settings.get::<String>(key).as_deref(), Ok(text), "{key} of\n{file}");
-    }
+    (file, settings)
 }

@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
+use kiket_runtime::__private::traces::retry_after;
 use opentelemetry::Context;
 use opentelemetry_proto::{
     tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
@@ -117,6 +118,21 @@ struct Failure {
     retry: Option<Duration>,
 }
 
+impl Failure {
+    /// The collector responded, and took nothing.
+    fn refused(status: StatusCode, headers: &HeaderMap) -> Self {
+        let is_temporary = matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS
+                | StatusCode::BAD_GATEWAY
+                | StatusCode::SERVICE_UNAVAILABLE
+                | StatusCode::GATEWAY_TIMEOUT
+        );
+        let retry = is_temporary.then(|| retry_after(headers).unwrap_or_default());
+        Self { reason: format!("the collector responded {status}"), retry }
+    }
+}
+
 impl Exporter {
     async fn run(mut self, queue: &Queue) {
         while let Some(spans) = queue.next().await {
@@ -208,20 +224,7 @@ impl Exporter {
                 format!("the collector rejected spans: {}", excerpt(&partial.error_message)),
             ));
         }
-        let waits: Option<u32> =
-            headers.get(header::RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
-        let is_temporary = matches!(
-            status,
-            StatusCode::TOO_MANY_REQUESTS
-                | StatusCode::BAD_GATEWAY
-                | StatusCode::SERVICE_UNAVAILABLE
-                | StatusCode::GATEWAY_TIMEOUT
-        );
-        let reason = format!("the collector responded {status}");
-        Err(Failure {
-            reason,
-            retry: is_temporary.then(|| Duration::from_secs(waits.unwrap_or_default().into())),
-        })
+        Err(Failure::refused(status, &headers))
     }
 
     /// Logs that spans are lost, now and then, and that they are not any more.
@@ -269,4 +272,25 @@ fn causes(error: &reqwest::Error) -> String {
 /// The start of a text from outside.
 fn excerpt(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collector_is_left_alone_for_as_long_as_it_asks() {
+        let refused = |status: StatusCode, wait: &str| {
+            let headers = HeaderMap::from_iter([(header::RETRY_AFTER, wait.parse().unwrap())]);
+            Failure::refused(status, &headers).retry
+        };
+        for far in ["86401", "4294967296", "184467440737095516150", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE] {
+                assert_eq!(refused(status, far), Some(Duration::from_secs(86_400)), "{far}");
+            }
+            assert_eq!(refused(StatusCode::BAD_REQUEST, far), None);
+        }
+        assert_eq!(refused(StatusCode::BAD_GATEWAY, "7"), Some(Duration::from_secs(7)));
+        assert_eq!(refused(StatusCode::BAD_GATEWAY, "soon"), Some(Duration::ZERO));
+    }
 }

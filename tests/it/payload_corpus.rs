@@ -10,6 +10,7 @@ use std::{
 
 use kiket::{
     Context, Extension, Json, Payload, RawBody,
+    config::Clock,
     events::{
         AfterTransition, BeforeTransition, CaseTransitioned, IssueCreated, IssueTransitioned, SlaStatus,
     },
@@ -314,6 +315,35 @@ async fn openssl(body: &[u8]) -> String {
     let output = within(running.wait_with_output()).await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     text.trim_end().rsplit(' ').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_payload_is_replayed_as_the_docs_say() {
+    if !has("openssl").await || !has("curl").await {
+        return;
+    }
+    let page = include_str!("../../docs/migrating.md");
+    let block = page.split("## Replay a recorded payload").nth(1).unwrap();
+    let block = block.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+    let builder =
+        builder().clock(Clock::system()).on("issue.created", "v1", async |payload: Payload| payload.0);
+    let running = Running::start(builder);
+    let script = block
+        .replace("http://127.0.0.1:8000/", &format!("http://{}/", running.address()))
+        .replace("curl ", "curl --silent --show-error --fail --max-time 60 --noproxy '*' ");
+    assert!(script.contains(&running.address().to_string()), "{script}");
+    let folder = tempfile::tempdir().unwrap();
+    // A newline at the end is signed, too.
+    let payload = "{\"event\": \"issue.created\", \"issue\": {\"id\": 42}}\n";
+    std::fs::write(folder.path().join("payload.json"), payload).unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", &script]).current_dir(&folder).env("KIKET_WEBHOOK_SECRET", SECRET);
+    let output = within(shell.output()).await.unwrap();
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(output.status.success(), "{script}\n{stdout}{stderr}");
+    let sent: Value = serde_json::from_str(payload).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&stdout).unwrap(), sent);
+    running.stop().await;
 }
 
 /// Whether a program is there. In CI it has to be.

@@ -272,6 +272,26 @@ fn only_models_and_events_of_the_runtime_name_its_macros() {
     check("kiket_macros", &["events/", "model/"]);
 }
 
+/// What users copy runs where standard output may be closed, or a reader may be gone: a print would panic there.
+#[test]
+fn examples_log_and_do_not_print() {
+    let mut found = Vec::new();
+    let texts = ["docs", "examples", "kiket-runtime/src", "kiket-testing/src", "src"];
+    for (file, text) in texts.into_iter().flat_map(|folder| files(folder, &[".md", ".rs"])) {
+        let mut is_main = false;
+        let begins_tests =
+            |line: &&str| !file.starts_with("docs/") && line.starts_with("#[") && line.contains("test");
+        for (number, line) in (1..).zip(text.lines().take_while(|line| !begins_tests(line))) {
+            // `main` is for the one who starts the program. A block of code has its own.
+            is_main = !line.contains("```") && (is_main || line.contains("fn main()"));
+            if !is_main && (line.contains("print!(") || line.contains("println!(")) && !is_test(&file) {
+                found.push(format!("{file}:{number}"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "use `tracing::info!` or `warn!`: {found:?}");
+}
+
 /// Wire contract, unknown-fields.
 #[test]
 fn unknown_fields_are_read_without_secrets() {

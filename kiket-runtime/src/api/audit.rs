@@ -24,7 +24,7 @@ use crate::{
 /// let proof = audit.proof(4711, None).await?;
 /// // With the hash that you computed and the root that the chain shows, you need not trust Kiket:
 /// if proof.check(hash_of_my_record, root_on_the_chain).is_err() {
-///     println!("record 4711 is not what was anchored");
+///     tracing::info!("record 4711 is not what was anchored");
 /// }
 /// # Ok(())
 /// # }

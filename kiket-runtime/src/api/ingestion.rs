@@ -27,7 +27,7 @@ use crate::{
 /// let ingestion = context.endpoints().ingestion(key, "org-1");
 /// let event = RawEvent::new("github", "pull_request", "github:1", json!({ "action": "closed" }));
 /// if ingestion.ingest(&event).await?.duplicate {
-///     println!("Kiket has it already");
+///     tracing::info!("Kiket has it already");
 /// }
 /// for claimed in ingestion.claim(10, Duration::from_secs(60)).await? {
 ///     ingestion.submit(&claimed.id, &json!({ "title": claimed.payload["title"] })).await?;

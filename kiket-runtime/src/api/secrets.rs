@@ -19,7 +19,7 @@ use crate::{
 /// let secrets = context.secrets();
 /// secrets.set("WEBHOOK_TOKEN", "abc123").await?;
 /// if let Some(token) = secrets.get("WEBHOOK_TOKEN").await? {
-///     println!("{} characters", token.expose().len());
+///     tracing::info!("{} characters", token.expose().len());
 /// }
 /// # Ok(())
 /// # }

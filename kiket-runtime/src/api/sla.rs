@@ -16,7 +16,7 @@ use crate::{
 ///
 /// let imminent = SlaFilter::default().state(SlaState::Imminent).limit(5);
 /// for event in context.endpoints().sla_events(7).list(imminent).await? {
-///     println!("{:?} is {:?}", event.issue_id, event.state);
+///     tracing::info!("{:?} is {:?}", event.issue_id, event.state);
 /// }
 /// # Ok(())
 /// # }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::{
     options::CONNECT_TIMEOUT,
-    transport::{HttpTransport, Outgoing, Transport, USER_AGENT},
+    transport::{HttpTransport, Outgoing, Transport, TransportError, USER_AGENT},
 };
 use crate::types::BaseUrl;
 
@@ -37,7 +37,14 @@ impl Fetcher {
             (header::ACCEPT, HeaderValue::from_static("application/json")),
         ];
         let (method, url, headers) = (Method::GET, self.url.clone(), HeaderMap::from_iter(headers));
-        match self.transport.send(Outgoing { method, url, headers, body: None }).await {
+        let outgoing =
+            || Outgoing { method: method.clone(), url: url.clone(), headers: headers.clone(), body: None };
+        let sent = match self.transport.send(outgoing()).await {
+            // Also a connection that was idle, and is closed.
+            Err(TransportError::Interrupted(_)) => self.transport.send(outgoing()).await,
+            sent => sent,
+        };
+        match sent {
             Ok(response) if response.status == StatusCode::OK => match response.unreadable() {
                 None => Ok(response.body.slice_ref(response.text())),
                 Some(reason) => Err(format!("the response cannot be read: {reason}")),

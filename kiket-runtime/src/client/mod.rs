@@ -38,7 +38,7 @@ pub(crate) use self::{
     scope::{DeliveryScope, RuntimeToken},
     transport::install_tls_provider,
 };
-pub use self::{page::Page, pagination::Paginator, rate_limit::RateWindow};
+pub use self::{page::Page, pagination::Paginator, rate_limit::RateWindow, retry::retry_after};
 use self::{
     page::Parse,
     resource::Resource,

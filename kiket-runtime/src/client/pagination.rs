@@ -28,7 +28,7 @@ use crate::error::{ClientError, ClientErrorKind};
 /// # use kiket_runtime::api::SlaFilter;
 /// let mut events = context.endpoints().sla_events(7).stream(SlaFilter::default());
 /// while let Some(event) = events.next().await {
-///     println!("{:?}", event?.issue_id);
+///     tracing::info!("{:?}", event?.issue_id);
 /// }
 /// # Ok(())
 /// # }

@@ -57,7 +57,7 @@ fn jitter(backoff: Duration) -> Duration {
 }
 
 /// Reads `Retry-After`: seconds, or a date. A delay of more than a day is one of a day.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse().unwrap_or(u64::MAX) // more digits than a number has

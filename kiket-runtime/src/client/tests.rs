@@ -609,6 +609,18 @@ async fn a_connection_that_breaks_while_reused_fails_no_call() {
 }
 
 #[tokio::test]
+async fn a_connection_that_breaks_while_reused_loses_no_document() {
+    for broken in TREATMENTS {
+        let fetcher = Fetcher::new(&serve([broken, &[Respond(WHOLE)]]).parse().unwrap(), "/keys");
+        for _ in 0..2 {
+            assert_eq!(fetcher.fetch().await.as_deref(), Ok(&b"{}"[..]), "{broken:?}");
+        }
+    }
+    let fetcher = Fetcher::new(&serve([&[Respond(CUT)], &[Respond(CUT)]]).parse().unwrap(), "/keys");
+    assert!(fetcher.fetch().await.unwrap_err().contains("the connection broke"));
+}
+
+#[tokio::test]
 async fn connections_that_always_break_are_an_error() {
     for broken in [Close, Reset, Respond(CUT), Respond(CUT_CHUNKED)] {
         let connections: &'static [Treatment] = Box::leak(Box::new([broken]));

@@ -284,7 +284,7 @@ fn combined_settings(
                     let secret = setting.secret_default()?.resolve(&|name| environment.variable(name));
                     secret.map(Entry::Secret)
                 }
-                value => Some(Entry::Plain(value?.clone(), setting.written().map(str::to_owned))),
+                value => Some(Entry::Plain(value?.clone(), setting.written().cloned())),
             };
             let entry = match variables.of_setting(setting, environment) {
                 Some((name, value)) => {

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{
-    de::{DeserializeOwned, Deserializer, Error as _, Visitor},
+    de::{
+        DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor,
+        value::{MapDeserializer, SeqDeserializer},
+    },
     forward_to_deserialize_any,
 };
 use serde_json::Value;
@@ -36,8 +39,8 @@ struct Table {
 
 #[derive(Clone)]
 pub(super) enum Entry {
-    /// A value, and the text that a number or a boolean has in the manifest.
-    Plain(Value, Option<String>),
+    /// A value, and the same with the texts that its numbers and booleans have in the manifest.
+    Plain(Value, Option<Value>),
     Secret(Secret),
     /// Declared, without a value; the error names the variable that sets it.
     Unset(Option<String>),
@@ -65,10 +68,10 @@ impl Settings {
             None => self.0.variables.find(key).cloned(),
             Some(Entry::Secret(secret)) => Some(secret.clone()),
             Some(Entry::Unset(_) | Entry::Plain(Value::Null, _)) => None,
-            Some(Entry::Plain(_, Some(text)) | Entry::Plain(Value::String(text), _)) => {
+            Some(Entry::Plain(_, Some(Value::String(text))) | Entry::Plain(Value::String(text), _)) => {
                 Some(Secret::from(&**text))
             }
-            Some(Entry::Plain(value, None)) => Some(Secret::new(value.to_string())),
+            Some(Entry::Plain(value, _)) => Some(Secret::new(value.to_string())),
         }
     }
 
@@ -83,7 +86,8 @@ impl Settings {
     /// The setting `key` as a `T`.
     ///
     /// A setting has the type that YAML gives it. A text that spells a number or a boolean also reads as one, because many
-    /// manifests quote everything. `Option<T>` is `None` if there is no value.
+    /// manifests quote everything; a number or a boolean also reads as the text that the manifest has. That holds within lists
+    /// and mappings, too. `Option<T>` is `None` if there is no value.
     ///
     /// # Errors
     ///
@@ -94,7 +98,7 @@ impl Settings {
         let read = match self.0.entries.get(key) {
             None | Some(Entry::Plain(Value::Null, _) | Entry::Unset(None)) => absent(Reason::Absent),
             Some(Entry::Unset(Some(variable))) => absent(Reason::Unset(variable.clone())),
-            Some(Entry::Plain(value, text)) => T::deserialize(Lenient(value, text.as_deref()))
+            Some(Entry::Plain(value, texts)) => T::deserialize(Lenient(value, texts.as_ref()))
                 .map_err(|error| Reason::Mismatch(error.to_string())),
             // The reason would quote the value.
             Some(Entry::Secret(secret)) => {
@@ -144,8 +148,8 @@ impl fmt::Debug for Settings {
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Plain(_, Some(text)) => f.write_str(text),
-            Self::Plain(value, None) => fmt::Display::fmt(value, f),
+            Self::Plain(_, Some(Value::String(text))) => f.write_str(text),
+            Self::Plain(value, _) => fmt::Display::fmt(value, f),
             Self::Secret(secret) => fmt::Debug::fmt(secret, f),
             Self::Unset(_) => f.write_str("unset"),
         }
@@ -180,8 +184,16 @@ impl SettingError {
 }
 
 /// Deserializes a value, with texts as numbers and booleans where the target type needs them, and a number as the text that it
-/// is in the manifest where the target is text.
-struct Lenient<'v>(&'v Value, Option<&'v str>);
+/// is in the manifest where the target is text. The second is the same value with the texts of the manifest.
+struct Lenient<'v>(&'v Value, Option<&'v Value>);
+
+impl IntoDeserializer<'_, serde_json::Error> for Lenient<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
 
 /// For every number type: the number that a text spells, else the value itself.
 macro_rules! lenient {
@@ -201,8 +213,26 @@ macro_rules! lenient {
 impl<'de> Deserializer<'de> for Lenient<'_> {
     type Error = serde_json::Error;
 
+    /// The items of a list and the values of a mapping are deserialized the same way.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
-        self.0.clone().deserialize_any(visitor)
+        let Self(value, texts) = self;
+        match value {
+            Value::Array(items) => {
+                let item = |(at, item)| Lenient(item, texts.and_then(|texts| texts.get::<usize>(at)));
+                let mut items = SeqDeserializer::new(items.iter().enumerate().map(item));
+                let read = visitor.visit_seq(&mut items)?;
+                items.end().map(|()| read)
+            }
+            Value::Object(members) => {
+                let keys: Vec<_> = members.keys().map(|key| Value::from(&**key)).collect();
+                let value = |(key, value)| Lenient(value, texts.and_then(|texts| texts.get::<&String>(key)));
+                let keys = keys.iter().map(|key| Lenient(key, None));
+                let mut members = MapDeserializer::new(keys.zip(members.iter().map(value)));
+                let read = visitor.visit_map(&mut members)?;
+                members.end().map(|()| read)
+            }
+            value => value.clone().deserialize_any(visitor),
+        }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
@@ -233,9 +263,9 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
     /// A number or a boolean reads as the text that spells it.
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
         match (self.0, self.1) {
-            (_, Some(text)) => visitor.visit_str(text),
-            (Value::Number(_) | Value::Bool(_), None) => visitor.visit_string(self.0.to_string()),
-            (value, None) => value.clone().deserialize_string(visitor),
+            (_, Some(Value::String(text))) => visitor.visit_str(text),
+            (Value::Number(_) | Value::Bool(_), _) => visitor.visit_string(self.0.to_string()),
+            (value, _) => value.clone().deserialize_string(visitor),
         }
     }
 
@@ -274,13 +304,23 @@ mod tests {
     fn settings() -> Settings {
         let entries = [
             ("COUNT", Entry::plain(json!(3))),
-            ("API_VERSION", Entry::Plain(json!(1.1), Some("1.10".into()))),
+            ("API_VERSION", Entry::Plain(json!(1.1), Some(json!("1.10")))),
             ("QUOTED", Entry::plain(json!("3"))),
             ("OFF", Entry::plain(json!(false))),
             ("ZERO", Entry::plain(json!(0))),
             ("YES", Entry::plain(json!("true"))),
             ("MODE", Entry::plain(json!("strict"))),
             ("LIST", Entry::plain(json!(["a", "b"]))),
+            ("RATES", Entry::Plain(json!([1.1, true, null]), Some(json!(["1.10", "True", null])))),
+            ("NAMES", Entry::plain(json!({ "80": "web" }))),
+            ("PORTS", Entry::plain(json!(["80", 443]))),
+            (
+                "AT",
+                Entry::Plain(
+                    json!({ "version": 1.1, "ports": [80] }),
+                    Some(json!({ "version": "1.10", "ports": ["0x50"] })),
+                ),
+            ),
             ("NULL", Entry::plain(json!(null))),
             ("API_KEY", Entry::Secret(Secret::from("canary"))),
             ("PORT", Entry::Secret(Secret::from("587"))),
@@ -309,6 +349,28 @@ mod tests {
         assert_eq!(settings.get("API_KEY"), Ok("canary".to_owned()));
         assert_eq!(settings.secret("API_KEY").map(Secret::expose), Some("canary"));
         assert_eq!(settings.get("COUNT"), Ok(json!(3)));
+    }
+
+    #[test]
+    fn lists_and_mappings_read_by_type() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct At {
+            version: String,
+            ports: (String,),
+        }
+        let (settings, text) = (settings(), |text: &str| text.to_owned());
+        assert_eq!(settings.get("RATES"), Ok(vec![Some(text("1.10")), Some(text("True")), None]));
+        assert_eq!(settings.get("RATES"), Ok((1.1, true, None::<u32>)));
+        assert_eq!(settings.get("RATES"), Ok(json!([1.1, true, null])));
+        assert_eq!(settings.get("PORTS"), Ok(vec![80u16, 443]));
+        assert_eq!(settings.get("PORTS"), Ok(vec![text("80"), text("443")]));
+        assert_eq!(settings.get("AT"), Ok(At { version: text("1.10"), ports: (text("0x50"),) }));
+        assert_eq!(settings.get("NAMES"), Ok(BTreeMap::from([(80u16, text("web"))])));
+        assert_eq!(settings.find("RATES").unwrap().expose(), "[1.1,true,null]");
+        let error = settings.get::<(String,)>("RATES").unwrap_err();
+        assert!(error.to_string().contains("invalid length 3"), "{error}");
+        assert!(settings.get::<BTreeMap<String, String>>("LIST").is_err());
+        assert!(settings.get::<Vec<String>>("AT").is_err());
     }
 
     #[test]

@@ -282,7 +282,7 @@ impl ExtensionBuilder {
     /// let builder = Extension::builder().background(|extension, shutdown| async move {
     ///     while shutdown.sleep(Duration::from_secs(60)).await {
     ///         if let Err(error) = extension.client().get::<()>("/api/v1/ext/rate_limit").await {
-    ///             eprintln!("{error}");
+    ///             tracing::warn!("{error}");
     ///         }
     ///     }
     /// });
@@ -369,7 +369,7 @@ impl ExtensionBuilder {
         ///
         /// let builder = Extension::builder().feedback(|record| {
         ///     if record.status == RecordStatus::Error {
-        ///         eprintln!("{} failed after {} ms", record.event, record.duration_ms);
+        ///         tracing::warn!("{} failed after {} ms", record.event, record.duration_ms);
         ///     }
         /// });
         /// # let _ = builder;

@@ -233,7 +233,7 @@ impl Context {
     ///     tokio::spawn(async move {
     ///         // … what takes minutes
     ///         if let Err(error) = later.endpoints().log_event("import.done", json!({})).await {
-    ///             eprintln!("the import was not reported: {error}");
+    ///             tracing::warn!("the import was not reported: {error}");
     ///         }
     ///     });
     ///     Reply::ok()

@@ -41,7 +41,7 @@ use crate::{
 ///
 /// let builder = Extension::builder().middleware(only_tenants).middleware(async |delivery: &Delivery, next: Next<'_>| {
 ///     let outcome = next.run().await;
-///     println!("{}: {}", delivery.event(), if outcome.is_ok() { "done" } else { "failed" });
+///     tracing::info!("{}: {}", delivery.event(), if outcome.is_ok() { "done" } else { "failed" });
 ///     outcome
 /// });
 /// # let _ = builder;
@@ -143,7 +143,7 @@ impl<'d> Next<'d> {
 /// }
 ///
 /// async fn on_issue_created(tenant: FromMiddleware<Tenant>) {
-///     println!("{}", tenant.0.0);
+///     tracing::info!("{}", tenant.0.0);
 /// }
 /// # let _ = (tenant, on_issue_created);
 /// ```

@@ -24,7 +24,7 @@ use crate::{
 /// struct IssueCreated { title: String }
 ///
 /// async fn on_issue_created(Payload(event): Payload<IssueCreated>) {
-///     println!("{}", event.title);
+///     tracing::info!("{}", event.title);
 /// }
 ///
 /// on_issue_created(Payload(IssueCreated { title: "T".into() })); // in a test

@@ -96,16 +96,27 @@ impl Node {
 
     /// The value as JSON, with `null` for every scalar that `is_secret`.
     pub(super) fn to_json(&self, is_secret: &dyn Fn(&Node) -> bool) -> Value {
-        match &self.content {
-            Content::List(items) => items.iter().map(|item| item.to_json(is_secret)).collect(),
-            Content::Map(map) => Value::Object(
-                map.iter().map(|(key, value)| (key.to_owned(), value.to_json(is_secret))).collect(),
-            ),
-            _ if is_secret(self) => Value::Null,
-            Content::Nothing => Value::Null,
+        self.with_scalars(&|scalar| match &scalar.content {
+            _ if is_secret(scalar) => Value::Null,
             Content::Truth(truth, _) => Value::Bool(*truth),
             Content::Number(number, _) => Value::Number(number.clone()),
             Content::Text(text) => Value::String(text.clone()),
+            Content::Nothing | Content::List(_) | Content::Map(_) => Value::Null,
+        })
+    }
+
+    /// The value as JSON, with every number and boolean as the text that is written.
+    pub(super) fn to_texts(&self) -> Value {
+        self.with_scalars(&|scalar| scalar.as_written().map_or(Value::Null, Value::from))
+    }
+
+    fn with_scalars(&self, json: &dyn Fn(&Node) -> Value) -> Value {
+        match &self.content {
+            Content::List(items) => items.iter().map(|item| item.with_scalars(json)).collect(),
+            Content::Map(map) => Value::Object(
+                map.iter().map(|(key, value)| (key.to_owned(), value.with_scalars(json))).collect(),
+            ),
+            _ => json(self),
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct Setting {
     secret: bool,
     required: bool,
     default: Option<Value>,
-    written: Option<String>,
+    written: Option<Value>,
     secret_default: Option<Reference>,
     place: Place,
 }
@@ -58,9 +58,10 @@ impl Setting {
         self.default.as_ref()
     }
 
-    /// The text of a default that kiket would print otherwise: `1.10` and `1.1` are one number and two texts.
-    pub(crate) fn written(&self) -> Option<&str> {
-        self.written.as_deref()
+    /// The default with the texts of its numbers and booleans, if kiket would print them otherwise: `1.10` and `1.1` are one
+    /// number and two texts.
+    pub(crate) fn written(&self) -> Option<&Value> {
+        self.written.as_ref()
     }
 
     /// The default of a secret. It may refer to environment variables.
@@ -307,11 +308,7 @@ impl Declaration<'_> {
             secret,
             required,
             default: entry.filter(|_| !secret).map(|_| default.clone()),
-            written: if secret || default.is_string() {
-                None
-            } else {
-                text.filter(|text| default.to_string().ne(text))
-            },
+            written: entry.filter(|_| !secret && !default.is_string()).map(|entry| entry.value.to_texts()),
             secret_default,
             place: report.place(self.at),
         };
@@ -491,14 +488,18 @@ mod tests {
         }
         // Without a type it is a number that has its text.
         for (text, value, written) in [
-            ("1.10", json!(1.1), Some("1.10")),
-            ("3", json!(3), None),
-            ("True", json!(true), Some("True")),
-            ("false", json!(false), None),
+            ("1.10", json!(1.1), json!("1.10")),
+            ("3", json!(3), json!("3")),
+            ("True", json!(true), json!("True")),
+            (
+                "[1.10, a, [0x1F], { b: 1e3, c: True, d: }]",
+                json!([1.1, "a", [31], { "b": 1000.0, "c": true, "d": null }]),
+                json!(["1.10", "a", ["0x1F"], { "b": "1e3", "c": "True", "d": null }]),
+            ),
         ] {
             let manifest = manifest(&format!("settings: [{{ key: A, default: {text} }}]"));
             let setting = &manifest.settings()[0];
-            assert_eq!((setting.default(), setting.written()), (Some(&value), written));
+            assert_eq!((setting.default(), setting.written()), (Some(&value), Some(&written)));
         }
         assert!(manifest("settings: [{ key: A, secret: True, default: x }]").settings()[0].is_secret());
     }

@@ -85,6 +85,7 @@ macro_rules! __later {
 pub mod traces {
     use tracing_subscriber::{Layer, Registry};
 
+    pub use crate::client::retry_after;
     pub use crate::metrics::traces::{Attempt, Counts, Refusal, Traces, set};
     use crate::{client, telemetry};
 

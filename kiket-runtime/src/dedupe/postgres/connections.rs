@@ -28,7 +28,7 @@ use crate::{client::install_tls_provider, dedupe::timeout::OPERATION};
 /// The timeout of connecting.
 pub(super) const CONNECT: Duration = Duration::from_secs(2);
 /// The greatest age of a connection: after a failover, an old one may lead to a server that takes no part any more.
-const OLDEST: Duration = Duration::from_secs(300);
+pub(super) const OLDEST: Duration = Duration::from_secs(300);
 
 /// `kiket de`, as two numbers: one process at a time creates the tables.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1802070891, 1948280165)";

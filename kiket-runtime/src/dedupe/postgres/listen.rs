@@ -5,7 +5,7 @@ use std::{future::poll_fn, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::{AsyncMessage, Client, Connection, Error, NoTls};
 
-use super::connections::Connections;
+use super::connections::{Connections, OLDEST};
 
 /// The pauses between two attempts to connect.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -19,18 +19,23 @@ impl Connections {
                 if !sessions {
                     return;
                 }
-                let ended = match self.tls.clone() {
-                    Some(tls) => match self.config.connect(tls).await {
-                        Ok((client, connection)) => drive(client, connection, channel, &notified).await,
-                        Err(error) => Err(error),
-                    },
-                    None => match self.config.connect(NoTls).await {
-                        Ok((client, connection)) => drive(client, connection, channel, &notified).await,
-                        Err(error) => Err(error),
-                    },
+                let listening = async {
+                    match self.tls.clone() {
+                        Some(tls) => match self.config.connect(tls).await {
+                            Ok((client, connection)) => drive(client, connection, channel, &notified).await,
+                            Err(error) => Err(error),
+                        },
+                        None => match self.config.connect(NoTls).await {
+                            Ok((client, connection)) => drive(client, connection, channel, &notified).await,
+                            Err(error) => Err(error),
+                        },
+                    }
                 };
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "the connection that is notified of new rows has ended");
+                match tokio::time::timeout(OLDEST, listening).await {
+                    Ok(Err(error)) => tracing::debug!(%error, "the connection for notifications has ended"),
+                    Ok(Ok(())) => {}
+                    // A server that fell silent notifies of nothing; the next one is asked at once.
+                    Err(_) => continue,
                 }
             }
             tokio::time::sleep(PAUSE).await;

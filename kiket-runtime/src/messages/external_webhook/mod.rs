@@ -11,7 +11,7 @@
 //! async fn on_github(webhook: Payload<ExternalWebhook>, settings: Settings) -> Result<()> {
 //!     webhook.verify(&GitHub::new(settings.get::<String>("GITHUB_SECRET")?))?;
 //!     let pull_request: PullRequest = webhook.json()?;
-//!     println!("{}", pull_request.action);
+//!     tracing::info!("{}", pull_request.action);
 //!     Ok(())
 //! }
 //! ```

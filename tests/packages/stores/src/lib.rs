@@ -7,6 +7,7 @@ mod model;
 mod pooler;
 mod postgres;
 mod process;
+mod proxy;
 mod redis;
 
 pub use self::{
@@ -15,6 +16,7 @@ pub use self::{
     model::{Moving, Steps, TestedStore, follows_the_model, steps},
     pooler::Pooler,
     postgres::{Postgres, connect},
+    proxy::Proxy,
     redis::Redis,
 };
 pub use tokio_postgres::SimpleQueryMessage;

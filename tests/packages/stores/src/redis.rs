@@ -1,6 +1,10 @@
 //! A Redis for one test.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use kiket::dedupe::RedisStore;
 use tempfile::TempDir;
@@ -53,6 +57,11 @@ impl Redis {
     /// Where it is, as `KIKET_DEDUPE_URL` has it.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Its socket; `None` if it is not the test's own.
+    pub fn socket(&self) -> Option<PathBuf> {
+        self.own.as_ref().map(|own| PathBuf::from(socket(own.folder.path())))
     }
 
     /// A store there.

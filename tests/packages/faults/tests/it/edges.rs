@@ -42,7 +42,7 @@ fn signed(event: &str, payload: &Value) -> Vec<u8> {
 }
 
 /// A delivery that runs until a file exists.
-fn held(id: &str, until: &Path, fails: bool) -> Vec<u8> {
+pub(crate) fn held(id: &str, until: &Path, fails: bool) -> Vec<u8> {
     signed("work.held", &json!({ "id": id, "until": until, "fails": fails }))
 }
 
@@ -55,7 +55,7 @@ fn check(response: &Response, process: &str, replayed: bool) {
 }
 
 #[track_caller]
-fn check_refused(response: &Response, status: u16, code: &str) {
+pub(crate) fn check_refused(response: &Response, status: u16, code: &str) {
     assert_eq!((response.status, &response.json()["code"]), (status, &code.into()), "{response:?}");
 }
 

@@ -8,6 +8,7 @@
 
 mod edges;
 mod events;
+mod failovers;
 mod fleet;
 mod journal;
 mod sender;
@@ -45,6 +46,10 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs()
+}
+
+fn wait_for<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// A store's server that can be stopped.
@@ -86,8 +91,7 @@ impl Store for Postgres {
     }
     fn hang(&mut self) {
         let lock = "BEGIN; LOCK TABLE kiket_dedupe; SELECT pg_sleep(2); COMMIT";
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(self.execute(lock));
+        wait_for(self.execute(lock));
     }
 }
 

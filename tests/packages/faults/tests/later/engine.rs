@@ -7,11 +7,11 @@ use std::{
 };
 
 use kiket::inbox::{Inbox, InboxFilter, InboxLimits, InboxRow, Redrive, RowState, inbox_from_url};
-use stores::{Postgres, connect};
+use stores::{Postgres, Proxy, connect};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::{PATIENCE, proxy::Proxy};
+use crate::PATIENCE;
 
 /// What the extension calls itself: rows are kept under it.
 const SPACE: &str = "com.example.deferring";

@@ -11,7 +11,6 @@
 mod deploys;
 mod engine;
 mod fleet;
-mod proxy;
 mod sender;
 mod steps;
 mod trouble;

@@ -27,6 +27,13 @@ async fn echo(payload: Payload) -> Reply {
     Reply::json(json!({ "a": payload["a"] }))
 }
 
+/// Replies with a text of this length, and says so.
+#[kiket::webhook("big.answer", version = "v1")]
+async fn big_answer(payload: Payload) -> Reply {
+    tracing::info!("big.answer runs");
+    Reply::json("x".repeat(payload["bytes"].as_u64().unwrap_or(0).try_into().unwrap_or(0)))
+}
+
 fn note_begin() {
     tracing::info!("blocking");
 }

@@ -1,20 +1,13 @@
 //! The store in Redis.
 
-use std::{
-    future::poll_fn,
-    num::NonZeroU64,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, num::NonZeroU64, sync::Arc, task::Poll, time::Duration};
 
 use kiket::{
     StatusCode,
     dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, RedisStore, StoredReply},
     testing::dedupe_store_conformance,
 };
-use stores::{Cluster, Redis, TestedStore};
+use stores::{Cluster, Proxy, Redis, TestedStore};
 
 use crate::{check_model, namespace, race};
 
@@ -206,64 +199,38 @@ fn outside_of_tokio_it_is_an_error() {
     assert!(error.to_string().contains("outside of a Tokio runtime"), "{error}");
 }
 
-/// Leads each new connection to the Redis whose socket it was given last.
-struct Forwarder {
-    url: String,
-    target: Arc<Mutex<PathBuf>>,
+fn proxy(redis: &Redis) -> Proxy {
+    Proxy::start(&redis.socket().unwrap())
 }
 
-impl Forwarder {
-    async fn to(redis: &Redis) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("redis://{}", listener.local_addr().unwrap());
-        let target = Arc::new(Mutex::new(socket(redis)));
-        let led = Arc::clone(&target);
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let to = led.lock().unwrap().clone();
-                tokio::spawn(async move {
-                    if let Ok(mut server) = tokio::net::UnixStream::connect(to).await {
-                        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-                    }
-                });
-            }
-        });
-        Self { url, target }
-    }
-
-    fn lead_to(&self, redis: &Redis) {
-        *self.target.lock().unwrap() = socket(redis);
-    }
-}
-
-fn socket(redis: &Redis) -> PathBuf {
-    redis.url().trim_start_matches("redis+unix://").into()
+fn store_behind(proxy: &Proxy) -> RedisStore {
+    RedisStore::new(&format!("redis://{}", proxy.address())).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_became_a_replica_is_left() {
     let (Some(a), Some(b)) = (Redis::start_own(&[]), Redis::start_own(&[])) else { return };
-    let forwarder = Forwarder::to(&a).await;
-    let store = RedisStore::new(&forwarder.url).unwrap();
+    let proxy = proxy(&a);
+    let store = store_behind(&proxy);
     let key = DedupeKey::new("demoted", "id:1");
     assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
     a.ask("REPLICAOF 127.0.0.1 1").await;
     let error = store.begin(&DedupeKey::new("demoted", "id:2"), LEASE).await.unwrap_err();
     assert!(error.to_string().contains("write the address of the primary"), "{error}");
     assert!(store.check().await.is_err());
-    forwarder.lead_to(&b);
+    proxy.lead_to(&b.socket().unwrap());
     assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_falls_silent_is_left() {
     let (Some(a), Some(b)) = (Redis::start_own(&[]), Redis::start_own(&[])) else { return };
-    let forwarder = Forwarder::to(&a).await;
-    let store = RedisStore::new(&forwarder.url).unwrap();
+    let proxy = proxy(&a);
+    let store = store_behind(&proxy);
     store.check().await.unwrap();
     // As when its machine has lost its power: no connection is closed.
     a.ask("CLIENT PAUSE 60000 ALL").await;
-    forwarder.lead_to(&b);
+    proxy.lead_to(&b.socket().unwrap());
     let key = DedupeKey::new("silent", "id:1");
     assert!(matches!(store.begin(&key, LEASE).await.unwrap(), BeginOutcome::Leased(_)));
 }
@@ -272,11 +239,11 @@ async fn a_server_that_falls_silent_is_left() {
 async fn of_several_servers_the_one_that_takes_writes_is_used() {
     let (Some(replica), Some(primary)) = (Redis::start_own(&[]), Redis::start_own(&[])) else { return };
     replica.ask("REPLICAOF 127.0.0.1 1").await;
-    let (first, second) = (Forwarder::to(&replica).await, Forwarder::to(&primary).await);
-    let url = format!("{},{}", first.url, second.url.trim_start_matches("redis://"));
+    let (first, second) = (proxy(&replica), proxy(&primary));
+    let url = format!("redis://{},{}", first.address(), second.address());
     let store = RedisStore::new(&url).unwrap();
     store.check().await.unwrap();
-    second.lead_to(&replica);
+    second.lead_to(&replica.socket().unwrap());
     primary.ask("REPLICAOF 127.0.0.1 1").await;
     replica.ask("REPLICAOF NO ONE").await;
     let key = DedupeKey::new("several", "id:1");
