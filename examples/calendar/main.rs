@@ -1,7 +1,7 @@
 //! A calendar of another service: an OAuth callback beside deliveries, and a background task that refreshes the token.
 //!
-//! `cargo run --example calendar` serves it; `/` in a browser connects it. Its tests show it all with a fake of the calendar:
-//! `cargo test --example calendar`.
+//! `cargo run --example calendar` serves it, and `/oauth/start` in a browser connects it with the calendar at `CALENDAR_URL`, which
+//! is another program. Its tests show it all with a fake of the calendar: `cargo test --example calendar`.
 
 mod calendar;
 #[cfg(test)]
@@ -70,11 +70,16 @@ async fn home(calendar: State<Calendar>) -> &'static str {
     }
 }
 
-/// Sends the browser to the calendar's consent page. The `state` proves in the callback that it began here, in this browser.
+/// Sends the browser to the calendar's consent page. The `state` proves in the callback that it began here, in this browser: it
+/// is signed, no other browser can guess it, and this one has it in a cookie.
 async fn start(settings: Settings) -> kiket::Result<impl Responder> {
     let account = Account::of(&settings)?;
     let now = kiket::config::Clock::default().unix_seconds();
-    let state = format!("{now}.{}", signature::sign(&account.secret, now, STATE));
+    let mut random = [0; 16];
+    let filled = rustls::crypto::ring::default_provider().secure_random.fill(&mut random);
+    filled.map_err(|_| HandlerError::retry("the system has no random numbers"))?;
+    let random = format!("{:032x}", u128::from_be_bytes(random));
+    let state = format!("{now}.{random}.{}", signature::sign(&account.secret, now, &signed(&random)));
     let query = form(&[
         ("response_type", "code"),
         ("client_id", &account.id),
@@ -86,8 +91,12 @@ async fn start(settings: Settings) -> kiket::Result<impl Responder> {
     Ok(HttpResponse::Found().insert_header((LOCATION, page)).insert_header((SET_COOKIE, cookie)).finish())
 }
 
-const STATE: &[u8] = b"oauth state";
 const COOKIE_NAME: &str = "calendar_state";
+
+/// What is signed of a `state`, beside its time.
+fn signed(random: &str) -> Vec<u8> {
+    format!("oauth state {random}").into_bytes()
+}
 
 #[derive(Deserialize)]
 struct Consent {
@@ -116,10 +125,9 @@ fn began_here(request: &HttpRequest, state: &str, account: &Account) -> bool {
     let cookies = request.headers().get(COOKIE).and_then(|cookies| cookies.to_str().ok()).unwrap_or_default();
     let mut cookies = cookies.split("; ").filter_map(|cookie| cookie.split_once('='));
     let now = kiket::config::Clock::default().unix_seconds();
+    let [time, random, signature] = *state.split('.').collect::<Vec<_>>() else { return false };
     cookies.any(|cookie| cookie == (COOKIE_NAME, state))
-        && state.split_once('.').is_some_and(|(time, signed)| {
-            signature::verify(&account.secret, time, signed, STATE, now).is_ok() // five minutes
-        })
+        && signature::verify(&account.secret, time, signature, &signed(random), now).is_ok() // five minutes
 }
 
 /// Refreshes the token before it expires, for as long as the extension runs.
@@ -242,7 +250,9 @@ mod tests {
         let begun = world.extension.get("/oauth/start").await;
         let cookie = begun.headers().get("set-cookie").unwrap().split(';').next().unwrap().to_owned();
         let (_, state) = cookie.split_once('=').unwrap();
-        let forged = "1.0000000000000000000000000000000000000000000000000000000000000000";
+        let other = world.extension.get("/oauth/start").await;
+        assert!(!other.headers().get("set-cookie").unwrap().starts_with(&cookie), "each browser has its own");
+        let forged = "1.0.0000000000000000000000000000000000000000000000000000000000000000";
         let forged_cookie = format!("{COOKIE_NAME}={forged}");
         for (state, cookie) in [(state, ""), (forged, &*cookie), (forged, &*forged_cookie)] {
             let back = format!("/oauth/callback?code={}&state={state}", fake::CODE);

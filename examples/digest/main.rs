@@ -59,7 +59,8 @@ async fn send_digest(context: Context) -> kiket::Result<()> {
     let title = format!("{} new issues", titles.len());
     context.as_workspace().endpoints().notify(&title, &titles.join("\n"), Level::Info).await?;
     for note in &new {
-        notes.delete(&note["id"].to_string()).await?;
+        let id = &note["id"]; // a number or a text
+        notes.delete(&id.as_str().map_or_else(|| id.to_string(), str::to_owned)).await?;
     }
     Ok(())
 }

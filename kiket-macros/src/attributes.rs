@@ -3,9 +3,11 @@
 use crate::{
     diagnostics::{all, mistake},
     parts::split_at_commas,
+    spans::site,
 };
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
-use syn::{Attribute, Meta, Result, parse::Parse, parse2};
+use quote::quote_spanned;
+use syn::{Attribute, Data, Field, Meta, Result, parse::Parse, parse2};
 
 /// One of the keys, with its value.
 pub(crate) struct Key {
@@ -25,14 +27,45 @@ pub(crate) enum Value {
 
 const SHAPE: &str = "a key stands alone or has a value, like `name = \"issue.created\"`";
 
-/// The keys of all the `#[helper(..)]` among the attributes.
-pub(crate) fn keys(helper: &str, attributes: &[Attribute]) -> Result<Vec<Key>> {
+/// The keys of all the `#[helper(..)]` among the attributes; `example` is one of them.
+pub(crate) fn keys(helper: &str, example: &str, attributes: &[Attribute]) -> Result<Vec<Key>> {
     let ours = attributes.iter().filter(|attribute| attribute.path().is_ident(helper));
     let lists = ours.map(|attribute| match &attribute.meta {
         Meta::List(list) => split(list.tokens.clone()),
-        other => Err(mistake(other, &format!("keys stand in parentheses, like `#[{helper}(crate = path)]`"))),
+        other => Err(mistake(other, &format!("keys stand in parentheses, like `#[{helper}({example})]`"))),
     });
     Ok(all(lists)?.into_iter().flatten().collect())
+}
+
+/// All fields of a type, those of variants too.
+pub(crate) fn fields(data: &Data) -> Vec<&Field> {
+    match data {
+        Data::Struct(data) => data.fields.iter().collect(),
+        Data::Enum(data) => data.variants.iter().flat_map(|variant| &variant.fields).collect(),
+        Data::Union(data) => data.fields.named.iter().collect(),
+    }
+}
+
+/// The lints that a derived implementation allows: see [`allowed`].
+pub(crate) fn allowed_in(attributes: &[Attribute], data: &Data) -> TokenStream {
+    let variants = match data {
+        Data::Enum(data) => data.variants.iter().map(|variant| &*variant.attrs).collect(),
+        _ => Vec::new(),
+    };
+    let fields = fields(data).into_iter().map(|field| &*field.attrs);
+    allowed([attributes].into_iter().chain(variants).chain(fields).flatten())
+}
+
+/// What an expansion allows because it repeats names of an item: what the item allows, and the use of what is deprecated.
+pub(crate) fn allowed<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> TokenStream {
+    let lints = attributes.into_iter().filter_map(|attribute| match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("allow") || list.path.is_ident("expect") => {
+            let lints = &list.tokens;
+            Some(quote_spanned!(site()=> #[allow(#lints)]))
+        }
+        meta => meta.path().is_ident("deprecated").then(|| quote_spanned!(site()=> #[allow(deprecated)])),
+    });
+    lints.collect()
 }
 
 /// The keys in one pair of parentheses.

@@ -7,17 +7,26 @@ use proc_macro2::{Ident, Spacing, TokenStream, TokenTree};
 use std::mem;
 use syn::Result;
 
-/// The tokens between the commas. An empty part is its comma, so that a mistake can point there.
+/// The tokens between the commas that are not those of a type, like `Sent<A, B>`. An empty part is its comma, so that a mistake
+/// can point there.
 pub(crate) fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
     let mut parts = Vec::new();
     let mut part = TokenStream::new();
+    let (mut within, mut before) = (0_usize, ' ');
     for token in tokens {
-        match &token {
-            TokenTree::Punct(comma) if comma.as_char() == ',' => {
-                let ended = mem::take(&mut part);
-                parts.push(if ended.is_empty() { token.into() } else { ended });
-            }
-            _ => part.extend([token]),
+        let sign = if let TokenTree::Punct(sign) = &token { sign.as_char() } else { ' ' };
+        match (sign, before) {
+            ('<', _) => within += 1,
+            ('>', '-' | '=') => {} // an arrow
+            ('>', _) => within = within.saturating_sub(1),
+            _ => {}
+        }
+        before = sign;
+        if sign == ',' && within == 0 {
+            let ended = mem::take(&mut part);
+            parts.push(if ended.is_empty() { token.into() } else { ended });
+        } else {
+            part.extend([token]);
         }
     }
     if !part.is_empty() {

@@ -1,7 +1,7 @@
 //! `later` handlers: deliveries are acknowledged first, and worked on afterwards.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -610,6 +610,18 @@ async fn of_missed_slots_the_last_runs_or_all_of_them() {
         let month = scheduled(&inbox, MIDNIGHT + 40 * DAY, SEVEN, false);
         assert_eq!(days(&month).await, [39]);
     }
+}
+
+#[tokio::test]
+async fn all_of_many_missed_slots_run() {
+    let inbox = MemoryInbox::default();
+    assert!(days(&scheduled(&inbox, MIDNIGHT, SEVEN, true)).await.is_empty());
+    // More than are inserted in one round.
+    let after = scheduled(&inbox, MIDNIGHT + 1500 * DAY + 8 * 3600, SEVEN, true);
+    let ran = days(&after).await.into_iter().collect::<BTreeSet<_>>();
+    assert!((0..=1500).eq(ran.iter().copied()), "{} ran, the last is {:?}", ran.len(), ran.last());
+    after.clock().advance(seconds(DAY));
+    assert_eq!(days(&after).await, [1501]);
 }
 
 #[tokio::test]

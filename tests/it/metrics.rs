@@ -729,6 +729,57 @@ fn alerts() -> Vec<String> {
     rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ").map(str::to_owned)).collect()
 }
 
+/// What the alerts take an `increase` of: each as parts that all stand in the name of a series.
+fn increases() -> Vec<Vec<String>> {
+    let rules = text("deploy/alerts.yml");
+    let queries = rules.split("increase(").skip(1).map(|rest| metrics_in(rest).remove(0));
+    let selected = queries.flat_map(|(name, matchers)| {
+        let mut selected = vec![vec![name]];
+        for matcher in matchers.split("\",").filter(|matcher| !matcher.trim().is_empty()) {
+            let (label, values) = matcher.trim().trim_end_matches('"').split_once('"').unwrap();
+            let label = label.trim_end_matches(['=', '~']);
+            let values = values.split('|').map(|value| format!("{label}=\"{value}\""));
+            let all = values.flat_map(|value| {
+                selected.iter().map(move |parts| [parts.as_slice(), std::slice::from_ref(&value)].concat())
+            });
+            selected = all.collect();
+        }
+        selected
+    });
+    selected.collect()
+}
+
+#[tokio::test]
+async fn an_alert_sees_the_first_of_its_events() {
+    let scene = Scene::start();
+    let started = scrape(&scene.running).await;
+    scene.play().await;
+    for (path, payload, status) in [
+        ("/v/v1/webhooks/issue.created", json!({ "event": "case.created" }), 400), // event_mismatch
+        ("/webhooks/issue.created", json!({}), 400),                               // version_missing
+        ("/v/v1/webhooks/issue.created?version=2", json!({}), 400),                // versions_conflict
+        ("/v/x/webhooks/issue.created", json!({}), 400),                           // malformed_version
+        ("/v/v1/webhooks/not%20a%20name", json!({}), 400),                         // malformed_event
+    ] {
+        let delivery = delivery("issue.created", "v1", &payload).path(path);
+        assert_eq!(scene.send(crate::running::sign(delivery)).await.status, status, "{path}");
+    }
+    let troubled = scrape(&scene.running).await;
+    scene.running.stop().await;
+    let is_of = |series: &str, parts: &Vec<String>| parts.iter().all(|part| series.contains(part.as_str()));
+
+    let increases = increases();
+    assert!(increases.len() > 30, "{increases:?}");
+    let appeared = troubled.series.keys().filter(|series| !started.series.contains_key(*series));
+    let appeared = appeared.filter(|series| increases.iter().any(|parts| is_of(series, parts)));
+    assert_eq!(appeared.collect::<Vec<_>>(), [""; 0]);
+    let mut known = started;
+    known.add(deferred().await); // for the counters of the inbox
+    let lacking = increases.iter().filter(|parts| !known.series.keys().any(|series| is_of(series, parts)));
+    let lacking: Vec<_> = lacking.collect();
+    assert!(lacking.is_empty(), "{lacking:?}");
+}
+
 #[test]
 fn every_alert_has_an_entry_in_the_runbook() {
     let (page, rules) = (text("docs/operations.md"), text("deploy/alerts.yml"));

@@ -1,6 +1,7 @@
 //! The walls of the house, as tests: who may name what. ARCHITECTURE.md says why.
 
 mod graph;
+mod links;
 mod recipes;
 #[cfg(unix)]
 mod release;

@@ -115,6 +115,8 @@ fn all_that_is_missing_is_shown_at_once_and_ends_a_release() {
         "# Changelog\n\n## Unreleased\n\n- It works.\n\n## 0.2.0-beta\n\n- Started.\n",
     );
     workspace.write("README.md", "first = \"0.1\"\n");
+    workspace
+        .write("docs/a.md", "`first = \"0.2\"`, and `second = { features = [\"a\"], version = \"0.1\" }`\n");
     workspace.git(&["tag", "-d", "v0.2.0"]);
     workspace.with_a_registry();
     let (ready, shown) = workspace.release(&[]);
@@ -125,7 +127,8 @@ fn all_that_is_missing_is_shown_at_once_and_ends_a_release() {
         "`first` needs `second` in =0.2.0, expected =0.3.0",
         "CHANGELOG.md has no section `## 0.2.0` with its date; `## Unreleased` has 1 lines",
         "README.md has `first = \"0.1\"`",
-        "3 files are not committed",
+        "docs/a.md has `second = \"0.1\"`",
+        "4 files are not committed",
         "the commit has no tag `v0.2.0`",
     ];
     assert_eq!(missing, expected, "{shown}");

@@ -7,12 +7,13 @@ use quote::quote_spanned;
 use syn::Type;
 
 pub(super) fn methods(input: &Input) -> TokenStream {
-    let r#type = &input.container.r#type;
+    let (r#type, allowed) = (&input.container.r#type, &input.container.allowed);
     let path = path(input);
     let new = constructor(input);
     let setters = input.fields.iter().map(|field| setter(&path, field));
     quote_spanned! {site()=>
         #[automatically_derived]
+        #allowed
         impl #r#type {
             #new
             #(#setters)*
@@ -24,7 +25,7 @@ pub(super) fn methods(input: &Input) -> TokenStream {
                 name: impl ::core::convert::Into<::std::string::String>,
                 value: impl ::core::convert::Into<#path::Value>,
             ) -> Self {
-                self.extra.insert(::core::convert::Into::into(name), ::core::convert::Into::into(value));
+                #path::Extra::insert(&mut self.extra, name, value);
                 self
             }
         }
@@ -73,16 +74,23 @@ fn setter(path: &TokenStream, field: &Field) -> TokenStream {
         Some(("Vec", [inner])) => (
             None,
             quote_spanned!(place=> impl ::core::iter::IntoIterator<Item = impl ::core::convert::Into<#inner>>),
-            quote_spanned!(place=> self.#name = ::core::iter::IntoIterator::into_iter(#name)
-                .map(::core::convert::Into::into).collect()),
+            quote_spanned!(place=> self.#name = ::core::iter::Iterator::collect(::core::iter::Iterator::map(
+                ::core::iter::IntoIterator::into_iter(#name),
+                ::core::convert::Into::into,
+            ))),
         ),
         Some(("Map", [key, value])) => (
             None,
             quote_spanned!(place=> impl ::core::iter::IntoIterator<
                 Item = (impl ::core::convert::Into<#key>, impl ::core::convert::Into<#value>),
             >),
-            quote_spanned!(place=> self.#name.extend(::core::iter::IntoIterator::into_iter(#name)
-                .map(|(name, value)| (::core::convert::Into::into(name), ::core::convert::Into::into(value))))),
+            quote_spanned!(place=> ::core::iter::Extend::extend(
+                &mut self.#name,
+                ::core::iter::Iterator::map(
+                    ::core::iter::IntoIterator::into_iter(#name),
+                    |(name, value)| (::core::convert::Into::into(name), ::core::convert::Into::into(value)),
+                ),
+            )),
         ),
         _ => (
             None,

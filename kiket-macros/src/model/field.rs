@@ -2,13 +2,14 @@
 
 use crate::{
     attributes::{Key, Value, keys, split},
-    diagnostics::{all, both, fill, mistake},
-    spans::{at, site},
+    diagnostics::{all, both, fill, mistake, refuse},
+    spans::{at, ends, site},
 };
 use proc_macro2::{Ident, TokenStream};
-use quote::quote_spanned;
+use quote::{ToTokens, quote_spanned};
 use syn::{
-    Expr, ExprLit, GenericArgument, Lit, LitStr, PathArguments, Result, Type, Visibility, ext::IdentExt,
+    Expr, ExprArray, ExprGroup, ExprLit, ExprParen, ExprReference, GenericArgument, Lit, LitStr,
+    PathArguments, Result, Type, Visibility, ext::IdentExt,
 };
 
 /// A field.
@@ -41,17 +42,34 @@ const ONE: &str = "a field is `lenient` or read by `serde`, not both";
 const INSIDE: &str = "a field stands inside of another one, like `inside = issue`";
 const FLATTEN: &str =
     "`flatten` stands alone or lists members and their names, like `flatten(key = \"project_key\")`";
+const EXTRA: &str = "`extra` has all members without a meaning, and no keys";
+const DELIVERY: &str =
+    "`id` and `occurred_at` of an event are those of the delivery, and their one key is `new`";
+const ENVELOPE: &str = "at the top of a body this is no member of the event: give the field another name, with this one as its `alias` below `data`";
 const KEYS: &str = "the keys of a field are `alias`, `lenient`, `serde`, `new`, `flatten` and `inside`";
 
 impl Field {
     pub(super) fn read(helper: &str, field: &syn::Field) -> Result<Self> {
         let name = field.ident.clone().ok_or_else(|| mistake(field, NAMED))?;
+        let is_of_event = |names: &[&str]| helper == "event" && names.iter().any(|reserved| name == reserved);
+        let named = both(
+            snake_case(&name, &name.unraw().to_string()),
+            refuse(
+                is_of_event(&["data", "payload", "event", "timestamp", "received_at"]).then_some(&name),
+                ENVELOPE,
+            ),
+        );
         let (mut aliases, mut reading, mut new, mut flatten, mut inside) =
             (Vec::new(), None, None, None, None);
-        let found = keys(helper, &field.attrs)?.into_iter().map(|key| {
+        let found = keys(helper, "alias = \"ship_id\"", &field.attrs)?.into_iter().map(|key| {
             let at = key.name.clone();
             match at.to_string().as_str() {
-                "alias" => key.one(ALIAS).map(|alias| aliases.push(alias)),
+                _ if name == "extra" => Err(mistake(&at, EXTRA)),
+                other if other != "new" && is_of_event(&["id", "occurred_at"]) => Err(mistake(&at, DELIVERY)),
+                "alias" => {
+                    let alias = key.one(ALIAS).and_then(|alias| in_snake_case(&alias).map(|()| alias));
+                    alias.map(|alias| aliases.push(alias))
+                }
                 "lenient" => fill(&mut reading, &at, key.alone().map(|()| "Lenient")),
                 "serde" if matches!(reading, Some(Ok("Lenient"))) => Err(mistake(&at, ONE)),
                 "serde" => fill(&mut reading, &at, key.alone().map(|()| "Serde")),
@@ -61,7 +79,7 @@ impl Field {
                 other => Err(mistake(&at, &format!("{KEYS}, not `{other}`"))),
             }
         });
-        let found = all(found);
+        let found = both(named, all(found));
         let places = both(flatten.transpose(), inside.transpose());
         let (_, ((flatten, inside), (reading, new))) =
             both(found, both(places, both(reading.transpose(), new.transpose())))?;
@@ -95,17 +113,57 @@ impl Flatten {
             Value::One(_) => Err(mistake(key.name, FLATTEN)),
             Value::List(members) => {
                 let members = split(members)?.into_iter();
-                all(members.map(|member| Ok((member.name.clone(), member.one(FLATTEN)?)))).map(Self::Some)
+                let members = members.map(|member| {
+                    let name = member.name.clone();
+                    let names: Expr = member.one(FLATTEN)?;
+                    both(snake_case(&name, &name.unraw().to_string()), in_snake_case(&names))?;
+                    Ok((name, names))
+                });
+                all(members).map(Self::Some)
             }
         }
     }
 }
 
+/// Refuses a name that is not as names are compared.
+fn snake_case(place: &impl ToTokens, name: &str) -> Result<()> {
+    let (mut snake, mut within) = (String::new(), false);
+    for letter in name.chars() {
+        if within && letter.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        within = letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        snake.push(letter.to_ascii_lowercase());
+    }
+    let rule = format!("names are compared in snake case, in which this is `{snake}`");
+    refuse((snake != name).then_some(place), &rule)
+}
+
+/// The same for the texts that are written out in other names of a member.
+fn in_snake_case(names: &Expr) -> Result<()> {
+    match inner(names) {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => snake_case(text, &text.value()),
+        Expr::Array(ExprArray { elems, .. }) => all(elems.iter().map(in_snake_case)).map(|_: Vec<()>| ()),
+        _ => Ok(()),
+    }
+}
+
+/// An expression without what surrounds it: parentheses, or the group that a `macro_rules!` puts its parameters in.
+fn inner(names: &Expr) -> &Expr {
+    match names {
+        Expr::Group(ExprGroup { expr, .. })
+        | Expr::Paren(ExprParen { expr, .. })
+        | Expr::Reference(ExprReference { expr, .. }) => inner(expr),
+        names => names,
+    }
+}
+
 /// The condition that `name` is one of these: texts, or arrays of texts.
 pub(super) fn is_named<'n>(aliases: impl IntoIterator<Item = &'n Expr>) -> TokenStream {
-    let conditions = aliases.into_iter().map(|alias| match alias {
+    let conditions = aliases.into_iter().map(|alias| match inner(alias) {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => quote_spanned!(site()=> name == #text),
-        texts => quote_spanned!(site()=> #texts.contains(&name)),
+        // Not a method: a text has one of this name, too, which looks for a part of it.
+        texts => quote_spanned!(ends(texts).0=> <[&str]>::contains(&#texts, &name)),
     });
     quote_spanned!(site()=> #(#conditions)||*)
 }

@@ -2,7 +2,7 @@
 
 use super::field::Field;
 use crate::{
-    attributes::{Key, keys},
+    attributes::{Key, allowed_in, fields, keys},
     diagnostics::{all, both, fill, mistake, refuse},
     krate,
 };
@@ -26,6 +26,8 @@ pub(super) struct Container {
     pub(super) plain: Option<Expr>,
     /// The function that completes an event once it is read.
     pub(super) complete: Option<Expr>,
+    /// The lints that expansions allow.
+    pub(super) allowed: TokenStream,
     data: Data,
 }
 
@@ -48,15 +50,19 @@ const STRUCT: &str = "a model is a struct with named fields";
 const GENERICS: &str = "a model has no type or lifetime parameters";
 const EXTRA: &str = "a model keeps members without a meaning in a field `extra: kiket::model::Extra`";
 const INSIDE: &str = "a field stands inside of another field of the same struct";
-const EVENT: &str = "the payload of an event has the fields `id: Option<kiket::Id>` and `occurred_at: Option<kiket::Timestamp>`";
+const ONE_INSIDE: &str = "one field stands inside of another, and there is one inside of this already";
+const EVENT: &str = "the payload of an event has the fields `id: Option<kiket::model::Id>` and `occurred_at: Option<kiket::model::Timestamp>`";
 const FIELDS: &str = "keys of fields are read in a model, so write `#[event(name = \"ship.arrived\", model)]` above the struct, or leave them out";
+const VARIANTS: &str =
+    "an event has one name, which stands above the type, like `#[event(name = \"ship.arrived\")]`";
 
 impl Container {
     pub(super) fn read(helper: &'static str, input: TokenStream) -> Result<Self> {
         let DeriveInput { attrs, ident, generics, data, .. } = parse2(input)?;
         let (mut krate, mut name, mut model, mut expecting, mut plain, mut complete) =
             (None, None, None, None, None, None);
-        let found = keys(helper, &attrs)?.into_iter().map(|key| {
+        let example = if helper == "event" { "name = \"ship.arrived\"" } else { "expecting = \"a ship\"" };
+        let found = keys(helper, example, &attrs)?.into_iter().map(|key| {
             let at = key.name.clone();
             match (helper, at.to_string().as_str()) {
                 (_, "crate") => fill(&mut krate, &at, key.krate()),
@@ -76,14 +82,31 @@ impl Container {
         let (_, ((name, expecting), (((plain, complete), model), krate))) = both(found, both(texts, others))?;
         let model = helper == "model" || model.is_some();
         refuse((name.is_none() && !model).then_some(&ident), NAME)?;
-        Ok(Self { helper, r#type: ident, generics, krate, name, model, expecting, plain, complete, data })
+        let allowed = allowed_in(&attrs, &data);
+        Ok(Self {
+            helper,
+            r#type: ident,
+            generics,
+            krate,
+            name,
+            model,
+            expecting,
+            plain,
+            complete,
+            allowed,
+            data,
+        })
     }
 
-    /// Refuses keys at fields, which nothing would read.
+    /// Refuses keys at fields and variants, which nothing would read.
     pub(super) fn refuse_keys_of_fields(&self) -> Result<()> {
-        let Data::Struct(data) = &self.data else { return Ok(()) };
-        let keys = all(data.fields.iter().map(|field| keys(self.helper, &field.attrs)))?;
-        refuse(keys.into_iter().flatten().next().map(|key: Key| key.name), FIELDS)
+        let (variants, rule) = match &self.data {
+            Data::Enum(data) => (data.variants.iter().map(|variant| &variant.attrs).collect(), VARIANTS),
+            _ => (Vec::new(), FIELDS),
+        };
+        let places = variants.into_iter().chain(fields(&self.data).into_iter().map(|field| &field.attrs));
+        let keys = all(places.map(|attributes| keys(self.helper, "name = \"ship.arrived\"", attributes)))?;
+        refuse(keys.into_iter().flatten().next().map(|key: Key| key.name), rule)
     }
 }
 
@@ -103,8 +126,11 @@ impl Input {
         let extra = refuse((!has("extra")).then_some(&container.r#type), EXTRA);
         let delivery =
             refuse((event && !(has("id") && has("occurred_at"))).then_some(&container.r#type), EVENT);
-        let inside = fields.iter().filter_map(|field| field.inside.as_ref());
-        let inside = all(inside.map(|outer| refuse((!has_field(&fields, outer)).then_some(outer), INSIDE)));
+        let inside: Vec<_> = fields.iter().filter_map(|field| field.inside.as_ref()).collect();
+        let inside = all(inside.iter().enumerate().map(|(position, outer)| {
+            refuse((!has_field(&fields, *outer)).then_some(outer), INSIDE)?;
+            refuse(inside.iter().take(position).any(|earlier| earlier == outer).then_some(outer), ONE_INSIDE)
+        }));
         both(both(extra, delivery), inside)?;
         fields.retain(|field| field.name != "extra");
         Ok(Self { container, event, fields })

@@ -21,14 +21,14 @@ pub(super) fn path(input: &Input) -> TokenStream {
 /// The implementation of `Members`.
 pub(super) fn members(input: &Input) -> TokenStream {
     let (path, container) = (path(input), &input.container);
-    let r#type = &container.r#type;
+    let (r#type, allowed) = (&container.r#type, &container.allowed);
     let expected = container.expecting.clone();
     let expected = expected.unwrap_or_else(|| LitStr::new(if input.event { PAYLOAD } else { MODEL }, site()));
     let fields = input.read_by_name().map(|field| take(input, field));
     let beside = input.fields.iter().map(|field| beside(&path, field));
     let envelope = input.event.then(|| {
         quote_spanned! {site()=>
-            if #path::ENVELOPE.contains(&name) {
+            if <[&str]>::contains(&#path::ENVELOPE, &name) {
                 return #path::skip(map);
             }
         }
@@ -50,14 +50,15 @@ pub(super) fn members(input: &Input) -> TokenStream {
     });
     quote_spanned! {site()=>
         #[automatically_derived]
+        #allowed
         impl #path::Members for #r#type {
             const EXPECTED: &'static str = #expected;
 
-            fn take<'de, A: #path::serde::de::MapAccess<'de>>(
+            fn take<'de, __A: #path::serde::de::MapAccess<'de>>(
                 &mut self,
                 name: &str,
-                map: &mut A,
-            ) -> ::core::result::Result<bool, A::Error> {
+                map: &mut __A,
+            ) -> ::core::result::Result<bool, __A::Error> {
                 #(#fields)*
                 #(#beside)*
                 #envelope
@@ -77,26 +78,31 @@ pub(super) fn members(input: &Input) -> TokenStream {
 /// Reads a member that is a field, and the member that may be inside of it.
 fn take(input: &Input, field: &Field) -> TokenStream {
     let path = path(input);
-    let Field { name, r#type, reading, aliases, .. } = field;
-    let text = field.text();
-    let inner = input.fields.iter().find(|inner| inner.inside.as_ref() == Some(name)).map(|inner| {
-        let (inner_text, inner) = (inner.text(), &inner.name);
-        quote_spanned! {site()=>
-            if name == #text {
-                let within = &mut #path::Within(&mut self.#name, #inner_text, &mut self.#inner);
-                return #path::read::<#path::Typed, _, _>(within, map);
-            }
+    let Field { name, r#type, reading, .. } = field;
+    let place = ends(r#type).0;
+    let inner = input.fields.iter().find(|inner| inner.inside.as_ref() == Some(name));
+    let read = match inner {
+        None => quote_spanned!(place=> #path::read::<#path::#reading, #r#type, _>(&mut self.#name, map)),
+        Some(inner) => {
+            let (is_inner, Field { name: inner, reading: inner_reading, .. }) = (names(inner), inner);
+            let way = quote_spanned!(site()=> ::core::marker::PhantomData::<#path::#inner_reading>);
+            let within = quote_spanned!(place=> #path::Within(&mut self.#name, |name| #is_inner, &mut self.#inner, #way));
+            quote_spanned!(place=> #path::read::<#path::#reading, _, _>(&mut #within, map))
         }
-    });
-    let read =
-        quote_spanned!(ends(r#type).0=> #path::read::<#path::#reading, #r#type, _>(&mut self.#name, map));
-    let aliases = (!aliases.is_empty()).then(|| is_named(aliases)).map(|aliases| quote!(|| #aliases));
+    };
+    let is_field = names(field);
     quote_spanned! {site()=>
-        #inner
-        if name == #text #aliases {
+        if #is_field {
             return #read;
         }
     }
+}
+
+/// The condition that `name` is one of the names of a field.
+fn names(field: &Field) -> TokenStream {
+    let (text, aliases) = (field.text(), &field.aliases);
+    let aliases = (!aliases.is_empty()).then(|| is_named(aliases)).map(|aliases| quote!(|| #aliases));
+    quote_spanned!(site()=> name == #text #aliases)
 }
 
 /// Reads the listed members of a field from beside it.

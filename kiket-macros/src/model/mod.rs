@@ -38,13 +38,14 @@ fn event_of(container: Container) -> Result<TokenStream> {
 
 /// The implementation of `Event`; none for a model without a name, whose event the attribute of the handler names.
 fn name(container: &Container) -> TokenStream {
-    let Container { krate, r#type, generics, name: Some(name), .. } = container else {
+    let Container { krate, r#type, generics, allowed, name: Some(name), .. } = container else {
         return TokenStream::new();
     };
     let (parameters, arguments, bounds) = generics.split_for_impl();
     let text = quote_spanned!(at(name.span())=> #krate::__private::EventName::from_static(#name));
     quote_spanned! {site()=>
         #[automatically_derived]
+        #allowed
         impl #parameters #krate::Event for #r#type #arguments #bounds {
             const NAME: #krate::__private::EventName = #text;
         }

@@ -13,7 +13,7 @@ use syn::LitStr;
 pub(super) fn implementations(input: &Input) -> TokenStream {
     let members = members(input);
     let serialize = serialize(input);
-    let (path, r#type) = (path(input), &input.container.r#type);
+    let (path, r#type, allowed) = (path(input), &input.container.r#type, &input.container.allowed);
     let (event, whole) = if input.event {
         (event(input), quote_spanned!(site()=> payload))
     } else {
@@ -24,10 +24,11 @@ pub(super) fn implementations(input: &Input) -> TokenStream {
         #event
 
         #[automatically_derived]
+        #allowed
         impl<'de> #path::serde::Deserialize<'de> for #r#type {
-            fn deserialize<D: #path::serde::Deserializer<'de>>(
-                deserializer: D,
-            ) -> ::core::result::Result<Self, D::Error> {
+            fn deserialize<__D: #path::serde::Deserializer<'de>>(
+                deserializer: __D,
+            ) -> ::core::result::Result<Self, __D::Error> {
                 #path::#whole(deserializer)
             }
         }
@@ -38,7 +39,7 @@ pub(super) fn implementations(input: &Input) -> TokenStream {
 
 /// The implementation of `EventPayload`.
 fn event(input: &Input) -> TokenStream {
-    let (path, r#type) = (path(input), &input.container.r#type);
+    let (path, r#type, allowed) = (path(input), &input.container.r#type, &input.container.allowed);
     let name = input.container.name.as_ref().map(|name| {
         quote_spanned! {site()=>
             const NAME: ::core::option::Option<&'static str> = ::core::option::Option::Some(#name);
@@ -53,6 +54,7 @@ fn event(input: &Input) -> TokenStream {
     });
     quote_spanned! {site()=>
         #[automatically_derived]
+        #allowed
         impl #path::EventPayload for #r#type {
             #name
 
@@ -71,7 +73,7 @@ fn event(input: &Input) -> TokenStream {
 
 /// Writes the fields that are not absent, in their order, then `extra` without the names that were written.
 fn serialize(input: &Input) -> TokenStream {
-    let (path, r#type) = (path(input), &input.container.r#type);
+    let (path, r#type, allowed) = (path(input), &input.container.r#type, &input.container.allowed);
     let name =
         input.event.then(|| quote_spanned!(site()=> #path::write_name::<Self, _>(&mut map, &self.extra)?;));
     let fields = input.fields.iter().map(|field| {
@@ -84,11 +86,12 @@ fn serialize(input: &Input) -> TokenStream {
     });
     quote_spanned! {site()=>
         #[automatically_derived]
+        #allowed
         impl #path::serde::Serialize for #r#type {
-            fn serialize<S: #path::serde::Serializer>(
+            fn serialize<__S: #path::serde::Serializer>(
                 &self,
-                serializer: S,
-            ) -> ::core::result::Result<S::Ok, S::Error> {
+                serializer: __S,
+            ) -> ::core::result::Result<__S::Ok, __S::Error> {
                 let mut map = #path::serde::Serializer::serialize_map(serializer, ::core::option::Option::None)?;
                 #name
                 #(#fields)*

@@ -4,7 +4,8 @@
 
 use super::{event, model};
 use expect_test::{Expect, expect};
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::quote;
 use syn::{File, Item, LitStr};
 
 #[track_caller]
@@ -80,19 +81,19 @@ fn every_key_of_a_model() {
             #[automatically_derived]
             impl ::kiket::__private::model::Members for Ship {
                 const EXPECTED: &'static str = "a ship, as an object or its id";
-                fn take<'de, A: ::kiket::__private::model::serde::de::MapAccess<'de>>(
+                fn take<'de, __A: ::kiket::__private::model::serde::de::MapAccess<'de>>(
                     &mut self,
                     name: &str,
-                    map: &mut A,
-                ) -> ::core::result::Result<bool, A::Error> {
-                    if name == "id" || name == "ship_id" || IDS.contains(&name) {
+                    map: &mut __A,
+                ) -> ::core::result::Result<bool, __A::Error> {
+                    if name == "id" || name == "ship_id" || <[&str]>::contains(&IDS, &name) {
                         return ::kiket::__private::model::read::<
                             ::kiket::__private::model::Typed,
                             Option<Id>,
                             _,
                         >(&mut self.id, map);
                     }
-                    if name == "type" || ["state", "phase"].contains(&name) {
+                    if name == "type" || <[&str]>::contains(&["state", "phase"], &name) {
                         return ::kiket::__private::model::read::<
                             ::kiket::__private::model::Lenient,
                             Option<String>,
@@ -121,23 +122,19 @@ fn every_key_of_a_model() {
                         >(&mut self.class, map);
                     }
                     if name == "hull" {
-                        let within = &mut ::kiket::__private::model::Within(
-                            &mut self.hull,
-                            "mast",
-                            &mut self.mast,
+                        return ::kiket::__private::model::read::<
+                            ::kiket::__private::model::Typed,
+                            _,
+                            _,
+                        >(
+                            &mut ::kiket::__private::model::Within(
+                                &mut self.hull,
+                                |name| name == "mast",
+                                &mut self.mast,
+                                ::core::marker::PhantomData::<::kiket::__private::model::Typed>,
+                            ),
+                            map,
                         );
-                        return ::kiket::__private::model::read::<
-                            ::kiket::__private::model::Typed,
-                            _,
-                            _,
-                        >(within, map);
-                    }
-                    if name == "hull" {
-                        return ::kiket::__private::model::read::<
-                            ::kiket::__private::model::Typed,
-                            Hull,
-                            _,
-                        >(&mut self.hull, map);
                     }
                     if name == "mast" {
                         return ::kiket::__private::model::read::<
@@ -146,7 +143,7 @@ fn every_key_of_a_model() {
                             _,
                         >(&mut self.mast, map);
                     }
-                    if FROM.contains(&name) {
+                    if <[&str]>::contains(&FROM, &name) {
                         return ::kiket::__private::model::Members::take(&mut self.mast, "from", map);
                     }
                     if name == "mast_id" {
@@ -170,18 +167,18 @@ fn every_key_of_a_model() {
             }
             #[automatically_derived]
             impl<'de> ::kiket::__private::model::serde::Deserialize<'de> for Ship {
-                fn deserialize<D: ::kiket::__private::model::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> ::core::result::Result<Self, D::Error> {
+                fn deserialize<__D: ::kiket::__private::model::serde::Deserializer<'de>>(
+                    deserializer: __D,
+                ) -> ::core::result::Result<Self, __D::Error> {
                     ::kiket::__private::model::whole(deserializer)
                 }
             }
             #[automatically_derived]
             impl ::kiket::__private::model::serde::Serialize for Ship {
-                fn serialize<S: ::kiket::__private::model::serde::Serializer>(
+                fn serialize<__S: ::kiket::__private::model::serde::Serializer>(
                     &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    serializer: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
                     let mut map = ::kiket::__private::model::serde::Serializer::serialize_map(
                         serializer,
                         ::core::option::Option::None,
@@ -247,9 +244,12 @@ fn every_key_of_a_model() {
                     mut self,
                     ports: impl ::core::iter::IntoIterator<Item = impl ::core::convert::Into<Port>>,
                 ) -> Self {
-                    self.ports = ::core::iter::IntoIterator::into_iter(ports)
-                        .map(::core::convert::Into::into)
-                        .collect();
+                    self.ports = ::core::iter::Iterator::collect(
+                        ::core::iter::Iterator::map(
+                            ::core::iter::IntoIterator::into_iter(ports),
+                            ::core::convert::Into::into,
+                        ),
+                    );
                     self
                 }
                 ///Sets `flags`.
@@ -263,14 +263,16 @@ fn every_key_of_a_model() {
                         ),
                     >,
                 ) -> Self {
-                    self.flags
-                        .extend(
-                            ::core::iter::IntoIterator::into_iter(flags)
-                                .map(|(name, value)| (
-                                    ::core::convert::Into::into(name),
-                                    ::core::convert::Into::into(value),
-                                )),
-                        );
+                    ::core::iter::Extend::extend(
+                        &mut self.flags,
+                        ::core::iter::Iterator::map(
+                            ::core::iter::IntoIterator::into_iter(flags),
+                            |(name, value)| (
+                                ::core::convert::Into::into(name),
+                                ::core::convert::Into::into(value),
+                            ),
+                        ),
+                    );
                     self
                 }
                 ///Sets `class`.
@@ -301,11 +303,7 @@ fn every_key_of_a_model() {
                     name: impl ::core::convert::Into<::std::string::String>,
                     value: impl ::core::convert::Into<::kiket::__private::model::Value>,
                 ) -> Self {
-                    self.extra
-                        .insert(
-                            ::core::convert::Into::into(name),
-                            ::core::convert::Into::into(value),
-                        );
+                    ::kiket::__private::model::Extra::insert(&mut self.extra, name, value);
                     self
                 }
             }
@@ -336,11 +334,11 @@ fn an_event_that_is_a_model() {
             #[automatically_derived]
             impl company::kiket::__private::model::Members for ShipArrived {
                 const EXPECTED: &'static str = "the payload of an event, an object";
-                fn take<'de, A: company::kiket::__private::model::serde::de::MapAccess<'de>>(
+                fn take<'de, __A: company::kiket::__private::model::serde::de::MapAccess<'de>>(
                     &mut self,
                     name: &str,
-                    map: &mut A,
-                ) -> ::core::result::Result<bool, A::Error> {
+                    map: &mut __A,
+                ) -> ::core::result::Result<bool, __A::Error> {
                     if name == "ship" {
                         return company::kiket::__private::model::read::<
                             company::kiket::__private::model::Typed,
@@ -348,7 +346,7 @@ fn an_event_that_is_a_model() {
                             _,
                         >(&mut self.ship, map);
                     }
-                    if company::kiket::__private::model::ENVELOPE.contains(&name) {
+                    if <[&str]>::contains(&company::kiket::__private::model::ENVELOPE, &name) {
                         return company::kiket::__private::model::skip(map);
                     }
                     ::core::result::Result::Ok(false)
@@ -379,18 +377,18 @@ fn an_event_that_is_a_model() {
             }
             #[automatically_derived]
             impl<'de> company::kiket::__private::model::serde::Deserialize<'de> for ShipArrived {
-                fn deserialize<D: company::kiket::__private::model::serde::Deserializer<'de>>(
-                    deserializer: D,
-                ) -> ::core::result::Result<Self, D::Error> {
+                fn deserialize<__D: company::kiket::__private::model::serde::Deserializer<'de>>(
+                    deserializer: __D,
+                ) -> ::core::result::Result<Self, __D::Error> {
                     company::kiket::__private::model::payload(deserializer)
                 }
             }
             #[automatically_derived]
             impl company::kiket::__private::model::serde::Serialize for ShipArrived {
-                fn serialize<S: company::kiket::__private::model::serde::Serializer>(
+                fn serialize<__S: company::kiket::__private::model::serde::Serializer>(
                     &self,
-                    serializer: S,
-                ) -> ::core::result::Result<S::Ok, S::Error> {
+                    serializer: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
                     let mut map = company::kiket::__private::model::serde::Serializer::serialize_map(
                         serializer,
                         ::core::option::Option::None,
@@ -458,11 +456,7 @@ fn an_event_that_is_a_model() {
                     name: impl ::core::convert::Into<::std::string::String>,
                     value: impl ::core::convert::Into<company::kiket::__private::model::Value>,
                 ) -> Self {
-                    self.extra
-                        .insert(
-                            ::core::convert::Into::into(name),
-                            ::core::convert::Into::into(value),
-                        );
+                    company::kiket::__private::model::Extra::insert(&mut self.extra, name, value);
                     self
                 }
             }
@@ -490,7 +484,7 @@ fn mistakes_of_structs_are_reported_together() {
     check_mistakes(
         model,
         "#[model = 7] struct Ship { extra: Extra }",
-        &["keys stand in parentheses, like `#[model(crate = path)]`"],
+        &["keys stand in parentheses, like `#[model(expecting = \"a ship\")]`"],
     );
     check_mistakes(model, "struct Ship<T> { ship: T }", &["a model has no type or lifetime parameters"]);
     check_mistakes(model, "enum Ship { Beagle }", &["a model is a struct with named fields"]);
@@ -535,6 +529,33 @@ fn mistakes_of_fields_are_reported_together() {
     );
     check_mistakes(
         model,
+        r#"struct Ship {
+            #[model(inside = hull)] mast: Mast,
+            #[model(inside = hull)] keel: Keel,
+            hull: Hull,
+            #[model(alias = "shipId", alias = ("ship_id"), alias = ["ok", "projectID"])] shipId: Id,
+            #[model(flatten(portKey = "port_key", key = "portKey"))] port: Port,
+            #[model(lenient, new)] extra: Extra,
+        }"#,
+        &[
+            "names are compared in snake case, in which this is `ship_id`",
+            "names are compared in snake case, in which this is `ship_id`",
+            "names are compared in snake case, in which this is `project_id`",
+            "names are compared in snake case, in which this is `port_key`",
+            "names are compared in snake case, in which this is `port_key`",
+            "`extra` has all members without a meaning, and no keys",
+            "`extra` has all members without a meaning, and no keys",
+        ],
+    );
+    check_mistakes(
+        model,
+        "struct Ship {
+            #[model(inside = hull)] mast: Mast, #[model(inside = hull)] keel: Keel, hull: Hull, extra: Extra
+        }",
+        &["one field stands inside of another, and there is one inside of this already"],
+    );
+    check_mistakes(
+        model,
         "struct Ship { #[model(7, new 8, alias =, flatten[key])] extra: Extra }",
         &["a key stands alone or has a value, like `name = \"issue.created\"`"; 4],
     );
@@ -562,11 +583,38 @@ fn mistakes_of_events_are_reported() {
             "keys of fields are read in a model, so write `#[event(name = \"ship.arrived\", model)]` above the struct, or leave them out",
         ],
     );
+    let one = "an event has one name, which stands above the type, like `#[event(name = \"ship.arrived\")]`";
+    for enumerated in [
+        r#"#[event(name = "ship.arrived")] enum Ship { #[event(name = "ship.left")] Left }"#,
+        r#"#[event(name = "ship.arrived")] enum Ship { Left(#[event(alias = "port")] Port) }"#,
+    ] {
+        check_mistakes(event, enumerated, &[one]);
+    }
+    check_mistakes(
+        event,
+        r#"#[event(name = "ship.arrived", model)] struct ShipArrived {
+            #[event(new, alias = "ship_id")] id: Option<Id>,
+            #[event(lenient)] occurred_at: Option<Timestamp>,
+            payload: Option<String>,
+            r#type: Option<String>,
+            extra: Extra,
+        }"#,
+        &[
+            "`id` and `occurred_at` of an event are those of the delivery, and their one key is `new`",
+            "`id` and `occurred_at` of an event are those of the delivery, and their one key is `new`",
+            "at the top of a body this is no member of the event: give the field another name, with this one as its `alias` below `data`",
+        ],
+    );
+    check_mistakes(
+        event,
+        "#[event] struct ShipArrived;",
+        &["keys stand in parentheses, like `#[event(name = \"ship.arrived\")]`"],
+    );
     check_mistakes(
         event,
         "#[event(model)] struct ShipArrived { extra: Extra }",
         &[
-            "the payload of an event has the fields `id: Option<kiket::Id>` and `occurred_at: Option<kiket::Timestamp>`",
+            "the payload of an event has the fields `id: Option<kiket::model::Id>` and `occurred_at: Option<kiket::model::Timestamp>`",
         ],
     );
 }
@@ -576,4 +624,45 @@ fn a_raw_name_beside_its_field_is_read_as_its_word() {
     let item = r##"struct Ship { #[model(flatten(r#type = "hull_type"))] hull: Hull, extra: Extra }"##;
     let expansion = model(item.parse().unwrap()).to_string();
     assert!(expansion.contains("\"type\"") && !expansion.contains("r#type"), "{expansion}");
+}
+
+/// A parameter of a `macro_rules!` arrives in a group that is not seen.
+#[test]
+fn texts_are_compared_whole_however_they_are_written() {
+    let group = |tokens: TokenStream| TokenTree::Group(Group::new(Delimiter::None, tokens));
+    let text = group(quote!("ship_id"));
+    for alias in [quote!("ship_id"), quote!(("ship_id")), quote!(#text), quote!(&"ship_id")] {
+        let item = quote!(
+            struct Ship {
+                #[model(alias = #alias, flatten(key = #alias))]
+                ship: Hull,
+                extra: Extra,
+            }
+        );
+        let expansion = model(item).to_string();
+        assert_eq!(expansion.matches("name == \"ship_id\"").count(), 2, "{expansion}");
+        assert!(!expansion.contains("contains"), "{expansion}");
+    }
+    for alias in [quote!(SHIP), quote!(["ship_id"]), quote!(concat!("ship", "_id"))] {
+        let item = quote!(
+            struct Ship {
+                #[model(alias = #alias)]
+                ship: Hull,
+                extra: Extra,
+            }
+        );
+        let expansion = model(item).to_string();
+        assert!(expansion.contains("< [& str] > :: contains"), "{expansion}");
+    }
+}
+
+#[test]
+fn expansions_allow_what_their_item_allows() {
+    let item = r#"
+        #[expect(deprecated)]
+        struct Ship { #[deprecated] old: Old, #[allow(clippy::mast)] mast: Mast, extra: Extra }
+    "#;
+    let expansion = model(item.parse().unwrap()).to_string();
+    let allowed = "# [automatically_derived] # [allow (deprecated)] # [allow (deprecated)] # [allow (clippy :: mast)] impl";
+    assert_eq!(expansion.matches(allowed).count(), 4, "{expansion}");
 }

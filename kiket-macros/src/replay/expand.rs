@@ -1,7 +1,7 @@
 //! A test of each file, and one of the files that come later.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ReturnType;
 
 use super::{args::Args, target::Target};
@@ -14,7 +14,13 @@ use crate::{
 pub(super) fn tests(args: &Args, target: &Target, item: TokenStream, files: &[String]) -> TokenStream {
     let (place, extension) = extension(target);
     let krate = krate::at(place, &args.krate);
-    let private = quote_spanned!(place=> #krate::testing::__private);
+    // The tests are in a module, where another path than these means something else.
+    let first = args.krate.segments.first().map(|segment| segment.ident.to_string()).unwrap_or_default();
+    let is_absolute = args.krate.leading_colon.is_some() || ["crate", "$crate"].contains(&&*first);
+    let outside = (!is_absolute).then(|| format_ident!("__kiket_of_{}", target.name(), span = place));
+    let path = outside.as_ref().map_or(krate.clone(), |outside| quote_spanned!(place=> super::#outside));
+    let private = quote_spanned!(place=> #path::testing::__private);
+    let outside = outside.map(|outside| quote_spanned!(place=> #[cfg(test)] use #krate as #outside;));
     let folder = args.folder.trim_end_matches('/');
     let tests = files.iter().zip(names(files, args.pattern.span())).map(|(file, name)| {
         let below = format!("/{}{file}", args.folder);
@@ -44,15 +50,16 @@ pub(super) fn tests(args: &Args, target: &Target, item: TokenStream, files: &[St
             );
         }
     };
-    match target {
-        Target::Module => into_module(item, &tests),
+    let tested = match target {
+        Target::Module { .. } => into_module(item, &tests),
         Target::Function { name, .. } => quote! {
             #item
 
             #[cfg(test)]
             mod #name { #tests }
         },
-    }
+    };
+    quote!(#tested #outside)
 }
 
 /// The test of the files that were not there when the macro was expanded.

@@ -14,7 +14,15 @@ pub(super) enum Target {
     /// A function that returns an `ExtensionBuilder`, of nothing or of another one.
     Function { name: Ident, is_async: bool, takes_builder: bool, output: ReturnType },
     /// A module with a body: the tests are added, of the extension with all annotated functions.
-    Module,
+    Module { name: Ident },
+}
+
+impl Target {
+    pub(super) fn name(&self) -> &Ident {
+        match self {
+            Self::Function { name, .. } | Self::Module { name } => name,
+        }
+    }
 }
 
 const ITEM: &str = "captures are replayed with a function that returns an `ExtensionBuilder`, or, without one, in a module like `mod captures {}`";
@@ -29,10 +37,10 @@ impl Parse for Target {
         input.parse::<Visibility>()?;
         if input.peek(Token![mod]) {
             input.parse::<Token![mod]>()?;
-            input.parse::<Ident>()?;
+            let name = input.parse::<Ident>()?;
             let is_empty = !input.peek(Brace);
             let rest = input.parse::<TokenStream>()?;
-            return if is_empty { Err(mistake(rest, BODY)) } else { Ok(Self::Module) };
+            return if is_empty { Err(mistake(rest, BODY)) } else { Ok(Self::Module { name }) };
         }
         let item = input.fork();
         let Ok(signature) = input.parse::<Signature>() else {

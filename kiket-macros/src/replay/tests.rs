@@ -111,7 +111,7 @@ fn a_setup_is_given_a_builder() {
             mod setup {
                 #[::core::prelude::v1::test]
                 fn b() {
-                    company::kiket::testing::__private::replay(
+                    super::__kiket_of_setup::testing::__private::replay(
                         ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/b.json"),
                         ::core::include_str!(
                             ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/b.json")
@@ -121,7 +121,7 @@ fn a_setup_is_given_a_builder() {
                 }
                 #[::core::prelude::v1::test]
                 fn captures_since_this_build() {
-                    company::kiket::testing::__private::replay_new(
+                    super::__kiket_of_setup::testing::__private::replay_new(
                         ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/"),
                         ("", ".json"),
                         &["b.json"],
@@ -129,6 +129,8 @@ fn a_setup_is_given_a_builder() {
                     );
                 }
             }
+            #[cfg(test)]
+            use company::kiket as __kiket_of_setup;
         "#]],
     );
 }

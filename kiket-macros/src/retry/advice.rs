@@ -31,11 +31,12 @@ pub(super) struct Above {
 const KEYS: &str = "the keys of `retry` are `never`, `after`, `status` and `crate`";
 const AFTER: &str = "a delay is a string literal, like `after = \"30s\"`";
 const STATUS: &str = "a status that is not retried is a number from 400 to 499, like `status = 409`";
+const BUSY: &str = "Kiket sends a delivery again after a 429, and this status is one that is not retried: write `after = \"30s\"`";
 const ONE: &str = "one of `never`, `after` and `status` is given";
 
 pub(super) fn above(attributes: &[Attribute]) -> Result<Above> {
     let (mut krate, mut advice) = (None, Vec::new());
-    let found = keys("retry", attributes)?.into_iter().map(|key| {
+    let found = keys("retry", "never", attributes)?.into_iter().map(|key| {
         let name = key.name.clone();
         let kind = match name.to_string().as_str() {
             "crate" => return fill(&mut krate, &name, key.krate()),
@@ -57,6 +58,7 @@ pub(super) fn above(attributes: &[Attribute]) -> Result<Above> {
 
 fn status(number: LitInt) -> Result<LitInt> {
     match number.base10_parse::<u16>() {
+        Ok(429) => Err(mistake(number, BUSY)),
         Ok(400..=499) => Ok(number),
         _ => Err(mistake(number, STATUS)),
     }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::needless_raw_string_hashes)] // as snapshots are written
 
-use super::retry;
+use super::{FIELD, retry};
 use expect_test::{Expect, expect};
 use syn::{Expr, File, Item, LitStr, parse_quote};
 
@@ -46,7 +46,6 @@ fn each_variant_has_its_advice() {
         "#,
         &expect![[r##"
             #[automatically_derived]
-            #[allow(deprecated)]
             impl ::kiket::Retry for Mail {
                 fn retry(&self) -> ::core::option::Option<::kiket::__private::Advice> {
                     match self {
@@ -79,41 +78,38 @@ fn a_struct_has_one_advice() {
     check(
         "#[retry(status = 404, crate = company::kiket)] struct Unknown(u8);",
         &expect![[r#"
-        #[automatically_derived]
-        #[allow(deprecated)]
-        impl company::kiket::Retry for Unknown {
-            fn retry(&self) -> ::core::option::Option<company::kiket::__private::Advice> {
-                ::core::option::Option::Some(company::kiket::__private::Advice::status(404))
+            #[automatically_derived]
+            impl company::kiket::Retry for Unknown {
+                fn retry(&self) -> ::core::option::Option<company::kiket::__private::Advice> {
+                    ::core::option::Option::Some(company::kiket::__private::Advice::status(404))
+                }
             }
-        }
-        const SUBMIT: _ = company::kiket::__private::Classifier::new::<Unknown>();
-    "#]],
+            const SUBMIT: _ = company::kiket::__private::Classifier::new::<Unknown>();
+        "#]],
     );
     check(
         "struct Unknown;",
         &expect![[r#"
-        #[automatically_derived]
-        #[allow(deprecated)]
-        impl ::kiket::Retry for Unknown {
-            fn retry(&self) -> ::core::option::Option<::kiket::__private::Advice> {
-                ::core::option::Option::None
+            #[automatically_derived]
+            impl ::kiket::Retry for Unknown {
+                fn retry(&self) -> ::core::option::Option<::kiket::__private::Advice> {
+                    ::core::option::Option::None
+                }
             }
-        }
-        const SUBMIT: _ = ::kiket::__private::Classifier::new::<Unknown>();
-    "#]],
+            const SUBMIT: _ = ::kiket::__private::Classifier::new::<Unknown>();
+        "#]],
     );
     check(
         "enum Never {}",
         &expect![[r#"
-        #[automatically_derived]
-        #[allow(deprecated)]
-        impl ::kiket::Retry for Never {
-            fn retry(&self) -> ::core::option::Option<::kiket::__private::Advice> {
-                match *self {}
+            #[automatically_derived]
+            impl ::kiket::Retry for Never {
+                fn retry(&self) -> ::core::option::Option<::kiket::__private::Advice> {
+                    match *self {}
+                }
             }
-        }
-        const SUBMIT: _ = ::kiket::__private::Classifier::new::<Never>();
-    "#]],
+            const SUBMIT: _ = ::kiket::__private::Classifier::new::<Never>();
+        "#]],
     );
 }
 
@@ -138,6 +134,9 @@ fn mistakes_are_reported_together() {
                 Both,
                 #[retry(crate = kiket)]
                 Elsewhere,
+                #[retry(status = 429)]
+                TooMany,
+                Mail(#[from] #[retry(never)] MailError),
             }
         "#,
         &[
@@ -149,9 +148,28 @@ fn mistakes_are_reported_together() {
             "the keys of `retry` are `never`, `after`, `status` and `crate`, not `later`",
             "one of `never`, `after` and `status` is given",
             "the path to `kiket` stands above the enum",
+            "Kiket sends a delivery again after a 429, and this status is one that is not retried: write `after = \"30s\"`",
+            FIELD,
             "an error with parameters cannot be found in a source chain: implement `kiket::Retry` by hand, and name each of its types with `builder.classify::<Failed<Mail>>(..)`",
         ],
     );
     check_mistakes("#[retry(never)] enum Mail { Unknown }", &["advice stands above each variant of an enum"]);
+    check_mistakes("struct Mail(#[retry(status = 410)] String);", &[FIELD]);
+    check_mistakes("enum Mail { #[retry] Unknown }", &["keys stand in parentheses, like `#[retry(never)]`"]);
     check_mistakes("union Mail { a: u8 }", &["an error is a struct or an enum"]);
+}
+
+#[test]
+fn nothing_is_allowed_that_is_not_deprecated() {
+    let expand = |item: &str| retry(item.parse().unwrap()).to_string();
+    assert!(!expand("enum Mail { Unknown }").contains("allow"));
+    for item in [
+        "#[deprecated] struct Mail;",
+        "enum Mail { #[deprecated] Unknown }",
+        "enum Mail { Old(#[deprecated] u8) }",
+    ] {
+        let expansion = expand(item);
+        assert!(expansion.contains("# [allow (deprecated)] impl"), "{expansion}");
+        assert!(expansion.contains("# [allow (deprecated)] const _ : () = {"), "{expansion}");
+    }
 }

@@ -9,15 +9,15 @@ use crate::{
     diagnostics::both,
     krate,
     spans::{at, site},
-    webhook::{Handler, around, call, declaration, from_static, value},
+    webhook::{Handler, Kind, around, call, declaration, from_static, value},
 };
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
-use syn::{Error, LitStr, ext::IdentExt as _, parse2};
+use syn::{Error, LitStr, ext::IdentExt as _};
 
 /// The unchanged item, followed by the registration or by all mistakes.
 pub(crate) fn schedule(args: TokenStream, mut item: TokenStream) -> TokenStream {
-    item.extend(match both(Args::read(args), parse2::<Handler>(item.clone())) {
+    item.extend(match both(Args::read(args), Handler::read(item.clone(), Kind::Schedule)) {
         Ok((args, handler)) => registration(&args, &handler),
         Err(mistakes) => Error::into_compile_error(mistakes),
     });
@@ -27,7 +27,7 @@ pub(crate) fn schedule(args: TokenStream, mut item: TokenStream) -> TokenStream 
 /// The item that registers the function: as a handler of `schedule:NAME`, with its times.
 fn registration(args: &Args, handler: &Handler) -> TokenStream {
     let Args { krate, later, .. } = args;
-    let Handler { conditions, name, arguments, .. } = handler;
+    let Handler { conditions, allowed, name, arguments, .. } = handler;
     let function = LitStr::new(&name.unraw().to_string(), name.span());
     let text = args.name.as_ref().unwrap_or(&function);
     let event = {
@@ -47,7 +47,8 @@ fn registration(args: &Args, handler: &Handler) -> TokenStream {
     let call = call(krate, handler, true);
     quote_spanned! {site()=>
         #(#conditions)*
-        #krate::__private::a_webhook_handler_is_a_free_function! {
+        #krate::__private::a_schedule_is_a_free_function! {
+            #allowed
             #krate::__private::Registration::new(
                 #event,
                 #krate::__private::EventVersion::from_static("v1"),

@@ -23,8 +23,13 @@ fn check(args: &str, item: &str, expected: &Expect) {
 /// Compares the messages, and looks whether the item is still there, as it was written.
 #[track_caller]
 fn check_mistakes(args: &str, expected: &[&str]) {
-    let output = schedule(args.parse().unwrap(), HANDLER.parse().unwrap()).to_string();
-    let item = HANDLER.parse::<TokenStream>().unwrap().to_string();
+    check_mistakes_of(HANDLER, args, expected);
+}
+
+#[track_caller]
+fn check_mistakes_of(item: &str, args: &str, expected: &[&str]) {
+    let output = schedule(args.parse().unwrap(), item.parse().unwrap()).to_string();
+    let item = item.parse::<TokenStream>().unwrap().to_string();
     let beside = output.strip_prefix(&item).unwrap_or_else(|| panic!("{item} is gone: {output}"));
     let file: File = syn::parse_str(beside).unwrap();
     let messages = file.items.iter().map(|item| match item {
@@ -156,5 +161,27 @@ fn each_part_of_a_schedule_is_judged_alone() {
         (r#""0 7 * * *", catch_up, catch_up"#, &["a key is given once, and this is `catch_up` again"]),
     ] {
         check_mistakes(args, mistakes);
+    }
+}
+
+#[test]
+fn mistakes_of_the_function_are_those_of_a_schedule() {
+    let pattern = r#""0 7 * * *""#;
+    for (item, mistakes) in [
+        ("fn remind() {}", &["a schedule is an `async fn`, like `async fn remind(context: Context)`"][..]),
+        ("struct Remind;", &["a schedule is a function, like `async fn remind(context: Context)`"]),
+        (
+            "const async fn remind() {}",
+            &["a schedule runs at its times, it is an `async fn` without `const`"],
+        ),
+        (
+            "async fn remind<T>(state: State<impl Clone>) {}",
+            &[
+                "a schedule is not generic, its arguments name types like `State<Database>` and lifetimes like `'_`",
+                "an argument of a schedule names its type, like `context: Context`",
+            ],
+        ),
+    ] {
+        check_mistakes_of(item, pattern, mistakes);
     }
 }

@@ -18,7 +18,7 @@ use syn::{Expr, LitStr, Path, ReturnType, Type, TypePath};
 /// names the macro in it: hence the name of that macro.
 pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
     let Args { krate, .. } = args;
-    let Handler { conditions, name, arguments, .. } = handler;
+    let Handler { conditions, allowed, name, arguments, .. } = handler;
     let event = match &args.event {
         Event::Literal(name) => from_static(krate, "EventName", name),
         Event::Type(r#type) => name_of(krate, r#type),
@@ -51,6 +51,7 @@ pub(super) fn registration(args: &Args, handler: &Handler) -> TokenStream {
     quote_spanned! {site()=>
         #(#conditions)*
         #krate::__private::a_webhook_handler_is_a_free_function! {
+            #allowed
             #registration
         }
     }
@@ -94,11 +95,9 @@ pub(crate) fn declaration(krate: &Path, arguments: &[Type]) -> TokenStream {
 
 /// Arguments are prepared outside the future: a payload that does not decode fails before the handler has any effect.
 ///
-/// The function is used as a value before it is called, because `clippy::unused_async` ignores functions that are, and so
-/// that one statement can allow a deprecated one.
+/// The function is used as a value before it is called, because `clippy::unused_async` ignores functions that are.
 pub(crate) fn call(krate: &Path, handler: &Handler, is_later: bool) -> TokenStream {
-    let Handler { name, arguments, output, deprecated, .. } = handler;
-    let deprecated = deprecated.then(|| quote_spanned!(site()=> #[allow(deprecated)]));
+    let Handler { name, arguments, output, .. } = handler;
     let names: Vec<_> =
         (0..arguments.len()).map(|position| format_ident!("__a{position}", span = site())).collect();
     let delivery =
@@ -134,7 +133,6 @@ pub(crate) fn call(krate: &Path, handler: &Handler, is_later: bool) -> TokenStre
     quote_spanned! {site()=>
         |#delivery| {
             #(#take)*
-            #deprecated
             let __handler = #name;
             ::core::result::Result::Ok(#future)
         }

@@ -13,13 +13,13 @@ mod values;
 use self::{args::Args, declared::Project};
 pub(crate) use self::{
     expand::{around, call, declaration, from_static},
-    handler::Handler,
+    handler::{Handler, Kind},
     later::{Found as FoundLater, Later, value},
     values::{MIDDLEWARE, TIMEOUT, list, string},
 };
 use crate::diagnostics::both;
 use proc_macro2::TokenStream;
-use syn::{Error, parse2};
+use syn::Error;
 
 /// The unchanged item, followed by the registration or by all mistakes.
 ///
@@ -29,7 +29,7 @@ pub(crate) fn webhook(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 fn webhook_of(args: TokenStream, mut item: TokenStream, project: impl FnOnce() -> Project) -> TokenStream {
-    let beside = match both(Args::read(args), parse2::<Handler>(item.clone())) {
+    let beside = match both(Args::read(args), Handler::read(item.clone(), Kind::Webhook)) {
         Ok((args, handler)) => {
             let mut beside = expand::registration(&args, &handler);
             beside.extend(declared::check(&args, &handler, project));

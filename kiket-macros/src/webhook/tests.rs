@@ -2,8 +2,8 @@
 
 use super::{declared::Project, webhook, webhook_of};
 use expect_test::{Expect, expect};
-use proc_macro2::TokenStream;
-use syn::{Expr, File, Item, Macro, parse_quote};
+use proc_macro2::{Group, TokenStream, TokenTree};
+use syn::{Expr, File, Item, Macro, parse_quote, parse2};
 
 fn expand(args: &str, item: &str) -> TokenStream {
     webhook(args.parse().unwrap(), item.parse().unwrap())
@@ -23,8 +23,12 @@ fn check(args: &str, item: &str, expected: &Expect) {
                 .any(|segment| segment.ident == "a_webhook_handler_is_a_free_function")
         {
             let attributes = &submit.attrs;
-            let value: Expr = submit.mac.parse_body().unwrap();
-            *item = parse_quote!(#(#attributes)* const SUBMIT: _ = #value;);
+            let mut tokens = submit.mac.tokens.clone().into_iter().peekable();
+            let lints = tokens.next_if(|token| matches!(token, TokenTree::Group(_)));
+            let lints =
+                lints.and_then(|lints| parse2::<Group>(lints.into()).ok()).map(|lints| lints.stream());
+            let value: Expr = parse2(tokens.collect()).unwrap();
+            *item = parse_quote!(#(#attributes)* #lints const SUBMIT: _ = #value;);
         }
     }
     expected.assert_eq(&prettyplease::unparse(&file));
@@ -461,6 +465,7 @@ fn conditions_hold_for_the_registration_too() {
             pub async fn on_issue_created() {}
             #[cfg(feature = "mail")]
             #[cfg(unix)]
+            #[allow(dead_code)]
             const SUBMIT: _ = ::kiket::__private::Registration::new(
                 ::kiket::__private::EventName::from_static("issue.created"),
                 ::kiket::__private::EventVersion::from_static("v1"),
@@ -506,29 +511,38 @@ fn a_second_attribute_is_left_for_its_turn() {
 }
 
 #[test]
+fn a_generic_type_stands_for_its_event() {
+    for event in ["Sent<u8, u16>", "sent::Sent::<fn(u8) -> u8, Box<[u8; 2]>>"] {
+        let expansion = expand(&format!("{event}, version = \"v1\""), HANDLER).to_string();
+        let name = format!("<{event} as ::kiket::Event>::NAME").replace(' ', "");
+        assert!(expansion.replace(' ', "").contains(&name), "{expansion}");
+    }
+}
+
+#[test]
 fn a_deprecated_handler_is_registered_without_a_warning() {
     check(
         ARGS,
         "#[deprecated] async fn on_issue_created() {}",
         &expect![[r#"
-        #[deprecated]
-        async fn on_issue_created() {}
-        const SUBMIT: _ = ::kiket::__private::Registration::new(
-            ::kiket::__private::EventName::from_static("issue.created"),
-            ::kiket::__private::EventVersion::from_static("v1"),
-            ::core::concat!(::core::module_path!(), "::", ::core::stringify!(on_issue_created)),
-            |_| {},
-            |_| {
-                #[allow(deprecated)]
-                let __handler = on_issue_created;
-                ::core::result::Result::Ok(
-                    ::kiket::__private::spawnable(async move {
-                        ::kiket::IntoReply::into_reply(__handler().await)
-                    }),
-                )
-            },
-        );
-    "#]],
+            #[deprecated]
+            async fn on_issue_created() {}
+            #[allow(deprecated)]
+            const SUBMIT: _ = ::kiket::__private::Registration::new(
+                ::kiket::__private::EventName::from_static("issue.created"),
+                ::kiket::__private::EventVersion::from_static("v1"),
+                ::core::concat!(::core::module_path!(), "::", ::core::stringify!(on_issue_created)),
+                |_| {},
+                |_| {
+                    let __handler = on_issue_created;
+                    ::core::result::Result::Ok(
+                        ::kiket::__private::spawnable(async move {
+                            ::kiket::IntoReply::into_reply(__handler().await)
+                        }),
+                    )
+                },
+            );
+        "#]],
     );
 }
 

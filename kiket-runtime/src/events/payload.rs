@@ -1,16 +1,20 @@
 //! The payloads of events: models with the name, the delivery's id and the time of the event.
 
-use std::{borrow::Cow, mem};
+use std::{borrow::Cow, iter, marker::PhantomData, mem};
 
-use serde::{Deserializer, de::MapAccess, ser::SerializeMap};
+use serde::{
+    Deserializer,
+    de::{IgnoredAny, MapAccess, value::MapDeserializer},
+    ser::SerializeMap,
+};
 
 use crate::{
     model::{
         extra::{Extra, Json, keep},
-        fields::{Typed, read},
+        fields::{Read, Typed, read},
         members::{Members, snake_case, whole},
     },
-    types::{Id, Timestamp},
+    types::{EventName, Id, Timestamp},
 };
 
 /// The payload of an event.
@@ -67,6 +71,14 @@ impl<E: EventPayload> Top<E> {
             self.event.keep((*name).into(), Json::of(&text));
         }
     }
+
+    /// Gives a member to the event that does not name it: a `type` without a dot is data (wire contract, event-in-body).
+    fn take_json<R: serde::de::Error>(&mut self, name: &str, json: &Json<'_>) -> Result<bool, R> {
+        let Some(value) = json.value() else { return Ok(false) };
+        let mut member = MapDeserializer::<_, serde_json::Error>::new(iter::once((name, value)));
+        let taken = member.next_key::<IgnoredAny>().and_then(|_| self.event.take(name, &mut member));
+        taken.map_err(R::custom)
+    }
 }
 
 impl<E: EventPayload> Members for Top<E> {
@@ -93,7 +105,14 @@ impl<E: EventPayload> Members for Top<E> {
             }
             "event" | "type" | "event_type" => {
                 let json: Json<'_> = map.next_value()?;
-                if E::NAME.is_none_or(|known| json.text().as_deref() != Some(known)) {
+                let text = json.text();
+                let is = |known| text.as_deref() == Some(known);
+                let is_name = |text: &Cow<'_, str>| text.contains('.') && EventName::is_valid(text);
+                if !E::NAME.is_some_and(is)
+                    && (name == "event"
+                        || text.as_ref().is_some_and(is_name)
+                        || !self.take_json(name, &json)?)
+                {
                     self.event.keep(name.into(), json);
                 }
                 Ok(true)
@@ -130,15 +149,20 @@ impl<E: Members> Members for Below<'_, E> {
     }
 }
 
-/// A model inside of which another one may be, under its name.
+/// A model inside of which another field may be, under its names.
 #[derive(Debug)]
-pub struct Within<'e, Outer, Inner>(pub &'e mut Outer, pub &'static str, pub &'e mut Inner);
+pub struct Within<'e, Outer, Inner, Way>(
+    pub &'e mut Outer,
+    pub fn(&str) -> bool,
+    pub &'e mut Inner,
+    pub PhantomData<Way>,
+);
 
-impl<Outer: Members, Inner: Members> Members for Within<'_, Outer, Inner> {
+impl<Outer: Members, Inner: Read<Way>, Way> Members for Within<'_, Outer, Inner, Way> {
     const EXPECTED: &'static str = Outer::EXPECTED;
 
     fn take<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
-        if name == self.1 { read::<Typed, _, _>(self.2, map) } else { self.0.take(name, map) }
+        if self.1(name) { read(self.2, map) } else { self.0.take(name, map) }
     }
 
     fn take_plain(&mut self, plain: Id) -> bool {

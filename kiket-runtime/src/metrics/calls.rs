@@ -25,6 +25,9 @@ const RESULTS: [&str; 25] = [
     "500", "502", "503", "504", "connect", "interrupted", "rate_limited", "timeout", "unusable", "other",
 ];
 
+/// These are there from the start, so that an alert sees the first one.
+const FROM_THE_START: [&str; 2] = ["401", "403"];
+
 const SECONDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Attempts at calls to Kiket.
@@ -62,7 +65,8 @@ impl Calls {
             "Attempts at calls to Kiket; without a response the status is why there was none",
         );
         for (family, results) in FAMILIES.into_iter().zip(&self.results) {
-            for (status, count) in results.counts().filter(|(_, count)| *count > 0) {
+            let occurred = |(status, count): &(&str, u64)| *count > 0 || FROM_THE_START.contains(status);
+            for (status, count) in results.counts().filter(occurred) {
                 page.sample(&[("family", family), ("status", status)], count);
             }
         }

@@ -27,13 +27,18 @@ const CODES: [&str; 36] = [
 ];
 
 /// Of a handler these are there from the start, so that an alert sees the first one.
-const FROM_THE_START: [(&str, &str); 6] = [
-    ("2xx", OK),
-    ("5xx", "handler_failed"),
-    ("5xx", "handler_busy"),
-    ("5xx", "handler_panicked"),
-    ("5xx", "deadline_exceeded"),
-    ("5xx", "undecodable_payload"),
+#[rustfmt::skip]
+const FROM_THE_START: [(&str, &str); 11] = [
+    ("2xx", OK), ("5xx", "handler_failed"), ("5xx", "handler_busy"), ("5xx", "handler_panicked"),
+    ("5xx", "deadline_exceeded"), ("5xx", "undecodable_payload"), ("4xx", "undecodable_payload"),
+    ("4xx", "insufficient_scopes"), ("4xx", "event_mismatch"), ("4xx", "not_json"), ("4xx", "too_deep"),
+];
+
+/// The same of deliveries that have no handler, or whose handler is not known yet.
+#[rustfmt::skip]
+const OTHERS_FROM_THE_START: [(&str, &str); 8] = [
+    ("4xx", "no_handler"), ("4xx", "version_missing"), ("4xx", "versions_conflict"), ("4xx", "malformed_version"),
+    ("4xx", "event_missing"), ("4xx", "malformed_event"), ("4xx", "not_json"), ("4xx", "not_an_object"),
 ];
 
 /// The statuses of responses, by their first digit.
@@ -78,7 +83,7 @@ impl Responses {
 
     /// The samples of deliveries that have no handler.
     pub(crate) fn write_others(&self, page: &mut Page) {
-        self.write(page, "other", "other", &[("4xx", "no_handler")]);
+        self.write(page, "other", "other", &OTHERS_FROM_THE_START);
     }
 }
 

@@ -149,6 +149,11 @@ impl Json<'_> {
         Self(serde_json::to_string(value).map_or("null".into(), Cow::Owned))
     }
 
+    /// The value, unless it is nested too deeply.
+    pub(crate) fn value(&self) -> Option<Value> {
+        serde_json::from_str(&self.0).ok()
+    }
+
     /// The text, if it is one.
     pub(crate) fn text(&self) -> Option<Cow<'_, str>> {
         serde_json::from_str::<Key<'_>>(&self.0).ok().map(|text| text.0)

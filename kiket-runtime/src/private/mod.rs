@@ -15,7 +15,8 @@ pub use crate::handler::IntoReply as NoReply;
 #[cfg(feature = "inbox")]
 pub use crate::handler::{Later, later::NoReply};
 pub use crate::{
-    __a_webhook_handler_is_a_free_function as a_webhook_handler_is_a_free_function, __later as later,
+    __a_webhook_handler_is_a_free_function as a_webhook_handler_is_a_free_function,
+    __a_webhook_handler_is_a_free_function as a_schedule_is_a_free_function, __later as later,
     error::{Advice, Classifier},
     handler::{Prepared, Registration, spawnable},
     types::{EventName, EventVersion, Scope, Timeout, is_declared},
@@ -39,7 +40,7 @@ pub mod model {
     pub use crate::{
         events::payload::{EventPayload, Within, payload, write_name},
         model::{
-            extra::{Json, finish, keep},
+            extra::{Extra, Json, finish, keep},
             fields::{Lenient, Read, Serde, Typed, is_written, read, skip, write},
             members::{Members, whole},
         },
@@ -47,10 +48,17 @@ pub mod model {
     };
 }
 
-/// Submits the registration of a handler. The compiler names this macro where the attribute is inside an `impl`.
+/// Submits the registration of a handler, with lints before it that are allowed. The compiler names this macro where the attribute
+/// is inside an `impl`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __a_webhook_handler_is_a_free_function {
+    ([$($lints:tt)*] $($registration:tt)*) => {
+        $($lints)*
+        const _: () = {
+            $crate::private::submit! { $($registration)* }
+        };
+    };
     ($($registration:tt)*) => {
         const _: () = {
             $crate::private::submit! { $($registration)* }

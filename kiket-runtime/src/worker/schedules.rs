@@ -21,7 +21,7 @@ use crate::{
     types::{Headers, after, hex, rfc3339, sha256_of_parts},
 };
 
-/// The most missed slots that run at once.
+/// The most missed slots that are inserted in one round; the next one goes on.
 const MOST_MISSED: usize = 1000;
 /// The longest name that stands in ids as it is.
 const LONGEST_NAME: usize = 50;
@@ -43,7 +43,7 @@ impl Runner {
         }
     }
 
-    /// Inserts what was missed until `now`, and the next slot, which it returns.
+    /// Inserts what was missed until `now`, and the next slot. Returns the last one that it inserted.
     async fn insert_slots_of(
         &self,
         schedule: &Schedule,
@@ -63,8 +63,11 @@ impl Runner {
                     missed.push(last);
                 }
             }
-            for slot in missed {
-                self.insert(schedule, slot, now).await?;
+            for slot in &missed {
+                self.insert(schedule, *slot, now).await?;
+            }
+            if missed.len() == MOST_MISSED {
+                return Ok(missed.pop());
             }
         }
         let next = schedule.next(now);

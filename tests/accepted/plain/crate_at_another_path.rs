@@ -42,6 +42,18 @@ mod program {
     }
 }
 
+use company::framework as here;
+
+/// Its tests are in a module, from which another path would lead to the framework.
+#[here::replay("examples/guard/captures/approved.*", crate = here)]
+fn guard() -> here::ExtensionBuilder {
+    let approved = async || {
+        here::Decision::allow().output_field("approved_by", ["ada@example.com", "grace@example.com"])
+    };
+    let builder = here::Extension::builder().without_collected().without_manifest();
+    builder.on("workflow.before_transition", "v1", approved)
+}
+
 #[test]
 fn kiket_may_be_at_another_path() {
     let _ = program::run;

@@ -21,9 +21,9 @@ mod mail {
     }
 }
 
-struct Any<T>(T);
+struct Any<T, U>(T, U);
 
-impl<T> Event for Any<T> {
+impl<T, U> Event for Any<T, U> {
     const NAME: EventName = EventName::from_static("any");
 }
 
@@ -49,7 +49,7 @@ async fn of_ones_own(Payload(mail): Payload<mail::Received<'_>>) -> Json<usize> 
     Json(mail.subject.len())
 }
 
-#[kiket::webhook(Any<Vec<u8>>, version = "v1")]
+#[kiket::webhook(Any<Vec<u8>, u16>, version = "v1")]
 async fn generic() {}
 
 #[kiket::webhook(<u8 as Source>::Sent, version = "v1")]
@@ -76,5 +76,5 @@ fn a_type_stands_for_its_event() {
             "slack.deploy v1 on_command",
         ]
     );
-    let _ = Any(());
+    let _ = Any((), ());
 }

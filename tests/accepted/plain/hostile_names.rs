@@ -34,8 +34,21 @@ mod hostile {
     pub fn Some() {}
     pub fn None() {}
 
+    pub trait Iterator {}
+    pub trait Extend {}
+    pub trait Members {}
+    pub struct A;
+    pub struct D;
+    pub struct S;
+    pub struct Within;
+
     /// Every value has the methods that the expansion calls.
     pub trait Methods: ::core::marker::Sized {
+        fn map(self) {}
+        fn collect(self) {}
+        fn extend(self) {}
+        fn contains(self) {}
+        fn insert(self) {}
         fn timeout(self) {}
         fn scopes(self) {}
         fn middleware(self) {}
@@ -86,6 +99,29 @@ async fn on_issue_created(
 async fn submit(::kiket::Payload(Registration { .. }): ::kiket::Payload<Registered>) {}
 
 type Registered = Registration;
+
+#[derive(
+    ::core::fmt::Debug, ::core::clone::Clone, ::core::default::Default, ::core::cmp::PartialEq, ::kiket::Event,
+)]
+#[event(name = "ship.arrived", model)]
+pub struct ShipArrived {
+    #[event(new, inside = hull, alias = NAMES)]
+    ports: ::std::vec::Vec<::std::string::String>,
+    flags: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    hull: Hull,
+    id: ::core::option::Option<::kiket::model::Id>,
+    occurred_at: ::core::option::Option<::kiket::model::Timestamp>,
+    extra: ::kiket::model::Extra,
+}
+
+const NAMES: &[&str] = &["port_names"];
+
+#[derive(
+    ::core::fmt::Debug, ::core::clone::Clone, ::core::default::Default, ::core::cmp::PartialEq, ::kiket::Model,
+)]
+pub struct Hull {
+    extra: ::kiket::model::Extra,
+}
 
 impl<'de> ::serde::Deserialize<'de> for Registration {
     fn deserialize<D: ::serde::Deserializer<'de>>(_: D) -> ::core::result::Result<Self, D::Error> {

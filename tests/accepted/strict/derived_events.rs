@@ -78,6 +78,76 @@ pub struct Port {
     pub extra: Extra,
 }
 
+const VESSEL: [&str; 1] = ["vessel"];
+
+/// What another crate calls a type parameter.
+#[derive(Debug, Clone, Default, PartialEq, kiket::Model)]
+pub struct A {
+    name: Option<String>,
+    /// The rest.
+    pub extra: Extra,
+}
+
+macro_rules! anchored {
+    ($name:literal, $by:expr) => {
+        /// A ship anchors.
+        #[derive(Debug, Clone, Default, PartialEq, kiket::Event)]
+        #[event(name = "ship.anchored", model)]
+        pub struct ShipAnchored {
+            /// The ship.
+            #[event(alias = $name, alias = VESSEL)]
+            pub ship: Ship,
+            /// The port.
+            #[event(inside = ship, alias = "harbour", lenient)]
+            pub port: Option<String>,
+            /// The kind.
+            #[event(lenient)]
+            pub r#type: Option<String>,
+            /// The pilot.
+            #[event(alias = $by)]
+            pub pilot: Option<A>,
+            /// The id.
+            pub id: Option<Id>,
+            /// The time.
+            pub occurred_at: Option<kiket::model::Timestamp>,
+            /// The rest.
+            pub extra: Extra,
+        }
+    };
+}
+
+anchored!("boat_id", "led_by");
+
+#[test]
+fn a_member_is_found_under_its_whole_name() {
+    let read = |body: serde_json::Value| serde_json::from_value::<ShipAnchored>(body).unwrap();
+    let ship = Ship::new(1);
+    for name in ["ship", "vessel", "boat_id", "boatId"] {
+        let event = read(json!({ name: { "id": 1, "harbour": 7 }, "led_by": { "name": "Ada" } }));
+        let pilot = A::default().name("Ada");
+        assert_eq!(event, ShipAnchored::default().ship(ship.clone()).port("7").pilot(pilot), "{name}");
+    }
+    let event = read(json!({ "vess": 1, "el": 2, "": 3, "id": 4, "boat": 5, "led": 6 }));
+    let extra = ShipAnchored::default().extra("vess", 1).extra("el", 2).extra("", 3).extra("boat", 5);
+    assert_eq!(event, extra.extra("led", 6).id(4));
+}
+
+#[test]
+fn a_type_without_a_dot_is_data() {
+    let read = |body: serde_json::Value| serde_json::from_value::<ShipAnchored>(body).unwrap();
+    let frigate = ShipAnchored::default().r#type("frigate");
+    for kind in [json!("frigate"), json!({ "key": "frigate" })] {
+        assert_eq!(read(json!({ "event": "ship.anchored", "type": kind })), frigate);
+    }
+    assert_eq!(read(json!({ "data": { "type": "frigate" }, "type": "ship.anchored" })), frigate);
+    assert_eq!(read(json!({ "type": "ship.left" })), ShipAnchored::default().extra("type", "ship.left"));
+    assert_eq!(
+        read(json!({ "type": "not. a name", "event_type": "a" })).r#type.as_deref(),
+        Some("not. a name")
+    );
+    assert_eq!(read(serde_json::to_value(&frigate).unwrap()), frigate);
+}
+
 #[kiket::webhook(ShipArrived<'_>, version = "v1")]
 async fn on_ship_arrived(event: Payload<ShipArrived<'_>>) -> Json<usize> {
     Json(event.ship.len())

@@ -30,6 +30,42 @@ async fn on_issue_deleted() -> Json<u8> {
     Json(3)
 }
 
+/// Of the first version; a handler of it names it in two places.
+#[deprecated]
+#[derive(Debug, Default, Clone, PartialEq, kiket::Event)]
+#[event(name = "issue.closed", model)]
+pub struct IssueClosedV1 {
+    /// Who it was.
+    #[deprecated]
+    pub by: Option<String>,
+    /// The id.
+    pub id: Option<kiket::model::Id>,
+    /// The time.
+    pub occurred_at: Option<kiket::model::Timestamp>,
+    /// The rest.
+    pub extra: kiket::model::Extra,
+}
+
+#[allow(deprecated)]
+#[kiket::webhook(IssueClosedV1, version = "v1")]
+async fn on_issue_closed(_event: Payload<IssueClosedV1>) {}
+
+/// Of the first version.
+#[deprecated]
+#[derive(Debug, kiket::Retry)]
+#[retry(never)]
+pub struct OldError;
+
+#[allow(deprecated)]
+impl std::fmt::Display for OldError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("it is old")
+    }
+}
+
+#[allow(deprecated)]
+impl std::error::Error for OldError {}
+
 #[test]
 fn other_attributes_stay_with_the_function() {
     #[allow(deprecated)]

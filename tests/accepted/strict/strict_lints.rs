@@ -63,6 +63,19 @@ async fn audit(delivery: &Delivery, next: Next<'_>) -> HandlerOutcome {
     next.run().await
 }
 
+/// Nothing in it is deprecated, and nothing needs an `allow`.
+#[derive(Debug, kiket::Retry)]
+#[retry(status = 410)]
+pub struct Gone;
+
+impl std::fmt::Display for Gone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("it is gone")
+    }
+}
+
+impl std::error::Error for Gone {}
+
 #[kiket::webhook("issue.deleted", version = "v1", middleware = [audit])]
 async fn on_issue_deleted() {}
 

@@ -13,4 +13,20 @@ struct Ship {
     extra: kiket::model::Extra,
 }
 
+const VESSEL: &str = "vessel_id";
+
+#[derive(Debug, Clone, Default, PartialEq, kiket::Model)]
+struct Boat {
+    #[model(alias = VESSEL)]
+    ship: Option<String>,
+    extra: kiket::model::Extra,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, kiket::Model)]
+struct Harbour {
+    #[model(alias = "shipIds")]
+    ships: Vec<String>,
+    extra: kiket::model::Extra,
+}
+
 fn main() {}

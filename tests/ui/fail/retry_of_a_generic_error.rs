@@ -5,6 +5,9 @@ struct Failed<T>(T);
 enum Mail {
     #[retry(status = 503)]
     Down,
+    #[retry(status = 429)]
+    Busy,
+    Io(#[retry(never)] std::io::Error),
 }
 
 fn main() {}
