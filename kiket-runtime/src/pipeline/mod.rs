@@ -123,7 +123,7 @@ impl Pipeline {
                     ended = self.responder.respond(&delivery, Err(Stop::rejected(rejection)));
                 }
                 Err(text) => {
-                    let error = self.responder.redactor.redact(text);
+                    let error = self.responder.redactor.with(&delivery.confidential()).shown(text);
                     tracing::error!(error, "the deduplication store panicked: the reply may not be stored");
                 }
             }
