@@ -43,6 +43,7 @@ pub(crate) use self::{
 };
 #[cfg(feature = "inbox")]
 pub(crate) use self::{
+    envelope::confidential,
     inbox::{InboxService, Placement},
     services::LaterHandler,
     stored::StoredDelivery,

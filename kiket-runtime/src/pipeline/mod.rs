@@ -29,7 +29,7 @@ use tokio::time::Instant;
 #[cfg(feature = "inbox")]
 use self::accept::accept;
 #[cfg(feature = "inbox")]
-pub(crate) use self::deferred::{Failed, deferred_span};
+pub(crate) use self::deferred::{Failed, LONGEST_ERROR, deferred_span};
 pub(crate) use self::{
     arrivals::{Arrivals, Arriving},
     authenticate::{Authenticator, Tokens},
