@@ -159,7 +159,7 @@ fn written(text: Read<String>, source: &str, usage: Use) -> Given {
 }
 
 /// The text of a file with a secret, without one newline at its end.
-fn secret_file(name: &str, path: &Path) -> Read<String> {
+pub(super) fn secret_file(name: &str, path: &Path) -> Read<String> {
     let problem = |why: String| {
         // The variable may have the secret itself.
         let is_path = path.exists() || name.starts_with("--");

@@ -21,6 +21,7 @@ pub(crate) use self::{
     layer::{
         BASE_URL, Layer, TELEMETRY_URL, address, default_version, metrics_address, namespace, no_secret,
     },
+    secrets::secrets_of,
 };
 use self::{
     judge::{clear_text, doubtful_default},

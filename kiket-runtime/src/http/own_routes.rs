@@ -68,6 +68,7 @@ impl OwnRoutes {
     pub(crate) fn collisions<'k>(
         &self,
         prefix: &str,
+        redactor: &Redactor,
         endpoints: impl IntoIterator<Item = &'k String>,
         handlers: impl IntoIterator<Item = &'k HandlerKey>,
     ) -> Vec<Problem> {
@@ -86,13 +87,12 @@ impl OwnRoutes {
                     )
                     .mend("make what it waits for in `setup`, and give it to the middleware"),
                 ],
-                Err(panic) => vec![
-                    Problem::new(
-                        ProblemId::OwnRoutes,
-                        format!("the function that configures the own routes panicked: {panic}"),
-                    )
-                    .mend("correct what it names, or make it in `setup`"),
-                ],
+                Err(panic) => {
+                    let panic = redactor.shown(panic);
+                    let what = format!("the function that configures the own routes panicked: {panic}");
+                    let mend = "correct what it names, or make it in `setup`";
+                    vec![Problem::new(ProblemId::OwnRoutes, what).mend(mend)]
+                }
             };
             found.into_iter().map(|problem| problem.at(place.clone()))
         });

@@ -30,9 +30,14 @@ impl Redactor {
     /// A redactor that also knows the secrets of a delivery.
     pub(crate) fn with(&self, secrets: &[Secret]) -> Self {
         let mut both = Self::new(secrets);
-        both.0.extend(self.0.iter().cloned());
-        both.sort();
+        both.join(self);
         both
+    }
+
+    /// Adds the secrets of another.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().cloned());
+        self.sort();
     }
 
     /// The longest first: a secret may contain another.
