@@ -7,7 +7,10 @@ use super::{by_hand, echo, held, served, wishing};
 
 #[test]
 fn a_filter_that_cannot_be_read_is_info() {
-    for filter in ["kiket=loud", "[[", "warning", " "] {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+    let texts = ["kiket=loud", "[[", "warning", "inof", " "].map(OsStr::new);
+    for filter in texts.into_iter().chain([OsStr::from_bytes(b"inf\xff")]) {
         let running = served().env("RUST_LOG", filter).start();
         assert_eq!(running.ask(&echo()).status, 200);
         running.logged("delivery answered");
@@ -15,7 +18,7 @@ fn a_filter_that_cannot_be_read_is_info() {
         let warned = log.iter().any(|line| {
             line["level"] == "WARN" && line["message"].as_str().unwrap().starts_with("`RUST_LOG` is ignored")
         });
-        assert!(warned, "{filter}: {log:?}");
+        assert!(warned, "{}: {log:?}", filter.display());
     }
 }
 
