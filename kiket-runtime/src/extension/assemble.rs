@@ -164,9 +164,11 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
     let client = client_options(&config, options.outbound);
     let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
     let client = Client::new(client, clock.clone(), Arc::clone(&metrics));
+    let fetches_keys = config.authentication.takes_tokens() && !options.token_rules.has_keys();
+    let reported = reporter.as_ref().map(|_| &config.telemetry_url);
     warnings.extend(
         client
-            .unusable()
+            .unusable(fetches_keys, reported)
             .map(|why| Problem::new(ProblemId::CannotCall, format!("Kiket cannot be called: {why}"))),
     );
     let context =
