@@ -1,6 +1,6 @@
 //! What is logged, by which subscriber.
 
-use extension_process::{Program, signed, signed_to};
+use extension_process::{Program, Running, signed, signed_to};
 use serde_json::{Value, json};
 
 use super::{by_hand, echo, held, served, wishing};
@@ -89,19 +89,30 @@ fn what_setup_logs_is_in_the_log() {
 
 #[test]
 fn every_way_of_starting_reports_the_start() {
+    const WARNING: &str = "has fewer than 16 bytes";
+    let by_hand = || by_hand().env("KIKET_WEBHOOK_SECRET", "canary");
+    let warned = |running: &Running| {
+        let warning = running.log().find(|line| line.contains(WARNING).then(|| line.to_owned()));
+        let warning = warning.unwrap_or_else(|| panic!("{}", running.log().text()));
+        assert_eq!(serde_json::from_str::<Value>(&warning).unwrap()["level"], "WARN", "{warning}");
+    };
     let running = by_hand().env("SUBSCRIBER", "").start();
     assert_eq!(running.logged("handler")["event"], "echo.strict");
+    warned(&running);
     assert_eq!(running.stop().code, Some(0));
 
     let process = by_hand().spawn();
-    let reported = process.stdout().find(|line| line.contains("by_hand::echo").then_some(()));
-    assert!(reported.is_some(), "{}", process.stdout().text());
+    for part in ["by_hand::echo", WARNING] {
+        let reported = process.stdout().find(|line| line.contains(part).then_some(()));
+        assert!(reported.is_some(), "{part}: {}", process.stdout().text());
+    }
     process.signal("TERM");
     let ended = process.end();
     assert!(ended.stdout.contains("listens on http://127.0.0.1:"), "{}", ended.stdout);
 
     let running = by_hand().env("SUBSCRIBER", "").env("APP", "no signals").start();
     assert_eq!(running.logged("handler")["event"], "echo.strict");
+    warned(&running);
 }
 
 #[test]
