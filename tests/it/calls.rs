@@ -583,7 +583,7 @@ async fn missing_certificates_are_reported_at_the_start() {
         assert_eq!(warnings(&extension).len(), 1, "{url}: {:?}", extension.report());
     }
     let keys = TokenIssuer::new().jwks().to_string();
-    for (builder, url) in [
+    for (builder, url) in vec![
         (builder(), kiket),
         (builder().workspace_token("wk"), local),
         (tokens(Authentication::Both, TokenRules::new().keys(keys)), kiket),

@@ -165,10 +165,10 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
     let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
     let client = Client::new(client, clock.clone(), Arc::clone(&metrics));
     let fetches_keys = config.authentication.takes_tokens() && !options.token_rules.has_keys();
-    let reported = reporter.as_ref().map(|_| &config.telemetry_url);
+    let records_to = reporter.as_ref().map(|_| &config.telemetry_url);
     warnings.extend(
         client
-            .unusable(fetches_keys, reported)
+            .unusable(fetches_keys, records_to)
             .map(|why| Problem::new(ProblemId::CannotCall, format!("Kiket cannot be called: {why}"))),
     );
     let context =
