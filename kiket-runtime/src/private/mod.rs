@@ -164,13 +164,13 @@ where
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let error = error.into_error();
-            let text = match error.source().and_then(|source| source.downcast_ref::<StartupError>()) {
-                Some(startup) => format!("error: {startup}"),
-                None => {
-                    // `setup` may have failed with any text.
-                    let text = format!("error: {error:?}\n");
-                    without_secrets(&text).unwrap_or(text)
-                }
+            let startup = error.source().and_then(|source| source.downcast_ref::<StartupError>());
+            let text = if let Some(startup) = startup {
+                format!("error: {startup}")
+            } else {
+                // `setup` may have failed with any text.
+                let text = format!("error: {error:?}\n");
+                without_secrets(&text).unwrap_or(text)
             };
             stderr().write(text.as_bytes());
             ExitCode::FAILURE
