@@ -352,7 +352,7 @@ impl tracing::Subscriber for Logged {
     fn event(&self, event: &tracing::Event<'_>) {
         let mut line = String::new();
         event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-            line += &format!("{field}={value:?} ");
+            let _ = write!(line, "{field}={value:?} ");
         });
         self.0.lock().unwrap().push(line);
     }
