@@ -19,7 +19,7 @@ use kiket::{
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::running::{Running, builder, request, signed, until, within};
+use crate::running::{Logged, PRINTED, Running, builder, request, signed, until, within};
 
 /// Whether `future` has ended, without waiting for it.
 async fn has_ended(future: impl Future) -> bool {
@@ -92,6 +92,23 @@ async fn a_panic_in_a_background_task_ends_only_the_task() {
     seen.may_end.notify_one();
     running.stop().await;
     assert!(seen.ended.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn the_panic_of_a_background_task_is_cut_and_redacted() {
+    let (logged, _log) = Logged::here();
+    let text = format!("refused {PRINTED}: {}", "x".repeat(1 << 20));
+    let extension = builder()
+        .webhook_secret(PRINTED)
+        .on("a.b", "v1", async || Reply::ok())
+        .background(move |_, _| async move { panic!("{text}") })
+        .build()
+        .unwrap();
+    extension.start_background();
+    extension.drain();
+    within(extension.drained()).await;
+    let line = logged.line("background task panicked");
+    assert!(line.contains("refused …: xxx") && line.len() < 8_192, "{} bytes", line.len());
 }
 
 #[tokio::test]

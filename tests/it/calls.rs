@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use kiket::{
     Context, Extension, ExtensionBuilder, Reply, StatusCode,
     api::{Endpoints, Id, Level, Query, SlaFilter, SlaState},
+    auth::{Authentication, TokenRules},
     error::ClientErrorKind,
-    testing::{Failure, FakePlatform, TestExtension, delivery},
+    testing::{Failure, FakePlatform, TestExtension, TokenIssuer, delivery},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -567,9 +568,29 @@ async fn missing_certificates_are_reported_at_the_start() {
         assert_eq!(error.kind(), ClientErrorKind::NotConfigured);
         assert!(error.to_string().contains("`ca-certificates`"), "{error}");
     }
-    for (builder, url) in
-        [(builder(), "https://kiket.example"), (builder().workspace_token("wk"), "http://127.0.0.1:1")]
-    {
+    // The keys of runtime tokens, another address that gets tokens, and the records of telemetry are called as well.
+    let (kiket, local) = ("https://kiket.example", "http://127.0.0.1:1");
+    let tokens =
+        |mode, rules: TokenRules| builder().authentication(mode).token_rules(rules.extension_number(7));
+    let modes = [Authentication::Token, Authentication::Both, Authentication::Either];
+    let more = modes.map(|mode| (tokens(mode, TokenRules::new()), kiket));
+    let others = [
+        (builder().workspace_token("wk").client(|client| client.allowed_base_url(kiket)), local),
+        (builder().telemetry(|telemetry| telemetry.enabled(true).url(kiket)), local),
+    ];
+    for (builder, url) in more.into_iter().chain(others) {
+        let extension = build(builder, url);
+        assert_eq!(warnings(&extension).len(), 1, "{url}: {:?}", extension.report());
+    }
+    let keys = TokenIssuer::new().jwks().to_string();
+    for (builder, url) in vec![
+        (builder(), kiket),
+        (builder().workspace_token("wk"), local),
+        (tokens(Authentication::Both, TokenRules::new().keys(keys)), kiket),
+        (tokens(Authentication::Both, TokenRules::new()), local),
+        (builder().client(|client| client.allowed_base_url(kiket)), local),
+        (builder().telemetry(|telemetry| telemetry.enabled(false).url(kiket)), local),
+    ] {
         assert_eq!(warnings(&build(builder, url)), [""; 0], "{url}");
     }
 }

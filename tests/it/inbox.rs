@@ -269,6 +269,40 @@ async fn secrets_are_in_no_error_of_a_row() {
     assert!(error.len() <= 2048, "{}", error.len());
 }
 
+/// A log that panics with the secret of a delivery where the first span is entered: outside of the handler.
+#[derive(Default)]
+struct PanickingLog(AtomicUsize);
+
+impl tracing::Subscriber for PanickingLog {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {}
+    fn enter(&self, _: &tracing::span::Id) {
+        let is_first = self.0.fetch_add(1, Ordering::SeqCst) == 0;
+        assert!(!is_first, "cannot write canary-of-the-delivery: {}", "x".repeat(5_000));
+    }
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn a_panic_around_a_handler_shows_no_secret_of_a_row() {
+    let (extension, runs) = counting(later(), |_| Ok(()));
+    deliver(&extension, &json!({ "id": 1, "secrets": { "API_KEY": "canary-of-the-delivery" } })).await;
+    let log = tracing::subscriber::set_default(PanickingLog::default());
+    extension.inbox().run_until_idle().await;
+    drop(log);
+    assert_eq!(runs.load(Ordering::SeqCst), 0);
+    let error = extension.inbox().rows().await.remove(0).error.unwrap();
+    assert!(error.starts_with("handler_panicked: cannot write …: xxx"), "{error}");
+    assert!(error.len() <= 2048, "{}", error.len());
+}
+
 /// An extension of one `later` handler on `inbox`, whose rows are sealed with `key`.
 fn sharing(inbox: &MemoryInbox, key: &str) -> TestExtension {
     let handler = Handler::new("issue.created", "v1", async || {}).later(later());

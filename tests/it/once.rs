@@ -22,7 +22,10 @@ use kiket::{
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::{responses::annotated, running::Running};
+use crate::{
+    responses::annotated,
+    running::{Logged, Running},
+};
 
 fn builder() -> ExtensionBuilder {
     Extension::builder().without_collected().without_manifest().id("com.example.once")
@@ -327,8 +330,8 @@ fn replies_are_kept_long_enough_and_the_store_is_a_known_one() {
     assert!(error.contains("de-duplication store") && !error.contains("canary"), "{error}");
 }
 
-/// Does nothing, and panics at a commit.
-struct PanicsAtCommit(MemoryStore);
+/// Does nothing, and panics at a commit with this text.
+struct PanicsAtCommit(MemoryStore, String);
 
 impl DedupeStore for PanicsAtCommit {
     fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
@@ -341,7 +344,7 @@ impl DedupeStore for PanicsAtCommit {
         _: &'s StoredReply,
         _: Duration,
     ) -> StoreFuture<'s, LeaseState> {
-        Box::pin(async { panic!("the store panics") })
+        Box::pin(async { panic!("the store panics: {}", self.1) })
     }
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
         self.0.release(key, token)
@@ -367,10 +370,13 @@ async fn what_panics_after_the_handler_changes_no_response() {
     assert_eq!((first.status(), again.status(), is_replayed(&again)), (200, 200, true));
     assert_eq!(runs.load(Ordering::SeqCst), 1);
 
-    let store = PanicsAtCommit(MemoryStore::new());
+    let store = PanicsAtCommit(MemoryStore::new(), format!("canary-of-it {}", "x".repeat(1 << 20)));
     let (extension, _) = counting(builder().dedupe(|dedupe| dedupe.store(store)), reply);
-    let first = deliver(&extension, &json!({ "id": 1 })).await;
+    let (logged, _log) = Logged::here();
+    let first = deliver(&extension, &json!({ "id": 1, "secrets": { "API_KEY": "canary-of-it" } })).await;
     assert_eq!((first.status(), first.json()), (200, json!({ "run": 1 })));
+    let line = logged.line("the deduplication store panicked");
+    assert!(line.contains("the store panics: … xxx") && line.len() < 8_192, "{} bytes", line.len());
 }
 
 #[tokio::test]

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use actix_web::{
     App, HttpRequest, HttpResponse, Responder,
+    body::BoxBody,
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::{Next, from_fn},
     web::{self, ServiceConfig},
 };
 use kiket::{
@@ -18,7 +21,7 @@ use kiket::{
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::running::{PATIENCE, Running, builder, head, request, sign, signed, until};
+use crate::running::{Logged, PATIENCE, PRINTED, Running, builder, head, request, sign, signed, until};
 
 /// An extension with a handler and these routes.
 fn with_routes(configure: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> ExtensionBuilder {
@@ -249,6 +252,55 @@ async fn errors_of_own_routes_have_the_status_of_kiket() {
         let response = extension.get(path).await;
         assert_eq!((response.status(), &response.json()["error"]), (status, &json!(error)), "{path}");
         assert_eq!(response.headers().get("retry-after"), (status == 503).then_some("2"), "{path}");
+    }
+}
+
+/// Texts of strangers, like those of another API, may have any length, and may quote what was sent.
+#[tokio::test]
+async fn errors_of_own_routes_are_cut_and_without_secrets() {
+    fn text() -> String {
+        format!("refused {}{}", format!("{PRINTED} ").repeat(300), "x".repeat(1 << 20))
+    }
+    async fn failed() -> kiket::Result<&'static str> {
+        Err(HandlerError::retry(text()))
+    }
+    async fn panics() -> &'static str {
+        panic!("{}", text())
+    }
+    async fn fails_before(
+        _: ServiceRequest,
+        _: Next<BoxBody>,
+    ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+        Err(HandlerError::retry(text()).into())
+    }
+    async fn renders(
+        request: ServiceRequest,
+        next: Next<BoxBody>,
+    ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+        let response = next.call(request).await?;
+        Ok(response.map_body(|_, _| BoxBody::new("a page of their own")))
+    }
+    let builder = with_routes(|config| {
+        let before = web::resource("/before").wrap(from_fn(fails_before)).get(failed);
+        let rendered = web::resource("/rendered").wrap(from_fn(renders)).get(failed);
+        config.route("/failed", web::get().to(failed)).route("/panics", web::get().to(panics));
+        config.service(before).service(rendered);
+    });
+    let extension = TestExtension::new(builder.webhook_secret(PRINTED)).unwrap();
+    for path in ["/failed", "/before", "/panics", "/rendered"] {
+        let (logged, _log) = Logged::here();
+        let response = extension.get(path).await;
+        assert_eq!(response.status(), 500, "{path}");
+        let (body, line) = (response.text(), logged.line("own route "));
+        for text in [body, &*line] {
+            assert!(text.len() < 4_400 && !text.contains(PRINTED), "{path}: {} bytes", text.len());
+        }
+        assert!(line.contains("refused … … "), "{path}: {line}");
+        match path {
+            "/panics" => assert!(!body.contains("refused"), "{body}"),
+            "/rendered" => assert_eq!(body, "a page of their own"),
+            _ => assert!(body.contains("refused … … ") && body.contains("handler_failed"), "{path}: {body}"),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     net::SocketAddr,
+    sync::{Arc, LazyLock, Mutex},
     time::{Duration, Instant},
 };
 
@@ -23,6 +24,8 @@ use tokio::{
 
 /// The secret of every extension here.
 pub(crate) const SECRET: &str = testing::SECRET;
+/// A second secret for what panics: the panic hook of the tests prints it, and the canary is not to be found.
+pub(crate) const PRINTED: &str = "the_second_secret";
 /// Where the clock stands.
 pub(crate) const NOW: u64 = 1_700_000_000;
 /// The body of every refused signature; wire contract, signature-refusal.
@@ -311,4 +314,48 @@ impl Response {
         }
         assert_eq!(self.header("retry-after").is_some(), self.status == 503, "{self:?}");
     }
+}
+
+/// What is logged on this thread: a line for each event, with its fields.
+#[derive(Clone, Default)]
+pub(crate) struct Logged(Arc<Mutex<Vec<String>>>);
+
+impl Logged {
+    /// Logs what this thread does while the guard lives.
+    pub(crate) fn here() -> (Self, tracing::subscriber::DefaultGuard) {
+        // While there is one subscriber, a line that another thread reaches first is off for all threads.
+        static ANOTHER: LazyLock<tracing::Dispatch> =
+            LazyLock::new(|| tracing::Dispatch::new(Logged::default()));
+        LazyLock::force(&ANOTHER);
+        let logged = Self::default();
+        (logged.clone(), tracing::subscriber::set_default(logged))
+    }
+
+    /// The line that contains `part`.
+    #[track_caller]
+    pub(crate) fn line(&self, part: &str) -> String {
+        let lines = self.0.lock().unwrap();
+        let found = lines.iter().find(|line| line.contains(part)).cloned();
+        found.unwrap_or_else(|| panic!("`{part}` is not in the log: {lines:?}"))
+    }
+}
+
+impl tracing::Subscriber for Logged {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().starts_with("kiket")
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = String::new();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            let _ = write!(line, "{field}={value:?} ");
+        });
+        self.0.lock().unwrap().push(line);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
 }

@@ -38,14 +38,15 @@ pub(crate) use self::{
     scope::{DeliveryScope, RuntimeToken},
     transport::install_tls_provider,
 };
-pub use self::{page::Page, pagination::Paginator, rate_limit::RateWindow, retry::retry_after};
 use self::{
+    options::CONNECT_TIMEOUT,
     page::Parse,
     resource::Resource,
     scope::CallScope,
     send::{Call, ClientInner},
     transport::{HttpTransport, Response, Transport},
 };
+pub use self::{page::Page, pagination::Paginator, rate_limit::RateWindow, retry::retry_after};
 use crate::{
     error::{ClientError, ClientErrorKind},
     metrics::Metrics,
@@ -201,11 +202,18 @@ impl Client {
         self.scope.base_url.as_ref().unwrap_or(&self.inner.options.base_url).as_str()
     }
 
-    /// Why no call with a token can be made from this machine; `None` where none is to be made over TLS.
-    pub(crate) fn unusable(&self) -> Option<String> {
-        let ClientOptions { base_url, workspace_token, extension_api_key, .. } = &self.inner.options;
-        let calls = base_url.is_secure() && (workspace_token.is_some() || extension_api_key.is_some());
-        let checked = if calls { self.inner.transport.check() } else { Ok(()) };
+    /// Why this machine cannot speak TLS; `None` where it need not: for calls with a token, for keys, and for `others`.
+    pub(crate) fn unusable(&self, fetches_keys: bool, others: Option<&BaseUrl>) -> Option<String> {
+        let ClientOptions { base_url, allowed_base_urls, workspace_token, extension_api_key, .. } =
+            &self.inner.options;
+        let calls = workspace_token.is_some() || extension_api_key.is_some();
+        let mut others = others.into_iter().chain(allowed_base_urls.iter().filter(|_| calls));
+        let checked = if base_url.is_secure() && (calls || fetches_keys) {
+            self.inner.transport.check()
+        } else {
+            let secure = others.find(|url| url.is_secure());
+            secure.map_or(Ok(()), |url| HttpTransport::new(url, CONNECT_TIMEOUT).check())
+        };
         checked.err().map(|error| error.to_string())
     }
 

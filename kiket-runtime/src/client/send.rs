@@ -232,9 +232,9 @@ impl Call<'_> {
         }
     }
 
-    /// The error without the tokens that Kiket may have sent back.
+    /// The error without the tokens that Kiket may have sent back, and cut.
     fn redacted(&self, error: ClientError) -> ClientError {
-        self.secrets().fold(error, |error, secret| error.without(secret.expose()))
+        self.secrets().fold(error, |error, secret| error.without(secret.expose())).cut()
     }
 
     /// The start of a response body, where it may be shown and is a text.

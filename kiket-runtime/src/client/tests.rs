@@ -325,6 +325,37 @@ async fn a_response_that_is_no_json_says_what_it_is() {
     assert!(error.message().ends_with("column 1"), "{error}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_texts_of_a_response_are_cut_in_an_error() {
+    let long = "é".repeat(32 * 1024);
+    // A token that the cut would halve.
+    let message = format!("{}wk_canary{long}", "x".repeat(4_090));
+    let fields: serde_json::Map<_, _> = (0..10_000)
+        .map(|field| (format!("{field}{long}"), json!(format!("wk_canary{long}"))))
+        .take(3)
+        .collect();
+    let many: serde_json::Map<_, _> =
+        (0..10_000).map(|field| (field.to_string(), json!(["x", "y"]))).collect();
+    for body in [
+        json!({ "error": &message, "code": &long, "request_id": &long, "errors": fields }),
+        json!({ "title": &message, "detail": &long, "type": &long, "errors": many }),
+        json!({ "errors": [&long] }),
+    ] {
+        let error = get(&Script::of([response(400, &[], &body.to_string())]).client()).await.unwrap_err();
+        let (shown, debug) = (error.to_string(), format!("{error:?}"));
+        assert!(shown.len() < 8 * 1024, "{} bytes", shown.len());
+        assert!(debug.len() < 64 * 1024, "{} bytes", debug.len());
+        assert!(!debug.contains("canary") && !debug.contains("wk_"), "{debug}");
+    }
+    let id = [("x-request-id", &*"i".repeat(5_000))];
+    let error = get(&Script::of([response(400, &id, "{}")]).client()).await.unwrap_err();
+    assert_eq!(error.request_id().map(|id| id.chars().count()), Some(257));
+    // What a decoder quotes is a text of the response, too.
+    let quoted = response(200, &[], &json!({ "a": long }).to_string());
+    let numbers = Script::of([quoted]).client().get::<std::collections::BTreeMap<String, u8>>("/x").await;
+    assert!(numbers.unwrap_err().to_string().len() < 8 * 1024);
+}
+
 /// A page of a list, with the items and the next page.
 fn page(items: &Value, next: &Value) -> Line {
     response(200, &[], &json!({ "data": items, "meta": { "next_page": next } }).to_string())

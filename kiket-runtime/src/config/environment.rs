@@ -60,7 +60,10 @@ impl Environment {
     }
 }
 
-/// The filter of the log: `RUST_LOG`.
-pub(crate) fn log_filter() -> Option<String> {
-    Environment::Process.variable("RUST_LOG")
+/// The filter of the log, `RUST_LOG`; `Err` where it is no text.
+pub(crate) fn log_filter() -> Option<Result<String, &'static str>> {
+    const NAME: &str = "RUST_LOG";
+    let not_utf8 =
+        || Environment::Process.not_utf8(|name| name == NAME).pop().map(|_| Err("it is not UTF-8"));
+    Environment::Process.variable(NAME).map(Ok).or_else(not_utf8)
 }

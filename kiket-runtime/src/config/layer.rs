@@ -81,7 +81,7 @@ impl Layer {
             default_version: variable(DEFAULT_VERSION).map(|text| default_version(DEFAULT_VERSION, &text)),
             base_url: variable(BASE_URL).map(|text| address(BASE_URL, &text)),
             telemetry_url: variable(TELEMETRY_URL).map(|text| address(TELEMETRY_URL, &text)),
-            telemetry: variable("KIKET_SDK_TELEMETRY_OPTOUT").map(|text| !says_yes(&text)),
+            telemetry: variable(TELEMETRY_OPTOUT).map(|text| !says_yes(&text)),
             host: variable("HOST"),
             port: variable("PORT").map(|text| port(&text)),
             metrics: variable(METRICS).map(|text| metrics_address(METRICS, &text)),
@@ -159,7 +159,7 @@ fn written(text: Read<String>, source: &str, usage: Use) -> Given {
 }
 
 /// The text of a file with a secret, without one newline at its end.
-fn secret_file(name: &str, path: &Path) -> Read<String> {
+pub(super) fn secret_file(name: &str, path: &Path) -> Read<String> {
     let problem = |why: String| {
         // The variable may have the secret itself.
         let is_path = path.exists() || name.starts_with("--");
@@ -210,6 +210,7 @@ const METRICS: &str = "KIKET_METRICS_ADDR";
 const DEDUPE_NAMESPACE: &str = "KIKET_DEDUPE_NAMESPACE";
 pub(crate) const BASE_URL: &str = "KIKET_BASE_URL";
 pub(crate) const TELEMETRY_URL: &str = "KIKET_SDK_TELEMETRY_URL";
+const TELEMETRY_OPTOUT: &str = "KIKET_SDK_TELEMETRY_OPTOUT";
 
 /// The problem of an extension without a webhook secret.
 pub(crate) fn no_secret(manifest: Option<&Manifest>) -> Problem {
@@ -260,6 +261,15 @@ pub(crate) fn namespace(text: &str) -> Read<String> {
     }
     Err(Problem::new(ProblemId::DedupeNamespace, format!("`{DEDUPE_NAMESPACE}` is no namespace"))
         .mend("write 1 to 64 letters, digits, `.`, `_` and `-`, like `staging`"))
+}
+
+/// The warning for an answer about telemetry that is neither yes nor no: it counts as no.
+pub(super) fn unclear_optout(environment: &Environment) -> Option<Problem> {
+    let text = environment.variable(TELEMETRY_OPTOUT)?;
+    let says_no = ["0", "false", "no", "off"].contains(&text.trim().to_ascii_lowercase().as_str());
+    let what = format!("`{TELEMETRY_OPTOUT}` says neither yes nor no, and telemetry is sent");
+    let problem = Problem::new(ProblemId::DoubtfulValue, what);
+    (!says_no && !says_yes(&text)).then(|| problem.mend("set it to `1` for none, or to `0`"))
 }
 
 /// Whether a variable says yes.

@@ -21,9 +21,11 @@ pub(crate) use self::{
     layer::{
         BASE_URL, Layer, TELEMETRY_URL, address, default_version, metrics_address, namespace, no_secret,
     },
+    secrets::secrets_of,
 };
 use self::{
     judge::{clear_text, doubtful_default},
+    layer::unclear_optout,
     secrets::{SecretVariables, padded},
     settings::Entry,
 };
@@ -99,6 +101,7 @@ impl Config {
         found.problems.extend(not_utf8(environment, manifest, &plain));
         found.warnings.extend(padded(environment, plain.into_iter()));
         found.warnings.extend(declared.iter().filter_map(doubtful_default));
+        found.warnings.extend(unclear_optout(environment).filter(|_| values.telemetry == Some(true)));
         let authentication = found.take(values.authentication.transpose()).unwrap_or_default();
         let secrets = values.webhook_secrets.map(|secrets| secrets.into_iter().chain(values.previous_secret));
         let secrets = match secrets {
@@ -499,6 +502,16 @@ settings:
             let environment = environment(&[(WEBHOOK_SECRET, "s"), ("KIKET_SDK_TELEMETRY_OPTOUT", value)]);
             let config = combined(Layer::default(), &environment, None).unwrap();
             assert_eq!(config.telemetry(), on, "{value}");
+            assert!(!texts(&config.warnings).contains("telemetry"), "{value}");
+        }
+        for value in ["ture", "y", " "] {
+            let given = environment(&[(WEBHOOK_SECRET, "s"), ("KIKET_SDK_TELEMETRY_OPTOUT", value)]);
+            let config = combined(Layer::default(), &given, None).unwrap();
+            let text = texts(&config.warnings);
+            assert!(config.telemetry() && text.contains("`KIKET_SDK_TELEMETRY_OPTOUT`"), "{value}: {text}");
+            let off = Layer { telemetry: Some(false), ..Layer::default() };
+            let config = combined(off, &given, None).unwrap();
+            assert!(!texts(&config.warnings).contains("TELEMETRY"), "{value}");
         }
     }
 

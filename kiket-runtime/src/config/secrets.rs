@@ -1,9 +1,9 @@
 //! The variables of settings and secrets: `KIKET_SECRET_…`, `KIKET_SETTING_…`, and the variables named like settings.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use crate::{
-    config::environment::Environment,
+    config::{environment::Environment, layer::secret_file},
     error::{Problem, ProblemId},
     manifest::{Setting, variable_key},
     types::Secret,
@@ -24,6 +24,28 @@ const SETTING: &str = "KIKET_SETTING_";
 /// Variables that the process has for another reason (wire contract, setting-lookup).
 const RESERVED: [&str; 12] =
     ["PATH", "HOME", "USER", "HOST", "HOSTNAME", "PORT", "LANG", "TZ", "PWD", "SHELL", "TERM", "RUST_LOG"];
+
+/// The variables of kiket's own secrets. With `_FILE` behind its name a variable names a file with the secret.
+const OWN: [&str; 8] = [
+    "KIKET_WEBHOOK_SECRET",
+    "KIKET_WEBHOOK_SECRET_PREVIOUS",
+    "KIKET_WORKSPACE_TOKEN",
+    "KIKET_EXTENSION_API_KEY",
+    "KIKET_DEDUPE_URL",
+    "KIKET_INBOX_URL",
+    "KIKET_INBOX_KEY",
+    "KIKET_INBOX_KEY_PREVIOUS",
+];
+
+/// The secrets of the environment as they are, usable or not, for texts that are printed before an extension is built.
+pub(crate) fn secrets_of(environment: &Environment) -> Vec<Secret> {
+    let named = environment.beginning_with("KIKET_").into_iter();
+    let texts = named.filter_map(|(name, value)| match name.strip_suffix("_FILE") {
+        Some(own) if OWN.contains(&own) => secret_file(&name, Path::new(&value)).ok(),
+        _ => (OWN.contains(&&*name) || name.starts_with(SECRET)).then_some(value),
+    });
+    texts.map(|text| Secret::new(text.trim())).collect()
+}
 
 impl SecretVariables {
     pub(super) fn read(environment: &Environment) -> Self {
@@ -109,6 +131,33 @@ pub(super) fn padded(environment: &Environment, plain: impl Iterator<Item = Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_of_the_environment_are_known_before_a_start() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), " in a file\n").unwrap();
+        let path = file.path().to_str().unwrap();
+        for own in OWN {
+            for (variable, text, expected) in [
+                (own.to_owned(), " a\tb\n", "a\tb"), // no secret that can be used, and one that may be printed
+                (format!("{own}_FILE"), path, "in a file"),
+            ] {
+                let environment = Environment::given([(variable, text.to_owned())]);
+                let found = secrets_of(&environment);
+                assert_eq!(found.iter().map(Secret::expose).collect::<Vec<_>>(), [expected], "{own}");
+            }
+        }
+        let variables = [
+            ("KIKET_SECRET_A", "a"),
+            ("KIKET_SECRET_A_FILE", "b"),
+            ("KIKET_WORKSPACE_TOKEN_FILE", "/nowhere"),
+            ("KIKET_BASE_URL", "https://kiket.example"),
+        ];
+        let environment =
+            Environment::given(variables.map(|(name, text)| (name.to_owned(), text.to_owned())));
+        let found = secrets_of(&environment);
+        assert_eq!(found.iter().map(Secret::expose).collect::<Vec<_>>(), ["a", "b"]);
+    }
 
     #[test]
     fn names_of_variables_follow_the_key() {

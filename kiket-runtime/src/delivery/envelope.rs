@@ -169,6 +169,21 @@ impl Envelope {
         texts.collect()
     }
 
+    /// The texts to redact: the secrets and the token.
+    pub(super) fn confidential(&self, body: &str) -> Vec<Secret> {
+        let claims = self.authentication(body);
+        let token = claims.and_then(|claims| claims.get("runtime_token")?.as_str().map(Secret::from));
+        self.secrets(body).into_iter().map(|(_, secret)| secret).chain(token).collect()
+    }
+
+    /// A body with nothing but the members that have those; `None` where there are none.
+    pub(super) fn confidential_members(&self, body: &str) -> Option<String> {
+        let [secrets, token] = [Field::Secrets, Field::Authentication].map(|field| self.raw(field, body));
+        secrets.or(token)?;
+        let [secrets, token] = [secrets, token].map(|raw| raw.unwrap_or("null"));
+        Some(format!(r#"{{"secrets":{secrets},"authentication":{token}}}"#))
+    }
+
     /// The keys of the secrets that Kiket does not have: `secret_status.missing`.
     pub(crate) fn missing_secrets(&self, body: &str) -> Vec<String> {
         let status = self.object(Field::SecretStatus, body);
@@ -207,6 +222,11 @@ impl Envelope {
             *place = (start, end);
         }
     }
+}
+
+/// The texts to redact of a body, whose envelope is read for it.
+pub(crate) fn confidential(body: &str) -> Vec<Secret> {
+    Envelope::read(body).map(|envelope| envelope.confidential(body)).unwrap_or_default()
 }
 
 /// Decodes `body` into `T`, and finds its envelope in the same pass.

@@ -5,6 +5,7 @@ mod envelope;
 mod inbox;
 #[cfg(feature = "inbox")]
 mod members;
+mod recent;
 mod request;
 #[cfg(feature = "inbox")]
 mod schedule;
@@ -36,6 +37,7 @@ pub use self::schedule::InboxHandle;
 use self::scopes::AsWorkspace;
 pub(crate) use self::{
     envelope::Envelope,
+    recent::recent_secrets,
     request::{JsonText, Request, without_mark},
     services::{HandlerKey, Services, TypeMap},
     target::{Target, Version},
@@ -43,6 +45,7 @@ pub(crate) use self::{
 };
 #[cfg(feature = "inbox")]
 pub(crate) use self::{
+    envelope::confidential,
     inbox::{InboxService, Placement},
     services::LaterHandler,
     stored::StoredDelivery,
@@ -301,9 +304,14 @@ impl Delivery {
 
     /// The texts to redact: its secrets and its token.
     pub(crate) fn confidential(&self) -> Vec<Secret> {
-        let claims = self.envelope().ok().and_then(|envelope| envelope.authentication(self.body()));
-        let token = claims.and_then(|claims| claims.get("runtime_token")?.as_str().map(Secret::from));
-        self.secrets().into_iter().map(|(_, secret)| secret).chain(token).collect()
+        self.envelope().map(|envelope| envelope.confidential(self.body())).unwrap_or_default()
+    }
+
+    /// Keeps the texts to redact for panics beside it. One without them costs nothing.
+    pub(crate) fn keep_confidential(&self) {
+        if let Some(members) = self.envelope().ok().and_then(|read| read.confidential_members(self.body())) {
+            recent::keep(Arc::downgrade(&self.0) as _, members);
+        }
     }
 
     /// The time until the handler's deadline; zero if it has passed.

@@ -1,9 +1,15 @@
 //! The error of a call to Kiket.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt::{self, Write as _},
+    mem,
+    time::Duration,
+};
 
 use http::StatusCode;
 use serde_json::Value;
+
+use crate::types::{LONGEST_ID, LONGEST_TEXT, shortened};
 
 /// The error of a call to Kiket: an error response, or the reason why there is no response.
 ///
@@ -72,6 +78,9 @@ struct Failure {
     excerpt: Option<String>,
     retry_after: Option<Duration>,
 }
+
+/// The most invalid fields of an error: more than a request has.
+const MOST_FIELDS: usize = 64;
 
 impl ClientError {
     pub(crate) fn new(kind: ClientErrorKind, call: impl Into<String>, message: impl Into<String>) -> Self {
@@ -144,6 +153,18 @@ impl ClientError {
         self
     }
 
+    /// Cuts the texts of the response, and its fields. Secrets are redacted before: a cut could leave half of one.
+    pub(crate) fn cut(mut self) -> Self {
+        let Failure { message, code, fields, request_id, .. } = &mut *self.0;
+        fields.truncate(MOST_FIELDS);
+        let fields = fields.iter_mut().flat_map(|field| [&mut field.field, &mut field.message]);
+        let short = code.iter_mut().chain(request_id).chain(fields).map(|text| (text, LONGEST_ID));
+        for (text, most) in short.chain([(message, LONGEST_TEXT)]) {
+            *text = shortened(mem::take(text), most).into_owned();
+        }
+        self
+    }
+
     /// The kind of the error.
     pub fn kind(&self) -> ClientErrorKind {
         self.0.kind
@@ -162,12 +183,12 @@ impl ClientError {
         self.0.code.as_deref()
     }
 
-    /// The message: that of the response, if it has one.
+    /// The message: that of the response, if it has one, of which it is the first 4 KiB.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The invalid fields of the request.
+    /// The invalid fields of the request: 64 at most.
     pub fn fields(&self) -> &[FieldError] {
         &self.0.fields
     }
@@ -197,17 +218,19 @@ impl ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Failure { kind, call, message, fields, request_id, .. } = &*self.0;
-        match kind {
-            ClientErrorKind::Status(status) => {
-                write!(f, "`{call}` failed with status {}: {message}", status.as_u16())?;
-            }
-            _ => write!(f, "`{call}` failed: {message}")?,
-        }
+        let mut text = message.clone();
         for FieldError { field, message } in fields {
             match field.as_str() {
-                "" => write!(f, "; {message}")?,
-                field => write!(f, "; `{field}` {message}")?,
+                "" => write!(text, "; {message}")?,
+                field => write!(text, "; `{field}` {message}")?,
             }
+        }
+        let text = shortened(text, LONGEST_TEXT);
+        match kind {
+            ClientErrorKind::Status(status) => {
+                write!(f, "`{call}` failed with status {}: {text}", status.as_u16())?;
+            }
+            _ => write!(f, "`{call}` failed: {text}")?,
         }
         match request_id {
             Some(id) => write!(f, " (request {id})"),

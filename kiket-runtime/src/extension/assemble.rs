@@ -7,7 +7,7 @@ use crate::extension::transactions::{Stores, provide};
 use crate::{
     auth::{TokenRules, TokenVerifier, Verifier},
     client::{Client, ClientLimits, ClientOptions, Reporter},
-    config::{Config, Unreadable},
+    config::{Config, Unreadable, secrets_of},
     dedupe::{MemoryStore, store_from_url},
     delivery::{HandlerKey, Services, Tasks},
     error::{Findings, Problem, ProblemId, StartupError},
@@ -88,7 +88,9 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     let deduplicator = found.take(deduplicator).flatten();
     let keys = registry.iter().flat_map(|registry| registry.routes()).map(|route| &*route.key);
     let endpoints = options.http.endpoints.iter().map(|(path, _)| path);
-    found.problems.extend(options.http.own_routes.collisions(&options.http.prefix, endpoints, keys));
+    let redactor = Redactor::new(&secrets_of(&options.environment));
+    let collisions = options.http.own_routes.collisions(&options.http.prefix, &redactor, endpoints, keys);
+    found.problems.extend(collisions);
     #[cfg(feature = "inbox")]
     let inbox = registry.as_ref().and_then(|registry| {
         found.problems.extend(inbox::deciding(manifest.as_ref(), &registry.routes()));
@@ -162,9 +164,11 @@ fn assemble(mut options: Options, checked: Checked) -> Result<Extension, Startup
     let client = client_options(&config, options.outbound);
     let reporter = config.telemetry.then(|| Reporter::new(&client, &config.telemetry_url)).flatten();
     let client = Client::new(client, clock.clone(), Arc::clone(&metrics));
+    let fetches_keys = config.authentication.takes_tokens() && !options.token_rules.has_keys();
+    let records_to = reporter.as_ref().map(|_| &config.telemetry_url);
     warnings.extend(
         client
-            .unusable()
+            .unusable(fetches_keys, records_to)
             .map(|why| Problem::new(ProblemId::CannotCall, format!("Kiket cannot be called: {why}"))),
     );
     let context =

@@ -97,7 +97,7 @@ where
             match caught_to_end(async move { work(extension, shutdown).await }).await {
                 Ok(()) => tracing::debug!(task = name, "background task ended"),
                 Err(panic) => {
-                    let error = pipeline.responder.redactor.redact(panic);
+                    let error = pipeline.responder.redactor.shown(panic);
                     tracing::error!(task = name, error, "background task panicked: it does not run again");
                 }
             }

@@ -8,11 +8,11 @@ use std::{
 };
 
 use actix_web::{
-    App, FromRequest, HttpRequest, HttpResponse,
+    App, FromRequest, HttpRequest, HttpResponse, ResponseError,
     body::{BoxBody, MessageBody},
     dev::{self, ResourceMap, Service as _, ServiceRequest, ServiceResponse},
     error::InternalError,
-    http::ConnectionType,
+    http::{ConnectionType, StatusCode},
     middleware::{Next, from_fn},
     test::{TestRequest, init_service},
     web::{self, Payload, ServiceConfig},
@@ -30,7 +30,7 @@ use crate::{
     error::{Error, HandlerError, Place, Problem, ProblemId, Rejection},
     handler::State,
     pipeline::Pipeline,
-    types::{EventVersion, caught, caught_to_end},
+    types::{EventVersion, Redactor, caught, caught_to_end},
 };
 
 /// The functions that configure the routes of the extension's own.
@@ -68,6 +68,7 @@ impl OwnRoutes {
     pub(crate) fn collisions<'k>(
         &self,
         prefix: &str,
+        redactor: &Redactor,
         endpoints: impl IntoIterator<Item = &'k String>,
         handlers: impl IntoIterator<Item = &'k HandlerKey>,
     ) -> Vec<Problem> {
@@ -86,13 +87,12 @@ impl OwnRoutes {
                     )
                     .mend("make what it waits for in `setup`, and give it to the middleware"),
                 ],
-                Err(panic) => vec![
-                    Problem::new(
-                        ProblemId::OwnRoutes,
-                        format!("the function that configures the own routes panicked: {panic}"),
-                    )
-                    .mend("correct what it names, or make it in `setup`"),
-                ],
+                Err(panic) => {
+                    let panic = redactor.shown(panic);
+                    let what = format!("the function that configures the own routes panicked: {panic}");
+                    let mend = "correct what it names, or make it in `setup`";
+                    vec![Problem::new(ProblemId::OwnRoutes, what).mend(mend)]
+                }
             };
             found.into_iter().map(|problem| problem.at(place.clone()))
         });
@@ -172,28 +172,53 @@ async fn admit<B: MessageBody + 'static>(
     };
     request.set_payload(dev::Payload::from(body));
     let name = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
-    let redacted = |text: String| pipeline.responder.redactor.redact(text);
+    let redactor = &pipeline.responder.redactor;
     let response = match caught_to_end(next.call(request)).await {
-        Ok(response) => response?,
+        Ok(Ok(response)) => response,
+        // Of a middleware of theirs.
+        Ok(Err(error)) => {
+            log(&name, error.as_response_error().status_code().as_u16(), &error, redactor);
+            return Err(match error.as_error::<Failed>() {
+                Some(failed) => InternalError::from_response("failed", failed.response(redactor)).into(),
+                None => error,
+            });
+        }
         Err(panic) => {
-            tracing::error!(route = name, error = redacted(panic), "own route panicked");
+            tracing::error!(route = name, error = redactor.shown(panic), "own route panicked");
             let response = reject(&Rejection::HANDLER_PANICKED);
             return Err(InternalError::from_response("a panic", response).into());
         }
     };
-    if let Some(error) = response.response().error() {
-        let (status, error) = (response.status().as_u16(), redacted(error.to_string()));
-        if response.status().is_server_error() {
-            tracing::error!(route = name, status, error, "own route failed");
-        } else {
-            tracing::debug!(route = name, status, error, "own route failed");
-        }
-    }
-    let mut response = response.map_body(|_, body| BoxBody::new(Keeping::new(body.boxed(), permit)));
+    let failed = response.response().error().and_then(|error| {
+        log(&name, response.status().as_u16(), error, redactor);
+        let failed = error.as_error::<Failed>()?;
+        let bytes = |response: HttpResponse| response.into_body().try_into_bytes().ok();
+        bytes(failed.error_response()).zip(bytes(failed.response(redactor)))
+    });
+    let mut response = response.map_body(|_, body| {
+        let body = match (body.boxed(), failed) {
+            (body, None) => body,
+            // A middleware of theirs may have put another body in its place.
+            (body, Some((raw, shown))) => match body.try_into_bytes() {
+                Ok(bytes) => BoxBody::new(if bytes == raw { shown } else { bytes }),
+                Err(body) => body,
+            },
+        };
+        BoxBody::new(Keeping::new(body, permit))
+    });
     if concurrency.is_draining() {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
+}
+
+fn log(route: &str, status: u16, error: &actix_web::Error, redactor: &Redactor) {
+    let error = redactor.shown(error.to_string());
+    if status >= 500 {
+        tracing::error!(route, status, error, "own route failed");
+    } else {
+        tracing::debug!(route, status, error, "own route failed");
+    }
 }
 
 /// An extractor of own routes: a value of the services of the extension.
@@ -235,7 +260,27 @@ impl From<HandlerError> for actix_web::Error {
 /// The response is that of a handler with this error.
 impl From<Error> for actix_web::Error {
     fn from(error: Error) -> Self {
-        let response = reject(&Rejection::of_handler(&error, http::StatusCode::INTERNAL_SERVER_ERROR));
-        InternalError::from_response(format!("{error:?}"), response).into()
+        Failed(error).into()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?}")]
+struct Failed(Error);
+
+impl Failed {
+    fn response(&self, redactor: &Redactor) -> HttpResponse {
+        let rejection = Rejection::of_handler(&self.0, http::StatusCode::INTERNAL_SERVER_ERROR);
+        reject(&Rejection { text: redactor.shown(rejection.text.into_owned()).into(), ..rejection })
+    }
+}
+
+impl ResponseError for Failed {
+    fn status_code(&self) -> StatusCode {
+        self.error_response().status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.response(&Redactor::default())
     }
 }

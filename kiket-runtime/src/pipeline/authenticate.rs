@@ -290,8 +290,10 @@ const SHARED: usize = 64;
 mod tests {
     use super::*;
     use crate::{
+        auth::TokenRules,
+        dedupe::MemoryStore,
         delivery::{Target, Tasks},
-        types::Headers,
+        types::{BaseUrl, Headers},
     };
 
     #[tokio::test]
@@ -315,14 +317,21 @@ mod tests {
 
     /// The cause that a test sees for an unsigned delivery with this body.
     async fn cause(mode: Authentication, body: &'static [u8]) -> String {
-        let request = Request {
-            target: Target::default(),
-            headers: Headers::default(),
-            body: Bytes::from_static(body),
-        };
+        cause_with(mode, Headers::default(), body).await
+    }
+
+    async fn cause_with(mode: Authentication, headers: Headers, body: &'static [u8]) -> String {
+        let request = Request { target: Target::default(), headers, body: Bytes::from_static(body) };
         let (clock, metrics) = (Clock::default(), Arc::<Metrics>::default());
-        let signatures = Verifier::new(&[Secret::from("sh_123456789012345")]).ok();
-        let authenticator = Authenticator { mode, signatures, tokens: None, clock, metrics };
+        let secrets = [Secret::from("sh_123456789012345")];
+        let signatures = mode.takes_signatures().then(|| Verifier::new(&secrets).unwrap());
+        let tokens = mode.takes_tokens().then(|| Tokens {
+            verifier: TokenVerifier::new(&TokenRules::new(), &BaseUrl::default()).unwrap(),
+            memory: Arc::new(MemoryStore::new()),
+            keys: KeySpace::new(None, None),
+            run_without_store: false,
+        });
+        let authenticator = Authenticator { mode, signatures, tokens, clock, metrics };
         let limit = ConcurrencyLimit::new(1, 0, Tasks::default());
         let (refused, cause) = refusal::observed(authenticator.authenticate(&request, &limit)).await;
         assert_eq!(
@@ -349,5 +358,27 @@ mod tests {
         }
         let both = cause(Authentication::Both, br#"{"authentication":{"runtime_token":"a.b.c"}}"#).await;
         assert!(!both.contains("KIKET_AUTHENTICATION"), "{both}");
+    }
+
+    #[tokio::test]
+    async fn a_signature_that_the_mode_does_not_read_is_named() {
+        let signed = || Headers::from_iter([(SIGNATURE_HEADER, "sha256=canary")]);
+        let token = br#"{"authentication":{"runtime_token":"a.b.c"}}"#;
+        let unread = cause_with(Authentication::Token, signed(), b"{}").await;
+        assert!(unread.starts_with("token_missing: "), "{unread}");
+        assert!(unread.contains("signature") && unread.contains("`KIKET_AUTHENTICATION`"), "{unread}");
+        assert!(!unread.contains("canary"), "{unread}");
+        // What the mode reads is what is wrong.
+        for (mode, headers, body) in [
+            (Authentication::Token, signed(), &token[..]),
+            (Authentication::Token, Headers::default(), b"{}"),
+            (Authentication::Either, Headers::default(), b"{}"),
+            (Authentication::Either, signed(), b"{}"),
+            (Authentication::Both, Headers::default(), b"{}"),
+            (Authentication::Both, signed(), &token[..]),
+        ] {
+            let cause = cause_with(mode, headers, body).await;
+            assert!(!cause.contains("KIKET_AUTHENTICATION"), "{mode}: {cause}");
+        }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct Failed {
 }
 
 /// The longest error that a row keeps, in bytes.
-const LONGEST_ERROR: usize = 2048 - "…".len();
+pub(crate) const LONGEST_ERROR: usize = 2048 - "…".len();
 
 /// How long the end of a transaction may take; the lease of the row lasts longer.
 #[cfg(feature = "postgres")]

@@ -29,7 +29,7 @@ use tokio::time::Instant;
 #[cfg(feature = "inbox")]
 use self::accept::accept;
 #[cfg(feature = "inbox")]
-pub(crate) use self::deferred::{Failed, deferred_span};
+pub(crate) use self::deferred::{Failed, LONGEST_ERROR, deferred_span};
 pub(crate) use self::{
     arrivals::{Arrivals, Arriving},
     authenticate::{Authenticator, Tokens},
@@ -123,7 +123,7 @@ impl Pipeline {
                     ended = self.responder.respond(&delivery, Err(Stop::rejected(rejection)));
                 }
                 Err(text) => {
-                    let error = self.responder.redactor.redact(text);
+                    let error = self.responder.redactor.with(&delivery.confidential()).shown(text);
                     tracing::error!(error, "the deduplication store panicked: the reply may not be stored");
                 }
             }

@@ -37,7 +37,7 @@ pub(super) struct Ended {
 impl Ended {
     /// A text about a failure, without secrets and cut.
     pub(super) fn redacted(&self, text: String) -> String {
-        shortened(self.redactor.redact(text), LONGEST_TEXT).into_owned()
+        self.redactor.shown(text)
     }
 }
 
@@ -62,8 +62,7 @@ impl Responder {
             Stop::Failed(Failure::Panicked(_)) => Rejection::HANDLER_PANICKED,
         };
         let redactor = self.redactor.with(&delivery.confidential());
-        let text = redactor.redact(rejection.text.into_owned());
-        let rejection = Rejection { text: shortened(text, LONGEST_TEXT), ..rejection };
+        let rejection = Rejection { text: redactor.shown(rejection.text.into_owned()).into(), ..rejection };
         let response = Response::rejection(&rejection, delivery.id().as_deref());
         Ended { response, stop: Some(stop), redactor }
     }

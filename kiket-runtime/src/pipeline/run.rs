@@ -19,11 +19,13 @@ use crate::{
     delivery::Delivery,
     error::HandlerError,
     handler::{Next, Route},
+    telemetry::redact_panics_beside,
     types::{caught, within},
 };
 
 /// The response of the handler, or its failure: 500, 503, 504, or the 4xx that it chose.
 pub(super) async fn run(call: Call<'_>, delivery: &Delivery, route: &Route) -> Outcome {
+    redact_panics_beside(delivery);
     let failed =
         |error: HandlerError| Stop::Failed(Failure::Handler(error.advised(&delivery.services().classifiers)));
     let middleware = &*route.handler.middleware;

@@ -26,7 +26,7 @@ use crate::{
     error::{HandlerError, Result, StartupError},
     extension::{Check, Extension, ExtensionBuilder, cli},
     metrics::traces::traced,
-    telemetry::{Log, flush_output, install_panic_hook, stderr},
+    telemetry::{Log, flush_output, install_panic_hook, stderr, without_secrets},
 };
 
 #[cfg(feature = "internals")]
@@ -173,9 +173,13 @@ where
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let error = error.into_error();
-            let text = match error.source().and_then(|source| source.downcast_ref::<StartupError>()) {
-                Some(startup) => format!("error: {startup}"),
-                None => format!("error: {error:?}\n"),
+            let startup = error.source().and_then(|source| source.downcast_ref::<StartupError>());
+            let text = if let Some(startup) = startup {
+                format!("error: {startup}")
+            } else {
+                // `setup` may have failed with any text.
+                let text = format!("error: {error:?}\n");
+                without_secrets(&text).unwrap_or(text)
             };
             stderr().write(text.as_bytes());
             ExitCode::FAILURE

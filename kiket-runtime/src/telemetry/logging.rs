@@ -137,7 +137,7 @@ fn is_terminal() -> bool {
 
 /// The filter of `RUST_LOG` or the default, and why `RUST_LOG` is not used.
 fn filter_given() -> (Targets, Option<String>) {
-    match log_filter().map(|text| filter(&text)).transpose() {
+    match log_filter().map(|text| filter(&text?)).transpose() {
         Ok(filter) => (filter.unwrap_or_else(default_filter), None),
         Err(unreadable) => (default_filter(), Some(unreadable)),
     }
@@ -152,7 +152,9 @@ fn default_filter() -> Targets {
 const SERVER: &str = "actix_server";
 const SERVER_LEVEL: LevelFilter = LevelFilter::WARN;
 /// What is meant as a level, and would be read as the name of a crate: nothing else would be logged.
-const NO_LEVELS: [&str; 6] = ["warning", "verbose", "all", "fatal", "critical", "notice"];
+const NO_LEVELS: [&str; 8] = ["warning", "verbose", "all", "fatal", "critical", "notice", "err", "none"];
+/// A word that is not one of them, and differs from one by a slip, is none either.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// The filter that a text describes, or what is wrong with the text.
 fn filter(text: &str) -> Result<Targets, String> {
@@ -163,7 +165,14 @@ fn filter(text: &str) -> Result<Targets, String> {
     }
     for directive in &directives {
         let (target, level) = directive.split_once('=').unwrap_or((directive, "trace"));
-        if NO_LEVELS.iter().any(|word| word.eq_ignore_ascii_case(directive)) || level.is_empty() {
+        let word = directive.to_ascii_lowercase();
+        let slip = |level: &&&str| strsim::damerau_levenshtein(&word, level) == 1;
+        if let Some(meant) = LEVELS.iter().find(slip).filter(|_| !LEVELS.contains(&&*word)) {
+            return Err(format!(
+                "`{directive}` is no level: did you mean `{meant}`? `{directive}=trace` is a crate"
+            ));
+        }
+        if NO_LEVELS.contains(&&*word) || level.is_empty() {
             return Err(format!(
                 "`{directive}` has no level; `off`, `error`, `warn`, `info`, `debug` and `trace` are levels"
             ));
@@ -203,6 +212,11 @@ mod tests {
             "kiket=loud",
             "[[",
             "warning",
+            "inof",
+            "debgu",
+            "TRCAE",
+            "my_crate=debug,wran",
+            "none",
             "info,Verbose",
             "all",
             " ",
@@ -217,5 +231,6 @@ mod tests {
         ] {
             assert!(filter(text).is_err(), "{text}");
         }
+        assert!(filter("infi").unwrap_err().contains("did you mean `info`?"));
     }
 }

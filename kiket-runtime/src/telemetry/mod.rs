@@ -22,7 +22,7 @@ pub use self::{
 pub(crate) use self::{
     logging::{Log, is_subscribed, log_is_on_terminal},
     output::{dropped_lines, flush as flush_output, stderr, stdout},
-    panics::{keep_redactors, panicked, redact_panics, redacted},
+    panics::{keep_redactors, panicked, redact_panics, redact_panics_beside, redacted, without_secrets},
     record::{Failed, TelemetryContext, TelemetryEvent},
     worker::Hook,
 };

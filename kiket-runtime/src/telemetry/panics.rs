@@ -10,6 +10,8 @@ use std::{
 
 use super::{logging::is_subscribed, output};
 use crate::{
+    config::{Environment, secrets_of},
+    delivery::{Delivery, recent_secrets},
     store::StoreError,
     types::{LONGEST_TEXT, Mutex, Redactor, message, note, shortened},
 };
@@ -18,10 +20,11 @@ use crate::{
 const PRINTING: Duration = Duration::from_millis(200);
 
 /// The secrets of the extensions that were built since the hook was installed.
-static REDACTORS: OnceLock<Mutex<Vec<Redactor>>> = OnceLock::new();
+static REDACTOR: OnceLock<Mutex<Redactor>> = OnceLock::new();
 
 /// Installs the panic hook of `kiket::main!`: a panic is printed once, with its place, and without the secrets of the
-/// extensions that are built after this call. Call it first in a `main` of your own.
+/// extensions that are built after this call, and before that without those of kiket's variables, like
+/// `KIKET_SECRET_API_KEY`. Call it first in a `main` of your own.
 ///
 /// A panic of a handler is in the log line of its delivery, where the secrets of the delivery are redacted, too. Any other
 /// is printed to standard error, and with `RUST_BACKTRACE=1` its backtrace. The hook replaces the one that was installed
@@ -38,21 +41,34 @@ pub fn install_panic_hook() {
 
 /// Keeps the redactors of the extensions that are built from now on.
 pub(crate) fn keep_redactors() {
-    REDACTORS.get_or_init(Mutex::default);
+    REDACTOR.get_or_init(Mutex::default);
 }
 
 /// Redacts the secrets of an extension in the panics to come.
 pub(crate) fn redact_panics(redactor: &Redactor) {
-    if let Some(redactors) = REDACTORS.get() {
-        redactors.lock().push(redactor.clone());
+    if let Some(known) = REDACTOR.get() {
+        known.lock().join(redactor);
     }
 }
 
-/// A text without the secrets of the extensions, if they are kept.
+/// Redacts the secrets of a delivery that begins to run in the panics of its threads and tasks.
+pub(crate) fn redact_panics_beside(delivery: &Delivery) {
+    if REDACTOR.get().is_some() {
+        delivery.keep_confidential();
+    }
+}
+
+/// A text without the secrets of the extensions, of recent deliveries and of the environment, if they are kept.
+pub(crate) fn without_secrets(text: &str) -> Option<String> {
+    let known = REDACTOR.get()?.lock();
+    // Now, for `init` and `setup` may change the environment.
+    let secrets = [recent_secrets(), secrets_of(&Environment::Process)].concat();
+    Some(known.with(&secrets).redact(text.to_owned()))
+}
+
+/// The same, cut.
 pub(crate) fn redacted(text: &str) -> Option<String> {
-    let redactors = REDACTORS.get()?.lock();
-    let text = redactors.iter().fold(text.to_owned(), |text, redactor| redactor.redact(text));
-    Some(shortened(text, LONGEST_TEXT).into_owned())
+    Some(shortened(without_secrets(text)?, LONGEST_TEXT).into_owned())
 }
 
 /// The error of a store or an inbox, which may be the user's, that panicked with `text`.

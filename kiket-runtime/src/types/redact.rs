@@ -3,7 +3,10 @@
 use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::types::secret::Secret;
+use crate::types::{
+    secret::Secret,
+    shortened::{LONGEST_TEXT, shortened},
+};
 
 /// The secrets of an extension: webhook secrets, tokens, secret settings. Each as it is, and in the forms in which texts quote
 /// it (wire contract, redaction).
@@ -27,9 +30,14 @@ impl Redactor {
     /// A redactor that also knows the secrets of a delivery.
     pub(crate) fn with(&self, secrets: &[Secret]) -> Self {
         let mut both = Self::new(secrets);
-        both.0.extend(self.0.iter().cloned());
-        both.sort();
+        both.join(self);
         both
+    }
+
+    /// Adds the secrets of another.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().cloned());
+        self.sort();
     }
 
     /// The longest first: a secret may contain another.
@@ -46,7 +54,12 @@ impl Redactor {
         self.replace(text, "…")
     }
 
-    /// The same with another text in place of every secret.
+    /// The text as a log or a response has it: redacted, and then cut.
+    pub(crate) fn shown(&self, text: String) -> String {
+        shortened(self.redact(text), LONGEST_TEXT).into_owned()
+    }
+
+    /// The text with another one in place of every secret.
     pub(crate) fn replace(&self, text: String, with: &str) -> String {
         if text.len().saturating_mul(self.0.len()) > MOST {
             return "…".to_owned();

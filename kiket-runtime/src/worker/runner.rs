@@ -17,17 +17,17 @@ use super::backoff;
 #[cfg(feature = "postgres")]
 use crate::pipeline::transaction::{Held, Owner};
 use crate::{
-    delivery::{Delivery, InboxService},
+    delivery::{Delivery, InboxService, confidential},
     error::Chain,
     handler::{Later, Route},
     metrics::traces::traced,
-    pipeline::{Failed, Pipeline, deferred_span},
+    pipeline::{Failed, LONGEST_ERROR, Pipeline, deferred_span},
     store::{
         LeaseState, StoreError, StoreFuture,
         inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, NotRun, WorkEnd, WorkLease},
     },
     telemetry::panicked,
-    types::{Mutex, after, caught, caught_to_end, milliseconds, within},
+    types::{Mutex, after, caught, caught_to_end, milliseconds, shortened, within},
 };
 
 /// How long a lease is at most, unless it is renewed.
@@ -222,7 +222,7 @@ impl Runner {
         let ended = match (ended, dropped) {
             (Ok(Ok(Ok(()))), Ok(())) => Ok(()),
             (Ok(Ok(Err(failed))), _) => Err(failed),
-            (Ok(Err(panic)), _) | (Ok(_), Err(panic)) => Err(self.panicked(panic)),
+            (Ok(Err(panic)), _) | (Ok(_), Err(panic)) => Err(self.panicked(panic, work)),
             (Err(end), _) => return end.logged(work, &span, began.elapsed()),
         };
         let end = match ended {
@@ -232,8 +232,13 @@ impl Runner {
         end.logged(work, &span, began.elapsed())
     }
 
-    fn panicked(&self, panic: String) -> Failed {
-        let error = format!("handler_panicked: {}", self.pipeline.responder.redactor.redact(panic));
+    /// The panic of something around the handler, which has its delivery. That is opened again for its secrets.
+    fn panicked(&self, panic: String, work: &ClaimedWork) -> Failed {
+        let secrets =
+            self.inbox.open(work).map(|stored| confidential(stored.body.as_str())).unwrap_or_default();
+        let redactor = self.pipeline.responder.redactor.with(&secrets);
+        let error =
+            shortened(format!("handler_panicked: {}", redactor.redact(panic)), LONGEST_ERROR).into_owned();
         Failed { error, is_permanent: false, retry_after: None }
     }
 

@@ -80,6 +80,11 @@ impl TokenRules {
         self.extension.is_some() || self.audience.is_some()
     }
 
+    /// Whether keys were given, and none are fetched.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
     /// The keys if they were given.
     ///
     /// # Errors

@@ -158,6 +158,15 @@ async fn setup(builder: ExtensionBuilder) -> kiket::Result<ExtensionBuilder> {
     let builder =
         if wish("beside, for 300 ms") { builder.grace_period(Duration::from_millis(300)) } else { builder };
     assert!(!wish("setup panics"), "setup fails");
+    // As the errors of clients do that name the URL that they called.
+    let url = || format!("https://key:{}@example.com", env::var("KIKET_SECRET_API_KEY").expect("it is set"));
+    assert!(!wish("setup panics with a secret"), "no response from {}", url());
+    if wish("setup fails with a secret") {
+        return Err(std::io::Error::other(format!("no response from {}", url())).into());
+    }
+    if wish("routes panic with a secret") {
+        return Ok(builder.routes(move |_| panic!("no response from {}", url())));
+    }
     tracing::info!("setup speaks");
     tokio::task::yield_now().await;
     if wish("subscriber") {

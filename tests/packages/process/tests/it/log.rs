@@ -1,13 +1,16 @@
 //! What is logged, by which subscriber.
 
-use extension_process::{Program, signed, signed_to};
+use extension_process::{Program, Running, signed, signed_to};
 use serde_json::{Value, json};
 
 use super::{by_hand, echo, held, served, wishing};
 
 #[test]
 fn a_filter_that_cannot_be_read_is_info() {
-    for filter in ["kiket=loud", "[[", "warning", " "] {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+    let texts = ["kiket=loud", "[[", "warning", "inof", " "].map(OsStr::new);
+    for filter in texts.into_iter().chain([OsStr::from_bytes(b"inf\xff")]) {
         let running = served().env("RUST_LOG", filter).start();
         assert_eq!(running.ask(&echo()).status, 200);
         running.logged("delivery answered");
@@ -15,7 +18,7 @@ fn a_filter_that_cannot_be_read_is_info() {
         let warned = log.iter().any(|line| {
             line["level"] == "WARN" && line["message"].as_str().unwrap().starts_with("`RUST_LOG` is ignored")
         });
-        assert!(warned, "{filter}: {log:?}");
+        assert!(warned, "{}: {log:?}", filter.display());
     }
 }
 
@@ -86,19 +89,30 @@ fn what_setup_logs_is_in_the_log() {
 
 #[test]
 fn every_way_of_starting_reports_the_start() {
+    const WARNING: &str = "has fewer than 16 bytes";
+    let by_hand = || by_hand().env("KIKET_WEBHOOK_SECRET", "canary");
+    let warned = |running: &Running| {
+        let warning = running.log().find(|line| line.contains(WARNING).then(|| line.to_owned()));
+        let warning = warning.unwrap_or_else(|| panic!("{}", running.log().text()));
+        assert_eq!(serde_json::from_str::<Value>(&warning).unwrap()["level"], "WARN", "{warning}");
+    };
     let running = by_hand().env("SUBSCRIBER", "").start();
     assert_eq!(running.logged("handler")["event"], "echo.strict");
+    warned(&running);
     assert_eq!(running.stop().code, Some(0));
 
     let process = by_hand().spawn();
-    let reported = process.stdout().find(|line| line.contains("by_hand::echo").then_some(()));
-    assert!(reported.is_some(), "{}", process.stdout().text());
+    for part in ["by_hand::echo", WARNING] {
+        let reported = process.stdout().find(|line| line.contains(part).then_some(()));
+        assert!(reported.is_some(), "{part}: {}", process.stdout().text());
+    }
     process.signal("TERM");
     let ended = process.end();
     assert!(ended.stdout.contains("listens on http://127.0.0.1:"), "{}", ended.stdout);
 
     let running = by_hand().env("SUBSCRIBER", "").env("APP", "no signals").start();
     assert_eq!(running.logged("handler")["event"], "echo.strict");
+    warned(&running);
 }
 
 #[test]

@@ -35,13 +35,16 @@ fn a_backtrace_has_no_text_of_the_delivery() {
 #[test]
 fn panics_beside_a_delivery_are_printed_and_redacted() {
     let running = served().start();
-    let response = running.ask(&delivery("panic.beside"));
-    assert_eq!(response.json(), json!([true, true]));
+    let brings =
+        signed("panic.beside", "v1", &json!({ "id": "q", "secrets": { "API_KEY": "canary \"of\" it" } }));
+    for request in [delivery("panic.beside"), brings] {
+        assert_eq!(running.ask(&request).json(), json!([true, true]));
+    }
     let ended = running.stop();
     for part in ["the thread failed with …\n", "the task failed with …\n"] {
-        assert_eq!(ended.stderr.matches(part).count(), 1, "{part}\n{}", ended.stderr);
+        assert_eq!(ended.stderr.matches(part).count(), 2, "{part}\n{}", ended.stderr);
     }
-    assert_eq!(ended.stderr.matches("panicked at ").count(), 2, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("panicked at ").count(), 4, "{}", ended.stderr);
     assert!(ended.log().iter().all(|line: &Value| line["level"] == "INFO"), "{}", ended.stdout);
 }
 
@@ -60,6 +63,21 @@ fn a_setup_that_panics_is_printed_with_its_place() {
     let ended = wishing("setup panics").run();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(101), ""));
     assert!(ended.stderr.contains("thread 'main' panicked at ") && ended.stderr.ends_with("\nsetup fails\n"));
+}
+
+/// The extension is not built then: its secrets are those of the environment, and of files.
+#[test]
+fn a_setup_that_fails_with_a_secret_does_not_show_it() {
+    let text = "no response from https://key:…@example.com";
+    for (wish, code) in [
+        ("setup panics with a secret", 101),
+        ("setup fails with a secret", 1),
+        ("routes panic with a secret", 1),
+    ] {
+        let ended = wishing(wish).run();
+        assert_eq!(ended.code, Some(code), "{wish}");
+        assert!(ended.stderr.contains(text), "{wish}: {}", ended.stderr);
+    }
 }
 
 #[test]
