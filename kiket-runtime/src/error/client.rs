@@ -173,6 +173,7 @@ impl ClientError {
     }
 
     /// The id of the request, by which Kiket's support finds the call.
+    #[doc(alias = "request id")]
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
