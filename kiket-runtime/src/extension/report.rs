@@ -77,7 +77,7 @@ impl Report {
         Self {
             id: config.id.clone(),
             version: config.version.clone(),
-            manifest: manifest.map(|manifest| manifest.path().to_owned()),
+            manifest: manifest.map(|manifest| manifest.path.clone()),
             base_url: config.base_url().to_owned(),
             authentication: config.authentication,
             settings: config.settings_from.clone(),

@@ -113,7 +113,8 @@ pub fn inbox_place(
     let mut found = Findings::default();
     let namespace = found.take(Layer::environment(&environment).dedupe_namespace.transpose());
     let inbox = InboxConfig::combine(InboxLayer::default(), &environment, &mut found);
-    let space = id.or_else(|| manifest?.id()).map(|id| KeySpace::new(namespace.as_deref(), Some(id)));
+    let space =
+        id.or_else(|| manifest?.id.as_deref()).map(|id| KeySpace::new(namespace.as_deref(), Some(id)));
     let space = space.map(|space| space.name().to_owned()).unwrap_or_default();
     let url = inbox.url.unwrap_or_else(|| Secret::new(DEFAULT_INBOX));
     if found.problems.is_empty() { Ok((url, space)) } else { Err(found.problems) }
