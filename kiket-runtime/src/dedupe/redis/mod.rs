@@ -2,6 +2,7 @@
 
 mod failure;
 mod servers;
+mod timeout;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -13,11 +14,9 @@ use tokio::runtime::{Handle, Id};
 use self::{
     failure::{failed, is_stale},
     servers::Servers,
+    timeout::in_time,
 };
-use super::{
-    probe::probe,
-    timeout::{OPERATION, in_time},
-};
+use super::{probe::probe, timeout::OPERATION};
 use crate::{
     client::install_tls_provider,
     store::{
