@@ -21,7 +21,7 @@ use crate::{
     error::Chain,
     handler::{Later, Route},
     metrics::traces::traced,
-    pipeline::{Failed, Pipeline, deferred_span},
+    pipeline::{self, Failed, Pipeline},
     store::{
         LeaseState, StoreError, StoreFuture,
         inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, NotRun, WorkEnd, WorkLease},
@@ -180,7 +180,7 @@ impl Runner {
         later: &Later,
         stopped: oneshot::Receiver<End>,
     ) -> End {
-        let span = deferred_span(route, work.attempt);
+        let span = pipeline::span(route, Some(work.attempt));
         if work.attempt > later.attempts {
             let error = "the process of its last attempt died".to_owned();
             return End::dead(DeadReason::Attempts, error).logged(work, &span, Duration::ZERO);
