@@ -36,11 +36,13 @@ pub(crate) use events::Endpoint;
 pub use form::Form;
 pub(crate) use load::read_regular;
 pub use reference::Reference;
+#[cfg(feature = "internals")]
+pub use schema::secret_lines;
+#[cfg(feature = "internals")]
+pub(crate) use secrecy::names_a_secret;
 pub use settings::Setting;
 pub(crate) use settings::variable_key;
 pub(crate) use similar::closest;
-#[cfg(feature = "internals")]
-pub(crate) use {schema::secret_lines, secrecy::names_a_secret};
 
 /// A manifest, read and checked, in any [`Form`].
 ///

@@ -36,7 +36,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Manifest, Vec<Problem>> {
 
 /// The lines of a text that may hold a secret, from 1: where it is no YAML, by their words.
 #[cfg(feature = "internals")]
-pub(crate) fn secret_lines(text: &str) -> Vec<u32> {
+pub fn secret_lines(text: &str) -> Vec<u32> {
     let text = text.trim_start_matches('\u{feff}');
     let mut source = Source::new(Path::new(""), text);
     match yaml::read(text) {
