@@ -1,6 +1,6 @@
 //! The error of a call to Kiket.
 
-use std::{fmt, time::Duration};
+use std::{fmt, slice, time::Duration};
 
 use http::StatusCode;
 use serde_json::Value;
@@ -241,28 +241,26 @@ fn text(value: &Value) -> Option<String> {
 }
 
 fn field_errors(errors: &Value) -> Vec<FieldError> {
-    let texts = |value: &Value| match value {
-        Value::Array(values) => values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect(),
-        value => value.as_str().map(str::to_owned).into_iter().collect::<Vec<_>>(),
-    };
-    let of = |field: &str, value: &Value| {
+    fn list(value: &Value) -> &[Value] {
+        value.as_array().map_or(slice::from_ref(value), Vec::as_slice)
+    }
+    let of = |field: &str, value| {
         let field = field.to_owned();
-        texts(value).into_iter().map(move |message| FieldError { field: field.clone(), message })
+        let texts = list(value).iter().filter_map(Value::as_str);
+        texts.map(move |text| FieldError { field: field.clone(), message: text.to_owned() })
     };
     match errors {
         Value::Object(fields) => fields.iter().flat_map(|(field, value)| of(field, value)).collect(),
-        Value::Array(list) => list
+        errors => list(errors)
             .iter()
-            .flat_map(|item| match item {
-                Value::Object(item) => {
-                    let get = |name: &str| item.get(name).unwrap_or(&Value::Null);
-                    let field = get("field").as_str().unwrap_or_default();
-                    of(field, if item.contains_key("message") { get("message") } else { get("detail") })
+            .flat_map(|item| match item.as_object() {
+                Some(fields) => {
+                    let message = fields.get("message").unwrap_or(&item["detail"]);
+                    of(item["field"].as_str().unwrap_or_default(), message)
                 }
-                item => of("", item),
+                None => of("", item),
             })
             .collect(),
-        value => of("", value).collect(),
     }
 }
 

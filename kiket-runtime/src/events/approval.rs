@@ -35,7 +35,7 @@ pub struct Approval {
     /// The approvers.
     #[model(alias = "approver_ids")]
     pub approvers: Vec<Actor>,
-    /// The approver who decided.
+    /// The approver who decided; see `actor` of the event too.
     #[model(alias = DECIDED_BY)]
     pub decided_by: Option<Actor>,
     /// The comment.
@@ -83,23 +83,17 @@ events! {
     /// assert_eq!(event, ApprovalGranted::new(approval, Issue::new(42)));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub struct ApprovalGranted = "approval.granted" of approval: Approval("approval_id") {
+    pub struct ApprovalGranted = "approval.granted" of approval: Approval("approval_id") by actor {
         /// The issue that waited for it.
         #[event(new, alias = "issue_id")]
         pub issue: Issue,
-        /// The actor; see [`Approval::decided_by`] too.
-        #[event(alias = ACTOR)]
-        pub actor: Option<Actor>,
     }
 
     /// `approval.denied`: an approval was denied.
-    pub struct ApprovalDenied = "approval.denied" of approval: Approval("approval_id") {
+    pub struct ApprovalDenied = "approval.denied" of approval: Approval("approval_id") by actor {
         /// The issue that waited for it.
         #[event(new, alias = "issue_id")]
         pub issue: Issue,
-        /// The actor; see [`Approval::decided_by`] too.
-        #[event(alias = ACTOR)]
-        pub actor: Option<Actor>,
     }
 
     /// `workflow.approval.resolved`: the final word on an approval, which may need several approvers.
@@ -112,16 +106,13 @@ events! {
     /// assert_eq!(event.approval.status.as_deref(), Some("denied"));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub struct ApprovalResolved = "workflow.approval.resolved" {
+    pub struct ApprovalResolved = "workflow.approval.resolved" by actor {
         /// The approval; its [`status`](Approval::status) is the resolution.
         #[event(new, flatten, alias = "approval_id")]
         pub approval: Approval,
         /// The issue that waited for it.
         #[event(new, alias = "issue_id")]
         pub issue: Issue,
-        /// The actor; see [`Approval::decided_by`] too.
-        #[event(alias = ACTOR)]
-        pub actor: Option<Actor>,
     }
 }
 

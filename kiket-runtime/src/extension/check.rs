@@ -29,6 +29,7 @@ use crate::{
     },
     handler::Registry,
     manifest::Manifest,
+    types::millis,
 };
 
 /// The version of the JSON. Fields may be added without a new one.
@@ -169,7 +170,7 @@ impl Check {
                 let mut value = json!({
                     "event": handler.event, "version": handler.version, "function": handler.function,
                     "file": handler.file, "line": handler.line,
-                    "timeout_ms": u64::try_from(handler.timeout.as_millis()).unwrap_or(u64::MAX),
+                    "timeout_ms": millis(handler.timeout),
                     "scopes": handler.scopes, "deduplicated": handler.deduplicated, "deferred": false,
                 });
                 #[cfg(feature = "inbox")]
