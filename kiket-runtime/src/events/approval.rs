@@ -3,8 +3,8 @@
 use kiket_macros::Model;
 
 use crate::{
-    model::{ACTOR, Actor, Extra, Issue, members::plain_id},
-    types::Id,
+    model::{Actor, Extra, Issue, members::plain_id},
+    types::{Id, Timestamp},
 };
 
 /// A request for approval, and its outcome.
@@ -41,9 +41,8 @@ pub struct Approval {
     /// The comment.
     #[model(alias = ["notes", "reason"])]
     pub comment: Option<String>,
-    /// The due date, as Kiket writes it.
-    #[model(lenient)]
-    pub due_at: Option<String>,
+    /// The due date.
+    pub due_at: Option<Timestamp>,
     /// The fields that this version does not know.
     pub extra: Extra,
 }
