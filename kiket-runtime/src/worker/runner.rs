@@ -24,7 +24,7 @@ use crate::{
     pipeline::{self, Failed, Pipeline},
     store::{
         LeaseState, StoreError, StoreFuture,
-        inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, NotRun, WorkEnd, WorkLease},
+        inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, NotRunError, WorkEnd, WorkLease},
     },
     telemetry::panicked,
     types::{Mutex, after, caught, caught_to_end, milliseconds, within},
@@ -154,14 +154,14 @@ impl Runner {
     }
 
     /// Runs the handler of work that is in no row.
-    pub(crate) async fn run_once(&self, work: &ClaimedWork) -> Result<WorkEnd, NotRun> {
+    pub(crate) async fn run_once(&self, work: &ClaimedWork) -> Result<WorkEnd, NotRunError> {
         let (_running, stopped) = oneshot::channel();
         let end = self.attempt(work, stopped).await;
         self.inbox.counts.ends.add(end.name());
         match end {
             End::Finished(end) => Ok(end),
-            End::Released(delay) => Err(NotRun { delay }),
-            End::Unreadable | End::Lost => Err(NotRun { delay: UNREADABLE }),
+            End::Released(delay) => Err(NotRunError { delay }),
+            End::Unreadable | End::Lost => Err(NotRunError { delay: UNREADABLE }),
         }
     }
 

@@ -39,10 +39,10 @@ macro_rules! words {
         }
 
         impl FromStr for $type {
-            type Err = UnknownWord;
+            type Err = UnknownWordError;
 
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or(UnknownWord($error))
+            fn from_str(text: &str) -> Result<Self, UnknownWordError> {
+                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or(UnknownWordError($error))
             }
         }
     };
@@ -51,7 +51,7 @@ macro_rules! words {
 /// A text that is no word of its set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct UnknownWord(&'static str);
+pub struct UnknownWordError(&'static str);
 
 /// The state of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -155,7 +155,7 @@ pub enum WorkEnd {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this build cannot run it now: it is to be run again in {delay:?}")]
 #[non_exhaustive]
-pub struct NotRun {
+pub struct NotRunError {
     /// When to run it again, from now.
     pub delay: Duration,
 }
