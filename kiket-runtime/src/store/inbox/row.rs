@@ -183,6 +183,7 @@ pub struct Redrive {
 
 /// How many rows of a handler are in a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InboxCount {
     /// The handler.
     pub handler: HandlerName,
@@ -194,8 +195,17 @@ pub struct InboxCount {
     pub oldest: Duration,
 }
 
+impl InboxCount {
+    /// So many rows, of which the oldest was accepted so long ago.
+    #[must_use]
+    pub fn new(handler: HandlerName, state: RowState, rows: u64, oldest: Duration) -> Self {
+        Self { handler, state, rows, oldest }
+    }
+}
+
 /// What [`Inbox::promote`](super::Inbox::promote) did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Swept {
     /// Rows that wait again, since their lease has expired.
     pub expired: u64,
