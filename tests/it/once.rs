@@ -324,7 +324,7 @@ fn replies_are_kept_long_enough_and_the_store_is_a_known_one() {
     assert!(built(builder().dedupe(|dedupe| dedupe.keep_replies(Duration::from_secs(600)))).is_ok());
     assert!(built(builder().dedupe(|dedupe| dedupe.url("memory:"))).is_ok());
     let error = built(builder().dedupe(|dedupe| dedupe.url("mysql://u:canary@host"))).unwrap_err();
-    assert!(error.contains("de-duplication store") && !error.contains("canary"), "{error}");
+    assert!(error.contains("deduplication store") && !error.contains("canary"), "{error}");
 }
 
 /// Does nothing, and panics at a commit.

@@ -1,4 +1,4 @@
-//! What a remembered delivery costs in the memory store, in a process of its own.
+//! What a stored delivery costs in the memory store, in a process of its own.
 
 use std::{error::Error, fs, time::Duration};
 
