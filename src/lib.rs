@@ -68,21 +68,20 @@ pub use kiket_macros::replay;
 pub use kiket_macros::schedule;
 pub use kiket_macros::{Event, Model, Retry, webhook};
 // Where a name of another crate is exported, rustdoc has the aliases of the `pub use` only.
+#[doc(alias("retry", "backoff"))]
+pub use kiket_runtime::Error;
+#[doc(alias("extractor", "FromRequest"))]
+pub use kiket_runtime::FromDelivery;
 #[doc(alias("deduplication", "replay", "redelivery"))]
 #[doc(inline)]
 pub use kiket_runtime::dedupe;
 #[cfg(feature = "inbox")]
 #[doc(alias("dead letter", "queue", "redrive", "deferred work"))]
 pub use kiket_runtime::inbox;
-#[doc(alias("retry", "backoff"))]
-pub use kiket_runtime::Error;
-#[doc(alias("extractor", "FromRequest"))]
-pub use kiket_runtime::FromDelivery;
 pub use kiket_runtime::{
-    Client, Context, Decision, Delivery, Event, EventName, EventVersion, Extension, ExtensionBuilder, Handler,
-    HandlerError, Headers, IntoReply, Json, Payload, PayloadRejection, RawBody, Reply, Result, Retry, Secret,
-    Settings, State, StatusCode, events, external_webhook, install_panic_hook, merkle, model, notification,
-    signature,
+    Context, Decision, Delivery, Event, EventName, EventVersion, Extension, ExtensionBuilder, Handler,
+    HandlerError, Headers, IntoReply, Json, Payload, RawBody, Reply, Result, Retry, Secret, Settings, State,
+    events, external_webhook, merkle, model, notification, signature,
 };
 #[cfg(feature = "postgres")]
 pub use kiket_runtime::{params, transaction, transaction::Tx};
@@ -213,7 +212,10 @@ pub mod handler {
 #[doc(alias = "drain")]
 #[doc(alias = "actix")]
 pub mod http {
-    pub use kiket_runtime::http::{AppServer, HeadersIter, Server, ServerHandle, ServiceConfig};
+    pub use kiket_runtime::{
+        StatusCode,
+        http::{AppServer, HeadersIter, Server, ServerHandle, ServiceConfig},
+    };
 }
 
 /// The manifest, `extension.yaml`: what an extension declares to Kiket.

@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use kiket::{
-    Context, Extension, ExtensionBuilder, Reply, StatusCode,
+    Context, Extension, ExtensionBuilder, Reply,
     api::{Endpoints, Id, Level, Query, SlaFilter, SlaState},
     error::ClientErrorKind,
+    http::StatusCode,
     testing::{Failure, FakePlatform, TestExtension, delivery},
 };
 use serde::{Deserialize, Serialize};

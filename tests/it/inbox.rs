@@ -10,9 +10,10 @@ use std::{
 };
 
 use kiket::{
-    Context, Error, EventVersion, Extension, ExtensionBuilder, Handler, HandlerError, Payload, StatusCode,
+    Context, Error, EventVersion, Extension, ExtensionBuilder, Handler, HandlerError, Payload,
     config::Clock,
     handler::Later,
+    http::StatusCode,
     inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, RowState, WorkEnd},
     telemetry::{Record, RecordStatus},
     testing::{DeferredRun, FakePlatform, MemoryInbox, TestExtension, TestResponse, delivery},

@@ -10,12 +10,13 @@ use std::{
 };
 
 use kiket::{
-    Decision, Delivery, Extension, ExtensionBuilder, HandlerError, Reply, StatusCode,
+    Decision, Delivery, Extension, ExtensionBuilder, HandlerError, Reply,
     dedupe::{
         BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, MemoryStore, StoreError, StoreFuture,
         StoredReply,
     },
     error::Advice,
+    http::StatusCode,
     middleware::Next,
     testing::{TestExtension, TestResponse, delivery},
 };

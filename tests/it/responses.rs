@@ -12,7 +12,8 @@ use std::{
 
 use kiket::{
     Context, Delivery, Error, Extension, ExtensionBuilder, FromDelivery, HandlerError, Headers, Json,
-    Payload, RawBody, Reply, Settings, State, StatusCode,
+    Payload, RawBody, Reply, Settings, State,
+    http::StatusCode,
     testing::{DeliveryBuilder, SECRET, TestExtension, TestResponse, delivery},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

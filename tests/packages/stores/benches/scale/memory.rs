@@ -3,8 +3,8 @@
 use std::{error::Error, fs, time::Duration};
 
 use kiket::{
-    StatusCode,
     dedupe::{BeginOutcome, DedupeKey, DedupeStore as _, MemoryStore, StoredReply},
+    http::StatusCode,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);

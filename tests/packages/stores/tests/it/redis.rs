@@ -10,8 +10,8 @@ use std::{
 };
 
 use kiket::{
-    StatusCode,
     dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, RedisStore, StoredReply},
+    http::StatusCode,
     testing::dedupe_store_conformance,
 };
 use stores::{Cluster, Redis, TestedStore};
