@@ -67,17 +67,21 @@ pub use kiket_macros::replay;
 #[cfg(feature = "inbox")]
 pub use kiket_macros::schedule;
 pub use kiket_macros::{Event, Model, Retry, webhook};
-#[doc(alias = "replay")]
-#[doc(alias = "redelivery")]
+// Where a name of another crate is exported, rustdoc has the aliases of the `pub use` only.
+#[doc(alias("retry", "backoff"))]
+pub use kiket_runtime::Error;
+#[doc(alias("extractor", "FromRequest"))]
+pub use kiket_runtime::FromDelivery;
+#[doc(alias("deduplication", "replay", "redelivery"))]
 #[doc(inline)]
 pub use kiket_runtime::dedupe;
 #[cfg(feature = "inbox")]
+#[doc(alias("dead letter", "queue", "redrive", "deferred work"))]
 pub use kiket_runtime::inbox;
 pub use kiket_runtime::{
-    Client, Context, Decision, Delivery, Error, Event, EventName, EventVersion, Extension, ExtensionBuilder,
-    FromDelivery, Handler, HandlerError, Headers, IntoReply, Json, Payload, PayloadRejection, RawBody, Reply,
-    Result, Retry, Secret, Settings, State, StatusCode, events, external_webhook, install_panic_hook, merkle,
-    model, notification, signature,
+    Context, Decision, Delivery, Event, EventName, EventVersion, Extension, ExtensionBuilder, Handler,
+    HandlerError, Headers, IntoReply, Json, Payload, RawBody, Reply, Result, Retry, Secret, Settings, State,
+    events, external_webhook, merkle, model, notification, signature,
 };
 #[cfg(feature = "postgres")]
 pub use kiket_runtime::{params, transaction, transaction::Tx};
@@ -101,6 +105,8 @@ pub mod actions {
 #[doc(alias = "REST")]
 #[doc(alias = "pagination")]
 pub mod api {
+    #[doc(alias("pagination", "pages", "Items", "stream", "cursor"))]
+    pub use kiket_runtime::api::Paginator;
     pub use kiket_runtime::api::*;
 }
 
@@ -125,13 +131,15 @@ pub mod auth {
 /// [`Endpoints`](api::Endpoints) has the typed calls, and [`ClientOptions`](extension::ClientOptions) the timeouts and
 /// limits.
 #[doc(alias = "backoff")]
+#[doc(alias = "exponential backoff")]
 #[doc(alias = "jitter")]
 #[doc(alias = "rate limit")]
 #[doc(alias = "idempotency key")]
 pub mod client {
+    #[doc(alias("retry", "http client", "timeout"))]
+    pub use kiket_runtime::client::Client;
     pub use kiket_runtime::{
         api::RateWindow,
-        client::Client,
         error::{ClientError, ClientErrorKind},
     };
 }
@@ -204,7 +212,10 @@ pub mod handler {
 #[doc(alias = "drain")]
 #[doc(alias = "actix")]
 pub mod http {
-    pub use kiket_runtime::http::{AppServer, HeadersIter, Server, ServerHandle, ServiceConfig};
+    pub use kiket_runtime::{
+        StatusCode,
+        http::{AppServer, HeadersIter, Server, ServerHandle, ServiceConfig},
+    };
 }
 
 /// The manifest, `extension.yaml`: what an extension declares to Kiket.
@@ -221,7 +232,9 @@ pub mod manifest {
 #[doc(alias = "from_fn")]
 #[doc(alias = "interceptor")]
 pub mod middleware {
-    pub use kiket_runtime::handler::{FromMiddleware, HandlerOutcome, Middleware, MiddlewareFn, Next};
+    #[doc(alias = "Extension")]
+    pub use kiket_runtime::handler::FromMiddleware;
+    pub use kiket_runtime::handler::{HandlerOutcome, Middleware, MiddlewareFn, Next};
 }
 
 /// Startup: the errors that keep an extension from starting, each with its place and its fix, and the report of a start.
@@ -235,9 +248,12 @@ pub mod startup {
 }
 
 /// Telemetry and logging: records of deliveries, counters, and the log of `kiket::main!`.
+///
+/// Traces for OpenTelemetry are a crate of their own, [`kiket-otel`](https://docs.rs/kiket-otel).
 #[doc(alias = "logging")]
 #[doc(alias = "metrics")]
 #[doc(alias = "tracing")]
+#[doc(alias = "OpenTelemetry")]
 pub mod telemetry {
     pub use kiket_runtime::telemetry::{
         Record, RecordStatus, Stats, init_logging, install_panic_hook, log_writer,

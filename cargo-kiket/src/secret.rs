@@ -31,8 +31,8 @@ impl Source {
         let (secrets, warnings) = internals::webhook_secrets(&self.secret_file, of_cargo, manifest.as_ref())
             .map_err(|problems| refused(&problems))?;
         for warning in warnings {
-            let help = warning.how_to_mend().map(|mend| format!(": {mend}")).unwrap_or_default();
-            shell.note(format_args!("{}{help}", warning.what()));
+            let help = warning.help.as_ref().map(|mend| format!(": {mend}")).unwrap_or_default();
+            shell.note(format_args!("{}{help}", warning.what));
         }
         Ok(secrets)
     }
@@ -43,7 +43,7 @@ impl Source {
         let of_cargo =
             std::env::current_dir().map(|folder| environment::of_cargo(&folder)).unwrap_or_default();
         let found = internals::webhook_secrets(&self.secret_file, of_cargo, manifest.as_ref());
-        let is_missing = |problem: &kiket_runtime::Problem| problem.id() == ProblemId::NoWebhookSecret;
+        let is_missing = |problem: &kiket_runtime::Problem| problem.id == ProblemId::NoWebhookSecret;
         if found.is_err_and(|problems| problems.iter().all(is_missing)) {
             let drawn = format!("{:032x}{:032x}", fastrand::u128(..), fastrand::u128(..));
             return Ok((Secret::from(drawn), true));
@@ -60,8 +60,8 @@ impl Source {
 
 /// The error of secrets that the start would refuse.
 pub(crate) fn refused(problems: &[kiket_runtime::Problem]) -> Error {
-    let what: Vec<_> = problems.iter().map(kiket_runtime::Problem::what).collect();
-    let mends: Vec<_> = problems.iter().filter_map(kiket_runtime::Problem::how_to_mend).collect();
+    let what: Vec<_> = problems.iter().map(|problem| problem.what.as_str()).collect();
+    let mends: Vec<_> = problems.iter().filter_map(|problem| problem.help.as_deref()).collect();
     let mends = mends.join("; ");
     Error::new(Exit::Input, what.join("; ")).help(format!("{mends}, or name a file: `--secret-file FILE`"))
 }

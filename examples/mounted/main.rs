@@ -30,7 +30,7 @@ fn builder() -> ExtensionBuilder {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
-    kiket::install_panic_hook();
+    kiket::telemetry::install_panic_hook();
     kiket::telemetry::init_logging();
     let extension = builder().build()?;
     // `cargo kiket` asks the program for its handlers.

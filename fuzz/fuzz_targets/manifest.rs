@@ -61,14 +61,14 @@ fuzz_target!(|input: &[u8]| -> Corpus {
 fn is_whole(text: &str) -> bool {
     let broken = ["the file is not YAML", "a manifest is one YAML", "the document is larger", "an alias "];
     let read = Manifest::parse(text, Path::new(FILE));
-    read.err().is_none_or(|problems| !broken.iter().any(|what| problems[0].what().starts_with(what)))
+    read.err().is_none_or(|problems| !broken.iter().any(|what| problems[0].what.starts_with(what)))
 }
 
 /// Everything that is printed of the manifest that `text` is.
 fn check(text: &str) -> Vec<String> {
     let read = Manifest::parse(text, Path::new(FILE));
     let problems = match &read {
-        Ok(manifest) => manifest.warnings(),
+        Ok(manifest) => &manifest.warnings,
         Err(problems) => {
             assert!(!problems.is_empty());
             problems
@@ -80,22 +80,22 @@ fn check(text: &str) -> Vec<String> {
     let mut printed: Vec<_> = problems.iter().map(|problem| format!("{problem}\n{problem:?}")).collect();
     if let Ok(manifest) = &read {
         printed.push(format!("{manifest:?}"));
-        printed.push(manifest.raw().to_string());
-        for setting in manifest.settings() {
-            assert!(!setting.is_secret() || setting.default().is_none());
-            assert!(setting.secret_default().is_none() || setting.is_secret());
+        printed.push(manifest.raw.to_string());
+        for setting in &manifest.settings {
+            assert!(!setting.secret || setting.default.is_none());
+            assert!(setting.secret_default.is_none() || setting.secret);
         }
-        for event in manifest.events() {
-            assert_eq!(event.name().as_str().parse().as_ref(), Ok(event.name()));
-            let _ = manifest.event_timeout(event.name().as_str());
+        for event in &manifest.events {
+            assert_eq!(event.name.as_str().parse().as_ref(), Ok(&event.name));
+            let _ = manifest.event_timeout(event.name.as_str());
         }
-        let references = [manifest.delivery_secret(), manifest.callback_url()];
+        let references = [manifest.delivery_secret.as_ref(), manifest.callback_url.as_ref()];
         for reference in references.into_iter().flatten() {
             // It says where it points to, and never what is there.
             let named: Vec<_> = reference.names().collect();
             let _ = reference.resolve(&|name| named.contains(&name).then(|| name.to_owned()));
         }
-        let _ = (manifest.custom_data(), manifest.permissions(), manifest.callback_timeout());
+        let _ = (manifest.custom_data(), &manifest.permissions, manifest.callback_timeout);
     }
     printed
 }
@@ -103,7 +103,7 @@ fn check(text: &str) -> Vec<String> {
 /// Lines and columns count from 1, columns in characters; one past the end is where something is missing.
 fn check_place(problem: &Problem, text: &str) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let place = problem.place().unwrap_or_else(|| panic!("{problem}"));
+    let place = problem.place.as_ref().unwrap_or_else(|| panic!("{problem}"));
     assert_eq!(place.file, Path::new(FILE));
     if place.line == 0 {
         assert_eq!((place.column, &place.excerpt), (0, &None), "{problem}");
@@ -113,7 +113,7 @@ fn check_place(problem: &Problem, text: &str) {
     let line = unix.split('\n').nth(place.line as usize - 1);
     let line = line.unwrap_or_else(|| panic!("behind the last line: {problem}"));
     assert!(place.column as usize <= line.chars().count() + 1, "behind the end of the line: {problem}");
-    assert!(problem.how_to_mend().is_some_and(|mend| !mend.is_empty()));
+    assert!(problem.help.as_deref().is_some_and(|mend| !mend.is_empty()));
     if let Some(excerpt) = &place.excerpt {
         assert!(!excerpt.contains('\n'));
         assert!(excerpt.chars().count() <= 160);
@@ -127,7 +127,7 @@ fn not_text(bytes: &[u8]) {
     let problems = Manifest::load(&path).unwrap_err();
     let _ = fs::remove_file(&path);
     let [problem] = &problems[..] else { panic!("{problems:?}") };
-    let place = problem.place().unwrap();
+    let place = problem.place.as_ref().unwrap();
     let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
     assert!(place.line as usize <= lines && place.column as usize <= bytes.len() + 1, "{problem}");
     assert_eq!(place.excerpt, None);

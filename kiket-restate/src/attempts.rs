@@ -14,7 +14,7 @@ use bytes::Bytes;
 use kiket_runtime::{
     Extension,
     extension::Shutdown,
-    inbox::{ClaimedWork, DeadReason, NotRun, WorkEnd},
+    inbox::{ClaimedWork, DeadReason, NotRunError, WorkEnd},
 };
 use restate_sdk::{
     context::RunFuture as _,
@@ -207,7 +207,7 @@ impl Drop for Running<'_> {
 }
 
 impl End {
-    fn of(ended: Result<WorkEnd, NotRun>) -> Self {
+    fn of(ended: Result<WorkEnd, NotRunError>) -> Self {
         match ended {
             Ok(WorkEnd::Done) => Self::Done,
             Ok(WorkEnd::Retry { delay, error }) => Self::Retry { in_ms: milliseconds(delay), error },

@@ -56,25 +56,24 @@ impl Envelope {
     pub(crate) fn read(bytes: &Bytes) -> Option<Self> {
         let end = bytes.iter().position(|&byte| byte == b'\n')?;
         let head: Head = serde_json::from_slice(bytes.get(..end)?).ok()?;
-        let work = ClaimedWork {
-            lease: WorkLease { id: RowId(0), token: LeaseToken::unique() },
-            key: DedupeKey::restored(head.key),
-            handler: HandlerName::new(head.event, head.version),
-            organisation: head.organisation,
-            lane: head.lane,
-            attempt: 0,
-            crashes: 0,
-            age: Duration::ZERO,
-            content: bytes.slice(end + 1..),
-        };
+        let mut work = ClaimedWork::new(
+            WorkLease::new(RowId(0), LeaseToken::unique()),
+            DedupeKey::restored(head.key),
+            HandlerName::new(head.event, head.version),
+            head.organisation,
+            bytes.slice(end + 1..),
+        );
+        work.lane = head.lane;
         let due = UNIX_EPOCH.checked_add(Duration::from_millis(head.due))?;
         Some(Self { work, blocks_lane: head.blocks_lane, due })
     }
 
     /// The work in its `attempt`th attempt.
     pub(crate) fn attempt(&self, attempt: u32, crashes: u32) -> ClaimedWork {
-        let age = self.due.elapsed().unwrap_or_default();
-        ClaimedWork { attempt, crashes, age, ..self.work.clone() }
+        let mut work = self.work.clone();
+        (work.attempt, work.crashes) = (attempt, crashes);
+        work.age = self.due.elapsed().unwrap_or_default();
+        work
     }
 }
 

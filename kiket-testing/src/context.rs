@@ -5,10 +5,9 @@ use std::time::Duration;
 use kiket_runtime::{
     Client, Context, EventName, EventVersion,
     internals::{self, ContextParts},
+    setters,
 };
 use serde_json::{Map, Value, json};
-
-use crate::setters::setters;
 
 /// Starts to make up the context of a delivery of `event` in `version`.
 ///

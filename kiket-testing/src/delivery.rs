@@ -1,13 +1,11 @@
 //! A delivery as Kiket would send it.
 
 use kiket_runtime::{
-    Event,
+    Event, setters,
     signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-
-use crate::setters::setters;
 
 /// Starts a delivery of `event` in `version` with `payload` as its body.
 ///

@@ -40,7 +40,6 @@ mod inbox;
 mod inbox_conformance;
 mod platform;
 mod response;
-mod setters;
 mod token;
 
 #[cfg(feature = "inbox")]

@@ -11,7 +11,8 @@ use std::{
 };
 
 use kiket::{
-    Client, Context, Extension, Reply,
+    Context, Extension, Reply,
+    client::Client,
     error::ClientErrorKind,
     extension::Shutdown,
     testing::{FakePlatform, TestExtension, context, delivery},

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use kiket::{
-    Context, Extension, ExtensionBuilder, Reply, StatusCode,
+    Context, Extension, ExtensionBuilder, Reply,
     api::{Endpoints, Id, Level, Query, SlaFilter, SlaState},
     auth::{Authentication, TokenRules},
     error::ClientErrorKind,
+    http::StatusCode,
     testing::{Failure, FakePlatform, TestExtension, TokenIssuer, delivery},
 };
 use serde::{Deserialize, Serialize};

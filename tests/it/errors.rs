@@ -4,8 +4,9 @@ use std::{error::Error as StdError, fmt, time::Duration};
 
 use kiket::{
     __private::Classifier,
-    Error, Extension, HandlerError, Retry, StatusCode,
+    Error, Extension, HandlerError, Retry,
     error::Advice,
+    http::StatusCode,
     testing::{TestExtension, TestResponse, delivery},
 };
 use serde_json::json;

@@ -7,8 +7,10 @@ use std::sync::{
 
 use kiket::{
     Delivery, Error, Extension, ExtensionBuilder, FromDelivery, Handler, HandlerError, Json, Payload,
-    PayloadRejection, RawBody, State, StatusCode,
+    RawBody, State,
+    error::PayloadRejection,
     handler::{RequiredSecret, SecretKey},
+    http::StatusCode,
     middleware::{HandlerOutcome, Next},
     testing::{TestExtension, TestResponse, delivery},
 };

@@ -10,9 +10,10 @@ use std::{
 };
 
 use kiket::{
-    Context, Error, EventVersion, Extension, ExtensionBuilder, Handler, HandlerError, Payload, StatusCode,
+    Context, Error, EventVersion, Extension, ExtensionBuilder, Handler, HandlerError, Payload,
     config::Clock,
     handler::Later,
+    http::StatusCode,
     inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, RowState, WorkEnd},
     telemetry::{Record, RecordStatus},
     testing::{DeferredRun, FakePlatform, MemoryInbox, TestExtension, TestResponse, delivery},
@@ -811,7 +812,11 @@ async fn work_runs_for_an_engine_that_hands_it_out() {
     });
     deliver(&extension, &json!({ "id": 1 })).await;
     let work = claimed(&extension).await;
-    let run = async |attempt| extension.extension().run_work(&ClaimedWork { attempt, ..work.clone() }).await;
+    let run = async |attempt| {
+        let mut work = work.clone();
+        work.attempt = attempt;
+        extension.extension().run_work(&work).await
+    };
     let retry = run(1).await.unwrap();
     assert!(
         matches!(retry, WorkEnd::Retry { delay, error } if delay >= seconds(10) && error.ends_with("not now"))
@@ -825,10 +830,10 @@ async fn work_runs_for_an_engine_that_hands_it_out() {
     assert_eq!(runs.load(Ordering::SeqCst), 3, "an attempt beyond the last one does not run");
     assert_eq!(run(1).await, Ok(WorkEnd::Done));
     // Of another build, and of another row.
-    let handler = HandlerName::new("issue.created", "v2");
-    for unknown in
-        [ClaimedWork { handler, ..work.clone() }, ClaimedWork { content: "x".into(), ..work.clone() }]
-    {
+    let mut unknown = [work.clone(), work.clone()];
+    unknown[0].handler = HandlerName::new("issue.created", "v2");
+    unknown[1].content = "x".into();
+    for unknown in unknown {
         let not_run = extension.extension().run_work(&unknown).await.unwrap_err();
         assert_eq!(not_run.delay, seconds(300));
     }

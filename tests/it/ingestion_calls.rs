@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use kiket::{
-    Client, Context, Extension,
+    Context, Extension,
     api::{Endpoints, Evidence, Id, Ingestion, Level, RawEvent},
+    client::Client,
     config::Clock,
     error::ClientErrorKind,
     testing::{Call, Failure, FakePlatform, TestExtension, delivery},

@@ -91,15 +91,15 @@ fn every_real_manifest_is_read_as_its_author_meant_it() {
 #[track_caller]
 fn check(manifest: &Manifest, expected: &Expected) {
     let file = expected.file;
-    assert_eq!(manifest.form(), expected.form, "{file}");
-    assert_eq!(manifest.id(), expected.id, "{file}");
-    assert_eq!(manifest.version(), expected.version, "{file}");
-    assert_eq!(manifest.settings().len(), expected.settings, "{file}: {:?}", manifest.settings());
-    assert_eq!(manifest.events().len(), expected.events, "{file}: {:?}", manifest.events());
-    let secret = manifest.delivery_secret().map(|secret| secret.names().next().unwrap_or("literal"));
+    assert_eq!(manifest.form, expected.form, "{file}");
+    assert_eq!(manifest.id.as_deref(), expected.id, "{file}");
+    assert_eq!(manifest.version.as_deref(), expected.version, "{file}");
+    assert_eq!(manifest.settings.len(), expected.settings, "{file}: {:?}", manifest.settings);
+    assert_eq!(manifest.events.len(), expected.events, "{file}: {:?}", manifest.events);
+    let secret = manifest.delivery_secret.as_ref().map(|secret| secret.names().next().unwrap_or("literal"));
     assert_eq!(secret, expected.secret, "{file}");
     let lines: Vec<u32> =
-        manifest.warnings().iter().filter_map(|warning| Some(warning.place()?.line)).collect();
+        manifest.warnings.iter().filter_map(|warning| Some(warning.place.as_ref()?.line)).collect();
     assert_eq!(lines, expected.duplicates, "{file}");
 }
 
@@ -116,9 +116,9 @@ fn no_manifest_is_forgotten_and_the_invalid_ones_are_refused() {
         let problems = Manifest::load(&path).expect_err(&name);
         assert!(!problems.is_empty(), "{name}");
         for problem in problems {
-            let place = problem.place().expect("a place in the file");
+            let place = problem.place.as_ref().expect("a place in the file");
             assert_eq!(place.file, path);
-            assert!(problem.how_to_mend().is_some(), "{problem}");
+            assert!(problem.help.is_some(), "{problem}");
         }
     }
 }
@@ -128,8 +128,8 @@ fn a_manifest_without_an_api_version_is_an_error_that_names_it() {
     let Some(directory) = corpus() else { return };
     let problems = Manifest::load(&directory.join("invalid-cli2-missing-apiversion.yaml")).unwrap_err();
     assert_eq!(problems.len(), 1);
-    assert_eq!(problems[0].what(), "`apiVersion` and `kind` come together, found only `kind`");
-    assert_eq!(problems[0].how_to_mend(), Some("add `apiVersion: kiket.dev/v1`, or remove `kind`"));
+    assert_eq!(problems[0].what, "`apiVersion` and `kind` come together, found only `kind`");
+    assert_eq!(problems[0].help.as_deref(), Some("add `apiVersion: kiket.dev/v1`, or remove `kind`"));
 }
 
 /// Where the real manifests lie; they are not part of this repository.

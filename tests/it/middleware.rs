@@ -9,9 +9,10 @@ use std::{
 };
 
 use kiket::{
-    Context, Delivery, Extension, ExtensionBuilder, Handler, HandlerError, Json, Payload, Reply, StatusCode,
+    Context, Delivery, Extension, ExtensionBuilder, Handler, HandlerError, Json, Payload, Reply,
     error::ErrorKind,
     handler::HandlerFuture,
+    http::StatusCode,
     middleware::{FromMiddleware, HandlerOutcome, Middleware, Next},
     testing::{TestExtension, TestResponse, delivery},
 };

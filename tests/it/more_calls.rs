@@ -3,12 +3,13 @@
 use std::pin::Pin;
 
 use kiket::{
-    Context, StatusCode,
+    Context,
     api::{
         EmailAttachment, Endpoints, Id, InboundEmail, IntakeForm, IntakeFormFilter, IntakeSubmission, Issue,
         IssueFields, IssueFilter, SubmissionFilter, SubmissionStatus,
     },
     error::{ClientError, ClientErrorKind},
+    http::StatusCode,
     testing::{Failure, FakePlatform, TestExtension, delivery},
 };
 use serde_json::{Value, json};

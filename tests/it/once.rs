@@ -10,12 +10,13 @@ use std::{
 };
 
 use kiket::{
-    Decision, Delivery, Extension, ExtensionBuilder, HandlerError, Reply, StatusCode,
+    Decision, Delivery, Extension, ExtensionBuilder, HandlerError, Reply,
     dedupe::{
         BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, MemoryStore, StoreError, StoreFuture,
         StoredReply,
     },
     error::Advice,
+    http::StatusCode,
     middleware::Next,
     testing::{TestExtension, TestResponse, delivery},
 };
@@ -327,7 +328,7 @@ fn replies_are_kept_long_enough_and_the_store_is_a_known_one() {
     assert!(built(builder().dedupe(|dedupe| dedupe.keep_replies(Duration::from_secs(600)))).is_ok());
     assert!(built(builder().dedupe(|dedupe| dedupe.url("memory:"))).is_ok());
     let error = built(builder().dedupe(|dedupe| dedupe.url("mysql://u:canary@host"))).unwrap_err();
-    assert!(error.contains("de-duplication store") && !error.contains("canary"), "{error}");
+    assert!(error.contains("deduplication store") && !error.contains("canary"), "{error}");
 }
 
 /// Does nothing, and panics at a commit with this text.

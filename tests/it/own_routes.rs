@@ -14,7 +14,8 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 use kiket::{
-    Client, ExtensionBuilder, HandlerError, Reply, Settings, State,
+    ExtensionBuilder, HandlerError, Reply, Settings, State,
+    client::Client,
     startup::StartupError,
     testing::{TestExtension, delivery},
 };
@@ -230,7 +231,7 @@ async fn errors_of_own_routes_have_the_status_of_kiket() {
         Ok("parsed")
     }
     async fn rejected() -> Result<&'static str, kiket::Error> {
-        Err(kiket::Error::reject(kiket::StatusCode::FORBIDDEN, "not yours"))
+        Err(kiket::Error::reject(kiket::http::StatusCode::FORBIDDEN, "not yours"))
     }
     async fn without_state(_: State<Notify>) -> &'static str {
         "unreachable"

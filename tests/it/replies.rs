@@ -1,7 +1,8 @@
 //! Replies with a status of their own: on the wire, and stored.
 
 use kiket::{
-    Extension, ExtensionBuilder, IntoReply, Json, StatusCode,
+    Extension, ExtensionBuilder, IntoReply, Json,
+    http::StatusCode,
     testing::{TestExtension, TestResponse, delivery},
 };
 use serde_json::json;

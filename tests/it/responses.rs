@@ -12,7 +12,8 @@ use std::{
 
 use kiket::{
     Context, Delivery, Error, Extension, ExtensionBuilder, FromDelivery, HandlerError, Headers, Json,
-    Payload, RawBody, Reply, Settings, State, StatusCode,
+    Payload, RawBody, Reply, Settings, State,
+    http::StatusCode,
     testing::{DeliveryBuilder, SECRET, TestExtension, TestResponse, delivery},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -1158,10 +1159,10 @@ async fn text_with_escapes_cannot_be_borrowed_and_is_named() {
 fn a_missing_state_stops_the_start_and_names_the_handler() {
     let error = TestExtension::new(Extension::builder().without_manifest()).unwrap_err();
     let [problem] = error.problems() else { panic!("{error}") };
-    assert!(problem.what().starts_with("no value for `State<"), "{problem}");
-    assert!(problem.what().contains("::responses::Greeting>`, required by `"), "{problem}");
-    assert!(problem.what().ends_with("::responses::eight`"), "{problem}");
-    let place = problem.place().expect("where the handler is");
+    assert!(problem.what.starts_with("no value for `State<"), "{problem}");
+    assert!(problem.what.contains("::responses::Greeting>`, required by `"), "{problem}");
+    assert!(problem.what.ends_with("::responses::eight`"), "{problem}");
+    let place = problem.place.as_ref().expect("where the handler is");
     assert!(place.file.ends_with("tests/it/responses.rs") && place.line > 0, "{problem}");
 }
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kiket::{
-    Decision, Extension, ExtensionBuilder, HandlerError, Payload, Reply, State, StatusCode,
+    Decision, Extension, ExtensionBuilder, HandlerError, Payload, Reply, State,
     actions::{Action, ActionKind, Actions},
     external_webhook::{ExternalWebhook, GitHub, Slack, Stripe},
     guard::Verdict,
+    http::StatusCode,
     notification::{
         ChannelType, ChannelValidation, ChannelValidity, Format, Notification, Outcome, Recipient,
     },

@@ -1,8 +1,9 @@
 //! An extension that is pointed at a platform, for the tests of calls.
 
 use kiket::{
-    Client, Extension, ExtensionBuilder,
+    Extension, ExtensionBuilder,
     api::Endpoints,
+    client::Client,
     config::Clock,
     error::ClientError,
     testing::{Call, Failure, FakePlatform},

@@ -65,8 +65,8 @@ fn rename_hook(text: &str, path: &Path, from: &str, to: &str) -> Edited {
     // Each round renames one; a manifest of a megabyte has no more.
     for _ in 0..10_000 {
         let manifest = read(&text, path)?;
-        let Some(hook) = manifest.events().iter().find(|event| event.name().as_str() == from) else { break };
-        let place = (hook.place().line as usize, hook.place().column as usize);
+        let Some(hook) = manifest.events.iter().find(|event| event.name.as_str() == from) else { break };
+        let place = (hook.place.line as usize, hook.place.column as usize);
         text = yaml::replace(&text, place, from, to)?;
     }
     Ok(text)
@@ -74,7 +74,7 @@ fn rename_hook(text: &str, path: &Path, from: &str, to: &str) -> Edited {
 
 fn read(text: &str, path: &Path) -> Result<Manifest, String> {
     Manifest::parse(text, path).map_err(|problems| {
-        let first = problems.first().map(|problem| problem.what().to_owned());
+        let first = problems.first().map(|problem| problem.what.clone());
         format!("the manifest would not be read: {}", first.unwrap_or_default())
     })
 }
@@ -91,7 +91,7 @@ enum Difference {
 fn verify(before: &str, after: &str, path: &Path, fix: &Fix) -> Result<(), String> {
     let (old, new) = (read(before, path)?, read(after, path)?);
     let mut found = Vec::new();
-    differences(old.raw(), new.raw(), &mut found);
+    differences(&old.raw, &new.raw, &mut found);
     let other = || "the change would mean something else".to_owned();
     let is_meant = match fix {
         Fix::AddHook { event } => {
@@ -107,13 +107,13 @@ fn verify(before: &str, after: &str, path: &Path, fix: &Fix) -> Result<(), Strin
             is_new && is_added && names(&new) == names(&old).into_iter().chain([full(event)]).collect()
         }
         Fix::AddSetting { key, secret, required } => {
-            let is_it = |setting: &&kiket_runtime::manifest::Setting| setting.key() == key;
-            let added = new.settings().iter().find(is_it);
+            let is_it = |setting: &&kiket_runtime::manifest::Setting| setting.key == *key;
+            let added = new.settings.iter().find(is_it);
             let keys = |manifest: &Manifest| -> BTreeSet<String> {
-                manifest.settings().iter().map(|setting| setting.key().to_owned()).collect()
+                manifest.settings.iter().map(|setting| setting.key.clone()).collect()
             };
             matches!(&found[..], [Difference::Added(..) | Difference::Value(Value::Null, _)])
-                && added.is_some_and(|added| added.is_secret() == *secret && added.is_required() == *required)
+                && added.is_some_and(|added| added.secret == *secret && added.required == *required)
                 && !keys(&old).contains(key)
                 && keys(&new) == keys(&old).into_iter().chain([key.clone()]).collect()
         }
@@ -141,7 +141,7 @@ fn verify(before: &str, after: &str, path: &Path, fix: &Fix) -> Result<(), Strin
 
 /// The events that a manifest declares.
 fn names(manifest: &Manifest) -> BTreeSet<String> {
-    manifest.events().iter().map(|event| event.name().to_string()).collect()
+    manifest.events.iter().map(|event| event.name.to_string()).collect()
 }
 
 /// The name under which a manifest declares an event.
@@ -345,17 +345,13 @@ mod tests {
                 assert!(one(&more, &path, &fix, (0, 0)).is_err(), "{}: {fix} twice", path.display());
                 mended = more;
             }
-            let Some(event) = Manifest::parse(&text, &path)
-                .unwrap()
-                .events()
-                .iter()
-                .find(|event| !event.is_action())
-                .cloned()
+            let Some(event) =
+                Manifest::parse(&text, &path).unwrap().events.iter().find(|event| !event.action).cloned()
             else {
                 continue;
             };
-            let misspelt = text.replace(event.name().as_str(), "kiket.test.misspelt");
-            let rename = Fix::RenameHook { from: "kiket.test.misspelt".into(), to: event.name().to_string() };
+            let misspelt = text.replace(event.name.as_str(), "kiket.test.misspelt");
+            let rename = Fix::RenameHook { from: "kiket.test.misspelt".into(), to: event.name.to_string() };
             if misspelt.matches("kiket.test.misspelt").count() == 1 {
                 assert_eq!(
                     one(&misspelt, &path, &rename, (0, 0)).as_deref(),

@@ -125,12 +125,12 @@ fn observer(store: Option<Store>, events: Events) -> impl Fn(&Call) + Send + Syn
 /// The error of a seed that is wrong, or of a port that is taken.
 fn refused(error: &StartupError) -> Error {
     let problems = error.problems();
-    let what = problems.iter().map(|problem| match problem.place() {
-        Some(place) => format!("{}: {}", place.to_string().trim_start_matches("  --> "), problem.what()),
-        None => problem.what().to_owned(),
+    let what = problems.iter().map(|problem| match &problem.place {
+        Some(place) => format!("{}: {}", place.to_string().trim_start_matches("  --> "), problem.what),
+        None => problem.what.clone(),
     });
     let error = Error::input(what.collect::<Vec<_>>().join("; "));
-    match problems.iter().find_map(kiket_runtime::Problem::how_to_mend) {
+    match problems.iter().find_map(|problem| problem.help.as_ref()) {
         Some(help) => error.help(help),
         None => error,
     }

@@ -49,9 +49,9 @@ impl Finding {
 
     /// A problem of the start, or a warning of it.
     pub(super) fn of(id: &'static str, state: State, problem: &Problem) -> Self {
-        let place = problem.place().map(|place| format!(" ({}:{})", place.file.display(), place.line));
-        let found = format!("{}{}", problem.what(), place.unwrap_or_default());
-        Self { id, state, found, fix: problem.how_to_mend().map(str::to_owned) }
+        let place = problem.place.as_ref().map(|place| format!(" ({}:{})", place.file.display(), place.line));
+        let found = format!("{}{}", problem.what, place.unwrap_or_default());
+        Self { id, state, found, fix: problem.help.clone() }
     }
 }
 

@@ -19,7 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Examines the store of `KIKET_DEDUPE_URL`.
 pub(super) fn examine(url: Option<&Secret>) -> Vec<Finding> {
     let Some(url) = url else {
-        let found = "deliveries are remembered in the memory of the process: not after a restart, and not by a second process";
+        let found = "deliveries are deduplicated in the memory of the process: not after a restart, and not by a second process";
         return vec![Finding { fix: None, ..Finding::ok(ID, found) }];
     };
     let runtime = match runtime(ID) {

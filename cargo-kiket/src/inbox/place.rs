@@ -68,7 +68,7 @@ impl Place {
             Ok(manifest) => manifest,
             Err(_) if self.extension.is_some() => None,
             Err(problems) => {
-                let first = problems.first().map(|problem| problem.what().to_owned()).unwrap_or_default();
+                let first = problems.first().map(|problem| problem.what.clone()).unwrap_or_default();
                 return Err(Error::input(format!("the manifest is unreadable: {first}"))
                     .help("`cargo kiket check` shows all problems; `--extension` names the id without it"));
             }
@@ -81,8 +81,8 @@ impl Place {
             .map_err(|problems| {
                 let first = problems.first();
                 let error =
-                    Error::input(first.map_or("the configuration is unusable", |problem| problem.what()));
-                match first.and_then(|problem| problem.how_to_mend()) {
+                    Error::input(first.map_or("the configuration is unusable", |problem| &problem.what));
+                match first.and_then(|problem| problem.help.as_deref()) {
                     Some(mend) => error.help(mend),
                     None => error,
                 }

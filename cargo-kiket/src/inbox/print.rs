@@ -32,7 +32,7 @@ struct Event {
 impl Overview {
     pub(super) fn new(counts: Vec<InboxCount>, paused: &[String]) -> Self {
         let mut events = BTreeMap::new();
-        for InboxCount { handler, state, rows, oldest } in counts {
+        for InboxCount { handler, state, rows, oldest, .. } in counts {
             let event = events.entry(handler.clone()).or_insert_with(|| Event {
                 paused: paused.contains(&handler.event),
                 name: handler.event,
@@ -193,12 +193,7 @@ mod tests {
     use super::*;
 
     fn count(event: &str, state: RowState, rows: u64, seconds: u64) -> InboxCount {
-        InboxCount {
-            handler: HandlerName::new(event, "v1"),
-            state,
-            rows,
-            oldest: Duration::from_secs(seconds),
-        }
+        InboxCount::new(HandlerName::new(event, "v1"), state, rows, Duration::from_secs(seconds))
     }
 
     #[test]

@@ -40,9 +40,9 @@ fn is_guard(event: &EventName) -> bool {
 
 /// The events that a manifest declares, each version once.
 pub(super) fn declared(manifest: &Manifest) -> Vec<Handled> {
-    named(manifest.events().iter().map(|declared| {
-        let version = declared.version().map_or_else(|| "v1".to_owned(), ToString::to_string);
-        (declared.name().clone(), version)
+    named(manifest.events.iter().map(|declared| {
+        let version = declared.version.as_ref().map_or_else(|| "v1".to_owned(), ToString::to_string);
+        (declared.name.clone(), version)
     }))
 }
 

@@ -107,13 +107,21 @@ impl fmt::Display for Node {
 
 /// The hash of a record or of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Hash([u8; 32]);
+#[doc(hidden)] // for the test kit
+pub struct Hash([u8; 32]);
 
 impl Hash {
+    /// The hash of the content of a record.
+    pub fn of(content: &[u8]) -> Self {
+        Self(Sha256::digest(content).into())
+    }
+
+    /// Reads one:
+    ///
     /// ```text
     /// hash = [ "0x" ] 64HEXDIG
     /// ```
-    pub(crate) fn read(text: &str, node: Node) -> Result<Self, ProofError> {
+    pub fn read(text: &str, node: Node) -> Result<Self, ProofError> {
         let hex = text.strip_prefix("0x").unwrap_or(text);
         if !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(ProofError::NotHex { node });
@@ -126,7 +134,8 @@ impl Hash {
     }
 
     /// The node above this one and its sibling.
-    fn with(self, sibling: Self) -> Self {
+    #[must_use]
+    pub fn with(self, sibling: Self) -> Self {
         let hash = Sha256::new().chain_update(self.min(sibling).0).chain_update(self.max(sibling).0);
         Self(hash.finalize().into())
     }

@@ -8,7 +8,7 @@ tokio::task_local! {
 
 /// Awaits `responding`. Returns its output, and the cause for which it refused a delivery, as `code: text`.
 #[cfg(feature = "internals")]
-pub(crate) async fn observed<F: Future>(responding: F) -> (F::Output, Option<String>) {
+pub async fn observed<F: Future>(responding: F) -> (F::Output, Option<String>) {
     let observed = async {
         let output = responding.await;
         (output, CAUSE.with(RefCell::take))

@@ -76,7 +76,6 @@ use crate::{
 /// A call is retried twice if its method is idempotent or it carries an idempotency key: on connection errors, when the
 /// connection breaks before the response is complete, and on 429, 502, 503 and 504, with exponential backoff and full jitter, and no sooner than `Retry-After`. A call takes at
 /// most 15 seconds with its retries. Redirects are not followed.
-#[doc(alias("retry", "backoff", "jitter", "http client", "timeout"))]
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<ClientInner>,

@@ -56,7 +56,6 @@ use crate::error::{ClientError, ClientErrorKind};
 ///
 /// It ends after the first error. A list whose pages have no end is an error, [`ClientErrorKind::EndlessPages`]: one names an
 /// earlier page as the next, or ten in a row are empty.
-#[doc(alias("pagination", "pages", "Items", "stream", "cursor"))]
 #[must_use = "a paginator fetches nothing until you ask for its items"]
 pub struct Paginator<T> {
     client: Client,

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde::Serialize;
 
 use super::credentials::CallerCredentials;
-use crate::error::{ClientError, ClientErrorKind};
+use crate::{
+    error::{ClientError, ClientErrorKind},
+    types::RESERVED,
+};
 
 /// A call before it has tokens, a base URL or a deadline. A mistake in it is the error of sending it.
 #[derive(Debug, Clone, Default)]
@@ -40,9 +43,6 @@ pub(crate) enum Idempotency {
     Never,
 }
 
-/// The characters that are encoded in a segment: all but the unreserved ones of RFC 3986, section 2.3.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 /// The prefix of every call to Kiket (wire contract, prefix).
 const PREFIX: &str = "/api/v1";
 
@@ -57,7 +57,7 @@ impl Request {
                 request = request.invalid(format!("`{segment}` cannot be a segment of a path"));
             }
             request.target.push('/');
-            request.target.extend(utf8_percent_encode(segment, SEGMENT));
+            request.target.extend(utf8_percent_encode(segment, RESERVED));
         }
         request
     }
@@ -89,9 +89,9 @@ impl Request {
     /// Adds a pair to the query.
     pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
         self.target.push(if self.target.contains('?') { '&' } else { '?' });
-        self.target.extend(utf8_percent_encode(name, SEGMENT));
+        self.target.extend(utf8_percent_encode(name, RESERVED));
         self.target.push('=');
-        self.target.extend(utf8_percent_encode(value, SEGMENT));
+        self.target.extend(utf8_percent_encode(value, RESERVED));
         self
     }
 

@@ -140,7 +140,7 @@ pub(super) fn is_like_a_variable(text: &str) -> bool {
 
 /// The warning for a secret setting whose default is a placeholder, or the name of a variable without `env:`.
 pub(super) fn doubtful_default(setting: &Setting) -> Option<Problem> {
-    let default = setting.secret_default()?.resolve(&|_| None)?;
+    let default = setting.secret_default.as_ref()?.resolve(&|_| None)?;
     let text = default.expose();
     let (what, mend) = match public(text) {
         Some(public) => public,
@@ -149,9 +149,11 @@ pub(super) fn doubtful_default(setting: &Setting) -> Option<Problem> {
         }
         None => return None,
     };
-    let what = format!("the default of the secret `{}` {what}", setting.key());
+    let what = format!("the default of the secret `{}` {what}", setting.key);
     Some(
-        Problem::new(ProblemId::PublicSecret, what).at(setting.secret_default()?.place().cloned()).mend(mend),
+        Problem::new(ProblemId::PublicSecret, what)
+            .at(setting.secret_default.as_ref()?.place().cloned())
+            .mend(mend),
     )
 }
 

@@ -93,7 +93,7 @@ impl Layer {
 
     /// The layer of the manifest; its references are looked up in the environment.
     pub(crate) fn manifest(manifest: &Manifest, environment: &Environment) -> Self {
-        let secret = manifest.delivery_secret().and_then(|reference| {
+        let secret = manifest.delivery_secret.as_ref().and_then(|reference| {
             let secret = reference.resolve(&|name| environment.variable(name))?;
             let literal = reference.names().next().is_none();
             if literal && is_like_a_variable(secret.expose()) {
@@ -102,8 +102,8 @@ impl Layer {
             Some(vec![Given::new(secret, "the manifest", reference.place(), Use::WrittenKey)])
         });
         Self {
-            id: manifest.id().map(str::to_owned),
-            version: manifest.version().map(str::to_owned),
+            id: manifest.id.clone(),
+            version: manifest.version.clone(),
             webhook_secrets: secret,
             ..Self::default()
         }
@@ -214,10 +214,10 @@ const TELEMETRY_OPTOUT: &str = "KIKET_SDK_TELEMETRY_OPTOUT";
 
 /// The problem of an extension without a webhook secret.
 pub(crate) fn no_secret(manifest: Option<&Manifest>) -> Problem {
-    let reference = manifest.and_then(Manifest::delivery_secret);
+    let reference = manifest.and_then(|manifest| manifest.delivery_secret.as_ref());
     let names = reference.map(|reference| reference.names().collect::<Vec<_>>()).unwrap_or_default();
     let (what, mend) = if names.is_empty() {
-        let file = manifest.map_or(Path::new("extension.yaml"), Manifest::path).display();
+        let file = manifest.map_or(Path::new("extension.yaml"), |manifest| &manifest.path).display();
         let mend =
             format!("set `{WEBHOOK_SECRET}`, or write `delivery_secret: env:{WEBHOOK_SECRET}` into {file}");
         ("there is no webhook secret, and nothing is accepted unsigned".to_owned(), mend)

@@ -91,7 +91,7 @@ impl Config {
         let of_manifest = manifest.map(|manifest| Layer::manifest(manifest, environment)).unwrap_or_default();
         let values = builder.or(Layer::environment(environment)).or(of_manifest).or(Layer::defaults());
 
-        let declared = manifest.map_or(&[][..], Manifest::settings);
+        let declared = manifest.map_or(&[][..], |manifest| &manifest.settings);
         let secret_variables = match values.auto_env_secrets {
             Some(false) => SecretVariables::off(),
             _ => SecretVariables::read(environment),
@@ -234,7 +234,7 @@ impl Config {
 /// What is wrong or doubtful about the secrets that stand in a manifest.
 pub(crate) fn judged(manifest: &Manifest) -> Findings {
     let mut found = Findings::default();
-    found.warnings.extend(manifest.settings().iter().filter_map(doubtful_default));
+    found.warnings.extend(manifest.settings.iter().filter_map(doubtful_default));
     let secrets = Layer::manifest(manifest, &Environment::given([])).webhook_secrets;
     secrets.into_iter().flatten().for_each(|secret| drop(secret.take(&mut found)));
     found
@@ -246,8 +246,11 @@ fn not_utf8(
     manifest: Option<&Manifest>,
     plain: &[String],
 ) -> impl Iterator<Item = Problem> {
-    let secret = manifest.and_then(Manifest::delivery_secret);
-    let defaults = manifest.map_or(&[][..], Manifest::settings).iter().filter_map(Setting::secret_default);
+    let secret = manifest.and_then(|manifest| manifest.delivery_secret.as_ref());
+    let defaults = manifest
+        .map_or(&[][..], |manifest| &manifest.settings)
+        .iter()
+        .filter_map(|setting| setting.secret_default.as_ref());
     let referred: Vec<_> = secret.into_iter().chain(defaults).flat_map(Reference::names).collect();
     let are_read = |name: &str| {
         name.starts_with("KIKET_")
@@ -278,29 +281,29 @@ fn combined_settings(
     declared: &[Setting],
 ) -> (Settings, Vec<(String, String)>) {
     let mut used = Vec::new();
-    let undecided = declared.iter().filter(|setting| given.iter().all(|(key, _)| key != setting.key()));
+    let undecided = declared.iter().filter(|setting| given.iter().all(|(key, _)| *key != setting.key));
     let of_manifest: Vec<_> = undecided
         .map(|setting| {
             let unset = || Entry::Unset(variables.advised(setting));
-            let default = || match setting.default() {
-                _ if setting.is_secret() => {
-                    let secret = setting.secret_default()?.resolve(&|name| environment.variable(name));
+            let default = || match &setting.default {
+                _ if setting.secret => {
+                    let secret = setting.secret_default.as_ref()?.resolve(&|name| environment.variable(name));
                     secret.map(Entry::Secret)
                 }
-                value => Some(Entry::Plain(value?.clone(), setting.written().cloned())),
+                value => Some(Entry::Plain(value.clone()?, setting.written.clone())),
             };
             let entry = match variables.of_setting(setting, environment) {
                 Some((name, value)) => {
-                    used.push((setting.key().to_owned(), name));
+                    used.push((setting.key.clone(), name));
                     value.map_or_else(Entry::plain, Entry::Secret)
                 }
                 None => default().unwrap_or_else(unset),
             };
-            (setting.key().to_owned(), entry)
+            (setting.key.clone(), entry)
         })
         .collect();
     let of_builder = given.into_iter().map(|(key, value)| {
-        let secret = declared.iter().any(|setting| setting.key() == key && setting.is_secret());
+        let secret = declared.iter().any(|setting| setting.key == key && setting.secret);
         let entry = match value {
             value if !secret => Entry::plain(value),
             Value::String(text) => Entry::Secret(Secret::new(text)),

@@ -78,31 +78,27 @@ impl SecretVariables {
         setting: &Setting,
         environment: &Environment,
     ) -> Option<(String, Result<Secret, String>)> {
-        if let Some(secret) = self.find(setting.key()) {
-            return Some((variable(SECRET, setting.key())?, Ok(secret.clone())));
+        if let Some(secret) = self.find(&setting.key) {
+            return Some((variable(SECRET, &setting.key)?, Ok(secret.clone())));
         }
         let plain = self.plain(setting);
-        let mut names = variable(SETTING, setting.key()).into_iter().chain(plain);
+        let mut names = variable(SETTING, &setting.key).into_iter().chain(plain);
         let (name, value) = names.find_map(|name| environment.variable(&name).map(|value| (name, value)))?;
-        Some((name, if setting.is_secret() { Ok(Secret::new(value)) } else { Err(value) }))
+        Some((name, if setting.secret { Ok(Secret::new(value)) } else { Err(value) }))
     }
 
     /// The variable without a prefix, for a setting that may come from one.
     pub(super) fn plain(&self, setting: &Setting) -> Option<String> {
-        let name = variable("", setting.key())?;
-        let fits = if setting.is_secret() {
-            !self.off
-        } else {
-            setting.is_required() && setting.default().is_none()
-        };
+        let name = variable("", &setting.key)?;
+        let fits = if setting.secret { !self.off } else { setting.required && setting.default.is_none() };
         let taken = name.starts_with("KIKET_") || RESERVED.contains(&name.as_str());
         (fits && !taken).then_some(name)
     }
 
     /// The variable to advise for a declared setting.
     pub(super) fn advised(&self, setting: &Setting) -> Option<String> {
-        let secret = setting.is_secret().then(|| self.variable(setting.key())).flatten();
-        secret.or_else(|| variable(SETTING, setting.key()))
+        let secret = setting.secret.then(|| self.variable(&setting.key)).flatten();
+        secret.or_else(|| variable(SETTING, &setting.key))
     }
 }
 

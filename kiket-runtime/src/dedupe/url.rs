@@ -32,7 +32,7 @@ pub fn store_from_url(url: &str) -> Result<Arc<dyn DedupeStore>, Problem> {
         Some(("postgres" | "postgresql", _)) => postgres(url),
         _ => Err(Problem::new(
             ProblemId::DedupeUrl,
-            "the address of the de-duplication store is not one of a store that there is",
+            "the address of the deduplication store is not one of a store that there is",
         )
         .mend(
             "write `memory:`, `redis://host:6379`, `rediss://host:6379`, `redis+unix:///path` or \
@@ -78,7 +78,7 @@ fn postgres(_: &str) -> Result<Arc<dyn DedupeStore>, Problem> {
 
 #[cfg(not(all(feature = "postgres", feature = "redis")))]
 fn built_without(store: &str, feature: &str) -> Problem {
-    let what = format!("the de-duplication store is in {store}, which this program was built without");
+    let what = format!("the deduplication store is in {store}, which this program was built without");
     let mend =
         format!("switch the feature `{feature}` of `kiket` on: `cargo add kiket --features {feature}`");
     Problem::new(ProblemId::DedupeFeature, what).mend(mend)
@@ -102,7 +102,7 @@ mod tests {
         let problem = store_from_url("redis://:canary@host").err().unwrap();
         assert_eq!(
             problem.to_string(),
-            "the de-duplication store is in Redis, which this program was built without\n   = help: switch the \
+            "the deduplication store is in Redis, which this program was built without\n   = help: switch the \
              feature `redis` of `kiket` on: `cargo add kiket --features redis`\n"
         );
     }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::tasks::Task;
 use crate::client::{DeliveryScope, IdempotencyKeys, RuntimeToken};
 
-/// The scope of calls with the tokens of the extension: the runtime token of a delivery is for what answers it.
+/// The scope of calls with the tokens of the extension: the runtime token of a delivery is for its handler.
 pub(super) struct AsWorkspace {
     pub(super) delivery: Arc<dyn DeliveryScope>,
     /// The task that makes the calls, if it outlives the delivery.

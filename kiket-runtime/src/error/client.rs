@@ -2,7 +2,7 @@
 
 use std::{
     fmt::{self, Write as _},
-    mem,
+    mem, slice,
     time::Duration,
 };
 
@@ -194,6 +194,7 @@ impl ClientError {
     }
 
     /// The id of the request, by which Kiket's support finds the call.
+    #[doc(alias = "request id")]
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
@@ -263,28 +264,26 @@ fn text(value: &Value) -> Option<String> {
 }
 
 fn field_errors(errors: &Value) -> Vec<FieldError> {
-    let texts = |value: &Value| match value {
-        Value::Array(values) => values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect(),
-        value => value.as_str().map(str::to_owned).into_iter().collect::<Vec<_>>(),
-    };
-    let of = |field: &str, value: &Value| {
+    fn list(value: &Value) -> &[Value] {
+        value.as_array().map_or(slice::from_ref(value), Vec::as_slice)
+    }
+    let of = |field: &str, value| {
         let field = field.to_owned();
-        texts(value).into_iter().map(move |message| FieldError { field: field.clone(), message })
+        let texts = list(value).iter().filter_map(Value::as_str);
+        texts.map(move |text| FieldError { field: field.clone(), message: text.to_owned() })
     };
     match errors {
         Value::Object(fields) => fields.iter().flat_map(|(field, value)| of(field, value)).collect(),
-        Value::Array(list) => list
+        errors => list(errors)
             .iter()
-            .flat_map(|item| match item {
-                Value::Object(item) => {
-                    let get = |name: &str| item.get(name).unwrap_or(&Value::Null);
-                    let field = get("field").as_str().unwrap_or_default();
-                    of(field, if item.contains_key("message") { get("message") } else { get("detail") })
+            .flat_map(|item| match item.as_object() {
+                Some(fields) => {
+                    let message = fields.get("message").unwrap_or(&item["detail"]);
+                    of(item["field"].as_str().unwrap_or_default(), message)
                 }
-                item => of("", item),
+                None => of("", item),
             })
             .collect(),
-        value => of("", value).collect(),
     }
 }
 

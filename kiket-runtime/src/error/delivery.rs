@@ -29,7 +29,6 @@ use crate::types::{MissingScopes, conversions};
 /// ```
 ///
 /// `Display` prints the message, `Debug` the whole source chain.
-#[doc(alias("retry", "backoff"))]
 pub struct Error(Box<Failure>);
 
 struct Failure {

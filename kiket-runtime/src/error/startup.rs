@@ -87,12 +87,17 @@ impl From<Problem> for Vec<Problem> {
 ///    = help: remove it, or quote exactly the text that Kiket shows
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Problem {
-    id: ProblemId,
-    what: String,
-    place: Option<Place>,
-    mend: Option<String>,
-    fix: Option<Box<Fix>>,
+    /// The id, which stays the same when the words change.
+    pub id: ProblemId,
+    /// The description of the problem.
+    pub what: String,
+    /// The place, if it is in a file.
+    pub place: Option<Place>,
+    /// How to fix it.
+    pub help: Option<String>,
+    pub(crate) fix: Option<Box<Fix>>,
 }
 
 /// A change of the manifest that mends a problem, for a tool.
@@ -122,7 +127,7 @@ pub(crate) enum Fix {
 impl Problem {
     /// A problem, in one sentence: lower case, no full stop, code in backticks, expected before found.
     pub(crate) fn new(id: ProblemId, what: impl Into<String>) -> Self {
-        Self { id, what: what.into(), place: None, mend: None, fix: None }
+        Self { id, what: what.into(), place: None, help: None, fix: None }
     }
 
     /// Sets the place, where it is known.
@@ -135,7 +140,7 @@ impl Problem {
     /// Sets the fix, as an imperative.
     #[must_use]
     pub(crate) fn mend(mut self, mend: impl Into<String>) -> Self {
-        self.mend = Some(mend.into());
+        self.help = Some(mend.into());
         self
     }
 
@@ -145,30 +150,6 @@ impl Problem {
         self.fix = fix.into().map(Box::new);
         self
     }
-
-    pub(crate) fn fix(&self) -> Option<&Fix> {
-        self.fix.as_deref()
-    }
-
-    /// The id, which stays the same when the words change.
-    pub fn id(&self) -> ProblemId {
-        self.id
-    }
-
-    /// The description of the problem.
-    pub fn what(&self) -> &str {
-        &self.what
-    }
-
-    /// The place, if it is in a file.
-    pub fn place(&self) -> Option<&Place> {
-        self.place.as_ref()
-    }
-
-    /// The fix.
-    pub fn how_to_mend(&self) -> Option<&str> {
-        self.mend.as_deref()
-    }
 }
 
 impl fmt::Display for Problem {
@@ -177,8 +158,8 @@ impl fmt::Display for Problem {
         if let Some(place) = &self.place {
             write!(f, "{place}")?;
         }
-        if let Some(mend) = &self.mend {
-            writeln!(f, "   = help: {mend}")?;
+        if let Some(help) = &self.help {
+            writeln!(f, "   = help: {help}")?;
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 use kiket_macros::Model;
 
 use crate::{
-    model::{ACTOR, Actor, Extra, Issue, members::plain_id},
-    types::Id,
+    model::{Actor, Extra, Issue, members::plain_id},
+    types::{Id, Timestamp},
 };
 
 /// A request for approval, and its outcome.
@@ -35,15 +35,14 @@ pub struct Approval {
     /// The approvers.
     #[model(alias = "approver_ids")]
     pub approvers: Vec<Actor>,
-    /// The approver who decided.
+    /// The approver who decided; see `actor` of the event too.
     #[model(alias = DECIDED_BY)]
     pub decided_by: Option<Actor>,
     /// The comment.
     #[model(alias = ["notes", "reason"])]
     pub comment: Option<String>,
-    /// The due date, as Kiket writes it.
-    #[model(lenient)]
-    pub due_at: Option<String>,
+    /// The due date.
+    pub due_at: Option<Timestamp>,
     /// The fields that this version does not know.
     pub extra: Extra,
 }
@@ -83,23 +82,17 @@ events! {
     /// assert_eq!(event, ApprovalGranted::new(approval, Issue::new(42)));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub struct ApprovalGranted = "approval.granted" of approval: Approval("approval_id") {
+    pub struct ApprovalGranted = "approval.granted" of approval: Approval("approval_id") by actor {
         /// The issue that waited for it.
         #[event(new, alias = "issue_id")]
         pub issue: Issue,
-        /// The actor; see [`Approval::decided_by`] too.
-        #[event(alias = ACTOR)]
-        pub actor: Option<Actor>,
     }
 
     /// `approval.denied`: an approval was denied.
-    pub struct ApprovalDenied = "approval.denied" of approval: Approval("approval_id") {
+    pub struct ApprovalDenied = "approval.denied" of approval: Approval("approval_id") by actor {
         /// The issue that waited for it.
         #[event(new, alias = "issue_id")]
         pub issue: Issue,
-        /// The actor; see [`Approval::decided_by`] too.
-        #[event(alias = ACTOR)]
-        pub actor: Option<Actor>,
     }
 
     /// `workflow.approval.resolved`: the final word on an approval, which may need several approvers.
@@ -112,16 +105,13 @@ events! {
     /// assert_eq!(event.approval.status.as_deref(), Some("denied"));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    pub struct ApprovalResolved = "workflow.approval.resolved" {
+    pub struct ApprovalResolved = "workflow.approval.resolved" by actor {
         /// The approval; its [`status`](Approval::status) is the resolution.
         #[event(new, flatten, alias = "approval_id")]
         pub approval: Approval,
         /// The issue that waited for it.
         #[event(new, alias = "issue_id")]
         pub issue: Issue,
-        /// The actor; see [`Approval::decided_by`] too.
-        #[event(alias = ACTOR)]
-        pub actor: Option<Actor>,
     }
 }
 

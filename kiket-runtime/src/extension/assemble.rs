@@ -62,7 +62,7 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     options.notes.extend(options.http.endpoints.iter().map(note_of_endpoint));
     let timeout = |key: &HandlerKey| options.limits.timeout(key, manifest.as_ref());
     let registry = found.take(Registry::new(handlers, &options.middleware, timeout).map(Some));
-    found.warnings.extend(manifest.iter().flat_map(Manifest::warnings).cloned());
+    found.warnings.extend(manifest.iter().flat_map(|manifest| &manifest.warnings).cloned());
     if let Some(config) = &config {
         found.warnings.extend_from_slice(&config.warnings);
         bind_tokens(config, &mut options.token_rules, &mut found);
@@ -108,7 +108,7 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     let Findings { problems, warnings } = found;
     let (Some(config), Some(registry), true) = (config, registry, problems.is_empty()) else {
         // A key that is not read is often why a value is missing.
-        let misspelt = warnings.into_iter().filter(|warning| warning.id() == ProblemId::MisspeltKey);
+        let misspelt = warnings.into_iter().filter(|warning| warning.id == ProblemId::MisspeltKey);
         return Err(StartupError::new(problems.into_iter().chain(misspelt).collect()));
     };
     assemble(

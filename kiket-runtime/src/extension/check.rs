@@ -29,6 +29,7 @@ use crate::{
     },
     handler::Registry,
     manifest::Manifest,
+    types::millis,
 };
 
 /// The version of the JSON. Fields may be added without a new one.
@@ -70,7 +71,7 @@ impl Check {
         let registry = found.take(Registry::new(handlers, &[], timeout).map(Some));
         found.problems.extend(without_handlers(&registrations, &options.collected));
         // What belongs to the extension is not known where the wrong crates are named.
-        let known = found.problems.iter().all(|problem| problem.id() != ProblemId::ForeignHandlers);
+        let known = found.problems.iter().all(|problem| problem.id != ProblemId::ForeignHandlers);
         let registry = registry.as_ref().filter(|_| known);
         Self { manifest: path, ..Self::compared(setup, manifest.as_ref(), registry, found) }
     }
@@ -80,7 +81,7 @@ impl Check {
         let mut found = Findings::default();
         let path = extension.report().manifest.clone();
         let manifest = found.take(path.as_deref().map(Manifest::load).transpose());
-        let lost = |problem: &&Problem| problem.id() == ProblemId::LostHandlers;
+        let lost = |problem: &&Problem| problem.id == ProblemId::LostHandlers;
         found.problems.extend(extension.report().warnings.iter().filter(lost).cloned());
         let registry = &extension.pipeline().registry;
         Self { manifest: path, ..Self::compared(false, manifest.as_ref(), Some(registry), found) }
@@ -98,9 +99,7 @@ impl Check {
         let deferred = inbox::deciding(manifest, routes.as_deref().unwrap_or_default());
         if let Some(manifest) = manifest {
             let own = config::judged(manifest);
-            found
-                .warnings
-                .extend(manifest.warnings().iter().cloned().chain(own.problems).chain(own.warnings));
+            found.warnings.extend(manifest.warnings.iter().cloned().chain(own.problems).chain(own.warnings));
             if let Some(routes) = routes {
                 let needed = routes.iter().copied();
                 #[cfg(feature = "inbox")]
@@ -115,7 +114,7 @@ impl Check {
         #[cfg(feature = "inbox")]
         found.problems.extend(deferred);
         let severity = |problem: Problem| {
-            let unknown = setup && is_mended_by_setup(problem.id());
+            let unknown = setup && is_mended_by_setup(problem.id);
             (if unknown { Severity::Unknown } else { Severity::Error }, problem)
         };
         let warnings = found.warnings.into_iter().map(|problem| (Severity::Warning, problem));
@@ -171,7 +170,7 @@ impl Check {
                 let mut value = json!({
                     "event": handler.event, "version": handler.version, "function": handler.function,
                     "file": handler.file, "line": handler.line,
-                    "timeout_ms": u64::try_from(handler.timeout.as_millis()).unwrap_or(u64::MAX),
+                    "timeout_ms": millis(handler.timeout),
                     "scopes": handler.scopes, "deduplicated": handler.deduplicated, "deferred": false,
                 });
                 #[cfg(feature = "inbox")]
@@ -197,13 +196,13 @@ impl Check {
             return self.to_string();
         }
         let problems = self.found.iter().map(|(severity, problem)| {
-            let place = problem.place().map(|place| {
+            let place = problem.place.as_ref().map(|place| {
                 let file = place.file.to_string_lossy();
                 json!({ "file": file, "line": place.line, "column": place.column, "excerpt": place.excerpt })
             });
             json!({
-                "id": problem.id().as_str(), "severity": severity.as_str(), "what": problem.what(), "place": place,
-                "help": problem.how_to_mend(), "fix": problem.fix(),
+                "id": problem.id.as_str(), "severity": severity.as_str(), "what": problem.what, "place": place,
+                "help": problem.help, "fix": problem.fix,
             })
         });
         format!("{}\n", self.json("problems", &problems.collect::<Vec<_>>()))
@@ -236,8 +235,8 @@ impl Check {
 /// The path of a manifest, also of one that is wrong.
 fn path_of(loaded: &Result<Option<Manifest>, Vec<Problem>>) -> Option<PathBuf> {
     match loaded {
-        Ok(manifest) => manifest.as_ref().map(|manifest| manifest.path().to_owned()),
-        Err(problems) => problems.iter().find_map(Problem::place).map(|place| place.file.clone()),
+        Ok(manifest) => manifest.as_ref().map(|manifest| manifest.path.clone()),
+        Err(problems) => problems.iter().find_map(|problem| Some(problem.place.as_ref()?.file.clone())),
     }
 }
 
@@ -261,7 +260,7 @@ impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (severity, problem) in &self.found {
             let severity = severity.as_str();
-            writeln!(f, "{severity}[{}]: {problem}", problem.id())?;
+            writeln!(f, "{severity}[{}]: {problem}", problem.id)?;
         }
         let handlers = self.handlers.len();
         match &self.manifest {

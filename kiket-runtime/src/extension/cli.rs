@@ -39,7 +39,7 @@ pub fn run(extension: &Extension) -> Option<ExitCode> {
     if is_work(&arguments) {
         return Some(work(extension));
     }
-    Some(answer(&arguments, || Check::of_extension(extension)))
+    Some(carry_out(&arguments, || Check::of_extension(extension)))
 }
 
 /// Whether the program is to work on what waits in the inbox.
@@ -70,8 +70,8 @@ pub(crate) fn arguments() -> Option<Vec<String>> {
     (first == "kiket").then(|| arguments.map(|argument| argument.to_string_lossy().into_owned()).collect())
 }
 
-/// Prints what `arguments` ask for.
-pub(crate) fn answer(arguments: &[String], check: impl FnOnce() -> Check) -> ExitCode {
+/// Carries the command out: prints what it asks for.
+pub(crate) fn carry_out(arguments: &[String], check: impl FnOnce() -> Check) -> ExitCode {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let (command, as_json) = match arguments[..] {
         [command @ ("handlers" | "check")] => (command, false),

@@ -14,7 +14,7 @@ use crate::{
 /// A manifest without events is not compared: its author declares them elsewhere. One that has only actions must have
 /// handlers for these.
 pub(crate) fn disagreements(manifest: &Manifest, routes: Vec<&Route>) -> Vec<Problem> {
-    if manifest.events().is_empty() {
+    if manifest.events.is_empty() {
         return Vec::new();
     }
     let mut handled: BTreeMap<&str, Vec<&Route>> = BTreeMap::new();
@@ -22,10 +22,10 @@ pub(crate) fn disagreements(manifest: &Manifest, routes: Vec<&Route>) -> Vec<Pro
         handled.entry(route.key.event.as_str()).or_default().push(route);
     }
     let mut declared: BTreeMap<&str, Vec<&DeclaredEvent>> = BTreeMap::new();
-    for event in manifest.events() {
-        declared.entry(event.name().as_str()).or_default().push(event);
+    for event in &manifest.events {
+        declared.entry(event.name.as_str()).or_default().push(event);
     }
-    let compared = manifest.events().iter().any(|event| !event.is_action());
+    let compared = manifest.events.iter().any(|event| !event.action);
     let undeclared = handled
         .iter()
         .filter(|(event, _)| compared && by_name(&declared, event).is_none())
@@ -66,7 +66,7 @@ fn undeclared<'a>(
     let what = format!(
         "`{event}` is handled by `{}`, and `{}` does not declare it",
         handler.function,
-        manifest.path().display()
+        manifest.path.display()
     );
     let place = Place { column: 0, ..handler.place.into() };
     let close = closest(event, declared);
@@ -102,7 +102,7 @@ fn unhandled<'a>(
     };
     Some(
         Problem::new(ProblemId::UnhandledEvent, format!("`{event}` is declared and has no handler"))
-            .at(declaration.place().clone())
+            .at(declaration.place.clone())
             .mend(mend)
             .fixed_by(fix),
     )
@@ -112,7 +112,7 @@ fn unhandled<'a>(
 fn wrong_version(event: &str, declarations: &[&DeclaredEvent], routes: &[&Route]) -> Option<Problem> {
     let is_missing = |version: &EventVersion| routes.iter().all(|route| route.key.version != *version);
     let (declaration, version) = declarations.iter().find_map(|declaration| {
-        Some((declaration, declaration.version().filter(|version| is_missing(version))?))
+        Some((declaration, declaration.version.as_ref().filter(|version| is_missing(version))?))
     })?;
     let versions: BTreeSet<String> = routes.iter().map(|route| format!("`{}`", route.key.version)).collect();
     let what = format!(
@@ -122,7 +122,7 @@ fn wrong_version(event: &str, declarations: &[&DeclaredEvent], routes: &[&Route]
     let mend = format!(
         "write a handler, `#[kiket::webhook(\"{event}\", version = \"{version}\")]`, or change the manifest"
     );
-    Some(Problem::new(ProblemId::UnhandledVersion, what).at(declaration.place().clone()).mend(mend))
+    Some(Problem::new(ProblemId::UnhandledVersion, what).at(declaration.place.clone()).mend(mend))
 }
 
 #[cfg(test)]
@@ -145,14 +145,14 @@ mod tests {
         let registry =
             Registry::new(handlers, &[], |_| Duration::ZERO).unwrap_or_else(|_| panic!("registry"));
         let shown = |problem: &Problem| {
-            let place = problem.place().unwrap();
-            let mend = problem.how_to_mend().unwrap().split([',', ';', '?']).next().unwrap();
+            let place = problem.place.as_ref().unwrap();
+            let mend = problem.help.as_deref().unwrap().split([',', ';', '?']).next().unwrap();
             let at = if place.file.ends_with("consistency.rs") {
                 "here".to_owned()
             } else {
                 format!("{}:{}", place.file.display(), place.line)
             };
-            format!("{at} {} ({mend})", problem.what())
+            format!("{at} {} ({mend})", problem.what)
         };
         disagreements(&manifest(text), registry.routes()).iter().map(shown).collect()
     }

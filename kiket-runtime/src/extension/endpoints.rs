@@ -17,7 +17,7 @@ use crate::{
 /// One problem for each path that is another route.
 pub(super) fn endpoints(manifest: &Manifest) -> Result<Vec<(String, Option<EventName>)>, Vec<Problem>> {
     let (mut found, mut problems) = (BTreeMap::<&str, Option<EventName>>::new(), Vec::new());
-    for endpoint in manifest.endpoints() {
+    for endpoint in &manifest.endpoints {
         let (path, event) = (&*endpoint.path, &endpoint.event);
         match routed(path) {
             Some(route) if route.event.is_some_and(|other| is_same_event(other, event.as_str())) => {} // its route anyway
@@ -63,7 +63,7 @@ mod tests {
             let problems =
                 endpoints(&manifest(&format!("hooks: [{{ event: a, endpoint: {path} }}]"))).unwrap_err();
             assert_eq!(problems.len(), 1, "{path}");
-            assert!(problems[0].what().starts_with("`endpoint` of `a` is `/"), "{}", problems[0]);
+            assert!(problems[0].what.starts_with("`endpoint` of `a` is `/"), "{}", problems[0]);
         }
     }
 }

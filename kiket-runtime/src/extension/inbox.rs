@@ -172,17 +172,17 @@ pub(super) fn deciding(manifest: Option<&Manifest>, routes: &[&Route]) -> Vec<Pr
     let deciding = deferred.filter_map(|route| {
         let (event, version) = (route.key.event.as_str(), &route.key.version);
         let required = manifest.and_then(|manifest| {
-            let mut required = manifest.events().iter().filter(|event| event.is_required());
+            let mut required = manifest.events.iter().filter(|event| event.required);
             required.find(|declared| {
-                is_same_event(declared.name().as_str(), event)
-                    && declared.version().is_none_or(|declared| declared == version)
+                is_same_event(declared.name.as_str(), event)
+                    && declared.version.as_ref().is_none_or(|declared| declared == version)
             })
         });
         let why = match required {
             _ if is_guard(event) => {
                 "a guard: Kiket takes a response without a decision for *allow*".to_owned()
             }
-            Some(hook) => format!("`required: true` in the manifest, line {}", hook.place().line),
+            Some(hook) => format!("`required: true` in the manifest, line {}", hook.place.line),
             None => return None,
         };
         let what = format!(
@@ -223,7 +223,7 @@ mod tests {
 
     fn refusal(built: Result<Extension, StartupError>) -> (Vec<ProblemId>, String) {
         let error = built.unwrap_err();
-        (error.problems().iter().map(Problem::id).collect(), error.to_string())
+        (error.problems().iter().map(|problem| problem.id).collect(), error.to_string())
     }
 
     const MEMORY: (&str, &str) = ("KIKET_INBOX_URL", "sqlite::memory:");

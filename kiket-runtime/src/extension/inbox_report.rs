@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::handler::{Later, Registry, Schedule};
+use crate::{
+    handler::{Later, Registry, Schedule},
+    types::millis,
+};
 
 /// How the deliveries of a handler are worked on after they were acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,9 +71,8 @@ impl fmt::Display for LaterReport {
 impl LaterReport {
     /// Adds the options to the JSON of a handler.
     pub(super) fn add_to(&self, handler: &mut Value) {
-        let milliseconds = |bound: Duration| u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
         handler["attempts"] = self.attempts.into();
-        handler["backoff_ms"] = json!([milliseconds(self.backoff.0), milliseconds(self.backoff.1)]);
+        handler["backoff_ms"] = json!([millis(self.backoff.0), millis(self.backoff.1)]);
         handler["lane"] = self.lane.clone().into();
         handler["blocks_lane"] = self.blocks_lane.into();
     }
@@ -98,7 +100,7 @@ impl ScheduleReport {
         let mut value = json!({
             "name": name, "pattern": pattern, "zone": zone, "catches_up": catches_up,
             "function": function, "file": file, "line": line,
-            "timeout_ms": u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+            "timeout_ms": millis(*timeout),
         });
         later.add_to(&mut value);
         value

@@ -18,7 +18,7 @@ use crate::{
 #[cfg(feature = "inbox")]
 use crate::{
     delivery::InboxHandle,
-    store::inbox::{ClaimedWork, NotRun, WorkEnd},
+    store::inbox::{ClaimedWork, NotRunError, WorkEnd},
     worker::{UNREADABLE, Workers},
 };
 
@@ -133,10 +133,10 @@ impl Extension {
     /// When this build cannot run the work now: it has no such handler, or no key that opens its content, or its schedule was
     /// changed. That counts as no attempt.
     #[cfg(feature = "inbox")]
-    pub async fn run_work(&self, work: &ClaimedWork) -> Result<WorkEnd, NotRun> {
+    pub async fn run_work(&self, work: &ClaimedWork) -> Result<WorkEnd, NotRunError> {
         match self.workers() {
             Some(workers) => workers.runner().run_once(work).await,
-            None => Err(NotRun { delay: UNREADABLE }),
+            None => Err(NotRunError { delay: UNREADABLE }),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
     handler::{Registry, Route},
     manifest::Manifest,
     telemetry::{is_subscribed, log_is_on_terminal, stdout},
-    types::Authentication,
+    types::{Authentication, millis},
 };
 
 /// The report of a start: the identity of the extension, its handlers, and warnings.
@@ -77,7 +77,7 @@ impl Report {
         Self {
             id: config.id.clone(),
             version: config.version.clone(),
-            manifest: manifest.map(|manifest| manifest.path().to_owned()),
+            manifest: manifest.map(|manifest| manifest.path.clone()),
             base_url: config.base_url().to_owned(),
             authentication: config.authentication,
             settings: config.settings_from.clone(),
@@ -110,14 +110,15 @@ impl HandlerReport {
     }
 
     /// Its options as a `later` handler, as text; empty if it runs before the response.
-    #[cfg(feature = "inbox")]
+    #[cfg_attr(
+        not(feature = "inbox"),
+        expect(clippy::unused_self, reason = "no handler is a `later` one then")
+    )]
     fn runs_later(&self) -> String {
-        self.later.as_ref().map(ToString::to_string).unwrap_or_default()
-    }
-
-    #[cfg(not(feature = "inbox"))]
-    #[expect(clippy::unused_self, reason = "with the feature `inbox` it depends on the handler")]
-    fn runs_later(&self) -> String {
+        #[cfg(feature = "inbox")]
+        if let Some(later) = &self.later {
+            return later.to_string();
+        }
         String::new()
     }
 }
@@ -214,7 +215,7 @@ pub(super) fn announce(report: &Report, addresses: &[SocketAddr], metrics: &[Soc
             handler = handler.function,
             file = handler.file,
             line = handler.line,
-            timeout_ms = u64::try_from(handler.timeout.as_millis()).unwrap_or(u64::MAX),
+            timeout_ms = millis(handler.timeout),
             runs = Some(handler.runs_later()).filter(|runs| !runs.is_empty()),
             "handler"
         );

@@ -79,9 +79,9 @@ pub(crate) fn undeclared_secrets<'n>(
     needed: &'n BTreeMap<&'static str, (String, Place)>,
     manifest: &'n Manifest,
 ) -> impl Iterator<Item = Problem> + 'n {
-    let is_declared = |key: &str| manifest.settings().iter().any(|setting| setting.key() == key);
+    let is_declared = |key: &str| manifest.settings.iter().any(|setting| setting.key == key);
     needed.iter().filter(move |(key, _)| !is_declared(key)).map(|(key, (function, place))| {
-        let file = manifest.path().display();
+        let file = manifest.path.display();
         let what = format!("`{function}` needs the secret `{key}`, and `{file}` does not declare it");
         Problem::new(ProblemId::UndeclaredSecret, what)
             .at(Place { column: 0, ..place.clone() })
@@ -95,15 +95,14 @@ pub(crate) fn missing_settings<'m>(
     manifest: &'m Manifest,
     config: &'m Config,
 ) -> impl Iterator<Item = Problem> + 'm {
-    let missing = manifest.settings().iter();
-    let missing =
-        missing.filter(|setting| setting.is_required() && config.settings.find(setting.key()).is_none());
+    let missing = manifest.settings.iter();
+    let missing = missing.filter(|setting| setting.required && config.settings.find(&setting.key).is_none());
     missing.map(|setting| {
-        let key = setting.key();
+        let key = &setting.key;
         let what = format!("the manifest requires the setting `{key}`, which has no value");
-        Problem::new(ProblemId::MissingSetting, what).at(setting.place().clone()).mend(
+        Problem::new(ProblemId::MissingSetting, what).at(setting.place.clone()).mend(
             match config.settings.variable(key) {
-                Some(variable) if setting.is_secret() => advice(&variable),
+                Some(variable) if setting.secret => advice(&variable),
                 Some(variable) => {
                     format!("set `{variable}`, give it a `default`, or the builder `.setting(\"{key}\", …)`")
                 }

@@ -40,7 +40,6 @@ use crate::{
 /// [`from_delivery`](Self::from_delivery) runs after the delivery was claimed and after middleware, within the deadline of
 /// the handler, in the order of the arguments. An extractor that needs nothing but the delivery, like a payload, can run
 /// [earlier](Self::early), so that a delivery that cannot be handled has no effect at all.
-#[doc(alias("extractor", "FromRequest"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a webhook handler",
     label = "not an argument of a handler",

@@ -64,6 +64,7 @@ impl Later {
     }
 
     /// The bounds of the backoff, from 1 ms to 24 h; 10 s and 1 h by default. It doubles with each attempt, and has full jitter.
+    #[doc(alias = "exponential backoff")]
     pub fn backoff(mut self, shortest: Duration, longest: Duration) -> Self {
         let bound = |limit| Duration::from_millis(limit);
         let shortest = shortest.clamp(bound(BACKOFF.0), bound(BACKOFF.1));

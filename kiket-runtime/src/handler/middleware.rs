@@ -64,7 +64,6 @@ use crate::{
 /// }
 /// # let _ = kiket_runtime::Extension::builder().middleware(Count::default());
 /// ```
-#[doc(alias("layer", "from_fn"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be middleware",
     label = "not middleware",
@@ -150,7 +149,6 @@ impl<'d> Next<'d> {
 ///
 /// Without such a value the delivery fails with 500, so that a corrected build can serve the retry.
 #[derive(Debug)]
-#[doc(alias = "Extension")]
 pub struct FromMiddleware<T>(pub Arc<T>);
 
 impl<T> FromMiddleware<T> {

@@ -170,7 +170,7 @@ mod tests {
             panic!("two handlers for one version")
         };
         assert_eq!(problems.len(), 2);
-        assert!(problems[0].what().contains("both handle `a` in version `1.0`"), "{}", problems[0]);
+        assert!(problems[0].what.contains("both handle `a` in version `1.0`"), "{}", problems[0]);
     }
 
     #[test]

@@ -98,7 +98,7 @@ mod tests {
             schedule("schedule:other", "Europe/Bern"),
         ];
         let problems = registry(schedules).err().unwrap();
-        let ids: Vec<_> = problems.iter().map(Problem::id).collect();
+        let ids: Vec<_> = problems.iter().map(|problem| problem.id).collect();
         assert_eq!(ids, [ProblemId::DuplicateSchedule, ProblemId::ScheduleZone]);
         let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
         assert!(texts[0].contains("are both the schedule `remind`"), "{}", texts[0]);

@@ -13,14 +13,12 @@ mod server;
 mod signals;
 
 #[cfg(feature = "internals")]
-#[allow(unreachable_pub)] // `internals` exports it
-pub use self::listener::listen;
-#[cfg(feature = "internals")]
 pub(crate) use self::path::{target_of, tidied};
-#[cfg(feature = "internals")]
-pub(crate) use self::respond::not_found;
 #[doc(inline)]
 pub use self::server::{Server, ServerHandle};
+#[cfg(feature = "internals")]
+#[allow(unreachable_pub)] // `internals` exports them
+pub use self::{listener::listen, respond::not_found};
 pub use actix_web::{dev::Server as AppServer, web::ServiceConfig};
 
 pub(crate) use self::{options::Options, path::routed, routes::Routes, server::Announce};

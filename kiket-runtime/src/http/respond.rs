@@ -54,7 +54,8 @@ pub(super) fn method_not_allowed(allow: &'static str) -> HttpResponse {
 }
 
 /// The response for a path that does not exist.
-pub(crate) async fn not_found(payload: Payload) -> HttpResponse {
+#[allow(unreachable_pub)] // `internals` exports it
+pub async fn not_found(payload: Payload) -> HttpResponse {
     leave_unread(reject(&Rejection::NOT_FOUND), payload)
 }
 

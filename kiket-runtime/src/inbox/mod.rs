@@ -21,6 +21,7 @@ pub use crate::{
     delivery::InboxHandle,
     store::inbox::{
         Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxCount, InboxFilter,
-        InboxRow, NewWork, NotRun, Redrive, RowId, RowState, Swept, UnknownWord, WorkEnd, WorkLease,
+        InboxRow, NewWork, NotRunError, Redrive, RowId, RowState, Swept, UnknownWordError, WorkEnd,
+        WorkLease,
     },
 };

@@ -11,7 +11,6 @@ use super::{
 use crate::{error::ProblemId, types};
 
 /// The URL, the secret and the timeout of deliveries.
-#[derive(Clone)]
 pub(super) struct Callback {
     pub(super) secret: Option<Reference>,
     pub(super) url: Option<Reference>,
@@ -151,9 +150,9 @@ mod tests {
                     reference.and_then(|reference| reference.resolve(&|name| Some(format!("<{name}>"))));
                 secret.map(|secret| secret.expose().to_owned()).unwrap_or_default()
             };
-            assert_eq!(shown(manifest.delivery_secret()), secret, "{text}");
-            assert_eq!(shown(manifest.callback_url()), url, "{text}");
-            assert_eq!(manifest.callback_timeout(), timeout.map(Duration::from_millis), "{text}");
+            assert_eq!(shown(manifest.delivery_secret.as_ref()), secret, "{text}");
+            assert_eq!(shown(manifest.callback_url.as_ref()), url, "{text}");
+            assert_eq!(manifest.callback_timeout, timeout.map(Duration::from_millis), "{text}");
         }
         check("id: a", "", "", None);
         check("delivery_secret: sh_1", "sh_1", "", None);
@@ -190,9 +189,9 @@ mod tests {
     #[test]
     fn a_secret_has_a_place_without_an_excerpt() {
         let manifest = manifest("id: a\ndelivery_secret: sh_1\ncallback: { url: \"env:U\" }");
-        let place = manifest.delivery_secret().and_then(Reference::place).unwrap();
+        let place = manifest.delivery_secret.as_ref().and_then(Reference::place).unwrap();
         assert_eq!((place.line, place.column, place.excerpt.as_deref()), (2, 18, None));
-        assert_eq!(manifest.callback_url().and_then(Reference::place).unwrap().line, 3);
+        assert_eq!(manifest.callback_url.as_ref().and_then(Reference::place).unwrap().line, 3);
     }
 
     #[test]

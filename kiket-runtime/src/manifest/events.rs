@@ -19,45 +19,20 @@ use crate::{
 
 /// An event that the manifest declares.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct DeclaredEvent {
-    name: EventName,
-    version: Option<EventVersion>,
-    timeout: Option<Duration>,
-    action: bool,
-    required: bool,
-    place: Place,
-}
-
-impl DeclaredEvent {
     /// The name of the event.
-    pub fn name(&self) -> &EventName {
-        &self.name
-    }
-
+    pub name: EventName,
     /// The version; `None` is any version.
-    pub fn version(&self) -> Option<&EventVersion> {
-        self.version.as_ref()
-    }
-
+    pub version: Option<EventVersion>,
     /// The timeout: how long Kiket waits for the response.
-    pub fn timeout(&self) -> Option<Duration> {
-        self.timeout
-    }
-
+    pub timeout: Option<Duration>,
     /// Whether it is an action of `setup` or a command, which an author declares apart from the events.
-    pub fn is_action(&self) -> bool {
-        self.action
-    }
-
+    pub action: bool,
     /// Whether the hook is `required: true`: Kiket waits for its response, and acts on it.
-    pub fn is_required(&self) -> bool {
-        self.required
-    }
-
+    pub required: bool,
     /// The place of the declaration.
-    pub fn place(&self) -> &Place {
-        &self.place
-    }
+    pub place: Place,
 }
 
 /// A path at which a hook wants its event (wire contract, hook-endpoints).
@@ -324,17 +299,13 @@ fn parsed<T: FromStr>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        error::Problem,
-        manifest::tests::{manifest, problems},
-    };
+    use crate::manifest::tests::{manifest, problems};
 
     #[test]
     fn a_hook_may_be_required() {
         let text = "hooks:\n  - { event: a.b, version: v1, required: true }\n  - { event: a.b, version: v2 }\n  - { event: c.d, required: false }\n";
-        let required = |text: &str| -> Vec<_> {
-            manifest(text).events().iter().map(DeclaredEvent::is_required).collect()
-        };
+        let required =
+            |text: &str| -> Vec<_> { manifest(text).events.iter().map(|event| event.required).collect() };
         assert_eq!(required(text), [true, false, false]);
         assert_eq!(
             required(&format!("{text}  - {{ event: a.b, required: \"True\" }}\n")),
@@ -348,11 +319,11 @@ mod tests {
         fn check(text: &str, expected: &[(&str, Option<&str>, Option<u64>)]) {
             let manifest = manifest(text);
             let read: Vec<_> = manifest
-                .events()
+                .events
                 .iter()
                 .map(|event| {
-                    let timeout = event.timeout().map(|timeout| u64::try_from(timeout.as_millis()).unwrap());
-                    (event.name().as_str(), event.version().map(EventVersion::as_str), timeout)
+                    let timeout = event.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap());
+                    (event.name.as_str(), event.version.as_ref().map(EventVersion::as_str), timeout)
                 })
                 .collect();
             assert_eq!(read, expected, "{text}");
@@ -403,11 +374,10 @@ mod tests {
         let manifest = manifest(
             "extension: { setup: [{ test: { action: parse.connect }, other: { action: a.b } }, { info: x }, 1], commands: [{ id: c.d }, { name: x }, { id: ~ }] }\nhooks: [a.b]\nsetup: [{ x: { action: open it } }]\n",
         );
-        let read: Vec<_> =
-            manifest.events().iter().map(|event| (event.name().as_str(), event.is_action())).collect();
+        let read: Vec<_> = manifest.events.iter().map(|event| (event.name.as_str(), event.action)).collect();
         assert_eq!(read, [("a.b", false), ("parse.connect", true), ("c.d", true)]);
-        let [warning] = manifest.warnings() else { panic!("{:?}", manifest.warnings()) };
-        assert_eq!(warning.what(), "an action is named like `crm.connect`, found `open it`");
+        let [warning] = &manifest.warnings[..] else { panic!("{:?}", manifest.warnings) };
+        assert_eq!(warning.what, "an action is named like `crm.connect`, found `open it`");
     }
 
     #[test]
@@ -419,12 +389,12 @@ mod tests {
              - { event: h, endpoint: [/h] }\n\
              webhooks: [{ event: i, endpoint: /i }]",
         );
-        let endpoints = manifest.endpoints().iter();
+        let endpoints = manifest.endpoints.iter();
         let endpoints: Vec<_> = endpoints
             .map(|endpoint| (&*endpoint.path, endpoint.event.as_str(), endpoint.place.line))
             .collect();
         assert_eq!(endpoints, [("/hooks/a_1", "a", 2), ("/x/y-z", "b", 3), ("/i", "i", 10)]);
-        let warnings: Vec<_> = manifest.warnings().iter().map(Problem::what).collect();
+        let warnings: Vec<_> = manifest.warnings.iter().map(|warning| warning.what.as_str()).collect();
         assert_eq!(
             warnings,
             [

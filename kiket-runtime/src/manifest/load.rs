@@ -113,7 +113,7 @@ mod tests {
         let directory = directory(&["manifest.yaml"]);
         fs::create_dir(directory.path().join("extension.yaml")).unwrap();
         let found = search(directory.path()).unwrap();
-        assert_eq!(read(&found).unwrap_err().what(), "the manifest is no regular file, found a directory");
+        assert_eq!(read(&found).unwrap_err().what, "the manifest is no regular file, found a directory");
     }
 
     #[cfg(unix)]
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(search(directory.path()), Some(pipe.clone()));
         for path in [pipe, socket, "/dev/zero".into()] {
             let expected = "the manifest is no regular file, found a pipe, a socket or a device";
-            assert_eq!(read(&path).unwrap_err().what(), expected, "{path:?}");
+            assert_eq!(read(&path).unwrap_err().what, expected, "{path:?}");
         }
     }
 
@@ -154,8 +154,8 @@ mod tests {
             assert_eq!(search(directory.path()), Some(link.clone()));
         }
         let problem = read(&link).unwrap_err();
-        assert!(problem.what().starts_with("the manifest cannot be read: "), "{problem}");
-        assert_eq!(problem.place().unwrap().file, link);
+        assert!(problem.what.starts_with("the manifest cannot be read: "), "{problem}");
+        assert_eq!(problem.place.as_ref().unwrap().file, link);
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
         fs::write(&path, " ".repeat(LARGEST)).unwrap();
         assert_eq!(read(&path).unwrap().len(), LARGEST);
         fs::write(&path, " ".repeat(LARGEST + 1)).unwrap();
-        assert_eq!(read(&path).unwrap_err().what(), "the manifest is larger than 1024 KiB");
+        assert_eq!(read(&path).unwrap_err().what, "the manifest is larger than 1024 KiB");
     }
 
     #[test]
@@ -176,8 +176,8 @@ mod tests {
             let path = directory.path().join("x.yaml");
             fs::write(&path, bytes).unwrap();
             let problem = read(&path).unwrap_err();
-            let place = problem.place().unwrap();
-            assert_eq!((problem.what(), place.line, place.column), (what, line, column));
+            let place = problem.place.as_ref().unwrap();
+            assert_eq!((problem.what.as_str(), place.line, place.column), (what, line, column));
             assert_eq!(place.excerpt, None);
         }
         check(b"id: x\nname: \xe9t\xe9\n", "a manifest is UTF-8, and these bytes are not", 2, 7);

@@ -53,7 +53,7 @@ mod tests {
         #[track_caller]
         fn check(text: &str, expected: &[&str]) {
             let manifest = manifest(text);
-            let found: Vec<_> = manifest.warnings().iter().map(crate::error::Problem::what).collect();
+            let found: Vec<_> = manifest.warnings.iter().map(|warning| warning.what.as_str()).collect();
             assert_eq!(found, expected, "{text}");
         }
         let secret = "`secert` is not read; did you mean `secret`?";

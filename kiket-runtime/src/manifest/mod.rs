@@ -31,17 +31,18 @@ mod source;
 pub(crate) mod tests;
 mod yaml;
 
-use callback::Callback;
 pub use events::DeclaredEvent;
 pub(crate) use events::Endpoint;
 pub use form::Form;
 pub(crate) use load::read_regular;
 pub use reference::Reference;
+#[cfg(feature = "internals")]
+pub use schema::secret_lines;
+#[cfg(feature = "internals")]
+pub(crate) use secrecy::names_a_secret;
 pub use settings::Setting;
 pub(crate) use settings::variable_key;
 pub(crate) use similar::closest;
-#[cfg(feature = "internals")]
-pub(crate) use {schema::secret_lines, secrecy::names_a_secret};
 
 /// A manifest, read and checked, in any [`Form`].
 ///
@@ -51,24 +52,43 @@ pub(crate) use {schema::secret_lines, secrecy::names_a_secret};
 ///
 /// let text = "id: com.example.marketing\nversion: 1.0\nsettings:\n  - key: MAX_RETRIES\n    default: 3\n";
 /// let manifest = Manifest::parse(text, Path::new("extension.yaml")).unwrap();
-/// assert_eq!(manifest.version(), Some("1.0"));
-/// assert_eq!(manifest.settings()[0].default(), Some(&3.into()));
+/// assert_eq!(manifest.version.as_deref(), Some("1.0"));
+/// assert_eq!(manifest.settings[0].default, Some(3.into()));
 /// ```
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Manifest {
-    path: PathBuf,
-    form: Form,
-    id: Option<String>,
-    name: Option<String>,
-    version: Option<String>,
-    api_version: Option<String>,
-    callback: Callback,
-    settings: Vec<Setting>,
-    events: Vec<DeclaredEvent>,
-    endpoints: Vec<Endpoint>,
-    permissions: Vec<String>,
-    raw: Value,
-    warnings: Vec<Problem>,
+    /// The path of the file.
+    pub path: PathBuf,
+    /// The form it is written in.
+    pub form: Form,
+    /// The id of the extension: `id`, `extension.id` (or `extension.key`), `metadata.key`.
+    pub id: Option<String>,
+    /// The display name.
+    pub name: Option<String>,
+    /// The version of the extension, as it is written.
+    pub version: Option<String>,
+    /// The version of Kiket's API that the extension expects.
+    pub api_version: Option<String>,
+    /// The secret that signs deliveries: `delivery_secret` or `callback.secret`.
+    pub delivery_secret: Option<Reference>,
+    /// The URL that Kiket sends deliveries to.
+    pub callback_url: Option<Reference>,
+    /// The timeout of deliveries: how long Kiket waits for a response.
+    pub callback_timeout: Option<Duration>,
+    /// The settings, each once, in their order.
+    pub settings: Vec<Setting>,
+    /// The events that the manifest declares, each pair of name and version once.
+    pub events: Vec<DeclaredEvent>,
+    /// The paths at which hooks want their events, in their order.
+    pub(crate) endpoints: Vec<Endpoint>,
+    /// The permissions that are plain text. Other shapes of permissions are in [`raw`](Self::raw).
+    pub permissions: Vec<String>,
+    /// The whole document, with unknown keys and expanded aliases. Of duplicate keys it has the last, and `null` in place of
+    /// every secret.
+    pub raw: Value,
+    /// The problems that do not stop the start, like duplicate keys.
+    pub warnings: Vec<Problem>,
 }
 
 impl Manifest {
@@ -110,77 +130,12 @@ impl Manifest {
         schema::read(text, file)
     }
 
-    /// The path of the file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The form it is written in.
-    pub fn form(&self) -> Form {
-        self.form
-    }
-
-    /// The id of the extension: `id`, `extension.id` (or `extension.key`), `metadata.key`.
-    pub fn id(&self) -> Option<&str> {
-        self.id.as_deref()
-    }
-
-    /// The display name.
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    /// The version of the extension, as it is written.
-    pub fn version(&self) -> Option<&str> {
-        self.version.as_deref()
-    }
-
-    /// The version of Kiket's API that the extension expects.
-    pub fn api_version(&self) -> Option<&str> {
-        self.api_version.as_deref()
-    }
-
-    /// The secret that signs deliveries: `delivery_secret` or `callback.secret`.
-    pub fn delivery_secret(&self) -> Option<&Reference> {
-        self.callback.secret.as_ref()
-    }
-
-    /// The URL that Kiket sends deliveries to.
-    pub fn callback_url(&self) -> Option<&Reference> {
-        self.callback.url.as_ref()
-    }
-
-    /// The timeout of deliveries: how long Kiket waits for a response.
-    pub fn callback_timeout(&self) -> Option<Duration> {
-        self.callback.timeout
-    }
-
-    /// The settings, each once, in their order.
-    pub fn settings(&self) -> &[Setting] {
-        &self.settings
-    }
-
-    /// The events that the manifest declares, each pair of name and version once.
-    pub fn events(&self) -> &[DeclaredEvent] {
-        &self.events
-    }
-
-    /// The paths at which hooks want their events, in their order.
-    pub(crate) fn endpoints(&self) -> &[Endpoint] {
-        &self.endpoints
-    }
-
     /// The timeout of `event`, if its hook has one: how long Kiket waits for the response.
     pub fn event_timeout(&self, event: &str) -> Option<Duration> {
         self.events
             .iter()
-            .filter(|declared| is_same_event(declared.name().as_str(), event))
-            .find_map(DeclaredEvent::timeout)
-    }
-
-    /// The permissions that are plain text. Other shapes of permissions are in [`raw`](Self::raw).
-    pub fn permissions(&self) -> &[String] {
-        &self.permissions
+            .filter(|declared| is_same_event(declared.name.as_str(), event))
+            .find_map(|declared| declared.timeout)
     }
 
     /// The value of `custom_data`.
@@ -192,17 +147,6 @@ impl Manifest {
         };
         body.and_then(|body| body.get("custom_data")).or_else(|| self.raw.get("custom_data"))
     }
-
-    /// The whole document, with unknown keys and expanded aliases. Of duplicate keys it has the last, and `null` in place of
-    /// every secret.
-    pub fn raw(&self) -> &Value {
-        &self.raw
-    }
-
-    /// The problems that do not stop the start, like duplicate keys.
-    pub fn warnings(&self) -> &[Problem] {
-        &self.warnings
-    }
 }
 
 impl fmt::Debug for Manifest {
@@ -213,7 +157,7 @@ impl fmt::Debug for Manifest {
             .field("form", &self.form)
             .field("id", &self.id)
             .field("version", &self.version)
-            .field("delivery_secret", &self.callback.secret)
+            .field("delivery_secret", &self.delivery_secret)
             .field("settings", &self.settings)
             .field("events", &self.events)
             .finish_non_exhaustive()

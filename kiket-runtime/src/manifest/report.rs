@@ -57,7 +57,7 @@ impl<'a> Report<'a> {
 
     /// The warnings, or the problems when there are any; both in the order of the file.
     pub(super) fn finish(mut self) -> Result<Vec<Problem>, Vec<Problem>> {
-        let order = |problem: &Problem| problem.place().map(|place| (place.line, place.column));
+        let order = |problem: &Problem| problem.place.as_ref().map(|place| (place.line, place.column));
         self.problems.sort_by_key(order);
         self.warnings.sort_by_key(order);
         if self.problems.is_empty() { Ok(self.warnings) } else { Err(self.problems) }

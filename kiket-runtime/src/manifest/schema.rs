@@ -36,7 +36,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Manifest, Vec<Problem>> {
 
 /// The lines of a text that may hold a secret, from 1: where it is no YAML, by their words.
 #[cfg(feature = "internals")]
-pub(crate) fn secret_lines(text: &str) -> Vec<u32> {
+pub fn secret_lines(text: &str) -> Vec<u32> {
     let text = text.trim_start_matches('\u{feff}');
     let mut source = Source::new(Path::new(""), text);
     match yaml::read(text) {
@@ -70,6 +70,7 @@ fn manifest(
     misspelt::warn(root, misspelt::TOP, &mut report);
     let written = Written::new(root, &mut report);
     let (events, endpoints) = events::read(&written, &mut report);
+    let callback = callback::read(&written, &mut report);
     let manifest = Manifest {
         path: source.file().to_owned(),
         form: written.form,
@@ -77,7 +78,9 @@ fn manifest(
         name: identity_text(&written, "name", &mut report),
         version: identity_text(&written, "version", &mut report),
         api_version: identity_text(&written, "api_version", &mut report),
-        callback: callback::read(&written, &mut report),
+        delivery_secret: callback.secret,
+        callback_url: callback.url,
+        callback_timeout: callback.timeout,
         settings: settings::read(&written, &mut report),
         events,
         endpoints,
@@ -190,7 +193,12 @@ mod tests {
         fn check(text: &str, form: Form, id: Option<&str>, name: Option<&str>, version: Option<&str>) {
             let manifest = manifest(text);
             assert_eq!(
-                (manifest.form(), manifest.id(), manifest.name(), manifest.version()),
+                (
+                    manifest.form,
+                    manifest.id.as_deref(),
+                    manifest.name.as_deref(),
+                    manifest.version.as_deref()
+                ),
                 (form, id, name, version),
                 "{text}"
             );
@@ -279,12 +287,12 @@ mod tests {
         let manifest = manifest(
             "extension:\n  id: a\n  custom_data: { modules: [a] }\n  id: b\n  custom_data: { permissions: [c] }\n",
         );
-        assert_eq!(manifest.id(), Some("b"));
+        assert_eq!(manifest.id.as_deref(), Some("b"));
         assert_eq!(manifest.custom_data(), Some(&serde_json::json!({ "permissions": ["c"] })));
         let warnings: Vec<_> = manifest
-            .warnings()
+            .warnings
             .iter()
-            .map(|warning| (warning.what(), warning.place().unwrap().line))
+            .map(|warning| (warning.what.as_str(), warning.place.as_ref().unwrap().line))
             .collect();
         assert_eq!(
             warnings,
@@ -300,13 +308,13 @@ mod tests {
         let manifest = manifest(
             "permissions: [read:issues, { scope: issues }]\nextension: { permissions: [write:issues, read:issues] }",
         );
-        assert_eq!(manifest.permissions(), ["write:issues", "read:issues"]);
+        assert_eq!(manifest.permissions, ["write:issues", "read:issues"]);
     }
 
     #[test]
     fn unknown_keys_are_kept() {
         let manifest = manifest("id: a\nx: { y: [1, \"2\", true, ~, 1.5] }\n1: z\n");
-        assert_eq!(manifest.raw()["x"], serde_json::json!({ "y": [1, "2", true, null, 1.5] }));
-        assert_eq!(manifest.raw()["1"], "z");
+        assert_eq!(manifest.raw["x"], serde_json::json!({ "y": [1, "2", true, null, 1.5] }));
+        assert_eq!(manifest.raw["1"], "z");
     }
 }

@@ -18,61 +18,28 @@ use crate::error::{Place, ProblemId};
 
 /// A setting that the manifest declares.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Setting {
-    key: String,
-    kind: Option<String>,
-    secret: bool,
-    required: bool,
-    default: Option<Value>,
-    written: Option<Value>,
-    secret_default: Option<Reference>,
-    place: Place,
-}
-
-impl Setting {
     /// The key: `key` or `name` in a list, the key in `configuration`.
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
+    pub key: String,
     /// The `type` as it is written, like `integer`; any word is accepted.
-    pub fn kind(&self) -> Option<&str> {
-        self.kind.as_deref()
-    }
-
+    pub kind: Option<String>,
     /// Whether its value is a secret: `secret: true`, `type: secret` or `type: password`, or a field of a
     /// `secrets` step in `setup`.
-    pub fn is_secret(&self) -> bool {
-        self.secret
-    }
-
+    pub secret: bool,
     /// Whether the setting must have a value.
-    pub fn is_required(&self) -> bool {
-        self.required
-    }
-
+    pub required: bool,
     /// The default, in the type that YAML gives it: `3` is a number, `"3"` is text. The default of a setting with the type
     /// `string` or `text` is text, as it is written. Always `None` for a secret, whose default is
     /// [`secret_default`](Self::secret_default).
-    pub fn default(&self) -> Option<&Value> {
-        self.default.as_ref()
-    }
-
+    pub default: Option<Value>,
     /// The default with the texts of its numbers and booleans, if kiket would print them otherwise: `1.10` and `1.1` are one
     /// number and two texts.
-    pub(crate) fn written(&self) -> Option<&Value> {
-        self.written.as_ref()
-    }
-
+    pub(crate) written: Option<Value>,
     /// The default of a secret. It may refer to environment variables.
-    pub fn secret_default(&self) -> Option<&Reference> {
-        self.secret_default.as_ref()
-    }
-
+    pub secret_default: Option<Reference>,
     /// The place of the declaration.
-    pub fn place(&self) -> &Place {
-        &self.place
-    }
+    pub place: Place,
 }
 
 /// The key as it is in the names of variables: in upper case, with every run of other characters than letters and digits as
@@ -389,9 +356,9 @@ mod tests {
         fn check(text: &str, expected: &[(&str, Option<Value>)]) {
             let manifest = manifest(text);
             let read: Vec<_> = manifest
-                .settings()
+                .settings
                 .iter()
-                .map(|setting| (setting.key(), setting.default().cloned()))
+                .map(|setting| (setting.key.as_str(), setting.default.clone()))
                 .collect();
             assert_eq!(read, expected, "{text}");
         }
@@ -430,9 +397,9 @@ mod tests {
         #[track_caller]
         fn check(text: &str, expected: &[(&str, bool, bool)]) {
             let manifest = manifest(text);
-            let settings = manifest.settings().iter();
+            let settings = manifest.settings.iter();
             let read: Vec<_> =
-                settings.map(|setting| (setting.key(), setting.is_secret(), setting.is_required())).collect();
+                settings.map(|setting| (setting.key.as_str(), setting.secret, setting.required)).collect();
             assert_eq!(read, expected, "{text}");
         }
         let two = "secrets: [{ key: A, required: false }, { name: B, required: true }, C]";
@@ -483,7 +450,7 @@ mod tests {
                 "007",
             ] {
                 let manifest = manifest(&format!("settings: [{{ key: A, type: {kind}, default: {text} }}]"));
-                assert_eq!(manifest.settings()[0].default(), Some(&json!(text)));
+                assert_eq!(manifest.settings[0].default, Some(json!(text)));
             }
         }
         // Without a type it is a number that has its text.
@@ -498,10 +465,10 @@ mod tests {
             ),
         ] {
             let manifest = manifest(&format!("settings: [{{ key: A, default: {text} }}]"));
-            let setting = &manifest.settings()[0];
-            assert_eq!((setting.default(), setting.written()), (Some(&value), Some(&written)));
+            let setting = &manifest.settings[0];
+            assert_eq!((setting.default.as_ref(), setting.written.as_ref()), (Some(&value), Some(&written)));
         }
-        assert!(manifest("settings: [{ key: A, secret: True, default: x }]").settings()[0].is_secret());
+        assert!(manifest("settings: [{ key: A, secret: True, default: x }]").settings[0].secret);
     }
 
     #[test]
@@ -518,10 +485,10 @@ mod tests {
             "extension:\n  configuration: { A: { type: string, default: x } }\n  setup:\n    - configure: { fields: [{ key: A, type: text, default: y }, { key: B, required: true }] }\n    - secrets: { fields: [{ key: C }], collect: [A] }\n    - info: { title: x }\n    - nothing\n",
         );
         let read: Vec<_> = manifest
-            .settings()
+            .settings
             .iter()
             .map(|setting| {
-                (setting.key(), setting.default().is_some(), setting.is_required(), setting.is_secret())
+                (setting.key.as_str(), setting.default.is_some(), setting.required, setting.secret)
             })
             .collect();
         assert_eq!(read, [("A", true, false, false), ("B", false, true, false), ("C", false, false, true)]);
@@ -532,17 +499,14 @@ mod tests {
         #[track_caller]
         fn check(attributes: &str, secret: bool, resolved: Option<&str>) {
             let manifest = manifest(&format!("settings: [{{ key: A, {attributes} }}]"));
-            let setting = &manifest.settings()[0];
-            assert_eq!(setting.is_secret(), secret, "{attributes}");
+            let setting = &manifest.settings[0];
+            assert_eq!(setting.secret, secret, "{attributes}");
             let default = setting
-                .secret_default()
+                .secret_default
+                .as_ref()
                 .and_then(|default| default.resolve(&|name| Some(format!("<{name}>"))));
             assert_eq!(default.as_ref().map(crate::types::Secret::expose), resolved, "{attributes}");
-            assert_eq!(
-                setting.default().is_some(),
-                !secret && attributes.contains("default"),
-                "{attributes}"
-            );
+            assert_eq!(setting.default.is_some(), !secret && attributes.contains("default"), "{attributes}");
         }
         check("secret: true", true, None);
         check("secret: 'true', default: x", true, Some("x"));

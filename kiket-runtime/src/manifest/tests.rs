@@ -20,9 +20,9 @@ pub(crate) fn manifest(text: &str) -> Manifest {
 pub(super) fn problems(text: &str) -> Vec<String> {
     let problems = Manifest::parse(text, Path::new("extension.yaml")).err().unwrap_or_default();
     let line = |problem: &crate::error::Problem| {
-        let place = problem.place().expect("a problem of a manifest has a place");
-        assert!(problem.how_to_mend().is_some_and(|mend| !mend.is_empty()), "{problem}");
-        format!("{}:{} {}", place.line, place.column, problem.what())
+        let place = problem.place.as_ref().expect("a problem of a manifest has a place");
+        assert!(problem.help.as_deref().is_some_and(|mend| !mend.is_empty()), "{problem}");
+        format!("{}:{} {}", place.line, place.column, problem.what)
     };
     problems.iter().map(line).collect()
 }
@@ -178,7 +178,7 @@ fn a_secret_is_never_shown() {
     #[track_caller]
     fn check(text: &str) {
         let shown = match Manifest::parse(text, Path::new("extension.yaml")) {
-            Ok(manifest) => format!("{manifest:?} {} {:?}", manifest.raw(), manifest.warnings()),
+            Ok(manifest) => format!("{manifest:?} {} {:?}", manifest.raw, manifest.warnings),
             Err(problems) => format!("{problems:?}"),
         };
         assert!(!shown.contains(SECRET), "{text}\n{shown}");
@@ -228,9 +228,9 @@ fn a_secret_behind_a_misspelt_key_is_not_shown() {
     fn check(text: &str) {
         let shown = match Manifest::parse(text, Path::new("extension.yaml")) {
             Ok(manifest) => {
-                assert!(!manifest.warnings().is_empty(), "{text}");
-                let warnings: String = manifest.warnings().iter().map(ToString::to_string).collect();
-                format!("{warnings} {:?} {}", manifest.warnings(), manifest.raw())
+                assert!(!manifest.warnings.is_empty(), "{text}");
+                let warnings: String = manifest.warnings.iter().map(ToString::to_string).collect();
+                format!("{warnings} {:?} {}", manifest.warnings, manifest.raw)
             }
             Err(problems) => format!("{problems:?}"),
         };
@@ -294,8 +294,8 @@ extension:
 #[test]
 fn the_document_that_tests_change_is_valid() {
     let manifest = manifest(REAL_SHAPE);
-    assert_eq!((manifest.settings().len(), manifest.events().len()), (4, 4));
-    assert_eq!(manifest.raw()["extension"]["other"]["timeout"], 30000);
+    assert_eq!((manifest.settings.len(), manifest.events.len()), (4, 4));
+    assert_eq!(manifest.raw["extension"]["other"]["timeout"], 30000);
 }
 
 proptest! {

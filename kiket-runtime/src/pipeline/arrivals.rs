@@ -41,29 +41,29 @@ impl Arrivals {
     /// Admits a body, of which there are `bytes` in memory. The future ends when the body is to be ended.
     pub(crate) fn admit(&self, bytes: usize) -> (Arriving<'_>, impl Future<Output = ()> + use<>) {
         let (admitted, ended) = oneshot::channel();
-        let turn = self.waiting.lock().place(Body { bytes, _admitted: admitted }, self);
+        let number = self.waiting.lock().place(Body { bytes, _admitted: admitted }, self);
         let ended = async {
             let _ = ended.await;
         };
-        (Arriving { arrivals: self, turn: Cell::new(turn) }, ended)
+        (Arriving { arrivals: self, number: Cell::new(number) }, ended)
     }
 }
 
 impl Waiting {
     /// Places a body behind all others, and ends those for which there is no place.
     fn place(&mut self, body: Body, within: &Arrivals) -> u64 {
-        let turn = self.next;
+        let number = self.next;
         self.next += 1;
         self.bytes += body.bytes;
-        self.bodies.insert(turn, body);
+        self.bodies.insert(number, body);
         while self.bodies.len() > 1 && (self.bodies.len() > within.limit || self.bytes > within.budget) {
             self.bytes -= self.bodies.pop_first().map_or(0, |(_, body)| body.bytes);
         }
-        turn
+        number
     }
 
-    fn remove(&mut self, turn: u64) -> Option<Body> {
-        let body = self.bodies.remove(&turn)?;
+    fn remove(&mut self, number: u64) -> Option<Body> {
+        let body = self.bodies.remove(&number)?;
         self.bytes -= body.bytes;
         Some(body)
     }
@@ -73,22 +73,22 @@ impl Waiting {
 #[derive(Debug)]
 pub(crate) struct Arriving<'a> {
     arrivals: &'a Arrivals,
-    turn: Cell<u64>,
+    number: Cell<u64>,
 }
 
 impl Arriving<'_> {
     /// More of the body has arrived: `bytes` in memory in all.
     pub(crate) fn grew(&self, bytes: usize) {
         let mut waiting = self.arrivals.waiting.lock();
-        if let Some(body) = waiting.remove(self.turn.get()) {
-            self.turn.set(waiting.place(Body { bytes, ..body }, self.arrivals));
+        if let Some(body) = waiting.remove(self.number.get()) {
+            self.number.set(waiting.place(Body { bytes, ..body }, self.arrivals));
         }
     }
 }
 
 impl Drop for Arriving<'_> {
     fn drop(&mut self) {
-        let _ = self.arrivals.waiting.lock().remove(self.turn.get());
+        let _ = self.arrivals.waiting.lock().remove(self.number.get());
     }
 }
 

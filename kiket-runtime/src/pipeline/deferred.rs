@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use tracing::{Span, field};
-
 use super::{
     Pipeline,
     decode::decode,
@@ -87,16 +85,4 @@ async fn transacted(delivery: &Delivery, outcome: Outcome) -> Outcome {
 #[expect(clippy::unused_async, reason = "as with a transaction")]
 async fn transacted(_: &Delivery, outcome: Outcome) -> Outcome {
     outcome
-}
-
-/// The span of a deferred delivery: that of a delivery, with the attempt.
-pub(crate) fn deferred_span(route: &Route, attempt: u32) -> Span {
-    tracing::info_span!(
-        "delivery",
-        event = route.key.event.as_str(),
-        version = route.key.version.as_str(),
-        delivery_id = field::Empty,
-        handler = &*route.handler.function,
-        attempt,
-    )
 }

@@ -28,8 +28,6 @@ use tokio::time::Instant;
 
 #[cfg(feature = "inbox")]
 use self::accept::accept;
-#[cfg(feature = "inbox")]
-pub(crate) use self::deferred::{Failed, LONGEST_ERROR, deferred_span};
 pub(crate) use self::{
     arrivals::{Arrivals, Arriving},
     authenticate::{Authenticator, Tokens},
@@ -49,6 +47,11 @@ use self::{
     respond::{Ended, Refusal},
     route::{Accepted, route},
     run::run,
+};
+#[cfg(feature = "inbox")]
+pub(crate) use self::{
+    deferred::{Failed, LONGEST_ERROR},
+    route::span,
 };
 use crate::{
     auth::Authentic,
@@ -81,7 +84,7 @@ impl Pipeline {
         let authentic = self.authenticator.authenticate(&request, &self.concurrency).await; // 401, 503
         match authentic.and_then(|authentic| self.accept(request, authentic)) {
             Ok(accepted) => {
-                let span = accepted.span();
+                let span = route::span(&accepted.route, None);
                 traced(|traces| traces.begin(&span, accepted.delivery.headers()));
                 to_completion(Box::pin(Arc::clone(self).process(accepted)), span).await
             }

@@ -2,14 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    outcome::{Failure, Stop},
-    respond::Ended,
-};
+use super::{outcome::Stop, respond::Ended};
 use crate::{
     error::Rejection,
     handler::Route,
-    metrics::{OK, traces::traced},
+    metrics::traces::traced,
     telemetry::{Telemetry, TelemetryEvent},
     types::{Clock, milliseconds},
 };
@@ -22,19 +19,14 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(super) fn record(&self, route: &Route, ended: &Ended, duration: Duration) {
-        let (failure, ran) = match &ended.stop {
-            None => (None, true),
-            Some(Stop::Failed(failure)) => (Some(failure), true),
-            Some(_) => (None, false),
-        };
-        let code = || ended.stop.as_ref().map_or(OK, Stop::code);
-        traced(|traces| traces.end(ended.response.status, code()));
+        let ran = matches!(ended.stop, None | Some(Stop::Failed(_)));
+        let (status, code) = (ended.response.status, ended.code());
+        traced(|traces| traces.end(status, code));
         if let Some(metrics) = &route.metrics {
-            let code = code();
-            metrics.add(ended.response.status.as_u16(), code, ran.then_some(duration));
+            metrics.add(status.as_u16(), code, ran.then_some(duration));
         }
         if ran {
-            self.report(route, ended, failure, duration);
+            self.report(route, ended, duration);
         }
         log(ended, duration);
     }
@@ -42,18 +34,18 @@ impl Recorder {
     /// Records an attempt at a delivery that was accepted before: there is no response. Its worker logs it.
     #[cfg(feature = "inbox")]
     pub(super) fn record_deferred(&self, route: &Route, ended: &Ended, duration: Duration) {
-        traced(|traces| traces.end(ended.response.status, ended.stop.as_ref().map_or(OK, Stop::code)));
+        traced(|traces| traces.end(ended.response.status, ended.code()));
         if let Some(metrics) = &route.metrics {
             metrics.ran(duration);
         }
+        self.report(route, ended, duration);
+    }
+
+    fn report(&self, route: &Route, ended: &Ended, duration: Duration) {
         let failure = match &ended.stop {
             Some(Stop::Failed(failure)) => Some(failure),
             _ => None,
         };
-        self.report(route, ended, failure, duration);
-    }
-
-    fn report(&self, route: &Route, ended: &Ended, failure: Option<&Failure>, duration: Duration) {
         self.telemetry.record(|| TelemetryEvent {
             key: Arc::clone(&route.key),
             duration,

@@ -12,7 +12,7 @@ use crate::{
     delivery::{Delivery, Envelope, JsonText, Request, unsigned_id},
     error::Rejection,
     metrics::{
-        Metrics,
+        Metrics, OK,
         traces::{self, traced},
     },
     types::{LONGEST_ID, LONGEST_TEXT, Redactor, shortened},
@@ -35,6 +35,11 @@ pub(super) struct Ended {
 }
 
 impl Ended {
+    /// The stable code of the response.
+    pub(super) fn code(&self) -> &'static str {
+        self.stop.as_ref().map_or(OK, Stop::code)
+    }
+
     /// A text about a failure, without secrets and cut.
     pub(super) fn redacted(&self, text: String) -> String {
         self.redactor.shown(text)

@@ -95,15 +95,14 @@ pub(super) struct Accepted {
     pub(super) permit: Permit,
 }
 
-impl Accepted {
-    /// The span of the delivery: its fields are part of the documented log format.
-    pub(super) fn span(&self) -> Span {
-        tracing::info_span!(
-            "delivery",
-            event = self.route.key.event.as_str(),
-            version = self.route.key.version.as_str(),
-            delivery_id = field::Empty,
-            handler = &*self.route.handler.function,
-        )
-    }
+/// The span of a delivery, or of an attempt at one that was accepted before: its fields are part of the documented log format.
+pub(crate) fn span(route: &Route, attempt: Option<u32>) -> Span {
+    tracing::info_span!(
+        "delivery",
+        event = route.key.event.as_str(),
+        version = route.key.version.as_str(),
+        delivery_id = field::Empty,
+        handler = &*route.handler.function,
+        attempt,
+    )
 }

@@ -20,7 +20,7 @@ use crate::{
     error::HandlerError,
     handler::{Next, Route},
     telemetry::redact_panics_beside,
-    types::{caught, within},
+    types::{caught, millis, within},
 };
 
 /// The response of the handler, or its failure: 500, 503, 504, or the 4xx that it chose.
@@ -76,7 +76,7 @@ fn poll_caught<T>(
     let to = Instant::now();
     let kept = to.saturating_duration_since(from);
     if kept > BLOCKING {
-        let kept_ms = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
+        let kept_ms = millis(kept);
         tracing::warn!(
             kept_ms,
             "the handler blocked its thread: move blocking work into `tokio::task::spawn_blocking`"

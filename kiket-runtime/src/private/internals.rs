@@ -8,12 +8,11 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{HttpResponse, web::Payload};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    auth::{Auth, Authentic, Grant, Token, refusal},
+    auth::{Auth, Authentic, Grant, Token},
     client::Client,
     config::{Config, Environment, Layer, Settings, Unreadable, no_secret, webhook_secret_file},
     delivery::{self, Delivery, Envelope, HandlerKey, JsonText, Request, Services, Target, Tasks, TypeMap},
@@ -38,8 +37,10 @@ use crate::{
 };
 
 pub use crate::{
+    auth::refusal::observed,
     client::{ListRead, read_list, read_retry_after},
-    http::listen,
+    http::{listen, not_found},
+    manifest::secret_lines,
     types::{Mutex, is_guard, rfc3339},
 };
 
@@ -113,7 +114,8 @@ pub fn inbox_place(
     let mut found = Findings::default();
     let namespace = found.take(Layer::environment(&environment).dedupe_namespace.transpose());
     let inbox = InboxConfig::combine(InboxLayer::default(), &environment, &mut found);
-    let space = id.or_else(|| manifest?.id()).map(|id| KeySpace::new(namespace.as_deref(), Some(id)));
+    let space =
+        id.or_else(|| manifest?.id.as_deref()).map(|id| KeySpace::new(namespace.as_deref(), Some(id)));
     let space = space.map(|space| space.name().to_owned()).unwrap_or_default();
     let url = inbox.url.unwrap_or_else(|| Secret::new(DEFAULT_INBOX));
     if found.problems.is_empty() { Ok((url, space)) } else { Err(found.problems) }
@@ -253,16 +255,6 @@ pub fn only_of_module(mut builder: ExtensionBuilder, module: &str) -> ExtensionB
     let found = registrations.filter(|registration| is_below(registration.function));
     builder.0.handlers.extend(found.map(Handler::from));
     builder.without_collected()
-}
-
-/// Awaits the response to a delivery. Returns it, and the cause for which the delivery was refused, as `code: text`.
-pub async fn observed<F: Future>(responding: F) -> (F::Output, Option<String>) {
-    refusal::observed(responding).await
-}
-
-/// The response for a path that the extension does not have.
-pub async fn not_found(payload: Payload) -> HttpResponse {
-    http::not_found(payload).await
 }
 
 /// A line and a column of a file; 0 is the whole file.
@@ -410,11 +402,6 @@ impl Redactions {
 /// Whether a key names a secret, in snake case or in camel case.
 pub fn names_a_secret(key: &str) -> bool {
     manifest::names_a_secret(&snake_case(key))
-}
-
-/// The lines of the text of a manifest that may hold a secret, from 1.
-pub fn secret_lines(manifest: &str) -> Vec<u32> {
-    manifest::secret_lines(manifest)
 }
 
 /// How many statements an inbox in SQLite has run.

@@ -156,7 +156,7 @@ where
     let works = match cli::arguments() {
         None => false,
         Some(arguments) if cli::is_work(&arguments) => true,
-        Some(arguments) => return cli::answer(&arguments, || program.check()),
+        Some(arguments) => return cli::carry_out(&arguments, || program.check()),
     };
     install_panic_hook();
     init();

@@ -94,8 +94,8 @@ fn forms(secret: &str) -> Vec<Secret> {
     forms.into_iter().map(Secret::from).collect()
 }
 
-/// What a URL encodes: all but letters, digits, `-`, `.`, `_` and `~`.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What a URL encodes: all but the unreserved characters of RFC 3986, section 2.3.
+pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What the base64 of any text has of a secret that stands in it behind `before` bytes, or three times as many more: the digits
 /// that depend on the secret alone, as in the credentials `user:secret`.

@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use crate::types::LONGEST_RETRY_AFTER;
+use crate::types::{LONGEST_RETRY_AFTER, millis};
 
 /// The time until the attempt after `attempt`, which is 1 for the first. It is at least what the failure asks for, up to a
 /// day.
@@ -12,7 +12,7 @@ pub(super) fn delay(
     retry_after: Option<Duration>,
 ) -> Duration {
     let range = range((shortest, longest), attempt);
-    let (from, to) = (milliseconds(*range.start()), milliseconds(*range.end()));
+    let (from, to) = (millis(*range.start()), millis(*range.end()));
     Duration::from_millis(fastrand::u64(from..=to))
         .max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER))
 }
@@ -22,10 +22,6 @@ fn range((shortest, longest): (Duration, Duration), attempt: u32) -> RangeInclus
     let factor = 2_u32.saturating_pow(attempt);
     let end = shortest.saturating_mul(factor).min(longest).max(shortest);
     shortest..=end
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -21,10 +21,10 @@ use crate::{
     error::Chain,
     handler::{Later, Route},
     metrics::traces::traced,
-    pipeline::{Failed, LONGEST_ERROR, Pipeline, deferred_span},
+    pipeline::{self, Failed, LONGEST_ERROR, Pipeline},
     store::{
         LeaseState, StoreError, StoreFuture,
-        inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, NotRun, WorkEnd, WorkLease},
+        inbox::{ClaimRequest, ClaimedWork, DeadReason, HandlerName, NotRunError, WorkEnd, WorkLease},
     },
     telemetry::panicked,
     types::{Mutex, after, caught, caught_to_end, milliseconds, shortened, within},
@@ -154,14 +154,14 @@ impl Runner {
     }
 
     /// Runs the handler of work that is in no row.
-    pub(crate) async fn run_once(&self, work: &ClaimedWork) -> Result<WorkEnd, NotRun> {
+    pub(crate) async fn run_once(&self, work: &ClaimedWork) -> Result<WorkEnd, NotRunError> {
         let (_running, stopped) = oneshot::channel();
         let end = self.attempt(work, stopped).await;
         self.inbox.counts.ends.add(end.name());
         match end {
             End::Finished(end) => Ok(end),
-            End::Released(delay) => Err(NotRun { delay }),
-            End::Unreadable | End::Lost => Err(NotRun { delay: UNREADABLE }),
+            End::Released(delay) => Err(NotRunError { delay }),
+            End::Unreadable | End::Lost => Err(NotRunError { delay: UNREADABLE }),
         }
     }
 
@@ -180,7 +180,7 @@ impl Runner {
         later: &Later,
         stopped: oneshot::Receiver<End>,
     ) -> End {
-        let span = deferred_span(route, work.attempt);
+        let span = pipeline::span(route, Some(work.attempt));
         if work.attempt > later.attempts {
             let error = "the process of its last attempt died".to_owned();
             return End::dead(DeadReason::Attempts, error).logged(work, &span, Duration::ZERO);

@@ -2,12 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs, io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use kiket_runtime::{Secret, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
 use super::{
@@ -40,8 +40,8 @@ use super::{
 #[non_exhaustive]
 pub struct Capture {
     /// The version of the format.
-    #[serde(rename = "kiket_capture")]
-    pub(super) format: Format,
+    #[serde(rename = "kiket_capture", deserialize_with = "read_format")]
+    pub(super) format: u64,
     /// The event.
     pub event: String,
     /// The version of the event.
@@ -71,26 +71,13 @@ pub struct Capture {
     pub redacted: Vec<String>,
 }
 
-/// The format of the files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u64", into = "u64")]
-pub(super) struct Format;
+/// The version of the format that is written, and the only one that is read.
+pub(super) const FORMAT: u64 = 1;
 
-impl Format {
-    const NUMBER: u64 = 1;
-}
-
-impl From<Format> for u64 {
-    fn from(_: Format) -> Self {
-        Format::NUMBER
-    }
-}
-
-impl TryFrom<u64> for Format {
-    type Error = String;
-
-    fn try_from(number: u64) -> Result<Self, String> {
-        if number == Self::NUMBER { Ok(Self) } else { Err(format!("expected format 1, found {number}")) }
+fn read_format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    match u64::deserialize(deserializer)? {
+        FORMAT => Ok(FORMAT),
+        other => Err(D::Error::custom(format_args!("expected format {FORMAT}, found {other}"))),
     }
 }
 
@@ -185,26 +172,15 @@ pub struct Leak {
 }
 
 /// A capture cannot be read or written.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the capture `{}` cannot be used", file.display())]
 pub struct CaptureError {
     file: PathBuf,
-    cause: io::Error,
+    source: io::Error,
 }
 
 impl CaptureError {
-    fn new(file: &Path, cause: io::Error) -> Self {
-        Self { file: file.to_owned(), cause }
-    }
-}
-
-impl fmt::Display for CaptureError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the capture `{}` cannot be used", self.file.display())
-    }
-}
-
-impl std::error::Error for CaptureError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.cause)
+    fn new(file: &Path, source: io::Error) -> Self {
+        Self { file: file.to_owned(), source }
     }
 }

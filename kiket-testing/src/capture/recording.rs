@@ -9,7 +9,7 @@ use kiket_runtime::{Clock, Secret};
 
 use super::{
     content::{CapturedCall, CapturedResponse, Content},
-    file::{Capture, Format},
+    file::{Capture, FORMAT},
     redaction::{Named, by_value, escape, hide, of_content, redacted, redactions},
 };
 use crate::platform::Call;
@@ -42,7 +42,7 @@ impl Recording {
     #[doc(hidden)]
     pub fn redacted(event: impl Into<String>, version: impl Into<String>, body: &[u8]) -> Self {
         let capture = Capture {
-            format: Format,
+            format: FORMAT,
             event: event.into(),
             version: version.into(),
             path: None,

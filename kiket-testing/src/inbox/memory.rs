@@ -121,17 +121,12 @@ impl Inbox for MemoryInbox {
                 (row.state, row.at, row.token, row.has_started) =
                     (RowState::Running, now + request.lease, Some(token), false);
                 let work = row.work.clone();
-                Some(ClaimedWork {
-                    lease: WorkLease { id, token },
-                    key: work.key,
-                    handler: work.handler,
-                    organisation: work.organisation,
-                    lane: work.lane,
-                    attempt: row.attempts,
-                    crashes: row.crashes,
-                    age: now.duration_since(row.accepted_at).unwrap_or_default(),
-                    content: work.content,
-                })
+                let lease = WorkLease::new(id, token);
+                let mut claimed =
+                    ClaimedWork::new(lease, work.key, work.handler, work.organisation, work.content);
+                (claimed.lane, claimed.attempt, claimed.crashes) = (work.lane, row.attempts, row.crashes);
+                claimed.age = now.duration_since(row.accepted_at).unwrap_or_default();
+                Some(claimed)
             });
             claimed.collect()
         })
@@ -261,11 +256,8 @@ impl Inbox for MemoryInbox {
                 *count = (count.0 + 1, count.1.min(row.accepted_at));
             }
             let now = at(None);
-            let count = |((handler, state), (rows, oldest))| InboxCount {
-                handler,
-                state,
-                rows,
-                oldest: now.duration_since(oldest).unwrap_or_default(),
+            let count = |((handler, state), (rows, oldest))| {
+                InboxCount::new(handler, state, rows, now.duration_since(oldest).unwrap_or_default())
             };
             counts.into_iter().map(count).collect()
         })

@@ -2,7 +2,7 @@
 
 use kiket_runtime::{
     internals::rfc3339,
-    merkle::{self, ProofError},
+    merkle::{self, Hash, Node, ProofError},
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use super::{
     request::Request,
     response::{Outcome, Response},
     state::State,
-    tree::{Hash, Tree},
+    tree::Tree,
 };
 
 /// An anchor as it is given: its records, and other fields that it shall have.
@@ -61,7 +61,7 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Record
 
 fn given_hash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Hash>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    Hash::read(&text).map(Some).map_err(de::Error::custom)
+    Hash::read(&text, Node::Leaf).map(Some).map_err(de::Error::custom)
 }
 
 /// Adds an anchor and returns it, with its records.
@@ -86,7 +86,7 @@ fn records(anchor: &Item) -> &[Value] {
 }
 
 fn tree(anchor: &Item) -> Option<Tree> {
-    let hash = |record: &Value| Hash::read(record["content_hash"].as_str()?).ok();
+    let hash = |record: &Value| Hash::read(record["content_hash"].as_str()?, Node::Leaf).ok();
     let mut leaves = records(anchor).iter().filter_map(hash);
     Some(Tree::of(leaves.next()?, leaves))
 }
@@ -159,6 +159,6 @@ pub(super) fn verify(state: &mut State, request: &Request<'_>) -> Outcome {
 }
 
 fn with_root<'s>(state: &'s State, root: &str) -> Result<&'s Item, Response> {
-    let root = Hash::read(root).map_err(|_| Response::not_found("anchor"))?;
+    let root = Hash::read(root, Node::Root).map_err(|_| Response::not_found("anchor"))?;
     state.anchors.find(&[], &root.to_string())
 }

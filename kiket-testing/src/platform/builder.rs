@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use kiket_runtime::{
     Clock, Secret, StartupError,
     internals::{self, Mutex},
+    setters,
 };
 
 use super::{
@@ -18,7 +19,6 @@ use super::{
     shared::{Observer, Shared},
     state::State,
 };
-use crate::setters::setters;
 
 /// Describes a [`FakePlatform`]; [`start`](Self::start) starts it.
 ///

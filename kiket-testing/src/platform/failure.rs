@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http::StatusCode;
+use kiket_runtime::setters;
 use serde_json::json;
 
 use super::{
@@ -16,7 +17,6 @@ use super::{
     response::Response,
     wire::Ending,
 };
-use crate::setters::setters;
 
 /// Something that goes wrong, for [`FakePlatform::fail`](super::FakePlatform::fail).
 ///

@@ -1,5 +1,5 @@
 use kiket::prelude::*;
-use kiket::{HandlerError, PayloadRejection, StatusCode, middleware::FromMiddleware};
+use kiket::{HandlerError, error::PayloadRejection, http::StatusCode, middleware::FromMiddleware};
 
 use crate::registered;
 

@@ -2,6 +2,7 @@
 
 mod failure;
 mod servers;
+mod timeout;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -13,17 +14,16 @@ use tokio::runtime::{Handle, Id};
 use self::{
     failure::{failed, is_stale},
     servers::Servers,
+    timeout::in_time,
 };
-use super::{
-    probe::probe,
-    timeout::{OPERATION, in_time},
-};
+use super::{probe::probe, timeout::OPERATION};
 use crate::{
     client::install_tls_provider,
     store::{
         BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreError, StoreFuture, StoredReply,
         countable,
     },
+    types::millis,
 };
 
 /// The store in Redis 6 or later, or Valkey, for all processes that share the server.
@@ -159,7 +159,7 @@ impl DedupeStore for RedisStore {
         Box::pin(async move {
             let token = LeaseToken::unique();
             let mut call = self.begin.call(key, token);
-            call.arg(millis(lease));
+            call.arg(millis(countable(lease)));
             let found: (i64, i64, i64, Vec<u8>, String) = self.send(call, Some(self.begin.text)).await?;
             let (state, number, retry, body, request) = found;
             Ok(match state {
@@ -181,7 +181,7 @@ impl DedupeStore for RedisStore {
     ) -> StoreFuture<'s, LeaseState> {
         let mut call = self.commit.call(key, *token);
         call.arg(reply.status().as_u16()).arg(reply.retry_seconds()).arg(&reply.body()[..]);
-        call.arg(millis(retention)).arg(reply.request_text());
+        call.arg(millis(countable(retention))).arg(reply.request_text());
         Box::pin(self.owned(&self.commit, call))
     }
 
@@ -236,10 +236,6 @@ fn with_text(call: &Cmd, script: &str) -> Cmd {
         }
     }
     with_text
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(countable(duration).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The eviction policy of a server that has a memory limit and may evict leases.

@@ -18,8 +18,7 @@ use redis::{
 use redis::{cluster::ClusterClient, cluster_async::ClusterConnection};
 use tokio::{runtime::Id, sync::Mutex, time::Instant};
 
-use super::failure::is_stale;
-use crate::dedupe::timeout::in_time;
+use super::{failure::is_stale, timeout::in_time};
 
 /// The timeout of connecting.
 const CONNECT: Duration = Duration::from_secs(2);

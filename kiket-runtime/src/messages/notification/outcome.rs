@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::id;
-use crate::types::{retry_seconds, unknown_fields};
+use crate::types::{Timestamp, retry_seconds, unknown_fields};
 
 /// The reply to a notification: it was sent, or why not.
 ///
@@ -33,9 +33,9 @@ pub struct Outcome {
     /// The id of the message in the channel.
     #[serde(default, deserialize_with = "id", skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
-    /// The time of delivery (RFC 3339).
+    /// The time of delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delivered_at: Option<String>,
+    pub delivered_at: Option<Timestamp>,
     /// The reason why it was not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -72,7 +72,7 @@ impl Outcome {
     /// Sets the time of delivery, of a message that was sent; a failure is not changed.
     pub fn delivered_at(mut self, time: SystemTime) -> Self {
         if self.success {
-            self.delivered_at = jiff::Timestamp::try_from(time).ok().map(|time| time.to_string());
+            self.delivered_at = Some(time.into());
         }
         self
     }

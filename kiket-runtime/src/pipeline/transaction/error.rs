@@ -1,6 +1,6 @@
 //! The error of a transaction.
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use tokio_postgres::error::SqlState;
 
@@ -10,13 +10,19 @@ use crate::{dedupe::postgres::transactions::Failure, error::Error, store::StoreE
 ///
 /// Where the database cannot be reached, has no free connection, or aborted the transaction in favour of another one, the response is
 /// 503 with `Retry-After`; otherwise it is 500. After an error of a statement the transaction cannot be used any more.
+#[derive(thiserror::Error)]
+#[error(transparent)]
 pub struct TxError(Box<Kind>);
 
+#[derive(Debug, thiserror::Error)]
 enum Kind {
     /// Kiket sends the delivery again.
-    Unavailable(Error),
-    Statement(Failure),
+    #[error("no transaction")]
+    Unavailable(#[source] Error),
+    #[error("a statement of the transaction failed")]
+    Statement(#[source] Failure),
     /// A row or a value is not as it was asked for.
+    #[error("{0}")]
     Value(String),
 }
 
@@ -81,28 +87,8 @@ fn is_passing(code: &SqlState) -> bool {
     conflicts.contains(code) || ["08", "25P03", "53", "57"].iter().any(|class| code.code().starts_with(class))
 }
 
-impl fmt::Display for TxError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
-            Kind::Unavailable(_) => f.write_str("no transaction"),
-            Kind::Statement(_) => f.write_str("a statement of the transaction failed"),
-            Kind::Value(what) => f.write_str(what),
-        }
-    }
-}
-
 impl fmt::Debug for TxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&crate::error::Chain(self), f)
-    }
-}
-
-impl StdError for TxError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &*self.0 {
-            Kind::Unavailable(error) => Some(error),
-            Kind::Statement(failure) => Some(failure),
-            Kind::Value(_) => None,
-        }
     }
 }

@@ -14,8 +14,8 @@ use std::{
 
 pub use self::{
     handler::HandlerName,
-    row::{DeadReason, InboxCount, InboxFilter, InboxRow, Redrive, RowId, RowState, Swept, UnknownWord},
-    work::{Acceptance, ClaimRequest, ClaimedWork, NewWork, NotRun, WorkEnd, WorkLease},
+    row::{DeadReason, InboxCount, InboxFilter, InboxRow, Redrive, RowId, RowState, Swept, UnknownWordError},
+    work::{Acceptance, ClaimRequest, ClaimedWork, NewWork, NotRunError, WorkEnd, WorkLease},
 };
 use super::{LeaseState, StoreError, StoreFuture};
 

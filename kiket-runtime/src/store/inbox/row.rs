@@ -39,10 +39,10 @@ macro_rules! words {
         }
 
         impl FromStr for $type {
-            type Err = UnknownWord;
+            type Err = UnknownWordError;
 
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or(UnknownWord($error))
+            fn from_str(text: &str) -> Result<Self, UnknownWordError> {
+                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or(UnknownWordError($error))
             }
         }
     };
@@ -51,7 +51,7 @@ macro_rules! words {
 /// A text that is no word of its set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct UnknownWord(&'static str);
+pub struct UnknownWordError(&'static str);
 
 /// The state of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -183,6 +183,7 @@ pub struct Redrive {
 
 /// How many rows of a handler are in a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InboxCount {
     /// The handler.
     pub handler: HandlerName,
@@ -194,8 +195,17 @@ pub struct InboxCount {
     pub oldest: Duration,
 }
 
+impl InboxCount {
+    /// So many rows, of which the oldest was accepted so long ago.
+    #[must_use]
+    pub fn new(handler: HandlerName, state: RowState, rows: u64, oldest: Duration) -> Self {
+        Self { handler, state, rows, oldest }
+    }
+}
+
 /// What [`Inbox::promote`](super::Inbox::promote) did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Swept {
     /// Rows that wait again, since their lease has expired.
     pub expired: u64,

@@ -76,6 +76,7 @@ pub struct ClaimRequest {
 
 /// A claimed row.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClaimedWork {
     /// The right to run it.
     pub lease: WorkLease,
@@ -98,6 +99,19 @@ pub struct ClaimedWork {
 }
 
 impl ClaimedWork {
+    /// A row in its first attempt, in no lane.
+    #[must_use]
+    pub fn new(
+        lease: WorkLease,
+        key: DedupeKey,
+        handler: HandlerName,
+        organisation: String,
+        content: Bytes,
+    ) -> Self {
+        let (lane, age) = (None, Duration::ZERO);
+        Self { lease, key, handler, organisation, lane, attempt: 1, crashes: 0, age, content }
+    }
+
     /// Whether it runs alone, since it has crashed twice.
     pub fn runs_alone(&self) -> bool {
         self.crashes >= super::ALONE_AFTER
@@ -122,11 +136,20 @@ impl fmt::Debug for ClaimedWork {
 
 /// The right to run a row, until it expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct WorkLease {
     /// The row.
     pub id: RowId,
     /// Its owner.
     pub token: LeaseToken,
+}
+
+impl WorkLease {
+    /// The right of the owner with `token` to run the row.
+    #[must_use]
+    pub fn new(id: RowId, token: LeaseToken) -> Self {
+        Self { id, token }
+    }
 }
 
 /// How an attempt ended.
@@ -155,7 +178,7 @@ pub enum WorkEnd {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this build cannot run it now: it is to be run again in {delay:?}")]
 #[non_exhaustive]
-pub struct NotRun {
+pub struct NotRunError {
     /// When to run it again, from now.
     pub delay: Duration,
 }

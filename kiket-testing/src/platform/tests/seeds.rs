@@ -60,7 +60,7 @@ fn what_is_wrong_with_seeds_is_said_with_its_place() {
     let missing = file.path().with_extension("missing");
     let builder = FakePlatform::builder().seed_yaml("custom: []").seed_file(file.path()).seed_file(&missing);
     let error = builder.start().unwrap_err();
-    let places: Vec<_> = error.problems().iter().map(|problem| problem.place().unwrap()).collect();
+    let places: Vec<_> = error.problems().iter().map(|problem| problem.place.as_ref().unwrap()).collect();
     assert_eq!((places[0].file.to_str(), places[0].line, places[0].column), (Some("seed.yaml"), 1, 1));
     assert_eq!((&*places[1].file, places[1].line), (file.path(), 2));
     assert_eq!((&places[2].file, places[2].line), (&missing, 0));

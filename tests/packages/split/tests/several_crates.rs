@@ -56,10 +56,10 @@ async fn a_named_crate_without_handlers_is_a_warning() {
     let extension = split::setup(builder).await.unwrap().build().unwrap();
     let [warning] = extension.report().warnings.as_slice() else { panic!("{:?}", extension.report()) };
     assert_eq!(
-        warning.what(),
+        warning.what,
         "the crate `handlers-lib` is named as part of this extension and has no handlers"
     );
-    assert!(warning.how_to_mend().unwrap().contains("`use handlers_lib as _;`"), "{warning}");
+    assert!(warning.help.as_deref().unwrap().contains("`use handlers_lib as _;`"), "{warning}");
 }
 
 #[test]

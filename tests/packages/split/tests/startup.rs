@@ -95,9 +95,9 @@ fn two_handlers_of_one_version_are_reported_with_both_places() {
     );
     // One with the attribute, one without.
     let error = collected().on("issue.created", "v1", on_issue_created).build().unwrap_err();
-    let duplicate = error.problems().iter().find(|problem| problem.what().contains("both handle")).unwrap();
-    assert!(duplicate.what().contains("`split::issues::on_issue_created`"), "{duplicate}");
-    assert!(duplicate.what().contains("`startup::on_issue_created`"), "{duplicate}");
+    let duplicate = error.problems().iter().find(|problem| problem.what.contains("both handle")).unwrap();
+    assert!(duplicate.what.contains("`split::issues::on_issue_created`"), "{duplicate}");
+    assert!(duplicate.what.contains("`startup::on_issue_created`"), "{duplicate}");
     let text = duplicate.to_string();
     assert!(text.contains("tests/startup.rs:") && text.contains("src/issues.rs:"), "{text}");
     // Other versions are other handlers.
@@ -186,7 +186,7 @@ fn the_manifest_of_the_working_directory_is_found() {
 fn disagreements_are_warnings_unless_strict() {
     let OnDisk { directory: _directory, path } = manifest("hooks: [issue.create]\ndelivery_secret: s\n");
     let extension = alone().manifest(&path).build().unwrap();
-    let warnings: Vec<_> = extension.report().warnings.iter().map(kiket::startup::Problem::what).collect();
+    let warnings: Vec<_> = extension.report().warnings.iter().map(|warning| warning.what.as_str()).collect();
     let [undeclared, unhandled] = warnings.as_slice() else { panic!("{warnings:?}") };
     assert!(
         undeclared.starts_with("`issue.created` is handled by `startup::on_issue_created`"),

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use kiket::{
-    StatusCode,
     dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoredReply},
+    http::StatusCode,
 };
 use proptest::prelude::*;
 

@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tracing_subscriber::fmt().json().flatten_event(true).with_writer(kiket::telemetry::log_writer).init();
     }
     if env::var_os("HOOK").is_some() {
-        kiket::install_panic_hook();
+        kiket::telemetry::install_panic_hook();
     }
     let extension = Extension::builder().without_manifest().id("com.example.by_hand").build()?;
     if env::var_os("APP").is_none() {

@@ -1,4 +1,4 @@
-//! How kiket scales, as Markdown tables: handlers, connections, bodies, remembered deliveries, stores, and a soak.
+//! How kiket scales, as Markdown tables: handlers, connections, bodies, stored deliveries, stores, and a soak.
 //!
 //! ```text
 //! cargo bench -p stores --bench scale [-- [--seconds 1] [--rounds 3] [--soak 300] [PART…]]

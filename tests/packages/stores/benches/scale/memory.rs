@@ -1,10 +1,10 @@
-//! What a remembered delivery costs in the memory store, in a process of its own.
+//! What a stored delivery costs in the memory store, in a process of its own.
 
 use std::{error::Error, fs, time::Duration};
 
 use kiket::{
-    StatusCode,
     dedupe::{BeginOutcome, DedupeKey, DedupeStore as _, MemoryStore, StoredReply},
+    http::StatusCode,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);

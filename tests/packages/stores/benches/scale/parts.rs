@@ -94,7 +94,7 @@ fn bodies(options: &Options) -> io::Result<()> {
 }
 
 fn memory(options: &Options) -> Result<(), Box<dyn Error>> {
-    head("remembered deliveries", "reply | bytes each | CPU each, µs");
+    head("stored deliveries", "reply | bytes each | CPU each, µs");
     let replies = [256, KIB, 16 * KIB].map(|bytes| (MemoryStore::BYTES / 2 / bytes, bytes));
     let marks = [10_000, 100_000, MemoryStore::ENTRIES, 1_000_000].map(|deliveries| (deliveries, 0));
     for (deliveries, bytes) in marks.into_iter().chain(replies) {

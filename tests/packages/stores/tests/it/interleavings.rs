@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use kiket::StatusCode;
+use kiket::http::StatusCode;
 use shuttle::sync::Arc;
 
 mod parts {
-    pub(super) use kiket::StatusCode;
     pub(super) use kiket::dedupe::{
         BeginOutcome, DedupeKey, LeaseState, LeaseToken, StoreError, StoredReply,
     };
+    pub(super) use kiket::http::StatusCode;
     pub(super) use shuttle::sync::Mutex;
     pub(super) use tokio::time::Instant;
 }

@@ -3,8 +3,8 @@
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 use kiket::{
-    StatusCode,
     dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, PostgresStore, StoredReply},
+    http::StatusCode,
     testing::dedupe_store_conformance,
 };
 use stores::{Pooler, Postgres, SimpleQueryMessage, TestedStore, connect};

@@ -7,8 +7,8 @@ use std::{
 };
 
 use kiket::{
-    StatusCode,
     dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, StoredReply},
+    http::StatusCode,
 };
 
 use crate::namespace;

@@ -3,8 +3,8 @@
 use std::{future::poll_fn, num::NonZeroU64, sync::Arc, task::Poll, time::Duration};
 
 use kiket::{
-    StatusCode,
     dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, RedisStore, StoredReply},
+    http::StatusCode,
     testing::dedupe_store_conformance,
 };
 use stores::{Cluster, Proxy, Redis, TestedStore};
