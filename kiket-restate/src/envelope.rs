@@ -59,7 +59,7 @@ impl Envelope {
         let work = ClaimedWork {
             lease: WorkLease { id: RowId(0), token: LeaseToken::unique() },
             key: DedupeKey::restored(head.key),
-            handler: HandlerName::new(head.event, head.version),
+            handler: HandlerName { event: head.event, version: head.version },
             organisation: head.organisation,
             lane: head.lane,
             attempt: 0,
