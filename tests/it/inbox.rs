@@ -499,7 +499,7 @@ async fn scheduled_work_runs_at_its_time_once() {
     assert!(rows.iter().all(|row| row.organisation == "3"));
     assert_eq!(
         (rows[1].handler.to_string(), rows[1].lane.as_deref()),
-        ("reminder.due@v2".to_owned(), Some("7"))
+        ("reminder.due@v2".to_owned(), Some("issue.id=7"))
     );
     assert!(ran.lock().unwrap().is_empty());
     assert_eq!(ends(&extension.inbox().run_to_end().await), ["done", "done"]);
@@ -751,7 +751,7 @@ async fn the_inbox_is_measured() {
         assert_eq!(series.get(&name), Some(&value), "{name}: {series:#?}");
     }
     let oldest = series[&format!("kiket_inbox_oldest_seconds{{{labels}}}")];
-    assert!(oldest > 0.0, "the clock of the test stands in the past of the inbox");
+    assert!((0.0..60.0).contains(&oldest), "{oldest}: it is counted on the clock of the test");
     // The page lists them all.
     let page = std::fs::read_to_string("docs/metrics.md").unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `kiket_inbox_")?.split_once('`'));

@@ -193,14 +193,14 @@ async fn an_inbox_that_panics_is_down_for_that_operation() {
     let (seen, inbox) = (Arc::<Seen>::default(), WatchedInbox::default());
     let extension = on(&inbox, &ticking(), builder(working(&seen, seconds(1))));
     start_workers(extension.extension());
-    for (id, pause) in (1..6).zip([0, 100, 500, 900, 1500]) {
-        inbox.panic_once();
+    for (id, pause) in (1..11).zip([0, 100, 500, 900, 1500].into_iter().cycle()) {
+        inbox.panic_once(id > 5);
         sleep(Duration::from_millis(pause)).await;
-        inbox.panic_once();
+        inbox.panic_once(id > 5);
         deliver(&extension, id).await;
     }
     rows_are(&extension, all_done).await;
-    assert_eq!(extension.inbox().rows().await.len(), 5);
+    assert_eq!(extension.inbox().rows().await.len(), 10);
 }
 
 #[tokio::test(start_paused = true)]

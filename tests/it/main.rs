@@ -9,6 +9,7 @@ mod errors;
 mod events;
 mod extractors;
 mod inbox;
+mod inbox_names;
 mod inbox_workers;
 mod ingestion_calls;
 mod load;

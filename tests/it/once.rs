@@ -200,7 +200,7 @@ async fn a_handler_can_opt_out_and_so_can_an_extension() {
 
 /// A store that several extensions share.
 #[derive(Clone)]
-struct Shared(Arc<MemoryStore>);
+pub(crate) struct Shared(pub(crate) Arc<MemoryStore>);
 impl DedupeStore for Shared {
     fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
         self.0.begin(key, lease)
@@ -524,12 +524,27 @@ async fn a_decision_is_replayed_whole_when_room_is_short() {
     }
 }
 
-/// Counts the warnings of deduplication.
-struct Warnings(Arc<AtomicUsize>);
+/// Counts the log lines of a module at a level.
+#[derive(Clone)]
+pub(crate) struct Lines {
+    module: &'static str,
+    level: tracing::Level,
+    count: Arc<AtomicUsize>,
+}
 
-impl tracing::Subscriber for Warnings {
+impl Lines {
+    pub(crate) fn new(module: &'static str, level: tracing::Level) -> Self {
+        Self { module, level, count: Arc::default() }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+}
+
+impl tracing::Subscriber for Lines {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target().ends_with("pipeline::dedupe") && *metadata.level() == tracing::Level::WARN
+        metadata.target().ends_with(self.module) && *metadata.level() == self.level
     }
     fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
         tracing::span::Id::from_u64(1)
@@ -537,7 +552,7 @@ impl tracing::Subscriber for Warnings {
     fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
     fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
     fn event(&self, _: &tracing::Event<'_>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.count.fetch_add(1, Ordering::SeqCst);
     }
     fn enter(&self, _: &tracing::span::Id) {}
     fn exit(&self, _: &tracing::span::Id) {}
@@ -545,16 +560,16 @@ impl tracing::Subscriber for Warnings {
 
 #[tokio::test]
 async fn another_body_with_the_same_id_is_logged() {
-    let warnings = Arc::new(AtomicUsize::new(0));
-    let _log = tracing::subscriber::set_default(Warnings(Arc::clone(&warnings)));
+    let warnings = Lines::new("pipeline::dedupe", tracing::Level::WARN);
+    let _log = tracing::subscriber::set_default(warnings.clone());
     let (extension, runs) = counting(builder(), |run| Ok(Reply::json(run)));
     deliver(&extension, &json!({ "id": "s1", "a": 1, "secrets": { "K": "1" } })).await;
     // Fields of the attempt do not count.
     deliver(&extension, &json!({ "id": "s1", "a": 1, "secrets": { "K": "2" }, "api": {} })).await;
-    assert_eq!(warnings.load(Ordering::SeqCst), 0);
+    assert_eq!(warnings.count(), 0);
     let other = deliver(&extension, &json!({ "id": "s1", "a": 2 })).await;
     assert_eq!((other.json(), is_replayed(&other)), (json!(1), true));
-    assert_eq!((warnings.load(Ordering::SeqCst), runs.load(Ordering::SeqCst)), (1, 1));
+    assert_eq!((warnings.count(), runs.load(Ordering::SeqCst)), (1, 1));
 }
 
 #[tokio::test]

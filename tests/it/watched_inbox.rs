@@ -32,6 +32,7 @@ struct Watched {
     operations: AtomicUsize,
     loses_an_acknowledgement: AtomicBool,
     panics: AtomicBool,
+    panics_at_once: AtomicBool,
 }
 
 impl WatchedInbox {
@@ -40,9 +41,16 @@ impl WatchedInbox {
         self.watched.loses_an_acknowledgement.store(true, Ordering::SeqCst);
     }
 
-    /// The next operation of the workers panics.
-    pub(crate) fn panic_once(&self) {
+    /// The next operation of the workers panics: where it is called, or where it is awaited.
+    pub(crate) fn panic_once(&self, at_once: bool) {
+        self.watched.panics_at_once.store(at_once, Ordering::SeqCst);
         self.watched.panics.store(true, Ordering::SeqCst);
+    }
+
+    fn panics(&self) -> bool {
+        let panics = self.watched.panics.swap(false, Ordering::SeqCst);
+        assert!(!panics || !self.watched.panics_at_once.load(Ordering::SeqCst), "the inbox panics at once");
+        panics
     }
 
     /// How many operations there were since the last time.
@@ -56,7 +64,7 @@ macro_rules! watched {
         fn $name<$s>(&$s self, $($value: $type),*) -> Step<$s, $result> {
             self.watched.operations.fetch_add(1, Ordering::SeqCst);
             let is_of_workers = ["claim", "renew", "finish", "release", "promote"].contains(&stringify!($name));
-            if is_of_workers && self.watched.panics.swap(false, Ordering::SeqCst) {
+            if is_of_workers && self.panics() {
                 return Box::pin(async { panic!("the inbox panics") });
             }
             self.inbox.$name($($value),*)
@@ -75,6 +83,10 @@ impl Inbox for WatchedInbox {
             accepting.await?;
             pending().await
         })
+    }
+
+    fn notified<'s>(&'s self, _: &'s str) -> Step<'s, ()> {
+        if self.panics() { Box::pin(async { panic!("the inbox panics") }) } else { Box::pin(pending()) }
     }
 
     watched! { 's

@@ -77,7 +77,7 @@ enum Command {
         /// The event, like `issue.created`
         event: String,
     },
-    /// Removes every row of an organisation
+    /// Removes every row of an organisation. Deliveries that named none have their project, as `project:12`
     Forget {
         /// The organisation, as `ls` shows it
         #[arg(long, value_name = "ID")]

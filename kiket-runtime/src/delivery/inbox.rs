@@ -88,7 +88,8 @@ impl InboxService {
     ) -> Result<NewWork, StoreError> {
         let row = SealedFor { space: &self.space, key: &key, handler: &handler };
         let content = Bytes::from(self.sealer.seal(row, content)?);
-        let lane = placement.lane.and_then(|path| value_at(body, path));
+        // One number may be that of an issue and of a project.
+        let lane = placement.lane.and_then(|path| Some(format!("{path}={}", value_at(body, path)?)));
         let (space, &Placement { blocks_lane, delay, .. }) = (self.space.clone(), placement);
         Ok(NewWork { space, key, handler, organisation, lane, blocks_lane, delay, content })
     }

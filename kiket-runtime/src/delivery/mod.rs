@@ -51,10 +51,7 @@ pub(crate) use self::{
     stored::StoredDelivery,
 };
 #[cfg(feature = "inbox")]
-use crate::store::{
-    StoreError,
-    inbox::{HandlerName, NewWork},
-};
+use crate::store::{DedupeKey, StoreError, inbox::NewWork};
 use crate::{
     auth::{Auth, Authentic, Grant},
     client::{Client, DeliveryScope, IdempotencyKeys, RuntimeToken},
@@ -132,22 +129,35 @@ impl Delivery {
         inbox: &InboxService,
         placement: &Placement<'_>,
     ) -> Result<NewWork, StoreError> {
-        let key = self.services().keys.key(|text| self.write_work_key(text));
-        let handler = HandlerName::new(self.event().as_str(), self.version().as_str());
+        let key = self.work_key();
+        let handler = self.0.handler.name();
         let content = stored::write(&self.0.headers, &self.0.body, &self.0.authentic, inbox.with_secrets);
         let content =
             content.map_err(|error| StoreError::new("the delivery cannot be stored").because(error))?;
         inbox.work(key, handler, &content, placement, self.organisation(), self.body())
     }
 
-    /// Who waits for it: the organisation of its token, else that of its body, else its project.
+    /// The key of its row.
+    #[cfg(feature = "inbox")]
+    fn work_key(&self) -> DedupeKey {
+        self.services().keys.key(|text| self.write_work_key(text))
+    }
+
+    /// Who waits for it: the organisation of its token, else that of its body, else its project, as `project:12`.
     #[cfg(feature = "inbox")]
     fn organisation(&self) -> String {
         let token = self.0.authentic.token.as_ref();
         let verified = token.and_then(|token| token.auth.organization_id()).map(str::to_owned);
-        let paths = ["organization_id", "organization.id", "project_id", "project.id"];
-        let named = || paths.into_iter().find_map(|path| members::value_at(self.body(), path));
-        verified.or_else(named).unwrap_or_default()
+        let (project, none) = ("project:", "");
+        let paths = [
+            ("organization_id", none),
+            ("organization.id", none),
+            ("project_id", project),
+            ("project.id", project),
+        ];
+        let mut named =
+            paths.into_iter().filter_map(|(path, of)| Some((of, members::value_at(self.body(), path)?)));
+        verified.or_else(|| named.next().map(|(of, name)| format!("{of}{name}"))).unwrap_or_default()
     }
 
     pub(crate) fn services(&self) -> &Services {
@@ -392,10 +402,10 @@ impl Contents {
     }
 
     fn write_work_key(&self, text: &mut String) {
-        for part in [self.handler.event.as_str(), self.handler.version.as_str()] {
-            text.push_str(part);
-            text.push(':');
-        }
+        text.push_str(self.handler.event.as_str());
+        text.push(':');
+        self.handler.version.write_usual(text);
+        text.push(':');
         self.write_key(text);
     }
 }

@@ -15,7 +15,7 @@ use super::{Delivery, Envelope, HandlerKey, JsonText, LaterHandler, Placement, S
 use crate::{
     auth::Authentic,
     error::Error,
-    store::inbox::Acceptance,
+    store::inbox::{Acceptance, HandlerName, RowState},
     types::{EventVersion, Headers, Mutex, after, hex, sha256_of_parts},
 };
 
@@ -55,20 +55,26 @@ impl InboxHandle {
     /// Where several versions of it have a handler, name one: `reminder.due@v2`.
     ///
     /// The work is stored durably when this returns, and waits in the inbox like a delivery: with the attempts, the backoff and
-    /// the lane of its handler. Its key is the `id` of the body, or its `delivery_id`: a text or a number. Without one it gets an id
-    /// that is the same in each attempt at the delivery that schedules it, so that a retry of that delivery does not schedule it
-    /// twice.
+    /// the lane of its handler, which it has from now on: what comes after it in the lane waits until it has run.
+    ///
+    /// Its key is the `id` of the body, or its `delivery_id`: a text or a number. The inbox has each id once for a handler, until 24 h
+    /// after it was done, or 30 days after it died; deliveries of the event count, too. Work whose id it has is not stored again; where
+    /// that does not wait any more, a warning in the log says so. Without an id it gets one that is the same in each attempt at the
+    /// delivery that schedules it, so that a retry of that delivery does not schedule it twice.
     ///
     /// # Errors
     ///
-    /// There is no `later` handler of the event, the body is not a JSON object, or the inbox is down or full. The last two are
-    /// [retryable](Error::retry).
+    /// There is no `later` handler of the event, the body is not a JSON object, it has the id of the delivery that schedules it, or the
+    /// inbox is down or full. The last two are [retryable](Error::retry).
     pub async fn schedule(&self, at: SystemTime, event: &str, body: impl Serialize) -> Result<(), Error> {
         let Some(inbox) = &self.services.inbox else { return Err(no_handler(event)) };
         let handler = handler(&self.services.later, event)?;
         let body = serde_json::to_value(body)
             .map_err(|error| Error::permanent("the body of scheduled work cannot be JSON").because(error))?;
-        let delivery = self.delivery(handler, body)?;
+        let (delivery, is_named) = self.delivery(handler, body)?;
+        if self.parent.as_ref().is_some_and(|parent| parent.work_key() == delivery.work_key()) {
+            return Err(Error::permanent("the work has the `id` of its own delivery: give it another one"));
+        }
         let delay = at.duration_since(self.services.clock.now()).unwrap_or_default();
         let placement = Placement { lane: handler.lane.as_deref(), blocks_lane: handler.blocks_lane, delay };
         let accepted = async {
@@ -80,16 +86,25 @@ impl InboxHandle {
         };
         match accepted.await {
             Ok(Acceptance::Full) => Err(Error::retry_after(FULL, "the inbox is full")),
+            Ok(Acceptance::Known(state))
+                if is_named && !matches!(state, RowState::Behind | RowState::Waiting) =>
+            {
+                let (id, state) = (delivery.id(), state.as_str());
+                tracing::warn!(event, id = id.as_deref(), state, "work of a known id is not stored again");
+                Ok(())
+            }
             Ok(_) => Ok(()),
             Err(error) => Err(Error::retry("the inbox is down").because(error)),
         }
     }
 
-    fn delivery(&self, handler: &LaterHandler, mut body: Value) -> Result<Delivery, Error> {
+    /// The work as a delivery, and whether the caller named it.
+    fn delivery(&self, handler: &LaterHandler, mut body: Value) -> Result<(Delivery, bool), Error> {
         let not_an_object = || Error::permanent("the body of scheduled work is a JSON object");
         let text = body.to_string();
         let members = body.as_object_mut().ok_or_else(not_an_object)?;
-        if !Envelope::read(&text).is_ok_and(|envelope| envelope.delivery_id(&text).is_some()) {
+        let is_named = Envelope::read(&text).is_ok_and(|envelope| envelope.delivery_id(&text).is_some());
+        if !is_named {
             // An `id` that is none, like `null`, is the handler's to read.
             let field = if members.contains_key("id") { "delivery_id" } else { "id" };
             members.insert(field.to_owned(), self.id(handler, &text).into());
@@ -98,7 +113,8 @@ impl InboxHandle {
         let services = Arc::clone(&self.services);
         let authentic = Authentic::restored(services.clock.unix_seconds(), None);
         let key = Arc::clone(&handler.key);
-        Ok(Delivery::new(services, key, Headers::default(), text, authentic, after(Duration::ZERO)))
+        let headers = Headers::default();
+        Ok((Delivery::new(services, key, headers, text, authentic, after(Duration::ZERO)), is_named))
     }
 
     /// An id for work: the same in each attempt at the delivery that schedules it.
@@ -108,8 +124,8 @@ impl InboxHandle {
         };
         let mut key = String::new();
         parent.write_work_key(&mut key);
-        let HandlerKey { event, version } = &*handler.key;
-        let parts = [key.as_bytes(), event.as_str().as_bytes(), version.as_str().as_bytes(), body.as_bytes()];
+        let HandlerName { event, version } = handler.key.name();
+        let parts = [key.as_bytes(), event.as_bytes(), version.as_bytes(), body.as_bytes()];
         let work: [u8; 32] = sha256_of_parts(parts).finalize().into();
         let scheduled = parent.get::<Scheduled>().unwrap_or_else(|| {
             parent.insert(Scheduled::default());

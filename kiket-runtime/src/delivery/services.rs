@@ -9,6 +9,8 @@ use std::{
 #[cfg(feature = "inbox")]
 use super::inbox::InboxService;
 use super::tasks::Tasks;
+#[cfg(feature = "inbox")]
+use crate::store::inbox::HandlerName;
 use crate::{
     client::Client,
     config::Settings,
@@ -22,6 +24,14 @@ use crate::{
 pub(crate) struct HandlerKey {
     pub(crate) event: EventName,
     pub(crate) version: EventVersion,
+}
+
+#[cfg(feature = "inbox")]
+impl HandlerKey {
+    /// The handler as rows name it.
+    pub(crate) fn name(&self) -> HandlerName {
+        HandlerName::new(self.event.as_str(), self.version.as_str())
+    }
 }
 
 /// The services that all deliveries of an extension share.

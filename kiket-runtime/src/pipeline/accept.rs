@@ -47,7 +47,10 @@ pub(super) async fn accept(mut call: Call<'_>, delivery: &Delivery, route: &Rout
     };
     match accepted {
         Ok(Acceptance::Accepted(_)) => Stop::Accepted,
-        Ok(Acceptance::Known(_)) => Stop::Replayed(StoredReply::new(ACCEPTED.0, ACCEPTED.1)),
+        Ok(Acceptance::Known(state)) => {
+            tracing::info!(state = state.as_str(), "a known delivery is not stored again");
+            Stop::Replayed(StoredReply::new(ACCEPTED.0, ACCEPTED.1))
+        }
         Ok(Acceptance::Full) => Stop::refused(Rejection::INBOX_FULL),
         Err(error) => {
             tracing::error!(error = %Chain(&error), "the inbox is down: the delivery has to be sent again");

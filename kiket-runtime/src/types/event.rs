@@ -143,6 +143,10 @@ const EVENT_NAME_BYTES: usize = 128;
 /// The most segments of an event name (wire contract, event-grammar).
 const EVENT_NAME_SEGMENTS: usize = 8;
 
+/// The longest name of a schedule in bytes.
+#[cfg(feature = "inbox")]
+const SCHEDULE_NAME_BYTES: usize = 85;
+
 /// What the events of schedules begin with.
 #[cfg(feature = "inbox")]
 const SCHEDULE: &str = "schedule:";
@@ -171,6 +175,11 @@ impl EventName {
         assert!(
             text.len() > SCHEDULE.len() && Self::is_valid(text.split_at(SCHEDULE.len()).1),
             "the name of a schedule is one to eight words of letters, digits, `_` and `-` joined by dots"
+        );
+        // The key of a row is readable up to 128 bytes, and the slot is read from it.
+        assert!(
+            text.len() <= SCHEDULE.len() + SCHEDULE_NAME_BYTES,
+            "the name of a schedule is at most 85 bytes"
         );
         Self(Cow::Borrowed(text))
     }
@@ -288,6 +297,15 @@ impl EventVersion {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.written
+    }
+
+    /// Writes its usual spelling, like `v1`: what is stored is found by it, however the handler writes its version.
+    pub(crate) fn write_usual(&self, text: &mut String) {
+        for (place, (length, number)) in self.normal.numbers().enumerate() {
+            text.push(if place == 0 { 'v' } else { '.' });
+            text.extend(number.iter().map(|&digit| char::from(digit)));
+            text.push_str(if length == 0 { "0" } else { "" });
+        }
     }
 
     /// The canonical version, which equality compares.
@@ -412,6 +430,34 @@ impl VersionKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_spelling_of_a_version_has_one_usual_one() {
+        for (usual, spellings) in [
+            ("v1", &["1", "v1", "V1", "1.0", "v01.0"][..]),
+            ("v1.10", &["1.10", "v1.10.0"]),
+            ("v1.0.2", &["1.0.2", "v1.00.2"]),
+            ("v0", &["0", "v0.0"]),
+            ("v0.1", &["0.1", "v00.1"]),
+        ] {
+            for spelling in spellings {
+                let mut text = String::new();
+                EventVersion::try_from(*spelling).unwrap().write_usual(&mut text);
+                assert_eq!(text, usual, "{spelling}");
+            }
+            assert_eq!(EventVersion::try_from(usual).unwrap(), spellings[0]);
+        }
+    }
+
+    #[cfg(feature = "inbox")]
+    #[test]
+    fn the_name_of_a_schedule_has_room_in_the_key_of_a_row() {
+        let name = |bytes| format!("schedule:{}", "x".repeat(bytes)).leak();
+        let event = EventName::of_schedule(name(SCHEDULE_NAME_BYTES));
+        let row = format!("e/{}:v1:id:{}:1700000000", event.as_str(), "0".repeat(16));
+        assert_eq!(crate::store::DedupeKey::new("e", row.strip_prefix("e/").unwrap()).as_str(), row);
+        assert!(std::panic::catch_unwind(|| EventName::of_schedule(name(SCHEDULE_NAME_BYTES + 1))).is_err());
+    }
 
     #[test]
     fn real_event_names_are_names() {

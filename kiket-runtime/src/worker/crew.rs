@@ -43,6 +43,8 @@ struct Running {
     last: Instant,
     /// Stops the handler; absent where that was done.
     stop: Option<oneshot::Sender<End>>,
+    /// Whether the handler is over, and how its attempt ended is being stored.
+    is_over: bool,
 }
 
 impl Running {
@@ -95,13 +97,21 @@ impl Crew {
             held_until: from + first_lease(timeout),
             last: after(timeout.saturating_add(BEYOND_DEADLINE)),
             stop: Some(stop),
+            is_over: false,
         };
         if free.send(Job { work, stopped }).is_ok() {
             state.running.push(running);
         }
     }
 
-    /// The attempt at a row is over.
+    /// The handler of a row is over.
+    pub(super) fn over(&self, lease: &WorkLease) {
+        let mut state = self.state.lock();
+        let over = state.running.iter_mut().find(|running| running.lease == *lease);
+        over.into_iter().for_each(|over| over.is_over = true);
+    }
+
+    /// The attempt at a row has ended.
     pub(super) fn ended(&self, lease: &WorkLease) {
         self.state.lock().running.retain(|running| running.lease != *lease);
     }
@@ -128,12 +138,12 @@ impl Crew {
         }
     }
 
-    /// Stops the handler whose lease was lost. Returns whether it ran.
+    /// Stops the handler whose lease was lost. Returns whether it ran: a lease also ends where an attempt was stored just now.
     pub(super) fn lost(&self, lease: &WorkLease) -> bool {
         let mut state = self.state.lock();
         let running = state.running.iter_mut().find(|running| running.lease == *lease);
         running.is_some_and(|running| {
-            let ran = running.stop.is_some();
+            let ran = running.stop.is_some() && !running.is_over;
             running.stop(End::Lost);
             ran
         })
@@ -156,9 +166,10 @@ impl Crew {
         self.state.lock().running.iter_mut().for_each(|running| running.stop(End::Released(Duration::ZERO)));
     }
 
-    /// The leases of what runs.
+    /// The leases of the handlers that run.
     pub(super) fn leases(&self) -> Vec<WorkLease> {
-        self.state.lock().running.iter().map(|running| running.lease).collect()
+        let state = self.state.lock();
+        state.running.iter().filter(|running| !running.is_over).map(|running| running.lease).collect()
     }
 
     /// Waits until nothing runs whose lease may be held.
@@ -207,7 +218,7 @@ mod tests {
 
     /// A worker that takes a row, and blocks its thread.
     async fn block(crew: &Crew, timeout: Duration) -> (Job, WorkLease) {
-        let work = work(1);
+        let work = work(1 + i64::try_from(crew.leases().len()).unwrap());
         let lease = work.lease;
         let (job, ()) = tokio::join!(crew.next(), async { crew.run(work, timeout, Instant::now()) });
         (job.expect("the crew works"), lease)
@@ -239,6 +250,17 @@ mod tests {
         };
         tokio::join!(crew.idle(), ending);
         assert_eq!(from.elapsed(), seconds(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_ends_with_its_handler_is_not_lost() {
+        let crew = Crew::default();
+        let (_first, ran) = block(&crew, seconds(10)).await;
+        let (_second, over) = block(&crew, seconds(10)).await;
+        crew.over(&over);
+        assert_eq!(crew.leases(), [ran], "what is being stored is not given back");
+        assert_eq!(crew.renewals().len(), 2, "it is renewed until it is stored");
+        assert_eq!((crew.lost(&ran), crew.lost(&over)), (true, false));
     }
 
     #[tokio::test(start_paused = true)]

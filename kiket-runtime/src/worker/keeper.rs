@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep, timeout},
@@ -18,6 +18,7 @@ use crate::{
         LeaseState,
         inbox::{ClaimedWork, WorkLease},
     },
+    types::caught_to_end,
 };
 
 /// How often rows are claimed that nothing announced, at least: with jitter, so that processes do not do it together.
@@ -52,6 +53,7 @@ impl Keeper {
     /// Runs until the drain, and then until no handler runs; at the latest until `cut_off` says so or is gone.
     pub(super) async fn run(&self, mut cut_off: watch::Receiver<bool>) {
         let working = async {
+            let _ = self.runner.within_time(|| self.runner.inbox.store.check()).await; // its error is in the log
             if self.has_workers {
                 self.runner.insert_slots().await; // what was missed is decided before it runs
             }
@@ -87,7 +89,7 @@ impl Keeper {
             if is_idle {
                 asks_at = from + ASKING;
             } else if asks_at <= from {
-                let asking = inbox.store.waits_alone(&request, inbox.now());
+                let asking = || inbox.store.waits_alone(&request, inbox.now());
                 let waits = self.runner.within_time(asking).await.unwrap_or_default();
                 if waits && timeout(REST, self.crew.idle()).await.is_ok() {
                     asks_at = Instant::now() + ASKING;
@@ -95,7 +97,7 @@ impl Keeper {
                 }
                 asks_at = Instant::now() + ASKING + from.elapsed() * WORK_FOR_REST;
             }
-            let claimed = self.runner.within_time(inbox.store.claim(&request, inbox.now())).await;
+            let claimed = self.runner.within_time(|| inbox.store.claim(&request, inbox.now())).await;
             let claimed = claimed.unwrap_or_default();
             let (has_more, runs_alone) = (claimed.len() >= free, claimed.iter().any(ClaimedWork::runs_alone));
             if let Some(work) = claimed.last() {
@@ -130,7 +132,8 @@ impl Keeper {
     async fn announced(&self) {
         let inbox = &self.runner.inbox;
         let by_others = async {
-            if inbox.store.notified(&inbox.space).await.is_err() {
+            let notified = caught_to_end(async { inbox.store.notified(&inbox.space).await });
+            if !matches!(notified.await, Ok(Ok(()))) {
                 std::future::pending::<()>().await; // polling finds them
             }
         };
@@ -155,7 +158,7 @@ impl Keeper {
         let length = |work: &ClaimedWork| (work.lease, first_lease(self.runner.timeout(work)));
         let renewals: Vec<_> = claimed.iter().map(length).collect();
         let (inbox, from) = (&self.runner.inbox, Instant::now());
-        match self.runner.within_time(inbox.store.renew(&renewals, inbox.now())).await {
+        match self.runner.within_time(|| inbox.store.renew(&renewals, inbox.now())).await {
             Ok(states) => {
                 for (work, state) in claimed.into_iter().zip(states) {
                     if state == LeaseState::Held {
@@ -172,7 +175,7 @@ impl Keeper {
         let inbox = &self.runner.inbox;
         let released = leases
             .iter()
-            .map(|lease| self.runner.within_time(inbox.store.release(lease, Duration::ZERO, inbox.now())));
+            .map(|lease| self.runner.within_time(|| inbox.store.release(lease, Duration::ZERO, inbox.now())));
         join_all(released).await;
     }
 
@@ -185,7 +188,8 @@ impl Keeper {
                 continue;
             }
             let inbox = &self.runner.inbox;
-            let Ok(states) = self.runner.within_time(inbox.store.renew(&renewals, inbox.now())).await else {
+            let Ok(states) = self.runner.within_time(|| inbox.store.renew(&renewals, inbox.now())).await
+            else {
                 continue;
             };
             for ((lease, length), state) in renewals.into_iter().zip(states) {
@@ -227,7 +231,7 @@ impl Keeper {
         loop {
             self.others.notified().await;
             let inbox = &self.runner.inbox;
-            let _ = self.runner.within_time(inbox.store.notify(&inbox.space)).await;
+            let _ = self.runner.within_time(|| inbox.store.notify(&inbox.space)).await;
             sleep(NOTIFICATION).await;
         }
     }
@@ -236,8 +240,9 @@ impl Keeper {
     async fn give_back(&self) {
         self.crew.stop();
         let _ = timeout(STOPPING, self.crew.idle()).await;
-        // Of handlers that block their threads.
-        let _ = timeout(STOPPING, self.release(self.crew.leases())).await;
+        // Of handlers that block their threads. How others ended is being stored.
+        let given_back = join(self.release(self.crew.leases()), self.crew.idle());
+        let _ = timeout(STOPPING, given_back).await;
     }
 }
 

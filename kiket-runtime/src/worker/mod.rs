@@ -24,11 +24,14 @@ use self::{crew::Crew, keeper::Keeper};
 use crate::{
     delivery::Tasks,
     pipeline::{Pipeline, Watch},
-    types::Mutex,
+    types::{Mutex, caught_to_end},
 };
 
 /// How many handlers run at the same time, each on a thread of its own.
 pub(crate) const WORKERS: usize = 8;
+
+/// How long the keeper rests that panicked.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// How long rows may take to be given back at the end of the grace period.
 const GIVING_BACK: Duration = Duration::from_secs(3);
@@ -102,7 +105,10 @@ impl Workers {
         let keeper = Keeper { runner, crew, has_workers, others: Notify::new() };
         let (task, cut_off) = (self.keeping.begin(), self.cut_off.subscribe());
         let keep = async move {
-            keeper.run(cut_off).await;
+            while let Err(panic) = caught_to_end(keeper.run(cut_off.clone())).await {
+                tracing::error!(panic, "the keeper of the inbox panicked: it begins again in a second");
+                tokio::time::sleep(AGAIN).await;
+            }
             drop(task);
         };
         spawn("kiket-inbox", Box::new(|| Box::pin(keep)));
@@ -124,6 +130,7 @@ impl Workers {
 async fn work(runner: Arc<Runner>, crew: Arc<Crew>) {
     while let Some(job) = crew.next().await {
         let end = runner.attempt(&job.work, job.stopped).await;
+        crew.over(&job.work.lease);
         runner.settle(&job.work.lease, &end).await;
         crew.ended(&job.work.lease);
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    future::ready,
     pin::pin,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -69,12 +70,16 @@ impl Runner {
     /// `None` where no handler runs later.
     pub(super) fn new(pipeline: &Arc<Pipeline>) -> Option<Self> {
         let inbox = Arc::clone(pipeline.services.inbox.as_ref()?);
-        let named = |route: &Arc<Route>| {
-            let (event, version) = (route.key.event.as_str(), route.key.version.as_str());
-            (HandlerName::new(event, version), Arc::clone(route))
-        };
+        let mut handlers = Vec::new();
         let schedules = pipeline.registry.schedules().iter().map(|schedule| &schedule.route);
-        let handlers = pipeline.registry.deferred().chain(schedules).map(named).collect();
+        for route in pipeline.registry.deferred().chain(schedules) {
+            let (name, version) = (route.key.name(), route.key.version.as_str().to_owned());
+            if name.version != version {
+                // As earlier releases have it in rows.
+                handlers.push((HandlerName { version, ..name.clone() }, Arc::clone(route)));
+            }
+            handlers.push((name, Arc::clone(route)));
+        }
         Some(Self { pipeline: Arc::clone(pipeline), inbox, handlers, inserted: Mutex::default() })
     }
 
@@ -100,9 +105,12 @@ impl Runner {
     }
 
     /// An operation of the inbox, which is counted where it fails.
-    pub(super) async fn within_time<T>(&self, operation: StoreFuture<'_, T>) -> Result<T, StoreError> {
-        // The inbox may be the user's.
-        let caught = pin!(caught_to_end(operation));
+    pub(super) async fn within_time<'s, T>(
+        &self,
+        operation: impl FnOnce() -> StoreFuture<'s, T>,
+    ) -> Result<T, StoreError> {
+        // The inbox may be the user's: it may panic where it is called, and where it is awaited.
+        let caught = pin!(caught_to_end(async { operation().await }));
         let done = within(caught, after(OPERATION)).await;
         let done = done.map(|caught| caught.unwrap_or_else(|text| Err(panicked(&text))));
         done.unwrap_or_else(|| Err(StoreError::new("it does not respond"))).inspect_err(|error| {
@@ -115,7 +123,7 @@ impl Runner {
     pub(super) async fn sweep(&self, due: &Notify) {
         self.insert_slots().await;
         let inbox = &self.inbox;
-        let Ok(swept) = self.within_time(inbox.store.promote(&inbox.space, inbox.now())).await else {
+        let Ok(swept) = self.within_time(|| inbox.store.promote(&inbox.space, inbox.now())).await else {
             return;
         };
         if swept.expired > 0 {
@@ -138,11 +146,11 @@ impl Runner {
         loop {
             self.sweep(&Notify::new()).await;
             let request = self.request(1, true, &last);
-            let claimed = self.within_time(inbox.store.claim(&request, inbox.now())).await?;
+            let claimed = self.within_time(|| inbox.store.claim(&request, inbox.now())).await?;
             let Some(work) = claimed.into_iter().next() else { return Ok(ran) };
             last.clone_from(&work.organisation);
             let renewal = [(work.lease, LEASE)];
-            let states = self.within_time(inbox.store.renew(&renewal, inbox.now())).await?;
+            let states = self.within_time(|| inbox.store.renew(&renewal, inbox.now())).await?;
             if states != [LeaseState::Held] {
                 continue;
             }
@@ -182,8 +190,9 @@ impl Runner {
     ) -> End {
         let span = pipeline::span(route, Some(work.attempt));
         if work.attempt > later.attempts {
-            let error = "the process of its last attempt died".to_owned();
-            return End::dead(DeadReason::Attempts, error).logged(work, &span, Duration::ZERO);
+            let died = "the process of its last attempt died";
+            let error = if work.crashes > 0 { died } else { "its handler has fewer attempts by now" };
+            return End::dead(DeadReason::Attempts, error.to_owned()).logged(work, &span, Duration::ZERO);
         }
         if self.is_obsolete(route, &work.key) {
             let is_old = work.age >= OBSOLETE;
@@ -244,7 +253,7 @@ impl Runner {
 
     /// Stores how the attempt of a row ended, as long as its lease may be held. Returns what is counted.
     pub(super) async fn settle(&self, lease: &WorkLease, end: &End) -> &'static str {
-        let is_held = self.store_end(lease, end).await;
+        let is_held = !matches!(end, End::Lost) && self.store_end(lease, end).await;
         let counted = if is_held { end.name() } else { End::Lost.name() };
         self.inbox.counts.ends.add(counted);
         counted
@@ -255,11 +264,11 @@ impl Runner {
         let (until, mut wait) = (after(SETTLING), Duration::from_millis(50));
         loop {
             let (store, now) = (&self.inbox.store, self.inbox.now());
-            let step = match end {
+            let step = || match end {
                 End::Finished(end) => store.finish(lease, end, now),
                 End::Released(delay) => store.release(lease, *delay, now),
                 End::Unreadable => store.release(lease, UNREADABLE, now),
-                End::Lost => return false,
+                End::Lost => Box::pin(ready(Ok(LeaseState::Lost))),
             };
             match self.within_time(step).await {
                 Ok(LeaseState::Held) => return true,

@@ -36,7 +36,7 @@ impl Runner {
             if known.is_some_and(|known| known > now) {
                 continue;
             }
-            let inserted = self.within_time(Box::pin(self.insert_slots_of(schedule, known, now))).await;
+            let inserted = self.within_time(|| Box::pin(self.insert_slots_of(schedule, known, now))).await;
             if let Ok(Some(next)) = inserted {
                 self.inserted.lock().insert(event.to_owned(), next);
             }

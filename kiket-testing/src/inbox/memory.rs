@@ -94,6 +94,7 @@ impl Inbox for MemoryInbox {
             });
             all.next += 1;
             let (id, due) = (RowId(all.next), at(now) + work.delay);
+            all.now = now;
             let row = Row {
                 work: work.clone(),
                 state: if is_behind { RowState::Behind } else { RowState::Waiting },
@@ -103,6 +104,7 @@ impl Inbox for MemoryInbox {
                 accepted_at: due,
                 at: due,
                 token: None,
+                released: None,
                 has_started: false,
                 error: None,
             };
@@ -113,11 +115,12 @@ impl Inbox for MemoryInbox {
 
     fn claim<'s>(&'s self, request: &'s ClaimRequest, now: Option<SystemTime>) -> Step<'s, Vec<ClaimedWork>> {
         self.with(|all| {
+            all.now = now;
             let (now, ids) = (at(now), all.claim(request, at(now)));
             let claimed = ids.into_iter().filter_map(|id| {
                 let row = all.all.get_mut(&id)?;
                 let token = LeaseToken::unique();
-                row.attempts += 1;
+                (row.attempts, row.released) = (row.attempts + 1, None);
                 (row.state, row.at, row.token, row.has_started) =
                     (RowState::Running, now + request.lease, Some(token), false);
                 let work = row.work.clone();
@@ -175,12 +178,12 @@ impl Inbox for MemoryInbox {
                     row.end(RowState::Dead, now, Some(error.clone()));
                 }
                 _ => {
-                    row.work.content = bytes::Bytes::new();
+                    (row.work.content, row.error) = (bytes::Bytes::new(), None);
                     row.end(RowState::Done, now, None);
                 }
             }
             let work = row.work.clone();
-            all.promote_next(&work.space, work.lane.as_deref(), now);
+            all.promote_next(&work.space, work.lane.as_deref());
             LeaseState::Held
         })
     }
@@ -192,21 +195,21 @@ impl Inbox for MemoryInbox {
         now: Option<SystemTime>,
     ) -> Step<'s, LeaseState> {
         let now = at(now);
-        self.with(|all| match all.held(lease, now) {
-            Some(row) => {
+        self.with(|all| {
+            if let Some(row) = all.held(lease, now) {
                 row.attempts = row.attempts.saturating_sub(1);
-                row.token = None;
+                (row.token, row.released) = (None, Some(lease.token));
                 row.end(RowState::Waiting, now + delay, None);
-                LeaseState::Held
             }
-            None => LeaseState::Lost,
+            let released = all.all.get(&lease.id).is_some_and(|row| row.released == Some(lease.token));
+            if released { LeaseState::Held } else { LeaseState::Lost }
         })
     }
 
     fn promote<'s>(&'s self, space: &'s str, now: Option<SystemTime>) -> Step<'s, Swept> {
-        let now = at(now);
         self.with(|all| {
-            let mut swept = Swept::default();
+            all.now = now;
+            let (now, mut swept) = (at(now), Swept::default());
             let mut ended = Vec::new();
             for row in all.all.values_mut().filter(|row| row.work.space == space) {
                 if row.state != RowState::Running || now < row.at {
@@ -226,7 +229,7 @@ impl Inbox for MemoryInbox {
                 }
             }
             for work in ended {
-                all.promote_next(&work.space, work.lane.as_deref(), now);
+                all.promote_next(&work.space, work.lane.as_deref());
             }
             let is_over = |row: &Row| match row.state {
                 RowState::Done => row.at + RETENTION.0 <= now,
@@ -235,7 +238,7 @@ impl Inbox for MemoryInbox {
             };
             let over = all.all.iter().filter(|(_, row)| row.work.space == space && is_over(row));
             let over = over.map(|(id, _)| *id).collect();
-            swept.removed = all.remove(over, now);
+            swept.removed = all.remove(over);
             swept
         })
     }
@@ -255,7 +258,7 @@ impl Inbox for MemoryInbox {
                     counts.entry((row.work.handler.clone(), row.state)).or_insert((0, row.accepted_at));
                 *count = (count.0 + 1, count.1.min(row.accepted_at));
             }
-            let now = at(None);
+            let now = at(all.now);
             let count = |((handler, state), (rows, oldest))| {
                 InboxCount::new(handler, state, rows, now.duration_since(oldest).unwrap_or_default())
             };
@@ -274,6 +277,7 @@ impl Inbox for MemoryInbox {
                 if let Some(row) = all.all.get_mut(&id) {
                     let spread = redrive.spread.mul_f64(fastrand::f64());
                     (row.attempts, row.crashes, row.reason, row.token) = (0, 0, None, None);
+                    row.error = None;
                     row.state = if is_behind { RowState::Behind } else { RowState::Waiting };
                     row.at = at(now) + spread;
                     redriven += 1;
@@ -296,19 +300,19 @@ impl Inbox for MemoryInbox {
         })
     }
 
-    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> Step<'s, u64> {
+    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, _: Option<SystemTime>) -> Step<'s, u64> {
         self.with(|all| {
             let ids = all.matching(filter, |row| row.state != RowState::Running);
-            all.remove(ids, at(now))
+            all.remove(ids)
         })
     }
 
-    fn forget<'s>(&'s self, space: &'s str, organisation: &'s str, now: Option<SystemTime>) -> Step<'s, u64> {
+    fn forget<'s>(&'s self, space: &'s str, organisation: &'s str, _: Option<SystemTime>) -> Step<'s, u64> {
         self.with(|all| {
             let (space, organisation) = (space.to_owned(), Some(organisation.to_owned()));
             let filter = InboxFilter { space, organisation, ..InboxFilter::default() };
             let ids = all.matching(&filter, |_| true);
-            all.remove(ids, at(now))
+            all.remove(ids)
         })
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Rows {
     pub(super) all: BTreeMap<RowId, Row>,
     pub(super) next: i64,
     pub(super) paused: BTreeSet<(String, String)>,
+    /// The time of the test, as the last operation had it.
+    pub(super) now: Option<SystemTime>,
 }
 
 /// A row, in whatever state.
@@ -34,6 +36,8 @@ pub(super) struct Row {
     /// When it is due, when its lease ends, or when it ended.
     pub(super) at: SystemTime,
     pub(super) token: Option<LeaseToken>,
+    /// Of who gave it back, until it is claimed again.
+    pub(super) released: Option<LeaseToken>,
     pub(super) has_started: bool,
     pub(super) error: Option<String>,
 }
@@ -77,13 +81,13 @@ impl Rows {
     }
 
     /// Lets the first row run that waits behind others of the lane, if they are all done.
-    pub(super) fn promote_next(&mut self, space: &str, lane: Option<&str>, now: SystemTime) {
+    pub(super) fn promote_next(&mut self, space: &str, lane: Option<&str>) {
         let Some(lane) = lane.filter(|lane| !self.holder(space, lane)) else { return };
         let next = self.all.values_mut().find(|row| {
             row.state == RowState::Behind && row.work.space == space && row.work.lane.as_deref() == Some(lane)
         });
         if let Some(row) = next {
-            (row.state, row.at) = (RowState::Waiting, row.at.max(now));
+            row.state = RowState::Waiting;
         }
     }
 
@@ -118,11 +122,11 @@ impl Rows {
             .collect()
     }
 
-    pub(super) fn remove(&mut self, ids: Vec<RowId>, now: SystemTime) -> u64 {
+    pub(super) fn remove(&mut self, ids: Vec<RowId>) -> u64 {
         let count = ids.len() as u64;
         let removed: Vec<_> = ids.into_iter().filter_map(|id| self.all.remove(&id)).collect();
         for row in removed {
-            self.promote_next(&row.work.space, row.work.lane.as_deref(), now);
+            self.promote_next(&row.work.space, row.work.lane.as_deref());
         }
         count
     }

@@ -44,26 +44,34 @@ use kiket_runtime::{
 pub async fn inbox_conformance(inbox: Arc<dyn Inbox>) {
     ok(inbox.check().await, "`check` of an inbox that works");
     let run = LeaseToken::unique();
-    let suite = |name: &str| Suite { inbox: Arc::clone(&inbox), space: format!("conformance-{run}/{name}") };
-    suite("accept").a_key_is_accepted_once().await;
-    suite("content").work_comes_back_as_it_was().await;
-    suite("spaces").spaces_are_apart().await;
-    suite("handlers").only_handlers_that_are_named_and_not_paused_run().await;
-    suite("due").nothing_runs_before_it_is_due().await;
-    suite("turns").organisations_take_turns().await;
-    suite("claims").one_of_many_gets_a_row().await;
-    suite("leases").only_the_owner_of_a_lease_ends_it().await;
-    suite("renewals").a_renewed_lease_lasts().await;
-    suite("releases").a_release_counts_no_attempt().await;
-    suite("retries").a_retry_waits_and_a_dead_row_is_redriven().await;
-    suite("crashes").crashes_count_and_the_third_is_the_last().await;
-    suite("lanes").rows_of_a_lane_run_one_after_the_other().await;
-    suite("blocked").a_dead_row_blocks_its_lane_if_it_has_to().await;
-    suite("redriven").a_redriven_row_takes_no_lane_from_another().await;
-    suite("lists").rows_are_listed_and_counted().await;
-    suite("changes").rows_are_hurried_dropped_and_forgotten().await;
-    suite("limits").a_limit_counts_what_changes().await;
-    suite("retention").what_is_over_is_removed().await;
+    macro_rules! check {
+        ($($name:literal $check:ident;)*) => {$(
+            let suite = Suite { inbox: Arc::clone(&inbox), space: format!("conformance-{run}/{}", $name) };
+            suite.$check().await;
+            suite.clean(&suite.space).await;
+        )*};
+    }
+    check! {
+        "accept" a_key_is_accepted_once;
+        "content" work_comes_back_as_it_was;
+        "spaces" spaces_are_apart;
+        "handlers" only_handlers_that_are_named_and_not_paused_run;
+        "due" nothing_runs_before_it_is_due;
+        "turns" organisations_take_turns;
+        "claims" one_of_many_gets_a_row;
+        "leases" only_the_owner_of_a_lease_ends_it;
+        "renewals" a_renewed_lease_lasts;
+        "releases" a_release_counts_no_attempt;
+        "retries" a_retry_waits_and_a_dead_row_is_redriven;
+        "crashes" crashes_count_and_the_third_is_the_last;
+        "lanes" rows_of_a_lane_run_one_after_the_other;
+        "blocked" a_dead_row_blocks_its_lane_if_it_has_to;
+        "redriven" a_redriven_row_takes_no_lane_from_another;
+        "lists" rows_are_listed_and_counted;
+        "changes" rows_are_hurried_dropped_and_forgotten;
+        "limits" a_limit_counts_what_changes;
+        "retention" what_is_over_is_removed;
+    }
 }
 
 struct Suite {
@@ -125,6 +133,16 @@ impl Suite {
 
     fn filter(&self) -> InboxFilter {
         InboxFilter { space: self.space.clone(), ..InboxFilter::default() }
+    }
+
+    /// Leaves nothing in a space: no one else looks after its rows.
+    async fn clean(&self, space: &str) {
+        let (filter, end) =
+            (InboxFilter { space: space.to_owned(), ..InboxFilter::default() }, at(90 * 86_400));
+        ok(self.inbox.promote(space, end).await, "`promote`");
+        ok(self.inbox.drop_rows(&filter, end).await, "`drop_rows`");
+        ok(self.inbox.pause(space, EVENT, false).await, "`pause`");
+        assert_eq!(self.rows(&filter).await, [], "what does not run is dropped");
     }
 
     async fn accept(&self, work: &NewWork, second: u64) -> Acceptance {

@@ -103,6 +103,7 @@ impl Suite {
         assert!(paused.is_empty(), "an event is paused in one space");
         self.promote(400 * 86_400).await;
         assert_eq!(other.rows(&other.filter()).await.len(), 2, "`promote` looks after one space");
+        other.clean(&other.space).await;
     }
 
     pub(super) async fn only_handlers_that_are_named_and_not_paused_run(&self) {
@@ -240,6 +241,8 @@ impl Suite {
         let first = self.claim_one(0, "a new row").await;
         let released = self.inbox.release(&first.lease, Duration::from_secs(5), at(1)).await;
         assert_eq!(ok(released, "`release`"), Held, "the owner must be able to release");
+        let again = self.inbox.release(&first.lease, Duration::from_secs(5), at(1)).await;
+        assert_eq!(ok(again, "`release`"), Held, "and to repeat that, because a response was lost");
         self.finish(first.lease, &WorkEnd::Done, 1, (Lost, "what was released is not finished")).await;
         self.claim_none(5, "it is released for later").await;
         let second = self.claim_one(6, "it is due again").await;
@@ -279,8 +282,14 @@ impl Suite {
         let [row] = &self.rows(&self.filter()).await[..] else { panic!("there is one row") };
         assert_eq!((row.state, row.attempts, row.reason), (RowState::Waiting, 0, None), "it begins anew");
         assert!(at(1_000) <= Some(row.at) && Some(row.at) <= at(1_060), "it waits for a time of the spread");
+        assert_eq!(row.error, None, "its last error is that of another life");
         let third = self.claim_one(1_060, "it was redriven").await;
         assert_eq!((third.attempt, third.content.as_ref()), (1, &b"a"[..]));
+        self.finish(third.lease, &end_retry(0), 1_061, (Held, "the owner must be able to retry")).await;
+        let last = self.claim_one(1_061, "its next attempt").await;
+        self.done(&last, 1_062).await;
+        let [row] = &self.rows(&self.filter()).await[..] else { panic!("there is one row") };
+        assert_eq!(row.error, None, "what is done has no error");
     }
 
     pub(super) async fn crashes_count_and_the_third_is_the_last(&self) {

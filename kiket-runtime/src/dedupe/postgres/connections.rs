@@ -16,7 +16,7 @@ use deadpool_postgres::{
 use futures_util::future::{join_all, join3};
 use tokio::io::AsyncReadExt as _;
 use tokio_postgres::{
-    Config, NoTls, Row, Statement,
+    Config, IsolationLevel, NoTls, Row, Statement,
     config::{Host, SslMode},
     types::{ToSql, Type},
 };
@@ -32,6 +32,10 @@ pub(super) const OLDEST: Duration = Duration::from_secs(300);
 
 /// `kiket de`, as two numbers: one process at a time creates the tables.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1802070891, 1948280165)";
+
+/// Whatever the default of the role or of the database is: what waited for a lock has to see what was committed before it got that.
+#[cfg(feature = "inbox")]
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// The pool of connections.
 #[derive(Clone)]
@@ -157,7 +161,8 @@ impl Connections {
     pub(crate) async fn create_tables(&self) -> Result<(), PoolError> {
         let mut lent = self.lend().await?;
         let made = async {
-            let transaction = lent.client()?.transaction().await?;
+            let begin = lent.client()?.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
+            let transaction = begin.start().await?;
             transaction.batch_execute(LOCK).await?;
             transaction.batch_execute(self.purpose.schema).await?;
             Ok(transaction.commit().await?)
@@ -226,7 +231,7 @@ impl Lent {
             .map(|(statement, prepared, values)| rows(client, statement, prepared, values));
         // Each is sent when it is first polled, in this order.
         let (begun, rows, committed) =
-            join3(client.batch_execute("BEGIN"), join_all(running), client.batch_execute("COMMIT")).await;
+            join3(client.batch_execute(BEGIN), join_all(running), client.batch_execute("COMMIT")).await;
         begun?;
         let rows = rows.into_iter().collect::<Result<_, _>>()?;
         committed?;
@@ -251,12 +256,12 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let (Some(client), Ok(runtime)) = (self.client.take(), tokio::runtime::Handle::try_current()) else {
-            return;
-        };
+        let Some(client) = self.client.take() else { return };
+        // The pool must not have it again, wherever this is dropped: it may be in a transaction.
         let (cancel, tls) = (Object::take(client).cancel_token(), self.connections.tls.take());
         // The idle ones may lead to the same server, which does not respond.
         self.connections.close_idle();
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(tokio::time::timeout(CONNECT, async move {
             let _ = match tls {
                 Some(tls) => cancel.cancel_query(tls).await,

@@ -85,7 +85,7 @@ fn advice(code: Option<&str>) -> (&'static str, &'static str) {
         ),
         (_, "53300") => (
             "PostgreSQL takes no more connections",
-            "raise `max_connections`, put a pooler before it, or run fewer processes: each has up to 8",
+            "raise `max_connections`, put a pooler before it, or run fewer processes: each has up to 24 for deduplication, and 33 for an inbox",
         ),
         ("53", _) => ("PostgreSQL is out of disk or memory", "give it more of what its message says"),
         ("08", _) => ("the connection to PostgreSQL fails", "see the log of the server, or of the pooler"),

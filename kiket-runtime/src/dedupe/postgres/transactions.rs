@@ -63,6 +63,12 @@ impl Open {
         Ok(self.0.shared()?.execute_typed(statement, values).await?)
     }
 
+    /// Tells the server that the transaction is about to end: what locks the rows that it ends with waits no longer for it than for a
+    /// response. Sent when this is first polled.
+    pub(crate) async fn ending(&self) -> Result<u64, Failure> {
+        self.execute("SET LOCAL idle_in_transaction_session_timeout = 5000", &[]).await
+    }
+
     /// Commits it. An error leaves open whether it is committed.
     pub(crate) async fn commit(mut self) -> Result<(), Failure> {
         self.0.client()?.batch_execute("COMMIT").await?;

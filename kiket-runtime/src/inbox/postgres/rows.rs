@@ -21,10 +21,7 @@ use crate::{
         server::Server,
     },
     inbox::{HandlerName, InboxCount, InboxFilter, InboxRow, Redrive, RowId, RowState, Swept},
-    store::{
-        DedupeKey, StoreError,
-        inbox::{DEAD_AFTER, DEAD_RETENTION, DONE_RETENTION},
-    },
+    store::{DedupeKey, StoreError},
 };
 
 /// The newest step of the tables.
@@ -32,6 +29,9 @@ const NEWEST: i32 = 1;
 
 /// How long it may take to look through all rows.
 const READING: Duration = Duration::from_secs(30);
+
+/// How long it may take to end leases.
+const EXPIRING: Duration = Duration::from_secs(3);
 
 /// The rows of one transaction: more would take longer than the timeout of an operation.
 const AT_ONCE: i64 = 1000;
@@ -86,43 +86,59 @@ macro_rules! change {
     }};
 }
 
+/// Two transactions, so that no row whose retention is over keeps a lease from ending.
 pub(super) async fn promote(
     server: &Server,
     space: &str,
     now: Option<SystemTime>,
 ) -> Result<Swept, StoreError> {
     let (space, now) = (Arc::<str>::from(space), at(now));
-    let promoting = server.step(move |connections| {
+    let looking = server.step({
         let space = Arc::clone(&space);
-        async move {
-            let (done, dead) = (millis(DONE_RETENTION), millis(DEAD_RETENTION));
-            let retention: [Value<'_>; 4] =
-                [(&now, Type::INT8), (&&*space, Type::TEXT), (&done, Type::INT8), (&dead, Type::INT8)];
-            let batch = Batch::read(&connections.all(OVER, &retention).await?)?;
-            if batch.ids.is_empty() {
-                return Ok(Swept::default());
+        move |connections| {
+            let space = Arc::clone(&space);
+            async move {
+                let rows = connections.all(OVER, &[(&now, Type::INT8), (&&*space, Type::TEXT)]).await?;
+                let (leases, old): (Vec<_>, _) =
+                    rows.into_iter().partition(|row| row.try_get(2).unwrap_or_default());
+                Ok((Batch::read(&leases)?, Batch::read(&old)?))
             }
-            let crashes = i32::try_from(DEAD_AFTER).unwrap_or(i32::MAX);
-            let expired: [Value<'_>; 3] =
-                [(&now, Type::INT8), (&batch.ids, Type::INT8_ARRAY), (&crashes, Type::INT4)];
-            let removed: [Value<'_>; 4] = [
-                (&now, Type::INT8),
-                (&batch.ids, Type::INT8_ARRAY),
-                (&done, Type::INT8),
-                (&dead, Type::INT8),
-            ];
-            let changed = change!(connections, &&*space, batch, [(EXPIRE, &expired), (EXPUNGE, &removed)]);
-            let [expired, removed] = &*changed else { return Ok(Swept::default()) };
-            let states = expired.iter().map(|row| row.try_get::<_, &str>(0));
-            let dying = states.filter(|state| matches!(state, Ok("dead"))).count();
-            Ok(Swept {
-                expired: (expired.len() - dying) as u64,
-                crashed: dying as u64,
-                removed: removed.len() as u64,
-            })
         }
     });
-    promoting.await
+    let (leases, old) = looking.await?;
+    let expired = sweep(server, EXPIRING, EXPIRE, &space, leases, now).await?;
+    let dying = expired.iter().filter(|row| matches!(row.try_get(0), Ok("dead"))).count();
+    let (expired, crashed) = ((expired.len() - dying) as u64, dying as u64);
+    match sweep(server, READING, EXPUNGE, &space, old, now).await {
+        Ok(removed) => Ok(Swept { expired, crashed, removed: removed.len() as u64 }),
+        // The next one says it.
+        Err(_) if expired + crashed > 0 => Ok(Swept { expired, crashed, removed: 0 }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Changes the rows of a batch that are over.
+async fn sweep(
+    server: &Server,
+    limit: Duration,
+    statement: &'static str,
+    space: &Arc<str>,
+    batch: Batch,
+    now: Option<i64>,
+) -> Result<Vec<Row>, StoreError> {
+    if batch.ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (space, batch) = (Arc::clone(space), Arc::new(batch));
+    let sweeping = server.step_within(limit, move |connections| {
+        let (space, batch) = (Arc::clone(&space), Arc::clone(&batch));
+        async move {
+            let values: [Value<'_>; 2] = [(&now, Type::INT8), (&batch.ids, Type::INT8_ARRAY)];
+            let mut changed = change!(connections, &&*space, batch, [(statement, &values)]);
+            Ok(changed.pop().unwrap_or_default())
+        }
+    });
+    sweeping.await
 }
 
 /// A filter as the statements have it, and the id after which its rows come.
@@ -269,7 +285,7 @@ async fn change_all(
                             connections.together(&[(HURRY, &values)]).await?
                         }
                         Change::Remove { running } => {
-                            let values = [ids, (running as _, Type::BOOL)];
+                            let values = [ids, (running as _, Type::BOOL), (&found.state, Type::TEXT)];
                             change!(connections, &found.space, batch, [(DROP, &values)])
                         }
                     };
@@ -330,4 +346,24 @@ pub(super) async fn paused(server: &Server, space: &str) -> Result<Vec<String>, 
         }
     });
     listing.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::inbox::{DEAD_AFTER, DEAD_RETENTION, DONE_RETENTION};
+
+    #[test]
+    fn the_statements_have_the_times_of_all_inboxes() {
+        let (done, dead) = (DONE_RETENTION.as_millis(), DEAD_RETENTION.as_millis());
+        for statement in [OVER, EXPUNGE] {
+            for (state, time) in [("done", done), ("dead", dead)] {
+                assert!(
+                    statement.contains(&format!("'{state}' AND i.at <= clock.now - {time}")),
+                    "{statement}"
+                );
+            }
+        }
+        assert!(EXPIRE.contains(&format!("i.crashes + 1 >= {DEAD_AFTER} THEN 'crashed'")));
+    }
 }

@@ -38,6 +38,13 @@ macro_rules! holds_lane {
     };
 }
 
+/// Whether a row `i` is one of $2 that no transaction ends at this moment: that may take as long as its handler likes.
+macro_rules! unlocked {
+    () => {
+        "i.id = ANY (ARRAY(SELECT f.id FROM kiket_inbox f WHERE f.id = ANY ($2::bigint[]) FOR UPDATE SKIP LOCKED))"
+    };
+}
+
 /// Lanes as rows: that of the row $1, if it has one, and those of the space $2 with the names $3.
 macro_rules! lanes {
     () => {
@@ -202,8 +209,16 @@ pub(super) const RENEW: &str = concat!(
     "UPDATE kiket_inbox i SET started = true, at = clock.now + leases.lease
      FROM unnest($2::bigint[], $3::text[], $4::bigint[]) AS leases (id, token, lease), ",
     clock!("$1"),
-    " WHERE i.id = leases.id AND i.token = leases.token AND i.state = 'running' AND i.at > clock.now
-     RETURNING i.id, i.token"
+    " WHERE i.id = leases.id AND i.token = leases.token AND i.state = 'running' AND i.at > clock.now AND ",
+    unlocked!(),
+    " RETURNING i.id, i.token"
+);
+
+/// The leases that are held, also of rows that are locked.
+pub(super) const HELD: &str = concat!(
+    "SELECT i.id, i.token FROM kiket_inbox i, unnest($2::bigint[], $3::text[]) AS leases (id, token), ",
+    clock!("$1"),
+    " WHERE i.id = leases.id AND i.token = leases.token AND i.state = 'running' AND i.at > clock.now"
 );
 
 /// Ends an attempt: `ended`, or `repeated` where it was ended before with this token, or `in_lane` where that has to be done under the
@@ -230,47 +245,53 @@ pub(super) const OWN_DONE: &str = concat!(
     " WHERE i.id = $1 AND i.token = $2 AND i.state = 'running' AND i.at > clock.now"
 );
 
+/// The row keeps a sign of the token, so that a release can be repeated.
 pub(super) const RELEASE: &str = concat!(
-    "UPDATE kiket_inbox i SET state = 'waiting', attempts = greatest(i.attempts - 1, 0), at = clock.now + $4, token = NULL
+    "UPDATE kiket_inbox i SET
+       attempts = greatest(i.attempts - (i.state = 'running')::integer, 0), state = 'waiting', at = clock.now + $4, token = '-' || $3
      FROM ",
     clock!("$1"),
-    " WHERE i.id = $2 AND i.token = $3 AND i.state = 'running' AND i.at > clock.now"
+    " WHERE i.id = $2 AND (i.token = $3 AND i.state = 'running' AND i.at > clock.now
+       OR i.token = '-' || $3 AND i.state = 'waiting')"
 );
 
-/// The rows of a space whose lease or retention is over, a thousand of each kind, with the lane that they hold.
+/// The rows of a space whose lease or retention is over, with the lane that they hold, and whether it is a lease: a thousand of each
+/// kind, and a hundred of those with contents.
 pub(super) const OVER: &str = concat!(
     "WITH clock AS MATERIALIZED (SELECT now FROM ",
     clock!("$1"),
     ")
-(SELECT i.id, i.lane FROM kiket_inbox i, clock
+(SELECT i.id, i.lane, true AS is_lease FROM kiket_inbox i, clock
  WHERE i.space = $2 AND i.state = 'running' AND i.at <= clock.now ORDER BY i.at LIMIT 1000)
 UNION ALL
-(SELECT i.id, NULL FROM kiket_inbox i, clock
- WHERE i.space = $2 AND i.state = 'done' AND i.at <= clock.now - $3 ORDER BY i.at LIMIT 1000)
+(SELECT i.id, NULL, false FROM kiket_inbox i, clock
+ WHERE i.space = $2 AND i.state = 'done' AND i.at <= clock.now - 86400000 ORDER BY i.at LIMIT 1000)
 UNION ALL
-(SELECT i.id, CASE WHEN i.blocks_lane THEN i.lane END FROM kiket_inbox i, clock
- WHERE i.space = $2 AND i.state = 'dead' AND i.at <= clock.now - $4 ORDER BY i.at LIMIT 1000)"
+(SELECT i.id, CASE WHEN i.blocks_lane THEN i.lane END, false FROM kiket_inbox i, clock
+ WHERE i.space = $2 AND i.state = 'dead' AND i.at <= clock.now - 2592000000 ORDER BY i.at LIMIT 100)"
 );
 
 /// Ends leases that are over.
 pub(super) const EXPIRE: &str = concat!(
     "UPDATE kiket_inbox i SET
        crashes = i.crashes + i.started::integer, attempts = greatest(i.attempts - 1 + i.started::integer, 0),
-       state = CASE WHEN i.started AND i.crashes + 1 >= $3 THEN 'dead' ELSE 'waiting' END,
-       reason = CASE WHEN i.started AND i.crashes + 1 >= $3 THEN 'crashed' END,
+       state = CASE WHEN i.started AND i.crashes + 1 >= 3 THEN 'dead' ELSE 'waiting' END,
+       reason = CASE WHEN i.started AND i.crashes + 1 >= 3 THEN 'crashed' END,
        at = clock.now, token = NULL
      FROM ",
     clock!("$1"),
-    " WHERE i.id = ANY ($2::bigint[]) AND i.state = 'running' AND i.at <= clock.now RETURNING i.state"
+    " WHERE i.state = 'running' AND i.at <= clock.now AND ",
+    unlocked!(),
+    " RETURNING i.state"
 );
 
 /// Removes rows whose retention is over.
 pub(super) const EXPUNGE: &str = concat!(
     "DELETE FROM kiket_inbox i USING ",
     clock!("$1"),
-    " WHERE i.id = ANY ($2::bigint[])
-       AND (i.state = 'done' AND i.at <= clock.now - $3 OR i.state = 'dead' AND i.at <= clock.now - $4)
-     RETURNING i.id"
+    " WHERE (i.state = 'done' AND i.at <= clock.now - 86400000 OR i.state = 'dead' AND i.at <= clock.now - 2592000000) AND ",
+    unlocked!(),
+    " RETURNING i.id"
 );
 
 /// The condition of a filter on rows `i`, as $1 to $6: space, id, event, state, organisation, and the id that they come after.
@@ -315,7 +336,9 @@ pub(super) const HURRY: &str = concat!(
     " WHERE i.id = ANY ($2::bigint[]) AND i.state = 'waiting' AND i.at > clock.now RETURNING i.id"
 );
 
-pub(super) const DROP: &str = "DELETE FROM kiket_inbox i WHERE i.id = ANY ($1::bigint[]) AND (i.state <> 'running' OR $2) RETURNING i.id";
+pub(super) const DROP: &str = "
+DELETE FROM kiket_inbox i WHERE i.id = ANY ($1::bigint[]) AND (i.state <> 'running' OR $2) AND ($3::text IS NULL OR i.state = $3)
+RETURNING i.id";
 
 pub(super) const COUNT: &str = "
 SELECT event, version, state, count(*) AS rows,

@@ -5,12 +5,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use futures_util::future::join3;
+use futures_util::future::join4;
 use tokio_postgres::{Row, types::Type};
 
 use super::{
     statements::{
-        ACCEPT, CLAIM, FINISH, LOCK, NEXT, OWN_DONE, OWN_LOCK, OWN_NEXT, RELEASE, RENEW, STATE, WAITS_ALONE,
+        ACCEPT, CLAIM, FINISH, HELD, LOCK, NEXT, OWN_DONE, OWN_LOCK, OWN_NEXT, RELEASE, RENEW, STATE,
+        WAITS_ALONE,
     },
     texts::{self, at, duration, indexed, millis, unknown},
 };
@@ -201,7 +202,10 @@ pub(super) async fn renew(
                 (&&*tokens, Type::TEXT_ARRAY),
                 (&&*times, Type::INT8_ARRAY),
             ];
-            let rows = connections.all(RENEW, &values).await?;
+            let mut rows = connections.all(RENEW, &values).await?;
+            if rows.len() < ids.len() {
+                rows.extend(connections.all(HELD, values.get(..3).unwrap_or_default()).await?);
+            }
             let held = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
             Ok(held.collect::<Result<Vec<(i64, String)>, tokio_postgres::Error>>()?)
         }
@@ -253,8 +257,10 @@ pub(crate) async fn finish_within(
 ) -> Result<bool, Failure> {
     let ending = Ending::new(lease, &WorkEnd::Done, now);
     let (lanes, values) = (ending.lanes(), ending.values(&true));
-    let (locked, ended, promoted) =
-        join3(open.query(LOCK, &lanes), open.query(FINISH, &values), open.query(NEXT, &lanes)).await;
+    let (ending, locked, ended, promoted) =
+        join4(open.ending(), open.query(LOCK, &lanes), open.query(FINISH, &values), open.query(NEXT, &lanes))
+            .await;
+    ending?;
     locked?;
     let ended = ended?.pop();
     promoted?;

@@ -227,7 +227,9 @@ fn take(session: &mut Session<'_>, id: i64, now: i64, until: i64) -> rusqlite::R
             content: Bytes::new(),
         })
     })?;
-    work.content = session.statement(CONTENT)?.query_row([id], |row| row.get::<_, Vec<u8>>(0))?.into();
+    // A file that was recovered may have lost it: then the row rests as one that cannot be read.
+    let content = session.statement(CONTENT)?.query_row([id], |row| row.get::<_, Vec<u8>>(0));
+    work.content = content.optional()?.unwrap_or_default().into();
     Ok(work)
 }
 

@@ -45,9 +45,12 @@ const RETRY: &str = "
 UPDATE work SET state = CASE WHEN ?2 > ?3 THEN 2 WHEN crashes >= 2 THEN 3 ELSE 1 END, at = ?2, error = ?4 WHERE id = ?1";
 const DIE: &str =
     "UPDATE work SET state = ?2, at = ?3, reason = ?4, error = coalesce(?5, error) WHERE id = ?1";
+
+/// The row keeps a sign of the token, so that a release can be repeated.
 const RELEASE: &str = "
-UPDATE work SET state = CASE WHEN ?2 > ?3 THEN 2 WHEN crashes >= 2 THEN 3 ELSE 1 END, at = ?2, attempts = attempts - 1,
-  token = NULL WHERE id = ?1";
+UPDATE work SET state = CASE WHEN ?2 > ?3 THEN 2 WHEN crashes >= 2 THEN 3 ELSE 1 END, at = ?2,
+  attempts = attempts - (state = 4), token = '-' || ?4
+WHERE id = ?1 AND (token = ?4 AND state = 4 AND at > ?3 OR token = '-' || ?4 AND state >= 1 AND state <= 3)";
 
 pub(super) fn finish(
     session: &mut Session<'_>,
@@ -105,13 +108,8 @@ pub(super) fn release(
     now: Option<SystemTime>,
 ) -> rusqlite::Result<LeaseState> {
     let now = millis(now);
-    let owned = session.statement(OWNED)?;
-    let owned = owned.query_row(params![id, token.to_string()], |row| Ok((row.get(0)?, row.get(1)?)));
-    let is_held = matches!(owned.optional()?, Some((RUNNING, until)) if now < until);
-    if is_held {
-        session.statement(RELEASE)?.execute(params![id, after(now, delay), now])?;
-    }
-    Ok(held(is_held))
+    let values = params![id, after(now, delay), now, token.to_string()];
+    Ok(held(session.statement(RELEASE)?.execute(values)? > 0))
 }
 
 /// The first row that is behind, unless another one has the lane.
@@ -139,7 +137,7 @@ const CRASHED: &str = "UPDATE work SET crashes = ?2, started = 0, token = NULL W
 
 const OVER: &str = "
 DELETE FROM work WHERE id IN (
-  SELECT id FROM work WHERE space = ?1 AND state = ?2 AND state >= 2 AND at <= ?3 ORDER BY at, id LIMIT 1000)
+  SELECT id FROM work WHERE space = ?1 AND state = ?2 AND state >= 2 AND at <= ?3 ORDER BY at, id LIMIT ?4)
 RETURNING lane";
 
 const ANY_OVER: &str = "
@@ -182,8 +180,10 @@ pub(super) fn promote(
         }
     }
     for (state, retention) in [(7, DONE_RETENTION), (6, DEAD_RETENTION), (5, DEAD_RETENTION)] {
-        let before = now - after(0, retention);
-        let removed = session.statement(OVER)?.query_map(params![space, state, before], |row| row.get(0))?;
+        // Few of those with contents: nothing is accepted meanwhile.
+        let most = if state == 7 { 1000 } else { 100 };
+        let values = params![space, state, now - after(0, retention), most];
+        let removed = session.statement(OVER)?.query_map(values, |row| row.get(0))?;
         let lanes: Vec<Option<String>> = removed.collect::<rusqlite::Result<_>>()?;
         swept.removed += lanes.len() as u64;
         // Only what blocked its lane frees it.

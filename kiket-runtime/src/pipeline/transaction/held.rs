@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join;
 use tokio::sync::Mutex;
 
 use super::{error::TxError, param::Param, statement::Statement};
@@ -130,7 +131,8 @@ impl Held {
         };
         let values: Vec<_> = self.reply_params(reply);
         let values: Vec<Value<'_>> = values.iter().map(|value| (value as _, value.kind())).collect();
-        let stored = open.execute(Commit::STATEMENT, &values).await.map(|rows| rows > 0);
+        let (ending, stored) = join(open.ending(), open.execute(Commit::STATEMENT, &values)).await;
+        let stored = ending.and(stored).map(|rows| rows > 0);
         Some(settle(open, stored).await)
     }
 

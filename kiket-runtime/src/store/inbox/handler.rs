@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// The handler of a row: the name of its event, and its version as it was registered.
+use crate::types::EventVersion;
+
+/// The handler of a row: the name of its event, and its version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandlerName {
     /// The event, like `issue.created`; that of a schedule is its name after `schedule:`.
@@ -12,9 +14,14 @@ pub struct HandlerName {
 }
 
 impl HandlerName {
-    /// A handler of `event` in `version`.
+    /// A handler of `event` in `version`, in whose usual spelling rows have it: `v1` for `1.0`.
     pub fn new(event: impl Into<String>, version: impl Into<String>) -> Self {
-        Self { event: event.into(), version: version.into() }
+        let mut version = version.into();
+        if let Ok(parsed) = version.parse::<EventVersion>() {
+            version.clear();
+            parsed.write_usual(&mut version);
+        }
+        Self { event: event.into(), version }
     }
 }
 

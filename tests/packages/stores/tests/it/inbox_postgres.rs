@@ -17,10 +17,10 @@ use stores::{Pooler, Postgres, TestedInbox, connect};
 
 use crate::{check_inbox_model, namespace};
 
-const LEASE: Duration = Duration::from_secs(30);
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
 const EVENT: &str = "issue.created";
 
-fn work(space: &str, key: &str) -> NewWork {
+pub(crate) fn work(space: &str, key: &str) -> NewWork {
     NewWork {
         space: space.to_owned(),
         key: DedupeKey::new(space, key),
@@ -33,11 +33,11 @@ fn work(space: &str, key: &str) -> NewWork {
     }
 }
 
-fn in_lane(space: &str, key: &str, lane: &str) -> NewWork {
+pub(crate) fn in_lane(space: &str, key: &str, lane: &str) -> NewWork {
     NewWork { lane: Some(lane.to_owned()), ..work(space, key) }
 }
 
-fn request(space: &str, limit: usize) -> ClaimRequest {
+pub(crate) fn request(space: &str, limit: usize) -> ClaimRequest {
     ClaimRequest {
         space: space.to_owned(),
         handlers: vec![HandlerName::new(EVENT, "v1")],
@@ -48,22 +48,22 @@ fn request(space: &str, limit: usize) -> ClaimRequest {
     }
 }
 
-async fn accept(inbox: &PostgresInbox, work: &NewWork, now: Option<SystemTime>) -> RowId {
+pub(crate) async fn accept(inbox: &PostgresInbox, work: &NewWork, now: Option<SystemTime>) -> RowId {
     match inbox.accept(work, now).await.unwrap() {
         Acceptance::Accepted(id) => id,
         other => panic!("{other:?}"),
     }
 }
 
-fn contents(claimed: &[ClaimedWork]) -> Vec<&str> {
+pub(crate) fn contents(claimed: &[ClaimedWork]) -> Vec<&str> {
     claimed.iter().map(|work| std::str::from_utf8(&work.content).unwrap()).collect()
 }
 
-fn filter(space: &str) -> InboxFilter {
+pub(crate) fn filter(space: &str) -> InboxFilter {
     InboxFilter { space: space.to_owned(), ..InboxFilter::default() }
 }
 
-async fn states(inbox: &PostgresInbox, space: &str) -> Vec<RowState> {
+pub(crate) async fn states(inbox: &PostgresInbox, space: &str) -> Vec<RowState> {
     inbox.list(&filter(space)).await.unwrap().iter().map(|row| row.state).collect()
 }
 

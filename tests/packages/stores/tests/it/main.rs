@@ -1,6 +1,7 @@
 //! Every store of deliveries, proven: by the conformance suite, against the model, in many threads, and while its
 //! server comes and goes.
 
+mod inbox_locks;
 mod inbox_postgres;
 mod inbox_processes;
 mod inbox_sqlite;
@@ -9,6 +10,7 @@ mod memory;
 mod postgres;
 mod race;
 mod redis;
+mod transaction_ends;
 mod transactions;
 
 use kiket::dedupe::LeaseToken;

@@ -28,20 +28,20 @@ use stores::{Pooler, Postgres, connect};
 use tokio::sync::Semaphore;
 use tokio_postgres::types::{ToSql, Type};
 
-const EVENT: &str = "issue.created";
+pub(crate) const EVENT: &str = "issue.created";
 
 /// A PostgreSQL with a table of effects.
-async fn postgres() -> Option<Arc<Postgres>> {
+pub(crate) async fn postgres() -> Option<Arc<Postgres>> {
     let postgres = Postgres::start_own()?;
     postgres.execute("CREATE TABLE effects (delivery text, note text UNIQUE)").await;
     Some(Arc::new(postgres))
 }
 
-async fn effects(postgres: &Postgres) -> i64 {
+pub(crate) async fn effects(postgres: &Postgres) -> i64 {
     postgres.number("SELECT count(*) FROM effects").await
 }
 
-fn builder(url: &str) -> ExtensionBuilder {
+pub(crate) fn builder(url: &str) -> ExtensionBuilder {
     let builder = Extension::builder().id("com.example.tx").without_manifest();
     builder.environment([("KIKET_DEDUPE_URL", url)])
 }
@@ -50,15 +50,15 @@ fn extension(url: &str, handler: Handler) -> TestExtension {
     TestExtension::new(builder(url).handler(handler.timeout(Duration::from_secs(10)))).unwrap()
 }
 
-fn issue(id: &str) -> DeliveryBuilder {
+pub(crate) fn issue(id: &str) -> DeliveryBuilder {
     delivery(EVENT, "v1", &json!({ "event": EVENT, "id": id }))
 }
 
-async fn insert(tx: &Tx, context: &Context) -> Result<u64, TxError> {
+pub(crate) async fn insert(tx: &Tx, context: &Context) -> Result<u64, TxError> {
     tx.execute("INSERT INTO effects (delivery) VALUES ($1)", params![context.delivery_key()]).await
 }
 
-fn ok<T>(value: T) -> kiket::Result<T> {
+pub(crate) fn ok<T>(value: T) -> kiket::Result<T> {
     Ok(value)
 }
 
@@ -451,7 +451,7 @@ fn handler(url: &str, how: &str, dies: bool) -> Handler {
 }
 
 /// An extension whose handler is a `later` handler with one lane, on the same database.
-fn deferring(url: &str, handler: Handler) -> TestExtension {
+pub(crate) fn deferring(url: &str, handler: Handler) -> TestExtension {
     let inbox = |options: InboxOptions| options.url(url).without_secrets();
     let handler = handler.timeout(Duration::from_secs(10)).later(Later::new().lane("lane"));
     TestExtension::new(builder(url).inbox(inbox).handler(handler)).unwrap()
