@@ -584,14 +584,15 @@ async fn missing_certificates_are_reported_at_the_start() {
         assert_eq!(warnings(&extension).len(), 1, "{url}: {:?}", extension.report());
     }
     let keys = TokenIssuer::new().jwks().to_string();
-    for (builder, url) in vec![
+    let silent = [
         (builder(), kiket),
         (builder().workspace_token("wk"), local),
         (tokens(Authentication::Both, TokenRules::new().keys(keys)), kiket),
         (tokens(Authentication::Both, TokenRules::new()), local),
         (builder().client(|client| client.allowed_base_url(kiket)), local),
         (builder().telemetry(|telemetry| telemetry.enabled(false).url(kiket)), local),
-    ] {
+    ];
+    for (builder, url) in silent {
         assert_eq!(warnings(&build(builder, url)), [""; 0], "{url}");
     }
 }

@@ -197,7 +197,7 @@ async fn lanes_of_different_paths_are_different_lanes() {
 async fn a_start_checks_the_inbox() {
     let inbox = WatchedInbox::default();
     let handler = Handler::new("issue.created", "v1", async || Ok::<(), Error>(())).later(later());
-    let options = builder().handler(handler).webhook_secret(crate::running::SECRET);
+    let options = crate::running::builder().id(SPACE).handler(handler);
     let options = options.inbox(|options| options.store(inbox.clone()).without_secrets().workers(0));
     let running = Running::start(options);
     within(until(|| inbox.take_operations() > 0)).await;

@@ -88,9 +88,8 @@ impl Default for Limits {
 impl Limits {
     /// The timeout of a handler whose attribute has none: its hook in the manifest, else the callback, else the default.
     pub(super) fn timeout(&self, key: &HandlerKey, manifest: Option<&Manifest>) -> Duration {
-        let declared = manifest.and_then(|manifest| {
-            manifest.event_timeout(key.event.as_str()).or(manifest.callback_timeout)
-        });
+        let declared = manifest
+            .and_then(|manifest| manifest.event_timeout(key.event.as_str()).or(manifest.callback_timeout));
         declared.unwrap_or(self.handler_timeout)
     }
 }

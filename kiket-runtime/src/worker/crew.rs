@@ -107,8 +107,9 @@ impl Crew {
     /// The handler of a row is over.
     pub(super) fn over(&self, lease: &WorkLease) {
         let mut state = self.state.lock();
-        let over = state.running.iter_mut().find(|running| running.lease == *lease);
-        over.into_iter().for_each(|over| over.is_over = true);
+        if let Some(over) = state.running.iter_mut().find(|running| running.lease == *lease) {
+            over.is_over = true;
+        }
     }
 
     /// The attempt at a row has ended.

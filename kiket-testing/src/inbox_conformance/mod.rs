@@ -45,32 +45,22 @@ pub async fn inbox_conformance(inbox: Arc<dyn Inbox>) {
     ok(inbox.check().await, "`check` of an inbox that works");
     let run = LeaseToken::unique();
     macro_rules! check {
-        ($($name:literal $check:ident;)*) => {$(
-            let suite = Suite { inbox: Arc::clone(&inbox), space: format!("conformance-{run}/{}", $name) };
+        ($($check:ident)*) => {$(
+            let space = format!("conformance-{run}/{}", stringify!($check));
+            let suite = Suite { inbox: Arc::clone(&inbox), space };
             suite.$check().await;
             suite.clean(&suite.space).await;
         )*};
     }
     check! {
-        "accept" a_key_is_accepted_once;
-        "content" work_comes_back_as_it_was;
-        "spaces" spaces_are_apart;
-        "handlers" only_handlers_that_are_named_and_not_paused_run;
-        "due" nothing_runs_before_it_is_due;
-        "turns" organisations_take_turns;
-        "claims" one_of_many_gets_a_row;
-        "leases" only_the_owner_of_a_lease_ends_it;
-        "renewals" a_renewed_lease_lasts;
-        "releases" a_release_counts_no_attempt;
-        "retries" a_retry_waits_and_a_dead_row_is_redriven;
-        "crashes" crashes_count_and_the_third_is_the_last;
-        "lanes" rows_of_a_lane_run_one_after_the_other;
-        "blocked" a_dead_row_blocks_its_lane_if_it_has_to;
-        "redriven" a_redriven_row_takes_no_lane_from_another;
-        "lists" rows_are_listed_and_counted;
-        "changes" rows_are_hurried_dropped_and_forgotten;
-        "limits" a_limit_counts_what_changes;
-        "retention" what_is_over_is_removed;
+        a_key_is_accepted_once work_comes_back_as_it_was spaces_are_apart
+        only_handlers_that_are_named_and_not_paused_run nothing_runs_before_it_is_due
+        organisations_take_turns one_of_many_gets_a_row only_the_owner_of_a_lease_ends_it
+        a_renewed_lease_lasts a_release_counts_no_attempt a_retry_waits_and_a_dead_row_is_redriven
+        crashes_count_and_the_third_is_the_last rows_of_a_lane_run_one_after_the_other
+        a_dead_row_blocks_its_lane_if_it_has_to a_redriven_row_takes_no_lane_from_another
+        rows_are_listed_and_counted rows_are_hurried_dropped_and_forgotten a_limit_counts_what_changes
+        what_is_over_is_removed
     }
 }
 
