@@ -584,17 +584,13 @@ async fn missing_certificates_are_reported_at_the_start() {
         assert_eq!(warnings(&extension).len(), 1, "{url}: {:?}", extension.report());
     }
     let keys = TokenIssuer::new().jwks().to_string();
-    let silent = [
-        (builder(), kiket),
-        (builder().workspace_token("wk"), local),
-        (tokens(Authentication::Both, TokenRules::new().keys(keys)), kiket),
-        (tokens(Authentication::Both, TokenRules::new()), local),
-        (builder().client(|client| client.allowed_base_url(kiket)), local),
-        (builder().telemetry(|telemetry| telemetry.enabled(false).url(kiket)), local),
-    ];
-    for (builder, url) in silent {
-        assert_eq!(warnings(&build(builder, url)), [""; 0], "{url}");
-    }
+    let silent = |builder, url: &str| assert_eq!(warnings(&build(builder, url)), [""; 0], "{url}");
+    silent(builder(), kiket);
+    silent(builder().workspace_token("wk"), local);
+    silent(tokens(Authentication::Both, TokenRules::new().keys(keys)), kiket);
+    silent(tokens(Authentication::Both, TokenRules::new()), local);
+    silent(builder().client(|client| client.allowed_base_url(kiket)), local);
+    silent(builder().telemetry(|telemetry| telemetry.enabled(false).url(kiket)), local);
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ impl Scrape {
 }
 
 fn measured(builder: ExtensionBuilder) -> ExtensionBuilder {
-    builder.http(|http| http.metrics("127.0.0.1:0"))
+    builder.http(|http| http.port(0).metrics("127.0.0.1:0"))
 }
 
 async fn get(address: SocketAddr, path: &str) -> Response {
