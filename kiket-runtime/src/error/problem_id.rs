@@ -131,7 +131,7 @@ ids! {
     NoWebhookSecret = "0401",
     /// A secret or a token is blank, or has characters that cannot be sent.
     UnusableValue = "0402",
-    /// A secret or a token has quotes or `Bearer` around it, or is short.
+    /// A secret or a token has quotes or `Bearer` around it, or is short; or `KIKET_SDK_TELEMETRY_OPTOUT` says neither yes nor no.
     DoubtfulValue = "0403",
     /// A secret is a placeholder or the name of a variable, which is public.
     PublicSecret = "0404",
