@@ -209,9 +209,9 @@ pub(super) const RENEW: &str = concat!(
     "UPDATE kiket_inbox i SET started = true, at = clock.now + leases.lease
      FROM unnest($2::bigint[], $3::text[], $4::bigint[]) AS leases (id, token, lease), ",
     clock!("$1"),
-    " WHERE i.id = leases.id AND i.token = leases.token AND i.state = 'running' AND i.at > clock.now AND ",
+    " WHERE i.id = leases.id AND i.token = leases.token AND i.state = 'running' AND i.at > clock.now AND (NOT i.started OR ",
     unlocked!(),
-    " RETURNING i.id, i.token"
+    ") RETURNING i.id, i.token"
 );
 
 /// The leases that are held, also of rows that are locked.

@@ -553,7 +553,7 @@ fn claimed_as(reference: &mut Reference, work: &ClaimedWork, lease: Duration) ->
     let Some(row) = row else { return Err(TestCaseError::fail("a row that there is not")) };
     row.attempts += 1;
     (row.state, row.at) = (RowState::Running, now + millis(lease));
-    (row.owner, row.has_started) = (Some(work.lease.token), false);
+    (row.owner, row.released, row.has_started) = (Some(work.lease.token), None, false);
     prop_assert_eq!(&work.content[..], &row.content[..]);
     prop_assert_eq!((work.attempt, work.crashes), (row.attempts, row.crashes));
     prop_assert_eq!(work.age, Duration::from_millis(now.saturating_sub(row.accepted_at)));

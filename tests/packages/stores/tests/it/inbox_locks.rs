@@ -111,6 +111,7 @@ async fn a_row_that_is_ending_holds_up_no_other() {
     let claimed = world.claim(2).await;
     assert_eq!(contents(&claimed), ["ending", "running"]);
     let leases = [(claimed[0].lease, LEASE), (claimed[1].lease, LEASE)];
+    world.inbox.renew(&leases, None).await.unwrap(); // their handlers begin
     // Someone has stored its end, and has not committed that yet.
     let end = format!("BEGIN; UPDATE kiket_inbox SET state = 'done' WHERE id = {}", claimed[0].lease.id);
     world.blocker.batch_execute(&end).await.unwrap();
@@ -125,6 +126,24 @@ async fn a_row_that_is_ending_holds_up_no_other() {
     world.blocker.batch_execute("ROLLBACK").await.unwrap();
     let swept = world.promote(later).await.unwrap().unwrap();
     assert_eq!(counts(swept), [1, 0, 0], "it was not committed: its lease ends, too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_begins_only_where_the_inbox_knows_it() {
+    let Some(world) = World::start().await else { return };
+    accept(&world.inbox, &work(&world.space, "claimed"), None).await;
+    let lease = world.claim(1).await.remove(0).lease;
+    // As one does that claims at the same moment.
+    let lock = format!("BEGIN; SELECT id FROM kiket_inbox WHERE id = {} FOR UPDATE", lease.id);
+    world.blocker.batch_execute(&lock).await.unwrap();
+    let inbox = Arc::clone(&world.inbox);
+    let renewing = tokio::spawn(async move { inbox.renew(&[(lease, LEASE)], None).await });
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    soon(async { while world.postgres.number(waits).await < 1 {} }).await;
+    world.unlock().await;
+    assert_eq!(renewing.await.unwrap().unwrap(), [LeaseState::Held]);
+    let started = "SELECT count(*) FROM kiket_inbox WHERE started";
+    assert_eq!(world.postgres.number(started).await, 1);
 }
 
 /// The expired, the crashed and the removed rows of a sweep.
