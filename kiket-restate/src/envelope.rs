@@ -59,7 +59,7 @@ impl Envelope {
         let mut work = ClaimedWork::new(
             WorkLease::new(RowId(0), LeaseToken::unique()),
             DedupeKey::restored(head.key),
-            HandlerName::new(head.event, head.version),
+            HandlerName { event: head.event, version: head.version }, // as it was sealed
             head.organisation,
             bytes.slice(end + 1..),
         );
