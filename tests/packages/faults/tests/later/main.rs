@@ -34,10 +34,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The same deliveries in every run; what meets what is up to the machine.
 const SEED: u64 = 1_700_000_000;
 
-/// One after the other, so that they do not take each other's time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+static SQLITE: Mutex<()> = Mutex::new(());
+static POSTGRES: Mutex<()> = Mutex::new(());
+
+/// One test of an engine after the other, so that they do not take each other's time. Most of it is waiting.
+fn alone(engine: &'static Mutex<()>) -> MutexGuard<'static, ()> {
+    engine.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn number(variable: &str, otherwise: usize) -> usize {
@@ -52,26 +54,26 @@ fn micros() -> u64 {
 
 #[test]
 fn nothing_acknowledged_is_lost_with_sqlite() {
-    let _alone = alone();
+    let _alone = alone(&SQLITE);
     trouble::check(Engine::sqlite());
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_with_postgresql() {
-    let _alone = alone();
+    let _alone = alone(&POSTGRES);
     let Some(engine) = Engine::postgres() else { return };
     trouble::check(engine);
 }
 
 #[test]
 fn deploys_with_other_handlers_fail_nothing_with_sqlite() {
-    let _alone = alone();
+    let _alone = alone(&SQLITE);
     deploys::check(&Engine::sqlite());
 }
 
 #[test]
 fn deploys_with_other_handlers_fail_nothing_with_postgresql() {
-    let _alone = alone();
+    let _alone = alone(&POSTGRES);
     let Some(engine) = Engine::postgres() else { return };
     deploys::check(&engine);
 }
