@@ -31,7 +31,7 @@ mod redis;
 #[cfg(feature = "postgres")]
 mod thread;
 #[cfg(any(feature = "postgres", feature = "redis"))]
-mod timeout;
+pub(crate) mod timeout;
 mod url;
 
 pub(crate) use self::memory::Name;

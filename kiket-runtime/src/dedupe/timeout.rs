@@ -3,4 +3,4 @@
 use std::time::Duration;
 
 /// The timeout of an operation, with its retries.
-pub(super) const OPERATION: Duration = Duration::from_secs(3);
+pub(crate) const OPERATION: Duration = Duration::from_secs(3);

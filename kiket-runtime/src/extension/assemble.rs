@@ -88,8 +88,8 @@ pub(crate) fn build(mut options: Options) -> Result<Extension, StartupError> {
     let deduplicator = found.take(deduplicator).flatten();
     let keys = registry.iter().flat_map(|registry| registry.routes()).map(|route| &*route.key);
     let endpoints = options.http.endpoints.iter().map(|(path, _)| path);
-    let redactor = Redactor::new(&secrets_of(&options.environment));
-    let collisions = options.http.own_routes.collisions(&options.http.prefix, &redactor, endpoints, keys);
+    let shown = |panic| Redactor::new(&secrets_of(&options.environment)).shown(panic);
+    let collisions = options.http.own_routes.collisions(&options.http.prefix, shown, endpoints, keys);
     found.problems.extend(collisions);
     #[cfg(feature = "inbox")]
     let inbox = registry.as_ref().and_then(|registry| {

@@ -64,11 +64,11 @@ impl OwnRoutes {
     }
 
     /// Problems of routes that have a path of the extension's other routes: they would never be served (wire contract,
-    /// own-routes).
+    /// own-routes). `shown` is how the panic of one that cannot be checked may be printed.
     pub(crate) fn collisions<'k>(
         &self,
         prefix: &str,
-        redactor: &Redactor,
+        shown: impl Fn(String) -> String,
         endpoints: impl IntoIterator<Item = &'k String>,
         handlers: impl IntoIterator<Item = &'k HandlerKey>,
     ) -> Vec<Problem> {
@@ -88,7 +88,7 @@ impl OwnRoutes {
                     .mend("make what it waits for in `setup`, and give it to the middleware"),
                 ],
                 Err(panic) => {
-                    let panic = redactor.shown(panic);
+                    let panic = shown(panic);
                     let what = format!("the function that configures the own routes panicked: {panic}");
                     let mend = "correct what it names, or make it in `setup`";
                     vec![Problem::new(ProblemId::OwnRoutes, what).mend(mend)]

@@ -16,9 +16,12 @@ use super::{
     texts::{at, duration, indexed, millis, time, unknown},
 };
 use crate::{
-    dedupe::postgres::{
-        connections::{Step, Value},
-        server::Server,
+    dedupe::{
+        postgres::{
+            connections::{Step, Value},
+            server::Server,
+        },
+        timeout::OPERATION,
     },
     inbox::{HandlerName, InboxCount, InboxFilter, InboxRow, Redrive, RowId, RowState, Swept},
     store::{DedupeKey, StoreError},
@@ -29,9 +32,6 @@ const NEWEST: i32 = 1;
 
 /// How long it may take to look through all rows.
 const READING: Duration = Duration::from_secs(30);
-
-/// How long it may take to end leases.
-const EXPIRING: Duration = Duration::from_secs(3);
 
 /// The rows of one transaction: more would take longer than the timeout of an operation.
 const AT_ONCE: i64 = 1000;
@@ -106,7 +106,7 @@ pub(super) async fn promote(
         }
     });
     let (leases, old) = looking.await?;
-    let expired = sweep(server, EXPIRING, EXPIRE, &space, leases, now).await?;
+    let expired = sweep(server, OPERATION, EXPIRE, &space, leases, now).await?;
     let dying = expired.iter().filter(|row| matches!(row.try_get(0), Ok("dead"))).count();
     let (expired, crashed) = ((expired.len() - dying) as u64, dying as u64);
     match sweep(server, READING, EXPUNGE, &space, old, now).await {
