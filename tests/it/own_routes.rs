@@ -464,6 +464,8 @@ async fn an_app_that_mounts_the_extension_has_its_own_routes_too() {
 
 #[tokio::test]
 async fn two_extensions_of_one_app_have_two_prefixes() {
+    let page = include_str!("../../docs/migrating.md");
+    assert!(page.contains("Two extensions in one app need two prefixes"), "the page says so");
     let extension = |event: &str, prefix: &str| {
         let builder = builder().on(event, "v1", async || Reply::ok());
         builder.http(|http| http.prefix(prefix)).build().unwrap()

@@ -60,6 +60,22 @@ fn retired_names_do_not_come_back() {
 }
 
 #[test]
+fn pages_borrow_texts_that_escapes_do_not_break() {
+    let mut borrowing = 0;
+    for (file, text) in files("", &[".md"]) {
+        // A block begins behind every second fence.
+        for block in text.split("```").skip(1).step_by(2).filter(|block| block.contains("'_>>")) {
+            borrowing += 1;
+            assert!(
+                block.contains("Cow<") && block.contains("#[serde(borrow)]") && !block.contains("&'a str"),
+                "{file}: a `&str` does not decode from a text with an escape: show `Cow<'_, str>` in{block}"
+            );
+        }
+    }
+    assert!(borrowing > 0, "no page shows a payload that borrows");
+}
+
+#[test]
 fn names_of_tests_are_short_sentences() {
     const LONGEST: usize = 60;
     let mut found = Vec::new();

@@ -199,5 +199,9 @@ mod tests {
             "references": [], "attachments": [], "subject": "new",
         });
         assert_eq!(serde_json::to_value(&email).unwrap(), expected);
+        // A value folds what is written twice.
+        let written =
+            serde_json::to_string(&InboundEmail::new("a", "b").field("headers", json!({ "X": [1] })));
+        assert_eq!(written.unwrap().matches("\"headers\":").count(), 1);
     }
 }

@@ -101,6 +101,7 @@ impl Default for Later {
 #[diagnostic::on_unimplemented(
     message = "a handler that runs later cannot reply with `{Self}`",
     label = "there is no response that it could be part of",
+    note = "the response to a `later` delivery was sent before the handler ran, and a schedule has none",
     note = "a `later` handler and a schedule return `()`, or a `Result<(), E>` with any error that `?` converts",
     note = "without `later`, what the function returns is the response"
 )]

@@ -124,10 +124,20 @@ mod tests {
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         assert_eq!(search(directory.path()), Some(pipe.clone()));
-        for path in [pipe, socket, "/dev/zero".into()] {
-            let expected = "the manifest is no regular file, found a pipe, a socket or a device";
-            assert_eq!(read(&path).unwrap_err().what, expected, "{path:?}");
+        // A thread, for a pipe that is opened waits for a writer.
+        let (results, reads) = std::sync::mpsc::channel();
+        let reading = std::thread::spawn(move || {
+            [pipe, socket, "/dev/zero".into()]
+                .map(|path| results.send(read(&path).map_err(|error| error.what)))
+        });
+        for _ in 0..3 {
+            let read = reads.recv_timeout(std::time::Duration::from_secs(60)).expect("it waits for a writer");
+            assert_eq!(
+                read.unwrap_err(),
+                "the manifest is no regular file, found a pipe, a socket or a device"
+            );
         }
+        reading.join().unwrap().map(Result::unwrap);
     }
 
     #[test]

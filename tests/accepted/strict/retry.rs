@@ -4,7 +4,7 @@
 
 use std::{error::Error, fmt};
 
-use kiket::Retry;
+use kiket::{HandlerError, Retry, error::ErrorKind};
 
 /// Mail that was not sent.
 #[derive(Debug, Retry)]
@@ -79,6 +79,12 @@ fn errors_advise_on_retries() {
         assert!(advised.retry().is_some(), "{advised}");
     }
     assert!(Mail::Other.retry().is_none());
+    // The derive registers the type: its advice is found when all that is known is that it is an error.
+    let kind = |mail| HandlerError::from(mail).kind();
+    assert_eq!(kind(Mail::Unknown), ErrorKind::Permanent);
+    assert!(matches!(kind(Mail::Busy(1)), ErrorKind::RetryAfter(_)));
+    assert!(matches!(kind(Mail::Sent { at: 1 }), ErrorKind::Rejected(_)));
+    assert_eq!(kind(Mail::Other), ErrorKind::Retryable);
     assert!(Gone(1).retry().is_some());
     assert!(hostile::Option::None.retry().is_some() && hostile::Option::Some.retry().is_none());
 }

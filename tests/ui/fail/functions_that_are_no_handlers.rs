@@ -61,6 +61,9 @@ impl AssociatedFunctionNamesSelf {
 async fn argument_has_no_name_for_its_type(_payload: Payload<impl DeserializeOwned>) {}
 
 #[kiket::webhook("issue.created", version = "v1")]
+async fn argument_of_any_extractor(_argument: impl FromDelivery<'static>) {}
+
+#[kiket::webhook("issue.created", version = "v1")]
 async fn argument_under_a_condition(#[cfg(unix)] _context: Context) {}
 
 #[kiket::webhook("issue.created", version = "v1")]

@@ -10,4 +10,9 @@ async fn decides() -> kiket::Result<Decision> {
     Ok(Decision::allow())
 }
 
+#[kiket::webhook("issue.created", version = "v3", later)]
+async fn acts() -> kiket::actions::Actions {
+    kiket::actions::Actions::new()
+}
+
 fn main() {}

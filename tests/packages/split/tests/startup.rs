@@ -235,6 +235,25 @@ fn a_required_secret_of_a_list_is_warned_of() {
 }
 
 #[test]
+fn a_required_setting_is_warned_of_until_it_is_set() {
+    for form in FORMS {
+        let text = form.replace('…', "configuration: { REGION: { type: string, required: true } }");
+        for variables in [&[][..], &[("region", "eu")]] {
+            let warnings = warnings(&text, variables);
+            let [warning] = &warnings[..] else { panic!("{text}: {warnings:?}") };
+            let parts = ["requires the setting `REGION`", "extension.yaml:", "KIKET_SETTING_REGION"];
+            assert!(parts.iter().all(|part| warning.contains(part)), "{text}: {warning}");
+        }
+        for variable in ["REGION", "KIKET_SETTING_REGION", "KIKET_SECRET_REGION"] {
+            assert_eq!(warnings(&text, &[(variable, "eu")]), Vec::<String>::new(), "{text}: {variable}");
+        }
+        let OnDisk { directory: _directory, path } = manifest(&text);
+        let set = alone().manifest(path).setting("REGION", "eu").strict(true);
+        assert!(set.build().is_ok(), "{text}");
+    }
+}
+
+#[test]
 fn an_action_without_a_handler_is_named() {
     let actions = [
         ("setup: [{ test: { action: parse.connectMailbox, label: Connect } }]", "parse.connectMailbox"),

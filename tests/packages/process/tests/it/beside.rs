@@ -1,9 +1,9 @@
 //! What lives beside the deliveries of a process: own routes, background tasks, telemetry, and clients of
 //! other services.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Instant};
 
-use extension_process::{Connection, Program, Running, get, signed};
+use extension_process::{Connection, PATIENCE, Program, Running, get, signed};
 use kiket::testing::{Failure, FakePlatform};
 use serde_json::{Value, json};
 
@@ -25,8 +25,10 @@ fn begun(running: &Running, until: &Path) -> Connection {
     let connection = running.send(&page(until));
     let began = until.with_extension("began");
     // Nothing else says that it runs.
+    let deadline = Instant::now() + PATIENCE;
     while !began.exists() {
         assert_eq!(running.ask(&get("/health")).status, 200);
+        assert!(Instant::now() < deadline, "the route does not run");
     }
     connection
 }

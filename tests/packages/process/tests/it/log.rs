@@ -81,6 +81,19 @@ fn a_delivery_without_a_version_is_logged_with_versions() {
 }
 
 #[test]
+fn a_token_that_is_not_read_is_in_the_log_of_the_refusal() {
+    let running = served().start();
+    let body = json!({ "id": "1", "authentication": { "runtime_token": "canary.b.c" } }).to_string();
+    let head = "POST /v/v1/webhooks/echo.strict HTTP/1.1\r\nhost: test\r\ncontent-length";
+    assert_eq!(running.ask(format!("{head}: {}\r\n\r\n{body}", body.len()).as_bytes()).status, 401);
+    let line = running.log().find(|line| line.contains("signature refused").then(|| line.to_owned()));
+    let line = line.unwrap_or_else(|| panic!("{}", running.log().text()));
+    for part in [r#""level":"WARN""#, "runtime token", "`KIKET_AUTHENTICATION`"] {
+        assert!(line.contains(part), "{line}");
+    }
+}
+
+#[test]
 fn what_setup_logs_is_in_the_log() {
     let log = served().start().stop().log();
     let messages: Vec<_> = log.iter().map(|line| line["message"].as_str().unwrap()).take(2).collect();
