@@ -137,7 +137,7 @@ mod tests {
                 "the manifest is no regular file, found a pipe, a socket or a device"
             );
         }
-        reading.join().unwrap().map(Result::unwrap);
+        let _ = reading.join().unwrap();
     }
 
     #[test]
