@@ -7,8 +7,8 @@
 //!
 //! - A head that is incomplete for too long closes the connection, unless bytes wait to be read: those come first.
 //! - Nothing is read while a write is pending, nor while a request is handled whose body has been read. At most a
-//!   [`PIECE`] is read before what has arrived is handled, so that few requests are in memory at once, and more only of a
-//!   body whose length is known.
+//!   [`PIECE`] is read before what has arrived is handled, so that few requests are in memory at once, more only of a
+//!   body whose length is known, and less of a client that sends requests without waiting for responses.
 //! - A write without progress for [`WRITE_WAIT`] closes the connection.
 //!
 //! A head that begins in the same read as the end of the request before it counts as begun with its next byte. Until then
@@ -41,9 +41,11 @@ use tokio::{
 
 use super::respond::Keeping;
 
-/// How much is read before what has arrived is handled, in bytes: the head and body of most deliveries. Of requests
-/// without a body that are as short as can be it is about a hundred, and their responses fill the memory of a connection.
+/// How much is read before what has arrived is handled, in bytes: the head and body of most deliveries.
 const PIECE: u64 = 4 * 1024;
+/// The same behind a pipelined request, in bytes. Each request that waits takes about 1 KiB, and in a [`PIECE`] there may be
+/// a hundred.
+const PIPELINED_PIECE: u64 = 256;
 /// How much of a body is read at once, in bytes: half of what actix-http buffers of a connection before it stops to read.
 const BODY_PIECE: u64 = 64 * 1024;
 /// How long a client may read nothing of a response.
@@ -76,6 +78,8 @@ enum Stage {
     Busy,
     /// The response is written.
     Idle,
+    /// The same, and its request was pipelined: it was read together with the one before.
+    Pipelined,
 }
 
 impl Connection {
@@ -140,7 +144,9 @@ impl AsyncRead for Connection {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         match stage {
-            Stage::Idle if connection.stream.limit() < left => connection.stage.set(Stage::Arriving),
+            Stage::Idle | Stage::Pipelined if connection.stream.limit() < left => {
+                connection.stage.set(Stage::Arriving);
+            }
             Stage::Receiving { left: of_body } => {
                 let read = left - connection.stream.limit();
                 connection.stage.set(Stage::Receiving { left: of_body.saturating_sub(read) });
@@ -176,6 +182,7 @@ impl AsyncWrite for Connection {
         let stage = connection.stage.get();
         connection.stream.set_limit(match stage {
             Stage::Receiving { left } => left.clamp(PIECE, BODY_PIECE),
+            Stage::Pipelined => PIPELINED_PIECE,
             _ => PIECE,
         });
         if stage != Stage::Busy && mem::take(&mut connection.put_off) {
@@ -224,28 +231,34 @@ pub(super) fn body_received(request: &HttpRequest) {
     }
 }
 
-/// A request that is being handled, until its response is written or dropped.
-pub(super) struct ActiveRequest(Option<Rc<Cell<Stage>>>);
+/// A request that is being handled, until its response is written or dropped: the stage of its connection, and what it is then.
+pub(super) struct ActiveRequest(Option<(Rc<Cell<Stage>>, Stage)>);
 
 impl ActiveRequest {
     fn new(request: &mut Request) -> Self {
         let has_body = !matches!(request.payload(), Payload::None);
+        let left = announced_length(request.headers()).unwrap_or_default();
+        let during = if has_body { Stage::Receiving { left } } else { Stage::Busy };
         let stage = request.conn_data::<Rc<Cell<Stage>>>().cloned();
-        if let Some(stage) = &stage {
-            let receiving =
-                Stage::Receiving { left: announced_length(request.headers()).unwrap_or_default() };
-            stage.set(if has_body { receiving } else { Stage::Busy });
-        }
-        Self(stage)
+        Self(stage.map(|stage| {
+            let then = then(stage.replace(during));
+            (stage, then)
+        }))
     }
 }
 
 impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        if let Some(stage) = &self.0 {
-            stage.set(Stage::Idle);
+        if let Some((stage, then)) = &self.0 {
+            stage.set(*then);
         }
     }
+}
+
+/// The stage after the response to a request that began in a stage.
+fn then(before: Stage) -> Stage {
+    // A read for it would have ended these stages.
+    if matches!(before, Stage::Idle | Stage::Pipelined) { Stage::Pipelined } else { Stage::Idle }
 }
 
 #[cfg(test)]
@@ -354,6 +367,22 @@ mod tests {
             assert!(reads_nothing(&mut connection));
             flush(&mut connection).await;
         }
+    }
+
+    #[tokio::test]
+    async fn less_is_read_behind_a_pipelined_request() {
+        let (mut connection, mut client) = connected().await;
+        for (stage, limit) in
+            [(Stage::Idle, PIECE), (Stage::Pipelined, PIPELINED_PIECE), (Stage::Pipelined, PIPELINED_PIECE)]
+        {
+            connection.stage.set(then(connection.stage.get()));
+            flush(&mut connection).await;
+            assert_eq!((connection.stage.get(), connection.stream.limit()), (stage, limit));
+        }
+        // The next one is read alone.
+        client.write_all(&[1; 9]).await.unwrap();
+        assert_eq!(read(&mut connection).await.unwrap(), 9);
+        assert_eq!(then(connection.stage.get()), Stage::Idle);
     }
 
     #[tokio::test]

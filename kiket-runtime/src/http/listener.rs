@@ -24,9 +24,9 @@ use super::connection::{Connection, tracked};
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a closing connection may take to write the rest, and to read what the client still sends.
 const DISCONNECTING: Duration = Duration::from_secs(1);
-/// How many bytes of responses may wait in this process before a connection leaves its next request unhandled: the
-/// responses to all small requests that it reads at once. A response takes less memory than its request.
-const WRITE_BUFFER: usize = 64 * 1024;
+/// How many bytes of responses may wait in this process before a connection leaves its next request unhandled. With one
+/// response more it stays within the 8 KiB that actix-http takes for a connection at first.
+const WRITE_BUFFER: usize = 7 * 1024;
 /// How long connections may take to close after the last response.
 pub(super) const CLOSING_SECONDS: u64 = 2;
 /// How many connections may wait to be accepted.
