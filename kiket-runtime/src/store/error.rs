@@ -32,8 +32,8 @@ impl StoreError {
 
     /// Adds the cause, which must not show a password.
     #[must_use]
-    pub fn because(mut self, cause: impl StdError + Send + Sync + 'static) -> Self {
-        self.0.cause = Some(Box::new(cause));
+    pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.cause = Some(cause.into());
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    error::Error,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -46,9 +47,13 @@ pub(super) fn duration(millis: i64) -> Duration {
     Duration::from_millis(millis.clamp(0, LATEST).unsigned_abs())
 }
 
-pub(super) fn unknown() -> StoreError {
+/// What makes a row unreadable: its columns, or the words in them.
+pub(super) type Unreadable = Box<dyn Error + Send + Sync>;
+
+pub(super) fn unknown(why: impl Into<Unreadable>) -> StoreError {
     StoreError::new("PostgreSQL has a row of the inbox that this version did not write")
         .mend("run `PostgresInbox::SCHEMA` of the newest version, and deploy that everywhere")
+        .because(why)
 }
 
 #[cfg(test)]

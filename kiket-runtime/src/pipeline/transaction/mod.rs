@@ -2,7 +2,6 @@
 
 mod error;
 mod held;
-mod param;
 mod row;
 mod statement;
 mod tx;
@@ -12,8 +11,8 @@ pub(crate) use self::held::RowTransactions;
 pub(crate) use self::held::{Held, Owner, ReplyTransactions};
 pub use self::{
     error::TxError,
-    param::{Param, Value},
     row::{Column, TxRow},
     statement::Statement,
     tx::Tx,
 };
+pub use crate::dedupe::postgres::param::{Param, Value};

@@ -1,6 +1,6 @@
 //! Statements for a transaction of another library.
 
-use super::param::Param;
+use crate::dedupe::postgres::param::Param;
 
 /// A statement that a transaction of your own library runs, so that it ends with the stored reply, or with the row; see
 /// [`Tx::statements`](super::Tx::statements).
