@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, time::SystemTime};
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::types::Id;
@@ -103,13 +103,7 @@ impl ToSql for Param {
             Self::Timestamptz(value) => value.to_sql(kind, out),
             Self::TextArray(value) => value.to_sql(kind, out),
             Self::Int8Array(value) => value.to_sql(kind, out),
-            Self::Jsonb(None) => Ok(IsNull::Yes),
-            Self::Jsonb(Some(value)) => {
-                // The version of the format, then the text.
-                out.put_u8(1);
-                out.put_slice(value.to_string().as_bytes());
-                Ok(IsNull::No)
-            }
+            Self::Jsonb(value) => value.to_sql(kind, out),
         }
     }
 
