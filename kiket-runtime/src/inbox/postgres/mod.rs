@@ -9,17 +9,12 @@ mod work;
 
 pub(crate) use self::work::{finish_within, statements_of};
 
-use std::{
-    any::Any,
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use self::{usage::Usage, wake::Wake};
 use super::{
-    Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Redrive, Swept,
-    WorkEnd, WorkLease,
+    Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Now, Redrive,
+    Swept, WorkEnd, WorkLease,
 };
 use crate::{
     dedupe::postgres::{purpose::Purpose, server::Server, transactions::Transactions},
@@ -94,7 +89,7 @@ impl PostgresInbox {
 }
 
 impl Inbox for PostgresInbox {
-    fn accept<'s>(&'s self, work: &'s NewWork, now: Option<SystemTime>) -> StoreFuture<'s, Acceptance> {
+    fn accept<'s>(&'s self, work: &'s NewWork, now: Now) -> StoreFuture<'s, Acceptance> {
         Box::pin(async move {
             if self.usage.is_full(&self.server, &work.space).await {
                 let known = work::state(&self.server, work).await?;
@@ -108,49 +103,31 @@ impl Inbox for PostgresInbox {
         })
     }
 
-    fn claim<'s>(
-        &'s self,
-        request: &'s ClaimRequest,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, Vec<ClaimedWork>> {
+    fn claim<'s>(&'s self, request: &'s ClaimRequest, now: Now) -> StoreFuture<'s, Vec<ClaimedWork>> {
         Box::pin(work::claim(&self.server, request, now))
     }
 
-    fn waits_alone<'s>(
-        &'s self,
-        request: &'s ClaimRequest,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, bool> {
+    fn waits_alone<'s>(&'s self, request: &'s ClaimRequest, now: Now) -> StoreFuture<'s, bool> {
         Box::pin(work::waits_alone(&self.server, request, now))
     }
 
     fn renew<'s>(
         &'s self,
         leases: &'s [(WorkLease, Duration)],
-        now: Option<SystemTime>,
+        now: Now,
     ) -> StoreFuture<'s, Vec<LeaseState>> {
         Box::pin(work::renew(&self.server, leases, now))
     }
 
-    fn finish<'s>(
-        &'s self,
-        lease: &'s WorkLease,
-        end: &'s WorkEnd,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, LeaseState> {
+    fn finish<'s>(&'s self, lease: &'s WorkLease, end: &'s WorkEnd, now: Now) -> StoreFuture<'s, LeaseState> {
         Box::pin(work::finish(&self.server, lease, end, now))
     }
 
-    fn release<'s>(
-        &'s self,
-        lease: &'s WorkLease,
-        delay: Duration,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, LeaseState> {
+    fn release<'s>(&'s self, lease: &'s WorkLease, delay: Duration, now: Now) -> StoreFuture<'s, LeaseState> {
         Box::pin(work::release(&self.server, lease, delay, now))
     }
 
-    fn promote<'s>(&'s self, space: &'s str, now: Option<SystemTime>) -> StoreFuture<'s, Swept> {
+    fn promote<'s>(&'s self, space: &'s str, now: Now) -> StoreFuture<'s, Swept> {
         Box::pin(rows::promote(&self.server, space, now))
     }
 
@@ -162,24 +139,19 @@ impl Inbox for PostgresInbox {
         Box::pin(rows::count(&self.server, space))
     }
 
-    fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Now) -> StoreFuture<'s, u64> {
         Box::pin(rows::redrive(&self.server, redrive, now))
     }
 
-    fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Now) -> StoreFuture<'s, u64> {
         Box::pin(rows::hurry(&self.server, filter, now))
     }
 
-    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, _: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, _: Now) -> StoreFuture<'s, u64> {
         Box::pin(rows::remove(&self.server, filter, false))
     }
 
-    fn forget<'s>(
-        &'s self,
-        space: &'s str,
-        organisation: &'s str,
-        _: Option<SystemTime>,
-    ) -> StoreFuture<'s, u64> {
+    fn forget<'s>(&'s self, space: &'s str, organisation: &'s str, _: Now) -> StoreFuture<'s, u64> {
         let filter = InboxFilter {
             space: space.to_owned(),
             organisation: Some(organisation.to_owned()),

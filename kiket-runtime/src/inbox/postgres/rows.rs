@@ -1,6 +1,6 @@
 //! Rows as a whole: expired leases, retention, lists, and what people do with them.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio_postgres::Row;
 
@@ -16,7 +16,7 @@ use crate::{
         param::{Param, params},
         server::{Params, Server},
     },
-    inbox::{HandlerName, InboxCount, InboxFilter, InboxRow, Redrive, RowId, RowState, Swept},
+    inbox::{HandlerName, InboxCount, InboxFilter, InboxRow, Now, Redrive, RowId, RowState, Swept},
     store::{DedupeKey, StoreError},
 };
 
@@ -65,11 +65,7 @@ async fn change(
 }
 
 /// Two transactions, so that no row whose retention is over keeps a lease from ending.
-pub(super) async fn promote(
-    server: &Server,
-    space: &str,
-    now: Option<SystemTime>,
-) -> Result<Swept, StoreError> {
+pub(super) async fn promote(server: &Server, space: &str, now: Now) -> Result<Swept, StoreError> {
     let now = at(now);
     let over = server.all(OVER, params![now, space]).await?;
     let (leases, old): (Vec<_>, _) = over.into_iter().partition(|row| row.try_get(2).unwrap_or_default());
@@ -169,20 +165,12 @@ enum Change {
     Remove { running: bool },
 }
 
-pub(super) async fn redrive(
-    server: &Server,
-    redrive: &Redrive,
-    now: Option<SystemTime>,
-) -> Result<u64, StoreError> {
+pub(super) async fn redrive(server: &Server, redrive: &Redrive, now: Now) -> Result<u64, StoreError> {
     let Some(found) = Found::new(&redrive.filter).only(RowState::Dead) else { return Ok(0) };
     change_all(server, found, Change::Redrive { spread: millis(redrive.spread) }, now).await
 }
 
-pub(super) async fn hurry(
-    server: &Server,
-    filter: &InboxFilter,
-    now: Option<SystemTime>,
-) -> Result<u64, StoreError> {
+pub(super) async fn hurry(server: &Server, filter: &InboxFilter, now: Now) -> Result<u64, StoreError> {
     let Some(found) = Found::new(filter).only(RowState::Waiting) else { return Ok(0) };
     change_all(server, found, Change::Hurry, now).await
 }
@@ -192,12 +180,7 @@ pub(super) async fn remove(server: &Server, filter: &InboxFilter, running: bool)
 }
 
 /// Changes all rows of a filter, a thousand at a time.
-async fn change_all(
-    server: &Server,
-    mut found: Found,
-    kind: Change,
-    now: Option<SystemTime>,
-) -> Result<u64, StoreError> {
+async fn change_all(server: &Server, mut found: Found, kind: Change, now: Now) -> Result<u64, StoreError> {
     let (server, now, mut total) = (server.patient(READING), at(now), 0);
     let not = matches!(kind, Change::Remove { running: false }).then_some(RowState::Running.as_str());
     loop {

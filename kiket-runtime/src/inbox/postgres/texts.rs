@@ -8,7 +8,10 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{store::StoreError, types::hex};
+use crate::{
+    store::{StoreError, inbox::Now},
+    types::hex,
+};
 
 /// The longest text of an index, in bytes. A row of an index of PostgreSQL has room for 2,700, and one has four such texts.
 const LONGEST: usize = 256;
@@ -35,7 +38,7 @@ pub(super) fn millis(duration: Duration) -> i64 {
 const LATEST: i64 = i64::MAX / 4;
 
 /// A time in milliseconds since 1970; nothing stands for the server's.
-pub(super) fn at(now: Option<SystemTime>) -> Option<i64> {
+pub(super) fn at(now: Now) -> Option<i64> {
     now.map(|now| millis(now.duration_since(UNIX_EPOCH).unwrap_or_default()))
 }
 

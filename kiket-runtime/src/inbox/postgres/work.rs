@@ -1,9 +1,6 @@
 //! Rows on their way: accepted, claimed, renewed, finished, released.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join4;
 use tokio_postgres::Row;
@@ -22,7 +19,7 @@ use crate::{
         transactions::{Failure, Open},
     },
     inbox::{
-        Acceptance, ClaimRequest, ClaimedWork, HandlerName, NewWork, RowId, RowState, WorkEnd, WorkLease,
+        Acceptance, ClaimRequest, ClaimedWork, HandlerName, NewWork, Now, RowId, RowState, WorkEnd, WorkLease,
     },
     store::{DedupeKey, LeaseState, LeaseToken, StoreError},
 };
@@ -30,11 +27,7 @@ use crate::{
 /// How often a row is tried to be added that was there and is not found.
 const TRIES: usize = 3;
 
-pub(super) async fn accept(
-    server: &Server,
-    work: &NewWork,
-    now: Option<SystemTime>,
-) -> Result<Acceptance, StoreError> {
+pub(super) async fn accept(server: &Server, work: &NewWork, now: Now) -> Result<Acceptance, StoreError> {
     let lane = work.lane.as_deref().map(indexed);
     let lanes = lane.clone().map(|lane| params![0_i64, &work.space, vec![lane.into_owned()]]);
     let params = params![
@@ -84,7 +77,7 @@ const SPARE: i64 = 8;
 pub(super) async fn claim(
     server: &Server,
     request: &ClaimRequest,
-    now: Option<SystemTime>,
+    now: Now,
 ) -> Result<Vec<ClaimedWork>, StoreError> {
     if request.limit == 0 || request.handlers.is_empty() {
         return Ok(Vec::new());
@@ -118,7 +111,7 @@ pub(super) async fn claim(
 pub(super) async fn waits_alone(
     server: &Server,
     request: &ClaimRequest,
-    now: Option<SystemTime>,
+    now: Now,
 ) -> Result<bool, StoreError> {
     let (events, versions) = names(request);
     let rows = server.all(WAITS_ALONE, params![at(now), &request.space, events, versions]).await?;
@@ -150,7 +143,7 @@ fn claimed(row: &Row) -> Result<(i64, ClaimedWork), Unreadable> {
 pub(super) async fn renew(
     server: &Server,
     leases: &[(WorkLease, Duration)],
-    now: Option<SystemTime>,
+    now: Now,
 ) -> Result<Vec<LeaseState>, StoreError> {
     let (ids, times): (Vec<_>, Vec<_>) =
         leases.iter().map(|(lease, time)| (lease.id.0, millis(*time))).unzip();
@@ -175,7 +168,7 @@ pub(super) async fn finish(
     server: &Server,
     lease: &WorkLease,
     end: &WorkEnd,
-    now: Option<SystemTime>,
+    now: Now,
 ) -> Result<LeaseState, StoreError> {
     let [free, locked]: [Params; 2] = [false, true].map(|locked| ending(lease, end, now, locked).into());
     let values = (free, locked, lane_of(lease));
@@ -192,11 +185,7 @@ pub(super) async fn finish(
 }
 
 /// Ends an attempt in a transaction that is open: the row is done when that is committed. Whether the lease is held.
-pub(crate) async fn finish_within(
-    open: &Open,
-    lease: &WorkLease,
-    now: Option<SystemTime>,
-) -> Result<bool, Failure> {
+pub(crate) async fn finish_within(open: &Open, lease: &WorkLease, now: Now) -> Result<bool, Failure> {
     let (lane, values) = (lane_of(lease), ending(lease, &WorkEnd::Done, now, true));
     let (ending, locked, ended, promoted) =
         join4(open.ending(), open.query(LOCK, &lane), open.query(FINISH, &values), open.query(NEXT, &lane))
@@ -210,15 +199,12 @@ pub(crate) async fn finish_within(
 
 /// The statements that end an attempt in a transaction of another library: before, the one that changes one row, and after. Their
 /// values are the number of the row, its token, and the time of tests.
-pub(crate) fn statements_of(
-    lease: &WorkLease,
-    now: Option<SystemTime>,
-) -> ([&'static str; 3], i64, String, Option<i64>) {
+pub(crate) fn statements_of(lease: &WorkLease, now: Now) -> ([&'static str; 3], i64, String, Option<i64>) {
     ([OWN_LOCK, OWN_DONE, OWN_NEXT], lease.id.0, lease.token.to_string(), at(now))
 }
 
 /// The values of `FINISH`; `locked` is whether the lock of the row's lane is held, if it has one.
-fn ending(lease: &WorkLease, end: &WorkEnd, now: Option<SystemTime>, locked: bool) -> [Param; 8] {
+fn ending(lease: &WorkLease, end: &WorkEnd, now: Now, locked: bool) -> [Param; 8] {
     let (state, reason, delay, error) = match end {
         WorkEnd::Done => (RowState::Done, None, Duration::ZERO, None),
         WorkEnd::Retry { delay, error } => (RowState::Waiting, None, *delay, Some(texts::error(error))),
@@ -244,7 +230,7 @@ pub(super) async fn release(
     server: &Server,
     lease: &WorkLease,
     delay: Duration,
-    now: Option<SystemTime>,
+    now: Now,
 ) -> Result<LeaseState, StoreError> {
     let params = params![at(now), lease.id.0, lease.token.to_string(), millis(delay)];
     server.execute(RELEASE, params).await.map(|rows| ownership(rows > 0))

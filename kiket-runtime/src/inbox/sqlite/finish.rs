@@ -1,13 +1,13 @@
 //! Leases: renewing them, and what ends them.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rusqlite::{OptionalExtension as _, params};
 
 use super::session::{Session, after, millis};
 use crate::store::{
     LeaseState,
-    inbox::{DEAD_AFTER, DEAD_RETENTION, DONE_RETENTION, DeadReason, RowId, Swept, WorkEnd, WorkLease},
+    inbox::{DEAD_AFTER, DEAD_RETENTION, DONE_RETENTION, DeadReason, Now, RowId, Swept, WorkEnd, WorkLease},
 };
 
 const RENEW: &str = "
@@ -16,7 +16,7 @@ UPDATE work SET started = 1, at = ?4 WHERE id = ?1 AND state = 4 AND token = ?2 
 pub(super) fn renew(
     session: &mut Session<'_>,
     leases: &[(WorkLease, Duration)],
-    now: Option<SystemTime>,
+    now: Now,
 ) -> rusqlite::Result<Vec<LeaseState>> {
     let now = millis(now);
     let mut states = Vec::with_capacity(leases.len());
@@ -56,7 +56,7 @@ pub(super) fn finish(
     session: &mut Session<'_>,
     WorkLease { id: RowId(id), token }: WorkLease,
     end: &WorkEnd,
-    now: Option<SystemTime>,
+    now: Now,
 ) -> rusqlite::Result<LeaseState> {
     let now = millis(now);
     let owned = session.statement(OWNED)?.query_row(params![id, token.to_string()], |row| {
@@ -105,7 +105,7 @@ pub(super) fn release(
     session: &mut Session<'_>,
     WorkLease { id: RowId(id), token }: WorkLease,
     delay: Duration,
-    now: Option<SystemTime>,
+    now: Now,
 ) -> rusqlite::Result<LeaseState> {
     let now = millis(now);
     let values = params![id, after(now, delay), now, token.to_string()];
@@ -147,21 +147,13 @@ SELECT EXISTS (SELECT 1 FROM work WHERE space = ?1 AND state = 4 AND state >= 2 
   OR EXISTS (SELECT 1 FROM work WHERE space = ?1 AND state = 5 AND state >= 2 AND at <= ?4)";
 
 /// Whether a lease or a retention is over.
-pub(super) fn has_over(
-    session: &mut Session<'_>,
-    space: &str,
-    now: Option<SystemTime>,
-) -> rusqlite::Result<bool> {
+pub(super) fn has_over(session: &mut Session<'_>, space: &str, now: Now) -> rusqlite::Result<bool> {
     let now = millis(now);
     let values = params![space, now, now - after(0, DONE_RETENTION), now - after(0, DEAD_RETENTION)];
     session.statement(ANY_OVER)?.query_row(values, |row| row.get(0))
 }
 
-pub(super) fn promote(
-    session: &mut Session<'_>,
-    space: &str,
-    now: Option<SystemTime>,
-) -> rusqlite::Result<Swept> {
+pub(super) fn promote(session: &mut Session<'_>, space: &str, now: Now) -> rusqlite::Result<Swept> {
     let now = millis(now);
     let mut swept = Swept::default();
     let expired = session

@@ -15,7 +15,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use self::{
@@ -29,7 +29,7 @@ use crate::{
     store::{
         LeaseState, StoreError, StoreFuture,
         inbox::{
-            Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork,
+            Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Now,
             Redrive, RowState, Swept, WorkEnd, WorkLease,
         },
     },
@@ -158,27 +158,19 @@ impl Inbox for SqliteInbox {
         self.file.check_lasts()
     }
 
-    fn accept<'s>(&'s self, work: &'s NewWork, now: Option<SystemTime>) -> StoreFuture<'s, Acceptance> {
+    fn accept<'s>(&'s self, work: &'s NewWork, now: Now) -> StoreFuture<'s, Acceptance> {
         let work = work.clone();
         Box::pin(self.write(move |session| claim::accept(session, &work, now)))
     }
 
-    fn claim<'s>(
-        &'s self,
-        request: &'s ClaimRequest,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, Vec<ClaimedWork>> {
+    fn claim<'s>(&'s self, request: &'s ClaimRequest, now: Now) -> StoreFuture<'s, Vec<ClaimedWork>> {
         let (request, space) = (request.clone(), request.space.clone());
         let look =
             move |session: &mut Session<'_>| Ok((!claim::has_waiting(session, &space, now)?).then(Vec::new));
         Box::pin(self.write_unless(look, move |session| claim::claim(session, &request, now)))
     }
 
-    fn waits_alone<'s>(
-        &'s self,
-        request: &'s ClaimRequest,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, bool> {
+    fn waits_alone<'s>(&'s self, request: &'s ClaimRequest, now: Now) -> StoreFuture<'s, bool> {
         let request = request.clone();
         Box::pin(self.write(move |session| claim::waits_alone(session, &request, now)))
     }
@@ -186,33 +178,23 @@ impl Inbox for SqliteInbox {
     fn renew<'s>(
         &'s self,
         leases: &'s [(WorkLease, Duration)],
-        now: Option<SystemTime>,
+        now: Now,
     ) -> StoreFuture<'s, Vec<LeaseState>> {
         let leases = leases.to_vec();
         Box::pin(self.write(move |session| finish::renew(session, &leases, now)))
     }
 
-    fn finish<'s>(
-        &'s self,
-        lease: &'s WorkLease,
-        end: &'s WorkEnd,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, LeaseState> {
+    fn finish<'s>(&'s self, lease: &'s WorkLease, end: &'s WorkEnd, now: Now) -> StoreFuture<'s, LeaseState> {
         let (lease, end) = (*lease, end.clone());
         Box::pin(self.write(move |session| finish::finish(session, lease, &end, now)))
     }
 
-    fn release<'s>(
-        &'s self,
-        lease: &'s WorkLease,
-        delay: Duration,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, LeaseState> {
+    fn release<'s>(&'s self, lease: &'s WorkLease, delay: Duration, now: Now) -> StoreFuture<'s, LeaseState> {
         let lease = *lease;
         Box::pin(self.write(move |session| finish::release(session, lease, delay, now)))
     }
 
-    fn promote<'s>(&'s self, space: &'s str, now: Option<SystemTime>) -> StoreFuture<'s, Swept> {
+    fn promote<'s>(&'s self, space: &'s str, now: Now) -> StoreFuture<'s, Swept> {
         let space = Arc::<str>::from(space);
         let of = Arc::clone(&space);
         let look =
@@ -230,7 +212,7 @@ impl Inbox for SqliteInbox {
         Box::pin(self.read(move |session| rows::count(session, &space)))
     }
 
-    fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Now) -> StoreFuture<'s, u64> {
         let Redrive { filter, spread } = redrive.clone();
         Box::pin(async move {
             let Some(filter) = restricted(&filter, RowState::Dead) else { return Ok(0) };
@@ -239,7 +221,7 @@ impl Inbox for SqliteInbox {
         })
     }
 
-    fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Now) -> StoreFuture<'s, u64> {
         Box::pin(async move {
             let Some(filter) = restricted(filter, RowState::Waiting) else { return Ok(0) };
             self.change(&filter, Only::LaterThan(session::millis(now)), move |session, ids| {
@@ -249,19 +231,14 @@ impl Inbox for SqliteInbox {
         })
     }
 
-    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, now: Now) -> StoreFuture<'s, u64> {
         let state = filter.state;
         Box::pin(self.change(filter, Only::NotRunning, move |session, ids| {
             rows::remove(session, ids, (state, false), now)
         }))
     }
 
-    fn forget<'s>(
-        &'s self,
-        space: &'s str,
-        organisation: &'s str,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, u64> {
+    fn forget<'s>(&'s self, space: &'s str, organisation: &'s str, now: Now) -> StoreFuture<'s, u64> {
         let (space, organisation) = (space.to_owned(), Some(organisation.to_owned()));
         Box::pin(async move {
             let filter = InboxFilter { space, organisation, ..InboxFilter::default() };

@@ -1,9 +1,6 @@
 //! Rows as people see and change them.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, SystemTime},
-};
+use std::{fmt::Write as _, time::Duration};
 
 use rusqlite::{OptionalExtension as _, ToSql, params, params_from_iter};
 
@@ -14,7 +11,7 @@ use super::{
 };
 use crate::store::{
     DedupeKey,
-    inbox::{HandlerName, InboxCount, InboxFilter, InboxRow, RowId, RowState},
+    inbox::{HandlerName, InboxCount, InboxFilter, InboxRow, Now, RowId, RowState},
 };
 
 /// The condition of a filter, and its values.
@@ -155,7 +152,7 @@ pub(super) fn redrive(
     session: &mut Session<'_>,
     ids: &[i64],
     spread: Duration,
-    now: Option<SystemTime>,
+    now: Now,
 ) -> rusqlite::Result<u64> {
     let now = millis(now);
     let latest = after(now, spread);
@@ -175,11 +172,7 @@ pub(super) fn redrive(
 const HURRY: &str = "
 UPDATE work SET state = CASE WHEN crashes >= 2 THEN 3 ELSE 1 END, at = ?2 WHERE id = ?1 AND state = 2 AND at > ?2";
 
-pub(super) fn hurry(
-    session: &mut Session<'_>,
-    ids: &[i64],
-    now: Option<SystemTime>,
-) -> rusqlite::Result<u64> {
+pub(super) fn hurry(session: &mut Session<'_>, ids: &[i64], now: Now) -> rusqlite::Result<u64> {
     let now = millis(now);
     ids.iter()
         .try_fold(0, |hurried, id| Ok(hurried + session.statement(HURRY)?.execute(params![id, now])? as u64))
@@ -193,7 +186,7 @@ pub(super) fn remove(
     session: &mut Session<'_>,
     ids: &[i64],
     (state, also_running): (Option<RowState>, bool),
-    now: Option<SystemTime>,
+    now: Now,
 ) -> rusqlite::Result<u64> {
     let (first, last) = match state {
         None => (0, 7),
