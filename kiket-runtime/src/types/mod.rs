@@ -31,6 +31,7 @@ mod time;
 mod timeout;
 mod unknown;
 mod visits;
+mod words;
 
 pub(crate) use self::{
     absent::or_default,
@@ -55,6 +56,7 @@ pub(crate) use self::{
     timeout::read_timeout,
     unknown::{CONFIDENTIAL, unknown_fields, unknown_members},
     visits::visits,
+    words::words,
 };
 pub use self::{
     authentication::{Authentication, AuthenticationModeError},
