@@ -42,6 +42,17 @@ impl StoreError {
         &self.0.what
     }
 
+    /// It as a problem of the start, with its cause.
+    #[cfg(any(feature = "inbox", feature = "postgres", feature = "redis"))]
+    pub(crate) fn into_problem(self, id: crate::error::ProblemId) -> crate::error::Problem {
+        let cause = self.0.cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+        let problem = crate::error::Problem::new(id, format!("{}{cause}", self.0.what));
+        match self.0.mend {
+            Some(mend) => problem.mend(mend),
+            None => problem,
+        }
+    }
+
     /// What to do about it.
     pub fn how_to_mend(&self) -> Option<&str> {
         self.0.mend.as_deref()

@@ -33,6 +33,8 @@ mod unknown;
 mod visits;
 mod words;
 
+#[cfg(feature = "inbox")]
+pub(crate) use self::shortened::cut;
 pub(crate) use self::{
     absent::or_default,
     base_url::BaseUrl,

@@ -203,13 +203,11 @@ impl DedupeStore for PostgresStore {
         reply: &'s StoredReply,
         retention: Duration,
     ) -> StoreFuture<'s, LeaseState> {
-        let params = commit(key, token, reply, retention);
-        Box::pin(async move { self.server.execute(COMMIT, params).await.map(ownership) })
+        Box::pin(self.server.owned(COMMIT, commit(key, token, reply, retention)))
     }
 
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
-        let params = params![key.as_str(), token.to_string()];
-        Box::pin(async move { self.server.execute(RELEASE, params).await.map(ownership) })
+        Box::pin(self.server.owned(RELEASE, params![key.as_str(), token.to_string()]))
     }
 
     fn transactions(&self) -> Option<Arc<dyn Any + Send + Sync>> {
@@ -257,10 +255,6 @@ fn read(row: &Row, token: LeaseToken) -> Result<Option<BeginOutcome>, tokio_post
         owner.split_once(':').map_or("", |(_, request)| request),
     );
     Ok(reply.map(BeginOutcome::Done))
-}
-
-fn ownership(rows: u64) -> LeaseState {
-    if rows == 0 { LeaseState::Lost } else { LeaseState::Held }
 }
 
 fn unknown() -> StoreError {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     dedupe::{thread::StoreThread, timeout::OPERATION},
-    store::StoreError,
+    store::{LeaseState, StoreError},
 };
 
 /// The attempts at an operation whose connection is lost or leads to a wrong server, or whose table is absent.
@@ -75,14 +75,14 @@ impl Server {
         })
     }
 
-    /// How many rows a statement changed.
-    pub(crate) fn execute(
+    /// Runs a statement of the owner of a lease, which changes a row if the lease is held.
+    pub(crate) fn owned(
         &self,
         statement: &'static str,
         params: impl Into<Params>,
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send + 'static {
+    ) -> impl Future<Output = Result<LeaseState, StoreError>> + Send + 'static {
         self.step(params.into(), move |connections, params| async move {
-            connections.execute(statement, &params).await
+            connections.execute(statement, &params).await.map(|rows| LeaseState::held(rows > 0))
         })
     }
 

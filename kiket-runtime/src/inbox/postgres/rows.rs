@@ -119,12 +119,6 @@ impl Found {
         }
     }
 
-    /// Only the rows in one state; `None` if the filter has another one.
-    fn only(self, state: RowState) -> Option<Self> {
-        let state = Some(state.as_str());
-        (self.state.is_none() || self.state == state).then_some(Self { state, ..self })
-    }
-
     fn params(&self, limit: i64) -> Vec<Param> {
         let Self { space, id, event, state, organisation, after, .. } = self;
         params![space, *id, event.as_deref(), *state, organisation.as_deref(), after, limit].into()
@@ -166,22 +160,28 @@ enum Change {
 }
 
 pub(super) async fn redrive(server: &Server, redrive: &Redrive, now: Now) -> Result<u64, StoreError> {
-    let Some(found) = Found::new(&redrive.filter).only(RowState::Dead) else { return Ok(0) };
-    change_all(server, found, Change::Redrive { spread: millis(redrive.spread) }, now).await
+    let Some(filter) = redrive.filter.only(RowState::Dead) else { return Ok(0) };
+    change_all(server, &filter, Change::Redrive { spread: millis(redrive.spread) }, now).await
 }
 
 pub(super) async fn hurry(server: &Server, filter: &InboxFilter, now: Now) -> Result<u64, StoreError> {
-    let Some(found) = Found::new(filter).only(RowState::Waiting) else { return Ok(0) };
-    change_all(server, found, Change::Hurry, now).await
+    let Some(filter) = filter.only(RowState::Waiting) else { return Ok(0) };
+    change_all(server, &filter, Change::Hurry, now).await
 }
 
 pub(super) async fn remove(server: &Server, filter: &InboxFilter, running: bool) -> Result<u64, StoreError> {
-    change_all(server, Found::new(filter), Change::Remove { running }, None).await
+    change_all(server, filter, Change::Remove { running }, None).await
 }
 
 /// Changes all rows of a filter, a thousand at a time.
-async fn change_all(server: &Server, mut found: Found, kind: Change, now: Now) -> Result<u64, StoreError> {
-    let (server, now, mut total) = (server.patient(READING), at(now), 0);
+async fn change_all(
+    server: &Server,
+    filter: &InboxFilter,
+    kind: Change,
+    now: Now,
+) -> Result<u64, StoreError> {
+    let (server, now) = (server.patient(READING), at(now));
+    let (mut found, mut total) = (Found::new(filter), 0);
     let not = matches!(kind, Change::Remove { running: false }).then_some(RowState::Running.as_str());
     loop {
         let mut params = found.params(found.limit.min(AT_ONCE));
@@ -220,7 +220,7 @@ fn counted(row: &Row) -> Result<InboxCount, Unreadable> {
 
 pub(super) async fn pause(server: &Server, space: &str, event: &str, paused: bool) -> Result<(), StoreError> {
     let statement = if paused { PAUSE } else { RESUME };
-    server.execute(statement, params![space, event]).await.map(|_| ())
+    server.all(statement, params![space, event]).await.map(drop)
 }
 
 pub(super) async fn paused(server: &Server, space: &str) -> Result<Vec<String>, StoreError> {

@@ -9,7 +9,10 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    store::{StoreError, inbox::Now},
+    store::{
+        StoreError,
+        inbox::{Now, short},
+    },
     types::hex,
 };
 
@@ -24,10 +27,9 @@ pub(super) fn indexed(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("#{}", hex(&Sha256::digest(text))))
 }
 
-/// An error as PostgreSQL can store it, at most 2 KiB.
+/// An error as PostgreSQL can store it.
 pub(super) fn error(text: &str) -> String {
-    let end = (0..=text.len().min(2048)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-    text.get(..end).unwrap_or_default().replace('\0', "\u{fffd}")
+    short(text).replace('\0', "\u{fffd}")
 }
 
 pub(super) fn millis(duration: Duration) -> i64 {

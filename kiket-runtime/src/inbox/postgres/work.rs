@@ -160,7 +160,7 @@ pub(super) async fn renew(
     let held: Vec<_> = renewing.await?.iter().map(held).collect::<Result<_, _>>().map_err(unknown)?;
     Ok(leases
         .iter()
-        .map(|(lease, _)| ownership(held.contains(&(lease.id.0, lease.token.to_string()))))
+        .map(|(lease, _)| LeaseState::held(held.contains(&(lease.id.0, lease.token.to_string()))))
         .collect())
 }
 
@@ -181,7 +181,7 @@ pub(super) async fn finish(
         let steps = [(LOCK, &lane[..]), (FINISH, &locked), (NEXT, &lane)];
         Ok(is_ended(&connections.together(&steps).await?.swap_remove(1))?)
     });
-    finishing.await.map(ownership)
+    finishing.await.map(LeaseState::held)
 }
 
 /// Ends an attempt in a transaction that is open: the row is done when that is committed. Whether the lease is held.
@@ -233,9 +233,5 @@ pub(super) async fn release(
     now: Now,
 ) -> Result<LeaseState, StoreError> {
     let params = params![at(now), lease.id.0, lease.token.to_string(), millis(delay)];
-    server.execute(RELEASE, params).await.map(|rows| ownership(rows > 0))
-}
-
-fn ownership(held: bool) -> LeaseState {
-    if held { LeaseState::Held } else { LeaseState::Lost }
+    server.owned(RELEASE, params).await
 }

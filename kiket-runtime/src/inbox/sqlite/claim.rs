@@ -1,6 +1,6 @@
 //! Accepting and claiming rows.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use bytes::Bytes;
 use rusqlite::{OptionalExtension as _, params};
@@ -50,15 +50,19 @@ pub(super) fn accept(session: &mut Session<'_>, work: &NewWork, now: Now) -> rus
     Ok(known.optional()?.map_or(Acceptance::Full, |state| Acceptance::Known(state_of(state))))
 }
 
-/// The state that a number in the file stands for.
-pub(super) fn state_of(number: i64) -> RowState {
-    match number {
-        0 => RowState::Behind,
-        1..=3 => RowState::Waiting,
-        4 => RowState::Running,
-        7 => RowState::Done,
-        _ => RowState::Dead,
+/// The numbers that stand for a state in the file.
+pub(super) fn numbers(state: RowState) -> RangeInclusive<i64> {
+    match state {
+        RowState::Behind => 0..=0,
+        RowState::Waiting => 1..=3,
+        RowState::Running => 4..=4,
+        RowState::Dead => 5..=6,
+        RowState::Done => 7..=7,
     }
+}
+
+pub(super) fn state_of(number: i64) -> RowState {
+    RowState::ALL.iter().copied().find(|state| numbers(*state).contains(&number)).unwrap_or(RowState::Dead)
 }
 
 /// A row that can be claimed, or could where its handler is, or when it has become due.

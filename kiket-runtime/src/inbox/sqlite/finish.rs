@@ -7,7 +7,9 @@ use rusqlite::{OptionalExtension as _, params};
 use super::session::{Session, after, millis};
 use crate::store::{
     LeaseState,
-    inbox::{DEAD_AFTER, DEAD_RETENTION, DONE_RETENTION, DeadReason, Now, RowId, Swept, WorkEnd, WorkLease},
+    inbox::{
+        DEAD_AFTER, DEAD_RETENTION, DONE_RETENTION, DeadReason, Now, RowId, Swept, WorkEnd, WorkLease, short,
+    },
 };
 
 const RENEW: &str = "
@@ -22,13 +24,9 @@ pub(super) fn renew(
     let mut states = Vec::with_capacity(leases.len());
     for (WorkLease { id: RowId(id), token }, lease) in leases {
         let values = params![id, token.to_string(), now, after(now, *lease)];
-        states.push(held(session.statement(RENEW)?.execute(values)? > 0));
+        states.push(LeaseState::held(session.statement(RENEW)?.execute(values)? > 0));
     }
     Ok(states)
-}
-
-fn held(is_held: bool) -> LeaseState {
-    if is_held { LeaseState::Held } else { LeaseState::Lost }
 }
 
 /// What a row is to its lane.
@@ -64,7 +62,7 @@ pub(super) fn finish(
     });
     let (place, blocks) = match owned.optional()? {
         Some((RUNNING, until, place, blocks)) if now < until => (place, blocks),
-        Some((state, ..)) => return Ok(held(state != RUNNING)),
+        Some((state, ..)) => return Ok(LeaseState::held(state != RUNNING)),
         None => return Ok(LeaseState::Lost),
     };
     match end {
@@ -81,12 +79,6 @@ pub(super) fn finish(
 }
 
 const RUNNING: i64 = 4;
-
-/// At most 2 KiB.
-fn short(error: &str) -> &str {
-    let end = (0..=error.len().min(2_048)).rev().find(|end| error.is_char_boundary(*end));
-    &error[..end.unwrap_or_default()]
-}
 
 fn die(
     session: &mut Session<'_>,
@@ -109,7 +101,7 @@ pub(super) fn release(
 ) -> rusqlite::Result<LeaseState> {
     let now = millis(now);
     let values = params![id, after(now, delay), now, token.to_string()];
-    Ok(held(session.statement(RELEASE)?.execute(values)? > 0))
+    Ok(LeaseState::held(session.statement(RELEASE)?.execute(values)? > 0))
 }
 
 /// The first row that is behind, unless another one has the lane.

@@ -215,7 +215,7 @@ impl Inbox for SqliteInbox {
     fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Now) -> StoreFuture<'s, u64> {
         let Redrive { filter, spread } = redrive.clone();
         Box::pin(async move {
-            let Some(filter) = restricted(&filter, RowState::Dead) else { return Ok(0) };
+            let Some(filter) = filter.only(RowState::Dead) else { return Ok(0) };
             self.change(&filter, Only::All, move |session, ids| rows::redrive(session, ids, spread, now))
                 .await
         })
@@ -223,7 +223,7 @@ impl Inbox for SqliteInbox {
 
     fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Now) -> StoreFuture<'s, u64> {
         Box::pin(async move {
-            let Some(filter) = restricted(filter, RowState::Waiting) else { return Ok(0) };
+            let Some(filter) = filter.only(RowState::Waiting) else { return Ok(0) };
             self.change(&filter, Only::LaterThan(session::millis(now)), move |session, ids| {
                 rows::hurry(session, ids, now)
             })
@@ -271,12 +271,6 @@ impl Inbox for SqliteInbox {
             self.read(|session| claim::paused(session, "")).await.map(drop)
         })
     }
-}
-
-/// The filter for rows in a state, unless it is for others.
-fn restricted(filter: &InboxFilter, state: RowState) -> Option<InboxFilter> {
-    let is_other = filter.state.is_some_and(|wanted| wanted != state);
-    (!is_other).then(|| InboxFilter { state: Some(state), ..filter.clone() })
 }
 
 impl fmt::Debug for SqliteInbox {

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use rusqlite::{OptionalExtension as _, ToSql, params, params_from_iter};
 
 use super::{
-    claim::state_of,
+    claim::{numbers, state_of},
     finish::{Place, advance},
     session::{Session, after, millis, time, whole},
 };
@@ -188,14 +188,7 @@ pub(super) fn remove(
     (state, also_running): (Option<RowState>, bool),
     now: Now,
 ) -> rusqlite::Result<u64> {
-    let (first, last) = match state {
-        None => (0, 7),
-        Some(RowState::Behind) => (0, 0),
-        Some(RowState::Waiting) => (1, 3),
-        Some(RowState::Running) => (4, 4),
-        Some(RowState::Dead) => (5, 6),
-        Some(RowState::Done) => (7, 7),
-    };
+    let (first, last) = state.map_or(0..=7, numbers).into_inner();
     let now = millis(now);
     let mut removed = 0;
     for id in ids {

@@ -18,6 +18,7 @@ pub use self::{
     work::{Acceptance, ClaimRequest, ClaimedWork, NewWork, NotRunError, WorkEnd, WorkLease},
 };
 use super::{LeaseState, StoreError, StoreFuture};
+use crate::types::cut;
 
 /// The time of an operation: that of a test, or none in production, where an inbox uses its own clock, so that the clocks of its
 /// clients need not agree.
@@ -131,6 +132,11 @@ pub trait Inbox: Send + Sync + 'static {
 
     /// Whether the inbox can be used. kiket calls it at the start.
     fn check(&self) -> StoreFuture<'_, ()>;
+}
+
+/// The error of a row, as an inbox keeps it: at most 2 KiB.
+pub(crate) fn short(error: &str) -> &str {
+    cut(error, 2048)
 }
 
 /// After so many crashes a row runs alone.

@@ -151,6 +151,14 @@ pub struct InboxFilter {
     pub limit: usize,
 }
 
+impl InboxFilter {
+    /// The filter for rows in a state, unless it is for others.
+    pub(crate) fn only(&self, state: RowState) -> Option<Self> {
+        let is_other = self.state.is_some_and(|wanted| wanted != state);
+        (!is_other).then(|| Self { state: Some(state), ..self.clone() })
+    }
+}
+
 /// Which dead rows to redrive, and how fast.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Redrive {
