@@ -1,4 +1,4 @@
-//! The values of statements.
+//! The values of statements, and statements with their values.
 
 use std::{error::Error, fmt, time::SystemTime};
 
@@ -199,6 +199,19 @@ macro_rules! params {
     };
 }
 pub(crate) use params;
+
+/// A statement that a transaction of your own library runs, so that it ends with the stored reply, or with the row; see
+/// [`Tx::statements`](crate::transaction::Tx::statements).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Statement {
+    /// The SQL, with the values as `$1`, `$2` and so on.
+    pub sql: &'static str,
+    /// The values.
+    pub params: Vec<Param>,
+    /// How many rows it has to change; if it changes another number, the lease is lost: roll the transaction back.
+    pub rows: Option<u64>,
+}
 
 #[cfg(test)]
 mod tests {

@@ -11,13 +11,21 @@ pub(crate) use self::work::{finish_within, statements_of};
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
-use self::{usage::Usage, wake::Wake};
+use futures_util::TryFutureExt as _;
+
+use self::{
+    rows::{READING, counted},
+    statements::{COUNT, PAUSE, PAUSED, RELEASE, RESUME, WAITS_ALONE},
+    texts::{at, millis, read},
+    usage::Usage,
+    wake::Wake,
+};
 use super::{
     Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Now, Redrive,
     Swept, WorkEnd, WorkLease,
 };
 use crate::{
-    dedupe::postgres::{purpose::Purpose, server::Server, transactions::Transactions},
+    dedupe::postgres::{param::params, purpose::Purpose, server::Server, transactions::Transactions},
     store::{LeaseState, StoreError, StoreFuture},
 };
 
@@ -108,7 +116,12 @@ impl Inbox for PostgresInbox {
     }
 
     fn waits_alone<'s>(&'s self, request: &'s ClaimRequest, now: Now) -> StoreFuture<'s, bool> {
-        Box::pin(work::waits_alone(&self.server, request, now))
+        let (events, versions) = work::names(request);
+        let asking = self.server.all(WAITS_ALONE, params![at(now), &request.space, events, versions]);
+        Box::pin(async move {
+            let waits = read(&asking.await?, |row| Ok(row.try_get(0)?))?;
+            Ok(waits.contains(&true))
+        })
     }
 
     fn renew<'s>(
@@ -124,7 +137,8 @@ impl Inbox for PostgresInbox {
     }
 
     fn release<'s>(&'s self, lease: &'s WorkLease, delay: Duration, now: Now) -> StoreFuture<'s, LeaseState> {
-        Box::pin(work::release(&self.server, lease, delay, now))
+        let params = params![at(now), lease.id.0, lease.token.to_string(), millis(delay)];
+        Box::pin(self.server.owned(RELEASE, params))
     }
 
     fn promote<'s>(&'s self, space: &'s str, now: Now) -> StoreFuture<'s, Swept> {
@@ -136,7 +150,8 @@ impl Inbox for PostgresInbox {
     }
 
     fn count<'s>(&'s self, space: &'s str) -> StoreFuture<'s, Vec<InboxCount>> {
-        Box::pin(rows::count(&self.server, space))
+        let counting = self.server.patient(READING).all(COUNT, params![space]);
+        Box::pin(async move { read(&counting.await?, counted) })
     }
 
     fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Now) -> StoreFuture<'s, u64> {
@@ -161,11 +176,13 @@ impl Inbox for PostgresInbox {
     }
 
     fn pause<'s>(&'s self, space: &'s str, event: &'s str, paused: bool) -> StoreFuture<'s, ()> {
-        Box::pin(rows::pause(&self.server, space, event, paused))
+        let statement = if paused { PAUSE } else { RESUME };
+        Box::pin(self.server.all(statement, params![space, event]).map_ok(drop))
     }
 
     fn paused<'s>(&'s self, space: &'s str) -> StoreFuture<'s, Vec<String>> {
-        Box::pin(rows::paused(&self.server, space))
+        let listing = self.server.all(PAUSED, params![space]);
+        Box::pin(async move { read(&listing.await?, |row| Ok(row.try_get(0)?)) })
     }
 
     fn notify<'s>(&'s self, space: &'s str) -> StoreFuture<'s, ()> {

@@ -5,11 +5,8 @@ use std::time::Duration;
 use tokio_postgres::Row;
 
 use super::{
-    statements::{
-        COUNT, DROP, EXPIRE, EXPUNGE, FIND, HURRY, LIST, LOCK, NEXT, OVER, PAUSE, PAUSED, REDRIVE, RESUME,
-        VERSION,
-    },
-    texts::{Unreadable, at, duration, indexed, millis, time, unknown},
+    statements::{DROP, EXPIRE, EXPUNGE, FIND, HURRY, LIST, LOCK, NEXT, OVER, REDRIVE, VERSION},
+    texts::{Unreadable, at, duration, indexed, millis, read, time},
 };
 use crate::{
     dedupe::postgres::{
@@ -24,7 +21,7 @@ use crate::{
 const NEWEST: i32 = 1;
 
 /// How long it may take to look through all rows.
-const READING: Duration = Duration::from_secs(30);
+pub(super) const READING: Duration = Duration::from_secs(30);
 
 /// The rows of one transaction: more would take longer than the timeout of an operation.
 const AT_ONCE: i64 = 1000;
@@ -43,9 +40,8 @@ pub(super) async fn migrate(server: &Server) -> Result<(), StoreError> {
 
 /// The rows that are changed together, and the lanes that may have no row in front then.
 fn batch(rows: &[Row]) -> Result<(Vec<i64>, Vec<String>), StoreError> {
-    let row = |row: &Row| Ok::<_, Unreadable>((row.try_get(0)?, row.try_get::<_, Option<String>>(1)?));
-    let read: Vec<(i64, _)> = rows.iter().map(row).collect::<Result<_, _>>().map_err(unknown)?;
-    let (ids, lanes): (_, Vec<_>) = read.into_iter().unzip();
+    let rows: Vec<(i64, Option<String>)> = read(rows, |row| Ok((row.try_get(0)?, row.try_get(1)?)))?;
+    let (ids, lanes): (_, Vec<_>) = rows.into_iter().unzip();
     Ok((ids, lanes.into_iter().flatten().collect()))
 }
 
@@ -127,11 +123,10 @@ impl Found {
 
 pub(super) async fn list(server: &Server, filter: &InboxFilter) -> Result<Vec<InboxRow>, StoreError> {
     let found = Found::new(filter);
-    let rows = server.patient(READING).all(LIST, found.params(found.limit)).await?;
-    rows.iter().map(|row| read(row).map_err(unknown)).collect()
+    read(&server.patient(READING).all(LIST, found.params(found.limit)).await?, listed)
 }
 
-fn read(row: &Row) -> Result<InboxRow, Unreadable> {
+fn listed(row: &Row) -> Result<InboxRow, Unreadable> {
     let reason = row.try_get::<_, Option<&str>>("reason")?;
     let count = |name| Ok::<_, Unreadable>(row.try_get::<_, i32>(name)?.max(0).unsigned_abs());
     Ok(InboxRow {
@@ -204,28 +199,13 @@ async fn change_all(
     }
 }
 
-pub(super) async fn count(server: &Server, space: &str) -> Result<Vec<InboxCount>, StoreError> {
-    let rows = server.patient(READING).all(COUNT, params![space]).await?;
-    rows.iter().map(|row| counted(row).map_err(unknown)).collect()
-}
-
-fn counted(row: &Row) -> Result<InboxCount, Unreadable> {
+pub(super) fn counted(row: &Row) -> Result<InboxCount, Unreadable> {
     Ok(InboxCount {
         handler: HandlerName { event: row.try_get("event")?, version: row.try_get("version")? },
         state: row.try_get::<_, &str>("state")?.parse()?,
         rows: row.try_get::<_, i64>("rows")?.max(0).unsigned_abs(),
         oldest: duration(row.try_get("oldest")?),
     })
-}
-
-pub(super) async fn pause(server: &Server, space: &str, event: &str, paused: bool) -> Result<(), StoreError> {
-    let statement = if paused { PAUSE } else { RESUME };
-    server.all(statement, params![space, event]).await.map(drop)
-}
-
-pub(super) async fn paused(server: &Server, space: &str) -> Result<Vec<String>, StoreError> {
-    let rows = server.all(PAUSED, params![space]).await?;
-    rows.iter().map(|row| row.try_get(0).map_err(unknown)).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use sha2::{Digest as _, Sha256};
+use tokio_postgres::Row;
 
 use crate::{
     store::{
@@ -55,7 +56,15 @@ pub(super) fn duration(millis: i64) -> Duration {
 /// What makes a row unreadable: its columns, or the words in them.
 pub(super) type Unreadable = Box<dyn Error + Send + Sync>;
 
-pub(super) fn unknown(why: impl Into<Unreadable>) -> StoreError {
+/// The rows of a statement, by `one`.
+pub(super) fn read<T>(
+    rows: &[Row],
+    one: impl Fn(&Row) -> Result<T, Unreadable>,
+) -> Result<Vec<T>, StoreError> {
+    rows.iter().map(one).collect::<Result<_, _>>().map_err(unknown)
+}
+
+fn unknown(why: impl Into<Unreadable>) -> StoreError {
     StoreError::new("PostgreSQL has a row of the inbox that this version did not write")
         .mend("run `PostgresInbox::SCHEMA` of the newest version, and deploy that everywhere")
         .because(why)

@@ -37,7 +37,7 @@ impl Default for Origin {
 impl Wake {
     /// A statement of its own, so that no accepted row waits for the lock of the server's queue.
     pub(super) async fn notify(&self, server: &Server, space: &str) -> Result<(), StoreError> {
-        server.all(NOTIFY, params![format!("{} {space}", self.own.0)]).await.map(|_| ())
+        server.all(NOTIFY, params![format!("{} {space}", self.own.0)]).await.map(drop)
     }
 
     pub(super) async fn notified(&self, server: &Server, space: &str) -> Result<(), StoreError> {

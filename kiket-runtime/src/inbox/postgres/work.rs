@@ -6,15 +6,12 @@ use futures_util::future::join4;
 use tokio_postgres::Row;
 
 use super::{
-    statements::{
-        ACCEPT, CLAIM, FINISH, HELD, LOCK, NEXT, OWN_DONE, OWN_LOCK, OWN_NEXT, RELEASE, RENEW, STATE,
-        WAITS_ALONE,
-    },
-    texts::{self, Unreadable, at, duration, indexed, millis, unknown},
+    statements::{ACCEPT, CLAIM, FINISH, HELD, LOCK, NEXT, OWN_DONE, OWN_LOCK, OWN_NEXT, RENEW, STATE},
+    texts::{self, Unreadable, at, duration, indexed, millis, read},
 };
 use crate::{
     dedupe::postgres::{
-        param::{Param, params},
+        param::{Param, Statement, params},
         server::{Params, Server},
         transactions::{Failure, Open},
     },
@@ -49,8 +46,8 @@ pub(super) async fn accept(server: &Server, work: &NewWork, now: Now) -> Result<
             let mut rows = connections.together(&[(LOCK, &lanes), (ACCEPT, &params)]).await?;
             Ok(rows.pop().unwrap_or_default())
         });
-        if let Some(row) = accepting.await?.first() {
-            return accepted(row).map_err(unknown);
+        if let Some(accepted) = read(&accepting.await?, accepted)?.pop() {
+            return Ok(accepted);
         }
     }
     Err(StoreError::new("a row of the inbox appears and disappears")
@@ -67,8 +64,7 @@ fn accepted(row: &Row) -> Result<Acceptance, Unreadable> {
 /// The state of the row that has the key of `work`.
 pub(super) async fn state(server: &Server, work: &NewWork) -> Result<Option<RowState>, StoreError> {
     let rows = server.all(STATE, params![&work.space, work.key.as_str()]).await?;
-    let state = |row: &Row| Ok::<_, Unreadable>(row.try_get::<_, &str>(0)?.parse::<RowState>()?);
-    rows.first().map(state).transpose().map_err(unknown)
+    Ok(read(&rows, |row| Ok(row.try_get::<_, &str>(0)?.parse()?))?.pop())
 }
 
 /// So many candidates more than rows are claimed: others may take some at the same moment.
@@ -102,24 +98,13 @@ pub(super) async fn claim(
         ];
         connections.all(CLAIM, &params).await
     });
-    let rows = claiming.await?;
-    let mut claimed: Vec<_> = rows.iter().map(claimed).collect::<Result<_, _>>().map_err(unknown)?;
+    let mut claimed = read(&claiming.await?, claimed)?;
     claimed.sort_by_key(|(place, _)| *place);
     Ok(claimed.into_iter().map(|(_, work)| work).collect())
 }
 
-pub(super) async fn waits_alone(
-    server: &Server,
-    request: &ClaimRequest,
-    now: Now,
-) -> Result<bool, StoreError> {
-    let (events, versions) = names(request);
-    let rows = server.all(WAITS_ALONE, params![at(now), &request.space, events, versions]).await?;
-    rows.first().map_or(Ok(false), |row| row.try_get("waits").map_err(unknown))
-}
-
 /// The events and the versions of the handlers.
-fn names(request: &ClaimRequest) -> (Vec<String>, Vec<String>) {
+pub(super) fn names(request: &ClaimRequest) -> (Vec<String>, Vec<String>) {
     request.handlers.iter().map(|handler| (handler.event.clone(), handler.version.clone())).unzip()
 }
 
@@ -156,8 +141,7 @@ pub(super) async fn renew(
         }
         Ok(rows)
     });
-    let held = |row: &Row| Ok::<(i64, String), Unreadable>((row.try_get(0)?, row.try_get(1)?));
-    let held: Vec<_> = renewing.await?.iter().map(held).collect::<Result<_, _>>().map_err(unknown)?;
+    let held: Vec<(i64, String)> = read(&renewing.await?, |row| Ok((row.try_get(0)?, row.try_get(1)?)))?;
     Ok(leases
         .iter()
         .map(|(lease, _)| LeaseState::held(held.contains(&(lease.id.0, lease.token.to_string()))))
@@ -197,10 +181,15 @@ pub(crate) async fn finish_within(open: &Open, lease: &WorkLease, now: Now) -> R
     Ok(is_ended(&ended)?)
 }
 
-/// The statements that end an attempt in a transaction of another library: before, the one that changes one row, and after. Their
-/// values are the number of the row, its token, and the time of tests.
-pub(crate) fn statements_of(lease: &WorkLease, now: Now) -> ([&'static str; 3], i64, String, Option<i64>) {
-    ([OWN_LOCK, OWN_DONE, OWN_NEXT], lease.id.0, lease.token.to_string(), at(now))
+/// The statements that end an attempt in a transaction of another library.
+pub(crate) fn statements_of(lease: &WorkLease, now: Now) -> [Statement; 3] {
+    let id = lease.id.0;
+    let done = params![id, lease.token.to_string(), at(now)].into();
+    [
+        Statement { sql: OWN_LOCK, params: params![id].into(), rows: None },
+        Statement { sql: OWN_DONE, params: done, rows: Some(1) },
+        Statement { sql: OWN_NEXT, params: params![id].into(), rows: None },
+    ]
 }
 
 /// The values of `FINISH`; `locked` is whether the lock of the row's lane is held, if it has one.
@@ -224,14 +213,4 @@ fn lane_of(lease: &WorkLease) -> [Param; 3] {
 /// Whether an attempt is ended, now or before.
 fn is_ended(rows: &[Row]) -> Result<bool, tokio_postgres::Error> {
     rows.first().map_or(Ok(false), |row| Ok(row.try_get("ended")? || row.try_get("repeated")?))
-}
-
-pub(super) async fn release(
-    server: &Server,
-    lease: &WorkLease,
-    delay: Duration,
-    now: Now,
-) -> Result<LeaseState, StoreError> {
-    let params = params![at(now), lease.id.0, lease.token.to_string(), millis(delay)];
-    server.owned(RELEASE, params).await
 }

@@ -93,7 +93,8 @@ impl SqliteInbox {
 
     /// How many statements it has run: for tests, and for the bench.
     #[cfg(feature = "internals")]
-    pub(crate) fn statements(&self) -> u64 {
+    #[doc(hidden)]
+    pub fn statements(&self) -> u64 {
         self.file.statements.load(std::sync::atomic::Ordering::Relaxed)
     }
 

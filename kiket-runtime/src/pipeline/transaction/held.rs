@@ -12,11 +12,11 @@ use std::{
 use futures_util::future::join;
 use tokio::sync::Mutex;
 
-use super::{error::TxError, statement::Statement};
+use super::error::TxError;
 use crate::{
     dedupe::postgres::{
         COMMIT, commit,
-        param::{Param, params},
+        param::{Param, Statement},
         transactions::{Failure, Open, Transactions},
     },
     delivery::Delivery,
@@ -162,15 +162,7 @@ impl Held {
                 vec![Statement { sql: COMMIT, params: self.reply_params(reply), rows: Some(1) }]
             }
             #[cfg(feature = "inbox")]
-            Owner::Row { lease, clock } => {
-                let ([lock, done, next], id, token, now) = statements_of(lease, clock.virtual_now());
-                let statement = |sql, params, rows| Statement { sql, params, rows };
-                vec![
-                    statement(lock, params![id].into(), None),
-                    statement(done, params![id, token, now].into(), Some(1)),
-                    statement(next, params![id].into(), None),
-                ]
-            }
+            Owner::Row { lease, clock } => statements_of(lease, clock.virtual_now()).into(),
         }
     }
 }

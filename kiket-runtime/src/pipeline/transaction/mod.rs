@@ -3,7 +3,6 @@
 mod error;
 mod held;
 mod row;
-mod statement;
 mod tx;
 
 #[cfg(feature = "inbox")]
@@ -12,7 +11,6 @@ pub(crate) use self::held::{Held, Owner, ReplyTransactions};
 pub use self::{
     error::TxError,
     row::{Column, TxRow},
-    statement::Statement,
     tx::Tx,
 };
-pub use crate::dedupe::postgres::param::{Param, Value};
+pub use crate::dedupe::postgres::param::{Param, Statement, Value};

@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{error::TxError, held::Held, row::TxRow, statement::Statement};
+use super::{error::TxError, held::Held, row::TxRow};
 use crate::{
-    dedupe::postgres::param::Param,
+    dedupe::postgres::param::{Param, Statement},
     delivery::Delivery,
     handler::{FromDelivery, IntoReply, Requirements},
     store::StoredReply,
