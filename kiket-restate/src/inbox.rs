@@ -11,8 +11,8 @@ use kiket_runtime::{
     Secret,
     dedupe::{LeaseState, StoreError, StoreFuture},
     inbox::{
-        Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Redrive,
-        RowId, RowState, Swept, WorkEnd, WorkLease,
+        Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Now,
+        Redrive, RowId, RowState, Swept, WorkEnd, WorkLease,
     },
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -136,7 +136,7 @@ fn elsewhere<T: Send + 'static>() -> StoreFuture<'static, T> {
 }
 
 impl Inbox for RestateInbox {
-    fn accept<'s>(&'s self, work: &'s NewWork, _: Option<SystemTime>) -> StoreFuture<'s, Acceptance> {
+    fn accept<'s>(&'s self, work: &'s NewWork, _: Now) -> StoreFuture<'s, Acceptance> {
         match self.ingress.sending(work) {
             Ok(request) => Box::pin(self.threads.run(send(request))),
             Err(error) => Box::pin(ready(Err(error))),
@@ -144,37 +144,23 @@ impl Inbox for RestateInbox {
     }
 
     /// None: Restate hands them out.
-    fn claim<'s>(&'s self, _: &'s ClaimRequest, _: Option<SystemTime>) -> StoreFuture<'s, Vec<ClaimedWork>> {
+    fn claim<'s>(&'s self, _: &'s ClaimRequest, _: Now) -> StoreFuture<'s, Vec<ClaimedWork>> {
         Box::pin(ready(Ok(Vec::new())))
     }
 
-    fn renew<'s>(
-        &'s self,
-        leases: &'s [(WorkLease, Duration)],
-        _: Option<SystemTime>,
-    ) -> StoreFuture<'s, Vec<LeaseState>> {
+    fn renew<'s>(&'s self, leases: &'s [(WorkLease, Duration)], _: Now) -> StoreFuture<'s, Vec<LeaseState>> {
         Box::pin(ready(Ok(vec![LeaseState::Lost; leases.len()])))
     }
 
-    fn finish<'s>(
-        &'s self,
-        _: &'s WorkLease,
-        _: &'s WorkEnd,
-        _: Option<SystemTime>,
-    ) -> StoreFuture<'s, LeaseState> {
+    fn finish<'s>(&'s self, _: &'s WorkLease, _: &'s WorkEnd, _: Now) -> StoreFuture<'s, LeaseState> {
         Box::pin(ready(Ok(LeaseState::Lost)))
     }
 
-    fn release<'s>(
-        &'s self,
-        _: &'s WorkLease,
-        _: Duration,
-        _: Option<SystemTime>,
-    ) -> StoreFuture<'s, LeaseState> {
+    fn release<'s>(&'s self, _: &'s WorkLease, _: Duration, _: Now) -> StoreFuture<'s, LeaseState> {
         Box::pin(ready(Ok(LeaseState::Lost)))
     }
 
-    fn promote<'s>(&'s self, _: &'s str, _: Option<SystemTime>) -> StoreFuture<'s, Swept> {
+    fn promote<'s>(&'s self, _: &'s str, _: Now) -> StoreFuture<'s, Swept> {
         Box::pin(ready(Ok(Swept::default())))
     }
 
@@ -188,19 +174,19 @@ impl Inbox for RestateInbox {
         Box::pin(async { self.check().await.map(|()| Vec::new()) })
     }
 
-    fn redrive<'s>(&'s self, _: &'s Redrive, _: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn redrive<'s>(&'s self, _: &'s Redrive, _: Now) -> StoreFuture<'s, u64> {
         elsewhere()
     }
 
-    fn hurry<'s>(&'s self, _: &'s InboxFilter, _: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn hurry<'s>(&'s self, _: &'s InboxFilter, _: Now) -> StoreFuture<'s, u64> {
         elsewhere()
     }
 
-    fn drop_rows<'s>(&'s self, _: &'s InboxFilter, _: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn drop_rows<'s>(&'s self, _: &'s InboxFilter, _: Now) -> StoreFuture<'s, u64> {
         elsewhere()
     }
 
-    fn forget<'s>(&'s self, _: &'s str, _: &'s str, _: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn forget<'s>(&'s self, _: &'s str, _: &'s str, _: Now) -> StoreFuture<'s, u64> {
         elsewhere()
     }
 

@@ -48,25 +48,6 @@ pub mod transaction {
     pub use crate::pipeline::transaction::{Column, Param, Statement, Tx, TxError, TxRow, Value};
 }
 
-/// The values of a statement of a [`Tx`](crate::transaction::Tx): `params![id, title]`. See [`Param`](crate::transaction::Param).
-///
-/// ```
-/// use kiket_runtime::params;
-///
-/// assert_eq!(params!["a", 1_i32].len(), 2);
-/// assert!(params![].is_empty());
-/// ```
-#[cfg(feature = "postgres")]
-#[macro_export]
-macro_rules! params {
-    () => {
-        [] as [$crate::transaction::Param; 0]
-    };
-    ($($value:expr),+ $(,)?) => {
-        [$($crate::transaction::Param::from($value)),+]
-    };
-}
-
 /// Actions that a reply asks Kiket to carry out.
 pub mod actions {
     pub use crate::messages::{Action, ActionKind, Actions};

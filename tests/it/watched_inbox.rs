@@ -6,14 +6,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use kiket::{
     dedupe::{LeaseState, StoreError},
     inbox::{
-        Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Redrive,
-        Swept, WorkEnd, WorkLease,
+        Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Now,
+        Redrive, Swept, WorkEnd, WorkLease,
     },
     testing::MemoryInbox,
 };
@@ -73,7 +73,7 @@ macro_rules! watched {
 }
 
 impl Inbox for WatchedInbox {
-    fn accept<'s>(&'s self, work: &'s NewWork, now: Option<SystemTime>) -> Step<'s, Acceptance> {
+    fn accept<'s>(&'s self, work: &'s NewWork, now: Now) -> Step<'s, Acceptance> {
         self.watched.operations.fetch_add(1, Ordering::SeqCst);
         let accepting = self.inbox.accept(work, now);
         if !self.watched.loses_an_acknowledgement.swap(false, Ordering::SeqCst) {
@@ -90,18 +90,18 @@ impl Inbox for WatchedInbox {
     }
 
     watched! { 's
-        claim(request: &'s ClaimRequest, now: Option<SystemTime>) -> Vec<ClaimedWork>;
-        waits_alone(request: &'s ClaimRequest, now: Option<SystemTime>) -> bool;
-        renew(leases: &'s [(WorkLease, Duration)], now: Option<SystemTime>) -> Vec<LeaseState>;
-        finish(lease: &'s WorkLease, end: &'s WorkEnd, now: Option<SystemTime>) -> LeaseState;
-        release(lease: &'s WorkLease, delay: Duration, now: Option<SystemTime>) -> LeaseState;
-        promote(space: &'s str, now: Option<SystemTime>) -> Swept;
+        claim(request: &'s ClaimRequest, now: Now) -> Vec<ClaimedWork>;
+        waits_alone(request: &'s ClaimRequest, now: Now) -> bool;
+        renew(leases: &'s [(WorkLease, Duration)], now: Now) -> Vec<LeaseState>;
+        finish(lease: &'s WorkLease, end: &'s WorkEnd, now: Now) -> LeaseState;
+        release(lease: &'s WorkLease, delay: Duration, now: Now) -> LeaseState;
+        promote(space: &'s str, now: Now) -> Swept;
         list(filter: &'s InboxFilter) -> Vec<InboxRow>;
         count(space: &'s str) -> Vec<InboxCount>;
-        redrive(redrive: &'s Redrive, now: Option<SystemTime>) -> u64;
-        hurry(filter: &'s InboxFilter, now: Option<SystemTime>) -> u64;
-        drop_rows(filter: &'s InboxFilter, now: Option<SystemTime>) -> u64;
-        forget(space: &'s str, organisation: &'s str, now: Option<SystemTime>) -> u64;
+        redrive(redrive: &'s Redrive, now: Now) -> u64;
+        hurry(filter: &'s InboxFilter, now: Now) -> u64;
+        drop_rows(filter: &'s InboxFilter, now: Now) -> u64;
+        forget(space: &'s str, organisation: &'s str, now: Now) -> u64;
         pause(space: &'s str, event: &'s str, paused: bool) -> ();
         paused(space: &'s str) -> Vec<String>;
         notify(space: &'s str) -> ();

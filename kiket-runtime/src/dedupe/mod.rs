@@ -38,6 +38,9 @@ pub(crate) use self::memory::Name;
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
+#[cfg(feature = "postgres")]
+#[doc(hidden)] // `params!` names it here
+pub use self::postgres::param::Param;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
 pub use self::{memory::MemoryStore, url::store_from_url};

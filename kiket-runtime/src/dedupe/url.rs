@@ -43,27 +43,14 @@ pub fn store_from_url(url: &str) -> Result<Arc<dyn DedupeStore>, Problem> {
 
 #[cfg(feature = "redis")]
 fn redis(url: &str) -> Result<Arc<dyn DedupeStore>, Problem> {
-    Ok(Arc::new(crate::dedupe::redis::RedisStore::new(url).map_err(|error| problem(&error))?))
+    let store = crate::dedupe::redis::RedisStore::new(url);
+    Ok(Arc::new(store.map_err(|error| error.into_problem(ProblemId::DedupeUrl))?))
 }
 
 #[cfg(feature = "postgres")]
 fn postgres(url: &str) -> Result<Arc<dyn DedupeStore>, Problem> {
-    Ok(Arc::new(crate::dedupe::postgres::PostgresStore::new(url).map_err(|error| problem(&error))?))
-}
-
-#[cfg(any(feature = "postgres", feature = "redis"))]
-fn problem(error: &crate::store::StoreError) -> Problem {
-    use std::error::Error as _;
-
-    let what = match error.source() {
-        Some(cause) => format!("{}: {cause}", error.what()),
-        None => error.what().to_owned(),
-    };
-    let problem = Problem::new(ProblemId::DedupeUrl, what);
-    match error.how_to_mend() {
-        Some(mend) => problem.mend(mend),
-        None => problem,
-    }
+    let store = crate::dedupe::postgres::PostgresStore::new(url);
+    Ok(Arc::new(store.map_err(|error| error.into_problem(ProblemId::DedupeUrl))?))
 }
 
 #[cfg(not(feature = "redis"))]

@@ -1,9 +1,6 @@
 //! The inbox as deliveries see it: what is accepted is sealed, and what is claimed is opened.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{sync::Notify, time::Instant};
@@ -17,7 +14,7 @@ use crate::{
     store::{
         DedupeKey, StoreError,
         inbox::{
-            Acceptance, ClaimedWork, HandlerName, Inbox, InboxCount, NewWork, RowState,
+            Acceptance, ClaimedWork, HandlerName, Inbox, InboxCount, NewWork, Now, RowState,
             seal::{OpenError, SealedFor, Sealer},
         },
     },
@@ -72,7 +69,7 @@ pub(crate) struct Placement<'p> {
 
 impl InboxService {
     /// The virtual time of tests; in production the inbox has its own clock.
-    pub(crate) fn now(&self) -> Option<SystemTime> {
+    pub(crate) fn now(&self) -> Now {
         self.clock.virtual_now()
     }
 

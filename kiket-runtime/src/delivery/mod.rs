@@ -110,18 +110,6 @@ impl Delivery {
         }))
     }
 
-    /// A delivery that an inbox kept. Its runtime token may have expired since.
-    #[cfg(feature = "inbox")]
-    pub(crate) fn restored(
-        services: Arc<Services>,
-        handler: Arc<HandlerKey>,
-        stored: StoredDelivery,
-        deadline: Instant,
-    ) -> Self {
-        let StoredDelivery { headers, body, authentic } = stored;
-        Self::new(services, handler, headers, body, authentic, deadline)
-    }
-
     /// The work of its handler, for an inbox.
     #[cfg(feature = "inbox")]
     pub(crate) fn work(

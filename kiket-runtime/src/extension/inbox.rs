@@ -14,7 +14,7 @@ use crate::{
     manifest::Manifest,
     metrics::InboxCounts,
     store::{
-        KeySpace, StoreError,
+        KeySpace,
         inbox::{
             Inbox,
             seal::{SealKey, Sealer},
@@ -105,7 +105,7 @@ pub(super) fn open(
         Ok,
     );
     let store = store.and_then(|store| store.lasts().map(|()| Some(store)));
-    let store = found.take(store.map_err(|error| unusable(&error)))?;
+    let store = found.take(store.map_err(|error| error.into_problem(ProblemId::InboxUrl)))?;
     let space = KeySpace::new(config.dedupe_namespace.as_deref(), config.id.as_deref());
     let service = InboxService {
         store,
@@ -156,14 +156,6 @@ fn without_key(route: &Route) -> Problem {
         "set `KIKET_INBOX_KEY` to what `openssl rand -base64 32` prints, or `KIKET_INBOX_KEY_FILE` to a file with it; \
          `.inbox(InboxOptions::without_secrets)` on the builder cuts secrets and tokens out instead",
     )
-}
-
-fn unusable(error: &StoreError) -> Problem {
-    let problem = Problem::new(ProblemId::InboxUrl, error.what());
-    match error.how_to_mend() {
-        Some(mend) => problem.mend(mend),
-        None => problem,
-    }
 }
 
 /// The `later` handlers whose response Kiket acts on: a 2xx without a decision means *allow*.

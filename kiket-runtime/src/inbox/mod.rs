@@ -21,7 +21,7 @@ pub use crate::{
     delivery::InboxHandle,
     store::inbox::{
         Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxCount, InboxFilter,
-        InboxRow, NewWork, NotRunError, Redrive, RowId, RowState, Swept, UnknownWordError, WorkEnd,
+        InboxRow, NewWork, NotRunError, Now, Redrive, RowId, RowState, Swept, UnknownWordError, WorkEnd,
         WorkLease,
     },
 };

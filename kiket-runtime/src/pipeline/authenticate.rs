@@ -138,26 +138,16 @@ impl Authenticator {
                         self.mode == Authentication::Hmac && unsigned && read(&request.body).is_some();
                     has_token.then_some(TOKEN_UNREAD)
                 };
-                let why = Explained(cause, unread);
-                refusal::note(cause.code(), &why);
-                if let Some(count) = self.metrics.refused(cause, now) {
-                    trace(request, cause.code());
-                    tracing::warn!(cause = cause.code(), count, "signature refused: {why}");
-                }
-                Rejection::UNSIGNED
+                let count = self.metrics.refused(cause, now);
+                unsigned(request, "signature", cause.code(), &Explained(cause, unread), count)
             }
             Refused::Token(TokenRefusal::Wrong(cause)) => {
                 let unread = || {
                     let missing = self.mode == Authentication::Token && cause == TokenError::Missing;
                     (missing && request.headers.get(SIGNATURE_HEADER).is_some()).then_some(SIGNATURE_UNREAD)
                 };
-                let why = Explained(cause, unread);
-                refusal::note(cause.code(), &why);
-                if let Some(count) = self.metrics.refused_token(cause, now) {
-                    trace(request, cause.code());
-                    tracing::warn!(cause = cause.code(), count, "runtime token refused: {why}");
-                }
-                Rejection::UNSIGNED
+                let count = self.metrics.refused_token(cause, now);
+                unsigned(request, "runtime token", cause.code(), &Explained(cause, unread), count)
             }
             Refused::Token(TokenRefusal::Undecided(wait)) => Rejection::keys_unavailable(wait),
             Refused::InUse => Rejection::TOKEN_IN_USE,
@@ -170,9 +160,21 @@ impl Authenticator {
     }
 }
 
-fn trace(request: &Request<'_>, code: &'static str) {
-    let refusal = traces::Refusal { status: Rejection::UNSIGNED.status, code, authentic: false };
-    traced(|traces| traces.refuse(&request.headers, refusal));
+/// Refuses a stranger by its `proof`, and says why, in the log where a line with this count is due.
+fn unsigned(
+    request: &Request<'_>,
+    proof: &str,
+    code: &'static str,
+    why: &impl fmt::Display,
+    count: Option<u64>,
+) -> Rejection {
+    refusal::note(code, why);
+    if let Some(count) = count {
+        let refusal = traces::Refusal { status: Rejection::UNSIGNED.status, code, authentic: false };
+        traced(|traces| traces.refuse(&request.headers, refusal));
+        tracing::warn!(cause = code, count, "{proof} refused: {why}");
+    }
+    Rejection::UNSIGNED
 }
 
 /// A cause, and the way out where the delivery has a proof that the mode does not read. Only its display looks for that: for

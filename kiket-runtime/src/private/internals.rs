@@ -403,9 +403,3 @@ impl Redactions {
 pub fn names_a_secret(key: &str) -> bool {
     manifest::names_a_secret(&snake_case(key))
 }
-
-/// How many statements an inbox in SQLite has run.
-#[cfg(feature = "inbox")]
-pub fn statements_of(inbox: &crate::inbox::SqliteInbox) -> u64 {
-    inbox.statements()
-}

@@ -32,14 +32,25 @@ impl StoreError {
 
     /// Adds the cause, which must not show a password.
     #[must_use]
-    pub fn because(mut self, cause: impl StdError + Send + Sync + 'static) -> Self {
-        self.0.cause = Some(Box::new(cause));
+    pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.cause = Some(cause.into());
         self
     }
 
     /// What is wrong.
     pub fn what(&self) -> &str {
         &self.0.what
+    }
+
+    /// It as a problem of the start, with its cause.
+    #[cfg(any(feature = "inbox", feature = "postgres", feature = "redis"))]
+    pub(crate) fn into_problem(self, id: crate::error::ProblemId) -> crate::error::Problem {
+        let cause = self.0.cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+        let problem = crate::error::Problem::new(id, format!("{}{cause}", self.0.what));
+        match self.0.mend {
+            Some(mend) => problem.mend(mend),
+            None => problem,
+        }
     }
 
     /// What to do about it.

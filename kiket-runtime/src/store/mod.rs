@@ -111,6 +111,13 @@ pub enum LeaseState {
     Lost,
 }
 
+#[cfg(any(feature = "inbox", feature = "postgres", feature = "redis"))]
+impl LeaseState {
+    pub(crate) fn held(is_held: bool) -> Self {
+        if is_held { Self::Held } else { Self::Lost }
+    }
+}
+
 /// The longest duration that a store gets: ten years, so that no time overflows.
 pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 

@@ -31,7 +31,10 @@ mod time;
 mod timeout;
 mod unknown;
 mod visits;
+mod words;
 
+#[cfg(feature = "inbox")]
+pub(crate) use self::shortened::cut;
 pub(crate) use self::{
     absent::or_default,
     base_url::BaseUrl,
@@ -55,6 +58,7 @@ pub(crate) use self::{
     timeout::read_timeout,
     unknown::{CONFIDENTIAL, unknown_fields, unknown_members},
     visits::visits,
+    words::words,
 };
 pub use self::{
     authentication::{Authentication, AuthenticationModeError},

@@ -13,8 +13,13 @@ pub(crate) fn shortened<'t>(text: impl Into<Cow<'t, str>>, most: usize) -> Cow<'
     if text.len() <= most {
         return text;
     }
-    let end = (0..=most).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-    format!("{}…", text.get(..end).unwrap_or_default()).into()
+    format!("{}…", cut(&text, most)).into()
+}
+
+/// At most so many bytes of a text, to the end of a letter.
+pub(crate) fn cut(text: &str, most: usize) -> &str {
+    let end = (0..=text.len().min(most)).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or_default()).unwrap_or_default()
 }
 
 #[cfg(test)]

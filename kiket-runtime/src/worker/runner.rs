@@ -18,7 +18,7 @@ use super::backoff;
 #[cfg(feature = "postgres")]
 use crate::pipeline::transaction::{Held, Owner};
 use crate::{
-    delivery::{Delivery, InboxService, confidential},
+    delivery::{Delivery, InboxService, StoredDelivery, confidential},
     error::Chain,
     handler::{Later, Route},
     metrics::traces::traced,
@@ -212,7 +212,8 @@ impl Runner {
             }
         };
         let (services, key) = (Arc::clone(&self.pipeline.services), Arc::clone(&route.key));
-        let delivery = Delivery::restored(services, key, stored, after(route.timeout));
+        let StoredDelivery { headers, body, authentic } = stored;
+        let delivery = Delivery::new(services, key, headers, body, authentic, after(route.timeout));
         #[cfg(feature = "postgres")]
         if route.handler.requirements.takes_transaction {
             Held::insert(&delivery, Owner::Row { lease: work.lease, clock: self.inbox.clock.clone() });

@@ -13,7 +13,7 @@ use kiket_runtime::{
     dedupe::{LeaseState, LeaseToken, StoreError},
     inbox::{
         Acceptance, ClaimRequest, ClaimedWork, DeadReason, Inbox, InboxCount, InboxFilter, InboxRow, NewWork,
-        Redrive, RowId, RowState, Swept, WorkEnd, WorkLease,
+        Now, Redrive, RowId, RowState, Swept, WorkEnd, WorkLease,
     },
     internals::Mutex,
 };
@@ -70,12 +70,12 @@ impl fmt::Debug for MemoryInbox {
 }
 
 /// The time of an operation.
-fn at(now: Option<SystemTime>) -> SystemTime {
+fn at(now: Now) -> SystemTime {
     now.unwrap_or_else(|| Clock::system().now())
 }
 
 impl Inbox for MemoryInbox {
-    fn accept<'s>(&'s self, work: &'s NewWork, now: Option<SystemTime>) -> Step<'s, Acceptance> {
+    fn accept<'s>(&'s self, work: &'s NewWork, now: Now) -> Step<'s, Acceptance> {
         self.with(|all| {
             let known = all.all.values().find(|row| row.work.space == work.space && row.work.key == work.key);
             if let Some(row) = known {
@@ -113,7 +113,7 @@ impl Inbox for MemoryInbox {
         })
     }
 
-    fn claim<'s>(&'s self, request: &'s ClaimRequest, now: Option<SystemTime>) -> Step<'s, Vec<ClaimedWork>> {
+    fn claim<'s>(&'s self, request: &'s ClaimRequest, now: Now) -> Step<'s, Vec<ClaimedWork>> {
         self.with(|all| {
             all.now = now;
             let (now, ids) = (at(now), all.claim(request, at(now)));
@@ -135,15 +135,11 @@ impl Inbox for MemoryInbox {
         })
     }
 
-    fn waits_alone<'s>(&'s self, request: &'s ClaimRequest, now: Option<SystemTime>) -> Step<'s, bool> {
+    fn waits_alone<'s>(&'s self, request: &'s ClaimRequest, now: Now) -> Step<'s, bool> {
         self.with(|all| all.alone(request, at(now)).is_some())
     }
 
-    fn renew<'s>(
-        &'s self,
-        leases: &'s [(WorkLease, Duration)],
-        now: Option<SystemTime>,
-    ) -> Step<'s, Vec<LeaseState>> {
+    fn renew<'s>(&'s self, leases: &'s [(WorkLease, Duration)], now: Now) -> Step<'s, Vec<LeaseState>> {
         let now = at(now);
         self.with(|all| {
             let mut renew = |lease, length| match all.held(lease, now) {
@@ -157,12 +153,7 @@ impl Inbox for MemoryInbox {
         })
     }
 
-    fn finish<'s>(
-        &'s self,
-        lease: &'s WorkLease,
-        end: &'s WorkEnd,
-        now: Option<SystemTime>,
-    ) -> Step<'s, LeaseState> {
+    fn finish<'s>(&'s self, lease: &'s WorkLease, end: &'s WorkEnd, now: Now) -> Step<'s, LeaseState> {
         let now = at(now);
         self.with(|all| {
             if all.has_ended(lease) {
@@ -188,12 +179,7 @@ impl Inbox for MemoryInbox {
         })
     }
 
-    fn release<'s>(
-        &'s self,
-        lease: &'s WorkLease,
-        delay: Duration,
-        now: Option<SystemTime>,
-    ) -> Step<'s, LeaseState> {
+    fn release<'s>(&'s self, lease: &'s WorkLease, delay: Duration, now: Now) -> Step<'s, LeaseState> {
         let now = at(now);
         self.with(|all| {
             if let Some(row) = all.held(lease, now) {
@@ -206,7 +192,7 @@ impl Inbox for MemoryInbox {
         })
     }
 
-    fn promote<'s>(&'s self, space: &'s str, now: Option<SystemTime>) -> Step<'s, Swept> {
+    fn promote<'s>(&'s self, space: &'s str, now: Now) -> Step<'s, Swept> {
         self.with(|all| {
             all.now = now;
             let (now, mut swept) = (at(now), Swept::default());
@@ -266,7 +252,7 @@ impl Inbox for MemoryInbox {
         })
     }
 
-    fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Option<SystemTime>) -> Step<'s, u64> {
+    fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Now) -> Step<'s, u64> {
         self.with(|all| {
             let mut redriven = 0;
             for id in all.matching(&redrive.filter, |row| row.state == RowState::Dead) {
@@ -287,7 +273,7 @@ impl Inbox for MemoryInbox {
         })
     }
 
-    fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> Step<'s, u64> {
+    fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Now) -> Step<'s, u64> {
         let now = at(now);
         self.with(|all| {
             let ids = all.matching(filter, |row| row.state == RowState::Waiting && row.at > now);
@@ -300,14 +286,14 @@ impl Inbox for MemoryInbox {
         })
     }
 
-    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, _: Option<SystemTime>) -> Step<'s, u64> {
+    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, _: Now) -> Step<'s, u64> {
         self.with(|all| {
             let ids = all.matching(filter, |row| row.state != RowState::Running);
             all.remove(ids)
         })
     }
 
-    fn forget<'s>(&'s self, space: &'s str, organisation: &'s str, _: Option<SystemTime>) -> Step<'s, u64> {
+    fn forget<'s>(&'s self, space: &'s str, organisation: &'s str, _: Now) -> Step<'s, u64> {
         self.with(|all| {
             let (space, organisation) = (space.to_owned(), Some(organisation.to_owned()));
             let filter = InboxFilter { space, organisation, ..InboxFilter::default() };

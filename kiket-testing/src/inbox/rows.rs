@@ -8,7 +8,7 @@ use std::{
 
 use kiket_runtime::{
     dedupe::LeaseToken,
-    inbox::{ClaimRequest, DeadReason, InboxFilter, InboxRow, NewWork, RowId, RowState, WorkLease},
+    inbox::{ClaimRequest, DeadReason, InboxFilter, InboxRow, NewWork, Now, RowId, RowState, WorkLease},
 };
 
 /// The rows of an inbox in memory.
@@ -22,7 +22,7 @@ pub(super) struct Rows {
     pub(super) next: i64,
     pub(super) paused: BTreeSet<(String, String)>,
     /// The time of the test, as the last operation had it.
-    pub(super) now: Option<SystemTime>,
+    pub(super) now: Now,
 }
 
 /// A row, in whatever state.

@@ -5,7 +5,7 @@ mod working;
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use kiket_runtime::{
     },
     inbox::{
         Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxFilter, InboxRow,
-        NewWork, RowId, RowState, Swept, WorkEnd, WorkLease,
+        NewWork, Now, RowId, RowState, Swept, WorkEnd, WorkLease,
     },
 };
 
@@ -76,7 +76,7 @@ const EVENT: &str = "issue.created";
 
 /// A second of the virtual time.
 #[expect(clippy::unnecessary_wraps, reason = "as the operations take it")]
-fn at(second: u64) -> Option<SystemTime> {
+fn at(second: u64) -> Now {
     Some(UNIX_EPOCH + Duration::from_secs(1_900_000_000 + second))
 }
 

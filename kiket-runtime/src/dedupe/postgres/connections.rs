@@ -12,17 +12,20 @@ pub(crate) use deadpool_postgres::PoolError;
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
 };
+use futures_util::TryStreamExt as _;
 #[cfg(feature = "inbox")]
 use futures_util::future::{join_all, join3};
 use tokio::io::AsyncReadExt as _;
 use tokio_postgres::{
     Config, IsolationLevel, NoTls, Row, Statement,
     config::{Host, SslMode},
-    types::{ToSql, Type},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::purpose::Purpose;
+use super::{
+    param::{Param, typed},
+    purpose::Purpose,
+};
 use crate::{client::install_tls_provider, dedupe::timeout::OPERATION};
 
 /// The timeout of connecting.
@@ -83,15 +86,9 @@ async fn process_id(client: &ClientWrapper) -> Option<i32> {
     Some(i32::from_be_bytes(*request.get(8..)?.first_chunk()?))
 }
 
-/// A value of a statement, with its type.
-pub(crate) type Value<'v> = (&'v (dyn ToSql + Sync), Type);
-
-/// The values of a statement.
-pub(crate) type Values<'v> = &'v [Value<'v>];
-
 /// A statement of a transaction.
 #[cfg(feature = "inbox")]
-pub(crate) type Step<'v> = (&'v str, Values<'v>);
+pub(crate) type Step<'v> = (&'static str, &'v [Param]);
 
 impl Connections {
     pub(crate) fn new(
@@ -127,17 +124,13 @@ impl Connections {
         Ok(Lent { client: Some(self.pool.get().await?), connections: self.clone() })
     }
 
-    pub(crate) async fn one(&self, statement: &str, values: Values<'_>) -> Result<Row, PoolError> {
-        let mut lent = self.lend().await?;
-        let row = lent.one(statement, values).await;
-        lent.give_back();
-        row
+    pub(crate) async fn one(&self, statement: &str, params: &[Param]) -> Result<Row, PoolError> {
+        self.all(statement, params).await?.pop().ok_or(PoolError::Closed)
     }
 
-    #[cfg(feature = "inbox")]
-    pub(crate) async fn all(&self, statement: &str, values: Values<'_>) -> Result<Vec<Row>, PoolError> {
+    pub(crate) async fn all(&self, statement: &str, params: &[Param]) -> Result<Vec<Row>, PoolError> {
         let mut lent = self.lend().await?;
-        let rows = lent.all(statement, values).await;
+        let rows = lent.all(statement, params).await;
         lent.give_back();
         rows
     }
@@ -151,9 +144,9 @@ impl Connections {
         rows
     }
 
-    pub(crate) async fn execute(&self, statement: &str, values: Values<'_>) -> Result<u64, PoolError> {
+    pub(crate) async fn execute(&self, statement: &str, params: &[Param]) -> Result<u64, PoolError> {
         let mut lent = self.lend().await?;
-        let rows = lent.execute(statement, values).await;
+        let rows = lent.execute(statement, params).await;
         lent.give_back();
         rows
     }
@@ -205,15 +198,11 @@ impl Lent {
         self.client.as_ref().ok_or(PoolError::Closed)
     }
 
-    async fn one(&mut self, statement: &str, values: Values<'_>) -> Result<Row, PoolError> {
-        self.all(statement, values).await?.pop().ok_or(PoolError::Closed)
-    }
-
-    async fn all(&mut self, statement: &str, values: Values<'_>) -> Result<Vec<Row>, PoolError> {
+    async fn all(&mut self, statement: &str, params: &[Param]) -> Result<Vec<Row>, PoolError> {
         let sessions = self.connections.sessions.are_own();
         let client = self.client()?;
-        let prepared = prepared(client, sessions, statement, values).await?;
-        Ok(rows(client, statement, prepared, values).await?)
+        let prepared = prepared(client, sessions, statement, params).await?;
+        Ok(rows(client, statement, prepared, params).await?)
     }
 
     /// The commit of a transaction that has failed rolls it back, so that the connection can be used again.
@@ -222,13 +211,13 @@ impl Lent {
         let sessions = self.connections.sessions.are_own();
         let client = self.client()?;
         let mut running = Vec::with_capacity(steps.len());
-        for (statement, values) in steps {
-            running.push((*statement, prepared(client, sessions, statement, values).await?, *values));
+        for (statement, params) in steps {
+            running.push((*statement, prepared(client, sessions, statement, params).await?, *params));
         }
         let client = &*client;
         let running = running
             .into_iter()
-            .map(|(statement, prepared, values)| rows(client, statement, prepared, values));
+            .map(|(statement, prepared, params)| rows(client, statement, prepared, params));
         // Each is sent when it is first polled, in this order.
         let (begun, rows, committed) =
             join3(client.batch_execute(BEGIN), join_all(running), client.batch_execute("COMMIT")).await;
@@ -239,14 +228,13 @@ impl Lent {
     }
 
     /// A statement without values is planned each time: the table may have grown since.
-    async fn execute(&mut self, statement: &str, values: Values<'_>) -> Result<u64, PoolError> {
-        if values.is_empty() || !self.connections.sessions.are_own() {
-            return Ok(self.client()?.execute_typed(statement, values).await?);
+    async fn execute(&mut self, statement: &str, params: &[Param]) -> Result<u64, PoolError> {
+        if params.is_empty() || !self.connections.sessions.are_own() {
+            return Ok(self.client()?.execute_typed(statement, &typed(params)).await?);
         }
         let client = self.client()?;
         let statement = client.prepare_cached(statement).await?;
-        let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
-        Ok(client.execute(&statement, &values).await?)
+        Ok(client.execute_raw(&statement, params).await?)
     }
 
     pub(super) fn give_back(mut self) {
@@ -276,12 +264,12 @@ async fn prepared(
     client: &ClientWrapper,
     sessions: bool,
     statement: &str,
-    values: Values<'_>,
+    params: &[Param],
 ) -> Result<Option<Statement>, tokio_postgres::Error> {
     if !sessions {
         return Ok(None);
     }
-    let types: Vec<_> = values.iter().map(|(_, kind)| kind.clone()).collect();
+    let types: Vec<_> = params.iter().map(Param::kind).collect();
     client.prepare_typed_cached(statement, &types).await.map(Some)
 }
 
@@ -290,14 +278,11 @@ async fn rows(
     client: &ClientWrapper,
     statement: &str,
     prepared: Option<Statement>,
-    values: Values<'_>,
+    params: &[Param],
 ) -> Result<Vec<Row>, tokio_postgres::Error> {
     match prepared {
-        Some(prepared) => {
-            let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
-            client.query(&prepared, &values).await
-        }
-        None => client.query_typed(statement, values).await,
+        Some(prepared) => client.query_raw(&prepared, params).await?.try_collect().await,
+        None => client.query_typed(statement, &typed(params)).await,
     }
 }
 

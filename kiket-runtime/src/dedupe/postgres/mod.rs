@@ -1,10 +1,10 @@
 //! The store in PostgreSQL: a row for each delivery, a statement for each operation.
 
-pub(crate) mod confidential;
 pub(crate) mod connections;
 mod failure;
 #[cfg(feature = "inbox")]
 mod listen;
+pub(crate) mod param;
 pub(crate) mod purpose;
 pub(crate) mod server;
 pub(crate) mod transactions;
@@ -19,12 +19,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::Bytes;
 use tokio::sync::Mutex;
-use tokio_postgres::{Row, types::Type};
+use tokio_postgres::Row;
 
 use self::{
-    confidential::Confidential, connections::Value, failure::failed, purpose::Purpose, server::Server,
+    failure::failed,
+    param::{Param, params},
+    purpose::Purpose,
+    server::Server,
     transactions::Transactions,
 };
 use super::probe::probe;
@@ -95,7 +97,7 @@ RETURNING token, status, retry_after, body,
 
 /// A stored reply does not change. The hash of the request stands after the token, so that tables of earlier versions have room
 /// for it, and earlier versions read the rows.
-const COMMIT: &str = "
+pub(crate) const COMMIT: &str = "
 UPDATE kiket_dedupe SET
   token = CASE WHEN status IS NULL THEN token || $7 ELSE token END,
   status = coalesce(status, $3),
@@ -154,7 +156,7 @@ impl PostgresStore {
     /// have without a pooler.
     #[cfg(feature = "internals")]
     pub(crate) async fn settings(&self) -> Result<(String, bool), StoreError> {
-        let found = self.server.step(|connections| async move {
+        let found = self.server.step((), |connections, ()| async move {
             let row = connections.one(SETTINGS, &[]).await?;
             Ok((row.try_get(0)?, connections.have_sessions()))
         });
@@ -168,8 +170,8 @@ impl PostgresStore {
         }
         let Ok(mut from) = Arc::clone(&self.deleted).try_lock_owned() else { return };
         let after = *from;
-        let deleting = self.server.step_within(DELETING, move |connections| async move {
-            let row = connections.one(DELETE, &[(&after, Type::TIMESTAMPTZ)]).await?;
+        let deleting = self.server.patient(DELETING).step(params![after], |connections, after| async move {
+            let row = connections.one(DELETE, &after).await?;
             Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, Option<SystemTime>>(1)?))
         });
         self.server.spawn(async move {
@@ -184,22 +186,13 @@ impl PostgresStore {
 
 impl DedupeStore for PostgresStore {
     fn begin<'s>(&'s self, key: &'s DedupeKey, lease: Duration) -> StoreFuture<'s, BeginOutcome> {
-        let (key, token) = (key.clone(), LeaseToken::unique());
+        let token = LeaseToken::unique();
+        let params = params![key.as_str(), token.to_string(), countable(lease).as_secs_f64()];
         self.delete_expired();
         Box::pin(async move {
-            let row = self.server.step(move |connections| {
-                let key = key.clone();
-                async move {
-                    let (owner, seconds) = (token.to_string(), countable(lease).as_secs_f64());
-                    connections
-                        .one(
-                            BEGIN,
-                            &[(&key.as_str(), Type::TEXT), (&owner, Type::TEXT), (&seconds, Type::FLOAT8)],
-                        )
-                        .await
-                }
-            });
-            read(&row.await?, token).unwrap_or_else(|error| Err(unknown().because(error)))
+            let rows = self.server.all(BEGIN, params).await?;
+            let row = rows.first().ok_or_else(unknown)?;
+            read(row, token).map_err(|error| unknown().because(error))?.ok_or_else(unknown)
         })
     }
 
@@ -210,28 +203,11 @@ impl DedupeStore for PostgresStore {
         reply: &'s StoredReply,
         retention: Duration,
     ) -> StoreFuture<'s, LeaseState> {
-        let committing = Arc::new(Commit::new(key, token, reply, retention));
-        Box::pin(async move {
-            let rows = self.server.step(move |connections| {
-                let committing = Arc::clone(&committing);
-                async move { connections.execute(COMMIT, &committing.values()).await }
-            });
-            Ok(ownership(rows.await?))
-        })
+        Box::pin(self.server.owned(COMMIT, commit(key, token, reply, retention)))
     }
 
     fn release<'s>(&'s self, key: &'s DedupeKey, token: &'s LeaseToken) -> StoreFuture<'s, LeaseState> {
-        let (key, token) = (key.clone(), *token);
-        Box::pin(async move {
-            let rows = self.server.step(move |connections| {
-                let key = key.clone();
-                async move {
-                    let owner = token.to_string();
-                    connections.execute(RELEASE, &[(&key.as_str(), Type::TEXT), (&owner, Type::TEXT)]).await
-                }
-            });
-            Ok(ownership(rows.await?))
-        })
+        Box::pin(self.server.owned(RELEASE, params![key.as_str(), token.to_string()]))
     }
 
     fn transactions(&self) -> Option<Arc<dyn Any + Send + Sync>> {
@@ -241,7 +217,7 @@ impl DedupeStore for PostgresStore {
     /// Connects, creates the table and its index if they are absent, and runs every operation once.
     fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(async {
-            let table = self.server.step(|connections| async move {
+            let table = self.server.step((), |connections, ()| async move {
                 let found = connections.one(FIND, &[]).await?;
                 let (table, index): (bool, bool) = (found.try_get(0)?, found.try_get(1)?);
                 if table && index {
@@ -262,16 +238,15 @@ impl DedupeStore for PostgresStore {
     }
 }
 
-fn read(row: &Row, token: LeaseToken) -> Result<Result<BeginOutcome, StoreError>, tokio_postgres::Error> {
+/// `None` if the stored reply does not decode.
+fn read(row: &Row, token: LeaseToken) -> Result<Option<BeginOutcome>, tokio_postgres::Error> {
     let owner: &str = row.try_get("token")?;
     let Some(status) = row.try_get::<_, Option<i32>>("status")? else {
         if owner.parse() == Ok(token) {
-            return Ok(Ok(BeginOutcome::Leased(token)));
+            return Ok(Some(BeginOutcome::Leased(token)));
         }
-        let remaining: i64 = row.try_get("remaining")?;
-        return Ok(Ok(BeginOutcome::Running {
-            remaining: Duration::from_millis(remaining.max(1).unsigned_abs()),
-        }));
+        let remaining = row.try_get::<_, i64>("remaining")?.max(1).unsigned_abs();
+        return Ok(Some(BeginOutcome::Running { remaining: Duration::from_millis(remaining) }));
     };
     let reply = StoredReply::restore(
         status.into(),
@@ -279,64 +254,33 @@ fn read(row: &Row, token: LeaseToken) -> Result<Result<BeginOutcome, StoreError>
         row.try_get::<_, Option<Vec<u8>>>("body")?.unwrap_or_default(),
         owner.split_once(':').map_or("", |(_, request)| request),
     );
-    Ok(reply.map(BeginOutcome::Done).ok_or_else(unknown))
-}
-
-fn ownership(rows: u64) -> LeaseState {
-    if rows == 0 { LeaseState::Lost } else { LeaseState::Held }
+    Ok(reply.map(BeginOutcome::Done))
 }
 
 fn unknown() -> StoreError {
     StoreError::unknown_reply("PostgreSQL", "schema")
 }
 
-/// The statement that stores a reply, with its values.
-pub(crate) struct Commit {
-    key: String,
-    token: String,
-    status: i32,
-    retry: i64,
-    body: Confidential<Bytes>,
-    seconds: f64,
-    request: String,
-}
-
-impl Commit {
-    /// The statement. It changes one row if the lease is held.
-    pub(crate) const STATEMENT: &str = COMMIT;
-
-    pub(crate) fn new(key: &DedupeKey, token: &LeaseToken, reply: &StoredReply, retention: Duration) -> Self {
-        let request = match reply.request_text() {
-            hash if hash.is_empty() => hash,
-            hash => format!(":{hash}"),
-        };
-        Self {
-            key: key.as_str().to_owned(),
-            token: token.to_string(),
-            status: i32::from(reply.status().as_u16()),
-            retry: reply.retry_seconds(),
-            body: Confidential(reply.body().clone()),
-            seconds: countable(retention).as_secs_f64(),
-            request,
-        }
-    }
-
-    /// Key, token, status, seconds of `Retry-After`, body, seconds of retention, and the hash of the request.
-    pub(crate) fn parts(&self) -> (&str, &str, i32, i64, &Bytes, f64, &str) {
-        (&self.key, &self.token, self.status, self.retry, &self.body.0, self.seconds, &self.request)
-    }
-
-    fn values(&self) -> [Value<'_>; 7] {
-        [
-            (&self.key, Type::TEXT),
-            (&self.token, Type::TEXT),
-            (&self.status, Type::INT4),
-            (&self.retry, Type::INT8),
-            (&self.body, Type::BYTEA),
-            (&self.seconds, Type::FLOAT8),
-            (&self.request, Type::TEXT),
-        ]
-    }
+/// The values of [`COMMIT`], which stores a reply. It changes one row if the lease is held.
+pub(crate) fn commit(
+    key: &DedupeKey,
+    token: &LeaseToken,
+    reply: &StoredReply,
+    retention: Duration,
+) -> [Param; 7] {
+    let request = match reply.request_text() {
+        hash if hash.is_empty() => hash,
+        hash => format!(":{hash}"),
+    };
+    params![
+        key.as_str(),
+        token.to_string(),
+        reply.status().as_u16(),
+        reply.retry_seconds(),
+        reply.body().clone(),
+        countable(retention).as_secs_f64(),
+        request,
+    ]
 }
 
 impl fmt::Debug for PostgresStore {

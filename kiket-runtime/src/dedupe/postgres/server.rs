@@ -2,26 +2,33 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio_postgres::{Config, config::TargetSessionAttrs};
+use tokio_postgres::{Config, Row, config::TargetSessionAttrs};
 
 use super::{
     connections::{CONNECT, Connections, PoolError},
     failure::{failed, is_conflict, is_stale, lacks_table},
+    param::Param,
     purpose::Purpose,
 };
 use crate::{
     dedupe::{thread::StoreThread, timeout::OPERATION},
-    store::StoreError,
+    store::{LeaseState, StoreError},
 };
 
 /// The attempts at an operation whose connection is lost or leads to a wrong server, or whose table is absent.
 const TRIES: usize = 3;
 
+/// The values of a statement. They are shared by its tries.
+pub(crate) type Params = Arc<[Param]>;
+
 /// A server, or several of which one can be written to.
+#[derive(Clone)]
 pub(crate) struct Server {
     connections: Connections,
     thread: Arc<StoreThread>,
     purpose: &'static Purpose,
+    /// The timeout of an operation.
+    limit: Duration,
 }
 
 impl Server {
@@ -49,29 +56,45 @@ impl Server {
     ) -> Result<Self, StoreError> {
         let connections = Connections::new(config, purpose, most)
             .map_err(|error| StoreError::new("the connections of the store cannot be made").because(error))?;
-        Ok(Self { connections, thread, purpose })
+        Ok(Self { connections, thread, purpose, limit: OPERATION })
+    }
+
+    /// The same server with a timeout of its own: for what reads many rows.
+    pub(crate) fn patient(&self, limit: Duration) -> Self {
+        Self { limit, ..self.clone() }
+    }
+
+    /// The rows of a statement.
+    pub(crate) fn all(
+        &self,
+        statement: &'static str,
+        params: impl Into<Params>,
+    ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send + 'static {
+        self.step(params.into(), move |connections, params| async move {
+            connections.all(statement, &params).await
+        })
+    }
+
+    /// Runs a statement of the owner of a lease, which changes a row if the lease is held.
+    pub(crate) fn owned(
+        &self,
+        statement: &'static str,
+        params: impl Into<Params>,
+    ) -> impl Future<Output = Result<LeaseState, StoreError>> + Send + 'static {
+        self.step(params.into(), move |connections, params| async move {
+            connections.execute(statement, &params).await.map(|rows| LeaseState::held(rows > 0))
+        })
     }
 
     /// Runs an operation in the server's thread, with a timeout. It is retried on a new connection where that may help; absent
     /// tables are created.
-    pub(crate) async fn step<T, Tried>(
+    pub(crate) fn step<V, T, Tried>(
         &self,
-        step: impl Fn(Connections) -> Tried + Send + 'static,
-    ) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        Tried: Future<Output = Result<T, PoolError>> + Send,
-    {
-        self.step_within(OPERATION, step).await
-    }
-
-    /// The same with a timeout of its own: for what reads many rows.
-    pub(crate) fn step_within<T, Tried>(
-        &self,
-        limit: Duration,
-        step: impl Fn(Connections) -> Tried + Send + 'static,
+        values: V,
+        step: impl Fn(Connections, V) -> Tried + Send + 'static,
     ) -> impl Future<Output = Result<T, StoreError>> + Send + 'static
     where
+        V: Clone + Send + 'static,
         T: Send + 'static,
         Tried: Future<Output = Result<T, PoolError>> + Send,
     {
@@ -79,7 +102,7 @@ impl Server {
         let tried = async move {
             let mut tries = 1;
             loop {
-                match step(connections.clone()).await {
+                match step(connections.clone(), values.clone()).await {
                     Err(error) if tries < TRIES && lacks_table(&error) => {
                         connections.create_tables().await.map_err(|error| failed(error, purpose))?;
                     }
@@ -90,7 +113,7 @@ impl Server {
                 tries += 1;
             }
         };
-        self.thread.run("PostgreSQL", limit, tried)
+        self.thread.run("PostgreSQL", self.limit, tried)
     }
 
     /// Waits for `work` in the server's thread, for so long. `None` after that.

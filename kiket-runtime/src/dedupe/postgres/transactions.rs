@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio_postgres::{Error, Row};
 
 use super::{
-    connections::{Lent, PoolError, Values},
+    connections::{Lent, PoolError},
+    param::{Param, typed},
     server::Server,
 };
 use crate::store::StoreError;
@@ -38,13 +39,10 @@ impl Transactions {
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL idle_in_transaction_session_timeout = {millis}"
         )
         .into();
-        let beginning = self.server.step(move |connections| {
-            let begin = Arc::clone(&begin);
-            async move {
-                let mut lent = connections.lend().await?;
-                lent.client()?.batch_execute(&begin).await?;
-                Ok(Open(lent))
-            }
+        let beginning = self.server.step(begin, |connections, begin| async move {
+            let mut lent = connections.lend().await?;
+            lent.client()?.batch_execute(&begin).await?;
+            Ok(Open(lent))
         });
         beginning.await
     }
@@ -55,12 +53,12 @@ pub(crate) struct Open(Lent);
 
 impl Open {
     /// Runs a statement, which is sent when this is first polled.
-    pub(crate) async fn query(&self, statement: &str, values: Values<'_>) -> Result<Vec<Row>, Failure> {
-        Ok(self.0.shared()?.query_typed(statement, values).await?)
+    pub(crate) async fn query(&self, statement: &str, params: &[Param]) -> Result<Vec<Row>, Failure> {
+        Ok(self.0.shared()?.query_typed(statement, &typed(params)).await?)
     }
 
-    pub(crate) async fn execute(&self, statement: &str, values: Values<'_>) -> Result<u64, Failure> {
-        Ok(self.0.shared()?.execute_typed(statement, values).await?)
+    pub(crate) async fn execute(&self, statement: &str, params: &[Param]) -> Result<u64, Failure> {
+        Ok(self.0.shared()?.execute_typed(statement, &typed(params)).await?)
     }
 
     /// Tells the server that the transaction is about to end: what locks the rows that it ends with waits no longer for it than for a

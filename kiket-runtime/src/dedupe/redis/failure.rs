@@ -34,7 +34,8 @@ pub(super) fn failed(error: &RedisError) -> StoreError {
     } else {
         advice(code(error))
     };
-    StoreError::new(what).mend(mend).because(Message(error.to_string()))
+    // Without its sources, which the message repeats.
+    StoreError::new(what).mend(mend).because(error.to_string())
 }
 
 /// What a refusal means, and what to do about it.
@@ -74,11 +75,6 @@ fn advice(code: &str) -> (&'static str, &'static str) {
         _ => ("Redis refuses", "see its message"),
     }
 }
-
-/// The message of the library, without its sources, which the message repeats.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Message(String);
 
 #[cfg(test)]
 mod tests {

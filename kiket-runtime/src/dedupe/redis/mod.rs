@@ -139,7 +139,7 @@ impl RedisStore {
     /// Runs an operation of the owner of a lease.
     async fn owned(&self, operation: &Operation, call: Cmd) -> Result<LeaseState, StoreError> {
         let held: i64 = self.send(call, Some(operation.text)).await?;
-        Ok(if held == 0 { LeaseState::Lost } else { LeaseState::Held })
+        Ok(LeaseState::held(held != 0))
     }
 }
 

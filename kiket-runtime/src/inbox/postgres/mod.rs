@@ -9,20 +9,23 @@ mod work;
 
 pub(crate) use self::work::{finish_within, statements_of};
 
-use std::{
-    any::Any,
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{any::Any, fmt, sync::Arc, time::Duration};
 
-use self::{usage::Usage, wake::Wake};
+use futures_util::TryFutureExt as _;
+
+use self::{
+    rows::{READING, counted},
+    statements::{COUNT, PAUSE, PAUSED, RELEASE, RESUME, WAITS_ALONE},
+    texts::{at, millis, read},
+    usage::Usage,
+    wake::Wake,
+};
 use super::{
-    Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Redrive, Swept,
-    WorkEnd, WorkLease,
+    Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Now, Redrive,
+    Swept, WorkEnd, WorkLease,
 };
 use crate::{
-    dedupe::postgres::{purpose::Purpose, server::Server, transactions::Transactions},
+    dedupe::postgres::{param::params, purpose::Purpose, server::Server, transactions::Transactions},
     store::{LeaseState, StoreError, StoreFuture},
 };
 
@@ -94,7 +97,7 @@ impl PostgresInbox {
 }
 
 impl Inbox for PostgresInbox {
-    fn accept<'s>(&'s self, work: &'s NewWork, now: Option<SystemTime>) -> StoreFuture<'s, Acceptance> {
+    fn accept<'s>(&'s self, work: &'s NewWork, now: Now) -> StoreFuture<'s, Acceptance> {
         Box::pin(async move {
             if self.usage.is_full(&self.server, &work.space).await {
                 let known = work::state(&self.server, work).await?;
@@ -108,49 +111,37 @@ impl Inbox for PostgresInbox {
         })
     }
 
-    fn claim<'s>(
-        &'s self,
-        request: &'s ClaimRequest,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, Vec<ClaimedWork>> {
+    fn claim<'s>(&'s self, request: &'s ClaimRequest, now: Now) -> StoreFuture<'s, Vec<ClaimedWork>> {
         Box::pin(work::claim(&self.server, request, now))
     }
 
-    fn waits_alone<'s>(
-        &'s self,
-        request: &'s ClaimRequest,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, bool> {
-        Box::pin(work::waits_alone(&self.server, request, now))
+    fn waits_alone<'s>(&'s self, request: &'s ClaimRequest, now: Now) -> StoreFuture<'s, bool> {
+        let (events, versions) = work::names(request);
+        let asking = self.server.all(WAITS_ALONE, params![at(now), &request.space, events, versions]);
+        Box::pin(async move {
+            let waits = read(&asking.await?, |row| Ok(row.try_get(0)?))?;
+            Ok(waits.contains(&true))
+        })
     }
 
     fn renew<'s>(
         &'s self,
         leases: &'s [(WorkLease, Duration)],
-        now: Option<SystemTime>,
+        now: Now,
     ) -> StoreFuture<'s, Vec<LeaseState>> {
         Box::pin(work::renew(&self.server, leases, now))
     }
 
-    fn finish<'s>(
-        &'s self,
-        lease: &'s WorkLease,
-        end: &'s WorkEnd,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, LeaseState> {
+    fn finish<'s>(&'s self, lease: &'s WorkLease, end: &'s WorkEnd, now: Now) -> StoreFuture<'s, LeaseState> {
         Box::pin(work::finish(&self.server, lease, end, now))
     }
 
-    fn release<'s>(
-        &'s self,
-        lease: &'s WorkLease,
-        delay: Duration,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, LeaseState> {
-        Box::pin(work::release(&self.server, lease, delay, now))
+    fn release<'s>(&'s self, lease: &'s WorkLease, delay: Duration, now: Now) -> StoreFuture<'s, LeaseState> {
+        let params = params![at(now), lease.id.0, lease.token.to_string(), millis(delay)];
+        Box::pin(self.server.owned(RELEASE, params))
     }
 
-    fn promote<'s>(&'s self, space: &'s str, now: Option<SystemTime>) -> StoreFuture<'s, Swept> {
+    fn promote<'s>(&'s self, space: &'s str, now: Now) -> StoreFuture<'s, Swept> {
         Box::pin(rows::promote(&self.server, space, now))
     }
 
@@ -159,27 +150,23 @@ impl Inbox for PostgresInbox {
     }
 
     fn count<'s>(&'s self, space: &'s str) -> StoreFuture<'s, Vec<InboxCount>> {
-        Box::pin(rows::count(&self.server, space))
+        let counting = self.server.patient(READING).all(COUNT, params![space]);
+        Box::pin(async move { read(&counting.await?, counted) })
     }
 
-    fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Now) -> StoreFuture<'s, u64> {
         Box::pin(rows::redrive(&self.server, redrive, now))
     }
 
-    fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Now) -> StoreFuture<'s, u64> {
         Box::pin(rows::hurry(&self.server, filter, now))
     }
 
-    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, _: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, _: Now) -> StoreFuture<'s, u64> {
         Box::pin(rows::remove(&self.server, filter, false))
     }
 
-    fn forget<'s>(
-        &'s self,
-        space: &'s str,
-        organisation: &'s str,
-        _: Option<SystemTime>,
-    ) -> StoreFuture<'s, u64> {
+    fn forget<'s>(&'s self, space: &'s str, organisation: &'s str, _: Now) -> StoreFuture<'s, u64> {
         let filter = InboxFilter {
             space: space.to_owned(),
             organisation: Some(organisation.to_owned()),
@@ -189,11 +176,13 @@ impl Inbox for PostgresInbox {
     }
 
     fn pause<'s>(&'s self, space: &'s str, event: &'s str, paused: bool) -> StoreFuture<'s, ()> {
-        Box::pin(rows::pause(&self.server, space, event, paused))
+        let statement = if paused { PAUSE } else { RESUME };
+        Box::pin(self.server.all(statement, params![space, event]).map_ok(drop))
     }
 
     fn paused<'s>(&'s self, space: &'s str) -> StoreFuture<'s, Vec<String>> {
-        Box::pin(rows::paused(&self.server, space))
+        let listing = self.server.all(PAUSED, params![space]);
+        Box::pin(async move { read(&listing.await?, |row| Ok(row.try_get(0)?)) })
     }
 
     fn notify<'s>(&'s self, space: &'s str) -> StoreFuture<'s, ()> {

@@ -2,12 +2,20 @@
 
 use std::{
     borrow::Cow,
+    error::Error,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use sha2::{Digest as _, Sha256};
+use tokio_postgres::Row;
 
-use crate::{store::StoreError, types::hex};
+use crate::{
+    store::{
+        StoreError,
+        inbox::{Now, short},
+    },
+    types::hex,
+};
 
 /// The longest text of an index, in bytes. A row of an index of PostgreSQL has room for 2,700, and one has four such texts.
 const LONGEST: usize = 256;
@@ -20,10 +28,9 @@ pub(super) fn indexed(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("#{}", hex(&Sha256::digest(text))))
 }
 
-/// An error as PostgreSQL can store it, at most 2 KiB.
+/// An error as PostgreSQL can store it.
 pub(super) fn error(text: &str) -> String {
-    let end = (0..=text.len().min(2048)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-    text.get(..end).unwrap_or_default().replace('\0', "\u{fffd}")
+    short(text).replace('\0', "\u{fffd}")
 }
 
 pub(super) fn millis(duration: Duration) -> i64 {
@@ -34,7 +41,7 @@ pub(super) fn millis(duration: Duration) -> i64 {
 const LATEST: i64 = i64::MAX / 4;
 
 /// A time in milliseconds since 1970; nothing stands for the server's.
-pub(super) fn at(now: Option<SystemTime>) -> Option<i64> {
+pub(super) fn at(now: Now) -> Option<i64> {
     now.map(|now| millis(now.duration_since(UNIX_EPOCH).unwrap_or_default()))
 }
 
@@ -46,9 +53,21 @@ pub(super) fn duration(millis: i64) -> Duration {
     Duration::from_millis(millis.clamp(0, LATEST).unsigned_abs())
 }
 
-pub(super) fn unknown() -> StoreError {
+/// What makes a row unreadable: its columns, or the words in them.
+pub(super) type Unreadable = Box<dyn Error + Send + Sync>;
+
+/// The rows of a statement, by `one`.
+pub(super) fn read<T>(
+    rows: &[Row],
+    one: impl Fn(&Row) -> Result<T, Unreadable>,
+) -> Result<Vec<T>, StoreError> {
+    rows.iter().map(one).collect::<Result<_, _>>().map_err(unknown)
+}
+
+fn unknown(why: impl Into<Unreadable>) -> StoreError {
     StoreError::new("PostgreSQL has a row of the inbox that this version did not write")
         .mend("run `PostgresInbox::SCHEMA` of the newest version, and deploy that everywhere")
+        .because(why)
 }
 
 #[cfg(test)]

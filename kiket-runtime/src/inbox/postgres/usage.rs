@@ -8,10 +8,12 @@ use std::{
 };
 
 use tokio::{sync::watch, time::sleep};
-use tokio_postgres::types::Type;
 
 use super::statements::USAGE;
-use crate::{dedupe::postgres::server::Server, types::Mutex};
+use crate::{
+    dedupe::postgres::{param::params, server::Server},
+    types::Mutex,
+};
 
 /// Limits, and what each space has: as it was counted, and what this process has accepted since. It is counted again after a tenth
 /// of the limit, and each second while it is full.
@@ -96,15 +98,12 @@ impl Usage {
     /// Counts in the background. What was accepted after `before` may not be in it, and is added.
     fn count(&self, server: &Server, space: &str, before: (u64, u64)) {
         let (at, most) = (Instant::now(), i64::try_from(self.rows).unwrap_or(i64::MAX));
-        let name = Arc::<str>::from(space);
-        let (spaces, ended, of) = (Arc::clone(&self.spaces), self.ended.clone(), Arc::clone(&name));
-        let counting = server.step_within(COUNTING, move |connections| {
-            let name = Arc::clone(&name);
-            async move {
-                let row = connections.one(USAGE, &[(&&*name, Type::TEXT), (&most, Type::INT8)]).await?;
+        let (spaces, ended, of) = (Arc::clone(&self.spaces), self.ended.clone(), space.to_owned());
+        let counting =
+            server.patient(COUNTING).step(params![space, most], |connections, params| async move {
+                let row = connections.one(USAGE, &params).await?;
                 Ok((row.try_get::<_, i64>(0)?, row.try_get::<_, i64>(1)?))
-            }
-        });
+            });
         server.spawn(async move {
             let counted = counting.await;
             if let Err(error) = &counted {
@@ -112,7 +111,7 @@ impl Usage {
                 let _ = ended.send(());
                 sleep(PAUSE).await;
             }
-            if let Some(space) = spaces.lock().get_mut(&*of) {
+            if let Some(space) = spaces.lock().get_mut(&of) {
                 space.is_counting = false;
                 if let Ok((rows, bytes)) = counted {
                     let (rows, bytes) = (rows.max(0).unsigned_abs(), bytes.max(0).unsigned_abs());

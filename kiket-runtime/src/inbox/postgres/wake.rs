@@ -9,11 +9,10 @@ use std::{
 };
 
 use tokio::sync::Notify;
-use tokio_postgres::types::Type;
 
 use super::statements::NOTIFY;
 use crate::{
-    dedupe::postgres::server::Server,
+    dedupe::postgres::{param::params, server::Server},
     store::{LeaseToken, StoreError},
     types::Mutex,
 };
@@ -38,12 +37,7 @@ impl Default for Origin {
 impl Wake {
     /// A statement of its own, so that no accepted row waits for the lock of the server's queue.
     pub(super) async fn notify(&self, server: &Server, space: &str) -> Result<(), StoreError> {
-        let payload = Arc::new(format!("{} {space}", self.own.0));
-        let notifying = server.step(move |connections| {
-            let payload = Arc::clone(&payload);
-            async move { connections.all(NOTIFY, &[(&*payload, Type::TEXT)]).await }
-        });
-        notifying.await.map(|_| ())
+        server.all(NOTIFY, params![format!("{} {space}", self.own.0)]).await.map(drop)
     }
 
     pub(super) async fn notified(&self, server: &Server, space: &str) -> Result<(), StoreError> {

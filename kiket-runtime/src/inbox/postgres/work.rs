@@ -1,29 +1,22 @@
 //! Rows on their way: accepted, claimed, renewed, finished, released.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join4;
-use tokio_postgres::{Row, types::Type};
+use tokio_postgres::Row;
 
 use super::{
-    statements::{
-        ACCEPT, CLAIM, FINISH, HELD, LOCK, NEXT, OWN_DONE, OWN_LOCK, OWN_NEXT, RELEASE, RENEW, STATE,
-        WAITS_ALONE,
-    },
-    texts::{self, at, duration, indexed, millis, unknown},
+    statements::{ACCEPT, CLAIM, FINISH, HELD, LOCK, NEXT, OWN_DONE, OWN_LOCK, OWN_NEXT, RENEW, STATE},
+    texts::{self, Unreadable, at, duration, indexed, millis, read},
 };
 use crate::{
     dedupe::postgres::{
-        confidential::Confidential,
-        connections::Value,
-        server::Server,
+        param::{Param, Statement, params},
+        server::{Params, Server},
         transactions::{Failure, Open},
     },
     inbox::{
-        Acceptance, ClaimRequest, ClaimedWork, HandlerName, NewWork, RowId, RowState, WorkEnd, WorkLease,
+        Acceptance, ClaimRequest, ClaimedWork, HandlerName, NewWork, Now, RowId, RowState, WorkEnd, WorkLease,
     },
     store::{DedupeKey, LeaseState, LeaseToken, StoreError},
 };
@@ -31,70 +24,47 @@ use crate::{
 /// How often a row is tried to be added that was there and is not found.
 const TRIES: usize = 3;
 
-pub(super) async fn accept(
-    server: &Server,
-    work: &NewWork,
-    now: Option<SystemTime>,
-) -> Result<Acceptance, StoreError> {
-    let (work, now) = (Arc::new(work.clone()), at(now));
+pub(super) async fn accept(server: &Server, work: &NewWork, now: Now) -> Result<Acceptance, StoreError> {
+    let lane = work.lane.as_deref().map(indexed);
+    let lanes = lane.clone().map(|lane| params![0_i64, &work.space, vec![lane.into_owned()]]);
+    let params = params![
+        at(now),
+        &work.space,
+        work.key.as_str(),
+        &work.handler.event,
+        &work.handler.version,
+        &*indexed(&work.organisation),
+        lane.as_deref(),
+        work.blocks_lane && lane.is_some(),
+        millis(work.delay),
+        work.content.clone(),
+    ];
+    let values: (Option<Params>, Params) = (lanes.map(Into::into), params.into());
     for _ in 0..TRIES {
-        let work = Arc::clone(&work);
-        let accepting = server.step(move |connections| {
-            let work = Arc::clone(&work);
-            async move {
-                let delay = millis(work.delay);
-                let organisation = indexed(&work.organisation);
-                let lane = work.lane.as_deref().map(indexed);
-                let blocks_lane = work.blocks_lane && lane.is_some();
-                let content = Confidential(&work.content);
-                let values: [Value<'_>; 10] = [
-                    (&now, Type::INT8),
-                    (&work.space, Type::TEXT),
-                    (&work.key.as_str(), Type::TEXT),
-                    (&work.handler.event, Type::TEXT),
-                    (&work.handler.version, Type::TEXT),
-                    (&organisation, Type::TEXT),
-                    (&lane, Type::TEXT),
-                    (&blocks_lane, Type::BOOL),
-                    (&delay, Type::INT8),
-                    (&content, Type::BYTEA),
-                ];
-                let Some(lane) = &lane else { return connections.all(ACCEPT, &values).await };
-                let lanes = [lane];
-                let locked: [Value<'_>; 3] =
-                    [(&0i64, Type::INT8), (&work.space, Type::TEXT), (&&lanes[..], Type::TEXT_ARRAY)];
-                let mut rows = connections.together(&[(LOCK, &locked), (ACCEPT, &values)]).await?;
-                Ok(rows.pop().unwrap_or_default())
-            }
+        let accepting = server.step(values.clone(), |connections, (lanes, params)| async move {
+            let Some(lanes) = lanes else { return connections.all(ACCEPT, &params).await };
+            let mut rows = connections.together(&[(LOCK, &lanes), (ACCEPT, &params)]).await?;
+            Ok(rows.pop().unwrap_or_default())
         });
-        if let Some(row) = accepting.await?.first() {
-            return accepted(row);
+        if let Some(accepted) = read(&accepting.await?, accepted)?.pop() {
+            return Ok(accepted);
         }
     }
     Err(StoreError::new("a row of the inbox appears and disappears")
         .mend("see what else writes `kiket_inbox`"))
 }
 
-fn accepted(row: &Row) -> Result<Acceptance, StoreError> {
-    let read = || Ok::<_, tokio_postgres::Error>((row.try_get(0)?, row.try_get::<_, Option<&str>>(1)?));
-    match read() {
-        Ok((id, None)) => Ok(Acceptance::Accepted(RowId(id))),
-        Ok((_, Some(state))) => Ok(Acceptance::Known(state.parse().map_err(|_| unknown())?)),
-        Err(error) => Err(unknown().because(error)),
-    }
+fn accepted(row: &Row) -> Result<Acceptance, Unreadable> {
+    Ok(match row.try_get::<_, Option<&str>>(1)? {
+        Some(state) => Acceptance::Known(state.parse()?),
+        None => Acceptance::Accepted(RowId(row.try_get(0)?)),
+    })
 }
 
 /// The state of the row that has the key of `work`.
 pub(super) async fn state(server: &Server, work: &NewWork) -> Result<Option<RowState>, StoreError> {
-    let key = Arc::new((work.space.clone(), work.key.clone()));
-    let found = server.step(move |connections| {
-        let key = Arc::clone(&key);
-        async move {
-            let rows = connections.all(STATE, &[(&key.0, Type::TEXT), (&key.1.as_str(), Type::TEXT)]).await?;
-            rows.first().map(|row| Ok(row.try_get::<_, String>(0)?)).transpose()
-        }
-    });
-    found.await?.map(|state| state.parse().map_err(|_| unknown())).transpose()
+    let rows = server.all(STATE, params![&work.space, work.key.as_str()]).await?;
+    Ok(read(&rows, |row| Ok(row.try_get::<_, &str>(0)?.parse()?))?.pop())
 }
 
 /// So many candidates more than rows are claimed: others may take some at the same moment.
@@ -103,75 +73,46 @@ const SPARE: i64 = 8;
 pub(super) async fn claim(
     server: &Server,
     request: &ClaimRequest,
-    now: Option<SystemTime>,
+    now: Now,
 ) -> Result<Vec<ClaimedWork>, StoreError> {
     if request.limit == 0 || request.handlers.is_empty() {
         return Ok(Vec::new());
     }
     let (request, now) = (Arc::new(request.clone()), at(now));
-    let claiming = server.step(move |connections| {
-        let request = Arc::clone(&request);
-        async move {
-            let (events, versions) = names(&request);
-            // Tokens of its own for each try: the rows of one whose result was lost have no owner.
-            let tokens: Vec<_> = (0..request.limit).map(|_| LeaseToken::unique().to_string()).collect();
-            let limit = i64::try_from(request.limit).unwrap_or(i64::MAX - SPARE);
-            let (candidates, lease) = (limit + SPARE, millis(request.lease));
-            let values: [Value<'_>; 10] = [
-                (&now, Type::INT8),
-                (&request.space, Type::TEXT),
-                (&events, Type::TEXT_ARRAY),
-                (&versions, Type::TEXT_ARRAY),
-                (&request.after, Type::TEXT),
-                (&request.is_idle, Type::BOOL),
-                (&tokens, Type::TEXT_ARRAY),
-                (&candidates, Type::INT8),
-                (&limit, Type::INT8),
-                (&lease, Type::INT8),
-            ];
-            connections.all(CLAIM, &values).await
-        }
+    let claiming = server.step(request, move |connections, request| async move {
+        // Tokens of its own for each try: the rows of one whose result was lost have no owner.
+        let tokens: Vec<_> = (0..request.limit).map(|_| LeaseToken::unique().to_string()).collect();
+        let (events, versions) = names(&request);
+        let limit = i64::try_from(request.limit).unwrap_or(i64::MAX - SPARE);
+        let params = params![
+            now,
+            &request.space,
+            events,
+            versions,
+            &request.after,
+            request.is_idle,
+            tokens,
+            limit + SPARE,
+            limit,
+            millis(request.lease),
+        ];
+        connections.all(CLAIM, &params).await
     });
-    let rows = claiming.await?;
-    let claimed: Result<Vec<_>, _> = rows.iter().map(claimed).collect();
-    let mut claimed = claimed.map_err(|error| unknown().because(error))?;
+    let mut claimed = read(&claiming.await?, claimed)?;
     claimed.sort_by_key(|(place, _)| *place);
-    claimed.into_iter().map(|(_, work)| work).collect()
-}
-
-pub(super) async fn waits_alone(
-    server: &Server,
-    request: &ClaimRequest,
-    now: Option<SystemTime>,
-) -> Result<bool, StoreError> {
-    let (request, now) = (Arc::new(request.clone()), at(now));
-    let asking = server.step(move |connections| {
-        let request = Arc::clone(&request);
-        async move {
-            let (events, versions) = names(&request);
-            let values: [Value<'_>; 4] = [
-                (&now, Type::INT8),
-                (&request.space, Type::TEXT),
-                (&events, Type::TEXT_ARRAY),
-                (&versions, Type::TEXT_ARRAY),
-            ];
-            Ok(connections.one(WAITS_ALONE, &values).await?.try_get("waits")?)
-        }
-    });
-    asking.await
+    Ok(claimed.into_iter().map(|(_, work)| work).collect())
 }
 
 /// The events and the versions of the handlers.
-fn names(request: &ClaimRequest) -> (Vec<&str>, Vec<&str>) {
-    request.handlers.iter().map(|handler| (&*handler.event, &*handler.version)).unzip()
+pub(super) fn names(request: &ClaimRequest) -> (Vec<String>, Vec<String>) {
+    request.handlers.iter().map(|handler| (handler.event.clone(), handler.version.clone())).unzip()
 }
 
-fn claimed(row: &Row) -> Result<(i64, Result<ClaimedWork, StoreError>), tokio_postgres::Error> {
-    let token: &str = row.try_get("token")?;
-    let Ok(token) = token.parse() else { return Ok((0, Err(unknown()))) };
-    let count = |name| Ok::<_, tokio_postgres::Error>(row.try_get::<_, i32>(name)?.max(0).unsigned_abs());
+/// A claimed row, and its place among those of its claim.
+fn claimed(row: &Row) -> Result<(i64, ClaimedWork), Unreadable> {
+    let count = |name| Ok::<_, Unreadable>(row.try_get::<_, i32>(name)?.max(0).unsigned_abs());
     let work = ClaimedWork {
-        lease: WorkLease { id: RowId(row.try_get("id")?), token },
+        lease: WorkLease { id: RowId(row.try_get("id")?), token: row.try_get::<_, &str>("token")?.parse()? },
         key: DedupeKey::restored(row.try_get::<_, String>("key")?),
         handler: HandlerName { event: row.try_get("event")?, version: row.try_get("version")? },
         organisation: row.try_get("organisation")?,
@@ -181,39 +122,29 @@ fn claimed(row: &Row) -> Result<(i64, Result<ClaimedWork, StoreError>), tokio_po
         age: duration(row.try_get("age")?),
         content: row.try_get::<_, Option<Vec<u8>>>("content")?.unwrap_or_default().into(),
     };
-    Ok((row.try_get("place")?, Ok(work)))
+    Ok((row.try_get("place")?, work))
 }
 
 pub(super) async fn renew(
     server: &Server,
     leases: &[(WorkLease, Duration)],
-    now: Option<SystemTime>,
+    now: Now,
 ) -> Result<Vec<LeaseState>, StoreError> {
-    let ids: Arc<[i64]> = leases.iter().map(|(lease, _)| lease.id.0).collect();
-    let tokens: Arc<[String]> = leases.iter().map(|(lease, _)| lease.token.to_string()).collect();
-    let times: Arc<[i64]> = leases.iter().map(|(_, time)| millis(*time)).collect();
-    let now = at(now);
-    let renewing = server.step(move |connections| {
-        let (ids, tokens, times) = (Arc::clone(&ids), Arc::clone(&tokens), Arc::clone(&times));
-        async move {
-            let values: [Value<'_>; 4] = [
-                (&now, Type::INT8),
-                (&&*ids, Type::INT8_ARRAY),
-                (&&*tokens, Type::TEXT_ARRAY),
-                (&&*times, Type::INT8_ARRAY),
-            ];
-            let mut rows = connections.all(RENEW, &values).await?;
-            if rows.len() < ids.len() {
-                rows.extend(connections.all(HELD, values.get(..3).unwrap_or_default()).await?);
-            }
-            let held = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-            Ok(held.collect::<Result<Vec<(i64, String)>, tokio_postgres::Error>>()?)
+    let (ids, times): (Vec<_>, Vec<_>) =
+        leases.iter().map(|(lease, time)| (lease.id.0, millis(*time))).unzip();
+    let tokens: Vec<_> = leases.iter().map(|(lease, _)| lease.token.to_string()).collect();
+    let params: Params = params![at(now), ids, tokens, times].into();
+    let renewing = server.step((params, leases.len()), |connections, (params, count)| async move {
+        let mut rows = connections.all(RENEW, &params).await?;
+        if rows.len() < count {
+            rows.extend(connections.all(HELD, params.get(..3).unwrap_or_default()).await?);
         }
+        Ok(rows)
     });
-    let held = renewing.await?;
+    let held: Vec<(i64, String)> = read(&renewing.await?, |row| Ok((row.try_get(0)?, row.try_get(1)?)))?;
     Ok(leases
         .iter()
-        .map(|(lease, _)| ownership(held.contains(&(lease.id.0, lease.token.to_string()))))
+        .map(|(lease, _)| LeaseState::held(held.contains(&(lease.id.0, lease.token.to_string()))))
         .collect())
 }
 
@@ -221,124 +152,65 @@ pub(super) async fn finish(
     server: &Server,
     lease: &WorkLease,
     end: &WorkEnd,
-    now: Option<SystemTime>,
+    now: Now,
 ) -> Result<LeaseState, StoreError> {
-    let ending = Arc::new(Ending::new(lease, end, now));
-    let finishing = server.step(move |connections| {
-        let ending = Arc::clone(&ending);
-        async move {
-            let mut lane = false;
-            loop {
-                let values = ending.values(&lane);
-                let found = if lane {
-                    let lanes = ending.lanes();
-                    let steps = [(LOCK, &lanes[..]), (FINISH, &values), (NEXT, &lanes)];
-                    connections.together(&steps).await?.swap_remove(1).pop()
-                } else {
-                    connections.all(FINISH, &values).await?.pop()
-                };
-                let Some(found) = found else { return Ok(false) };
-                if found.try_get("in_lane")? {
-                    lane = true;
-                    continue;
-                }
-                return Ok(found.try_get("ended")? || found.try_get("repeated")?);
-            }
+    let [free, locked]: [Params; 2] = [false, true].map(|locked| ending(lease, end, now, locked).into());
+    let values = (free, locked, lane_of(lease));
+    let finishing = server.step(values, |connections, (free, locked, lane)| async move {
+        let rows = connections.all(FINISH, &free).await?;
+        let in_lane = rows.first().map_or(Ok(false), |row| row.try_get("in_lane"))?;
+        if !in_lane {
+            return Ok(is_ended(&rows)?);
         }
+        let steps = [(LOCK, &lane[..]), (FINISH, &locked), (NEXT, &lane)];
+        Ok(is_ended(&connections.together(&steps).await?.swap_remove(1))?)
     });
-    finishing.await.map(ownership)
+    finishing.await.map(LeaseState::held)
 }
 
 /// Ends an attempt in a transaction that is open: the row is done when that is committed. Whether the lease is held.
-pub(crate) async fn finish_within(
-    open: &Open,
-    lease: &WorkLease,
-    now: Option<SystemTime>,
-) -> Result<bool, Failure> {
-    let ending = Ending::new(lease, &WorkEnd::Done, now);
-    let (lanes, values) = (ending.lanes(), ending.values(&true));
+pub(crate) async fn finish_within(open: &Open, lease: &WorkLease, now: Now) -> Result<bool, Failure> {
+    let (lane, values) = (lane_of(lease), ending(lease, &WorkEnd::Done, now, true));
     let (ending, locked, ended, promoted) =
-        join4(open.ending(), open.query(LOCK, &lanes), open.query(FINISH, &values), open.query(NEXT, &lanes))
+        join4(open.ending(), open.query(LOCK, &lane), open.query(FINISH, &values), open.query(NEXT, &lane))
             .await;
     ending?;
     locked?;
-    let ended = ended?.pop();
+    let ended = ended?;
     promoted?;
-    let Some(ended) = ended else { return Ok(false) };
-    Ok(ended.try_get("ended")? || ended.try_get("repeated")?)
+    Ok(is_ended(&ended)?)
 }
 
-/// The statements that end an attempt in a transaction of another library: before, the one that changes one row, and after. Their
-/// values are the number of the row, its token, and the time of tests.
-pub(crate) fn statements_of(
-    lease: &WorkLease,
-    now: Option<SystemTime>,
-) -> ([&'static str; 3], i64, String, Option<i64>) {
-    ([OWN_LOCK, OWN_DONE, OWN_NEXT], lease.id.0, lease.token.to_string(), at(now))
+/// The statements that end an attempt in a transaction of another library.
+pub(crate) fn statements_of(lease: &WorkLease, now: Now) -> [Statement; 3] {
+    let id = lease.id.0;
+    let done = params![id, lease.token.to_string(), at(now)].into();
+    [
+        Statement { sql: OWN_LOCK, params: params![id].into(), rows: None },
+        Statement { sql: OWN_DONE, params: done, rows: Some(1) },
+        Statement { sql: OWN_NEXT, params: params![id].into(), rows: None },
+    ]
 }
 
-/// The end of an attempt, as the table has it.
-struct Ending {
-    id: i64,
-    token: String,
-    now: Option<i64>,
-    state: &'static str,
-    reason: Option<&'static str>,
-    delay: i64,
-    error: Option<String>,
+/// The values of `FINISH`; `locked` is whether the lock of the row's lane is held, if it has one.
+fn ending(lease: &WorkLease, end: &WorkEnd, now: Now, locked: bool) -> [Param; 8] {
+    let (state, reason, delay, error) = match end {
+        WorkEnd::Done => (RowState::Done, None, Duration::ZERO, None),
+        WorkEnd::Retry { delay, error } => (RowState::Waiting, None, *delay, Some(texts::error(error))),
+        WorkEnd::Dead { reason, error } => {
+            (RowState::Dead, Some(reason.as_str()), Duration::ZERO, Some(texts::error(error)))
+        }
+    };
+    let (id, token, state) = (lease.id.0, lease.token.to_string(), state.as_str());
+    params![at(now), id, token, state, reason, millis(delay), error, locked]
 }
 
-impl Ending {
-    fn new(lease: &WorkLease, end: &WorkEnd, now: Option<SystemTime>) -> Self {
-        let (state, reason, delay, error) = match end {
-            WorkEnd::Done => (RowState::Done, None, Duration::ZERO, None),
-            WorkEnd::Retry { delay, error } => (RowState::Waiting, None, *delay, Some(texts::error(error))),
-            WorkEnd::Dead { reason, error } => {
-                (RowState::Dead, Some(reason.as_str()), Duration::ZERO, Some(texts::error(error)))
-            }
-        };
-        let (id, token, state) = (lease.id.0, lease.token.to_string(), state.as_str());
-        Self { id, token, now: at(now), state, reason, delay: millis(delay), error }
-    }
-
-    /// The values of `FINISH`; `lane` is whether the lock of the row's lane is held, if it has one.
-    fn values<'v>(&'v self, lane: &'v bool) -> [Value<'v>; 8] {
-        [
-            (&self.now, Type::INT8),
-            (&self.id, Type::INT8),
-            (&self.token, Type::TEXT),
-            (&self.state, Type::TEXT),
-            (&self.reason, Type::TEXT),
-            (&self.delay, Type::INT8),
-            (&self.error, Type::TEXT),
-            (lane, Type::BOOL),
-        ]
-    }
-
-    /// The values of `LOCK` and `NEXT`, for the lane of this row.
-    fn lanes(&self) -> [Value<'_>; 3] {
-        const NO_SPACE: &str = "";
-        const NO_LANES: &[&str] = &[];
-        [(&self.id, Type::INT8), (&NO_SPACE, Type::TEXT), (&NO_LANES, Type::TEXT_ARRAY)]
-    }
+/// The values of `LOCK` and `NEXT`, for the lane of a row.
+fn lane_of(lease: &WorkLease) -> [Param; 3] {
+    params![lease.id.0, "", Vec::<String>::new()]
 }
 
-pub(super) async fn release(
-    server: &Server,
-    lease: &WorkLease,
-    delay: Duration,
-    now: Option<SystemTime>,
-) -> Result<LeaseState, StoreError> {
-    let (lease, delay, now) = (*lease, millis(delay), at(now));
-    let releasing = server.step(move |connections| async move {
-        let token = lease.token.to_string();
-        let values: [Value<'_>; 4] =
-            [(&now, Type::INT8), (&lease.id.0, Type::INT8), (&token, Type::TEXT), (&delay, Type::INT8)];
-        connections.execute(RELEASE, &values).await
-    });
-    releasing.await.map(|rows| ownership(rows > 0))
-}
-
-fn ownership(held: bool) -> LeaseState {
-    if held { LeaseState::Held } else { LeaseState::Lost }
+/// Whether an attempt is ended, now or before.
+fn is_ended(rows: &[Row]) -> Result<bool, tokio_postgres::Error> {
+    rows.first().map_or(Ok(false), |row| Ok(row.try_get("ended")? || row.try_get("repeated")?))
 }

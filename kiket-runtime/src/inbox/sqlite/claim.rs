@@ -1,6 +1,6 @@
 //! Accepting and claiming rows.
 
-use std::time::{Duration, SystemTime};
+use std::{ops::RangeInclusive, time::Duration};
 
 use bytes::Bytes;
 use rusqlite::{OptionalExtension as _, params};
@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension as _, params};
 use super::session::{Session, after, millis, whole};
 use crate::store::{
     DedupeKey, LeaseToken,
-    inbox::{Acceptance, ClaimRequest, ClaimedWork, HandlerName, NewWork, RowId, RowState, WorkLease},
+    inbox::{Acceptance, ClaimRequest, ClaimedWork, HandlerName, NewWork, Now, RowId, RowState, WorkLease},
 };
 
 const KNOWN: &str = "SELECT state FROM work WHERE space = ?1 AND key = ?2";
@@ -23,11 +23,7 @@ WHERE true ON CONFLICT (space, key) DO NOTHING";
 
 const KEEP: &str = "INSERT INTO content (id, sealed) VALUES (?1, ?2)";
 
-pub(super) fn accept(
-    session: &mut Session<'_>,
-    work: &NewWork,
-    now: Option<SystemTime>,
-) -> rusqlite::Result<Acceptance> {
+pub(super) fn accept(session: &mut Session<'_>, work: &NewWork, now: Now) -> rusqlite::Result<Acceptance> {
     let (now, bytes) = (millis(now), whole(work.content.len()));
     if session.take_room(bytes)? {
         let due = after(now, work.delay);
@@ -54,15 +50,19 @@ pub(super) fn accept(
     Ok(known.optional()?.map_or(Acceptance::Full, |state| Acceptance::Known(state_of(state))))
 }
 
-/// The state that a number in the file stands for.
-pub(super) fn state_of(number: i64) -> RowState {
-    match number {
-        0 => RowState::Behind,
-        1..=3 => RowState::Waiting,
-        4 => RowState::Running,
-        7 => RowState::Done,
-        _ => RowState::Dead,
+/// The numbers that stand for a state in the file.
+pub(super) fn numbers(state: RowState) -> RangeInclusive<i64> {
+    match state {
+        RowState::Behind => 0..=0,
+        RowState::Waiting => 1..=3,
+        RowState::Running => 4..=4,
+        RowState::Dead => 5..=6,
+        RowState::Done => 7..=7,
     }
+}
+
+pub(super) fn state_of(number: i64) -> RowState {
+    RowState::ALL.iter().copied().find(|state| numbers(*state).contains(&number)).unwrap_or(RowState::Dead)
 }
 
 /// A row that can be claimed, or could where its handler is, or when it has become due.
@@ -72,11 +72,7 @@ SELECT EXISTS (SELECT 1 FROM work WHERE space = ?1 AND state = 1)
   OR EXISTS (SELECT 1 FROM work WHERE space = ?1 AND state = 3 AND state >= 2)";
 
 /// Whether a claim may find a row: an idle process only looks, once a second.
-pub(super) fn has_waiting(
-    session: &mut Session<'_>,
-    space: &str,
-    now: Option<SystemTime>,
-) -> rusqlite::Result<bool> {
+pub(super) fn has_waiting(session: &mut Session<'_>, space: &str, now: Now) -> rusqlite::Result<bool> {
     session.statement(WAITING)?.query_row(params![space, millis(now)], |row| row.get(0))
 }
 
@@ -108,7 +104,7 @@ type Head = (String, i64, i64);
 pub(super) fn claim(
     session: &mut Session<'_>,
     request: &ClaimRequest,
-    now: Option<SystemTime>,
+    now: Now,
 ) -> rusqlite::Result<Vec<ClaimedWork>> {
     let (now, space) = (millis(now), &request.space);
     session.statement(DUE)?.execute(params![space, now])?;
@@ -177,7 +173,7 @@ fn head(
 pub(super) fn waits_alone(
     session: &mut Session<'_>,
     request: &ClaimRequest,
-    now: Option<SystemTime>,
+    now: Now,
 ) -> rusqlite::Result<bool> {
     let (now, space) = (millis(now), &request.space);
     session.statement(DUE)?.execute(params![space, now])?;

@@ -1,13 +1,14 @@
 //! The errors of SQLite, as those of a store: what is wrong, and what to change.
 
-use std::{fmt, io};
+use std::io;
 
 use rusqlite::{ErrorCode, ffi};
 
 use crate::store::StoreError;
 
 /// What SQLite reported. It has no value of a row, and each operation of a transaction gets it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{what}")]
 pub(super) struct Failure {
     code: ErrorCode,
     what: String,
@@ -45,14 +46,6 @@ impl Failure {
         Self { code, what: what.into() }
     }
 }
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl std::error::Error for Failure {}
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {

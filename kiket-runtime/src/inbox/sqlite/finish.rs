@@ -1,13 +1,15 @@
 //! Leases: renewing them, and what ends them.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rusqlite::{OptionalExtension as _, params};
 
 use super::session::{Session, after, millis};
 use crate::store::{
     LeaseState,
-    inbox::{DEAD_AFTER, DEAD_RETENTION, DONE_RETENTION, DeadReason, RowId, Swept, WorkEnd, WorkLease},
+    inbox::{
+        DEAD_AFTER, DEAD_RETENTION, DONE_RETENTION, DeadReason, Now, RowId, Swept, WorkEnd, WorkLease, short,
+    },
 };
 
 const RENEW: &str = "
@@ -16,19 +18,15 @@ UPDATE work SET started = 1, at = ?4 WHERE id = ?1 AND state = 4 AND token = ?2 
 pub(super) fn renew(
     session: &mut Session<'_>,
     leases: &[(WorkLease, Duration)],
-    now: Option<SystemTime>,
+    now: Now,
 ) -> rusqlite::Result<Vec<LeaseState>> {
     let now = millis(now);
     let mut states = Vec::with_capacity(leases.len());
     for (WorkLease { id: RowId(id), token }, lease) in leases {
         let values = params![id, token.to_string(), now, after(now, *lease)];
-        states.push(held(session.statement(RENEW)?.execute(values)? > 0));
+        states.push(LeaseState::held(session.statement(RENEW)?.execute(values)? > 0));
     }
     Ok(states)
-}
-
-fn held(is_held: bool) -> LeaseState {
-    if is_held { LeaseState::Held } else { LeaseState::Lost }
 }
 
 /// What a row is to its lane.
@@ -56,7 +54,7 @@ pub(super) fn finish(
     session: &mut Session<'_>,
     WorkLease { id: RowId(id), token }: WorkLease,
     end: &WorkEnd,
-    now: Option<SystemTime>,
+    now: Now,
 ) -> rusqlite::Result<LeaseState> {
     let now = millis(now);
     let owned = session.statement(OWNED)?.query_row(params![id, token.to_string()], |row| {
@@ -64,7 +62,7 @@ pub(super) fn finish(
     });
     let (place, blocks) = match owned.optional()? {
         Some((RUNNING, until, place, blocks)) if now < until => (place, blocks),
-        Some((state, ..)) => return Ok(held(state != RUNNING)),
+        Some((state, ..)) => return Ok(LeaseState::held(state != RUNNING)),
         None => return Ok(LeaseState::Lost),
     };
     match end {
@@ -81,12 +79,6 @@ pub(super) fn finish(
 }
 
 const RUNNING: i64 = 4;
-
-/// At most 2 KiB.
-fn short(error: &str) -> &str {
-    let end = (0..=error.len().min(2_048)).rev().find(|end| error.is_char_boundary(*end));
-    &error[..end.unwrap_or_default()]
-}
 
 fn die(
     session: &mut Session<'_>,
@@ -105,11 +97,11 @@ pub(super) fn release(
     session: &mut Session<'_>,
     WorkLease { id: RowId(id), token }: WorkLease,
     delay: Duration,
-    now: Option<SystemTime>,
+    now: Now,
 ) -> rusqlite::Result<LeaseState> {
     let now = millis(now);
     let values = params![id, after(now, delay), now, token.to_string()];
-    Ok(held(session.statement(RELEASE)?.execute(values)? > 0))
+    Ok(LeaseState::held(session.statement(RELEASE)?.execute(values)? > 0))
 }
 
 /// The first row that is behind, unless another one has the lane.
@@ -147,21 +139,13 @@ SELECT EXISTS (SELECT 1 FROM work WHERE space = ?1 AND state = 4 AND state >= 2 
   OR EXISTS (SELECT 1 FROM work WHERE space = ?1 AND state = 5 AND state >= 2 AND at <= ?4)";
 
 /// Whether a lease or a retention is over.
-pub(super) fn has_over(
-    session: &mut Session<'_>,
-    space: &str,
-    now: Option<SystemTime>,
-) -> rusqlite::Result<bool> {
+pub(super) fn has_over(session: &mut Session<'_>, space: &str, now: Now) -> rusqlite::Result<bool> {
     let now = millis(now);
     let values = params![space, now, now - after(0, DONE_RETENTION), now - after(0, DEAD_RETENTION)];
     session.statement(ANY_OVER)?.query_row(values, |row| row.get(0))
 }
 
-pub(super) fn promote(
-    session: &mut Session<'_>,
-    space: &str,
-    now: Option<SystemTime>,
-) -> rusqlite::Result<Swept> {
+pub(super) fn promote(session: &mut Session<'_>, space: &str, now: Now) -> rusqlite::Result<Swept> {
     let now = millis(now);
     let mut swept = Swept::default();
     let expired = session

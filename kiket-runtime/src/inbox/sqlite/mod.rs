@@ -15,7 +15,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use self::{
@@ -29,7 +29,7 @@ use crate::{
     store::{
         LeaseState, StoreError, StoreFuture,
         inbox::{
-            Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork,
+            Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Now,
             Redrive, RowState, Swept, WorkEnd, WorkLease,
         },
     },
@@ -93,7 +93,8 @@ impl SqliteInbox {
 
     /// How many statements it has run: for tests, and for the bench.
     #[cfg(feature = "internals")]
-    pub(crate) fn statements(&self) -> u64 {
+    #[doc(hidden)]
+    pub fn statements(&self) -> u64 {
         self.file.statements.load(std::sync::atomic::Ordering::Relaxed)
     }
 
@@ -158,27 +159,19 @@ impl Inbox for SqliteInbox {
         self.file.check_lasts()
     }
 
-    fn accept<'s>(&'s self, work: &'s NewWork, now: Option<SystemTime>) -> StoreFuture<'s, Acceptance> {
+    fn accept<'s>(&'s self, work: &'s NewWork, now: Now) -> StoreFuture<'s, Acceptance> {
         let work = work.clone();
         Box::pin(self.write(move |session| claim::accept(session, &work, now)))
     }
 
-    fn claim<'s>(
-        &'s self,
-        request: &'s ClaimRequest,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, Vec<ClaimedWork>> {
+    fn claim<'s>(&'s self, request: &'s ClaimRequest, now: Now) -> StoreFuture<'s, Vec<ClaimedWork>> {
         let (request, space) = (request.clone(), request.space.clone());
         let look =
             move |session: &mut Session<'_>| Ok((!claim::has_waiting(session, &space, now)?).then(Vec::new));
         Box::pin(self.write_unless(look, move |session| claim::claim(session, &request, now)))
     }
 
-    fn waits_alone<'s>(
-        &'s self,
-        request: &'s ClaimRequest,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, bool> {
+    fn waits_alone<'s>(&'s self, request: &'s ClaimRequest, now: Now) -> StoreFuture<'s, bool> {
         let request = request.clone();
         Box::pin(self.write(move |session| claim::waits_alone(session, &request, now)))
     }
@@ -186,33 +179,23 @@ impl Inbox for SqliteInbox {
     fn renew<'s>(
         &'s self,
         leases: &'s [(WorkLease, Duration)],
-        now: Option<SystemTime>,
+        now: Now,
     ) -> StoreFuture<'s, Vec<LeaseState>> {
         let leases = leases.to_vec();
         Box::pin(self.write(move |session| finish::renew(session, &leases, now)))
     }
 
-    fn finish<'s>(
-        &'s self,
-        lease: &'s WorkLease,
-        end: &'s WorkEnd,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, LeaseState> {
+    fn finish<'s>(&'s self, lease: &'s WorkLease, end: &'s WorkEnd, now: Now) -> StoreFuture<'s, LeaseState> {
         let (lease, end) = (*lease, end.clone());
         Box::pin(self.write(move |session| finish::finish(session, lease, &end, now)))
     }
 
-    fn release<'s>(
-        &'s self,
-        lease: &'s WorkLease,
-        delay: Duration,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, LeaseState> {
+    fn release<'s>(&'s self, lease: &'s WorkLease, delay: Duration, now: Now) -> StoreFuture<'s, LeaseState> {
         let lease = *lease;
         Box::pin(self.write(move |session| finish::release(session, lease, delay, now)))
     }
 
-    fn promote<'s>(&'s self, space: &'s str, now: Option<SystemTime>) -> StoreFuture<'s, Swept> {
+    fn promote<'s>(&'s self, space: &'s str, now: Now) -> StoreFuture<'s, Swept> {
         let space = Arc::<str>::from(space);
         let of = Arc::clone(&space);
         let look =
@@ -230,18 +213,18 @@ impl Inbox for SqliteInbox {
         Box::pin(self.read(move |session| rows::count(session, &space)))
     }
 
-    fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Now) -> StoreFuture<'s, u64> {
         let Redrive { filter, spread } = redrive.clone();
         Box::pin(async move {
-            let Some(filter) = restricted(&filter, RowState::Dead) else { return Ok(0) };
+            let Some(filter) = filter.only(RowState::Dead) else { return Ok(0) };
             self.change(&filter, Only::All, move |session, ids| rows::redrive(session, ids, spread, now))
                 .await
         })
     }
 
-    fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Now) -> StoreFuture<'s, u64> {
         Box::pin(async move {
-            let Some(filter) = restricted(filter, RowState::Waiting) else { return Ok(0) };
+            let Some(filter) = filter.only(RowState::Waiting) else { return Ok(0) };
             self.change(&filter, Only::LaterThan(session::millis(now)), move |session, ids| {
                 rows::hurry(session, ids, now)
             })
@@ -249,19 +232,14 @@ impl Inbox for SqliteInbox {
         })
     }
 
-    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> StoreFuture<'s, u64> {
+    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, now: Now) -> StoreFuture<'s, u64> {
         let state = filter.state;
         Box::pin(self.change(filter, Only::NotRunning, move |session, ids| {
             rows::remove(session, ids, (state, false), now)
         }))
     }
 
-    fn forget<'s>(
-        &'s self,
-        space: &'s str,
-        organisation: &'s str,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, u64> {
+    fn forget<'s>(&'s self, space: &'s str, organisation: &'s str, now: Now) -> StoreFuture<'s, u64> {
         let (space, organisation) = (space.to_owned(), Some(organisation.to_owned()));
         Box::pin(async move {
             let filter = InboxFilter { space, organisation, ..InboxFilter::default() };
@@ -294,12 +272,6 @@ impl Inbox for SqliteInbox {
             self.read(|session| claim::paused(session, "")).await.map(drop)
         })
     }
-}
-
-/// The filter for rows in a state, unless it is for others.
-fn restricted(filter: &InboxFilter, state: RowState) -> Option<InboxFilter> {
-    let is_other = filter.state.is_some_and(|wanted| wanted != state);
-    (!is_other).then(|| InboxFilter { state: Some(state), ..filter.clone() })
 }
 
 impl fmt::Debug for SqliteInbox {

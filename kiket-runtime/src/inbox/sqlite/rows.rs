@@ -1,20 +1,17 @@
 //! Rows as people see and change them.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, SystemTime},
-};
+use std::{fmt::Write as _, time::Duration};
 
 use rusqlite::{OptionalExtension as _, ToSql, params, params_from_iter};
 
 use super::{
-    claim::state_of,
+    claim::{numbers, state_of},
     finish::{Place, advance},
     session::{Session, after, millis, time, whole},
 };
 use crate::store::{
     DedupeKey,
-    inbox::{HandlerName, InboxCount, InboxFilter, InboxRow, RowId, RowState},
+    inbox::{HandlerName, InboxCount, InboxFilter, InboxRow, Now, RowId, RowState},
 };
 
 /// The condition of a filter, and its values.
@@ -155,7 +152,7 @@ pub(super) fn redrive(
     session: &mut Session<'_>,
     ids: &[i64],
     spread: Duration,
-    now: Option<SystemTime>,
+    now: Now,
 ) -> rusqlite::Result<u64> {
     let now = millis(now);
     let latest = after(now, spread);
@@ -175,11 +172,7 @@ pub(super) fn redrive(
 const HURRY: &str = "
 UPDATE work SET state = CASE WHEN crashes >= 2 THEN 3 ELSE 1 END, at = ?2 WHERE id = ?1 AND state = 2 AND at > ?2";
 
-pub(super) fn hurry(
-    session: &mut Session<'_>,
-    ids: &[i64],
-    now: Option<SystemTime>,
-) -> rusqlite::Result<u64> {
+pub(super) fn hurry(session: &mut Session<'_>, ids: &[i64], now: Now) -> rusqlite::Result<u64> {
     let now = millis(now);
     ids.iter()
         .try_fold(0, |hurried, id| Ok(hurried + session.statement(HURRY)?.execute(params![id, now])? as u64))
@@ -193,16 +186,9 @@ pub(super) fn remove(
     session: &mut Session<'_>,
     ids: &[i64],
     (state, also_running): (Option<RowState>, bool),
-    now: Option<SystemTime>,
+    now: Now,
 ) -> rusqlite::Result<u64> {
-    let (first, last) = match state {
-        None => (0, 7),
-        Some(RowState::Behind) => (0, 0),
-        Some(RowState::Waiting) => (1, 3),
-        Some(RowState::Running) => (4, 4),
-        Some(RowState::Dead) => (5, 6),
-        Some(RowState::Done) => (7, 7),
-    };
+    let (first, last) = state.map_or(0..=7, numbers).into_inner();
     let now = millis(now);
     let mut removed = 0;
     for id in ids {

@@ -8,7 +8,10 @@ use std::{
 use rusqlite::{Connection, ErrorCode, Statement};
 
 use super::{failure::Failure, open::File};
-use crate::{store::LONGEST, types::Clock};
+use crate::{
+    store::{LONGEST, inbox::Now},
+    types::Clock,
+};
 
 /// The session of a thread.
 pub(super) struct Session<'c> {
@@ -95,7 +98,7 @@ pub(super) fn whole(number: impl TryInto<i64>) -> i64 {
 }
 
 /// Milliseconds since 1970.
-pub(super) fn millis(now: Option<SystemTime>) -> i64 {
+pub(super) fn millis(now: Now) -> i64 {
     let now = now.unwrap_or_else(|| Clock::system().now());
     now.duration_since(UNIX_EPOCH).map_or(0, |since| whole(since.as_millis()))
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::mpsc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::*;
 use crate::store::{
     DedupeKey,
-    inbox::{HandlerName, RowId},
+    inbox::{HandlerName, Now, RowId},
 };
 
 fn work(number: usize) -> NewWork {
@@ -38,7 +38,7 @@ fn request(limit: usize) -> ClaimRequest {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "what operations take")]
-fn at(seconds: u64) -> Option<SystemTime> {
+fn at(seconds: u64) -> Now {
     Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds))
 }
 

@@ -12,11 +12,11 @@ use std::{
 use futures_util::future::join;
 use tokio::sync::Mutex;
 
-use super::{error::TxError, param::Param, statement::Statement};
+use super::error::TxError;
 use crate::{
     dedupe::postgres::{
-        Commit,
-        connections::Value,
+        COMMIT, commit,
+        param::{Param, Statement},
         transactions::{Failure, Open, Transactions},
     },
     delivery::Delivery,
@@ -129,9 +129,8 @@ impl Held {
             Ok(open) => open,
             Err(error) => return Some(Err(error)),
         };
-        let values: Vec<_> = self.reply_params(reply);
-        let values: Vec<Value<'_>> = values.iter().map(|value| (value as _, value.kind())).collect();
-        let (ending, stored) = join(open.ending(), open.execute(Commit::STATEMENT, &values)).await;
+        let params = self.reply_params(reply);
+        let (ending, stored) = join(open.ending(), open.execute(COMMIT, &params)).await;
         let stored = ending.and(stored).map(|rows| rows > 0);
         Some(settle(open, stored).await)
     }
@@ -150,19 +149,7 @@ impl Held {
 
     fn reply_params(&self, reply: &StoredReply) -> Vec<Param> {
         match &self.owner {
-            Owner::Reply { key, token, retention } => {
-                let commit = Commit::new(key, token, reply, *retention);
-                let (key, token, status, retry, body, seconds, request) = commit.parts();
-                vec![
-                    key.into(),
-                    token.into(),
-                    status.into(),
-                    retry.into(),
-                    body.clone().into(),
-                    seconds.into(),
-                    request.into(),
-                ]
-            }
+            Owner::Reply { key, token, retention } => commit(key, token, reply, *retention).into(),
             #[cfg(feature = "inbox")]
             Owner::Row { .. } => Vec::new(),
         }
@@ -172,18 +159,10 @@ impl Held {
     pub(super) fn statements(&self, reply: &StoredReply) -> Vec<Statement> {
         match &self.owner {
             Owner::Reply { .. } => {
-                vec![Statement { sql: Commit::STATEMENT, params: self.reply_params(reply), rows: Some(1) }]
+                vec![Statement { sql: COMMIT, params: self.reply_params(reply), rows: Some(1) }]
             }
             #[cfg(feature = "inbox")]
-            Owner::Row { lease, clock } => {
-                let ([lock, done, next], id, token, now) = statements_of(lease, clock.virtual_now());
-                let statement = |sql, params, rows| Statement { sql, params, rows };
-                vec![
-                    statement(lock, vec![id.into()], None),
-                    statement(done, vec![id.into(), token.into(), now.into()], Some(1)),
-                    statement(next, vec![id.into()], None),
-                ]
-            }
+            Owner::Row { lease, clock } => statements_of(lease, clock.virtual_now()).into(),
         }
     }
 }

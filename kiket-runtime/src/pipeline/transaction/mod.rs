@@ -2,9 +2,7 @@
 
 mod error;
 mod held;
-mod param;
 mod row;
-mod statement;
 mod tx;
 
 #[cfg(feature = "inbox")]
@@ -12,8 +10,7 @@ pub(crate) use self::held::RowTransactions;
 pub(crate) use self::held::{Held, Owner, ReplyTransactions};
 pub use self::{
     error::TxError,
-    param::{Param, Value},
     row::{Column, TxRow},
-    statement::Statement,
     tx::Tx,
 };
+pub use crate::dedupe::postgres::param::{Param, Statement, Value};

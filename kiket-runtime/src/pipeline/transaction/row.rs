@@ -2,10 +2,7 @@
 
 use std::{fmt, time::SystemTime};
 
-use tokio_postgres::{
-    Row,
-    types::{FromSql, Type},
-};
+use tokio_postgres::Row;
 
 use super::error::TxError;
 
@@ -92,35 +89,12 @@ macro_rules! columns {
     )*};
 }
 
-columns!(bool, i16, i32, i64, f32, f64, String, Vec<u8>, SystemTime);
-
-impl sealed::Sealed for serde_json::Value {}
-
-impl Column for serde_json::Value {
-    fn read(row: &Row, place: usize) -> Result<Option<Self>, tokio_postgres::Error> {
-        Ok(row.try_get::<_, Option<Json>>(place)?.map(|Json(value)| value))
-    }
-}
+columns!(bool, i16, i32, i64, f32, f64, String, Vec<u8>, SystemTime, serde_json::Value);
 
 impl<C: Column> sealed::Sealed for Option<C> {}
 
 impl<C: Column> Column for Option<C> {
     fn read(row: &Row, place: usize) -> Result<Option<Self>, tokio_postgres::Error> {
         C::read(row, place).map(Some)
-    }
-}
-
-/// `json` and `jsonb`.
-struct Json(serde_json::Value);
-
-impl<'r> FromSql<'r> for Json {
-    fn from_sql(kind: &Type, raw: &'r [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        // The version of the format, where there is one.
-        let text = if *kind == Type::JSONB { raw.get(1..).unwrap_or_default() } else { raw };
-        Ok(Self(serde_json::from_slice(text)?))
-    }
-
-    fn accepts(kind: &Type) -> bool {
-        [Type::JSON, Type::JSONB].contains(kind)
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{error::TxError, held::Held, param::Param, row::TxRow, statement::Statement};
+use super::{error::TxError, held::Held, row::TxRow};
 use crate::{
-    dedupe::postgres::connections::Value,
+    dedupe::postgres::param::{Param, Statement},
     delivery::Delivery,
     handler::{FromDelivery, IntoReply, Requirements},
     store::StoredReply,
@@ -43,8 +43,7 @@ impl Tx {
     /// When there is no connection, or the server refuses the statement: see [`TxError`].
     pub async fn execute(&self, sql: &str, params: impl AsRef<[Param]>) -> Result<u64, TxError> {
         let open = self.held.open(self.delivery.remaining()).await?;
-        let values = values(params.as_ref());
-        Ok(self.held.counted(open.execute(sql, &values)).await?)
+        Ok(self.held.counted(open.execute(sql, params.as_ref())).await?)
     }
 
     /// Runs a statement, and returns its rows, all of which are in memory.
@@ -54,8 +53,7 @@ impl Tx {
     /// As [`execute`](Self::execute).
     pub async fn query(&self, sql: &str, params: impl AsRef<[Param]>) -> Result<Vec<TxRow>, TxError> {
         let open = self.held.open(self.delivery.remaining()).await?;
-        let values = values(params.as_ref());
-        let rows = self.held.counted(open.query(sql, &values)).await?;
+        let rows = self.held.counted(open.query(sql, params.as_ref())).await?;
         Ok(rows.into_iter().map(TxRow::new).collect())
     }
 
@@ -116,10 +114,6 @@ impl Tx {
             .with_request_hash(self.delivery.fingerprint());
         Ok(self.held.statements(&reply))
     }
-}
-
-fn values(params: &[Param]) -> Vec<Value<'_>> {
-    params.iter().map(|param| (param as _, param.kind())).collect()
 }
 
 impl fmt::Debug for Tx {

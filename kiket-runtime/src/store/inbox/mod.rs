@@ -18,6 +18,11 @@ pub use self::{
     work::{Acceptance, ClaimRequest, ClaimedWork, NewWork, NotRunError, WorkEnd, WorkLease},
 };
 use super::{LeaseState, StoreError, StoreFuture};
+use crate::types::cut;
+
+/// The time of an operation: that of a test, or none in production, where an inbox uses its own clock, so that the clocks of its
+/// clients need not agree.
+pub type Now = Option<SystemTime>;
 
 /// An inbox: keeps the deliveries of `later` handlers until they are done, for every process that uses it.
 ///
@@ -36,64 +41,42 @@ use super::{LeaseState, StoreError, StoreFuture};
 ///   the order in which they were accepted. Whatever ends a row promotes the next one in the same step.
 /// - A lease has one owner, which holds its token. After it has expired the row is claimed by another worker, and its former
 ///   owner can neither finish nor release nor renew it, even before that.
-/// - `now` is `None` in production: the inbox then uses its own clock, so that the clocks of its clients need not agree. Tests
-///   pass a virtual time. Times are kept in whole milliseconds.
+/// - `now` is `None` in production; tests pass a virtual time. Times are kept in whole milliseconds.
 ///
 /// Test an engine of your own with `kiket::testing::inbox_conformance`.
 pub trait Inbox: Send + Sync + 'static {
     /// Stores a delivery, unless its key is there.
-    fn accept<'s>(&'s self, work: &'s NewWork, now: Option<SystemTime>) -> StoreFuture<'s, Acceptance>;
+    fn accept<'s>(&'s self, work: &'s NewWork, now: Now) -> StoreFuture<'s, Acceptance>;
 
     /// Claims rows that are due, at most as many as are asked for: their attempts are counted, and they are leased.
     ///
     /// Rows of handlers that are not named, and of events that are paused, stay as they are. Organisations take turns: each
     /// gets one row before one gets its second, in the order of their bytes, beginning after [`ClaimRequest::after`]; within one, the
     /// row that is due longest comes first. A row that has crashed twice is claimed alone, only where the claimer says that nothing else runs.
-    fn claim<'s>(
-        &'s self,
-        request: &'s ClaimRequest,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, Vec<ClaimedWork>>;
+    fn claim<'s>(&'s self, request: &'s ClaimRequest, now: Now) -> StoreFuture<'s, Vec<ClaimedWork>>;
 
     /// Whether a row is due that [`claim`](Self::claim) gives only to a claimer in which nothing else runs, of the handlers that are
     /// named and not paused. One that is never idle asks, and rests where the answer is yes. By default it is no: for inboxes that
     /// have no such rows.
-    fn waits_alone<'s>(
-        &'s self,
-        request: &'s ClaimRequest,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, bool> {
+    fn waits_alone<'s>(&'s self, request: &'s ClaimRequest, now: Now) -> StoreFuture<'s, bool> {
         let _ = (request, now);
         Box::pin(std::future::ready(Ok(false)))
     }
 
     /// Renews leases, as their owner, to end after `lease` from now, and notes that their handlers have started: from now on an
     /// expired lease is a crash. The states are in the order of `leases`.
-    fn renew<'s>(
-        &'s self,
-        leases: &'s [(WorkLease, Duration)],
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, Vec<LeaseState>>;
+    fn renew<'s>(&'s self, leases: &'s [(WorkLease, Duration)], now: Now)
+    -> StoreFuture<'s, Vec<LeaseState>>;
 
     /// Ends the attempt of a row, as the owner of its lease.
-    fn finish<'s>(
-        &'s self,
-        lease: &'s WorkLease,
-        end: &'s WorkEnd,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, LeaseState>;
+    fn finish<'s>(&'s self, lease: &'s WorkLease, end: &'s WorkEnd, now: Now) -> StoreFuture<'s, LeaseState>;
 
     /// Gives a row back, as the owner of its lease: the attempt is not counted, and the row is due after `delay`.
-    fn release<'s>(
-        &'s self,
-        lease: &'s WorkLease,
-        delay: Duration,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, LeaseState>;
+    fn release<'s>(&'s self, lease: &'s WorkLease, delay: Duration, now: Now) -> StoreFuture<'s, LeaseState>;
 
     /// Looks after the rows of a space: expired leases end (a crash is counted where the handler had started, and the third makes
     /// the row dead; where it had not, the attempt is not counted), and done and dead rows whose retention is over are removed. At most a thousand rows of each kind at once.
-    fn promote<'s>(&'s self, space: &'s str, now: Option<SystemTime>) -> StoreFuture<'s, Swept>;
+    fn promote<'s>(&'s self, space: &'s str, now: Now) -> StoreFuture<'s, Swept>;
 
     /// The rows that the filter finds, the oldest first. Their contents are not read.
     fn list<'s>(&'s self, filter: &'s InboxFilter) -> StoreFuture<'s, Vec<InboxRow>>;
@@ -102,21 +85,16 @@ pub trait Inbox: Send + Sync + 'static {
     fn count<'s>(&'s self, space: &'s str) -> StoreFuture<'s, Vec<InboxCount>>;
 
     /// Makes dead rows wait again, with their attempts and crashes at zero.
-    fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Option<SystemTime>) -> StoreFuture<'s, u64>;
+    fn redrive<'s>(&'s self, redrive: &'s Redrive, now: Now) -> StoreFuture<'s, u64>;
 
     /// Makes waiting rows due now, whose next attempt was later.
-    fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> StoreFuture<'s, u64>;
+    fn hurry<'s>(&'s self, filter: &'s InboxFilter, now: Now) -> StoreFuture<'s, u64>;
 
     /// Removes rows that do not run.
-    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, now: Option<SystemTime>) -> StoreFuture<'s, u64>;
+    fn drop_rows<'s>(&'s self, filter: &'s InboxFilter, now: Now) -> StoreFuture<'s, u64>;
 
     /// Removes every row of an organisation; what runs loses its lease.
-    fn forget<'s>(
-        &'s self,
-        space: &'s str,
-        organisation: &'s str,
-        now: Option<SystemTime>,
-    ) -> StoreFuture<'s, u64>;
+    fn forget<'s>(&'s self, space: &'s str, organisation: &'s str, now: Now) -> StoreFuture<'s, u64>;
 
     /// Whether rows of an event are claimed: a paused event is accepted and not started.
     fn pause<'s>(&'s self, space: &'s str, event: &'s str, paused: bool) -> StoreFuture<'s, ()>;
@@ -154,6 +132,11 @@ pub trait Inbox: Send + Sync + 'static {
 
     /// Whether the inbox can be used. kiket calls it at the start.
     fn check(&self) -> StoreFuture<'_, ()>;
+}
+
+/// The error of a row, as an inbox keeps it: at most 2 KiB.
+pub(crate) fn short(error: &str) -> &str {
+    cut(error, 2048)
 }
 
 /// After so many crashes a row runs alone.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::handler::HandlerName;
-use crate::store::DedupeKey;
+use crate::{store::DedupeKey, types::words};
 
 /// The number of a row, in the order in which rows were accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,81 +19,60 @@ impl fmt::Display for RowId {
     }
 }
 
-/// A closed set of words, as stores and commands write them.
-macro_rules! words {
-    ($type:ident, $error:literal { $($variant:ident = $word:literal,)* }) => {
-        impl $type {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The word for it.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = UnknownWordError;
-
-            fn from_str(text: &str) -> Result<Self, UnknownWordError> {
-                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or(UnknownWordError($error))
-            }
-        }
-    };
-}
-
 /// A text that is no word of its set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UnknownWordError(&'static str);
 
-/// The state of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum RowState {
-    /// Another row of its lane comes first.
-    Behind,
-    /// It waits for a worker, or for the time of its next attempt.
-    Waiting,
-    /// A worker has it.
-    Running,
-    /// Its handler succeeded.
-    Done,
-    /// There is no other attempt, unless it is redriven.
-    Dead,
+words! {
+    /// The state of a row.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum RowState {
+        /// Another row of its lane comes first.
+        Behind = "behind",
+        /// It waits for a worker, or for the time of its next attempt.
+        Waiting = "waiting",
+        /// A worker has it.
+        Running = "running",
+        /// Its handler succeeded.
+        Done = "done",
+        /// There is no other attempt, unless it is redriven.
+        Dead = "dead",
+    }
 }
 
-words!(RowState, "a state is `behind`, `waiting`, `running`, `done` or `dead`" {
-    Behind = "behind",
-    Waiting = "waiting",
-    Running = "running",
-    Done = "done",
-    Dead = "dead",
-});
+impl FromStr for RowState {
+    type Err = UnknownWordError;
 
-/// Why a row is dead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum DeadReason {
-    /// The handler failed with an error that no attempt can mend.
-    Permanent,
-    /// Its attempts are used up.
-    Attempts,
-    /// Its process died three times while the handler ran.
-    Crashed,
+    fn from_str(text: &str) -> Result<Self, UnknownWordError> {
+        let unknown = UnknownWordError("a state is `behind`, `waiting`, `running`, `done` or `dead`");
+        Self::ALL.iter().copied().find(|state| state.as_str() == text).ok_or(unknown)
+    }
 }
 
-words!(DeadReason, "a reason is `permanent`, `attempts` or `crashed`" {
-    Permanent = "permanent",
-    Attempts = "attempts",
-    Crashed = "crashed",
-});
+words! {
+    /// Why a row is dead.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum DeadReason {
+        /// The handler failed with an error that no attempt can mend.
+        Permanent = "permanent",
+        /// Its attempts are used up.
+        Attempts = "attempts",
+        /// Its process died three times while the handler ran.
+        Crashed = "crashed",
+    }
+}
+
+impl FromStr for DeadReason {
+    type Err = UnknownWordError;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWordError> {
+        let unknown = UnknownWordError("a reason is `permanent`, `attempts` or `crashed`");
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == text).ok_or(unknown)
+    }
+}
 
 /// A row without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +149,14 @@ pub struct InboxFilter {
     pub organisation: Option<String>,
     /// The most rows; 0 means no limit.
     pub limit: usize,
+}
+
+impl InboxFilter {
+    /// The filter for rows in a state, unless it is for others.
+    pub(crate) fn only(&self, state: RowState) -> Option<Self> {
+        let is_other = self.state.is_some_and(|wanted| wanted != state);
+        (!is_other).then(|| Self { state: Some(state), ..self.clone() })
+    }
 }
 
 /// Which dead rows to redrive, and how fast.

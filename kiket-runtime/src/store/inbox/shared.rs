@@ -1,14 +1,10 @@
 //! An inbox that is shared is one.
 
-use std::{
-    any::Any,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use super::{
-    Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Redrive, Swept,
-    WorkEnd, WorkLease,
+    Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Now, Redrive,
+    Swept, WorkEnd, WorkLease,
 };
 use crate::store::{LeaseState, StoreError, StoreFuture};
 
@@ -22,19 +18,19 @@ macro_rules! shared {
 
 impl<I: Inbox + ?Sized> Inbox for Arc<I> {
     shared! { 's
-        accept(work: &'s NewWork, now: Option<SystemTime>) -> Acceptance;
-        claim(request: &'s ClaimRequest, now: Option<SystemTime>) -> Vec<ClaimedWork>;
-        waits_alone(request: &'s ClaimRequest, now: Option<SystemTime>) -> bool;
-        renew(leases: &'s [(WorkLease, Duration)], now: Option<SystemTime>) -> Vec<LeaseState>;
-        finish(lease: &'s WorkLease, end: &'s WorkEnd, now: Option<SystemTime>) -> LeaseState;
-        release(lease: &'s WorkLease, delay: Duration, now: Option<SystemTime>) -> LeaseState;
-        promote(space: &'s str, now: Option<SystemTime>) -> Swept;
+        accept(work: &'s NewWork, now: Now) -> Acceptance;
+        claim(request: &'s ClaimRequest, now: Now) -> Vec<ClaimedWork>;
+        waits_alone(request: &'s ClaimRequest, now: Now) -> bool;
+        renew(leases: &'s [(WorkLease, Duration)], now: Now) -> Vec<LeaseState>;
+        finish(lease: &'s WorkLease, end: &'s WorkEnd, now: Now) -> LeaseState;
+        release(lease: &'s WorkLease, delay: Duration, now: Now) -> LeaseState;
+        promote(space: &'s str, now: Now) -> Swept;
         list(filter: &'s InboxFilter) -> Vec<InboxRow>;
         count(space: &'s str) -> Vec<InboxCount>;
-        redrive(redrive: &'s Redrive, now: Option<SystemTime>) -> u64;
-        hurry(filter: &'s InboxFilter, now: Option<SystemTime>) -> u64;
-        drop_rows(filter: &'s InboxFilter, now: Option<SystemTime>) -> u64;
-        forget(space: &'s str, organisation: &'s str, now: Option<SystemTime>) -> u64;
+        redrive(redrive: &'s Redrive, now: Now) -> u64;
+        hurry(filter: &'s InboxFilter, now: Now) -> u64;
+        drop_rows(filter: &'s InboxFilter, now: Now) -> u64;
+        forget(space: &'s str, organisation: &'s str, now: Now) -> u64;
         pause(space: &'s str, event: &'s str, paused: bool) -> ();
         paused(space: &'s str) -> Vec<String>;
         notify(space: &'s str) -> ();

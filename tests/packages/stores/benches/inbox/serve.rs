@@ -8,7 +8,6 @@ use std::{
 };
 
 use kiket::{Handler, handler::Later, inbox::SqliteInbox, prelude::*};
-use kiket_runtime::internals;
 
 use crate::{
     Outcome,
@@ -115,7 +114,7 @@ pub(crate) fn serve(http_workers: usize, arguments: &[&str]) -> Outcome<()> {
                 let (counted, reporter) = (Arc::clone(&inbox), Arc::clone(reporter));
                 std::thread::spawn(move || {
                     loop {
-                        reporter.send(&format!("statements {}", internals::statements_of(&counted)));
+                        reporter.send(&format!("statements {}", counted.statements()));
                         std::thread::sleep(Duration::from_millis(500));
                     }
                 });

@@ -7,7 +7,7 @@ use std::{
 
 use kiket::{
     dedupe::{LeaseState, StoreError},
-    inbox::{ClaimedWork, Inbox, InboxFilter, PostgresInbox, RowState, Swept, WorkEnd},
+    inbox::{ClaimedWork, Inbox, InboxFilter, Now, PostgresInbox, RowState, Swept, WorkEnd},
 };
 use stores::{Postgres, connect};
 use tokio::task::JoinHandle;
@@ -57,7 +57,7 @@ impl World {
         self.inbox.claim(&request(&self.space, limit), None).await.unwrap()
     }
 
-    fn promote(&self, now: Option<SystemTime>) -> JoinHandle<Result<Swept, StoreError>> {
+    fn promote(&self, now: Now) -> JoinHandle<Result<Swept, StoreError>> {
         let (inbox, space) = (Arc::clone(&self.inbox), self.space.clone());
         tokio::spawn(async move { inbox.promote(&space, now).await })
     }

@@ -9,7 +9,7 @@ use std::{
 use kiket::{
     dedupe::{DedupeKey, LeaseState},
     inbox::{
-        Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxFilter, NewWork,
+        Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxFilter, NewWork, Now,
         PostgresInbox, Redrive, RowId, RowState, Swept, WorkEnd,
     },
 };
@@ -48,7 +48,7 @@ pub(crate) fn request(space: &str, limit: usize) -> ClaimRequest {
     }
 }
 
-pub(crate) async fn accept(inbox: &PostgresInbox, work: &NewWork, now: Option<SystemTime>) -> RowId {
+pub(crate) async fn accept(inbox: &PostgresInbox, work: &NewWork, now: Now) -> RowId {
     match inbox.accept(work, now).await.unwrap() {
         Acceptance::Accepted(id) => id,
         other => panic!("{other:?}"),

@@ -248,6 +248,10 @@ async fn values_of_every_kind_go_and_come_back() {
         assert!(row.get::<Option<String>>("k")?.is_some() && row.get::<Option<String>>("l")?.is_none());
         assert!(row.get::<String>("l").unwrap_err().to_string().contains("`l`"));
         assert!(row.get::<i64>("g").is_err() && row.get::<i64>("z").is_err() && row.at::<bool>(12).is_err());
+        let names = vec!["a".to_owned(), String::new()];
+        let lists = "SELECT 'a' = ANY ($1), 3 = ANY ($2), cardinality($3::text[])";
+        let lists = tx.query_one(lists, params![names, vec![1_i64, 2], None::<Vec<String>>]).await?;
+        assert!(lists.at::<bool>(0)? && !lists.at::<bool>(1)? && lists.at::<Option<i32>>(2)?.is_none());
         assert!(tx.query_opt("SELECT 1 WHERE false", params![]).await?.is_none());
         let several = tx.query_one("VALUES (1), (2)", params![]).await.unwrap_err();
         assert!(several.to_string().contains("several"));

@@ -1,8 +1,8 @@
-//! The values of statements.
+//! The values of statements, and statements with their values.
 
 use std::{error::Error, fmt, time::SystemTime};
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::types::Id;
@@ -19,6 +19,7 @@ use crate::types::Id;
 /// | `&[u8]`, `Vec<u8>`, `Bytes` | `bytea` |
 /// | `SystemTime` | `timestamptz` |
 /// | `serde_json::Value` | `jsonb` |
+/// | `Vec<String>`, `Vec<i64>` | `text[]`, `bigint[]`: `id = ANY ($1)` |
 ///
 /// `Option` of these may be null. For other types of columns write a cast: `$1::uuid`, `$2::numeric`.
 ///
@@ -51,10 +52,14 @@ pub enum Param {
     Timestamptz(Option<SystemTime>),
     /// A `jsonb`.
     Jsonb(Option<serde_json::Value>),
+    /// A `text[]`.
+    TextArray(Option<Vec<String>>),
+    /// A `bigint[]`.
+    Int8Array(Option<Vec<i64>>),
 }
 
 impl Param {
-    pub(super) fn kind(&self) -> Type {
+    pub(crate) fn kind(&self) -> Type {
         match self {
             Self::Bool(_) => Type::BOOL,
             Self::Int2(_) => Type::INT2,
@@ -66,8 +71,15 @@ impl Param {
             Self::Bytea(_) => Type::BYTEA,
             Self::Timestamptz(_) => Type::TIMESTAMPTZ,
             Self::Jsonb(_) => Type::JSONB,
+            Self::TextArray(_) => Type::TEXT_ARRAY,
+            Self::Int8Array(_) => Type::INT8_ARRAY,
         }
     }
+}
+
+/// Values with their types, as the driver takes them where a statement is not prepared.
+pub(crate) fn typed(params: &[Param]) -> Vec<(&(dyn ToSql + Sync), Type)> {
+    params.iter().map(|param| (param as _, param.kind())).collect()
 }
 
 /// Without the value: the driver logs what it sends.
@@ -89,13 +101,9 @@ impl ToSql for Param {
             Self::Text(value) => value.to_sql(kind, out),
             Self::Bytea(value) => value.as_deref().to_sql(kind, out),
             Self::Timestamptz(value) => value.to_sql(kind, out),
-            Self::Jsonb(None) => Ok(IsNull::Yes),
-            Self::Jsonb(Some(value)) => {
-                // The version of the format, then the text.
-                out.put_u8(1);
-                out.put_slice(value.to_string().as_bytes());
-                Ok(IsNull::No)
-            }
+            Self::TextArray(value) => value.to_sql(kind, out),
+            Self::Int8Array(value) => value.to_sql(kind, out),
+            Self::Jsonb(value) => value.to_sql(kind, out),
         }
     }
 
@@ -169,6 +177,40 @@ values! {
     &SystemTime => Timestamptz: |value| *value;
     serde_json::Value => Jsonb: |value| value;
     &serde_json::Value => Jsonb: serde_json::Value::clone;
+    Vec<String> => TextArray: |value| value;
+    Vec<i64> => Int8Array: |value| value;
+}
+
+/// The values of a statement of a [`Tx`](crate::transaction::Tx): `params![id, title]`. See [`Param`](crate::transaction::Param).
+///
+/// ```
+/// use kiket_runtime::params;
+///
+/// assert_eq!(params!["a", 1_i32].len(), 2);
+/// assert!(params![].is_empty());
+/// ```
+#[macro_export]
+macro_rules! params {
+    () => {
+        [] as [$crate::dedupe::Param; 0]
+    };
+    ($($value:expr),+ $(,)?) => {
+        [$($crate::dedupe::Param::from($value)),+]
+    };
+}
+pub(crate) use params;
+
+/// A statement that a transaction of your own library runs, so that it ends with the stored reply, or with the row; see
+/// [`Tx::statements`](crate::transaction::Tx::statements).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Statement {
+    /// The SQL, with the values as `$1`, `$2` and so on.
+    pub sql: &'static str,
+    /// The values.
+    pub params: Vec<Param>,
+    /// How many rows it has to change; if it changes another number, the lease is lost: roll the transaction back.
+    pub rows: Option<u64>,
 }
 
 #[cfg(test)]
