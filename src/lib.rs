@@ -153,7 +153,7 @@ pub mod cli {
 /// default.
 #[doc(alias = "environment variables")]
 pub mod config {
-    pub use kiket_runtime::config::{Clock, Config, SettingError, Settings};
+    pub use kiket_runtime::config::{Clock, Config, SettingError, SettingErrorKind, Settings};
 }
 
 /// Errors of handlers and of calls, and the retry advice that they carry.

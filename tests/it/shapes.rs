@@ -152,7 +152,7 @@ async fn a_notification_without_recipient_is_refused_by_its_field() {
     for (notification, error) in [
         (
             json!({ "message": "hi", "channel_type": "dm" }),
-            "`recipient_id` is missing: it says who gets the message",
+            "`recipient_id` is missing: it says where the message goes",
         ),
         (
             json!({ "message": "hi", "channel_type": "channel", "channel_id": " " }),

@@ -27,7 +27,7 @@ use self::{
 use super::limits::InboxLimits;
 use crate::{
     store::{
-        LeaseState, StoreError, StoreFuture,
+        LeaseState, StoreError, StoreErrorKind, StoreFuture,
         inbox::{
             Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Now,
             Redrive, RowState, Swept, WorkEnd, WorkLease,
@@ -70,6 +70,7 @@ impl SqliteInbox {
     pub fn new(path: impl AsRef<Path>, options: InboxLimits) -> Result<Self, StoreError> {
         let path = std::path::absolute(path).map_err(|error| {
             StoreError::new("the path of the inbox cannot be made absolute")
+                .with_kind(StoreErrorKind::Refused)
                 .mend("write it absolute")
                 .because(error)
         })?;

@@ -94,8 +94,8 @@ impl FileThread {
             response.await.map_err(|_| ended())?
         });
         responded.await.unwrap_or_else(|_| {
-            let error = StoreError::new(format!("the inbox did not respond within {} s", limit.as_secs()));
-            Err(error.mend("see that its disk is well, and not overloaded"))
+            let mend = "see that its disk is well, and not overloaded";
+            Err(StoreError::too_slow("the inbox", limit).mend(mend))
         })
     }
 }

@@ -291,19 +291,45 @@ impl TryFrom<Fields> for Notification {
 }
 
 /// The reason why a notification is invalid.
+///
+/// ```
+/// use kiket_runtime::notification::{Notification, NotificationErrorKind};
+///
+/// let error = Notification::to_channel("C1", " ").unwrap_err();
+/// assert_eq!((error.kind(), error.field()), (NotificationErrorKind::Blank, "message"));
+/// let error = Notification::direct("", "Hello!").unwrap_err();
+/// assert_eq!((error.kind(), error.field()), (NotificationErrorKind::Missing, "recipient_id"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}` {why}")]
+#[error(
+    "`{field}` is {}",
+    if *kind == NotificationErrorKind::Blank { "blank" } else { "missing: it says where the message goes" }
+)]
 pub struct NotificationError {
+    kind: NotificationErrorKind,
     field: &'static str,
-    why: &'static str,
+}
+
+/// The kind of a [`NotificationError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NotificationErrorKind {
+    /// The field is blank.
+    Blank,
+    /// The field is missing, or an id that is blank, which counts as missing.
+    Missing,
 }
 
 impl NotificationError {
-    const MESSAGE_BLANK: Self = Self { field: "message", why: "is blank" };
+    const MESSAGE_BLANK: Self = Self { kind: NotificationErrorKind::Blank, field: "message" };
     pub(super) const CHANNEL_MISSING: Self =
-        Self { field: "channel_id", why: "is missing: it says where the message goes" };
-    const RECIPIENT_MISSING: Self =
-        Self { field: "recipient_id", why: "is missing: it says who gets the message" };
+        Self { kind: NotificationErrorKind::Missing, field: "channel_id" };
+    const RECIPIENT_MISSING: Self = Self { kind: NotificationErrorKind::Missing, field: "recipient_id" };
+
+    /// The kind of the error.
+    pub fn kind(&self) -> NotificationErrorKind {
+        self.kind
+    }
 
     /// The field that is missing, or blank.
     pub fn field(&self) -> &'static str {
