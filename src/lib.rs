@@ -242,7 +242,7 @@ pub mod startup {
     #[cfg(feature = "inbox")]
     pub use kiket_runtime::extension::{LaterReport, ScheduleReport};
     pub use kiket_runtime::{
-        error::{Place, Problem, ProblemId, StartupError},
+        error::{Place, Problem, ProblemId, ProblemIdError, StartupError},
         extension::{HandlerReport, Report},
     };
 }

@@ -25,7 +25,7 @@ mod setters;
 mod shortened;
 #[allow(unreachable_pub)] // `internals` exports it
 mod sync;
-mod text;
+pub(crate) mod text;
 mod thread;
 mod time;
 mod timeout;

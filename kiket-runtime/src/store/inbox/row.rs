@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    str::FromStr,
     time::{Duration, SystemTime},
 };
 
@@ -26,9 +25,8 @@ pub struct UnknownWordError(&'static str);
 
 words! {
     /// The state of a row.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-    #[non_exhaustive]
-    pub enum RowState {
+    #[derive(PartialOrd, Ord)]
+    pub enum RowState else UnknownWordError("a state is `behind`, `waiting`, `running`, `done` or `dead`") {
         /// Another row of its lane comes first.
         Behind = "behind",
         /// It waits for a worker, or for the time of its next attempt.
@@ -42,35 +40,16 @@ words! {
     }
 }
 
-impl FromStr for RowState {
-    type Err = UnknownWordError;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWordError> {
-        let unknown = UnknownWordError("a state is `behind`, `waiting`, `running`, `done` or `dead`");
-        Self::ALL.iter().copied().find(|state| state.as_str() == text).ok_or(unknown)
-    }
-}
-
 words! {
     /// Why a row is dead.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-    #[non_exhaustive]
-    pub enum DeadReason {
+    #[derive(PartialOrd, Ord)]
+    pub enum DeadReason else UnknownWordError("a reason is `permanent`, `attempts` or `crashed`") {
         /// The handler failed with an error that no attempt can mend.
         Permanent = "permanent",
         /// Its attempts are used up.
         Attempts = "attempts",
         /// Its process died three times while the handler ran.
         Crashed = "crashed",
-    }
-}
-
-impl FromStr for DeadReason {
-    type Err = UnknownWordError;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWordError> {
-        let unknown = UnknownWordError("a reason is `permanent`, `attempts` or `crashed`");
-        Self::ALL.iter().copied().find(|reason| reason.as_str() == text).ok_or(unknown)
     }
 }
 
