@@ -200,6 +200,21 @@ fn only_the_clock_knows_the_time_of_day() {
 }
 
 #[test]
+fn values_start_no_threads() {
+    check(
+        "thread::Builder",
+        &[
+            "client/thread.rs",
+            "inbox/sqlite/thread.rs",
+            "pipeline/watch.rs",
+            "telemetry/",
+            "worker/mod.rs",
+            "kiket-testing/src/platform/server.rs",
+        ],
+    );
+}
+
+#[test]
 fn only_the_start_reads_the_global_list_of_handlers() {
     // And the test kit, to take a module for a program.
     check("inventory::iter::<Registration>", &["extension/registration.rs", "private/internals.rs"]);

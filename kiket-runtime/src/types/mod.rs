@@ -26,7 +26,6 @@ mod shortened;
 #[allow(unreachable_pub)] // `internals` exports it
 mod sync;
 pub(crate) mod text;
-mod thread;
 mod time;
 mod timeout;
 mod unknown;
@@ -50,7 +49,6 @@ pub(crate) use self::{
     scope::{MissingScopes, allows},
     setters::setters,
     shortened::{LONGEST_ID, LONGEST_TEXT, shortened},
-    thread::Thread,
     time::{
         LONGEST_RETRY_AFTER, millis, milliseconds, read_rfc3339, read_time, retry_seconds, unix_time,
         whole_seconds,

@@ -22,7 +22,7 @@ use super::{
     open::{Access, File},
     session::Session,
 };
-use crate::{store::StoreError, types::Thread};
+use crate::{client::thread::Thread, store::StoreError};
 
 /// The most operations that wait; more wait to be queued, until their deadlines.
 const QUEUE: usize = 1_024;
