@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     handler::Reply,
-    types::{or_default, unknown_fields},
+    types::{or_default, setters, unknown_fields},
 };
 
 /// The reply of a guard, like a handler of `workflow.before_transition`, or of a setup step.
@@ -83,10 +83,9 @@ impl Decision {
         Self { verdict, message, metadata: Map::new(), extra: Map::new() }
     }
 
-    /// Sets the message, like the reason of an `allow`.
-    pub fn message(mut self, message: impl Into<String>) -> Self {
-        self.message = Some(message.into());
-        self
+    setters! {
+        /// Sets the message, like the reason of an `allow`.
+        message(message: impl Into<String>) => |decision| decision.message = Some(message.into());
     }
 
     /// Adds `key` to the metadata. `output_fields` is an object: another value for it is ignored.

@@ -18,6 +18,7 @@ use crate::{error::Chain, types::setters};
 /// assert_eq!(error.kind(), StoreErrorKind::Full);
 /// assert_eq!(error.to_string(), "the table is full; give it more room");
 /// ```
+#[must_use = "an error does nothing until it is returned"]
 pub struct StoreError(Box<Failure>);
 
 /// The kind of a [`StoreError`].
@@ -51,18 +52,11 @@ impl StoreError {
 
     setters! {
         /// Sets the kind.
-        #[must_use]
         with_kind(kind: StoreErrorKind) => |error| error.0.kind = kind;
         /// Adds what to do about it, as an imperative.
-        #[must_use]
         mend(mend: impl Into<Cow<'static, str>>) => |error| error.0.mend = Some(mend.into());
-    }
-
-    /// Adds the cause, which must not show a password.
-    #[must_use]
-    pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.cause = Some(cause.into());
-        self
+        /// Adds the cause, which must not show a password.
+        because(cause: impl Into<Box<dyn StdError + Send + Sync>>) => |error| error.0.cause = Some(cause.into());
     }
 
     /// The kind of the error.

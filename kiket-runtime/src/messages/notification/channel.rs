@@ -9,7 +9,7 @@ use super::{
     id::{id, present},
     message::{ChannelType, NotificationError},
 };
-use crate::types::{or_default, unknown_fields};
+use crate::types::{or_default, setters, unknown_fields};
 
 /// The payload that asks whether the extension can write to a channel.
 ///
@@ -121,10 +121,10 @@ impl ChannelValidity {
         Self { valid: false, error: Some(error.into()), ..Self::valid() }
     }
 
-    /// Adds `key` to the metadata of the channel.
-    pub fn data(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.metadata.insert(key.into(), value.into());
-        self
+    setters! {
+        /// Adds `key` to the metadata of the channel.
+        data(key: impl Into<String>, value: impl Into<Value>) =>
+            |validity| validity.metadata.insert(key.into(), value.into());
     }
 }
 

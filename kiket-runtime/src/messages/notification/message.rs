@@ -33,6 +33,7 @@ use crate::types::{or_default, setters, unknown_fields};
 ///
 /// `Debug` prints the names of unknown fields only, because Kiket sends tokens beside the message.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[must_use = "a notification has no effect until it is sent"]
 #[serde(try_from = "Fields")]
 #[non_exhaustive]
 pub struct Notification {
@@ -181,21 +182,16 @@ impl Notification {
 
     setters! {
         /// Sets the format.
-        #[must_use]
         format(format: Format) => |notification| notification.format = format;
         /// Sets the priority.
-        #[must_use]
         priority(priority: Priority) => |notification| notification.priority = priority;
         /// Sets the thread.
-        #[must_use]
         thread(thread_id: impl Into<String>) =>
             |notification| notification.thread_id = Some(thread_id.into());
         /// Adds `key` to the metadata.
-        #[must_use]
         data(key: impl Into<String>, value: impl Into<Value>) =>
             |notification| notification.metadata.insert(key.into(), value.into());
         /// Adds an attachment.
-        #[must_use]
         attachment(attachment: impl Into<Value>) =>
             |notification| notification.attachments.push(attachment.into());
     }
