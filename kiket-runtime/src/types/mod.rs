@@ -54,7 +54,7 @@ pub(crate) use self::{
         whole_seconds,
     },
     timeout::read_timeout,
-    unknown::{CONFIDENTIAL, unknown_fields, unknown_members},
+    unknown::{CONFIDENTIAL, unknown_fields, unknown_members, with_extra},
     visits::visits,
     words::words,
 };

@@ -6,59 +6,58 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::{self, id};
-use crate::types::{or_default, setters, unknown_fields};
+use crate::types::{or_default, setters, unknown_fields, with_extra};
 
-/// A message that the extension sends for Kiket.
-///
-/// The message is not blank; a notification for a channel has a `channel_id`, and a direct one a `recipient_id`. A payload
-/// that breaks one of these rules does not decode, and the error names the field. Ids may be texts or whole numbers.
-/// Formats, priorities and channel types that this version does not know are kept, and so are unknown fields.
-///
-/// ```
-/// use kiket_runtime::notification::{Format, Notification, Priority, Recipient};
-/// use serde_json::json;
-///
-/// let notification: Notification = serde_json::from_value(json!({
-///     "message": "Hello!", "channel_type": "channel", "channel_id": 17, "format": "mrkdwn", "team_id": "t-1",
-/// }))?;
-/// assert_eq!(notification.recipient(), Recipient::Channel("17"));
-/// assert_eq!(notification.format, Format::Other("mrkdwn".into()));
-/// assert_eq!(notification.priority, Priority::Normal);
-/// assert_eq!(notification.extra["team_id"], "t-1");
-///
-/// let incomplete = json!({ "message": "Hello!", "channel_type": "dm" });
-/// assert!(serde_json::from_value::<Notification>(incomplete).unwrap_err().to_string().contains("`recipient_id`"));
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-///
-/// `Debug` prints the names of unknown fields only, because Kiket sends tokens beside the message.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[must_use = "a notification has no effect until it is sent"]
-#[serde(try_from = "Fields")]
-#[non_exhaustive]
-pub struct Notification {
-    message: String,
-    channel_type: ChannelType,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recipient_id: Option<String>,
-    /// The format of the message; markdown by default.
-    pub format: Format,
-    /// The priority; normal by default.
-    pub priority: Priority,
-    /// The metadata of the sender.
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    pub metadata: Map<String, Value>,
-    /// The id of the thread.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub thread_id: Option<String>,
-    /// The attachments, as the sender writes them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub attachments: Vec<Value>,
-    /// The fields that this version does not know.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+with_extra! {
+    "unknown_fields";
+    /// A message that the extension sends for Kiket.
+    ///
+    /// The message is not blank; a notification for a channel has a `channel_id`, and a direct one a `recipient_id`. A payload
+    /// that breaks one of these rules does not decode, and the error names the field. Ids may be texts or whole numbers.
+    /// Formats, priorities and channel types that this version does not know are kept, and so are unknown fields.
+    ///
+    /// ```
+    /// use kiket_runtime::notification::{Format, Notification, Priority, Recipient};
+    /// use serde_json::json;
+    ///
+    /// let notification: Notification = serde_json::from_value(json!({
+    ///     "message": "Hello!", "channel_type": "channel", "channel_id": 17, "format": "mrkdwn", "team_id": "t-1",
+    /// }))?;
+    /// assert_eq!(notification.recipient(), Recipient::Channel("17"));
+    /// assert_eq!(notification.format, Format::Other("mrkdwn".into()));
+    /// assert_eq!(notification.priority, Priority::Normal);
+    /// assert_eq!(notification.extra["team_id"], "t-1");
+    ///
+    /// let incomplete = json!({ "message": "Hello!", "channel_type": "dm" });
+    /// assert!(serde_json::from_value::<Notification>(incomplete).unwrap_err().to_string().contains("`recipient_id`"));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    ///
+    /// `Debug` prints the names of unknown fields only, because Kiket sends tokens beside the message.
+    #[derive(Clone, PartialEq)]
+    #[must_use = "a notification has no effect until it is sent"]
+    #[serde(try_from = "Fields")]
+    pub struct Notification {
+        message: String,
+        channel_type: ChannelType,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel_id: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recipient_id: Option<String>,
+        /// The format of the message; markdown by default.
+        pub format: Format,
+        /// The priority; normal by default.
+        pub priority: Priority,
+        /// The metadata of the sender.
+        #[serde(skip_serializing_if = "Map::is_empty")]
+        pub metadata: Map<String, Value>,
+        /// The id of the thread.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub thread_id: Option<String>,
+        /// The attachments, as the sender writes them.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub attachments: Vec<Value>,
+    }
 }
 
 /// The recipient of a notification.
