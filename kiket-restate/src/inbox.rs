@@ -262,7 +262,8 @@ mod tests {
         for header in ["idempotency-key: com.example.crm/id:1\r\n", "authorization: Bearer key_123\r\n"] {
             assert!(request.contains(header), "{request}");
         }
-        let now = NewWork { delay: Duration::ZERO, ..work(None) };
+        let mut now = work(None);
+        now.delay = Duration::ZERO;
         let said = response("200 OK", r#"{"invocationId":"inv_1","status":"PreviouslyAccepted"}"#);
         let (request, result) = accepted(&now, &said).await;
         assert!(

@@ -296,8 +296,7 @@ impl Inbox for MemoryInbox {
 
     fn forget<'s>(&'s self, space: &'s str, organisation: &'s str, _: Now) -> Step<'s, u64> {
         self.with(|all| {
-            let (space, organisation) = (space.to_owned(), Some(organisation.to_owned()));
-            let filter = InboxFilter { space, organisation, ..InboxFilter::default() };
+            let filter = InboxFilter::new(space).organisation(organisation.to_owned());
             let ids = all.matching(&filter, |_| true);
             all.remove(ids)
         })

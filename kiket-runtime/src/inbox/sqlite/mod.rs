@@ -241,9 +241,8 @@ impl Inbox for SqliteInbox {
     }
 
     fn forget<'s>(&'s self, space: &'s str, organisation: &'s str, now: Now) -> StoreFuture<'s, u64> {
-        let (space, organisation) = (space.to_owned(), Some(organisation.to_owned()));
+        let filter = InboxFilter::new(space).organisation(organisation.to_owned());
         Box::pin(async move {
-            let filter = InboxFilter { space, organisation, ..InboxFilter::default() };
             self.change(&filter, Only::All, move |session, ids| rows::remove(session, ids, (None, true), now))
                 .await
         })
