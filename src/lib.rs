@@ -518,6 +518,10 @@ mod pages {
     #[doc = include_str!("../docs/operations.md")]
     struct Operations;
 
+    #[cfg(all(feature = "inbox", feature = "postgres"))]
+    #[doc = include_str!("../docs/problems.md")]
+    struct Problems;
+
     #[doc = include_str!("../docs/retries-and-errors.md")]
     struct RetriesAndErrors;
 

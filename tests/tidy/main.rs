@@ -308,6 +308,35 @@ fn examples_log_and_do_not_print() {
     assert!(found.is_empty(), "use `tracing::info!` or `warn!`: {found:?}");
 }
 
+#[test]
+fn rust_blocks_of_pages_are_compiled() {
+    let doctests =
+        ["src/lib.rs", "kiket-otel/src/lib.rs"].map(|file| fs::read_to_string(root().join(file)).unwrap());
+    let mut found = Vec::new();
+    for (file, text) in files("docs", &[".md"]) {
+        let is_page = doctests.iter().any(|crates| crates.contains(&format!("../{file}")));
+        let blocks: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with("```rust")).collect();
+        if !blocks.is_empty() && !is_page || blocks.iter().any(|block| block.contains("ignore")) {
+            found.push(file);
+        }
+    }
+    assert!(found.is_empty(), "include the page in `pages` of src/lib.rs, without `ignore`: {found:?}");
+}
+
+/// What CONTRIBUTING.md quotes of the crates is compiled there.
+#[test]
+fn quotations_of_the_code_are_the_code() {
+    let guide = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let code: Vec<_> = files("", &[".rs"]).iter().map(|(_, text)| words(text)).collect();
+    let quotations: Vec<_> =
+        guide.split("```rust,ignore").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!quotations.is_empty());
+    for quotation in quotations {
+        assert!(code.iter().any(|code| code.contains(&words(quotation))), "no file has this: {quotation}");
+    }
+}
+
 /// A field and a member of `extra` may have one name: `with_extra!` writes that once.
 #[test]
 fn unknown_fields_are_written_by_one_macro() {
