@@ -481,6 +481,9 @@ mod pages {
     #[doc = include_str!("../docs/authentication.md")]
     struct Authentication;
 
+    #[doc = include_str!("../docs/background-tasks.md")]
+    struct BackgroundTasks;
+
     #[doc = include_str!("../docs/calling-kiket.md")]
     struct CallingKiket;
 
@@ -518,15 +521,15 @@ mod pages {
     #[doc = include_str!("../docs/operations.md")]
     struct Operations;
 
+    #[doc = include_str!("../docs/own-routes.md")]
+    struct OwnRoutes;
+
     #[cfg(all(feature = "inbox", feature = "postgres"))]
     #[doc = include_str!("../docs/problems.md")]
     struct Problems;
 
     #[doc = include_str!("../docs/retries-and-errors.md")]
     struct RetriesAndErrors;
-
-    #[doc = include_str!("../docs/routes-and-tasks.md")]
-    struct RoutesAndTasks;
 
     #[doc = include_str!("../docs/testing.md")]
     struct Testing;
