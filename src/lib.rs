@@ -153,7 +153,7 @@ pub mod cli {
 /// default.
 #[doc(alias = "environment variables")]
 pub mod config {
-    pub use kiket_runtime::config::{Clock, Config, SettingError, Settings};
+    pub use kiket_runtime::config::{Clock, Config, SettingError, SettingErrorKind, Settings};
 }
 
 /// Errors of handlers and of calls, and the retry advice that they carry.
@@ -242,7 +242,7 @@ pub mod startup {
     #[cfg(feature = "inbox")]
     pub use kiket_runtime::extension::{LaterReport, ScheduleReport};
     pub use kiket_runtime::{
-        error::{Place, Problem, ProblemId, StartupError},
+        error::{Place, Problem, ProblemId, ProblemIdError, StartupError},
         extension::{HandlerReport, Report},
     };
 }
@@ -481,6 +481,9 @@ mod pages {
     #[doc = include_str!("../docs/authentication.md")]
     struct Authentication;
 
+    #[doc = include_str!("../docs/background-tasks.md")]
+    struct BackgroundTasks;
+
     #[doc = include_str!("../docs/calling-kiket.md")]
     struct CallingKiket;
 
@@ -518,11 +521,15 @@ mod pages {
     #[doc = include_str!("../docs/operations.md")]
     struct Operations;
 
+    #[doc = include_str!("../docs/own-routes.md")]
+    struct OwnRoutes;
+
+    #[cfg(all(feature = "inbox", feature = "postgres"))]
+    #[doc = include_str!("../docs/problems.md")]
+    struct Problems;
+
     #[doc = include_str!("../docs/retries-and-errors.md")]
     struct RetriesAndErrors;
-
-    #[doc = include_str!("../docs/routes-and-tasks.md")]
-    struct RoutesAndTasks;
 
     #[doc = include_str!("../docs/testing.md")]
     struct Testing;

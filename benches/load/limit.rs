@@ -83,7 +83,7 @@ async fn deliver_and_log(
     let timed = SystemTimer.format_time(&mut Writer::new(&mut now));
     let (status, micros) = (response.status().as_u16(), from.elapsed().as_micros());
     let line = format!(
-        r#"{{"timestamp":"{now}","level":"INFO","message":"delivery answered","status":{status},"duration_ms":{}.{:03},"span":{{"name":"delivery","event":"{EVENT}","version":"{VERSION}","delivery_id":"evt_01JZ8Q4W7C5N2M","handler":"load::limit::deliver_and_log"}}}}{}"#,
+        r#"{{"timestamp":"{now}","level":"INFO","message":"delivery handled","status":{status},"duration_ms":{}.{:03},"span":{{"name":"delivery","event":"{EVENT}","version":"{VERSION}","delivery_id":"evt_01JZ8Q4W7C5N2M","handler":"load::limit::deliver_and_log"}}}}{}"#,
         micros / 1000,
         micros % 1000,
         '\n',

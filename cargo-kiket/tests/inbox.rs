@@ -30,26 +30,15 @@ impl World {
             for (id, event, organisation) in
                 [("1", "issue.created", "7"), ("2", "issue.created", "8"), ("3", "issue.updated", "7")]
             {
-                let work = NewWork {
-                    space: SPACE.to_owned(),
-                    key: DedupeKey::new(SPACE, &format!("{event}:v1:id:{id}")),
-                    handler: HandlerName::new(event, "v1"),
-                    organisation: organisation.to_owned(),
-                    lane: None,
-                    blocks_lane: false,
-                    delay: Duration::ZERO,
-                    content: Bytes::from_static(b"canary"),
-                };
+                let key = DedupeKey::new(SPACE, &format!("{event}:v1:id:{id}"));
+                let content = Bytes::from_static(b"canary");
+                let mut work = NewWork::new(SPACE, key, HandlerName::new(event, "v1"), content);
+                organisation.clone_into(&mut work.organisation);
                 inbox.accept(&work, None).await.unwrap();
             }
-            let request = ClaimRequest {
-                space: SPACE.to_owned(),
-                handlers: vec![HandlerName::new("issue.created", "v1")],
-                limit: 2,
-                is_idle: true,
-                lease: Duration::from_secs(30),
-                after: String::new(),
-            };
+            let handlers = vec![HandlerName::new("issue.created", "v1")];
+            let mut request = ClaimRequest::new(SPACE, handlers, 2, Duration::from_secs(30));
+            request.is_idle = true;
             for claimed in inbox.claim(&request, None).await.unwrap() {
                 if claimed.organisation == "8" {
                     let end =

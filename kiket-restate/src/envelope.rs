@@ -82,16 +82,14 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn work(lane: Option<&str>) -> NewWork {
-        NewWork {
-            space: "com.example.crm".to_owned(),
-            key: DedupeKey::new("com.example.crm", "id:1"),
-            handler: HandlerName::new("issue.created", "v1"),
-            organisation: "7".to_owned(),
-            lane: lane.map(str::to_owned),
-            blocks_lane: lane.is_some(),
-            delay: Duration::from_millis(1500),
-            content: Bytes::from_static(b"\x01sealed\n\n"),
-        }
+        let (space, handler) = ("com.example.crm", HandlerName::new("issue.created", "v1"));
+        let content = Bytes::from_static(b"\x01sealed\n\n");
+        let mut work = NewWork::new(space, DedupeKey::new(space, "id:1"), handler, content);
+        work.organisation = "7".into();
+        work.lane = lane.map(str::to_owned);
+        work.blocks_lane = lane.is_some();
+        work.delay = Duration::from_millis(1500);
+        work
     }
 
     #[test]

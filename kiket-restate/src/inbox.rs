@@ -9,7 +9,7 @@ use std::{
 
 use kiket_runtime::{
     Secret,
-    dedupe::{LeaseState, StoreError, StoreFuture},
+    dedupe::{LeaseState, StoreError, StoreErrorKind, StoreFuture},
     inbox::{
         Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Now,
         Redrive, RowId, RowState, Swept, WorkEnd, WorkLease,
@@ -91,8 +91,10 @@ impl Ingress {
 
 /// Sends a delivery. It is on the disks of Restate when that responds.
 async fn send(request: RequestBuilder) -> Result<Acceptance, StoreError> {
-    let sent: Sent = serde_json::from_slice(&received(request).await?)
-        .map_err(|error| StoreError::new("what responds at the ingress is not Restate").because(error))?;
+    let sent: Sent = serde_json::from_slice(&received(request).await?).map_err(|error| {
+        let other = StoreError::new("what responds at the ingress is not Restate");
+        other.with_kind(StoreErrorKind::Refused).because(error)
+    })?;
     Ok(match sent.status {
         Status::Accepted => Acceptance::Accepted(RowId(0)),
         // Its state is not known here.
@@ -102,8 +104,10 @@ async fn send(request: RequestBuilder) -> Result<Acceptance, StoreError> {
 
 /// The body of a response that says yes.
 async fn received(request: RequestBuilder) -> Result<Vec<u8>, StoreError> {
-    let unreachable =
-        |error: reqwest::Error| StoreError::new("Restate does not respond").because(error.without_url());
+    let unreachable = |error: reqwest::Error| {
+        let unreachable = StoreError::new("Restate does not respond").with_kind(StoreErrorKind::Unreachable);
+        unreachable.because(error.without_url())
+    };
     let mut response = request.timeout(ACCEPTING).send().await.map_err(unreachable)?;
     let status = response.status();
     let mut body = Vec::new();
@@ -120,10 +124,13 @@ fn refused(status: StatusCode, body: &[u8]) -> StoreError {
     let said = String::from_utf8_lossy(body.get(..300).unwrap_or(body));
     let error = StoreError::new(format!("Restate refuses a delivery with {}: {said}", status.as_u16()));
     match status {
-        StatusCode::NOT_FOUND => {
-            error.mend("register the endpoint of the extension: `restate deployments register URL`")
+        StatusCode::NOT_FOUND => error
+            .with_kind(StoreErrorKind::Refused)
+            .mend("register the endpoint of the extension: `restate deployments register URL`"),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            error.with_kind(StoreErrorKind::Refused).mend("check the API key of the ingress")
         }
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => error.mend("check the API key of the ingress"),
+        status if status.is_server_error() => error.with_kind(StoreErrorKind::Unreachable),
         _ => error,
     }
 }
@@ -255,7 +262,8 @@ mod tests {
         for header in ["idempotency-key: com.example.crm/id:1\r\n", "authorization: Bearer key_123\r\n"] {
             assert!(request.contains(header), "{request}");
         }
-        let now = NewWork { delay: Duration::ZERO, ..work(None) };
+        let mut now = work(None);
+        now.delay = Duration::ZERO;
         let said = response("200 OK", r#"{"invocationId":"inv_1","status":"PreviouslyAccepted"}"#);
         let (request, result) = accepted(&now, &said).await;
         assert!(

@@ -45,7 +45,9 @@ pub mod guard {
 /// This is so for the statements of the transaction alone. What else the handler does, like a call, happens at least once.
 #[cfg(feature = "postgres")]
 pub mod transaction {
-    pub use crate::pipeline::transaction::{Column, Param, Statement, Tx, TxError, TxRow, Value};
+    pub use crate::pipeline::transaction::{
+        Column, Param, Statement, Tx, TxError, TxErrorKind, TxRow, Value,
+    };
 }
 
 /// Actions that a reply asks Kiket to carry out.

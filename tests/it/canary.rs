@@ -29,7 +29,7 @@ fn no_secret_is_printed_by_any_test_with_everything_logged() {
     let printed =
         [searched.stdout, searched.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(
-        printed.contains("delivery answered") && printed.contains("\"level\":\"TRACE\""),
+        printed.contains("delivery handled") && printed.contains("\"level\":\"TRACE\""),
         "nothing was logged"
     );
     for canary in canaries {

@@ -384,14 +384,9 @@ async fn a_paused_event_is_accepted_and_not_started() {
 /// Claims the row as a worker whose process dies once its handler has started.
 async fn crash(extension: &TestExtension) {
     let (store, now) = (extension.inbox().store(), Some(extension.clock().now()));
-    let request = ClaimRequest {
-        space: "com.example.later".to_owned(),
-        handlers: vec![extension.inbox().rows().await[0].handler.clone()],
-        limit: 1,
-        is_idle: true,
-        lease: seconds(30),
-        after: String::new(),
-    };
+    let handlers = vec![extension.inbox().rows().await[0].handler.clone()];
+    let mut request = ClaimRequest::new("com.example.later", handlers, 1, seconds(30));
+    request.is_idle = true;
     let work = store.claim(&request, now).await.unwrap().remove(0);
     let _ = store.renew(&[(work.lease, seconds(30))], now).await.unwrap();
     extension.clock().advance(seconds(31));
@@ -791,14 +786,9 @@ async fn the_runs_of_a_schedule_are_measured() {
 
 /// The row of the only delivery, claimed by hand.
 async fn claimed(extension: &TestExtension) -> ClaimedWork {
-    let request = ClaimRequest {
-        space: extension.extension().inbox().space().unwrap().to_owned(),
-        handlers: vec![HandlerName::new("issue.created", "v1")],
-        limit: 1,
-        is_idle: true,
-        lease: seconds(30),
-        after: String::new(),
-    };
+    let space = extension.extension().inbox().space().unwrap().to_owned();
+    let mut request = ClaimRequest::new(space, vec![HandlerName::new("issue.created", "v1")], 1, seconds(30));
+    request.is_idle = true;
     let now = Some(extension.clock().now());
     extension.inbox().store().claim(&request, now).await.unwrap().remove(0)
 }

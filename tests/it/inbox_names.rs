@@ -12,7 +12,7 @@ use kiket::{
     Context, Error, Extension, ExtensionBuilder, Handler, Payload,
     dedupe::{DedupeKey, MemoryStore},
     handler::Later,
-    inbox::{Acceptance, HandlerName, Inbox, NewWork, RowState},
+    inbox::{Acceptance, Inbox, NewWork, RowState},
     testing::{DeferredRun, MemoryInbox, TestExtension, delivery},
 };
 use serde_json::{Value, json};
@@ -123,16 +123,9 @@ async fn a_version_in_another_spelling_is_the_same_handler() {
     assert_eq!(after.inbox().rows().await.len(), 1, "a redelivery is known");
     assert_eq!(ends(&after.inbox().run_until_idle().await), ["done"]);
     // A release before this one has written its version as it was.
-    let old = NewWork {
-        space: SPACE.to_owned(),
-        key: DedupeKey::new(SPACE, "issue.created:1.0:id:8"),
-        handler: HandlerName { event: "issue.created".to_owned(), version: "1.0".to_owned() },
-        organisation: String::new(),
-        lane: None,
-        blocks_lane: false,
-        delay: Duration::ZERO,
-        content: "another build reads it".into(),
-    };
+    let (key, handler) =
+        (DedupeKey::new(SPACE, "issue.created:1.0:id:8"), "issue.created@1.0".parse().unwrap());
+    let old = NewWork::new(SPACE, key, handler, "another build reads it".into());
     let accepted = inbox.accept(&old, Some(before.clock().now())).await.unwrap();
     assert!(matches!(accepted, Acceptance::Accepted(_)), "{accepted:?}");
     assert_eq!(ends(&before.inbox().run_until_idle().await), ["unreadable"], "it is found");

@@ -294,8 +294,8 @@ async fn while_the_inbox_is_down_workers_wait_for_it() {
 /// Claims a row as another process.
 async fn claim(extension: &TestExtension, clock: &Clock) -> WorkLease {
     let handlers = vec![HandlerName::new("issue.created", "v1")];
-    let (space, lease, after) = (NAME.to_owned(), seconds(30), String::new());
-    let request = ClaimRequest { space, handlers, limit: 1, is_idle: true, lease, after };
+    let mut request = ClaimRequest::new(NAME, handlers, 1, seconds(30));
+    request.is_idle = true;
     extension.inbox().store().claim(&request, Some(clock.now())).await.unwrap().remove(0).lease
 }
 
@@ -446,7 +446,7 @@ async fn the_end_of_the_grace_period_gives_rows_back() {
     within(until(|| seen.begun() == 1)).await;
     running.stop().await; // without an error: nothing is lost
     assert_eq!(seen.dropped.load(Ordering::SeqCst), 1);
-    let filter = kiket::inbox::InboxFilter { space: NAME.to_owned(), ..Default::default() };
+    let filter = kiket::inbox::InboxFilter::new(NAME);
     let row = kiket::inbox::Inbox::list(&inbox, &filter).await.unwrap().remove(0);
     assert_eq!((row.state, row.attempts, row.crashes), (RowState::Waiting, 0, 0), "it does not count");
 }

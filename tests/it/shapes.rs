@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use kiket::{
     Decision, Extension, ExtensionBuilder, HandlerError, Payload, Reply, State,
     actions::{Action, ActionKind, Actions},
+    api,
     external_webhook::{ExternalWebhook, GitHub, Slack, Stripe},
     guard::Verdict,
     http::StatusCode,
@@ -152,7 +153,7 @@ async fn a_notification_without_recipient_is_refused_by_its_field() {
     for (notification, error) in [
         (
             json!({ "message": "hi", "channel_type": "dm" }),
-            "`recipient_id` is missing: it says who gets the message",
+            "`recipient_id` is missing: it says where the message goes",
         ),
         (
             json!({ "message": "hi", "channel_type": "channel", "channel_id": " " }),
@@ -408,4 +409,60 @@ fn real_bodies_of_others_are_read_by_their_kind() {
     let request = json!({ "body": form, "content_type": "application/x-www-form-urlencoded; charset=UTF-8" });
     let webhook: ExternalWebhook = serde_json::from_value(json!({ "external_webhook": request })).unwrap();
     assert_eq!(webhook.decode::<std::collections::BTreeMap<String, String>>().unwrap(), twilio);
+}
+
+// Unknown fields.
+
+/// In `extra`, each member that the type has itself.
+#[test]
+fn no_member_is_written_twice() {
+    macro_rules! check {
+        ($($type:ty: $json:tt)*) => {$({
+            let mut value: $type = serde_json::from_value(json!($json)).unwrap();
+            let mut own = serde_json::to_value(&value).unwrap();
+            let members = own.as_object().unwrap().keys();
+            value.extra = members.map(|name| (name.clone(), json!("another"))).collect();
+            value.extra.insert("beside".to_owned(), json!(1));
+            own["beside"] = json!(1);
+            let text = serde_json::to_string(&value).unwrap();
+            let read: Value = serde_json::from_str(&text).unwrap();
+            // As long as the same members once.
+            assert_eq!((&read, text.len()), (&own, own.to_string().len()), "{}", stringify!($type));
+        })*};
+    }
+    let hash = "a".repeat(64);
+    check! {
+        Decision: { "status": "deny", "message": "no", "metadata": { "a": 1 } }
+        Notification: {
+            "message": "hi", "channel_type": "channel", "channel_id": "C1", "recipient_id": "U1", "thread_id": "1",
+            "format": "html", "priority": "high", "metadata": { "a": 1 }, "attachments": [1],
+        }
+        ChannelValidation: { "channel_id": "C1", "channel_type": "dm" }
+        ChannelValidity: { "valid": false, "error": "gone", "metadata": { "a": 1 } }
+        Outcome: {
+            "success": false, "message_id": "m", "delivered_at": "2026-01-02T03:04:05Z", "error": "no", "retry_after": 3,
+        }
+        api::RawEvent: {
+            "sourceSystem": "s", "sourceEventType": "t", "sourceEventId": "1", "idempotencyKey": "k", "workspaceId": 1,
+            "processId": 2, "payload": {}, "metadata": {}, "retentionPolicy": {},
+        }
+        api::StoredRawEvent: { "id": 1, "sourceEventType": "t" }
+        api::Ingested: { "rawEvent": { "id": 1, "sourceEventType": "t" } }
+        api::Evidence: {
+            "evidenceType": "approval", "title": "t", "sourceSystem": "s", "dedupeKey": "k", "sourceObjectId": "1",
+            "workspaceId": 1, "processId": 2, "caseId": 3, "capturedAt": "2026-01-02T03:04:05Z", "payload": {},
+            "retentionPolicy": {},
+        }
+        api::Anchor: { "id": 1, "merkle_root": hash, "status": "confirmed" }
+        api::AnchorRecord: { "id": 1, "type": "AuditLog", "content_hash": hash }
+        api::AuditProof: { "record_id": 1, "content_hash": hash, "merkle_root": hash, "proof": [] }
+        api::Verification: { "verified": true, "proof_valid": true, "blockchain_verified": false }
+        api::IntakeForm: { "id": 1, "key": "k", "name": "n" }
+        api::IntakeField: { "key": "k", "field_type": "text" }
+        api::IntakeStats: { "total_submissions": 1 }
+        api::IntakeSubmission: { "id": 1, "status": "pending" }
+        api::ReceivedEmail: { "id": 1, "status": "queued" }
+        api::Workflow: { "name": "n" }
+        api::Board: { "name": "n" }
+    }
 }

@@ -200,6 +200,21 @@ fn only_the_clock_knows_the_time_of_day() {
 }
 
 #[test]
+fn values_start_no_threads() {
+    check(
+        "thread::Builder",
+        &[
+            "client/thread.rs",
+            "inbox/sqlite/thread.rs",
+            "pipeline/watch.rs",
+            "telemetry/",
+            "worker/mod.rs",
+            "kiket-testing/src/platform/server.rs",
+        ],
+    );
+}
+
+#[test]
 fn only_the_start_reads_the_global_list_of_handlers() {
     // And the test kit, to take a module for a program.
     check("inventory::iter::<Registration>", &["extension/registration.rs", "private/internals.rs"]);
@@ -291,6 +306,53 @@ fn examples_log_and_do_not_print() {
         }
     }
     assert!(found.is_empty(), "use `tracing::info!` or `warn!`: {found:?}");
+}
+
+#[test]
+fn rust_blocks_of_pages_are_compiled() {
+    let doctests =
+        ["src/lib.rs", "kiket-otel/src/lib.rs"].map(|file| fs::read_to_string(root().join(file)).unwrap());
+    let mut found = Vec::new();
+    for (file, text) in files("docs", &[".md"]) {
+        let is_page = doctests.iter().any(|crates| crates.contains(&format!("../{file}")));
+        let blocks: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with("```rust")).collect();
+        if !blocks.is_empty() && !is_page || blocks.iter().any(|block| block.contains("ignore")) {
+            found.push(file);
+        }
+    }
+    assert!(found.is_empty(), "include the page in `pages` of src/lib.rs, without `ignore`: {found:?}");
+}
+
+/// What CONTRIBUTING.md quotes of the crates is compiled there.
+#[test]
+fn quotations_of_the_code_are_the_code() {
+    let guide = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let code: Vec<_> = files("", &[".rs"]).iter().map(|(_, text)| words(text)).collect();
+    let quotations: Vec<_> =
+        guide.split("```rust,ignore").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!quotations.is_empty());
+    for quotation in quotations {
+        assert!(code.iter().any(|code| code.contains(&words(quotation))), "no file has this: {quotation}");
+    }
+}
+
+/// A field and a member of `extra` may have one name: `with_extra!` writes that once.
+#[test]
+fn unknown_fields_are_written_by_one_macro() {
+    for (file, text) in sources("kiket-runtime/src").into_iter().filter(|(file, _)| !is_test(file)) {
+        let code = code(&text);
+        let derives = code.match_indices("#[serde(flatten").filter_map(|(at, _)| {
+            let from = code[..at].rfind("#[derive(")?;
+            code[from..].lines().next()
+        });
+        let writes = derives
+            .filter(|derives| derives.contains("Serialize)") || derives.contains("Serialize,"))
+            .count();
+        // Of actions, only `kind` is a field, which is never among the others.
+        let known = ["messages/actions.rs", "types/unknown.rs"].iter().any(|known| file.ends_with(known));
+        assert!(writes == 0 || known, "{file}: make the struct by `with_extra!`");
+    }
 }
 
 /// Wire contract, unknown-fields.

@@ -39,7 +39,7 @@ pub(super) fn is_said_elsewhere(log: &Map<String, Value>) -> bool {
     let is = |text: &str| message.and_then(Value::as_str) == Some(text);
     let is_info = level.and_then(Value::as_str) == Some("INFO");
     is_info
-        && (is("delivery answered")
+        && (is("delivery handled")
             || is("handler") && log.contains_key("handler")
             || is("draining") && log.contains_key("signal"))
 }

@@ -83,8 +83,7 @@ fn look() -> Result<Inbox> {
         // Those that ended well may be many, and come last.
         for state in [RowState::Dead, RowState::Running, RowState::Waiting, RowState::Behind, RowState::Done]
         {
-            let (space, state) = (space.to_owned(), Some(state));
-            let filter = InboxFilter { space, state, limit: ROWS, ..InboxFilter::default() };
+            let filter = InboxFilter::new(space).state(state).limit(ROWS);
             seen.rows.extend(inbox.list(&filter).await.map_err(failed)?.into_iter().map(|row| {
                 // The key ends with that of the delivery (wire contract, delivery-key).
                 let id = row.key.as_str().rsplit_once(":id:").map(|(_, id)| id.to_owned());
@@ -109,10 +108,9 @@ fn move_on(row: Option<i64>) -> Result<u64> {
     let mut moved = 0;
     Place::default().open()?.run(async |inbox, space| {
         let (limit, spread) = MOVED;
-        let filter =
-            InboxFilter { space: space.to_owned(), id: row.map(RowId), limit, ..InboxFilter::default() };
+        let filter = InboxFilter::new(space).id(row.map(RowId)).limit(limit);
         let spread = if row.is_some() { Duration::ZERO } else { spread };
-        let redrive = Redrive { filter, spread };
+        let redrive = Redrive::new(filter, spread);
         moved = inbox.redrive(&redrive, None).await.map_err(failed)?;
         if row.is_some() && moved == 0 {
             moved = inbox.hurry(&redrive.filter, None).await.map_err(failed)?;

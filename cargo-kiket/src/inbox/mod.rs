@@ -135,13 +135,10 @@ fn duration(text: &str) -> std::result::Result<Duration, String> {
 
 impl Chosen {
     fn filter(&self, space: &str) -> InboxFilter {
-        InboxFilter {
-            space: space.to_owned(),
-            id: self.id.map(RowId),
-            event: self.event.clone(),
-            organisation: self.organisation.clone(),
-            ..InboxFilter::default()
-        }
+        InboxFilter::new(space)
+            .id(self.id.map(RowId))
+            .event(self.event.clone())
+            .organisation(self.organisation.clone())
     }
 }
 
@@ -163,14 +160,11 @@ async fn act(command: &Command, inbox: &dyn Inbox, space: &str, shell: &Shell) -
     };
     Ok(match command {
         Command::Ls(filter) => {
-            let rows = InboxFilter {
-                space: space.to_owned(),
-                id: None,
-                event: filter.event.clone(),
-                state: filter.state,
-                organisation: filter.organisation.clone(),
-                limit: filter.limit,
-            };
+            let rows = InboxFilter::new(space)
+                .event(filter.event.clone())
+                .state(filter.state)
+                .organisation(filter.organisation.clone())
+                .limit(filter.limit);
             let rows = inbox.list(&rows).await.map_err(failed)?;
             let overview = Overview::new(
                 inbox.count(space).await.map_err(failed)?,
@@ -192,8 +186,8 @@ async fn act(command: &Command, inbox: &dyn Inbox, space: &str, shell: &Shell) -
             changed("made due:", inbox.hurry(&chosen.filter(space), None).await.map_err(failed)?)
         }
         Command::Redrive { chosen, limit, spread } => {
-            let filter = InboxFilter { limit: *limit, ..chosen.filter(space) };
-            let redrive = Redrive { filter, spread: *spread };
+            let filter = chosen.filter(space).limit(*limit);
+            let redrive = Redrive::new(filter, *spread);
             changed("redriven:", inbox.redrive(&redrive, None).await.map_err(failed)?)
         }
         Command::Drop(chosen) => {
@@ -222,7 +216,7 @@ async fn pause(inbox: &dyn Inbox, space: &str, event: &str, paused: bool, shell:
 }
 
 async fn one(inbox: &dyn Inbox, space: &str, id: i64) -> Result<InboxRow> {
-    let filter = InboxFilter { space: space.to_owned(), id: Some(RowId(id)), ..InboxFilter::default() };
+    let filter = InboxFilter::new(space).id(RowId(id));
     let rows = inbox.list(&filter).await.map_err(failed)?;
     rows.into_iter().next().ok_or_else(|| {
         Error::new(Exit::Problems, format!("there is no row {id}"))

@@ -157,7 +157,7 @@ fn one_delivery_says_everything_about_itself() {
             "0 s old",
             "The handler ran, and its reply is stored by its id",
             "POST /api/v1/extensions/com.example.crm/events",
-            "delivery answered",
+            "delivery handled",
             "Kiket does not send it again: it has its response",
         ] {
             assert!(text.contains(part), "{part}: {text}");

@@ -45,7 +45,7 @@ fn dev_shows_deliveries_calls_and_lines_of_a_program() {
         browser.wait("document.querySelectorAll('#rows li .badge.good').length === 1");
         browser.click("#rows li a");
         // What the program printed, what it called, and where its handler is.
-        shows(browser, "#log", "delivery answered");
+        shows(browser, "#log", "delivery handled");
         shows(browser, "#calls", "/secrets/SEEDED");
         shows(browser, "#detail", "on_secret");
         shows(browser, "#detail", "examples/developed.rs:");

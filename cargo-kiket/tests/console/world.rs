@@ -244,7 +244,7 @@ impl Proxy {
             _ => return,
         };
         let (level, message) =
-            if status < 300 { ("INFO", "delivery answered") } else { ("ERROR", "delivery failed") };
+            if status < 300 { ("INFO", "delivery handled") } else { ("ERROR", "delivery failed") };
         let span = json!({ "name": "delivery", "event": body["event"], "version": "v1", "delivery_id": body["id"], "handler": function });
         let line = json!({ "timestamp": "2026-11-26T04:12:33.104512Z", "level": level, "message": message, "status": status,
             "duration_ms": took.as_secs_f64() * 1000.0, "span": span });

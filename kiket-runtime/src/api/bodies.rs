@@ -14,20 +14,17 @@
 macro_rules! bodies {
     ($(
         $(#[$attribute:meta])*
-        pub struct $body:ident $(= $one:literal, $many:literal)? { $($fields:tt)* }
+        pub struct $body:ident $(in $case:literal)? $(= $one:literal, $many:literal)? { $($fields:tt)* }
     )*) => {
-        $(
-            #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-            $(#[$attribute])*
-            #[non_exhaustive]
-            pub struct $body {
-                $($fields)*
-                /// The fields that this version does not know.
-                #[serde(flatten, deserialize_with = "crate::types::unknown_members")]
-                pub extra: serde_json::Map<String, serde_json::Value>,
-            }
-            $($crate::client::resources! { $body: $one, $many; })?
-        )*
+        $crate::types::with_extra! {
+            "crate::types::unknown_members";
+            $(
+                #[derive(Debug, Clone, PartialEq)]
+                $(#[$attribute])*
+                pub struct $body $(in $case)? { $($fields)* }
+            )*
+        }
+        $($($crate::client::resources! { $body: $one, $many; })?)*
     };
 }
 

@@ -65,9 +65,8 @@ bodies! {
     /// );
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[serde(rename_all = "camelCase")]
     #[must_use = "an event does nothing until it is ingested"]
-    pub struct RawEvent {
+    pub struct RawEvent in "camelCase" {
         /// The system where it happened, like `github`.
         pub source_system: String,
         /// The type of the event there, like `pull_request`.
@@ -94,8 +93,7 @@ bodies! {
     }
 
     /// A raw event, as Kiket stores it.
-    #[serde(rename_all = "camelCase")]
-    pub struct StoredRawEvent {
+    pub struct StoredRawEvent in "camelCase" {
         /// The id of the event at Kiket.
         pub id: Id,
         /// The organisation.
@@ -125,8 +123,7 @@ bodies! {
     }
 
     /// The response to an ingested raw event.
-    #[serde(rename_all = "camelCase")]
-    pub struct Ingested {
+    pub struct Ingested in "camelCase" {
         /// The event, as Kiket stores it.
         pub raw_event: StoredRawEvent,
         /// Whether Kiket already had an event with this idempotency key, which is the one returned.
@@ -150,9 +147,8 @@ bodies! {
     /// );
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[serde(rename_all = "camelCase")]
     #[must_use = "evidence does nothing until it is sent"]
-    pub struct Evidence {
+    pub struct Evidence in "camelCase" {
         /// The type of the evidence, like `approval`.
         pub evidence_type: String,
         /// The title.

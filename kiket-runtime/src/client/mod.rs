@@ -15,6 +15,7 @@ mod scope;
 #[cfg(feature = "internals")]
 mod scripted;
 mod send;
+pub(crate) mod thread;
 pub(crate) mod transport;
 
 use std::{

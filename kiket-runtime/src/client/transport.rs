@@ -9,9 +9,10 @@ use http::{
 };
 use tokio::{runtime::Handle, task::JoinSet};
 
+use super::thread::Thread;
 use crate::{
     error::{Chain, ClientErrorKind},
-    types::{BaseUrl, Thread},
+    types::BaseUrl,
 };
 
 /// The `User-Agent` of every request.

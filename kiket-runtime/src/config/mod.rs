@@ -14,7 +14,7 @@ use serde_json::Value;
 pub(crate) use self::inbox::{DEFAULT_INBOX, InboxConfig, InboxLayer};
 #[cfg(feature = "internals")]
 pub(crate) use self::layer::webhook_secret_file;
-pub use self::settings::{SettingError, Settings};
+pub use self::settings::{SettingError, SettingErrorKind, Settings};
 pub(crate) use self::{
     environment::{Environment, log_filter},
     judge::{Given, Use},

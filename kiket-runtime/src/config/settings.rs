@@ -157,11 +157,29 @@ impl fmt::Debug for Entry {
 }
 
 /// Why a setting cannot be read.
+///
+/// ```
+/// use kiket_runtime::{Settings, config::SettingErrorKind};
+///
+/// let settings = Settings::from_iter([("MAX_RETRIES", "many".into())]);
+/// assert_eq!(settings.get::<u32>("MAX_RETRIES").unwrap_err().kind(), SettingErrorKind::Malformed);
+/// assert_eq!(settings.get::<u32>("TIMEOUT_MS").unwrap_err().kind(), SettingErrorKind::Unset);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the setting `{key}` {reason}")]
 pub struct SettingError {
     key: String,
     reason: Reason,
+}
+
+/// The kind of a [`SettingError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SettingErrorKind {
+    /// The setting has no value.
+    Unset,
+    /// The value does not read as what was asked for.
+    Malformed,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -177,6 +195,12 @@ enum Reason {
 }
 
 impl SettingError {
+    /// The kind of the error.
+    pub fn kind(&self) -> SettingErrorKind {
+        let is_unset = matches!(self.reason, Reason::Unset(_) | Reason::Absent);
+        if is_unset { SettingErrorKind::Unset } else { SettingErrorKind::Malformed }
+    }
+
     /// The key of the setting.
     pub fn key(&self) -> &str {
         &self.key

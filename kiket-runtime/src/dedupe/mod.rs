@@ -46,5 +46,5 @@ pub use self::redis::RedisStore;
 pub use self::{memory::MemoryStore, url::store_from_url};
 pub use crate::store::{
     BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, LeaseTokenError, Retention, StoreError,
-    StoreFuture, StoredReply,
+    StoreErrorKind, StoreFuture, StoredReply,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{store::StoreError, types::Thread};
+use crate::{client::thread::Thread, store::StoreError};
 
 /// Runs the operations of a store. The thread ends when this is dropped.
 pub(super) struct StoreThread(Thread);

@@ -94,7 +94,7 @@ impl InboxService {
     /// Stores work durably, and wakes a worker.
     pub(crate) async fn accept(&self, work: &NewWork) -> Result<Acceptance, StoreError> {
         let accepted = within(self.store.accept(work, self.now()), after(ACCEPTING)).await;
-        let accepted = accepted.unwrap_or_else(|| Err(StoreError::new("it does not respond")));
+        let accepted = accepted.unwrap_or_else(|| Err(StoreError::too_slow("it", ACCEPTING)));
         let counted = match &accepted {
             Ok(Acceptance::Accepted(_)) => {
                 self.woken.notify_one();

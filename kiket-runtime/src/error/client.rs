@@ -9,7 +9,7 @@ use std::{
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::types::{LONGEST_ID, LONGEST_TEXT, shortened};
+use crate::types::{LONGEST_ID, LONGEST_TEXT, setters, shortened};
 
 /// The error of a call to Kiket: an error response, or the reason why there is no response.
 ///
@@ -116,25 +116,14 @@ impl ClientError {
         Self(Box::new(Failure { kind, call, message, code, fields, request_id, excerpt, retry_after: None }))
     }
 
-    pub(crate) fn with_request_id(mut self, id: Option<String>) -> Self {
-        self.0.request_id = id.or(self.0.request_id.take());
-        self
-    }
-
-    pub(crate) fn with_retry_after(mut self, delay: Option<Duration>) -> Self {
-        self.0.retry_after = delay;
-        self
-    }
-
-    /// Adds to the message what else is to be said.
-    pub(crate) fn with_note(mut self, note: Option<&str>) -> Self {
-        self.0.message.extend(note.into_iter().flat_map(|note| ["; ", note]));
-        self
-    }
-
-    pub(crate) fn with_excerpt(mut self, excerpt: Option<String>) -> Self {
-        self.0.excerpt = excerpt;
-        self
+    setters! {
+        (crate) with_request_id(id: Option<String>) =>
+            |error| error.0.request_id = id.or(error.0.request_id.take());
+        (crate) with_retry_after(delay: Option<Duration>) => |error| error.0.retry_after = delay;
+        /// Adds to the message what else is to be said.
+        (crate) with_note(note: Option<&str>) =>
+            |error| error.0.message.extend(note.into_iter().flat_map(|note| ["; ", note]));
+        (crate) with_excerpt(excerpt: Option<String>) => |error| error.0.excerpt = excerpt;
     }
 
     /// Redacts `secret` in all texts.

@@ -31,7 +31,7 @@ pub use self::{
     extractor::PayloadRejection,
     handler::{HandlerError, IntoHandlerError, Result},
     kind::ErrorKind,
-    problem_id::ProblemId,
+    problem_id::{ProblemId, ProblemIdError},
     retry::{Advice, Classifier, Retry},
     signature::SignatureError,
     startup::{Place, Problem, StartupError},

@@ -5,9 +5,14 @@ use crate::types::words;
 words! {
     /// The id of a kind of [`Problem`](super::Problem), like `KIKET-E0302`. It stays the same when the words of the
     /// problem change: `cargo kiket explain KIKET-E0302` and `docs/problems.md` have its page.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-    #[non_exhaustive]
-    pub enum ProblemId {
+    ///
+    /// ```
+    /// use kiket_runtime::error::ProblemId;
+    ///
+    /// assert_eq!("KIKET-E0302".parse(), Ok(ProblemId::UnhandledEvent));
+    /// assert_eq!(serde_json::json!(ProblemId::UnhandledEvent), "KIKET-E0302");
+    /// ```
+    pub enum ProblemId else ProblemIdError {
         // The manifest.
         /// The file of the manifest cannot be read.
         ManifestUnreadable = "KIKET-E0101",
@@ -177,6 +182,11 @@ words! {
         CaptureLeaks = "KIKET-E0601",
     }
 }
+
+/// A text that is not a [`ProblemId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a problem has an id like `KIKET-E0302`")]
+pub struct ProblemIdError;
 
 #[cfg(test)]
 mod tests {

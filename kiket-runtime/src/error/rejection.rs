@@ -158,7 +158,7 @@ impl Rejection {
 
     /// The store is unavailable, so that a redelivery cannot be recognized.
     pub(crate) const STORE_DOWN: Self =
-        Self::unavailable("store_down", "the de-duplication store is down", AFTER_DRAIN);
+        Self::unavailable("store_down", "the deduplication store is down", AFTER_DRAIN);
 
     /// The inbox is unavailable, so that the delivery cannot be stored.
     #[cfg(feature = "inbox")]

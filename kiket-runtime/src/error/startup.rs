@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use crate::error::problem_id::ProblemId;
+use crate::{error::problem_id::ProblemId, types::setters};
 
 /// All problems that keep an extension from starting.
 ///
@@ -130,25 +130,16 @@ impl Problem {
         Self { id, what: what.into(), place: None, help: None, fix: None }
     }
 
-    /// Sets the place, where it is known.
-    #[must_use]
-    pub(crate) fn at(mut self, place: impl Into<Option<Place>>) -> Self {
-        self.place = place.into();
-        self
-    }
-
-    /// Sets the fix, as an imperative.
-    #[must_use]
-    pub(crate) fn mend(mut self, mend: impl Into<String>) -> Self {
-        self.help = Some(mend.into());
-        self
-    }
-
-    /// Sets the change of the manifest that mends it, if there is one.
-    #[must_use]
-    pub(crate) fn fixed_by(mut self, fix: impl Into<Option<Fix>>) -> Self {
-        self.fix = fix.into().map(Box::new);
-        self
+    setters! {
+        /// Sets the place, where it is known.
+        #[must_use]
+        (crate) at(place: impl Into<Option<Place>>) => |problem| problem.place = place.into();
+        /// Sets the fix, as an imperative.
+        #[must_use]
+        (crate) mend(mend: impl Into<String>) => |problem| problem.help = Some(mend.into());
+        /// Sets the change of the manifest that mends it, if there is one.
+        #[must_use]
+        (crate) fixed_by(fix: impl Into<Option<Fix>>) => |problem| problem.fix = fix.into().map(Box::new);
     }
 }
 

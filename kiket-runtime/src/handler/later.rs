@@ -8,6 +8,7 @@ use crate::{
     types::{
         EventName,
         later::{BACKOFF, MOST_ATTEMPTS},
+        setters,
     },
 };
 
@@ -57,12 +58,6 @@ impl Later {
         Self { attempts, backoff, lane, blocks_lane }
     }
 
-    /// The most attempts at a delivery, from 1 to 100; 8 by default. An error that no attempt can mend ends them sooner.
-    pub fn attempts(mut self, attempts: u32) -> Self {
-        self.attempts = attempts.clamp(1, MOST_ATTEMPTS);
-        self
-    }
-
     /// The bounds of the backoff, from 1 ms to 24 h; 10 s and 1 h by default. It doubles with each attempt, and has full jitter.
     #[doc(alias = "exponential backoff")]
     pub fn backoff(mut self, shortest: Duration, longest: Duration) -> Self {
@@ -72,17 +67,14 @@ impl Later {
         self
     }
 
-    /// The path in the body, like `issue.id`, of the value whose deliveries run one after the other, in the order in which they
-    /// were accepted. A delivery that has no text or number there runs beside all others.
-    pub fn lane(mut self, path: impl Into<Cow<'static, str>>) -> Self {
-        self.lane = Some(path.into());
-        self
-    }
-
-    /// Whether a dead delivery blocks its lane until it is redriven or dropped; `false` by default: the next one runs.
-    pub fn blocks_lane(mut self, blocks: bool) -> Self {
-        self.blocks_lane = blocks;
-        self
+    setters! {
+        /// The most attempts at a delivery, from 1 to 100; 8 by default. An error that no attempt can mend ends them sooner.
+        attempts(attempts: u32) => |later| later.attempts = attempts.clamp(1, MOST_ATTEMPTS);
+        /// The path in the body, like `issue.id`, of the value whose deliveries run one after the other, in the order in which they
+        /// were accepted. A delivery that has no text or number there runs beside all others.
+        lane(path: impl Into<Cow<'static, str>>) => |later| later.lane = Some(path.into());
+        /// Whether a dead delivery blocks its lane until it is redriven or dropped; `false` by default: the next one runs.
+        blocks_lane(blocks: bool) => |later| later.blocks_lane = blocks;
     }
 
     /// Whether the path of the lane is one.

@@ -20,8 +20,8 @@ pub use self::{
 pub use crate::{
     delivery::InboxHandle,
     store::inbox::{
-        Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, Inbox, InboxCount, InboxFilter,
-        InboxRow, NewWork, NotRunError, Now, Redrive, RowId, RowState, Swept, UnknownWordError, WorkEnd,
-        WorkLease,
+        Acceptance, ClaimRequest, ClaimedWork, DeadReason, HandlerName, HandlerNameError, Inbox, InboxCount,
+        InboxFilter, InboxRow, NewWork, NotRunError, Now, Redrive, RowId, RowState, Swept, UnknownWordError,
+        WorkEnd, WorkLease,
     },
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{limits::InboxLimits, sqlite::SqliteInbox};
-use crate::store::{StoreError, inbox::Inbox};
+use crate::store::{StoreError, StoreErrorKind, inbox::Inbox};
 
 /// The inbox at a URL, as in `KIKET_INBOX_URL`. It opens nothing; [`Inbox::check`] does.
 ///
@@ -26,6 +26,10 @@ use crate::store::{StoreError, inbox::Inbox};
 /// When the URL is of no known form, or of an inbox that this program was built without. The error does not show the URL, which
 /// may have a password.
 pub fn inbox_from_url(url: &str, limits: InboxLimits) -> Result<Arc<dyn Inbox>, StoreError> {
+    opened(url, limits).map_err(|error| error.with_kind(StoreErrorKind::Refused))
+}
+
+fn opened(url: &str, limits: InboxLimits) -> Result<Arc<dyn Inbox>, StoreError> {
     match url.split_once(':') {
         Some(("sqlite", ":memory:")) => Ok(Arc::new(SqliteInbox::in_memory(limits))),
         Some(("sqlite", path)) => {
@@ -73,10 +77,10 @@ mod tests {
     use super::*;
 
     fn error(url: &str) -> String {
-        inbox_from_url(url, InboxLimits::default())
-            .err()
-            .unwrap_or_else(|| panic!("{url} is read"))
-            .to_string()
+        let read = inbox_from_url(url, InboxLimits::default());
+        let error = read.err().unwrap_or_else(|| panic!("{url} is read"));
+        assert_eq!(error.kind(), StoreErrorKind::Refused, "{url}");
+        error.to_string()
     }
 
     #[test]

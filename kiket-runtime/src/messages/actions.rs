@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::types::{unknown_fields, unknown_members};
+use crate::types::{setters, unknown_fields, unknown_members};
 
 /// A reply that asks Kiket to carry out actions on the issue of the delivery, in order.
 ///
@@ -33,10 +33,9 @@ impl Actions {
         Self::default()
     }
 
-    /// Adds an action at the end.
-    pub fn and(mut self, action: Action) -> Self {
-        self.actions.push(action);
-        self
+    setters! {
+        /// Adds an action at the end.
+        and(action: Action) => |actions| actions.actions.push(action);
     }
 
     /// The actions, in their order.

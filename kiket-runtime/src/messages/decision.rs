@@ -5,46 +5,45 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     handler::Reply,
-    types::{or_default, unknown_fields},
+    types::{or_default, setters, unknown_fields, with_extra},
 };
 
-/// The reply of a guard, like a handler of `workflow.before_transition`, or of a setup step.
-///
-/// ```
-/// use kiket_runtime::{Decision, Json, Payload};
-/// use serde_json::json;
-///
-/// async fn before_transition(payload: Payload) -> Decision {
-///     match payload["issue"]["approvals"].as_u64() {
-///         Some(2..) => Decision::allow().output_field("approved", true),
-///         approvals => Decision::deny("two approvals are needed").data("approvals", approvals),
-///     }
-/// }
-///
-/// assert_eq!(json!(Decision::allow().output_field("approved", true)), json!({
-///     "status": "allow",
-///     "metadata": { "output_fields": { "approved": true } },
-/// }));
-/// ```
-///
-/// A decision that denies or holds a transition has a message, which Kiket shows to the user. A `status` that this version
-/// does not know does not decode, so that it is never taken for `allow`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[must_use = "a decision has no effect until the handler returns it"]
-#[non_exhaustive]
-pub struct Decision {
-    /// The verdict.
-    #[serde(rename = "status")]
-    pub verdict: Verdict,
-    /// The message for users.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// The metadata for programs, with `output_fields`.
-    #[serde(default, deserialize_with = "or_default")]
-    pub metadata: Map<String, Value>,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_fields")]
-    pub extra: Map<String, Value>,
+with_extra! {
+    "unknown_fields";
+    /// The reply of a guard, like a handler of `workflow.before_transition`, or of a setup step.
+    ///
+    /// ```
+    /// use kiket_runtime::{Decision, Json, Payload};
+    /// use serde_json::json;
+    ///
+    /// async fn before_transition(payload: Payload) -> Decision {
+    ///     match payload["issue"]["approvals"].as_u64() {
+    ///         Some(2..) => Decision::allow().output_field("approved", true),
+    ///         approvals => Decision::deny("two approvals are needed").data("approvals", approvals),
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(json!(Decision::allow().output_field("approved", true)), json!({
+    ///     "status": "allow",
+    ///     "metadata": { "output_fields": { "approved": true } },
+    /// }));
+    /// ```
+    ///
+    /// A decision that denies or holds a transition has a message, which Kiket shows to the user. A `status` that this version
+    /// does not know does not decode, so that it is never taken for `allow`.
+    #[derive(Debug, Clone, PartialEq)]
+    #[must_use = "a decision has no effect until the handler returns it"]
+    pub struct Decision {
+        /// The verdict.
+        #[serde(rename = "status")]
+        pub verdict: Verdict,
+        /// The message for users.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub message: Option<String>,
+        /// The metadata for programs, with `output_fields`.
+        #[serde(default, deserialize_with = "or_default")]
+        pub metadata: Map<String, Value>,
+    }
 }
 
 /// The verdict of a decision.
@@ -83,10 +82,9 @@ impl Decision {
         Self { verdict, message, metadata: Map::new(), extra: Map::new() }
     }
 
-    /// Sets the message, like the reason of an `allow`.
-    pub fn message(mut self, message: impl Into<String>) -> Self {
-        self.message = Some(message.into());
-        self
+    setters! {
+        /// Sets the message, like the reason of an `allow`.
+        message(message: impl Into<String>) => |decision| decision.message = Some(message.into());
     }
 
     /// Adds `key` to the metadata. `output_fields` is an object: another value for it is ignored.

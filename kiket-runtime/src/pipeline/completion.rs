@@ -8,8 +8,18 @@ use std::{
 
 use tracing::Span;
 
-use super::response::Response;
-use crate::{error::Rejection, types::caught};
+use super::{
+    dedupe::Claim,
+    outcome::{Failure, Outcome, Stop},
+    record::Recorder,
+    respond::{Ended, Responder},
+    response::Response,
+    route::Accepted,
+};
+use crate::{
+    error::Rejection,
+    types::{caught, caught_to_end},
+};
 
 /// Runs `delivery` in its span to its end, also when the returned future is dropped.
 ///
@@ -52,6 +62,49 @@ impl Future for InSpan {
 
 fn panicked() -> Response {
     Response::rejection(&Rejection::HANDLER_PANICKED, None)
+}
+
+/// The outcome of an attempt. Code of the user's runs outside of the handler, too: stores, the inbox, and the advice on errors.
+pub(super) async fn unless_panicked(attempt: impl Future<Output = Outcome>) -> Outcome {
+    caught_to_end(attempt).await.unwrap_or_else(|text| Err(Stop::Failed(Failure::Panicked(text))))
+}
+
+/// Settles the claim of a delivery: with the rejection if its effects were rolled back, or the text of a panic of the store.
+pub(super) async fn settle(claim: Claim<'_>, ended: &Ended) -> Result<Option<Rejection>, String> {
+    match caught(|| claim.settle(&ended.response, ended.stop.is_none())) {
+        Ok(Some(settling)) => caught_to_end(settling).await,
+        settled => settled.map(|_| None),
+    }
+}
+
+/// Records a delivery whose claim is settled, and drops what it had. It is done: nothing of this may change its response, but
+/// for effects that were rolled back.
+pub(super) fn complete(
+    responder: &Responder,
+    recorder: &Recorder,
+    accepted: Accepted,
+    mut ended: Ended,
+    settled: Result<Option<Rejection>, String>,
+) -> Response {
+    let Accepted { delivery, route, arrived, permit, .. } = accepted;
+    let _ = caught(|| {
+        match settled {
+            Ok(None) => {}
+            Ok(Some(rejection)) => ended = responder.respond(&delivery, Err(Stop::rejected(rejection))),
+            Err(text) => {
+                let error = responder.redactor.with(&delivery.confidential()).shown(text);
+                tracing::error!(error, "the deduplication store panicked: the reply may not be stored");
+            }
+        }
+        recorder.record(&route, &ended, arrived.elapsed());
+    });
+    let Ended { response, stop, .. } = ended;
+    // With values of the user's.
+    if caught(|| drop((stop, delivery, route))).is_err() {
+        let _ = caught(|| tracing::error!("a value of the delivery panicked when it was dropped"));
+    }
+    drop(permit);
+    response
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::{
     Pipeline,
+    completion::unless_panicked,
     decode::decode,
     outcome::{Outcome, Stop},
     run::run,
-    unless_panicked,
 };
 #[cfg(feature = "postgres")]
 use super::{outcome::Failure, transaction::Held};

@@ -40,11 +40,11 @@ pub(crate) use self::{
 };
 use self::{
     authorize::authorize,
-    completion::to_completion,
+    completion::{complete, settle, to_completion, unless_panicked},
     decode::decode,
     dedupe::{Claim, claim},
-    outcome::{Failure, Outcome, Stop},
-    respond::{Ended, Refusal},
+    outcome::Outcome,
+    respond::Refusal,
     route::{Accepted, route},
     run::run,
 };
@@ -56,9 +56,9 @@ pub(crate) use self::{
 use crate::{
     auth::Authentic,
     delivery::{Delivery, Request, Services},
-    handler::{Registry, Route},
+    handler::Registry,
     metrics::{Metrics, traces::traced},
-    types::{EventVersion, caught, caught_to_end},
+    types::EventVersion,
 };
 
 /// The steps of a delivery and their configuration; one for an extension.
@@ -107,63 +107,29 @@ impl Pipeline {
 
     /// Handles a delivery up to its response, which is stored before it is sent. The permit is held to the end.
     async fn process(self: Arc<Self>, accepted: Accepted) -> Response {
-        let Accepted { delivery, route, arrived, event_in_path, permit } = accepted;
         let mut claim = Claim::none();
         let outcome = {
-            let attempt = pin!(self.attempt(&delivery, &route, event_in_path, &mut claim));
+            let attempt = pin!(self.attempt(&accepted, &mut claim));
             unless_panicked(attempt).await
         };
-        let mut ended = self.responder.respond(&delivery, outcome);
-        let settled = match caught(|| claim.settle(&ended.response, ended.stop.is_none())) {
-            Ok(Some(settling)) => caught_to_end(settling).await,
-            settled => settled.map(|_| None),
-        };
-        // The delivery is done: nothing of what follows may change its response.
-        let _ = caught(|| {
-            match settled {
-                Ok(None) => {}
-                Ok(Some(rejection)) => {
-                    ended = self.responder.respond(&delivery, Err(Stop::rejected(rejection)));
-                }
-                Err(text) => {
-                    let error = self.responder.redactor.with(&delivery.confidential()).shown(text);
-                    tracing::error!(error, "the deduplication store panicked: the reply may not be stored");
-                }
-            }
-            self.recorder.record(&route, &ended, arrived.elapsed());
-        });
-        let Ended { response, stop, .. } = ended;
-        // With values of the user's.
-        if caught(|| drop((stop, delivery, route))).is_err() {
-            let _ = caught(|| tracing::error!("a value of the delivery panicked when it was dropped"));
-        }
-        drop(permit);
-        response
+        let ended = self.responder.respond(&accepted.delivery, outcome);
+        let settled = settle(claim, &ended).await; // the reply is stored, or the lease given back
+        complete(&self.responder, &self.recorder, accepted, ended, settled)
     }
 
     /// Authorizes, decodes, claims and runs a delivery; the error says what stopped it.
-    async fn attempt<'p>(
-        &'p self,
-        delivery: &Delivery,
-        route: &Route,
-        event_in_path: bool,
-        held: &mut Claim<'p>,
-    ) -> Outcome {
+    async fn attempt<'p>(&'p self, accepted: &Accepted, held: &mut Claim<'p>) -> Outcome {
+        let Accepted { delivery, route, event_in_path, .. } = accepted;
         authorize(delivery, route)?; // 403
-        let call = decode(delivery, route, event_in_path)?; // 400; what does not decode fails the run
+        let call = decode(delivery, route, *event_in_path)?; // 400; what does not decode fails the run
         match claim(self.deduplicator.as_ref(), delivery, route).await {
             Ok(claim) => *held = claim,
             #[cfg(feature = "inbox")]
-            Err(Stop::Accepted) => return Err(Box::pin(accept(call, delivery, route)).await), // 202, 503
+            Err(outcome::Stop::Accepted) => return Err(Box::pin(accept(call, delivery, route)).await), // 202, 503
             Err(stop) => return Err(stop), // the stored reply, 503
         }
         run(call, delivery, route).await // middleware, extractors, handler: 2xx, 4xx, 500, 503, 504
     }
-}
-
-/// The outcome of an attempt. Code of the user's runs outside of the handler, too: stores, the inbox, and the advice on errors.
-async fn unless_panicked(attempt: impl Future<Output = Outcome>) -> Outcome {
-    caught_to_end(attempt).await.unwrap_or_else(|text| Err(Stop::Failed(Failure::Panicked(text))))
 }
 
 #[cfg(test)]

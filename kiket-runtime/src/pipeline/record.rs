@@ -61,7 +61,7 @@ fn log(ended: &Ended, duration: Duration) {
     let (status, replayed) = (response.status.as_u16(), response.replayed.then_some(true));
     let duration_ms = milliseconds(duration);
     let Some((code, error)) = stop.as_ref().and_then(Stop::logged) else {
-        return tracing::info!(status, duration_ms, replayed, "delivery answered");
+        return tracing::info!(status, duration_ms, replayed, "delivery handled");
     };
     let error = ended.redacted(error);
     if code == Rejection::STILL_RUNNING {

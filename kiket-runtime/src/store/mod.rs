@@ -12,7 +12,7 @@ use std::{any::Any, pin::Pin, sync::Arc, time::Duration};
 
 pub(crate) use self::key::KeySpace;
 pub use self::{
-    error::StoreError,
+    error::{StoreError, StoreErrorKind},
     key::DedupeKey,
     lease::{LeaseToken, LeaseTokenError},
     reply::StoredReply,

@@ -41,7 +41,7 @@ use crate::config::log_filter;
 /// | `duration_ms` | line | from decoding the payload to the response |
 /// | `error` | line | the error, with all causes |
 ///
-/// The lines are `delivery answered` (info), `delivery rejected` (a 4xx, warn) and `delivery failed` (a 5xx, error);
+/// The lines are `delivery handled` (info), `delivery rejected` (a 4xx, warn) and `delivery failed` (a 5xx, error);
 /// `delivery refused` (warn) is one that was signed and had no handler, and `signature refused` (warn, with `cause`
 /// and `count`, at most once a second for each cause) one that was not signed.
 ///

@@ -1,7 +1,5 @@
 //! The mode of authentication of deliveries.
 
-use std::str::FromStr;
-
 use super::words::words;
 
 words! {
@@ -12,11 +10,10 @@ words! {
     /// use kiket_runtime::auth::Authentication;
     ///
     /// assert_eq!("both".parse(), Ok(Authentication::Both));
-    /// assert_eq!(Authentication::default().to_string(), "hmac");
+    /// assert_eq!(Authentication::default(), "hmac");
     /// ```
-    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-    #[non_exhaustive]
-    pub enum Authentication {
+    #[derive(Default)]
+    pub enum Authentication else AuthenticationModeError {
         /// The signature of the body, made with the webhook secret.
         #[default]
         Hmac = "hmac",
@@ -45,15 +42,6 @@ impl Authentication {
     /// Whether signatures are verified, with the webhook secret.
     pub fn takes_signatures(self) -> bool {
         self != Self::Token
-    }
-}
-
-impl FromStr for Authentication {
-    type Err = AuthenticationModeError;
-
-    fn from_str(text: &str) -> Result<Self, AuthenticationModeError> {
-        let found = Self::ALL.iter().copied().find(|mode| mode.as_str().eq_ignore_ascii_case(text.trim()));
-        found.ok_or(AuthenticationModeError)
     }
 }
 

@@ -12,7 +12,8 @@
 /// # let _ = email;
 /// ```
 ///
-/// `Kind` is inferred.
+/// `impl Into<Option<String>>` would not take a `&str`: std converts a value into an `Option` of its own type alone. `Kind`, which is
+/// inferred, keeps the two implementations apart.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a `{T}` nor an `Option` of one",
     label = "does not convert into `{T}`"

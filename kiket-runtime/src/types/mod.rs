@@ -25,8 +25,7 @@ mod setters;
 mod shortened;
 #[allow(unreachable_pub)] // `internals` exports it
 mod sync;
-mod text;
-mod thread;
+pub(crate) mod text;
 mod time;
 mod timeout;
 mod unknown;
@@ -50,13 +49,12 @@ pub(crate) use self::{
     scope::{MissingScopes, allows},
     setters::setters,
     shortened::{LONGEST_ID, LONGEST_TEXT, shortened},
-    thread::Thread,
     time::{
         LONGEST_RETRY_AFTER, millis, milliseconds, read_rfc3339, read_time, retry_seconds, unix_time,
         whole_seconds,
     },
     timeout::read_timeout,
-    unknown::{CONFIDENTIAL, unknown_fields, unknown_members},
+    unknown::{CONFIDENTIAL, unknown_fields, unknown_members, with_extra},
     visits::visits,
     words::words,
 };

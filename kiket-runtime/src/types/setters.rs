@@ -1,12 +1,13 @@
 //! A macro for the setters of builders and messages.
 
-/// Setters inside of an `impl`: `name(argument: Type) => |this| …`, each with its documentation.
+/// Setters inside of an `impl`: `name(argument: Type) => |this| …`, each with its documentation. `(crate) name(…)` is one that
+/// only the crate sees.
 #[cfg_attr(feature = "internals", doc(hidden), macro_export)] // for the test kit
 macro_rules! setters {
-    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),+) => |$this:ident| $set:expr;)*) => {
+    ($($(#[$doc:meta])* $(($scope:tt))? $name:ident($($argument:ident: $type:ty),+) => |$this:ident| $set:expr;)*) => {
         $(
             $(#[$doc])*
-            pub fn $name(mut self, $($argument: $type),+) -> Self {
+            pub $(($scope))? fn $name(mut self, $($argument: $type),+) -> Self {
                 let $this = &mut self;
                 $set;
                 self

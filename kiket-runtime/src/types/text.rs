@@ -1,8 +1,7 @@
 //! The common traits of values that are texts with a grammar.
 
-/// Implements the common traits of a text with a grammar, given `FromStr` and `as_str`: conversions, comparison with texts,
-/// `Serialize` and `Deserialize`.
-macro_rules! text_traits {
+/// Implements the common traits of what is written and read as a text, given `FromStr` and `Display`.
+macro_rules! written_traits {
     ($type:ident, $error:ident) => {
         impl TryFrom<&str> for $type {
             type Error = $error;
@@ -19,6 +18,26 @@ macro_rules! text_traits {
                 text.parse()
             }
         }
+
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <String as serde::Deserialize>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+/// Implements the common traits of a text with a grammar, given `FromStr` and `as_str`: conversions, comparison with texts,
+/// `Serialize` and `Deserialize`.
+macro_rules! text_traits {
+    ($type:ident, $error:ident) => {
+        $crate::types::text::written_traits!($type, $error);
 
         impl AsRef<str> for $type {
             fn as_ref(&self) -> &str {
@@ -43,18 +62,6 @@ macro_rules! text_traits {
         impl std::fmt::Display for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
-            }
-        }
-
-        impl serde::Serialize for $type {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl<'de> serde::Deserialize<'de> for $type {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
             }
         }
     };
@@ -101,4 +108,5 @@ macro_rules! equals_texts {
     };
 }
 
-pub(super) use {equals_texts, plain_text, text_traits};
+pub(super) use plain_text;
+pub(crate) use {equals_texts, text_traits, written_traits};

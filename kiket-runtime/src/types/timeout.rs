@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use super::text::written_traits;
+
 /// The timeout of a handler, as the attribute writes it: `"5s"`, `"250ms"`, `"2m"`. From 1 ms to an hour.
 ///
 /// ```
@@ -11,6 +13,7 @@ use std::{fmt, str::FromStr, time::Duration};
 /// assert_eq!(Timeout::from_static("250ms").duration(), Duration::from_millis(250));
 /// assert_eq!("2m".parse::<Timeout>()?, Timeout::from(Duration::from_secs(120)));
 /// assert_eq!(Timeout::from(Duration::from_secs(90)).to_string(), "90s");
+/// assert_eq!(serde_json::json!(Timeout::try_from("90s")?), "90s");
 /// # Ok::<(), kiket_runtime::handler::TimeoutError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +55,8 @@ impl Timeout {
         self.0
     }
 }
+
+written_traits!(Timeout, TimeoutError);
 
 impl FromStr for Timeout {
     type Err = TimeoutError;

@@ -113,7 +113,7 @@ impl Runner {
         let caught = pin!(caught_to_end(async { operation().await }));
         let done = within(caught, after(OPERATION)).await;
         let done = done.map(|caught| caught.unwrap_or_else(|text| Err(panicked(&text))));
-        done.unwrap_or_else(|| Err(StoreError::new("it does not respond"))).inspect_err(|error| {
+        done.unwrap_or_else(|| Err(StoreError::too_slow("it", OPERATION))).inspect_err(|error| {
             self.inbox.counts.errors.add();
             tracing::error!(error = %Chain(error), "the inbox is down: its workers wait for it");
         })

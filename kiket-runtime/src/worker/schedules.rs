@@ -78,15 +78,14 @@ impl Runner {
     }
 
     async fn rows_of(&self, schedule: &Schedule) -> Result<Vec<InboxRow>, StoreError> {
-        let (space, event) = (self.inbox.space.clone(), Some(schedule.route.key.event.to_string()));
-        self.inbox.store.list(&InboxFilter { space, event, ..InboxFilter::default() }).await
+        let filter = InboxFilter::new(&*self.inbox.space).event(schedule.route.key.event.to_string());
+        self.inbox.store.list(&filter).await
     }
 
     /// Removes the slots that wait for their first attempt. Returns whether another one runs.
     async fn remove(&self, rows: &[InboxRow]) -> Result<bool, StoreError> {
         for row in rows.iter().filter(|row| row.state == RowState::Waiting && row.attempts == 0) {
-            let (space, id) = (self.inbox.space.clone(), Some(row.id));
-            let filter = InboxFilter { space, id, ..InboxFilter::default() };
+            let filter = InboxFilter::new(&*self.inbox.space).id(row.id);
             self.inbox.store.drop_rows(&filter, self.inbox.now()).await?;
         }
         Ok(rows.iter().any(|row| row.state == RowState::Running))

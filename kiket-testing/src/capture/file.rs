@@ -172,6 +172,13 @@ pub struct Leak {
 }
 
 /// A capture cannot be read or written.
+///
+/// ```
+/// use std::io;
+/// use kiket_testing::Capture;
+///
+/// assert_eq!(Capture::load("captures/none.json").unwrap_err().kind(), io::ErrorKind::NotFound);
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("the capture `{}` cannot be used", file.display())]
 pub struct CaptureError {
@@ -180,6 +187,11 @@ pub struct CaptureError {
 }
 
 impl CaptureError {
+    /// The kind of the error: that of the file, and `InvalidData` of one that is no capture.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
     fn new(file: &Path, source: io::Error) -> Self {
         Self { file: file.to_owned(), source }
     }

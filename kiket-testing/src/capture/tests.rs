@@ -149,6 +149,7 @@ fn a_file_is_read_as_it_was_written() {
     {
         std::fs::write(&file, text).unwrap();
         let error = Capture::load(&file).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
         let cause_of = std::error::Error::source(&error).unwrap().to_string();
         assert!(error.to_string().contains("b.json") && cause_of.contains(cause), "{error}: {cause_of}");
     }

@@ -10,7 +10,7 @@ use std::{
 
 use kiket_runtime::{
     config::Clock,
-    dedupe::{LeaseState, LeaseToken, StoreError},
+    dedupe::{LeaseState, LeaseToken, StoreError, StoreErrorKind},
     inbox::{
         Acceptance, ClaimRequest, ClaimedWork, DeadReason, Inbox, InboxCount, InboxFilter, InboxRow, NewWork,
         Now, Redrive, RowId, RowState, Swept, WorkEnd, WorkLease,
@@ -57,7 +57,8 @@ impl MemoryInbox {
 
     fn with<'s, T: Send + 's>(&self, step: impl FnOnce(&mut Rows) -> T) -> Step<'s, T> {
         let mut rows = self.0.lock();
-        let done = if rows.is_down { Err(StoreError::new("the inbox is down")) } else { Ok(step(&mut rows)) };
+        let down = || StoreError::new("the inbox is down").with_kind(StoreErrorKind::Unreachable);
+        let done = if rows.is_down { Err(down()) } else { Ok(step(&mut rows)) };
         Box::pin(ready(done))
     }
 }
@@ -295,8 +296,7 @@ impl Inbox for MemoryInbox {
 
     fn forget<'s>(&'s self, space: &'s str, organisation: &'s str, _: Now) -> Step<'s, u64> {
         self.with(|all| {
-            let (space, organisation) = (space.to_owned(), Some(organisation.to_owned()));
-            let filter = InboxFilter { space, organisation, ..InboxFilter::default() };
+            let filter = InboxFilter::new(space).organisation(organisation.to_owned());
             let ids = all.matching(&filter, |_| true);
             all.remove(ids)
         })

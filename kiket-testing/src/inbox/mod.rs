@@ -132,7 +132,7 @@ impl<'e> TestInbox<'e> {
     /// When the inbox fails.
     pub async fn rows(&self) -> Vec<InboxRow> {
         let Some((store, space)) = internals::inbox_of(self.extension) else { return Vec::new() };
-        let rows = store.list(&InboxFilter { space, ..InboxFilter::default() }).await;
+        let rows = store.list(&InboxFilter::new(space)).await;
         rows.unwrap_or_else(|error| panic!("the inbox failed: {error}"))
     }
 

@@ -80,6 +80,12 @@ fn at(second: u64) -> Now {
     Some(UNIX_EPOCH + Duration::from_secs(1_900_000_000 + second))
 }
 
+/// A value with other fields.
+fn with<T>(mut value: T, change: impl FnOnce(&mut T)) -> T {
+    change(&mut value);
+    value
+}
+
 fn handler(version: &str) -> HandlerName {
     HandlerName::new(EVENT, version)
 }
@@ -94,41 +100,26 @@ fn end_dead(reason: DeadReason) -> WorkEnd {
 
 impl Suite {
     fn work(&self, name: &str) -> NewWork {
-        NewWork {
-            space: self.space.clone(),
-            key: DedupeKey::new("conformance", name),
-            handler: handler("v1"),
-            organisation: "acme".to_owned(),
-            lane: None,
-            blocks_lane: false,
-            delay: Duration::ZERO,
-            content: Bytes::from(name.to_owned()),
-        }
+        let (key, content) = (DedupeKey::new("conformance", name), Bytes::from(name.to_owned()));
+        let work = NewWork::new(&*self.space, key, handler("v1"), content);
+        with(work, |work| work.organisation = "acme".into())
     }
 
     fn in_lane(&self, name: &str, lane: &str) -> NewWork {
-        NewWork { lane: Some(lane.to_owned()), ..self.work(name) }
+        with(self.work(name), |work| work.lane = Some(lane.to_owned()))
     }
 
     fn request(&self, limit: usize) -> ClaimRequest {
-        ClaimRequest {
-            space: self.space.clone(),
-            handlers: vec![handler("v1")],
-            limit,
-            is_idle: false,
-            lease: LEASE,
-            after: String::new(),
-        }
+        ClaimRequest::new(&*self.space, vec![handler("v1")], limit, LEASE)
     }
 
     fn filter(&self) -> InboxFilter {
-        InboxFilter { space: self.space.clone(), ..InboxFilter::default() }
+        InboxFilter::new(&*self.space)
     }
 
     /// Leaves nothing in a space: no one else looks after its rows.
     async fn clean(&self, space: &str) {
-        let (filter, end) =
-            (InboxFilter { space: space.to_owned(), ..InboxFilter::default() }, at(90 * 86_400));
+        let (filter, end) = (InboxFilter::new(space), at(90 * 86_400));
         ok(self.inbox.promote(space, end).await, "`promote`");
         ok(self.inbox.drop_rows(&filter, end).await, "`drop_rows`");
         ok(self.inbox.pause(space, EVENT, false).await, "`pause`");

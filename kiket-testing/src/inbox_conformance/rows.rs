@@ -7,15 +7,15 @@ use kiket_runtime::{
         DedupeKey,
         LeaseState::{Held, Lost},
     },
-    inbox::{DeadReason, HandlerName, InboxFilter, NewWork, Redrive, RowState, WorkEnd},
+    inbox::{DeadReason, HandlerName, Redrive, RowState, WorkEnd},
 };
 
-use super::{Suite, at, end_dead, end_retry, handler, names, ok};
+use super::{Suite, at, end_dead, end_retry, handler, names, ok, with};
 
 impl Suite {
     pub(super) async fn rows_of_a_lane_run_one_after_the_other(&self) {
         for (name, organisation) in [("1", "b"), ("2", "a"), ("3", "c")] {
-            let work = NewWork { organisation: organisation.to_owned(), ..self.in_lane(name, "x") };
+            let work = with(self.in_lane(name, "x"), |work| work.organisation = organisation.into());
             self.accept_new(&work, 0).await;
         }
         self.accept_new(&self.in_lane("other", "y"), 0).await;
@@ -29,7 +29,7 @@ impl Suite {
         let first = self.claim_one(11, "its next attempt").await;
         assert_eq!(first.content, "1");
         self.done(&first, 12).await;
-        let lane = self.rows(&InboxFilter { state: Some(RowState::Waiting), ..self.filter() }).await;
+        let lane = self.rows(&self.filter().state(RowState::Waiting)).await;
         assert_eq!((lane.len(), Some(lane[0].at)), (1, at(0)), "the next row has the lane, as it was");
         let second = self.claim_one(12, "the first row is done").await;
         assert_eq!(second.content, "2", "a lane keeps the order in which its rows were accepted");
@@ -45,7 +45,7 @@ impl Suite {
     }
 
     pub(super) async fn a_dead_row_blocks_its_lane_if_it_has_to(&self) {
-        let blocking = |name: &str| NewWork { blocks_lane: true, ..self.in_lane(name, "x") };
+        let blocking = |name: &str| with(self.in_lane(name, "x"), |work| work.blocks_lane = true);
         let id = self.accept_new(&blocking("1"), 0).await;
         for name in ["2", "3"] {
             self.accept_new(&blocking(name), 0).await;
@@ -58,10 +58,10 @@ impl Suite {
             claimed.content
         };
         assert_eq!(kill(0).await, "1");
-        let redrive = Redrive { filter: self.filter(), spread: Duration::ZERO };
+        let redrive = Redrive::new(self.filter(), Duration::ZERO);
         assert_eq!(ok(self.inbox.redrive(&redrive, at(1)).await, "`redrive`"), 1);
         assert_eq!(kill(1).await, "1", "a redriven row has its lane still");
-        let one = InboxFilter { id: Some(id), ..self.filter() };
+        let one = self.filter().id(id);
         assert_eq!(ok(self.inbox.drop_rows(&one, at(2)).await, "`drop_rows`"), 1);
         assert_eq!(kill(2).await, "2", "a dropped row gives its lane up");
         let month = 30 * 86_400;
@@ -80,7 +80,7 @@ impl Suite {
             self.finish(claimed.lease, &dead, 0, (Held, "the owner must be able to give up")).await;
         }
         let third = self.claim_one(0, "the others are dead").await;
-        let redrive = Redrive { filter: self.filter(), spread: Duration::ZERO };
+        let redrive = Redrive::new(self.filter(), Duration::ZERO);
         assert_eq!(ok(self.inbox.redrive(&redrive, at(1)).await, "`redrive`"), 2);
         self.claim_none(1, "another row has the lane").await;
         self.done(&third, 1).await;
@@ -92,11 +92,10 @@ impl Suite {
     }
 
     pub(super) async fn rows_are_listed_and_counted(&self) {
-        let other = NewWork {
-            handler: HandlerName::new("issue.closed", "v1"),
-            organisation: "globex".to_owned(),
-            ..self.work("other")
-        };
+        let other = with(self.work("other"), |work| {
+            work.handler = HandlerName::new("issue.closed", "v1");
+            work.organisation = "globex".into();
+        });
         let mut ids = Vec::new();
         for work in [self.in_lane("1", "x"), self.in_lane("2", "x"), other, self.work("4")] {
             ids.push(self.accept_new(&work, 5).await);
@@ -116,20 +115,20 @@ impl Suite {
 
         let filter = self.filter();
         for (filter, expected) in [
-            (InboxFilter { id: Some(ids[1]), ..filter.clone() }, &ids[1..2]),
-            (InboxFilter { event: Some("issue.closed".to_owned()), ..filter.clone() }, &ids[2..3]),
-            (InboxFilter { organisation: Some("globex".to_owned()), ..filter.clone() }, &ids[2..3]),
-            (InboxFilter { state: Some(RowState::Waiting), ..filter.clone() }, &ids[2..4]),
-            (InboxFilter { state: Some(RowState::Waiting), limit: 1, ..filter.clone() }, &ids[2..3]),
-            (InboxFilter { state: Some(RowState::Dead), ..filter.clone() }, &[]),
-            (InboxFilter { limit: 2, ..filter.clone() }, &ids[..2]),
-            (InboxFilter { id: Some(ids[0]), state: Some(RowState::Behind), ..filter }, &[]),
+            (filter.clone().id(ids[1]), &ids[1..2]),
+            (filter.clone().event("issue.closed".to_owned()), &ids[2..3]),
+            (filter.clone().organisation("globex".to_owned()), &ids[2..3]),
+            (filter.clone().state(RowState::Waiting), &ids[2..4]),
+            (filter.clone().state(RowState::Waiting).limit(1), &ids[2..3]),
+            (filter.clone().state(RowState::Dead), &[]),
+            (filter.clone().limit(2), &ids[..2]),
+            (filter.id(ids[0]).state(RowState::Behind), &[]),
         ] {
             let found: Vec<_> = self.rows(&filter).await.iter().map(|row| row.id).collect();
             assert_eq!(found, expected, "{filter:?}");
         }
         self.done(&claimed[0], 7).await;
-        let done = self.rows(&InboxFilter { state: Some(RowState::Done), ..self.filter() }).await;
+        let done = self.rows(&self.filter().state(RowState::Done)).await;
         assert!(matches!(&done[..], [row] if row.bytes == 0 && Some(row.at) == at(7)), "{done:?}");
 
         let counts = ok(self.inbox.count(&self.space).await, "`count`");
@@ -146,26 +145,29 @@ impl Suite {
     pub(super) async fn rows_are_hurried_dropped_and_forgotten(&self) {
         for (name, organisation) in [("1", "acme"), ("2", "globex"), ("3", "acme")] {
             let (delay, organisation) = (Duration::from_secs(600), organisation.to_owned());
-            self.accept_new(&NewWork { delay, organisation, ..self.work(name) }, 0).await;
+            self.accept_new(
+                &with(self.work(name), |work| {
+                    work.delay = delay;
+                    work.organisation = organisation;
+                }),
+                0,
+            )
+            .await;
         }
-        let acme = InboxFilter { organisation: Some("acme".to_owned()), ..self.filter() };
-        let one = InboxFilter { limit: 1, ..acme.clone() };
+        let acme = self.filter().organisation("acme".to_owned());
+        let one = acme.clone().limit(1);
         assert_eq!(ok(self.inbox.hurry(&one, at(1)).await, "`hurry`"), 1, "a limit counts");
         assert_eq!(ok(self.inbox.hurry(&acme, at(1)).await, "`hurry`"), 1, "what is due needs no hurry");
-        let dead = InboxFilter { state: Some(RowState::Dead), ..self.filter() };
+        let dead = self.filter().state(RowState::Dead);
         assert_eq!(ok(self.inbox.hurry(&dead, at(1)).await, "`hurry`"), 0, "only waiting rows are hurried");
         let claimed = self.claim(&self.request(1), 1).await;
         assert_eq!(names(&claimed), ["1"], "it is due now");
 
         self.accept_new(&self.in_lane("4", "x"), 1).await;
-        self.accept_new(&NewWork { organisation: "globex".to_owned(), ..self.in_lane("5", "x") }, 1).await;
+        self.accept_new(&with(self.in_lane("5", "x"), |work| work.organisation = "globex".into()), 1).await;
         let acme_dropped = ok(self.inbox.drop_rows(&acme, at(2)).await, "`drop_rows`");
         assert_eq!(acme_dropped, 2, "rows that do not run are dropped");
-        assert_eq!(
-            self.state(&NewWork { ..self.in_lane("5", "x") }).await,
-            RowState::Waiting,
-            "it has the lane now"
-        );
+        assert_eq!(self.state(&self.in_lane("5", "x")).await, RowState::Waiting, "it has the lane now");
         assert_eq!(self.state(&self.work("1")).await, RowState::Running, "what runs is not dropped");
 
         self.accept_new(&self.in_lane("6", "x"), 2).await;
@@ -193,12 +195,12 @@ impl Suite {
         self.done(done, 1).await;
         let end = end_dead(DeadReason::Permanent);
         self.finish(dead.lease, &end, 1, (Held, "the owner must be able to give up")).await;
-        let first = InboxFilter { limit: 1, ..self.filter() };
-        let redrive = Redrive { filter: first.clone(), spread: Duration::ZERO };
+        let first = self.filter().limit(1);
+        let redrive = Redrive::new(first.clone(), Duration::ZERO);
         let redriven = ok(self.inbox.redrive(&redrive, at(2)).await, "`redrive`");
         assert_eq!(redriven, 1, "the limit counts dead rows, and not the done one before");
 
-        let late = NewWork { delay: Duration::from_secs(600), ..self.work("4") };
+        let late = with(self.work("4"), |work| work.delay = Duration::from_secs(600));
         self.accept_new(&late, 2).await;
         let hurried = ok(self.inbox.hurry(&first, at(3)).await, "`hurry`");
         assert_eq!(hurried, 1, "the limit counts rows that are not due, and not those before");

@@ -9,13 +9,10 @@ use kiket_runtime::{
         LeaseState::{Held, Lost},
         LeaseToken,
     },
-    inbox::{
-        Acceptance, ClaimRequest, DeadReason, HandlerName, InboxFilter, NewWork, Redrive, RowId, RowState,
-        Swept, WorkEnd, WorkLease,
-    },
+    inbox::{Acceptance, DeadReason, HandlerName, Redrive, RowId, RowState, Swept, WorkEnd, WorkLease},
 };
 
-use super::{EVENT, LEASE, Suite, at, end_dead, end_retry, handler, ok};
+use super::{EVENT, LEASE, Suite, at, end_dead, end_retry, handler, ok, with};
 
 impl Suite {
     pub(super) async fn a_key_is_accepted_once(&self) {
@@ -37,7 +34,7 @@ impl Suite {
             "of several `accept`s of one key at the same time, exactly one must store it"
         );
 
-        let other = NewWork { content: Bytes::from_static(b"other"), ..self.work("many") };
+        let other = with(self.work("many"), |work| work.content = Bytes::from_static(b"other"));
         assert_eq!(self.state(&other).await, RowState::Waiting, "another content must not make another row");
         let claimed = self.claim_one(0, "after one key").await;
         assert_eq!(claimed.content, "many", "the content of a row must never change");
@@ -50,15 +47,14 @@ impl Suite {
         let large: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
         let odd = ["", " ", "ä", "a/b", "'; --", "%", "_", "\"", "\\", "\n", "🦀"];
         let mut works = vec![
-            NewWork { content: Bytes::new(), ..self.work("empty") },
-            NewWork { content: large.into(), ..self.work("large") },
+            with(self.work("empty"), |work| work.content = Bytes::new()),
+            with(self.work("large"), |work| work.content = large.into()),
         ];
         for (number, text) in odd.into_iter().enumerate() {
-            works.push(NewWork {
-                organisation: text.to_owned(),
-                lane: Some(text.to_owned()),
-                ..self.work(&format!("odd-{number}"))
-            });
+            works.push(with(self.work(&format!("odd-{number}")), |work| {
+                work.organisation = text.into();
+                work.lane = Some(text.to_owned());
+            }));
         }
         for work in &works {
             self.accept_new(work, 0).await;
@@ -108,18 +104,23 @@ impl Suite {
 
     pub(super) async fn only_handlers_that_are_named_and_not_paused_run(&self) {
         let schedule = HandlerName::new("schedule:remind", "v1");
-        let works = [handler("v1"), handler("v2"), schedule.clone()].map(|handler| NewWork {
-            key: DedupeKey::new("conformance", &handler.to_string()),
-            handler,
-            ..self.work("")
+        let works = [handler("v1"), handler("v2"), schedule.clone()].map(|handler| {
+            with(self.work(""), |work| {
+                work.key = DedupeKey::new("conformance", &handler.to_string());
+                work.handler = handler;
+            })
         });
         for work in &works {
             self.accept_new(work, 0).await;
         }
-        let none = ClaimRequest { handlers: Vec::new(), ..self.request(9) };
+        let none = with(self.request(9), |request| request.handlers = Vec::new());
         assert!(self.claim(&none, 0).await.is_empty(), "without handlers nothing is claimed");
-        let all = ClaimRequest { handlers: vec![handler("v2"), schedule, handler("v1")], ..self.request(9) };
-        assert!(self.claim(&ClaimRequest { limit: 0, ..all.clone() }, 0).await.is_empty(), "0 rows are none");
+        let all =
+            with(self.request(9), |request| request.handlers = vec![handler("v2"), schedule, handler("v1")]);
+        assert!(
+            self.claim(&with(all.clone(), |request| request.limit = 0), 0).await.is_empty(),
+            "0 rows are none"
+        );
 
         for _ in 0..2 {
             ok(self.inbox.pause(&self.space, EVENT, true).await, "`pause`, and again");
@@ -133,12 +134,12 @@ impl Suite {
         }
         let found = self.claim_one(0, "of two handlers one is named").await;
         assert_eq!(found.handler, handler("v1"));
-        let rows = self.rows(&InboxFilter { state: Some(RowState::Waiting), ..self.filter() }).await;
+        let rows = self.rows(&self.filter().state(RowState::Waiting)).await;
         assert_eq!(rows.len(), 1, "a row of a handler that no build has stays as it is");
     }
 
     pub(super) async fn nothing_runs_before_it_is_due(&self) {
-        let work = NewWork { delay: Duration::from_secs(10), ..self.work("late") };
+        let work = with(self.work("late"), |work| work.delay = Duration::from_secs(10));
         self.accept_new(&work, 0).await;
         self.claim_none(9, "before its time").await;
         self.accept_new(&self.work("soon"), 9).await;
@@ -150,11 +151,11 @@ impl Suite {
         for (organisation, rows) in [("b", 4), ("a", 1), ("c", 2)] {
             for number in 0..rows {
                 let name = format!("{organisation}{number}");
-                let work = NewWork { organisation: organisation.to_owned(), ..self.work(&name) };
+                let work = with(self.work(&name), |work| work.organisation = organisation.into());
                 self.accept_new(&work, number).await;
             }
         }
-        let turns = |limit, after: &str| ClaimRequest { after: after.to_owned(), ..self.request(limit) };
+        let turns = |limit, after: &str| with(self.request(limit), |request| request.after = after.into());
         // Each organisation once before one is again, after the one that had the last turn, in the order of their bytes.
         assert_eq!(self.names(&turns(4, ""), 9).await, ["a0", "b0", "c0", "b1"], "organisations take turns");
         assert_eq!(self.names(&turns(1, "b"), 9).await, ["c1"], "the next turn is the one after the last");
@@ -164,7 +165,11 @@ impl Suite {
     pub(super) async fn one_of_many_gets_a_row(&self) {
         for number in 0..12 {
             let organisation = format!("o{}", number % 3);
-            self.accept_new(&NewWork { organisation, ..self.work(&format!("{number}")) }, 0).await;
+            self.accept_new(
+                &with(self.work(&format!("{number}")), |work| work.organisation = organisation),
+                0,
+            )
+            .await;
         }
         let claim = |_| {
             let (inbox, request) = (Arc::clone(&self.inbox), self.request(3));
@@ -220,7 +225,7 @@ impl Suite {
 
     pub(super) async fn a_renewed_lease_lasts(&self) {
         for name in ["a", "b"] {
-            self.accept_new(&NewWork { organisation: name.to_owned(), ..self.work(name) }, 0).await;
+            self.accept_new(&with(self.work(name), |work| work.organisation = name.into()), 0).await;
         }
         let claimed = self.claim(&self.request(2), 0).await;
         let [a, b] = &claimed[..] else { panic!("two rows must be claimed, not {claimed:?}") };
@@ -272,8 +277,8 @@ impl Suite {
         self.claim_none(1_000, "it is dead").await;
         assert_eq!(self.state(&work).await, RowState::Dead, "a dead row is known");
 
-        let waiting = InboxFilter { state: Some(RowState::Waiting), ..self.filter() };
-        let redrive = |filter| Redrive { filter, spread: Duration::from_secs(60) };
+        let waiting = self.filter().state(RowState::Waiting);
+        let redrive = |filter| Redrive::new(filter, Duration::from_secs(60));
         let redriven = self.inbox.redrive(&redrive(waiting), at(1_000)).await;
         assert_eq!(ok(redriven, "`redrive`"), 0, "only dead rows are redriven");
         let redriven = self.inbox.redrive(&redrive(self.filter()), at(1_000)).await;
@@ -301,14 +306,14 @@ impl Suite {
             assert_eq!(self.renew(claimed.lease, second).await, Held, "its handler starts");
             assert_eq!(self.promote(second + 30).await.expired, 1, "its process died");
         }
-        self.accept_new(&NewWork { organisation: "a".to_owned(), ..self.work("well") }, 140).await;
-        self.accept_new(&NewWork { organisation: "b".to_owned(), ..self.work("also") }, 140).await;
+        self.accept_new(&with(self.work("well"), |work| work.organisation = "a".into()), 140).await;
+        self.accept_new(&with(self.work("also"), |work| work.organisation = "b".into()), 140).await;
         let busy = self.names(&self.request(1), 140).await;
         assert_eq!(busy, ["well"], "what has crashed twice does not run beside others");
-        let idle = ClaimRequest { is_idle: true, ..self.request(9) };
+        let idle = with(self.request(9), |request| request.is_idle = true);
         assert!(self.waits_alone(&idle, 140).await, "it is due");
         assert!(!self.waits_alone(&idle, 129).await, "it waits until its next attempt");
-        let others = ClaimRequest { handlers: vec![handler("v2")], ..self.request(9) };
+        let others = with(self.request(9), |request| request.handlers = vec![handler("v2")]);
         assert!(!self.waits_alone(&others, 140).await, "it belongs to a handler that is not asked for");
         ok(self.inbox.pause(&self.space, EVENT, true).await, "`pause`");
         assert!(!self.waits_alone(&idle, 140).await, "its event is paused");
@@ -330,12 +335,12 @@ impl Suite {
             (1, 2),
             "the third crash is the last; the others had not started"
         );
-        let dead = self.rows(&InboxFilter { state: Some(RowState::Dead), ..self.filter() }).await;
+        let dead = self.rows(&self.filter().state(RowState::Dead)).await;
         let [row] = &dead[..] else { panic!("one row is dead, not {dead:?}") };
         assert_eq!((row.reason, row.crashes, row.attempts), (Some(DeadReason::Crashed), 3, 3));
         self.finish(alone.lease, &WorkEnd::Done, 170, (Lost, "its owner has lost it")).await;
 
-        let redrive = Redrive { filter: self.filter(), spread: Duration::ZERO };
+        let redrive = Redrive::new(self.filter(), Duration::ZERO);
         assert_eq!(ok(self.inbox.redrive(&redrive, at(170)).await, "`redrive`"), 1);
         let names: BTreeSet<_> = self.names(&self.request(9), 170).await.into_iter().collect();
         let all: BTreeSet<_> = ["also", "poison", "well"].map(str::to_owned).into();

@@ -105,6 +105,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+    use crate::store::StoreErrorKind;
 
     const LEASE: Duration = Duration::from_secs(10);
     const RETENTION: Duration = Duration::from_secs(600);
@@ -243,6 +244,7 @@ mod tests {
         lease(&store, 3).await; // in the place of the reply
         let full = store.begin(&key(4), LEASE).await.unwrap_err();
         assert!(full.to_string().contains("full of deliveries that are running"), "{full}");
+        assert_eq!(full.kind(), StoreErrorKind::Full);
         assert!(matches!(store.begin(&key(1), LEASE).await, Ok(BeginOutcome::Running { .. })));
         assert_eq!(store.release(&key(0), &first).await.unwrap(), LeaseState::Held);
         lease(&store, 4).await;

@@ -5,4 +5,6 @@ pub(super) use std::sync::Mutex;
 pub(super) use http::StatusCode;
 pub(super) use tokio::time::Instant;
 
-pub(super) use crate::store::{BeginOutcome, DedupeKey, LeaseState, LeaseToken, StoreError, StoredReply};
+pub(super) use crate::store::{
+    BeginOutcome, DedupeKey, LeaseState, LeaseToken, StoreError, StoreErrorKind, StoredReply,
+};

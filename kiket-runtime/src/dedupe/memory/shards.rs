@@ -20,7 +20,8 @@ use std::{
 use hashbrown::HashTable;
 
 use super::parts::{
-    BeginOutcome, DedupeKey, Instant, LeaseState, LeaseToken, Mutex, StatusCode, StoreError, StoredReply,
+    BeginOutcome, DedupeKey, Instant, LeaseState, LeaseToken, Mutex, StatusCode, StoreError, StoreErrorKind,
+    StoredReply,
 };
 
 /// The shards; the key of a delivery chooses one. Each has its share of the limits, so that no operation touches two.
@@ -416,6 +417,7 @@ impl Evicted {
 
 fn full() -> StoreError {
     StoreError::new("the memory for leases is full of deliveries that are running")
+        .with_kind(StoreErrorKind::Full)
         .mend("give the store more room, or let fewer deliveries in")
 }
 

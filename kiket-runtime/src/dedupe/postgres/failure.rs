@@ -4,7 +4,7 @@ use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::error::SqlState;
 
 use super::purpose::Purpose;
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreErrorKind as Kind};
 
 fn database(error: &PoolError) -> Option<&tokio_postgres::Error> {
     match error {
@@ -50,12 +50,22 @@ pub(super) fn is_conflict(error: &PoolError) -> bool {
 /// The error for the log.
 pub(crate) fn failed(error: PoolError, purpose: &Purpose) -> StoreError {
     let (what, mend) = advice(code(&error).map(SqlState::code));
-    let failed = StoreError::new(purpose.name(what)).mend(purpose.name(mend));
+    let kind = kind(code(&error).map(SqlState::code));
+    let failed = StoreError::new(purpose.name(what)).with_kind(kind).mend(purpose.name(mend));
     match error {
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
             failed.because(error)
         }
         error => failed.because(error),
+    }
+}
+
+/// The kind of a refusal, by its SQLSTATE.
+fn kind(code: Option<&str>) -> Kind {
+    match code.map(|code| (code.get(..2).unwrap_or_default(), code)) {
+        None | Some(("08" | "40" | "57", _) | (_, "25006" | "53300" | "55P03")) => Kind::Unreachable,
+        Some(("53", _)) => Kind::Full,
+        Some(_) => Kind::Refused,
     }
 }
 
@@ -105,20 +115,21 @@ mod tests {
     #[test]
     fn advice_is_of_the_refusal() {
         #[track_caller]
-        fn check(code: &str, mend: &str) {
+        fn check(code: &str, expected: Kind, mend: &str) {
             assert!(advice(Some(code)).1.contains(mend), "{code}: {:?}", advice(Some(code)));
+            assert_eq!(kind(Some(code)), expected, "{code}");
         }
-        check("28P01", "the password");
-        check("28000", "pg_hba.conf");
-        check("42501", "grant SELECT");
-        check("42703", "{schema}");
-        check("25006", "the primary");
-        check("53300", "max_connections");
-        check("53100", "more of what");
-        check("57P03", "until it runs");
-        check("57014", "locks");
-        check("08P01", "the pooler");
-        check("XX000", "its log");
-        assert!(advice(None).0.contains("cannot be reached"));
+        check("28P01", Kind::Refused, "the password");
+        check("28000", Kind::Refused, "pg_hba.conf");
+        check("42501", Kind::Refused, "grant SELECT");
+        check("42703", Kind::Refused, "{schema}");
+        check("25006", Kind::Unreachable, "the primary");
+        check("53300", Kind::Unreachable, "max_connections");
+        check("53100", Kind::Full, "more of what");
+        check("57P03", Kind::Unreachable, "until it runs");
+        check("57014", Kind::Unreachable, "locks");
+        check("08P01", Kind::Unreachable, "the pooler");
+        check("XX000", Kind::Refused, "its log");
+        assert!(advice(None).0.contains("cannot be reached") && kind(None) == Kind::Unreachable);
     }
 }

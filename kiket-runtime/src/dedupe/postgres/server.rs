@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     dedupe::{thread::StoreThread, timeout::OPERATION},
-    store::{LeaseState, StoreError},
+    store::{LeaseState, StoreError, StoreErrorKind},
 };
 
 /// The attempts at an operation whose connection is lost or leads to a wrong server, or whose table is absent.
@@ -149,7 +149,8 @@ fn configuration(url: &str) -> Result<Config, StoreError> {
     let url = url.replace("sslmode=verify-full", "sslmode=require");
     // The library's own error may show a part of the URL.
     let mut config = url.parse::<Config>().map_err(|_| {
-        StoreError::new("the address of the PostgreSQL store cannot be read").mend(
+        let what = "the address of the PostgreSQL store cannot be read";
+        StoreError::new(what).with_kind(StoreErrorKind::Refused).mend(
             "write it like `postgres://user:password@host:5432/name`, with `%40` for an `@` in the password",
         )
     })?;

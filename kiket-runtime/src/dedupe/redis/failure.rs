@@ -2,7 +2,7 @@
 
 use redis::{ErrorKind, RedisError};
 
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreErrorKind as Kind};
 
 /// The code of a refusal. For a command inside a script it may be in the text only: after a dash in Redis 6, and missing where
 /// Redis 7 means `NOPERM`.
@@ -35,7 +35,17 @@ pub(super) fn failed(error: &RedisError) -> StoreError {
         advice(code(error))
     };
     // Without its sources, which the message repeats.
-    StoreError::new(what).mend(mend).because(error.to_string())
+    StoreError::new(what).with_kind(kind(error)).mend(mend).because(error.to_string())
+}
+
+fn kind(error: &RedisError) -> Kind {
+    match code(error) {
+        "OOM" => Kind::Full,
+        "WRONGTYPE" => Kind::Unreadable,
+        "NOAUTH" | "MOVED" | "ASK" => Kind::Refused,
+        code if is_stale(error) || ["MISCONF", "BUSY", "TRYAGAIN"].contains(&code) => Kind::Unreachable,
+        _ => Kind::Refused,
+    }
 }
 
 /// What a refusal means, and what to do about it.
@@ -93,6 +103,22 @@ mod tests {
         ));
         assert_eq!(code(&error), "READONLY");
         assert!(is_stale(&error));
-        assert!(failed(&error).to_string().contains("address of the primary"));
+        let error = failed(&error);
+        assert!(error.to_string().contains("address of the primary"));
+        assert_eq!(error.kind(), Kind::Unreachable);
+    }
+
+    #[test]
+    fn kinds_are_of_the_refusal() {
+        #[track_caller]
+        fn check(error: impl Into<RedisError>, expected: Kind) {
+            assert_eq!(failed(&error.into()).kind(), expected);
+        }
+        let refusal = |code: ServerErrorKind| (ErrorKind::Server(code), "no");
+        check(refusal(ServerErrorKind::BusyLoading), Kind::Unreachable);
+        check(refusal(ServerErrorKind::Moved), Kind::Refused);
+        check(refusal(ServerErrorKind::ResponseError), Kind::Refused);
+        check((ErrorKind::AuthenticationFailed, "no"), Kind::Refused);
+        check(std::io::Error::other("gone"), Kind::Unreachable);
     }
 }

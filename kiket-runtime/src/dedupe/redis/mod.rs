@@ -20,8 +20,8 @@ use super::{probe::probe, timeout::OPERATION};
 use crate::{
     client::install_tls_provider,
     store::{
-        BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreError, StoreFuture, StoredReply,
-        countable,
+        BeginOutcome, DedupeKey, DedupeStore, LeaseState, LeaseToken, StoreError, StoreErrorKind,
+        StoreFuture, StoredReply, countable,
     },
     types::millis,
 };
@@ -104,7 +104,8 @@ impl RedisStore {
         install_tls_provider();
         // The library's own error may show a part of the URL.
         let servers = Servers::at(url).ok().ok_or_else(|| {
-            StoreError::new("the address of the Redis store cannot be read").mend(
+            let what = "the address of the Redis store cannot be read";
+            StoreError::new(what).with_kind(StoreErrorKind::Refused).mend(
                 "write it like `redis://user:password@host:6379/0`, with `%40` for an `@` in the password",
             )
         })?;

@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 
 use crate::{
     store::{
-        StoreError,
+        StoreError, StoreErrorKind,
         inbox::{Now, short},
     },
     types::hex,
@@ -66,6 +66,7 @@ pub(super) fn read<T>(
 
 fn unknown(why: impl Into<Unreadable>) -> StoreError {
     StoreError::new("PostgreSQL has a row of the inbox that this version did not write")
+        .with_kind(StoreErrorKind::Unreadable)
         .mend("run `PostgresInbox::SCHEMA` of the newest version, and deploy that everywhere")
         .because(why)
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreErrorKind};
 
 /// Whether at least so many bytes are free. Where that cannot be seen, they are.
 pub(super) fn has_room(folder: &Path, bytes: u64) -> bool {
@@ -41,7 +41,7 @@ pub(super) fn check_lasts(folder: &Path) -> Result<(), StoreError> {
     };
     let error =
         StoreError::new(format!("the inbox is on a file system (`{kind}`) that {why}: {}", folder.display()));
-    Err(error.mend(
+    Err(error.with_kind(StoreErrorKind::Refused).mend(
         "put it on a volume of a local disk, use `KIKET_INBOX_URL=postgres://…`, or set `KIKET_INBOX_EPHEMERAL=1` if \
          accepted deliveries may be lost",
     ))

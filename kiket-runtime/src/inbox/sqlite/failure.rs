@@ -4,7 +4,7 @@ use std::io;
 
 use rusqlite::{ErrorCode, ffi};
 
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreErrorKind as Kind};
 
 /// What SQLite reported. It has no value of a row, and each operation of a transaction gets it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -80,6 +80,31 @@ impl From<Failure> for StoreError {
             }
             _ => ("the inbox's file does not work", "see the cause"),
         };
-        StoreError::new(what).mend(mend).because(failure)
+        let kind = match failure.code {
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Kind::Unreachable,
+            ErrorCode::DiskFull => Kind::Full,
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::SchemaChanged => {
+                Kind::Unreadable
+            }
+            _ => Kind::Refused,
+        };
+        StoreError::new(what).with_kind(kind).mend(mend).because(failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_of_the_failure() {
+        for (code, kind) in [
+            (ErrorCode::DatabaseBusy, Kind::Unreachable),
+            (ErrorCode::DiskFull, Kind::Full),
+            (ErrorCode::ReadOnly, Kind::Refused),
+            (ErrorCode::SchemaChanged, Kind::Unreadable),
+        ] {
+            assert_eq!(StoreError::from(Failure::of(code, "no")).kind(), kind, "{code:?}");
+        }
     }
 }

@@ -27,7 +27,7 @@ use self::{
 use super::limits::InboxLimits;
 use crate::{
     store::{
-        LeaseState, StoreError, StoreFuture,
+        LeaseState, StoreError, StoreErrorKind, StoreFuture,
         inbox::{
             Acceptance, ClaimRequest, ClaimedWork, Inbox, InboxCount, InboxFilter, InboxRow, NewWork, Now,
             Redrive, RowState, Swept, WorkEnd, WorkLease,
@@ -70,6 +70,7 @@ impl SqliteInbox {
     pub fn new(path: impl AsRef<Path>, options: InboxLimits) -> Result<Self, StoreError> {
         let path = std::path::absolute(path).map_err(|error| {
             StoreError::new("the path of the inbox cannot be made absolute")
+                .with_kind(StoreErrorKind::Refused)
                 .mend("write it absolute")
                 .because(error)
         })?;
@@ -240,9 +241,8 @@ impl Inbox for SqliteInbox {
     }
 
     fn forget<'s>(&'s self, space: &'s str, organisation: &'s str, now: Now) -> StoreFuture<'s, u64> {
-        let (space, organisation) = (space.to_owned(), Some(organisation.to_owned()));
+        let filter = InboxFilter::new(space).organisation(organisation.to_owned());
         Box::pin(async move {
-            let filter = InboxFilter { space, organisation, ..InboxFilter::default() };
             self.change(&filter, Only::All, move |session, ids| rows::remove(session, ids, (None, true), now))
                 .await
         })

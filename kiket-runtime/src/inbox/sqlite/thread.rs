@@ -22,7 +22,7 @@ use super::{
     open::{Access, File},
     session::Session,
 };
-use crate::{store::StoreError, types::Thread};
+use crate::{client::thread::Thread, store::StoreError};
 
 /// The most operations that wait; more wait to be queued, until their deadlines.
 const QUEUE: usize = 1_024;
@@ -94,8 +94,8 @@ impl FileThread {
             response.await.map_err(|_| ended())?
         });
         responded.await.unwrap_or_else(|_| {
-            let error = StoreError::new(format!("the inbox did not respond within {} s", limit.as_secs()));
-            Err(error.mend("see that its disk is well, and not overloaded"))
+            let mend = "see that its disk is well, and not overloaded";
+            Err(StoreError::too_slow("the inbox", limit).mend(mend))
         })
     }
 }

@@ -2,39 +2,38 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
     id::{id, present},
     message::{ChannelType, NotificationError},
 };
-use crate::types::{or_default, unknown_fields};
+use crate::types::{or_default, setters, unknown_fields, with_extra};
 
-/// The payload that asks whether the extension can write to a channel.
-///
-/// ```
-/// use kiket_runtime::{Payload, notification::{ChannelValidation, ChannelValidity}};
-///
-/// async fn validate_channel(channel: Payload<ChannelValidation>) -> ChannelValidity {
-///     match channel.channel_id() {
-///         "C1" => ChannelValidity::valid().data("name", "contracts"),
-///         id => ChannelValidity::invalid(format!("there is no channel {id}")),
-///     }
-/// }
-/// ```
-///
-/// A validation without a `channel_id` does not decode. `Debug` prints the names of unknown fields only.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Fields")]
-#[non_exhaustive]
-pub struct ChannelValidation {
-    channel_id: String,
-    /// The type of the channel; `channel` by default.
-    pub channel_type: ChannelType,
-    /// The fields that this version does not know.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+with_extra! {
+    "unknown_fields";
+    /// The payload that asks whether the extension can write to a channel.
+    ///
+    /// ```
+    /// use kiket_runtime::{Payload, notification::{ChannelValidation, ChannelValidity}};
+    ///
+    /// async fn validate_channel(channel: Payload<ChannelValidation>) -> ChannelValidity {
+    ///     match channel.channel_id() {
+    ///         "C1" => ChannelValidity::valid().data("name", "contracts"),
+    ///         id => ChannelValidity::invalid(format!("there is no channel {id}")),
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// A validation without a `channel_id` does not decode. `Debug` prints the names of unknown fields only.
+    #[derive(Clone, PartialEq)]
+    #[serde(try_from = "Fields")]
+    pub struct ChannelValidation {
+        channel_id: String,
+        /// The type of the channel; `channel` by default.
+        pub channel_type: ChannelType,
+    }
 }
 
 impl ChannelValidation {
@@ -83,31 +82,30 @@ impl TryFrom<Fields> for ChannelValidation {
     }
 }
 
-/// The reply that says whether the extension can write to a channel.
-///
-/// ```
-/// use kiket_runtime::notification::ChannelValidity;
-/// use serde_json::json;
-///
-/// let valid = ChannelValidity::valid().data("members", 12);
-/// assert_eq!(json!(valid), json!({ "valid": true, "metadata": { "members": 12 } }));
-/// assert_eq!(json!(ChannelValidity::invalid("archived")), json!({ "valid": false, "error": "archived" }));
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[must_use = "a validity has no effect until the handler returns it"]
-#[non_exhaustive]
-pub struct ChannelValidity {
-    /// Whether the extension can write to the channel.
-    pub valid: bool,
-    /// The reason why it cannot.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// The metadata of the channel, like its name.
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Map::is_empty")]
-    pub metadata: Map<String, Value>,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_fields")]
-    pub extra: Map<String, Value>,
+with_extra! {
+    "unknown_fields";
+    /// The reply that says whether the extension can write to a channel.
+    ///
+    /// ```
+    /// use kiket_runtime::notification::ChannelValidity;
+    /// use serde_json::json;
+    ///
+    /// let valid = ChannelValidity::valid().data("members", 12);
+    /// assert_eq!(json!(valid), json!({ "valid": true, "metadata": { "members": 12 } }));
+    /// assert_eq!(json!(ChannelValidity::invalid("archived")), json!({ "valid": false, "error": "archived" }));
+    /// ```
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    #[must_use = "a validity has no effect until the handler returns it"]
+    pub struct ChannelValidity {
+        /// Whether the extension can write to the channel.
+        pub valid: bool,
+        /// The reason why it cannot.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<String>,
+        /// The metadata of the channel, like its name.
+        #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Map::is_empty")]
+        pub metadata: Map<String, Value>,
+    }
 }
 
 impl ChannelValidity {
@@ -121,10 +119,10 @@ impl ChannelValidity {
         Self { valid: false, error: Some(error.into()), ..Self::valid() }
     }
 
-    /// Adds `key` to the metadata of the channel.
-    pub fn data(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.metadata.insert(key.into(), value.into());
-        self
+    setters! {
+        /// Adds `key` to the metadata of the channel.
+        data(key: impl Into<String>, value: impl Into<Value>) =>
+            |validity| validity.metadata.insert(key.into(), value.into());
     }
 }
 

@@ -6,58 +6,58 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::{self, id};
-use crate::types::{or_default, setters, unknown_fields};
+use crate::types::{or_default, setters, unknown_fields, with_extra};
 
-/// A message that the extension sends for Kiket.
-///
-/// The message is not blank; a notification for a channel has a `channel_id`, and a direct one a `recipient_id`. A payload
-/// that breaks one of these rules does not decode, and the error names the field. Ids may be texts or whole numbers.
-/// Formats, priorities and channel types that this version does not know are kept, and so are unknown fields.
-///
-/// ```
-/// use kiket_runtime::notification::{Format, Notification, Priority, Recipient};
-/// use serde_json::json;
-///
-/// let notification: Notification = serde_json::from_value(json!({
-///     "message": "Hello!", "channel_type": "channel", "channel_id": 17, "format": "mrkdwn", "team_id": "t-1",
-/// }))?;
-/// assert_eq!(notification.recipient(), Recipient::Channel("17"));
-/// assert_eq!(notification.format, Format::Other("mrkdwn".into()));
-/// assert_eq!(notification.priority, Priority::Normal);
-/// assert_eq!(notification.extra["team_id"], "t-1");
-///
-/// let incomplete = json!({ "message": "Hello!", "channel_type": "dm" });
-/// assert!(serde_json::from_value::<Notification>(incomplete).unwrap_err().to_string().contains("`recipient_id`"));
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-///
-/// `Debug` prints the names of unknown fields only, because Kiket sends tokens beside the message.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Fields")]
-#[non_exhaustive]
-pub struct Notification {
-    message: String,
-    channel_type: ChannelType,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recipient_id: Option<String>,
-    /// The format of the message; markdown by default.
-    pub format: Format,
-    /// The priority; normal by default.
-    pub priority: Priority,
-    /// The metadata of the sender.
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    pub metadata: Map<String, Value>,
-    /// The id of the thread.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub thread_id: Option<String>,
-    /// The attachments, as the sender writes them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub attachments: Vec<Value>,
-    /// The fields that this version does not know.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+with_extra! {
+    "unknown_fields";
+    /// A message that the extension sends for Kiket.
+    ///
+    /// The message is not blank; a notification for a channel has a `channel_id`, and a direct one a `recipient_id`. A payload
+    /// that breaks one of these rules does not decode, and the error names the field. Ids may be texts or whole numbers.
+    /// Formats, priorities and channel types that this version does not know are kept, and so are unknown fields.
+    ///
+    /// ```
+    /// use kiket_runtime::notification::{Format, Notification, Priority, Recipient};
+    /// use serde_json::json;
+    ///
+    /// let notification: Notification = serde_json::from_value(json!({
+    ///     "message": "Hello!", "channel_type": "channel", "channel_id": 17, "format": "mrkdwn", "team_id": "t-1",
+    /// }))?;
+    /// assert_eq!(notification.recipient(), Recipient::Channel("17"));
+    /// assert_eq!(notification.format, Format::Other("mrkdwn".into()));
+    /// assert_eq!(notification.priority, Priority::Normal);
+    /// assert_eq!(notification.extra["team_id"], "t-1");
+    ///
+    /// let incomplete = json!({ "message": "Hello!", "channel_type": "dm" });
+    /// assert!(serde_json::from_value::<Notification>(incomplete).unwrap_err().to_string().contains("`recipient_id`"));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    ///
+    /// `Debug` prints the names of unknown fields only, because Kiket sends tokens beside the message.
+    #[derive(Clone, PartialEq)]
+    #[must_use = "a notification has no effect until it is sent"]
+    #[serde(try_from = "Fields")]
+    pub struct Notification {
+        message: String,
+        channel_type: ChannelType,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel_id: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recipient_id: Option<String>,
+        /// The format of the message; markdown by default.
+        pub format: Format,
+        /// The priority; normal by default.
+        pub priority: Priority,
+        /// The metadata of the sender.
+        #[serde(skip_serializing_if = "Map::is_empty")]
+        pub metadata: Map<String, Value>,
+        /// The id of the thread.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub thread_id: Option<String>,
+        /// The attachments, as the sender writes them.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub attachments: Vec<Value>,
+    }
 }
 
 /// The recipient of a notification.
@@ -181,21 +181,16 @@ impl Notification {
 
     setters! {
         /// Sets the format.
-        #[must_use]
         format(format: Format) => |notification| notification.format = format;
         /// Sets the priority.
-        #[must_use]
         priority(priority: Priority) => |notification| notification.priority = priority;
         /// Sets the thread.
-        #[must_use]
         thread(thread_id: impl Into<String>) =>
             |notification| notification.thread_id = Some(thread_id.into());
         /// Adds `key` to the metadata.
-        #[must_use]
         data(key: impl Into<String>, value: impl Into<Value>) =>
             |notification| notification.metadata.insert(key.into(), value.into());
         /// Adds an attachment.
-        #[must_use]
         attachment(attachment: impl Into<Value>) =>
             |notification| notification.attachments.push(attachment.into());
     }
@@ -291,19 +286,45 @@ impl TryFrom<Fields> for Notification {
 }
 
 /// The reason why a notification is invalid.
+///
+/// ```
+/// use kiket_runtime::notification::{Notification, NotificationErrorKind};
+///
+/// let error = Notification::to_channel("C1", " ").unwrap_err();
+/// assert_eq!((error.kind(), error.field()), (NotificationErrorKind::Blank, "message"));
+/// let error = Notification::direct("", "Hello!").unwrap_err();
+/// assert_eq!((error.kind(), error.field()), (NotificationErrorKind::Missing, "recipient_id"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}` {why}")]
+#[error(
+    "`{field}` is {}",
+    if *kind == NotificationErrorKind::Blank { "blank" } else { "missing: it says where the message goes" }
+)]
 pub struct NotificationError {
+    kind: NotificationErrorKind,
     field: &'static str,
-    why: &'static str,
+}
+
+/// The kind of a [`NotificationError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NotificationErrorKind {
+    /// The field is blank.
+    Blank,
+    /// The field is missing, or an id that is blank, which counts as missing.
+    Missing,
 }
 
 impl NotificationError {
-    const MESSAGE_BLANK: Self = Self { field: "message", why: "is blank" };
+    const MESSAGE_BLANK: Self = Self { kind: NotificationErrorKind::Blank, field: "message" };
     pub(super) const CHANNEL_MISSING: Self =
-        Self { field: "channel_id", why: "is missing: it says where the message goes" };
-    const RECIPIENT_MISSING: Self =
-        Self { field: "recipient_id", why: "is missing: it says who gets the message" };
+        Self { kind: NotificationErrorKind::Missing, field: "channel_id" };
+    const RECIPIENT_MISSING: Self = Self { kind: NotificationErrorKind::Missing, field: "recipient_id" };
+
+    /// The kind of the error.
+    pub fn kind(&self) -> NotificationErrorKind {
+        self.kind
+    }
 
     /// The field that is missing, or blank.
     pub fn field(&self) -> &'static str {

@@ -28,6 +28,8 @@ mod outcome;
 
 pub use self::{
     channel::{ChannelValidation, ChannelValidity},
-    message::{ChannelType, Format, Notification, NotificationError, Priority, Recipient},
+    message::{
+        ChannelType, Format, Notification, NotificationError, NotificationErrorKind, Priority, Recipient,
+    },
     outcome::Outcome,
 };

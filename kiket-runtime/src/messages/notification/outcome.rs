@@ -2,49 +2,47 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::id::id;
-use crate::types::{Timestamp, retry_seconds, unknown_fields};
+use crate::types::{Timestamp, retry_seconds, unknown_fields, with_extra};
 
-/// The reply to a notification: it was sent, or why not.
-///
-/// ```
-/// use std::time::{Duration, UNIX_EPOCH};
-/// use kiket_runtime::notification::Outcome;
-/// use serde_json::json;
-///
-/// let sent = Outcome::sent("1234.5678").delivered_at(UNIX_EPOCH + Duration::from_secs(1_762_689_600));
-/// assert_eq!(json!(sent), json!({
-///     "success": true, "message_id": "1234.5678", "delivered_at": "2025-11-09T12:00:00Z",
-/// }));
-/// let failed = Outcome::failed("too many messages").retry_after(Duration::from_secs(30));
-/// assert_eq!(json!(failed), json!({ "success": false, "error": "too many messages", "retry_after": 30 }));
-/// ```
-///
-/// It is a reply with status 200, which ends the delivery; an error of the handler makes Kiket send it again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[must_use = "an outcome has no effect until the handler returns it"]
-#[non_exhaustive]
-pub struct Outcome {
-    /// Whether the message was sent.
-    pub success: bool,
-    /// The id of the message in the channel.
-    #[serde(default, deserialize_with = "id", skip_serializing_if = "Option::is_none")]
-    pub message_id: Option<String>,
-    /// The time of delivery.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delivered_at: Option<Timestamp>,
-    /// The reason why it was not sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// The delay before it may be sent again, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_after: Option<u64>,
-    /// The fields that this version does not know.
-    #[serde(flatten, deserialize_with = "unknown_fields")]
-    pub extra: Map<String, Value>,
+with_extra! {
+    "unknown_fields";
+    /// The reply to a notification: it was sent, or why not.
+    ///
+    /// ```
+    /// use std::time::{Duration, UNIX_EPOCH};
+    /// use kiket_runtime::notification::Outcome;
+    /// use serde_json::json;
+    ///
+    /// let sent = Outcome::sent("1234.5678").delivered_at(UNIX_EPOCH + Duration::from_secs(1_762_689_600));
+    /// assert_eq!(json!(sent), json!({
+    ///     "success": true, "message_id": "1234.5678", "delivered_at": "2025-11-09T12:00:00Z",
+    /// }));
+    /// let failed = Outcome::failed("too many messages").retry_after(Duration::from_secs(30));
+    /// assert_eq!(json!(failed), json!({ "success": false, "error": "too many messages", "retry_after": 30 }));
+    /// ```
+    ///
+    /// It is a reply with status 200, which ends the delivery; an error of the handler makes Kiket send it again.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    #[must_use = "an outcome has no effect until the handler returns it"]
+    pub struct Outcome {
+        /// Whether the message was sent.
+        pub success: bool,
+        /// The id of the message in the channel.
+        #[serde(default, deserialize_with = "id", skip_serializing_if = "Option::is_none")]
+        pub message_id: Option<String>,
+        /// The time of delivery.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub delivered_at: Option<Timestamp>,
+        /// The reason why it was not sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<String>,
+        /// The delay before it may be sent again, in seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub retry_after: Option<u64>,
+    }
 }
 
 impl Outcome {
@@ -91,7 +89,7 @@ impl Outcome {
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -10,9 +10,34 @@ use crate::{dedupe::postgres::transactions::Failure, error::Error, store::StoreE
 ///
 /// Where the database cannot be reached, has no free connection, or aborted the transaction in favour of another one, the response is
 /// 503 with `Retry-After`; otherwise it is 500. After an error of a statement the transaction cannot be used any more.
+///
+/// ```
+/// use kiket_runtime::{params, transaction::{Tx, TxError, TxErrorKind}};
+///
+/// /// Whether there is a row of this id; a database that is down fails the delivery.
+/// async fn is_there(tx: Tx, id: i64) -> Result<bool, TxError> {
+///     match tx.query_one("SELECT 1 FROM issues WHERE id = $1", params![id]).await {
+///         Err(error) if error.kind() == TxErrorKind::Mismatch => Ok(false),
+///         found => found.map(|_| true),
+///     }
+/// }
+/// # let _ = is_there;
+/// ```
 #[derive(thiserror::Error)]
 #[error(transparent)]
 pub struct TxError(Box<Kind>);
+
+/// The kind of a [`TxError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TxErrorKind {
+    /// There is no transaction: the database cannot be reached, has no free connection, or has ended it. Kiket sends the delivery again.
+    Unavailable,
+    /// The server refused a statement; [`TxError::code`] says why.
+    Refused,
+    /// Rows, a value, a reply, or the time of the call are not as it needs them.
+    Mismatch,
+}
 
 #[derive(Debug, thiserror::Error)]
 enum Kind {
@@ -47,6 +72,15 @@ impl TxError {
 
     pub(super) fn value(what: impl Into<String>) -> Self {
         Self(Box::new(Kind::Value(what.into())))
+    }
+
+    /// The kind of the error.
+    pub fn kind(&self) -> TxErrorKind {
+        match &*self.0 {
+            Kind::Unavailable(_) => TxErrorKind::Unavailable,
+            Kind::Statement(_) => TxErrorKind::Refused,
+            Kind::Value(_) => TxErrorKind::Mismatch,
+        }
     }
 
     /// The SQLSTATE of the server's refusal, like `23505` for a value that has to be unique.

@@ -9,7 +9,7 @@ mod tx;
 pub(crate) use self::held::RowTransactions;
 pub(crate) use self::held::{Held, Owner, ReplyTransactions};
 pub use self::{
-    error::TxError,
+    error::{TxError, TxErrorKind},
     row::{Column, TxRow},
     tx::Tx,
 };

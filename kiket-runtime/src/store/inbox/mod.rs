@@ -13,7 +13,7 @@ use std::{
 };
 
 pub use self::{
-    handler::HandlerName,
+    handler::{HandlerName, HandlerNameError},
     row::{DeadReason, InboxCount, InboxFilter, InboxRow, Redrive, RowId, RowState, Swept, UnknownWordError},
     work::{Acceptance, ClaimRequest, ClaimedWork, NewWork, NotRunError, WorkEnd, WorkLease},
 };

@@ -2,12 +2,14 @@
 
 use std::{
     fmt,
-    str::FromStr,
     time::{Duration, SystemTime},
 };
 
 use super::handler::HandlerName;
-use crate::{store::DedupeKey, types::words};
+use crate::{
+    store::DedupeKey,
+    types::{setters, words},
+};
 
 /// The number of a row, in the order in which rows were accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,9 +28,8 @@ pub struct UnknownWordError(&'static str);
 
 words! {
     /// The state of a row.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-    #[non_exhaustive]
-    pub enum RowState {
+    #[derive(PartialOrd, Ord)]
+    pub enum RowState else UnknownWordError("a state is `behind`, `waiting`, `running`, `done` or `dead`") {
         /// Another row of its lane comes first.
         Behind = "behind",
         /// It waits for a worker, or for the time of its next attempt.
@@ -42,35 +43,16 @@ words! {
     }
 }
 
-impl FromStr for RowState {
-    type Err = UnknownWordError;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWordError> {
-        let unknown = UnknownWordError("a state is `behind`, `waiting`, `running`, `done` or `dead`");
-        Self::ALL.iter().copied().find(|state| state.as_str() == text).ok_or(unknown)
-    }
-}
-
 words! {
     /// Why a row is dead.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-    #[non_exhaustive]
-    pub enum DeadReason {
+    #[derive(PartialOrd, Ord)]
+    pub enum DeadReason else UnknownWordError("a reason is `permanent`, `attempts` or `crashed`") {
         /// The handler failed with an error that no attempt can mend.
         Permanent = "permanent",
         /// Its attempts are used up.
         Attempts = "attempts",
         /// Its process died three times while the handler ran.
         Crashed = "crashed",
-    }
-}
-
-impl FromStr for DeadReason {
-    type Err = UnknownWordError;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWordError> {
-        let unknown = UnknownWordError("a reason is `permanent`, `attempts` or `crashed`");
-        Self::ALL.iter().copied().find(|reason| reason.as_str() == text).ok_or(unknown)
     }
 }
 
@@ -135,7 +117,16 @@ impl InboxRow {
 }
 
 /// Finds rows: all that are absent match everything.
+///
+/// ```
+/// use kiket_runtime::inbox::{InboxFilter, RowState};
+///
+/// let dead = InboxFilter::new("com.example.index").state(RowState::Dead).limit(100);
+/// assert_eq!((dead.state, dead.event), (Some(RowState::Dead), None));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use = "a filter finds nothing by itself"]
+#[non_exhaustive]
 pub struct InboxFilter {
     /// The space of the rows.
     pub space: String,
@@ -152,20 +143,46 @@ pub struct InboxFilter {
 }
 
 impl InboxFilter {
+    /// All rows of a space.
+    pub fn new(space: impl Into<String>) -> Self {
+        Self { space: space.into(), ..Self::default() }
+    }
+
+    setters! {
+        /// Only this row.
+        id(id: impl Into<Option<RowId>>) => |filter| filter.id = id.into();
+        /// Only rows of handlers of this event.
+        event(event: impl Into<Option<String>>) => |filter| filter.event = event.into();
+        /// Only rows in this state.
+        state(state: impl Into<Option<RowState>>) => |filter| filter.state = state.into();
+        /// Only rows of this organisation.
+        organisation(of: impl Into<Option<String>>) => |filter| filter.organisation = of.into();
+        /// At most so many rows.
+        limit(limit: usize) => |filter| filter.limit = limit;
+    }
+
     /// The filter for rows in a state, unless it is for others.
     pub(crate) fn only(&self, state: RowState) -> Option<Self> {
         let is_other = self.state.is_some_and(|wanted| wanted != state);
-        (!is_other).then(|| Self { state: Some(state), ..self.clone() })
+        (!is_other).then(|| self.clone().state(state))
     }
 }
 
 /// Which dead rows to redrive, and how fast.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Redrive {
     /// The rows; only dead ones are redriven.
     pub filter: InboxFilter,
     /// Over how long their attempts are spread, so that what made them fail is not met by all at once.
     pub spread: Duration,
+}
+
+impl Redrive {
+    /// The dead rows of `filter`, their attempts spread over this time.
+    pub fn new(filter: InboxFilter, spread: Duration) -> Self {
+        Self { filter, spread }
+    }
 }
 
 /// How many rows of a handler are in a state.

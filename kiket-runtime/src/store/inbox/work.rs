@@ -12,6 +12,7 @@ use crate::store::{DedupeKey, LeaseToken};
 
 /// A delivery to be accepted.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NewWork {
     /// The extension, and the namespace before it: what shares one inbox stays apart by it.
     pub space: String,
@@ -29,6 +30,15 @@ pub struct NewWork {
     pub delay: Duration,
     /// The delivery, sealed. The inbox does not look into it.
     pub content: Bytes,
+}
+
+impl NewWork {
+    /// Work of no organisation, in no lane and without a delay, to test an engine with.
+    pub fn new(space: impl Into<String>, key: DedupeKey, handler: HandlerName, content: Bytes) -> Self {
+        let (space, organisation, lane) = (space.into(), String::new(), None);
+        let (blocks_lane, delay) = (false, Duration::ZERO);
+        Self { space, key, handler, organisation, lane, blocks_lane, delay, content }
+    }
 }
 
 /// Without the content.
@@ -59,6 +69,7 @@ pub enum Acceptance {
 
 /// What a worker can take: see [`Inbox::claim`](super::Inbox::claim).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClaimRequest {
     /// The space of the rows.
     pub space: String,
@@ -72,6 +83,13 @@ pub struct ClaimRequest {
     pub lease: Duration,
     /// The organisation that had the last turn; empty at first.
     pub after: String,
+}
+
+impl ClaimRequest {
+    /// What a worker takes beside others, to test an engine with.
+    pub fn new(space: impl Into<String>, handlers: Vec<HandlerName>, limit: usize, lease: Duration) -> Self {
+        Self { space: space.into(), handlers, limit, is_idle: false, lease, after: String::new() }
+    }
 }
 
 /// A claimed row.

@@ -349,7 +349,7 @@ impl Reference {
         if filter.state.is_some_and(|wanted| wanted != state) {
             return Vec::new();
         }
-        let all = InboxFilter { state: Some(state), limit: 0, ..filter.clone() };
+        let all = filter.clone().state(state).limit(0);
         let found =
             self.find(&all).into_iter().filter(|id| self.index(*id).is_some_and(|at| also(&self.rows[at])));
         found.take(if filter.limit == 0 { usize::MAX } else { filter.limit }).collect()
@@ -386,16 +386,13 @@ pub async fn follows_the_inbox_model(subject: TestedInbox, steps: InboxSteps) ->
         let now = Some(time(reference.now));
         match step {
             Step::Accept { key, handler, organisation, lane, blocks, delay } => {
-                let work = NewWork {
-                    space: space.to_owned(),
-                    key: DedupeKey::new("model", &format!("id:{key}")),
-                    handler: handlers()[usize::from(handler)].clone(),
-                    organisation: format!("o{organisation}"),
-                    lane: (lane > 0).then(|| format!("l{lane}")),
-                    blocks_lane: blocks,
-                    delay: ticks(delay),
-                    content: vec![key; usize::from(key)].into(),
-                };
+                let (of, handler) = (format!("id:{key}"), handlers()[usize::from(handler)].clone());
+                let content = vec![key; usize::from(key)].into();
+                let mut work = NewWork::new(space, DedupeKey::new("model", &of), handler, content);
+                work.organisation = format!("o{organisation}");
+                work.lane = (lane > 0).then(|| format!("l{lane}"));
+                work.blocks_lane = blocks;
+                work.delay = ticks(delay);
                 let known = reference.rows.iter().find(|row| row.key == key).map(|row| row.state);
                 match (known, ok(inbox.accept(&work, now).await)?) {
                     (None, Acceptance::Accepted(id)) => {
@@ -409,14 +406,10 @@ pub async fn follows_the_inbox_model(subject: TestedInbox, steps: InboxSteps) ->
             }
             Step::Claim { handlers: wanted, limit, idle, lease, after } => {
                 let named = handlers().into_iter().enumerate().filter(|(bit, _)| wanted & (1 << bit) != 0);
-                let request = ClaimRequest {
-                    space: space.to_owned(),
-                    handlers: named.map(|(_, handler)| handler).collect(),
-                    limit: limit.into(),
-                    is_idle: idle,
-                    lease: ticks(lease),
-                    after: if after == 0 { String::new() } else { format!("o{}", after - 1) },
-                };
+                let named = named.map(|(_, handler)| handler).collect();
+                let mut request = ClaimRequest::new(space, named, limit.into(), ticks(lease));
+                request.is_idle = idle;
+                request.after = if after == 0 { String::new() } else { format!("o{}", after - 1) };
                 let alone = reference.due(&request).iter().any(|row| row.crashes >= 2);
                 prop_assert_eq!(ok(inbox.waits_alone(&request, now).await)?, alone, "{:?}", request);
                 let expected = reference.claimable(&request);
@@ -499,7 +492,7 @@ pub async fn follows_the_inbox_model(subject: TestedInbox, steps: InboxSteps) ->
             Step::Redrive { which } => {
                 let filter = filter(&reference, space, which);
                 let expected = reference.find_only(&filter, RowState::Dead, |_| true);
-                let redrive = Redrive { filter, spread: Duration::ZERO };
+                let redrive = Redrive::new(filter, Duration::ZERO);
                 prop_assert_eq!(ok(inbox.redrive(&redrive, now).await)?, expected.len() as u64);
                 for id in expected {
                     let Some(at) = reference.index(id) else { continue };
@@ -523,7 +516,7 @@ pub async fn follows_the_inbox_model(subject: TestedInbox, steps: InboxSteps) ->
             }
             Step::Drop { which } => {
                 let filter = filter(&reference, space, which);
-                let all = InboxFilter { limit: 0, ..filter.clone() };
+                let all = filter.clone().limit(0);
                 let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
                 let found: BTreeSet<_> = reference.find(&all).into_iter().collect();
                 let kept = reference.rows.iter().filter(|row| row.state != RowState::Running);
@@ -566,7 +559,7 @@ fn claimed_as(reference: &mut Reference, work: &ClaimedWork, lease: Duration) ->
 
 /// Checks that both have the same rows.
 async fn same(reference: &Reference, inbox: &dyn Inbox, space: &str) -> Result<(), TestCaseError> {
-    let filter = InboxFilter { space: space.to_owned(), ..InboxFilter::default() };
+    let filter = InboxFilter::new(space);
     let found = ok(inbox.list(&filter).await)?;
     let expected = reference.rows.iter().map(|row| {
         let key = DedupeKey::new("model", &format!("id:{}", row.key));
@@ -597,14 +590,13 @@ fn handlers() -> [HandlerName; 3] {
 }
 
 fn filter(reference: &Reference, space: &str, which: Which) -> InboxFilter {
-    InboxFilter {
-        space: space.to_owned(),
-        id: which.row.map(|row| reference.rows.get(usize::from(row)).map_or(RowId(-1), |row| row.id)),
-        event: which.event.map(|event| handlers()[usize::from(event)].event.clone()),
-        state: which.state.map(|state| RowState::ALL[usize::from(state)]),
-        organisation: which.organisation.map(|organisation| format!("o{organisation}")),
-        limit: which.limit.into(),
-    }
+    let id = |row| reference.rows.get(usize::from(row)).map_or(RowId(-1), |row: &Row| row.id);
+    InboxFilter::new(space)
+        .id(which.row.map(id))
+        .event(which.event.map(|event| handlers()[usize::from(event)].event.clone()))
+        .state(which.state.map(|state| RowState::ALL[usize::from(state)]))
+        .organisation(which.organisation.map(|organisation| format!("o{organisation}")))
+        .limit(which.limit.into())
 }
 
 /// One of the last workers: the others have seldom something left to do.

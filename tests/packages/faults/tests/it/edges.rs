@@ -94,7 +94,7 @@ fn a_sender_that_hangs_up_stops_no_handler_and_no_reply() {
     assert_eq!(logged["span"]["delivery_id"], "hung-up", "{logged}");
     check_refused(&two.second.ask(&request), 503, "still_running");
     fs::write(&until, "").unwrap();
-    two.first.logged("delivery answered");
+    two.first.logged("delivery handled");
     check(&two.second.ask(&request), "1-", true);
     check(&two.first.ask(&request), "1-", true);
 }

@@ -154,8 +154,8 @@ impl Engine {
     }
 
     pub(crate) fn redrive(&self, row: &InboxRow) {
-        let filter = InboxFilter { id: Some(row.id), ..filter() };
-        let redrive = Redrive { filter, spread: Duration::ZERO };
+        let filter = filter().id(row.id);
+        let redrive = Redrive::new(filter, Duration::ZERO);
         assert_eq!(self.runtime.block_on(self.inbox.redrive(&redrive, None)).unwrap(), 1);
     }
 
@@ -188,7 +188,7 @@ impl Engine {
 }
 
 fn filter() -> InboxFilter {
-    InboxFilter { space: SPACE.to_owned(), ..InboxFilter::default() }
+    InboxFilter::new(SPACE)
 }
 
 fn file(folder: &TempDir) -> String {

@@ -13,7 +13,7 @@ fn a_filter_that_cannot_be_read_is_info() {
     for filter in texts.into_iter().chain([OsStr::from_bytes(b"inf\xff")]) {
         let running = served().env("RUST_LOG", filter).start();
         assert_eq!(running.ask(&echo()).status, 200);
-        running.logged("delivery answered");
+        running.logged("delivery handled");
         let log = running.stop().log();
         let warned = log.iter().any(|line| {
             line["level"] == "WARN" && line["message"].as_str().unwrap().starts_with("`RUST_LOG` is ignored")
@@ -54,7 +54,7 @@ fn a_subscriber_that_setup_sets_wins() {
 fn a_logger_that_setup_sets_stays() {
     let running = wishing("logger").start();
     assert_eq!(running.ask(&echo()).status, 200);
-    running.logged("delivery answered");
+    running.logged("delivery handled");
     let ended = running.stop();
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.contains("own logger: setup speaks\n"), "{}", ended.stderr);

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kiket::inbox::{ClaimRequest, Inbox, NewWork, WorkEnd};
+use kiket::inbox::{ClaimRequest, Inbox, WorkEnd};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -33,14 +33,7 @@ pub(crate) fn all(runtime: &Runtime, engine: &Engine, options: &Options) -> Outc
 }
 
 fn request(space: &str, limit: usize) -> ClaimRequest {
-    ClaimRequest {
-        space: space.to_owned(),
-        handlers: vec![handler()],
-        limit,
-        is_idle: false,
-        lease: Duration::from_secs(600),
-        after: String::new(),
-    }
+    ClaimRequest::new(space, vec![handler()], limit, Duration::from_secs(600))
 }
 
 async fn fill(inbox: &Arc<dyn Inbox>, space: &str, rows: usize) -> Outcome<()> {
@@ -66,7 +59,11 @@ async fn claims(inbox: &Arc<dyn Inbox>, space: &str, rows: usize, limit: usize) 
 async fn lane(inbox: &Arc<dyn Inbox>, rows: usize) -> Outcome<(Vec<Duration>, Vec<Duration>)> {
     let space = space();
     let of = space.clone();
-    let in_lane = move |number| NewWork { lane: Some("lane".to_owned()), ..work(&of, number) };
+    let in_lane = move |number| {
+        let mut work = work(&of, number);
+        work.lane = Some("lane".to_owned());
+        work
+    };
     produce(inbox, 256, move |number| number >= rows, in_lane).await?;
     let request = request(&space, 1);
     let (mut claims, mut ends) = (Vec::new(), Vec::new());

@@ -37,16 +37,10 @@ pub(crate) fn all(runtime: &Runtime, engine: &Engine, options: &Options) -> Outc
 }
 
 pub(crate) fn work(space: &str, number: usize) -> NewWork {
-    NewWork {
-        space: space.to_owned(),
-        key: DedupeKey::new("com.example.bench", &format!("id:{number:032}")),
-        handler: handler(),
-        organisation: format!("organisation-{}", number % 1_000),
-        lane: None,
-        blocks_lane: false,
-        delay: Duration::ZERO,
-        content: vec![7; 1_024].into(),
-    }
+    let key = DedupeKey::new("com.example.bench", &format!("id:{number:032}"));
+    let mut work = NewWork::new(space, key, handler(), vec![7; 1_024].into());
+    work.organisation = format!("organisation-{}", number % 1_000);
+    work
 }
 
 pub(crate) fn handler() -> HandlerName {

@@ -60,16 +60,11 @@ async fn accept(
                     return Ok(());
                 }
                 let key = format!("{name}:{number}:");
-                let work = NewWork {
-                    space: space.clone(),
-                    key: DedupeKey::new("inboxed", &key),
-                    handler: handler(),
-                    organisation: format!("o{}", number % 5),
-                    lane: (number % 3 == 0).then(|| format!("l{}", number % 7)),
-                    blocks_lane: false,
-                    delay: Duration::ZERO,
-                    content: key.clone().into(),
-                };
+                let content = key.clone().into();
+                let mut work =
+                    NewWork::new(space.clone(), DedupeKey::new("inboxed", &key), handler(), content);
+                work.organisation = format!("o{}", number % 5);
+                work.lane = (number % 3 == 0).then(|| format!("l{}", number % 7));
                 match inbox.accept(&work, None).await {
                     Ok(Acceptance::Accepted(_)) => say(&format!("accepted {key}")),
                     other => return Err(format!("{key}: {other:?}")),
@@ -85,14 +80,8 @@ async fn accept(
 }
 
 async fn work(inbox: Arc<dyn Inbox>, space: &str) -> Result<(), Box<dyn Error>> {
-    let request = ClaimRequest {
-        space: space.to_owned(),
-        handlers: vec![handler()],
-        limit: 4,
-        is_idle: true,
-        lease: Duration::from_secs(2),
-        after: String::new(),
-    };
+    let mut request = ClaimRequest::new(space, vec![handler()], 4, Duration::from_secs(2));
+    request.is_idle = true;
     loop {
         inbox.promote(space, None).await?;
         let claimed = inbox.claim(&request, None).await?;

@@ -7,7 +7,7 @@ use std::{
 
 use kiket::{
     dedupe::{LeaseState, StoreError},
-    inbox::{ClaimedWork, Inbox, InboxFilter, Now, PostgresInbox, RowState, Swept, WorkEnd},
+    inbox::{ClaimedWork, Inbox, Now, PostgresInbox, RowState, Swept, WorkEnd},
 };
 use stores::{Postgres, connect};
 use tokio::task::JoinHandle;
@@ -183,7 +183,7 @@ async fn what_is_redriven_meanwhile_is_not_dropped() {
     world.lock("a").await;
     let dropping = {
         let (inbox, space) = (Arc::clone(&world.inbox), world.space.clone());
-        let dead = InboxFilter { state: Some(RowState::Dead), ..filter(&space) };
+        let dead = filter(&space).state(RowState::Dead);
         tokio::spawn(async move { inbox.drop_rows(&dead, None).await })
     };
     world.waiting(1).await;

@@ -20,32 +20,25 @@ use crate::{check_inbox_model, namespace};
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 const EVENT: &str = "issue.created";
 
+/// A value with other fields.
+fn with<T>(mut value: T, change: impl FnOnce(&mut T)) -> T {
+    change(&mut value);
+    value
+}
+
 pub(crate) fn work(space: &str, key: &str) -> NewWork {
-    NewWork {
-        space: space.to_owned(),
-        key: DedupeKey::new(space, key),
-        handler: HandlerName::new(EVENT, "v1"),
-        organisation: "acme".to_owned(),
-        lane: None,
-        blocks_lane: false,
-        delay: Duration::ZERO,
-        content: key.as_bytes().to_vec().into(),
-    }
+    let (id, handler) = (DedupeKey::new(space, key), HandlerName::new(EVENT, "v1"));
+    let work = NewWork::new(space, id, handler, key.as_bytes().to_vec().into());
+    with(work, |work| work.organisation = "acme".into())
 }
 
 pub(crate) fn in_lane(space: &str, key: &str, lane: &str) -> NewWork {
-    NewWork { lane: Some(lane.to_owned()), ..work(space, key) }
+    with(work(space, key), |work| work.lane = Some(lane.to_owned()))
 }
 
 pub(crate) fn request(space: &str, limit: usize) -> ClaimRequest {
-    ClaimRequest {
-        space: space.to_owned(),
-        handlers: vec![HandlerName::new(EVENT, "v1")],
-        limit,
-        is_idle: true,
-        lease: LEASE,
-        after: String::new(),
-    }
+    let request = ClaimRequest::new(space, vec![HandlerName::new(EVENT, "v1")], limit, LEASE);
+    with(request, |request| request.is_idle = true)
 }
 
 pub(crate) async fn accept(inbox: &PostgresInbox, work: &NewWork, now: Now) -> RowId {
@@ -60,7 +53,7 @@ pub(crate) fn contents(claimed: &[ClaimedWork]) -> Vec<&str> {
 }
 
 pub(crate) fn filter(space: &str) -> InboxFilter {
-    InboxFilter { space: space.to_owned(), ..InboxFilter::default() }
+    InboxFilter::new(space)
 }
 
 pub(crate) async fn states(inbox: &PostgresInbox, space: &str) -> Vec<RowState> {
@@ -203,19 +196,19 @@ async fn a_dead_row_that_blocks_its_lane_is_redriven_first() {
     let Some(postgres) = Postgres::start() else { return };
     let (inbox, space) = (postgres.inbox(), namespace());
     for key in ["1", "2"] {
-        accept(&inbox, &NewWork { blocks_lane: true, ..in_lane(&space, key, "a") }, None).await;
+        accept(&inbox, &with(in_lane(&space, key, "a"), |work| work.blocks_lane = true), None).await;
     }
     let claimed = inbox.claim(&request(&space, 9), None).await.unwrap();
     let dead = WorkEnd::Dead { reason: DeadReason::Permanent, error: "never\0".to_owned() };
     assert_eq!(inbox.finish(&claimed[0].lease, &dead, None).await.unwrap(), LeaseState::Held);
     assert_eq!(states(&inbox, &space).await, [RowState::Dead, RowState::Behind]);
     assert!(inbox.claim(&request(&space, 9), None).await.unwrap().is_empty());
-    let redrive = Redrive { filter: filter(&space), spread: Duration::ZERO };
+    let redrive = Redrive::new(filter(&space), Duration::ZERO);
     assert_eq!(inbox.redrive(&redrive, None).await.unwrap(), 1);
     let claimed = inbox.claim(&request(&space, 9), None).await.unwrap();
     assert_eq!((contents(&claimed), claimed[0].attempt), (vec!["1"], 1));
     assert_eq!(inbox.finish(&claimed[0].lease, &dead, None).await.unwrap(), LeaseState::Held);
-    let dead = InboxFilter { state: Some(RowState::Dead), ..filter(&space) };
+    let dead = filter(&space).state(RowState::Dead);
     assert_eq!(inbox.drop_rows(&dead, None).await.unwrap(), 1);
     assert_eq!(states(&inbox, &space).await, [RowState::Waiting]);
     assert_eq!(inbox.forget(&space, "acme", None).await.unwrap(), 1);
@@ -228,13 +221,13 @@ async fn organisations_take_turns_after_the_cursor() {
     for (organisation, rows) in [("a", 20), ("b", 1), ("c", 2)] {
         for number in 0..rows {
             let key = format!("{organisation}{number}");
-            accept(&inbox, &NewWork { organisation: organisation.to_owned(), ..work(&space, &key) }, None)
+            accept(&inbox, &with(work(&space, &key), |work| work.organisation = organisation.into()), None)
                 .await;
         }
     }
-    let other = NewWork { handler: HandlerName::new("other", "v1"), ..work(&space, "other") };
+    let other = with(work(&space, "other"), |work| work.handler = HandlerName::new("other", "v1"));
     accept(&inbox, &other, None).await;
-    let claim = ClaimRequest { after: "b".to_owned(), ..request(&space, 6) };
+    let claim = with(request(&space, 6), |request| request.after = "b".into());
     let claimed = inbox.claim(&claim, None).await.unwrap();
     assert_eq!(contents(&claimed), ["c0", "a0", "b0", "c1", "a1", "a2"]);
     inbox.pause(&space, EVENT, true).await.unwrap();
@@ -252,7 +245,7 @@ async fn a_row_that_crashes_runs_alone_and_dies() {
     accept(&inbox, &in_lane(&space, "1", "a"), Some(now)).await;
     accept(&inbox, &in_lane(&space, "2", "a"), Some(now)).await;
     for crash in 1..=3 {
-        let claim = ClaimRequest { is_idle: crash == 3, ..request(&space, 9) };
+        let claim = with(request(&space, 9), |request| request.is_idle = crash == 3);
         let claimed = inbox.claim(&claim, Some(now)).await.unwrap();
         assert_eq!((contents(&claimed), claimed[0].crashes), (vec!["1"], crash - 1));
         let renewed = inbox.renew(&[(claimed[0].lease, LEASE)], Some(now)).await.unwrap();
@@ -264,7 +257,7 @@ async fn a_row_that_crashes_runs_alone_and_dies() {
         let swept = inbox.promote(&space, Some(now)).await.unwrap();
         assert_eq!((swept.expired, swept.crashed), if crash < 3 { (1, 0) } else { (0, 1) });
         if crash == 2 {
-            let busy = ClaimRequest { is_idle: false, ..request(&space, 9) };
+            let busy = with(request(&space, 9), |request| request.is_idle = false);
             assert!(inbox.claim(&busy, Some(now)).await.unwrap().is_empty());
         }
     }
@@ -288,7 +281,7 @@ async fn a_full_inbox_takes_nothing_but_what_it_knows() {
         assert_eq!(known, Acceptance::Known(RowState::Waiting));
     }
     let (bytes, space) = (postgres.inbox().limits(100, 8), namespace());
-    let large = NewWork { content: vec![0; 8].into(), ..work(&space, "1") };
+    let large = with(work(&space, "1"), |work| work.content = vec![0; 8].into());
     accept(&bytes, &large, None).await;
     assert_eq!(bytes.accept(&work(&space, "2"), None).await.unwrap(), Acceptance::Full);
 }
@@ -300,7 +293,7 @@ async fn any_lane_and_any_organisation_can_be_stored() {
     for (number, text) in ["a\0b".to_owned(), "x".repeat(100_000)].into_iter().enumerate() {
         for row in 0..2 {
             let key = format!("{number}{row}");
-            let odd = NewWork { organisation: text.clone(), ..in_lane(&space, &key, &text) };
+            let odd = with(in_lane(&space, &key, &text), |work| work.organisation = text.as_str().into());
             accept(&inbox, &odd, None).await;
         }
         assert_eq!(states(&inbox, &space).await, [RowState::Waiting, RowState::Behind]);
@@ -316,7 +309,10 @@ async fn each_row_is_claimed_once(inboxes: &[Arc<PostgresInbox>], rows: usize) {
         tokio::spawn(async move {
             let lane = (number % 3 == 0).then(|| format!("lane-{}", number % 5));
             let organisation = format!("o{}", number % 7);
-            let new = NewWork { lane, organisation, ..work(&space, &number.to_string()) };
+            let new = with(work(&space, &number.to_string()), |work| {
+                work.lane = lane;
+                work.organisation = organisation;
+            });
             accept(&inbox, &new, None).await
         })
     });
@@ -404,7 +400,7 @@ async fn every_accepted_row_is_flushed_before_the_response() {
         for number in 1..=6 {
             let plain = work(&space, &number.to_string());
             let work =
-                if number % 2 == 0 { plain } else { NewWork { lane: Some("lane".to_owned()), ..plain } };
+                if number % 2 == 0 { plain } else { with(plain, |work| work.lane = Some("lane".to_owned())) };
             accept(&inbox, &work, None).await;
             postgres.execute(&format!("INSERT INTO others VALUES ('{synchronous}')")).await;
             postgres.kill_and_start_again();
@@ -465,7 +461,7 @@ async fn organisations_take_turns_in_a_long_backlog() {
         postgres.execute(&insert).await;
     }
     let turns = async |after: &str, limit| {
-        let claim = ClaimRequest { after: after.to_owned(), ..request(&space, limit) };
+        let claim = with(request(&space, limit), |request| request.after = after.into());
         let claimed = inbox.claim(&claim, None).await.unwrap();
         claimed.into_iter().map(|work| work.organisation).collect::<Vec<_>>()
     };

@@ -132,7 +132,7 @@ fn nothing_accepted_is_lost_when_processes_are_killed() {
     let mut limits = InboxLimits::default();
     limits.is_ephemeral = true;
     let inbox = inbox_from_url(&url, limits).unwrap();
-    let filter = InboxFilter { space: "s".to_owned(), ..InboxFilter::default() };
+    let filter = InboxFilter::new("s");
     let rows = runtime.block_on(inbox.list(&filter)).unwrap();
     assert!(rows.iter().all(|row| row.state == RowState::Done), "{rows:?}");
     let rows: BTreeSet<_> = rows.iter().filter_map(|row| row.key.as_str().strip_prefix("inboxed/")).collect();

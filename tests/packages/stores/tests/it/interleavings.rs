@@ -7,7 +7,7 @@ use shuttle::sync::Arc;
 
 mod parts {
     pub(super) use kiket::dedupe::{
-        BeginOutcome, DedupeKey, LeaseState, LeaseToken, StoreError, StoredReply,
+        BeginOutcome, DedupeKey, LeaseState, LeaseToken, StoreError, StoreErrorKind, StoredReply,
     };
     pub(super) use kiket::http::StatusCode;
     pub(super) use shuttle::sync::Mutex;

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 use kiket::{
-    dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, PostgresStore, StoredReply},
+    dedupe::{BeginOutcome, DedupeKey, DedupeStore, LeaseState, PostgresStore, StoreErrorKind, StoredReply},
     http::StatusCode,
     testing::dedupe_store_conformance,
 };
@@ -227,6 +227,7 @@ async fn a_statement_does_not_outlive_its_timeout() {
     let key = DedupeKey::new("blocked", "id:1");
     let error = store.begin(&key, LEASE).await.unwrap_err();
     assert!(error.to_string().starts_with("PostgreSQL did not respond within 3 s"), "{error}");
+    assert_eq!(error.kind(), StoreErrorKind::Unreachable);
     // It waits for the lock no more, though that is still held.
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kiket' AND state = 'active'";
     let cancelled = async { while postgres.number(waits).await > 0 {} };

@@ -82,13 +82,13 @@ fn check_log(ended: &Ended, handled: &Span) {
     let of = |message: &str| {
         log.iter().find(|line| line["message"] == message).unwrap_or_else(|| panic!("{}", ended.stdout))
     };
-    for message in ["a line of the handler", "delivery answered"] {
+    for message in ["a line of the handler", "delivery handled"] {
         let line = of(message);
         assert_eq!((&line["trace_id"], &line["span_id"]), (&json!(TRACE), &json!(handled.id)), "{line}");
         let span = json!({ "name": "delivery", "event": "issue.created", "version": "v1", "handler": "traced::calls", "delivery_id": "d-1" });
         assert_eq!(line["span"], span);
     }
-    let keys: BTreeSet<_> = of("delivery answered").as_object().unwrap().keys().map(String::as_str).collect();
+    let keys: BTreeSet<_> = of("delivery handled").as_object().unwrap().keys().map(String::as_str).collect();
     let expected = ["duration_ms", "level", "message", "span", "span_id", "status", "timestamp", "trace_id"];
     assert_eq!(keys, BTreeSet::from(expected));
     assert_eq!(of("listening")["trace_id"], Value::Null);
