@@ -49,9 +49,9 @@ pub(super) fn is_conflict(error: &PoolError) -> bool {
 
 /// The error for the log.
 pub(crate) fn failed(error: PoolError, purpose: &Purpose) -> StoreError {
-    let (what, mend) = advice(code(&error).map(SqlState::code));
-    let kind = kind(code(&error).map(SqlState::code));
-    let failed = StoreError::new(purpose.name(what)).with_kind(kind).mend(purpose.name(mend));
+    let code = code(&error).map(SqlState::code);
+    let (what, mend) = advice(code);
+    let failed = StoreError::new(purpose.name(what)).with_kind(kind(code)).mend(purpose.name(mend));
     match error {
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
             failed.because(error)

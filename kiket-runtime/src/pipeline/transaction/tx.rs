@@ -6,6 +6,7 @@ use super::{error::TxError, held::Held, row::TxRow};
 use crate::{
     dedupe::postgres::param::{Param, Statement},
     delivery::Delivery,
+    error::HandlerError,
     handler::{FromDelivery, IntoReply, Requirements},
     store::StoredReply,
 };
@@ -104,8 +105,7 @@ impl Tx {
     ///
     /// When the reply is an error, or cannot be written: that is not stored.
     pub fn statements(&self, reply: impl IntoReply) -> Result<Vec<Statement>, TxError> {
-        let failed =
-            |error: crate::HandlerError| TxError::value(format!("the reply cannot be stored: {error}"));
+        let failed = |error: HandlerError| TxError::value(format!("the reply cannot be stored: {error}"));
         let reply = reply.into_reply().map_err(failed)?;
         let is_decision = reply.is_decision();
         let (status, body) = reply.into_parts().map_err(failed)?;
